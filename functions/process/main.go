@@ -1,0 +1,99 @@
+// Command process is the Lambda function that processes the objects small enough for it. It adapts package processor to Lambda, and
+// does nothing else: the event comes in whole, the processor's result goes out as JSON, and a failure goes out with its code as the
+// error type, which the state machine's ErrorEquals names.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	_ "golang.org/x/crypto/x509roots/fallback" // The same roots as in the task's image, should the host have none.
+
+	"upload-router/internal/upload"
+	"upload-router/processor"
+)
+
+const (
+	// route is what the logs call this host.
+	route = "lambda"
+
+	// answerMargin is kept of an invocation's time to answer in: Lambda kills a function whose time is up, and the state machine
+	// would see only that it was killed.
+	answerMargin = 500 * time.Millisecond
+)
+
+var errTimeIsUp = errors.New("the function's timeout is near; raise it, or lower the size limit of the function's route")
+
+func main() {
+	logger := newLogger(os.Stdout)
+	// The runtime's own messages, such as those about a failed invocation, become lines of the same log.
+	slog.SetDefault(logger)
+
+	ctx, stop := context.WithCancelCause(context.Background())
+	client, err := upload.NewClient(ctx)
+	if err != nil {
+		logger.Error("the function cannot start", slog.String("cause", upload.MessageOf(err)))
+		os.Exit(upload.ExitCode(err))
+	}
+	lambda.StartWithOptions(
+		&handler{client: client, logger: logger},
+		lambda.WithContext(ctx),
+		lambda.WithEnableSIGTERM(func() { stop(errors.New("the execution environment is shutting down")) }),
+	)
+}
+
+// newLogger logs one JSON object a line, with the names that Lambda gives to the time and the message in its own JSON lines.
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: lambdacontext.ReplaceAttr}))
+}
+
+// handler implements lambda.Handler, and not a typed function, so that an event which is no JSON fails with a code as well.
+type handler struct {
+	client upload.S3API
+	logger *slog.Logger
+}
+
+// Invoke processes the object that the event announces.
+func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	started := time.Now()
+	logger := h.logger
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		logger = logger.With(slog.String("requestId", invocation.AwsRequestID))
+	}
+	object, answer, err := h.process(ctx, event)
+	upload.Record(ctx, logger, route, object, started, err)
+	if err != nil {
+		return nil, messages.InvokeResponse_Error{Type: string(upload.CodeOf(err)), Message: upload.MessageOf(err)}
+	}
+	return answer, nil
+}
+
+func (h *handler) process(ctx context.Context, event []byte) (upload.Object, []byte, error) {
+	object, err := upload.FromEvent(event)
+	if err != nil {
+		return object, nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-answerMargin), errTimeIsUp)
+		defer cancel()
+	}
+	result, err := upload.Process(ctx, h.client, object, processor.Process)
+	if err != nil {
+		return object, nil, err
+	}
+	answer, err := json.Marshal(result)
+	if err != nil {
+		return object, nil, fmt.Errorf("answering the result: %w", err)
+	}
+	return object, answer, nil
+}

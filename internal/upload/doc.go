@@ -1,0 +1,13 @@
+// Package upload says which uploaded S3 object a run is about, how that object is read, and what can go wrong while it is.
+//
+// It is everything the two hosts, the Lambda function and the Fargate task, share, apart from the processing itself, which package
+// processor does and users replace. What must hold whatever the processor does is here, so that replacing it cannot lose it:
+//
+//   - The very version that fired the event is read: by version id, or by If-Match on the entity tag in a bucket without versioning.
+//   - The object has the announced size, and its bytes match the checksum that S3 stores for it, when it stores one that covers the
+//     whole object.
+//   - The object is streamed once, in constant memory, with no temporary file.
+//   - A failure is an [Error] with a [Code] by which the state machine tells failures apart and knows which are worth a retry.
+//
+// The usual entry is [Process]; [Open] is the same without a processing function around it.
+package upload

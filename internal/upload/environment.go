@@ -1,0 +1,69 @@
+package upload
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// The environment variables by which the state machine tells the task which object to process. They are the container override of the
+// run (requirement B12); the whole event is not passed because overrides are limited to 8,192 characters.
+const (
+	// EnvironmentBucket holds the bucket's name. Required.
+	EnvironmentBucket = "UPLOAD_BUCKET"
+	// EnvironmentKey holds the object's key, raw. Required.
+	EnvironmentKey = "UPLOAD_KEY"
+	// EnvironmentVersionID holds the version to read. Empty or unset means "not given".
+	EnvironmentVersionID = "UPLOAD_VERSION_ID"
+	// EnvironmentSize holds the announced size in bytes, in decimal. Required.
+	EnvironmentSize = "UPLOAD_SIZE"
+	// EnvironmentETag holds the entity tag, with or without quotes. Empty or unset means "not given".
+	EnvironmentETag = "UPLOAD_ETAG"
+)
+
+// FromEnvironment reads the object out of the environment variables of the task; lookup is [os.LookupEnv] in a real one.
+// Every error is an [Error] with code [Invalid], and names all the variables that are missing or wrong.
+func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
+	required := func(name string) (string, error) {
+		value, ok := lookup(name)
+		if !ok || value == "" {
+			return "", fmt.Errorf("the environment variable %s is not set; the state machine sets it in the container override", name)
+		}
+		return value, nil
+	}
+	optional := func(name string) string {
+		value, _ := lookup(name)
+		return value
+	}
+
+	bucket, noBucket := required(EnvironmentBucket)
+	key, noKey := required(EnvironmentKey)
+	text, noSize := required(EnvironmentSize)
+	size, badSize := parseSize(text)
+	if noSize != nil {
+		badSize = nil
+	}
+	if err := errors.Join(noBucket, noKey, noSize, badSize); err != nil {
+		return Object{}, &Error{Code: Invalid, Err: err}
+	}
+
+	object := Object{
+		Bucket:    bucket,
+		Key:       key,
+		VersionID: optional(EnvironmentVersionID),
+		ETag:      trimETag(optional(EnvironmentETag)),
+		Size:      size,
+	}
+	if err := object.Validate(); err != nil {
+		return Object{}, err
+	}
+	return object, nil
+}
+
+func parseSize(text string) (int64, error) {
+	size, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("the environment variable %s is not a number of bytes: %w", EnvironmentSize, err)
+	}
+	return size, nil
+}

@@ -1,0 +1,83 @@
+package upload
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+const (
+	// EventSource is the source of the events that S3 sends to EventBridge (requirement A36).
+	EventSource = "aws.s3"
+	// EventDetailType is the detail type of the events for created objects (requirement A36).
+	EventDetailType = "Object Created"
+)
+
+// eventDetail is the part of an S3 event's detail that is needed here.
+// See https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
+type eventDetail struct {
+	Bucket struct {
+		Name string `json:"name"`
+	} `json:"bucket"`
+	Object struct {
+		Key       string `json:"key"`
+		Size      *int64 `json:"size"`
+		ETag      string `json:"etag"`
+		VersionID string `json:"version-id"`
+		Sequencer string `json:"sequencer"`
+	} `json:"object"`
+}
+
+// FromEvent reads the object out of a whole EventBridge event of type "Object Created" from S3.
+//
+// An event whose source or detail type is another's is refused. One that has neither is taken, so that a run can be started by hand
+// with {"detail": {...}} alone. The entity tag, version id and sequencer are optional, the rest is not. Every error is an [Error]
+// with code [Invalid].
+func FromEvent(payload []byte) (Object, error) {
+	object, err := decodeEvent(payload)
+	if err != nil {
+		return Object{}, &Error{Code: Invalid, Err: fmt.Errorf("reading the event: %w", err)}
+	}
+	if err := object.Validate(); err != nil {
+		return Object{}, err
+	}
+	return object, nil
+}
+
+func decodeEvent(payload []byte) (Object, error) {
+	if !utf8.Valid(payload) {
+		// The JSON decoder would replace the bad bytes, and a key changed so would name another object.
+		return Object{}, errors.New("it is not valid UTF-8")
+	}
+	var event events.EventBridgeEvent
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return Object{}, fmt.Errorf("it is not an EventBridge event: %w", err)
+	}
+	if event.Source != "" && event.Source != EventSource {
+		return Object{}, fmt.Errorf("its source is %q; want %q", event.Source, EventSource)
+	}
+	if event.DetailType != "" && event.DetailType != EventDetailType {
+		return Object{}, fmt.Errorf("its detail-type is %q; want %q", event.DetailType, EventDetailType)
+	}
+	if len(event.Detail) == 0 {
+		return Object{}, errors.New("it has no detail; send the whole event that S3 sent to EventBridge")
+	}
+	var detail eventDetail
+	if err := json.Unmarshal(event.Detail, &detail); err != nil {
+		return Object{}, fmt.Errorf("its detail is not that of an S3 event: %w", err)
+	}
+	if detail.Object.Size == nil {
+		return Object{}, errors.New("it has no detail.object.size")
+	}
+	return Object{
+		Bucket:    detail.Bucket.Name,
+		Key:       detail.Object.Key,
+		VersionID: detail.Object.VersionID,
+		ETag:      trimETag(detail.Object.ETag),
+		Size:      *detail.Object.Size,
+		Sequencer: detail.Object.Sequencer,
+	}, nil
+}

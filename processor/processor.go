@@ -1,0 +1,148 @@
+// Package processor is what is done to an uploaded object. It is the one package to replace; the Lambda function and the Fargate task
+// both run it, and only adapt it to their host.
+//
+// As it comes, it takes an object's fingerprint: size, SHA-256, CRC-64/NVME, media type, and number of lines when it is text. To do
+// something else, keep the signature of [Process], change [Result] into anything that encoding/json can marshal, and write the rest
+// anew:
+//
+//	func Process(ctx context.Context, object upload.Object, body io.Reader) (Result, error)
+//
+// What it can rely on, because package internal/upload sees to it for every processor:
+//
+//   - The body is the very version that fired the event. It is streamed, once; nothing has been written to disk, and the root file
+//     system of the task is read-only. Memory should stay constant too: the task may get 50 TB.
+//   - Whatever it returns is thrown away unless the whole object has the announced size and S3's stored checksum. So it may act on
+//     the bytes as they come, but what it does elsewhere must bear being done again: EventBridge delivers at least once, and
+//     retryable failures are retried.
+//   - Its errors fail the run without a retry. Returning an *upload.Error with code upload.Unavailable asks for one.
+//   - When the host is stopping, ctx is done and the next read fails. Return then; the run is retried.
+//   - A key is data: it may hold "../", control characters or a trailing slash. Do not make a file name of it unchecked.
+//
+// A role needs a right for each thing that a replacement does beyond reading the object; see the roles of the function and the task.
+package processor
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gabriel-vasile/mimetype"
+	"github.com/minio/crc64nvme"
+
+	"upload-router/internal/upload"
+)
+
+const (
+	// bufferSize is large enough to make the cost of a read small against that of hashing what was read, and is all that is held of
+	// an object at any time.
+	bufferSize = 256 << 10
+
+	// sniffLength is how much of the beginning mimetype looks at by default.
+	sniffLength = 4096
+)
+
+// Result is what is known about an object once it has been read. It is the function's answer and the task's output, as JSON.
+type Result struct {
+	// Bucket is the bucket's name.
+	Bucket string `json:"bucket"`
+	// Key is the object's key, raw.
+	Key string `json:"key"`
+	// VersionID is the version that was read; left out for a bucket that has never had versioning.
+	VersionID string `json:"versionId,omitempty"`
+	// ETag is the entity tag of what was read, without quotes.
+	ETag string `json:"etag,omitempty"`
+	// Size is the number of bytes read.
+	Size int64 `json:"size"`
+	// SHA256 is the SHA-256 of the content, in hexadecimal.
+	SHA256 string `json:"sha256"`
+	// CRC64NVME is the CRC-64/NVME of the content, in Base64, as S3 spells it.
+	CRC64NVME string `json:"crc64nvme"`
+	// Verified names S3's stored checksum that the content was checked against, such as "CRC64NVME"; left out when S3 stores none
+	// for the whole object.
+	Verified string `json:"verified,omitempty"`
+	// MediaType is the media type as the first 4 KiB show it, whatever the uploader declared: "application/octet-stream" when they
+	// do not show any.
+	MediaType string `json:"mediaType"`
+	// Lines is the number of lines when MediaType is a kind of text (plain, JSON, CSV, HTML, XML, source code, ...): the number of
+	// line feeds, and one more when the last line does not end in one. It is left out for all else, and for UTF-16 and UTF-32, in
+	// which a line feed is not one byte.
+	Lines *int64 `json:"lines,omitempty"`
+}
+
+// Process reads an object once, in constant memory, and returns what it has found. Its only errors are those of reading.
+func Process(_ context.Context, object upload.Object, body io.Reader) (Result, error) {
+	sha, crc := sha256.New(), crc64nvme.New()
+	start, lines := &prefix{limit: sniffLength}, &lineCounter{}
+
+	size, err := io.CopyBuffer(io.MultiWriter(sha, crc, start, lines), body, make([]byte, bufferSize))
+	if err != nil {
+		return Result{}, fmt.Errorf("fingerprinting: %w", err)
+	}
+
+	mediaType := mimetype.Detect(start.bytes)
+	result := Result{
+		Bucket:    object.Bucket,
+		Key:       object.Key,
+		VersionID: object.VersionID,
+		ETag:      object.ETag,
+		Size:      size,
+		SHA256:    hex.EncodeToString(sha.Sum(nil)),
+		CRC64NVME: base64.StdEncoding.EncodeToString(crc.Sum(nil)),
+		Verified:  string(object.Checksum.Algorithm),
+		MediaType: mediaType.String(),
+	}
+	if hasByteLines(mediaType) {
+		result.Lines = new(lines.count())
+	}
+	return result, nil
+}
+
+// hasByteLines reports whether counting line feed bytes counts lines: the type is text or derives from it, in an encoding that holds
+// ASCII as single bytes.
+func hasByteLines(mediaType *mimetype.MIME) bool {
+	for m := mediaType; m != nil; m = m.Parent() {
+		if m.Is("text/plain") {
+			return !strings.Contains(m.String(), "charset=utf-16") && !strings.Contains(m.String(), "charset=utf-32")
+		}
+	}
+	return false
+}
+
+// prefix keeps the first bytes written to it.
+type prefix struct {
+	limit int
+	bytes []byte
+}
+
+func (p *prefix) Write(chunk []byte) (int, error) {
+	if missing := p.limit - len(p.bytes); missing > 0 {
+		p.bytes = append(p.bytes, chunk[:min(missing, len(chunk))]...)
+	}
+	return len(chunk), nil
+}
+
+// lineCounter counts the lines in what is written to it.
+type lineCounter struct {
+	feeds int64
+	open  bool // What was written last is the beginning of a line.
+}
+
+func (c *lineCounter) Write(chunk []byte) (int, error) {
+	if len(chunk) > 0 {
+		c.feeds += int64(bytes.Count(chunk, []byte{'\n'}))
+		c.open = chunk[len(chunk)-1] != '\n'
+	}
+	return len(chunk), nil
+}
+
+func (c *lineCounter) count() int64 {
+	if c.open {
+		return c.feeds + 1
+	}
+	return c.feeds
+}
