@@ -1,0 +1,106 @@
+package settings
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// The parts of an ARN that AWS gives a form to.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+var (
+	regionPattern  = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}$`)
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	// A key's id is a UUID, or mrk- and 32 hexadecimal digits for a multi-Region key.
+	//
+	// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN
+	keyIDPattern = regexp.MustCompile(`^key/(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
+	// https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+	topicPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+)
+
+// checkKeyARN checks the ARN of a KMS key, and that it is in the given Region unless that is empty.
+func checkKeyARN(value, region string) error {
+	if err := checkARN(value, "kms", region); err != nil {
+		return err
+	}
+	resource := arnResource(value)
+	if strings.HasPrefix(resource, "alias/") {
+		return breaks("must be the key's ARN, not an alias's: CloudWatch Logs takes no alias, and an alias can be moved to another key")
+	}
+	if !keyIDPattern.MatchString(resource) {
+		return breaks("must end with :key/ and the key's id: a UUID, or mrk- and 32 of 0-9 and a-f")
+	}
+	return nil
+}
+
+// checkTopicARN checks the ARN of a standard SNS topic, and that it is in the given Region unless that is empty.
+func checkTopicARN(value, region string) error {
+	if err := checkARN(value, "sns", region); err != nil {
+		return err
+	}
+	resource := arnResource(value)
+	if strings.HasSuffix(resource, ".fifo") {
+		return breaks("must be a standard topic: a FIFO topic takes no e-mail subscription and nothing from a CloudWatch alarm")
+	}
+	if strings.Contains(resource, ":") {
+		return breaks("must be a topic's ARN, not a subscription's")
+	}
+	if !topicPattern.MatchString(resource) {
+		return breaks("must end with the topic's name: 1-256 letters, digits, hyphens and underscores")
+	}
+	return nil
+}
+
+// arnResource is the last part of an ARN that checkARN let pass.
+func arnResource(value string) string {
+	parsed, err := arn.Parse(value)
+	if err != nil {
+		return ""
+	}
+	return parsed.Resource
+}
+
+// checkARN checks all parts of an ARN but the resource.
+func checkARN(value, service, region string) error {
+	parsed, err := arn.Parse(value)
+	if err != nil {
+		return breaks("must be an ARN: arn:aws:%s:region:account:…", service)
+	}
+	if parsed.Service != service {
+		return breaks("must be an ARN of %s, this is one of %s", service, display(parsed.Service))
+	}
+	if err := checkPartition(parsed.Partition, parsed.Region); err != nil {
+		return err
+	}
+	if !accountPattern.MatchString(parsed.AccountID) {
+		return breaks("must have a 12-digit account id, not %s", display(parsed.AccountID))
+	}
+	if region != "" && parsed.Region != region {
+		return breaks("must be in the stack's Region, %s, not in %s", region, parsed.Region)
+	}
+	return nil
+}
+
+// checkPartition checks that a partition exists and that the Region is one of its own.
+func checkPartition(partition, region string) error {
+	if !regionPattern.MatchString(region) {
+		return breaks("must have a Region such as eu-central-1, not %s", display(region))
+	}
+	belongs := "aws"
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		belongs = "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		belongs = "aws-us-gov"
+	}
+	if partition != "aws" && partition != "aws-cn" && partition != "aws-us-gov" {
+		return breaks("must be in the partition aws, aws-cn or aws-us-gov, not in %s", display(partition))
+	}
+	if partition != belongs {
+		return breaks("must begin with arn:%s: since %s is in that partition", belongs, region)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// taskSizes is Fargate's table: what memory, in MiB, each processor goes with.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+var taskSizes = []struct {
+	cpu    int
+	memory []int
+}{
+	{256, []int{512, 1024, 2048}},
+	{512, steps(1024, 4096, 1024)},
+	{1024, steps(2048, 8192, 1024)},
+	{2048, steps(4096, 16384, 1024)},
+	{4096, steps(8192, 30720, 1024)},
+	{8192, steps(16384, 61440, 4096)},
+	{16384, steps(32768, 122880, 8192)},
+}
+
+// steps counts from least to most.
+func steps(least, most, step int) []int {
+	var values []int
+	for value := least; value <= most; value += step {
+		values = append(values, value)
+	}
+	return values
+}
+
+// taskSize reads the task's processor and memory, which Fargate takes in pairs only.
+func (l *loader) taskSize() (cpu, memory int) {
+	rawCPU, rawMemory := l.raw(keyTaskCPU), l.raw(keyTaskMemory)
+	memory, err := strconv.Atoi(rawMemory)
+	if err != nil || memory <= 0 || decimal(memory) != rawMemory {
+		l.report(keyTaskMemory, rawMemory, "must be a whole number of MiB")
+		memory = 0
+	}
+	var allowed []int
+	cpus := make([]string, 0, len(taskSizes))
+	for _, size := range taskSizes {
+		cpus = append(cpus, decimal(size.cpu))
+		if rawCPU == decimal(size.cpu) {
+			cpu, allowed = size.cpu, size.memory
+		}
+	}
+	if cpu == 0 {
+		l.report(keyTaskCPU, rawCPU, "Fargate takes "+orList(cpus)+" units of 1/1024 vCPU")
+		return 0, 0
+	}
+	if memory != 0 && !slices.Contains(allowed, memory) {
+		rule := fmt.Sprintf("with %s %s Fargate takes %s MiB", keyTaskCPU, l.shown(keyTaskCPU), abridged(allowed))
+		if l.isSecret(keyTaskCPU) {
+			rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
+		}
+		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, rule, setCommand(keyTaskMemory, decimal(nextAllowed(allowed, memory))))
+	}
+	return cpu, memory
+}
+
+// nextAllowed is the smallest allowed value that is enough, or the largest there is.
+func nextAllowed(allowed []int, wanted int) int {
+	at := slices.IndexFunc(allowed, func(value int) bool { return value >= wanted })
+	if at < 0 {
+		return allowed[len(allowed)-1]
+	}
+	return allowed[at]
+}
+
+// abridged lists values that go up in equal steps by the first two and the last.
+func abridged(values []int) string {
+	words := decimals(values)
+	if len(words) <= 4 {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s, %s, … %s", words[0], words[1], words[len(words)-1])
+}

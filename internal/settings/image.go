@@ -1,0 +1,68 @@
+package settings
+
+import (
+	"regexp"
+	"strings"
+)
+
+// The parts of an image reference.
+//
+// https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+var (
+	imageNamePattern = regexp.MustCompile(`^(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)` +
+		`(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?/)?` +
+		`[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	imageTagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	imageDigestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+// maxImageLength is how long a reference may be, a digest not counted.
+const maxImageLength = 255
+
+// checkImage checks that a reference names one image for good: by a digest, or by a tag that is not bound to move.
+func checkImage(reference string) error {
+	if scheme, _, found := strings.Cut(reference, "://"); found && scheme != "" {
+		return breaks("must begin with the registry's host, without https:// or another scheme")
+	}
+	named, digest, hasDigest := strings.Cut(reference, "@")
+	name, tag, hasTag := cutTag(named)
+	if !imageNamePattern.MatchString(name) {
+		return breaks("must be an image reference: host/repository:tag or host/repository@sha256:digest, the repository in lowercase")
+	}
+	if len(named) > maxImageLength {
+		return breaks("must have at most %d characters before any digest, this has %d", maxImageLength, len(named))
+	}
+	if hasTag && !imageTagPattern.MatchString(tag) {
+		return breaks("has a tag that is not one: 1-128 letters, digits, underscores, periods and hyphens, a letter, digit or underscore first")
+	}
+	if hasDigest {
+		return checkDigest(digest)
+	}
+	if !hasTag {
+		return breaks("needs a tag or, better, a digest: without one it means :latest, " +
+			"another image after each push, so what runs would change without a deployment")
+	}
+	if tag == "latest" {
+		return breaks("must not be :latest, which names another image after each push, so what runs would change without a deployment; " +
+			"use a fixed tag or, better, a digest")
+	}
+	return nil
+}
+
+// checkDigest checks the only kind of digest ECS takes.
+func checkDigest(digest string) error {
+	if !imageDigestPattern.MatchString(digest) {
+		return breaks("has a digest that is not one: sha256: and 64 of 0-9 and a-f")
+	}
+	return nil
+}
+
+// cutTag parts name:tag. A colon before the last slash belongs to the host's port.
+func cutTag(named string) (name, tag string, found bool) {
+	at := strings.LastIndexByte(named, ':')
+	if at < 0 || strings.ContainsRune(named[at:], '/') {
+		return named, "", false
+	}
+	return named[:at], named[at+1:], true
+}

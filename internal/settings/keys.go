@@ -1,0 +1,323 @@
+package settings
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Namespace is the project's name and so the prefix Pulumi puts before every key: upload-router:bucketName.
+const Namespace = "upload-router"
+
+// Type is the type of a key in Pulumi's project file.
+//
+// https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options
+type Type string
+
+// The types Pulumi's project file knows.
+const (
+	TypeString  Type = "string"
+	TypeInteger Type = "integer"
+	TypeBoolean Type = "boolean"
+	TypeArray   Type = "array"
+	TypeObject  Type = "object"
+)
+
+// Key describes one configuration key.
+type Key struct {
+	// Name is the key without its namespace.
+	Name string
+	// Type is the value's type.
+	Type Type
+	// Items is the type of an array's elements, else empty.
+	Items Type
+	// Default is what counts when the key is not set, as Pulumi.yaml holds it: a string, int, bool or []any. An empty string or
+	// list means that there is nothing by default; Doc then says what happens.
+	Default any
+	// Example is a value that is valid, as `pulumi config set` takes it.
+	Example string
+	// Doc says what the key means, its unit and its rule.
+	Doc string
+}
+
+// raw is the default as a [Lookup] would hand it out.
+func (k Key) raw() string {
+	switch value := k.Default.(type) {
+	case string:
+		return value
+	case int:
+		return strconv.Itoa(value)
+	case bool:
+		return strconv.FormatBool(value)
+	default:
+		return compactJSON(value)
+	}
+}
+
+// compactJSON writes a value as JSON on one line, with &, < and > as they are.
+func compactJSON(value any) string {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Sprint(value)
+	}
+	return strings.TrimSpace(text.String())
+}
+
+// The keys' names, each written once.
+const (
+	keyBucketName            = "bucketName"
+	keyECRRepoName           = "ecrRepoName"
+	keyStateMachineName      = "stateMachineName"
+	keySizeThreshold         = "sizeThreshold"
+	keyArchitecture          = "architecture"
+	keyLambdaMemory          = "lambdaMemory"
+	keyLambdaTimeout         = "lambdaTimeout"
+	keyTaskCPU               = "taskCpu"
+	keyTaskMemory            = "taskMemory"
+	keyTaskTimeout           = "taskTimeout"
+	keyExecutionTimeout      = "executionTimeout"
+	keyImage                 = "image"
+	keyNetwork               = "network"
+	keyVPCCIDR               = "vpcCidr"
+	keyVPCID                 = "vpcId"
+	keySubnetIDs             = "subnetIds"
+	keyAssignPublicIP        = "assignPublicIp"
+	keyEgress                = "egress"
+	keyKMSKeyARN             = "kmsKeyArn"
+	keyLogRetentionDays      = "logRetentionDays"
+	keyNotify                = "notify"
+	keyNotifySuccess         = "notifySuccess"
+	keyEventMaxAge           = "eventMaxAge"
+	keyEventRetryAttempts    = "eventRetryAttempts"
+	keyAbortUploadsAfterDays = "abortUploadsAfterDays"
+	keyForceDestroy          = "forceDestroy"
+)
+
+// defaultEgress is requirement A15: HTTPS and DNS to anywhere, nothing else.
+func defaultEgress() []any {
+	return []any{
+		map[string]any{
+			fieldProtocol: protocolTCP, fieldPort: "443", fieldCIDR: "0.0.0.0/0", fieldDescription: "HTTPS to AWS and the image registry",
+		},
+		map[string]any{
+			fieldProtocol: protocolUDP, fieldPort: "53", fieldCIDR: "0.0.0.0/0", fieldDescription: "DNS",
+		},
+	}
+}
+
+// Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
+func Keys() []Key {
+	return slices.Concat(nameKeys(), computeKeys(), networkKeys(), operationKeys())
+}
+
+// nameKeys are the names of what is created, and the size that decides between the routes.
+func nameKeys() []Key {
+	return []Key{
+		{
+			Name: keyBucketName, Type: TypeString, Default: "", Example: "acme-uploads",
+			Doc: "Name of the bucket, unique in all of AWS: 3-63 characters, lowercase letters, digits, periods and hyphens. " +
+				"Empty: a name is made.",
+		},
+		{
+			Name: keyECRRepoName, Type: TypeString, Default: "", Example: "upload-router",
+			Doc: "Name of the image repository: 2-256 characters, begins with a lowercase letter. Empty: a name is made.",
+		},
+		{
+			Name: keyStateMachineName, Type: TypeString, Default: "", Example: "upload-router",
+			Doc: "Name of the state machine: at most 80 of A-Z, a-z, 0-9, - and _. Empty: a name is made.",
+		},
+		{
+			Name: keySizeThreshold, Type: TypeString, Default: "6MiB", Example: "6MiB",
+			Doc: "Largest object that goes to Lambda; a larger one goes to Fargate. Bytes, or a number with a unit: " +
+				"6MiB is 6291456, 6MB is 6000000.",
+		},
+	}
+}
+
+// computeKeys are the Lambda function, the Fargate task and the time both have.
+func computeKeys() []Key {
+	return []Key{
+		{
+			Name: keyArchitecture, Type: TypeString, Default: string(X86), Example: string(X86),
+			Doc: "Processor of the Lambda function and of the task: x86_64 or arm64.",
+		},
+		{
+			Name: keyLambdaMemory, Type: TypeInteger, Default: 512, Example: "512",
+			Doc: "Memory of the Lambda function in MB, 128-10240; its share of a processor grows with it.",
+		},
+		{
+			Name: keyLambdaTimeout, Type: TypeInteger, Default: 60, Example: "60",
+			Doc: "Time one run of the Lambda function has, in seconds, 1-900.",
+		},
+		{
+			Name: keyTaskCPU, Type: TypeInteger, Default: 1024, Example: "1024",
+			Doc: "Processor of the Fargate task in units of 1/1024 vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384.",
+		},
+		{
+			Name: keyTaskMemory, Type: TypeInteger, Default: 8192, Example: "8192",
+			Doc: "Memory of the Fargate task in MiB; Fargate has a list of values for each taskCpu.",
+		},
+		{
+			Name: keyTaskTimeout, Type: TypeInteger, Default: 3000, Example: "3000",
+			Doc: "Time the Fargate task has, its start included, in seconds, 1-31535640.",
+		},
+		{
+			Name: keyExecutionTimeout, Type: TypeInteger, Default: 3600, Example: "3600",
+			Doc: "Time one execution of the state machine has, in seconds, at most 31536000. It must leave room for the longer " +
+				"route, its retries and the announcement of a failure.",
+		},
+		{
+			Name: keyImage, Type: TypeString, Default: "",
+			Example: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/upload-router:1.0.0",
+			Doc: "Image the task runs, with a tag other than latest or, better, a digest. " +
+				"Empty: the image is built from this project and pushed.",
+		},
+	}
+}
+
+// networkKeys are where the task runs and what it may reach.
+func networkKeys() []Key {
+	return []Key{
+		{
+			Name: keyNetwork, Type: TypeString, Default: string(NetworkCreate), Example: string(NetworkCreate),
+			Doc: "Network of the task: create (a VPC with two public subnets in two zones), default (the Region's default VPC) or " +
+				"existing (vpcId and subnetIds).",
+		},
+		{
+			Name: keyVPCCIDR, Type: TypeString, Default: "10.64.0.0/24", Example: "10.64.0.0/24",
+			Doc: "Address block of the VPC, with network create only: private IPv4, /16-/26, halved between the two subnets.",
+		},
+		{
+			Name: keyVPCID, Type: TypeString, Default: "", Example: "vpc-0a1b2c3d4e5f60718",
+			Doc: "VPC of the task, with network existing only.",
+		},
+		{
+			Name: keySubnetIDs, Type: TypeArray, Items: TypeString, Default: []any{},
+			Example: `["subnet-0a1b2c3d4e5f60718","subnet-0b2c3d4e5f607189a"]`,
+			Doc:     "Subnets of the task in vpcId, with network existing only: 2-16, best in different zones.",
+		},
+		{
+			Name: keyAssignPublicIP, Type: TypeBoolean, Default: true, Example: "true",
+			Doc: "Whether the task gets a public address. False needs network existing with a NAT gateway or VPC endpoints.",
+		},
+		{
+			Name: keyEgress, Type: TypeArray, Items: TypeObject, Default: defaultEgress(),
+			Example: `[{"protocol":"tcp","port":"443","cidr":"0.0.0.0/0","description":"HTTPS"}]`,
+			Doc: "All that the task may connect to, each rule with protocol (tcp, udp, icmp or all), port (443 or 1024-2048; tcp and " +
+				"udp only), cidr or prefixListId, and description. An empty list allows nothing.",
+		},
+	}
+}
+
+// operationKeys are encryption, logs, notices, retries and cleaning up.
+func operationKeys() []Key {
+	return []Key{
+		{
+			Name: keyKMSKeyARN, Type: TypeString, Default: "",
+			Example: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+			Doc:     "KMS key that encrypts, as an ARN of the stack's own Region. Empty: a key is made.",
+		},
+		{
+			Name: keyLogRetentionDays, Type: TypeInteger, Default: 30, Example: "30",
+			Doc: "Days for which logs are kept, one of CloudWatch's values (1, 3, 5, 7, 14, 30, 60, 90 … 3653).",
+		},
+		{
+			Name: keyNotify, Type: TypeArray, Items: TypeString, Default: []any{}, Example: `["ops@example.com"]`,
+			Doc: "Who hears of failures: e-mail addresses, or the ARN of one existing SNS topic alone. An empty list: nobody.",
+		},
+		{
+			Name: keyNotifySuccess, Type: TypeBoolean, Default: true, Example: "true",
+			Doc: "Whether a processed object is announced too, and not failures only.",
+		},
+		{
+			Name: keyEventMaxAge, Type: TypeInteger, Default: 86400, Example: "86400",
+			Doc: "How long EventBridge tries to deliver an upload's event before it goes to the dead-letter queue, in seconds, 60-86400.",
+		},
+		{
+			Name: keyEventRetryAttempts, Type: TypeInteger, Default: 185, Example: "185",
+			Doc: "How often EventBridge tries again before the event goes to the dead-letter queue, 0-185.",
+		},
+		{
+			Name: keyAbortUploadsAfterDays, Type: TypeInteger, Default: 7, Example: "7",
+			Doc: "Days after which S3 throws away the parts of a multipart upload that was not completed, at least 1.",
+		},
+		{
+			Name: keyForceDestroy, Type: TypeBoolean, Default: false, Example: "false",
+			Doc: "Whether pulumi destroy may delete the bucket's objects and the repository's images.",
+		},
+	}
+}
+
+// Unknown returns a [Problem] for each of the given keys that [Keys] does not have, in order, with the nearest known key where
+// one is near. Keys may come with or without the namespace; those of other namespaces, such as aws:region, are not judged.
+func Unknown(keys []string) []Problem {
+	known := make([]string, 0, len(Keys()))
+	for _, key := range Keys() {
+		known = append(known, key.Name)
+	}
+	var unknown []Problem
+	for _, key := range slices.Sorted(slices.Values(keys)) {
+		name, ours := ownName(key)
+		if !ours || slices.Contains(known, name) {
+			continue
+		}
+		unknown = append(unknown, unknownProblem(display(name), nearest(name, known)))
+	}
+	return unknown
+}
+
+// unknownProblem leaves the value out: what a mistyped key holds may be a secret.
+func unknownProblem(name, near string) Problem {
+	rule := "there is no such key; README.md lists all of them"
+	if near != "" {
+		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
+	}
+	return Problem{Key: name, Rule: rule, Fix: removeCommand(name)}
+}
+
+// ownName strips the namespace and reports whether the key is in ours.
+func ownName(key string) (name string, ours bool) {
+	namespace, name, found := strings.Cut(key, ":")
+	if !found {
+		return key, true
+	}
+	return name, namespace == Namespace
+}
+
+// nearest is the candidate that fewest typing errors turn into name, or empty when none is within a third of its length.
+func nearest(name string, candidates []string) string {
+	best, distance := "", max(len(name)/3, 1)+1
+	for _, candidate := range candidates {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's: how many letters to insert, drop or replace to get from one word to the other.
+func editDistance(from, to string) int {
+	a, b := []rune(from), []rune(to)
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, left := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, right := range b {
+			replace := diagonal
+			if left != right {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,277 @@
+package settings
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Lookup hands out the value of a key, without its namespace, as Pulumi's configuration holds it: text as it is, numbers and
+// booleans in their usual spelling, lists and objects as JSON. ok is false for a key that is not set.
+type Lookup func(key string) (value string, ok bool)
+
+// Option tells [Load] what a [Lookup] cannot.
+type Option func(*loader)
+
+// WithSecrets names the keys whose values are secret; errors then show neither the value nor anything taken from it.
+func WithSecrets(isSecret func(key string) bool) Option {
+	return func(l *loader) { l.isSecret = isSecret }
+}
+
+// WithKeys reports each of the given keys that does not exist together with all other problems; see [Unknown].
+func WithKeys(keys []string) Option {
+	return func(l *loader) { l.given = keys }
+}
+
+// WithRegion makes the key of kmsKeyArn and the topic of notify lie in the stack's Region, as CloudWatch demands of both. An
+// empty region checks nothing.
+func WithRegion(region string) Option {
+	return func(l *loader) { l.region = region }
+}
+
+// Load reads and checks the whole configuration. The error is an [*InvalidError] with every problem there is; settings are nil
+// then.
+func Load(lookup Lookup, options ...Option) (*Settings, error) {
+	l := &loader{lookup: lookup, isSecret: func(string) bool { return false }, keys: map[string]Key{}}
+	for _, key := range Keys() {
+		l.keys[key.Name] = key
+		l.order = append(l.order, key.Name)
+	}
+	for _, option := range options {
+		option(l)
+	}
+
+	loaded := &Settings{}
+	l.names(loaded)
+	l.compute(loaded)
+	l.network(loaded)
+	l.operation(loaded)
+	l.sortProblems()
+	l.problems = append(l.problems, Unknown(l.given)...)
+	if len(l.problems) > 0 {
+		return nil, &InvalidError{Problems: l.problems}
+	}
+	return loaded, nil
+}
+
+// loader collects problems while it reads, so that one bad value does not hide the next.
+type loader struct {
+	lookup   Lookup
+	isSecret func(key string) bool
+	given    []string
+	region   string
+	keys     map[string]Key
+	order    []string
+	problems []Problem
+}
+
+// names reads the keys of nameKeys.
+func (l *loader) names(s *Settings) {
+	s.BucketName = l.text(keyBucketName, optional(checkBucketName))
+	s.ECRRepoName = l.text(keyECRRepoName, optional(checkRepositoryName))
+	s.StateMachineName = l.text(keyStateMachineName, optional(checkStateMachineName))
+	raw := l.raw(keySizeThreshold)
+	size, err := parseSize(raw)
+	if err != nil {
+		l.report(keySizeThreshold, raw, err.Error())
+	}
+	s.SizeThreshold = size
+}
+
+// compute reads the keys of computeKeys.
+func (l *loader) compute(s *Settings) {
+	s.Architecture = Architecture(l.choice(keyArchitecture, string(X86), string(ARM64)))
+	s.LambdaMemory, _ = l.integer(keyLambdaMemory, "MB", 128, 10240)
+	s.TaskCPU, s.TaskMemory = l.taskSize()
+	s.Image = l.text(keyImage, optional(checkImage))
+	l.timeouts(s)
+}
+
+// operation reads the keys of operationKeys.
+func (l *loader) operation(s *Settings) {
+	s.KMSKeyARN = l.text(keyKMSKeyARN, optional(func(value string) error { return checkKeyARN(value, l.region) }))
+	s.LogRetentionDays = l.logRetention()
+	s.NotifyEmails, s.NotifyTopicARN = l.notify()
+	s.NotifySuccess, _ = l.boolean(keyNotifySuccess)
+	s.EventMaxAge, _ = l.seconds(keyEventMaxAge, 60, 86400)
+	s.EventRetryAttempts, _ = l.integer(keyEventRetryAttempts, "attempts", 0, 185)
+	s.AbortUploadsAfterDays, _ = l.integer(keyAbortUploadsAfterDays, "days", 1, maxDays)
+	s.ForceDestroy, _ = l.boolean(keyForceDestroy)
+}
+
+// maxDays is the largest number a lifecycle rule can hold.
+const maxDays = 1<<31 - 1
+
+// raw is a key's value, or its default when it is not set.
+func (l *loader) raw(key string) string {
+	if l.lookup != nil {
+		if value, ok := l.lookup(key); ok {
+			return value
+		}
+	}
+	return l.keys[key].raw()
+}
+
+// shown is how a rule about one key may cite the value of another.
+func (l *loader) shown(key string) string {
+	if l.isSecret(key) {
+		return hidden
+	}
+	return display(l.raw(key))
+}
+
+// report notes that a key's value breaks a rule, with the key's example as the way out.
+func (l *loader) report(key, value, rule string) {
+	l.reportAt(key, key, value, rule, setCommand(key, l.keys[key].Example))
+}
+
+// reportAt notes a problem at a path inside a key. A secret's problem tells the key's documented rule only: the precise rule may
+// cite parts of the value, and so may the fix.
+func (l *loader) reportAt(key, path, value, rule, fix string) {
+	if l.isSecret(key) {
+		l.problems = append(l.problems, Problem{
+			Key: path, Value: hidden, Rule: "breaks the key's rule: " + l.keys[key].Doc,
+			Fix: setCommand(key, l.keys[key].Example) + " --secret",
+		})
+		return
+	}
+	l.problems = append(l.problems, Problem{Key: path, Value: display(value), Rule: rule, Fix: fix})
+}
+
+// sortProblems puts problems in the order of the keys; those of one key stay as they were found.
+func (l *loader) sortProblems() {
+	position := func(problem Problem) int {
+		key, _, _ := strings.Cut(problem.Key, "[")
+		return slices.Index(l.order, key)
+	}
+	slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(position(a), position(b)) })
+}
+
+// optional lets an empty value, which stands for "not set", pass a check.
+func optional(check func(string) error) func(string) error {
+	return func(value string) error {
+		if value == "" {
+			return nil
+		}
+		return check(value)
+	}
+}
+
+// text reads a key that has to pass a check.
+func (l *loader) text(key string, check func(string) error) string {
+	value := l.raw(key)
+	if err := check(value); err != nil {
+		l.report(key, value, err.Error())
+	}
+	return value
+}
+
+// choice reads a key that has one of a few values. It returns an empty string for any other.
+func (l *loader) choice(key string, allowed ...string) string {
+	value := l.raw(key)
+	if slices.Contains(allowed, value) {
+		return value
+	}
+	l.report(key, value, "must be "+orList(allowed))
+	return ""
+}
+
+// integer reads a whole number within bounds.
+func (l *loader) integer(key, unit string, least, most int) (number int, ok bool) {
+	raw := l.raw(key)
+	number, err := strconv.Atoi(raw)
+	if err != nil || number < least || number > most || strings.HasPrefix(raw, "+") {
+		l.report(key, raw, fmt.Sprintf("must be a whole number of %s from %d to %d", unit, least, most))
+		return 0, false
+	}
+	return number, true
+}
+
+// seconds reads a whole number of seconds within bounds.
+func (l *loader) seconds(key string, least, most int) (duration time.Duration, ok bool) {
+	number, ok := l.integer(key, "seconds", least, most)
+	return time.Duration(number) * time.Second, ok
+}
+
+// boolean reads true or false.
+func (l *loader) boolean(key string) (value, ok bool) {
+	raw := l.raw(key)
+	switch raw {
+	case "true":
+		return true, true
+	case "false":
+		return false, true
+	}
+	l.report(key, raw, "must be true or false")
+	return false, false
+}
+
+// list reads a JSON list, whose elements are left to the caller.
+func (l *loader) list(key string) (elements []json.RawMessage, ok bool) {
+	raw := l.raw(key)
+	elements, err := decodeJSON[[]json.RawMessage](raw)
+	if err != nil || elements == nil {
+		l.report(key, raw, fmt.Sprintf("must be a list of %ss", l.keys[key].Items))
+		return nil, false
+	}
+	return elements, true
+}
+
+// strings reads a list of strings and checks each of them. Duplicates, as same judges them, are refused.
+func (l *loader) strings(key string, check func(string) error, same func(string) string) (values []string, ok bool) {
+	elements, ok := l.list(key)
+	seen := map[string]int{}
+	for i, element := range elements {
+		path := fmt.Sprintf("%s[%d]", key, i)
+		fix := setCommand(key, l.keys[key].Example)
+		value, err := decodeJSON[*string](string(element))
+		if err != nil || value == nil {
+			l.reportAt(key, path, string(element), "must be a string", fix)
+			ok = false
+			continue
+		}
+		if err := check(*value); err != nil {
+			l.reportAt(key, path, *value, err.Error(), fix)
+			ok = false
+		}
+		if first, double := seen[same(*value)]; double {
+			l.reportAt(key, path, *value, fmt.Sprintf("is in the list already, as %s[%d]", key, first),
+				fmt.Sprintf("pulumi config rm --path '%s'", path))
+			ok = false
+			continue
+		}
+		seen[same(*value)] = i
+		values = append(values, *value)
+	}
+	return values, ok
+}
+
+// errTrailing is text behind a JSON value.
+var errTrailing = errors.New("text follows the JSON value")
+
+// decodeJSON reads exactly one JSON value.
+func decodeJSON[T any](text string) (value T, err error) {
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	if err := decoder.Decode(&value); err != nil {
+		return value, fmt.Errorf("reading JSON: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return value, errTrailing
+	}
+	return value, nil
+}
+
+// orList joins words as a sentence does: "a, b or c".
+func orList(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}

@@ -1,0 +1,131 @@
+package settings
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// maxSubnets is how many subnets RunTask takes.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
+const maxSubnets = 16
+
+// The blocks a VPC's addresses should come from: RFC 1918, and RFC 6598's shared space, which AWS names as the way out when the
+// others are used up.
+//
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+var privateBlocks = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"),
+	netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+}
+
+// network reads where the task runs and what it may reach.
+func (l *loader) network(s *Settings) {
+	s.Network = NetworkMode(l.choice(keyNetwork, string(NetworkCreate), string(NetworkDefault), string(NetworkExisting)))
+	cidr, cidrOK := l.vpcCIDR()
+	s.VPCID = l.text(keyVPCID, optional(checkID("vpc")))
+	subnets, subnetsOK := l.strings(keySubnetIDs, checkID("subnet"), func(id string) string { return id })
+	s.SubnetIDs = subnets
+	public, publicOK := l.boolean(keyAssignPublicIP)
+	s.AssignPublicIP = public
+	s.Egress = l.egress()
+
+	switch s.Network {
+	case NetworkExisting:
+		l.checkExisting(s, subnetsOK)
+	case NetworkCreate, NetworkDefault:
+		l.checkOwn(s.Network, s.VPCID != "", len(subnets) > 0)
+		if publicOK && !public {
+			l.reportAt(keyAssignPublicIP, keyAssignPublicIP, "false",
+				fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
+					"the task could not pull its image", keyNetwork, s.Network),
+				setCommand(keyAssignPublicIP, "true"))
+		}
+	default:
+		// The mode itself was reported; what would go with it cannot be told.
+	}
+	if s.Network == NetworkCreate && cidrOK {
+		s.VPCCIDR = cidr
+	}
+	if s.Network != NetworkCreate && s.Network != "" && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
+		l.reportAt(keyVPCCIDR, keyVPCCIDR, l.raw(keyVPCCIDR),
+			fmt.Sprintf("goes with %s create only, not with %s", keyNetwork, s.Network), removeCommand(keyVPCCIDR))
+	}
+}
+
+// checkExisting checks that an existing network is named in full.
+func (l *loader) checkExisting(s *Settings, subnetsOK bool) {
+	if s.VPCID == "" {
+		l.report(keyVPCID, "", fmt.Sprintf("must name the VPC, since %s is existing", keyNetwork))
+	}
+	if !subnetsOK {
+		return
+	}
+	if len(s.SubnetIDs) < 2 {
+		l.report(keySubnetIDs, l.raw(keySubnetIDs),
+			fmt.Sprintf("must name two or more subnets, since %s is existing; two zones keep the task running when one fails", keyNetwork))
+	}
+	if len(s.SubnetIDs) > maxSubnets {
+		l.report(keySubnetIDs, l.raw(keySubnetIDs), fmt.Sprintf("must name at most %d subnets, which is all RunTask takes", maxSubnets))
+	}
+}
+
+// checkOwn refuses the names of an existing network where none is used.
+func (l *loader) checkOwn(mode NetworkMode, hasVPC, hasSubnets bool) {
+	rule := fmt.Sprintf("goes with %s existing only, not with %s", keyNetwork, mode)
+	if hasVPC {
+		l.reportAt(keyVPCID, keyVPCID, l.raw(keyVPCID), rule, setCommand(keyNetwork, string(NetworkExisting)))
+	}
+	if hasSubnets {
+		l.reportAt(keySubnetIDs, keySubnetIDs, l.raw(keySubnetIDs), rule, setCommand(keyNetwork, string(NetworkExisting)))
+	}
+}
+
+// vpcCIDR reads the address block of the VPC to make.
+func (l *loader) vpcCIDR() (block netip.Prefix, ok bool) {
+	raw := l.raw(keyVPCCIDR)
+	block, problem := parseCIDR(raw)
+	if problem == nil {
+		problem = checkVPCBlock(block)
+	}
+	if problem != nil {
+		l.report(keyVPCCIDR, raw, problem.Error())
+		return netip.Prefix{}, false
+	}
+	return block, true
+}
+
+// checkVPCBlock checks that a block is private and can be halved into two subnets of a useful size.
+func checkVPCBlock(block netip.Prefix) error {
+	if !block.Addr().Is4() {
+		return breaks("must be an IPv4 block")
+	}
+	if block.Bits() < 16 || block.Bits() > 26 {
+		return breaks("must be from /16, the largest VPC, to /26, the smallest that gives two subnets room, not /%d", block.Bits())
+	}
+	for _, private := range privateBlocks {
+		if private.Contains(block.Addr()) {
+			return nil
+		}
+	}
+	return breaks("must lie in 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10: other addresses belong to somebody else")
+}
+
+// parseCIDR reads an address block in network form, with no bit set behind the prefix: EC2 would clear those bits, and every
+// preview would then show a difference.
+func parseCIDR(text string) (netip.Prefix, error) {
+	block, err := netip.ParsePrefix(text)
+	if err != nil || block.Addr().Is4In6() {
+		if address, err := netip.ParseAddr(text); err == nil && !strings.Contains(text, "%") && !address.Is4In6() {
+			return netip.Prefix{}, breaks("must be an address block: %s/%d is this one address", address, address.BitLen())
+		}
+		return netip.Prefix{}, breaks("must be an address block such as 10.0.0.0/16 or 2001:db8::/32")
+	}
+	if block != block.Masked() {
+		return netip.Prefix{}, breaks("must be in network form: %s", block.Masked())
+	}
+	return block, nil
+}

@@ -1,0 +1,111 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// ErrInvalid is what every error of [Load] matches with [errors.Is].
+var ErrInvalid = errors.New("invalid configuration")
+
+const (
+	// hidden stands for the value of a secret.
+	hidden = "[secret]"
+	// shownRunes is how much of a value an error repeats; the rest is cut, since a list can be as long as its author likes.
+	shownRunes = 120
+)
+
+// Problem is one configuration value that breaks a rule.
+type Problem struct {
+	// Key is the key without its namespace, with the path inside a list: "taskMemory", "egress[0].cidr".
+	Key string
+	// Value is the value as it may be shown: cut when long, quoted when it would not be readable, "[secret]" for a secret,
+	// empty when there is nothing to show, as for an unknown key.
+	Value string
+	// Rule says what is expected, and why where that is not plain.
+	Rule string
+	// Fix is the command that mends it.
+	Fix string
+}
+
+// Error is the problem in one line: namespace and key, value, rule. The fix is left to [InvalidError], which has room for it.
+func (p Problem) Error() string {
+	if p.Value == "" {
+		return fmt.Sprintf("%s:%s: %s", Namespace, p.Key, p.Rule)
+	}
+	return fmt.Sprintf("%s:%s: %s: %s", Namespace, p.Key, p.Value, p.Rule)
+}
+
+// InvalidError is all that is wrong with a configuration. It matches [ErrInvalid], and [errors.As] finds its first [Problem].
+type InvalidError struct {
+	// Problems has at least one entry; known keys come in the order of [Keys], unknown ones after them.
+	Problems []Problem
+}
+
+// Error lists each problem on a line of its own, followed by the command that mends it.
+func (e *InvalidError) Error() string {
+	var text strings.Builder
+	noun := "problems"
+	if len(e.Problems) == 1 {
+		noun = "problem"
+	}
+	fmt.Fprintf(&text, "%s: %d %s, nothing was created", ErrInvalid, len(e.Problems), noun)
+	for _, problem := range e.Problems {
+		fmt.Fprintf(&text, "\n  %s", problem.Error())
+		if problem.Fix != "" {
+			fmt.Fprintf(&text, "\n    to mend it: %s", problem.Fix)
+		}
+	}
+	return text.String()
+}
+
+// Is reports whether target is [ErrInvalid].
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// Unwrap gives each problem to [errors.As].
+func (e *InvalidError) Unwrap() []error {
+	all := make([]error, 0, len(e.Problems))
+	for _, problem := range e.Problems {
+		all = append(all, problem)
+	}
+	return all
+}
+
+// display makes a value fit to be printed in an error.
+func display(value string) string {
+	if utf8.RuneCountInString(value) > shownRunes {
+		value = string([]rune(value)[:shownRunes]) + "…"
+	}
+	if value == "" || strings.TrimSpace(value) != value || strings.ContainsFunc(value, func(r rune) bool {
+		return r == utf8.RuneError || !unicode.IsPrint(r)
+	}) {
+		return strconv.Quote(value)
+	}
+	return value
+}
+
+// setCommand is the command that gives a key, or a path inside a list, another value.
+func setCommand(path, value string) string {
+	if strings.Contains(path, "[") {
+		return fmt.Sprintf("pulumi config set --path '%s' %s", path, shellQuote(value))
+	}
+	return fmt.Sprintf("pulumi config set %s %s", path, shellQuote(value))
+}
+
+// removeCommand is the command that takes a key out, so that its default counts again.
+func removeCommand(key string) string { return "pulumi config rm " + key }
+
+// shellQuote quotes what a shell would not take as one plain word.
+func shellQuote(value string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./:@,+", r)
+	}
+	if value != "" && !strings.ContainsFunc(value, func(r rune) bool { return !plain(r) }) {
+		return value
+	}
+	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
+}

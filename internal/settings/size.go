@@ -1,0 +1,54 @@
+package settings
+
+import (
+	"math/big"
+	"regexp"
+	"strconv"
+
+	"github.com/dustin/go-humanize"
+)
+
+// MaxObjectSize is the size of the largest object S3 can hold, in bytes: 10,000 parts of 5 GiB.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingObjects.html
+const MaxObjectSize int64 = 10_000 * 5 << 30
+
+// sizePattern parts a number from its unit. It has no thousands separators, since one country's separator is the next one's point.
+var sizePattern = regexp.MustCompile(`^([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]*)$`)
+
+// parseSize reads a number of bytes. Units are go-humanize's: MiB counts in 1024s, MB in 1000s. The arithmetic is exact, where
+// go-humanize's own would cut a fraction of a byte off without a word.
+func parseSize(text string) (int64, error) {
+	parts := sizePattern.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, breaks("must be a whole number of bytes, or a number with a unit such as 6MiB (6291456) or 6MB (6000000)")
+	}
+	unit, err := humanize.ParseBytes("1" + parts[2])
+	if err != nil {
+		return 0, breaks("has no unit of bytes that is known: use B, KiB, MiB, GiB or TiB (1024s), or kB, MB, GB or TB (1000s)")
+	}
+	size, ok := new(big.Rat).SetString(parts[1])
+	if !ok {
+		return 0, breaks("must be a number of bytes")
+	}
+	size.Mul(size, new(big.Rat).SetInt(new(big.Int).SetUint64(unit)))
+	if !size.IsInt() {
+		return 0, breaks("must be a whole number of bytes, this is %s", size.FloatString(2))
+	}
+	if size.Cmp(new(big.Rat).SetInt64(MaxObjectSize)) > 0 {
+		return 0, breaks("must be at most %d bytes, S3's largest object", MaxObjectSize)
+	}
+	return size.Num().Int64(), nil
+}
+
+// decimal writes a number as a configuration holds it.
+func decimal(number int) string { return strconv.Itoa(number) }
+
+// decimals writes numbers as a configuration holds them.
+func decimals(numbers []int) []string {
+	words := make([]string, 0, len(numbers))
+	for _, number := range numbers {
+		words = append(words, decimal(number))
+	}
+	return words
+}

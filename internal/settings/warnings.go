@@ -1,0 +1,55 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+)
+
+// LambdaBytesPerSecond is about what a Lambda function reads from S3 in a second, in bytes: the 600 Mbit/s commonly measured. AWS
+// promises no figure, so [Settings.Warnings] uses it to warn and [Load] does not use it to refuse.
+const LambdaBytesPerSecond = 75_000_000
+
+// rulesPerGroup is EC2's quota of egress rules in one security group, before it is raised.
+//
+// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+const rulesPerGroup = 60
+
+// Warning is a value that is allowed and still probably not meant.
+type Warning struct {
+	// Key is the key without its namespace.
+	Key string
+	// Text says what will happen, and holds nothing of the value itself.
+	Text string
+}
+
+// String is the warning in one line.
+func (w Warning) String() string { return fmt.Sprintf("%s:%s: %s", Namespace, w.Key, w.Text) }
+
+// Warnings are what is allowed but worth a word, in the order of [Keys]. None of them stops a deployment.
+func (s *Settings) Warnings() []Warning {
+	checks := []struct {
+		key   string
+		holds bool
+		text  string
+	}{
+		{keyBucketName, strings.Contains(s.BucketName, "."),
+			"S3's TLS certificate does not cover bucket names with periods, so clients need path-style addresses"},
+		{keySizeThreshold, s.SizeThreshold/LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
+			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
+		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
+			"a tag can be moved to another image; a digest cannot"},
+		{keyEgress, len(s.Egress) == 0,
+			"the task may connect to nothing: it can neither pull its image nor write logs nor read the object"},
+		{keyEgress, len(s.Egress) > rulesPerGroup,
+			fmt.Sprintf("a security group takes %d rules unless that quota was raised", rulesPerGroup)},
+		{keyNotify, !s.Notifies(), "nobody will hear of a failure"},
+		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
+	}
+	var warnings []Warning
+	for _, check := range checks {
+		if check.holds {
+			warnings = append(warnings, Warning{Key: check.key, Text: check.text})
+		}
+	}
+	return warnings
+}
