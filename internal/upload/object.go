@@ -129,5 +129,8 @@ func validateSize(size int64) error {
 
 // trimETag takes the quotes off an entity tag: S3's headers have them, its events do not.
 func trimETag(etag string) string {
-	return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
+	if strings.HasPrefix(etag, `W/"`) {
+		etag = strings.TrimPrefix(etag, "W/")
+	}
+	return strings.Trim(etag, `"`)
 }

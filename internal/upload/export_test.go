@@ -1,0 +1,4 @@
+package upload
+
+// OpenWithStallTimeout is Open with another StallTimeout.
+var OpenWithStallTimeout = open

@@ -1,0 +1,297 @@
+package upload_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/upload"
+	"upload-router/internal/upload/uploadtest"
+)
+
+const (
+	bucket  = "uploads"
+	key     = "report.csv"
+	version = "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"
+	etag    = "5b83f2bd03fc5a2b4ee0e6be8e5ac7ae"
+)
+
+// requireCode requires that err is an upload.Error of the code, whose message is one printable line, and returns it.
+func requireCode(t *testing.T, code upload.Code, err error) *upload.Error {
+	t.Helper()
+	var failure *upload.Error
+	require.ErrorAs(t, err, &failure)
+	require.Equal(t, code, failure.Code, err.Error())
+	require.Equal(t, -1, strings.IndexFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", err.Error())
+	return failure
+}
+
+func TestValidateTakesWhatS3CanAnnounce(t *testing.T) {
+	t.Parallel()
+	tests := map[string]upload.Object{
+		"an ordinary object":              {Bucket: bucket, Key: key, VersionID: version, ETag: etag, Size: 1},
+		"no version and no entity tag":    {Bucket: bucket, Key: key, Size: 1},
+		"the null version":                {Bucket: bucket, Key: key, VersionID: "null", Size: 1},
+		"a multipart entity tag":          {Bucket: bucket, Key: key, ETag: etag + "-10000", Size: 1},
+		"zero bytes":                      {Bucket: bucket, Key: key},
+		"the largest object":              {Bucket: bucket, Key: key, Size: 53_687_091_200_000},
+		"a bucket name with dots":         {Bucket: "a.b-c", Key: key},
+		"an old bucket name in us-east-1": {Bucket: "Old_Name", Key: key},
+	}
+	for what, hostile := range uploadtest.HostileKeys() {
+		tests["a key that "+what] = upload.Object{Bucket: bucket, Key: hostile, Size: 1}
+	}
+	for name, object := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.NoError(t, object.Validate())
+		})
+	}
+}
+
+func TestValidateNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		object upload.Object
+		want   string
+	}{
+		"no bucket":               {upload.Object{Key: key}, "the bucket name is missing"},
+		"a bucket that is a path": {upload.Object{Bucket: "a/b", Key: key}, `the bucket name "a/b" is none`},
+		"a bucket that is ..":     {upload.Object{Bucket: "..", Key: key}, `the bucket name ".." is none`},
+		"a bucket with a break":   {upload.Object{Bucket: "a\nb", Key: key}, `the bucket name "a\nb" is none`},
+		"a long bucket":           {upload.Object{Bucket: strings.Repeat("b", 256), Key: key}, "the bucket name is 256 bytes long"},
+		"no key":                  {upload.Object{Bucket: bucket}, "the object key is missing"},
+		"a long key":              {upload.Object{Bucket: bucket, Key: strings.Repeat("k", 1025)}, "the object key is 1025 bytes long; S3 allows 1024"},
+		"a key with a NUL":        {upload.Object{Bucket: bucket, Key: "a\x00b"}, `the object key "a\x00b" has a NUL character`},
+		"a key in Latin-1":        {upload.Object{Bucket: bucket, Key: "caf\xe9"}, `the object key "caf\xe9" is not valid UTF-8`},
+		"a version in two lines": {
+			upload.Object{Bucket: bucket, Key: key, VersionID: "a\r\nb"}, `the version id "a\r\nb" has characters other than printable ASCII`,
+		},
+		"an entity tag with a quote": {upload.Object{Bucket: bucket, Key: key, ETag: `a"b`}, `the entity tag "a\"b" has characters`},
+		"a long version":             {upload.Object{Bucket: bucket, Key: key, VersionID: strings.Repeat("v", 1025)}, "the version id is 1025 bytes"},
+		"a negative size":            {upload.Object{Bucket: bucket, Key: key, Size: -1}, "the size is -1 bytes"},
+		"more than S3 stores":        {upload.Object{Bucket: bucket, Key: key, Size: 53_687_091_200_001}, "S3 stores at most 53687091200000"},
+		"everything at once":         {upload.Object{Size: -1}, "the bucket name is missing; the object key is missing; the size is -1"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failure := requireCode(t, upload.Invalid, test.object.Validate())
+			assert.Contains(t, failure.Message(), test.want)
+		})
+	}
+}
+
+func TestFromEvent(t *testing.T) {
+	t.Parallel()
+	tests := map[string]upload.Object{
+		"a versioned bucket":    {Bucket: bucket, Key: key, VersionID: version, ETag: etag, Size: 5, Sequencer: "0A1B2C"},
+		"an unversioned bucket": {Bucket: bucket, Key: key, ETag: etag, Size: 5, Sequencer: "0A1B2C"},
+		"nothing optional":      {Bucket: bucket, Key: key, Size: 5},
+		"a key left as it is":   {Bucket: bucket, Key: "a%20b+c", Size: 5},
+	}
+	for what, hostile := range uploadtest.HostileKeys() {
+		tests["a key that "+what] = upload.Object{Bucket: bucket, Key: hostile, Size: 1}
+	}
+	for name, object := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := upload.FromEvent(uploadtest.Event(t, object))
+			require.NoError(t, err)
+			require.Equal(t, object, got)
+		})
+	}
+}
+
+func TestFromEventTakesADetailAlone(t *testing.T) {
+	t.Parallel()
+	got, err := upload.FromEvent([]byte(`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":0}}}`))
+	require.NoError(t, err)
+	require.Equal(t, upload.Object{Bucket: bucket, Key: key}, got)
+}
+
+func TestFromEventRefuses(t *testing.T) {
+	t.Parallel()
+	const detail = `"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1}}`
+	tests := map[string]struct{ payload, want string }{
+		"nothing":                 {``, "not an EventBridge event"},
+		"no JSON":                 {`{`, "not an EventBridge event"},
+		"another JSON type":       {`[]`, "not an EventBridge event"},
+		"no detail":               {`{"source":"aws.s3"}`, "it has no detail"},
+		"null":                    {`null`, "it has no detail"},
+		"a detail of another":     {`{"detail":{"bucket":"uploads"}}`, "its detail is not that of an S3 event"},
+		"a plain S3 notification": {`{"Records":[{"eventSource":"aws:s3"}]}`, "it has no detail"},
+		"another source":          {`{"source":"aws.ecs",` + detail + `}`, `its source is "aws.ecs"; want "aws.s3"`},
+		"another type":            {`{"detail-type":"Object Deleted",` + detail + `}`, `its detail-type is "Object Deleted"; want "Object Created"`},
+		"no size":                 {`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k"}}}`, "it has no detail.object.size"},
+		"a size in words":         {`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":"1"}}}`, "its detail is not"},
+		"a fractional size":       {`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1.5}}}`, "its detail is not"},
+		"an immense size":         {`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1e99}}}`, "its detail is not"},
+		"a negative size":         {`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":-1}}}`, "the size is -1"},
+		"no key":                  {`{"detail":{"bucket":{"name":"uploads"},"object":{"size":1}}}`, "the object key is missing"},
+		"no bucket":               {`{"detail":{"object":{"key":"k","size":1}}}`, "the bucket name is missing"},
+		"a NUL in the key":        {`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"a\u0000b","size":1}}}`, "NUL"},
+		"bytes that are no UTF-8": {"{\"detail\":{\"object\":{\"key\":\"caf\xe9\"}}}", "not valid UTF-8"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object, err := upload.FromEvent([]byte(test.payload))
+			failure := requireCode(t, upload.Invalid, err)
+			assert.Contains(t, failure.Message(), test.want)
+			assert.Empty(t, object)
+		})
+	}
+}
+
+func environment(pairs map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := pairs[name]
+		return value, ok
+	}
+}
+
+func TestFromEnvironment(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		variables map[string]string
+		want      upload.Object
+	}{
+		"everything": {
+			map[string]string{
+				"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6291457", "UPLOAD_ETAG": etag,
+			},
+			upload.Object{Bucket: bucket, Key: key, VersionID: version, Size: 6291457, ETag: etag},
+		},
+		"empty means not given": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_VERSION_ID": "", "UPLOAD_SIZE": "0", "UPLOAD_ETAG": ""},
+			upload.Object{Bucket: bucket, Key: key},
+		},
+		"unset means not given": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": "1"},
+			upload.Object{Bucket: bucket, Key: key, Size: 1},
+		},
+		"a quoted entity tag": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": "1", "UPLOAD_ETAG": `"` + etag + `"`},
+			upload.Object{Bucket: bucket, Key: key, Size: 1, ETag: etag},
+		},
+	}
+	for what, hostile := range uploadtest.HostileKeys() {
+		tests["a key that "+what] = struct {
+			variables map[string]string
+			want      upload.Object
+		}{
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": hostile, "UPLOAD_SIZE": "1"},
+			upload.Object{Bucket: bucket, Key: hostile, Size: 1},
+		}
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := upload.FromEnvironment(environment(test.variables))
+			require.NoError(t, err)
+			require.Equal(t, test.want, got)
+		})
+	}
+}
+
+func TestFromEnvironmentRefuses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		variables map[string]string
+		want      []string
+	}{
+		"nothing set": {nil, []string{"UPLOAD_BUCKET is not set", "UPLOAD_KEY is not set", "UPLOAD_SIZE is not set"}},
+		"a size with a unit": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_SIZE": "6 MiB"},
+			[]string{"UPLOAD_KEY is not set", "UPLOAD_SIZE is not a number of bytes"},
+		},
+		"a size out of range": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": "9223372036854775808"},
+			[]string{"UPLOAD_SIZE is not a number of bytes"},
+		},
+		"what S3 could not announce": {
+			map[string]string{"UPLOAD_BUCKET": "a/b", "UPLOAD_KEY": strings.Repeat("k", 1025), "UPLOAD_SIZE": "-1", "UPLOAD_ETAG": "a b"},
+			[]string{"the bucket name", "the object key", "the size", "the entity tag"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object, err := upload.FromEnvironment(environment(test.variables))
+			failure := requireCode(t, upload.Invalid, err)
+			for _, want := range test.want {
+				assert.Contains(t, failure.Message(), want)
+			}
+			assert.Empty(t, object)
+		})
+	}
+}
+
+func TestStringEscapesTheKey(t *testing.T) {
+	t.Parallel()
+	for what, hostile := range uploadtest.HostileKeys() {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			text := upload.Object{Bucket: bucket, Key: hostile, VersionID: version}.String()
+			require.Equal(t, -1, strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }), "%q", text)
+			require.Contains(t, text, bucket)
+			require.Contains(t, text, version)
+		})
+	}
+}
+
+// requireSound holds for whatever an object is read from: it is valid, or the error has code Invalid and one line.
+func requireSound(t *testing.T, object upload.Object, err error) {
+	t.Helper()
+	if err != nil {
+		requireCode(t, upload.Invalid, err)
+		require.Empty(t, object)
+		return
+	}
+	require.NoError(t, object.Validate())
+}
+
+func FuzzFromEvent(f *testing.F) {
+	for _, hostile := range uploadtest.HostileKeys() {
+		f.Add(uploadtest.Event(f, upload.Object{Bucket: bucket, Key: hostile, VersionID: version, ETag: etag, Size: 5, Sequencer: "0A"}))
+	}
+	f.Add([]byte(`{"detail":{"bucket":{"name":"b"},"object":{"key":"\ud800","size":1e3,"etag":"\"\""}}}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		object, err := upload.FromEvent(payload)
+		requireSound(t, object, err)
+		if err != nil {
+			return
+		}
+		again, err := upload.FromEvent(uploadtest.Event(t, object))
+		require.NoError(t, err)
+		require.Equal(t, object, again)
+	})
+}
+
+func FuzzFromEnvironment(f *testing.F) {
+	for _, hostile := range uploadtest.HostileKeys() {
+		f.Add(bucket, hostile, version, "6291457", etag)
+	}
+	f.Add("", "", "", "", "")
+	f.Add("a/b", "\x00", "\r\n", "-1", `W/"x"`)
+	f.Fuzz(func(t *testing.T, bucket, key, version, size, etag string) {
+		object, err := upload.FromEnvironment(environment(map[string]string{
+			upload.EnvironmentBucket:    bucket,
+			upload.EnvironmentKey:       key,
+			upload.EnvironmentVersionID: version,
+			upload.EnvironmentSize:      size,
+			upload.EnvironmentETag:      etag,
+		}))
+		requireSound(t, object, err)
+		if err == nil {
+			require.Equal(t, key, object.Key)
+			_, jsonErr := json.Marshal(object)
+			require.NoError(t, jsonErr)
+		}
+	})
+}

@@ -1,0 +1,211 @@
+// Package uploadtest is an S3 that answers what a test tells it to, over real HTTP, for the tests of package upload and of its hosts.
+package uploadtest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/minio/crc64nvme"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/upload"
+)
+
+// Region is the Region of every client.
+const Region = "eu-central-1"
+
+// The credentials of every client; they are nobody's.
+const (
+	AccessKeyID     = "test-key"
+	SecretAccessKey = "test-value" //nolint:gosec // A placeholder.
+)
+
+// Serve runs a server until the test ends, and returns its URL. The handler sees paths as they were sent, uncleaned.
+func Serve(t testing.TB, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Client makes a real S3 client for the server at url. It makes the SDK's three attempts, without the pauses between them.
+func Client(url string) *s3.Client {
+	return s3.New(s3.Options{
+		Region:       Region,
+		BaseEndpoint: aws.String(url),
+		UsePathStyle: true,
+		Credentials:  credentials.NewStaticCredentialsProvider(AccessKeyID, SecretAccessKey, ""),
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		}),
+	})
+}
+
+// Content answers with an object. The headers are name, value, name, value, ...; they may replace those of the object.
+func Content(content []byte, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		setHeaders(w, headers)
+		_, _ = w.Write(content)
+	}
+}
+
+// Cut answers with the beginning of an object, and then breaks the connection.
+func Cut(content []byte, after int, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		setHeaders(w, headers)
+		_, _ = w.Write(content[:after])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// Chunked answers with an object whose length is not known beforehand.
+func Chunked(content []byte, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		setHeaders(w, headers)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = w.Write(content)
+	}
+}
+
+// Hang answers with the beginning of an object, sends on started, and then sends nothing more until the client leaves.
+func Hang(content []byte, after int, started chan<- struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		_, _ = w.Write(content[:after])
+		_ = http.NewResponseController(w).Flush()
+		started <- struct{}{}
+		<-r.Context().Done()
+	}
+}
+
+// Fault answers with an S3 error.
+func Fault(status int, code, message string, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		setHeaders(w, headers)
+		w.WriteHeader(status)
+		if code == "" {
+			return
+		}
+		_ = xml.NewEncoder(w).Encode(struct {
+			XMLName xml.Name `xml:"Error"`
+			Code    string
+			Message string
+		}{Code: code, Message: message})
+	}
+}
+
+// Sequence answers the first request with the first handler and so on; the last handler answers all that follow.
+func Sequence(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var served atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		handlers[min(int(served.Add(1)), len(handlers))-1](w, r)
+	}
+}
+
+// Counted counts the requests to a handler.
+func Counted(count *atomic.Int64, handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		count.Add(1)
+		handler(w, r)
+	}
+}
+
+func setHeaders(w http.ResponseWriter, headers []string) {
+	for i := 0; i+1 < len(headers); i += 2 {
+		w.Header().Set(headers[i], headers[i+1])
+	}
+}
+
+// CRC64NVME is the checksum that S3 would store for content.
+func CRC64NVME(content []byte) string {
+	digest := crc64nvme.New()
+	_, _ = digest.Write(content)
+	return base64.StdEncoding.EncodeToString(digest.Sum(nil))
+}
+
+// Event is the whole EventBridge event with which S3 announces object, as in the examples of the S3 user guide.
+func Event(t testing.TB, object upload.Object) []byte {
+	t.Helper()
+	announced := map[string]any{"key": object.Key, "size": object.Size}
+	for name, value := range map[string]string{"version-id": object.VersionID, "etag": object.ETag, "sequencer": object.Sequencer} {
+		if value != "" {
+			announced[name] = value
+		}
+	}
+	event, err := json.Marshal(map[string]any{
+		"version":     "0",
+		"id":          "17793124-05d4-b198-2fde-7ededc63b103",
+		"detail-type": upload.EventDetailType,
+		"source":      upload.EventSource,
+		"account":     "111122223333",
+		"time":        "2021-11-12T00:00:00Z",
+		"region":      Region,
+		"resources":   []string{"arn:aws:s3:::" + object.Bucket},
+		"detail": map[string]any{
+			"version":           "0",
+			"bucket":            map[string]any{"name": object.Bucket},
+			"object":            announced,
+			"request-id":        "N4N7GDK58NMKJ12R",
+			"requester":         "123456789012",
+			"source-ip-address": "192.0.2.1",
+			"reason":            "PutObject",
+		},
+	})
+	require.NoError(t, err)
+	return event
+}
+
+// HostileKeys are keys that S3 accepts and that break programs, by what is hostile about them.
+func HostileKeys() map[string]string {
+	return map[string]string{
+		"climbs to the parent":         "a/../b",
+		"starts with the parent":       "../x",
+		"is the parent":                "..",
+		"climbs above the root":        "../../etc/passwd",
+		"starts with the root":         "/etc/passwd",
+		"ends in a slash":              "folder/",
+		"is a slash":                   "/",
+		"has empty segments":           "a//b///c",
+		"has single dots":              "./a/./b",
+		"has a line break":             "a\nb\r\nc",
+		"forges a log line":            "a\n{\"level\":\"INFO\",\"outcome\":\"succeeded\"}",
+		"has a terminal escape":        "\x1b[2Jgone",
+		"has all control characters":   controlCharacters(),
+		"has quotes and backslashes":   `"a'b\c`,
+		"looks URL-encoded":            "a%2Fb%00+c",
+		"has a query and a fragment":   "a?versionId=x&b#c",
+		"has spaces and pluses":        " a b+c ",
+		"is as long as S3 allows":      strings.Repeat("k", upload.MaxKeyLength),
+		"is long in wide characters":   strings.Repeat("\U0001F4BE", upload.MaxKeyLength/4),
+		"overrides the text direction": "a\u202egpj.exe",
+		"has a line separator":         "a\u2028b\u2029c",
+		"is a shell command":           "$(reboot);`reboot`|&",
+		"is a JSONPath":                "$.detail.object.size",
+		"is a template":                "{% $states.input %}{{.}}${x}%s%n",
+	}
+}
+
+func controlCharacters() string {
+	var key strings.Builder
+	for c := rune(1); c < ' '; c++ {
+		key.WriteRune(c)
+	}
+	key.WriteString("\x7f\u0080\u0085\u009f")
+	return key.String()
+}
