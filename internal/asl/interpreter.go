@@ -1,0 +1,453 @@
+package asl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Call is one try of a Task, as its [Integration] sees it.
+type Call struct {
+	// State is the name of the Task.
+	State string
+	// Resource is the Task's ARN.
+	Resource string
+	// Parameters is the payload: nil, bool, [json.Number], string, []any or
+	// map[string]any. It is the integration's own copy.
+	Parameters any
+	// Credentials is the Task's Credentials, computed; nil without them.
+	Credentials any
+	// Attempt is 0 for the first try and counts the retries.
+	Attempt int
+	// Timeout is the Task's time limit, 0 when it has none of its own. The
+	// context ends by itself after it.
+	Timeout time.Duration
+	// Heartbeat is the longest gap between heartbeats, 0 for none. Watching it
+	// is the integration's work: it returns [ErrorHeartbeatTimeout].
+	Heartbeat time.Duration
+	// TaskToken is the token of a ".waitForTaskToken" resource, otherwise empty.
+	TaskToken string
+	// Context is the context object. It is the integration's own copy.
+	Context any
+	// Clock is the execution's clock, for an integration that simulates time.
+	Clock Clock
+}
+
+// Integration does the work of a Task and returns its result, any value that
+// encoding/json can write. It may be called from several goroutines at once.
+//
+// An [*Error] makes the Task fail with that name, any other error with
+// [ErrorTaskFailed]. It must return soon after ctx ends: the interpreter waits
+// for it, so that no work outlives its execution. Its error is then replaced by
+// [ErrorTimeout] when the Task's own limit ended ctx.
+type Integration func(ctx context.Context, call Call) (any, error)
+
+// Interpreter runs state machines on this computer. Set the fields before the
+// first Load and leave them alone after it; then it is safe for concurrent use.
+type Interpreter struct {
+	// Integrations does the Tasks, by Resource.
+	Integrations map[string]Integration
+	// Clock is the time; nil is [RealClock].
+	Clock Clock
+	// Random gives numbers from 0 up to but not 1, for retry jitter and
+	// States.MathRandom. It must be safe for concurrent use. nil draws at random.
+	Random func() float64
+	// Observe is called with each event when it happens, in the execution's
+	// goroutine; nil calls nothing. It must be safe for concurrent use.
+	Observe func(Event)
+}
+
+// Program is a loaded machine. It is safe for concurrent use.
+type Program struct {
+	interpreter Interpreter
+	startAt     string
+	timeout     time.Duration
+	states      map[string]loaded
+}
+
+// loaded is one executable state.
+type loaded struct {
+	kind StateType
+	node node
+}
+
+// Load validates the machine and prepares it for [Program.Run]. The error is a
+// [ValidationError], or matches [ErrUnknownResource] and names every Task whose
+// Resource has no integration. Later changes of the machine have no effect.
+func (in *Interpreter) Load(m *Machine) (*Program, error) {
+	nodes, err := m.compile()
+	if err != nil {
+		return nil, err
+	}
+
+	p := &Program{
+		interpreter: *in, startAt: m.StartAt,
+		timeout: time.Duration(m.TimeoutSeconds) * time.Second,
+		states:  make(map[string]loaded, len(nodes)),
+	}
+	p.interpreter.Integrations = maps.Clone(in.Integrations)
+
+	if p.interpreter.Clock == nil {
+		p.interpreter.Clock = RealClock{}
+	}
+
+	if p.interpreter.Random == nil {
+		p.interpreter.Random = rand.Float64
+	}
+
+	for name, n := range nodes {
+		p.states[name] = loaded{kind: m.States[name].Type(), node: n}
+	}
+
+	if err := p.link(); err != nil {
+		return nil, err
+	}
+
+	return p, nil
+}
+
+// link gives each Task its integration.
+func (p *Program) link() error {
+	var missing []string
+
+	for _, name := range slices.Sorted(maps.Keys(p.states)) {
+		task, ok := p.states[name].node.(*taskNode)
+		if !ok {
+			continue
+		}
+
+		task.integration = p.interpreter.Integrations[task.resource]
+		if task.integration == nil {
+			missing = append(missing, fmt.Sprintf("state %q: %s", name, task.resource))
+		}
+	}
+
+	if len(missing) == 0 {
+		return nil
+	}
+
+	known := slices.Sorted(maps.Keys(p.interpreter.Integrations))
+
+	return fmt.Errorf("%w: %s; known are: %s", ErrUnknownResource, strings.Join(missing, ", "), strings.Join(known, ", "))
+}
+
+// Execution is what an execution is started with; it fills the context object
+// (requirement C44).
+type Execution struct {
+	// ID is the execution's ARN; Name when empty.
+	ID string
+	// Name is the execution's name; a UUID when empty.
+	Name string
+	// RoleARN is the ARN of the execution role; optional.
+	RoleARN string
+	// StartTime is the time it was started; the clock's time when zero.
+	StartTime time.Time
+	// StateMachineID is the ARN of the state machine; optional.
+	StateMachineID string
+	// StateMachineName is the name of the state machine; optional.
+	StateMachineName string
+	// Input is any JSON value; empty is {}.
+	Input json.RawMessage
+}
+
+// Status is how an execution ended.
+type Status string
+
+// The statuses of an execution that has ended.
+const (
+	// StatusSucceeded is the status of an execution that has an output.
+	StatusSucceeded Status = "SUCCEEDED"
+	// StatusFailed is the status after a Fail state or an error that no catcher matched.
+	StatusFailed Status = "FAILED"
+	// StatusTimedOut is the status after the machine's TimeoutSeconds.
+	StatusTimedOut Status = "TIMED_OUT"
+	// StatusAborted is the status after the context of Run ended.
+	StatusAborted Status = "ABORTED"
+)
+
+// Result is an execution that has ended.
+type Result struct {
+	// Status is how it ended.
+	Status Status `json:"status"`
+	// Output is the last state's output; only with [StatusSucceeded].
+	Output json.RawMessage `json:"output,omitempty"`
+	// Error is the error name; only with [StatusFailed] and [StatusTimedOut].
+	Error string `json:"error,omitempty"`
+	// Cause explains the error.
+	Cause string `json:"cause,omitempty"`
+	// Events is the whole history.
+	Events []Event `json:"events"`
+}
+
+// Run runs one execution to its end in the caller's goroutine. How it ended is
+// in the Result: a failed execution is no error. The error matches
+// [ErrInvalidInput] when the input is not JSON or above [PayloadLimit]. When ctx
+// ends, the execution ends [StatusAborted].
+func (p *Program) Run(ctx context.Context, start Execution) (*Result, error) {
+	input, err := startInput(start.Input)
+	if err != nil {
+		return nil, err
+	}
+
+	r := p.newRun(ctx, start, input)
+
+	return r.result(r.execute(input)), nil
+}
+
+func startInput(raw json.RawMessage) (payload, error) {
+	if len(raw) == 0 {
+		raw = json.RawMessage("{}")
+	}
+
+	value, err := decodeJSON(raw)
+	if err != nil {
+		return payload{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
+	}
+
+	input, err := newPayload("input", value)
+	if err != nil {
+		return payload{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
+	}
+
+	return input, nil
+}
+
+// Ways for an execution to end that no state can catch.
+var (
+	errAborted  = errors.New("the execution was aborted")
+	errTimedOut = errors.New("the execution ran longer than the state machine's TimeoutSeconds")
+	errHistory  = fmt.Errorf("the execution reached the maximum number of history events (%d)", MaxHistory)
+)
+
+// run is one execution in progress. Only its own goroutine uses it.
+type run struct {
+	program  *Program
+	ctx      context.Context //nolint:containedctx // A run lives exactly as long as its context.
+	clock    Clock
+	start    Execution
+	input    any
+	deadline time.Time
+	events   []Event
+	// recorded counts the events as Step Functions would.
+	recorded int
+	output   json.RawMessage
+
+	// The state being run.
+	state   string
+	entered time.Time
+	retries int
+	token   string
+}
+
+func (p *Program) newRun(ctx context.Context, start Execution, input payload) *run {
+	r := &run{program: p, ctx: ctx, clock: p.interpreter.Clock.Fork(), start: start, input: input.value}
+
+	if r.start.Name == "" {
+		r.start.Name = uuid.NewString()
+	}
+
+	if r.start.ID == "" {
+		r.start.ID = r.start.Name
+	}
+
+	now := r.clock.Now()
+	if r.start.StartTime.IsZero() {
+		r.start.StartTime = now
+	}
+
+	if p.timeout > 0 {
+		r.deadline = now.Add(p.timeout)
+	}
+
+	return r
+}
+
+// execute runs state after state; nil means that the execution succeeded.
+func (r *run) execute(input payload) error {
+	if err := r.emit(Event{Type: ExecutionStarted, Input: input.raw}); err != nil {
+		return err
+	}
+
+	name := r.program.startAt
+
+	for {
+		out, err := r.visit(name, input)
+		if err != nil {
+			return err
+		}
+
+		if out.next == "" {
+			r.output = out.data.raw
+
+			return r.check()
+		}
+
+		name, input = out.next, out.data
+	}
+}
+
+// outcome is what a state leaves: its output and the state that follows, empty
+// at the end.
+type outcome struct {
+	data payload
+	next string
+}
+
+func (r *run) visit(name string, input payload) (outcome, error) {
+	if err := r.check(); err != nil {
+		return outcome{}, err
+	}
+
+	state := r.program.states[name]
+	r.state, r.entered, r.retries, r.token = name, r.clock.Now(), 0, ""
+
+	if err := r.emit(Event{Type: StateEntered, State: name, StateType: state.kind, Input: input.raw}); err != nil {
+		return outcome{}, err
+	}
+
+	out, err := state.node.run(r, input)
+	if err != nil {
+		return outcome{}, err
+	}
+
+	return out, r.emit(Event{Type: StateExited, State: name, Output: out.data.raw, Next: out.next})
+}
+
+// check tells whether the execution has to stop.
+func (r *run) check() error {
+	if r.ctx.Err() != nil {
+		return errAborted
+	}
+
+	if !r.deadline.IsZero() && r.clock.Now().After(r.deadline) {
+		return errTimedOut
+	}
+
+	return nil
+}
+
+// sleep waits on the execution's clock, at most to the machine's time limit.
+func (r *run) sleep(d time.Duration) error {
+	late := false
+
+	if !r.deadline.IsZero() {
+		if left := r.deadline.Sub(r.clock.Now()); d > left {
+			d, late = left, true
+		}
+	}
+
+	if err := r.clock.Sleep(r.ctx, d); err != nil {
+		return errAborted
+	}
+
+	if late {
+		return errTimedOut
+	}
+
+	return r.check()
+}
+
+// emit records the event, or fails when the history has no room for it and for
+// the event that ends the execution.
+func (r *run) emit(e Event) error {
+	job := strings.HasSuffix(e.Resource, ".waitForTaskToken") || strings.Contains(e.Resource, ".sync")
+	weight := e.weight(job)
+
+	if !e.terminal() && r.recorded+weight >= MaxHistory {
+		return errHistory
+	}
+
+	r.recorded += weight
+	e.ID = len(r.events) + 1
+	e.Timestamp = r.clock.Now()
+	e.Execution = r.start.ID
+	r.events = append(r.events, e)
+
+	if observe := r.program.interpreter.Observe; observe != nil {
+		observe(e)
+	}
+
+	return nil
+}
+
+func (r *run) scope(input any) *scope {
+	return &scope{input: input, context: r.contextObject(), random: r.program.interpreter.Random}
+}
+
+// result makes the last event and the Result.
+func (r *run) result(err error) *Result {
+	out := &Result{Status: StatusFailed}
+	last := Event{Type: ExecutionFailed, State: r.state}
+
+	switch {
+	case err == nil:
+		out.Status, out.Output = StatusSucceeded, r.output
+		last = Event{Type: ExecutionSucceeded, Output: r.output}
+	case errors.Is(err, errAborted):
+		out.Status, out.Cause = StatusAborted, errAborted.Error()
+		last.Type = ExecutionAborted
+	case errors.Is(err, errTimedOut):
+		out.Status, out.Error, out.Cause = StatusTimedOut, ErrorTimeout, errTimedOut.Error()
+		last.Type = ExecutionTimedOut
+	case errors.Is(err, errHistory):
+		out.Error, out.Cause = ErrorRuntime, errHistory.Error()
+	default:
+		out.Error, out.Cause = failure(err)
+	}
+
+	last.Error, last.Cause = out.Error, out.Cause
+
+	// A terminal event always has room, so there is no error to see.
+	_ = r.emit(last)
+
+	out.Events = r.events
+
+	return out
+}
+
+// failure keeps an empty name empty: a Fail state may leave it out.
+func failure(err error) (name, cause string) {
+	var named *Error
+	if errors.As(err, &named) {
+		return reported(named.Name), named.Cause
+	}
+
+	return ErrorRuntime, err.Error()
+}
+
+// contextTime is the time format of the context object.
+const contextTime = "2006-01-02T15:04:05.000Z07:00"
+
+// contextObject is what "$$" selects from.
+func (r *run) contextObject() map[string]any {
+	out := map[string]any{
+		"Execution": map[string]any{
+			"Id":           r.start.ID,
+			"Input":        r.input,
+			"Name":         r.start.Name,
+			"RoleArn":      r.start.RoleARN,
+			"StartTime":    r.start.StartTime.UTC().Format(contextTime),
+			"RedriveCount": json.Number("0"),
+		},
+		"State": map[string]any{
+			"EnteredTime": r.entered.UTC().Format(contextTime),
+			"Name":        r.state,
+			"RetryCount":  intNumber(int64(r.retries)),
+		},
+		"StateMachine": map[string]any{"Id": r.start.StateMachineID, "Name": r.start.StateMachineName},
+	}
+
+	if r.token != "" {
+		out["Task"] = map[string]any{"Token": r.token}
+	}
+
+	return out
+}

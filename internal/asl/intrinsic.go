@@ -1,0 +1,375 @@
+package asl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// maxIntrinsics is how many intrinsic functions one field may hold, nested ones
+// included: the guide counts nine in its example for the limit of 10.
+const maxIntrinsics = 10
+
+var (
+	errSyntax     = errors.New("malformed intrinsic function")
+	errUnknown    = errors.New("unknown intrinsic function")
+	errTooMany    = fmt.Errorf("more than %d intrinsic functions in one field", maxIntrinsics)
+	errArity      = errors.New("wrong number of arguments")
+	errNotDynamic = errors.New(`the value must be a path ("$...") or an intrinsic function ("States....")`)
+)
+
+// expression is the value of a field whose name ends in ".$".
+type expression interface {
+	eval(s *scope) (any, error)
+}
+
+type pathExpr struct{ path *path }
+
+func (e pathExpr) eval(s *scope) (any, error) {
+	value, ok := e.path.resolve(s)
+	if !ok {
+		return nil, failf(ErrorParameterPathFailure, "%s", e.path.missing())
+	}
+
+	return value, nil
+}
+
+type literalExpr struct {
+	value any
+	// source is a string literal as written, escapes included: States.Format
+	// must tell "{}" from "\{\}".
+	source string
+}
+
+func (e literalExpr) eval(*scope) (any, error) { return e.value, nil }
+
+type callExpr struct {
+	name     string
+	function intrinsic
+	args     []expression
+}
+
+func (e callExpr) eval(s *scope) (any, error) {
+	args := make([]any, len(e.args))
+
+	for i, arg := range e.args {
+		value, err := arg.eval(s)
+		if err != nil {
+			return nil, err
+		}
+
+		args[i] = value
+	}
+
+	value, err := e.function.apply(s, args)
+	if err != nil {
+		return nil, failf(ErrorIntrinsicFailure, "%s: %v", e.name, err)
+	}
+
+	return value, nil
+}
+
+// formatExpr is States.Format with a literal template, cut up when it is loaded.
+type formatExpr struct {
+	parts []string
+	args  []expression
+}
+
+func (e formatExpr) eval(s *scope) (any, error) {
+	var out strings.Builder
+
+	for i, part := range e.parts {
+		out.WriteString(part)
+
+		if i == len(e.args) {
+			break
+		}
+
+		value, err := e.args[i].eval(s)
+		if err != nil {
+			return nil, err
+		}
+
+		out.WriteString(displayText(value))
+	}
+
+	return out.String(), nil
+}
+
+// parseExpression reads a path or an intrinsic function call.
+func parseExpression(text string) (expression, error) {
+	if strings.HasPrefix(text, "$") {
+		p, err := parsePath(text)
+		if err != nil {
+			return nil, err
+		}
+
+		return pathExpr{path: p}, nil
+	}
+
+	if !strings.HasPrefix(text, reservedPrefix) {
+		return nil, fmt.Errorf("%q: %w", text, errNotDynamic)
+	}
+
+	p := &intrinsicParser{text: text}
+
+	call, err := p.call()
+	if err != nil {
+		return nil, err
+	}
+
+	p.space()
+
+	if p.pos < len(p.text) {
+		return nil, p.errorf("unexpected text after the call")
+	}
+
+	return call, nil
+}
+
+type intrinsicParser struct {
+	text  string
+	pos   int
+	count int
+}
+
+func (p *intrinsicParser) errorf(format string, args ...any) error {
+	return fmt.Errorf("%w at offset %d of %q: %s", errSyntax, p.pos, p.text, fmt.Sprintf(format, args...))
+}
+
+// space skips white space, line breaks included.
+func (p *intrinsicParser) space() {
+	for p.pos < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
+		p.pos++
+	}
+}
+
+func (p *intrinsicParser) peek() byte {
+	if p.pos >= len(p.text) {
+		return 0
+	}
+
+	return p.text[p.pos]
+}
+
+func (p *intrinsicParser) call() (expression, error) {
+	start := p.pos
+	for p.pos < len(p.text) && (p.text[p.pos] == '.' || isNameByte(p.text[p.pos])) {
+		p.pos++
+	}
+
+	name := p.text[start:p.pos]
+
+	function, ok := intrinsics()[name]
+	if !ok {
+		return nil, fmt.Errorf("%w %q; known are %s", errUnknown, name, strings.Join(intrinsicNames(), ", "))
+	}
+
+	p.count++
+	if p.count > maxIntrinsics {
+		return nil, fmt.Errorf("%q: %w", p.text, errTooMany)
+	}
+
+	p.space()
+
+	if p.peek() != '(' {
+		return nil, p.errorf("%s needs an opening parenthesis", name)
+	}
+
+	p.pos++
+
+	args, err := p.arguments()
+	if err != nil {
+		return nil, err
+	}
+
+	return newCall(name, function, args)
+}
+
+func newCall(name string, function intrinsic, args []expression) (expression, error) {
+	if len(args) < function.minArgs || function.maxArgs >= 0 && len(args) > function.maxArgs {
+		return nil, fmt.Errorf("%s: %w: it has %d and takes %s", name, errArity, len(args), function.arity())
+	}
+
+	template, ok := literalArgument(args)
+	if name != formatName || !ok {
+		return callExpr{name: name, function: function, args: args}, nil
+	}
+
+	if _, isString := template.value.(string); !isString {
+		return nil, fmt.Errorf("%s: %w: the first argument must be a string", name, errSyntax)
+	}
+
+	parts := splitTemplate(template.source)
+	if len(parts) != len(args) {
+		return nil, fmt.Errorf("%s: %w: the template has %d {} and %d value(s) follow it",
+			name, errArity, len(parts)-1, len(args)-1)
+	}
+
+	return formatExpr{parts: parts, args: args[1:]}, nil
+}
+
+func literalArgument(args []expression) (literalExpr, bool) {
+	if len(args) == 0 {
+		return literalExpr{}, false
+	}
+
+	literal, ok := args[0].(literalExpr)
+
+	return literal, ok
+}
+
+// arguments reads up to and with the closing parenthesis.
+func (p *intrinsicParser) arguments() ([]expression, error) {
+	var args []expression
+
+	p.space()
+
+	if p.peek() == ')' {
+		p.pos++
+
+		return args, nil
+	}
+
+	for {
+		p.space()
+
+		arg, err := p.argument()
+		if err != nil {
+			return nil, err
+		}
+
+		args = append(args, arg)
+
+		p.space()
+
+		switch p.peek() {
+		case ',':
+			p.pos++
+		case ')':
+			p.pos++
+
+			return args, nil
+		default:
+			return nil, p.errorf("expected a comma or a closing parenthesis")
+		}
+	}
+}
+
+func (p *intrinsicParser) argument() (expression, error) {
+	switch {
+	case p.peek() == '\'':
+		return p.stringLiteral()
+	case p.peek() == '$':
+		return p.pathArgument()
+	case strings.HasPrefix(p.text[p.pos:], reservedPrefix):
+		return p.call()
+	default:
+		return p.scalar()
+	}
+}
+
+func (p *intrinsicParser) pathArgument() (expression, error) {
+	start := p.pos
+
+	for p.pos < len(p.text) && p.text[p.pos] != ',' && p.text[p.pos] != ')' {
+		if p.text[p.pos] == '[' {
+			p.pos = skipBracket(p.text, p.pos)
+
+			continue
+		}
+
+		p.pos++
+	}
+
+	parsed, err := parsePath(strings.TrimRight(p.text[start:p.pos], " \t\r\n"))
+	if err != nil {
+		return nil, err
+	}
+
+	return pathExpr{path: parsed}, nil
+}
+
+var scalarPattern = regexp.MustCompile(`^(?:null|true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)`)
+
+func (p *intrinsicParser) scalar() (expression, error) {
+	text := scalarPattern.FindString(p.text[p.pos:])
+
+	switch text {
+	case "":
+		return nil, p.errorf("expected a 'string', a number, true, false, null, a path or an intrinsic function")
+	case "null":
+		p.pos += len(text)
+
+		return literalExpr{}, nil
+	case "true", "false":
+		p.pos += len(text)
+
+		return literalExpr{value: text == "true"}, nil
+	default:
+		p.pos += len(text)
+
+		return literalExpr{value: json.Number(text)}, nil
+	}
+}
+
+// stringLiteral reads 'text'. The characters ' { } \ are written with a
+// backslash; "{}" alone needs none, being the slot of States.Format.
+func (p *intrinsicParser) stringLiteral() (expression, error) {
+	p.pos++
+	start := p.pos
+
+	for p.pos < len(p.text) {
+		switch c := p.text[p.pos]; c {
+		case '\'':
+			source := p.text[start:p.pos]
+			p.pos++
+
+			return literalExpr{value: strings.Join(splitTemplate(source), "{}"), source: source}, nil
+		case '\\':
+			if p.pos+1 >= len(p.text) || strings.IndexByte(`'{}\`, p.text[p.pos+1]) < 0 {
+				return nil, p.errorf(`a backslash escapes only ' { } and \; write \\ for a backslash`)
+			}
+
+			p.pos += 2
+		case '{', '}':
+			if c == '}' || p.pos+1 >= len(p.text) || p.text[p.pos+1] != '}' {
+				return nil, p.errorf(`a brace that is not part of {} must be escaped: \{ or \}`)
+			}
+
+			p.pos += 2
+		default:
+			p.pos++
+		}
+	}
+
+	return nil, p.errorf("the string has no closing quote")
+}
+
+// splitTemplate cuts a template at each unescaped {} and removes the escapes
+// from the parts. A backslash in front of any other character stays.
+func splitTemplate(source string) []string {
+	var (
+		parts []string
+		part  strings.Builder
+	)
+
+	for i := 0; i < len(source); i++ {
+		switch {
+		case source[i] == '\\' && i+1 < len(source) && strings.IndexByte(`'{}\`, source[i+1]) >= 0:
+			i++
+			part.WriteByte(source[i])
+		case strings.HasPrefix(source[i:], "{}"):
+			parts = append(parts, part.String())
+			part.Reset()
+
+			i++
+		default:
+			part.WriteByte(source[i])
+		}
+	}
+
+	return append(parts, part.String())
+}

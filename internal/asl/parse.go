@@ -1,0 +1,477 @@
+package asl
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+const typeField = "Type"
+
+// Parse reads a definition and validates it. Every fault is reported at once in
+// a [ValidationError]: text that is not JSON, unknown fields, state types,
+// operators and intrinsic functions, duplicate keys, and all that
+// [Machine.Validate] checks. Nothing unknown is ever skipped.
+func Parse(data []byte) (*Machine, error) {
+	c := &checker{}
+
+	if _, err := decodeJSON(data); err != nil {
+		c.addf("", "not a JSON document: %s", syntaxPlace(data, err))
+
+		return nil, c.err()
+	}
+
+	p := &parser{checker: c, broken: map[string]bool{}}
+	p.duplicates(data)
+
+	m := p.machine(data)
+	m.check(c, p.broken)
+
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+
+	return m, nil
+}
+
+// syntaxPlace adds the line of a JSON syntax error.
+func syntaxPlace(data []byte, err error) string {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return err.Error()
+	}
+
+	offset := min(int(syntax.Offset), len(data))
+
+	return fmt.Sprintf("line %d: %v", bytes.Count(data[:offset], []byte("\n"))+1, err)
+}
+
+type parser struct {
+	*checker
+
+	// broken names the states that could not be read.
+	broken map[string]bool
+}
+
+func (p *parser) machine(data []byte) *Machine {
+	m := &Machine{States: map[string]State{}}
+
+	fields, ok := p.object(data, "")
+	if !ok {
+		return m
+	}
+
+	states, hasStates := fields["States"]
+	delete(fields, "States")
+	p.fill(fields, reflect.ValueOf(m).Elem(), "", "the top level", "")
+
+	if !hasStates {
+		return m
+	}
+
+	raw, ok := p.object(states, "States")
+	if !ok {
+		return m
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		p.checker.state = name
+
+		state := p.stateOf(raw[name])
+		if state == nil {
+			p.broken[name] = true
+
+			continue
+		}
+
+		m.States[name] = state
+	}
+
+	p.checker.state = ""
+
+	return m
+}
+
+// object reads a JSON object; anything else is reported.
+func (p *parser) object(raw json.RawMessage, field string) (map[string]json.RawMessage, bool) {
+	var out map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &out); err != nil || out == nil {
+		p.addf(field, "must be an object")
+
+		return nil, false
+	}
+
+	return out, true
+}
+
+func newState(kind StateType) State {
+	switch kind {
+	case TypeTask:
+		return &Task{}
+	case TypeChoice:
+		return &Choice{}
+	case TypePass:
+		return &Pass{}
+	case TypeWait:
+		return &Wait{}
+	case TypeSucceed:
+		return &Succeed{}
+	case TypeFail:
+		return &Fail{}
+	default:
+		return nil
+	}
+}
+
+func (p *parser) stateOf(raw json.RawMessage) State {
+	fields, ok := p.object(raw, "")
+	if !ok {
+		return nil
+	}
+
+	var kind StateType
+	if err := json.Unmarshal(fields[typeField], &kind); err != nil || kind == "" {
+		p.addf(typeField, "name the state's type, one of Task, Choice, Pass, Wait, Succeed and Fail")
+
+		return nil
+	}
+
+	state := newState(kind)
+	if state == nil {
+		p.unknownType(kind)
+
+		return nil
+	}
+
+	delete(fields, typeField)
+	p.fill(fields, reflect.ValueOf(state).Elem(), "", "a "+string(kind)+" state", typeField)
+
+	return state
+}
+
+func (p *parser) unknownType(kind StateType) {
+	if kind == "Parallel" || kind == "Map" {
+		p.addf(typeField, "%s states are not supported: use Task, Choice, Pass, Wait, Succeed or Fail", kind)
+
+		return
+	}
+
+	p.addf(typeField, "unknown state type %q: use Task, Choice, Pass, Wait, Succeed or Fail", string(kind))
+}
+
+// fill puts the fields into the struct and reports those it does not have. what
+// and also describe the struct in that message.
+func (p *parser) fill(fields map[string]json.RawMessage, target reflect.Value, prefix, what, also string) {
+	known := map[string]reflect.Value{}
+
+	for i := range target.NumField() {
+		name, _, _ := strings.Cut(target.Type().Field(i).Tag.Get("json"), ",")
+		known[name] = target.Field(i)
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		field, ok := known[name]
+		if !ok {
+			names := slices.Sorted(maps.Keys(known))
+			if also != "" {
+				names = append([]string{also}, names...)
+			}
+
+			p.addf(prefix+name, "%s has no such field; it has %s", what, strings.Join(names, ", "))
+
+			continue
+		}
+
+		p.value(fields[name], field, prefix+name)
+	}
+}
+
+// value reads one field by the type of its Go counterpart.
+func (p *parser) value(raw json.RawMessage, target reflect.Value, field string) {
+	switch out := target.Addr().Interface().(type) {
+	case *Path:
+		p.path(raw, out, field)
+	case *[]Retrier:
+		list(p, raw, field, out, func(item json.RawMessage, r *Retrier, place string) {
+			p.item(item, reflect.ValueOf(r).Elem(), place, "a retrier")
+		})
+	case *[]Catcher:
+		list(p, raw, field, out, func(item json.RawMessage, r *Catcher, place string) {
+			p.item(item, reflect.ValueOf(r).Elem(), place, "a catcher")
+		})
+	case *[]Rule:
+		list(p, raw, field, out, p.rule)
+	case *any:
+		p.result(raw, out)
+	case *map[string]any:
+		p.tree(raw, out, field)
+	default:
+		p.plain(raw, target, field)
+	}
+}
+
+func (p *parser) item(raw json.RawMessage, target reflect.Value, place, what string) {
+	if fields, ok := p.object(raw, place); ok {
+		p.fill(fields, target, place+".", what, "")
+	}
+}
+
+func list[T any](p *parser, raw json.RawMessage, field string, out *[]T, read func(json.RawMessage, *T, string)) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil || items == nil {
+		p.addf(field, "must be an array")
+
+		return
+	}
+
+	*out = make([]T, len(items))
+	for i, item := range items {
+		read(item, &(*out)[i], fmt.Sprintf("%s[%d]", field, i))
+	}
+}
+
+func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+
+func (p *parser) path(raw json.RawMessage, out *Path, field string) {
+	if isNull(raw) {
+		*out = Discard
+
+		return
+	}
+
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		p.addf(field, "must be a path or null")
+
+		return
+	}
+
+	// Checked here because the strings "" and "null" would read as absent and
+	// as [Discard] in the Go type.
+	if !strings.HasPrefix(text, "$") {
+		p.addf(field, "%q: %v", text, errNotAPath)
+
+		return
+	}
+
+	*out = Path(text)
+}
+
+func (p *parser) result(raw json.RawMessage, out *any) {
+	value, err := decodeJSON(raw)
+
+	switch {
+	case err != nil:
+		p.add("Result", err)
+	case value == nil:
+		*out = Null{}
+	default:
+		*out = value
+	}
+}
+
+func (p *parser) tree(raw json.RawMessage, out *map[string]any, field string) {
+	value, err := decodeJSON(raw)
+	if err != nil {
+		p.add(field, err)
+
+		return
+	}
+
+	object, ok := value.(map[string]any)
+	if !ok {
+		p.addf(field, "must be an object and is %s", kindOf(value))
+
+		return
+	}
+
+	*out = object
+}
+
+// plain reads a string, number, boolean or list of strings.
+func (p *parser) plain(raw json.RawMessage, target reflect.Value, field string) {
+	if isNull(raw) || json.Unmarshal(raw, target.Addr().Interface()) != nil {
+		p.addf(field, "must be %s and is %s", goKind(target.Type()), shorten(string(raw)))
+
+		return
+	}
+
+	switch {
+	case target.Kind() == reflect.Pointer, target.Kind() == reflect.Bool, isProse(field):
+	case target.IsZero():
+		// Zero is absent in the Go type and never allowed in the text.
+		p.addf(field, "must not be %s", shorten(string(raw)))
+	}
+}
+
+// isProse tells which texts may be empty.
+func isProse(field string) bool {
+	return strings.HasSuffix(field, commentField) || field == "Cause" || field == "Error"
+}
+
+func goKind(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+
+	switch t.Kind() {
+	case reflect.Int:
+		return "an integer"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "an array of strings"
+	default:
+		return "a string"
+	}
+}
+
+func shorten(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+
+	return text
+}
+
+// rule reads a Choice rule, whose operator is a field name.
+func (p *parser) rule(raw json.RawMessage, out *Rule, field string) {
+	fields, ok := p.object(raw, field)
+	if !ok {
+		return
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		p.ruleField(name, fields[name], out, field)
+	}
+}
+
+func (p *parser) ruleField(name string, raw json.RawMessage, out *Rule, field string) {
+	place := field + "." + name
+
+	switch name {
+	case commentField:
+		p.plain(raw, reflect.ValueOf(&out.Comment).Elem(), place)
+	case variableField:
+		p.plain(raw, reflect.ValueOf(&out.Variable).Elem(), place)
+	case nextField:
+		p.plain(raw, reflect.ValueOf(&out.Next).Elem(), place)
+	case "And":
+		list(p, raw, place, &out.And, p.rule)
+	case "Or":
+		list(p, raw, place, &out.Or, p.rule)
+	case "Not":
+		out.Not = &Rule{}
+		p.rule(raw, out.Not, place)
+	default:
+		p.operator(name, raw, out, field)
+	}
+}
+
+func (p *parser) operator(name string, raw json.RawMessage, out *Rule, field string) {
+	if _, known := operations()[Operator(name)]; !known {
+		p.addf(field, "unknown comparison operator %q; known are %s", name, operatorNames())
+
+		return
+	}
+
+	if out.Operator != "" {
+		p.addf(field, "a rule compares once: it has both %s and %s; combine two rules with And", string(out.Operator), name)
+
+		return
+	}
+
+	value, err := decodeJSON(raw)
+	if err != nil {
+		p.add(field, err)
+
+		return
+	}
+
+	out.Operator, out.Value = Operator(name), value
+}
+
+// duplicates reports keys that an object has twice, of which encoding/json
+// would silently keep the last.
+func (p *parser) duplicates(data []byte) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+
+	var stack []*frame
+
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) || err != nil {
+			return // The text as a whole has been read without an error before.
+		}
+
+		var top *frame
+		if len(stack) > 0 {
+			top = stack[len(stack)-1]
+		}
+
+		delim, _ := token.(json.Delim)
+
+		switch delim {
+		case '{', '[':
+			stack = append(stack, newFrame(top, delim == '{'))
+		case '}', ']':
+			stack = stack[:len(stack)-1]
+		default:
+			if top != nil && top.wantsKey() {
+				p.key(top, token)
+
+				continue
+			}
+		}
+
+		if top != nil && delim != '}' && delim != ']' {
+			top.isKey = true
+		}
+	}
+}
+
+// frame is one open object or array.
+type frame struct {
+	place string
+	keys  map[string]bool
+	isKey bool
+	name  string
+}
+
+func newFrame(parent *frame, object bool) *frame {
+	f := &frame{}
+	if parent != nil {
+		f.place = parent.place + parent.name + "."
+	}
+
+	if object {
+		f.keys, f.isKey = map[string]bool{}, true
+	} else {
+		f.name = "[]"
+	}
+
+	return f
+}
+
+func (f *frame) wantsKey() bool { return f.keys != nil && f.isKey }
+
+func (p *parser) key(f *frame, token json.Token) {
+	name := fmt.Sprint(token)
+	if f.keys[name] {
+		p.addf(strings.TrimLeft(f.place+name, "."), "the key is given twice in the same object")
+	}
+
+	f.keys[name] = true
+	f.name = name
+	f.isKey = false
+}

@@ -1,0 +1,558 @@
+package asl
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxNameLength is the most characters of a state's name.
+	maxNameLength = 80
+	// maxSeconds is the largest time limit, wait or interval in seconds.
+	maxSeconds = 99999999
+	// maxDelay is the largest MaxDelaySeconds: the guide says below 31622401.
+	maxDelay = 31622400
+)
+
+// checker collects the problems of a definition.
+type checker struct {
+	state    string
+	problems []Problem
+}
+
+func (c *checker) addf(field, format string, args ...any) {
+	c.problems = append(c.problems, Problem{State: c.state, Field: field, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) add(field string, err error) { c.addf(field, "%v", err) }
+
+// err returns the problems as one error, or nil.
+func (c *checker) err() error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+
+	slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.State, b.State) })
+
+	return &ValidationError{Problems: slices.Compact(c.problems)}
+}
+
+// Validate reports every fault of the machine in one [ValidationError]: the
+// rules of each state, targets that do not exist and states that cannot be
+// reached. It returns nil for a machine that can be deployed and run.
+func (m *Machine) Validate() error {
+	_, err := m.compile()
+
+	return err
+}
+
+// compile validates the machine and makes the executable form of its states.
+func (m *Machine) compile() (map[string]node, error) {
+	c := &checker{}
+	nodes := m.check(c, nil)
+
+	return nodes, c.err()
+}
+
+// check does the work of compile; names in broken could not be read and count
+// as existing states that lead anywhere.
+func (m *Machine) check(c *checker, broken map[string]bool) map[string]node {
+	m.checkFields(c)
+
+	nodes := make(map[string]node, len(m.States))
+
+	for _, name := range slices.Sorted(maps.Keys(m.States)) {
+		c.state = name
+		checkName(c, name)
+
+		state := m.States[name]
+		if isNil(state) {
+			c.addf("", "the state is nil")
+
+			continue
+		}
+
+		nodes[name] = state.compile(c)
+	}
+
+	c.state = ""
+	m.checkGraph(c, broken)
+
+	return nodes
+}
+
+// isNil also finds a nil pointer inside the interface.
+func isNil(state State) bool {
+	return state == nil || reflect.ValueOf(state).IsNil()
+}
+
+func (m *Machine) checkFields(c *checker) {
+	if m.Version != "" && m.Version != "1.0" {
+		c.addf("Version", `%q is not supported: the only version is "1.0"`, m.Version)
+	}
+
+	if m.QueryLanguage != "" && m.QueryLanguage != "JSONPath" {
+		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or leave the field out`, m.QueryLanguage)
+	}
+
+	c.seconds("TimeoutSeconds", m.TimeoutSeconds, maxSeconds)
+}
+
+func checkName(c *checker, name string) {
+	if n := utf8.RuneCountInString(name); n < 1 || n > maxNameLength {
+		c.addf("", "a state's name must have 1 to %d characters and this one has %d", maxNameLength, n)
+	}
+}
+
+func (m *Machine) checkGraph(c *checker, broken map[string]bool) {
+	if len(m.States) == 0 && len(broken) == 0 {
+		c.addf("States", "the machine has no states")
+
+		return
+	}
+
+	if m.StartAt == "" {
+		c.addf("StartAt", "name the first state")
+	} else {
+		m.checkTarget(c, "StartAt", m.StartAt, broken)
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(m.States)) {
+		if isNil(m.States[name]) {
+			continue
+		}
+
+		c.state = name
+
+		for _, e := range m.States[name].edges() {
+			if e.target != "" {
+				m.checkTarget(c, e.field, e.target, broken)
+			}
+		}
+	}
+
+	if len(broken) == 0 {
+		m.checkReachable(c)
+	}
+
+	c.state = ""
+}
+
+func (m *Machine) checkTarget(c *checker, field, target string, broken map[string]bool) {
+	if _, ok := m.States[target]; !ok && !broken[target] {
+		c.addf(field, "there is no state named %q", target)
+	}
+}
+
+func (m *Machine) checkReachable(c *checker) {
+	if _, ok := m.States[m.StartAt]; !ok {
+		return // Reported already; every state would be called unreachable.
+	}
+
+	reached := make(map[string]bool, len(m.States))
+	for _, name := range m.breadthFirst() {
+		reached[name] = true
+	}
+
+	for _, name := range slices.Sorted(maps.Keys(m.States)) {
+		if !reached[name] {
+			c.state = name
+			c.addf("", "no path from StartAt leads to the state: refer to it or remove it")
+		}
+	}
+}
+
+// breadthFirst lists the reachable states, nearest to StartAt first.
+func (m *Machine) breadthFirst() []string {
+	seen := map[string]bool{}
+
+	var queue []string
+
+	push := func(name string) {
+		if state, ok := m.States[name]; ok && !seen[name] && !isNil(state) {
+			seen[name] = true
+			queue = append(queue, name)
+		}
+	}
+
+	push(m.StartAt)
+
+	for i := 0; i < len(queue); i++ {
+		for _, e := range m.States[queue[i]].edges() {
+			push(e.target)
+		}
+	}
+
+	return queue
+}
+
+// seconds checks an optional number of seconds, of which 0 means absent.
+func (c *checker) seconds(field string, value, limit int) {
+	if value < 0 || value > limit {
+		c.addf(field, "must be from 1 to %d and is %d", limit, value)
+	}
+}
+
+// filter reads an InputPath or OutputPath.
+func (c *checker) filter(field string, p Path) filter {
+	switch p {
+	case "":
+		return filter{}
+	case Discard:
+		return filter{discard: true}
+	}
+
+	parsed, err := parsePath(string(p))
+	if err != nil {
+		c.add(field, err)
+	}
+
+	return filter{path: parsed}
+}
+
+// sink reads a ResultPath.
+func (c *checker) sink(field string, p Path) sink {
+	switch p {
+	case "":
+		return sink{}
+	case Discard:
+		return sink{discard: true}
+	}
+
+	target, err := parseResultPath(string(p))
+	if err != nil {
+		c.add(field, err)
+	}
+
+	return sink{target: target}
+}
+
+// reference reads a field that must be a reference path.
+func (c *checker) reference(field, text string) *path {
+	p, err := parseReference(text)
+	if err != nil {
+		c.add(field, err)
+	}
+
+	return p
+}
+
+// optionalReference is reference for a field that may be empty.
+func (c *checker) optionalReference(field, text string) *path {
+	if text == "" {
+		return nil
+	}
+
+	return c.reference(field, text)
+}
+
+// template reads a payload template; nil gives nil.
+func (c *checker) template(field string, object map[string]any) template {
+	if object == nil {
+		return nil
+	}
+
+	tree, err := normalize(object)
+	if err != nil {
+		c.add(field, err)
+
+		return nil
+	}
+
+	return compileTemplate(tree, field, c.add)
+}
+
+// transition checks that exactly one of Next and End is set.
+func (c *checker) transition(next string, end bool) {
+	switch {
+	case next != "" && end:
+		c.addf("Next", "has both Next and End: keep one")
+	case next == "" && !end:
+		c.addf("Next", "has neither Next nor End: name the following state or set End to true")
+	}
+}
+
+// exclusive reports two fields of which only one may be set.
+func (c *checker) exclusive(first string, hasFirst bool, second string, hasSecond bool) {
+	if hasFirst && hasSecond {
+		c.addf(first, "excludes %s: keep one of the two", second)
+	}
+}
+
+func (t *Task) compile(c *checker) node {
+	switch {
+	case t.Resource == "":
+		c.addf("Resource", "name the ARN of the work to do, such as arn:aws:states:::lambda:invoke")
+	case !strings.HasPrefix(t.Resource, "arn:"):
+		c.addf("Resource", "%q is not an ARN, such as arn:aws:states:::lambda:invoke", t.Resource)
+	}
+
+	t.checkLimits(c)
+	c.transition(t.Next, t.End)
+
+	return &taskNode{
+		resource:      t.Resource,
+		input:         c.filter("InputPath", t.InputPath),
+		parameters:    c.template("Parameters", t.Parameters),
+		credentials:   c.template("Credentials", t.Credentials),
+		selector:      c.template("ResultSelector", t.ResultSelector),
+		result:        c.sink("ResultPath", t.ResultPath),
+		output:        c.filter("OutputPath", t.OutputPath),
+		timeout:       limit{seconds: t.TimeoutSeconds, path: c.optionalReference("TimeoutSecondsPath", t.TimeoutSecondsPath)},
+		heartbeat:     limit{seconds: t.HeartbeatSeconds, path: c.optionalReference("HeartbeatSecondsPath", t.HeartbeatSecondsPath)},
+		retriers:      compileRetriers(c, t.Retry),
+		catchers:      compileCatchers(c, t.Catch),
+		waitsForToken: strings.HasSuffix(t.Resource, ".waitForTaskToken"),
+		next:          t.Next,
+	}
+}
+
+func (t *Task) checkLimits(c *checker) {
+	c.seconds("TimeoutSeconds", t.TimeoutSeconds, maxSeconds)
+	c.seconds("HeartbeatSeconds", t.HeartbeatSeconds, maxSeconds)
+	c.exclusive("TimeoutSeconds", t.TimeoutSeconds != 0, "TimeoutSecondsPath", t.TimeoutSecondsPath != "")
+	c.exclusive("HeartbeatSeconds", t.HeartbeatSeconds != 0, "HeartbeatSecondsPath", t.HeartbeatSecondsPath != "")
+
+	if t.HeartbeatSeconds != 0 && t.TimeoutSeconds != 0 && t.HeartbeatSeconds >= t.TimeoutSeconds {
+		c.addf("HeartbeatSeconds", "must be below TimeoutSeconds (%d) and is %d", t.TimeoutSeconds, t.HeartbeatSeconds)
+	}
+}
+
+func (ch *Choice) compile(c *checker) node {
+	if len(ch.Choices) == 0 {
+		c.addf("Choices", "must have at least one rule")
+	}
+
+	out := &choiceNode{
+		input:    c.filter("InputPath", ch.InputPath),
+		output:   c.filter("OutputPath", ch.OutputPath),
+		fallback: ch.Default,
+	}
+
+	for i, rule := range ch.Choices {
+		field := fmt.Sprintf("Choices[%d]", i)
+		if rule.Next == "" {
+			c.addf(field, "needs Next, the state to go to")
+		}
+
+		out.choices = append(out.choices, branch{check: rule.compile(c, field), next: rule.Next, label: rule.Label()})
+	}
+
+	return out
+}
+
+func (p *Pass) compile(c *checker) node {
+	c.transition(p.Next, p.End)
+
+	out := &passNode{
+		input:      c.filter("InputPath", p.InputPath),
+		parameters: c.template("Parameters", p.Parameters),
+		result:     c.sink("ResultPath", p.ResultPath),
+		output:     c.filter("OutputPath", p.OutputPath),
+		fixed:      p.Result != nil,
+		next:       p.Next,
+	}
+
+	if !out.fixed {
+		return out
+	}
+
+	value, err := normalize(p.Result)
+	if err != nil {
+		c.add("Result", err)
+	}
+
+	out.value = value
+
+	return out
+}
+
+func (w *Wait) compile(c *checker) node {
+	c.transition(w.Next, w.End)
+
+	out := &waitNode{
+		input:         c.filter("InputPath", w.InputPath),
+		output:        c.filter("OutputPath", w.OutputPath),
+		secondsPath:   c.optionalReference("SecondsPath", w.SecondsPath),
+		timestampPath: c.optionalReference("TimestampPath", w.TimestampPath),
+		next:          w.Next,
+	}
+
+	set := 0
+
+	for _, present := range []bool{w.Seconds != nil, w.SecondsPath != "", w.Timestamp != "", w.TimestampPath != ""} {
+		if present {
+			set++
+		}
+	}
+
+	if set != 1 {
+		c.addf("", "a Wait needs exactly one of Seconds, SecondsPath, Timestamp and TimestampPath; it has %d", set)
+	}
+
+	if w.Seconds != nil {
+		out.seconds = *w.Seconds
+		if *w.Seconds < 0 || *w.Seconds > maxSeconds {
+			c.addf("Seconds", "must be from 0 to %d and is %d", maxSeconds, *w.Seconds)
+		}
+	}
+
+	if w.Timestamp != "" {
+		until, err := parseTimestamp(w.Timestamp)
+		if err != nil {
+			c.add("Timestamp", err)
+		}
+
+		out.until = until
+	}
+
+	return out
+}
+
+func (s *Succeed) compile(c *checker) node {
+	return &succeedNode{
+		input:  c.filter("InputPath", s.InputPath),
+		output: c.filter("OutputPath", s.OutputPath),
+	}
+}
+
+func (f *Fail) compile(c *checker) node {
+	c.exclusive("Error", f.Error != "", "ErrorPath", f.ErrorPath != "")
+	c.exclusive("Cause", f.Cause != "", "CausePath", f.CausePath != "")
+	checkErrorName(c, "Error", f.Error)
+
+	return &failNode{
+		name: f.Error, cause: f.Cause,
+		namePath:  compileText(c, "ErrorPath", f.ErrorPath),
+		causePath: compileText(c, "CausePath", f.CausePath),
+	}
+}
+
+// textFunctions may stand in ErrorPath and CausePath: those that return a string.
+func textFunctions() []string {
+	return []string{
+		formatName, "States.JsonToString", "States.ArrayGetItem", "States.Base64Encode",
+		"States.Base64Decode", "States.Hash", "States.UUID",
+	}
+}
+
+// compileText reads an ErrorPath or CausePath.
+func compileText(c *checker, field, text string) expression {
+	if text == "" {
+		return nil
+	}
+
+	if strings.HasPrefix(text, "$") {
+		if p := c.reference(field, text); p != nil {
+			return pathExpr{path: p}
+		}
+
+		return nil
+	}
+
+	expr, err := parseExpression(text)
+	if err != nil {
+		c.add(field, err)
+
+		return nil
+	}
+
+	name, _, _ := strings.Cut(text, "(")
+	if !slices.Contains(textFunctions(), strings.TrimSpace(name)) {
+		c.addf(field, "%s does not return a string; allowed are %s", name, strings.Join(textFunctions(), ", "))
+	}
+
+	return expr
+}
+
+func compileRetriers(c *checker, retriers []Retrier) []retrier {
+	out := make([]retrier, len(retriers))
+
+	for i, r := range retriers {
+		field := fmt.Sprintf("Retry[%d]", i)
+		checkErrors(c, field, r.ErrorEquals, i == len(retriers)-1)
+		r.check(c, field)
+		out[i] = newRetrier(r)
+	}
+
+	return out
+}
+
+func (r Retrier) check(c *checker, field string) {
+	c.seconds(field+".IntervalSeconds", r.IntervalSeconds, maxSeconds)
+	c.seconds(field+".MaxDelaySeconds", r.MaxDelaySeconds, maxDelay)
+
+	if r.MaxAttempts != nil && (*r.MaxAttempts < 0 || *r.MaxAttempts > maxSeconds) {
+		c.addf(field+".MaxAttempts", "must be from 0 (never retry) to %d and is %d", maxSeconds, *r.MaxAttempts)
+	}
+
+	if r.BackoffRate != 0 && (r.BackoffRate < 1 || math.IsNaN(r.BackoffRate) || math.IsInf(r.BackoffRate, 0)) {
+		c.addf(field+".BackoffRate", "must be at least 1.0 and is %v", r.BackoffRate)
+	}
+
+	switch r.JitterStrategy {
+	case "", JitterNone, JitterFull:
+	default:
+		c.addf(field+".JitterStrategy", "must be FULL or NONE and is %q", string(r.JitterStrategy))
+	}
+}
+
+func compileCatchers(c *checker, catchers []Catcher) []catcher {
+	out := make([]catcher, len(catchers))
+
+	for i, item := range catchers {
+		field := fmt.Sprintf("Catch[%d]", i)
+		checkErrors(c, field, item.ErrorEquals, i == len(catchers)-1)
+
+		if item.Next == "" {
+			c.addf(field, "needs Next, the state to go to")
+		}
+
+		out[i] = catcher{errors: item.ErrorEquals, result: c.sink(field+".ResultPath", item.ResultPath), next: item.Next}
+	}
+
+	return out
+}
+
+var errNoNames = errors.New("must have at least one error name")
+
+func checkErrors(c *checker, field string, names []string, last bool) {
+	field += ".ErrorEquals"
+
+	if len(names) == 0 {
+		c.add(field, errNoNames)
+	}
+
+	for _, name := range names {
+		if name == "" {
+			c.addf(field, "an error name is empty")
+		}
+
+		checkErrorName(c, field, name)
+	}
+
+	if !slices.Contains(names, ErrorAll) {
+		return
+	}
+
+	if len(names) > 1 {
+		c.addf(field, "%s must stand alone: it matches the other names already", ErrorAll)
+	}
+
+	if !last {
+		c.addf(field, "%s must be in the last element: those behind it are never reached", ErrorAll)
+	}
+}
+
+func checkErrorName(c *checker, field, name string) {
+	if strings.HasPrefix(name, reservedPrefix) && !slices.Contains(reservedErrorNames(), name) {
+		c.addf(field, "%q is no error name of the language, and its prefix is reserved; known are %s",
+			name, strings.Join(reservedErrorNames(), ", "))
+	}
+}

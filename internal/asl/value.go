@@ -1,0 +1,243 @@
+package asl
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// PayloadLimit is the largest input or output of a state and of a task, in
+// bytes of UTF-8 JSON (256 KiB). A larger one fails with
+// [ErrorDataLimitExceeded]. See
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html.
+const PayloadLimit = 256 * 1024
+
+// Null is the JSON null as a value, for [Pass].Result, where a nil means
+// "no Result field".
+type Null struct{}
+
+// MarshalJSON returns null.
+func (Null) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+var errTrailingData = errors.New("more than one JSON value")
+
+// decodeJSON reads one JSON value; numbers stay [json.Number], so that an
+// integer keeps its digits.
+func decodeJSON(data []byte) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+
+	var value any
+	if err := dec.Decode(&value); err != nil {
+		return nil, fmt.Errorf("reading JSON: %w", err)
+	}
+
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errTrailingData
+	}
+
+	return value, nil
+}
+
+// encodeJSON writes compact JSON with sorted keys and without HTML escapes.
+func encodeJSON(value any) (json.RawMessage, error) {
+	var buf bytes.Buffer
+
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+
+	if err := enc.Encode(value); err != nil {
+		return nil, fmt.Errorf("writing JSON: %w", err)
+	}
+
+	return bytes.TrimRight(buf.Bytes(), "\n"), nil
+}
+
+// normalize turns any Go value into the tree that the interpreter works on:
+// nil, bool, json.Number, string, []any and map[string]any.
+func normalize(value any) (any, error) {
+	raw, err := encodeJSON(value)
+	if err != nil {
+		return nil, err
+	}
+
+	return decodeJSON(raw)
+}
+
+// clone copies a normalized tree, so that foreign code cannot change the
+// execution's data through a shared map.
+func clone(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, item := range v {
+			out[key] = clone(item)
+		}
+
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = clone(item)
+		}
+
+		return out
+	default:
+		return value
+	}
+}
+
+// payload is a value together with its JSON text, which is needed for the
+// size limit and for the history.
+type payload struct {
+	value any
+	raw   json.RawMessage
+}
+
+// newPayload fails with [ErrorDataLimitExceeded] above [PayloadLimit].
+func newPayload(what string, value any) (payload, error) {
+	raw, err := encodeJSON(value)
+	if err != nil {
+		return payload{}, failf(ErrorRuntime, "the %s is not JSON: %v", what, err)
+	}
+
+	if len(raw) > PayloadLimit {
+		return payload{}, failf(ErrorDataLimitExceeded,
+			"the %s has %d bytes, above the limit of %d; keep the data in S3 and pass its bucket and key",
+			what, len(raw), PayloadLimit)
+	}
+
+	return payload{value: value, raw: raw}, nil
+}
+
+// numberFloat reads a number as IEEE 754 binary64, the precision that the
+// language promises; too large a number becomes an infinity.
+func numberFloat(n json.Number) float64 {
+	// The only error a valid JSON number can give is the range error, for which
+	// ParseFloat already returns the infinity wanted here.
+	f, _ := strconv.ParseFloat(n.String(), 64)
+
+	return f
+}
+
+// compareNumbers compares exactly when both are 64-bit integers, else as binary64.
+func compareNumbers(a, b json.Number) int {
+	x, errX := strconv.ParseInt(a.String(), 10, 64)
+	y, errY := strconv.ParseInt(b.String(), 10, 64)
+
+	if errX != nil || errY != nil {
+		return order(numberFloat(a), numberFloat(b))
+	}
+
+	return order(x, y)
+}
+
+func order[T int64 | float64](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// numberText is a number as text, never in exponent form below 1e21:
+// 5000000000000 must not read 5e+12 in a message.
+func numberText(n json.Number) string {
+	text := n.String()
+	if !strings.ContainsAny(text, "eE") {
+		return text
+	}
+
+	f := numberFloat(n)
+	if math.IsInf(f, 0) || math.Abs(f) >= 1e21 {
+		return text
+	}
+
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}
+
+func intNumber(i int64) json.Number { return json.Number(strconv.FormatInt(i, 10)) }
+
+// equalValues is JSON equality: 1 and 1.0 are the same number.
+func equalValues(a, b any) bool {
+	switch x := a.(type) {
+	case json.Number:
+		y, ok := b.(json.Number)
+
+		return ok && compareNumbers(x, y) == 0
+	case []any:
+		y, ok := b.([]any)
+
+		return ok && equalArrays(x, y)
+	case map[string]any:
+		y, ok := b.(map[string]any)
+
+		return ok && equalObjects(x, y)
+	default:
+		return isScalar(b) && a == b
+	}
+}
+
+func isScalar(v any) bool {
+	switch v.(type) {
+	case []any, map[string]any:
+		return false
+	default:
+		return true
+	}
+}
+
+func equalArrays(a, b []any) bool {
+	if len(a) != len(b) {
+		return false
+	}
+
+	for i := range a {
+		if !equalValues(a[i], b[i]) {
+			return false
+		}
+	}
+
+	return true
+}
+
+func equalObjects(a, b map[string]any) bool {
+	if len(a) != len(b) {
+		return false
+	}
+
+	for key, item := range a {
+		other, ok := b[key]
+		if !ok || !equalValues(item, other) {
+			return false
+		}
+	}
+
+	return true
+}
+
+// kindOf names a value's JSON type for messages.
+func kindOf(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case json.Number:
+		return "a number"
+	case string:
+		return "a string"
+	case []any:
+		return "an array"
+	default:
+		return "an object"
+	}
+}
