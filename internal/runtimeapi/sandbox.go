@@ -1,0 +1,306 @@
+package runtimeapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// invocation is one call of the function.
+type invocation struct {
+	id       string
+	payload  []byte
+	deadline time.Time
+}
+
+// message is how Lambda words an error that is not the function's own.
+func (i *invocation) message(text string) string {
+	return fmt.Sprintf("RequestId: %s Error: %s", i.id, text)
+}
+
+// outcome is what became of an invocation: a payload or a failure. After a final one the process is of no more use.
+type outcome struct {
+	payload []byte
+	failed  *failure
+	final   bool
+}
+
+// startError says that the bootstrap could not be executed.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+// sandbox is one process and the Runtime API that serves it, and only it: its port tells which process is calling. It
+// handles one invocation at a time.
+type sandbox struct {
+	function Function
+	cmd      *exec.Cmd
+	logs     *logPipe
+	server   *http.Server
+	served   chan struct{}
+
+	// polls receives once for each call of "next", before it waits in calls for the invocation to hand out.
+	polls chan struct{}
+	calls chan *invocation
+	// outcomes receives the answer to the current invocation. It has room for one, so that answering never waits.
+	outcomes chan outcome
+	// initFailed receives the error reported instead of the first "next".
+	initFailed chan *failure
+	// closing is closed when the process is to get no more invocations, exited when it has ended.
+	closing, exited chan struct{}
+	// exitErr is why it ended; it may be read once exited is closed.
+	exitErr error
+	once    sync.Once
+
+	mu      sync.Mutex
+	current *invocation
+}
+
+func startSandbox(f Function, logs *syncWriter) (*sandbox, error) {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("opening the runtime API of %s: %w", f.Name, err)
+	}
+	pipe, err := newLogPipe(logs, f.LogLimit)
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+
+	s := &sandbox{
+		function:   f,
+		logs:       pipe,
+		served:     make(chan struct{}),
+		polls:      make(chan struct{}),
+		calls:      make(chan *invocation),
+		outcomes:   make(chan outcome, 1),
+		initFailed: make(chan *failure, 1),
+		closing:    make(chan struct{}),
+		exited:     make(chan struct{}),
+	}
+	s.cmd = &exec.Cmd{
+		Path:   f.Bootstrap,
+		Args:   []string{f.Bootstrap},
+		Dir:    filepath.Dir(f.Bootstrap),
+		Env:    f.environment(listener.Addr().String(), logStream(f.Version)),
+		Stdout: pipe.writer,
+		Stderr: pipe.writer,
+	}
+	separate(s.cmd)
+	if err := s.cmd.Start(); err != nil {
+		_ = listener.Close()
+		pipe.close()
+		return nil, &startError{err: err}
+	}
+
+	s.server = &http.Server{Handler: s.routes(), ReadHeaderTimeout: time.Minute}
+	go func() {
+		defer close(s.served)
+		// It ends when close closes the server.
+		_ = s.server.Serve(listener)
+	}()
+	go func() {
+		s.exitErr = s.cmd.Wait()
+		close(s.exited)
+	}()
+	return s, nil
+}
+
+// logStream makes a name such as Lambda gives the log stream of an execution environment.
+func logStream(version string) string {
+	random := make([]byte, 16)
+	_, _ = rand.Read(random) // It never fails.
+	return time.Now().UTC().Format("2006/01/02/") + "[" + version + "]" + hex.EncodeToString(random)
+}
+
+func (s *sandbox) alive() bool {
+	select {
+	case <-s.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// awaitInit waits for the process to ask for its first invocation.
+func (s *sandbox) awaitInit(ctx context.Context, call *invocation) (*failure, error) {
+	timer := time.NewTimer(s.function.InitTimeout)
+	defer timer.Stop()
+	select {
+	case <-s.polls:
+		return nil, nil
+	case failed := <-s.initFailed:
+		return failed, nil
+	case <-s.exited:
+		// The report may have come just before the end.
+		select {
+		case failed := <-s.initFailed:
+			return failed, nil
+		default:
+			return s.exitFailure(call), nil
+		}
+	case <-timer.C:
+		return timeoutFailure(call, s.function.InitTimeout), nil
+	case <-ctx.Done():
+		return nil, interrupted(ctx, s.function.Name)
+	}
+}
+
+// invoke hands the invocation to the process, which is waiting for it, and fills the response. It returns whether the
+// process waits for the next one; if not it has been killed or has ended, and its logs are in the response.
+func (s *sandbox) invoke(ctx context.Context, call *invocation, response *Response) (bool, error) {
+	began := time.Now()
+	timer := time.NewTimer(s.function.Timeout)
+	defer timer.Stop()
+	call.deadline = began.Add(s.function.Timeout)
+
+	s.setCurrent(call)
+	got, err := s.exchange(ctx, timer.C, call)
+	s.setCurrent(nil)
+	response.Duration = time.Since(began)
+	response.Payload = got.payload
+	if got.failed != nil {
+		response.fail(got.failed)
+	}
+
+	// As in Lambda the invocation ends when the process asks for the next one; a process that answers and then ends,
+	// as after a panic, must not be given another.
+	reusable := err == nil && !got.final && s.settled(ctx, timer.C)
+	if !reusable {
+		kill(s.cmd)
+		<-s.exited
+	}
+	response.Logs = s.logs.take()
+	return reusable, err
+}
+
+func (s *sandbox) exchange(ctx context.Context, timeout <-chan time.Time, call *invocation) (outcome, error) {
+	for handed := false; ; {
+		calls := s.calls
+		if handed {
+			calls = nil
+		}
+		select {
+		case calls <- call:
+			handed = true
+		case <-s.pollsUnless(handed):
+			// The process asked again, its earlier request is lost.
+		case got := <-s.outcomes:
+			return got, nil
+		case <-s.exited:
+			select {
+			case got := <-s.outcomes:
+				return got, nil
+			default:
+				return outcome{failed: s.exitFailure(call), final: true}, nil
+			}
+		case <-timeout:
+			return outcome{failed: timeoutFailure(call, s.function.Timeout), final: true}, nil
+		case <-ctx.Done():
+			return outcome{}, interrupted(ctx, s.function.Name)
+		}
+	}
+}
+
+func (s *sandbox) pollsUnless(handed bool) <-chan struct{} {
+	if handed {
+		return nil
+	}
+	return s.polls
+}
+
+// settled waits until the process asks for its next invocation.
+func (s *sandbox) settled(ctx context.Context, timeout <-chan time.Time) bool {
+	select {
+	case <-s.polls:
+		return true
+	case <-s.exited:
+	case <-timeout:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (s *sandbox) setCurrent(call *invocation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = call
+}
+
+// answer passes on the outcome of the invocation with the id. It returns false if that is not the one being handled.
+func (s *sandbox) answer(id string, got outcome) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil || s.current.id != id {
+		return false
+	}
+	s.current = nil
+	s.outcomes <- got
+	return true
+}
+
+// isCurrent reports whether the invocation with the id is being handled.
+func (s *sandbox) isCurrent(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current != nil && s.current.id == id
+}
+
+func (s *sandbox) exitFailure(call *invocation) *failure {
+	if s.exitErr == nil {
+		return newFailure(TypeExit, call.message("Runtime exited without providing a reason"))
+	}
+	reason := s.exitErr.Error()
+	var exit *exec.ExitError
+	if errors.As(s.exitErr, &exit) {
+		reason = exit.ProcessState.String()
+	}
+	return newFailure(TypeExit, call.message("Runtime exited with error: "+reason))
+}
+
+func timeoutFailure(call *invocation, limit time.Duration) *failure {
+	return newFailure(TypeTimedOut, call.message(fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())))
+}
+
+func interrupted(ctx context.Context, name string) error {
+	return fmt.Errorf("invoking %s: %w", name, context.Cause(ctx))
+}
+
+// close ends the process, if it still runs, and its Runtime API, and waits for both.
+func (s *sandbox) close() {
+	s.once.Do(func() {
+		close(s.closing)
+		terminate(s.cmd)
+		timer := time.NewTimer(s.function.ShutdownTimeout)
+		defer timer.Stop()
+		select {
+		case <-s.exited:
+		case <-timer.C:
+		}
+		// The process may have left others behind.
+		kill(s.cmd)
+		<-s.exited
+		s.stopServing()
+		_ = s.logs.take()
+		s.logs.close()
+	})
+}
+
+// stopServing waits for the requests of the process, which are over with it, and ends the server.
+func (s *sandbox) stopServing() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.function.ShutdownTimeout)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		_ = s.server.Close()
+	}
+	<-s.served
+}
