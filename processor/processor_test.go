@@ -1,0 +1,166 @@
+package processor_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/upload"
+	"upload-router/processor"
+)
+
+// Processing is what the hosts run; this fails to compile when the signature does not fit any more.
+var _ upload.Func[processor.Result] = processor.Process
+
+func TestProcessKnownAnswers(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ content, sha256, crc64nvme string }{
+		// FIPS 180-2 for SHA-256, and the check value of CRC-64/NVME in the NVM Express specification.
+		"nothing": {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "AAAAAAAAAAA="},
+		"digits":  {"123456789", "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225", "rosUhgp5mIg="},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := processor.Process(t.Context(), upload.Object{}, strings.NewReader(test.content))
+			require.NoError(t, err)
+			assert.Equal(t, int64(len(test.content)), got.Size)
+			assert.Equal(t, test.sha256, got.SHA256)
+			assert.Equal(t, test.crc64nvme, got.CRC64NVME)
+		})
+	}
+}
+
+func TestProcessMediaTypeAndLines(t *testing.T) {
+	t.Parallel()
+	const notText = int64(-1)
+	png, err := base64.StdEncoding.DecodeString("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
+	require.NoError(t, err)
+	tests := map[string]struct {
+		content   string
+		mediaType string
+		lines     int64
+	}{
+		"nothing":                   {"", "text/plain", 0},
+		"one line feed":             {"\n", "text/plain; charset=utf-8", 1},
+		"a line without its end":    {"a", "text/plain; charset=utf-8", 1},
+		"a line with its end":       {"a\n", "text/plain; charset=utf-8", 1},
+		"a second without its end":  {"a\nb", "text/plain; charset=utf-8", 2},
+		"empty lines":               {"\n\n\n", "text/plain; charset=utf-8", 3},
+		"lines of Windows":          {"a\r\nb\r\n", "text/plain; charset=utf-8", 2},
+		"carriage returns alone":    {"a\rb\r", "text/plain; charset=utf-8", 1},
+		"UTF-8 with a mark":         {"\ufeffa\nb\n", "text/plain; charset=utf-8", 2},
+		"JSON":                      {"{\"a\":\n1}", "application/json", 2},
+		"JSON lines":                {"{\"a\":1}\n{\"a\":2}\n", "application/x-ndjson", 2},
+		"CSV":                       {"a,b\n1,2\n3,4\n", "text/csv", 3},
+		"HTML":                      {"<!DOCTYPE html>\n<html></html>", "text/html; charset=utf-8", 2},
+		"XML":                       {"<?xml version=\"1.0\"?>\n<a/>\n", "text/xml; charset=utf-8", 2},
+		"UTF-16":                    {"\xff\xfea\x00\n\x00\x0a\x0a", "text/plain; charset=utf-16le", notText},
+		"an image":                  {string(png), "image/png", notText},
+		"an archive":                {"\x1f\x8b\x08\n\n\n", "application/gzip", notText},
+		"bytes":                     {"\x00\x01\n\x02", "application/octet-stream", notText},
+		"more lines than a buffer":  {strings.Repeat("0123456\n", 1<<17), "text/plain; charset=utf-8", 1 << 17},
+		"one line of many buffers":  {strings.Repeat("x", 1<<20), "text/plain; charset=utf-8", 1},
+		"a type told by much of it": {"%PDF-1.7\n" + strings.Repeat("\n", 5000), "application/pdf", notText},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for how, body := range map[string]io.Reader{
+				"at once":      strings.NewReader(test.content),
+				"byte by byte": iotest.OneByteReader(strings.NewReader(test.content)),
+				"with the end": iotest.DataErrReader(strings.NewReader(test.content)),
+			} {
+				got, err := processor.Process(t.Context(), upload.Object{}, body)
+				require.NoError(t, err, how)
+				assert.Equal(t, test.mediaType, got.MediaType, how)
+				if test.lines == notText {
+					assert.Nil(t, got.Lines, how)
+					continue
+				}
+				require.NotNil(t, got.Lines, how)
+				assert.Equal(t, test.lines, *got.Lines, how)
+			}
+		})
+	}
+}
+
+func TestResultAsJSON(t *testing.T) {
+	t.Parallel()
+	object := upload.Object{
+		Bucket: "uploads", Key: "a\n../b", VersionID: "v1", ETag: "e1", Size: 2, Sequencer: "0A",
+		Checksum: upload.Checksum{Algorithm: types.ChecksumAlgorithmCrc64nvme, Value: "..."},
+	}
+	got, err := processor.Process(t.Context(), object, strings.NewReader("a\n"))
+	require.NoError(t, err)
+	text, err := json.Marshal(got)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{
+		"bucket": "uploads", "key": "a\n../b", "versionId": "v1", "etag": "e1", "size": 2,
+		"sha256": "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7",
+		"crc64nvme": "`+got.CRC64NVME+`", "verified": "CRC64NVME",
+		"mediaType": "text/plain; charset=utf-8", "lines": 1
+	}`, string(text))
+
+	bare, err := processor.Process(t.Context(), upload.Object{Bucket: "uploads", Key: "k", Size: 1}, bytes.NewReader([]byte{0}))
+	require.NoError(t, err)
+	text, err = json.Marshal(bare)
+	require.NoError(t, err)
+	for _, name := range []string{"versionId", "etag", "verified", "lines"} {
+		assert.NotContains(t, string(text), name)
+	}
+}
+
+func TestProcessReturnsTheErrorOfReading(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	got, err := processor.Process(t.Context(), upload.Object{}, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)))
+	require.ErrorIs(t, err, broken)
+	assert.Empty(t, got)
+}
+
+// greedy is a body of any size that says what the largest read was.
+type greedy struct {
+	left    int64
+	largest int
+}
+
+func (g *greedy) Read(p []byte) (int, error) {
+	g.largest = max(g.largest, len(p))
+	if g.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(g.left, int64(len(p))))
+	g.left -= int64(n)
+	return n, nil
+}
+
+func TestProcessReadsPieceByPiece(t *testing.T) {
+	t.Parallel()
+	body := &greedy{left: 64 << 20}
+	got, err := processor.Process(t.Context(), upload.Object{}, body)
+	require.NoError(t, err)
+	assert.Equal(t, int64(64<<20), got.Size)
+	assert.LessOrEqual(t, body.largest, 1<<20)
+}
+
+// BenchmarkProcess compares with the speed of SHA-256 on one core, which bounds it.
+func BenchmarkProcess(b *testing.B) {
+	const size = 64 << 20
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := processor.Process(b.Context(), upload.Object{}, &greedy{left: size}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

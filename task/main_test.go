@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/upload"
+	"upload-router/internal/upload/uploadtest"
+	"upload-router/processor"
+)
+
+// environmentSelf makes the test binary the task itself.
+const environmentSelf = "TEST_RUN_THE_TASK"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(environmentSelf) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const text = "hello\nworld\n"
+
+// outcome is what is left of a task.
+type outcome struct {
+	exit           int
+	stdout, stderr string
+	peakMemory     int64 // Bytes of resident memory.
+}
+
+// variables are those of the state machine for an object with the content of text.
+func variables(key string) []string {
+	return []string{
+		upload.EnvironmentBucket + "=uploads",
+		upload.EnvironmentKey + "=" + key,
+		upload.EnvironmentVersionID + "=v1",
+		upload.EnvironmentSize + "=" + strconv.Itoa(len(text)),
+		upload.EnvironmentETag + "=e1",
+	}
+}
+
+// task prepares the task as a process of its own, with an S3 at url.
+func task(t *testing.T, url string, variables []string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	t.Cleanup(cancel)
+	command := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // The test binary.
+	command.Dir = t.TempDir()
+	command.Env = append([]string{
+		environmentSelf + "=1",
+		"TMPDIR=" + command.Dir,
+		"AWS_ENDPOINT_URL_S3=" + url,
+		"AWS_REGION=" + uploadtest.Region,
+		"AWS_ACCESS_KEY_ID=" + uploadtest.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + uploadtest.SecretAccessKey,
+		"AWS_MAX_ATTEMPTS=1",
+	}, variables...)
+	command.Stdout, command.Stderr = &bytes.Buffer{}, &bytes.Buffer{}
+	return command
+}
+
+// await waits for the end of a started task.
+func await(t *testing.T, command *exec.Cmd) outcome {
+	t.Helper()
+	var exit *exec.ExitError
+	if err := command.Wait(); err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage)
+	require.True(t, ok)
+	return outcome{
+		exit:       command.ProcessState.ExitCode(),
+		stdout:     command.Stdout.(*bytes.Buffer).String(),
+		stderr:     command.Stderr.(*bytes.Buffer).String(),
+		peakMemory: usage.Maxrss << 10,
+	}
+}
+
+func runTask(t *testing.T, answer http.HandlerFunc, variables []string) outcome {
+	t.Helper()
+	command := task(t, uploadtest.Serve(t, answer), variables)
+	require.NoError(t, command.Start())
+	return await(t, command)
+}
+
+// requireLine requires that output is one line of JSON, and returns it.
+func requireLine(t *testing.T, output string) map[string]any {
+	t.Helper()
+	require.Equal(t, 1, strings.Count(output, "\n"), output)
+	require.True(t, strings.HasSuffix(output, "\n"))
+	var line map[string]any
+	require.NoError(t, json.Unmarshal([]byte(output), &line), output)
+	return line
+}
+
+func TestTaskPrintsTheResult(t *testing.T) {
+	t.Parallel()
+	keys := uploadtest.HostileKeys()
+	keys["is an ordinary one"] = "folder/report.txt"
+	for what, key := range keys {
+		t.Run("a key that "+what, func(t *testing.T) {
+			t.Parallel()
+			got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), variables(key))
+			require.Zero(t, got.exit, got.stderr)
+
+			requireLine(t, got.stdout)
+			var result processor.Result
+			require.NoError(t, json.Unmarshal([]byte(got.stdout), &result))
+			assert.Equal(t, processor.Result{
+				Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: 12,
+				SHA256:    "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
+				CRC64NVME: uploadtest.CRC64NVME([]byte(text)),
+				MediaType: "text/plain; charset=utf-8", Lines: new(int64(2)),
+			}, result)
+
+			line := requireLine(t, got.stderr)
+			assert.Equal(t, key, line["key"])
+			assert.Equal(t, "fargate", line["route"])
+			assert.Equal(t, "succeeded", line["outcome"])
+		})
+	}
+}
+
+func TestTaskExitsByTheKindOfFailure(t *testing.T) {
+	t.Parallel()
+	ordinary := variables("folder/a\n\"outcome\":\"succeeded\"")
+	tests := map[string]struct {
+		variables []string
+		answer    http.HandlerFunc
+		exit      int
+		outcome   string
+	}{
+		"no variables":     {nil, uploadtest.Content(nil), 64, "Upload.Invalid"},
+		"a wrong size":     {append(variables("k"), upload.EnvironmentSize+"=6 MiB"), uploadtest.Content(nil), 64, "Upload.Invalid"},
+		"another size":     {ordinary, uploadtest.Content([]byte("hello")), 65, "Upload.SizeMismatch"},
+		"a missing object": {ordinary, uploadtest.Fault(404, "NoSuchKey", "gone"), 66, "Upload.ObjectMissing"},
+		"a delete marker":  {ordinary, uploadtest.Fault(405, "MethodNotAllowed", "no"), 66, "Upload.ObjectMissing"},
+		"an odd answer":    {ordinary, uploadtest.Fault(400, "InvalidRequest", "odd\nanswer"), 70, "Upload.Failed"},
+		"a wrong checksum": {
+			ordinary, uploadtest.Content([]byte(text), "X-Amz-Checksum-Crc64nvme", "AAAA"), 74, "Upload.ChecksumMismatch",
+		},
+		"a busy S3":        {ordinary, uploadtest.Fault(503, "SlowDown", "slow down"), 75, "Upload.Unavailable"},
+		"a body cut off":   {ordinary, uploadtest.Cut([]byte(text), 3), 75, "Upload.Unavailable"},
+		"a changed object": {ordinary, uploadtest.Content([]byte(text), "ETag", `"e2"`), 76, "Upload.ObjectChanged"},
+		"no right":         {ordinary, uploadtest.Fault(403, "AccessDenied", "Access Denied"), 77, "Upload.AccessDenied"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runTask(t, test.answer, test.variables)
+			assert.Equal(t, test.exit, got.exit)
+			assert.Empty(t, got.stdout)
+			line := requireLine(t, got.stderr)
+			assert.Equal(t, "ERROR", line["level"])
+			assert.Equal(t, test.outcome, line["outcome"])
+			assert.Equal(t, test.exit == upload.ExitRetryable, line["retryable"])
+			assert.NotEmpty(t, line["cause"])
+			assert.NotContains(t, got.stderr, uploadtest.SecretAccessKey)
+		})
+	}
+}
+
+func TestTaskStopsOnASignal(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			started := make(chan struct{}, 1)
+			command := task(t, uploadtest.Serve(t, uploadtest.Hang([]byte(text), 3, started)), variables("report.txt"))
+			require.NoError(t, command.Start())
+			<-started
+			require.NoError(t, command.Process.Signal(signal))
+			got := await(t, command)
+
+			assert.Equal(t, upload.ExitRetryable, got.exit)
+			assert.Empty(t, got.stdout)
+			line := requireLine(t, got.stderr)
+			assert.Equal(t, "Upload.Interrupted", line["outcome"])
+			assert.Contains(t, line["cause"], signal.String())
+		})
+	}
+}
+
+// TestTaskStreams gives the task an object larger than the memory it may use, and a folder for temporary files that must stay empty.
+func TestTaskStreams(t *testing.T) {
+	t.Parallel()
+	const size, most = 512 << 20, 256 << 20
+	var requests atomic.Int64
+	url := uploadtest.Serve(t, uploadtest.Counted(&requests, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		w.Header().Set("ETag", `"e1"`)
+		_, _ = io.CopyN(w, zeros{}, size)
+	}))
+	command := task(t, url, append(variables("zeros"), upload.EnvironmentSize+"="+strconv.Itoa(size)))
+	require.NoError(t, command.Start())
+	got := await(t, command)
+
+	require.Zero(t, got.exit, got.stderr)
+	assert.Contains(t, got.stdout, `"size":536870912`)
+	assert.Contains(t, got.stdout, `"mediaType":"application/octet-stream"`)
+	assert.Equal(t, int64(1), requests.Load())
+	assert.Less(t, got.peakMemory, int64(most))
+	left, err := os.ReadDir(command.Dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestTaskFailsWhenItsResultIsLost has standard output go nowhere, as when the log driver has died.
+func TestTaskFailsWhenItsResultIsLost(t *testing.T) {
+	t.Parallel()
+	command := task(t, uploadtest.Serve(t, uploadtest.Content([]byte(text), "ETag", `"e1"`)), variables("report.txt"))
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer func() { _ = full.Close() }()
+	var stderr bytes.Buffer
+	command.Stdout, command.Stderr = full, &stderr
+	var exit *exec.ExitError
+	require.ErrorAs(t, command.Run(), &exit)
+	assert.Equal(t, 70, exit.ExitCode())
+	assert.Contains(t, requireLine(t, stderr.String())["cause"], "writing the result")
+}
