@@ -95,8 +95,8 @@ func (l *loader) egressRule(index int, element json.RawMessage) (EgressRule, boo
 	r := &egressReader{loader: l, path: fmt.Sprintf("%s[%d]", keyEgress, index), fields: map[string]string{}, sound: true}
 	object, err := decodeJSON[map[string]json.RawMessage](string(element))
 	if err != nil || object == nil {
-		l.reportAt(keyEgress, r.path, string(element), "must be an object with "+orList(egressFields),
-			setCommand(keyEgress, l.keys[keyEgress].Example))
+		l.reportAt(keyEgress, r.path, string(element), "must be an object with fields out of "+strings.Join(egressFields, ", "),
+			l.keys[keyEgress].fix())
 		return EgressRule{}, false
 	}
 	r.scalars(object)
@@ -138,7 +138,7 @@ func (r *egressReader) scalars(object map[string]json.RawMessage) {
 
 // unknownField reports a field that no rule has.
 func (r *egressReader) unknownField(field string, raw json.RawMessage) {
-	rule := "a rule has no such field; it has " + orList(egressFields)
+	rule := "a rule has no such field; the fields are " + strings.Join(egressFields, ", ")
 	if near := nearest(field, egressFields); near != "" {
 		rule = fmt.Sprintf("a rule has no such field, did you mean %s?", near)
 	}

@@ -53,11 +53,13 @@ func (l *loader) taskSize() (cpu, memory int) {
 		return 0, 0
 	}
 	if memory != 0 && !slices.Contains(allowed, memory) {
-		rule := fmt.Sprintf("with %s %s Fargate takes %s MiB", keyTaskCPU, l.shown(keyTaskCPU), abridged(allowed))
+		rule := fmt.Sprintf("with %s %d Fargate takes %s MiB", keyTaskCPU, cpu, abridged(allowed))
+		fix := setCommand(keyTaskMemory, decimal(nextAllowed(allowed, memory)))
 		if l.isSecret(keyTaskCPU) {
 			rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
+			fix = l.keys[keyTaskCPU].secretFix()
 		}
-		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, rule, setCommand(keyTaskMemory, decimal(nextAllowed(allowed, memory))))
+		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, rule, fix)
 	}
 	return cpu, memory
 }

@@ -37,7 +37,7 @@ type Key struct {
 	// Default is what counts when the key is not set, as Pulumi.yaml holds it: a string, int, bool or []any. An empty string or
 	// list means that there is nothing by default; Doc then says what happens.
 	Default any
-	// Example is a value that is valid, as `pulumi config set` takes it.
+	// Example is a value that is valid, a list as JSON.
 	Example string
 	// Doc says what the key means, its unit and its rule.
 	Doc string
@@ -55,6 +55,31 @@ func (k Key) raw() string {
 	default:
 		return compactJSON(value)
 	}
+}
+
+// fix says how to give the key its example. Pulumi's command line sets a list one element at a time, so the stack's file it is.
+func (k Key) fix() string {
+	if k.Type == TypeArray {
+		return fmt.Sprintf("in Pulumi.<stack>.yaml, below config: %s:%s: %s", Namespace, k.Name, k.Example)
+	}
+	return setCommand(k.Name, k.Example)
+}
+
+// secretFix says how to set the key anew and keep it a secret.
+func (k Key) secretFix() string {
+	if k.Type == TypeArray {
+		return removeCommand(k.Name) + ", then pulumi config set --secret --path for each element"
+	}
+	return fmt.Sprintf("pulumi config set --secret %s %s", k.Name, shellQuote(k.Example))
+}
+
+// elementExample is the first element of a list of strings' example.
+func (k Key) elementExample() string {
+	elements, err := decodeJSON[[]string](k.Example)
+	if err != nil || len(elements) == 0 {
+		return ""
+	}
+	return elements[0]
 }
 
 // compactJSON writes a value as JSON on one line, with &, < and > as they are.
@@ -163,8 +188,8 @@ func computeKeys() []Key {
 			Doc: "Memory of the Fargate task in MiB; Fargate has a list of values for each taskCpu.",
 		},
 		{
-			Name: keyTaskTimeout, Type: TypeInteger, Default: 3000, Example: "3000",
-			Doc: "Time the Fargate task has, its start included, in seconds, 1-31535640.",
+			Name: keyTaskTimeout, Type: TypeInteger, Default: 1500, Example: "1500",
+			Doc: "Time one Fargate task has, its start included, in seconds, 1-15767790. A task that asks for another try gets a second one.",
 		},
 		{
 			Name: keyExecutionTimeout, Type: TypeInteger, Default: 3600, Example: "3600",
@@ -289,9 +314,10 @@ func ownName(key string) (name string, ours bool) {
 	return name, namespace == Namespace
 }
 
-// nearest is the candidate that fewest typing errors turn into name, or empty when none is within a third of its length.
+// nearest is the candidate that fewest typing errors turn into name. It is empty when that takes more than two of them and more
+// than a third of the name's length.
 func nearest(name string, candidates []string) string {
-	best, distance := "", max(len(name)/3, 1)+1
+	best, distance := "", max(len(name)/3, 2)+1
 	for _, candidate := range candidates {
 		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
 			best, distance = candidate, d

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -129,16 +128,16 @@ func (l *loader) shown(key string) string {
 
 // report notes that a key's value breaks a rule, with the key's example as the way out.
 func (l *loader) report(key, value, rule string) {
-	l.reportAt(key, key, value, rule, setCommand(key, l.keys[key].Example))
+	l.reportAt(key, key, value, rule, l.keys[key].fix())
 }
 
 // reportAt notes a problem at a path inside a key. A secret's problem tells the key's documented rule only: the precise rule may
-// cite parts of the value, and so may the fix.
+// cite parts of the value, and so may the fix and the path behind a list's index.
 func (l *loader) reportAt(key, path, value, rule, fix string) {
 	if l.isSecret(key) {
+		path, _, _ = strings.Cut(path, ".")
 		l.problems = append(l.problems, Problem{
-			Key: path, Value: hidden, Rule: "breaks the key's rule: " + l.keys[key].Doc,
-			Fix: setCommand(key, l.keys[key].Example) + " --secret",
+			Key: path, Value: hidden, Rule: "breaks the key's rule: " + l.keys[key].Doc, Fix: l.keys[key].secretFix(),
 		})
 		return
 	}
@@ -230,7 +229,7 @@ func (l *loader) strings(key string, check func(string) error, same func(string)
 	seen := map[string]int{}
 	for i, element := range elements {
 		path := fmt.Sprintf("%s[%d]", key, i)
-		fix := setCommand(key, l.keys[key].Example)
+		fix := setCommand(path, l.keys[key].elementExample())
 		value, err := decodeJSON[*string](string(element))
 		if err != nil || value == nil {
 			l.reportAt(key, path, string(element), "must be a string", fix)
@@ -258,7 +257,7 @@ var errTrailing = errors.New("text follows the JSON value")
 
 // decodeJSON reads exactly one JSON value.
 func decodeJSON[T any](text string) (value T, err error) {
-	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	decoder := json.NewDecoder(strings.NewReader(text))
 	if err := decoder.Decode(&value); err != nil {
 		return value, fmt.Errorf("reading JSON: %w", err)
 	}

@@ -37,11 +37,11 @@ func (l *loader) network(s *Settings) {
 	case NetworkExisting:
 		l.checkExisting(s, subnetsOK)
 	case NetworkCreate, NetworkDefault:
-		l.checkOwn(s.Network, s.VPCID != "", len(subnets) > 0)
+		l.checkOwn(s.VPCID != "", len(subnets) > 0)
 		if publicOK && !public {
 			l.reportAt(keyAssignPublicIP, keyAssignPublicIP, "false",
 				fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
-					"the task could not pull its image", keyNetwork, s.Network),
+					"the task could not pull its image", keyNetwork, l.shown(keyNetwork)),
 				setCommand(keyAssignPublicIP, "true"))
 		}
 	default:
@@ -52,21 +52,21 @@ func (l *loader) network(s *Settings) {
 	}
 	if s.Network != NetworkCreate && s.Network != "" && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
 		l.reportAt(keyVPCCIDR, keyVPCCIDR, l.raw(keyVPCCIDR),
-			fmt.Sprintf("goes with %s create only, not with %s", keyNetwork, s.Network), removeCommand(keyVPCCIDR))
+			fmt.Sprintf("goes with %s create only, not with %s", keyNetwork, l.shown(keyNetwork)), removeCommand(keyVPCCIDR))
 	}
 }
 
 // checkExisting checks that an existing network is named in full.
 func (l *loader) checkExisting(s *Settings, subnetsOK bool) {
 	if s.VPCID == "" {
-		l.report(keyVPCID, "", fmt.Sprintf("must name the VPC, since %s is existing", keyNetwork))
+		l.report(keyVPCID, "", fmt.Sprintf("must name the VPC, since %s is %s", keyNetwork, l.shown(keyNetwork)))
 	}
 	if !subnetsOK {
 		return
 	}
 	if len(s.SubnetIDs) < 2 {
 		l.report(keySubnetIDs, l.raw(keySubnetIDs),
-			fmt.Sprintf("must name two or more subnets, since %s is existing; two zones keep the task running when one fails", keyNetwork))
+			fmt.Sprintf("must name two or more subnets, best in different zones, since %s is %s", keyNetwork, l.shown(keyNetwork)))
 	}
 	if len(s.SubnetIDs) > maxSubnets {
 		l.report(keySubnetIDs, l.raw(keySubnetIDs), fmt.Sprintf("must name at most %d subnets, which is all RunTask takes", maxSubnets))
@@ -74,8 +74,8 @@ func (l *loader) checkExisting(s *Settings, subnetsOK bool) {
 }
 
 // checkOwn refuses the names of an existing network where none is used.
-func (l *loader) checkOwn(mode NetworkMode, hasVPC, hasSubnets bool) {
-	rule := fmt.Sprintf("goes with %s existing only, not with %s", keyNetwork, mode)
+func (l *loader) checkOwn(hasVPC, hasSubnets bool) {
+	rule := fmt.Sprintf("goes with %s existing only, not with %s", keyNetwork, l.shown(keyNetwork))
 	if hasVPC {
 		l.reportAt(keyVPCID, keyVPCID, l.raw(keyVPCID), rule, setCommand(keyNetwork, string(NetworkExisting)))
 	}

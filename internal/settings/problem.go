@@ -32,15 +32,15 @@ type Problem struct {
 	Fix string
 }
 
-// Error is the problem in one line: namespace and key, value, rule. The fix is left to [InvalidError], which has room for it.
-func (p Problem) Error() string {
+// String is the problem in one line: namespace and key, value, rule. The fix is left to [InvalidError], which has room for it.
+func (p Problem) String() string {
 	if p.Value == "" {
 		return fmt.Sprintf("%s:%s: %s", Namespace, p.Key, p.Rule)
 	}
 	return fmt.Sprintf("%s:%s: %s: %s", Namespace, p.Key, p.Value, p.Rule)
 }
 
-// InvalidError is all that is wrong with a configuration. It matches [ErrInvalid], and [errors.As] finds its first [Problem].
+// InvalidError is all that is wrong with a configuration. It matches [ErrInvalid].
 type InvalidError struct {
 	// Problems has at least one entry; known keys come in the order of [Keys], unknown ones after them.
 	Problems []Problem
@@ -55,7 +55,7 @@ func (e *InvalidError) Error() string {
 	}
 	fmt.Fprintf(&text, "%s: %d %s, nothing was created", ErrInvalid, len(e.Problems), noun)
 	for _, problem := range e.Problems {
-		fmt.Fprintf(&text, "\n  %s", problem.Error())
+		fmt.Fprintf(&text, "\n  %s", problem)
 		if problem.Fix != "" {
 			fmt.Fprintf(&text, "\n    to mend it: %s", problem.Fix)
 		}
@@ -65,15 +65,6 @@ func (e *InvalidError) Error() string {
 
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
-
-// Unwrap gives each problem to [errors.As].
-func (e *InvalidError) Unwrap() []error {
-	all := make([]error, 0, len(e.Problems))
-	for _, problem := range e.Problems {
-		all = append(all, problem)
-	}
-	return all
-}
 
 // display makes a value fit to be printed in an error.
 func display(value string) string {

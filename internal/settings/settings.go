@@ -90,7 +90,7 @@ type Settings struct {
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
 	TaskMemory int
 
-	// TaskTimeout is the time the state that runs the task has, the task's start included, in whole seconds. Default 3000 s. Key
+	// TaskTimeout is the time each of the [TaskAttempts] tasks has, its start included, in whole seconds. Default 1500 s. Key
 	// taskTimeout, requirement C2.
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html

@@ -7,6 +7,8 @@ import (
 
 // How the state machine tries again. The machine is built from these, since executionTimeout's least value follows from them.
 const (
+	// LambdaTimeoutMargin is what the Lambda state waits beyond lambdaTimeout, so that the function's own time-out is seen first.
+	LambdaTimeoutMargin = 10 * time.Second
 	// LambdaRetryAttempts is how often the Lambda state is tried again after a transient error: MaxAttempts of requirement C6.
 	LambdaRetryAttempts = 6
 	// LambdaRetryInterval is the wait before the first of those: IntervalSeconds of requirement C6.
@@ -14,12 +16,25 @@ const (
 	// LambdaRetryBackoff multiplies each further wait: BackoffRate of requirement C6.
 	LambdaRetryBackoff = 2
 
-	// TaskRetryAllowance is what all waits of the task state's retries together may take. Only an answer of RunTask itself is tried
-	// again (throttled, no capacity), which comes at once; a task that ran is not, so taskTimeout counts once.
-	TaskRetryAllowance = 5 * time.Minute
+	// TaskAttempts is how many tasks may run for one object. A second one runs only after a first that never started or that asked
+	// for it by its exit code; neither an error of the object nor a time-out is tried again.
+	TaskAttempts = 2
+	// TaskRetryWait is the wait between two tasks.
+	TaskRetryWait = 30 * time.Second
 
-	// AnnounceAllowance is kept for publishing a failure, which happens inside the execution, with that state's own retries.
-	AnnounceAllowance = time.Minute
+	// RunTaskRetryAttempts is how often RunTask is called again for one task when ECS refuses it: throttled, no capacity, an error
+	// of its own. Such an answer comes at once, so these retries take the time of their waits.
+	RunTaskRetryAttempts = 5
+	// RunTaskRetryInterval is the wait before the first of those.
+	RunTaskRetryInterval = 5 * time.Second
+	// RunTaskRetryBackoff multiplies each further wait.
+	RunTaskRetryBackoff = 2
+	// RunTaskRetryMaxDelay is the longest of those waits.
+	RunTaskRetryMaxDelay = time.Minute
+
+	// AnnounceAllowance is kept for announcing a failure, which happens inside the execution: three publishes of 30 s each, the
+	// waits between them, and the states around them.
+	AnnounceAllowance = 2 * time.Minute
 
 	// MaxExecutionTime is the longest a Standard execution can last.
 	//
@@ -27,25 +42,15 @@ const (
 	MaxExecutionTime = 365 * 24 * time.Hour
 )
 
-// LambdaRouteTime is the longest the Lambda route can take: every attempt, the first and each retry, runs into lambdaTimeout,
-// and the waits between them double.
+// LambdaRouteTime is the longest the Lambda route can take: every attempt, the first and each retry, runs into its time-out, and
+// the waits between them double. Jitter only shortens the waits.
 func (s *Settings) LambdaRouteTime() time.Duration {
-	return time.Duration(1+LambdaRetryAttempts)*s.LambdaTimeout + lambdaRetryWaits()
+	return (1+LambdaRetryAttempts)*(s.LambdaTimeout+LambdaTimeoutMargin) + lambdaWaits()
 }
 
-// lambdaRetryWaits is the sum of the waits between the attempts.
-func lambdaRetryWaits() time.Duration {
-	var total time.Duration
-	wait := LambdaRetryInterval
-	for range LambdaRetryAttempts {
-		total += wait
-		wait *= LambdaRetryBackoff
-	}
-	return total
-}
-
-// TaskRouteTime is the longest the Fargate route can take.
-func (s *Settings) TaskRouteTime() time.Duration { return s.TaskTimeout + TaskRetryAllowance }
+// TaskRouteTime is the longest the Fargate route can take: every task but the last asks for another just before its time-out, and
+// each was refused as often as it may be before it ran.
+func (s *Settings) TaskRouteTime() time.Duration { return TaskAttempts*s.TaskTimeout + taskWaits() }
 
 // MinExecutionTimeout is the least ExecutionTimeout: the longer route and [AnnounceAllowance]. When the execution's own time
 // runs out no state can catch that any more, so a failure would end without the notice its handler publishes.
@@ -53,27 +58,58 @@ func (s *Settings) MinExecutionTimeout() time.Duration {
 	return max(s.LambdaRouteTime(), s.TaskRouteTime()) + AnnounceAllowance
 }
 
+// lambdaWaits is the sum of the waits of the Lambda route.
+func lambdaWaits() time.Duration {
+	return waits(LambdaRetryAttempts, LambdaRetryInterval, LambdaRetryBackoff, MaxExecutionTime)
+}
+
+// taskWaits is the sum of the waits of the Fargate route. A state's retries count anew each time it is entered.
+func taskWaits() time.Duration {
+	refused := waits(RunTaskRetryAttempts, RunTaskRetryInterval, RunTaskRetryBackoff, RunTaskRetryMaxDelay)
+	return TaskAttempts*refused + (TaskAttempts-1)*TaskRetryWait
+}
+
+// waits adds up what a Retry without jitter waits.
+func waits(attempts int, interval time.Duration, backoff int, longest time.Duration) time.Duration {
+	var total time.Duration
+	for range attempts {
+		total += min(interval, longest)
+		interval *= time.Duration(backoff)
+	}
+	return total
+}
+
 // timeouts reads the three timeouts, which depend on each other.
 func (l *loader) timeouts(s *Settings) {
-	longest := int(MaxExecutionTime / time.Second)
+	longestTask := (MaxExecutionTime - taskWaits() - AnnounceAllowance) / TaskAttempts
 	var lambdaOK, taskOK, executionOK bool
 	s.LambdaTimeout, lambdaOK = l.seconds(keyLambdaTimeout, 1, 900)
-	s.TaskTimeout, taskOK = l.seconds(keyTaskTimeout, 1, longest-int((TaskRetryAllowance+AnnounceAllowance)/time.Second))
-	s.ExecutionTimeout, executionOK = l.seconds(keyExecutionTimeout, 1, longest)
+	s.TaskTimeout, taskOK = l.seconds(keyTaskTimeout, 1, inSeconds(longestTask))
+	s.ExecutionTimeout, executionOK = l.seconds(keyExecutionTimeout, 1, inSeconds(MaxExecutionTime))
 	if !lambdaOK || !taskOK || !executionOK || s.ExecutionTimeout >= s.MinExecutionTimeout() {
 		return
 	}
-	least := int(s.MinExecutionTimeout() / time.Second)
-	rule := fmt.Sprintf("must be at least %d: the Fargate route can take %s (%s) and %d s for retries", least,
-		l.shown(keyTaskTimeout)+" s", keyTaskTimeout, int(TaskRetryAllowance/time.Second))
-	if s.LambdaRouteTime() > s.TaskRouteTime() {
-		rule = fmt.Sprintf("must be at least %d: the Lambda route can take %d attempts of %s (%s) and %d s between them", least,
-			1+LambdaRetryAttempts, l.shown(keyLambdaTimeout)+" s", keyLambdaTimeout, int(lambdaRetryWaits()/time.Second))
-	}
-	rule += fmt.Sprintf(", and %d s are kept to announce a failure", int(AnnounceAllowance/time.Second))
-	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
-		rule = fmt.Sprintf("is too short for the %s or %s that are set, retries and the announcement of a failure included",
-			keyTaskTimeout, keyLambdaTimeout)
-	}
-	l.reportAt(keyExecutionTimeout, keyExecutionTimeout, l.raw(keyExecutionTimeout), rule, setCommand(keyExecutionTimeout, decimal(least)))
+	rule, fix := l.executionRule(s)
+	l.reportAt(keyExecutionTimeout, keyExecutionTimeout, l.raw(keyExecutionTimeout), rule, fix)
 }
+
+// executionRule explains the least executionTimeout by the route that takes longer. It gives no figure that a secret one follows
+// from.
+func (l *loader) executionRule(s *Settings) (rule, fix string) {
+	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
+		return fmt.Sprintf("is too short for the %s or %s that are set, retries and the announcement of a failure included",
+			keyTaskTimeout, keyLambdaTimeout), setCommand(keyExecutionTimeout, decimal(inSeconds(MaxExecutionTime)))
+	}
+	route := fmt.Sprintf("the Fargate route can take %d tasks of %d s (%s) and waits of %d s",
+		TaskAttempts, inSeconds(s.TaskTimeout), keyTaskTimeout, inSeconds(taskWaits()))
+	if s.LambdaRouteTime() > s.TaskRouteTime() {
+		route = fmt.Sprintf("the Lambda route can take %d attempts of %d s (%s and %d s) and waits of %d s", 1+LambdaRetryAttempts,
+			inSeconds(s.LambdaTimeout+LambdaTimeoutMargin), keyLambdaTimeout, inSeconds(LambdaTimeoutMargin), inSeconds(lambdaWaits()))
+	}
+	least := inSeconds(s.MinExecutionTimeout())
+	rule = fmt.Sprintf("must be at least %d: %s, and %d s are kept to announce a failure", least, route, inSeconds(AnnounceAllowance))
+	return rule, setCommand(keyExecutionTimeout, decimal(least))
+}
+
+// inSeconds is a duration as the configuration has it.
+func inSeconds(duration time.Duration) int { return int(duration / time.Second) }

@@ -1,0 +1,508 @@
+package settings_test
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/settings"
+)
+
+// config is a configuration as Pulumi hands it out: every value a string.
+type config map[string]string
+
+func (c config) lookup(key string) (string, bool) {
+	value, ok := c[key]
+	return value, ok
+}
+
+// with is the configuration with one more value.
+func (c config) with(key, value string) config {
+	all := config{key: value}
+	for k, v := range c {
+		if k != key {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+// mustLoad loads a configuration that has to be valid.
+func mustLoad(t *testing.T, values config) *settings.Settings {
+	t.Helper()
+	loaded, err := settings.Load(values.lookup)
+	require.NoError(t, err)
+	return loaded
+}
+
+// problemsOf loads a configuration and returns what is wrong with it; nil when nothing is.
+func problemsOf(t *testing.T, values config, options ...settings.Option) []settings.Problem {
+	t.Helper()
+	loaded, err := settings.Load(values.lookup, options...)
+	if err == nil {
+		require.NotNil(t, loaded)
+		return nil
+	}
+	require.Nil(t, loaded, "settings that are not valid must not get out")
+	require.ErrorIs(t, err, settings.ErrInvalid)
+	var invalid *settings.InvalidError
+	require.ErrorAs(t, err, &invalid)
+	require.NotEmpty(t, invalid.Problems)
+	return invalid.Problems
+}
+
+// rule is one row of a table: a value, and what its only problem must say; an empty text means that the value is valid.
+type rule struct{ value, want string }
+
+// checkRules checks rows for one key on top of a base configuration.
+func checkRules(t *testing.T, base config, key string, rules []rule) {
+	t.Helper()
+	t.Helper()
+	for _, row := range rules {
+		name := row.value
+		if len(name) > 40 {
+			name = name[:40]
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problems := problemsOf(t, base.with(key, row.value))
+			if row.want == "" {
+				require.Empty(t, problems)
+				return
+			}
+			require.Len(t, problems, 1)
+			base, _, _ := strings.Cut(problems[0].Key, "[")
+			assert.Equal(t, key, base)
+			assert.Contains(t, problems[0].Rule, row.want)
+			assert.NotEmpty(t, problems[0].Value)
+			assert.NotEmpty(t, problems[0].Fix)
+		})
+	}
+}
+
+const (
+	vpc     = "vpc-0a1b2c3d4e5f60718"
+	subnet1 = "subnet-0a1b2c3d4e5f60718"
+	subnet2 = "subnet-0b2c3d4e"
+	keyARN  = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	topic   = "arn:aws:sns:eu-central-1:123456789012:ops"
+)
+
+// existing is a valid configuration of a network that is there already.
+func existing() config {
+	return config{"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `","` + subnet2 + `"]`}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	want := &settings.Settings{
+		SizeThreshold:    6291456,
+		Architecture:     settings.X86,
+		LambdaMemory:     512,
+		LambdaTimeout:    time.Minute,
+		TaskCPU:          1024,
+		TaskMemory:       8192,
+		TaskTimeout:      25 * time.Minute,
+		ExecutionTimeout: time.Hour,
+		Network:          settings.NetworkCreate,
+		VPCCIDR:          netip.MustParsePrefix("10.64.0.0/24"),
+		AssignPublicIP:   true,
+		Egress: []settings.EgressRule{
+			{
+				Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("0.0.0.0/0"),
+				Description: "HTTPS to AWS and the image registry",
+			},
+			{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: netip.MustParsePrefix("0.0.0.0/0"), Description: "DNS"},
+		},
+		LogRetentionDays:      30,
+		NotifySuccess:         true,
+		EventMaxAge:           24 * time.Hour,
+		EventRetryAttempts:    185,
+		AbortUploadsAfterDays: 7,
+	}
+	require.Equal(t, want, mustLoad(t, config{}))
+
+	without, err := settings.Load(nil)
+	require.NoError(t, err)
+	require.Equal(t, want, without, "no lookup is an empty configuration")
+}
+
+func TestEverythingSet(t *testing.T) {
+	t.Parallel()
+	loaded := mustLoad(t, config{
+		"bucketName": "acme-uploads", "ecrRepoName": "acme/router", "stateMachineName": "acme_Router-1", "sizeThreshold": "6MB",
+		"architecture": "arm64", "lambdaMemory": "1024", "lambdaTimeout": "120", "taskCpu": "2048", "taskMemory": "5120",
+		"taskTimeout": "7200", "executionTimeout": "18000", "image": "registry.example.com:5000/a/b:1.2",
+		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
+		"egress":    `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
+		"kmsKeyArn": keyARN, "logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false",
+		"eventMaxAge": "60", "eventRetryAttempts": "0", "abortUploadsAfterDays": "1", "forceDestroy": "true",
+	})
+	require.Equal(t, &settings.Settings{
+		BucketName: "acme-uploads", ECRRepoName: "acme/router", StateMachineName: "acme_Router-1", SizeThreshold: 6000000,
+		Architecture: settings.ARM64, LambdaMemory: 1024, LambdaTimeout: 2 * time.Minute, TaskCPU: 2048, TaskMemory: 5120,
+		TaskTimeout: 2 * time.Hour, ExecutionTimeout: 5 * time.Hour, Image: "registry.example.com:5000/a/b:1.2",
+		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
+		Egress:    []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
+		KMSKeyARN: keyARN, LogRetentionDays: 400, NotifyTopicARN: topic, EventMaxAge: time.Minute, AbortUploadsAfterDays: 1,
+		ForceDestroy: true,
+	}, loaded)
+	assert.Equal(t, "ARM64", loaded.Architecture.ECS())
+	assert.Equal(t, "arm64", loaded.Architecture.GOARCH())
+	assert.True(t, loaded.Notifies())
+	assert.Nil(t, loaded.SubnetCIDRs(), "an existing VPC is not cut up")
+}
+
+func TestArchitectureNames(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "X86_64", settings.X86.ECS())
+	assert.Equal(t, "amd64", settings.X86.GOARCH())
+}
+
+func TestSubnetCIDRs(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ block, low, high string }{
+		{"10.64.0.0/24", "10.64.0.0/25", "10.64.0.128/25"},
+		{"10.0.0.0/16", "10.0.0.0/17", "10.0.128.0/17"},
+		{"192.168.0.64/26", "192.168.0.64/27", "192.168.0.96/27"},
+		{"172.16.4.0/23", "172.16.4.0/24", "172.16.5.0/24"},
+	} {
+		t.Run(row.block, func(t *testing.T) {
+			t.Parallel()
+			want := []netip.Prefix{netip.MustParsePrefix(row.low), netip.MustParsePrefix(row.high)}
+			require.Equal(t, want, mustLoad(t, config{"vpcCidr": row.block}).SubnetCIDRs())
+		})
+	}
+}
+
+func TestNameRules(t *testing.T) {
+	t.Parallel()
+	t.Run("bucketName", func(t *testing.T) {
+		t.Parallel()
+		checkRules(t, config{}, "bucketName", []rule{
+			{"", ""}, {"abc", ""}, {"a-b.c", ""}, {"1bucket", ""}, {strings.Repeat("a", 63), ""}, {"a.1.2.3", ""}, {"1.2.3", ""},
+			{"xn-a", ""}, {"asthree-x", ""}, {"my-s3aliases", ""}, {"sthree", ""}, {"canal", ""},
+			{"ab", "3 to 63 characters, this has 2"}, {strings.Repeat("a", 64), "this has 64"},
+			{"Bucket", "lowercase"}, {"my_bucket", "lowercase"}, {"my bucket", "lowercase"}, {"büro", "lowercase"}, {"abc\n", "lowercase"},
+			{"-abc", "begin and end"}, {"abc-", "begin and end"}, {".abc", "begin and end"}, {"abc.", "begin and end"},
+			{"a..b", "two periods"},
+			{"192.168.5.4", "IP address"}, {"999.999.999.999", "IP address"}, {"01.02.03.04", "IP address"},
+			{"xn--abc", "xn--"}, {"sthree-abc", "sthree-"}, {"sthree-configurator", "sthree-"}, {"amzn-s3-demo-abc", "amzn-s3-demo-"},
+			{"abc-s3alias", "access point aliases"}, {"abc--ol-s3", "Object Lambda"}, {"abc.mrap", "Multi-Region"},
+			{"abc--x-s3", "directory"}, {"abc--table-s3", "table buckets"}, {"abc-123456789012-eu-west-1-an", "regional namespace"},
+		})
+	})
+	t.Run("ecrRepoName", func(t *testing.T) {
+		t.Parallel()
+		checkRules(t, config{}, "ecrRepoName", []rule{
+			{"", ""}, {"ab", ""}, {"a1", ""}, {"team/app", ""}, {"a/1.b_c-d/e", ""}, {strings.Repeat("a", 256), ""},
+			{"a", "2 to 256"}, {strings.Repeat("a", 257), "this has 257"},
+			{"App", "lowercase"}, {"1app", "begin with a lowercase letter"}, {"-app", "begin"}, {"app-", "single"}, {"a//b", "single"},
+			{"a/", "single"}, {"/a", "begin"}, {"a..b", "single"}, {"a__b", "single"}, {"a b", "single"}, {"app:1", "single"},
+		})
+	})
+	t.Run("stateMachineName", func(t *testing.T) {
+		t.Parallel()
+		rules := make([]rule, 0, 48)
+		rules = append(rules, []rule{
+			{"", ""}, {"a", ""}, {"My-Machine_1", ""}, {strings.Repeat("a", 80), ""},
+			{strings.Repeat("a", 81), "at most 80 characters, this has 81"}, {strings.Repeat("ü", 81), "this has 81"}, {"büro", "may have A-Z"},
+			{"a.b", "CloudWatch"},
+		}...)
+		for _, forbidden := range " \t\n<>{}[]?*\"#%\\^|~`$&,;:/\x00\x1f\x7f\u0085\ufffe" {
+			rules = append(rules, rule{"a" + string(forbidden) + "b", "may have A-Z"})
+		}
+		checkRules(t, config{}, "stateMachineName", rules)
+	})
+}
+
+func TestSizeThreshold(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "1": 1, "0B": 0, "6291456": 6291456, "6291456B": 6291456, "6MiB": 6291456, "6 MiB": 6291456, "6mib": 6291456, "6MB": 6000000,
+		"1.5MiB": 1572864, "1.5KB": 1500, "0.5KiB": 512, "9007199254740B": 9007199254740, "53687091200000": settings.MaxObjectSize,
+		"50000GiB": settings.MaxObjectSize, "53.6870912TB": settings.MaxObjectSize,
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, want, mustLoad(t, config{"sizeThreshold": text}).SizeThreshold)
+		})
+	}
+	checkRules(t, config{}, "sizeThreshold", []rule{
+		{"", "must be a whole number of bytes, or"}, {"-1", "must be a whole number of bytes, or"}, {"big", "must be"}, {"6,000", "must be"},
+		{" 6MiB", "must be"}, {"6MiB ", "must be"}, {"+6", "must be"}, {".5MiB", "must be"}, {"0x10", "unit"}, {"6e6", "must be"},
+		{"NaN", "must be"}, {strings.Repeat("9", 31), "must be"},
+		{"6Mib/s", "must be"}, {"6parsecs", "unit"},
+		{"0.5", "whole number of bytes, this is 0.50"}, {"0.3KiB", "this is 307.20"}, {"1.0000001MiB", "whole number"},
+		{"53687091200001", "at most 53687091200000"}, {"50001GiB", "at most"}, {"999999EiB", "at most"},
+	})
+}
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	long := config{"executionTimeout": "31536000"}
+	for _, row := range []struct {
+		key                string
+		least, most        string
+		tooLittle, tooMuch string
+	}{
+		{"lambdaMemory", "128", "10240", "127", "10241"},
+		{"lambdaTimeout", "1", "900", "0", "901"},
+		{"taskTimeout", "1", "15767790", "0", "15767791"},
+		{"eventMaxAge", "60", "86400", "59", "86401"},
+		{"eventRetryAttempts", "0", "185", "-1", "186"},
+		{"abortUploadsAfterDays", "1", "2147483647", "0", "2147483648"},
+	} {
+		t.Run(row.key, func(t *testing.T) {
+			t.Parallel()
+			bounds := "from " + row.least + " to " + row.most
+			checkRules(t, long, row.key, []rule{
+				{row.least, ""}, {row.most, ""}, {row.tooLittle, bounds}, {row.tooMuch, bounds},
+				{"", bounds}, {"ten", bounds}, {"1.5", bounds}, {"1e2", bounds}, {"+60", bounds}, {" 60", bounds}, {"99999999999999999999", bounds},
+			})
+		})
+	}
+}
+
+func TestBooleans(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"assignPublicIp", "notifySuccess", "forceDestroy"} {
+		t.Run(key, func(t *testing.T) {
+			t.Parallel()
+			checkRules(t, existing(), key, []rule{
+				{"true", ""}, {"false", ""}, {"", "true or false"}, {"yes", "true or false"}, {"True", "true or false"}, {"1", "true or false"},
+			})
+		})
+	}
+}
+
+func TestChoices(t *testing.T) {
+	t.Parallel()
+	t.Run("architecture", func(t *testing.T) {
+		t.Parallel()
+		checkRules(t, config{}, "architecture", []rule{
+			{"x86_64", ""}, {"arm64", ""}, {"", "x86_64 or arm64"}, {"ARM64", "x86_64 or arm64"}, {"amd64", "x86_64 or arm64"},
+		})
+	})
+	t.Run("network", func(t *testing.T) {
+		t.Parallel()
+		checkRules(t, config{}, "network", []rule{
+			{"create", ""}, {"default", ""}, {"", "create, default or existing"}, {"new", "create, default or existing"},
+		})
+	})
+	t.Run("logRetentionDays", func(t *testing.T) {
+		t.Parallel()
+		var rules []rule
+		for days := range strings.FieldsSeq("1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653") {
+			rules = append(rules, rule{days, ""})
+		}
+		checkRules(t, config{}, "logRetentionDays", append(rules,
+			rule{"0", "0 would keep them for ever"}, rule{"2", "3288 or 3653 days"}, rule{"31", "CloudWatch keeps"},
+			rule{"3654", "CloudWatch keeps"},
+			rule{"", "CloudWatch keeps"}, rule{"030", "CloudWatch keeps"}, rule{"a month", "CloudWatch keeps"}, rule{"-1", "CloudWatch keeps"}))
+	})
+}
+
+// fargate is the table of AWS's page, written out here once more so that the one in the code can be wrong.
+func fargate() map[string]string {
+	return map[string]string{
+		"256":  "512 1024 2048",
+		"512":  "1024 2048 3072 4096",
+		"1024": "2048 3072 4096 5120 6144 7168 8192",
+		"2048": "4096 5120 6144 7168 8192 9216 10240 11264 12288 13312 14336 15360 16384",
+		"4096": "8192 9216 10240 11264 12288 13312 14336 15360 16384 " +
+			"17408 18432 19456 20480 21504 22528 23552 24576 25600 26624 27648 28672 29696 30720",
+		"8192":  "16384 20480 24576 28672 32768 36864 40960 45056 49152 53248 57344 61440",
+		"16384": "32768 40960 49152 57344 65536 73728 81920 90112 98304 106496 114688 122880",
+	}
+}
+
+func TestFargateTable(t *testing.T) {
+	t.Parallel()
+	candidates := map[string]bool{"511": true, "1536": true, "2047": true, "18433": true, "131072": true}
+	for _, memories := range fargate() {
+		for memory := range strings.FieldsSeq(memories) {
+			candidates[memory] = true
+		}
+	}
+	for cpu, memories := range fargate() {
+		t.Run(cpu, func(t *testing.T) {
+			t.Parallel()
+			allowed := map[string]bool{}
+			for memory := range strings.FieldsSeq(memories) {
+				allowed[memory] = true
+			}
+			for memory := range candidates {
+				problems := problemsOf(t, config{"taskCpu": cpu, "taskMemory": memory})
+				if allowed[memory] {
+					assert.Empty(t, problems, "%s with %s", memory, cpu)
+					continue
+				}
+				if assert.Len(t, problems, 1, "%s with %s", memory, cpu) {
+					assert.Equal(t, "taskMemory", problems[0].Key)
+					fixed := problems[0].Fix[strings.LastIndex(problems[0].Fix, " ")+1:]
+					assert.True(t, allowed[fixed], "the fix %q must be a value Fargate takes", problems[0].Fix)
+				}
+			}
+		})
+	}
+	checkRules(t, config{}, "taskCpu", []rule{
+		{"128", "256, 512, 1024, 2048, 4096, 8192 or 16384"}, {"32768", "Fargate takes"}, {"1 vCPU", "Fargate takes"}, {"", "Fargate takes"},
+		{"01024", "Fargate takes"},
+	})
+	checkRules(t, config{}, "taskMemory", []rule{
+		{"", "whole number of MiB"}, {"8GB", "whole number of MiB"}, {"-8192", "whole number of MiB"}, {"0", "whole number of MiB"},
+		{"8192.5", "whole number of MiB"},
+	})
+}
+
+func TestExecutionTimeout(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name                          string
+		lambda, task, least, tooShort string
+		want                          string
+	}{
+		{
+			// Before each task 5+10+20+40+60 s of refusals, and 30 s between the two.
+			"the Fargate route is longer", "60", "1500", "3420", "3419",
+			"must be at least 3420: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
+				"and 120 s are kept to announce a failure",
+		},
+		{
+			// 2+4+8+16+32+64 s between the seven runs.
+			"the Lambda route is longer", "900", "600", "6616", "6615",
+			"must be at least 6616: the Lambda route can take 7 attempts of 910 s (lambdaTimeout and 10 s) and waits of 126 s, " +
+				"and 120 s are kept to announce a failure",
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			base := config{"lambdaTimeout": row.lambda, "taskTimeout": row.task}
+			loaded := mustLoad(t, base.with("executionTimeout", row.least))
+			assert.Equal(t, loaded.ExecutionTimeout, loaded.MinExecutionTimeout())
+
+			problems := problemsOf(t, base.with("executionTimeout", row.tooShort))
+			require.Equal(t, []settings.Problem{{
+				Key: "executionTimeout", Value: row.tooShort, Rule: row.want, Fix: "pulumi config set executionTimeout " + row.least,
+			}}, problems)
+		})
+	}
+	checkRules(t, config{}, "executionTimeout", []rule{
+		{"31536000", ""}, {"31536001", "from 1 to 31536000"}, {"0", "from 1"}, {"an hour", "from 1"}, {"1", "must be at least 3420"},
+	})
+}
+
+func TestImage(t *testing.T) {
+	t.Parallel()
+	digest := "sha256:" + strings.Repeat("0af1", 16)
+	checkRules(t, config{}, "image", []rule{
+		{"", ""}, {"nginx:1.27", ""}, {"acme/router:v1", ""}, {"localhost:5000/a:1", ""}, {"registry.example.com:5000/a/b_c/d--e:V_1.x-y", ""},
+		{"123456789012.dkr.ecr.eu-central-1.amazonaws.com/router:1.0.0", ""}, {"Registry.example.com/a:1", ""},
+		{"router@" + digest, ""}, {"host.example/router:latest@" + digest, ""}, {"a:" + strings.Repeat("1", 128), ""},
+		{strings.Repeat("a", 253) + ":1", ""}, {strings.Repeat("a", 255) + "@" + digest, ""},
+		{strings.Repeat("a", 254) + ":1", "at most 255 characters"}, {strings.Repeat("a", 256) + "@" + digest, "at most 255"},
+		{"a:" + strings.Repeat("1", 129), "has a tag"}, {"a:", "has a tag"}, {"a:.1", "has a tag"}, {"a:1 2", "has a tag"},
+		{"nginx", "without one it means :latest"}, {"localhost:5000/a", "without one"}, {"nginx:latest", "must not be :latest"},
+		{"https://registry.example.com/a:1", "without https://"}, {"Router:1", "image reference"}, {"a/B:1", "image reference"},
+		{"host/a//b:1", "image reference"}, {":1", "image reference"}, {"@" + digest, "image reference"}, {"a b:1", "image reference"},
+		{"router@sha256:abc", "has a digest"}, {"router@sha512:" + strings.Repeat("0", 128), "has a digest"},
+		{"router@" + strings.ToUpper(digest), "has a digest"}, {"router@", "has a digest"}, {"-a:1", "image reference"},
+	})
+}
+
+func TestKMSKeyARN(t *testing.T) {
+	t.Parallel()
+	id := "1234abcd-12ab-34cd-56ef-1234567890ab"
+	checkRules(t, config{}, "kmsKeyArn", []rule{
+		{"", ""}, {keyARN, ""}, {"arn:aws:kms:us-east-1:123456789012:key/mrk-" + strings.Repeat("0a", 16), ""},
+		{"arn:aws-cn:kms:cn-north-1:123456789012:key/" + id, ""}, {"arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/" + id, ""},
+		{id, "must be an ARN: arn:aws:kms"}, {"alias/mine", "must be an ARN"}, {"arn:aws:kms", "must be an ARN"},
+		{"arn:aws:sns:eu-central-1:123456789012:key/" + id, "of kms, this is one of sns"},
+		{"arn:amazon:kms:eu-central-1:123456789012:key/" + id, "partition aws, aws-cn or aws-us-gov"},
+		{"arn:aws:kms:cn-north-1:123456789012:key/" + id, "arn:aws-cn:"}, {"arn:aws:kms:us-gov-east-1:123456789012:key/" + id, "arn:aws-us-gov:"},
+		{"arn:aws-cn:kms:eu-central-1:123456789012:key/" + id, "arn:aws:"},
+		{"arn:aws:kms::123456789012:key/" + id, `Region such as eu-central-1, not ""`},
+		{"arn:aws:kms:Frankfurt:123456789012:key/" + id, "Region"},
+		{"arn:aws:kms:eu-central-1::key/" + id, "12-digit"}, {"arn:aws:kms:eu-central-1:12345678901:key/" + id, "12-digit"},
+		{"arn:aws:kms:eu-central-1:123456789012:alias/mine", "not an alias's"},
+		{"arn:aws:kms:eu-central-1:123456789012:key/mine", "UUID"}, {"arn:aws:kms:eu-central-1:123456789012:" + id, "UUID"},
+		{"arn:aws:kms:eu-central-1:123456789012:key/" + strings.ToUpper(id), "UUID"}, {keyARN + "/x", "UUID"},
+	})
+}
+
+func TestNotify(t *testing.T) {
+	t.Parallel()
+	local := strings.Repeat("a", 64)
+	list := func(targets ...string) string { return `["` + strings.Join(targets, `","`) + `"]` }
+	checkRules(t, config{}, "notify", []rule{
+		{"[]", ""}, {list("ops@example.com"), ""}, {list("a@example.com", "b+c@sub.example.co.uk"), ""}, {list(local + "@example.com"), ""},
+		{list(topic), ""}, {list("arn:aws-cn:sns:cn-north-1:123456789012:A_b-1"), ""},
+		{"", "list of strings"}, {"null", "list of strings"}, {"ops@example.com", "list of strings"}, {`"ops@example.com"`, "list of strings"},
+		{"[] []", "list of strings"}, {`{"a":1}`, "list of strings"}, {"[", "list of strings"},
+		{"[1]", "must be a string"}, {"[null]", "must be a string"}, {`[["a@example.com"]]`, "must be a string"},
+		{list(""), "e-mail address such as"}, {list("ops"), "e-mail address such as"}, {list("@example.com"), "e-mail address such as"},
+		{list("ops@"), "e-mail address such as"}, {list("a@example.com, b@example.com"), "e-mail address such as"},
+		{list("Ops <ops@example.com>"), "plain"}, {list("<ops@example.com>"), "plain"}, {list(" ops@example.com"), "plain"},
+		{list(`\"o p s\"@example.com`), "plain"}, {list("ops@localhost"), "full domain"}, {list("ops@[127.0.0.1]"), "full domain"},
+		{list("öps@example.com"), "ASCII"}, {list("a" + local + "@example.com"), "at most 64"},
+		{list("a@" + strings.Repeat("a.", 125) + "com"), "254"},
+		{list("a@example.com", "A@Example.com"), "is in the list already, as notify[0]"},
+		{list(topic, "ops@example.com"), "one topic's ARN alone"}, {list(topic, topic+"2"), "one topic's ARN alone"},
+		{list(topic + ".fifo"), "standard topic"}, {list(topic + ":1234abcd-12ab-34cd-56ef-1234567890ab"), "not a subscription's"},
+		{list("arn:aws:sns:eu-central-1:123456789012:"), "topic's name"}, {list(topic + "é"), "topic's name"},
+		{list("arn:aws:sns:eu-central-1:123456789012:" + strings.Repeat("a", 257)), "topic's name"},
+		{list("arn:aws:sqs:eu-central-1:123456789012:queue"), "of sns, this is one of sqs"}, {list("arn:aws:sns"), "must be an ARN"},
+	})
+}
+
+func TestRegion(t *testing.T) {
+	t.Parallel()
+	values := config{"kmsKeyArn": keyARN, "notify": `["` + topic + `"]`}
+	assert.Empty(t, problemsOf(t, values, settings.WithRegion("eu-central-1")))
+	assert.Empty(t, problemsOf(t, values, settings.WithRegion("")))
+
+	problems := problemsOf(t, values, settings.WithRegion("eu-west-1"))
+	require.Len(t, problems, 2)
+	for i, key := range []string{"kmsKeyArn", "notify[0]"} {
+		assert.Equal(t, key, problems[i].Key)
+		assert.Equal(t, "must be in the stack's Region, eu-west-1, not in eu-central-1", problems[i].Rule)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	quiet := config{"notify": `["ops@example.com"]`}
+	assert.Empty(t, mustLoad(t, quiet).Warnings())
+
+	rules := make([]string, 0, 61)
+	for i := range 61 {
+		rules = append(rules, `{"protocol":"tcp","port":"443","cidr":"10.0.0.`+strconv.Itoa(i)+`/32"}`)
+	}
+	for _, row := range []struct{ key, value, want string }{
+		{"bucketName", "a.b.c", "TLS certificate"},
+		{"sizeThreshold", "4500000000", "within lambdaTimeout"},
+		{"image", "nginx:1.27", "a digest cannot"},
+		{"egress", "[]", "neither pull its image"},
+		{"egress", "[" + strings.Join(rules, ",") + "]", "takes 60 rules"},
+		{"notify", "[]", "nobody will hear"},
+		{"forceDestroy", "true", "delete every object"},
+	} {
+		t.Run(row.key, func(t *testing.T) {
+			t.Parallel()
+			warnings := mustLoad(t, quiet.with(row.key, row.value)).Warnings()
+			require.Len(t, warnings, 1)
+			assert.Equal(t, row.key, warnings[0].Key)
+			assert.Contains(t, warnings[0].Text, row.want)
+			assert.Equal(t, "upload-router:"+row.key+": "+warnings[0].Text, warnings[0].String())
+		})
+	}
+	assert.Empty(t, mustLoad(t, quiet.with("sizeThreshold", "4499999999")).Warnings())
+	assert.Empty(t, mustLoad(t, quiet.with("image", "a@sha256:"+strings.Repeat("0", 64))).Warnings())
+	assert.Empty(t, mustLoad(t, quiet.with("egress", "["+strings.Join(rules[:60], ",")+"]")).Warnings())
+}
