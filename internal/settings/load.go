@@ -118,12 +118,12 @@ func (l *loader) raw(key string) string {
 	return l.keys[key].raw()
 }
 
-// shown is how a rule about one key may cite the value of another.
-func (l *loader) shown(key string) string {
-	if l.isSecret(key) {
+// shownNetwork is how a rule about another key may cite the network's mode.
+func (l *loader) shownNetwork() string {
+	if l.isSecret(keyNetwork) {
 		return hidden
 	}
-	return display(l.raw(key))
+	return display(l.raw(keyNetwork))
 }
 
 // report notes that a key's value breaks a rule, with the key's example as the way out.

@@ -41,7 +41,7 @@ func (l *loader) network(s *Settings) {
 		if publicOK && !public {
 			l.reportAt(keyAssignPublicIP, keyAssignPublicIP, "false",
 				fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
-					"the task could not pull its image", keyNetwork, l.shown(keyNetwork)),
+					"the task could not pull its image", keyNetwork, l.shownNetwork()),
 				setCommand(keyAssignPublicIP, "true"))
 		}
 	default:
@@ -52,21 +52,21 @@ func (l *loader) network(s *Settings) {
 	}
 	if s.Network != NetworkCreate && s.Network != "" && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
 		l.reportAt(keyVPCCIDR, keyVPCCIDR, l.raw(keyVPCCIDR),
-			fmt.Sprintf("goes with %s create only, not with %s", keyNetwork, l.shown(keyNetwork)), removeCommand(keyVPCCIDR))
+			fmt.Sprintf("goes with %s create only, not with %s", keyNetwork, l.shownNetwork()), removeCommand(keyVPCCIDR))
 	}
 }
 
 // checkExisting checks that an existing network is named in full.
 func (l *loader) checkExisting(s *Settings, subnetsOK bool) {
 	if s.VPCID == "" {
-		l.report(keyVPCID, "", fmt.Sprintf("must name the VPC, since %s is %s", keyNetwork, l.shown(keyNetwork)))
+		l.report(keyVPCID, "", fmt.Sprintf("must name the VPC, since %s is %s", keyNetwork, l.shownNetwork()))
 	}
 	if !subnetsOK {
 		return
 	}
 	if len(s.SubnetIDs) < 2 {
 		l.report(keySubnetIDs, l.raw(keySubnetIDs),
-			fmt.Sprintf("must name two or more subnets, best in different zones, since %s is %s", keyNetwork, l.shown(keyNetwork)))
+			fmt.Sprintf("must name two or more subnets, best in different zones, since %s is %s", keyNetwork, l.shownNetwork()))
 	}
 	if len(s.SubnetIDs) > maxSubnets {
 		l.report(keySubnetIDs, l.raw(keySubnetIDs), fmt.Sprintf("must name at most %d subnets, which is all RunTask takes", maxSubnets))
@@ -75,7 +75,7 @@ func (l *loader) checkExisting(s *Settings, subnetsOK bool) {
 
 // checkOwn refuses the names of an existing network where none is used.
 func (l *loader) checkOwn(hasVPC, hasSubnets bool) {
-	rule := fmt.Sprintf("goes with %s existing only, not with %s", keyNetwork, l.shown(keyNetwork))
+	rule := fmt.Sprintf("goes with %s existing only, not with %s", keyNetwork, l.shownNetwork())
 	if hasVPC {
 		l.reportAt(keyVPCID, keyVPCID, l.raw(keyVPCID), rule, setCommand(keyNetwork, string(NetworkExisting)))
 	}
