@@ -60,7 +60,7 @@ func task(t *testing.T, url string, variables []string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	t.Cleanup(cancel)
-	command := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // The test binary.
+	command := exec.CommandContext(ctx, os.Args[0])
 	command.Dir = t.TempDir()
 	command.Env = append([]string{
 		environmentSelf + "=1",
@@ -70,6 +70,8 @@ func task(t *testing.T, url string, variables []string) *exec.Cmd {
 		"AWS_ACCESS_KEY_ID=" + uploadtest.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + uploadtest.SecretAccessKey,
 		"AWS_MAX_ATTEMPTS=1",
+		"GOCOVERDIR=" + t.TempDir(), // Else each process warns of it in a test with -cover.
+		"GORACE=atexit_sleep_ms=0",  // Else each process sleeps a second in a test with -race.
 	}, variables...)
 	command.Stdout, command.Stderr = &bytes.Buffer{}, &bytes.Buffer{}
 	return command

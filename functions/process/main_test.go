@@ -41,14 +41,14 @@ func object(key string) upload.Object {
 	return upload.Object{Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: int64(len(text))}
 }
 
-// invoke runs one invocation as the Lambda runtime does, and returns the answer, the error and the log.
-func invoke(ctx context.Context, t *testing.T, answer http.HandlerFunc, event []byte) ([]byte, error, string) {
+// invoke runs one invocation as the Lambda runtime does, and returns the answer and the log.
+func invoke(ctx context.Context, t *testing.T, answer http.HandlerFunc, event []byte) (got []byte, log string, err error) {
 	t.Helper()
-	var log bytes.Buffer
-	subject := &handler{client: uploadtest.Client(uploadtest.Serve(t, answer)), logger: newLogger(&log)}
+	var lines bytes.Buffer
+	subject := &handler{client: uploadtest.Client(uploadtest.Serve(t, answer)), logger: newLogger(&lines)}
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "request-1"})
-	got, err := lambda.NewHandler(subject).Invoke(ctx, event)
-	return got, err, log.String()
+	got, err = lambda.NewHandler(subject).Invoke(ctx, event)
+	return got, lines.String(), err
 }
 
 // requireLine requires that the log is one line of JSON, and returns it.
@@ -68,7 +68,7 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 		t.Run("a key that "+what, func(t *testing.T) {
 			t.Parallel()
 			answer := uploadtest.Content([]byte(text), "ETag", `"e1"`, "X-Amz-Checksum-Crc64nvme", uploadtest.CRC64NVME([]byte(text)))
-			got, err, log := invoke(t.Context(), t, answer, uploadtest.Event(t, object(key)))
+			got, log, err := invoke(t.Context(), t, answer, uploadtest.Event(t, object(key)))
 			require.NoError(t, err)
 
 			var result processor.Result
@@ -116,7 +116,7 @@ func TestInvokeAnswersTheCodeOfAFailure(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err, log := invoke(t.Context(), t, test.answer, test.event)
+			got, log, err := invoke(t.Context(), t, test.answer, test.event)
 			assert.Nil(t, got)
 			var failure messages.InvokeResponse_Error
 			require.ErrorAs(t, err, &failure)
@@ -138,7 +138,7 @@ func TestInvokeAnswersBeforeItsTimeIsUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), answerMargin)
 	defer cancel()
 	started := make(chan struct{}, 1)
-	_, err, _ := invoke(ctx, t, uploadtest.Hang([]byte(text), 3, started), uploadtest.Event(t, object("report.txt")))
+	_, _, err := invoke(ctx, t, uploadtest.Hang([]byte(text), 3, started), uploadtest.Event(t, object("report.txt")))
 	var failure messages.InvokeResponse_Error
 	require.ErrorAs(t, err, &failure)
 	assert.Equal(t, "Upload.Interrupted", failure.Type)
@@ -205,7 +205,7 @@ func TestFunctionInItsRuntime(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // The test binary.
+	command := exec.CommandContext(ctx, os.Args[0])
 	command.Env = []string{
 		environmentSelf + "=1",
 		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(apiURL, "http://"),
@@ -214,6 +214,7 @@ func TestFunctionInItsRuntime(t *testing.T) {
 		"AWS_ACCESS_KEY_ID=" + uploadtest.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + uploadtest.SecretAccessKey,
 		"AWS_MAX_ATTEMPTS=1",
+		"GOCOVERDIR=" + t.TempDir(), // Else the process warns of it in a test with -cover.
 	}
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output

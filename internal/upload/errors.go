@@ -108,7 +108,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is reports whether target is an [Error] of the same code without a cause, so that errors.Is(err, &Error{Code: ObjectMissing}) holds
 // for every missing object.
 func (e *Error) Is(target error) bool {
-	other, ok := target.(*Error) //nolint:errorlint // Is compares with the target itself, not with what it wraps.
+	other, ok := target.(*Error)
 	return ok && other.Err == nil && other.Code == e.Code
 }
 
@@ -117,8 +117,7 @@ func (e *Error) Retryable() bool { return e.Code.Retryable() }
 
 // CodeOf is the code of any error: that of the [Error] in it, or [Failed].
 func CodeOf(err error) Code {
-	var failure *Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*Error](err); ok {
 		return failure.Code
 	}
 	return Failed
@@ -126,8 +125,7 @@ func CodeOf(err error) Code {
 
 // MessageOf is the cause of any error in one line: the [Error.Message] of the [Error] in it, or its own text.
 func MessageOf(err error) string {
-	var failure *Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*Error](err); ok {
 		return failure.Message()
 	}
 	return oneLine(err.Error())

@@ -80,7 +80,7 @@ func TestRecordIsOneLine(t *testing.T) {
 			t.Parallel()
 			object := upload.Object{Bucket: bucket, Key: hostile, VersionID: version, Size: 5}
 			var log bytes.Buffer
-			err := &upload.Error{Code: upload.ObjectMissing, Err: fmt.Errorf("reading %s: it is gone\n", object)}
+			err := &upload.Error{Code: upload.ObjectMissing, Err: fmt.Errorf("reading %s: %w", object, errors.New("it is\ngone"))}
 			upload.Record(t.Context(), slog.New(slog.NewJSONHandler(&log, nil)), "fargate", object, time.Now(), err)
 
 			require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())

@@ -66,8 +66,7 @@ func processError(ctx context.Context, body *Body, err error) error {
 		return &Error{Code: Interrupted, Err: fmt.Errorf("processing %s: %w", body.object, context.Cause(ctx))}
 	}
 	code := Failed
-	var failure *Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*Error](err); ok {
 		code, err = failure.Code, withoutCode(err, failure)
 	}
 	return &Error{Code: code, Err: fmt.Errorf("processing %s: %w", body.object, err)}

@@ -213,7 +213,8 @@ func TestProcessTellsFailuresApart(t *testing.T) {
 			upload.ChecksumMismatch, "the SHA512 checksum",
 		},
 		"no right to read, or no object": {
-			announced(), uploadtest.Fault(403, "AccessDenied", "Access Denied"), upload.AccessDenied, "it does not exist and the role lacks s3:ListBucket",
+			announced(), uploadtest.Fault(403, "AccessDenied", "Access Denied"),
+			upload.AccessDenied, "it does not exist and the role lacks s3:ListBucket",
 		},
 		"no right to the KMS key": {
 			announced(), uploadtest.Fault(403, "AccessDenied", "User: arn:aws:sts::111122223333:assumed-role/sfn-ecs-task-role/x is not "+
@@ -265,9 +266,9 @@ func TestProcessTellsFailuresApart(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, test.answer))
 			got, err := upload.Process(t.Context(), client, test.object, readAll)
-			failure := requireCode(t, test.code, err)
-			assert.Contains(t, failure.Message(), test.want)
-			assert.NotContains(t, failure.Message(), uploadtest.SecretAccessKey)
+			message := requireCode(t, test.code, err)
+			assert.Contains(t, message, test.want)
+			assert.NotContains(t, message, uploadtest.SecretAccessKey)
 			assert.Nil(t, got)
 		})
 	}
@@ -445,10 +446,10 @@ func TestProcessTypesTheProcessorsErrors(t *testing.T) {
 			client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Content(content)))
 			_, err := upload.Process(t.Context(), client, announced(),
 				func(context.Context, upload.Object, io.Reader) (string, error) { return "thrown away", test.err })
-			failure := requireCode(t, test.code, err)
+			message := requireCode(t, test.code, err)
 			require.ErrorIs(t, err, cause)
-			assert.Contains(t, failure.Message(), cause.Error())
-			assert.LessOrEqual(t, len(failure.Message()), 4096)
+			assert.Contains(t, message, cause.Error())
+			assert.LessOrEqual(t, len(message), 4096)
 		})
 	}
 }
@@ -458,8 +459,8 @@ func TestProcessSurvivesAPanic(t *testing.T) {
 	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Content(content)))
 	_, err := upload.Process(t.Context(), client, announced(),
 		func(context.Context, upload.Object, io.Reader) (string, error) { panic("index out of range") })
-	failure := requireCode(t, upload.Failed, err)
-	assert.Contains(t, failure.Message(), "the processor panicked: index out of range")
+	message := requireCode(t, upload.Failed, err)
+	assert.Contains(t, message, "the processor panicked: index out of range")
 	var panicked *upload.PanicError
 	require.ErrorAs(t, err, &panicked)
 	assert.Contains(t, string(panicked.Stack), "TestProcessSurvivesAPanic")
@@ -540,8 +541,8 @@ func TestBodyGivesUpAStalledConnection(t *testing.T) {
 	body, err := upload.OpenWithStallTimeout(t.Context(), client, announced(), 10*time.Millisecond)
 	require.NoError(t, err)
 	defer func() { _ = body.Close() }()
-	failure := requireCode(t, upload.Unavailable, body.Verify())
-	assert.Contains(t, failure.Message(), "S3 has stopped sending for 10ms, after 5 of 28 bytes")
+	message := requireCode(t, upload.Unavailable, body.Verify())
+	assert.Contains(t, message, "S3 has stopped sending for 10ms, after 5 of 28 bytes")
 }
 
 func TestBodyRepeatsItsError(t *testing.T) {

@@ -32,8 +32,7 @@ func Record(ctx context.Context, logger *slog.Logger, route string, object Objec
 		slog.Bool("retryable", code.Retryable()),
 		slog.String("cause", MessageOf(err)),
 	)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attributes = append(attributes, slog.String("stack", string(panicked.Stack)))
 	}
 	logger.LogAttrs(ctx, slog.LevelError, "object not processed", attributes...)

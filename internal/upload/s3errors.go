@@ -100,16 +100,16 @@ func forbiddenError(code, message string, err error) (Code, error) {
 }
 
 func apiError(err error) (code, message string) {
-	var failure smithy.APIError
-	if !errors.As(err, &failure) {
+	failure, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
 		return "", ""
 	}
 	return failure.ErrorCode(), failure.ErrorMessage()
 }
 
 func httpStatus(err error) int {
-	var response *smithyhttp.ResponseError
-	if !errors.As(err, &response) {
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok {
 		return 0
 	}
 	return response.HTTPStatusCode()

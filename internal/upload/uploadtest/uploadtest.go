@@ -29,14 +29,14 @@ const Region = "eu-central-1"
 // The credentials of every client; they are nobody's.
 const (
 	AccessKeyID     = "test-key"
-	SecretAccessKey = "test-value" //nolint:gosec // A placeholder.
+	SecretAccessKey = "test-value"
 )
 
 // Serve runs a server until the test ends, and returns its URL. The handler sees paths as they were sent, uncleaned.
-func Serve(t testing.TB, handler http.HandlerFunc) string {
-	t.Helper()
+func Serve(tb testing.TB, handler http.HandlerFunc) string {
+	tb.Helper()
 	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	return server.URL
 }
 
@@ -140,8 +140,8 @@ func CRC64NVME(content []byte) string {
 }
 
 // Event is the whole EventBridge event with which S3 announces object, as in the examples of the S3 user guide.
-func Event(t testing.TB, object upload.Object) []byte {
-	t.Helper()
+func Event(tb testing.TB, object upload.Object) []byte {
+	tb.Helper()
 	announced := map[string]any{"key": object.Key, "size": object.Size}
 	for name, value := range map[string]string{"version-id": object.VersionID, "etag": object.ETag, "sequencer": object.Sequencer} {
 		if value != "" {
@@ -167,7 +167,7 @@ func Event(t testing.TB, object upload.Object) []byte {
 			"reason":            "PutObject",
 		},
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return event
 }
 
