@@ -1,0 +1,96 @@
+// Package function is the Lambda function that processes small files
+// (requirements A27, A28 and C11).
+package function
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Function"
+
+// Args configure a Function.
+type Args struct {
+	// Location is where the stack is. Required.
+	Location location.Location
+	// Code is a zip with the binary `bootstrap` in it. Required.
+	Code pulumi.Archive
+	// Architecture is arm64 or x86_64. Required.
+	Architecture string
+	// MemoryMB is the function's memory, which its share of a CPU follows. Required.
+	MemoryMB int
+	// TimeoutSeconds ends an invocation. Required.
+	TimeoutSeconds int
+	// LogGroupName and LogGroupARN are where it writes. Required.
+	LogGroupName, LogGroupARN pulumi.StringInput
+}
+
+// Function is a Lambda function with its role.
+type Function struct {
+	pulumi.ResourceState
+
+	// ARN is the function's ARN.
+	ARN pulumi.StringOutput `pulumi:"arn"`
+	// Name is the function's name.
+	Name pulumi.StringOutput `pulumi:"name"`
+	// RoleName is its role, for whoever grants it more, such as reading a bucket.
+	RoleName pulumi.StringOutput `pulumi:"roleName"`
+}
+
+// New makes a Function. Its role may write to its log group and nothing else.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Function, error) {
+	f := &Function{}
+	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
+		return nil, fmt.Errorf("registering the function: %w", err)
+	}
+	parent := pulumi.Parent(f)
+	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
+		Description:      pulumi.String("Runs the Lambda function that processes small uploads"),
+		AssumeRolePolicy: policy.Trust("lambda.amazonaws.com", args.Location),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("creating the function's role: %w", err)
+	}
+	logging, err := iam.NewRolePolicy(ctx, name+"-logs", &iam.RolePolicyArgs{
+		Role: role.Name,
+		Policy: policy.Document(policy.Statement{
+			Sid:       "WriteItsLogs",
+			Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
+		}),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("letting the function write its logs: %w", err)
+	}
+	function, err := lambda.NewFunction(ctx, name+"-function", &lambda.FunctionArgs{
+		Description:   pulumi.String("Processes uploads up to the size threshold"),
+		Runtime:       pulumi.String("provided.al2023"),
+		Handler:       pulumi.String("bootstrap"),
+		Code:          args.Code,
+		Architectures: pulumi.StringArray{pulumi.String(args.Architecture)},
+		MemorySize:    pulumi.Int(args.MemoryMB),
+		Timeout:       pulumi.Int(args.TimeoutSeconds),
+		Role:          role.Arn,
+		LoggingConfig: &lambda.FunctionLoggingConfigArgs{
+			LogFormat: pulumi.String("JSON"),
+			LogGroup:  args.LogGroupName.ToStringOutput().ToStringPtrOutput(),
+		},
+	}, parent, pulumi.DependsOn([]pulumi.Resource{logging}))
+	if err != nil {
+		return nil, fmt.Errorf("creating the function: %w", err)
+	}
+	f.ARN, f.Name, f.RoleName = function.Arn, function.Name, role.Name
+
+	return f, ctx.RegisterResourceOutputs(f, pulumi.Map{
+		"arn":      f.ARN,
+		"name":     f.Name,
+		"roleName": f.RoleName,
+	})
+}

@@ -1,0 +1,155 @@
+// Package image is the container image of the Fargate task: an ECR repository,
+// and the image in it, built and pushed by `pulumi up` (requirements A19 to A22).
+package image
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecr"
+	"github.com/pulumi/pulumi-docker/sdk/v4/go/docker"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Image"
+
+// lifecycle forgets images that no deployment can still need. Task definitions
+// name digests, so the newest are kept whatever their age.
+const lifecycle = `{"rules":[` +
+	`{"rulePriority":1,"description":"Untagged images are left-overs of a broken push",` +
+	`"selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":1},` +
+	`"action":{"type":"expire"}},` +
+	`{"rulePriority":2,"description":"Keep the last 30 images to go back to",` +
+	`"selection":{"tagStatus":"any","countType":"imageCountMoreThan","countNumber":30},` +
+	`"action":{"type":"expire"}}]}`
+
+// Args configure an Image.
+type Args struct {
+	// Location is where the stack is. Required.
+	Location location.Location
+	// URI is an image to use as it is: nothing is built then, and no repository made.
+	URI string
+	// RepositoryName is the ECR repository's name. Empty: auto-named.
+	RepositoryName string
+	// Context is the folder that the image is built from, relative to the
+	// project's folder. Required without URI.
+	Context string
+	// Dockerfile is the Dockerfile's path, relative to the project's folder. Required without URI.
+	Dockerfile string
+	// Tag is made of the image's content: tags can't be moved, so other content
+	// needs another tag. Required without URI.
+	Tag string
+	// Platform is Docker's name of the platform, such as linux/arm64. Required without URI.
+	Platform string
+}
+
+// Image is a container image.
+type Image struct {
+	pulumi.ResourceState
+
+	// URI names the image by digest, or as it was given.
+	URI pulumi.StringOutput `pulumi:"uri"`
+	// RepositoryURI is the repository without tag or digest.
+	RepositoryURI pulumi.StringOutput `pulumi:"repositoryUri"`
+	// RepositoryARN is the ECR repository that the task must be allowed to pull
+	// from; empty if the image is in another kind of registry.
+	RepositoryARN pulumi.StringOutput `pulumi:"repositoryArn"`
+}
+
+// New makes an Image.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Image, error) {
+	i := &Image{}
+	if err := ctx.RegisterComponentResource(Type, name, i, opts...); err != nil {
+		return nil, fmt.Errorf("registering the image: %w", err)
+	}
+	if args.URI != "" {
+		i.use(args)
+	} else if err := i.build(ctx, name, args); err != nil {
+		return nil, err
+	}
+	return i, ctx.RegisterResourceOutputs(i, pulumi.Map{
+		"uri":           i.URI,
+		"repositoryUri": i.RepositoryURI,
+		"repositoryArn": i.RepositoryARN,
+	})
+}
+
+// use takes a given image.
+func (i *Image) use(args *Args) {
+	repository, arn := parse(args.URI, args.Location.Partition)
+	i.URI = pulumi.String(args.URI).ToStringOutput()
+	i.RepositoryURI = pulumi.String(repository).ToStringOutput()
+	i.RepositoryARN = pulumi.String(arn).ToStringOutput()
+}
+
+func (i *Image) build(ctx *pulumi.Context, name string, args *Args) error {
+	repository, err := i.repository(ctx, name, args)
+	if err != nil {
+		return err
+	}
+	// The token is twelve hours old at most and never read from the state. The
+	// password is a secret all the same: it goes through the engine.
+	token := ecr.GetAuthorizationTokenOutput(ctx, ecr.GetAuthorizationTokenOutputArgs{
+		RegistryId: repository.RegistryId.ToStringPtrOutput(),
+	}, pulumi.Parent(i))
+	image, err := docker.NewImage(ctx, name+"-build", &docker.ImageArgs{
+		ImageName: pulumi.Sprintf("%s:%s", repository.RepositoryUrl, args.Tag),
+		Build: &docker.DockerBuildArgs{
+			Context:    pulumi.String(args.Context),
+			Dockerfile: pulumi.String(args.Dockerfile),
+			Platform:   pulumi.String(args.Platform),
+		},
+		Registry: &docker.RegistryArgs{
+			Server:   repository.RepositoryUrl,
+			Username: token.UserName(),
+			Password: pulumi.ToSecret(token.Password()).(pulumi.StringOutput),
+		},
+	}, pulumi.Parent(i))
+	if err != nil {
+		return fmt.Errorf("building the image: %w", err)
+	}
+	i.URI, i.RepositoryURI, i.RepositoryARN = image.RepoDigest, repository.RepositoryUrl, repository.Arn
+	return nil
+}
+
+func (i *Image) repository(ctx *pulumi.Context, name string, args *Args) (*ecr.Repository, error) {
+	repositoryArgs := &ecr.RepositoryArgs{
+		ImageTagMutability:         pulumi.String("IMMUTABLE"),
+		ImageScanningConfiguration: &ecr.RepositoryImageScanningConfigurationArgs{ScanOnPush: pulumi.Bool(true)},
+		// What is in it was built from this source and can be built again.
+		ForceDelete: pulumi.Bool(true),
+	}
+	if args.RepositoryName != "" {
+		repositoryArgs.Name = pulumi.String(args.RepositoryName)
+	}
+	repository, err := ecr.NewRepository(ctx, name+"-repository", repositoryArgs, pulumi.Parent(i))
+	if err != nil {
+		return nil, fmt.Errorf("creating the image's repository: %w", err)
+	}
+	if _, err := ecr.NewLifecyclePolicy(ctx, name+"-lifecycle", &ecr.LifecyclePolicyArgs{
+		Repository: repository.Name,
+		Policy:     pulumi.String(lifecycle),
+	}, pulumi.Parent(i)); err != nil {
+		return nil, fmt.Errorf("creating the repository's lifecycle policy: %w", err)
+	}
+	return repository, nil
+}
+
+// parse gives the repository of an image, and its ARN if it is a private ECR
+// repository: <account>.dkr.ecr.<region>.amazonaws.com/<name>.
+func parse(uri, partition string) (repository, arn string) {
+	repository, _, _ = strings.Cut(uri, "@")
+	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
+		repository = repository[:colon]
+	}
+	host, path, _ := strings.Cut(repository, "/")
+	labels := strings.Split(host, ".")
+	const private = 5 // labels before the domain's last: account, dkr, ecr, region, amazonaws
+	if len(labels) <= private || labels[1] != "dkr" || labels[2] != "ecr" || labels[4] != "amazonaws" {
+		return repository, ""
+	}
+	return repository, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition, labels[3], labels[0], path)
+}

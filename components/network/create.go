@@ -1,0 +1,131 @@
+package network
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// create makes a VPC with its way to the internet (requirements A2 and A17).
+func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, error) {
+	zones, err := zones(ctx)
+	if err != nil {
+		return place{}, err
+	}
+	blocks := subnetBlocks(args.CIDR)
+	parent := pulumi.Parent(n)
+	vpc, err := ec2.NewVpc(ctx, name+"-vpc", &ec2.VpcArgs{
+		CidrBlock:          pulumi.String(args.CIDR.String()),
+		EnableDnsHostnames: pulumi.Bool(true),
+		EnableDnsSupport:   pulumi.Bool(true),
+		Tags:               named(name + "-vpc"),
+	}, parent)
+	if err != nil {
+		return place{}, fmt.Errorf("creating the VPC: %w", err)
+	}
+	// Nothing is to use the VPC's default group, which lets its members talk: it
+	// loses its rules.
+	if _, err := ec2.NewDefaultSecurityGroup(ctx, name+"-default", &ec2.DefaultSecurityGroupArgs{
+		VpcId: vpc.ID(),
+	}, parent); err != nil {
+		return place{}, fmt.Errorf("emptying the VPC's default security group: %w", err)
+	}
+	table, err := n.internetRoute(ctx, name, vpc)
+	if err != nil {
+		return place{}, err
+	}
+	ids := make(pulumi.StringArray, subnetCount)
+	for i := range ids {
+		if ids[i], err = n.subnet(ctx, fmt.Sprintf("%s-subnet-%d", name, i), vpc, table, zones[i], blocks[i]); err != nil {
+			return place{}, err
+		}
+	}
+	return place{vpc: vpc.ID().ToStringOutput(), subnets: ids.ToStringArrayOutput()}, nil
+}
+
+// internetRoute is the route table with the way out.
+func (n *Network) internetRoute(ctx *pulumi.Context, name string, vpc *ec2.Vpc) (*ec2.RouteTable, error) {
+	gateway, err := ec2.NewInternetGateway(ctx, name+"-gateway", &ec2.InternetGatewayArgs{
+		VpcId: vpc.ID(),
+		Tags:  named(name + "-gateway"),
+	}, pulumi.Parent(n))
+	if err != nil {
+		return nil, fmt.Errorf("creating the internet gateway: %w", err)
+	}
+	table, err := ec2.NewRouteTable(ctx, name+"-routes", &ec2.RouteTableArgs{
+		VpcId: vpc.ID(),
+		Routes: ec2.RouteTableRouteArray{&ec2.RouteTableRouteArgs{
+			CidrBlock: pulumi.String("0.0.0.0/0"),
+			GatewayId: gateway.ID(),
+		}},
+		Tags: named(name + "-routes"),
+	}, pulumi.Parent(n))
+	if err != nil {
+		return nil, fmt.Errorf("creating the route table: %w", err)
+	}
+	return table, nil
+}
+
+// subnet gives the id of a subnet that has its routes. Tasks ask for a public
+// address themselves, so the subnet gives none to whatever else starts in it.
+func (n *Network) subnet(
+	ctx *pulumi.Context, name string, vpc *ec2.Vpc, table *ec2.RouteTable, zone, block string,
+) (pulumi.StringOutput, error) {
+	subnet, err := ec2.NewSubnet(ctx, name, &ec2.SubnetArgs{
+		VpcId:            vpc.ID(),
+		AvailabilityZone: pulumi.String(zone),
+		CidrBlock:        pulumi.String(block),
+		Tags:             named(name),
+	}, pulumi.Parent(n))
+	if err != nil {
+		return pulumi.StringOutput{}, fmt.Errorf("creating the subnet in %s: %w", zone, err)
+	}
+	association, err := ec2.NewRouteTableAssociation(ctx, name+"-routes", &ec2.RouteTableAssociationArgs{
+		RouteTableId: table.ID(),
+		SubnetId:     subnet.ID(),
+	}, pulumi.Parent(n))
+	if err != nil {
+		return pulumi.StringOutput{}, fmt.Errorf("giving the subnet in %s its routes: %w", zone, err)
+	}
+	return after(subnet.ID(), association), nil
+}
+
+// named gives what the console shows as a network resource's name.
+func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
+
+// zones gives the first Availability Zones in the order of their names, which
+// the API doesn't promise. Local and Wavelength Zones, which have no Fargate,
+// are left out.
+func zones(ctx *pulumi.Context) ([]string, error) {
+	found, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
+		State:   pulumi.StringRef("available"),
+		Filters: []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the Availability Zones: %w", err)
+	}
+	if len(found.Names) < subnetCount {
+		return nil, fmt.Errorf("%w: %d, but the subnets need %d", errTooFewZones, len(found.Names), subnetCount)
+	}
+	return slices.Sorted(slices.Values(found.Names))[:subnetCount], nil
+}
+
+// subnetBlocks gives the first two quarters of a block: the other half stays
+// free for subnets without a way to the internet.
+func subnetBlocks(vpc netip.Prefix) []string {
+	const quarter = 2 // bits
+	bits := vpc.Bits() + quarter
+	first := binary.BigEndian.Uint32(vpc.Masked().Addr().AsSlice())
+	blocks := make([]string, subnetCount)
+	for i := range blocks {
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], first|uint32(i)<<(32-bits)) //nolint:gosec // i is 0 or 1
+		blocks[i] = netip.PrefixFrom(netip.AddrFrom4(a), bits).String()
+	}
+	return blocks
+}

@@ -1,0 +1,132 @@
+// Package network is where the Fargate tasks run: a VPC with two subnets and a
+// security group that lets out only what the egress rules name (requirements
+// A12 to A18).
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Network"
+
+// Mode says where the VPC comes from.
+type Mode string
+
+const (
+	// Create makes a VPC with two subnets in two Availability Zones, an
+	// internet gateway and the route to it.
+	Create Mode = "create"
+	// Default takes the Region's default VPC and two of its subnets.
+	Default Mode = "default"
+	// Existing takes the VPC and the subnets that the arguments name.
+	Existing Mode = "existing"
+)
+
+// subnetCount is how many subnets tasks are spread over (requirement A13).
+const subnetCount = 2
+
+var (
+	errNoDefaultVPC  = errors.New("there is no default VPC here")
+	errTooFewSubnets = errors.New("too few subnets")
+	errTooFewZones   = errors.New("too few Availability Zones")
+	errUnknownMode   = errors.New("unknown network mode")
+	errNotInVPC      = errors.New("subnets aren't in the VPC")
+)
+
+// Args configure a Network.
+type Args struct {
+	// Mode says where the VPC comes from. Required.
+	Mode Mode
+	// Region names the Region in error messages and endpoint names. Required.
+	Region string
+	// CIDR is the IPv4 block of the VPC that Create makes, /16 to /26. Its first
+	// two quarters become the subnets.
+	CIDR netip.Prefix
+	// VPCID is the VPC to use with Existing.
+	VPCID string
+	// SubnetIDs are the subnets to use with Existing, two or more of VPCID.
+	SubnetIDs []string
+	// Egress is all that tasks may reach. Empty: nothing.
+	Egress []EgressRule
+}
+
+// Network is a VPC with subnets, and the security group of the tasks.
+type Network struct {
+	pulumi.ResourceState
+
+	// VPCID is the VPC's id.
+	VPCID pulumi.StringOutput `pulumi:"vpcId"`
+	// SubnetIDs are the subnets that tasks run in, at least two.
+	SubnetIDs pulumi.StringArrayOutput `pulumi:"subnetIds"`
+	// SecurityGroupID is the group of the tasks: no ingress, egress as configured.
+	SecurityGroupID pulumi.StringOutput `pulumi:"securityGroupId"`
+}
+
+// place is the VPC and the subnets that a mode found or made. Resources that
+// are to be there before a task starts are in the outputs' dependencies.
+type place struct {
+	vpc     pulumi.StringOutput
+	subnets pulumi.StringArrayOutput
+}
+
+// New makes a Network. It fails, before it registers a child, if the default
+// VPC or the named subnets aren't there.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Network, error) {
+	n := &Network{}
+	if err := ctx.RegisterComponentResource(Type, name, n, opts...); err != nil {
+		return nil, fmt.Errorf("registering the network: %w", err)
+	}
+	at, err := n.place(ctx, name, args)
+	if err != nil {
+		return nil, err
+	}
+	n.VPCID, n.SubnetIDs = at.vpc, at.subnets
+
+	group, err := ec2.NewSecurityGroup(ctx, name+"-tasks", &ec2.SecurityGroupArgs{
+		// A group's description can't be changed in place: it stays requirement A14's.
+		Description: pulumi.String("Security group for Fargate tasks"),
+		VpcId:       n.VPCID,
+	}, pulumi.Parent(n))
+	if err != nil {
+		return nil, fmt.Errorf("creating the tasks' security group: %w", err)
+	}
+	rules, err := n.egress(ctx, name, group, args.Egress)
+	if err != nil {
+		return nil, err
+	}
+	n.SecurityGroupID = after(group.ID(), rules...)
+
+	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{
+		"vpcId":           n.VPCID,
+		"subnetIds":       n.SubnetIDs,
+		"securityGroupId": n.SecurityGroupID,
+	})
+}
+
+func (n *Network) place(ctx *pulumi.Context, name string, args *Args) (place, error) {
+	switch args.Mode {
+	case Create:
+		return n.create(ctx, name, args)
+	case Default:
+		return n.useDefault(ctx, args)
+	case Existing:
+		return n.useExisting(ctx, args)
+	}
+	return place{}, fmt.Errorf("%w: %q isn't one of create, default, existing", errUnknownMode, args.Mode)
+}
+
+// after is the id once the others are there too: whoever takes a security
+// group's id can rely on its rules.
+func after(id pulumi.IDOutput, others ...pulumi.CustomResource) pulumi.StringOutput {
+	waits := []any{id}
+	for _, o := range others {
+		waits = append(waits, o.ID())
+	}
+	return pulumi.All(waits...).ApplyT(func(v []any) string { return string(v[0].(pulumi.ID)) }).(pulumi.StringOutput)
+}

@@ -1,0 +1,76 @@
+package task
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// container is a container definition. All its lists are written, empty ones
+// too, as ECS gives them back: otherwise every plan would show a new revision.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+type container struct {
+	Name                   string           `json:"name"`
+	Image                  string           `json:"image"`
+	CPU                    int              `json:"cpu"`
+	Memory                 int              `json:"memory"`
+	Essential              bool             `json:"essential"`
+	User                   string           `json:"user"`
+	ReadonlyRootFilesystem bool             `json:"readonlyRootFilesystem"`
+	LinuxParameters        linuxParameters  `json:"linuxParameters"`
+	LogConfiguration       logConfiguration `json:"logConfiguration"`
+	Environment            []nameValue      `json:"environment"`
+	MountPoints            []struct{}       `json:"mountPoints"`
+	PortMappings           []struct{}       `json:"portMappings"`
+	SystemControls         []struct{}       `json:"systemControls"`
+	VolumesFrom            []struct{}       `json:"volumesFrom"`
+}
+
+type linuxParameters struct {
+	Capabilities capabilities `json:"capabilities"`
+}
+
+type capabilities struct {
+	Drop []string `json:"drop"`
+}
+
+type logConfiguration struct {
+	LogDriver string            `json:"logDriver"`
+	Options   map[string]string `json:"options"`
+}
+
+type nameValue struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// containers is the definition of the one container, as JSON.
+func containers(args *Args) pulumi.StringOutput {
+	return pulumi.All(args.Image, args.LogGroupName).ApplyT(func(v []any) (string, error) {
+		b, err := json.Marshal([]container{{
+			Name:                   ContainerName,
+			Image:                  v[0].(string),
+			CPU:                    args.CPU,
+			Memory:                 args.MemoryMB,
+			Essential:              true,
+			User:                   user,
+			ReadonlyRootFilesystem: true,
+			LinuxParameters:        linuxParameters{Capabilities: capabilities{Drop: []string{"ALL"}}},
+			LogConfiguration: logConfiguration{LogDriver: "awslogs", Options: map[string]string{
+				"awslogs-group":         v[1].(string),
+				"awslogs-region":        args.Location.Region,
+				"awslogs-stream-prefix": "containerlog",
+			}},
+			Environment:    []nameValue{},
+			MountPoints:    []struct{}{},
+			PortMappings:   []struct{}{},
+			SystemControls: []struct{}{},
+			VolumesFrom:    []struct{}{},
+		}})
+		if err != nil {
+			return "", fmt.Errorf("writing the container definition: %w", err)
+		}
+		return string(b), nil
+	}).(pulumi.StringOutput)
+}

@@ -1,0 +1,182 @@
+// Package task is the Fargate task that processes large files: a cluster, a
+// task definition and the two roles it takes (requirements A23, A29, A30).
+package task
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecs"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+const (
+	// Type is the component's type token.
+	Type = "upload-router:components:Task"
+	// ContainerName is the container that a run overrides the environment of.
+	ContainerName = "processor"
+
+	// user is the "nonroot" of distroless images, which has no rights on the host.
+	user = "65532:65532"
+	// service is who takes both roles.
+	service = "ecs-tasks.amazonaws.com"
+)
+
+// Args configure a Task.
+type Args struct {
+	// Location is where the stack is. Required.
+	Location location.Location
+	// Image is the container image, by digest. It is in its repository before
+	// the task definition is made (requirement A22). Required.
+	Image pulumi.StringInput
+	// RepositoryARN is the ECR repository to pull from; empty for an image that
+	// is in another kind of registry.
+	RepositoryARN pulumi.StringInput
+	// Architecture is ARM64 or X86_64. Required.
+	Architecture string
+	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that
+	// Fargate has. Required.
+	CPU, MemoryMB int
+	// LogGroupName and LogGroupARN are where the container writes. Required.
+	LogGroupName, LogGroupARN pulumi.StringInput
+}
+
+// Task is an ECS cluster with a Fargate task definition.
+type Task struct {
+	pulumi.ResourceState
+
+	// ClusterARN is the cluster that tasks run in.
+	ClusterARN pulumi.StringOutput `pulumi:"clusterArn"`
+	// DefinitionARN is the task definition with its revision.
+	DefinitionARN pulumi.StringOutput `pulumi:"definitionArn"`
+	// Family is the task definition's name without revision.
+	Family pulumi.StringOutput `pulumi:"family"`
+	// ExecutionRoleARN is the role that ECS takes to start the container.
+	ExecutionRoleARN pulumi.StringOutput `pulumi:"executionRoleArn"`
+	// TaskRoleARN is the role that the processor takes.
+	TaskRoleARN pulumi.StringOutput `pulumi:"taskRoleArn"`
+	// TaskRoleName is for whoever grants the processor more, such as reading a bucket.
+	TaskRoleName pulumi.StringOutput `pulumi:"taskRoleName"`
+}
+
+// New makes a Task. The processor's role may do nothing yet.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Task, error) {
+	t := &Task{}
+	if err := ctx.RegisterComponentResource(Type, name, t, opts...); err != nil {
+		return nil, fmt.Errorf("registering the task: %w", err)
+	}
+	cluster, err := t.cluster(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	starting, err := t.executionRole(ctx, name, args)
+	if err != nil {
+		return nil, err
+	}
+	processing, err := t.role(ctx, name+"-role", args, "Is the Fargate task that processes large uploads")
+	if err != nil {
+		return nil, fmt.Errorf("creating the task role: %w", err)
+	}
+	t.TaskRoleARN, t.TaskRoleName = processing.Arn, processing.Name
+	definition, err := ecs.NewTaskDefinition(ctx, name+"-definition", &ecs.TaskDefinitionArgs{
+		// The cluster's name has a suffix of its own, so that two stacks never
+		// add revisions to one family.
+		Family:                  cluster.Name,
+		Cpu:                     pulumi.String(strconv.Itoa(args.CPU)),
+		Memory:                  pulumi.String(strconv.Itoa(args.MemoryMB)),
+		NetworkMode:             pulumi.String("awsvpc"),
+		RequiresCompatibilities: pulumi.StringArray{pulumi.String("FARGATE")},
+		RuntimePlatform: &ecs.TaskDefinitionRuntimePlatformArgs{
+			CpuArchitecture:       pulumi.String(args.Architecture),
+			OperatingSystemFamily: pulumi.String("LINUX"),
+		},
+		ExecutionRoleArn:     t.ExecutionRoleARN,
+		TaskRoleArn:          t.TaskRoleARN,
+		ContainerDefinitions: containers(args),
+	}, pulumi.Parent(t), pulumi.DependsOn([]pulumi.Resource{starting}))
+	if err != nil {
+		return nil, fmt.Errorf("creating the task definition: %w", err)
+	}
+	t.DefinitionARN, t.Family = definition.Arn, definition.Family
+
+	return t, ctx.RegisterResourceOutputs(t, pulumi.Map{
+		"clusterArn":       t.ClusterARN,
+		"definitionArn":    t.DefinitionARN,
+		"family":           t.Family,
+		"executionRoleArn": t.ExecutionRoleARN,
+		"taskRoleArn":      t.TaskRoleARN,
+		"taskRoleName":     t.TaskRoleName,
+	})
+}
+
+func (t *Task) cluster(ctx *pulumi.Context, name string) (*ecs.Cluster, error) {
+	cluster, err := ecs.NewCluster(ctx, name+"-cluster", &ecs.ClusterArgs{}, pulumi.Parent(t))
+	if err != nil {
+		return nil, fmt.Errorf("creating the cluster: %w", err)
+	}
+	providers, err := ecs.NewClusterCapacityProviders(ctx, name+"-capacity", &ecs.ClusterCapacityProvidersArgs{
+		ClusterName:       cluster.Name,
+		CapacityProviders: pulumi.StringArray{pulumi.String("FARGATE")},
+	}, pulumi.Parent(t))
+	if err != nil {
+		return nil, fmt.Errorf("giving the cluster Fargate: %w", err)
+	}
+	t.ClusterARN = pulumi.All(cluster.Arn, providers.ID()).
+		ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	return cluster, nil
+}
+
+// executionRole makes the role that pulls the image and opens the log stream,
+// and gives its policy. AWS's managed policy for it allows every repository and
+// every log group; this one allows these.
+func (t *Task) executionRole(ctx *pulumi.Context, name string, args *Args) (*iam.RolePolicy, error) {
+	role, err := t.role(ctx, name+"-execution", args, "Starts the Fargate task that processes large uploads")
+	if err != nil {
+		return nil, fmt.Errorf("creating the task execution role: %w", err)
+	}
+	t.ExecutionRoleARN = role.Arn
+	rolePolicy, err := iam.NewRolePolicy(ctx, name+"-execution", &iam.RolePolicyArgs{
+		Role: role.Name,
+		Policy: args.RepositoryARN.ToStringOutput().ApplyT(func(repository string) pulumi.StringOutput {
+			return executionPolicy(repository, args.LogGroupARN)
+		}).(pulumi.StringOutput),
+	}, pulumi.Parent(t))
+	if err != nil {
+		return nil, fmt.Errorf("letting the task start: %w", err)
+	}
+	return rolePolicy, nil
+}
+
+func executionPolicy(repository string, logGroup pulumi.StringInput) pulumi.StringOutput {
+	statements := []policy.Statement{{
+		Sid:       "WriteItsLogs",
+		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", logGroup)},
+	}}
+	if repository != "" {
+		statements = append(statements, policy.Statement{
+			Sid:       "PullTheImage",
+			Actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
+			Resources: []pulumi.StringInput{pulumi.String(repository)},
+		}, policy.Statement{
+			Sid:       "LogInToTheRegistry",
+			Actions:   []string{"ecr:GetAuthorizationToken"},
+			Resources: []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
+		})
+	}
+	return policy.Document(statements...)
+}
+
+// role makes a role for the tasks of this account and Region.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+func (t *Task) role(ctx *pulumi.Context, name string, args *Args, description string) (*iam.Role, error) {
+	return iam.NewRole(ctx, name, &iam.RoleArgs{
+		Description: pulumi.String(description),
+		AssumeRolePolicy: policy.Trust(service, args.Location,
+			policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("ecs", "*")))),
+	}, pulumi.Parent(t))
+}

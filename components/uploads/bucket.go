@@ -1,0 +1,158 @@
+package uploads
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/policy"
+)
+
+// bucket makes the bucket with all that protects it.
+func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.BucketV2, error) {
+	bucketArgs := &s3.BucketV2Args{ForceDestroy: pulumi.Bool(args.ForceDestroy)}
+	if args.BucketName != "" {
+		bucketArgs.Bucket = pulumi.String(args.BucketName)
+	}
+	bucket, err := s3.NewBucketV2(ctx, name+"-bucket", bucketArgs, pulumi.Parent(u))
+	if err != nil {
+		return nil, fmt.Errorf("creating the bucket: %w", err)
+	}
+	u.BucketName, u.BucketARN = bucket.Bucket, bucket.Arn
+	for _, protect := range []func(*pulumi.Context, string, *Args, *s3.BucketV2) error{
+		u.keepPrivate, u.encrypt, u.keepVersions,
+	} {
+		if err := protect(ctx, name, args, bucket); err != nil {
+			return nil, err
+		}
+	}
+	return bucket, nil
+}
+
+// keepPrivate blocks public access, ACLs and unencrypted connections.
+func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) error {
+	parent := pulumi.Parent(u)
+	block, err := s3.NewBucketPublicAccessBlock(ctx, name+"-access", &s3.BucketPublicAccessBlockArgs{
+		Bucket:                bucket.ID(),
+		BlockPublicAcls:       pulumi.Bool(true),
+		BlockPublicPolicy:     pulumi.Bool(true),
+		IgnorePublicAcls:      pulumi.Bool(true),
+		RestrictPublicBuckets: pulumi.Bool(true),
+	}, parent)
+	if err != nil {
+		return fmt.Errorf("blocking public access to the bucket: %w", err)
+	}
+	if _, err := s3.NewBucketOwnershipControls(ctx, name+"-ownership", &s3.BucketOwnershipControlsArgs{
+		Bucket: bucket.ID(),
+		Rule:   &s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")},
+	}, parent); err != nil {
+		return fmt.Errorf("disabling the bucket's ACLs: %w", err)
+	}
+	whole := []pulumi.StringInput{bucket.Arn, pulumi.Sprintf("%s/*", bucket.Arn)}
+	if _, err := s3.NewBucketPolicy(ctx, name+"-policy", &s3.BucketPolicyArgs{
+		Bucket: bucket.ID(),
+		Policy: policy.Document(
+			policy.DenyInsecureTransport([]string{"s3:*"}, whole...),
+			policy.Statement{
+				Sid:        "DenyOldTLS",
+				Effect:     policy.Deny,
+				Principal:  policy.Everyone(),
+				Actions:    []string{"s3:*"},
+				Resources:  whole,
+				Conditions: []policy.Condition{policy.When("NumericLessThan", "s3:TlsVersion", pulumi.String("1.2"))},
+			},
+		),
+		// S3 refuses to change both at once.
+	}, parent, pulumi.DependsOn([]pulumi.Resource{block})); err != nil {
+		return fmt.Errorf("refusing unencrypted connections to the bucket: %w", err)
+	}
+	return nil
+}
+
+// encrypt sets SSE-KMS (requirement A33) with the account's key for S3, which
+// every principal that may read the bucket may use. A bucket key saves nearly
+// all of the calls to KMS.
+func (u *Uploads) encrypt(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) error {
+	_, err := s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-encryption",
+		&s3.BucketServerSideEncryptionConfigurationV2Args{
+			Bucket: bucket.ID(),
+			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{
+				&s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
+					BucketKeyEnabled: pulumi.Bool(true),
+					ApplyServerSideEncryptionByDefault: &s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+						SseAlgorithm: pulumi.String("aws:kms"),
+					},
+				},
+			},
+		}, pulumi.Parent(u))
+	if err != nil {
+		return fmt.Errorf("encrypting the bucket: %w", err)
+	}
+	return nil
+}
+
+// keepVersions keeps overwritten and deleted objects, so that an execution
+// reads what was uploaded even if it is late, and clears away broken uploads.
+func (u *Uploads) keepVersions(ctx *pulumi.Context, name string, args *Args, bucket *s3.BucketV2) error {
+	versioning, err := s3.NewBucketVersioningV2(ctx, name+"-versioning", &s3.BucketVersioningV2Args{
+		Bucket:                  bucket.ID(),
+		VersioningConfiguration: &s3.BucketVersioningV2VersioningConfigurationArgs{Status: pulumi.String("Enabled")},
+	}, pulumi.Parent(u))
+	if err != nil {
+		return fmt.Errorf("versioning the bucket: %w", err)
+	}
+	if _, err := s3.NewBucketLifecycleConfigurationV2(ctx, name+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
+		Bucket: bucket.ID(),
+		Rules: s3.BucketLifecycleConfigurationV2RuleArray{&s3.BucketLifecycleConfigurationV2RuleArgs{
+			Id:     pulumi.String("abort-incomplete-uploads"),
+			Status: pulumi.String("Enabled"),
+			Filter: &s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")}, // every object
+			AbortIncompleteMultipartUpload: &s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
+				DaysAfterInitiation: pulumi.Int(args.AbortIncompleteAfterDays),
+			},
+		}},
+	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{versioning})); err != nil {
+		return fmt.Errorf("creating the bucket's lifecycle: %w", err)
+	}
+	return nil
+}
+
+// readers lets each processor read the objects, in any version, and nothing else.
+func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
+	granted := make([]pulumi.Resource, 0, len(args.ReaderRoles))
+	for _, reader := range slices.Sorted(maps.Keys(args.ReaderRoles)) {
+		grant, err := iam.NewRolePolicy(ctx, name+"-read-"+reader, &iam.RolePolicyArgs{
+			Role: args.ReaderRoles[reader],
+			Policy: policy.Document(policy.Statement{
+				Sid:       "ReadUploads",
+				Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
+				Resources: []pulumi.StringInput{pulumi.Sprintf("%s/*", u.BucketARN)},
+			}),
+		}, pulumi.Parent(u))
+		if err != nil {
+			return nil, fmt.Errorf("letting the %s read the bucket: %w", reader, err)
+		}
+		granted = append(granted, grant)
+	}
+	return granted, nil
+}
+
+// notify has the bucket send its events to EventBridge, once the target takes
+// them: what is uploaded to the new bucket before that starts nothing.
+func (u *Uploads) notify(ctx *pulumi.Context, name string, bucket *s3.BucketV2, target pulumi.Resource) error {
+	notification, err := s3.NewBucketNotification(ctx, name+"-events", &s3.BucketNotificationArgs{
+		Bucket:      bucket.ID(),
+		Eventbridge: pulumi.Bool(true),
+	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{target}))
+	if err != nil {
+		return fmt.Errorf("sending the bucket's events to EventBridge: %w", err)
+	}
+	// Whoever takes the bucket's name to upload to it may count on its events.
+	u.BucketName = pulumi.All(bucket.Bucket, notification.ID()).
+		ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	return nil
+}

@@ -1,0 +1,132 @@
+package uploads
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+const (
+	// targetID is the target's name in its rule (requirement A37).
+	targetID = "StepFunctionsTarget"
+	// keepDays is the longest that SQS keeps a message: an event that could not
+	// be delivered is not lost over a holiday.
+	keepSeconds = 14 * 24 * 60 * 60
+)
+
+// pattern matches the creation of objects in one bucket (requirement A36).
+type pattern struct {
+	Source     []string `json:"source"`
+	DetailType []string `json:"detail-type"`
+	Detail     struct {
+		Bucket struct {
+			Name []string `json:"name"`
+		} `json:"bucket"`
+	} `json:"detail"`
+}
+
+func eventPattern(bucket string) (string, error) {
+	p := pattern{Source: []string{"aws.s3"}, DetailType: []string{"Object Created"}}
+	p.Detail.Bucket.Name = []string{bucket}
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("writing the event pattern: %w", err)
+	}
+	return string(b), nil
+}
+
+func (u *Uploads) rule(ctx *pulumi.Context, name string) (*cloudwatch.EventRule, error) {
+	rule, err := cloudwatch.NewEventRule(ctx, name+"-rule", &cloudwatch.EventRuleArgs{
+		Description:  pulumi.String("Starts the state machine for every object created in the uploads bucket"),
+		EventPattern: u.BucketName.ApplyT(eventPattern).(pulumi.StringOutput),
+	}, pulumi.Parent(u))
+	if err != nil {
+		return nil, fmt.Errorf("creating the event rule: %w", err)
+	}
+	u.RuleName = rule.Name
+	return rule, nil
+}
+
+// deadLetters makes the queue, with the policy without which EventBridge drops
+// what it can't deliver and says nothing. SQS holds the key itself: with one of
+// KMS's, EventBridge would need rights on that as well.
+func (u *Uploads) deadLetters(
+	ctx *pulumi.Context, name string, at location.Location, rule *cloudwatch.EventRule,
+) (*sqs.Queue, pulumi.Resource, error) {
+	queue, err := sqs.NewQueue(ctx, name+"-dlq", &sqs.QueueArgs{
+		SqsManagedSseEnabled:    pulumi.Bool(true),
+		MessageRetentionSeconds: pulumi.Int(keepSeconds),
+	}, pulumi.Parent(u))
+	if err != nil {
+		return nil, nil, fmt.Errorf("creating the dead-letter queue: %w", err)
+	}
+	u.DeadLetterQueueName, u.DeadLetterQueueURL = queue.Name, queue.Url
+	queuePolicy, err := sqs.NewQueuePolicy(ctx, name+"-dlq", &sqs.QueuePolicyArgs{
+		QueueUrl: queue.Url,
+		Policy: policy.Document(
+			policy.Statement{
+				Sid:       "EventsOfTheRule",
+				Principal: policy.Service("events.amazonaws.com"),
+				Actions:   []string{"sqs:SendMessage"},
+				Resources: []pulumi.StringInput{queue.Arn},
+				Conditions: []policy.Condition{
+					policy.FromAccount(at),
+					policy.When("ArnEquals", "aws:SourceArn", rule.Arn),
+				},
+			},
+			policy.DenyInsecureTransport([]string{"sqs:*"}, queue.Arn),
+		),
+	}, pulumi.Parent(u))
+	if err != nil {
+		return nil, nil, fmt.Errorf("letting the rule write to the dead-letter queue: %w", err)
+	}
+	return queue, queuePolicy, nil
+}
+
+// target makes the rule start the state machine, with a role of its own.
+func (u *Uploads) target(
+	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, queue *sqs.Queue, after []pulumi.Resource,
+) (*cloudwatch.EventTarget, error) {
+	parent := pulumi.Parent(u)
+	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
+		Description: pulumi.String("Lets EventBridge start the state machine for uploads"),
+		AssumeRolePolicy: policy.Trust("events.amazonaws.com", args.Location,
+			policy.When("ArnEquals", "aws:SourceArn", rule.Arn)),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("creating EventBridge's role: %w", err)
+	}
+	start, err := iam.NewRolePolicy(ctx, name+"-start", &iam.RolePolicyArgs{
+		Role: role.Name,
+		Policy: policy.Document(policy.Statement{
+			Sid:       "StartTheStateMachine",
+			Actions:   []string{"states:StartExecution"},
+			Resources: []pulumi.StringInput{args.StateMachineARN},
+		}),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("letting EventBridge start the state machine: %w", err)
+	}
+	target, err := cloudwatch.NewEventTarget(ctx, name+"-target", &cloudwatch.EventTargetArgs{
+		Rule:             rule.Name,
+		TargetId:         pulumi.String(targetID),
+		Arn:              args.StateMachineARN,
+		RoleArn:          role.Arn,
+		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: queue.Arn},
+		RetryPolicy: &cloudwatch.EventTargetRetryPolicyArgs{
+			MaximumEventAgeInSeconds: pulumi.Int(args.MaximumEventAgeSeconds),
+			MaximumRetryAttempts:     pulumi.Int(args.MaximumRetryAttempts),
+		},
+	}, parent, pulumi.DependsOn(append([]pulumi.Resource{start}, after...)))
+	if err != nil {
+		return nil, fmt.Errorf("creating the rule's target: %w", err)
+	}
+	return target, nil
+}

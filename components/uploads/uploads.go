@@ -1,0 +1,92 @@
+// Package uploads is where files arrive and how they start the state machine:
+// a bucket, its EventBridge rule with the target, and the dead-letter queue of
+// events that could not be delivered (requirements A31 to A33, A36 to A38).
+package uploads
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Uploads"
+
+// Args configure Uploads.
+type Args struct {
+	// Location is where the stack is. Required.
+	Location location.Location
+	// BucketName is the bucket's name. Empty: auto-named.
+	BucketName string
+	// ForceDestroy lets a destroy delete the bucket with all that is in it.
+	ForceDestroy bool
+	// AbortIncompleteAfterDays removes the parts of multipart uploads that were
+	// never completed. Required.
+	AbortIncompleteAfterDays int
+	// ReaderRoles are the names of the roles that process the objects, by what
+	// takes them: they get to read this bucket's objects. Required.
+	ReaderRoles map[string]pulumi.StringInput
+	// StateMachineARN is started for every object that is created. Required.
+	StateMachineARN pulumi.StringInput
+	// MaximumEventAgeSeconds and MaximumRetryAttempts are how long EventBridge
+	// tries to start an execution, 60 to 86400 and 0 to 185, before the event
+	// goes to the dead-letter queue. Required.
+	MaximumEventAgeSeconds, MaximumRetryAttempts int
+}
+
+// Uploads are a bucket, its rule and the dead-letter queue.
+type Uploads struct {
+	pulumi.ResourceState
+
+	// BucketName is the bucket.
+	BucketName pulumi.StringOutput `pulumi:"bucketName"`
+	// BucketARN is the bucket's ARN.
+	BucketARN pulumi.StringOutput `pulumi:"bucketArn"`
+	// RuleName is the EventBridge rule.
+	RuleName pulumi.StringOutput `pulumi:"ruleName"`
+	// DeadLetterQueueName is the queue of undelivered events, as metrics name it.
+	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
+	// DeadLetterQueueURL is its URL, as the SQS API wants it.
+	DeadLetterQueueURL pulumi.StringOutput `pulumi:"deadLetterQueueUrl"`
+}
+
+// New makes Uploads. Events start to flow last: once the processors may read
+// the bucket and EventBridge may start the machine and write to the queue.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Uploads, error) {
+	u := &Uploads{}
+	if err := ctx.RegisterComponentResource(Type, name, u, opts...); err != nil {
+		return nil, fmt.Errorf("registering the uploads: %w", err)
+	}
+	bucket, err := u.bucket(ctx, name, args)
+	if err != nil {
+		return nil, err
+	}
+	readers, err := u.readers(ctx, name, args)
+	if err != nil {
+		return nil, err
+	}
+	rule, err := u.rule(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	queue, queuePolicy, err := u.deadLetters(ctx, name, args.Location, rule)
+	if err != nil {
+		return nil, err
+	}
+	target, err := u.target(ctx, name, args, rule, queue, append(readers, queuePolicy))
+	if err != nil {
+		return nil, err
+	}
+	if err := u.notify(ctx, name, bucket, target); err != nil {
+		return nil, err
+	}
+	return u, ctx.RegisterResourceOutputs(u, pulumi.Map{
+		"bucketName":          u.BucketName,
+		"bucketArn":           u.BucketARN,
+		"ruleName":            u.RuleName,
+		"deadLetterQueueName": u.DeadLetterQueueName,
+		"deadLetterQueueUrl":  u.DeadLetterQueueURL,
+	})
+}

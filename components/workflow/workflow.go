@@ -1,0 +1,171 @@
+// Package workflow is the Step Functions state machine that looks at a file's
+// size and has Lambda or Fargate process it (requirements A1, A34, A35, B1 to B10).
+package workflow
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Workflow"
+
+// Args configure a Workflow.
+type Args struct {
+	// Location is where the stack is. Required.
+	Location location.Location
+	// Name is the state machine's name. Empty: auto-named.
+	Name string
+	// Routing are the decisions and limits of the definition. Required.
+	Routing Routing
+	// FunctionARN is the Lambda function for small files. Required.
+	FunctionARN pulumi.StringInput
+	// ClusterARN is where the task for large files runs. Required.
+	ClusterARN pulumi.StringInput
+	// TaskDefinitionARN is that task, with its revision. Required.
+	TaskDefinitionARN pulumi.StringInput
+	// TaskFamily is the task definition's name without revision. Required.
+	TaskFamily pulumi.StringInput
+	// TaskRoleARNs are the two roles that the task takes. Required.
+	TaskRoleARNs []pulumi.StringInput
+	// SubnetIDs and SecurityGroupID are the task's network. Required.
+	SubnetIDs       pulumi.StringArrayInput
+	SecurityGroupID pulumi.StringInput
+	// TopicARN is told of processed and failed files. Required.
+	TopicARN pulumi.StringInput
+}
+
+// Workflow is a state machine with its role.
+type Workflow struct {
+	pulumi.ResourceState
+
+	// ARN is the state machine's ARN.
+	ARN pulumi.StringOutput `pulumi:"arn"`
+	// Name is the state machine's name.
+	Name pulumi.StringOutput `pulumi:"name"`
+}
+
+// New makes a Workflow. The machine waits for its role's policy: Step Functions
+// checks at creation that the role may make the rule by which it hears of
+// tasks' ends. What IAM takes to spread the policy, the provider waits for.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Workflow, error) {
+	w := &Workflow{}
+	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
+		return nil, fmt.Errorf("registering the workflow: %w", err)
+	}
+	parent := pulumi.Parent(w)
+	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
+		Description: pulumi.String("Runs the state machine that routes uploads"),
+		AssumeRolePolicy: policy.Trust("states.amazonaws.com", args.Location,
+			policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("states", "stateMachine:*")))),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("creating the state machine's role: %w", err)
+	}
+	grants, err := iam.NewRolePolicy(ctx, name+"-run", &iam.RolePolicyArgs{
+		Role:   role.Name,
+		Policy: rolePolicy(args),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("letting the state machine run its tasks: %w", err)
+	}
+	machineArgs := &sfn.StateMachineArgs{
+		Type:       pulumi.String("STANDARD"),
+		RoleArn:    role.Arn,
+		Definition: definition(args),
+	}
+	if args.Name != "" {
+		machineArgs.Name = pulumi.String(args.Name)
+	}
+	machine, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent, pulumi.DependsOn([]pulumi.Resource{grants}))
+	if err != nil {
+		return nil, fmt.Errorf("creating the state machine: %w", err)
+	}
+	w.ARN, w.Name = machine.Arn, machine.Name
+
+	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{"arn": w.ARN, "name": w.Name})
+}
+
+// definition is the state machine's text, once all that it names is there.
+func definition(args *Args) pulumi.StringOutput {
+	return pulumi.All(
+		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN,
+	).ApplyT(func(v []any) (string, error) {
+		machine := Definition(args.Routing, References{
+			FunctionARN:       v[0].(string),
+			ClusterARN:        v[1].(string),
+			TaskDefinitionARN: v[2].(string),
+			SubnetIDs:         v[3].([]string),
+			SecurityGroupID:   v[4].(string),
+			TopicARN:          v[5].(string),
+		})
+		if err := machine.Validate(); err != nil {
+			return "", fmt.Errorf("writing the state machine: %w", err)
+		}
+		return machine.JSON()
+	}).(pulumi.StringOutput)
+}
+
+// rolePolicy is all that the definition's states need.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+func rolePolicy(args *Args) pulumi.StringOutput {
+	at := args.Location
+	inCluster := policy.When("ArnEquals", "ecs:cluster", args.ClusterARN)
+	return policy.Document(
+		policy.Statement{
+			Sid:       "ProcessSmallFiles",
+			Actions:   []string{"lambda:InvokeFunction"},
+			Resources: []pulumi.StringInput{args.FunctionARN},
+		},
+		policy.Statement{
+			Sid:     "ProcessLargeFiles",
+			Actions: []string{"ecs:RunTask"},
+			// Any revision: an execution that began before an update runs the one it began with.
+			Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", taskDefinitions(at, args.TaskFamily))},
+			Conditions: []policy.Condition{inCluster},
+		},
+		policy.Statement{
+			Sid:        "FollowAndStopTasks",
+			Actions:    []string{"ecs:DescribeTasks", "ecs:StopTask"},
+			Resources:  []pulumi.StringInput{tasksOf(at, args.ClusterARN)},
+			Conditions: []policy.Condition{inCluster},
+		},
+		policy.Statement{
+			Sid:       "GiveTasksTheirRoles",
+			Actions:   []string{"iam:PassRole"},
+			Resources: args.TaskRoleARNs,
+			Conditions: []policy.Condition{
+				policy.When("StringEquals", "iam:PassedToService", pulumi.String("ecs-tasks.amazonaws.com")),
+			},
+		},
+		policy.Statement{
+			// The rule by which Step Functions hears that a task ended; the service makes it itself.
+			Sid:       "HearOfTasksEnds",
+			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
+			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
+		},
+		policy.Statement{
+			Sid:       "Notify",
+			Actions:   []string{"sns:Publish"},
+			Resources: []pulumi.StringInput{args.TopicARN},
+		},
+	)
+}
+
+func taskDefinitions(at location.Location, family pulumi.StringInput) pulumi.StringOutput {
+	return pulumi.Sprintf("%s%s", at.ARN("ecs", "task-definition/"), family)
+}
+
+// tasksOf are the tasks of a cluster, whose ids nobody knows beforehand.
+func tasksOf(at location.Location, cluster pulumi.StringInput) pulumi.StringOutput {
+	return cluster.ToStringOutput().ApplyT(func(arn string) string {
+		return at.ARN("ecs", "task/"+path.Base(arn)+"/*")
+	}).(pulumi.StringOutput)
+}

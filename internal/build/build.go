@@ -1,0 +1,204 @@
+// Package build compiles the two processors and packs them for AWS.
+//
+// It is reproducible: the same source and the same Go give the same bytes, so
+// that a plan without changes in the source shows none. The developer's own
+// build settings don't matter.
+package build
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"upload-router/internal/settings"
+)
+
+const (
+	// outputFolder is where everything goes, below the project's folder.
+	outputFolder = ".build"
+	// functionPackage and taskPackage are the two programs.
+	functionPackage = "./functions/process"
+	taskPackage     = "./task"
+	// Dockerfile is the task's Dockerfile below the project's folder.
+	Dockerfile = "task/Dockerfile"
+
+	// bootstrap is the name that Lambda's provided runtimes start.
+	bootstrap = "bootstrap"
+	// taskBinary is the name that the Dockerfile copies.
+	taskBinary = "task"
+
+	executable = 0o755
+	tagLength  = 24 // hexadecimal digits: 96 bits tell any two images apart
+)
+
+var (
+	errNoProject      = errors.New("no Pulumi.yaml in this folder or above it: run this inside the project")
+	errNoGo           = errors.New("there is no `go` on PATH, which compiles the processors: see https://go.dev/doc/install")
+	fixedModification = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC) // the earliest that a zip can hold
+)
+
+// Artifacts are the packed processors. The paths are relative to the project's
+// folder, where Pulumi resolves them, so that the plan is the same on every machine.
+type Artifacts struct {
+	// FunctionArchive is the zip of the Lambda function.
+	FunctionArchive string
+	// ImageContext is the folder that the task's image is built from.
+	ImageContext string
+	// ImageTag names the image by its content.
+	ImageTag string
+	// ImagePlatform is Docker's name of the platform, such as linux/arm64.
+	ImagePlatform string
+}
+
+// Processors compiles both processors for an architecture. A compiler error is
+// given as the compiler wrote it.
+func Processors(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
+	goarch := architecture.GOARCH()
+	root, err := Root()
+	if err != nil {
+		return Artifacts{}, err
+	}
+	folder := filepath.Join(outputFolder, goarch)
+	out := Artifacts{
+		FunctionArchive: filepath.Join(folder, "function.zip"),
+		ImageContext:    filepath.Join(folder, "image"),
+		ImagePlatform:   "linux/" + goarch,
+	}
+	function := filepath.Join(root, folder, "function", bootstrap)
+	if err := compile(ctx, root, functionPackage, function, goarch); err != nil {
+		return Artifacts{}, fmt.Errorf("building the Lambda function: %w", err)
+	}
+	if err := pack(function, filepath.Join(root, out.FunctionArchive)); err != nil {
+		return Artifacts{}, fmt.Errorf("packing the Lambda function: %w", err)
+	}
+	task := filepath.Join(root, out.ImageContext, taskBinary)
+	if err := compile(ctx, root, taskPackage, task, goarch); err != nil {
+		return Artifacts{}, fmt.Errorf("building the Fargate task: %w", err)
+	}
+	if out.ImageTag, err = contentTag(task, filepath.Join(root, Dockerfile)); err != nil {
+		return Artifacts{}, fmt.Errorf("naming the task's image: %w", err)
+	}
+	return out, nil
+}
+
+// Root is the project's folder: this one or the nearest above it with a Pulumi.yaml.
+func Root() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("finding the project's folder: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(folder, "Pulumi.yaml")); err == nil {
+			return folder, nil
+		}
+		parent := filepath.Dir(folder)
+		if parent == folder {
+			return "", errNoProject
+		}
+		folder = parent
+	}
+}
+
+// compile builds a static Linux binary. It appears under its name only when it
+// is whole: two previews at once don't disturb each other.
+func compile(ctx context.Context, root, pkg, binary, goarch string) error {
+	if _, err := exec.LookPath("go"); err != nil {
+		return errNoGo
+	}
+	folder := filepath.Dir(binary)
+	if err := os.MkdirAll(folder, executable); err != nil {
+		return fmt.Errorf("making the output folder: %w", err)
+	}
+	// Beside the folder, not in it: that one is the image's context.
+	scratch, err := os.MkdirTemp(filepath.Dir(folder), ".compile-*")
+	if err != nil {
+		return fmt.Errorf("making a scratch folder: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	output := filepath.Join(scratch, filepath.Base(binary))
+	cmd := exec.CommandContext(ctx, "go", "build",
+		"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", output, pkg)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), // the last one of a name wins
+		"CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch, "GOAMD64=v1", "GOARM64=v8.0",
+		"GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOWORK=off")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, bytes.TrimSpace(said))
+	}
+	if err := os.Chmod(output, executable); err != nil { // whatever the umask
+		return fmt.Errorf("making it executable: %w", err)
+	}
+	if err := os.Rename(output, binary); err != nil {
+		return fmt.Errorf("putting it in its place: %w", err)
+	}
+	return nil
+}
+
+// pack puts the binary alone into a zip, with nothing that changes from one
+// build to the next.
+func pack(binary, archive string) error {
+	content, err := os.ReadFile(binary) //nolint:gosec // the path is made above
+	if err != nil {
+		return fmt.Errorf("reading the binary: %w", err)
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	header := &zip.FileHeader{Name: bootstrap, Method: zip.Deflate, Modified: fixedModification}
+	header.SetMode(executable)
+	w, err := z.CreateHeader(header)
+	if err != nil {
+		return fmt.Errorf("writing the zip: %w", err)
+	}
+	if _, err := w.Write(content); err != nil {
+		return fmt.Errorf("writing the zip: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return fmt.Errorf("writing the zip: %w", err)
+	}
+	return replace(archive, b.Bytes())
+}
+
+// replace writes a file whole or not at all.
+func replace(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".pack-*")
+	if err != nil {
+		return fmt.Errorf("making a scratch file: %w", err)
+	}
+	defer os.Remove(f.Name()) // which is gone after the rename
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("putting %s in its place: %w", path, err)
+	}
+	return nil
+}
+
+// contentTag is made of all that goes into the image.
+func contentTag(files ...string) (string, error) {
+	sum := sha256.New()
+	for _, name := range files {
+		f, err := os.Open(name) //nolint:gosec // the paths are made above
+		if err != nil {
+			return "", fmt.Errorf("reading what is in the image: %w", err)
+		}
+		one := sha256.New()
+		_, err = io.Copy(one, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return "", fmt.Errorf("reading what is in the image: %w", err)
+		}
+		sum.Write(one.Sum(nil))
+	}
+	return strings.ToLower(hex.EncodeToString(sum.Sum(nil))[:tagLength]), nil
+}

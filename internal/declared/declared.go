@@ -1,0 +1,238 @@
+// Package declared evaluates a Pulumi program without an engine and gives what
+// it registered: the system as it would be deployed. The local run, the
+// documents and the tests all start from here.
+//
+// The providers' part is played by a table of the values that AWS would fill
+// in (see provider.go). A resource type or a function that the table doesn't
+// know is an error, so that nothing is silently made up.
+package declared
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Options say for which stack a program is evaluated.
+type Options struct {
+	// Project is the project's name and so the namespace of Config. Default upload-router.
+	Project string
+	// Stack is the stack's name. Default local.
+	Stack string
+	// Config are the stack's values without namespace, as Pulumi keeps them:
+	// lists and objects are JSON.
+	Config map[string]string
+	// AccountID, Region and Partition are where AWS would say that the stack is.
+	// Default 123456789012, eu-central-1, aws.
+	AccountID, Region, Partition string
+	// NoDefaultVPC lets the look-up of the default VPC fail.
+	NoDefaultVPC bool
+	// Subnets are the ids of the subnets of every VPC that is looked up. Default: three.
+	Subnets []string
+	// Zones are the Region's Availability Zones. Default: three.
+	Zones []string
+}
+
+// System is what a program registered.
+type System struct {
+	// Resources are the resources in the order of their names.
+	Resources []Resource
+	// Outputs are the stack's outputs.
+	Outputs map[string]any
+}
+
+// Resource is a resource as it was registered.
+type Resource struct {
+	// Type is the type token, such as aws:sqs/queue:Queue.
+	Type string
+	// Name is the logical name.
+	Name string
+	// URN is the resource's URN, which the dependencies of others name.
+	URN string
+	// ID is the physical id that AWS would have given.
+	ID string
+	// Custom is false for components.
+	Custom bool
+	// Inputs are the inputs as plain values. Secrets are opened; archives are paths.
+	Inputs map[string]any
+	// Outputs are the inputs and what AWS would have filled in.
+	Outputs map[string]any
+	// Secrets are the paths of the inputs that were marked as secret.
+	Secrets []string
+	// Parent is the URN of the resource's parent.
+	Parent string
+	// Dependencies are the URNs of all that must be there first, in order.
+	Dependencies []string
+	// PropertyDependencies are the URNs that each input's value comes from.
+	PropertyDependencies map[string][]string
+}
+
+func (o Options) withDefaults() Options {
+	or := func(s *string, value string) {
+		if *s == "" {
+			*s = value
+		}
+	}
+	or(&o.Project, "upload-router")
+	or(&o.Stack, "local")
+	or(&o.AccountID, "123456789012")
+	or(&o.Region, "eu-central-1")
+	or(&o.Partition, "aws")
+	if o.Subnets == nil {
+		o.Subnets = []string{"subnet-0b", "subnet-0a", "subnet-0c"}
+	}
+	if o.Zones == nil {
+		o.Zones = []string{o.Region + "b", o.Region + "a", o.Region + "c"}
+	}
+	return o
+}
+
+// Evaluate runs the program and gives what it registered.
+func Evaluate(program pulumi.RunFunc, options Options) (*System, error) {
+	o := options.withDefaults()
+	r := &recorder{provider: provider{o}}
+	system := &System{Outputs: map[string]any{}}
+	config := map[string]string{}
+	for k, v := range o.Config {
+		if !strings.Contains(k, ":") {
+			k = o.Project + ":" + k
+		}
+		config[k] = v
+	}
+	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
+		if err := program(ctx); err != nil {
+			return err
+		}
+		exports := ctx.GetCurrentExportMap()
+		for name, value := range exports {
+			pulumi.ToOutput(value).ApplyT(func(v any) any {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				system.Outputs[name] = v
+				return v
+			})
+		}
+		return nil
+	}, pulumi.WithMocks(o.Project, o.Stack, r), func(info *pulumi.RunInfo) {
+		info.Config, info.DryRun = config, false
+	})
+	if err != nil {
+		return nil, fmt.Errorf("evaluating the program: %w", err)
+	}
+	slices.SortFunc(r.resources, func(a, b Resource) int {
+		return strings.Compare(a.Type+" "+a.Name, b.Type+" "+b.Name)
+	})
+	system.Resources = r.resources
+	return system, nil
+}
+
+// recorder is the SDK's mock: it keeps each resource and answers for the providers.
+type recorder struct {
+	provider provider
+
+	mu        sync.Mutex
+	resources []Resource
+}
+
+// NewResource records a resource and gives its outputs.
+func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	made := Resource{Type: args.TypeToken, Name: args.Name, Custom: args.Custom}
+	made.Inputs = plainMap(args.Inputs)
+	made.Secrets = secrets("", resource.NewObjectProperty(args.Inputs))
+	if rpc := args.RegisterRPC; rpc != nil {
+		made.Parent = rpc.GetParent()
+		made.Dependencies = slices.Sorted(slices.Values(rpc.GetDependencies()))
+		made.PropertyDependencies = map[string][]string{}
+		for property, on := range rpc.GetPropertyDependencies() {
+			if len(on.GetUrns()) > 0 {
+				made.PropertyDependencies[property] = slices.Sorted(slices.Values(on.GetUrns()))
+			}
+		}
+		made.URN = r.provider.urn(made)
+	}
+	outputs := args.Inputs.Copy()
+	if args.Custom {
+		id, computed, err := r.provider.create(args.TypeToken, args.Name, made.Inputs)
+		if err != nil {
+			return "", nil, err
+		}
+		made.ID = id
+		for k, v := range computed {
+			if _, given := outputs[resource.PropertyKey(k)]; !given {
+				outputs[resource.PropertyKey(k)] = resource.NewPropertyValue(v)
+			}
+		}
+	}
+	made.Outputs = plainMap(outputs)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resources = append(r.resources, made)
+	return made.ID, outputs, nil
+}
+
+// Call answers a provider's function.
+func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	result, err := r.provider.call(args.Token, plainMap(args.Args))
+	if err != nil {
+		return nil, err
+	}
+	return resource.NewPropertyMapFromMap(result), nil
+}
+
+// plainMap gives the properties as plain values.
+func plainMap(m resource.PropertyMap) map[string]any {
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		out[string(k)] = plain(v)
+	}
+	return out
+}
+
+func plain(v resource.PropertyValue) any {
+	switch {
+	case v.IsSecret():
+		return plain(v.SecretValue().Element)
+	case v.IsOutput():
+		return plain(v.OutputValue().Element)
+	case v.IsArchive():
+		return v.ArchiveValue().Path
+	case v.IsAsset():
+		return v.AssetValue().Path
+	case v.IsArray():
+		out := make([]any, len(v.ArrayValue()))
+		for i, e := range v.ArrayValue() {
+			out[i] = plain(e)
+		}
+		return out
+	case v.IsObject():
+		return plainMap(v.ObjectValue())
+	}
+	return v.Mappable()
+}
+
+// secrets gives the paths of the values that are marked as secret.
+func secrets(path string, v resource.PropertyValue) []string {
+	switch {
+	case v.IsSecret():
+		return []string{path}
+	case v.IsArray():
+		var out []string
+		for i, e := range v.ArrayValue() {
+			out = append(out, secrets(fmt.Sprintf("%s[%d]", path, i), e)...)
+		}
+		return out
+	case v.IsObject():
+		var out []string
+		object := v.ObjectValue()
+		for _, k := range slices.Sorted(maps.Keys(object)) {
+			out = append(out, secrets(strings.TrimPrefix(path+"."+string(k), "."), object[k])...)
+		}
+		return out
+	}
+	return nil
+}

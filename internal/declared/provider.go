@@ -1,0 +1,202 @@
+package declared
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+)
+
+var (
+	errUnknownType     = errors.New("no values are known for resources of this type: add it to the table in internal/declared")
+	errUnknownFunction = errors.New("no answer is known for this function: add it to internal/declared")
+	errNoDefaultVPC    = errors.New("no matching EC2 VPC found")
+)
+
+// provider fills in what AWS and Docker would.
+type provider struct{ Options }
+
+// computed gives the values that AWS fills in, from the physical name.
+type computed func(p provider, physical string, inputs map[string]any) map[string]any
+
+// kind is a type of resource.
+type kind struct {
+	// named is the input that holds the physical name; empty if the id is AWS's own.
+	named string
+	// prefix starts the ids that AWS makes up, such as vpc.
+	prefix string
+	// fill gives further values; may be nil.
+	fill computed
+}
+
+// arn fills in the ARN of a service's resource, whose name follows a prefix.
+func arn(service, prefix string) computed {
+	return func(p provider, physical string, _ map[string]any) map[string]any {
+		return map[string]any{"arn": p.arn(service, prefix+physical)}
+	}
+}
+
+// kinds has every type that the program may declare.
+var kinds = map[string]kind{
+	"aws:cloudwatch/eventRule:EventRule":     {named: "name", fill: arn("events", "rule/")},
+	"aws:cloudwatch/eventTarget:EventTarget": {named: "targetId"},
+	"aws:cloudwatch/logGroup:LogGroup":       {named: "name", fill: arn("logs", "log-group:")},
+	"aws:cloudwatch/metricAlarm:MetricAlarm": {named: "name", fill: arn("cloudwatch", "alarm:")},
+
+	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup":       {prefix: "sg"},
+	"aws:ec2/internetGateway:InternetGateway":                 {prefix: "igw"},
+	"aws:ec2/routeTable:RouteTable":                           {prefix: "rtb"},
+	"aws:ec2/routeTableAssociation:RouteTableAssociation":     {prefix: "rtbassoc"},
+	"aws:ec2/securityGroup:SecurityGroup":                     {prefix: "sg"},
+	"aws:ec2/subnet:Subnet":                                   {prefix: "subnet"},
+	"aws:ec2/vpc:Vpc":                                         {prefix: "vpc"},
+	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": {prefix: "sgr"},
+
+	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {prefix: "policy"},
+	"aws:ecr/repository:Repository": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
+		return map[string]any{
+			"arn":           p.arn("ecr", "repository/"+name),
+			"registryId":    p.AccountID,
+			"repositoryUrl": fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s", p.AccountID, p.Region, name),
+		}
+	}},
+	"docker:index/image:Image": {prefix: "image", fill: func(_ provider, _ string, in map[string]any) map[string]any {
+		name, _ := in["imageName"].(string)
+		repository := name[:max(0, strings.LastIndex(name, ":"))]
+		return map[string]any{"repoDigest": repository + "@sha256:" + digest(fmt.Sprint(in["imageName"], in["build"]))}
+	}},
+
+	"aws:ecs/cluster:Cluster":                                   {named: "name", fill: arn("ecs", "cluster/")},
+	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": {prefix: "capacity"},
+	"aws:ecs/taskDefinition:TaskDefinition": {named: "family", fill: func(p provider, family string, _ map[string]any) map[string]any {
+		return map[string]any{
+			"arn":                p.arn("ecs", "task-definition/"+family+":1"),
+			"arnWithoutRevision": p.arn("ecs", "task-definition/"+family),
+			"revision":           1.0,
+		}
+	}},
+
+	"aws:iam/role:Role": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
+		return map[string]any{"arn": fmt.Sprintf("arn:%s:iam::%s:role/%s", p.Partition, p.AccountID, name)}
+	}},
+	"aws:iam/rolePolicy:RolePolicy": {named: "name"},
+
+	"aws:kms/alias:Alias": {named: "name"},
+	"aws:kms/key:Key": {prefix: "key", fill: func(p provider, id string, _ map[string]any) map[string]any {
+		return map[string]any{"arn": p.arn("kms", "key/"+id), "keyId": id}
+	}},
+
+	"aws:lambda/function:Function": {named: "name", fill: arn("lambda", "function:")},
+
+	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {prefix: "bucket"},
+	"aws:s3/bucketNotification:BucketNotification":                                               {prefix: "bucket"},
+	"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     {prefix: "bucket"},
+	"aws:s3/bucketPolicy:BucketPolicy":                                                           {prefix: "bucket"},
+	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     {prefix: "bucket"},
+	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {prefix: "bucket"},
+	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               {prefix: "bucket"},
+	"aws:s3/bucketV2:BucketV2": {named: "bucket", fill: func(p provider, name string, _ map[string]any) map[string]any {
+		return map[string]any{"arn": fmt.Sprintf("arn:%s:s3:::%s", p.Partition, name)}
+	}},
+
+	"aws:sfn/stateMachine:StateMachine": {named: "name", fill: arn("states", "stateMachine:")},
+
+	"aws:sns/topic:Topic":                         {named: "name", fill: arn("sns", "")},
+	"aws:sns/topicPolicy:TopicPolicy":             {prefix: "policy"},
+	"aws:sns/topicSubscription:TopicSubscription": {prefix: "subscription"},
+
+	"aws:sqs/queue:Queue": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
+		return map[string]any{
+			"arn": p.arn("sqs", name),
+			"url": fmt.Sprintf("https://sqs.%s.amazonaws.com/%s/%s", p.Region, p.AccountID, name),
+		}
+	}},
+	"aws:sqs/queuePolicy:QueuePolicy": {prefix: "policy"},
+}
+
+// create gives a resource's physical id and what AWS would fill in.
+func (p provider) create(token, name string, inputs map[string]any) (string, map[string]any, error) {
+	k, ok := kinds[token]
+	if !ok {
+		return "", nil, fmt.Errorf("%s %s: %w", token, name, errUnknownType)
+	}
+	id := k.prefix + "-" + digest(name)[:17]
+	values := map[string]any{}
+	if k.named != "" {
+		id = physicalName(k.named, name, inputs)
+		values[k.named] = id
+	}
+	if k.fill != nil {
+		for key, value := range k.fill(p, id, inputs) {
+			values[key] = value
+		}
+	}
+	return id, values, nil
+}
+
+// physicalName is the name that the inputs set, or one with a suffix as
+// Pulumi's auto-naming makes it.
+func physicalName(named, name string, inputs map[string]any) string {
+	if given, ok := inputs[named].(string); ok {
+		return given
+	}
+	suffix := digest(name)[:7]
+	if prefix, ok := inputs["namePrefix"].(string); ok {
+		return prefix + suffix
+	}
+	return name + "-" + suffix
+}
+
+// digest makes values up that stay the same from run to run.
+func digest(of string) string {
+	sum := sha256.Sum256([]byte(of))
+	return hex.EncodeToString(sum[:])
+}
+
+func (p provider) arn(service, resource string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", p.Partition, service, p.Region, p.AccountID, resource)
+}
+
+func (p provider) urn(r Resource) string {
+	parentType := tokens.Type("")
+	if parent := resource.URN(r.Parent); parent != "" && parent.QualifiedType() != resource.RootStackType {
+		parentType = parent.QualifiedType()
+	}
+	return string(resource.NewURN(tokens.QName(p.Stack), tokens.PackageName(p.Project), parentType, tokens.Type(r.Type), r.Name))
+}
+
+// call answers a function of a provider.
+func (p provider) call(token string, args map[string]any) (map[string]any, error) {
+	switch token {
+	case "aws:index/getCallerIdentity:getCallerIdentity":
+		return map[string]any{"accountId": p.AccountID}, nil
+	case "aws:index/getRegion:getRegion":
+		return map[string]any{"name": p.Region}, nil
+	case "aws:index/getPartition:getPartition":
+		return map[string]any{"partition": p.Partition}, nil
+	case "aws:index/getAvailabilityZones:getAvailabilityZones":
+		return map[string]any{"names": anySlice(p.Zones)}, nil
+	case "aws:ec2/getVpc:getVpc":
+		if p.NoDefaultVPC {
+			return nil, errNoDefaultVPC
+		}
+		return map[string]any{"id": "vpc-0default"}, nil
+	case "aws:ec2/getSubnets:getSubnets":
+		return map[string]any{"ids": anySlice(p.Subnets)}, nil
+	case "aws:ecr/getAuthorizationToken:getAuthorizationToken":
+		return map[string]any{"userName": "AWS", "password": "registry-password"}, nil
+	}
+	return nil, fmt.Errorf("%s(%v): %w", token, args, errUnknownFunction)
+}
+
+func anySlice(in []string) []any {
+	out := make([]any, len(in))
+	for i, s := range in {
+		out[i] = s
+	}
+	return out
+}

@@ -1,0 +1,236 @@
+package local
+
+import (
+	"archive/zip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/declared"
+	"upload-router/internal/runtimeapi"
+)
+
+// The credentials of every local process: the embedded S3 takes any.
+const (
+	localAccessKey = "local"
+	localSecretKey = "local"
+)
+
+// bootstrap is the program in a function's archive.
+const bootstrap = "bootstrap"
+
+// maxUnpacked is Lambda's own limit of an unpacked archive: 250 MB.
+const maxUnpacked = 250 << 20
+
+var errNoBootstrap = errors.New("the archive has no bootstrap")
+
+// functions are the Lambda functions that the state machine names, by their ARN.
+type functions struct {
+	mu     sync.Mutex
+	byARN  map[string]*function
+	closed bool
+}
+
+// function is a Lambda function that can be invoked.
+type function struct {
+	*runtimeapi.Runtime
+	group string
+}
+
+func (f *functions) get(arn string) *function {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.byARN[arn]
+}
+
+func (f *functions) add(arn string, started *function) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.byARN == nil {
+		f.byARN = map[string]*function{}
+	}
+	f.byARN[arn] = started
+}
+
+func (f *functions) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for _, started := range f.byARN {
+		errs = append(errs, started.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// prepareFunction starts the function that a state invokes.
+func (r *Router) prepareFunction(parameters map[string]any) error {
+	if err := onlyKnown(parameters, []string{"FunctionName", "Payload"}); err != nil {
+		return err
+	}
+	arn, _ := parameters["FunctionName"].(string)
+	res, err := r.system.Where(typeFunction, "arn", arn)
+	if err != nil {
+		return fmt.Errorf("finding the function %s: %w", arn, err)
+	}
+	if r.functions.get(arn) != nil {
+		return nil
+	}
+	started, err := r.startFunction(arn, res)
+	if err != nil {
+		return fmt.Errorf("starting the function %s: %w", res.Name, err)
+	}
+	r.functions.add(arn, started)
+	return nil
+}
+
+// functionInputs are the inputs of a function that the local run follows, or
+// that make no difference to it.
+var functionInputs = []string{
+	"architectures", "code", "description", "environment", "handler", "loggingConfig", "memorySize", "name",
+	"role", "runtime", "timeout",
+}
+
+func (r *Router) startFunction(arn string, res declared.Resource) (*function, error) {
+	if err := onlyKnown(res.Inputs, functionInputs); err != nil {
+		return nil, err
+	}
+	if runtime := res.Text("runtime"); !strings.HasPrefix(runtime, "provided.") {
+		return nil, fmt.Errorf("%w: runtime %s: only those named provided.*, which start a program of our own", errDeclared, runtime)
+	}
+	if err := runsHere(res.Inputs["architectures"]); err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp(r.scratch, "function-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for it: %w", err)
+	}
+	binary := filepath.Join(folder, bootstrap)
+	if err := unpack(r.path(res.Text("code")), binary); err != nil {
+		return nil, err
+	}
+	name, _ := res.Outputs["name"].(string)
+	group, _ := res.Object("loggingConfig")["logGroup"].(string)
+	variables, _ := res.Object("environment")["variables"].(map[string]any)
+	started, err := runtimeapi.Function{
+		Bootstrap:   binary,
+		Name:        name,
+		ARN:         arn,
+		Region:      r.options.Region,
+		Handler:     res.Text("handler"),
+		Env:         r.environment(variables),
+		Credentials: runtimeapi.Credentials{AccessKeyID: localAccessKey, SecretAccessKey: localSecretKey},
+		Timeout:     time.Duration(res.Number("timeout")) * time.Second,
+		MemoryMB:    int(res.Number("memorySize")),
+	}.Start(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("starting its runtime: %w", err)
+	}
+	return &function{started, group}, nil
+}
+
+// environment is a declared environment, and where the local S3 is.
+func (r *Router) environment(declared map[string]any) map[string]string {
+	out := map[string]string{"AWS_ENDPOINT_URL_S3": r.store.Endpoint()}
+	for name, value := range declared {
+		out[name] = fmt.Sprint(value)
+	}
+	return out
+}
+
+// invokeFunction does a task's lambda:invoke.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
+func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error) {
+	var parameters struct {
+		FunctionName string
+		Payload      json.RawMessage
+	}
+	if err := decode(call.Parameters, &parameters); err != nil {
+		return nil, err
+	}
+	invoked := r.functions.get(parameters.FunctionName)
+	if invoked == nil {
+		return nil, &asl.Error{Name: "Lambda.ResourceNotFoundException", Cause: "Function not found: " + parameters.FunctionName}
+	}
+	response, err := invoked.Invoke(ctx, parameters.Payload)
+	var refused *runtimeapi.InvokeError
+	if errors.As(err, &refused) {
+		return nil, &asl.Error{Name: "Lambda." + refused.Type, Cause: refused.Message}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("invoking %s: %w", parameters.FunctionName, err)
+	}
+	run := Run{
+		State: call.State, Route: "Lambda", Outcome: "ok", Group: invoked.group,
+		Logs: lines(response.Logs), Duration: response.Duration,
+	}
+	if response.Cold {
+		run.Detail = fmt.Sprintf("cold start, %d ms to initialise", response.InitDuration.Milliseconds())
+	}
+	if response.FunctionError != "" {
+		run.Outcome = response.ErrorType
+		recorderOf(ctx).ran(run)
+		return nil, &asl.Error{Name: response.ErrorType, Cause: string(response.Payload)}
+	}
+	run.Answer = response.Payload
+	recorderOf(ctx).ran(run)
+	return map[string]any{
+		"ExecutedVersion": "$LATEST",
+		"Payload":         run.Answer,
+		"StatusCode":      200,
+	}, nil
+}
+
+// runsHere refuses what was built for another kind of processor.
+func runsHere(architectures any) error {
+	host := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	list, _ := architectures.([]any)
+	if runtime.GOOS == "linux" && slices.Contains(list, any(host)) {
+		return nil
+	}
+	return fmt.Errorf("%w: it is built for linux on %v, but this machine is %s on %s", errDeclared, list, runtime.GOOS, host)
+}
+
+// unpack takes the bootstrap out of a function's archive.
+func unpack(archive, binary string) error {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return fmt.Errorf("opening its archive: %w", err)
+	}
+	defer z.Close()
+	packed, err := z.Open(bootstrap)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoBootstrap, err)
+	}
+	defer packed.Close()
+	f, err := os.OpenFile(binary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
+	if err != nil {
+		return fmt.Errorf("unpacking its archive: %w", err)
+	}
+	_, err = io.CopyN(f, packed, maxUnpacked)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("unpacking its archive: %w", err)
+	}
+	return nil
+}
+
+// lines gives what a processor wrote, line by line.
+func lines(output []byte) []string {
+	text := strings.TrimRight(string(output), "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
+}

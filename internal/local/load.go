@@ -1,0 +1,227 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/declared"
+	"upload-router/internal/eventbridge"
+	"upload-router/internal/objectstore"
+)
+
+// The types that the local run starts from.
+const (
+	typeBucket       = "aws:s3/bucketV2:BucketV2"
+	typeVersioning   = "aws:s3/bucketVersioningV2:BucketVersioningV2"
+	typeNotification = "aws:s3/bucketNotification:BucketNotification"
+	typeRule         = "aws:cloudwatch/eventRule:EventRule"
+	typeTarget       = "aws:cloudwatch/eventTarget:EventTarget"
+	typeQueue        = "aws:sqs/queue:Queue"
+	typeMachine      = "aws:sfn/stateMachine:StateMachine"
+	typeFunction     = "aws:lambda/function:Function"
+	typeCluster      = "aws:ecs/cluster:Cluster"
+	typeTask         = "aws:ecs/taskDefinition:TaskDefinition"
+	typeImage        = "docker:index/image:Image"
+	typeTopic        = "aws:sns/topic:Topic"
+)
+
+var (
+	errNoEvents   = errors.New("the bucket doesn't send its events to EventBridge")
+	errNoRule     = errors.New("no rule with a target is declared")
+	errDeclared   = errors.New("the local run can't follow what is declared")
+	errParameters = errors.New("the local run doesn't know these parameters")
+)
+
+// load finds what is declared and starts what serves it.
+func (r *Router) load(ctx context.Context) error {
+	bucket, err := r.system.Only(typeBucket)
+	if err != nil {
+		return fmt.Errorf("finding the bucket: %w", err)
+	}
+	r.bucket, _ = bucket.Outputs["bucket"].(string)
+	notification, err := r.system.Where(typeNotification, "bucket", bucket.ID)
+	if err != nil || notification.Inputs["eventbridge"] != true {
+		return fmt.Errorf("%w: set eventbridge in its BucketNotification", errNoEvents)
+	}
+	if r.store, err = objectstore.Start(ctx, objectstore.Options{}); err != nil {
+		return fmt.Errorf("starting the local S3: %w", err)
+	}
+	if err := r.store.CreateBucket(ctx, r.bucket, r.versioned(bucket)); err != nil {
+		return fmt.Errorf("making the local bucket: %w", err)
+	}
+	for _, t := range r.system.OfType(typeTopic) {
+		if arn, ok := t.Outputs["arn"].(string); ok {
+			r.topics[arn] = true
+		}
+	}
+	return r.loadRules()
+}
+
+// versioned says whether the bucket is declared to keep versions.
+func (r *Router) versioned(bucket declared.Resource) bool {
+	versioning, err := r.system.Where(typeVersioning, "bucket", bucket.ID)
+	return err == nil && versioning.Object("versioningConfiguration")["status"] == "Enabled"
+}
+
+func (r *Router) loadRules() error {
+	machines := map[string]*asl.Program{}
+	for _, res := range r.system.OfType(typeRule) {
+		pattern, err := eventbridge.ParsePattern([]byte(res.Text("eventPattern")))
+		if err != nil {
+			return fmt.Errorf("reading the pattern of %s: %w", res.Name, err)
+		}
+		name, _ := res.Outputs["name"].(string)
+		arn, _ := res.Outputs["arn"].(string)
+		loaded := rule{name: name, arn: arn, pattern: pattern}
+		for _, t := range r.system.OfType(typeTarget) {
+			if t.Text("rule") != name {
+				continue
+			}
+			to, err := r.loadTarget(t, machines)
+			if err != nil {
+				return fmt.Errorf("reading the target %s: %w", t.Name, err)
+			}
+			loaded.targets = append(loaded.targets, to)
+		}
+		if len(loaded.targets) > 0 {
+			r.rules = append(r.rules, loaded)
+		}
+	}
+	if len(r.rules) == 0 {
+		return errNoRule
+	}
+	return nil
+}
+
+// targetInputs are the inputs of a target that the local run follows.
+var targetInputs = []string{"arn", "deadLetterConfig", "retryPolicy", "roleArn", "rule", "targetId"}
+
+func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Program) (target, error) {
+	if err := onlyKnown(res.Inputs, targetInputs); err != nil {
+		return target{}, err
+	}
+	machine, err := r.system.Where(typeMachine, "arn", res.Text("arn"))
+	if err != nil {
+		return target{}, fmt.Errorf("finding its state machine: %w", err)
+	}
+	name, _ := machine.Outputs["name"].(string)
+	to := target{
+		id: res.Text("targetId"), machineARN: res.Text("arn"), machineName: name, roleARN: machine.Text("roleArn"),
+		retry: retryPolicy(res.Object("retryPolicy")),
+	}
+	if err := to.retry.Validate(); err != nil {
+		return target{}, fmt.Errorf("reading its retry policy: %w", err)
+	}
+	if letters := res.Object("deadLetterConfig"); letters != nil {
+		queue, err := r.system.Where(typeQueue, "arn", letters["arn"])
+		if err != nil {
+			return target{}, fmt.Errorf("finding its dead-letter queue: %w", err)
+		}
+		to.queue, _ = queue.Outputs["arn"].(string)
+	}
+	if machines[to.machineARN] == nil {
+		if machines[to.machineARN], err = r.loadMachine(machine); err != nil {
+			return target{}, fmt.Errorf("reading the state machine %s: %w", machine.Name, err)
+		}
+	}
+	to.program = machines[to.machineARN]
+	return to, nil
+}
+
+func retryPolicy(declared map[string]any) eventbridge.RetryPolicy {
+	var policy eventbridge.RetryPolicy
+	if age, ok := declared["maximumEventAgeInSeconds"].(float64); ok {
+		policy.MaximumEventAge = time.Duration(age) * time.Second
+	}
+	if attempts, ok := declared["maximumRetryAttempts"].(float64); ok {
+		policy.MaximumRetryAttempts = new(int(attempts))
+	}
+	return policy
+}
+
+// loadMachine reads a state machine, and makes ready all that its tasks name.
+func (r *Router) loadMachine(res declared.Resource) (*asl.Program, error) {
+	machine, err := asl.Parse([]byte(res.Text("definition")))
+	if err != nil {
+		return nil, fmt.Errorf("reading the definition: %w", err)
+	}
+	services := r.services()
+	integrations := map[string]asl.Integration{}
+	for resource, s := range services {
+		integrations[resource] = s.call
+	}
+	interpreter := &asl.Interpreter{Integrations: integrations, Clock: newClock()}
+	program, err := interpreter.Load(machine)
+	if err != nil {
+		return nil, fmt.Errorf("loading the definition: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(machine.States)) {
+		task, ok := machine.States[name].(*asl.Task)
+		if !ok {
+			continue
+		}
+		if err := services[task.Resource].prepare(task.Parameters); err != nil {
+			return nil, fmt.Errorf("state %q: %w", name, err)
+		}
+	}
+	return program, nil
+}
+
+// service plays one AWS service's part in a state machine.
+type service struct {
+	// prepare checks a state's parameters and starts what they name.
+	prepare func(parameters map[string]any) error
+	// call does the work of a task.
+	call asl.Integration
+}
+
+// services are the integrations that the local run can play, by their resource.
+func (r *Router) services() map[string]service {
+	return map[string]service{
+		"arn:aws:states:::lambda:invoke":    {r.prepareFunction, r.invokeFunction},
+		"arn:aws:states:::ecs:runTask.sync": {r.prepareTask, r.runTask},
+		"arn:aws:states:::sns:publish":      {r.prepareTopic, r.publish},
+	}
+}
+
+// onlyKnown refuses what the local run would otherwise pass over in silence.
+func onlyKnown(given map[string]any, known []string) error {
+	var unknown []string
+	for name := range given {
+		if !slices.Contains(known, strings.TrimSuffix(name, ".$")) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	slices.Sort(unknown)
+	return fmt.Errorf("%w: %s", errParameters, strings.Join(unknown, ", "))
+}
+
+// decode reads a task's parameters into a struct; a field that the struct
+// doesn't have is an error.
+func decode(parameters any, into any) error {
+	text, err := json.Marshal(parameters)
+	if err != nil {
+		return fmt.Errorf("reading the parameters: %w", err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return fmt.Errorf("%w: %w", errParameters, err)
+	}
+	return nil
+}
+
+// executionARN is the ARN of an execution of a state machine.
+func executionARN(machine, name string) string {
+	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
+}

@@ -1,0 +1,315 @@
+// Package local runs the declared system on this machine: the event pattern is
+// matched, the state machine interpreted, the Lambda binary invoked behind a
+// Runtime API and the task's binary run as a process, all against an embedded
+// S3. What is run, and how, comes from what the Pulumi program registered;
+// nothing about the route is restated here.
+//
+// What it doesn't check is in [NotChecked].
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/declared"
+	"upload-router/internal/eventbridge"
+	"upload-router/internal/objectstore"
+)
+
+// NotChecked is what only AWS can show.
+const NotChecked = "IAM permissions, the network and its egress rules, KMS, alarms, " +
+	"the delivery of notices, and the container's limits (CPU, memory, user, read-only file system)"
+
+// Options configure a Router.
+type Options struct {
+	// Root is the project's folder, which the declared paths are relative to. Required.
+	Root string
+	// AccountID and Region are those that the program was evaluated for. Required.
+	AccountID, Region string
+}
+
+// Router is the declared system, ready to take uploads.
+type Router struct {
+	options Options
+	system  *declared.System
+	bucket  string
+	rules   []rule
+	store   *objectstore.Server
+	scratch string
+
+	functions functions
+	tasks     tasks
+	topics    map[string]bool
+}
+
+// rule is an EventBridge rule with its targets.
+type rule struct {
+	name    string
+	arn     string
+	pattern *eventbridge.Pattern
+	targets []target
+}
+
+// target is a state machine that a rule starts.
+type target struct {
+	id          string
+	machineARN  string
+	machineName string
+	roleARN     string
+	program     *asl.Program
+	retry       eventbridge.RetryPolicy
+	queue       string
+}
+
+// Trace is everything that one upload led to.
+type Trace struct {
+	// Bucket, Key, VersionID, ETag and Size are the object as S3 stored it.
+	Bucket    string `json:"bucket"`
+	Key       string `json:"key"`
+	VersionID string `json:"versionId,omitempty"`
+	ETag      string `json:"etag"`
+	Size      int64  `json:"size"`
+	// Event is the event as S3 sends it to EventBridge.
+	Event json.RawMessage `json:"event"`
+	// Executions are those that the event started, one for each matching target.
+	Executions []*Execution `json:"executions"`
+	// DeadLetters are the deliveries that EventBridge gave up on.
+	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
+}
+
+// Execution is one execution of a state machine.
+type Execution struct {
+	// Rule and Target are what started it.
+	Rule   string `json:"rule"`
+	Target string `json:"target"`
+	// StateMachine is the state machine's name, ARN the execution's.
+	StateMachine string `json:"stateMachine"`
+	ARN          string `json:"arn"`
+	// Result is how it ended, with its history.
+	*asl.Result
+	// Runs are the processors that ran for it.
+	Runs []Run `json:"runs"`
+	// Notices are what was published.
+	Notices []Notice `json:"notices,omitempty"`
+	// Duration is the time that it took on this machine, skipped waits included.
+	Duration time.Duration `json:"durationNanoseconds"`
+}
+
+// Run is one run of a processor.
+type Run struct {
+	// State is the state that asked for it, Route says where it ran.
+	State string `json:"state"`
+	Route string `json:"route"`
+	// Answer is what the processor answered: the function's response, or the
+	// last line that the task wrote to its standard output.
+	Answer json.RawMessage `json:"answer,omitempty"`
+	// Outcome is "ok" or what went wrong.
+	Outcome string `json:"outcome"`
+	// Logs are the lines that it wrote for CloudWatch Logs, and Group is where to.
+	Group string   `json:"logGroup"`
+	Logs  []string `json:"logs,omitempty"`
+	// Duration is how long it ran.
+	Duration time.Duration `json:"durationNanoseconds"`
+	// Detail says more, such as a cold start or an exit code.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Notice is a message to an SNS topic.
+type Notice struct {
+	// TopicARN, Subject and Message are as published.
+	TopicARN string `json:"topicArn"`
+	Subject  string `json:"subject,omitempty"`
+	Message  string `json:"message"`
+}
+
+// DeadLetter is a message in the dead-letter queue.
+type DeadLetter struct {
+	// QueueARN is the queue; empty if the target has none, so that the event is lost.
+	QueueARN string `json:"queueArn"`
+	// Body is the event, Attributes are what EventBridge says of it.
+	Body       json.RawMessage   `json:"body"`
+	Attributes map[string]string `json:"attributes"`
+}
+
+var errNoMatch = errors.New("no rule matches the event, so nothing was started")
+
+// Succeeded says whether the upload was processed: it started something, and
+// all that it started succeeded.
+func (t *Trace) Succeeded() bool {
+	for _, e := range t.Executions {
+		if e.Status != asl.StatusSucceeded {
+			return false
+		}
+	}
+	return len(t.Executions) > 0 && len(t.DeadLetters) == 0
+}
+
+// Start makes the declared system ready. Whatever it doesn't know how to run is
+// an error here, not later. The Router must be closed.
+func Start(ctx context.Context, system *declared.System, options Options) (*Router, error) {
+	scratch, err := os.MkdirTemp("", "upload-router-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a scratch folder: %w", err)
+	}
+	r := &Router{options: options, system: system, scratch: scratch, topics: map[string]bool{}}
+	if err := r.load(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// Close ends all that Start started.
+func (r *Router) Close() error {
+	errs := []error{r.functions.close()}
+	if r.store != nil {
+		errs = append(errs, r.store.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.scratch))...)
+}
+
+// Upload puts a file into the bucket and follows what it leads to, to the end.
+// A file that isn't processed is no error: the trace says so. It is an error if
+// the file can't be read, or if no rule matches.
+func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
+	stored, err := r.store.PutFile(ctx, r.bucket, key, file)
+	if err != nil {
+		return nil, fmt.Errorf("uploading %s: %w", file, err)
+	}
+	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
+		Account:         r.options.AccountID,
+		Region:          r.options.Region,
+		Time:            time.Now(),
+		Bucket:          r.bucket,
+		Key:             key,
+		Size:            stored.Size,
+		ETag:            stored.ETag,
+		VersionID:       stored.VersionID,
+		Sequencer:       stored.Sequencer,
+		RequestID:       uuid.NewString(),
+		SourceIPAddress: "127.0.0.1",
+		Reason:          eventbridge.ReasonPutObject,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the event of %s: %w", file, err)
+	}
+	body, err := event.JSON()
+	if err != nil {
+		return nil, fmt.Errorf("making the event of %s: %w", file, err)
+	}
+	trace := &Trace{Bucket: r.bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size, Event: body}
+	return trace, r.Deliver(ctx, body, trace)
+}
+
+// Deliver gives an event to every rule that matches it, and adds what follows to the trace.
+func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trace) error {
+	matched := false
+	for _, rule := range r.rules {
+		ok, err := rule.pattern.Match(event)
+		if err != nil {
+			return fmt.Errorf("matching the event with %s: %w", rule.name, err)
+		}
+		if !ok {
+			continue
+		}
+		matched = true
+		for _, t := range rule.targets {
+			if err := r.deliver(ctx, rule, t, event, trace); err != nil {
+				return err
+			}
+		}
+	}
+	if !matched {
+		return fmt.Errorf("%w: %s", errNoMatch, event)
+	}
+	return nil
+}
+
+func (r *Router) deliver(ctx context.Context, from rule, to target, event json.RawMessage, trace *Trace) error {
+	name := uuid.NewString()
+	execution := &Execution{
+		Rule: from.name, Target: to.id, StateMachine: to.machineName,
+		ARN: executionARN(to.machineARN, name),
+	}
+	var run func() error
+	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
+		func(context.Context) error {
+			run = func() error { return r.execute(ctx, to, name, event, execution) }
+			return nil
+		})
+	if err != nil {
+		return fmt.Errorf("delivering the event: %w", err)
+	}
+	if letter != nil {
+		trace.DeadLetters = append(trace.DeadLetters, DeadLetter{QueueARN: to.queue, Body: event, Attributes: letter.Attributes()})
+		return nil
+	}
+	trace.Executions = append(trace.Executions, execution)
+	return run()
+}
+
+func (r *Router) execute(ctx context.Context, to target, name string, event json.RawMessage, execution *Execution) error {
+	log := &recorder{execution: execution}
+	started := time.Now()
+	result, err := to.program.Run(withRecorder(ctx, log), asl.Execution{
+		ID:               execution.ARN,
+		Name:             name,
+		RoleARN:          to.roleARN,
+		StateMachineID:   to.machineARN,
+		StateMachineName: to.machineName,
+		Input:            event,
+	})
+	if err != nil {
+		return fmt.Errorf("running %s: %w", to.machineName, err)
+	}
+	execution.Result, execution.Duration = result, time.Since(started)
+	return nil
+}
+
+// path gives a declared path on this machine.
+func (r *Router) path(declared string) string {
+	if filepath.IsAbs(declared) {
+		return declared
+	}
+	return filepath.Join(r.options.Root, declared)
+}
+
+// recorder gathers what an execution's integrations do.
+type recorder struct {
+	mu        sync.Mutex
+	execution *Execution
+}
+
+type recorderKey struct{}
+
+func withRecorder(ctx context.Context, log *recorder) context.Context {
+	return context.WithValue(ctx, recorderKey{}, log)
+}
+
+func (l *recorder) ran(run Run) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.execution.Runs = append(l.execution.Runs, run)
+}
+
+func (l *recorder) published(notice Notice) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.execution.Notices = append(l.execution.Notices, notice)
+}
+
+// recorderOf gives the recorder of the execution that a call belongs to.
+func recorderOf(ctx context.Context) *recorder {
+	if log, ok := ctx.Value(recorderKey{}).(*recorder); ok {
+		return log
+	}
+	return &recorder{execution: &Execution{}}
+}

@@ -1,0 +1,43 @@
+// Package location is where a stack is deployed: the account, Region and
+// partition that its ARNs and policies name (requirement A10).
+package location
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Location is where a stack is deployed.
+type Location struct {
+	// AccountID is the account's twelve digits.
+	AccountID string
+	// Region is the Region's name, such as eu-central-1.
+	Region string
+	// Partition is aws, aws-cn or aws-us-gov.
+	Partition string
+}
+
+// Of asks AWS where the stack's provider deploys to. It fails without usable
+// credentials or without a Region, before any resource is made.
+func Of(ctx *pulumi.Context) (Location, error) {
+	identity, err := aws.GetCallerIdentity(ctx, &aws.GetCallerIdentityArgs{})
+	if err != nil {
+		return Location{}, fmt.Errorf("asking AWS whose credentials these are (try `aws sts get-caller-identity`): %w", err)
+	}
+	region, err := aws.GetRegion(ctx, &aws.GetRegionArgs{})
+	if err != nil {
+		return Location{}, fmt.Errorf("finding the Region (set it with `pulumi config set aws:region`): %w", err)
+	}
+	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{})
+	if err != nil {
+		return Location{}, fmt.Errorf("finding the Region's partition: %w", err)
+	}
+	return Location{AccountID: identity.AccountId, Region: region.Name, Partition: partition.Partition}, nil
+}
+
+// ARN is the ARN of a resource of a service in this account and Region.
+func (l Location) ARN(service, resource string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", l.Partition, service, l.Region, l.AccountID, resource)
+}

@@ -1,0 +1,180 @@
+// Package policy writes IAM policy documents from typed statements whose
+// resources may be outputs of other resources.
+//
+// The JSON is canonical (sorted keys, lists always lists), so that the same
+// statements give the same plan. The grammar is AWS's:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+)
+
+// version is the only current version of the policy language.
+const version = "2012-10-17"
+
+// Effects of a statement.
+const (
+	Allow = "Allow"
+	Deny  = "Deny"
+)
+
+// Statement is one statement of a policy document.
+type Statement struct {
+	// Sid names the statement for people; AWS takes letters and digits only.
+	Sid string
+	// Effect is Allow (the default, when empty) or Deny.
+	Effect string
+	// Principal says who: left out (nil) in policies that are attached to a role.
+	Principal *Principal
+	// Actions are the actions, such as s3:GetObject.
+	Actions []string
+	// Resources are the ARNs; left out (nil) in trust policies.
+	Resources []pulumi.StringInput
+	// Conditions must all hold.
+	Conditions []Condition
+}
+
+// Principal is who a resource policy or a trust policy speaks of.
+type Principal struct {
+	// Kind is AWS or Service; empty stands for everyone ("*").
+	Kind string
+	// ID is the account's root ARN or the service's name; for everyone it is "*".
+	ID string
+}
+
+// Service is the principal of an AWS service, such as lambda.amazonaws.com.
+func Service(name string) *Principal { return &Principal{Kind: "Service", ID: name} }
+
+// Account is the principal of a whole account: whom its own IAM policies allow.
+func Account(at location.Location) *Principal {
+	return &Principal{Kind: "AWS", ID: fmt.Sprintf("arn:%s:iam::%s:root", at.Partition, at.AccountID)}
+}
+
+// Everyone is the principal "*"; it belongs in Deny statements.
+func Everyone() *Principal { return &Principal{ID: "*"} }
+
+// Condition is one condition of a statement.
+type Condition struct {
+	// Operator is the condition operator, such as StringEquals.
+	Operator string
+	// Key is the condition key, such as aws:SourceAccount.
+	Key string
+	// Values are the values; one of them must match.
+	Values []pulumi.StringInput
+}
+
+// When is a condition.
+func When(operator, key string, values ...pulumi.StringInput) Condition {
+	return Condition{Operator: operator, Key: key, Values: values}
+}
+
+// FromAccount holds for a service that acts for this account, which keeps it
+// from being used by another one (the confused deputy).
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+func FromAccount(at location.Location) Condition {
+	return When("StringEquals", "aws:SourceAccount", pulumi.String(at.AccountID))
+}
+
+// Trust is the trust policy of a role for one service, which must act for this
+// account and satisfy the other conditions.
+func Trust(service string, at location.Location, conditions ...Condition) pulumi.StringOutput {
+	return Document(Statement{
+		Sid:        "ServiceOfThisAccount",
+		Principal:  Service(service),
+		Actions:    []string{"sts:AssumeRole"},
+		Conditions: append([]Condition{FromAccount(at)}, conditions...),
+	})
+}
+
+// DenyInsecureTransport refuses every request to the resources without TLS.
+func DenyInsecureTransport(actions []string, resources ...pulumi.StringInput) Statement {
+	return Statement{
+		Sid:        "DenyInsecureTransport",
+		Effect:     Deny,
+		Principal:  Everyone(),
+		Actions:    actions,
+		Resources:  resources,
+		Conditions: []Condition{When("Bool", "aws:SecureTransport", pulumi.String("false"))},
+	}
+}
+
+// Document is the policy document with these statements, as JSON.
+func Document(statements ...Statement) pulumi.StringOutput {
+	var inputs []any
+	for _, s := range statements {
+		inputs = appendInputs(inputs, s.Resources)
+		for _, c := range s.Conditions {
+			inputs = appendInputs(inputs, c.Values)
+		}
+	}
+	return pulumi.All(inputs...).ApplyT(func(values []any) (string, error) {
+		return render(statements, values)
+	}).(pulumi.StringOutput)
+}
+
+func appendInputs(inputs []any, more []pulumi.StringInput) []any {
+	for _, m := range more {
+		inputs = append(inputs, m)
+	}
+	return inputs
+}
+
+// render writes the statements, taking the values in the order in which
+// Document collected their inputs.
+func render(statements []Statement, values []any) (string, error) {
+	next := func(n int) []any {
+		head := values[:n]
+		values = values[n:]
+		return head
+	}
+	rendered := make([]map[string]any, len(statements))
+	for i, s := range statements {
+		rendered[i] = s.render(next)
+	}
+	b, err := json.Marshal(map[string]any{"Version": version, "Statement": rendered})
+	if err != nil {
+		return "", fmt.Errorf("writing a policy document: %w", err)
+	}
+	return string(b), nil
+}
+
+func (s Statement) render(next func(n int) []any) map[string]any {
+	out := map[string]any{"Effect": Allow, "Action": s.Actions}
+	if s.Effect != "" {
+		out["Effect"] = s.Effect
+	}
+	if s.Sid != "" {
+		out["Sid"] = s.Sid
+	}
+	if s.Principal != nil {
+		out["Principal"] = s.Principal.render()
+	}
+	if s.Resources != nil {
+		out["Resource"] = next(len(s.Resources))
+	}
+	if len(s.Conditions) == 0 {
+		return out
+	}
+	conditions := map[string]map[string]any{}
+	for _, c := range s.Conditions {
+		if conditions[c.Operator] == nil {
+			conditions[c.Operator] = map[string]any{}
+		}
+		conditions[c.Operator][c.Key] = next(len(c.Values))
+	}
+	out["Condition"] = conditions
+	return out
+}
+
+func (p Principal) render() any {
+	if p.Kind == "" {
+		return p.ID
+	}
+	return map[string]string{p.Kind: p.ID}
+}

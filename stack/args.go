@@ -1,0 +1,154 @@
+package stack
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/components/alarms"
+	"upload-router/components/function"
+	"upload-router/components/image"
+	"upload-router/components/logs"
+	"upload-router/components/network"
+	"upload-router/components/notifications"
+	"upload-router/components/task"
+	"upload-router/components/uploads"
+	"upload-router/components/workflow"
+	"upload-router/internal/build"
+	"upload-router/internal/location"
+	"upload-router/internal/settings"
+)
+
+// What writes to the two log groups.
+const (
+	functionLogs = "function"
+	taskLogs     = "task"
+)
+
+// Builder makes the processors for an architecture.
+type Builder func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error)
+
+func networkArgs(cfg *settings.Settings, at location.Location) *network.Args {
+	rules := make([]network.EgressRule, len(cfg.Egress))
+	for i, r := range cfg.Egress {
+		rules[i] = network.EgressRule(r)
+	}
+	return &network.Args{
+		Mode:      network.Mode(cfg.Network),
+		Region:    at.Region,
+		CIDR:      cfg.VPCCIDR,
+		VPCID:     cfg.VPCID,
+		SubnetIDs: cfg.SubnetIDs,
+		Egress:    rules,
+	}
+}
+
+func logsArgs(cfg *settings.Settings, at location.Location, name string) *logs.Args {
+	return &logs.Args{
+		Location:      at,
+		Path:          "/" + name,
+		Groups:        []string{functionLogs, taskLogs},
+		RetentionDays: cfg.LogRetentionDays,
+		KMSKeyARN:     cfg.KMSKeyARN,
+	}
+}
+
+func functionArgs(cfg *settings.Settings, at location.Location, code build.Artifacts, log *logs.Logs) *function.Args {
+	return &function.Args{
+		Location:       at,
+		Code:           pulumi.NewFileArchive(code.FunctionArchive),
+		Architecture:   string(cfg.Architecture),
+		MemoryMB:       cfg.LambdaMemory,
+		TimeoutSeconds: int(cfg.LambdaTimeout.Seconds()),
+		LogGroupName:   log.GroupNames.MapIndex(pulumi.String(functionLogs)),
+		LogGroupARN:    log.GroupARNs.MapIndex(pulumi.String(functionLogs)),
+	}
+}
+
+func imageArgs(cfg *settings.Settings, at location.Location, code build.Artifacts) *image.Args {
+	return &image.Args{
+		Location:       at,
+		URI:            cfg.Image,
+		RepositoryName: cfg.ECRRepoName,
+		Context:        code.ImageContext,
+		Dockerfile:     build.Dockerfile,
+		Tag:            code.ImageTag,
+		Platform:       code.ImagePlatform,
+	}
+}
+
+func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, log *logs.Logs) *task.Args {
+	return &task.Args{
+		Location:      at,
+		Image:         img.URI,
+		RepositoryARN: img.RepositoryARN,
+		Architecture:  cfg.Architecture.ECS(),
+		CPU:           cfg.TaskCPU,
+		MemoryMB:      cfg.TaskMemory,
+		LogGroupName:  log.GroupNames.MapIndex(pulumi.String(taskLogs)),
+		LogGroupARN:   log.GroupARNs.MapIndex(pulumi.String(taskLogs)),
+	}
+}
+
+func notificationsArgs(cfg *settings.Settings, at location.Location) *notifications.Args {
+	return &notifications.Args{Location: at, TopicARN: cfg.NotifyTopicARN, Emails: cfg.NotifyEmails}
+}
+
+func workflowArgs(
+	cfg *settings.Settings, at location.Location,
+	net *network.Network, small *function.Function, large *task.Task, people *notifications.Notifications,
+) *workflow.Args {
+	return &workflow.Args{
+		Location: at,
+		Name:     cfg.StateMachineName,
+		Routing: workflow.Routing{
+			SizeThreshold:    cfg.SizeThreshold,
+			FunctionTimeout:  cfg.LambdaTimeout,
+			TaskTimeout:      cfg.TaskTimeout,
+			ExecutionTimeout: cfg.ExecutionTimeout,
+			ContainerName:    task.ContainerName,
+			AssignPublicIP:   cfg.AssignPublicIP,
+			NotifySuccess:    cfg.NotifySuccess,
+		},
+		FunctionARN:       small.ARN,
+		ClusterARN:        large.ClusterARN,
+		TaskDefinitionARN: large.DefinitionARN,
+		TaskFamily:        large.Family,
+		TaskRoleARNs:      []pulumi.StringInput{large.ExecutionRoleARN, large.TaskRoleARN},
+		SubnetIDs:         net.SubnetIDs,
+		SecurityGroupID:   net.SecurityGroupID,
+		TopicARN:          people.TopicARN,
+	}
+}
+
+func uploadsArgs(
+	cfg *settings.Settings, at location.Location, small *function.Function, large *task.Task, router *workflow.Workflow,
+) *uploads.Args {
+	return &uploads.Args{
+		Location:                 at,
+		BucketName:               cfg.BucketName,
+		ForceDestroy:             cfg.ForceDestroy,
+		AbortIncompleteAfterDays: cfg.AbortUploadsAfterDays,
+		ReaderRoles:              map[string]pulumi.StringInput{"function": small.RoleName, "task": large.TaskRoleName},
+		StateMachineARN:          router.ARN,
+		MaximumEventAgeSeconds:   int(cfg.EventMaxAge.Seconds()),
+		MaximumRetryAttempts:     cfg.EventRetryAttempts,
+	}
+}
+
+func alarmsArgs(router *workflow.Workflow, up *uploads.Uploads, people *notifications.Notifications) *alarms.Args {
+	return &alarms.Args{
+		StateMachineARN:     router.ARN,
+		DeadLetterQueueName: up.DeadLetterQueueName,
+		TopicARN:            people.TopicARN,
+	}
+}
+
+// export gives the stack its outputs, in the order of their names.
+func export(ctx *pulumi.Context, outputs pulumi.Map) {
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		ctx.Export(name, outputs[name])
+	}
+}

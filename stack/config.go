@@ -1,0 +1,70 @@
+package stack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/settings"
+)
+
+// load reads the stack's configuration. It reports all that is wrong with it
+// at once, and warns of what is allowed but hardly meant.
+func load(ctx *pulumi.Context) (*settings.Settings, error) {
+	full := func(key string) string { return settings.Namespace + ":" + key }
+	region, _ := ctx.GetConfig("aws:region")
+	cfg, err := settings.Load(
+		func(key string) (string, bool) { return ctx.GetConfig(full(key)) },
+		settings.WithSecrets(func(key string) bool { return ctx.IsConfigSecret(full(key)) }),
+		settings.WithKeys(givenKeys()),
+		settings.WithRegion(region),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("reading the stack's configuration: %w", err)
+	}
+	for _, w := range cfg.Warnings() {
+		if err := ctx.Log.Warn(w.String(), nil); err != nil {
+			return nil, fmt.Errorf("warning of %s: %w", w.Key, err)
+		}
+	}
+	return cfg, nil
+}
+
+// givenKeys are the keys that the stack sets. The SDK tells a value for a key
+// but not which keys there are, so a misspelt one is looked for where the
+// engine hands the configuration over; an inline program's isn't there.
+func givenKeys() []string {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &values); err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(values))
+}
+
+// prefixLength leaves room for the longest suffix that a component adds and for
+// Pulumi's own in the shortest limit, the 63 characters of a bucket's name.
+const prefixLength = 32
+
+var notForNames = regexp.MustCompile(`[^a-z0-9]+`)
+
+// prefix starts the name of every resource, so that a person who sees one in
+// the console knows whose it is: project and stack, in the characters that all
+// services take. One that is too long is cut, and told apart by a digest.
+func prefix(project, stack string) string {
+	whole := project + "-" + stack
+	name := strings.Trim(notForNames.ReplaceAllString(strings.ToLower(whole), "-"), "-")
+	if len(name) <= prefixLength && name == whole {
+		return name
+	}
+	sum := sha256.Sum256([]byte(whole))
+	digest := "-" + hex.EncodeToString(sum[:])[:6]
+	return strings.TrimRight(name[:min(len(name), prefixLength-len(digest))], "-") + digest
+}

@@ -1,0 +1,99 @@
+// Package stack is the system as a whole: components, wired together.
+package stack
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/components/alarms"
+	"upload-router/components/function"
+	"upload-router/components/image"
+	"upload-router/components/logs"
+	"upload-router/components/network"
+	"upload-router/components/notifications"
+	"upload-router/components/task"
+	"upload-router/components/uploads"
+	"upload-router/components/workflow"
+	"upload-router/internal/build"
+	"upload-router/internal/location"
+)
+
+// Program declares the system for the stack's configuration. It is what
+// `pulumi up` runs, and what the Automation API and the local run take.
+func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) }
+
+// Declare is Program with the processors built by build.
+func Declare(ctx *pulumi.Context, build Builder) error {
+	cfg, err := load(ctx)
+	if err != nil {
+		return err
+	}
+	at, err := location.Of(ctx)
+	if err != nil {
+		return err
+	}
+	code, err := build(ctx.Context(), cfg.Architecture)
+	if err != nil {
+		return err
+	}
+	name := prefix(ctx.Project(), ctx.Stack())
+
+	// Where things run, and where they write.
+	net, err := network.New(ctx, name+"-network", networkArgs(cfg, at))
+	if err != nil {
+		return err
+	}
+	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, at, name))
+	if err != nil {
+		return err
+	}
+	// Small files: a Lambda function.
+	small, err := function.New(ctx, name+"-lambda", functionArgs(cfg, at, code, log))
+	if err != nil {
+		return err
+	}
+	// Large files: a Fargate task with its image.
+	img, err := image.New(ctx, name+"-image", imageArgs(cfg, at, code))
+	if err != nil {
+		return err
+	}
+	large, err := task.New(ctx, name+"-fargate", taskArgs(cfg, at, img, log))
+	if err != nil {
+		return err
+	}
+	// Which of them it is, and who hears of it.
+	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at))
+	if err != nil {
+		return err
+	}
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, net, small, large, people))
+	if err != nil {
+		return err
+	}
+	// What starts it.
+	up, err := uploads.New(ctx, name+"-uploads", uploadsArgs(cfg, at, small, large, router))
+	if err != nil {
+		return err
+	}
+	// What watches it.
+	if _, err := alarms.New(ctx, name+"-alarms", alarmsArgs(router, up, people)); err != nil {
+		return err
+	}
+
+	export(ctx, pulumi.Map{ // requirement A41
+		"vpcId":               net.VPCID,
+		"subnetIds":           net.SubnetIDs,
+		"securityGroupId":     net.SecurityGroupID,
+		"ecrRepositoryUri":    img.RepositoryURI,
+		"ecsClusterArn":       large.ClusterARN,
+		"taskDefinitionArn":   large.DefinitionARN,
+		"lambdaFunctionArn":   small.ARN,
+		"stateMachineArn":     router.ARN,
+		"bucketName":          up.BucketName,
+		"eventBridgeRuleName": up.RuleName,
+		"topicArn":            people.TopicARN,
+		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
+		"functionLogGroup":    log.GroupNames.MapIndex(pulumi.String(functionLogs)),
+		"taskLogGroup":        log.GroupNames.MapIndex(pulumi.String(taskLogs)),
+	})
+	return nil
+}
