@@ -46,14 +46,12 @@ func (s *sandbox) routes() http.Handler {
 	return mux
 }
 
-// serveNext waits for an invocation, however long that takes.
+// serveNext waits for an invocation, however long that takes. A process that is to end is told so by a signal and not
+// by an answer here, which it would log as a failure.
 func (s *sandbox) serveNext(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.polls <- struct{}{}:
 	case <-r.Context().Done():
-		return
-	case <-s.closing:
-		refuse(w, http.StatusGone, "Closed", "The function is being shut down")
 		return
 	}
 
@@ -61,8 +59,6 @@ func (s *sandbox) serveNext(w http.ResponseWriter, r *http.Request) {
 	case call := <-s.calls:
 		s.writeInvocation(w, call)
 	case <-r.Context().Done():
-	case <-s.closing:
-		refuse(w, http.StatusGone, "Closed", "The function is being shut down")
 	}
 }
 

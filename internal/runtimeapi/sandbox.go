@@ -55,8 +55,8 @@ type sandbox struct {
 	outcomes chan outcome
 	// initFailed receives the error reported instead of the first "next".
 	initFailed chan *failure
-	// closing is closed when the process is to get no more invocations, exited when it has ended.
-	closing, exited chan struct{}
+	// exited is closed when the process has ended.
+	exited chan struct{}
 	// exitErr is why it ended; it may be read once exited is closed.
 	exitErr error
 	once    sync.Once
@@ -84,7 +84,6 @@ func startSandbox(f Function, logs *syncWriter) (*sandbox, error) {
 		calls:      make(chan *invocation),
 		outcomes:   make(chan outcome, 1),
 		initFailed: make(chan *failure, 1),
-		closing:    make(chan struct{}),
 		exited:     make(chan struct{}),
 	}
 	s.cmd = &exec.Cmd{
@@ -278,7 +277,6 @@ func interrupted(ctx context.Context, name string) error {
 // close ends the process, if it still runs, and its Runtime API, and waits for both.
 func (s *sandbox) close() {
 	s.once.Do(func() {
-		close(s.closing)
 		terminate(s.cmd)
 		timer := time.NewTimer(s.function.ShutdownTimeout)
 		defer timer.Stop()
