@@ -70,11 +70,11 @@ type Task struct {
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// Parameters is the payload template of the call; nil passes the input.
-	Parameters map[string]any `json:"Parameters,omitempty"`
+	Parameters map[string]any `json:"Parameters,omitzero"`
 	// Credentials is the payload template of the role to assume; optional.
-	Credentials map[string]any `json:"Credentials,omitempty"`
+	Credentials map[string]any `json:"Credentials,omitzero"`
 	// ResultSelector is a payload template applied to the result; optional.
-	ResultSelector map[string]any `json:"ResultSelector,omitempty"`
+	ResultSelector map[string]any `json:"ResultSelector,omitzero"`
 	// ResultPath says where in the input the result goes; empty replaces the
 	// input, [Discard] drops the result.
 	ResultPath Path `json:"ResultPath,omitempty"`
@@ -123,7 +123,7 @@ type Pass struct {
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// Parameters is a payload template that makes the effective input; optional.
-	Parameters map[string]any `json:"Parameters,omitempty"`
+	Parameters map[string]any `json:"Parameters,omitzero"`
 	// Result is the state's fixed result: any JSON value, [Null] for a null. A
 	// nil makes the effective input the result.
 	Result any `json:"Result,omitempty"`

@@ -583,9 +583,12 @@ func (p pattern) match(text string) bool {
 }
 
 // Label returns the rule as a few words for a diagram edge or a trace. Guards
-// (IsPresent, IsNumeric and the like) are left out of an And that also compares.
+// (IsPresent, IsNumeric and the like) are left out of an And that also compares;
+// an And of nothing but guards reads "valid" and the names it guards.
 func (r Rule) Label() string {
 	switch {
+	case r.onlyGuards():
+		return "valid " + r.guarded()
 	case r.And != nil:
 		return joinLabels(withoutGuards(r.And), " and ")
 	case r.Or != nil:
@@ -597,7 +600,29 @@ func (r Rule) Label() string {
 	}
 }
 
+func (r Rule) isGuard() bool {
+	return operations()[r.Operator].kind == kindTest && r.Value == true
+}
+
+func (r Rule) onlyGuards() bool {
+	return len(r.And) > 1 && !slices.ContainsFunc(r.And, func(item Rule) bool { return !item.isGuard() })
+}
+
+// guarded lists the names that an And of guards tests.
+func (r Rule) guarded() string {
+	names := make([]string, len(r.And))
+	for i, item := range r.And {
+		names[i] = lastName(item.Variable)
+	}
+
+	return strings.Join(slices.Compact(names), ", ")
+}
+
 func (r Rule) negatedLabel() string {
+	if r.onlyGuards() {
+		return "no valid " + r.guarded()
+	}
+
 	if r.Operator != "" {
 		return r.comparisonLabel(true)
 	}
@@ -606,9 +631,7 @@ func (r Rule) negatedLabel() string {
 }
 
 func withoutGuards(rules []Rule) []Rule {
-	rest := slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool {
-		return operations()[r.Operator].kind == kindTest && r.Value == true
-	})
+	rest := slices.DeleteFunc(slices.Clone(rules), Rule.isGuard)
 	if len(rest) == 0 {
 		return rules
 	}

@@ -1,0 +1,100 @@
+package asl_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl"
+)
+
+func TestMermaid(t *testing.T) {
+	t.Parallel()
+
+	require.Equal(t, strings.TrimLeft(`
+stateDiagram-v2
+    state "Check Event" as s1
+    state "Invalid Event" as s2
+    state "Start Count" as s3
+    state "Count" as s4
+    state "Check Size" as s5
+    state "Run Fargate Task" as s6
+    state "Invoke Lambda" as s7
+    state "Notify Success" as s8
+    state "Sort Error" as s9
+    state "Done" as s10
+    state "Cool Down" as s11
+    state "Notify Failure" as s12
+    state "Failed" as s13
+    [*] --> s1
+    s1 --> s2: no valid name, size
+    s1 --> s3: otherwise
+    s2 --> [*]
+    s3 --> s4
+    s4 --> s5
+    s5 --> s6: size #gt; 6291456
+    s5 --> s7: otherwise
+    s6 --> s8
+    s6 --> s9: catch States.ALL
+    s7 --> s8
+    s7 --> s9: catch States.ALL
+    s8 --> s10
+    s9 --> s11: Cause matches *exit code #92;*137#92;**
+    s9 --> s12: otherwise
+    s10 --> [*]
+    s11 --> s5
+    s12 --> s13
+    s13 --> [*]
+`, "\n"), asl.Mermaid(router()))
+}
+
+func TestMermaidEscapes(t *testing.T) {
+	t.Parallel()
+
+	m := machine(`a "b": {c}`, map[string]asl.State{`a "b": {c}`: &asl.Pass{End: true}})
+	require.Equal(t, `stateDiagram-v2
+    state "a #quot;b#quot;#58; #123;c#125;" as s1
+    [*] --> s1
+    s1 --> [*]
+`, asl.Mermaid(m))
+	require.Equal(t, "stateDiagram-v2\n", asl.Mermaid(&asl.Machine{}))
+}
+
+func TestMermaidShortensLongLabels(t *testing.T) {
+	t.Parallel()
+
+	m := retrying(nil, asl.Catcher{ErrorEquals: []string{strings.Repeat("E", 80)}, Next: "Z"})
+	m.States["Z"] = &asl.Succeed{}
+	require.Contains(t, asl.Mermaid(m), "s1 --> s2: catch "+strings.Repeat("E", 51)+"...\n")
+}
+
+func TestRuleLabels(t *testing.T) {
+	t.Parallel()
+
+	size := asl.When("$.detail.object.size", asl.NumericGreaterThan, 5e12)
+
+	guards := asl.And(asl.When("$.a", asl.IsPresent, true), asl.When("$.a", asl.IsString, true), asl.When("$.b", asl.IsPresent, true))
+
+	tests := map[string]asl.Rule{
+		"valid a, b":                   guards,
+		"no valid a, b":                asl.Not(guards),
+		"size > 5000000000000":         asl.And(asl.When("$.detail.object.size", asl.IsNumeric, true), size),
+		"not size > 5000000000000":     asl.Not(size),
+		"size is not present":          asl.Not(asl.When("$.size", asl.IsPresent, true)),
+		"size is not a number":         asl.When("$.size", asl.IsNumeric, false),
+		`key = "a b"`:                  asl.When("$.key", asl.StringEquals, "a b"),
+		"a <= b c":                     asl.When("$.a", asl.NumericLessThanEqualsPath, "$.x['b c']"),
+		"$ matches *.txt":              asl.When("$", asl.StringMatches, "*.txt"),
+		"not (a is null or b is null)": asl.Not(asl.Or(asl.When("$.a", asl.IsNull, true), asl.When("$.b", asl.IsNull, true))),
+		"(a is null or b is null) and c = true": asl.And(
+			asl.Or(asl.When("$.a", asl.IsNull, true), asl.When("$.b", asl.IsNull, true)), asl.When("$.c", asl.BooleanEquals, true)),
+	}
+
+	for want, rule := range tests {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, want, rule.Label())
+		})
+	}
+}
