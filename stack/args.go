@@ -45,10 +45,9 @@ func networkArgs(cfg *settings.Settings, at location.Location) *network.Args {
 	}
 }
 
-func logsArgs(cfg *settings.Settings, at location.Location, name string) *logs.Args {
+func logsArgs(cfg *settings.Settings, at location.Location) *logs.Args {
 	return &logs.Args{
 		Location:      at,
-		Path:          "/" + name,
 		Groups:        []string{functionLogs, taskLogs},
 		RetentionDays: cfg.LogRetentionDays,
 		KMSKeyARN:     cfg.KMSKeyARN,

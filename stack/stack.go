@@ -42,7 +42,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, at, name))
+	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, at))
 	if err != nil {
 		return err
 	}

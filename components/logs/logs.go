@@ -24,11 +24,8 @@ const deletionWindow = 30
 type Args struct {
 	// Location is where the stack is. Required.
 	Location location.Location
-	// Path is what the groups' names start with, such as /upload-router-dev.
-	// The key's policy lets CloudWatch Logs use it for groups under it only. Required.
-	Path string
 	// Groups are the groups to make, by what writes to them: function gives
-	// /upload-router-dev/function-<suffix>. Required.
+	// <name>-function with Pulumi's suffix. Required.
 	Groups []string
 	// RetentionDays is how many days events are kept, one of CloudWatch's values. Required.
 	RetentionDays int
@@ -62,7 +59,6 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	names, arns := pulumi.StringMap{}, pulumi.StringMap{}
 	for _, g := range args.Groups {
 		group, err := cloudwatch.NewLogGroup(ctx, name+"-"+g, &cloudwatch.LogGroupArgs{
-			NamePrefix:      pulumi.String(args.Path + "/" + g + "-"),
 			RetentionInDays: pulumi.Int(args.RetentionDays),
 			KmsKeyId:        l.KMSKeyARN,
 		}, pulumi.Parent(l))
@@ -89,7 +85,7 @@ func (l *Logs) key(ctx *pulumi.Context, name string, args *Args) error {
 		Description:          pulumi.String("Key for CloudWatch Logs encryption"),
 		EnableKeyRotation:    pulumi.Bool(true),
 		DeletionWindowInDays: pulumi.Int(deletionWindow),
-		Policy:               keyPolicy(args),
+		Policy:               keyPolicy(args.Location, name),
 	}, pulumi.Parent(l))
 	if err != nil {
 		return fmt.Errorf("creating the logs' key: %w", err)
@@ -102,11 +98,10 @@ func (l *Logs) key(ctx *pulumi.Context, name string, args *Args) error {
 }
 
 // keyPolicy lets the account's IAM policies govern the key, and CloudWatch Logs
-// use it for this stack's groups. The groups get their names after the key, so
-// the condition names what their names start with.
+// use it for this component's groups. The groups get their names after the key,
+// so the condition names what their names start with.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-func keyPolicy(args *Args) pulumi.StringOutput {
-	at := args.Location
+func keyPolicy(at location.Location, name string) pulumi.StringOutput {
 	return policy.Document(
 		policy.Statement{
 			Sid:       "AccountGovernsTheKey",
@@ -120,7 +115,7 @@ func keyPolicy(args *Args) pulumi.StringOutput {
 			Actions:   []string{"kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
 			Resources: []pulumi.StringInput{pulumi.String("*")},
 			Conditions: []policy.Condition{policy.When("ArnLike", "kms:EncryptionContext:aws:logs:arn",
-				pulumi.String(at.ARN("logs", "log-group:"+args.Path+"/*")))},
+				pulumi.String(at.ARN("logs", "log-group:"+name+"-*")))},
 		},
 	)
 }

@@ -180,15 +180,3 @@ type Settings struct {
 
 // Notifies reports whether anybody hears of failures.
 func (s *Settings) Notifies() bool { return s.NotifyTopicARN != "" || len(s.NotifyEmails) > 0 }
-
-// SubnetCIDRs are the two halves of VPCCIDR, one for each subnet of [NetworkCreate]; nil with another network.
-func (s *Settings) SubnetCIDRs() []netip.Prefix {
-	if !s.VPCCIDR.IsValid() {
-		return nil
-	}
-	bits := s.VPCCIDR.Bits() + 1
-	address := s.VPCCIDR.Addr().As4()
-	low := netip.PrefixFrom(netip.AddrFrom4(address), bits)
-	address[(bits-1)/8] |= 1 << (7 - (bits-1)%8)
-	return []netip.Prefix{low, netip.PrefixFrom(netip.AddrFrom4(address), bits)}
-}

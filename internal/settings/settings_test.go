@@ -155,29 +155,12 @@ func TestEverythingSet(t *testing.T) {
 	assert.Equal(t, "ARM64", loaded.Architecture.ECS())
 	assert.Equal(t, "arm64", loaded.Architecture.GOARCH())
 	assert.True(t, loaded.Notifies())
-	assert.Nil(t, loaded.SubnetCIDRs(), "an existing VPC is not cut up")
 }
 
 func TestArchitectureNames(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "X86_64", settings.X86.ECS())
 	assert.Equal(t, "amd64", settings.X86.GOARCH())
-}
-
-func TestSubnetCIDRs(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct{ block, low, high string }{
-		{"10.64.0.0/24", "10.64.0.0/25", "10.64.0.128/25"},
-		{"10.0.0.0/16", "10.0.0.0/17", "10.0.128.0/17"},
-		{"192.168.0.64/26", "192.168.0.64/27", "192.168.0.96/27"},
-		{"172.16.4.0/23", "172.16.4.0/24", "172.16.5.0/24"},
-	} {
-		t.Run(row.block, func(t *testing.T) {
-			t.Parallel()
-			want := []netip.Prefix{netip.MustParsePrefix(row.low), netip.MustParsePrefix(row.high)}
-			require.Equal(t, want, mustLoad(t, config{"vpcCidr": row.block}).SubnetCIDRs())
-		})
-	}
 }
 
 func TestNameRules(t *testing.T) {
