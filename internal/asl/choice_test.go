@@ -9,7 +9,8 @@ import (
 )
 
 const choiceInput = `{"n":7,"m":7.0,"big":9007199254740993,"s":"log-1.txt","t":"2024-01-01T00:00:00Z","t2":"2024-01-01T01:00:00+01:00",
-	"later":"2024-01-01T00:00:00.5Z","yes":true,"no":false,"null":null,"list":[],"obj":{},"star":"a*b","slash":"a\\b","wide":"\uE000","emoji":"😀","empty":""}`
+	"later":"2024-01-01T00:00:00.5Z","yes":true,"no":false,"null":null,"list":[],"obj":{},
+	"star":"a*b","slash":"a\\b","wide":"\uE000","emoji":"😀","empty":""}`
 
 // chosen runs one rule and tells whether it was true.
 func chosen(t *testing.T, rule asl.Rule) *asl.Result {

@@ -26,17 +26,31 @@ func TestDataFlowOfATask(t *testing.T) {
 		want string
 	}{
 		"the guide's example": {
-			&asl.Task{InputPath: "$.lambda", ResultPath: "$.data.lambdaresult", OutputPath: "$.data", ResultSelector: map[string]any{"s.$": "$.said"}},
+			&asl.Task{
+				InputPath:      "$.lambda",
+				ResultPath:     "$.data.lambdaresult",
+				OutputPath:     "$.data",
+				ResultSelector: map[string]any{"s.$": "$.said"},
+			},
 			`{"val1":23,"val2":17,"lambdaresult":{"s":"hello"}}`,
 		},
-		"the result replaces the input":       {&asl.Task{}, `{"said":"hello","meta":1}`},
-		"ResultPath $ replaces the input":     {&asl.Task{ResultPath: "$"}, `{"said":"hello","meta":1}`},
-		"ResultPath null keeps the input":     {&asl.Task{ResultPath: asl.Discard, InputPath: "$.data"}, guideInput},
-		"OutputPath null":                     {&asl.Task{OutputPath: asl.Discard}, `{}`},
-		"ResultSelector sees only the result": {&asl.Task{ResultSelector: map[string]any{"m.$": "$.meta", "fixed": []any{1, "x"}, "n.$": "$$.State.Name"}}, `{"m":1,"fixed":[1,"x"],"n":"T"}`},
-		"a new node on the way":               {&asl.Task{ResultPath: "$.a.b", OutputPath: "$.a", ResultSelector: map[string]any{}}, `{"b":{}}`},
-		"an array element":                    {&asl.Task{ResultPath: "$.jar[1].a", OutputPath: "$.jar", ResultSelector: map[string]any{"x": 0}}, `[{"a":1},{"a":{"x":0}},{"a":2},{"a":7}]`},
-		"OutputPath of several":               {&asl.Task{ResultPath: asl.Discard, OutputPath: "$.list[0:2]"}, `[1,2]`},
+		"the result replaces the input":   {&asl.Task{}, `{"said":"hello","meta":1}`},
+		"ResultPath $ replaces the input": {&asl.Task{ResultPath: "$"}, `{"said":"hello","meta":1}`},
+		"ResultPath null keeps the input": {&asl.Task{ResultPath: asl.Discard, InputPath: "$.data"}, guideInput},
+		"OutputPath null":                 {&asl.Task{OutputPath: asl.Discard}, `{}`},
+		"ResultSelector sees only the result": {
+			&asl.Task{ResultSelector: map[string]any{"m.$": "$.meta", "fixed": []any{1, "x"}, "n.$": "$$.State.Name"}},
+			`{"m":1,"fixed":[1,"x"],"n":"T"}`,
+		},
+		"a new node on the way": {
+			&asl.Task{ResultPath: "$.a.b", OutputPath: "$.a", ResultSelector: map[string]any{}},
+			`{"b":{}}`,
+		},
+		"an array element": {
+			&asl.Task{ResultPath: "$.jar[1].a", OutputPath: "$.jar", ResultSelector: map[string]any{"x": 0}},
+			`[{"a":1},{"a":{"x":0}},{"a":2},{"a":7}]`,
+		},
+		"OutputPath of several": {&asl.Task{ResultPath: asl.Discard, OutputPath: "$.list[0:2]"}, `[1,2]`},
 	}
 
 	for name, test := range tests {
@@ -56,14 +70,23 @@ func TestTaskInput(t *testing.T) {
 		task *asl.Task
 		want string
 	}{
-		"all of the input":           {&asl.Task{}, guideInput},
-		"InputPath":                  {&asl.Task{InputPath: "$.data"}, `{"val1":23,"val2":17}`},
-		"InputPath null":             {&asl.Task{InputPath: asl.Discard}, `{}`},
-		"InputPath of the context":   {&asl.Task{InputPath: "$$.StateMachine"}, `{"Id":"arn:machine","Name":"router"}`},
-		"Parameters after InputPath": {&asl.Task{InputPath: "$.data", Parameters: map[string]any{"v.$": "$.val1", "c.$": "$$.Execution.Input.extra"}}, `{"v":23,"c":"foo"}`},
-		"several nodes make a list":  {&asl.Task{Parameters: map[string]any{"a.$": "$.jar[?(@.a >= 5)]", "b.$": "$..val1", "none.$": "$..nothing"}}, `{"a":[{"a":5},{"a":7}],"b":[23],"none":[]}`},
-		"a null that is there":       {&asl.Task{Parameters: map[string]any{"n.$": "$.null"}}, `{"n":null}`},
-		"nested and static":          {&asl.Task{Parameters: map[string]any{"a": []any{map[string]any{"b": map[string]any{"c.$": "$.extra"}}}, "text": "$.extra"}}, `{"a":[{"b":{"c":"foo"}}],"text":"$.extra"}`},
+		"all of the input":         {&asl.Task{}, guideInput},
+		"InputPath":                {&asl.Task{InputPath: "$.data"}, `{"val1":23,"val2":17}`},
+		"InputPath null":           {&asl.Task{InputPath: asl.Discard}, `{}`},
+		"InputPath of the context": {&asl.Task{InputPath: "$$.StateMachine"}, `{"Id":"arn:machine","Name":"router"}`},
+		"Parameters after InputPath": {
+			&asl.Task{InputPath: "$.data", Parameters: map[string]any{"v.$": "$.val1", "c.$": "$$.Execution.Input.extra"}},
+			`{"v":23,"c":"foo"}`,
+		},
+		"several nodes make a list": {
+			&asl.Task{Parameters: map[string]any{"a.$": "$.jar[?(@.a >= 5)]", "b.$": "$..val1", "none.$": "$..nothing"}},
+			`{"a":[{"a":5},{"a":7}],"b":[23],"none":[]}`,
+		},
+		"a null that is there": {&asl.Task{Parameters: map[string]any{"n.$": "$.null"}}, `{"n":null}`},
+		"nested and static": {
+			&asl.Task{Parameters: map[string]any{"a": []any{map[string]any{"b": map[string]any{"c.$": "$.extra"}}}, "text": "$.extra"}},
+			`{"a":[{"b":{"c":"foo"}}],"text":"$.extra"}`,
+		},
 	}
 
 	for name, test := range tests {
@@ -93,19 +116,49 @@ func TestPathErrors(t *testing.T) {
 		cause  string
 		caught bool
 	}{
-		"InputPath":             {&asl.Task{InputPath: "$.no"}, asl.ErrorRuntime, "InputPath: the path $.no selects nothing in the state's input", false},
-		"OutputPath":            {&asl.Task{OutputPath: "$.no"}, asl.ErrorRuntime, "OutputPath: the path $.no", false},
-		"Parameters":            {&asl.Task{Parameters: map[string]any{"a": map[string]any{"b.$": "$.no"}}}, asl.ErrorParameterPathFailure, "a: b.$", true},
-		"Parameters of context": {&asl.Task{Parameters: map[string]any{"t.$": "$$.Task.Token"}}, asl.ErrorParameterPathFailure, "in the context object", true},
-		"ResultSelector":        {&asl.Task{ResultSelector: map[string]any{"a.$": "$.no"}}, asl.ErrorParameterPathFailure, "$.no", true},
-		"intrinsic":             {&asl.Task{Parameters: map[string]any{"a.$": "States.ArrayLength($.extra)"}}, asl.ErrorIntrinsicFailure, "must be an array", true},
-		"path in intrinsic":     {&asl.Task{Parameters: map[string]any{"a.$": "States.Array($.no)"}}, asl.ErrorParameterPathFailure, "$.no", true},
-		"ResultPath into text":  {&asl.Task{ResultPath: "$.extra.a"}, asl.ErrorResultPathMatchFailure, "the input has a string there", true},
-		"ResultPath index":      {&asl.Task{ResultPath: "$.list[4]"}, asl.ErrorResultPathMatchFailure, "an element 4", true},
-		"ResultPath no list":    {&asl.Task{ResultPath: "$.data[0]"}, asl.ErrorResultPathMatchFailure, "needs an array", true},
-		"TimeoutSecondsPath":    {&asl.Task{TimeoutSecondsPath: "$.extra"}, asl.ErrorRuntime, "must select an integer and selects a string", false},
-		"HeartbeatSecondsPath":  {&asl.Task{HeartbeatSecondsPath: "$.no"}, asl.ErrorRuntime, "HeartbeatSecondsPath: the path $.no", false},
-		"Credentials":           {&asl.Task{Credentials: map[string]any{"RoleArn.$": "$.no"}}, asl.ErrorParameterPathFailure, "RoleArn", true},
+		"InputPath": {
+			&asl.Task{InputPath: "$.no"},
+			asl.ErrorRuntime,
+			"InputPath: the path $.no selects nothing in the state's input",
+			false,
+		},
+		"OutputPath": {&asl.Task{OutputPath: "$.no"}, asl.ErrorRuntime, "OutputPath: the path $.no", false},
+		"Parameters": {
+			&asl.Task{Parameters: map[string]any{"a": map[string]any{"b.$": "$.no"}}},
+			asl.ErrorParameterPathFailure,
+			"a: b.$",
+			true,
+		},
+		"Parameters of context": {
+			&asl.Task{Parameters: map[string]any{"t.$": "$$.Task.Token"}},
+			asl.ErrorParameterPathFailure,
+			"in the context object",
+			true,
+		},
+		"ResultSelector": {&asl.Task{ResultSelector: map[string]any{"a.$": "$.no"}}, asl.ErrorParameterPathFailure, "$.no", true},
+		"intrinsic": {
+			&asl.Task{Parameters: map[string]any{"a.$": "States.ArrayLength($.extra)"}},
+			asl.ErrorIntrinsicFailure,
+			"must be an array",
+			true,
+		},
+		"path in intrinsic": {
+			&asl.Task{Parameters: map[string]any{"a.$": "States.Array($.no)"}},
+			asl.ErrorParameterPathFailure,
+			"$.no",
+			true,
+		},
+		"ResultPath into text": {&asl.Task{ResultPath: "$.extra.a"}, asl.ErrorResultPathMatchFailure, "the input has a string there", true},
+		"ResultPath index":     {&asl.Task{ResultPath: "$.list[4]"}, asl.ErrorResultPathMatchFailure, "an element 4", true},
+		"ResultPath no list":   {&asl.Task{ResultPath: "$.data[0]"}, asl.ErrorResultPathMatchFailure, "needs an array", true},
+		"TimeoutSecondsPath": {
+			&asl.Task{TimeoutSecondsPath: "$.extra"},
+			asl.ErrorRuntime,
+			"must select an integer and selects a string",
+			false,
+		},
+		"HeartbeatSecondsPath": {&asl.Task{HeartbeatSecondsPath: "$.no"}, asl.ErrorRuntime, "HeartbeatSecondsPath: the path $.no", false},
+		"Credentials":          {&asl.Task{Credentials: map[string]any{"RoleArn.$": "$.no"}}, asl.ErrorParameterPathFailure, "RoleArn", true},
 	}
 
 	for name, test := range tests {
@@ -150,12 +203,20 @@ func TestPass(t *testing.T) {
 			&asl.Pass{Result: map[string]any{"x-datum": 0.381018, "y-datum": 622.2269926397355}, ResultPath: "$.coords"},
 			`{"georefOf":"Home"}`, `{"georefOf":"Home","coords":{"x-datum":0.381018,"y-datum":622.2269926397355}}`,
 		},
-		"Result false":              {&asl.Pass{Result: false}, `{}`, `false`},
-		"Result is not a template":  {&asl.Pass{Result: map[string]any{"a.$": "$.b"}}, `{}`, `{"a.$":"$.b"}`},
-		"Parameters to ResultPath":  {&asl.Pass{Parameters: map[string]any{"n.$": "$.n"}, ResultPath: "$.p"}, `{"n":1}`, `{"n":1,"p":{"n":1}}`},
-		"large integers stay exact": {&asl.Pass{Parameters: map[string]any{"n.$": "$.n", "m": int64(9007199254740993)}}, `{"n":12345678901234567890}`, `{"m":9007199254740993,"n":12345678901234567890}`},
-		"ResultPath null":           {&asl.Pass{Result: 1, ResultPath: asl.Discard}, `{"a":1}`, `{"a":1}`},
-		"hyphen and quoted names":   {&asl.Pass{Parameters: map[string]any{"a.$": "$.x-y.['p q']", "b.$": "$..x-y"}}, `{"x-y":{"p q":5}}`, `{"a":5,"b":[{"p q":5}]}`},
+		"Result false":             {&asl.Pass{Result: false}, `{}`, `false`},
+		"Result is not a template": {&asl.Pass{Result: map[string]any{"a.$": "$.b"}}, `{}`, `{"a.$":"$.b"}`},
+		"Parameters to ResultPath": {&asl.Pass{Parameters: map[string]any{"n.$": "$.n"}, ResultPath: "$.p"}, `{"n":1}`, `{"n":1,"p":{"n":1}}`},
+		"large integers stay exact": {
+			&asl.Pass{Parameters: map[string]any{"n.$": "$.n", "m": int64(9007199254740993)}},
+			`{"n":12345678901234567890}`,
+			`{"m":9007199254740993,"n":12345678901234567890}`,
+		},
+		"ResultPath null": {&asl.Pass{Result: 1, ResultPath: asl.Discard}, `{"a":1}`, `{"a":1}`},
+		"hyphen and quoted names": {
+			&asl.Pass{Parameters: map[string]any{"a.$": "$.x-y.['p q']", "b.$": "$..x-y"}},
+			`{"x-y":{"p q":5}}`,
+			`{"a":5,"b":[{"p q":5}]}`,
+		},
 	}
 
 	for name, test := range tests {
@@ -192,7 +253,7 @@ func TestStatesDoNotShareData(t *testing.T) {
 		call.Parameters.(map[string]any)["deep"].(map[string]any)["value"] = "changed by the integration"
 		call.Context.(map[string]any)["Execution"] = nil
 
-		return nil, nil
+		return "done", nil
 	})
 	requireSucceeded(t, result, `{"now":{"deep":{"value":2}},"start":{"deep":{"value":1}}}`)
 }

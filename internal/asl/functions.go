@@ -84,10 +84,11 @@ var (
 	errSlots     = errors.New("the number of {} and of values differ")
 )
 
-func wantArray(args []any, i int) ([]any, error) {
-	array, ok := args[i].([]any)
+// wantArray reads the first argument, the place of every array.
+func wantArray(args []any) ([]any, error) {
+	array, ok := args[0].([]any)
 	if !ok {
-		return nil, fmt.Errorf("%w: argument %d must be an array and is %s", errArgument, i+1, kindOf(args[i]))
+		return nil, fmt.Errorf("%w: argument 1 must be an array and is %s", errArgument, kindOf(args[0]))
 	}
 
 	return array, nil
@@ -131,7 +132,7 @@ func wantInt(args []any, i int) (int64, error) {
 }
 
 func arrayPartition(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args, 0)
+	array, err := wantArray(args)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func arrayPartition(_ *scope, args []any) (any, error) {
 }
 
 func arrayContains(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args, 0)
+	array, err := wantArray(args)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func arrayRange(_ *scope, args []any) (any, error) {
 }
 
 func arrayGetItem(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args, 0)
+	array, err := wantArray(args)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +225,7 @@ func arrayGetItem(_ *scope, args []any) (any, error) {
 }
 
 func arrayLength(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args, 0)
+	array, err := wantArray(args)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +234,7 @@ func arrayLength(_ *scope, args []any) (any, error) {
 }
 
 func arrayUnique(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args, 0)
+	array, err := wantArray(args)
 	if err != nil {
 		return nil, err
 	}
@@ -491,13 +492,13 @@ func format(_ *scope, args []any) (any, error) {
 func displayText(value any) string {
 	switch v := value.(type) {
 	case nil:
-		return "null"
+		return nullText
 	case string:
 		return v
 	case bool:
 		return strconv.FormatBool(v)
 	case json.Number:
-		return numberText(v)
+		return plainNumber(v)
 	case []any:
 		items := make([]string, len(v))
 		for i, item := range v {

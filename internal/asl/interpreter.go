@@ -415,8 +415,7 @@ func (r *run) result(err error) *Result {
 
 // failure keeps an empty name empty: a Fail state may leave it out.
 func failure(err error) (name, cause string) {
-	var named *Error
-	if errors.As(err, &named) {
+	if named, ok := errors.AsType[*Error](err); ok {
 		return reported(named.Name), named.Cause
 	}
 

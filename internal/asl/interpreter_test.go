@@ -342,3 +342,21 @@ func TestVirtualClockMovesWithoutWaiting(t *testing.T) {
 	require.ErrorIs(t, clock.Sleep(ctx, time.Hour), context.Canceled)
 	require.Equal(t, epoch().Add(time.Hour), clock.Now())
 }
+
+// A small execution on the way to Lambda: the cost of the interpreter alone.
+func BenchmarkRun(b *testing.B) {
+	in := &asl.Interpreter{Integrations: calls{work: echo, ecsRun: echo, publish: echo}, Clock: asl.NewVirtualClock(epoch())}
+
+	program, err := in.Load(router())
+	require.NoError(b, err)
+
+	input := json.RawMessage(upload("1000"))
+
+	b.ReportAllocs()
+
+	for b.Loop() {
+		if _, err := program.Run(b.Context(), asl.Execution{ID: "x", Input: input}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

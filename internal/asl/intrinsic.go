@@ -300,7 +300,7 @@ func (p *intrinsicParser) scalar() (expression, error) {
 	switch text {
 	case "":
 		return nil, p.errorf("expected a 'string', a number, true, false, null, a path or an intrinsic function")
-	case "null":
+	case nullText:
 		p.pos += len(text)
 
 		return literalExpr{}, nil

@@ -81,7 +81,7 @@ func (p *parser) machine(data []byte) *Machine {
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
-		p.checker.state = name
+		p.state = name
 
 		state := p.stateOf(raw[name])
 		if state == nil {
@@ -93,7 +93,7 @@ func (p *parser) machine(data []byte) *Machine {
 		m.States[name] = state
 	}
 
-	p.checker.state = ""
+	p.state = ""
 
 	return m
 }
@@ -236,7 +236,7 @@ func list[T any](p *parser, raw json.RawMessage, field string, out *[]T, read fu
 	}
 }
 
-func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+func isNull(raw json.RawMessage) bool { return string(raw) == nullText }
 
 func (p *parser) path(raw json.RawMessage, out *Path, field string) {
 	if isNull(raw) {
@@ -324,7 +324,7 @@ func goKind(t reflect.Type) string {
 	case reflect.Int:
 		return "an integer"
 	case reflect.Float64:
-		return "a number"
+		return numberText
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Slice:

@@ -3,6 +3,7 @@ package asl
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/theory/jsonpath"
@@ -20,12 +21,12 @@ type Path string
 
 // Discard is the explicit JSON null. In ResultPath it drops the result and
 // passes the input on; in InputPath and OutputPath it stands for an empty object.
-const Discard Path = "null"
+const Discard Path = nullText
 
 // MarshalJSON writes null for [Discard] and a string otherwise.
 func (p Path) MarshalJSON() ([]byte, error) {
 	if p == Discard {
-		return []byte("null"), nil
+		return []byte(nullText), nil
 	}
 
 	return encodeJSON(string(p))
@@ -124,12 +125,12 @@ func toStandardPath(text string) string {
 	var out strings.Builder
 
 	for i := 0; i < len(text); {
-		switch {
-		case text[i] == '[':
+		switch text[i] {
+		case '[':
 			end := skipBracket(text, i)
 			out.WriteString(text[i:end])
 			i = end
-		case text[i] == '.':
+		case '.':
 			i = rewriteSegment(&out, text, i)
 		default:
 			out.WriteByte(text[i])
@@ -284,9 +285,7 @@ func (t *resultTarget) assign(node any, present bool, steps []spec.Selector, res
 	}
 
 	out := make(map[string]any, len(object)+1)
-	for key, item := range object {
-		out[key] = item
-	}
+	maps.Copy(out, object)
 
 	out[string(name)] = value
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -292,13 +293,13 @@ func TestCallHasTheLimitsAndCredentials(t *testing.T) {
 		_, hasDeadline := ctx.Deadline()
 		require.True(t, hasDeadline)
 
-		return nil, nil
+		return "done", nil
 	})
 
 	require.Equal(t, "T", seen.State)
 	require.Equal(t, work, seen.Resource)
-	require.Equal(t, 30.0, seen.Timeout.Seconds())
-	require.Equal(t, 5.0, seen.Heartbeat.Seconds())
+	require.Equal(t, 30*time.Second, seen.Timeout)
+	require.Equal(t, 5*time.Second, seen.Heartbeat)
 	require.Equal(t, map[string]any{"RoleArn": "arn:r"}, seen.Credentials)
 	require.Empty(t, seen.TaskToken)
 	require.Equal(t, epoch(), seen.Clock.Now())

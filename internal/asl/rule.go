@@ -179,9 +179,9 @@ var operations = sync.OnceValue(func() map[Operator]operation {
 	out := map[Operator]operation{
 		StringMatches: {kind: kindMatch, symbol: "matches"},
 		IsPresent:     {kind: kindTest, symbol: "present"},
-		IsNull:        {kind: kindTest, symbol: "null", test: func(v any) bool { return v == nil }},
+		IsNull:        {kind: kindTest, symbol: nullText, test: func(v any) bool { return v == nil }},
 		IsBoolean:     {kind: kindTest, symbol: "a boolean", test: func(v any) bool { return isA[bool](v) }},
-		IsNumeric:     {kind: kindTest, symbol: "a number", test: func(v any) bool { return isA[json.Number](v) }},
+		IsNumeric:     {kind: kindTest, symbol: numberText, test: func(v any) bool { return isA[json.Number](v) }},
 		IsString:      {kind: kindTest, symbol: "a string", test: func(v any) bool { return isA[string](v) }},
 		IsTimestamp:   {kind: kindTest, symbol: "a timestamp", test: isTimestamp},
 	}
@@ -461,7 +461,7 @@ func kindPhrase(kind operandKind) string {
 	}
 
 	if kind == kindNumeric {
-		return "a number"
+		return numberText
 	}
 
 	return "a " + strings.ToLower(string(kind))

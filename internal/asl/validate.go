@@ -170,26 +170,27 @@ func (m *Machine) checkReachable(c *checker) {
 
 // breadthFirst lists the reachable states, nearest to StartAt first.
 func (m *Machine) breadthFirst() []string {
+	var order, waiting []string
+
 	seen := map[string]bool{}
-
-	var queue []string
-
 	push := func(name string) {
 		if state, ok := m.States[name]; ok && !seen[name] && !isNil(state) {
 			seen[name] = true
-			queue = append(queue, name)
+			waiting = append(waiting, name)
 		}
 	}
 
-	push(m.StartAt)
+	for push(m.StartAt); len(waiting) > 0; {
+		name := waiting[0]
+		waiting = waiting[1:]
+		order = append(order, name)
 
-	for i := 0; i < len(queue); i++ {
-		for _, e := range m.States[queue[i]].edges() {
+		for _, e := range m.States[name].edges() {
 			push(e.target)
 		}
 	}
 
-	return queue
+	return order
 }
 
 // seconds checks an optional number of seconds, of which 0 means absent.

@@ -17,12 +17,18 @@ import (
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html.
 const PayloadLimit = 256 * 1024
 
+// Words for messages and labels.
+const (
+	nullText   = "null"
+	numberText = "a number"
+)
+
 // Null is the JSON null as a value, for [Pass].Result, where a nil means
 // "no Result field".
 type Null struct{}
 
 // MarshalJSON returns null.
-func (Null) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+func (Null) MarshalJSON() ([]byte, error) { return []byte(nullText), nil }
 
 var errTrailingData = errors.New("more than one JSON value")
 
@@ -148,9 +154,9 @@ func order[T int64 | float64](a, b T) int {
 	}
 }
 
-// numberText is a number as text, never in exponent form below 1e21:
+// plainNumber is a number as text, never in exponent form below 1e21:
 // 5000000000000 must not read 5e+12 in a message.
-func numberText(n json.Number) string {
+func plainNumber(n json.Number) string {
 	text := n.String()
 	if !strings.ContainsAny(text, "eE") {
 		return text
@@ -228,11 +234,11 @@ func equalObjects(a, b map[string]any) bool {
 func kindOf(value any) string {
 	switch value.(type) {
 	case nil:
-		return "null"
+		return nullText
 	case bool:
 		return "a boolean"
 	case json.Number:
-		return "a number"
+		return numberText
 	case string:
 		return "a string"
 	case []any:
