@@ -1,0 +1,80 @@
+package objectstore
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// ErrInvalidOptions is matched by the errors of Start, CreateBucket and Put for a setting or argument that is wrong.
+var ErrInvalidOptions = errors.New("invalid object store options")
+
+// requestError is an error answer of S3.
+type requestError struct {
+	status        int
+	code, message string
+}
+
+func (e *requestError) Error() string { return e.code + ": " + e.message }
+
+// fail makes an error answer.
+func fail(status int, code, message string) error {
+	return &requestError{status: status, code: code, message: message}
+}
+
+func errNoSuchBucket() error {
+	return fail(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
+}
+
+func errNoSuchKey() error {
+	return fail(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+}
+
+func errNoSuchVersion() error {
+	return fail(http.StatusNotFound, "NoSuchVersion", "The specified version does not exist.")
+}
+
+func errNoSuchUpload() error {
+	return fail(http.StatusNotFound, "NoSuchUpload", "The specified multipart upload does not exist. "+
+		"The upload ID may be invalid, or the upload may have been aborted or completed.")
+}
+
+func errPrecondition() error {
+	return fail(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+}
+
+func errNotImplemented(what string) error {
+	return fail(http.StatusNotImplemented, "NotImplemented", what+" is not implemented by this server")
+}
+
+// errorXML is the body of an error answer.
+type errorXML struct {
+	XMLName   xml.Name `xml:"Error"`
+	Code      string   `xml:"Code"`
+	Message   string   `xml:"Message"`
+	RequestID string   `xml:"RequestId"`
+}
+
+// writeError answers with the error. One that is not a requestError is a failure of this server, such as a full disk.
+func writeError(w http.ResponseWriter, r *http.Request, requestID string, err error) {
+	var answer *requestError
+	if !errors.As(err, &answer) {
+		answer = &requestError{status: http.StatusInternalServerError, code: "InternalError", message: err.Error()}
+	}
+	header := w.Header()
+	header.Set(headerRequestID, requestID)
+	header.Del("Content-Length")
+	if answer.status == http.StatusNotModified || r.Method == http.MethodHead {
+		w.WriteHeader(answer.status)
+		return
+	}
+
+	body, err := xml.Marshal(errorXML{Code: answer.code, Message: answer.message, RequestID: requestID})
+	if err != nil {
+		body = nil
+	}
+	header.Set("Content-Type", "application/xml")
+	w.WriteHeader(answer.status)
+	_, _ = fmt.Fprint(w, xml.Header, string(body))
+}

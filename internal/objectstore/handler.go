@@ -1,0 +1,428 @@
+package objectstore
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/johannesboyne/gofakes3"
+)
+
+const (
+	maxKeyBytes      = 1024
+	headerVersion    = "X-Amz-Version-Id"
+	headerMarker     = "X-Amz-Delete-Marker"
+	headerEncoding   = "Content-Encoding"
+	headerSequencer  = "X-Objectstore-Sequencer"
+	headerTime       = "X-Objectstore-Time"
+	headerNVME       = "X-Objectstore-Crc64nvme"
+	headerReason     = "X-Objectstore-Reason"
+	headerSource     = "X-Objectstore-Source"
+	headerRequestID  = "X-Amz-Request-Id"
+	headerCopySource = "X-Amz-Copy-Source"
+)
+
+// The requests that make an object, as S3 names them in events.
+const (
+	reasonPut      = "PutObject"
+	reasonPost     = "POST Object"
+	reasonCopy     = "CopyObject"
+	reasonComplete = "CompleteMultipartUpload"
+)
+
+// missing are the sub-resources S3 has and this server has not. gofakes3 would take a request for one as a request for
+// the object or the bucket itself.
+var missing = []string{
+	"accelerate", "acl", "analytics", "annotation", "attributes", "cors", "encryption", "intelligent-tiering", "inventory",
+	"legal-hold", "lifecycle", "logging", "metadataTable", "metrics", "notification", "object-lock", "ownershipControls",
+	"policy", "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "restore", "retention",
+	"select", "session", "tagging", "torrent", "website",
+}
+
+// request is a request being answered.
+type request struct {
+	server *Server
+	id     string
+	w      http.ResponseWriter
+	r      *http.Request
+	query  url.Values
+	bucket string
+	key    string
+	// stored is what the request made, failed why gofakes3 could not answer it.
+	stored *Stored
+	failed *requestError
+}
+
+// ServeHTTP answers an S3 request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Close takes the lock to wait until every request has been answered.
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+
+	number := s.requests.Add(1)
+	q := &request{server: s, id: fmt.Sprintf("%016X", number), w: w, r: r, query: r.URL.Query()}
+	q.bucket, q.key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if s.options.Fault != nil {
+		fault := s.options.Fault(r)
+		if fault.Kind == FaultStatus {
+			writeError(w, r, q.id, fault.err())
+			return
+		}
+		if fault.Kind != FaultNone {
+			q.w = &faultWriter{ResponseWriter: w, ctx: r.Context(), fault: fault}
+		}
+	}
+
+	// An object that was made is reported even if the answer breaks off.
+	defer q.report()
+	if err := q.answer(number); err != nil {
+		writeError(q.w, r, q.id, err)
+	}
+}
+
+func (q *request) report() {
+	if q.stored != nil && q.server.options.OnCreated != nil {
+		q.server.options.OnCreated(*q.stored)
+	}
+}
+
+// answer answers what this package does itself, and leaves the rest to gofakes3.
+func (q *request) answer(number uint64) error {
+	for _, name := range missing {
+		if q.query.Has(name) {
+			return errNotImplemented("?" + name)
+		}
+	}
+	if len(q.key) > maxKeyBytes {
+		return errKeyTooLong()
+	}
+	if !utf8.ValidString(q.key) {
+		return fail(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI: the key is not UTF-8")
+	}
+	if handle := q.handler(); handle != nil {
+		if !q.server.store.hasBucket(q.bucket) {
+			return errNoSuchBucket()
+		}
+		q.w.Header().Set(headerRequestID, q.id)
+		q.w.Header().Set("Server", "AmazonS3")
+		return handle()
+	}
+
+	fake := gofakes3.New(&view{store: q.server.store, request: q},
+		gofakes3.WithRequestID(number-1), gofakes3.WithTimeSkewLimit(0), gofakes3.WithMetadataSizeLimit(0))
+	fake.Server().ServeHTTP(&statusWriter{ResponseWriter: q.w, request: q}, q.r)
+	return nil
+}
+
+// handler returns what handles the request here, or nil if gofakes3 does.
+func (q *request) handler() func() error {
+	if q.bucket == "" || q.key == "" || q.query.Has("uploads") {
+		return nil
+	}
+	if q.query.Has("uploadId") {
+		if q.r.Method == http.MethodPut {
+			return q.putPart
+		}
+		return nil
+	}
+	switch q.r.Method {
+	case http.MethodGet, http.MethodHead:
+		return q.get
+	case http.MethodDelete:
+		return q.delete
+	case http.MethodPut:
+		if q.r.Header.Get(headerCopySource) == "" {
+			return q.put
+		}
+	}
+	return nil
+}
+
+func newVersion(key string, got *received, metadata map[string]string, reason string) *version {
+	v := &version{
+		key: key, body: body{got.segment}, etag: hex.EncodeToString(got.md5), nvme: got.nvme,
+		checksum: got.checksum, metadata: metadata, reason: reason,
+	}
+	if v.checksum.value == "" {
+		v.checksum = checksum{algorithm: algorithmNVME, value: got.nvme}
+	}
+	return v
+}
+
+func (q *request) put() error {
+	in, err := incomingOf(q.r)
+	if err != nil {
+		return err
+	}
+	when := conditions{ifMatch: q.r.Header.Get("If-Match"), ifNoneMatch: q.r.Header.Get("If-None-Match")}
+	got, err := q.server.store.receive(in)
+	if err != nil {
+		return err
+	}
+	metadata := make(map[string]string, len(q.r.Header))
+	for name := range q.r.Header {
+		metadata[name] = q.r.Header.Get(name)
+	}
+	v := newVersion(q.key, got, kept(metadata), reasonPut)
+	if err := q.server.store.commit(q.bucket, v, when); err != nil {
+		v.body.remove()
+		return err
+	}
+
+	q.created(q.bucket, v)
+	header := q.w.Header()
+	header.Set("ETag", `"`+v.etag+`"`)
+	setUnlessEmpty(header, headerVersion, v.shownID())
+	v.checksum.setHeader(header)
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (q *request) putPart() error {
+	if q.r.Header.Get(headerCopySource) != "" {
+		return errNotImplemented("UploadPartCopy")
+	}
+	// A number that is none is refused as one that is out of range.
+	number, err := strconv.Atoi(q.query.Get("partNumber"))
+	if err != nil {
+		number = 0
+	}
+	in, err := incomingOf(q.r)
+	if err != nil {
+		return err
+	}
+	p, err := q.server.store.addPart(q.bucket, q.key, q.query.Get("uploadId"), number, in)
+	if err != nil {
+		return err
+	}
+	q.w.Header().Set("ETag", `"`+p.etag()+`"`)
+	setUnlessEmpty(q.w.Header(), checksumPrefix+p.checksum.algorithm, p.checksum.value)
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (q *request) delete() error {
+	id := q.query.Get("versionId")
+	var (
+		gone *version
+		err  error
+	)
+	if id == "" {
+		gone, err = q.server.store.remove(q.bucket, q.key)
+	} else {
+		gone, err = q.server.store.removeVersion(q.bucket, q.key, id)
+	}
+	if err != nil {
+		return err
+	}
+	if gone != nil {
+		q.w.Header().Set(headerVersion, gone.id)
+		if gone.deleteMarker {
+			q.w.Header().Set(headerMarker, "true")
+		}
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// get answers GET and HEAD.
+func (q *request) get() error {
+	id := q.query.Get("versionId")
+	v, err := q.server.store.find(q.bucket, q.key, id)
+	if err != nil {
+		return err
+	}
+	header := q.w.Header()
+	if v.deleteMarker {
+		header.Set(headerMarker, "true")
+		header.Set(headerVersion, v.id)
+		if id == "" {
+			return errNoSuchKey()
+		}
+		header.Set("Allow", http.MethodDelete)
+		return fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+	}
+
+	header.Set("ETag", `"`+v.etag+`"`)
+	header.Set("Last-Modified", v.modified.UTC().Format(http.TimeFormat))
+	setUnlessEmpty(header, headerVersion, v.shownID())
+	if err := preconditions(q.r.Header, v); err != nil {
+		return err
+	}
+	part, err := q.part(v)
+	if err != nil {
+		return err
+	}
+	q.writeObject(v, part)
+	return nil
+}
+
+// preconditions are the conditional headers of a read, in the order S3 weighs them.
+func preconditions(header http.Header, v *version) error {
+	modified := v.modified.UTC().Truncate(time.Second)
+	ifMatch, ifNoneMatch := header.Get("If-Match"), header.Get("If-None-Match")
+	if ifMatch != "" && !matchesETag(ifMatch, v.etag) {
+		return errPrecondition()
+	}
+	if since, err := http.ParseTime(header.Get("If-Unmodified-Since")); err == nil && ifMatch == "" && modified.After(since) {
+		return errPrecondition()
+	}
+	notModified := fail(http.StatusNotModified, "NotModified", "Not Modified")
+	if ifNoneMatch != "" {
+		if matchesETag(ifNoneMatch, v.etag) {
+			return notModified
+		}
+		return nil
+	}
+	if since, err := http.ParseTime(header.Get("If-Modified-Since")); err == nil && !modified.After(since) {
+		return notModified
+	}
+	return nil
+}
+
+// span is the part of an object to send.
+type span struct {
+	offset, length int64
+	partial        bool
+}
+
+// part reads Range and partNumber.
+func (q *request) part(v *version) (span, error) {
+	size := v.body.size()
+	whole := span{length: size}
+	if q.query.Has("partNumber") {
+		return q.numberedPart(v)
+	}
+
+	start, end, ok := parseRange(q.r.Header.Get("Range"), size)
+	if !ok {
+		return whole, nil
+	}
+	if start >= size || start > end {
+		q.w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		return whole, fail(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")
+	}
+	return span{offset: start, length: min(end, size-1) - start + 1, partial: true}, nil
+}
+
+// parseRange reads a Range of one part. As S3 does it lets the whole object be sent for anything else.
+func parseRange(header string, size int64) (start, end int64, ok bool) {
+	text, isBytes := strings.CutPrefix(header, "bytes=")
+	first, last, isRange := strings.Cut(strings.TrimSpace(text), "-")
+	if !isBytes || !isRange || strings.Contains(text, ",") {
+		return 0, 0, false
+	}
+	if first == "" {
+		suffix, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || suffix < 0 {
+			return 0, 0, false
+		}
+		return max(0, size-suffix), size - 1, true
+	}
+
+	start, err := strconv.ParseInt(first, 10, 64)
+	if err != nil || start < 0 {
+		return 0, 0, false
+	}
+	if last == "" {
+		return start, size - 1, true
+	}
+	end, err = strconv.ParseInt(last, 10, 64)
+	if err != nil || end < start {
+		return 0, 0, false
+	}
+	return start, end, true
+}
+
+// numberedPart finds a part of a multipart upload. An object from one request counts as its own first part.
+func (q *request) numberedPart(v *version) (span, error) {
+	number, err := strconv.Atoi(q.query.Get("partNumber"))
+	if err != nil || number < 1 || q.r.Header.Get("Range") != "" {
+		return span{}, fail(http.StatusBadRequest, "InvalidRequest", "partNumber must be a number from 1, and not come with a Range")
+	}
+	if number > len(v.body) {
+		return span{}, fail(http.StatusRequestedRangeNotSatisfiable, "InvalidPartNumber", "The requested partnumber is not satisfiable")
+	}
+	if v.reason == reasonComplete {
+		q.w.Header().Set("X-Amz-Mp-Parts-Count", strconv.Itoa(len(v.body)))
+	}
+	// A part without bytes has no Content-Range.
+	length := v.body[number-1].size
+	return span{offset: v.body[:number-1].size(), length: length, partial: length > 0}, nil
+}
+
+// overrides are the query parameters that replace headers of the answer.
+var overrides = map[string]string{
+	"response-cache-control":       "Cache-Control",
+	"response-content-disposition": "Content-Disposition",
+	"response-content-encoding":    headerEncoding,
+	"response-content-language":    "Content-Language",
+	"response-content-type":        "Content-Type",
+	"response-expires":             "Expires",
+}
+
+func (q *request) writeObject(v *version, part span) {
+	header := q.w.Header()
+	header.Set("Content-Type", "binary/octet-stream")
+	for _, name := range slices.Sorted(maps.Keys(v.metadata)) {
+		header.Set(name, v.metadata[name])
+	}
+	for parameter, name := range overrides {
+		setUnlessEmpty(header, name, q.query.Get(parameter))
+	}
+	header.Set("Accept-Ranges", "bytes")
+	header.Set("Content-Length", strconv.FormatInt(part.length, 10))
+	// The checksum is that of the whole object: a client must not check a part against it.
+	if strings.EqualFold(q.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") && part.length == v.body.size() {
+		v.checksum.setHeader(header)
+	}
+
+	status := http.StatusOK
+	if part.partial {
+		status = http.StatusPartialContent
+		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.offset, part.offset+part.length-1, v.body.size()))
+	}
+	q.w.WriteHeader(status)
+	if q.r.Method == http.MethodHead {
+		return
+	}
+	reader := v.body.reader(part.offset, part.length)
+	defer reader.Close()
+	if _, err := io.Copy(q.w, reader); err != nil {
+		// The status is out: only a closed connection can tell the client that this is not all.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// created remembers that the request made the version, and tells the client that is this package's own.
+func (q *request) created(bucketName string, v *version) {
+	host, _, err := net.SplitHostPort(q.r.RemoteAddr)
+	if err != nil {
+		host = q.r.RemoteAddr
+	}
+	q.stored = &Stored{
+		Bucket: bucketName, Key: v.key, VersionID: v.shownID(), ETag: v.etag, Size: v.body.size(), CRC64NVME: v.nvme,
+		Sequencer: v.sequencer, Reason: v.reason, Time: v.modified, RequestID: q.id, SourceIPAddress: host,
+	}
+	header := q.w.Header()
+	header.Set(headerSequencer, v.sequencer)
+	header.Set(headerTime, v.modified.UTC().Format(time.RFC3339Nano))
+	header.Set(headerNVME, v.nvme)
+	header.Set(headerReason, v.reason)
+	header.Set(headerSource, host)
+}
+
+func setUnlessEmpty(header http.Header, name, value string) {
+	if value != "" {
+		header.Set(name, value)
+	}
+}
