@@ -276,8 +276,8 @@ func (v *view) ListMultipartUploads(
 	return result, nil
 }
 
-// afterMarker reports whether the upload comes after the marker. Uploads of the marked key are all shown again, which a
-// client that follows both markers does not notice, unless an upload id is given, which must be greater.
+// afterMarker reports whether the upload comes after the marker: of the marked key only later uploads do, and without an
+// upload id none.
 func afterMarker(u *upload, marker *gofakes3.UploadListMarker) bool {
 	if u.key != marker.Object {
 		return u.key > marker.Object

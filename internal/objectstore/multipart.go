@@ -46,12 +46,14 @@ func (s *store) beginUpload(bucketName, key string, metadata map[string]string, 
 		return nil, fail(http.StatusBadRequest, "InvalidRequest", "Checksum algorithm "+algorithm+" is not one this server knows")
 	}
 	u := &upload{
-		id: newID(), bucket: bucketName, key: key, began: time.Now(), metadata: metadata, parts: make(map[int]*part),
+		bucket: bucketName, key: key, began: time.Now(), metadata: metadata, parts: make(map[int]*part),
 		algorithm: algorithm,
 		full:      algorithm == algorithmNVME || header.Get(headerChecksum) == checksumFull,
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Ids that grow let a listing be in order of time and go on after an id.
+	u.id = s.nextSequence(u.began) + newID()
 	s.uploads[u.id] = u
 	return u, nil
 }

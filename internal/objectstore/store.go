@@ -147,9 +147,7 @@ func (s *store) commit(bucketName string, v *version, when conditions) error {
 		v.id = newID()
 	}
 	v.modified = time.Now()
-	s.sequence = max(s.sequence+1, v.modified.UnixNano())
-	// As S3's it is hexadecimal and later is greater, for one key and, here, for all.
-	v.sequencer = fmt.Sprintf("%018X", s.sequence)
+	v.sequencer = s.nextSequence(v.modified)
 
 	if v.id == nullVersion {
 		versions = b.without(versions, nullVersion)
@@ -159,6 +157,13 @@ func (s *store) commit(bucketName string, v *version, when conditions) error {
 	}
 	b.objects[v.key] = append(versions, v)
 	return nil
+}
+
+// nextSequence returns a sequencer: as S3's it is hexadecimal and later is greater, for one key and, here, for all. The
+// caller holds the lock.
+func (s *store) nextSequence(now time.Time) string {
+	s.sequence = max(s.sequence+1, now.UnixNano())
+	return fmt.Sprintf("%018X", s.sequence)
 }
 
 // without takes the version out of the list and removes its body.
@@ -293,7 +298,7 @@ func matchesETag(header, etag string) bool {
 	return false
 }
 
-// uploadOrder sorts uploads by key and then by when they began.
+// uploadOrder sorts uploads by key and then by when they began, as their ids grow.
 func uploadOrder(a, b *upload) int {
-	return cmp.Or(strings.Compare(a.key, b.key), a.began.Compare(b.began), strings.Compare(a.id, b.id))
+	return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.id, b.id))
 }
