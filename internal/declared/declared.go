@@ -16,6 +16,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
 )
 
 // Options say for which stack a program is evaluated.
@@ -108,14 +109,13 @@ func Evaluate(program pulumi.RunFunc, options Options) (*System, error) {
 		if err := program(ctx); err != nil {
 			return err
 		}
-		exports := ctx.GetCurrentExportMap()
-		for name, value := range exports {
-			pulumi.ToOutput(value).ApplyT(func(v any) any {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				system.Outputs[name] = v
-				return v
-			})
+		// An output that no resource is behind is not waited for by the SDK.
+		for name, value := range ctx.GetCurrentExportMap() {
+			output, err := internals.UnsafeAwaitOutput(ctx.Context(), pulumi.ToOutput(value))
+			if err != nil {
+				return fmt.Errorf("resolving the stack's output %s: %w", name, err)
+			}
+			system.Outputs[name] = output.Value
 		}
 		return nil
 	}, pulumi.WithMocks(o.Project, o.Stack, r), func(info *pulumi.RunInfo) {
