@@ -13,7 +13,7 @@ import (
 
 // create makes a VPC with its way to the internet (requirements A2 and A17).
 func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, error) {
-	zones, err := zones(ctx)
+	zones, err := n.zones(ctx)
 	if err != nil {
 		return place{}, err
 	}
@@ -98,14 +98,21 @@ func (n *Network) subnet(
 // named gives what the console shows as a network resource's name.
 func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
 
+// withoutFargate are the ids of the zones that have no Fargate, in Regions that
+// have it elsewhere: California, Tokyo and Beijing. Ids, since each account has
+// names of its own for the zones.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
+var withoutFargate = []string{"usw1-az2", "apne1-az3", "cnn1-az3", "cnn1-az4"}
+
 // zones gives the first Availability Zones in the order of their names, which
-// the API doesn't promise. Local and Wavelength Zones, which have no Fargate,
-// are left out.
-func zones(ctx *pulumi.Context) ([]string, error) {
+// the API doesn't promise. Zones without Fargate are left out, Local and
+// Wavelength Zones among them.
+func (n *Network) zones(ctx *pulumi.Context) ([]string, error) {
 	found, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
-		State:   pulumi.StringRef("available"),
-		Filters: []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
-	})
+		State:          pulumi.StringRef("available"),
+		ExcludeZoneIds: withoutFargate,
+		Filters:        []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
+	}, pulumi.Parent(n))
 	if err != nil {
 		return nil, fmt.Errorf("listing the Availability Zones: %w", err)
 	}
