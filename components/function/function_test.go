@@ -1,0 +1,124 @@
+package function_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/function"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/location"
+)
+
+const (
+	typeRole     = "aws:iam/role:Role"
+	typePolicy   = "aws:iam/rolePolicy:RolePolicy"
+	typeFunction = "aws:lambda/function:Function"
+)
+
+func declare(t *testing.T, at location.Location, architecture string) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		f, err := function.New(ctx, "fn", &function.Args{
+			Location:       at,
+			Code:           pulumi.NewFileArchive("build/function.zip"),
+			Architecture:   architecture,
+			MemoryMB:       512,
+			TimeoutSeconds: 60,
+			LogGroupName:   pulumi.String("group"),
+			LogGroupARN:    pulumi.String(at.ARN("logs", "log-group:group")),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"arn": f.ARN, "name": f.Name, "roleName": f.RoleName}, nil
+	}))
+}
+
+func TestItIsOneFunctionWithOneRoleAndOnePolicy(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, map[string]int{function.Type: 1, typeRole: 1, typePolicy: 1, typeFunction: 1},
+		declaredtest.Counts(declare(t, declaredtest.Home(), "x86_64")))
+}
+
+func TestTheFunctionHasExactlyTheseProperties(t *testing.T) {
+	t.Parallel()
+	for _, architecture := range []string{"x86_64", "arm64"} {
+		t.Run(architecture, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, declaredtest.Home(), architecture)
+			require.Equal(t, map[string]any{
+				"architectures": []any{architecture},
+				"code":          "build/function.zip",
+				"description":   "Processes uploads up to the size threshold",
+				"handler":       "bootstrap",
+				"loggingConfig": map[string]any{"logFormat": "JSON", "logGroup": "group"},
+				"memorySize":    512.0,
+				"role":          declaredtest.Only(t, system, typeRole).Outputs["arn"],
+				"runtime":       "provided.al2023",
+				"timeout":       60.0,
+			}, declaredtest.Only(t, system, typeFunction).Inputs)
+		})
+	}
+}
+
+func TestLambdaOfThisAccountAloneTakesTheRole(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			role := declaredtest.Only(t, declare(t, at, "x86_64"), typeRole)
+			require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+				"Sid": "ServiceOfThisAccount",
+				"Effect": "Allow",
+				"Principal": {"Service": "lambda.amazonaws.com"},
+				"Action": ["sts:AssumeRole"],
+				"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}}
+			}]}`, role.Text("assumeRolePolicy"))
+			require.NotContains(t, role.Inputs, "managedPolicyArns")
+			require.NotContains(t, role.Inputs, "inlinePolicies")
+		})
+	}
+}
+
+func TestTheRoleMayWriteItsLogsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, at, "x86_64")
+			granted := declaredtest.Only(t, system, typePolicy)
+			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "WriteItsLogs",
+				"Effect": "Allow",
+				"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+				"Resource": ["arn:%s:logs:%s:123456789012:log-group:group:*"]
+			}]}`, at.Partition, at.Region), granted.Text("policy"))
+		})
+	}
+}
+
+// A function that runs before its role may write would lose its first logs.
+func TestTheFunctionWaitsForItsPolicy(t *testing.T) {
+	t.Parallel()
+	system := declare(t, declaredtest.Home(), "x86_64")
+	made := declaredtest.Only(t, system, typeFunction)
+	declaredtest.RequireDependsOn(t, made, declaredtest.Only(t, system, typePolicy), declaredtest.Only(t, system, typeRole))
+	component := declaredtest.Only(t, system, function.Type)
+	for _, typ := range []string{typeRole, typePolicy, typeFunction} {
+		require.Equal(t, component.URN, declaredtest.Only(t, system, typ).Parent)
+	}
+}
+
+func TestTheOutputsAreTheFunctionsOwn(t *testing.T) {
+	t.Parallel()
+	system := declare(t, declaredtest.Home(), "x86_64")
+	made, role := declaredtest.Only(t, system, typeFunction), declaredtest.Only(t, system, typeRole)
+	require.Equal(t, map[string]any{
+		"arn": made.Outputs["arn"], "name": made.Outputs["name"], "roleName": role.Outputs["name"],
+	}, system.Outputs)
+}

@@ -1,0 +1,129 @@
+package network_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/network"
+)
+
+var errUnexpected = errors.New("unexpected call")
+
+// asked answers the network's look-ups and keeps what they asked for, which a
+// declared.System doesn't.
+type asked struct {
+	mu    sync.Mutex
+	calls []pulumi.MockCallArgs
+}
+
+func (a *asked) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	return args.Name + "-id", args.Inputs, nil
+}
+
+func (a *asked) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls = append(a.calls, args)
+	switch args.Token {
+	case "aws:index/getAvailabilityZones:getAvailabilityZones":
+		return resource.NewPropertyMapFromMap(map[string]any{"names": []any{"b", "a"}}), nil
+	case "aws:ec2/getVpc:getVpc":
+		return resource.NewPropertyMapFromMap(map[string]any{"id": "vpc-0default"}), nil
+	case "aws:ec2/getSubnets:getSubnets":
+		return resource.NewPropertyMapFromMap(map[string]any{"ids": []any{"subnet-0b", "subnet-0a"}}), nil
+	}
+	return nil, fmt.Errorf("%w: %s", errUnexpected, args.Token)
+}
+
+// lookups evaluates a network under an explicit provider and gives what it asked for.
+func lookups(t *testing.T, args *network.Args) []pulumi.MockCallArgs {
+	t.Helper()
+	var answers asked
+	require.NoError(t, pulumi.RunErr(func(ctx *pulumi.Context) error {
+		provider, err := aws.NewProvider(ctx, "elsewhere", &aws.ProviderArgs{Region: pulumi.String("us-west-2")})
+		if err != nil {
+			return err
+		}
+		_, err = network.New(ctx, "net", args, pulumi.Providers(provider))
+		return err
+	}, pulumi.WithMocks("upload-router", "test", &answers)))
+	return answers.calls
+}
+
+func filter(name, value string) map[string]any {
+	return map[string]any{"name": name, "values": []any{value}}
+}
+
+func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
+	t.Parallel()
+	type call struct {
+		function string
+		args     map[string]any
+	}
+	for _, c := range []struct {
+		args *network.Args
+		want []call
+	}{
+		{
+			&network.Args{Mode: network.Create, CIDR: netip.MustParsePrefix("10.64.0.0/24")},
+			[]call{{"getAvailabilityZones", map[string]any{
+				"state":   "available",
+				"filters": []any{filter("opt-in-status", "opt-in-not-required")}, // no Local or Wavelength Zones
+				// Where https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html has no Fargate.
+				"excludeZoneIds": []any{"usw1-az2", "apne1-az3", "cnn1-az3", "cnn1-az4"},
+			}}},
+		},
+		{
+			&network.Args{Mode: network.Default},
+			[]call{
+				{"getVpc", map[string]any{"default": true}},
+				{"getSubnets", map[string]any{
+					"filters": []any{filter("vpc-id", "vpc-0default"), filter("default-for-az", "true")},
+				}},
+			},
+		},
+		{
+			&network.Args{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}},
+			[]call{{"getSubnets", map[string]any{"filters": []any{filter("vpc-id", "vpc-1")}}}},
+		},
+	} {
+		t.Run(string(c.args.Mode), func(t *testing.T) {
+			t.Parallel()
+			var got []call
+			for _, made := range lookups(t, c.args) {
+				got = append(got, call{made.Token[strings.LastIndex(made.Token, ":")+1:], made.Args.Mappable()})
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+// With the default provider a network in another Region or account would be
+// made of zones and subnets that aren't there.
+func TestTheLookUpsGoWhereTheComponentsProviderGoes(t *testing.T) {
+	t.Parallel()
+	for _, args := range []*network.Args{
+		{Mode: network.Create, CIDR: netip.MustParsePrefix("10.64.0.0/24")},
+		{Mode: network.Default},
+		{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}},
+	} {
+		t.Run(string(args.Mode), func(t *testing.T) {
+			t.Parallel()
+			calls := lookups(t, args)
+			require.NotEmpty(t, calls)
+			for _, made := range calls {
+				assert.Contains(t, made.Provider, "::elsewhere", made.Token)
+			}
+		})
+	}
+}
