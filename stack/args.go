@@ -71,6 +71,7 @@ func imageArgs(cfg *settings.Settings, at location.Location, code build.Artifact
 		Location:       at,
 		URI:            cfg.Image,
 		RepositoryName: cfg.ECRRepoName,
+		ForceDestroy:   cfg.ForceDestroy,
 		Context:        code.ImageContext,
 		Dockerfile:     build.Dockerfile,
 		Tag:            code.ImageTag,

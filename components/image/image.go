@@ -4,6 +4,7 @@ package image
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecr"
@@ -34,6 +35,8 @@ type Args struct {
 	URI string
 	// RepositoryName is the ECR repository's name. Empty: auto-named.
 	RepositoryName string
+	// ForceDestroy lets a destroy delete the repository with the images in it.
+	ForceDestroy bool
 	// Context is the folder that the image is built from, relative to the
 	// project's folder. Required without URI.
 	Context string
@@ -119,8 +122,7 @@ func (i *Image) repository(ctx *pulumi.Context, name string, args *Args) (*ecr.R
 	repositoryArgs := &ecr.RepositoryArgs{
 		ImageTagMutability:         pulumi.String("IMMUTABLE"),
 		ImageScanningConfiguration: &ecr.RepositoryImageScanningConfigurationArgs{ScanOnPush: pulumi.Bool(true)},
-		// What is in it was built from this source and can be built again.
-		ForceDelete: pulumi.Bool(true),
+		ForceDelete:                pulumi.Bool(args.ForceDestroy),
 	}
 	if args.RepositoryName != "" {
 		repositoryArgs.Name = pulumi.String(args.RepositoryName)
@@ -138,18 +140,25 @@ func (i *Image) repository(ctx *pulumi.Context, name string, args *Args) (*ecr.R
 	return repository, nil
 }
 
+// privateECR matches the hosts of private ECR registries, the FIPS and the
+// dual-stack ones among them, and takes the account and the Region out.
+// https://docs.aws.amazon.com/general/latest/gr/ecr.html
+var privateECR = regexp.MustCompile(
+	`^([0-9]{12})\.(?:dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|` +
+		`dkr-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.com\.cn))$`)
+
 // parse gives the repository of an image, and its ARN if it is a private ECR
-// repository: <account>.dkr.ecr.<region>.amazonaws.com/<name>.
+// repository such as <account>.dkr.ecr.<region>.amazonaws.com/<name>.
 func parse(uri, partition string) (repository, arn string) {
 	repository, _, _ = strings.Cut(uri, "@")
 	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
 		repository = repository[:colon]
 	}
 	host, path, _ := strings.Cut(repository, "/")
-	labels := strings.Split(host, ".")
-	const private = 5 // labels before the domain's last: account, dkr, ecr, region, amazonaws
-	if len(labels) <= private || labels[1] != "dkr" || labels[2] != "ecr" || labels[4] != "amazonaws" {
+	parts := privateECR.FindStringSubmatch(host)
+	if parts == nil {
 		return repository, ""
 	}
-	return repository, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition, labels[3], labels[0], path)
+	account, region := parts[1], parts[2]+parts[3] // one of the two forms
+	return repository, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition, region, account, path)
 }
