@@ -111,7 +111,7 @@ func keyPolicy(at location.Location, name string) pulumi.StringOutput {
 		},
 		policy.Statement{
 			Sid:       "LogGroupsOfThisStack",
-			Principal: policy.Service("logs." + at.Region + ".amazonaws.com"),
+			Principal: policy.Service("logs." + at.Region + "." + at.DNSSuffix()),
 			Actions:   []string{"kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
 			Resources: []pulumi.StringInput{pulumi.String("*")},
 			Conditions: []policy.Condition{policy.When("ArnLike", "kms:EncryptionContext:aws:logs:arn",

@@ -41,3 +41,13 @@ func Of(ctx *pulumi.Context) (Location, error) {
 func (l Location) ARN(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", l.Partition, service, l.Region, l.AccountID, resource)
 }
+
+// DNSSuffix is the partition's domain, which the names of a few services'
+// principals end with.
+// https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-arns.html
+func (l Location) DNSSuffix() string {
+	if l.Partition == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
+}
