@@ -36,9 +36,8 @@ var errNoBootstrap = errors.New("the archive has no bootstrap")
 
 // functions are the Lambda functions that the state machine names, by their ARN.
 type functions struct {
-	mu     sync.Mutex
-	byARN  map[string]*function
-	closed bool
+	mu    sync.Mutex
+	byARN map[string]*function
 }
 
 // function is a Lambda function that can be invoked.
@@ -62,14 +61,12 @@ func (f *functions) add(arn string, started *function) {
 	f.byARN[arn] = started
 }
 
-func (f *functions) close() error {
+func (f *functions) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var errs []error
 	for _, started := range f.byARN {
-		errs = append(errs, started.Close())
+		started.Close()
 	}
-	return errors.Join(errs...)
 }
 
 // prepareFunction starts the function that a state invokes.

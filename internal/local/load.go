@@ -53,7 +53,7 @@ func (r *Router) load(ctx context.Context) error {
 	if r.store, err = objectstore.Start(ctx, objectstore.Options{}); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
 	}
-	if err := r.store.CreateBucket(ctx, r.bucket, r.versioned(bucket)); err != nil {
+	if err := r.store.CreateBucket(objectstore.Bucket{Name: r.bucket, Versioned: r.versioned(bucket)}); err != nil {
 		return fmt.Errorf("making the local bucket: %w", err)
 	}
 	for _, t := range r.system.OfType(typeTopic) {

@@ -169,11 +169,12 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 
 // Close ends all that Start started.
 func (r *Router) Close() error {
-	errs := []error{r.functions.close()}
+	r.functions.close()
+	var err error
 	if r.store != nil {
-		errs = append(errs, r.store.Close())
+		err = r.store.Close()
 	}
-	return errors.Join(append(errs, os.RemoveAll(r.scratch))...)
+	return errors.Join(err, os.RemoveAll(r.scratch))
 }
 
 // Upload puts a file into the bucket and follows what it leads to, to the end.
@@ -187,16 +188,16 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
 		Account:         r.options.AccountID,
 		Region:          r.options.Region,
-		Time:            time.Now(),
+		Time:            stored.Time,
 		Bucket:          r.bucket,
 		Key:             key,
 		Size:            stored.Size,
 		ETag:            stored.ETag,
 		VersionID:       stored.VersionID,
 		Sequencer:       stored.Sequencer,
-		RequestID:       uuid.NewString(),
-		SourceIPAddress: "127.0.0.1",
-		Reason:          eventbridge.ReasonPutObject,
+		RequestID:       stored.RequestID,
+		SourceIPAddress: stored.SourceIPAddress,
+		Reason:          stored.Reason,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the event of %s: %w", file, err)
