@@ -225,7 +225,7 @@ func (p RetryPolicy) Deliver(
 	for retries := 0; ; retries++ {
 		err := deliver(ctx)
 		if err == nil {
-			return nil, nil
+			return nil, nil //nolint:nilnil // Delivered: there is neither a dead letter nor an error.
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("delivering to %s: %w", target.TargetARN, ctx.Err())
@@ -253,8 +253,7 @@ func (p RetryPolicy) Deliver(
 
 func newDeadLetter(target Target, err error, condition string, retries int) *DeadLetter {
 	code, message := CodeConnectionFailure, err.Error()
-	var failure *TargetError
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*TargetError](err); ok {
 		code, message = failure.Code, failure.Message
 	}
 	return &DeadLetter{

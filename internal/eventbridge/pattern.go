@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // MaxPatternBytes is the longest event pattern PutRule accepts, in bytes.
@@ -153,10 +154,8 @@ func (f *fieldMatcher) matchLeaf(values []any, root map[string]any) bool {
 				return true
 			}
 		default:
-			for _, value := range values {
-				if op.match(value) {
-					return true
-				}
+			if slices.ContainsFunc(values, op.match) {
+				return true
 			}
 		}
 	}

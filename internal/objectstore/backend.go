@@ -119,11 +119,11 @@ func (v *view) DeleteObjectVersion(bucketName, key string, id gofakes3.VersionID
 	return v.deleted(v.store.removeVersion(bucketName, key, string(id)))
 }
 
-func (v *view) deleted(gone *version, err error) (gofakes3.ObjectDeleteResult, error) {
-	if gone == nil || err != nil {
+func (v *view) deleted(gone removal, err error) (gofakes3.ObjectDeleteResult, error) {
+	if err != nil {
 		return gofakes3.ObjectDeleteResult{}, v.fail(err)
 	}
-	return gofakes3.ObjectDeleteResult{IsDeleteMarker: gone.deleteMarker, VersionID: gofakes3.VersionID(gone.shownID())}, nil
+	return gofakes3.ObjectDeleteResult{IsDeleteMarker: gone.deleteMarker, VersionID: gofakes3.VersionID(gone.id)}, nil
 }
 
 func (v *view) DeleteMulti(bucketName string, keys ...string) (gofakes3.MultiDeleteResult, error) {
@@ -189,7 +189,7 @@ func (v *view) CopyObject(
 	}
 
 	reader := source.body.reader(0, source.body.size())
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	in := &incoming{reader: reader, size: source.body.size()}
 	stored, err := v.put(bucketName, key, metadata, in, reasonCopy)
 	if err != nil {

@@ -2,7 +2,6 @@ package objectstore
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 )
 
@@ -43,7 +42,7 @@ func (f Fault) err() error {
 // faultWriter lets an answer go wrong on its way.
 type faultWriter struct {
 	http.ResponseWriter
-	ctx   context.Context
+	gone  <-chan struct{}
 	fault Fault
 	sent  int64
 }
@@ -68,7 +67,7 @@ func (w *faultWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if w.fault.Kind == FaultStall {
-		<-w.ctx.Done()
+		<-w.gone
 	}
 	// The server closes the connection.
 	panic(http.ErrAbortHandler)

@@ -78,7 +78,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if fault.Kind != FaultNone {
-			q.w = &faultWriter{ResponseWriter: w, ctx: r.Context(), fault: fault}
+			q.w = &faultWriter{ResponseWriter: w, gone: r.Context().Done(), fault: fault}
 		}
 	}
 
@@ -213,7 +213,7 @@ func (q *request) putPart() error {
 func (q *request) delete() error {
 	id := q.query.Get("versionId")
 	var (
-		gone *version
+		gone removal
 		err  error
 	)
 	if id == "" {
@@ -224,11 +224,9 @@ func (q *request) delete() error {
 	if err != nil {
 		return err
 	}
-	if gone != nil {
-		q.w.Header().Set(headerVersion, gone.id)
-		if gone.deleteMarker {
-			q.w.Header().Set(headerMarker, "true")
-		}
+	setUnlessEmpty(q.w.Header(), headerVersion, gone.id)
+	if gone.deleteMarker {
+		q.w.Header().Set(headerMarker, "true")
 	}
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -396,7 +394,7 @@ func (q *request) writeObject(v *version, part span) {
 		return
 	}
 	reader := v.body.reader(part.offset, part.length)
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	if _, err := io.Copy(q.w, reader); err != nil {
 		// The status is out: only a closed connection can tell the client that this is not all.
 		panic(http.ErrAbortHandler)

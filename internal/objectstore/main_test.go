@@ -61,8 +61,15 @@ func requireCode(t *testing.T, err error, code string) {
 	require.Equal(t, code, answer.ErrorCode(), err)
 }
 
+// reply is an answer without its body.
+type reply struct {
+	StatusCode    int
+	Header        http.Header
+	ContentLength int64
+}
+
 // do sends a request without the SDK, as the text of the URL has it, and returns the answer and its body.
-func do(t *testing.T, method, url string, content []byte, header map[string]string) (*http.Response, string) {
+func do(t *testing.T, method, url string, content []byte, header map[string]string) (reply, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(content))
 	require.NoError(t, err)
@@ -75,7 +82,7 @@ func do(t *testing.T, method, url string, content []byte, header map[string]stri
 	defer func() { require.NoError(t, response.Body.Close()) }()
 	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	return response, string(text)
+	return reply{StatusCode: response.StatusCode, Header: response.Header, ContentLength: response.ContentLength}, string(text)
 }
 
 // random is content that does not repeat, the same each time.

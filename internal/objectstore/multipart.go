@@ -209,7 +209,7 @@ func (u *upload) sum(v *version, parts []*part) error {
 		writers = append(writers, whole)
 	}
 	reader := v.body.reader(0, v.body.size())
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	if _, err := io.Copy(io.MultiWriter(writers...), reader); err != nil {
 		return fmt.Errorf("reading the parts of %s: %w", u.key, err)
 	}

@@ -42,7 +42,7 @@ func (s *Server) PutFile(ctx context.Context, bucket, key, path string) (Stored,
 	if err != nil {
 		return Stored{}, fmt.Errorf("uploading %s: %w", key, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return Stored{}, fmt.Errorf("uploading %s: %w", key, err)

@@ -128,8 +128,7 @@ func (in *incoming) copyTo(file io.Writer) (*received, error) {
 
 // bodyError tells a client that went away or broke off from a failure of this server.
 func bodyError(err error) error {
-	var answer *requestError
-	if errors.As(err, &answer) {
+	if _, ok := errors.AsType[*requestError](err); ok {
 		return err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -94,8 +94,9 @@ func TestListUploadsAndPartsInPages(t *testing.T) {
 	t.Parallel()
 	s := start(t, objectstore.Options{})
 	client := s.Client()
-	var want []string
-	for _, key := range []string{"a", "b", "b", "dir/c", "dir/d", "other"} {
+	keys := []string{"a", "b", "b", "dir/c", "dir/d", "other"}
+	want := make([]string, 0, len(keys))
+	for _, key := range keys {
 		created, err := client.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: ptr(versioned), Key: &key})
 		require.NoError(t, err)
 		want = append(want, *created.UploadId)
@@ -159,7 +160,7 @@ func TestCompositeNeedsEveryChecksum(t *testing.T) {
 		return "?uploadId=" + url.QueryEscape(created.UploadID)
 	}
 	upload := begin(map[string]string{"X-Amz-Checksum-Algorithm": "CRC32"})
-	complete := func(etag string) (*http.Response, string) {
+	complete := func(etag string) (reply, string) {
 		return do(t, http.MethodPost, address+upload, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+
 			etag+"</ETag></Part></CompleteMultipartUpload>"), nil)
 	}
@@ -168,7 +169,8 @@ func TestCompositeNeedsEveryChecksum(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, response.StatusCode, "the status is S3's, though gofakes3 does not know the code")
 	assert.Contains(t, text, "<Code>InvalidRequest</Code>")
 
-	response, _ = do(t, http.MethodPut, address+upload+"&partNumber=1", []byte("123456789"), map[string]string{"X-Amz-Checksum-Crc32": "y/Q5Jg=="})
+	response, _ = do(t, http.MethodPut, address+upload+"&partNumber=1", []byte("123456789"),
+		map[string]string{"X-Amz-Checksum-Crc32": "y/Q5Jg=="})
 	response, text = complete(response.Header.Get("Etag"))
 	assert.Equal(t, http.StatusOK, response.StatusCode, text)
 

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 	"github.com/johannesboyne/gofakes3"
 )
 
@@ -145,7 +146,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		// It ends when Close closes the server.
 		_ = s.http.Serve(listener)
 	}()
-	s.detach = context.AfterFunc(ctx, func() { _ = s.shutdown() })
+	s.detach = context.AfterFunc(ctx, func() { _ = s.shutdown(context.WithoutCancel(ctx)) })
 	return s, nil
 }
 
@@ -173,6 +174,8 @@ func (s *Server) newClient() *s3.Client {
 		Region:       s.options.Region,
 		Credentials:  credentials.NewStaticCredentialsProvider(localCredential, localCredential, ""),
 		HTTPClient:   &http.Client{Transport: s.transport},
+		// The SDK would write to stderr about every read of a part, which has no checksum.
+		Logger: logging.Nop{},
 		// These are the defaults of the SDK's configuration, which is not loaded here: it would read the developer's.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
@@ -197,15 +200,15 @@ func (s *Server) CreateBucket(b Bucket) error {
 // everything stored. It may be called more than once.
 func (s *Server) Close() error {
 	s.detach()
-	return s.shutdown()
+	return s.shutdown(context.Background())
 }
 
-func (s *Server) shutdown() error {
+func (s *Server) shutdown(ctx context.Context) error {
 	s.once.Do(func() {
 		// Requests that stall on purpose end with this.
 		s.cancel()
 		s.transport.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 		defer cancel()
 		if err := s.http.Shutdown(ctx); err != nil {
 			_ = s.http.Close()

@@ -128,13 +128,10 @@ func TestVersions(t *testing.T) {
 func TestListVersionsPages(t *testing.T) {
 	t.Parallel()
 	s := start(t, objectstore.Options{})
-	var want []string
-	for _, key := range []string{"a", "b"} {
-		var ids []string
-		for range 3 {
-			ids = append([]string{put(t, s, versioned, key, "x").VersionID}, ids...)
-		}
-		want = append(want, ids...)
+	want := make([]string, 6)
+	for i, key := range []string{"a", "a", "a", "b", "b", "b"} {
+		// The newest version of a key comes first.
+		want[i/3*3+2-i%3] = put(t, s, versioned, key, "x").VersionID
 	}
 	var got []string
 	pages := s3.NewListObjectVersionsPaginator(s.Client(), &s3.ListObjectVersionsInput{Bucket: ptr(versioned), MaxKeys: aws.Int32(2)})
@@ -455,8 +452,11 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		body   string
 		code   string
 	}{
-		"chunked":                 {chunked, "9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:y/Q5Jg==\r\n\r\n", ""},
-		"chunked and signed":      {map[string]string{"X-Amz-Content-Sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-Decoded-Content-Length": "9"}, "4;chunk-signature=ab\r\n1234\r\n5;chunk-signature=cd\r\n56789\r\n0;chunk-signature=ef\r\n\r\n", ""},
+		"chunked": {chunked, "9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:y/Q5Jg==\r\n\r\n", ""},
+		"chunked and signed": {
+			map[string]string{"X-Amz-Content-Sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "X-Amz-Decoded-Content-Length": "9"},
+			"4;chunk-signature=ab\r\n1234\r\n5;chunk-signature=cd\r\n56789\r\n0;chunk-signature=ef\r\n\r\n", "",
+		},
 		"wrong trailer":           {chunked, "9\r\n123456789\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n", "BadDigest"},
 		"missing trailer":         {chunked, "9\r\n123456789\r\n0\r\n\r\n", "BadDigest"},
 		"unknown trailer":         {with("X-Amz-Trailer", "x-amz-checksum-crc16"), "9\r\n123456789\r\n0\r\n\r\n", "InvalidRequest"},
@@ -572,7 +572,9 @@ func TestCopy(t *testing.T) {
 	require.NoError(t, err)
 	_, content := get(t, s, &s3.GetObjectInput{Bucket: ptr(versioned), Key: ptr("copy")})
 	assert.Equal(t, "content", content)
-	_, err = s.Client().CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: ptr(versioned), Key: ptr("copy"), CopySource: ptr(plain + "/none")})
+	_, err = s.Client().CopyObject(t.Context(), &s3.CopyObjectInput{
+		Bucket: ptr(versioned), Key: ptr("copy"), CopySource: ptr(plain + "/none"),
+	})
 	requireCode(t, err, "NoSuchKey")
 
 	mu.Lock()
@@ -766,7 +768,7 @@ func TestFaults(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		defer out.Body.Close()
+		defer func() { _ = out.Body.Close() }()
 		if f.Kind == objectstore.FaultStall {
 			begun := make([]byte, f.After)
 			_, err := io.ReadFull(out.Body, begun)
@@ -813,7 +815,7 @@ func TestCloseEndsWhatStalls(t *testing.T) {
 	put(t, s, versioned, "key", "content")
 	out, err := s.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: ptr(versioned), Key: ptr("key")})
 	require.NoError(t, err)
-	defer out.Body.Close()
+	defer func() { _ = out.Body.Close() }()
 	begun := make([]byte, 1)
 	_, err = io.ReadFull(out.Body, begun)
 	require.NoError(t, err)
@@ -867,23 +869,27 @@ func TestConcurrentUploads(t *testing.T) {
 	for i := range 40 {
 		wait.Go(func() {
 			content := strings.Repeat(strconv.Itoa(i), 1000)
-			stored, err := s.Put(t.Context(), versioned, "key"+strconv.Itoa(i%3), strings.NewReader(content), int64(len(content)))
-			if !assert.NoError(t, err) {
-				return
+			stored, got, err := putAndGet(t.Context(), s, "key"+strconv.Itoa(i%3), content)
+			if assert.NoError(t, err) {
+				_, twice := sequencers.LoadOrStore(stored.Sequencer, true)
+				assert.False(t, twice)
+				assert.Equal(t, content, got)
 			}
-			_, twice := sequencers.LoadOrStore(stored.Sequencer, true)
-			assert.False(t, twice)
-			out, err := s.Client().GetObject(t.Context(), &s3.GetObjectInput{
-				Bucket: &stored.Bucket, Key: &stored.Key, VersionId: &stored.VersionID,
-			})
-			if !assert.NoError(t, err) {
-				return
-			}
-			defer out.Body.Close()
-			got, err := io.ReadAll(out.Body)
-			assert.NoError(t, err)
-			assert.Equal(t, content, string(got))
 		})
 	}
 	wait.Wait()
+}
+
+func putAndGet(ctx context.Context, s *objectstore.Server, key, content string) (objectstore.Stored, string, error) {
+	stored, err := s.Put(ctx, versioned, key, strings.NewReader(content), int64(len(content)))
+	if err != nil {
+		return stored, "", err
+	}
+	out, err := s.Client().GetObject(ctx, &s3.GetObjectInput{Bucket: &stored.Bucket, Key: &stored.Key, VersionId: &stored.VersionID})
+	if err != nil {
+		return stored, "", err
+	}
+	defer func() { _ = out.Body.Close() }()
+	got, err := io.ReadAll(out.Body)
+	return stored, string(got), err
 }

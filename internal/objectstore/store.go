@@ -182,35 +182,44 @@ func (b *bucket) insertKey(key string) {
 	}
 }
 
-// remove is DELETE without a version: a delete marker in a bucket with versioning, the end of the object otherwise, for
-// which it returns nil.
-func (s *store) remove(bucketName, key string) (*version, error) {
+// removal is what a DELETE did: the id of the version that is gone or, as a delete marker, new. It is zero if there was
+// nothing to show.
+type removal struct {
+	id           string
+	deleteMarker bool
+}
+
+// remove is DELETE without a version: a delete marker in a bucket with versioning, the end of the object otherwise.
+func (s *store) remove(bucketName, key string) (removal, error) {
 	status, err := s.versioning(bucketName)
 	if err != nil {
-		return nil, err
+		return removal{}, err
 	}
 	if status == gofakes3.VersioningNone {
 		_, err := s.removeVersion(bucketName, key, nullVersion)
-		return nil, err
+		return removal{}, err
 	}
 	marker := &version{key: key, deleteMarker: true}
-	return marker, s.commit(bucketName, marker, conditions{})
+	if err := s.commit(bucketName, marker, conditions{}); err != nil {
+		return removal{}, err
+	}
+	return removal{id: marker.id, deleteMarker: true}, nil
 }
 
-// removeVersion ends a version for good. It returns nil if there is none, which is no error in S3.
-func (s *store) removeVersion(bucketName, key, id string) (*version, error) {
+// removeVersion ends a version for good. That there is none is no error in S3.
+func (s *store) removeVersion(bucketName, key, id string) (removal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.buckets[bucketName]
 	if b == nil {
-		return nil, errNoSuchBucket()
+		return removal{}, errNoSuchBucket()
 	}
 	versions := b.objects[key]
 	at := indexOf(versions, id)
 	if at < 0 {
-		return nil, nil
+		return removal{}, nil
 	}
-	removed := versions[at]
+	removed := removal{id: id, deleteMarker: versions[at].deleteMarker}
 	b.objects[key] = b.without(versions, id)
 	if len(b.objects[key]) == 0 {
 		delete(b.objects, key)

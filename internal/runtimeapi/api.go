@@ -43,7 +43,11 @@ func (s *sandbox) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "NotFound", "The Runtime API has no "+r.Method+" "+r.URL.Path)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.gate.RLock()
+		defer s.gate.RUnlock()
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // serveNext waits for an invocation, however long that takes. A process that is to end is told so by a signal and not

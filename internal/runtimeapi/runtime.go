@@ -15,15 +15,17 @@ import (
 type Runtime struct {
 	function Function
 	logs     *syncWriter
-	// ctx is the life of the runtime, which outlives every call.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	// detach unties the runtime from the context of Start.
+	detach func() bool
 
 	mu      sync.Mutex
 	idle    []*sandbox
 	running int
-	closed  bool
-	calls   sync.WaitGroup
+	// stopped is why there are no more invocations; it is nil while there are.
+	stopped error
+	// interrupts end the invocations under way, by their ids.
+	interrupts map[string]context.CancelCauseFunc
+	calls      sync.WaitGroup
 }
 
 // Response is the answer to an invocation, as the Invoke API gives it.
@@ -48,8 +50,23 @@ type Response struct {
 }
 
 func newRuntime(ctx context.Context, f Function) *Runtime {
-	ctx, cancel := context.WithCancelCause(ctx)
-	return &Runtime{function: f, logs: &syncWriter{w: f.LogWriter}, ctx: ctx, cancel: cancel}
+	r := &Runtime{
+		function: f, logs: &syncWriter{w: f.LogWriter}, interrupts: make(map[string]context.CancelCauseFunc),
+	}
+	r.detach = context.AfterFunc(ctx, func() { r.stop(context.Cause(ctx)) })
+	return r
+}
+
+// stop refuses further invocations and interrupts those under way. The first cause counts.
+func (r *Runtime) stop(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped == nil {
+		r.stopped = cause
+	}
+	for _, interrupt := range r.interrupts {
+		interrupt(r.stopped)
+	}
 }
 
 // Invoke runs the function with the payload, which must be JSON; an empty one stands for {}. It starts a process if
@@ -73,24 +90,24 @@ func (r *Runtime) Invoke(ctx context.Context, payload []byte) (*Response, error)
 		return nil, errInvalidContent()
 	}
 
-	box, err := r.acquire()
+	call := &invocation{id: uuid.NewString(), payload: payload}
+	ctx, interrupt := context.WithCancelCause(ctx)
+	defer interrupt(nil)
+	box, cold, err := r.acquire(call, interrupt)
 	if err != nil {
 		return nil, err
 	}
-	defer r.calls.Done()
+	defer r.end(call)
 
-	ctx, stop := r.bind(ctx)
-	defer stop()
-	call := &invocation{id: uuid.NewString(), payload: payload}
-	response := &Response{RequestID: call.id, Cold: box == nil}
-	if response.Cold {
-		box, err = r.start(ctx, call, response)
-		if box == nil || err != nil {
+	response := &Response{RequestID: call.id, Cold: cold}
+	if cold {
+		var started bool
+		box, started, err = r.start(ctx, call, response)
+		if !started {
 			r.forget()
 			return responseOr(response, err)
 		}
 	}
-
 	reusable, err := box.invoke(ctx, call, response)
 	if reusable {
 		r.release(box)
@@ -108,60 +125,65 @@ func responseOr(response *Response, err error) (*Response, error) {
 	return response, nil
 }
 
-// bind ends the call's context with the runtime's too.
-func (r *Runtime) bind(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
-// acquire takes an idle process, or the right to start one (nil).
-func (r *Runtime) acquire() (*sandbox, error) {
+// acquire registers the invocation and takes an idle process for it, or the right to start one (cold).
+func (r *Runtime) acquire(call *invocation, interrupt context.CancelCauseFunc) (box *sandbox, cold bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return nil, fmt.Errorf("invoking %s: %w", r.function.Name, ErrClosed)
+	if r.stopped != nil {
+		return nil, false, fmt.Errorf("invoking %s: %w", r.function.Name, r.stopped)
 	}
 
+	box = r.takeIdle()
+	if box == nil {
+		if r.running >= r.function.Concurrency {
+			return nil, false, errTooManyRequests(r.function.Concurrency)
+		}
+		r.running++
+	}
+	r.interrupts[call.id] = interrupt
+	r.calls.Add(1)
+	return box, box == nil, nil
+}
+
+// takeIdle returns the process that became idle last, or nil. Those that have ended since are done away with.
+func (r *Runtime) takeIdle() *sandbox {
 	for len(r.idle) > 0 {
 		box := r.idle[len(r.idle)-1]
 		r.idle = r.idle[:len(r.idle)-1]
 		if box.alive() {
-			r.calls.Add(1)
-			return box, nil
+			return box
 		}
 		box.close()
 		r.running--
 	}
-	if r.running >= r.function.Concurrency {
-		return nil, errTooManyRequests(r.function.Concurrency)
-	}
-	r.running++
-	r.calls.Add(1)
-	return nil, nil
+	return nil
 }
 
-// start starts a process and waits until it asks for its first invocation. It returns no process if it failed to, in
-// which case the response says how.
-func (r *Runtime) start(ctx context.Context, call *invocation, response *Response) (*sandbox, error) {
+// end is the counterpart of acquire.
+func (r *Runtime) end(call *invocation) {
+	r.mu.Lock()
+	delete(r.interrupts, call.id)
+	r.mu.Unlock()
+	r.calls.Done()
+}
+
+// start starts a process and waits until it asks for its first invocation. If it does not, the error says so, or the
+// response, if that is the function's own failure.
+func (r *Runtime) start(ctx context.Context, call *invocation, response *Response) (*sandbox, bool, error) {
 	began := time.Now()
-	box, err := startSandbox(r.function, r.logs)
-	if err != nil {
-		var unstartable *startError
-		if !errors.As(err, &unstartable) {
-			return nil, err
-		}
+	box, err := startSandbox(ctx, r.function, r.logs)
+	if unstartable, ok := errors.AsType[*startError](err); ok {
 		response.fail(newFailure(TypeInvalidEntrypoint, call.message(unstartable.Error())))
-		return nil, nil
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
 	}
 
-	failed, err := box.awaitInit(ctx, call)
+	ready, failed, err := box.awaitInit(ctx, call)
 	response.InitDuration = time.Since(began)
-	if failed == nil && err == nil {
-		return box, nil
+	if ready {
+		return box, true, nil
 	}
 	kill(box.cmd)
 	<-box.exited
@@ -170,7 +192,7 @@ func (r *Runtime) start(ctx context.Context, call *invocation, response *Respons
 	if failed != nil {
 		response.fail(failed)
 	}
-	return nil, err
+	return nil, false, err
 }
 
 func (r *Runtime) release(box *sandbox) {
@@ -190,10 +212,8 @@ func (r *Runtime) forget() {
 // Close interrupts running invocations, ends every process, with SIGTERM and then SIGKILL, and waits until all are
 // gone. It may be called more than once.
 func (r *Runtime) Close() {
-	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
-	r.cancel(ErrClosed)
+	r.detach()
+	r.stop(ErrClosed)
 	r.calls.Wait()
 
 	r.mu.Lock()

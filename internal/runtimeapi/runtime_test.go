@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	bootstrap = filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", bootstrap, "./testdata/bootstrap")
+	build := exec.CommandContext(context.Background(), "go", "build", "-tags", "lambda.norpc", "-o", bootstrap, "./testdata/bootstrap")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the function: %v\n%s", err, out)
 		os.Exit(1)
@@ -192,13 +192,22 @@ func TestFailures(t *testing.T) {
 		message   string
 		survives  bool
 	}{
-		"error of the function":   {event{Do: "error", Text: "bad key"}, "validationError", "bad key", true},
-		"error without a type":    {event{Do: "untyped"}, "errorString", "plain", true},
-		"panic":                   {event{Do: "panic"}, "string", "it broke", false},
-		"exit":                    {event{Do: "exit"}, "Runtime.ExitError", "RequestId: %s Error: Runtime exited with error: exit status 3", false},
-		"exit without an error":   {event{Do: "exit 0"}, "Runtime.ExitError", "RequestId: %s Error: Runtime exited without providing a reason", false},
-		"killed":                  {event{Do: "kill"}, "Runtime.ExitError", "RequestId: %s Error: Runtime exited with error: signal: killed", false},
-		"response is too large":   {event{Do: "big", Size: runtimeapi.MaxResponseBytes + 1}, "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size (6291556 bytes).", false},
+		"error of the function": {event{Do: "error", Text: "bad key"}, "validationError", "bad key", true},
+		"error without a type":  {event{Do: "untyped"}, "errorString", "plain", true},
+		"panic":                 {event{Do: "panic"}, "string", "it broke", false},
+		"exit": {
+			event{Do: "exit"}, "Runtime.ExitError", "RequestId: %s Error: Runtime exited with error: exit status 3", false,
+		},
+		"exit without an error": {
+			event{Do: "exit 0"}, "Runtime.ExitError", "RequestId: %s Error: Runtime exited without providing a reason", false,
+		},
+		"killed": {
+			event{Do: "kill"}, "Runtime.ExitError", "RequestId: %s Error: Runtime exited with error: signal: killed", false,
+		},
+		"response is too large": {
+			event{Do: "big", Size: runtimeapi.MaxResponseBytes + 1}, "Function.ResponseSizeTooLarge",
+			"Response payload size exceeded maximum allowed payload size (6291556 bytes).", false,
+		},
 		"stream fails in the end": {event{Do: "broken stream"}, "validationError", "stream broke", true},
 	}
 	for name, tt := range tests {
@@ -228,11 +237,11 @@ func TestFailures(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	f := function()
-	f.Timeout = 250 * time.Millisecond
+	f.Timeout = time.Second
 	r := start(t, f)
 	failed := invoke(t, r, event{Do: "sleep", Text: "going to sleep"})
 	assert.Equal(t, "Sandbox.Timedout", failed.ErrorType)
-	assert.Equal(t, "RequestId: "+failed.RequestID+" Error: Task timed out after 0.25 seconds", failed.ErrorMessage)
+	assert.Equal(t, "RequestId: "+failed.RequestID+" Error: Task timed out after 1.00 seconds", failed.ErrorMessage)
 	assert.Contains(t, string(failed.Logs), "going to sleep")
 
 	next := invoke(t, r, event{})
@@ -358,14 +367,10 @@ func TestConcurrency(t *testing.T) {
 	fifos := make([]string, 0, f.Concurrency)
 	for i := range f.Concurrency {
 		fifo := filepath.Join(dir, fmt.Sprint("fifo", i))
-		require.NoError(t, exec.Command("mkfifo", fifo).Run())
+		require.NoError(t, exec.CommandContext(t.Context(), "mkfifo", fifo).Run())
 		fifos = append(fifos, fifo)
 		waiting.Go(func() {
-			payload, err := json.Marshal(event{Do: "wait for file", File: fifo})
-			if !assert.NoError(t, err) {
-				return
-			}
-			response, err := r.Invoke(t.Context(), payload)
+			response, err := r.Invoke(t.Context(), fmt.Appendf(nil, `{"Do":"wait for file","File":%q}`, fifo))
 			if assert.NoError(t, err) {
 				responses <- response
 			}

@@ -60,13 +60,15 @@ type sandbox struct {
 	// exitErr is why it ended; it may be read once exited is closed.
 	exitErr error
 	once    sync.Once
+	// gate is held for reading by every request, so that close can wait for all.
+	gate sync.RWMutex
 
 	mu      sync.Mutex
 	current *invocation
 }
 
-func startSandbox(f Function, logs *syncWriter) (*sandbox, error) {
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("opening the runtime API of %s: %w", f.Name, err)
 	}
@@ -130,27 +132,28 @@ func (s *sandbox) alive() bool {
 	}
 }
 
-// awaitInit waits for the process to ask for its first invocation.
-func (s *sandbox) awaitInit(ctx context.Context, call *invocation) (*failure, error) {
+// awaitInit waits for the process to ask for its first invocation. If it does not, it says why: its own failure, or an
+// error if the wait was interrupted.
+func (s *sandbox) awaitInit(ctx context.Context, call *invocation) (ready bool, failed *failure, err error) {
 	timer := time.NewTimer(s.function.InitTimeout)
 	defer timer.Stop()
 	select {
 	case <-s.polls:
-		return nil, nil
-	case failed := <-s.initFailed:
-		return failed, nil
+		return true, nil, nil
+	case failed = <-s.initFailed:
+		return false, failed, nil
 	case <-s.exited:
 		// The report may have come just before the end.
 		select {
-		case failed := <-s.initFailed:
-			return failed, nil
+		case failed = <-s.initFailed:
+			return false, failed, nil
 		default:
-			return s.exitFailure(call), nil
+			return false, s.exitFailure(call), nil
 		}
 	case <-timer.C:
-		return timeoutFailure(call, s.function.InitTimeout), nil
+		return false, timeoutFailure(call, s.function.InitTimeout), nil
 	case <-ctx.Done():
-		return nil, interrupted(ctx, s.function.Name)
+		return false, nil, interrupted(ctx, s.function.Name)
 	}
 }
 
@@ -259,9 +262,8 @@ func (s *sandbox) exitFailure(call *invocation) *failure {
 		return newFailure(TypeExit, call.message("Runtime exited without providing a reason"))
 	}
 	reason := s.exitErr.Error()
-	var exit *exec.ExitError
-	if errors.As(s.exitErr, &exit) {
-		reason = exit.ProcessState.String()
+	if exit, ok := errors.AsType[*exec.ExitError](s.exitErr); ok {
+		reason = exit.String()
 	}
 	return newFailure(TypeExit, call.message("Runtime exited with error: "+reason))
 }
@@ -293,12 +295,10 @@ func (s *sandbox) close() {
 	})
 }
 
-// stopServing waits for the requests of the process, which are over with it, and ends the server.
+// stopServing ends the server, and waits for the requests of the process, which end with their connections.
 func (s *sandbox) stopServing() {
-	ctx, cancel := context.WithTimeout(context.Background(), s.function.ShutdownTimeout)
-	defer cancel()
-	if err := s.server.Shutdown(ctx); err != nil {
-		_ = s.server.Close()
-	}
+	_ = s.server.Close()
 	<-s.served
+	s.gate.Lock()
+	defer s.gate.Unlock()
 }
