@@ -1,0 +1,111 @@
+package notifications_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/notifications"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+)
+
+const (
+	typeTopic        = "aws:sns/topic:Topic"
+	typePolicy       = "aws:sns/topicPolicy:TopicPolicy"
+	typeSubscription = "aws:sns/topicSubscription:TopicSubscription"
+)
+
+func declare(t *testing.T, args *notifications.Args) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declaredtest.At(args.Location), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		n, err := notifications.New(ctx, "people", args)
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"topicArn": n.TopicARN}, nil
+	}))
+}
+
+func TestTheAccountsAlarmsMayPublishAndNobodyWithoutTLS(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, &notifications.Args{Location: at})
+			require.Equal(t, map[string]int{notifications.Type: 1, typeTopic: 1, typePolicy: 1}, declaredtest.Counts(system))
+			topic := declaredtest.Only(t, system, typeTopic).Outputs["arn"]
+			access := declaredtest.Only(t, system, typePolicy)
+			require.Equal(t, topic, access.Text("arn"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "AlarmsOfThisAccount",
+				"Effect": "Allow",
+				"Principal": {"Service": "cloudwatch.amazonaws.com"},
+				"Action": ["sns:Publish"],
+				"Resource": ["%[1]s"],
+				"Condition": {
+					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+					"ArnLike": {"aws:SourceArn": ["arn:%[2]s:cloudwatch:%[3]s:123456789012:alarm:*"]}
+				}
+			}, {
+				"Sid": "DenyInsecureTransport",
+				"Effect": "Deny",
+				"Principal": "*",
+				"Action": ["sns:Publish"],
+				"Resource": ["%[1]s"],
+				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+			}]}`, topic, at.Partition, at.Region), access.Text("policy"))
+			require.Equal(t, topic, system.Outputs["topicArn"])
+		})
+	}
+}
+
+func TestEachAddressIsSubscribed(t *testing.T) {
+	t.Parallel()
+	system := declare(t, &notifications.Args{
+		Location: declaredtest.Home(), Emails: []string{"ops@example.com", "dev@example.com"},
+	})
+	require.Equal(t, map[string]int{notifications.Type: 1, typeTopic: 1, typePolicy: 1, typeSubscription: 2}, declaredtest.Counts(system))
+	for _, email := range []string{"ops@example.com", "dev@example.com"} {
+		require.Equal(t, map[string]any{
+			"topic": declaredtest.Only(t, system, typeTopic).Outputs["arn"], "protocol": "email", "endpoint": email,
+		}, declaredtest.Named(t, system, typeSubscription, "people-"+email).Inputs)
+	}
+}
+
+func TestAGivenTopicIsUsedAsItIs(t *testing.T) {
+	t.Parallel()
+	const given = "arn:aws:sns:eu-central-1:123456789012:ours"
+	system := declare(t, &notifications.Args{Location: declaredtest.Home(), TopicARN: given})
+	require.Equal(t, map[string]int{notifications.Type: 1}, declaredtest.Counts(system))
+	require.Equal(t, map[string]any{"topicArn": given}, system.Outputs)
+}
+
+func TestTheComponentIsTheParentOfAll(t *testing.T) {
+	t.Parallel()
+	system := declare(t, &notifications.Args{Location: declaredtest.Home(), Emails: []string{"ops@example.com"}})
+	for _, r := range system.Resources {
+		if r.Custom {
+			assert.Equal(t, declaredtest.Only(t, system, notifications.Type).URN, r.Parent, r.Name)
+		}
+	}
+}
+
+// An alarm that goes off before the policy is there tells nobody.
+func TestWhoeverTakesTheTopicWaitsForItsPolicy(t *testing.T) {
+	t.Parallel()
+	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		n, err := notifications.New(ctx, "people", &notifications.Args{Location: declaredtest.Home()})
+		if err != nil {
+			return err
+		}
+		_, err = sqs.NewQueue(ctx, "probe", &sqs.QueueArgs{Name: n.TopicARN}, pulumi.Parent(n))
+		return err
+	})
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, "aws:sqs/queue:Queue"),
+		declaredtest.Only(t, system, typeTopic), declaredtest.Only(t, system, typePolicy))
+}

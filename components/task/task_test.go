@@ -1,0 +1,248 @@
+package task_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/task"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/location"
+)
+
+const (
+	typeCluster    = "aws:ecs/cluster:Cluster"
+	typeCapacity   = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
+	typeDefinition = "aws:ecs/taskDefinition:TaskDefinition"
+	typeRole       = "aws:iam/role:Role"
+	typePolicy     = "aws:iam/rolePolicy:RolePolicy"
+	typeQueue      = "aws:sqs/queue:Queue"
+)
+
+func args(at location.Location) *task.Args {
+	return &task.Args{
+		Location:      at,
+		Image:         pulumi.String("registry/app@sha256:01"),
+		RepositoryARN: pulumi.String(at.ARN("ecr", "repository/app")),
+		Architecture:  "X86_64",
+		CPU:           1024,
+		MemoryMB:      8192,
+		LogGroupName:  pulumi.String("group"),
+		LogGroupARN:   pulumi.String(at.ARN("logs", "log-group:group")),
+	}
+}
+
+func declare(t *testing.T, args *task.Args) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declaredtest.At(args.Location), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		made, err := task.New(ctx, "task", args)
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{
+			"clusterArn": made.ClusterARN, "definitionArn": made.DefinitionARN, "family": made.Family,
+			"executionRoleArn": made.ExecutionRoleARN, "taskRoleArn": made.TaskRoleARN, "taskRoleName": made.TaskRoleName,
+		}, nil
+	}))
+}
+
+func TestItIsOneDefinitionInOneClusterWithTwoRoles(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	require.Equal(t, map[string]int{
+		task.Type: 1, typeCluster: 1, typeCapacity: 1, typeDefinition: 1, typeRole: 2, typePolicy: 1,
+	}, declaredtest.Counts(system))
+	cluster := declaredtest.Only(t, system, typeCluster)
+	require.Equal(t, map[string]any{"capacityProviders": []any{"FARGATE"}, "clusterName": cluster.Outputs["name"]},
+		declaredtest.Only(t, system, typeCapacity).Inputs)
+	component := declaredtest.Only(t, system, task.Type)
+	for _, r := range system.Resources {
+		if r.Custom {
+			assert.Equal(t, component.URN, r.Parent, r.Name)
+		}
+	}
+}
+
+func TestTheDefinitionHasExactlyTheseProperties(t *testing.T) {
+	t.Parallel()
+	for _, architecture := range []string{"X86_64", "ARM64"} {
+		t.Run(architecture, func(t *testing.T) {
+			t.Parallel()
+			given := args(declaredtest.Home())
+			given.Architecture = architecture
+			system := declare(t, given)
+			inputs := declaredtest.Only(t, system, typeDefinition).Inputs
+			delete(inputs, "containerDefinitions") // which have a test of their own
+			require.Equal(t, map[string]any{
+				"cpu":                     "1024",
+				"memory":                  "8192",
+				"family":                  declaredtest.Only(t, system, typeCluster).Outputs["name"],
+				"networkMode":             "awsvpc",
+				"requiresCompatibilities": []any{"FARGATE"},
+				"runtimePlatform":         map[string]any{"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
+				"executionRoleArn":        declaredtest.Named(t, system, typeRole, "task-execution").Outputs["arn"],
+				"taskRoleArn":             declaredtest.Named(t, system, typeRole, "task-role").Outputs["arn"],
+			}, inputs)
+		})
+	}
+}
+
+func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			definition := declaredtest.Only(t, declare(t, args(at)), typeDefinition)
+			require.JSONEq(t, fmt.Sprintf(`[{
+				"name": "processor",
+				"image": "registry/app@sha256:01",
+				"cpu": 1024,
+				"memory": 8192,
+				"essential": true,
+				"user": "65532:65532",
+				"readonlyRootFilesystem": true,
+				"linuxParameters": {"capabilities": {"drop": ["ALL"]}},
+				"logConfiguration": {"logDriver": "awslogs", "options": {
+					"awslogs-group": "group", "awslogs-region": "%s", "awslogs-stream-prefix": "containerlog"
+				}},
+				"environment": [], "mountPoints": [], "portMappings": [], "systemControls": [], "volumesFrom": []
+			}]`, at.Region), definition.Text("containerDefinitions"))
+		})
+	}
+}
+
+func TestECSOfThisAccountAndRegionAloneTakesTheRoles(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			for _, role := range system.OfType(typeRole) {
+				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+					"Sid": "ServiceOfThisAccount",
+					"Effect": "Allow",
+					"Principal": {"Service": "ecs-tasks.amazonaws.com"},
+					"Action": ["sts:AssumeRole"],
+					"Condition": {
+						"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+						"ArnLike": {"aws:SourceArn": ["arn:%s:ecs:%s:123456789012:*"]}
+					}
+				}]}`, at.Partition, at.Region), role.Text("assumeRolePolicy"), role.Name)
+				require.NotContains(t, role.Inputs, "managedPolicyArns", role.Name)
+				require.NotContains(t, role.Inputs, "inlinePolicies", role.Name)
+			}
+		})
+	}
+}
+
+func TestTheExecutionRoleMayStartThisTaskAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			granted := declaredtest.Only(t, system, typePolicy)
+			require.Equal(t, declaredtest.Named(t, system, typeRole, "task-execution").Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "WriteItsLogs",
+				"Effect": "Allow",
+				"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+				"Resource": ["arn:%[1]s:logs:%[2]s:123456789012:log-group:group:*"]
+			}, {
+				"Sid": "PullTheImage",
+				"Effect": "Allow",
+				"Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+				"Resource": ["arn:%[1]s:ecr:%[2]s:123456789012:repository/app"]
+			}, {
+				"Sid": "LogInToTheRegistry",
+				"Effect": "Allow",
+				"Action": ["ecr:GetAuthorizationToken"],
+				"Resource": ["*"]
+			}]}`, at.Partition, at.Region), granted.Text("policy"))
+		})
+	}
+}
+
+func TestAnImageFromElsewhereNeedsNoRightsOnECR(t *testing.T) {
+	t.Parallel()
+	given := args(declaredtest.Home())
+	given.RepositoryARN = pulumi.String("")
+	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+		"Sid": "WriteItsLogs",
+		"Effect": "Allow",
+		"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+		"Resource": ["arn:aws:logs:eu-central-1:123456789012:log-group:group:*"]
+	}]}`, declaredtest.Only(t, declare(t, given), typePolicy).Text("policy"))
+}
+
+// The bucket's component grants the reading; here the processor may do nothing.
+func TestTheTaskRoleHasNoPolicy(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	role := declaredtest.Named(t, system, typeRole, "task-role").Outputs["name"]
+	for _, granted := range system.OfType(typePolicy) {
+		require.NotEqual(t, role, granted.Inputs["role"])
+	}
+}
+
+// Requirement A22: a definition whose image isn't there yet starts nothing.
+func TestTheDefinitionWaitsForTheImageAndItsRights(t *testing.T) {
+	t.Parallel()
+	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		parent := &pulumi.ResourceState{}
+		if err := ctx.RegisterComponentResource("test:components:Parent", "parent", parent); err != nil {
+			return err
+		}
+		image, err := sqs.NewQueue(ctx, "image", &sqs.QueueArgs{}, pulumi.Parent(parent))
+		if err != nil {
+			return err
+		}
+		group, err := sqs.NewQueue(ctx, "group", &sqs.QueueArgs{}, pulumi.Parent(parent))
+		if err != nil {
+			return err
+		}
+		given := args(declaredtest.Home())
+		given.Image, given.LogGroupName = image.Url, group.Name
+		_, err = task.New(ctx, "task", given)
+		return err
+	})
+	image, group := declaredtest.Named(t, system, typeQueue, "image"), declaredtest.Named(t, system, typeQueue, "group")
+	definition := declaredtest.Only(t, system, typeDefinition)
+	declaredtest.RequireDependsOn(t, definition, image, group, declaredtest.Only(t, system, typePolicy))
+	declaredtest.RequireDependsOn(t, definition, system.OfType(typeRole)...)
+	require.Equal(t, []string{group.URN, image.URN}, definition.PropertyDependencies["containerDefinitions"])
+}
+
+func TestWhoeverTakesTheClusterWaitsUntilItHasFargate(t *testing.T) {
+	t.Parallel()
+	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		made, err := task.New(ctx, "task", args(declaredtest.Home()))
+		if err != nil {
+			return err
+		}
+		_, err = sqs.NewQueue(ctx, "probe", &sqs.QueueArgs{Name: made.ClusterARN}, pulumi.Parent(made))
+		return err
+	})
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeQueue),
+		declaredtest.Only(t, system, typeCluster), declaredtest.Only(t, system, typeCapacity))
+}
+
+func TestTheOutputsAreTheTasksOwn(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	definition, role := declaredtest.Only(t, system, typeDefinition), declaredtest.Named(t, system, typeRole, "task-role")
+	require.Equal(t, map[string]any{
+		"clusterArn":       declaredtest.Only(t, system, typeCluster).Outputs["arn"],
+		"definitionArn":    definition.Outputs["arn"],
+		"family":           definition.Outputs["family"],
+		"executionRoleArn": declaredtest.Named(t, system, typeRole, "task-execution").Outputs["arn"],
+		"taskRoleArn":      role.Outputs["arn"],
+		"taskRoleName":     role.Outputs["name"],
+	}, system.Outputs)
+	require.Regexp(t, `:task-definition/.+:1$`, system.Outputs["definitionArn"], "with its revision")
+}
