@@ -16,7 +16,7 @@ import (
 const (
 	// targetID is the target's name in its rule (requirement A37).
 	targetID = "StepFunctionsTarget"
-	// keepDays is the longest that SQS keeps a message: an event that could not
+	// keepSeconds is the longest that SQS keeps a message: an event that could not
 	// be delivered is not lost over a holiday.
 	keepSeconds = 14 * 24 * 60 * 60
 )

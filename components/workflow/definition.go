@@ -113,6 +113,7 @@ func check(r Routing) *asl.Choice {
 		Comment: "Files above the threshold go to Fargate, all others to Lambda",
 		Choices: []asl.Rule{
 			{
+				Comment: "no bucket, key or size",
 				Not: &asl.Rule{And: []asl.Rule{
 					is(bucket, asl.IsPresent), is(bucket, asl.IsString),
 					is(key, asl.IsPresent), is(key, asl.IsString),
@@ -182,6 +183,7 @@ func taskRoute(r Routing, to References) map[string]asl.State {
 		stateTaskStopped: &asl.Choice{
 			Comment: "Worth it: the processor said so by its exit code, or the task never ran",
 			Choices: []asl.Rule{{
+				Comment: "exit code " + exitRetryable + ", or it never ran, and a try is left",
 				And: []asl.Rule{
 					{Variable: "$.try", Operator: asl.NumericLessThan, Value: settings.TaskAttempts},
 					{Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true},

@@ -1,0 +1,304 @@
+package uploads_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/uploads"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/location"
+)
+
+const (
+	typeBucket       = "aws:s3/bucketV2:BucketV2"
+	typeAccess       = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+	typeOwnership    = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
+	typeBucketPolicy = "aws:s3/bucketPolicy:BucketPolicy"
+	typeEncryption   = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
+	typeVersioning   = "aws:s3/bucketVersioningV2:BucketVersioningV2"
+	typeLifecycle    = "aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2"
+	typeNotification = "aws:s3/bucketNotification:BucketNotification"
+	typeRule         = "aws:cloudwatch/eventRule:EventRule"
+	typeTarget       = "aws:cloudwatch/eventTarget:EventTarget"
+	typeQueue        = "aws:sqs/queue:Queue"
+	typeQueuePolicy  = "aws:sqs/queuePolicy:QueuePolicy"
+	typeRole         = "aws:iam/role:Role"
+	typePolicy       = "aws:iam/rolePolicy:RolePolicy"
+)
+
+func args(at location.Location) *uploads.Args {
+	return &uploads.Args{
+		Location:                 at,
+		AbortIncompleteAfterDays: 7,
+		ReaderRoles:              map[string]pulumi.StringInput{"function": pulumi.String("role-f"), "task": pulumi.String("role-t")},
+		StateMachineARN:          pulumi.String(at.ARN("states", "stateMachine:m")),
+		MaximumEventAgeSeconds:   86400,
+		MaximumRetryAttempts:     185,
+	}
+}
+
+func declare(t *testing.T, args *uploads.Args) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declaredtest.At(args.Location), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		u, err := uploads.New(ctx, "up", args)
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{
+			"bucketName": u.BucketName, "bucketArn": u.BucketARN, "ruleName": u.RuleName,
+			"queueName": u.DeadLetterQueueName, "queueUrl": u.DeadLetterQueueURL,
+		}, nil
+	}))
+}
+
+func TestItIsOneBucketWithOneRuleAndOneQueue(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	require.Equal(t, map[string]int{
+		uploads.Type: 1, typeBucket: 1, typeAccess: 1, typeOwnership: 1, typeBucketPolicy: 1, typeEncryption: 1, typeVersioning: 1,
+		typeLifecycle: 1, typeNotification: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typeQueuePolicy: 1, typeRole: 1, typePolicy: 3,
+	}, declaredtest.Counts(system))
+	for _, r := range system.Resources {
+		if r.Custom {
+			assert.Equal(t, declaredtest.Only(t, system, uploads.Type).URN, r.Parent, r.Name)
+		}
+	}
+}
+
+// Nothing of the bucket depends on the Region: the location constraint, which
+// us-east-1 refuses, is the provider's (requirement A31).
+func TestTheBucketIsTheSameInEveryRegion(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			require.Equal(t, map[string]any{"forceDestroy": false}, declaredtest.Only(t, system, typeBucket).Inputs)
+			require.Equal(t, fmt.Sprintf("arn:%s:s3:::%v", at.Partition, system.Outputs["bucketName"]), system.Outputs["bucketArn"])
+		})
+	}
+}
+
+func TestTheBucketHasTheNameAndTheEndThatAreGiven(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.BucketName, with.ForceDestroy = "ours", true
+	system := declare(t, with)
+	require.Equal(t, map[string]any{"bucket": "ours", "forceDestroy": true}, declaredtest.Only(t, system, typeBucket).Inputs)
+	require.Equal(t, "ours", system.Outputs["bucketName"])
+}
+
+func TestEachProtectionOfTheBucketIsExactlyThis(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]map[string]any{
+		typeAccess: {
+			"blockPublicAcls": true, "blockPublicPolicy": true, "ignorePublicAcls": true, "restrictPublicBuckets": true,
+		},
+		typeOwnership: {"rule": map[string]any{"objectOwnership": "BucketOwnerEnforced"}},
+		typeEncryption: {"rules": []any{map[string]any{ // requirement A33
+			"applyServerSideEncryptionByDefault": map[string]any{"sseAlgorithm": "aws:kms"}, "bucketKeyEnabled": true,
+		}}},
+		typeVersioning: {"versioningConfiguration": map[string]any{"status": "Enabled"}},
+		typeLifecycle: {"rules": []any{map[string]any{
+			"id": "abort-incomplete-uploads", "status": "Enabled", "filter": map[string]any{"prefix": ""},
+			"abortIncompleteMultipartUpload": map[string]any{"daysAfterInitiation": 7.0},
+		}}},
+		typeNotification: {"eventbridge": true}, // requirement A32
+	} {
+		t.Run(typ, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(declaredtest.Home()))
+			want["bucket"] = declaredtest.Only(t, system, typeBucket).ID
+			require.Equal(t, want, declaredtest.Only(t, system, typ).Inputs)
+		})
+	}
+}
+
+func TestTheBucketRefusesConnectionsWithoutModernTLS(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			bucket := declaredtest.Only(t, system, typeBucket)
+			protects := declaredtest.Only(t, system, typeBucketPolicy)
+			require.Equal(t, bucket.ID, protects.Text("bucket"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "DenyInsecureTransport",
+				"Effect": "Deny",
+				"Principal": "*",
+				"Action": ["s3:*"],
+				"Resource": ["arn:%[1]s:s3:::%[2]s", "arn:%[1]s:s3:::%[2]s/*"],
+				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+			}, {
+				"Sid": "DenyOldTLS",
+				"Effect": "Deny",
+				"Principal": "*",
+				"Action": ["s3:*"],
+				"Resource": ["arn:%[1]s:s3:::%[2]s", "arn:%[1]s:s3:::%[2]s/*"],
+				"Condition": {"NumericLessThan": {"s3:TlsVersion": ["1.2"]}}
+			}]}`, at.Partition, bucket.ID), protects.Text("policy"))
+			// S3 refuses to change both at once.
+			declaredtest.RequireDependsOn(t, protects, declaredtest.Only(t, system, typeAccess))
+		})
+	}
+}
+
+func TestEachProcessorMayReadTheObjectsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			for name, role := range map[string]string{"up-read-function": "role-f", "up-read-task": "role-t"} {
+				granted := declaredtest.Named(t, system, typePolicy, name)
+				require.Equal(t, role, granted.Text("role"))
+				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+					"Sid": "ReadUploads",
+					"Effect": "Allow",
+					"Action": ["s3:GetObject", "s3:GetObjectVersion"],
+					"Resource": ["%v/*"]
+				}]}`, system.Outputs["bucketArn"]), granted.Text("policy"))
+			}
+		})
+	}
+}
+
+// Requirement A36.
+func TestTheRuleMatchesObjectsCreatedInThisBucket(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	rule := declaredtest.Only(t, system, typeRule)
+	require.JSONEq(t, fmt.Sprintf(`{
+		"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": ["%s"]}}
+	}`, declaredtest.Only(t, system, typeBucket).ID), rule.Text("eventPattern"))
+	inputs := rule.Inputs
+	delete(inputs, "eventPattern")
+	require.Equal(t, map[string]any{
+		"description": "Starts the state machine for every object created in the uploads bucket",
+	}, inputs, "on the default bus, and enabled")
+}
+
+// Without the policy EventBridge drops what it can't deliver and says nothing (trap 2).
+func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			queue := declaredtest.Only(t, system, typeQueue)
+			require.Equal(t, map[string]any{"messageRetentionSeconds": 1209600.0, "sqsManagedSseEnabled": true}, queue.Inputs)
+			access := declaredtest.Only(t, system, typeQueuePolicy)
+			require.Equal(t, queue.Outputs["url"], access.Text("queueUrl"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "EventsOfTheRule",
+				"Effect": "Allow",
+				"Principal": {"Service": "events.amazonaws.com"},
+				"Action": ["sqs:SendMessage"],
+				"Resource": ["%[1]s"],
+				"Condition": {
+					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+					"ArnEquals": {"aws:SourceArn": ["%[2]s"]}
+				}
+			}, {
+				"Sid": "DenyInsecureTransport",
+				"Effect": "Deny",
+				"Principal": "*",
+				"Action": ["sqs:*"],
+				"Resource": ["%[1]s"],
+				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+			}]}`, queue.Outputs["arn"], declaredtest.Only(t, system, typeRule).Outputs["arn"]), access.Text("policy"))
+		})
+	}
+}
+
+// Requirements A37 and A38.
+func TestTheTargetIsTheMachineWithRetriesAndTheQueue(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.MaximumEventAgeSeconds, with.MaximumRetryAttempts = 3600, 0
+	system := declare(t, with)
+	require.Equal(t, map[string]any{
+		"rule":             declaredtest.Only(t, system, typeRule).Outputs["name"],
+		"targetId":         "StepFunctionsTarget",
+		"arn":              "arn:aws:states:eu-central-1:123456789012:stateMachine:m",
+		"roleArn":          declaredtest.Only(t, system, typeRole).Outputs["arn"],
+		"deadLetterConfig": map[string]any{"arn": declaredtest.Only(t, system, typeQueue).Outputs["arn"]},
+		"retryPolicy":      map[string]any{"maximumEventAgeInSeconds": 3600.0, "maximumRetryAttempts": 0.0},
+	}, declaredtest.Only(t, system, typeTarget).Inputs)
+}
+
+func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			role, granted := declaredtest.Only(t, system, typeRole), declaredtest.Named(t, system, typePolicy, "up-start")
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "ServiceOfThisAccount",
+				"Effect": "Allow",
+				"Principal": {"Service": "events.amazonaws.com"},
+				"Action": ["sts:AssumeRole"],
+				"Condition": {
+					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+					"ArnEquals": {"aws:SourceArn": ["%s"]}
+				}
+			}]}`, declaredtest.Only(t, system, typeRule).Outputs["arn"]), role.Text("assumeRolePolicy"))
+			require.NotContains(t, role.Inputs, "managedPolicyArns")
+			require.Equal(t, role.Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "StartTheStateMachine",
+				"Effect": "Allow",
+				"Action": ["states:StartExecution"],
+				"Resource": ["arn:%s:states:%s:123456789012:stateMachine:m"]
+			}]}`, at.Partition, at.Region), granted.Text("policy"))
+		})
+	}
+}
+
+// The first upload must find everything in place: the rights to start the
+// machine, to read the object and to keep the event if that fails.
+func TestEventsFlowOnlyWhenAllIsThere(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	target := declaredtest.Only(t, system, typeTarget)
+	declaredtest.RequireDependsOn(t, target, system.OfType(typePolicy)...)
+	require.Len(t, system.OfType(typePolicy), 3, "to start the machine, and to read twice")
+	declaredtest.RequireDependsOn(t, target,
+		declaredtest.Only(t, system, typeQueuePolicy), declaredtest.Only(t, system, typeRole), declaredtest.Only(t, system, typeRule))
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeNotification), target)
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeLifecycle), declaredtest.Only(t, system, typeVersioning))
+}
+
+func TestWhoeverUploadsWaitsForTheEvents(t *testing.T) {
+	t.Parallel()
+	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		u, err := uploads.New(ctx, "up", args(declaredtest.Home()))
+		if err != nil {
+			return err
+		}
+		_, err = sqs.NewQueue(ctx, "probe", &sqs.QueueArgs{Name: u.BucketName}, pulumi.Parent(u))
+		return err
+	})
+	declaredtest.RequireDependsOn(t, declaredtest.Named(t, system, typeQueue, "probe"), declaredtest.Only(t, system, typeNotification))
+}
+
+func TestTheOutputsAreTheUploadsOwn(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	bucket, queue := declaredtest.Only(t, system, typeBucket), declaredtest.Only(t, system, typeQueue)
+	require.Equal(t, map[string]any{
+		"bucketName": bucket.Outputs["bucket"],
+		"bucketArn":  bucket.Outputs["arn"],
+		"ruleName":   declaredtest.Only(t, system, typeRule).Outputs["name"],
+		"queueName":  queue.Outputs["name"],
+		"queueUrl":   queue.Outputs["url"],
+	}, system.Outputs)
+}

@@ -1,0 +1,233 @@
+package workflow_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/workflow"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/location"
+)
+
+const (
+	typeMachine = "aws:sfn/stateMachine:StateMachine"
+	typeRole    = "aws:iam/role:Role"
+	typePolicy  = "aws:iam/rolePolicy:RolePolicy"
+	typeQueue   = "aws:sqs/queue:Queue"
+)
+
+func args(at location.Location) *workflow.Args {
+	role := func(name string) pulumi.StringInput {
+		return pulumi.String(fmt.Sprintf("arn:%s:iam::%s:role/%s", at.Partition, at.AccountID, name))
+	}
+	return &workflow.Args{
+		Location: at,
+		Routing: workflow.Routing{
+			SizeThreshold:    6291456,
+			FunctionTimeout:  time.Minute,
+			TaskTimeout:      25 * time.Minute,
+			ExecutionTimeout: time.Hour,
+			ContainerName:    "processor",
+			AssignPublicIP:   true,
+			NotifySuccess:    true,
+		},
+		FunctionARN:       pulumi.String(at.ARN("lambda", "function:f")),
+		ClusterARN:        pulumi.String(at.ARN("ecs", "cluster/c")),
+		TaskDefinitionARN: pulumi.String(at.ARN("ecs", "task-definition/d:7")),
+		TaskFamily:        pulumi.String("d"),
+		TaskRoleARNs:      []pulumi.StringInput{role("execution"), role("task")},
+		SubnetIDs:         pulumi.ToStringArray([]string{"subnet-a", "subnet-b"}),
+		SecurityGroupID:   pulumi.String("sg-1"),
+		TopicARN:          pulumi.String(at.ARN("sns", "t")),
+	}
+}
+
+func declare(t *testing.T, args *workflow.Args) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declaredtest.At(args.Location), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		w, err := workflow.New(ctx, "flow", args)
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"arn": w.ARN, "name": w.Name}, nil
+	}))
+}
+
+func TestItIsOneMachineWithOneRoleAndOnePolicy(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(declaredtest.Home()))
+	require.Equal(t, map[string]int{workflow.Type: 1, typeMachine: 1, typeRole: 1, typePolicy: 1}, declaredtest.Counts(system))
+	for _, r := range system.Resources {
+		if r.Custom {
+			assert.Equal(t, declaredtest.Only(t, system, workflow.Type).URN, r.Parent, r.Name)
+		}
+	}
+}
+
+// Requirement C36.
+func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			role := declaredtest.Only(t, declare(t, args(at)), typeRole)
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "ServiceOfThisAccount",
+				"Effect": "Allow",
+				"Principal": {"Service": "states.amazonaws.com"},
+				"Action": ["sts:AssumeRole"],
+				"Condition": {
+					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+					"ArnLike": {"aws:SourceArn": ["arn:%s:states:%s:123456789012:stateMachine:*"]}
+				}
+			}]}`, at.Partition, at.Region), role.Text("assumeRolePolicy"))
+			require.NotContains(t, role.Inputs, "managedPolicyArns")
+			require.NotContains(t, role.Inputs, "inlinePolicies")
+		})
+	}
+}
+
+// Requirements A25 and B6 to B10, narrowed: RunTask to the cluster, StopTask and
+// DescribeTasks to its tasks, PassRole to ECS.
+func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args(at))
+			granted := declaredtest.Only(t, system, typePolicy)
+			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "ProcessSmallFiles",
+				"Effect": "Allow",
+				"Action": ["lambda:InvokeFunction"],
+				"Resource": ["arn:%[1]s:lambda:%[2]s:123456789012:function:f"]
+			}, {
+				"Sid": "ProcessLargeFiles",
+				"Effect": "Allow",
+				"Action": ["ecs:RunTask"],
+				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
+				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+			}, {
+				"Sid": "FollowAndStopTasks",
+				"Effect": "Allow",
+				"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
+				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+			}, {
+				"Sid": "GiveTasksTheirRoles",
+				"Effect": "Allow",
+				"Action": ["iam:PassRole"],
+				"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
+				"Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
+			}, {
+				"Sid": "HearOfTasksEnds",
+				"Effect": "Allow",
+				"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+				"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
+			}, {
+				"Sid": "Notify",
+				"Effect": "Allow",
+				"Action": ["sns:Publish"],
+				"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
+			}]}`, at.Partition, at.Region), granted.Text("policy"))
+		})
+	}
+}
+
+// The type can't be changed later, and EXPRESS has no .sync (requirement C1).
+func TestTheMachineHasExactlyTheseProperties(t *testing.T) {
+	t.Parallel()
+	for name, given := range map[string]string{"auto-named": "", "named": "uploads"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with := args(declaredtest.Home())
+			with.Name = given
+			system := declare(t, with)
+			want := map[string]any{"type": "STANDARD", "roleArn": declaredtest.Only(t, system, typeRole).Outputs["arn"]}
+			if given != "" {
+				want["name"] = given
+			}
+			made := declaredtest.Only(t, system, typeMachine)
+			inputs := made.Inputs
+			delete(inputs, "definition") // which has tests of its own
+			require.Equal(t, want, inputs)
+			require.Equal(t, map[string]any{"arn": made.Outputs["arn"], "name": made.Outputs["name"]}, system.Outputs)
+		})
+	}
+}
+
+// Requirement A34: every reference arrives where the definition names it.
+func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	text := declaredtest.Only(t, declare(t, with), typeMachine).Text("definition")
+	want, err := workflow.Definition(with.Routing, workflow.References{
+		FunctionARN:       "arn:aws:lambda:eu-central-1:123456789012:function:f",
+		ClusterARN:        "arn:aws:ecs:eu-central-1:123456789012:cluster/c",
+		TaskDefinitionARN: "arn:aws:ecs:eu-central-1:123456789012:task-definition/d:7",
+		SubnetIDs:         []string{"subnet-a", "subnet-b"},
+		SecurityGroupID:   "sg-1",
+		TopicARN:          "arn:aws:sns:eu-central-1:123456789012:t",
+	}).JSON()
+	require.NoError(t, err)
+	require.Equal(t, want, text)
+	require.True(t, json.Valid([]byte(text)))
+	require.NotContains(t, text, "${")
+	for _, part := range []string{
+		"function:f", "cluster/c", "task-definition/d:7", `["subnet-a","subnet-b"]`, `["sg-1"]`, `"TopicArn":"arn:aws:sns:`,
+	} {
+		assert.Contains(t, text, part)
+	}
+}
+
+func TestADefinitionThatStepFunctionsWouldRefuseIsRefusedHere(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Routing.TaskTimeout = -time.Second
+	_, err := declaredtest.Fail(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		_, err := workflow.New(ctx, "flow", with)
+		return err
+	})
+	require.ErrorContains(t, err, "writing the state machine: ")
+	require.ErrorContains(t, err, "TimeoutSeconds")
+}
+
+// Step Functions checks the role when the machine is made: with the role alone
+// that fails with "not authorized to create managed-rule".
+func TestTheMachineWaitsForItsPolicyAndAllThatItNames(t *testing.T) {
+	t.Parallel()
+	names := []string{"function", "cluster", "definition", "subnet", "group", "topic"}
+	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		parent := &pulumi.ResourceState{}
+		if err := ctx.RegisterComponentResource("test:components:Parent", "parent", parent); err != nil {
+			return err
+		}
+		made := map[string]pulumi.StringOutput{}
+		for _, name := range names {
+			queue, err := sqs.NewQueue(ctx, name, &sqs.QueueArgs{}, pulumi.Parent(parent))
+			if err != nil {
+				return err
+			}
+			made[name] = queue.Arn
+		}
+		with := args(declaredtest.Home())
+		with.FunctionARN, with.ClusterARN, with.TaskDefinitionARN = made["function"], made["cluster"], made["definition"]
+		with.SubnetIDs, with.SecurityGroupID = pulumi.StringArray{made["subnet"], pulumi.String("subnet-b")}, made["group"]
+		with.TopicARN = made["topic"]
+		_, err := workflow.New(ctx, "flow", with)
+		return err
+	})
+	made := declaredtest.Only(t, system, typeMachine)
+	declaredtest.RequireDependsOn(t, made, declaredtest.Only(t, system, typePolicy), declaredtest.Only(t, system, typeRole))
+	declaredtest.RequireDependsOn(t, made, system.OfType(typeQueue)...)
+	require.Len(t, made.PropertyDependencies["definition"], len(names))
+}
