@@ -8,6 +8,7 @@ package policy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -24,6 +25,10 @@ const (
 	Deny  = "Deny"
 )
 
+// errTwice keeps a condition from replacing another one without a word. Merging
+// the values would be no cure: one of them would be enough then.
+var errTwice = errors.New("two conditions with the same operator and key: give one of them all the values")
+
 // Statement is one statement of a policy document.
 type Statement struct {
 	// Sid names the statement for people; AWS takes letters and digits only.
@@ -36,7 +41,7 @@ type Statement struct {
 	Actions []string
 	// Resources are the ARNs; left out (nil) in trust policies.
 	Resources []pulumi.StringInput
-	// Conditions must all hold.
+	// Conditions must all hold. No two have the same operator and key.
 	Conditions []Condition
 }
 
@@ -104,7 +109,8 @@ func DenyInsecureTransport(actions []string, resources ...pulumi.StringInput) St
 	}
 }
 
-// Document is the policy document with these statements, as JSON.
+// Document is the policy document with these statements, as JSON. The output
+// fails for a statement with two conditions that IAM can't have side by side.
 func Document(statements ...Statement) pulumi.StringOutput {
 	var inputs []any
 	for _, s := range statements {
@@ -135,7 +141,10 @@ func render(statements []Statement, values []any) (string, error) {
 	}
 	rendered := make([]map[string]any, len(statements))
 	for i, s := range statements {
-		rendered[i] = s.render(next)
+		var err error
+		if rendered[i], err = s.render(next); err != nil {
+			return "", fmt.Errorf("writing the statement %s of a policy document: %w", s.Sid, err)
+		}
 	}
 	b, err := json.Marshal(map[string]any{"Version": version, "Statement": rendered})
 	if err != nil {
@@ -144,7 +153,7 @@ func render(statements []Statement, values []any) (string, error) {
 	return string(b), nil
 }
 
-func (s Statement) render(next func(n int) []any) map[string]any {
+func (s Statement) render(next func(n int) []any) (map[string]any, error) {
 	out := map[string]any{"Effect": Allow, "Action": s.Actions}
 	if s.Effect != "" {
 		out["Effect"] = s.Effect
@@ -159,17 +168,20 @@ func (s Statement) render(next func(n int) []any) map[string]any {
 		out["Resource"] = next(len(s.Resources))
 	}
 	if len(s.Conditions) == 0 {
-		return out
+		return out, nil
 	}
 	conditions := map[string]map[string]any{}
 	for _, c := range s.Conditions {
 		if conditions[c.Operator] == nil {
 			conditions[c.Operator] = map[string]any{}
 		}
+		if _, double := conditions[c.Operator][c.Key]; double {
+			return nil, fmt.Errorf("%w: %s %s", errTwice, c.Operator, c.Key)
+		}
 		conditions[c.Operator][c.Key] = next(len(c.Values))
 	}
 	out["Condition"] = conditions
-	return out
+	return out, nil
 }
 
 func (p Principal) render() any {
