@@ -61,8 +61,8 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 		Architecture:   string(cfg.Architecture),
 		MemoryMB:       cfg.LambdaMemory,
 		TimeoutSeconds: int(cfg.LambdaTimeout.Seconds()),
-		LogGroupName:   log.GroupNames.MapIndex(pulumi.String(functionLogs)),
-		LogGroupARN:    log.GroupARNs.MapIndex(pulumi.String(functionLogs)),
+		LogGroupName:   log.Groups[functionLogs].Name,
+		LogGroupARN:    log.Groups[functionLogs].ARN,
 	}
 }
 
@@ -87,8 +87,8 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 		Architecture:  cfg.Architecture.ECS(),
 		CPU:           cfg.TaskCPU,
 		MemoryMB:      cfg.TaskMemory,
-		LogGroupName:  log.GroupNames.MapIndex(pulumi.String(taskLogs)),
-		LogGroupARN:   log.GroupARNs.MapIndex(pulumi.String(taskLogs)),
+		LogGroupName:  log.Groups[taskLogs].Name,
+		LogGroupARN:   log.Groups[taskLogs].ARN,
 	}
 }
 

@@ -92,8 +92,8 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"eventBridgeRuleName": up.RuleName,
 		"topicArn":            people.TopicARN,
 		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
-		"functionLogGroup":    log.GroupNames.MapIndex(pulumi.String(functionLogs)),
-		"taskLogGroup":        log.GroupNames.MapIndex(pulumi.String(taskLogs)),
+		"functionLogGroup":    log.Groups[functionLogs].Name,
+		"taskLogGroup":        log.Groups[taskLogs].Name,
 	})
 	return nil
 }

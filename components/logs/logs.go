@@ -40,16 +40,21 @@ type Logs struct {
 
 	// KMSKeyARN is the key that the groups are encrypted with.
 	KMSKeyARN pulumi.StringOutput `pulumi:"kmsKeyArn"`
-	// GroupNames are the groups' names, by what writes to them.
-	GroupNames pulumi.StringMapOutput `pulumi:"groupNames"`
-	// GroupARNs are the groups' ARNs, by what writes to them, without the ":*"
-	// that policies add for the streams.
-	GroupARNs pulumi.StringMapOutput `pulumi:"groupArns"`
+	// Groups are the log groups, by what writes to them.
+	Groups map[string]Group
+}
+
+// Group is a log group.
+type Group struct {
+	// Name is the group's name.
+	Name pulumi.StringOutput
+	// ARN is the group's ARN, without the ":*" that policies add for the streams.
+	ARN pulumi.StringOutput
 }
 
 // New makes Logs.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Logs, error) {
-	l := &Logs{}
+	l := &Logs{Groups: map[string]Group{}}
 	if err := ctx.RegisterComponentResource(Type, name, l, opts...); err != nil {
 		return nil, fmt.Errorf("registering the logs: %w", err)
 	}
@@ -65,14 +70,14 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		if err != nil {
 			return nil, fmt.Errorf("creating the log group of the %s: %w", g, err)
 		}
+		l.Groups[g] = Group{Name: group.Name, ARN: group.Arn}
 		names[g], arns[g] = group.Name, group.Arn
 	}
-	l.GroupNames, l.GroupARNs = names.ToStringMapOutput(), arns.ToStringMapOutput()
 
 	return l, ctx.RegisterResourceOutputs(l, pulumi.Map{
 		"kmsKeyArn":  l.KMSKeyARN,
-		"groupNames": l.GroupNames,
-		"groupArns":  l.GroupARNs,
+		"groupNames": names,
+		"groupArns":  arns,
 	})
 }
 

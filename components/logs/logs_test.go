@@ -27,7 +27,11 @@ func declare(t *testing.T, at location.Location, key string, groups ...string) *
 		if err != nil {
 			return nil, err
 		}
-		return pulumi.Map{"key": l.KMSKeyARN, "names": l.GroupNames, "arns": l.GroupARNs}, nil
+		names, arns := pulumi.StringMap{}, pulumi.StringMap{}
+		for what, g := range l.Groups {
+			names[what], arns[what] = g.Name, g.ARN
+		}
+		return pulumi.Map{"key": l.KMSKeyARN, "names": names, "arns": arns}, nil
 	}))
 }
 

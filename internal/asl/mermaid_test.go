@@ -81,6 +81,7 @@ func TestRuleLabels(t *testing.T) {
 	guards := asl.And(asl.When("$.a", asl.IsPresent, true), asl.When("$.a", asl.IsString, true), asl.When("$.b", asl.IsPresent, true))
 
 	tests := map[string]asl.Rule{
+		"in other words":               {Comment: "in other words", Not: &guards},
 		"valid a, b":                   guards,
 		"no valid a, b":                asl.Not(guards),
 		"size > 5000000000000":         asl.And(asl.When("$.detail.object.size", asl.IsNumeric, true), size),

@@ -582,11 +582,14 @@ func (p pattern) match(text string) bool {
 	return true
 }
 
-// Label returns the rule as a few words for a diagram edge or a trace. Guards
-// (IsPresent, IsNumeric and the like) are left out of an And that also compares;
+// Label returns the rule as a few words for a diagram edge or a trace: its
+// comment if it has one. Guards (IsPresent, IsNumeric and the like) are left out
+// of an And that also compares;
 // an And of nothing but guards reads "valid" and the names it guards.
 func (r Rule) Label() string {
 	switch {
+	case r.Comment != "":
+		return r.Comment
 	case r.onlyGuards():
 		return "valid " + r.guarded()
 	case r.And != nil:

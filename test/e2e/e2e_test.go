@@ -81,6 +81,8 @@ func newCLI(t *testing.T, name string) *cli {
 	text, err := os.ReadFile(filepath.Join(root, "Pulumi.local.yaml"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(c.config, text, 0o600))
+	// Where the CLI keeps the salt of the stack's secrets, whatever the config file.
+	t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "Pulumi."+name+".yaml")) })
 	c.ok("stack", "init", name)
 	for key, value := range overlay() {
 		c.ok("config", "set", "--config-file", c.config, key, value)

@@ -1,0 +1,138 @@
+// Package docs writes the documents that show the code: the state machine as
+// JSON and as a diagram, the architecture as declared, and the table of the
+// configuration. A test keeps them current.
+package docs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/build"
+	"upload-router/internal/declared"
+	"upload-router/internal/settings"
+	"upload-router/stack"
+)
+
+// stackName is the stack that the documents show.
+const stackName = "dev"
+
+const typeMachine = "aws:sfn/stateMachine:StateMachine"
+
+var errNoMarkers = errors.New("the markers of a generated part are missing")
+
+// Files are the generated documents, by their path below the project's folder.
+// The README's own text is taken from root and kept.
+func Files(root string) (map[string][]byte, error) {
+	system, err := evaluate(nil)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := definition(system)
+	if err != nil {
+		return nil, err
+	}
+	text, err := machine.IndentedJSON()
+	if err != nil {
+		return nil, fmt.Errorf("writing the state machine: %w", err)
+	}
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the README: %w", err)
+	}
+	for name, part := range map[string]string{
+		"architecture":  mermaid(architecture(system)),
+		"state machine": mermaid(asl.Mermaid(machine)),
+		"configuration": settings.Markdown(),
+	} {
+		if readme, err = replacePart(readme, name, part); err != nil {
+			return nil, fmt.Errorf("writing the README: %w", err)
+		}
+	}
+	return map[string][]byte{
+		"docs/state-machine.json": []byte(text),
+		"README.md":               readme,
+	}, nil
+}
+
+// Variants are the definitions of every variant of the configuration that
+// changes the state machine's form, by a name for each.
+func Variants() (map[string]string, error) {
+	out := map[string]string{}
+	for _, notify := range []string{"true", "false"} {
+		for _, public := range []string{"true", "false"} {
+			config := map[string]string{
+				"notifySuccess": notify, "assignPublicIp": public,
+				"network": "existing", "vpcId": "vpc-0123456789abcdef0",
+				"subnetIds": `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`,
+			}
+			system, err := evaluate(config)
+			if err != nil {
+				return nil, err
+			}
+			machine, err := system.Only(typeMachine)
+			if err != nil {
+				return nil, fmt.Errorf("finding the state machine: %w", err)
+			}
+			out["notify-"+notify+"-public-"+public] = machine.Text("definition")
+		}
+	}
+	return out, nil
+}
+
+// evaluate declares the system without building anything: what the documents
+// show doesn't change with the processors' code.
+func evaluate(config map[string]string) (*declared.System, error) {
+	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
+		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
+	}
+	system, err := declared.Evaluate(
+		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
+		declared.Options{
+			Stack: stackName, Config: config,
+			Subnets: []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
+		})
+	if err != nil {
+		return nil, fmt.Errorf("declaring the stack %s: %w", stackName, err)
+	}
+	return system, nil
+}
+
+func definition(system *declared.System) (*asl.Machine, error) {
+	res, err := system.Only(typeMachine)
+	if err != nil {
+		return nil, fmt.Errorf("finding the state machine: %w", err)
+	}
+	machine, err := asl.Parse([]byte(res.Text("definition")))
+	if err != nil {
+		return nil, fmt.Errorf("reading the state machine: %w", err)
+	}
+	return machine, nil
+}
+
+func mermaid(diagram string) string {
+	return "```mermaid\n" + strings.TrimSpace(diagram) + "\n```\n"
+}
+
+// replacePart puts a generated part between its markers.
+func replacePart(document []byte, name, part string) ([]byte, error) {
+	begin := []byte("<!-- generated: " + name + " -->\n")
+	end := []byte("<!-- end of generated: " + name + " -->")
+	_, after, ok := bytes.Cut(document, begin)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", errNoMarkers, name)
+	}
+	before := document[:len(document)-len(after)]
+	_, rest, ok := bytes.Cut(after, end)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", errNoMarkers, name)
+	}
+	return bytes.Join([][]byte{before, []byte(part), end, rest}, nil), nil
+}
