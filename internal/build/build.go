@@ -124,14 +124,14 @@ func compile(ctx context.Context, root, pkg, binary, goarch string) error {
 	if err != nil {
 		return fmt.Errorf("making a scratch folder: %w", err)
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
 	output := filepath.Join(scratch, filepath.Base(binary))
 	cmd := exec.CommandContext(ctx, "go", "build",
 		"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", output, pkg)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), // the last one of a name wins
 		"CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch, "GOAMD64=v1", "GOARM64=v8.0",
-		"GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOWORK=off")
+		"GOFLAGS=-mod=readonly", "GOEXPERIMENT=", "GOFIPS140=off", "GO111MODULE=on", "GOWORK=off")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", pkg, err, bytes.TrimSpace(said))
 	}
@@ -147,7 +147,7 @@ func compile(ctx context.Context, root, pkg, binary, goarch string) error {
 // pack puts the binary alone into a zip, with nothing that changes from one
 // build to the next.
 func pack(binary, archive string) error {
-	content, err := os.ReadFile(binary) //nolint:gosec // the path is made above
+	content, err := os.ReadFile(binary)
 	if err != nil {
 		return fmt.Errorf("reading the binary: %w", err)
 	}
@@ -174,7 +174,7 @@ func replace(path string, content []byte) error {
 	if err != nil {
 		return fmt.Errorf("making a scratch file: %w", err)
 	}
-	defer os.Remove(f.Name()) // which is gone after the rename
+	defer func() { _ = os.Remove(f.Name()) }() // which is gone after the rename
 	_, err = f.Write(content)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -189,7 +189,7 @@ func replace(path string, content []byte) error {
 func contentTag(files ...string) (string, error) {
 	sum := sha256.New()
 	for _, name := range files {
-		f, err := os.Open(name) //nolint:gosec // the paths are made above
+		f, err := os.Open(name)
 		if err != nil {
 			return "", fmt.Errorf("reading what is in the image: %w", err)
 		}
