@@ -1,0 +1,248 @@
+package build_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"debug/elf"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/build"
+	"upload-router/internal/settings"
+)
+
+// The tests change the process's folder and environment, which the build is
+// about, and so don't run in parallel.
+
+const (
+	function = "functions/process/main.go"
+	task     = "task/main.go"
+)
+
+// project writes a project as small as one can be, with the files given instead.
+func project(t *testing.T, instead map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	files := map[string]string{
+		"Pulumi.yaml":    "name: p\n",
+		"go.mod":         "module example.com/p\n\ngo 1.24\n",
+		function:         "package main\n\nfunc main() { println(\"function\") }\n",
+		task:             "package main\n\nfunc main() { println(\"task\") }\n",
+		build.Dockerfile: "FROM scratch\n",
+	}
+	for name, content := range instead {
+		files[name] = content
+	}
+	for name, content := range files {
+		path := filepath.Join(root, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		if content != "" {
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		}
+	}
+	return root
+}
+
+// processors builds in the current folder and gives the zip's bytes too.
+func processors(t *testing.T, architecture settings.Architecture) (build.Artifacts, []byte) {
+	t.Helper()
+	out, err := build.Processors(t.Context(), architecture)
+	require.NoError(t, err)
+	root, err := build.Root()
+	require.NoError(t, err)
+	archive, err := os.ReadFile(filepath.Join(root, out.FunctionArchive))
+	require.NoError(t, err)
+	return out, archive
+}
+
+// requireStatic checks that a binary runs on Linux, on that processor, with
+// nothing else in the file system.
+func requireStatic(t *testing.T, content []byte, machine elf.Machine) {
+	t.Helper()
+	binary, err := elf.NewFile(bytes.NewReader(content))
+	require.NoError(t, err)
+	require.Equal(t, machine, binary.Machine)
+	require.Equal(t, elf.ET_EXEC, binary.Type)
+	libraries, err := binary.ImportedLibraries()
+	require.NoError(t, err)
+	require.Empty(t, libraries)
+	for _, part := range binary.Progs {
+		require.NotEqual(t, elf.PT_INTERP, part.Type, "no dynamic loader")
+	}
+}
+
+func TestEachArchitectureGetsItsProcessors(t *testing.T) {
+	for _, c := range []struct {
+		architecture settings.Architecture
+		machine      elf.Machine
+		want         build.Artifacts
+	}{
+		{settings.X86, elf.EM_X86_64, build.Artifacts{
+			FunctionArchive: ".build/amd64/function.zip", ImageContext: ".build/amd64/image", ImagePlatform: "linux/amd64",
+		}},
+		{settings.ARM64, elf.EM_AARCH64, build.Artifacts{
+			FunctionArchive: ".build/arm64/function.zip", ImageContext: ".build/arm64/image", ImagePlatform: "linux/arm64",
+		}},
+	} {
+		t.Run(string(c.architecture), func(t *testing.T) {
+			root := project(t, nil)
+			t.Chdir(root)
+			got, archive := processors(t, c.architecture)
+			require.Regexp(t, "^[0-9a-f]{24}$", got.ImageTag)
+			got.ImageTag = ""
+			require.Equal(t, c.want, got, "relative to the project, so that the plan is the same on every machine")
+
+			zipped, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+			require.NoError(t, err)
+			require.Len(t, zipped.File, 1)
+			require.Equal(t, "bootstrap", zipped.File[0].Name)
+			require.Equal(t, os.FileMode(0o755), zipped.File[0].Mode())
+			require.True(t, zipped.File[0].Modified.Equal(time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)))
+			content, err := zipped.File[0].Open()
+			require.NoError(t, err)
+			binary, err := io.ReadAll(content)
+			require.NoError(t, err)
+			requireStatic(t, binary, c.machine)
+
+			context, err := os.ReadDir(filepath.Join(root, got.ImageContext))
+			require.NoError(t, err)
+			require.Len(t, context, 1, "the image's context is the binary alone")
+			info, err := context[0].Info()
+			require.NoError(t, err)
+			require.Equal(t, "task", info.Name())
+			require.Equal(t, os.FileMode(0o755), info.Mode())
+			binary, err = os.ReadFile(filepath.Join(root, got.ImageContext, "task"))
+			require.NoError(t, err)
+			requireStatic(t, binary, c.machine)
+		})
+	}
+}
+
+func TestTheSameSourceGivesTheSameBytesInAnyFolder(t *testing.T) {
+	t.Chdir(project(t, nil))
+	first, firstZip := processors(t, settings.X86)
+	again, againZip := processors(t, settings.X86)
+	t.Chdir(project(t, nil))
+	elsewhere, elsewhereZip := processors(t, settings.X86)
+	require.Equal(t, first, again)
+	require.Equal(t, first, elsewhere)
+	require.True(t, bytes.Equal(firstZip, againZip), "built twice")
+	require.True(t, bytes.Equal(firstZip, elsewhereZip), "built elsewhere")
+}
+
+func TestTheTagFollowsWhatIsInTheImage(t *testing.T) {
+	tags := map[string]string{}
+	for name, instead := range map[string]map[string]string{
+		"as it is":           nil,
+		"another function":   {function: "package main\n\nfunc main() { println(\"other\") }\n"},
+		"another task":       {task: "package main\n\nfunc main() { println(\"other\") }\n"},
+		"another Dockerfile": {build.Dockerfile: "FROM scratch\nUSER 1\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(project(t, instead))
+			out, _ := processors(t, settings.X86)
+			tags[name] = out.ImageTag
+		})
+	}
+	require.Equal(t, tags["as it is"], tags["another function"], "it isn't in the image")
+	require.NotEqual(t, tags["as it is"], tags["another task"])
+	require.NotEqual(t, tags["as it is"], tags["another Dockerfile"])
+	require.NotEqual(t, tags["another task"], tags["another Dockerfile"])
+}
+
+func TestTheDevelopersBuildSettingsDontMatter(t *testing.T) {
+	t.Chdir(project(t, map[string]string{
+		"task/windows.go": "//go:build windows || other\n\npackage main\n\nfunc init() { println(\"wrong\") }\n",
+	}))
+	want, wantZip := processors(t, settings.X86)
+	for name, value := range map[string]string{
+		"GOFLAGS":      "-tags=other -ldflags=-X=main.x=1",
+		"GOOS":         "windows",
+		"GOARCH":       "arm64",
+		"GOAMD64":      "v3",
+		"CGO_ENABLED":  "1",
+		"GOEXPERIMENT": "nogreenteagc",
+		"GOFIPS140":    "latest",
+		"GO111MODULE":  "off",
+		"GOWORK":       "/nowhere/go.work",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, value)
+			got, gotZip := processors(t, settings.X86)
+			require.Equal(t, want, got)
+			require.True(t, bytes.Equal(wantZip, gotZip))
+		})
+	}
+}
+
+func TestACompilersErrorIsGivenAsItIs(t *testing.T) {
+	const broken = "package main\n\nfunc main() { missing() }\n"
+	for file, says := range map[string][]string{
+		function: {"building the Lambda function: go build ./functions/process: ", "functions/process/main.go:3:15: undefined: missing"},
+		task:     {"building the Fargate task: go build ./task: ", "task/main.go:3:15: undefined: missing"},
+	} {
+		t.Run(file, func(t *testing.T) {
+			root := project(t, map[string]string{file: broken})
+			t.Chdir(root)
+			out, err := build.Processors(t.Context(), settings.X86)
+			for _, part := range says {
+				assert.ErrorContains(t, err, part)
+			}
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit)
+			require.Equal(t, build.Artifacts{}, out)
+			scratch, err := filepath.Glob(filepath.Join(root, ".build", "*", ".*"))
+			require.NoError(t, err)
+			require.Empty(t, scratch, "nothing is left lying about")
+		})
+	}
+}
+
+func TestWhatIsMissingIsNamed(t *testing.T) {
+	t.Run("the project", func(t *testing.T) {
+		t.Chdir(t.TempDir())
+		_, err := build.Processors(t.Context(), settings.X86)
+		require.EqualError(t, err, "no Pulumi.yaml in this folder or above it: run this inside the project")
+	})
+	t.Run("Go", func(t *testing.T) {
+		t.Chdir(project(t, nil))
+		t.Setenv("PATH", t.TempDir())
+		_, err := build.Processors(t.Context(), settings.X86)
+		require.ErrorContains(t, err, "there is no `go` on PATH, which compiles the processors: see https://go.dev/doc/install")
+	})
+	t.Run("the Dockerfile", func(t *testing.T) {
+		t.Chdir(project(t, map[string]string{build.Dockerfile: ""}))
+		_, err := build.Processors(t.Context(), settings.X86)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		require.ErrorContains(t, err, "naming the task's image: ")
+		require.ErrorContains(t, err, build.Dockerfile)
+	})
+}
+
+func TestABuildEndsWithItsContext(t *testing.T) {
+	t.Chdir(project(t, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := build.Processors(ctx, settings.X86)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestTheProjectIsFoundFromAnyFolderInIt(t *testing.T) {
+	root := project(t, nil)
+	for _, below := range []string{".", "task", "functions/process"} {
+		t.Run(below, func(t *testing.T) {
+			t.Chdir(filepath.Join(root, below))
+			got, err := build.Root()
+			require.NoError(t, err)
+			require.Equal(t, root, got)
+		})
+	}
+}
