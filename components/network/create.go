@@ -131,7 +131,7 @@ func subnetBlocks(vpc netip.Prefix) []string {
 	blocks := make([]string, subnetCount)
 	for i := range blocks {
 		var a [4]byte
-		binary.BigEndian.PutUint32(a[:], first|uint32(i)<<(32-bits)) //nolint:gosec // i is 0 or 1
+		binary.BigEndian.PutUint32(a[:], first|uint32(i)<<(32-bits))
 		blocks[i] = netip.PrefixFrom(netip.AddrFrom4(a), bits).String()
 	}
 	return blocks

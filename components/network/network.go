@@ -124,7 +124,8 @@ func (n *Network) place(ctx *pulumi.Context, name string, args *Args) (place, er
 // after is the id once the others are there too: whoever takes a security
 // group's id can rely on its rules.
 func after(id pulumi.IDOutput, others ...pulumi.CustomResource) pulumi.StringOutput {
-	waits := []any{id}
+	waits := make([]any, 0, 1+len(others))
+	waits = append(waits, id)
 	for _, o := range others {
 		waits = append(waits, o.ID())
 	}

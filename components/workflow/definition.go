@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +39,9 @@ const (
 	ResourceECS    = "arn:aws:states:::ecs:runTask.sync"
 	ResourceSNS    = "arn:aws:states:::sns:publish"
 )
+
+// errorPath is where a caught error goes: beside the event, not in its place.
+const errorPath = "$.error"
 
 // notifyTimeout is for one publish.
 const notifyTimeout = 30 * time.Second
@@ -87,9 +92,7 @@ func Definition(r Routing, to References) *asl.Machine {
 	for _, part := range []map[string]asl.State{
 		functionRoute(r, to), taskRoute(r, to), failure(to), rejection(to),
 	} {
-		for name, state := range part {
-			states[name] = state
-		}
+		maps.Copy(states, part)
 	}
 	if r.NotifySuccess {
 		states[stateSuccess] = success(to)
@@ -134,9 +137,7 @@ func functionRoute(r Routing, to References) map[string]asl.State {
 		"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException",
 		"Lambda.SdkClientException", "Lambda.TooManyRequestsException",
 	}
-	for _, code := range upload.RetryableCodes() {
-		transient = append(transient, string(code))
-	}
+	transient = slices.Concat(transient, retryableCodes())
 	return map[string]asl.State{
 		stateFunction: &asl.Task{
 			Comment:  "The function reads the object that the event names",
@@ -160,6 +161,16 @@ func functionRoute(r Routing, to References) map[string]asl.State {
 		},
 		stateFunctionGone: routeFailed("Lambda"),
 	}
+}
+
+// retryableCodes are the errors that the processor names itself.
+func retryableCodes() []string {
+	codes := upload.RetryableCodes()
+	names := make([]string, len(codes))
+	for i, code := range codes {
+		names[i] = string(code)
+	}
+	return names
 }
 
 func taskRoute(r Routing, to References) map[string]asl.State {
@@ -259,9 +270,9 @@ func runTask(r Routing, to References) *asl.Task {
 			JitterStrategy:  asl.JitterFull,
 		}},
 		Catch: []asl.Catcher{
-			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: "$.error", Next: stateTaskGone},
-			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: "$.error", Next: stateTaskStopped},
-			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: "$.error", Next: stateTaskGone},
+			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: stateTaskGone},
+			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: stateTaskStopped},
+			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: stateTaskGone},
 		},
 		Next: r.afterProcessing(),
 	}
@@ -385,7 +396,7 @@ func publish(to References, next, subject string, lines ...noticeLine) *asl.Task
 }
 
 func catchAll(next string) []asl.Catcher {
-	return []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: "$.error", Next: next}}
+	return []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: next}}
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -131,9 +132,7 @@ func (p provider) create(token, name string, inputs map[string]any) (string, map
 		values[k.named] = id
 	}
 	if k.fill != nil {
-		for key, value := range k.fill(p, id, inputs) {
-			values[key] = value
-		}
+		maps.Copy(values, k.fill(p, id, inputs))
 	}
 	return id, values, nil
 }
