@@ -58,7 +58,9 @@ func Files(root string) (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		"docs/state-machine.json": []byte(text),
-		"README.md":               readme,
+		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +
+			"` could have, is [state-machine.json](state-machine.json).\n\n" + mermaid(asl.Mermaid(machine))),
+		"README.md": readme,
 	}, nil
 }
 
