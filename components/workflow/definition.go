@@ -33,7 +33,7 @@ const (
 	stateRejected     = "Event rejected"
 )
 
-// The integrations that the definition uses.
+// The integrations that the definition uses, as the partition aws names them.
 const (
 	ResourceLambda = "arn:aws:states:::lambda:invoke"
 	ResourceECS    = "arn:aws:states:::ecs:runTask.sync"
@@ -69,12 +69,23 @@ type Routing struct {
 
 // References are what the definition names (requirement A34's placeholders).
 type References struct {
+	// Partition is the partition that the integrations are named in. Empty: aws.
+	Partition         string
 	FunctionARN       string
 	ClusterARN        string
 	TaskDefinitionARN string
 	SubnetIDs         []string
 	SecurityGroupID   string
 	TopicARN          string
+}
+
+// integration names an integration in the partition: China and GovCloud have
+// names of their own for them.
+func (to References) integration(name string) string {
+	if to.Partition == "" {
+		return name
+	}
+	return "arn:" + to.Partition + strings.TrimPrefix(name, "arn:aws")
 }
 
 // Definition is the state machine.
@@ -141,7 +152,7 @@ func functionRoute(r Routing, to References) map[string]asl.State {
 	return map[string]asl.State{
 		stateFunction: &asl.Task{
 			Comment:  "The function reads the object that the event names",
-			Resource: ResourceLambda,
+			Resource: to.integration(ResourceLambda),
 			Parameters: map[string]any{
 				"FunctionName": to.FunctionARN,
 				"Payload.$":    "$",
@@ -229,7 +240,7 @@ func runTask(r Routing, to References) *asl.Task {
 	}
 	return &asl.Task{
 		Comment:  "The task reads the object that its environment names",
-		Resource: ResourceECS,
+		Resource: to.integration(ResourceECS),
 		Parameters: map[string]any{
 			"LaunchType":     "FARGATE",
 			"Cluster":        to.ClusterARN,
@@ -375,7 +386,7 @@ func publish(to References, next, subject string, lines ...noticeLine) *asl.Task
 		values[i] = l.value
 	}
 	return &asl.Task{
-		Resource: ResourceSNS,
+		Resource: to.integration(ResourceSNS),
 		Parameters: map[string]any{
 			"TopicArn":  to.TopicARN,
 			"Subject.$": "States.Format('" + subject + "', $$.StateMachine.Name)",

@@ -99,6 +99,7 @@ func definition(args *Args) pulumi.StringOutput {
 		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN,
 	).ApplyT(func(v []any) (string, error) {
 		machine := Definition(args.Routing, References{
+			Partition:         args.Location.Partition,
 			FunctionARN:       v[0].(string),
 			ClusterARN:        v[1].(string),
 			TaskDefinitionARN: v[2].(string),

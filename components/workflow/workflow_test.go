@@ -189,6 +189,31 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 	}
 }
 
+// An execution in China or GovCloud would find no arn:aws:states:::lambda:invoke.
+func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			var machine struct {
+				States map[string]struct{ Type, Resource string }
+			}
+			text := declaredtest.Only(t, declare(t, args(at)), typeMachine).Text("definition")
+			require.NoError(t, json.Unmarshal([]byte(text), &machine))
+			used := map[string]int{}
+			for _, state := range machine.States {
+				if state.Type == "Task" {
+					used[state.Resource]++
+				}
+			}
+			integration := "arn:" + at.Partition + ":states:::"
+			require.Equal(t, map[string]int{
+				integration + "lambda:invoke": 1, integration + "ecs:runTask.sync": 1, integration + "sns:publish": 3,
+			}, used)
+		})
+	}
+}
+
 func TestADefinitionThatStepFunctionsWouldRefuseIsRefusedHere(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())
