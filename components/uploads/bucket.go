@@ -12,29 +12,32 @@ import (
 	"upload-router/internal/policy"
 )
 
-// bucket makes the bucket with all that protects it.
-func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.BucketV2, error) {
+// bucket makes the bucket with all that protects it, and gives the protections too.
+func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.BucketV2, []pulumi.Resource, error) {
 	bucketArgs := &s3.BucketV2Args{ForceDestroy: pulumi.Bool(args.ForceDestroy)}
 	if args.BucketName != "" {
 		bucketArgs.Bucket = pulumi.String(args.BucketName)
 	}
 	bucket, err := s3.NewBucketV2(ctx, name+"-bucket", bucketArgs, pulumi.Parent(u))
 	if err != nil {
-		return nil, fmt.Errorf("creating the bucket: %w", err)
+		return nil, nil, fmt.Errorf("creating the bucket: %w", err)
 	}
 	u.BucketName, u.BucketARN = bucket.Bucket, bucket.Arn
-	for _, protect := range []func(*pulumi.Context, string, *Args, *s3.BucketV2) error{
+	var protections []pulumi.Resource
+	for _, protect := range []func(*pulumi.Context, string, *Args, *s3.BucketV2) ([]pulumi.Resource, error){
 		u.keepPrivate, u.encrypt, u.keepVersions,
 	} {
-		if err := protect(ctx, name, args, bucket); err != nil {
-			return nil, err
+		made, err := protect(ctx, name, args, bucket)
+		if err != nil {
+			return nil, nil, err
 		}
+		protections = append(protections, made...)
 	}
-	return bucket, nil
+	return bucket, protections, nil
 }
 
 // keepPrivate blocks public access, ACLs and unencrypted connections.
-func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) error {
+func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
 	parent := pulumi.Parent(u)
 	block, err := s3.NewBucketPublicAccessBlock(ctx, name+"-access", &s3.BucketPublicAccessBlockArgs{
 		Bucket:                bucket.ID(),
@@ -44,16 +47,17 @@ func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket 
 		RestrictPublicBuckets: pulumi.Bool(true),
 	}, parent)
 	if err != nil {
-		return fmt.Errorf("blocking public access to the bucket: %w", err)
+		return nil, fmt.Errorf("blocking public access to the bucket: %w", err)
 	}
-	if _, err := s3.NewBucketOwnershipControls(ctx, name+"-ownership", &s3.BucketOwnershipControlsArgs{
+	ownership, err := s3.NewBucketOwnershipControls(ctx, name+"-ownership", &s3.BucketOwnershipControlsArgs{
 		Bucket: bucket.ID(),
 		Rule:   &s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")},
-	}, parent); err != nil {
-		return fmt.Errorf("disabling the bucket's ACLs: %w", err)
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("disabling the bucket's ACLs: %w", err)
 	}
 	whole := []pulumi.StringInput{bucket.Arn, pulumi.Sprintf("%s/*", bucket.Arn)}
-	if _, err := s3.NewBucketPolicy(ctx, name+"-policy", &s3.BucketPolicyArgs{
+	refusal, err := s3.NewBucketPolicy(ctx, name+"-policy", &s3.BucketPolicyArgs{
 		Bucket: bucket.ID(),
 		Policy: policy.Document(
 			policy.DenyInsecureTransport([]string{"s3:*"}, whole...),
@@ -67,17 +71,18 @@ func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket 
 			},
 		),
 		// S3 refuses to change both at once.
-	}, parent, pulumi.DependsOn([]pulumi.Resource{block})); err != nil {
-		return fmt.Errorf("refusing unencrypted connections to the bucket: %w", err)
+	}, parent, pulumi.DependsOn([]pulumi.Resource{block}))
+	if err != nil {
+		return nil, fmt.Errorf("refusing unencrypted connections to the bucket: %w", err)
 	}
-	return nil
+	return []pulumi.Resource{block, ownership, refusal}, nil
 }
 
 // encrypt sets SSE-KMS (requirement A33) with the account's key for S3, which
 // every principal that may read the bucket may use. A bucket key saves nearly
 // all of the calls to KMS.
-func (u *Uploads) encrypt(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) error {
-	_, err := s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-encryption",
+func (u *Uploads) encrypt(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
+	encryption, err := s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-encryption",
 		&s3.BucketServerSideEncryptionConfigurationV2Args{
 			Bucket: bucket.ID(),
 			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{
@@ -90,22 +95,22 @@ func (u *Uploads) encrypt(ctx *pulumi.Context, name string, _ *Args, bucket *s3.
 			},
 		}, pulumi.Parent(u))
 	if err != nil {
-		return fmt.Errorf("encrypting the bucket: %w", err)
+		return nil, fmt.Errorf("encrypting the bucket: %w", err)
 	}
-	return nil
+	return []pulumi.Resource{encryption}, nil
 }
 
 // keepVersions keeps overwritten and deleted objects, so that an execution
 // reads what was uploaded even if it is late, and clears away broken uploads.
-func (u *Uploads) keepVersions(ctx *pulumi.Context, name string, args *Args, bucket *s3.BucketV2) error {
+func (u *Uploads) keepVersions(ctx *pulumi.Context, name string, args *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
 	versioning, err := s3.NewBucketVersioningV2(ctx, name+"-versioning", &s3.BucketVersioningV2Args{
 		Bucket:                  bucket.ID(),
 		VersioningConfiguration: &s3.BucketVersioningV2VersioningConfigurationArgs{Status: pulumi.String("Enabled")},
 	}, pulumi.Parent(u))
 	if err != nil {
-		return fmt.Errorf("versioning the bucket: %w", err)
+		return nil, fmt.Errorf("versioning the bucket: %w", err)
 	}
-	if _, err := s3.NewBucketLifecycleConfigurationV2(ctx, name+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
+	lifecycle, err := s3.NewBucketLifecycleConfigurationV2(ctx, name+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
 		Bucket: bucket.ID(),
 		Rules: s3.BucketLifecycleConfigurationV2RuleArray{&s3.BucketLifecycleConfigurationV2RuleArgs{
 			Id:     pulumi.String("abort-incomplete-uploads"),
@@ -115,10 +120,11 @@ func (u *Uploads) keepVersions(ctx *pulumi.Context, name string, args *Args, buc
 				DaysAfterInitiation: pulumi.Int(args.AbortIncompleteAfterDays),
 			},
 		}},
-	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{versioning})); err != nil {
-		return fmt.Errorf("creating the bucket's lifecycle: %w", err)
+	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{versioning}))
+	if err != nil {
+		return nil, fmt.Errorf("creating the bucket's lifecycle: %w", err)
 	}
-	return nil
+	return []pulumi.Resource{versioning, lifecycle}, nil
 }
 
 // readers lets each processor read the objects, in any version, and nothing else.
@@ -141,17 +147,18 @@ func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulum
 	return granted, nil
 }
 
-// notify has the bucket send its events to EventBridge, once the target takes
-// them: what is uploaded to the new bucket before that starts nothing.
-func (u *Uploads) notify(ctx *pulumi.Context, name string, bucket *s3.BucketV2, target pulumi.Resource) error {
+// notify has the bucket send its events to EventBridge, after all else: what is
+// uploaded to the new bucket before that starts nothing.
+func (u *Uploads) notify(ctx *pulumi.Context, name string, bucket *s3.BucketV2, after []pulumi.Resource) error {
 	notification, err := s3.NewBucketNotification(ctx, name+"-events", &s3.BucketNotificationArgs{
 		Bucket:      bucket.ID(),
 		Eventbridge: pulumi.Bool(true),
-	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{target}))
+	}, pulumi.Parent(u), pulumi.DependsOn(after))
 	if err != nil {
 		return fmt.Errorf("sending the bucket's events to EventBridge: %w", err)
 	}
-	// Whoever takes the bucket's name to upload to it may count on its events.
+	// Whoever takes the bucket's name to upload to it may count on its events and
+	// on its protections.
 	u.BucketName = pulumi.All(bucket.Bucket, notification.ID()).
 		ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
 	return nil

@@ -52,14 +52,15 @@ type Uploads struct {
 	DeadLetterQueueURL pulumi.StringOutput `pulumi:"deadLetterQueueUrl"`
 }
 
-// New makes Uploads. Events start to flow last: once the processors may read
-// the bucket and EventBridge may start the machine and write to the queue.
+// New makes Uploads. Events start to flow last: once the bucket is protected, the
+// processors may read it, and EventBridge may start the machine and write to the
+// queue.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Uploads, error) {
 	u := &Uploads{}
 	if err := ctx.RegisterComponentResource(Type, name, u, opts...); err != nil {
 		return nil, fmt.Errorf("registering the uploads: %w", err)
 	}
-	bucket, err := u.bucket(ctx, name, args)
+	bucket, protections, err := u.bucket(ctx, name, args)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	if err := u.notify(ctx, name, bucket, target); err != nil {
+	if err := u.notify(ctx, name, bucket, append(protections, target)); err != nil {
 		return nil, err
 	}
 	return u, ctx.RegisterResourceOutputs(u, pulumi.Map{

@@ -273,11 +273,17 @@ func TestEventsFlowOnlyWhenAllIsThere(t *testing.T) {
 	require.Len(t, system.OfType(typePolicy), 3, "to start the machine, and to read twice")
 	declaredtest.RequireDependsOn(t, target,
 		declaredtest.Only(t, system, typeQueuePolicy), declaredtest.Only(t, system, typeRole), declaredtest.Only(t, system, typeRule))
-	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeNotification), target)
+	notification := declaredtest.Only(t, system, typeNotification)
+	declaredtest.RequireDependsOn(t, notification, target)
+	for _, protection := range []string{
+		typeAccess, typeOwnership, typeBucketPolicy, typeEncryption, typeVersioning, typeLifecycle,
+	} {
+		declaredtest.RequireDependsOn(t, notification, declaredtest.Only(t, system, protection))
+	}
 	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeLifecycle), declaredtest.Only(t, system, typeVersioning))
 }
 
-func TestWhoeverUploadsWaitsForTheEvents(t *testing.T) {
+func TestWhoeverUploadsWaitsForTheEventsAndSoForAllElse(t *testing.T) {
 	t.Parallel()
 	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
 		u, err := uploads.New(ctx, "up", args(declaredtest.Home()))
