@@ -1,21 +1,368 @@
 package stack_test
 
 import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/build"
 	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/settings"
 	"upload-router/stack"
 )
 
-func TestX(t *testing.T) {
-	s, err := declared.Evaluate(stack.Program, declared.Options{})
-	require.NoError(t, err)
-	for _, r := range s.Resources {
-		t.Log(r.Type, r.Name)
+const (
+	typeAlarm      = "aws:cloudwatch/metricAlarm:MetricAlarm"
+	typeAlias      = "aws:kms/alias:Alias"
+	typeBucket     = "aws:s3/bucketV2:BucketV2"
+	typeCluster    = "aws:ecs/cluster:Cluster"
+	typeDefinition = "aws:ecs/taskDefinition:TaskDefinition"
+	typeEgress     = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+	typeEvents     = "aws:s3/bucketNotification:BucketNotification"
+	typeFunction   = "aws:lambda/function:Function"
+	typeGroup      = "aws:ec2/securityGroup:SecurityGroup"
+	typeImage      = "docker:index/image:Image"
+	typeKey        = "aws:kms/key:Key"
+	typeLifecycle  = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+	typeLogGroup   = "aws:cloudwatch/logGroup:LogGroup"
+	typeMachine    = "aws:sfn/stateMachine:StateMachine"
+	typePolicy     = "aws:iam/rolePolicy:RolePolicy"
+	typeQueue      = "aws:sqs/queue:Queue"
+	typeRepository = "aws:ecr/repository:Repository"
+	typeRole       = "aws:iam/role:Role"
+	typeRule       = "aws:cloudwatch/eventRule:EventRule"
+	typeSubnet     = "aws:ec2/subnet:Subnet"
+	typeTopic      = "aws:sns/topic:Topic"
+	typeTopicRules = "aws:sns/topicPolicy:TopicPolicy"
+	typeSubscriber = "aws:sns/topicSubscription:TopicSubscription"
+	typeVPC        = "aws:ec2/vpc:Vpc"
+)
+
+// Values of the configuration.
+const (
+	givenKey   = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+	givenTopic = "arn:aws:sns:eu-central-1:123456789012:ours"
+	givenImage = "registry.example.com/team/app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	givenVPC   = "vpc-0123456789abcdef0"
+	subnetA    = "subnet-0123456789abcdef0"
+	subnetB    = "subnet-0123456789abcdef1"
+)
+
+// built stands for the two processors, without compiling them.
+func built(_ context.Context, architecture settings.Architecture) (build.Artifacts, error) {
+	return build.Artifacts{
+		FunctionArchive: "function-" + string(architecture) + ".zip",
+		ImageContext:    "image-" + string(architecture),
+		ImageTag:        "0123abcd",
+		ImagePlatform:   "linux/" + architecture.GOARCH(),
+	}, nil
+}
+
+func program(ctx *pulumi.Context) error { return stack.Declare(ctx, built) }
+
+type config = map[string]string
+
+func declare(t *testing.T, c config) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declared.Options{Config: c, Subnets: []string{subnetA, subnetB}}, program)
+}
+
+// existing is the configuration of a network that is there already.
+func existing() config {
+	return config{"network": "existing", "vpcId": givenVPC, "subnetIds": `["` + subnetB + `","` + subnetA + `"]`}
+}
+
+// whole are all resources of the default configuration.
+func whole() map[string]int {
+	return map[string]int{
+		"upload-router:components:Alarms": 1, "upload-router:components:Function": 1, "upload-router:components:Image": 1,
+		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
+		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
+
+		typeVPC: 1, typeSubnet: 2, typeGroup: 1, typeEgress: 2,
+		"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 1, "aws:ec2/internetGateway:InternetGateway": 1,
+		"aws:ec2/routeTable:RouteTable": 1, "aws:ec2/routeTableAssociation:RouteTableAssociation": 2,
+
+		typeKey: 1, typeAlias: 1, typeLogGroup: 2, typeFunction: 1, typeRole: 5, typePolicy: 6,
+		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
+		typeCluster: 1, "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1, typeDefinition: 1,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 5,
+
+		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
+		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
+		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 1,
+		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               1,
+		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       1,
+		typeEvents: 1, typeRule: 1, "aws:cloudwatch/eventTarget:EventTarget": 1, typeQueue: 1, "aws:sqs/queuePolicy:QueuePolicy": 1,
 	}
-	m, _ := s.Only("aws:sfn/stateMachine:StateMachine")
-	t.Log(m.Text("definition"))
-	t.Log(s.Outputs)
+}
+
+func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
+	t.Parallel()
+	noVPC := map[string]int{
+		typeVPC: 0, typeSubnet: 0, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 0, "aws:ec2/internetGateway:InternetGateway": 0,
+		"aws:ec2/routeTable:RouteTable": 0, "aws:ec2/routeTableAssociation:RouteTableAssociation": 0,
+	}
+	for name, c := range map[string]struct {
+		config  config
+		differs map[string]int
+	}{
+		"as it comes":         {nil, nil},
+		"default network":     {config{"network": "default"}, noVPC},
+		"existing network":    {existing(), noVPC},
+		"a given image":       {config{"image": givenImage}, map[string]int{typeRepository: 0, typeLifecycle: 0, typeImage: 0}},
+		"a given key":         {config{"kmsKeyArn": givenKey}, map[string]int{typeKey: 0, typeAlias: 0}},
+		"a given topic":       {config{"notify": `["` + givenTopic + `"]`}, map[string]int{typeTopic: 0, typeTopicRules: 0}},
+		"two addresses":       {config{"notify": `["a@example.com","b@example.com"]`}, map[string]int{typeSubscriber: 2}},
+		"nothing may go out":  {config{"egress": "[]"}, map[string]int{typeEgress: 0}},
+		"one thing may":       {config{"egress": `[{"protocol":"tcp","port":"443","cidr":"10.0.0.0/8"}]`}, map[string]int{typeEgress: 1}},
+		"silence on success":  {config{"notifySuccess": "false"}, nil},
+		"the other processor": {config{"architecture": "arm64"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := whole()
+			maps.Copy(want, c.differs)
+			maps.DeleteFunc(want, func(_ string, n int) bool { return n == 0 })
+			require.Equal(t, want, declaredtest.Counts(declare(t, c.config)))
+		})
+	}
+}
+
+func TestComponentsAreTheStacksAndAllElseIsTheirs(t *testing.T) {
+	t.Parallel()
+	components := map[string]bool{}
+	system := declare(t, nil)
+	for _, r := range system.Resources {
+		if !r.Custom {
+			assert.Equal(t, "urn:pulumi:local::upload-router::pulumi:pulumi:Stack::upload-router-local", r.Parent, r.Name)
+			components[r.URN] = true
+		}
+	}
+	require.Len(t, components, 9)
+	for _, r := range system.Resources {
+		if r.Custom {
+			assert.True(t, components[r.Parent], r.Name)
+		}
+	}
+}
+
+// Requirement A41, and where to look when something went wrong.
+func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	output := func(typ, key string) any { return declaredtest.Only(t, system, typ).Outputs[key] }
+	require.Equal(t, map[string]any{
+		"vpcId": declaredtest.Only(t, system, typeVPC).ID,
+		"subnetIds": []string{
+			declaredtest.Named(t, system, typeSubnet, "upload-router-local-network-subnet-0").ID,
+			declaredtest.Named(t, system, typeSubnet, "upload-router-local-network-subnet-1").ID,
+		},
+		"securityGroupId":     declaredtest.Only(t, system, typeGroup).ID,
+		"ecrRepositoryUri":    output(typeRepository, "repositoryUrl"),
+		"ecsClusterArn":       output(typeCluster, "arn"),
+		"taskDefinitionArn":   output(typeDefinition, "arn"),
+		"lambdaFunctionArn":   output(typeFunction, "arn"),
+		"stateMachineArn":     output(typeMachine, "arn"),
+		"bucketName":          output(typeBucket, "bucket"),
+		"eventBridgeRuleName": output(typeRule, "name"),
+		"topicArn":            output(typeTopic, "arn"),
+		"deadLetterQueueUrl":  output(typeQueue, "url"),
+		"functionLogGroup":    declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
+		"taskLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
+	}, system.Outputs)
+}
+
+func TestEveryConfigurationHasEveryOutput(t *testing.T) {
+	t.Parallel()
+	names := slices.Sorted(maps.Keys(declare(t, nil).Outputs))
+	for name, c := range map[string]config{
+		"default network":  {"network": "default"},
+		"existing network": existing(),
+		"a given image":    {"image": givenImage},
+		"a given topic":    {"notify": `["` + givenTopic + `"]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outputs := declare(t, c).Outputs
+			require.Equal(t, names, slices.Sorted(maps.Keys(outputs)))
+			for name, value := range outputs {
+				assert.NotEmpty(t, value, name)
+			}
+		})
+	}
+}
+
+func TestAGivenNetworkReachesTheTask(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		config  config
+		vpc     string
+		subnets []string
+	}{
+		"default":  {config{"network": "default"}, "vpc-0default", []string{subnetA, subnetB}},
+		"existing": {existing(), givenVPC, []string{subnetB, subnetA}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, c.config)
+			require.Equal(t, c.vpc, declaredtest.Only(t, system, typeGroup).Text("vpcId"))
+			require.Equal(t, c.vpc, system.Outputs["vpcId"])
+			require.Equal(t, c.subnets, system.Outputs["subnetIds"])
+			require.Contains(t, declaredtest.Only(t, system, typeMachine).Text("definition"),
+				fmt.Sprintf(`"Subnets":["%s","%s"]`, c.subnets[0], c.subnets[1]))
+		})
+	}
+}
+
+func TestAGivenImageRunsAndNeedsNoRightsOnECR(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"image": givenImage})
+	require.Contains(t, declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+givenImage+`"`)
+	require.Equal(t, "registry.example.com/team/app", system.Outputs["ecrRepositoryUri"])
+	for _, granted := range system.OfType(typePolicy) {
+		require.NotContains(t, granted.Text("policy"), "ecr:", granted.Name)
+	}
+}
+
+func TestAGivenKeyEncryptsTheLogs(t *testing.T) {
+	t.Parallel()
+	for _, group := range declare(t, config{"kmsKeyArn": givenKey}).OfType(typeLogGroup) {
+		require.Equal(t, givenKey, group.Text("kmsKeyId"), group.Name)
+	}
+}
+
+func TestAGivenTopicHearsOfEverything(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"notify": `["` + givenTopic + `"]`})
+	for _, alarm := range system.OfType(typeAlarm) {
+		require.Equal(t, []any{givenTopic}, alarm.Inputs["alarmActions"], alarm.Name)
+		require.Equal(t, []any{givenTopic}, alarm.Inputs["okActions"], alarm.Name)
+	}
+	require.Contains(t, declaredtest.Only(t, system, typeMachine).Text("definition"), `"TopicArn":"`+givenTopic+`"`)
+	require.Contains(t, declaredtest.Named(t, system, typePolicy, "upload-router-local-workflow-run").Text("policy"),
+		`"Action":["sns:Publish"],"Effect":"Allow","Resource":["`+givenTopic+`"]`)
+	require.Equal(t, givenTopic, system.Outputs["topicArn"])
+}
+
+func TestEachArchitectureIsTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	for architecture, c := range map[string]struct{ ecs, platform string }{
+		"x86_64": {"X86_64", "linux/amd64"},
+		"arm64":  {"ARM64", "linux/arm64"},
+	} {
+		t.Run(architecture, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, config{"architecture": architecture})
+			function, definition := declaredtest.Only(t, system, typeFunction), declaredtest.Only(t, system, typeDefinition)
+			require.Equal(t, []any{architecture}, function.Inputs["architectures"])
+			require.Equal(t, "function-"+architecture+".zip", function.Text("code"))
+			require.Equal(t, c.ecs, definition.Object("runtimePlatform")["cpuArchitecture"])
+			require.Equal(t, map[string]any{
+				"context": "image-" + architecture, "dockerfile": "task/Dockerfile", "platform": c.platform,
+			}, declaredtest.Only(t, system, typeImage).Object("build"))
+		})
+	}
+}
+
+// Every value of the configuration arrives at the one input that it is for.
+func TestTheConfigurationReachesTheResources(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{
+		"bucketName": "ours", "ecrRepoName": "team/uploads", "stateMachineName": "machine", "sizeThreshold": "1000",
+		"lambdaMemory": "1024", "lambdaTimeout": "30", "taskCpu": "512", "taskMemory": "2048", "taskTimeout": "600",
+		"executionTimeout": "7200", "vpcCidr": "10.9.0.0/20", "logRetentionDays": "90", "eventMaxAge": "600",
+		"eventRetryAttempts": "3", "abortUploadsAfterDays": "2", "forceDestroy": "true",
+	})
+	input := func(typ, key string) any { return declaredtest.Only(t, system, typ).Inputs[key] }
+	assert.Equal(t, "ours", input(typeBucket, "bucket"))
+	assert.Equal(t, true, input(typeBucket, "forceDestroy"))
+	assert.Equal(t, "team/uploads", input(typeRepository, "name"))
+	assert.Equal(t, true, input(typeRepository, "forceDelete"), "forceDestroy covers the images")
+	assert.Equal(t, "machine", input(typeMachine, "name"))
+	assert.InDelta(t, 1024, input(typeFunction, "memorySize"), 0)
+	assert.InDelta(t, 30, input(typeFunction, "timeout"), 0)
+	assert.Equal(t, "512", input(typeDefinition, "cpu"))
+	assert.Equal(t, "2048", input(typeDefinition, "memory"))
+	assert.Equal(t, "10.9.0.0/20", input(typeVPC, "cidrBlock"))
+	for _, group := range system.OfType(typeLogGroup) {
+		assert.InDelta(t, 90, group.Number("retentionInDays"), 0, group.Name)
+	}
+	assert.Equal(t, map[string]any{"maximumEventAgeInSeconds": 600.0, "maximumRetryAttempts": 3.0},
+		input("aws:cloudwatch/eventTarget:EventTarget", "retryPolicy"))
+	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
+		"daysAfterInitiation:2")
+	definition := declaredtest.Only(t, system, typeMachine).Text("definition")
+	for _, part := range []string{`"NumericGreaterThan":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
+		assert.Contains(t, definition, part)
+	}
+}
+
+// A plan that changes by itself hides the changes that were meant.
+func TestTheSameConfigurationGivesTheSamePlan(t *testing.T) {
+	t.Parallel()
+	options := declared.Options{Config: config{"notify": `["a@example.com","b@example.com"]`}}
+	first := declaredtest.Evaluate(t, options, program)
+	for range 3 {
+		require.Equal(t, first, declaredtest.Evaluate(t, options, program))
+	}
+	options.Zones = []string{"eu-central-1c", "eu-central-1b", "eu-central-1a"}
+	require.Equal(t, first, declaredtest.Evaluate(t, options, program), "whatever the order of AWS's answers")
+}
+
+// What the event of the first upload needs must be there when the bucket begins
+// to send events: everything but what only watches or tidies up.
+func TestTheBucketSendsEventsLast(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	byURN := map[string]declared.Resource{}
+	for _, r := range system.Resources {
+		byURN[r.URN] = r
+	}
+	reached := map[string]bool{}
+	var reach func(urn string)
+	reach = func(urn string) {
+		if reached[urn] {
+			return
+		}
+		reached[urn] = true
+		for _, on := range byURN[urn].Dependencies {
+			reach(on)
+		}
+	}
+	reach(declaredtest.Only(t, system, typeEvents).URN)
+	var without []string
+	for _, r := range system.Resources {
+		if r.Custom && !reached[r.URN] {
+			without = append(without, strings.TrimPrefix(r.Name, "upload-router-local-"))
+		}
+	}
+	require.ElementsMatch(t, []string{
+		"alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles", "alarms-execution-timeouts",
+		"alarms-undelivered-events", "image-lifecycle", "logs-key", "network-default",
+	}, without)
+	require.Equal(t, typeAlias, declaredtest.Named(t, system, typeAlias, "upload-router-local-logs-key").Type, "the alias, not the key")
+	require.True(t, reached[declaredtest.Only(t, system, typeKey).URN])
+}
+
+// The real program compiles the real processors.
+func TestTheProgramDeploysWhatItCompiles(t *testing.T) {
+	t.Parallel()
+	system := declaredtest.Evaluate(t, declared.Options{}, stack.Program)
+	require.Equal(t, whole(), declaredtest.Counts(system))
+	require.Equal(t, ".build/amd64/function.zip", declaredtest.Only(t, system, typeFunction).Text("code"))
+	image := declaredtest.Only(t, system, typeImage)
+	require.Equal(t, map[string]any{
+		"context": ".build/amd64/image", "dockerfile": "task/Dockerfile", "platform": "linux/amd64",
+	}, image.Object("build"))
+	require.Regexp(t, regexp.MustCompile(`:[0-9a-f]{24}$`), image.Text("imageName"))
 }

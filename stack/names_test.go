@@ -1,0 +1,128 @@
+package stack_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+)
+
+// limits are what AWS takes as a name, for each type that has one.
+var limits = map[string]struct {
+	output  string
+	longest int
+	pattern *regexp.Regexp
+}{
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+	typeBucket: {"bucket", 63, regexp.MustCompile(`^[a-z0-9](?:[a-z0-9]|-[a-z0-9])+$`)},
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+	typeRole:   {"name", 64, regexp.MustCompile(`^[\w+=,.@-]+$`)},
+	typePolicy: {"name", 128, regexp.MustCompile(`^[\w+=,.@-]+$`)},
+	// https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
+	typeFunction: {"name", 64, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)},
+	// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+	typeRule: {"name", 64, regexp.MustCompile(`^[.\-_A-Za-z0-9]+$`)},
+	// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+	typeQueue: {"name", 80, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)},
+	// https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html; and SNS takes a
+	// subject of 100 characters, which the definition puts this name into.
+	typeMachine: {"name", 80, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)},
+	// https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
+	typeTopic: {"name", 256, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)},
+	// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+	typeRepository: {"name", 256, regexp.MustCompile(`^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$`)},
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCluster.html
+	typeCluster:    {"name", 255, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)},
+	typeDefinition: {"family", 255, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)},
+	// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
+	typeLogGroup: {"name", 512, regexp.MustCompile(`^[.\-_/#A-Za-z0-9]+$`)},
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+	typeAlarm: {"name", 255, regexp.MustCompile(`^[\x20-\x7e]+$`)},
+}
+
+// stacks are names that Pulumi takes for a stack.
+func stacks() map[string]string {
+	return map[string]string{
+		"short":       "d",
+		"plain":       "dev",
+		"32 in all":   strings.Repeat("x", 32-len("upload-router-")),
+		"one more":    strings.Repeat("x", 33-len("upload-router-")),
+		"characters":  "Team.Alpha_Prod--EU",
+		"100 and odd": strings.Repeat("Team.Alpha_Prod--", 6)[:100],
+		"only odd":    "..__--",
+		"odd end":     "dev.",
+	}
+}
+
+func TestEveryNameIsOneThatAWSTakes(t *testing.T) {
+	t.Parallel()
+	for name, stackName := range stacks() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declaredtest.Evaluate(t, declared.Options{Stack: stackName}, program)
+			checked := map[string]bool{}
+			for _, r := range system.Resources {
+				limit, ok := limits[r.Type]
+				if !ok {
+					continue
+				}
+				checked[r.Type] = true
+				physical, _ := r.Outputs[limit.output].(string)
+				assert.LessOrEqual(t, len(physical), limit.longest, physical)
+				assert.Regexp(t, limit.pattern, physical, r.Type)
+			}
+			require.Len(t, checked, len(limits))
+			for _, r := range system.OfType(typeRole) {
+				// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+				assert.LessOrEqual(t, len(r.Text("assumeRolePolicy")), 2048, r.Name)
+			}
+			for _, r := range system.OfType(typePolicy) {
+				assert.LessOrEqual(t, len(r.Text("policy")), 10240, r.Name)
+			}
+		})
+	}
+}
+
+func prefixOf(t *testing.T, project, stackName string) string {
+	t.Helper()
+	system := declaredtest.Evaluate(t, declared.Options{Project: project, Stack: stackName}, program)
+	return strings.TrimSuffix(declaredtest.Only(t, system, "upload-router:components:Network").Name, "-network")
+}
+
+func TestNamesBeginWithProjectAndStackAsFarAsThereIsRoom(t *testing.T) {
+	t.Parallel()
+	for stackName, pattern := range map[string]string{
+		"dev":                    `^upload-router-dev$`,
+		"eu-prod-1":              `^upload-router-eu-prod-1$`,
+		strings.Repeat("x", 18):  `^upload-router-x{18}$`,
+		strings.Repeat("x", 19):  `^upload-router-x{11}-[0-9a-f]{6}$`,
+		strings.Repeat("x", 100): `^upload-router-x{11}-[0-9a-f]{6}$`,
+		"Dev":                    `^upload-router-dev-[0-9a-f]{6}$`,
+		"a_b":                    `^upload-router-a-b-[0-9a-f]{6}$`,
+		"a..b":                   `^upload-router-a-b-[0-9a-f]{6}$`,
+		"dev_":                   `^upload-router-dev-[0-9a-f]{6}$`,
+	} {
+		t.Run(stackName, func(t *testing.T) {
+			t.Parallel()
+			require.Regexp(t, pattern, prefixOf(t, "upload-router", stackName))
+		})
+	}
+}
+
+// Two stacks in one account must not meet in a name.
+func TestStacksThatLookAlikeHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	same := strings.Repeat("x", 99)
+	var seen []string
+	for _, stackName := range []string{"dev", "Dev", "DEV", "dev.", "dev_", "a.b", "a-b", "a_b", "a--b", same + "1", same + "2"} {
+		name := prefixOf(t, "upload-router", stackName)
+		require.NotContains(t, seen, name, stackName)
+		seen = append(seen, name)
+	}
+	require.NotEqual(t, prefixOf(t, "upload-router-a", "b"), prefixOf(t, "upload-router", "a.b"))
+}
