@@ -406,8 +406,13 @@ func publish(to References, next, subject string, lines ...noticeLine) *asl.Task
 	}
 }
 
+// catchAll catches what can be caught. The wildcard leaves out an answer that is
+// larger than Step Functions takes, which a processor may well give (requirement C8).
 func catchAll(next string) []asl.Catcher {
-	return []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: next}}
+	return []asl.Catcher{
+		{ErrorEquals: []string{asl.ErrorDataLimitExceeded}, ResultPath: errorPath, Next: next},
+		{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: next},
+	}
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }
