@@ -8,6 +8,7 @@
 package declared
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -122,13 +123,23 @@ func Evaluate(program pulumi.RunFunc, options Options) (*System, error) {
 		info.Config, info.DryRun = config, false
 	})
 	if err != nil {
-		return nil, fmt.Errorf("evaluating the program: %w", err)
+		return nil, fmt.Errorf("evaluating the program: %w", withoutBullets(err))
 	}
 	slices.SortFunc(r.resources, func(a, b Resource) int {
 		return strings.Compare(a.Type+" "+a.Name, b.Type+" "+b.Name)
 	})
 	system.Resources = r.resources
 	return system, nil
+}
+
+// withoutBullets takes errors out of the list with bullets that the SDK puts
+// even a single one into.
+func withoutBullets(err error) error {
+	var list interface{ WrappedErrors() []error }
+	if errors.As(err, &list) {
+		return errors.Join(list.WrappedErrors()...)
+	}
+	return err
 }
 
 // recorder is the SDK's mock: it keeps each resource and answers for the providers.
