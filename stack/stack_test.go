@@ -307,6 +307,28 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 	}
 }
 
+func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	private := existing()
+	private["assignPublicIp"] = "false"
+	for name, c := range map[string]struct {
+		config     config
+		has, lacks string
+	}{
+		"a public address":   {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
+		"a private address":  {private, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
+		"success is told":    {nil, `"Notify success":{`, `"Next":"File processed","Parameters":{"FunctionName"`},
+		"success isn't told": {config{"notifySuccess": "false"}, `"Next":"File processed"`, `Notify success`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			definition := declaredtest.Only(t, declare(t, c.config), typeMachine).Text("definition")
+			require.Contains(t, definition, c.has)
+			require.NotContains(t, definition, c.lacks)
+		})
+	}
+}
+
 // A plan that changes by itself hides the changes that were meant.
 func TestTheSameConfigurationGivesTheSamePlan(t *testing.T) {
 	t.Parallel()
