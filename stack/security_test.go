@@ -252,6 +252,7 @@ func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
 	container := declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions")
+	repository := declaredtest.Only(t, system, typeRepository)
 	for rule, holds := range map[string]bool{
 		"0086 to 0094, S3 blocks public access": len(system.OfType("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")) == 1,
 		"0088, S3 is encrypted with KMS": strings.Contains(fmt.Sprint(declaredtest.Only(t, system,
@@ -260,8 +261,8 @@ func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 			"aws:s3/bucketVersioningV2:BucketVersioningV2").Inputs), "status:Enabled"),
 		"0096, SQS is encrypted":          declaredtest.Only(t, system, typeQueue).Inputs["sqsManagedSseEnabled"] == true,
 		"0065, KMS rotates":               declaredtest.Only(t, system, typeKey).Inputs["enableKeyRotation"] == true,
-		"0030, ECR scans":                 declaredtest.Only(t, system, typeRepository).Object("imageScanningConfiguration")["scanOnPush"] == true,
-		"0031, ECR's tags are immutable":  declaredtest.Only(t, system, typeRepository).Text("imageTagMutability") == "IMMUTABLE",
+		"0030, ECR scans":                 repository.Object("imageScanningConfiguration")["scanOnPush"] == true,
+		"0031, ECR's tags are immutable":  repository.Text("imageTagMutability") == "IMMUTABLE",
 		"0036, ECS has no plain secret":   strings.Contains(container, `"environment":[]`),
 		"the container's root is closed":  strings.Contains(container, `"readonlyRootFilesystem":true`),
 		"0124, every rule is described":   len(describedRules(system)) == 2,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -386,5 +385,5 @@ func TestTheProgramDeploysWhatItCompiles(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"context": ".build/amd64/image", "dockerfile": "task/Dockerfile", "platform": "linux/amd64",
 	}, image.Object("build"))
-	require.Regexp(t, regexp.MustCompile(`:[0-9a-f]{24}$`), image.Text("imageName"))
+	require.Regexp(t, `:[0-9a-f]{24}$`, image.Text("imageName"))
 }

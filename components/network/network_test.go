@@ -178,7 +178,7 @@ func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 			t.Parallel()
 			registered, err := declaredtest.Fail(t, c.options, program(c.args))
 			for _, part := range c.says {
-				assert.ErrorContains(t, err, part)
+				require.ErrorContains(t, err, part)
 			}
 			require.Equal(t, []string{network.Type + " net"}, registered, "the component itself and nothing else")
 		})

@@ -6,13 +6,13 @@ import (
 	"context"
 	"debug/elf"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/build"
@@ -38,9 +38,7 @@ func project(t *testing.T, instead map[string]string) string {
 		task:             "package main\n\nfunc main() { println(\"task\") }\n",
 		build.Dockerfile: "FROM scratch\n",
 	}
-	for name, content := range instead {
-		files[name] = content
-	}
+	maps.Copy(files, instead)
 	for name, content := range files {
 		path := filepath.Join(root, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -195,7 +193,7 @@ func TestACompilersErrorIsGivenAsItIs(t *testing.T) {
 			t.Chdir(root)
 			out, err := build.Processors(t.Context(), settings.X86)
 			for _, part := range says {
-				assert.ErrorContains(t, err, part)
+				require.ErrorContains(t, err, part)
 			}
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)

@@ -78,7 +78,7 @@ func TestAResourceIsRecordedWithAllThatWasRegistered(t *testing.T) {
 	assert.Equal(t, []string{before.URN, source.URN}, queue.Dependencies)
 	assert.Equal(t, map[string][]string{"policy": {source.URN}}, queue.PropertyDependencies)
 	assert.Equal(t, "arn:aws:sqs:eu-central-1:123456789012:given", queue.Outputs["arn"])
-	assert.Equal(t, 5.0, queue.Outputs["delaySeconds"], "inputs are outputs too")
+	assert.InDelta(t, 5, queue.Outputs["delaySeconds"], 0, "inputs are outputs too")
 }
 
 func named(t *testing.T, system *declared.System, name string) declared.Resource {
