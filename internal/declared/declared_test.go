@@ -6,6 +6,7 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecr"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sns"
@@ -165,7 +166,13 @@ func TestARegionAndAnAccountOfTheirOwn(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		repository, err := ecr.NewRepository(ctx, "images", &ecr.RepositoryArgs{Name: pulumi.String("i")})
+		if err != nil {
+			return err
+		}
 		ctx.Export("queue", queue.Arn)
+		ctx.Export("queueUrl", queue.Url)
+		ctx.Export("repositoryUrl", repository.RepositoryUrl)
 		ctx.Export("bucket", bucket.Arn)
 		ctx.Export("region", pulumi.String(region.Name))
 		ctx.Export("names", pulumi.ToStringArray([]string{ctx.Project(), ctx.Stack(), config.Get(ctx, "key"), config.Get(ctx, "aws:key")}))
@@ -176,10 +183,12 @@ func TestARegionAndAnAccountOfTheirOwn(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{
-		"queue":  "arn:aws-cn:sqs:cn-north-1:210987654321:q",
-		"bucket": "arn:aws-cn:s3:::b",
-		"region": "cn-north-1",
-		"names":  []string{"other", "prod", "own", "foreign"},
+		"queue":         "arn:aws-cn:sqs:cn-north-1:210987654321:q",
+		"bucket":        "arn:aws-cn:s3:::b",
+		"queueUrl":      "https://sqs.cn-north-1.amazonaws.com.cn/210987654321/q",
+		"repositoryUrl": "210987654321.dkr.ecr.cn-north-1.amazonaws.com.cn/i",
+		"region":        "cn-north-1",
+		"names":         []string{"other", "prod", "own", "foreign"},
 	}, system.Outputs)
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+
+	"upload-router/internal/location"
 )
 
 var (
@@ -62,7 +64,7 @@ var kinds = map[string]kind{
 		return map[string]any{
 			"arn":           p.arn("ecr", "repository/"+name),
 			"registryId":    p.AccountID,
-			"repositoryUrl": fmt.Sprintf("%s.dkr.ecr.%s.amazonaws.com/%s", p.AccountID, p.Region, name),
+			"repositoryUrl": fmt.Sprintf("%s.dkr.ecr.%s.%s/%s", p.AccountID, p.Region, p.domain(), name),
 		}
 	}},
 	"docker:index/image:Image": {prefix: "image", fill: func(_ provider, _ string, in map[string]any) map[string]any {
@@ -113,7 +115,7 @@ var kinds = map[string]kind{
 	"aws:sqs/queue:Queue": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
 		return map[string]any{
 			"arn": p.arn("sqs", name),
-			"url": fmt.Sprintf("https://sqs.%s.amazonaws.com/%s/%s", p.Region, p.AccountID, name),
+			"url": fmt.Sprintf("https://sqs.%s.%s/%s/%s", p.Region, p.domain(), p.AccountID, name),
 		}
 	}},
 	"aws:sqs/queuePolicy:QueuePolicy": {prefix: "policy"},
@@ -155,6 +157,9 @@ func digest(of string) string {
 	sum := sha256.Sum256([]byte(of))
 	return hex.EncodeToString(sum[:])
 }
+
+// domain is what the hosts of the services end with.
+func (p provider) domain() string { return location.Location{Partition: p.Partition}.DNSSuffix() }
 
 func (p provider) arn(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", p.Partition, service, p.Region, p.AccountID, resource)
