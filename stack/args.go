@@ -85,6 +85,7 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 		Image:         img.URI,
 		RepositoryARN: img.RepositoryARN,
 		Architecture:  cfg.Architecture.ECS(),
+		ForceDestroy:  cfg.ForceDestroy,
 		CPU:           cfg.TaskCPU,
 		MemoryMB:      cfg.TaskMemory,
 		LogGroupName:  log.Groups[taskLogs].Name,

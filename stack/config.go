@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -20,12 +21,11 @@ import (
 // at once, and warns of what is allowed but hardly meant.
 func load(ctx *pulumi.Context) (*settings.Settings, error) {
 	full := func(key string) string { return settings.Namespace + ":" + key }
-	region, _ := ctx.GetConfig("aws:region")
 	cfg, err := settings.Load(
 		func(key string) (string, bool) { return ctx.GetConfig(full(key)) },
 		settings.WithSecrets(func(key string) bool { return ctx.IsConfigSecret(full(key)) }),
 		settings.WithKeys(givenKeys()),
-		settings.WithRegion(region),
+		settings.WithRegion(region(ctx)),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("reading the stack's configuration: %w", err)
@@ -36,6 +36,13 @@ func load(ctx *pulumi.Context) (*settings.Settings, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// region is where the provider will deploy to, as far as the configuration and
+// the environment say; empty if only the AWS profile does.
+func region(ctx *pulumi.Context) string {
+	configured, _ := ctx.GetConfig("aws:region")
+	return cmp.Or(configured, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
 }
 
 // givenKeys are the keys that the stack sets. The SDK tells a value for a key

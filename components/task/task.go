@@ -43,6 +43,11 @@ type Args struct {
 	CPU, MemoryMB int
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput
+	// ForceDestroy lets replaced and destroyed revisions of the task definition
+	// be deregistered. Without it they stay, at no cost: ECS starts no task from
+	// a revision that isn't registered, so an execution that began before an
+	// update would fail.
+	ForceDestroy bool
 }
 
 // Task is an ECS cluster with a Fargate task definition.
@@ -86,6 +91,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		// The cluster's name has a suffix of its own, so that two stacks never
 		// add revisions to one family.
 		Family:                  cluster.Name,
+		SkipDestroy:             pulumi.Bool(!args.ForceDestroy),
 		Cpu:                     pulumi.String(strconv.Itoa(args.CPU)),
 		Memory:                  pulumi.String(strconv.Itoa(args.MemoryMB)),
 		NetworkMode:             pulumi.String("awsvpc"),

@@ -84,6 +84,7 @@ func TestTheDefinitionHasExactlyTheseProperties(t *testing.T) {
 				"family":                  declaredtest.Only(t, system, typeCluster).Outputs["name"],
 				"networkMode":             "awsvpc",
 				"requiresCompatibilities": []any{"FARGATE"},
+				"skipDestroy":             true, // an execution that began before an update can still run its revision
 				"runtimePlatform":         map[string]any{"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
 				"executionRoleArn":        declaredtest.Named(t, system, typeRole, "task-execution").Outputs["arn"],
 				"taskRoleArn":             declaredtest.Named(t, system, typeRole, "task-role").Outputs["arn"],
@@ -245,4 +246,11 @@ func TestTheOutputsAreTheTasksOwn(t *testing.T) {
 		"taskRoleName":     role.Outputs["name"],
 	}, system.Outputs)
 	require.Regexp(t, `:task-definition/.+:1$`, system.Outputs["definitionArn"], "with its revision")
+}
+
+func TestOnlyForceDestroyDeregistersRevisions(t *testing.T) {
+	t.Parallel()
+	given := args(declaredtest.Home())
+	given.ForceDestroy = true
+	require.Equal(t, false, declaredtest.Only(t, declare(t, given), typeDefinition).Inputs["skipDestroy"])
 }

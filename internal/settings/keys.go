@@ -215,7 +215,7 @@ func networkKeys() []Key {
 		},
 		{
 			Name: keyVPCCIDR, Type: TypeString, Default: "10.64.0.0/24", Example: "10.64.0.0/24",
-			Doc: "Address block of the VPC, with network create only: private IPv4, /16-/26, halved between the two subnets.",
+			Doc: "Address block of the VPC, with network create only: private IPv4, /16-/26; the subnets are its first two quarters.",
 		},
 		{
 			Name: keyVPCID, Type: TypeString, Default: "", Example: "vpc-0a1b2c3d4e5f60718",

@@ -83,7 +83,7 @@ func checkRepositoryName(name string) error {
 }
 
 // checkStateMachineName checks the name of a state machine. Step Functions itself takes a few more characters than this, but not
-// together with the logging to CloudWatch that every stack has.
+// together with logging to CloudWatch, which a stack must be able to turn on.
 //
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
 func checkStateMachineName(name string) error {

@@ -98,7 +98,7 @@ func (l *loader) vpcCIDR() (block netip.Prefix, ok bool) {
 	return block, true
 }
 
-// checkVPCBlock checks that a block is private and can be halved into two subnets of a useful size.
+// checkVPCBlock checks that a block is private and has quarters of a useful size for subnets.
 func checkVPCBlock(block netip.Prefix) error {
 	if !block.Addr().Is4() {
 		return breaks("must be an IPv4 block")
