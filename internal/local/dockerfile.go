@@ -33,8 +33,9 @@ func readDockerfile(r io.Reader, context string) (imageProgram, error) {
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
-		instruction, rest, _ := strings.Cut(text, " ")
-		if err := follow(strings.ToUpper(instruction), strings.TrimSpace(rest), context, copied, &entrypoint); err != nil {
+		instruction := strings.Fields(text)[0]
+		rest := strings.TrimSpace(strings.TrimPrefix(text, instruction))
+		if err := follow(strings.ToUpper(instruction), rest, context, copied, &entrypoint); err != nil {
 			return imageProgram{}, fmt.Errorf("%w: line %d: %w", errDockerfile, n, err)
 		}
 	}
@@ -57,9 +58,11 @@ func follow(instruction, rest, context string, copied map[string]string, entrypo
 		if rest != "scratch" {
 			return fmt.Errorf("%w: FROM %s: only FROM scratch", errors.ErrUnsupported, rest)
 		}
+		clear(copied) // a stage begins; the last one is the image
+		*entrypoint = nil
 	case "COPY":
 		fields := strings.Fields(rest)
-		if len(fields) != 2 || strings.HasPrefix(rest, "-") {
+		if len(fields) != 2 || strings.ContainsAny(rest, `[]*?"'\$`) || strings.HasPrefix(rest, "-") || !filepath.IsLocal(fields[0]) {
 			return fmt.Errorf("%w: COPY %s: only COPY <file> <path>", errors.ErrUnsupported, rest)
 		}
 		to := path.Clean(path.Join("/", fields[1]))
@@ -68,6 +71,7 @@ func follow(instruction, rest, context string, copied map[string]string, entrypo
 		}
 		copied[to] = filepath.Join(context, fields[0])
 	case "ENTRYPOINT":
+		*entrypoint = nil
 		if err := json.Unmarshal([]byte(rest), entrypoint); err != nil {
 			return fmt.Errorf(`%w: ENTRYPOINT %s: only the exec form, ENTRYPOINT ["/path"]`, errors.ErrUnsupported, rest)
 		}

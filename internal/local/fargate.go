@@ -6,14 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"sync"
-	"syscall"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -25,12 +22,6 @@ import (
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
 const maxOverrides = 8192
 
-// stopTimeout is what ECS gives a container between SIGTERM and SIGKILL by default.
-const stopTimeout = 30 * time.Second
-
-// keptOutput is how much of a task's output is kept.
-const keptOutput = 1 << 20
-
 // tasks are the task definitions that the state machine names, by their ARN.
 type tasks struct {
 	mu    sync.Mutex
@@ -39,20 +30,30 @@ type tasks struct {
 
 // taskDefinition is a task that can be run.
 type taskDefinition struct {
-	container container
-	program   imageProgram
+	family, cpu, memory string
+	container           container
+	program             imageProgram
 }
+
+// taskInputs are the inputs of a task definition that the local run follows, or
+// that make no difference to it.
+var taskInputs = strings.Fields("containerDefinitions cpu ephemeralStorage executionRoleArn family memory networkMode " +
+	"requiresCompatibilities runtimePlatform skipDestroy tags taskRoleArn trackLatest")
+
+// containerFields are those of a container definition. Empty lists of others
+// make no difference either.
+var containerFields = strings.Fields("cpu environment essential image linuxParameters logConfiguration memory " +
+	"memoryReservation name readonlyRootFilesystem user")
+
+// buildInputs are those of an image's build.
+var buildInputs = strings.Fields("context dockerfile platform")
 
 // container is the part of a container definition that the local run follows.
 type container struct {
 	Name             string
 	Image            string
-	Essential        bool
 	Environment      []variable
-	LogConfiguration struct {
-		LogDriver string
-		Options   map[string]string
-	}
+	LogConfiguration struct{ Options map[string]string }
 }
 
 type variable struct{ Name, Value string }
@@ -94,8 +95,8 @@ func (t *tasks) add(arn string, definition *taskDefinition) {
 
 // prepareTask finds the task that a state runs.
 func (r *Router) prepareTask(parameters map[string]any) error {
-	known := []string{"LaunchType", "Cluster", "TaskDefinition", "NetworkConfiguration", "Overrides"}
-	if err := onlyKnown(parameters, known); err != nil {
+	known := "LaunchType Cluster TaskDefinition NetworkConfiguration Overrides"
+	if err := onlyKnown(parameters, strings.Fields(known)); err != nil {
 		return err
 	}
 	if launch := parameters["LaunchType"]; launch != "FARGATE" {
@@ -118,36 +119,70 @@ func (r *Router) prepareTask(parameters map[string]any) error {
 }
 
 func (r *Router) loadTask(res declared.Resource) (*taskDefinition, error) {
-	platform := res.Object("runtimePlatform")
-	architecture, _ := platform["cpuArchitecture"].(string)
+	if err := onlyKnown(res.Inputs, taskInputs); err != nil {
+		return nil, err
+	}
+	architecture, _ := res.Object("runtimePlatform")["cpuArchitecture"].(string)
 	if err := runsHere([]any{strings.ToLower(architecture)}); err != nil {
 		return nil, err
 	}
-	var containers []container
-	if err := json.Unmarshal([]byte(res.Text("containerDefinitions")), &containers); err != nil {
+	only, err := readContainers(res.Text("containerDefinitions"))
+	if err != nil {
 		return nil, fmt.Errorf("reading its containers: %w", err)
 	}
-	if len(containers) != 1 {
-		return nil, fmt.Errorf("%w: %d containers: only one", errDeclared, len(containers))
-	}
-	image, err := r.system.Where(typeImage, "repoDigest", containers[0].Image)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the image %s isn't built here, so there is no program to run: "+
-			"leave `image` unset to try it: %w", errDeclared, containers[0].Image, err)
-	}
-	build := image.Object("build")
-	dockerfile, _ := build["dockerfile"].(string)
-	buildContext, _ := build["context"].(string)
-	f, err := os.Open(r.path(dockerfile))
-	if err != nil {
-		return nil, fmt.Errorf("opening its Dockerfile: %w", err)
-	}
-	defer f.Close()
-	program, err := readDockerfile(f, r.path(buildContext))
+	program, err := r.loadProgram(only.Image)
 	if err != nil {
 		return nil, err
 	}
-	return &taskDefinition{containers[0], program}, nil
+	return &taskDefinition{
+		family: res.Text("family"), cpu: res.Text("cpu"), memory: res.Text("memory"), container: only, program: program,
+	}, nil
+}
+
+// readContainers reads the one container of a task definition.
+func readContainers(text string) (container, error) {
+	var given []map[string]any
+	var containers []container
+	if err := errors.Join(json.Unmarshal([]byte(text), &given), json.Unmarshal([]byte(text), &containers)); err != nil {
+		return container{}, fmt.Errorf("%w: %w", errDeclared, err)
+	}
+	if len(containers) != 1 {
+		return container{}, fmt.Errorf("%w: %d containers: only one", errDeclared, len(containers))
+	}
+	maps.DeleteFunc(given[0], func(_ string, value any) bool {
+		list, ok := value.([]any)
+		return ok && len(list) == 0
+	})
+	return containers[0], onlyKnown(given[0], containerFields)
+}
+
+// loadProgram finds what a container of an image starts, in what the image is built from.
+func (r *Router) loadProgram(uri string) (imageProgram, error) {
+	image, err := r.system.Where(typeImage, "repoDigest", uri)
+	if err != nil {
+		return imageProgram{}, fmt.Errorf("%w: the image %s isn't built here, so there is no program to run: "+
+			"leave `image` unset to try it: %w", errDeclared, uri, err)
+	}
+	build := image.Object("build")
+	if err := onlyKnown(build, buildInputs); err != nil {
+		return imageProgram{}, fmt.Errorf("reading how the image %s is built: %w", image.Name, err)
+	}
+	dockerfile, _ := build["dockerfile"].(string)
+	buildContext, _ := build["context"].(string)
+	text, err := os.ReadFile(r.path(dockerfile))
+	if err != nil {
+		return imageProgram{}, fmt.Errorf("opening its Dockerfile: %w", err)
+	}
+	program, err := readDockerfile(bytes.NewReader(text), r.path(buildContext))
+	if err != nil {
+		return imageProgram{}, err
+	}
+	if info, err := os.Stat(program.binary); err != nil {
+		return imageProgram{}, fmt.Errorf("looking at the image's program: %w", err)
+	} else if !info.Mode().IsRegular() {
+		return imageProgram{}, fmt.Errorf("%w: the image's program %s is no file", errDeclared, program.binary)
+	}
+	return program, nil
 }
 
 // runTask does a task's ecs:runTask.sync: the container's program runs as a
@@ -160,34 +195,41 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	}
 	definition := r.tasks.get(parameters.TaskDefinition)
 	if definition == nil {
-		return nil, &asl.Error{Name: "ECS.InvalidParameterException", Cause: "TaskDefinition not found: " + parameters.TaskDefinition}
+		return nil, invalidParameter("TaskDefinition not found: %s", parameters.TaskDefinition)
 	}
 	variables, err := definition.overridden(parameters)
 	if err != nil {
 		return nil, err
 	}
-	process, err := r.start(ctx, definition, variables)
+	process, err := r.start(ctx, definition.program, r.taskEnvironment(variables))
 	if err != nil {
 		return nil, err
 	}
 	run := Run{
-		State: call.State, Route: "Fargate", Outcome: "ok", Group: definition.container.LogConfiguration.Options["awslogs-group"],
-		Logs: append(lines(process.stdout), lines(process.stderr)...), Duration: process.duration,
+		State: call.State, Attempt: call.Attempt, Route: "Fargate", Outcome: outcomeOK,
+		Group: definition.container.LogConfiguration.Options["awslogs-group"],
+		Logs:  append(lines(process.stdout), lines(process.stderr)...), Duration: process.duration,
 		Detail: fmt.Sprintf("exit code %d", process.exitCode),
 	}
-	task := process.describe(r, parameters, definition)
-	if process.exitCode != 0 {
-		run.Outcome = asl.ErrorTaskFailed
+	task := process.describe(parameters, definition)
+	if process.ok() && ctx.Err() == nil {
+		run.Answer = lastJSON(process.stdout)
 		recorderOf(ctx).ran(run)
-		cause, err := json.Marshal(task)
-		if err != nil {
-			return nil, fmt.Errorf("describing the stopped task: %w", err)
-		}
-		return nil, &asl.Error{Name: asl.ErrorTaskFailed, Cause: string(cause)}
+		return task, nil
 	}
-	run.Answer = lastJSON(process.stdout)
+	run.Outcome = asl.ErrorTaskFailed
+	if process.stopCode != stopCodeExited {
+		run.Detail = process.reason
+	}
+	if ctx.Err() != nil {
+		run.Outcome = context.Cause(ctx).Error()
+	}
 	recorderOf(ctx).ran(run)
-	return task, nil
+	cause, err := json.Marshal(task)
+	if err != nil {
+		return nil, fmt.Errorf("describing the stopped task: %w", err)
+	}
+	return nil, &asl.Error{Name: asl.ErrorTaskFailed, Cause: string(cause)}
 }
 
 // overridden is the container's environment for one run.
@@ -197,110 +239,77 @@ func (d *taskDefinition) overridden(parameters runTaskParameters) ([]variable, e
 		return nil, fmt.Errorf("measuring the overrides: %w", err)
 	}
 	if len(text) > maxOverrides {
-		return nil, &asl.Error{
-			Name:  "ECS.InvalidParameterException",
-			Cause: fmt.Sprintf("Container Overrides length must be at most %d", maxOverrides),
-		}
+		return nil, invalidParameter("Container Overrides length must be at most %d", maxOverrides)
 	}
-	variables := d.container.Environment
+	variables := slices.Clone(d.container.Environment)
 	for _, o := range parameters.Overrides.ContainerOverrides {
 		if o.Name != d.container.Name {
-			return nil, &asl.Error{
-				Name:  "ECS.InvalidParameterException",
-				Cause: fmt.Sprintf("Override for container named %s is not a container in the TaskDefinition.", o.Name),
-			}
+			return nil, invalidParameter("Override for container named %s is not a container in the TaskDefinition.", o.Name)
 		}
-		variables = append(variables[:len(variables):len(variables)], o.Environment...)
+		variables = append(variables, o.Environment...)
 	}
 	for _, v := range variables {
 		if strings.ContainsRune(v.Name+v.Value, 0) {
-			return nil, &asl.Error{
-				Name:  "ECS.InvalidParameterException",
-				Cause: fmt.Sprintf("the value of %s has a zero byte, which no environment can hold", v.Name),
-			}
+			return nil, invalidParameter("the value of %s has a zero byte, which no environment can hold", v.Name)
 		}
 	}
 	return variables, nil
 }
 
-// process is a container's program that has ended.
-type process struct {
-	exitCode       int
-	stdout, stderr []byte
-	started        time.Time
-	duration       time.Duration
+// invalidParameter is how ECS refuses a request.
+func invalidParameter(format string, args ...any) error {
+	return &asl.Error{Name: "ECS.InvalidParameterException", Cause: fmt.Sprintf(format, args...)}
 }
 
-// start runs the program with the declared environment alone, in an empty
-// folder. When the context ends it is stopped as ECS stops a task.
-func (r *Router) start(ctx context.Context, definition *taskDefinition, variables []variable) (*process, error) {
-	folder, err := os.MkdirTemp(r.scratch, "task-*")
-	if err != nil {
-		return nil, fmt.Errorf("making a folder for the task: %w", err)
-	}
-	defer os.RemoveAll(folder)
-	cmd := exec.CommandContext(ctx, definition.program.binary, definition.program.args...)
-	cmd.Dir = folder
-	cmd.Env = []string{
+// taskEnvironment is the whole environment of a task: what is declared, and what
+// the local S3 takes. Nothing of the developer's is in it; without the two empty
+// files an AWS SDK would find the user's own, by the user's entry in /etc/passwd.
+func (r *Router) taskEnvironment(variables []variable) []string {
+	out := []string{
 		"AWS_REGION=" + r.options.Region,
-		"AWS_ENDPOINT_URL_S3=" + r.store.Endpoint(),
-		"AWS_ACCESS_KEY_ID=" + localAccessKey, // where a task has its role's, from the metadata endpoint
-		"AWS_SECRET_ACCESS_KEY=" + localSecretKey,
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", // as a container engine sets it
 	}
 	for _, v := range variables {
-		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
+		out = append(out, v.Name+"="+v.Value)
 	}
-	var stdout, stderr tail
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = stopTimeout
-	p := &process{started: time.Now()}
-	err = cmd.Run()
-	p.duration, p.stdout, p.stderr = time.Since(p.started), stdout.Bytes(), stderr.Bytes()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		p.exitCode = exitCode(exit)
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("running the task: %w", ctx.Err())
-	case err != nil:
-		return nil, fmt.Errorf("starting %s: %w", filepath.Base(definition.program.binary), err)
-	}
-	return p, nil
+	return append(out, // the last one of a name counts
+		"AWS_CONFIG_FILE="+os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
+		"AWS_ENDPOINT_URL_S3="+r.store.Endpoint(),
+		"AWS_ACCESS_KEY_ID="+localAccessKey, // where a task has its role's, from the metadata endpoint
+		"AWS_SECRET_ACCESS_KEY="+localSecretKey,
+	)
 }
 
-// exitCode is what a container engine reports: 128 and the signal's number for
-// a program that a signal ended.
-func exitCode(exit *exec.ExitError) int {
-	const signalled = 128
-	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return signalled + int(status.Signal())
+// describe is what ECS says of a task that has stopped, as far as a definition
+// can use it.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+func (p *process) describe(parameters runTaskParameters, definition *taskDefinition) map[string]any {
+	stopped := map[string]any{
+		"Image":      definition.container.Image,
+		"LastStatus": "STOPPED",
+		"Name":       definition.container.Name,
 	}
-	return exit.ExitCode()
-}
-
-// describe is what ECS says of a task that has stopped, as far as a definition can use it.
-func (p *process) describe(r *Router, parameters runTaskParameters, definition *taskDefinition) map[string]any {
-	cluster := parameters.Cluster[strings.LastIndex(parameters.Cluster, "/")+1:]
+	if p.stopCode == stopCodeExited {
+		stopped["ExitCode"] = p.exitCode
+	}
 	return map[string]any{
-		"ClusterArn": parameters.Cluster,
-		"Containers": []any{map[string]any{
-			"ExitCode":   p.exitCode,
-			"Image":      definition.container.Image,
-			"LastStatus": "STOPPED",
-			"Name":       definition.container.Name,
-		}},
-		"LastStatus":        "STOPPED",
-		"LaunchType":        parameters.LaunchType,
-		"StartedAt":         p.started.UnixMilli(),
-		"StopCode":          "EssentialContainerExited",
-		"StoppedAt":         p.started.Add(p.duration).UnixMilli(),
-		"StoppedReason":     "Essential container in task exited",
-		"TaskArn":           strings.Replace(parameters.Cluster, ":cluster/", ":task/", 1) + "/" + strings.ReplaceAll(uuid.NewString(), "-", ""),
+		"ClusterArn":    parameters.Cluster,
+		"Containers":    []any{stopped},
+		"Cpu":           definition.cpu,
+		"DesiredStatus": "STOPPED",
+		"Group":         "family:" + definition.family,
+		"LastStatus":    "STOPPED",
+		"LaunchType":    parameters.LaunchType,
+		"Memory":        definition.memory,
+		"Overrides":     parameters.Overrides,
+		"StartedAt":     p.started.UnixMilli(),
+		"StopCode":      p.stopCode,
+		"StoppedAt":     p.started.Add(p.duration).UnixMilli(),
+		"StoppedReason": p.reason,
+		"TaskArn": strings.Replace(parameters.Cluster, ":cluster/", ":task/", 1) + "/" +
+			strings.ReplaceAll(uuid.NewString(), "-", ""),
 		"TaskDefinitionArn": parameters.TaskDefinition,
-		"Group":             "family:" + cluster,
-		"Connectivity":      "CONNECTED",
-		"Cpu":               runtime.GOARCH,
 	}
 }
 
@@ -311,15 +320,4 @@ func lastJSON(output []byte) json.RawMessage {
 		return nil
 	}
 	return json.RawMessage(written[len(written)-1])
-}
-
-// tail keeps the end of what is written to it.
-type tail struct{ bytes.Buffer }
-
-func (t *tail) Write(b []byte) (int, error) {
-	n, err := t.Buffer.Write(b)
-	if excess := t.Len() - keptOutput; excess > 0 {
-		t.Next(excess)
-	}
-	return n, err
 }

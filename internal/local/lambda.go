@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,7 +32,20 @@ const bootstrap = "bootstrap"
 // maxUnpacked is Lambda's own limit of an unpacked archive: 250 MB.
 const maxUnpacked = 250 << 20
 
-var errNoBootstrap = errors.New("the archive has no bootstrap")
+// concurrency is how many executions of a function there may be at a time:
+// Lambda's default quota of an account.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const concurrency = 1000
+
+// shutdownTimeout is what Lambda gives a function that asks to be told of its
+// end, as the AWS SDK's runtime does by an internal extension.
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown
+const shutdownTimeout = 500 * time.Millisecond
+
+var (
+	errNoBootstrap = errors.New("the archive has no bootstrap")
+	errTooLarge    = errors.New("the archive is larger than Lambda takes")
+)
 
 // functions are the Lambda functions that the state machine names, by their ARN.
 type functions struct {
@@ -92,10 +105,8 @@ func (r *Router) prepareFunction(parameters map[string]any) error {
 
 // functionInputs are the inputs of a function that the local run follows, or
 // that make no difference to it.
-var functionInputs = []string{
-	"architectures", "code", "description", "environment", "handler", "loggingConfig", "memorySize", "name",
-	"role", "runtime", "timeout",
-}
+var functionInputs = strings.Fields("architectures code description environment handler kmsKeyArn loggingConfig memorySize " +
+	"name role runtime skipDestroy tags timeout tracingConfig")
 
 func (r *Router) startFunction(arn string, res declared.Resource) (*function, error) {
 	if err := onlyKnown(res.Inputs, functionInputs); err != nil {
@@ -111,23 +122,24 @@ func (r *Router) startFunction(arn string, res declared.Resource) (*function, er
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for it: %w", err)
 	}
-	binary := filepath.Join(folder, bootstrap)
-	if err := unpack(r.path(res.Text("code")), binary); err != nil {
+	if err := unpack(r.path(res.Text("code")), folder); err != nil {
 		return nil, err
 	}
 	name, _ := res.Outputs["name"].(string)
 	group, _ := res.Object("loggingConfig")["logGroup"].(string)
 	variables, _ := res.Object("environment")["variables"].(map[string]any)
 	started, err := runtimeapi.Function{
-		Bootstrap:   binary,
-		Name:        name,
-		ARN:         arn,
-		Region:      r.options.Region,
-		Handler:     res.Text("handler"),
-		Env:         r.environment(variables),
-		Credentials: runtimeapi.Credentials{AccessKeyID: localAccessKey, SecretAccessKey: localSecretKey},
-		Timeout:     time.Duration(res.Number("timeout")) * time.Second,
-		MemoryMB:    int(res.Number("memorySize")),
+		Bootstrap:       filepath.Join(folder, bootstrap),
+		Name:            name,
+		ARN:             arn,
+		Region:          r.options.Region,
+		Handler:         res.Text("handler"),
+		Env:             r.environment(variables),
+		Credentials:     runtimeapi.Credentials{AccessKeyID: localAccessKey, SecretAccessKey: localSecretKey},
+		Timeout:         time.Duration(res.Number("timeout")) * time.Second,
+		MemoryMB:        int(res.Number("memorySize")),
+		Concurrency:     concurrency,
+		ShutdownTimeout: shutdownTimeout,
 	}.Start(context.Background())
 	if err != nil {
 		return nil, fmt.Errorf("starting its runtime: %w", err)
@@ -137,10 +149,11 @@ func (r *Router) startFunction(arn string, res declared.Resource) (*function, er
 
 // environment is a declared environment, and where the local S3 is.
 func (r *Router) environment(declared map[string]any) map[string]string {
-	out := map[string]string{"AWS_ENDPOINT_URL_S3": r.store.Endpoint()}
+	out := map[string]string{}
 	for name, value := range declared {
 		out[name] = fmt.Sprint(value)
 	}
+	out["AWS_ENDPOINT_URL_S3"] = r.store.Endpoint()
 	return out
 }
 
@@ -159,15 +172,14 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 		return nil, &asl.Error{Name: "Lambda.ResourceNotFoundException", Cause: "Function not found: " + parameters.FunctionName}
 	}
 	response, err := invoked.Invoke(ctx, parameters.Payload)
-	var refused *runtimeapi.InvokeError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*runtimeapi.InvokeError](err); ok {
 		return nil, &asl.Error{Name: "Lambda." + refused.Type, Cause: refused.Message}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("invoking %s: %w", parameters.FunctionName, err)
 	}
 	run := Run{
-		State: call.State, Route: "Lambda", Outcome: "ok", Group: invoked.group,
+		State: call.State, Attempt: call.Attempt, Route: "Lambda", Outcome: outcomeOK, Group: invoked.group,
 		Logs: lines(response.Logs), Duration: response.Duration,
 	}
 	if response.Cold {
@@ -197,27 +209,24 @@ func runsHere(architectures any) error {
 	return fmt.Errorf("%w: it is built for linux on %v, but this machine is %s on %s", errDeclared, list, runtime.GOOS, host)
 }
 
-// unpack takes the bootstrap out of a function's archive.
-func unpack(archive, binary string) error {
+// unpack unpacks a function's archive.
+func unpack(archive, folder string) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
-		return fmt.Errorf("opening its archive: %w", err)
+		return fmt.Errorf("opening its archive %s: %w", archive, err)
 	}
-	defer z.Close()
-	packed, err := z.Open(bootstrap)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNoBootstrap, err)
+	defer func() { _ = z.Close() }()
+	var size uint64
+	for _, file := range z.File {
+		size += file.UncompressedSize64 // which reading it doesn't exceed
 	}
-	defer packed.Close()
-	f, err := os.OpenFile(binary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return fmt.Errorf("unpacking its archive: %w", err)
+	if size > maxUnpacked {
+		return fmt.Errorf("%w: %s has %d bytes unpacked, at most %d", errTooLarge, archive, size, maxUnpacked)
 	}
-	_, err = io.CopyN(f, packed, maxUnpacked)
-	if errors.Is(err, io.EOF) {
-		err = nil
+	if _, err := fs.Stat(z, bootstrap); err != nil {
+		return fmt.Errorf("%w: %s: %w", errNoBootstrap, archive, err)
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := os.CopyFS(folder, z); err != nil {
 		return fmt.Errorf("unpacking its archive: %w", err)
 	}
 	return nil

@@ -29,7 +29,6 @@ const (
 	typeCluster      = "aws:ecs/cluster:Cluster"
 	typeTask         = "aws:ecs/taskDefinition:TaskDefinition"
 	typeImage        = "docker:index/image:Image"
-	typeTopic        = "aws:sns/topic:Topic"
 )
 
 var (
@@ -46,9 +45,8 @@ func (r *Router) load(ctx context.Context) error {
 		return fmt.Errorf("finding the bucket: %w", err)
 	}
 	r.bucket, _ = bucket.Outputs["bucket"].(string)
-	notification, err := r.system.Where(typeNotification, "bucket", bucket.ID)
-	if err != nil || notification.Inputs["eventbridge"] != true {
-		return fmt.Errorf("%w: set eventbridge in its BucketNotification", errNoEvents)
+	if err := r.sendsEvents(bucket); err != nil {
+		return err
 	}
 	if r.store, err = objectstore.Start(ctx, objectstore.Options{}); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
@@ -56,12 +54,19 @@ func (r *Router) load(ctx context.Context) error {
 	if err := r.store.CreateBucket(objectstore.Bucket{Name: r.bucket, Versioned: r.versioned(bucket)}); err != nil {
 		return fmt.Errorf("making the local bucket: %w", err)
 	}
-	for _, t := range r.system.OfType(typeTopic) {
-		if arn, ok := t.Outputs["arn"].(string); ok {
-			r.topics[arn] = true
-		}
-	}
 	return r.loadRules()
+}
+
+// sendsEvents checks that the bucket tells EventBridge of its objects, and nobody else.
+func (r *Router) sendsEvents(bucket declared.Resource) error {
+	notification, err := r.system.Where(typeNotification, "bucket", bucket.ID)
+	if err != nil || notification.Inputs["eventbridge"] != true {
+		return fmt.Errorf("%w: set eventbridge in its BucketNotification", errNoEvents)
+	}
+	if err := onlyKnown(notification.Inputs, []string{"bucket", "eventbridge"}); err != nil {
+		return fmt.Errorf("reading the notifications of the bucket: %w", err)
+	}
+	return nil
 }
 
 // versioned says whether the bucket is declared to keep versions.
@@ -70,9 +75,16 @@ func (r *Router) versioned(bucket declared.Resource) bool {
 	return err == nil && versioning.Object("versioningConfiguration")["status"] == "Enabled"
 }
 
+// ruleInputs are the inputs of a rule that the local run follows, or that make
+// no difference to it.
+var ruleInputs = strings.Fields("description eventPattern name tags")
+
 func (r *Router) loadRules() error {
 	machines := map[string]*asl.Program{}
 	for _, res := range r.system.OfType(typeRule) {
+		if err := onlyKnown(res.Inputs, ruleInputs); err != nil {
+			return fmt.Errorf("reading the rule %s: %w", res.Name, err)
+		}
 		pattern, err := eventbridge.ParsePattern([]byte(res.Text("eventPattern")))
 		if err != nil {
 			return fmt.Errorf("reading the pattern of %s: %w", res.Name, err)
@@ -101,7 +113,7 @@ func (r *Router) loadRules() error {
 }
 
 // targetInputs are the inputs of a target that the local run follows.
-var targetInputs = []string{"arn", "deadLetterConfig", "retryPolicy", "roleArn", "rule", "targetId"}
+var targetInputs = strings.Fields("arn deadLetterConfig retryPolicy roleArn rule targetId")
 
 func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Program) (target, error) {
 	if err := onlyKnown(res.Inputs, targetInputs); err != nil {
@@ -127,7 +139,7 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 		to.queue, _ = queue.Outputs["arn"].(string)
 	}
 	if machines[to.machineARN] == nil {
-		if machines[to.machineARN], err = r.loadMachine(machine); err != nil {
+		if machines[to.machineARN], err = r.loadMachine(to.machineARN, machine); err != nil {
 			return target{}, fmt.Errorf("reading the state machine %s: %w", machine.Name, err)
 		}
 	}
@@ -146,13 +158,24 @@ func retryPolicy(declared map[string]any) eventbridge.RetryPolicy {
 	return policy
 }
 
+// machineInputs are the inputs of a state machine that the local run follows, or
+// that make no difference to it.
+var machineInputs = strings.Fields("definition encryptionConfiguration loggingConfiguration name roleArn tags " +
+	"tracingConfiguration type")
+
 // loadMachine reads a state machine, and makes ready all that its tasks name.
-func (r *Router) loadMachine(res declared.Resource) (*asl.Program, error) {
+func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, error) {
+	if err := onlyKnown(res.Inputs, machineInputs); err != nil {
+		return nil, err
+	}
+	if kind := res.Text("type"); kind != "" && kind != "STANDARD" {
+		return nil, fmt.Errorf("%w: type %s: only STANDARD", errDeclared, kind)
+	}
 	machine, err := asl.Parse([]byte(res.Text("definition")))
 	if err != nil {
 		return nil, fmt.Errorf("reading the definition: %w", err)
 	}
-	services := r.services()
+	services := r.services(arn)
 	integrations := map[string]asl.Integration{}
 	for resource, s := range services {
 		integrations[resource] = s.call
@@ -182,12 +205,15 @@ type service struct {
 	call asl.Integration
 }
 
-// services are the integrations that the local run can play, by their resource.
-func (r *Router) services() map[string]service {
+// services are the integrations that the local run can play, by their resource
+// in the state machine's partition: a machine can't use another one's.
+func (r *Router) services(machineARN string) map[string]service {
+	partition, _, _ := strings.Cut(strings.TrimPrefix(machineARN, "arn:"), ":")
+	named := func(integration string) string { return "arn:" + partition + ":states:::" + integration }
 	return map[string]service{
-		"arn:aws:states:::lambda:invoke":    {r.prepareFunction, r.invokeFunction},
-		"arn:aws:states:::ecs:runTask.sync": {r.prepareTask, r.runTask},
-		"arn:aws:states:::sns:publish":      {r.prepareTopic, r.publish},
+		named("lambda:invoke"):    {r.prepareFunction, r.invokeFunction},
+		named("ecs:runTask.sync"): {r.prepareTask, r.runTask},
+		named("sns:publish"):      {r.prepareTopic, r.publish},
 	}
 }
 

@@ -48,7 +48,6 @@ type Router struct {
 
 	functions functions
 	tasks     tasks
-	topics    map[string]bool
 }
 
 // rule is an EventBridge rule with its targets.
@@ -100,15 +99,18 @@ type Execution struct {
 	Runs []Run `json:"runs"`
 	// Notices are what was published.
 	Notices []Notice `json:"notices,omitempty"`
-	// Duration is the time that it took on this machine, skipped waits included.
+	// Duration is the time that it took on this machine. Waits are skipped, and
+	// aren't in it.
 	Duration time.Duration `json:"durationNanoseconds"`
 }
 
 // Run is one run of a processor.
 type Run struct {
-	// State is the state that asked for it, Route says where it ran.
-	State string `json:"state"`
-	Route string `json:"route"`
+	// State is the state that asked for it, Attempt is 0 for its first try and
+	// counts the retries, Route says where it ran.
+	State   string `json:"state"`
+	Attempt int    `json:"attempt"`
+	Route   string `json:"route"`
 	// Answer is what the processor answered: the function's response, or the
 	// last line that the task wrote to its standard output.
 	Answer json.RawMessage `json:"answer,omitempty"`
@@ -122,6 +124,12 @@ type Run struct {
 	// Detail says more, such as a cold start or an exit code.
 	Detail string `json:"detail,omitempty"`
 }
+
+// outcomeOK is the Outcome of a run that did its work.
+const outcomeOK = "ok"
+
+// Succeeded says whether the processor did its work.
+func (r Run) Succeeded() bool { return r.Outcome == outcomeOK }
 
 // Notice is a message to an SNS topic.
 type Notice struct {
@@ -160,14 +168,15 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	if err != nil {
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
 	}
-	r := &Router{options: options, system: system, scratch: scratch, topics: map[string]bool{}}
+	r := &Router{options: options, system: system, scratch: scratch}
 	if err := r.load(ctx); err != nil {
-		return nil, errors.Join(err, r.Close())
+		return nil, errors.Join(err, r.Close()) //nolint:contextcheck // Closing must not be cut short by it.
 	}
 	return r, nil
 }
 
-// Close ends all that Start started.
+// Close ends all that Start started. Uploads must have ended before; to end one
+// early, end its context.
 func (r *Router) Close() error {
 	r.functions.close()
 	var err error
@@ -179,7 +188,8 @@ func (r *Router) Close() error {
 
 // Upload puts a file into the bucket and follows what it leads to, to the end.
 // A file that isn't processed is no error: the trace says so. It is an error if
-// the file can't be read, or if no rule matches.
+// the file can't be read, or if no rule matches. When the context ends, what is
+// running is stopped, and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	stored, err := r.store.PutFile(ctx, r.bucket, key, file)
 	if err != nil {
@@ -206,7 +216,10 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the event of %s: %w", file, err)
 	}
-	trace := &Trace{Bucket: r.bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size, Event: body}
+	trace := &Trace{
+		Bucket: r.bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size,
+		Event: body, Executions: []*Execution{},
+	}
 	return trace, r.Deliver(ctx, body, trace)
 }
 
@@ -238,8 +251,9 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 	name := uuid.NewString()
 	execution := &Execution{
 		Rule: from.name, Target: to.id, StateMachine: to.machineName,
-		ARN: executionARN(to.machineARN, name),
+		ARN: executionARN(to.machineARN, name), Runs: []Run{},
 	}
+	// The delivery is over when the execution has begun.
 	var run func() error
 	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
 		func(context.Context) error {
@@ -253,8 +267,11 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 		trace.DeadLetters = append(trace.DeadLetters, DeadLetter{QueueARN: to.queue, Body: event, Attributes: letter.Attributes()})
 		return nil
 	}
+	if err := run(); err != nil {
+		return err
+	}
 	trace.Executions = append(trace.Executions, execution)
-	return run()
+	return nil
 }
 
 func (r *Router) execute(ctx context.Context, to target, name string, event json.RawMessage, execution *Execution) error {

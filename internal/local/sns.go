@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/google/uuid"
 
 	"upload-router/internal/asl"
@@ -18,13 +19,15 @@ const maxMessage = 256 << 10 // bytes
 // the first of them not a space.
 var subject = regexp.MustCompile(`^[!-~][ -~]{0,99}$`)
 
-// prepareTopic checks that the topic is declared, or another account's or stack's.
+// prepareTopic checks that a topic is named. It may be another stack's, so it
+// need not be declared here.
 func (r *Router) prepareTopic(parameters map[string]any) error {
 	if err := onlyKnown(parameters, []string{"TopicArn", "Subject", "Message"}); err != nil {
 		return err
 	}
-	if _, ok := parameters["TopicArn"].(string); !ok {
-		return fmt.Errorf("%w: TopicArn isn't text", errParameters)
+	name, _ := parameters["TopicArn"].(string)
+	if topic, err := arn.Parse(name); err != nil || topic.Service != "sns" {
+		return fmt.Errorf("%w: TopicArn %q isn't a topic's ARN", errDeclared, name)
 	}
 	return nil
 }

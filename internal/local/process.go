@@ -1,0 +1,143 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+const (
+	// stopTimeout is what ECS gives a container between SIGTERM and SIGKILL by default.
+	stopTimeout = 30 * time.Second
+	// drainTimeout is for reading what a program wrote before it ended.
+	drainTimeout = time.Second
+	// keptOutput is how much of a task's output is kept.
+	keptOutput = 1 << 20
+)
+
+// The codes by which ECS says why a task stopped.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+const (
+	stopCodeExited    = "EssentialContainerExited"
+	stopCodeNoStart   = "TaskFailedToStart"
+	stoppedReasonExit = "Essential container in task exited"
+)
+
+// process is a container's program that has ended.
+type process struct {
+	// stopCode and reason say why, as ECS does.
+	stopCode, reason string
+	exitCode         int
+	stdout, stderr   []byte
+	started          time.Time
+	duration         time.Duration
+}
+
+// ok says whether the program did its work.
+func (p *process) ok() bool { return p.stopCode == stopCodeExited && p.exitCode == 0 }
+
+// start runs the program with the given environment alone, in an empty folder.
+// When the context ends it is stopped as ECS stops a task. What it started ends
+// with it, as in a container. An error is the machine's, not the program's.
+func (r *Router) start(ctx context.Context, program imageProgram, environment []string) (*process, error) {
+	folder, err := os.MkdirTemp(r.scratch, "task-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the task: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // what is left goes with the Router's own folder
+	stdout, err := newOutput()
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.close()
+	stderr, err := newOutput()
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.close()
+
+	cmd := exec.CommandContext(ctx, program.binary, program.args...)
+	cmd.Dir, cmd.Env = folder, environment
+	cmd.Stdout, cmd.Stderr = stdout.writer, stderr.writer
+	cmd.Cancel = func() error { return terminate(cmd) }
+	cmd.WaitDelay = stopTimeout
+	separate(cmd)
+	p := &process{stopCode: stopCodeExited, reason: stoppedReasonExit, started: time.Now()}
+	if err := cmd.Start(); err != nil {
+		p.stopCode, p.reason = stopCodeNoStart, "CannotStartContainerError: "+err.Error()
+		return p, nil
+	}
+	err = cmd.Wait()
+	killGroup(cmd)
+	p.duration, p.stdout, p.stderr = time.Since(p.started), stdout.end(), stderr.end()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		p.exitCode = exitCode(exit)
+	} else if err != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("running the task: %w", err)
+	}
+	return p, nil
+}
+
+// exitCode is what a container engine reports: 128 and the signal's number for
+// a program that a signal ended.
+func exitCode(exit *exec.ExitError) int {
+	const signalled = 128
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return signalled + int(status.Signal())
+	}
+	return exit.ExitCode()
+}
+
+// output keeps the end of what a process writes to one of its streams. Unlike a
+// writer that os/exec is given, it doesn't let a program that the process has
+// left behind, and that has the stream open, hold up the process's own end.
+type output struct {
+	reader, writer *os.File
+	kept           tail
+	done           chan struct{}
+}
+
+func newOutput() (*output, error) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("opening a pipe for the task's output: %w", err)
+	}
+	o := &output{reader: reader, writer: writer, done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		_, _ = io.Copy(&o.kept, o.reader) // it ends with the stream, or when it is closed
+	}()
+	return o, nil
+}
+
+// end gives what was written. The process must have ended.
+func (o *output) end() []byte {
+	_ = o.writer.Close()
+	_ = o.reader.SetReadDeadline(time.Now().Add(drainTimeout))
+	<-o.done
+	return o.kept.buffer.Bytes()
+}
+
+func (o *output) close() {
+	_ = o.writer.Close() // which end may have done
+	_ = o.reader.Close()
+	<-o.done
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ buffer bytes.Buffer } // not embedded: io.Copy would use its ReadFrom, which keeps everything
+
+// Write implements io.Writer.
+func (t *tail) Write(b []byte) (int, error) {
+	n, err := t.buffer.Write(b)
+	if excess := t.buffer.Len() - keptOutput; excess > 0 {
+		t.buffer.Next(excess)
+	}
+	return n, err
+}
