@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -204,7 +205,7 @@ func answers(payload any) asl.Integration {
 	}
 }
 
-// fails fails every time.
+// fails is what never works.
 func fails(name, cause string) asl.Integration {
 	return func(context.Context, asl.Call) (any, error) { return nil, &asl.Error{Name: name, Cause: cause} }
 }
@@ -468,7 +469,7 @@ func TestSizeDecides(t *testing.T) {
 				assert.Len(t, o.of(workflow.ResourceSNS), notices)
 				assert.Len(t, o.calls, 1+notices, "nothing else was called")
 				if test.want == fargate {
-					assert.Equal(t, fmt.Sprint(test.size), environment(t, o.of(fargate)[0])[upload.EnvironmentSize])
+					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[upload.EnvironmentSize])
 				}
 			})
 		}
@@ -526,7 +527,7 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 				upload.EnvironmentKey:       "k",
 				upload.EnvironmentVersionID: test.version,
 				upload.EnvironmentETag:      test.etag,
-				upload.EnvironmentSize:      fmt.Sprint(large),
+				upload.EnvironmentSize:      strconv.FormatInt(large, 10),
 			}, environment(t, o.of(workflow.ResourceECS)[0]))
 		})
 		t.Run(name+", Lambda", func(t *testing.T) {

@@ -1,0 +1,301 @@
+package local_test
+
+import (
+	"archive/zip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/build"
+	"upload-router/internal/declared"
+	"upload-router/internal/local"
+	"upload-router/internal/settings"
+	"upload-router/stack"
+)
+
+const (
+	accountID = "123456789012"
+	region    = "eu-central-1"
+	threshold = 6 << 20 // the default
+)
+
+// What the tests share; it is made once.
+var (
+	root      string                      // the project's folder
+	folder    string                      // of the files below
+	systems   map[string]*declared.System // the real system, by configuration
+	probe     string                      // testdata/probe, as an archive
+	probeRoot string                      // and as a folder to build an image from
+	configs   = map[string]map[string]string{
+		"default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
+		"image": {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
+	}
+)
+
+func TestMain(m *testing.M) {
+	code, err := prepareAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func prepareAndRun(m *testing.M) (code int, err error) {
+	if root, err = build.Root(); err != nil {
+		return 0, err
+	}
+	if folder, err = os.MkdirTemp("", "local-test-*"); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	if err := errors.Join(evaluate(), buildProbe()); err != nil {
+		return 0, err
+	}
+	before := goleak.IgnoreCurrent()
+	if code = m.Run(); code != 0 {
+		return code, nil
+	}
+	return code, goleak.Find(before)
+}
+
+// evaluate evaluates the program itself, with the processors that it builds itself.
+func evaluate() error {
+	systems = map[string]*declared.System{}
+	var built build.Artifacts
+	builder := func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error) {
+		if built != (build.Artifacts{}) {
+			return built, nil
+		}
+		var err error
+		if built, err = build.Processors(ctx, architecture); err != nil {
+			return build.Artifacts{}, err
+		}
+		// The same without compression, which takes most of a start's time with the race detector.
+		binary := filepath.Join(root, filepath.Dir(built.FunctionArchive), "function", "bootstrap")
+		built.FunctionArchive = filepath.Join(folder, "function.zip")
+		return built, archive(built.FunctionArchive, 0o755, map[string]string{"bootstrap": binary})
+	}
+	for name, config := range configs {
+		config = maps.Clone(config)
+		config["architecture"] = string(hostArchitecture())
+		system, err := declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
+			declared.Options{Config: config, AccountID: accountID, Region: region})
+		if err != nil {
+			return err
+		}
+		systems[name] = system
+	}
+	return nil
+}
+
+// buildProbe compiles testdata/probe, and packs it for both hosts.
+func buildProbe() error {
+	probeRoot = filepath.Join(folder, "image")
+	binary := filepath.Join(probeRoot, "task")
+	cmd := exec.CommandContext(context.Background(), "go", "build",
+		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "./testdata/probe")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the probe: %w\n%s", err, out)
+	}
+	dockerfile := "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"
+	if err := os.WriteFile(filepath.Join(probeRoot, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
+		return err
+	}
+	probe = filepath.Join(folder, "probe.zip")
+	return archive(probe, 0o755, map[string]string{"bootstrap": binary})
+}
+
+// archive makes a zip of files.
+func archive(path string, mode os.FileMode, files map[string]string) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(out)
+	for name, from := range files {
+		header := &zip.FileHeader{Name: name, Method: zip.Store}
+		header.SetMode(mode)
+		w, err := z.CreateHeader(header)
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(from)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(w, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(z.Close(), out.Close())
+}
+
+func hostArchitecture() settings.Architecture {
+	for _, a := range []settings.Architecture{settings.X86, settings.ARM64} {
+		if a.GOARCH() == runtime.GOARCH {
+			return a
+		}
+	}
+	return ""
+}
+
+// changed is a copy of the real system, with changes.
+func changed(t *testing.T, name string, changes ...func(*declared.System)) *declared.System {
+	t.Helper()
+	require.Contains(t, systems, name)
+	text, err := json.Marshal(systems[name])
+	require.NoError(t, err)
+	system := &declared.System{}
+	require.NoError(t, json.Unmarshal(text, system))
+	for _, change := range changes {
+		change(system)
+	}
+	return system
+}
+
+// The types that the tests change.
+const (
+	typeBucket       = "aws:s3/bucketV2:BucketV2"
+	typeVersioning   = "aws:s3/bucketVersioningV2:BucketVersioningV2"
+	typeNotification = "aws:s3/bucketNotification:BucketNotification"
+	typeRule         = "aws:cloudwatch/eventRule:EventRule"
+	typeTarget       = "aws:cloudwatch/eventTarget:EventTarget"
+	typeQueue        = "aws:sqs/queue:Queue"
+	typeMachine      = "aws:sfn/stateMachine:StateMachine"
+	typeFunction     = "aws:lambda/function:Function"
+	typeCluster      = "aws:ecs/cluster:Cluster"
+	typeTask         = "aws:ecs/taskDefinition:TaskDefinition"
+	typeImage        = "docker:index/image:Image"
+)
+
+// without takes the resources of a type out.
+func without(typ string) func(*declared.System) {
+	return func(s *declared.System) {
+		s.Resources = slices.DeleteFunc(s.Resources, func(r declared.Resource) bool { return r.Type == typ })
+	}
+}
+
+// with sets an input of the resources of a type; nil takes it out.
+func with(typ, input string, value any) func(*declared.System) {
+	return func(s *declared.System) {
+		for _, r := range s.OfType(typ) {
+			r.Inputs[input] = value
+			if value == nil {
+				delete(r.Inputs, input)
+			}
+		}
+	}
+}
+
+// state changes a state of the state machine's definition.
+func state(name string, change func(state map[string]any)) func(*declared.System) {
+	return inJSON(typeMachine, "definition", func(definition map[string]any) {
+		change(definition["States"].(map[string]any)[name].(map[string]any))
+	})
+}
+
+// parameter sets a parameter of a state.
+func parameter(name, parameter string, value any) func(*declared.System) {
+	return state(name, func(state map[string]any) { state["Parameters"].(map[string]any)[parameter] = value })
+}
+
+// inContainer changes the container definition.
+func inContainer(change func(container map[string]any)) func(*declared.System) {
+	return inJSON(typeTask, "containerDefinitions", func(list []any) { change(list[0].(map[string]any)) })
+}
+
+// inJSON changes an input that is JSON.
+func inJSON[T any](typ, input string, change func(T)) func(*declared.System) {
+	return func(s *declared.System) {
+		for _, r := range s.OfType(typ) {
+			var value T
+			if err := json.Unmarshal([]byte(r.Text(input)), &value); err != nil {
+				panic(err) // a test's own mistake
+			}
+			change(value)
+			changed, err := json.Marshal(value)
+			if err != nil {
+				panic(err)
+			}
+			r.Inputs[input] = string(changed)
+		}
+	}
+}
+
+// probed puts the probe in the place of both processors.
+func probed(s *declared.System) {
+	with(typeFunction, "code", probe)(s)
+	with(typeImage, "build", map[string]any{"context": probeRoot, "dockerfile": filepath.Join(probeRoot, "Dockerfile")})(s)
+}
+
+// variable declares a variable for both processors.
+func variable(name, value string) func(*declared.System) {
+	return func(s *declared.System) {
+		with(typeFunction, "environment", map[string]any{"variables": map[string]any{name: value}})(s)
+		inContainer(func(c map[string]any) { c["environment"] = []any{map[string]any{"name": name, "value": value}} })(s)
+	}
+}
+
+// start makes a system ready, until the end of the test.
+func start(t *testing.T, system *declared.System) *local.Router {
+	t.Helper()
+	router, err := local.Start(t.Context(), system, options())
+	require.NoError(t, err)
+	require.DirExists(t, router.Scratch())
+	t.Cleanup(func() {
+		require.NoError(t, router.Close())
+		require.NoDirExists(t, router.Scratch())
+	})
+	return router
+}
+
+func options() local.Options { return local.Options{Root: root, AccountID: accountID, Region: region} }
+
+// file makes a file.
+func file(t *testing.T, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+	return name
+}
+
+// sized makes a file of a size, of lines of seven bytes.
+func sized(t *testing.T, size int) string {
+	t.Helper()
+	return file(t, strings.Repeat("a line\n", size/7+1)[:size])
+}
+
+// upload puts a file into the bucket; one execution must follow.
+func upload(t *testing.T, router *local.Router, key, file string) (*local.Trace, *local.Execution) {
+	t.Helper()
+	trace, err := router.Upload(t.Context(), key, file)
+	require.NoError(t, err)
+	require.Len(t, trace.Executions, 1)
+	require.Empty(t, trace.DeadLetters)
+	return trace, trace.Executions[0]
+}
+
+func requireSucceeded(t *testing.T, trace *local.Trace) {
+	t.Helper()
+	for _, e := range trace.Executions {
+		require.Equal(t, asl.StatusSucceeded, e.Status, "%s: %s", e.Error, e.Cause)
+	}
+	require.True(t, trace.Succeeded())
+}
