@@ -9,7 +9,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
+
+	"upload-router/stack"
 )
 
 // Exit codes.
@@ -23,26 +26,34 @@ var errNotProcessed = errors.New("not every file was processed")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := root().ExecuteContext(ctx)
-	if err == nil {
-		return
+	context.AfterFunc(ctx, stop) // whoever interrupts twice doesn't want to wait for what is being stopped
+	err := root(stack.Program).ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "upload-router:", err)
 	}
-	fmt.Fprintln(os.Stderr, "upload-router:", err)
 	stop()
-	if errors.Is(err, errNotProcessed) {
-		os.Exit(exitFailed)
-	}
-	os.Exit(exitUsage)
+	os.Exit(exitCode(err))
 }
 
-func root() *cobra.Command {
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errNotProcessed):
+		return exitFailed
+	default:
+		return exitUsage
+	}
+}
+
+// root is the command for a program.
+func root(program pulumi.RunFunc) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "upload-router",
 		Short:         "Show and operate the upload router",
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true, // which would bury what is wrong
 	}
-	cmd.AddCommand(tryCommand())
+	cmd.AddCommand(tryCommand(program))
 	return cmd
 }

@@ -5,16 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"upload-router/internal/asl"
-	"upload-router/internal/declared"
 	"upload-router/internal/local"
 )
+
+// lastLines is how much is shown of the log of a processor that failed: its own
+// last word, and what its runtime may add.
+const lastLines = 3
 
 // printer shows what `try` does, for people or as JSON.
 type printer struct {
@@ -31,77 +33,129 @@ func (p *printer) say(format string, args ...any) {
 	}
 }
 
-func (p *printer) progress(what string) { p.say("%s", what) }
+// field prints a named value.
+func (p *printer) field(name, value string) {
+	const column = "           "
+	if value != "" {
+		p.say("  %-8s %s", name, indented(printable(value), column)[len(column):])
+	}
+}
 
-func (p *printer) start(r *report, o declared.Options) {
-	p.say("%d resources declared in %s, built and evaluated in %s.", r.Resources, o.Region, short(r.BuildDuration))
-	p.say("Running them here, with a local S3. Not checked: %s.", r.NotChecked)
+func (p *printer) start(r *report) {
+	p.say("%d resources declared in %s, built and evaluated in %s.", r.Resources, r.Region, short(r.BuildDuration))
+	p.say("%s", indented("They run here now, with a local S3. Not checked: "+r.NotChecked+".", ""))
+	for _, note := range r.Notes {
+		p.say("%s", indented("Note: "+printable(note), ""))
+	}
 }
 
 func (p *printer) file(f file) {
 	p.say("")
+	p.say("%s", printable(f.File))
+	if f.Trace != nil {
+		p.field("key", f.Key)
+		p.field("size", plural(f.Size, "byte"))
+		p.field("bucket", f.Bucket)
+		p.field("version", f.VersionID)
+		for _, e := range f.Executions {
+			p.execution(e)
+		}
+		for _, l := range f.DeadLetters {
+			p.deadLetter(l)
+		}
+	}
 	if f.Error != "" {
-		p.say("%s", filepath.Base(f.File))
-		p.say("  ✗ %s", f.Error)
-		return
-	}
-	p.say("%s  %s bytes", printable(f.Key), humanize.Comma(f.Size))
-	p.say("  s3://%s  version %s", f.Bucket, f.VersionID)
-	for _, e := range f.Executions {
-		p.execution(e)
-	}
-	for _, l := range f.DeadLetters {
-		p.say("  ✗ not delivered, now in %s: %s: %s", l.QueueARN, l.Attributes["ERROR_CODE"], l.Attributes["ERROR_MESSAGE"])
+		p.say("  ✗ %s", indented(printable(f.Error), "    ")[4:])
 	}
 }
 
+func (p *printer) deadLetter(l local.DeadLetter) {
+	p.say("  ✗ not delivered")
+	p.field("error", l.Attributes["ERROR_CODE"])
+	p.field("cause", l.Attributes["ERROR_MESSAGE"])
+	if l.QueueARN == "" {
+		p.field("queue", "none, so the event is lost")
+		return
+	}
+	p.field("queue", l.QueueARN)
+}
+
 func (p *printer) execution(e *local.Execution) {
-	p.say("  rule %s → state machine %s", e.Rule, e.StateMachine)
-	runs := e.Runs
+	p.field("rule", e.Rule)
+	p.field("machine", e.StateMachine)
+	p.steps(e)
+	if e.Status == asl.StatusSucceeded {
+		p.notices(e)
+		p.say("  ✓ %s by %s in %s", e.Status, route(e), short(e.Duration))
+		p.answer(e)
+		return
+	}
+	p.say("  ✗ %s in the state %s", e.Status, failedState(e))
+	p.field("error", e.Error)
+	p.field("cause", clip(cause(e.Cause)))
+	p.notices(e)
+	if len(e.Runs) == 0 {
+		return
+	}
+	last := e.Runs[len(e.Runs)-1]
+	p.field("logs", last.Group)
+	if p.logs {
+		return // they are above
+	}
+	for _, line := range last.Logs[max(0, len(last.Logs)-lastLines):] {
+		p.say("  | %s", printable(line))
+	}
+}
+
+// steps are the states that an execution went through.
+func (p *printer) steps(e *local.Execution) {
+	runs := slices.Clone(e.Runs)
 	for _, event := range e.Events {
 		switch event.Type {
 		case asl.StateEntered:
-			p.say("    %s", event.State)
+			p.say("    %s", printable(event.State))
 		case asl.ChoiceMade:
-			p.say("      %s → %s", event.Choice, event.Next)
+			p.step(fmt.Sprintf("%s → %s", event.Choice, event.Next))
 		case asl.TaskSucceeded, asl.TaskFailed, asl.TaskTimedOut:
-			// The processors ran in the order of the tasks that asked for them.
-			if len(runs) > 0 && runs[0].State == event.State {
+			// A try that the service refused ran nothing.
+			if len(runs) > 0 && runs[0].State == event.State && runs[0].Attempt == event.Attempt {
 				p.run(runs[0])
 				runs = runs[1:]
 			}
 			if event.Error != "" {
-				p.say("      ✗ %s: %s", event.Error, clip(event.Cause))
+				p.step("✗ " + event.Error)
 			}
 		case asl.RetryScheduled:
-			p.say("      retry %d in %g s (not waited for)", event.Attempt, event.DelaySeconds)
+			p.step(fmt.Sprintf("retry %d after %.1f s (not waited for)", event.Attempt, event.DelaySeconds))
 		case asl.CatchTaken:
-			p.say("      caught → %s", event.Next)
-		case asl.ExecutionFailed, asl.ExecutionTimedOut:
-			p.say("    %s: %s", event.Error, clip(event.Cause))
+			p.step("caught → " + event.Next)
+		default: // says nothing that another doesn't
 		}
 	}
-	for _, n := range e.Notices {
-		p.say("  notice   %s", n.Subject)
+	for _, stopped := range runs { // by the end of the execution, which has no event for it
+		p.run(stopped)
 	}
-	mark := "✗"
-	if e.Status == asl.StatusSucceeded {
-		mark = "✓"
-	}
-	p.say("  %s %s by %s in %s", mark, e.Status, route(e), short(e.Duration))
-	p.answer(e)
 }
+
+// step prints what a state did.
+func (p *printer) step(text string) { p.say("%s", indented(printable(text), "      ")) }
 
 func (p *printer) run(r local.Run) {
 	detail := ""
 	if r.Detail != "" {
 		detail = " (" + r.Detail + ")"
 	}
-	p.say("      %s ran %s%s", r.Route, short(r.Duration), detail)
+	p.step(fmt.Sprintf("%s ran %s%s", r.Route, short(r.Duration), detail))
 	if p.logs {
 		for _, line := range r.Logs {
-			p.say("      | %s", line)
+			p.say("      | %s", printable(line))
 		}
+	}
+}
+
+func (p *printer) notices(e *local.Execution) {
+	for _, n := range e.Notices {
+		p.field("notice", n.Subject)
 	}
 }
 
@@ -115,24 +169,28 @@ func (p *printer) answer(e *local.Execution) {
 		return
 	}
 	var text bytes.Buffer
-	if err := json.Indent(&text, answer, "  ", "  "); err != nil {
+	if err := json.Indent(&text, answer, "  ", " "); err != nil {
 		text.Write(answer)
 	}
-	p.say("  %s", text.String())
+	p.say("  %s", printableJSON(text.String()))
 }
 
 func (p *printer) end(r *report) error {
-	if p.json {
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(r); err != nil {
-			return fmt.Errorf("printing the trace: %w", err)
-		}
+	if !p.json {
+		p.say("")
+		p.say("%d of %s processed.", r.Processed, plural(int64(len(r.Files)), "file"))
 		return nil
 	}
-	p.say("")
-	p.say("%d of %d files processed.", r.Processed, len(r.Files))
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(r); err != nil {
+		return fmt.Errorf("writing the trace: %w", err)
+	}
+	if _, err := io.WriteString(p.out, printableJSON(text.String())); err != nil {
+		return fmt.Errorf("printing the trace: %w", err)
+	}
 	return nil
 }
 
@@ -144,6 +202,54 @@ func route(e *local.Execution) string {
 	return e.Runs[len(e.Runs)-1].Route
 }
 
+// failedState is the state whose error ended the execution. The states behind
+// its catch only tell of it; an execution that was stopped was in its last state.
+func failedState(e *local.Execution) string {
+	last := ""
+	for _, event := range e.Events {
+		if event.Type == asl.StateEntered {
+			last = event.State
+		}
+	}
+	if e.Status != asl.StatusFailed {
+		return printable(last)
+	}
+	for _, event := range slices.Backward(e.Events) {
+		if event.Type == asl.CatchTaken && event.Error == e.Error {
+			return printable(event.State)
+		}
+	}
+	return printable(last)
+}
+
+// cause is what a person needs of a cause: Lambda and ECS give theirs as JSON,
+// of which --json has all.
+func cause(text string) string {
+	var described struct {
+		ErrorMessage  string `json:"errorMessage"`
+		StoppedReason string
+		Containers    []struct {
+			Name     string
+			ExitCode *int
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &described); err != nil {
+		return text
+	}
+	if described.ErrorMessage != "" {
+		return described.ErrorMessage
+	}
+	if described.StoppedReason == "" {
+		return text
+	}
+	for _, c := range described.Containers {
+		if c.ExitCode != nil {
+			return fmt.Sprintf("%s: %s, exit code %d", described.StoppedReason, c.Name, *c.ExitCode)
+		}
+	}
+	return described.StoppedReason
+}
+
 func short(d time.Duration) string {
 	if d < time.Second {
 		return d.Round(time.Millisecond).String()
@@ -151,21 +257,9 @@ func short(d time.Duration) string {
 	return d.Round(10 * time.Millisecond).String()
 }
 
-// clip keeps a cause to one line of a terminal.
-func clip(cause string) string {
-	const most = 200
-	runes := []rune(printable(cause))
-	if len(runes) > most {
-		return string(runes[:most]) + " …"
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
 	}
-	return string(runes)
-}
-
-// printable quotes a text that would do more to a terminal than be shown.
-func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u009b' }) {
-		quoted := fmt.Sprintf("%q", text)
-		return quoted[1 : len(quoted)-1]
-	}
-	return text
+	return humanize.Comma(n) + " " + what + "s"
 }
