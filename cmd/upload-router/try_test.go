@@ -533,6 +533,37 @@ func TestPrintSteps(t *testing.T) {
 		"Lambda ran 0s (the first)", "✗ Upload.Unavailable", "retry 2", "Lambda ran 0s (the second)", "✗ ABORTED in the state Invoke\n")
 }
 
+// A notice that couldn't be sent isn't what failed.
+func TestFailedState(t *testing.T) {
+	t.Parallel()
+	entered := func(state string) asl.Event { return asl.Event{Type: asl.StateEntered, State: state} }
+	caught := func(state, name string) asl.Event { return asl.Event{Type: asl.CatchTaken, State: state, Error: name} }
+	tests := map[string]struct {
+		status asl.Status
+		events []asl.Event
+		want   string
+	}{
+		"caught": {asl.StatusFailed, []asl.Event{entered("Work"), caught("Work", "A"), entered("Notify"), entered("Failed")}, "Work"},
+		"and the notice refused": {
+			asl.StatusFailed, []asl.Event{entered("Work"), caught("Work", "A"), entered("Notify"), caught("Notify", "B"), entered("Failed")}, "Work",
+		},
+		"not caught":  {asl.StatusFailed, []asl.Event{entered("Check"), entered("Reject")}, "Reject"},
+		"interrupted": {asl.StatusAborted, []asl.Event{entered("Work"), caught("Work", ""), entered("Again")}, "Again"},
+		"timed out":   {asl.StatusTimedOut, []asl.Event{entered("Work"), entered("Wait")}, "Wait"},
+		"never began": {asl.StatusAborted, nil, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := &local.Execution{Result: &asl.Result{Status: test.status, Events: test.events}}
+			if test.status == asl.StatusFailed {
+				e.Error = "A"
+			}
+			assert.Equal(t, test.want, failedState(e))
+		})
+	}
+}
+
 func TestCause(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

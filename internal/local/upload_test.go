@@ -314,12 +314,16 @@ func TestParallelUploads(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			e := trace.Executions[0]
+			if !trace.Succeeded() || len(e.Runs) != 1 {
+				return fmt.Errorf("%s: %s after %d runs: %s", key, e.Error, len(e.Runs), e.Cause)
+			}
 			var got processor.Result
-			if err := json.Unmarshal(trace.Executions[0].Runs[0].Answer, &got); err != nil {
+			if err := json.Unmarshal(e.Runs[0].Answer, &got); err != nil {
 				return err
 			}
-			if !trace.Succeeded() || got.Key != key {
-				return fmt.Errorf("%s: %v %+v", key, trace.Executions[0].Status, got)
+			if got.Key != key {
+				return fmt.Errorf("%s: answered about %s", key, got.Key)
 			}
 			return nil
 		})
