@@ -268,7 +268,8 @@ func (d *deployed) gone(t *testing.T) {
 	require.NoError(t, err)
 	machine := d.text(t, "stateMachineArn")
 	name := machine[strings.LastIndex(machine, ":")+1:]
-	prefix := name[:strings.Index(name, "-workflow-")]
+	prefix, _, ours := strings.Cut(name, "-workflow-")
+	require.True(t, ours, name)
 	for _, r := range roles.Roles {
 		require.NotContains(t, aws.ToString(r.RoleName), prefix)
 	}

@@ -206,7 +206,8 @@ func (c *cli) plan() []string {
 			URN string `json:"urn"`
 		} `json:"steps"`
 	}
-	require.NoError(c.t, json.Unmarshal([]byte(output[strings.Index(output, "{"):]), &preview), output)
+	_, text, _ := strings.Cut(output, "{") // after what the CLI says in words
+	require.NoError(c.t, json.Unmarshal([]byte("{"+text), &preview), output)
 	var changes []string
 	for _, s := range preview.Steps {
 		if s.Op == "same" {
