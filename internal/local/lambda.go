@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"upload-router/internal/asl"
@@ -226,6 +227,10 @@ func unpack(archive, folder string) error {
 	if _, err := fs.Stat(z, bootstrap); err != nil {
 		return fmt.Errorf("%w: %s: %w", errNoBootstrap, archive, err)
 	}
+	// A process that starts while a program is being written inherits the open
+	// file for a moment, and Linux runs none that is open for writing.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	if err := os.CopyFS(folder, z); err != nil {
 		return fmt.Errorf("unpacking its archive: %w", err)
 	}
