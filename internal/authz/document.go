@@ -1,0 +1,268 @@
+package authz
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// version is the policy language that is evaluated here; in the older one text
+// means other things.
+const version = "2012-10-17"
+
+// ErrPolicy is matched by the errors of [Load] about a policy document that
+// can't be evaluated as a whole.
+var ErrPolicy = errors.New("the policy can't be evaluated")
+
+// form is which elements a policy's statements have.
+type form int
+
+const (
+	identityForm form = iota // a role's policy: no Principal
+	resourceForm             // Principal and Resource
+	trustForm                // Principal, and no Resource
+)
+
+// everyone is a principal that is everyone.
+const everyone = "*"
+
+// statement is one statement of a policy.
+type statement struct {
+	policy    string // the logical name of what declares it
+	owner     string // the role's or the resource's ARN
+	sid       string // or its number, if it has none
+	deny      bool
+	anyone    bool
+	accounts  []string // principals of the kind AWS
+	services  []string
+	actions   []string
+	not       bool // actions are those that it isn't about
+	resources []string
+	notThese  bool // resources are those that it isn't about
+	when      []condition
+}
+
+// words is a list of texts that may be written as one text.
+type words []string
+
+// UnmarshalJSON takes a text or a list of texts; numbers and truth values are
+// taken as their texts, as IAM does in conditions.
+func (w *words) UnmarshalJSON(text []byte) error {
+	var list []any
+	if err := json.Unmarshal(text, &list); err != nil {
+		list = make([]any, 1)
+		if err := json.Unmarshal(text, &list[0]); err != nil {
+			return err //nolint:wrapcheck // the caller says what it is of
+		}
+	}
+	for _, item := range list {
+		switch item.(type) {
+		case string, bool, float64:
+			*w = append(*w, fmt.Sprint(item))
+		default:
+			return fmt.Errorf("%w: %v is no text", ErrPolicy, item)
+		}
+	}
+	return nil
+}
+
+// parse reads a policy document.
+func parse(policy, owner, document string, of form) ([]statement, error) {
+	fail := func(err error) ([]statement, error) {
+		return nil, fmt.Errorf("%w: %s: %w", ErrPolicy, policy, err)
+	}
+	var elements map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(document), &elements); err != nil {
+		return fail(err)
+	}
+	if err := only(elements, "Version", "Id", "Statement"); err != nil {
+		return fail(err)
+	}
+	var have string
+	if err := json.Unmarshal(elements["Version"], &have); err != nil || have != version {
+		return fail(fmt.Errorf("%w: Version must be %s", errElement, version))
+	}
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal(elements["Statement"], &list); err != nil {
+		list = make([]map[string]json.RawMessage, 1)
+		if err := json.Unmarshal(elements["Statement"], &list[0]); err != nil {
+			return fail(fmt.Errorf("reading the statements: %w", err))
+		}
+	}
+	out := make([]statement, len(list))
+	for i, parts := range list {
+		s, err := parseStatement(parts, of)
+		if s.policy, s.owner = policy, owner; s.sid == "" {
+			s.sid = fmt.Sprintf("statement %d", i+1)
+		}
+		if err != nil {
+			return fail(fmt.Errorf("%s: %w", s.sid, err))
+		}
+		out[i] = s
+	}
+	return out, nil
+}
+
+var errElement = errors.New("wrong element")
+
+func only(elements map[string]json.RawMessage, known ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(elements)) {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("%w: %s isn't known here", errElement, name)
+		}
+	}
+	return nil
+}
+
+func parseStatement(parts map[string]json.RawMessage, of form) (statement, error) {
+	var s statement
+	if err := text(parts, "Sid", &s.sid); err != nil {
+		return s, err
+	}
+	if err := only(parts, elementsOf(of)...); err != nil {
+		return s, err
+	}
+	var effect string
+	if err := text(parts, "Effect", &effect); err != nil {
+		return s, err
+	}
+	if s.deny = effect == "Deny"; !s.deny && effect != "Allow" {
+		return s, fmt.Errorf("%w: Effect is %q, not Allow or Deny", errElement, effect)
+	}
+	if err := s.what(parts, of); err != nil {
+		return s, err
+	}
+	if of != identityForm {
+		if err := s.principals(parts["Principal"]); err != nil {
+			return s, err
+		}
+	}
+	return s, s.conditions(parts["Condition"])
+}
+
+// what reads the actions and the resources.
+func (s *statement) what(parts map[string]json.RawMessage, of form) error {
+	var err error
+	if s.actions, s.not, err = either(parts, "Action"); err != nil {
+		return err
+	}
+	for _, action := range s.actions {
+		if !actionForm.MatchString(action) {
+			return fmt.Errorf("%w: Action %q has not the form service:Name", errElement, action)
+		}
+	}
+	if of == trustForm {
+		return nil
+	}
+	if s.resources, s.notThese, err = either(parts, "Resource"); err != nil {
+		return err
+	}
+	for _, resource := range s.resources {
+		if strings.Contains(resource, "${") {
+			return fmt.Errorf("%w: Resource %q", errVariables, resource)
+		}
+		if resource != everyone && !strings.HasPrefix(resource, "arn:") {
+			return fmt.Errorf("%w: Resource %q is no ARN", errElement, resource)
+		}
+	}
+	return nil
+}
+
+func elementsOf(of form) []string {
+	names := []string{"Sid", "Effect", "Action", "NotAction", "Condition"}
+	if of != identityForm {
+		names = append(names, "Principal")
+	}
+	if of != trustForm {
+		names = append(names, "Resource", "NotResource")
+	}
+	return names
+}
+
+var actionForm = regexp.MustCompile(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
+
+func text(parts map[string]json.RawMessage, name string, into *string) error {
+	raw, ok := parts[name]
+	if !ok {
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%w: %s: %w", errElement, name, err)
+	}
+	return nil
+}
+
+// either reads an element or its negation, of which a statement has one.
+func either(parts map[string]json.RawMessage, name string) (values []string, negated bool, err error) {
+	raw, plain := parts[name]
+	other, negated := parts["Not"+name]
+	if plain == negated {
+		return nil, false, fmt.Errorf("%w: one of %s and Not%s must be there", errElement, name, name)
+	}
+	if negated {
+		raw = other
+	}
+	var list words
+	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 {
+		return nil, false, fmt.Errorf("%w: %s names nothing: %s", errElement, name, raw)
+	}
+	return list, negated, nil
+}
+
+var (
+	roleForm    = regexp.MustCompile(`^(arn:[a-z-]+:iam::[0-9]{12}:(root|role/[^*?]+)|[0-9]{12})$`)
+	serviceForm = regexp.MustCompile(`^[a-z0-9.-]+\.amazonaws\.com(\.cn)?$`)
+)
+
+func (s *statement) principals(raw json.RawMessage) error {
+	var all string
+	if err := json.Unmarshal(raw, &all); err == nil {
+		if s.anyone = all == everyone; !s.anyone {
+			return fmt.Errorf("%w: Principal %q", errElement, all)
+		}
+		return nil
+	}
+	var kinds map[string]words
+	if err := json.Unmarshal(raw, &kinds); err != nil || len(kinds) == 0 {
+		return fmt.Errorf("%w: Principal: %s", errElement, raw)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		for _, id := range kinds[kind] {
+			switch {
+			case kind == "AWS" && id == everyone:
+				s.anyone = true
+			case kind == "AWS" && roleForm.MatchString(id):
+				s.accounts = append(s.accounts, id)
+			case kind == "Service" && serviceForm.MatchString(id):
+				s.services = append(s.services, id)
+			default:
+				return fmt.Errorf("%w: Principal %s %q isn't known here", errElement, kind, id)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *statement) conditions(raw json.RawMessage) error {
+	if raw == nil {
+		return nil
+	}
+	var blocks map[string]map[string]words
+	if err := json.Unmarshal(raw, &blocks); err != nil {
+		return fmt.Errorf("%w: Condition: %w", errElement, err)
+	}
+	for _, operator := range slices.Sorted(maps.Keys(blocks)) {
+		for _, key := range slices.Sorted(maps.Keys(blocks[operator])) {
+			c, err := newCondition(operator, key, blocks[operator][key])
+			if err != nil {
+				return err
+			}
+			s.when = append(s.when, c)
+		}
+	}
+	return nil
+}

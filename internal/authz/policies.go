@@ -1,0 +1,383 @@
+package authz
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"upload-router/internal/declared"
+)
+
+// The types of resources that hold policies, or are held by one.
+const (
+	typeRole             = "aws:iam/role:Role"
+	typeRolePolicy       = "aws:iam/rolePolicy:RolePolicy"
+	typePolicy           = "aws:iam/policy:Policy"
+	typeAttachment       = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+	typeBucket           = "aws:s3/bucketV2:BucketV2"
+	typeBucketPolicy     = "aws:s3/bucketPolicy:BucketPolicy"
+	typeQueue            = "aws:sqs/queue:Queue"
+	typeQueuePolicy      = "aws:sqs/queuePolicy:QueuePolicy"
+	typeTopic            = "aws:sns/topic:Topic"
+	typeTopicPolicy      = "aws:sns/topicPolicy:TopicPolicy"
+	typeKey              = "aws:kms/key:Key"
+	typeKeyPolicy        = "aws:kms/keyPolicy:KeyPolicy"
+	typeRepository       = "aws:ecr/repository:Repository"
+	typeRepositoryPolicy = "aws:ecr/repositoryPolicy:RepositoryPolicy"
+	typeEndpoint         = "aws:ec2/vpcEndpoint:VpcEndpoint"
+)
+
+var (
+	errHolder   = errors.New("its policies aren't known here: teach internal/authz this type of resource")
+	errManaged  = errors.New("a managed policy that isn't declared: what it allows isn't known, and may change")
+	errRole     = errors.New("no such role is declared")
+	errBoundary = errors.New("this input of a role isn't known here")
+)
+
+// notAccess are types whose names speak of policies that grant nothing.
+var notAccess = []string{"aws:ecr/lifecyclePolicy:LifecyclePolicy"}
+
+// Policies are all policies of a declared system.
+type Policies struct {
+	roles     map[string]*role // by ARN
+	resources map[string][]statement
+	endpoints map[string]endpoint
+	declared  map[string]bool // every ARN that a resource has
+	order     []string        // owners, in the order in which Grants shows them
+}
+
+type role struct {
+	name, arn string
+	identity  []statement
+}
+
+type endpoint struct {
+	vpc, service string
+	open         bool // it has no policy, and so lets everything through
+	statements   []statement
+}
+
+// Load reads every policy that is declared. Its errors name the resource; those
+// about a document match [ErrPolicy].
+func Load(system *declared.System) (*Policies, error) {
+	p := &Policies{
+		roles: map[string]*role{}, resources: map[string][]statement{},
+		endpoints: map[string]endpoint{}, declared: map[string]bool{},
+	}
+	for _, r := range system.Resources {
+		if arn, ok := r.Outputs["arn"].(string); ok && r.Custom {
+			p.declared[arn] = true
+		}
+	}
+	l := loader{p, system}
+	loaders := map[string]func(declared.Resource) error{
+		typeRole: l.role, typeRolePolicy: l.rolePolicy, typeAttachment: l.attachment,
+		typePolicy:       func(declared.Resource) error { return nil }, // by its attachments
+		typeBucketPolicy: l.on("bucket", typeBucket, "id"),
+		typeQueuePolicy:  l.on("queueUrl", typeQueue, "url"), typeQueue: l.inline,
+		typeTopicPolicy: l.on("arn", typeTopic, "arn"), typeTopic: l.inline,
+		typeKey: l.key, typeKeyPolicy: l.on("keyId", typeKey, "keyId"),
+		typeRepositoryPolicy: l.on("repository", typeRepository, "name"),
+		typeEndpoint:         l.endpoint,
+	}
+	// The roles come first: their policies name them.
+	rest := slices.DeleteFunc(slices.Clone(system.Resources), func(r declared.Resource) bool { return r.Type == typeRole })
+	for _, r := range slices.Concat(system.OfType(typeRole), rest) {
+		load, known := loaders[r.Type]
+		if !known {
+			if r.Custom && holdsPolicies(r) {
+				return nil, fmt.Errorf("%s %s: %w", r.Type, r.Name, errHolder)
+			}
+			continue
+		}
+		if err := load(r); err != nil {
+			return nil, fmt.Errorf("reading the policy of %s: %w", r.Name, err)
+		}
+	}
+	return p, nil
+}
+
+// holdsPolicies says whether a resource that isn't known here may grant something.
+func holdsPolicies(r declared.Resource) bool {
+	if slices.Contains(notAccess, r.Type) {
+		return false
+	}
+	_, inline := r.Inputs["policy"]
+	kind := strings.ToLower(r.Type)
+	return inline || strings.HasPrefix(kind, "aws:iam/") || strings.Contains(kind, "policy") || strings.Contains(kind, "permission")
+}
+
+type loader struct {
+	p      *Policies
+	system *declared.System
+}
+
+func (l loader) role(r declared.Resource) error {
+	for _, input := range []string{"inlinePolicies", "permissionsBoundary"} {
+		if r.Inputs[input] != nil {
+			return fmt.Errorf("%w: %s", errBoundary, input)
+		}
+	}
+	arn, _ := r.Outputs["arn"].(string)
+	name, _ := r.Outputs["name"].(string)
+	trust, err := parse(r.Name, arn, r.Text("assumeRolePolicy"), trustForm)
+	if err != nil {
+		return err
+	}
+	made := &role{name: name, arn: arn}
+	l.p.roles[arn] = made
+	l.p.add(arn, trust)
+	managed, _ := r.Inputs["managedPolicyArns"].([]any)
+	for _, arn := range managed {
+		if err := l.attach(made, arn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l loader) named(name any) (*role, error) {
+	for _, r := range l.p.roles {
+		if r.name == name {
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %v", errRole, name)
+}
+
+func (l loader) rolePolicy(r declared.Resource) error {
+	to, err := l.named(r.Inputs["role"])
+	if err != nil {
+		return err
+	}
+	statements, err := parse(r.Name, to.arn, r.Text("policy"), identityForm)
+	to.identity = append(to.identity, statements...)
+	return err
+}
+
+func (l loader) attachment(r declared.Resource) error {
+	to, err := l.named(r.Inputs["role"])
+	if err != nil {
+		return err
+	}
+	return l.attach(to, r.Inputs["policyArn"])
+}
+
+func (l loader) attach(to *role, arn any) error {
+	managed, err := l.system.Where(typePolicy, "arn", arn)
+	if err != nil {
+		return fmt.Errorf("%w: %v", errManaged, arn)
+	}
+	statements, err := parse(managed.Name, to.arn, managed.Text("policy"), identityForm)
+	to.identity = append(to.identity, statements...)
+	return err
+}
+
+// on reads a policy that is a resource of its own, of the resource that one of
+// its inputs names.
+func (l loader) on(input, typ, output string) func(declared.Resource) error {
+	return func(r declared.Resource) error {
+		owner, err := l.owner(typ, output, r.Inputs[input])
+		if err != nil {
+			return fmt.Errorf("finding what it is the policy of: %w", err)
+		}
+		arn, _ := owner.Outputs["arn"].(string)
+		statements, err := parse(r.Name, arn, r.Text("policy"), resourceForm)
+		l.p.add(arn, statements)
+		return err
+	}
+}
+
+func (l loader) owner(typ, output string, value any) (declared.Resource, error) {
+	if output != "id" {
+		return l.system.Where(typ, output, value) //nolint:wrapcheck // its caller says what it is of
+	}
+	for _, r := range l.system.OfType(typ) {
+		if r.ID == value {
+			return r, nil
+		}
+	}
+	return declared.Resource{}, fmt.Errorf("%w: %s %v", errNoOwner, typ, value)
+}
+
+var errNoOwner = errors.New("no such resource is declared")
+
+// inline reads a policy that is an input of what it is the policy of.
+func (l loader) inline(r declared.Resource) error {
+	document := r.Text("policy")
+	if document == "" {
+		return nil
+	}
+	arn, _ := r.Outputs["arn"].(string)
+	statements, err := parse(r.Name, arn, document, resourceForm)
+	l.p.add(arn, statements)
+	return err
+}
+
+// key reads a key's policy; the one that KMS writes for a key without one lets
+// the account's IAM policies govern it.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+func (l loader) key(r declared.Resource) error {
+	if r.Text("policy") != "" || slices.ContainsFunc(l.system.OfType(typeKeyPolicy), func(p declared.Resource) bool {
+		return p.Inputs["keyId"] == r.Outputs["keyId"]
+	}) {
+		return l.inline(r)
+	}
+	arn, _ := r.Outputs["arn"].(string)
+	parts := strings.SplitN(arn, ":", arnParts)
+	if len(parts) != arnParts {
+		return fmt.Errorf("%w: its ARN is %q", errElement, arn)
+	}
+	l.p.add(arn, []statement{{
+		policy: r.Name, owner: arn, sid: "default key policy", actions: []string{"kms:*"}, resources: []string{everyone},
+		accounts: []string{fmt.Sprintf("arn:%s:iam::%s:root", parts[1], parts[4])},
+	}})
+	return nil
+}
+
+// endpoint reads the policy of a VPC endpoint, which all that goes through it
+// must be allowed by, besides all else.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+func (l loader) endpoint(r declared.Resource) error {
+	made := endpoint{vpc: r.Text("vpcId"), service: r.Text("serviceName")}
+	if document := r.Text("policy"); document != "" {
+		var err error
+		if made.statements, err = parse(r.Name, r.ID, document, resourceForm); err != nil {
+			return err
+		}
+	} else {
+		made.open = true
+	}
+	l.p.endpoints[r.ID] = made
+	l.p.order = append(l.p.order, r.ID)
+	return nil
+}
+
+func (p *Policies) add(owner string, statements []statement) {
+	if !slices.Contains(p.order, owner) {
+		p.order = append(p.order, owner)
+	}
+	p.resources[owner] = append(p.resources[owner], statements...)
+}
+
+// Endpoint gives the id of the VPC endpoint that calls to a service from a VPC
+// go through, by the service's name without Region, such as ecr.api; empty if
+// none is declared.
+func (p *Policies) Endpoint(service string) string {
+	for _, id := range slices.Sorted(maps.Keys(p.endpoints)) {
+		if strings.HasSuffix(p.endpoints[id].service, "."+service) {
+			return id
+		}
+	}
+	return ""
+}
+
+// Declares says whether a resource with this ARN is declared, so that its
+// policy is known: for an object in S3, its bucket.
+func (p *Policies) Declares(arn string) bool { return p.declared[ownerOf(arn)] }
+
+// ownerOf is the ARN of what holds the policy of a resource.
+func ownerOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", arnParts); len(parts) == arnParts && parts[2] == "s3" {
+		bucket, _, _ := strings.Cut(arn, "/")
+		return bucket
+	}
+	return arn
+}
+
+// Grant is something that an Allow statement lets happen: an action of the
+// statement on a resource of it, as they are written, wildcards and all.
+type Grant struct {
+	// Policy is the logical name of the resource that declares the policy.
+	Policy string
+	// Owner is the ARN of the role or the resource that has the policy; of an
+	// endpoint it is the id.
+	Owner string
+	// Statement is the statement's Sid, or "statement" and its number.
+	Statement string
+	// Principal is who may: a service, an account or "*"; empty in a role's policy.
+	Principal string
+	// Action and Resource are those of the statement; Resource is empty in a trust policy.
+	Action, Resource string
+	// Conditions are the statement's conditions as people read them.
+	Conditions []string
+}
+
+// String names the grant in a line.
+func (g Grant) String() string {
+	line := fmt.Sprintf("%s: %s: Allow %s", g.Policy, g.Statement, g.Action)
+	if g.Resource != "" {
+		line += " on " + g.Resource
+	}
+	if g.Principal != "" {
+		line += " for " + g.Principal
+	}
+	return line
+}
+
+// Key tells grants apart.
+func (g Grant) Key() string {
+	return strings.Join([]string{g.Owner, g.Policy, g.Statement, g.Principal, g.Action, g.Resource}, "\x00")
+}
+
+// Grants are all grants of all policies: of each role and resource with a trust
+// or resource policy first, then of the roles' own policies, in a fixed order.
+func (p *Policies) Grants() []Grant {
+	var out []Grant
+	for _, owner := range p.order {
+		for _, s := range slices.Concat(p.resources[owner], p.endpoints[owner].statements) {
+			out = append(out, s.grants()...)
+		}
+	}
+	for _, arn := range slices.Sorted(maps.Keys(p.roles)) {
+		for _, s := range p.roles[arn].identity {
+			out = append(out, s.grants()...)
+		}
+	}
+	return out
+}
+
+func (s statement) grants() []Grant {
+	if s.deny {
+		return nil
+	}
+	principals := slices.Concat(s.services, s.accounts)
+	if s.anyone {
+		principals = append(principals, everyone)
+	}
+	if len(principals) == 0 {
+		principals = []string{""}
+	}
+	resources := s.resources
+	if len(resources) == 0 {
+		resources = []string{""}
+	}
+	var out []Grant
+	for _, principal := range principals {
+		for _, action := range s.actions {
+			for _, resource := range resources {
+				out = append(out, s.grant(principal, action, resource))
+			}
+		}
+	}
+	return out
+}
+
+func (s statement) grant(principal, action, resource string) Grant {
+	if s.not {
+		action = "all but " + action
+	}
+	if s.notThese {
+		resource = "all but " + resource
+	}
+	conditions := make([]string, len(s.when))
+	for i, c := range s.when {
+		conditions[i] = c.String()
+	}
+	return Grant{
+		Policy: s.policy, Owner: s.owner, Statement: s.sid, Principal: principal,
+		Action: action, Resource: resource, Conditions: conditions,
+	}
+}
