@@ -33,6 +33,7 @@ type taskDefinition struct {
 	family, cpu, memory string
 	container           container
 	program             imageProgram
+	role                string // the processor's
 }
 
 // taskInputs are the inputs of a task definition that the local run follows, or
@@ -136,6 +137,7 @@ func (r *Router) loadTask(res declared.Resource) (*taskDefinition, error) {
 	}
 	return &taskDefinition{
 		family: res.Text("family"), cpu: res.Text("cpu"), memory: res.Text("memory"), container: only, program: program,
+		role: res.Text("taskRoleArn"),
 	}, nil
 }
 
@@ -201,7 +203,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := r.start(ctx, definition.program, r.taskEnvironment(variables))
+	process, err := r.start(ctx, definition.program, r.taskEnvironment(definition.role, variables))
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +266,7 @@ func invalidParameter(format string, args ...any) error {
 // taskEnvironment is the whole environment of a task: what is declared, and what
 // the local S3 takes. Nothing of the developer's is in it; without the two empty
 // files an AWS SDK would find the user's own, by the user's entry in /etc/passwd.
-func (r *Router) taskEnvironment(variables []variable) []string {
+func (r *Router) taskEnvironment(role string, variables []variable) []string {
 	out := []string{
 		"AWS_REGION=" + r.options.Region,
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", // as a container engine sets it
@@ -276,7 +278,7 @@ func (r *Router) taskEnvironment(variables []variable) []string {
 		"AWS_CONFIG_FILE="+os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"AWS_ENDPOINT_URL_S3="+r.store.Endpoint(),
-		"AWS_ACCESS_KEY_ID="+localAccessKey, // where a task has its role's, from the metadata endpoint
+		"AWS_ACCESS_KEY_ID="+accessKey(role), // where a task has its role's, from the metadata endpoint
 		"AWS_SECRET_ACCESS_KEY="+localSecretKey,
 	)
 }

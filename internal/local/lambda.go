@@ -21,11 +21,9 @@ import (
 	"upload-router/internal/runtimeapi"
 )
 
-// The credentials of every local process: the embedded S3 takes any.
-const (
-	localAccessKey = "local"
-	localSecretKey = "local"
-)
+// localSecretKey is the secret of every local process: the embedded S3 looks at
+// the access key alone.
+const localSecretKey = "local"
 
 // bootstrap is the program in a function's archive.
 const bootstrap = "bootstrap"
@@ -136,7 +134,7 @@ func (r *Router) startFunction(arn string, res declared.Resource) (*function, er
 		Region:          r.options.Region,
 		Handler:         res.Text("handler"),
 		Env:             r.environment(variables),
-		Credentials:     runtimeapi.Credentials{AccessKeyID: localAccessKey, SecretAccessKey: localSecretKey},
+		Credentials:     runtimeapi.Credentials{AccessKeyID: accessKey(res.Text("role")), SecretAccessKey: localSecretKey},
 		Timeout:         time.Duration(res.Number("timeout")) * time.Second,
 		MemoryMB:        int(res.Number("memorySize")),
 		Concurrency:     concurrency,

@@ -48,13 +48,19 @@ func (r *Router) load(ctx context.Context) error {
 	if err := r.sendsEvents(bucket); err != nil {
 		return err
 	}
-	if r.store, err = objectstore.Start(ctx, objectstore.Options{}); err != nil {
+	if r.guard, err = newGuard(r.system, r.options); err != nil {
+		return err
+	}
+	if r.store, err = objectstore.Start(ctx, objectstore.Options{Authorize: r.guard.object(bucket)}); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
 	}
 	if err := r.store.CreateBucket(objectstore.Bucket{Name: r.bucket, Versioned: r.versioned(bucket)}); err != nil {
 		return fmt.Errorf("making the local bucket: %w", err)
 	}
-	return r.loadRules()
+	if err := r.loadRules(); err != nil {
+		return err
+	}
+	return r.guard.deployment()
 }
 
 // sendsEvents checks that the bucket tells EventBridge of its objects, and nobody else.
@@ -126,7 +132,8 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	name, _ := machine.Outputs["name"].(string)
 	to := target{
 		id: res.Text("targetId"), machineARN: res.Text("arn"), machineName: name, roleARN: machine.Text("roleArn"),
-		retry: retryPolicy(res.Object("retryPolicy")),
+		eventsRole: res.Text("roleArn"),
+		retry:      retryPolicy(res.Object("retryPolicy")),
 	}
 	if err := to.retry.Validate(); err != nil {
 		return target{}, fmt.Errorf("reading its retry policy: %w", err)
@@ -178,7 +185,10 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	services := r.services(arn)
 	integrations := map[string]asl.Integration{}
 	for resource, s := range services {
-		integrations[resource] = s.call
+		var err error
+		if integrations[resource], err = r.guard.guarded(resource, s.call); err != nil {
+			return nil, err
+		}
 	}
 	interpreter := &asl.Interpreter{Integrations: integrations, Clock: newClock()}
 	program, err := interpreter.Load(machine)

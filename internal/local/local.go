@@ -20,14 +20,16 @@ import (
 	"github.com/google/uuid"
 
 	"upload-router/internal/asl"
+	"upload-router/internal/authz"
 	"upload-router/internal/declared"
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/objectstore"
 )
 
 // NotChecked is what only AWS can show.
-const NotChecked = "IAM permissions, the network and its egress rules, KMS, alarms, " +
-	"the delivery of notices, and the container's limits (CPU, memory, user, read-only file system)"
+const NotChecked = "the rights of whoever deploys and uploads, service control policies, the policies of topics and keys " +
+	"that aren't declared, the network and its egress rules, encryption itself, alarms, the delivery of notices, " +
+	"and the container's limits (CPU, memory, user, read-only file system)"
 
 // Options configure a Router.
 type Options struct {
@@ -35,6 +37,10 @@ type Options struct {
 	Root string
 	// AccountID and Region are those that the program was evaluated for. Required.
 	AccountID, Region string
+	// Decided is told of every call that the declared policies decided on, those
+	// that a deployment makes included. It may be called concurrently, and from
+	// within Start and Upload; nil tells nobody.
+	Decided func(authz.Decision)
 }
 
 // Router is the declared system, ready to take uploads.
@@ -45,6 +51,7 @@ type Router struct {
 	rules   []rule
 	store   *objectstore.Server
 	scratch string
+	guard   *guard
 
 	functions functions
 	tasks     tasks
@@ -64,6 +71,7 @@ type target struct {
 	machineARN  string
 	machineName string
 	roleARN     string
+	eventsRole  string // EventBridge's, which starts it
 	program     *asl.Program
 	retry       eventbridge.RetryPolicy
 	queue       string
@@ -99,6 +107,9 @@ type Execution struct {
 	Runs []Run `json:"runs"`
 	// Notices are what was published.
 	Notices []Notice `json:"notices,omitempty"`
+	// Refused are the calls of services for it that the declared policies refuse
+	// and that no state sees, such as writing the logs.
+	Refused []string `json:"refused,omitempty"`
 	// Duration is the time that it took on this machine. Waits are skipped, and
 	// aren't in it.
 	Duration time.Duration `json:"durationNanoseconds"`
@@ -257,6 +268,9 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 	var run func() error
 	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
 		func(context.Context) error {
+			if err := r.guard.start(from.arn, to.eventsRole, to.machineARN); err != nil {
+				return err
+			}
 			run = func() error { return r.execute(ctx, to, name, event, execution) }
 			return nil
 		})

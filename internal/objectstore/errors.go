@@ -23,12 +23,14 @@ func fail(status int, code, message string) error {
 	return &requestError{status: status, code: code, message: message}
 }
 
+const errCodeNoSuchKey = "NoSuchKey"
+
 func errNoSuchBucket() error {
 	return fail(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
 }
 
 func errNoSuchKey() error {
-	return fail(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+	return fail(http.StatusNotFound, errCodeNoSuchKey, "The specified key does not exist.")
 }
 
 func errNoSuchVersion() error {

@@ -108,6 +108,9 @@ func (q *request) answer(number uint64) error {
 	if !utf8.ValidString(q.key) {
 		return fail(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI: the key is not UTF-8")
 	}
+	if err := q.authorize(); err != nil {
+		return err
+	}
 	if handle := q.handler(); handle != nil {
 		if !q.server.store.hasBucket(q.bucket) {
 			return errNoSuchBucket()
@@ -237,14 +240,14 @@ func (q *request) get() error {
 	id := q.query.Get("versionId")
 	v, err := q.server.store.find(q.bucket, q.key, id)
 	if err != nil {
-		return err
+		return q.hide(err)
 	}
 	header := q.w.Header()
 	if v.deleteMarker {
 		header.Set(headerMarker, "true")
 		header.Set(headerVersion, v.id)
 		if id == "" {
-			return errNoSuchKey()
+			return q.hide(errNoSuchKey())
 		}
 		header.Set("Allow", http.MethodDelete)
 		return fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")

@@ -54,6 +54,10 @@ type Options struct {
 	// OnCreated is called once for each new version of an object, whichever client made it, after it can be read and
 	// before the request of the client ends. It may be called concurrently, and must not wait for other requests.
 	OnCreated func(Stored)
+	// Authorize, if set, is asked about every request but those of the server's own client. An error is the message of a
+	// 403 AccessDenied. It may be called concurrently. Whether an object that isn't there is reported as missing, it
+	// decides as s3:ListBucket. Default: everybody may do everything.
+	Authorize func(Access) error
 	// Fault, if set, is asked about every request what is to go wrong. It may be called concurrently.
 	Fault func(*http.Request) Fault
 }

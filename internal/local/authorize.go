@@ -1,0 +1,272 @@
+package local
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"upload-router/internal/authz"
+	"upload-router/internal/declared"
+	"upload-router/internal/eventbridge"
+	"upload-router/internal/objectstore"
+)
+
+// guard has every call of the local run decided by the declared policies.
+type guard struct {
+	policies *authz.Policies
+	system   *declared.System
+	options  Options
+	signers  map[string]string // roles, by the access keys of their local sessions
+}
+
+// Types whose inputs say who calls whom, besides those that the local run starts from.
+const (
+	typeAlarm      = "aws:cloudwatch/metricAlarm:MetricAlarm"
+	typeAlias      = "aws:kms/alias:Alias"
+	typeEncryption = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
+	typeKey        = "aws:kms/key:Key"
+	typeLogGroup   = "aws:cloudwatch/logGroup:LogGroup"
+	typeRepository = "aws:ecr/repository:Repository"
+	typeRole       = "aws:iam/role:Role"
+	typeTopic      = "aws:sns/topic:Topic"
+	typeTable      = "aws:dynamodb/table:Table"
+)
+
+// The services that call by themselves.
+const (
+	serviceECS        = "ecs-tasks.amazonaws.com"
+	serviceEvents     = "events.amazonaws.com"
+	serviceLambda     = "lambda.amazonaws.com"
+	serviceStates     = "states.amazonaws.com"
+	serviceCloudWatch = "cloudwatch.amazonaws.com"
+)
+
+// The condition keys that calls are made with.
+const (
+	keySourceAccount = "aws:SourceAccount"
+	keySourceARN     = "aws:SourceArn"
+	keyCluster       = "ecs:cluster"
+	keyPassedTo      = "iam:PassedToService"
+	keyViaService    = "kms:ViaService"
+	keyEncryption    = "kms:EncryptionContext:"
+)
+
+// newGuard reads the policies.
+func newGuard(system *declared.System, options Options) (*guard, error) {
+	policies, err := authz.Load(system)
+	if err != nil {
+		return nil, fmt.Errorf("reading the declared policies: %w", err)
+	}
+	g := &guard{policies: policies, system: system, options: options, signers: map[string]string{}}
+	for _, r := range system.OfType(typeRole) {
+		arn, _ := r.Outputs["arn"].(string)
+		g.signers[accessKey(arn)] = arn
+	}
+	return g, nil
+}
+
+// accessKey is the access key of a role's local sessions: S3 knows by it who asks.
+func accessKey(roleARN string) string {
+	sum := sha256.Sum256([]byte(roleARN))
+	return "ASIA" + strings.ToUpper(hex.EncodeToString(sum[:8]))
+}
+
+// ask decides on a request, and tells Options.Decided.
+func (g *guard) ask(r authz.Request) error {
+	decision := g.policies.Authorize(r)
+	if g.options.Decided != nil {
+		g.options.Decided(decision)
+	}
+	return decision.Err()
+}
+
+// may asks for an action of a role.
+func (g *guard) may(role, action, resource string, context map[string][]string) error {
+	return g.ask(authz.Request{Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Context: context})
+}
+
+// serves asks for an action that a service does by itself, for a resource of this account.
+func (g *guard) serves(service, action, resource, source string, more map[string][]string) error {
+	context := map[string][]string{keySourceAccount: {g.options.AccountID}, keySourceARN: {source}}
+	maps.Copy(context, more)
+	return g.ask(authz.Request{Principal: authz.Principal{Service: service}, Action: action, Resource: resource, Context: context})
+}
+
+// assumes asks whether a service may take a role, acting for a resource.
+func (g *guard) assumes(service, role, source string) error {
+	return g.serves(service, "sts:AssumeRole", role, source, nil)
+}
+
+// all gives the first refusal of a role's calls to a resource.
+func (g *guard) all(role, resource string, context map[string][]string, actions ...string) error {
+	for _, action := range actions {
+		if err := g.may(role, action, resource, context); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beside is the ARN of another resource of a service, in the account and Region of an ARN.
+func beside(arn, service, resource string) string {
+	const parts = 6
+	p := strings.SplitN(arn, ":", parts)
+	if len(p) < parts {
+		return ""
+	}
+	return strings.Join([]string{p[0], p[1], service, p[3], p[4], resource}, ":")
+}
+
+// text is a parameter that is text; empty if it isn't.
+func text(parameters map[string]any, name string) string {
+	value, _ := parameters[name].(string)
+	return value
+}
+
+// message is a refusal without the name of its kind.
+func message(err error) string { return strings.TrimPrefix(err.Error(), authz.ErrDenied.Error()+": ") }
+
+// object is what s3 asks for a request of a processor.
+func (g *guard) object(bucket declared.Resource) func(objectstore.Access) error {
+	arn, _ := bucket.Outputs["arn"].(string)
+	return func(a objectstore.Access) error {
+		role, known := g.signers[a.AccessKeyID]
+		if !known {
+			return fmt.Errorf("%w: The AWS Access Key Id you provided does not exist in our records: %q", authz.ErrDenied, a.AccessKeyID)
+		}
+		prefix, _, _ := strings.Cut(arn, ":::")
+		resource := prefix + ":::" + a.Bucket
+		if a.Key != "" {
+			resource += "/" + a.Key
+		}
+		request := authz.Request{
+			Principal: authz.Principal{Role: role}, Action: a.Action, Resource: resource,
+			// The local S3 speaks HTTP; the SDKs speak TLS 1.2 or later with AWS.
+			Context:  map[string][]string{"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}},
+			Endpoint: g.endpointOf(role, "s3"),
+		}
+		if err := g.ask(request); err != nil {
+			return err
+		}
+		return g.decryptObject(role, bucket, resource, a)
+	}
+}
+
+// decryptObject asks for the key of an object that is encrypted with one of the
+// account's own. The key aws/s3 is for all who may read.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+func (g *guard) decryptObject(role string, bucket declared.Resource, object string, a objectstore.Access) error {
+	reads := strings.HasPrefix(a.Action, "s3:GetObject")
+	if a.Key == "" || !reads {
+		return nil
+	}
+	key, bucketKey := g.bucketKey(bucket)
+	if key == "" {
+		return nil
+	}
+	context := object
+	if bucketKey {
+		context, _ = bucket.Outputs["arn"].(string)
+	}
+	return g.may(role, "kms:Decrypt", key, map[string][]string{
+		keyViaService: {"s3." + g.options.Region + ".amazonaws.com"}, keyEncryption + "aws:s3:arn": {context},
+	})
+}
+
+// bucketKey is the key of the account's own that the bucket encrypts with, and
+// whether it goes by one data key for the whole bucket.
+func (g *guard) bucketKey(bucket declared.Resource) (key string, whole bool) {
+	for _, r := range g.system.OfType(typeEncryption) {
+		rules, _ := r.Inputs["rules"].([]any)
+		if r.Inputs["bucket"] != bucket.ID || len(rules) == 0 {
+			continue
+		}
+		rule, _ := rules[0].(map[string]any)
+		by, _ := rule["applyServerSideEncryptionByDefault"].(map[string]any)
+		whole, _ = rule["bucketKeyEnabled"].(bool)
+		return g.keyARN(by["kmsMasterKeyId"]), whole
+	}
+	return "", false
+}
+
+// keyARN is the ARN of a key of the account's own; empty for none and for those
+// that AWS manages, whose policies let everyone use them through their service.
+// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-cmk
+func (g *guard) keyARN(named any) string {
+	name, _ := named.(string)
+	if name == "" || strings.HasPrefix(name, "alias/aws/") {
+		return ""
+	}
+	for _, r := range g.system.OfType(typeKey) {
+		if arn, _ := r.Outputs["arn"].(string); name == arn || name == r.Outputs["keyId"] {
+			return arn
+		}
+	}
+	for _, r := range g.system.OfType(typeAlias) {
+		if r.Outputs["name"] == name {
+			return g.keyARN(r.Inputs["targetKeyId"])
+		}
+	}
+	return name
+}
+
+// endpointOf is the VPC endpoint by which a role's calls to a service go: the
+// tasks' own calls and those that start them go out of their subnets.
+func (g *guard) endpointOf(role, service string) string {
+	for _, task := range g.system.OfType(typeTask) {
+		if role == task.Text("taskRoleArn") || role == task.Text("executionRoleArn") {
+			return g.policies.Endpoint(service)
+		}
+	}
+	return ""
+}
+
+// start asks for what EventBridge does to start an execution.
+func (g *guard) start(ruleARN, roleARN, machineARN string) error {
+	err := g.assumes(serviceEvents, roleARN, ruleARN)
+	if err == nil {
+		err = g.may(roleARN, "states:StartExecution", machineARN, nil)
+	}
+	if err != nil {
+		return &eventbridge.TargetError{Code: "AccessDeniedException", Message: err.Error(), StatusCode: http.StatusBadRequest}
+	}
+	return nil
+}
+
+// letter asks for what EventBridge does to put an event into a dead-letter queue.
+// What it may not put there is lost.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+func (g *guard) letter(ruleARN, queueARN string) error {
+	if err := g.serves(serviceEvents, "sqs:SendMessage", queueARN, ruleARN, nil); err != nil {
+		return err
+	}
+	return g.queueKey(serviceEvents, queueARN, ruleARN)
+}
+
+// queueKey asks whether a service may use the key that a queue or a topic is
+// encrypted with, if that is one of the account's own.
+func (g *guard) queueKey(service, arn, source string) error {
+	key := g.keyOf(arn)
+	if key == "" {
+		return nil
+	}
+	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
+		if err := g.serves(service, action, key, source, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keyOf is the key that a queue or a topic is encrypted with.
+func (g *guard) keyOf(arn string) string {
+	for _, typ := range []string{typeQueue, typeTopic} {
+		if r, err := g.system.Where(typ, "arn", arn); err == nil {
+			return g.keyARN(r.Inputs["kmsMasterKeyId"])
+		}
+	}
+	return ""
+}

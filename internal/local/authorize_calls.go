@@ -1,0 +1,341 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/authz"
+)
+
+// ask before a state machine's call: an error is what the call ends with.
+type check func(g *guard, role string, parameters map[string]any) (after, error)
+
+// after is what is to be asked once a call was made.
+type after struct {
+	// logger writes to the log groups what the processor logged.
+	logger string
+	groups []string
+	// unlogged is why nothing of that is written.
+	unlogged error
+	// cluster is where follower had a task run.
+	cluster, follower string
+}
+
+// checks are by integration. A state machine can't use one that has none.
+var checks = map[string]check{
+	"dynamodb:deleteItem":          item("dynamodb:DeleteItem"),
+	"dynamodb:getItem":             item("dynamodb:GetItem"),
+	"dynamodb:putItem":             item("dynamodb:PutItem"),
+	"dynamodb:updateItem":          item("dynamodb:UpdateItem"),
+	"ecs:runTask.sync":             (*guard).runTask,
+	"ecs:runTask.waitForTaskToken": (*guard).runTask,
+	"lambda:invoke":                (*guard).invoke,
+	"sns:publish":                  (*guard).publish,
+	"sqs:sendMessage":              (*guard).send,
+}
+
+// guarded is an integration that asks first.
+func (g *guard) guarded(resource string, call asl.Integration) (asl.Integration, error) {
+	_, integration, _ := strings.Cut(resource, ":::")
+	first, known := checks[integration]
+	if !known {
+		return nil, fmt.Errorf("%w: what rights %s takes isn't known: add it to the checks of internal/local", errDeclared, resource)
+	}
+	return func(ctx context.Context, c asl.Call) (any, error) {
+		parameters, _ := c.Parameters.(map[string]any)
+		then, err := first(g, roleOf(c), parameters)
+		if err != nil {
+			return nil, err
+		}
+		out, err := call(ctx, c)
+		then.ask(ctx, g, out)
+		return out, err
+	}, nil
+}
+
+// roleOf is the role of the execution that a call belongs to.
+func roleOf(c asl.Call) string {
+	object, _ := c.Context.(map[string]any)
+	execution, _ := object["Execution"].(map[string]any)
+	return text(execution, "RoleArn")
+}
+
+// ask asks for what follows a call. A refusal doesn't undo the call, and is noted.
+func (a after) ask(ctx context.Context, g *guard, out any) {
+	log := recorderOf(ctx)
+	unlogged := a.unlogged
+	if a.logger != "" && unlogged == nil {
+		unlogged = g.writeLogs(a.logger, a.groups, "logs:PutLogEvents")
+	}
+	if unlogged != nil {
+		log.lostLogs()
+		log.refused(unlogged)
+	}
+	if a.cluster == "" {
+		return
+	}
+	described, _ := out.(map[string]any)
+	task := text(described, "TaskArn")
+	if task == "" { // it ended otherwise than by itself; its id makes no difference
+		task = strings.Replace(a.cluster, ":cluster/", ":task/", 1) + "/0"
+	}
+	in := map[string][]string{keyCluster: {a.cluster}}
+	// Step Functions looks at the task, besides hearing of its end by an event.
+	log.refused(g.may(a.follower, "ecs:DescribeTasks", task, in))
+	if ctx.Err() != nil {
+		log.refused(g.may(a.follower, "ecs:StopTask", task, in))
+	}
+}
+
+// refused notes a refusal that no state saw.
+func (l *recorder) refused(err error) {
+	if err == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.execution.Refused = append(l.execution.Refused, message(err))
+}
+
+// lostLogs forgets what the last processor logged.
+func (l *recorder) lostLogs() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.execution.Runs); n > 0 {
+		l.execution.Runs[n-1].Logs = nil
+	}
+}
+
+// refusal is a refused call as a state machine shows it: by the name of the
+// exception in the service's SDK, which is that of all its exceptions if it has
+// none of this kind.
+func refusal(name, service, code string, status int, err error) error {
+	return &asl.Error{
+		Name:  name,
+		Cause: fmt.Sprintf("%s (Service: %s; Status Code: %d; Error Code: %s)", message(err), service, status, code),
+	}
+}
+
+// invoke is for lambda:invoke, and for what Lambda does with the function's role.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
+func (g *guard) invoke(role string, parameters map[string]any) (after, error) {
+	arn := text(parameters, "FunctionName")
+	if err := g.may(role, "lambda:InvokeFunction", arn, nil); err != nil {
+		return after{}, refusal("Lambda.AWSLambdaException", "AWSLambda", "AccessDeniedException", http.StatusForbidden, err)
+	}
+	function, err := g.system.Where(typeFunction, "arn", arn)
+	if err != nil {
+		return after{}, nil //nolint:nilerr // the call itself says that there is no such function
+	}
+	then := after{logger: function.Text("role"), groups: []string{text(function.Object("loggingConfig"), "logGroup")}}
+	// It runs all the same, but nobody will read what it logs.
+	then.unlogged = g.writeLogs(then.logger, then.groups, "logs:CreateLogStream")
+	return then, nil
+}
+
+// writeLogs asks for what writing to a stream of each group takes.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+func (g *guard) writeLogs(role string, groups []string, action string) error {
+	for _, name := range groups {
+		group, err := g.system.Where(typeLogGroup, "name", name)
+		if err != nil {
+			return fmt.Errorf("finding the log group: %w", err)
+		}
+		arn, _ := group.Outputs["arn"].(string)
+		if err := g.ask(authz.Request{
+			Principal: authz.Principal{Role: role}, Action: action, Resource: arn + ":log-stream:processor/1",
+			Endpoint: g.endpointOf(role, "logs"),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taskContainers is what a task's containers take before they run.
+type taskContainers []struct {
+	Image            string
+	LogConfiguration struct{ Options map[string]string }
+}
+
+// runTask is for ecs:runTask, and for what ECS does with the two roles of the
+// task before its program starts.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+func (g *guard) runTask(role string, parameters map[string]any) (after, error) {
+	arn, cluster := text(parameters, "TaskDefinition"), text(parameters, "Cluster")
+	task, err := g.system.Where(typeTask, "arn", arn)
+	if err != nil {
+		return after{}, nil //nolint:nilerr // the call itself says that there is no such task definition
+	}
+	execution, processor := task.Text("executionRoleArn"), task.Text("taskRoleArn")
+	if err := g.mayRun(role, arn, cluster, parameters, execution, processor); err != nil {
+		return after{}, refusal("ECS.AccessDeniedException", "AmazonECS", "AccessDeniedException", http.StatusBadRequest, err)
+	}
+	for _, taken := range []string{execution, processor} {
+		if err := g.assumes(serviceECS, taken, beside(arn, "ecs", "task/local")); err != nil {
+			return after{}, refusal("ECS.ClientException", "AmazonECS", "ClientException", http.StatusBadRequest,
+				fmt.Errorf("ECS was unable to assume the role '%s' that was provided for this task: %w", taken, err))
+		}
+	}
+	var containers taskContainers
+	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
+		return after{}, fmt.Errorf("reading the containers of %s: %w", task.Name, err)
+	}
+	then := after{logger: execution, cluster: cluster, follower: role}
+	for _, c := range containers {
+		if err := g.pull(execution, c.Image); err != nil {
+			return after{}, notStarted(parameters, "CannotPullContainerError: pull image manifest has been retried 1 time(s): "+message(err))
+		}
+		if group := c.LogConfiguration.Options["awslogs-group"]; group != "" {
+			then.groups = append(then.groups, group)
+		}
+	}
+	if err := g.writeLogs(execution, then.groups, "logs:CreateLogStream"); err != nil {
+		return after{}, notStarted(parameters, "ResourceInitializationError: failed to validate logger args: "+
+			"create stream has been retried 1 times: failed to create Cloudwatch log stream: "+message(err))
+	}
+	return then, nil
+}
+
+// mayRun asks for RunTask and for what it takes to give the task its roles.
+func (g *guard) mayRun(role, definition, cluster string, parameters map[string]any, roles ...string) error {
+	in := map[string][]string{keyCluster: {cluster}}
+	if err := g.may(role, "ecs:RunTask", definition, in); err != nil {
+		return err
+	}
+	if parameters["Tags"] != nil || parameters["PropagateTags"] != nil {
+		task := strings.Replace(cluster, ":cluster/", ":task/", 1) + "/0"
+		in := map[string][]string{"ecs:CreateAction": {"RunTask"}, keyCluster: {cluster}}
+		if err := g.may(role, "ecs:TagResource", task, in); err != nil {
+			return err
+		}
+	}
+	for _, passed := range roles {
+		if err := g.may(role, "iam:PassRole", passed, map[string][]string{keyPassedTo: {serviceECS}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pull asks for an image of ECR; other registries have no IAM.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/ECR_on_ECS.html
+func (g *guard) pull(role, image string) error {
+	for _, r := range g.system.OfType(typeRepository) {
+		url, _ := r.Outputs["repositoryUrl"].(string)
+		arn, _ := r.Outputs["arn"].(string)
+		if url == "" || !strings.HasPrefix(image, url+"@") && !strings.HasPrefix(image, url+":") {
+			continue
+		}
+		ask := func(action, resource, endpoint string) error {
+			return g.ask(authz.Request{
+				Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, endpoint),
+			})
+		}
+		return errors.Join(
+			ask("ecr:GetAuthorizationToken", "*", "ecr.api"),
+			ask("ecr:BatchCheckLayerAvailability", arn, "ecr.dkr"),
+			ask("ecr:BatchGetImage", arn, "ecr.dkr"),
+			ask("ecr:GetDownloadUrlForLayer", arn, "ecr.dkr"),
+			g.layers(role, arn),
+		)
+	}
+	return nil
+}
+
+// layers asks for the bucket that ECR has layers fetched from, by an address
+// that ECR signs: only a VPC endpoint could keep a task from it.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+func (g *guard) layers(role, repository string) error {
+	through := g.endpointOf(role, "s3")
+	if through == "" {
+		return nil
+	}
+	partition := strings.Split(repository, ":")[1]
+	return g.ask(authz.Request{
+		Principal: authz.Principal{Service: "ecr.amazonaws.com"}, Action: "s3:GetObject", Endpoint: through,
+		Resource: "arn:" + partition + ":s3:::prod-" + g.options.Region + "-starport-layer-bucket/layer",
+	})
+}
+
+// notStarted is the failure of a task that ECS could not start.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+func notStarted(parameters map[string]any, reason string) error {
+	cause, err := json.Marshal(map[string]any{
+		"ClusterArn":        parameters["Cluster"],
+		"LastStatus":        "STOPPED",
+		"LaunchType":        parameters["LaunchType"],
+		"StopCode":          "TaskFailedToStart",
+		"StoppedReason":     reason,
+		"TaskDefinitionArn": parameters["TaskDefinition"],
+	})
+	if err != nil {
+		return fmt.Errorf("describing a task that wasn't started: %w", err)
+	}
+	return &asl.Error{Name: asl.ErrorTaskFailed, Cause: string(cause)}
+}
+
+// publish is for sns:publish.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-sns.html
+func (g *guard) publish(role string, parameters map[string]any) (after, error) {
+	topic := text(parameters, "TopicArn")
+	if err := g.may(role, "sns:Publish", topic, nil); err != nil {
+		return after{}, refusal("SNS.AuthorizationErrorException", "AmazonSNS", "AuthorizationError", http.StatusForbidden, err)
+	}
+	if err := g.encrypts(role, "sns", topic); err != nil {
+		return after{}, refusal("SNS.KMSAccessDeniedException", "AmazonSNS", "KMSAccessDenied", http.StatusBadRequest, err)
+	}
+	return after{}, nil
+}
+
+// encrypts asks for the key of a queue or a topic that a role sends to.
+// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+func (g *guard) encrypts(role, service, arn string) error {
+	key := g.keyOf(arn)
+	if key == "" {
+		return nil
+	}
+	via := map[string][]string{keyViaService: {service + "." + g.options.Region + ".amazonaws.com"}}
+	return g.all(role, key, via, "kms:GenerateDataKey", "kms:Decrypt")
+}
+
+// send is for sqs:sendMessage.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-sqs.html
+func (g *guard) send(role string, parameters map[string]any) (after, error) {
+	queue, err := g.system.Where(typeQueue, "url", parameters["QueueUrl"])
+	if err != nil {
+		return after{}, nil //nolint:nilerr // the call itself says that there is no such queue
+	}
+	arn, _ := queue.Outputs["arn"].(string)
+	if err := errors.Join(g.may(role, "sqs:SendMessage", arn, nil), g.encrypts(role, "sqs", arn)); err != nil {
+		return after{}, refusal("SQS.AmazonSQSException", "AmazonSQS", "AccessDenied", http.StatusForbidden, err)
+	}
+	return after{}, nil
+}
+
+// item is for a call to a DynamoDB table, which is named by its name or ARN.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html
+func item(action string) check {
+	return func(g *guard, role string, parameters map[string]any) (after, error) {
+		for _, table := range g.system.OfType(typeTable) {
+			arn, _ := table.Outputs["arn"].(string)
+			if name := text(parameters, "TableName"); name != arn && name != table.Outputs["name"] {
+				continue
+			}
+			err := g.may(role, action, arn, nil)
+			if key := g.keyARN(table.Object("serverSideEncryption")["kmsKeyArn"]); err == nil && key != "" {
+				via := map[string][]string{keyViaService: {"dynamodb." + g.options.Region + ".amazonaws.com"}}
+				err = g.all(role, key, via, "kms:Decrypt")
+			}
+			if err != nil {
+				return after{}, refusal("DynamoDB.AmazonDynamoDBException", "AmazonDynamoDBv2", "AccessDeniedException", http.StatusBadRequest, err)
+			}
+		}
+		return after{}, nil // the call itself says that there is no such table
+	}
+}

@@ -1,0 +1,195 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"upload-router/internal/declared"
+)
+
+// managedRule is the rule by which Step Functions hears that a task ended. It
+// makes the rule itself, with the rights of the state machine's role, and checks
+// these when the state machine is created.
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html
+const managedRule = "rule/StepFunctionsGetEventsForECSTaskRule"
+
+// logDelivery is what execution logging takes, of resources that nobody can name.
+// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+var logDelivery = []string{
+	"logs:CreateLogDelivery", "logs:CreateLogStream", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+	"logs:ListLogDeliveries", "logs:PutLogEvents", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+}
+
+// tracing is what a state machine takes to send its traces, and the first two
+// what a function takes.
+// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
+var tracing = []string{
+	"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+}
+
+// deployment asks for what AWS checks when resources are created, and for what
+// services do by themselves later on, which nobody would see fail.
+func (g *guard) deployment() error {
+	var refused []error
+	for typ, check := range map[string]func(declared.Resource) error{
+		typeMachine:  g.machine,
+		typeFunction: g.function,
+		typeLogGroup: g.logGroup,
+		typeAlarm:    g.alarm,
+		typeTarget:   g.target,
+	} {
+		for _, r := range g.system.OfType(typ) {
+			if err := check(r); err != nil {
+				refused = append(refused, fmt.Errorf("%s %s: %w", typ, r.Name, err))
+			}
+		}
+	}
+	return errors.Join(refused...)
+}
+
+func (g *guard) machine(r declared.Resource) error {
+	arn, _ := r.Outputs["arn"].(string)
+	role := r.Text("roleArn")
+	if err := g.assumes(serviceStates, role, arn); err != nil {
+		return fmt.Errorf("neither the global service principal states.amazonaws.com, nor the regional one is authorized "+
+			"to assume the provided role: %w", err)
+	}
+	if strings.Contains(r.Text("definition"), ":::ecs:runTask.sync") {
+		rule := beside(arn, "events", managedRule)
+		if err := g.all(role, rule, nil, "events:PutTargets", "events:PutRule", "events:DescribeRule"); err != nil {
+			return fmt.Errorf("'%s' is not authorized to create managed-rule: %w", role, err)
+		}
+	}
+	logs := r.Object("loggingConfiguration")
+	logging := logs != nil && logs["level"] != "OFF"
+	if logging {
+		if err := g.all(role, "*", nil, logDelivery...); err != nil {
+			return fmt.Errorf("the state machine IAM Role is not authorized to access the Log Destination: %w", err)
+		}
+	}
+	if enabled, _ := r.Object("tracingConfiguration")["enabled"].(bool); enabled {
+		if err := g.all(role, "*", nil, tracing...); err != nil {
+			return fmt.Errorf("it can't send its traces: %w", err)
+		}
+	}
+	return g.machineKey(r.Object("encryptionConfiguration")["kmsKeyId"], role, arn, logging)
+}
+
+// machineKey asks for a key of the account's own that a state machine encrypts with.
+// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+func (g *guard) machineKey(named any, role, machine string, logging bool) error {
+	key := g.keyARN(named)
+	if key == "" {
+		return nil
+	}
+	context := map[string][]string{
+		keyEncryption + "aws:states:stateMachineArn": {machine},
+		keyViaService: {"states." + g.options.Region + ".amazonaws.com"},
+	}
+	if err := g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt"); err != nil {
+		return fmt.Errorf("it can't use its key: %w", err)
+	}
+	if !logging {
+		return nil
+	}
+	source := beside(machine, "logs", "*")
+	logs := map[string][]string{keyEncryption + "SourceArn": {source}}
+	if err := g.all(role, key, logs, "kms:GenerateDataKey"); err != nil {
+		return fmt.Errorf("it can't encrypt its logs: %w", err)
+	}
+	if err := g.serves("delivery.logs.amazonaws.com", "kms:Decrypt", key, source, logs); err != nil {
+		return fmt.Errorf("its logs can't be delivered: %w", err)
+	}
+	return nil
+}
+
+func (g *guard) function(r declared.Resource) error {
+	arn, _ := r.Outputs["arn"].(string)
+	role := r.Text("role")
+	if err := g.assumes(serviceLambda, role, arn); err != nil {
+		return fmt.Errorf("the role defined for the function cannot be assumed by Lambda: %w", err)
+	}
+	if r.Object("tracingConfig")["mode"] == "Active" {
+		if err := g.all(role, "*", nil, tracing[:2]...); err != nil {
+			return fmt.Errorf("it can't send its traces: %w", err)
+		}
+	}
+	return nil
+}
+
+// logGroup asks whether CloudWatch Logs may use a group's key.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+func (g *guard) logGroup(r declared.Resource) error {
+	arn, _ := r.Outputs["arn"].(string)
+	key := g.keyARN(r.Inputs["kmsKeyId"])
+	if key == "" {
+		return nil
+	}
+	service := "logs." + g.options.Region + ".amazonaws.com"
+	if strings.HasPrefix(arn, "arn:aws-cn:") {
+		service += ".cn"
+	}
+	context := map[string][]string{keyEncryption + "aws:logs:arn": {arn}}
+	for _, action := range []string{
+		"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey",
+	} {
+		if err := g.serves(service, action, key, arn, context); err != nil {
+			return fmt.Errorf("the specified KMS key does not exist or is not allowed to be used with it: %w", err)
+		}
+	}
+	return nil
+}
+
+// alarm asks whether what an alarm has to say arrives.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
+func (g *guard) alarm(r declared.Resource) error {
+	arn, _ := r.Outputs["arn"].(string)
+	for _, input := range []string{"alarmActions", "okActions", "insufficientDataActions"} {
+		actions, _ := r.Inputs[input].([]any)
+		for _, a := range actions {
+			if topic, _ := a.(string); strings.Contains(topic, ":sns:") {
+				if err := g.tells(serviceCloudWatch, topic, arn); err != nil {
+					return fmt.Errorf("its notice would not arrive: %w", err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// tells asks whether a service may publish to a topic.
+func (g *guard) tells(service, topic, source string) error {
+	if err := g.serves(service, "sns:Publish", topic, source, nil); err != nil {
+		return err
+	}
+	return g.queueKey(service, topic, source)
+}
+
+// target asks whether events arrive at a target that isn't started but told, and
+// at the dead-letter queue of any.
+func (g *guard) target(r declared.Resource) error {
+	rule, err := g.system.Where(typeRule, "name", r.Inputs["rule"])
+	if err != nil {
+		return fmt.Errorf("finding its rule: %w", err)
+	}
+	source, _ := rule.Outputs["arn"].(string)
+	if topic := r.Text("arn"); strings.Contains(topic, ":sns:") {
+		if err := g.tells(serviceEvents, topic, source); err != nil {
+			return fmt.Errorf("its notice would not arrive: %w", err)
+		}
+	}
+	queues := []string{text(r.Object("deadLetterConfig"), "arn")}
+	if queue := r.Text("arn"); strings.Contains(queue, ":sqs:") {
+		queues = append(queues, queue)
+	}
+	for _, queue := range queues {
+		if queue == "" {
+			continue
+		}
+		if err := g.letter(source, queue); err != nil {
+			return fmt.Errorf("its events would not arrive in the queue: %w", err)
+		}
+	}
+	return nil
+}
