@@ -1,0 +1,300 @@
+package leastprivilege_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/authz"
+	"upload-router/internal/declared"
+)
+
+// change is a change of one policy document of a system.
+type change struct {
+	name     string
+	resource string // the logical name of what declares it
+	input    string // that holds it
+	document map[string]any
+}
+
+// apply gives the system with the change.
+func (c change) apply(t *testing.T, system *declared.System) *declared.System {
+	t.Helper()
+	text, err := json.Marshal(c.document)
+	require.NoError(t, err)
+	out := &declared.System{Outputs: system.Outputs, Resources: slices.Clone(system.Resources)}
+	for i, r := range out.Resources {
+		if r.Name == c.resource && r.Text(c.input) != "" {
+			r.Inputs = maps.Clone(r.Inputs)
+			r.Inputs[c.input] = string(text)
+			out.Resources[i] = r
+			return out
+		}
+	}
+	require.Fail(t, "no such resource", c.resource)
+	return nil
+}
+
+// documents calls visit with every Allow statement of every policy document. The
+// document may be changed: it is a copy of its own.
+func documents(t *testing.T, system *declared.System, visit func(resource, input string, fresh func() map[string]any, statement int)) {
+	t.Helper()
+	for _, r := range system.Resources {
+		for _, input := range []string{"policy", "assumeRolePolicy"} {
+			if !strings.Contains(r.Text(input), `"Statement"`) {
+				continue
+			}
+			fresh := func() map[string]any {
+				var document map[string]any
+				require.NoError(t, json.Unmarshal([]byte(r.Text(input)), &document))
+				return document
+			}
+			for i, s := range fresh()["Statement"].([]any) {
+				if s.(map[string]any)["Effect"] == "Allow" {
+					visit(r.Name, input, fresh, i)
+				}
+			}
+		}
+	}
+}
+
+// removals take one action, or one of several resources, from one statement.
+func removals(t *testing.T, system *declared.System) []change {
+	t.Helper()
+	var out []change
+	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
+		for _, element := range []string{"Action", "Resource"} {
+			list, _ := fresh()["Statement"].([]any)[statement].(map[string]any)[element].([]any)
+			if element == "Resource" && len(list) < 2 {
+				continue
+			}
+			for i, value := range list {
+				document := fresh()
+				statements := document["Statement"].([]any)
+				changed := statements[statement].(map[string]any)
+				changed[element] = slices.Delete(slices.Clone(list), i, i+1)
+				if len(list) == 1 {
+					document["Statement"] = slices.Delete(statements, statement, statement+1)
+				}
+				name := fmt.Sprintf("%s without %v of %v", resource, value, changed["Sid"])
+				out = append(out, change{name, resource, input, document})
+			}
+		}
+	})
+	return out
+}
+
+// Nothing that is granted can be taken away: the proof that the local run asks
+// for it, and that it isn't granted twice.
+func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "mutated", map[string]string{})
+	changes := removals(t, system)
+	require.Greater(t, len(changes), 30)
+	excused := 0
+	for _, c := range changes {
+		t.Run(c.name, func(t *testing.T) {
+			changed := c.apply(t, system)
+			if isRequired(t, system, changed) {
+				excused++
+				return
+			}
+			l, err := run(t, changed)
+			require.Error(t, err)
+			require.NotEmpty(t, l.refused(), "it fails because something is refused: %v", err)
+		})
+	}
+	require.LessOrEqual(t, excused, len(authz.Required()))
+}
+
+// isRequired says whether what the change took away is listed as required by AWS.
+func isRequired(t *testing.T, before, after *declared.System) bool {
+	t.Helper()
+	was, is := grants(t, before), grants(t, after)
+	for key, g := range was {
+		if _, still := is[key]; still {
+			continue
+		}
+		if _, required := authz.RequirementOf(g); !required {
+			return false
+		}
+	}
+	return true
+}
+
+func grants(t *testing.T, system *declared.System) map[string]authz.Grant {
+	t.Helper()
+	policies, err := authz.Load(system)
+	require.NoError(t, err)
+	out := map[string]authz.Grant{}
+	for _, g := range policies.Grants() {
+		out[g.Key()] = g
+	}
+	return out
+}
+
+// A grant that nobody uses is found, in whatever policy it is.
+func TestOneGrantMoreIsNoticed(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "widened", map[string]string{})
+	l, err := run(t, system)
+	require.NoError(t, err)
+	changes := 0
+	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
+		changes++
+		document := fresh()
+		changed := document["Statement"].([]any)[statement].(map[string]any)
+		changed["Action"] = append(changed["Action"].([]any), "s3:DeleteBucket")
+		c := change{"", resource, input, document}
+		policies, err := authz.Load(c.apply(t, system))
+		require.NoError(t, err)
+		unused := authz.Unused(policies.Grants(), l.decisions)
+		require.NotEmpty(t, unused, resource)
+		for _, g := range unused {
+			require.Equal(t, resource, g.Policy)
+			require.Equal(t, "s3:DeleteBucket", g.Action)
+		}
+	})
+	require.Greater(t, changes, 15)
+}
+
+// withoutResources are actions that know no resources, so that only "*" grants them.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+var withoutResources = []string{
+	"ecr:GetAuthorizationToken",
+	"logs:CreateLogDelivery", "logs:CreateLogStream", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+	"logs:ListLogDeliveries", "logs:PutLogEvents", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+	"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+}
+
+// No grant is wider than what it is for: what was allowed is refused for the
+// next resource, the next account and the next Region, and if any condition of
+// what allows it doesn't hold.
+func TestNothingNextDoorIsGranted(t *testing.T) {
+	t.Parallel()
+	for name, system := range stacks(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := run(t, system)
+			require.NoError(t, err)
+			policies, err := authz.Load(system)
+			require.NoError(t, err)
+			tried := 0
+			for _, d := range l.decisions {
+				if !d.Allowed || d.Assumed != "" {
+					continue
+				}
+				for _, r := range neighbours(d) {
+					tried++
+					require.ErrorIs(t, policies.Authorize(r).Err(), authz.ErrDenied,
+						"%s may %s on %s, with %v: granted by %v", r.Principal, r.Action, r.Resource, r.Context, d.Grants)
+				}
+			}
+			require.Greater(t, tried, 100)
+		})
+	}
+}
+
+// neighbours are requests like one that was allowed, none of which should be.
+func neighbours(d authz.Decision) []authz.Request {
+	var out []authz.Request
+	add := func(change func(r *authz.Request)) {
+		r := d.Request
+		r.Context = maps.Clone(r.Context)
+		change(&r)
+		out = append(out, r)
+	}
+	// A resource's own policy is about that resource, whatever it says.
+	if d.Request.Principal.Role != "" && !strings.HasPrefix(d.Request.Action, "kms:") {
+		if d.Request.Resource != "*" {
+			for _, resource := range nextTo(d.Request.Resource) {
+				add(func(r *authz.Request) { r.Resource = resource })
+			}
+		} else if !slices.Contains(withoutResources, d.Request.Action) {
+			add(func(*authz.Request) {}) // as it is: nobody should need all
+		}
+	}
+	if d.Request.Principal.Service != "" {
+		add(func(r *authz.Request) { r.Principal.Service = "ec2.amazonaws.com" })
+	}
+	for _, key := range conditions(d) {
+		add(func(r *authz.Request) { r.Context[key] = []string{"arn:aws:other:eu-west-3:999999999999:other/thing"} })
+		add(func(r *authz.Request) { delete(r.Context, key) })
+	}
+	return out
+}
+
+// conditions are the keys of the request that a condition of what allows it is about.
+func conditions(d authz.Decision) []string {
+	var out []string
+	for key := range d.Request.Context {
+		for _, g := range d.Grants {
+			if slices.ContainsFunc(g.Conditions, func(c string) bool { return strings.Contains(c, " "+key+" ") }) {
+				out = append(out, key)
+			}
+		}
+	}
+	return out
+}
+
+// kinds are the words that say what kind a resource is, before its name.
+var kinds = []string{
+	"function", "task-definition", "task", "stateMachine", "role", "rule", "log-group", "repository", "table", "cluster",
+}
+
+// nextTo are the ARNs of the same in another account and Region, and of a
+// resource whose name only begins like this one's.
+func nextTo(arn string) []string {
+	parts := strings.SplitN(arn, ":", 6)
+	var out []string
+	for _, i := range []int{3, 4} {
+		if parts[i] != "" {
+			other := slices.Clone(parts)
+			other[i] = map[int]string{3: "eu-west-3", 4: "999999999999"}[i]
+			out = append(out, strings.Join(other, ":"))
+		}
+	}
+	name := strings.FieldsFunc(parts[5], func(r rune) bool { return r == ':' || r == '/' })
+	at := 0
+	if slices.Contains(kinds, name[0]) {
+		at = 1
+	}
+	parts[5] = strings.Replace(parts[5], name[at], name[at]+"-2", 1)
+	return append(out, strings.Join(parts, ":"))
+}
+
+// Whoever comes without TLS is refused by the bucket, the topic and the queue,
+// whatever else allows it.
+func TestNothingIsAllowedWithoutTLS(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "plain", map[string]string{})
+	l, err := run(t, system)
+	require.NoError(t, err)
+	policies, err := authz.Load(system)
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, d := range l.decisions {
+		service, _, _ := strings.Cut(d.Request.Action, ":")
+		if !d.Allowed || !slices.Contains([]string{"s3", "sns", "sqs"}, service) {
+			continue
+		}
+		seen[service] = true
+		r := d.Request
+		r.Context = maps.Clone(r.Context)
+		if r.Context == nil {
+			r.Context = map[string][]string{}
+		}
+		r.Context["aws:SecureTransport"] = []string{"false"}
+		require.ErrorContains(t, policies.Authorize(r).Err(), "explicit deny")
+		if service == "s3" {
+			r.Context["aws:SecureTransport"], r.Context["s3:TlsVersion"] = []string{"true"}, []string{"1.1"}
+			require.ErrorContains(t, policies.Authorize(r).Err(), "explicit deny")
+		}
+	}
+	require.Len(t, seen, 3)
+}

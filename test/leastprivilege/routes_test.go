@@ -1,0 +1,298 @@
+// Package leastprivilege_test runs every route of the declared system and holds
+// what was asked for against what is granted: all that is asked for is granted,
+// nothing is granted that isn't asked for, no grant is wider than what is asked
+// for, and without any one of them the system doesn't work.
+package leastprivilege_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/authz"
+	"upload-router/internal/build"
+	"upload-router/internal/declared"
+	"upload-router/internal/local"
+	"upload-router/internal/settings"
+	"upload-router/internal/stackfile"
+	"upload-router/stack"
+)
+
+const (
+	accountID = "123456789012"
+	region    = "eu-central-1"
+	threshold = 10 // bytes: the files need not be large for either route
+)
+
+// artifacts are the processors, built once.
+var artifacts = sync.OnceValues(func() (build.Artifacts, error) {
+	return build.Processors(context.Background(), architecture())
+})
+
+func architecture() settings.Architecture {
+	if runtime.GOARCH == "arm64" {
+		return settings.ARM64
+	}
+	return settings.X86
+}
+
+// declare evaluates the program for a configuration.
+func declare(t *testing.T, name string, config map[string]string) *declared.System {
+	t.Helper()
+	config = maps.Clone(config)
+	config["architecture"], config["sizeThreshold"] = string(architecture()), fmt.Sprint(threshold)
+	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
+		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return artifacts() })
+	}, declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region})
+	require.NoError(t, err)
+	return system
+}
+
+// stacks are the systems of all stack files, and of what they don't set.
+func stacks(t *testing.T) map[string]*declared.System {
+	t.Helper()
+	root := root(t)
+	names, err := stackfile.Names(root)
+	require.NoError(t, err)
+	require.Contains(t, names, "dev")
+	out := map[string]*declared.System{
+		"defaults": declare(t, "defaults", map[string]string{}),
+		"quiet":    declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
+		"given": declare(t, "given", map[string]string{
+			"notify":    `["arn:aws:sns:eu-central-1:123456789012:people"]`,
+			"kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+		}),
+	}
+	for _, name := range names {
+		config, err := stackfile.Read(root, name)
+		require.NoError(t, err)
+		out[name] = declare(t, name, config)
+	}
+	return out
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	root, err := build.Root()
+	require.NoError(t, err)
+	return root
+}
+
+// ledger keeps what was decided.
+type ledger struct {
+	mu        sync.Mutex
+	decisions []authz.Decision
+	then      func(authz.Decision)
+}
+
+func (l *ledger) decided(d authz.Decision) {
+	l.mu.Lock()
+	l.decisions = append(l.decisions, d)
+	then := l.then
+	l.mu.Unlock()
+	if then != nil {
+		then(d)
+	}
+}
+
+func (l *ledger) on(then func(authz.Decision)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.then = then
+}
+
+// refused are the messages of what was refused. Whether the bucket may be listed
+// is asked to tell "not there" from "none of your business", as S3 does.
+func (l *ledger) refused() []string {
+	var out []string
+	for _, d := range l.decisions {
+		if !d.Allowed && d.Request.Action != "s3:ListBucket" {
+			out = append(out, d.Message())
+		}
+	}
+	return out
+}
+
+var errNotProcessed = errors.New("not processed")
+
+// route is one way through the system.
+type route struct {
+	name string
+	run  func(ctx context.Context, r *local.Router, l *ledger, folder string) error
+}
+
+// routes are all ways on which something is asked for that no other asks for.
+// What goes wrong on the way (errors, retries, time-outs) asks for nothing else:
+// it leads to a notice, or to the stop of a task.
+var routes = []route{
+	{"a small file", uploads("small", 5)},
+	{"a large file", uploads("large", 50)},
+	{"an event without version, of a small file", withoutVersion("small-plain", 5)},
+	{"an event without version, of a large file", withoutVersion("large-plain", 50)},
+	{"an event that is rejected", rejected},
+	{"a task that is aborted", abort},
+}
+
+func uploads(key string, size int) func(context.Context, *local.Router, *ledger, string) error {
+	return func(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+		trace, err := upload(ctx, r, folder, key, size)
+		return processed(trace, err)
+	}
+}
+
+func upload(ctx context.Context, r *local.Router, folder, key string, size int) (*local.Trace, error) {
+	path := filepath.Join(folder, key)
+	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+		return nil, err
+	}
+	return r.Upload(ctx, key, path)
+}
+
+// processed is an error that says all that the trace knows, unless it is a success
+// in which no service was refused anything.
+func processed(trace *local.Trace, err error) error {
+	if err != nil {
+		return err
+	}
+	for _, e := range trace.Executions {
+		if len(e.Refused) > 0 {
+			return fmt.Errorf("%w: refused: %v", errNotProcessed, e.Refused)
+		}
+	}
+	if trace.Succeeded() {
+		return nil
+	}
+	text, err := json.Marshal(trace)
+	return errors.Join(fmt.Errorf("%w: %s", errNotProcessed, text), err)
+}
+
+// withoutVersion delivers an event such as a bucket sends whose versioning has
+// been turned on just now, or that was written by hand to have a file processed again.
+func withoutVersion(key string, size int) func(context.Context, *local.Router, *ledger, string) error {
+	return func(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+		first, err := upload(ctx, r, folder, key, size)
+		if err := processed(first, err); err != nil {
+			return err
+		}
+		again, err := deliverWithout(ctx, r, first, "version-id")
+		return processed(again, err)
+	}
+}
+
+// deliverWithout delivers an upload's event again, without a field of its object.
+func deliverWithout(ctx context.Context, r *local.Router, first *local.Trace, field string) (*local.Trace, error) {
+	var event map[string]any
+	if err := json.Unmarshal(first.Event, &event); err != nil {
+		return nil, err
+	}
+	delete(event["detail"].(map[string]any)["object"].(map[string]any), field)
+	text, err := json.Marshal(event)
+	if err != nil {
+		return nil, err
+	}
+	again := &local.Trace{}
+	return again, r.Deliver(ctx, text, again)
+}
+
+// rejected is a failure that is announced, as all are.
+func rejected(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+	first, err := upload(ctx, r, folder, "rejected", 1)
+	if err := processed(first, err); err != nil {
+		return err
+	}
+	again, err := deliverWithout(ctx, r, first, "size")
+	if err != nil {
+		return err
+	}
+	if len(again.Executions) != 1 || len(again.Executions[0].Notices) != 1 {
+		return fmt.Errorf("%w: its failure was not announced", errNotProcessed)
+	}
+	return nil
+}
+
+// abort ends an execution while its task reads the object.
+func abort(ctx context.Context, r *local.Router, l *ledger, folder string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var stopped bool
+	l.on(func(d authz.Decision) {
+		switch d.Request.Action {
+		case "s3:GetObjectVersion":
+			cancel()
+		case "ecs:StopTask":
+			stopped = d.Allowed
+		}
+	})
+	defer l.on(nil)
+	trace, err := upload(ctx, r, folder, "aborted", 50)
+	if err == nil && trace.Succeeded() {
+		return fmt.Errorf("%w: it should have been aborted", errNotProcessed)
+	}
+	if !stopped {
+		return fmt.Errorf("%w: the task was not stopped: %w", errNotProcessed, err)
+	}
+	return nil
+}
+
+// run takes a system along all routes, and stops at the first that doesn't work.
+func run(t *testing.T, system *declared.System) (*ledger, error) {
+	t.Helper()
+	l := &ledger{}
+	options := local.Options{Root: root(t), AccountID: accountID, Region: region, Decided: l.decided}
+	r, err := local.Start(t.Context(), system, options)
+	if err != nil {
+		return l, err
+	}
+	defer func() { require.NoError(t, r.Close()) }()
+	folder := t.TempDir()
+	for _, way := range routes {
+		if err := way.run(t.Context(), r, l, folder); err != nil {
+			return l, fmt.Errorf("%s: %w", way.name, err)
+		}
+	}
+	return l, nil
+}
+
+func TestEveryCallIsGrantedAndEveryGrantIsUsed(t *testing.T) {
+	t.Parallel()
+	for name, system := range stacks(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := run(t, system)
+			require.NoError(t, err)
+			require.Empty(t, l.refused())
+			policies, err := authz.Load(system)
+			require.NoError(t, err)
+			require.Empty(t, authz.Unused(policies.Grants(), l.decisions),
+				"no route uses these grants: take them away, or give AWS's reason in internal/authz/required.go")
+		})
+	}
+}
+
+// A requirement that no stack has any more is an excuse for the next mistake.
+func TestEveryRequirementIsMet(t *testing.T) {
+	t.Parallel()
+	var grants []authz.Grant
+	for _, system := range stacks(t) {
+		policies, err := authz.Load(system)
+		require.NoError(t, err)
+		grants = append(grants, policies.Grants()...)
+	}
+	for _, r := range authz.Required() {
+		require.True(t, slices.ContainsFunc(grants, func(g authz.Grant) bool {
+			of, is := authz.RequirementOf(g)
+			return is && of == r
+		}), r.Action)
+	}
+}
