@@ -98,12 +98,13 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 	require.Greater(t, len(changes), 30)
 	excused := 0
 	for _, c := range changes {
+		changed := c.apply(t, system)
+		if isRequired(t, system, changed) {
+			excused++
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
-			changed := c.apply(t, system)
-			if isRequired(t, system, changed) {
-				excused++
-				return
-			}
+			t.Parallel()
 			l, err := run(t, changed)
 			require.Error(t, err)
 			require.NotEmpty(t, l.refused(), "it fails because something is refused: %v", err)
@@ -184,20 +185,68 @@ func TestNothingNextDoorIsGranted(t *testing.T) {
 			require.NoError(t, err)
 			policies, err := authz.Load(system)
 			require.NoError(t, err)
-			tried := 0
-			for _, d := range l.decisions {
-				if !d.Allowed || d.Assumed != "" {
-					continue
-				}
-				for _, r := range neighbours(d) {
-					tried++
-					require.ErrorIs(t, policies.Authorize(r).Err(), authz.ErrDenied,
-						"%s may %s on %s, with %v: granted by %v", r.Principal, r.Action, r.Resource, r.Context, d.Grants)
-				}
-			}
+			tried, allowed := nextDoor(policies, l.decisions)
 			require.Greater(t, tried, 100)
+			require.Empty(t, allowed)
 		})
 	}
+}
+
+// nextDoor tries the neighbours of all that was allowed, and gives what is allowed too.
+func nextDoor(policies *authz.Policies, decisions []authz.Decision) (tried int, allowed []string) {
+	for _, d := range decisions {
+		if !d.Allowed || d.Assumed != "" {
+			continue
+		}
+		for _, r := range neighbours(d) {
+			tried++
+			if got := policies.Authorize(r); got.Allowed {
+				allowed = append(allowed, fmt.Sprintf("%s may %s on %s, with %v: granted by %v",
+					r.Principal, r.Action, r.Resource, r.Context, got.Grants))
+			}
+		}
+	}
+	return tried, allowed
+}
+
+// A statement that is for any resource, or under no condition, is found.
+func TestAWiderGrantIsNoticed(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "wider", map[string]string{})
+	l, err := run(t, system)
+	require.NoError(t, err)
+	changes := 0
+	try := func(resource, input string, document map[string]any, what string) {
+		changes++
+		policies, err := authz.Load(change{"", resource, input, document}.apply(t, system))
+		require.NoError(t, err)
+		_, allowed := nextDoor(policies, l.decisions)
+		require.NotEmpty(t, allowed, "%s: %s", resource, what)
+	}
+	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
+		of := func(document map[string]any) map[string]any {
+			return document["Statement"].([]any)[statement].(map[string]any)
+		}
+		whole := fresh()
+		_, ofResource := of(whole)["Principal"]
+		if !ofResource && !slices.Equal(of(whole)["Resource"].([]any), []any{"*"}) {
+			of(whole)["Resource"] = "*"
+			try(resource, input, whole, "any resource")
+		}
+		for operator, keys := range conditionsOf(of(fresh())) {
+			for key := range keys.(map[string]any) {
+				document := fresh()
+				delete(of(document)["Condition"].(map[string]any)[operator].(map[string]any), key)
+				try(resource, input, document, "without "+operator+" "+key)
+			}
+		}
+	})
+	require.Greater(t, changes, 20)
+}
+
+func conditionsOf(statement map[string]any) map[string]any {
+	conditions, _ := statement["Condition"].(map[string]any)
+	return conditions
 }
 
 // neighbours are requests like one that was allowed, none of which should be.

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -34,6 +35,22 @@ const (
 	region    = "eu-central-1"
 	threshold = 10 // bytes: the files need not be large for either route
 )
+
+// What is being closed, and an error of that.
+var (
+	closing  sync.WaitGroup
+	failures atomic.Value
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	closing.Wait()
+	if err := failures.Load(); err != nil {
+		fmt.Fprintln(os.Stderr, "closing a local run:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // artifacts are the processors, built once.
 var artifacts = sync.OnceValues(func() (build.Artifacts, error) {
@@ -254,7 +271,12 @@ func run(t *testing.T, system *declared.System) (*ledger, error) {
 	if err != nil {
 		return l, err
 	}
-	defer func() { require.NoError(t, r.Close()) }()
+	// A function takes its two seconds to end, which no test need wait for.
+	defer closing.Go(func() {
+		if err := r.Close(); err != nil {
+			failures.Store(err)
+		}
+	})
 	folder := t.TempDir()
 	for _, way := range routes {
 		if err := way.run(t.Context(), r, l, folder); err != nil {
