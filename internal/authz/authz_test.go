@@ -263,7 +263,7 @@ func TestConditions(t *testing.T) {
 		"ArnLike":                      {`"ArnLike": {"aws:SourceArn": "arn:aws:ecs:*:1:*"}`, of(source, "arn:aws:ecs:r:1:task/c:d"), true},
 		"ArnLike ends at colons":       {`"ArnLike": {"aws:SourceArn": "arn:*:r:1:task:c"}`, of(source, "arn:aws:ecs:r:1:task:c"), false},
 		"ArnEquals takes wildcards":    {`"ArnEquals": {"aws:SourceArn": "arn:aws:ecs:r:1:task/*"}`, of(source, "arn:aws:ecs:r:1:task/c"), true},
-		"ArnNotEquals":                 {`"ArnNotEquals": {"aws:SourceArn": "arn:aws:ecs:r:1:task/*"}`, of(source, "arn:aws:ecs:r:1:task/c"), false},
+		"ArnNotEquals":                 {`"ArnNotEquals": {"aws:SourceArn": "arn:aws:ecs:r:1:t*"}`, of(source, "arn:aws:ecs:r:1:task/c"), false},
 		"ArnNotLike, missing":          {`"ArnNotLike": {"aws:SourceArn": "arn:aws:ecs:r:1:*"}`, nil, true},
 		"Bool":                         {`"Bool": {"aws:SecureTransport": true}`, nil, true},
 		"Bool, false":                  {`"Bool": {"aws:SecureTransport": "false"}`, nil, false},

@@ -268,9 +268,9 @@ func (g *guard) layers(role, repository string) error {
 func notStarted(parameters map[string]any, reason string) error {
 	cause, err := json.Marshal(map[string]any{
 		"ClusterArn":        parameters["Cluster"],
-		"LastStatus":        "STOPPED",
+		"LastStatus":        statusStopped,
 		"LaunchType":        parameters["LaunchType"],
-		"StopCode":          "TaskFailedToStart",
+		"StopCode":          stopCodeNoStart,
 		"StoppedReason":     reason,
 		"TaskDefinitionArn": parameters["TaskDefinition"],
 	})

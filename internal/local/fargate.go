@@ -289,7 +289,7 @@ func (r *Router) taskEnvironment(role string, variables []variable) []string {
 func (p *process) describe(parameters runTaskParameters, definition *taskDefinition) map[string]any {
 	stopped := map[string]any{
 		"Image":      definition.container.Image,
-		"LastStatus": "STOPPED",
+		"LastStatus": statusStopped,
 		"Name":       definition.container.Name,
 	}
 	if p.stopCode == stopCodeExited {
@@ -299,9 +299,9 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 		"ClusterArn":    parameters.Cluster,
 		"Containers":    []any{stopped},
 		"Cpu":           definition.cpu,
-		"DesiredStatus": "STOPPED",
+		"DesiredStatus": statusStopped,
 		"Group":         "family:" + definition.family,
-		"LastStatus":    "STOPPED",
+		"LastStatus":    statusStopped,
 		"LaunchType":    parameters.LaunchType,
 		"Memory":        definition.memory,
 		"Overrides":     parameters.Overrides,

@@ -62,7 +62,7 @@ func TestRefusedStart(t *testing.T) {
 		"target isn't there": {with(typeTarget, "arn", "arn:aws:states:eu-central-1:123456789012:stateMachine:other"),
 			"finding its state machine: no such resource is declared"},
 		"wrong retry policy": {with(typeTarget, "retryPolicy", map[string]any{"maximumRetryAttempts": 186.0}), "reading its retry policy"},
-		"queue isn't there":  {without(typeQueue), "finding its dead-letter queue: no such resource is declared"},
+		"queue isn't there":  {without(typeQueue), "no such resource is declared: aws:sqs/queue:Queue"},
 	})
 }
 

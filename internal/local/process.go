@@ -21,6 +21,9 @@ const (
 	keptOutput = 1 << 20
 )
 
+// statusStopped is the status of a task that has ended, or never began.
+const statusStopped = "STOPPED"
+
 // The codes by which ECS says why a task stopped.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 const (

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -68,7 +69,7 @@ func architecture() settings.Architecture {
 func declare(t *testing.T, name string, config map[string]string) *declared.System {
 	t.Helper()
 	config = maps.Clone(config)
-	config["architecture"], config["sizeThreshold"] = string(architecture()), fmt.Sprint(threshold)
+	config["architecture"], config["sizeThreshold"] = string(architecture()), strconv.Itoa(threshold)
 	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
 		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return artifacts() })
 	}, declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region})

@@ -1,0 +1,163 @@
+package objectstore_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	smithy "github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/objectstore"
+)
+
+var errNotYou = errors.New("not you")
+
+// desk allows what it is told to, and remembers what it was asked.
+type desk struct {
+	mu      sync.Mutex
+	allowed []string
+	asked   []objectstore.Access
+}
+
+func (d *desk) authorize(a objectstore.Access) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = append(d.asked, a)
+	for _, action := range d.allowed {
+		if action == a.Action {
+			return nil
+		}
+	}
+	return errNotYou
+}
+
+func (d *desk) last() objectstore.Access {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked[len(d.asked)-1]
+}
+
+// as is a client with an access key of its own.
+func as(s *objectstore.Server, key string) *s3.Client {
+	return s3.NewFromConfig(aws.Config{
+		BaseEndpoint: aws.String(s.Endpoint()), Region: "us-east-1",
+		Credentials:      credentials.NewStaticCredentialsProvider(key, "secret", ""),
+		RetryMaxAttempts: 1,
+	})
+}
+
+func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
+	t.Parallel()
+	d := &desk{}
+	s, err := objectstore.Start(t.Context(), objectstore.Options{
+		Buckets: []objectstore.Bucket{{Name: "uploads", Versioned: true}}, Authorize: d.authorize,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	stored, err := s.Put(t.Context(), "uploads", "a/b c", strings.NewReader("x"), 1)
+	require.NoError(t, err)
+	require.Empty(t, d.asked, "the server's own client may do everything")
+
+	c := as(s, "ASIAREADER")
+	bucket, key := aws.String("uploads"), aws.String("a/b c")
+	for action, call := range map[string]func() error{
+		"s3:GetObject": func() error {
+			_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key})
+			return err
+		},
+		"s3:GetObjectVersion": func() error {
+			_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: &stored.VersionID})
+			return err
+		},
+		"s3:PutObject": func() error {
+			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("y")})
+			return err
+		},
+		"s3:DeleteObject": func() error {
+			_, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: key})
+			return err
+		},
+		"s3:DeleteObjectVersion": func() error {
+			_, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: &stored.VersionID})
+			return err
+		},
+		"s3:ListBucket": func() error {
+			_, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket})
+			return err
+		},
+		"s3:ListBucketVersions": func() error {
+			_, err := c.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: bucket})
+			return err
+		},
+		"s3:ListAllMyBuckets": func() error {
+			_, err := c.ListBuckets(t.Context(), &s3.ListBucketsInput{})
+			return err
+		},
+	} {
+		err := call()
+		var refused smithy.APIError
+		require.ErrorAs(t, err, &refused, action)
+		assert.Equal(t, "AccessDenied", refused.ErrorCode(), action)
+		assert.Equal(t, errNotYou.Error(), refused.ErrorMessage(), action)
+		asked := d.last()
+		assert.Equal(t, action, asked.Action)
+		assert.Equal(t, "ASIAREADER", asked.AccessKeyID)
+	}
+	d.allowed = []string{"s3:GetObject"}
+	require.NoError(t, func() error {
+		_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key})
+		return err
+	}())
+	require.Equal(t, objectstore.Access{AccessKeyID: "ASIAREADER", Action: "s3:GetObject", Bucket: "uploads", Key: "a/b c"}, d.last())
+}
+
+// Who may not list a bucket isn't told that an object isn't there.
+func TestMissingObjectIsHiddenFromWhoMayNotList(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		allowed []string
+		code    string
+	}{
+		"may list":     {[]string{"s3:GetObject", "s3:ListBucket"}, "NoSuchKey"},
+		"may not list": {[]string{"s3:GetObject"}, "AccessDenied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &desk{allowed: test.allowed}
+			s, err := objectstore.Start(t.Context(), objectstore.Options{
+				Buckets: []objectstore.Bucket{{Name: "uploads"}}, Authorize: d.authorize,
+			})
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, s.Close()) })
+			_, err = as(s, "k").GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("uploads"), Key: aws.String("gone")})
+			var refused smithy.APIError
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, test.code, refused.ErrorCode())
+		})
+	}
+}
+
+// A request without a signature is somebody too.
+func TestUnsignedRequestsAreAskedAboutToo(t *testing.T) {
+	t.Parallel()
+	d := &desk{}
+	s, err := objectstore.Start(t.Context(), objectstore.Options{
+		Buckets: []objectstore.Bucket{{Name: "uploads"}}, Authorize: d.authorize,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Endpoint()+"/uploads/x", nil)
+	require.NoError(t, err)
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusForbidden, answer.StatusCode)
+	require.Empty(t, d.last().AccessKeyID)
+}

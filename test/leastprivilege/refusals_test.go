@@ -1,0 +1,166 @@
+package leastprivilege_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/declared"
+	"upload-router/internal/local"
+)
+
+// without takes one grant away.
+func without(t *testing.T, system *declared.System, name string) *declared.System {
+	t.Helper()
+	for _, c := range removals(t, system) {
+		if c.name == name {
+			return c.apply(t, system)
+		}
+	}
+	require.Failf(t, "no such grant", "%s: there are %d others", name, len(removals(t, system)))
+	return nil
+}
+
+// A missing right shows itself as it does in AWS.
+func TestRefusalsAreThoseOfAWS(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "refused", map[string]string{})
+	for name, test := range map[string]struct {
+		without string // what declares the grant, below the stack's name, and the grant
+		size    int
+		error   string
+		cause   string
+	}{
+		"invoking the function": {
+			"workflow-run without lambda:InvokeFunction of ProcessSmallFiles", 5, "Lambda.AWSLambdaException",
+			"because no identity-based policy allows the lambda:InvokeFunction action " +
+				"(Service: AWSLambda; Status Code: 403; Error Code: AccessDeniedException)",
+		},
+		"running the task": {
+			"workflow-run without ecs:RunTask of ProcessLargeFiles", 50, "ECS.AccessDeniedException",
+			"is not authorized to perform: ecs:RunTask on resource: arn:aws:ecs:eu-central-1:123456789012:task-definition/",
+		},
+		"giving the task its roles": {
+			"workflow-run without iam:PassRole of GiveTasksTheirRoles", 50, "ECS.AccessDeniedException",
+			"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/",
+		},
+		"taking the task's role": {
+			"fargate-role without sts:AssumeRole of ServiceOfThisAccount", 50, "ECS.ClientException", "ECS was unable to assume the role",
+		},
+		"logging in to the registry": {
+			"fargate-execution without ecr:GetAuthorizationToken of LogInToTheRegistry", 50, "States.TaskFailed",
+			`"StopCode":"TaskFailedToStart","StoppedReason":"CannotPullContainerError: `,
+		},
+		"opening the log stream": {
+			"fargate-execution without logs:CreateLogStream of WriteItsLogs", 50, "States.TaskFailed",
+			`"StoppedReason":"ResourceInitializationError: failed to validate logger args`,
+		},
+		"the function reading": {
+			"uploads-read-function without s3:GetObjectVersion of ReadUploads", 5, "Upload.AccessDenied", "s3:GetObjectVersion",
+		},
+		"the task reading": {
+			"uploads-read-task without s3:GetObjectVersion of ReadUploads", 50, "States.TaskFailed", `"ExitCode":77`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			trace := follow(t, without(t, system, "upload-router-refused-"+test.without), test.size)
+			require.Len(t, trace.Executions, 1)
+			e := trace.Executions[0]
+			assert.Equal(t, asl.StatusFailed, e.Status)
+			assert.Equal(t, test.error, e.Error)
+			assert.Contains(t, e.Cause, test.cause)
+			assert.Len(t, e.Notices, 1, "it is announced all the same")
+		})
+	}
+}
+
+// follow uploads a file, and gives what it led to.
+func follow(t *testing.T, system *declared.System, size int) *local.Trace {
+	t.Helper()
+	r, err := local.Start(t.Context(), system, local.Options{Root: root(t), AccountID: accountID, Region: region})
+	require.NoError(t, err)
+	defer closing.Go(func() { _ = r.Close() })
+	trace, err := upload(t.Context(), r, t.TempDir(), "file", size)
+	require.NoError(t, err)
+	return trace
+}
+
+// A file is processed although nobody may be told, or may read its log.
+func TestWhatFailsBesideTheFileIsNoted(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "beside", map[string]string{})
+	for grant, noted := range map[string]string{
+		"lambda-logs without logs:CreateLogStream of WriteItsLogs":     "logs:CreateLogStream",
+		"lambda-logs without logs:PutLogEvents of WriteItsLogs":        "logs:PutLogEvents",
+		"fargate-execution without logs:PutLogEvents of WriteItsLogs":  "logs:PutLogEvents",
+		"workflow-run without ecs:DescribeTasks of FollowAndStopTasks": "ecs:DescribeTasks",
+		"workflow-run without sns:Publish of Notify":                   "",
+	} {
+		t.Run(grant, func(t *testing.T) {
+			t.Parallel()
+			size := 5
+			if noted == "ecs:DescribeTasks" || grant[0] == 'f' {
+				size = 50
+			}
+			e := follow(t, without(t, system, "upload-router-beside-"+grant), size).Executions[0]
+			require.Equal(t, asl.StatusSucceeded, e.Status)
+			if noted == "" {
+				require.Empty(t, e.Notices)
+				return
+			}
+			require.Len(t, e.Refused, 1)
+			require.Contains(t, e.Refused[0], noted)
+			if noted != "ecs:DescribeTasks" {
+				require.Empty(t, e.Runs[0].Logs)
+			}
+		})
+	}
+}
+
+// What EventBridge may not start goes to the dead-letter queue without a retry.
+func TestStartRefused(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "unstarted", map[string]string{})
+	for _, grant := range []string{
+		"uploads-start without states:StartExecution of StartTheStateMachine",
+		"uploads-role without sts:AssumeRole of ServiceOfThisAccount",
+	} {
+		t.Run(grant, func(t *testing.T) {
+			t.Parallel()
+			trace := follow(t, without(t, system, "upload-router-unstarted-"+grant), 5)
+			require.Empty(t, trace.Executions)
+			require.Len(t, trace.DeadLetters, 1)
+			letter := trace.DeadLetters[0]
+			require.NotEmpty(t, letter.QueueARN)
+			require.Equal(t, "NO_PERMISSIONS", letter.Attributes["ERROR_CODE"])
+			require.Equal(t, "0", letter.Attributes["RETRY_ATTEMPTS"])
+			require.JSONEq(t, string(trace.Event), string(letter.Body))
+		})
+	}
+}
+
+// What AWS refuses to create, or what would fail unseen later, doesn't start.
+func TestDeploymentsRefused(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "undeployed", map[string]string{})
+	for grant, says := range map[string]string{
+		"workflow-role without sts:AssumeRole of ServiceOfThisAccount":    "neither the global service principal states.amazonaws.com",
+		"workflow-run without events:PutRule of HearOfTasksEnds":          "is not authorized to create managed-rule",
+		"lambda-role without sts:AssumeRole of ServiceOfThisAccount":      "cannot be assumed by Lambda",
+		"logs-key without kms:GenerateDataKey* of LogGroupsOfThisStack":   "the specified KMS key does not exist or is not allowed",
+		"notifications-policy without sns:Publish of AlarmsOfThisAccount": "its notice would not arrive",
+		"uploads-dlq without sqs:SendMessage of EventsOfTheRule":          "its events would not arrive in the queue",
+	} {
+		t.Run(grant, func(t *testing.T) {
+			t.Parallel()
+			_, err := local.Start(t.Context(), without(t, system, "upload-router-undeployed-"+grant),
+				local.Options{Root: root(t), AccountID: accountID, Region: region})
+			require.ErrorContains(t, err, says)
+			require.ErrorContains(t, err, "is not authorized to perform", fmt.Sprint(err))
+		})
+	}
+}
