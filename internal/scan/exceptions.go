@@ -1,0 +1,87 @@
+package scan
+
+import (
+	"path"
+	"slices"
+)
+
+// Exception is a serious finding that is meant.
+type Exception struct {
+	// ID is the rule.
+	ID string
+	// Resource is a pattern of the resource's address, as path.Match has it; the
+	// names in it begin with the project and the stack.
+	Resource string
+	// Stacks are those that it is for; empty for all.
+	Stacks []string
+	// Reason says why it stays.
+	Reason string
+}
+
+// exceptions are all there are. One that excuses nothing is an error, so that
+// none outlives its finding.
+func exceptions() []Exception {
+	const (
+		cheap = "dev has no key of its own but for its logs: what AWS manages costs nothing. "
+		log   = "The wildcard is for the streams of one log group, which the service names. AWS: the ARN of a log group " +
+			"in a policy ends with \":*\", https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"
+	)
+	dev := []string{"dev"}
+	return []Exception{
+		{"AVD-AWS-0057", "aws_iam_role_policy.*-lambda-logs", nil, log},
+		{"AVD-AWS-0057", "aws_iam_role_policy.*-fargate-execution", nil, log},
+		{
+			"AVD-AWS-0057", "aws_iam_role_policy.*-workflow-run", nil,
+			"The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +
+				"began with), and for the tasks of one cluster, whose ids nobody knows before they run; both under the condition of " +
+				"the cluster. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
+		},
+		{
+			"AVD-AWS-0132", "aws_s3_bucket_server_side_encryption_configuration.*-uploads-encryption", dev,
+			cheap + "The bucket is encrypted with the account's key aws/s3.",
+		},
+		{
+			"AVD-AWS-0095", "aws_sns_topic.*-notifications-topic", dev,
+			cheap + "The key aws/sns would keep CloudWatch's alarms out, as its policy can't be changed: " +
+				"https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html. The notices hold names of files and no content.",
+		},
+		{
+			"aws-vpc-no-public-egress-sgr", "aws_vpc_security_group_egress_rule.*-network-egress-*", dev,
+			"dev has no VPC endpoints, which cost by the hour: the task reaches S3, ECR and CloudWatch Logs, whose addresses " +
+				"change, by 443 and DNS alone. Nothing can connect to it.",
+		},
+	}
+}
+
+// Judge tells the findings in a stack that must be mended from those that an
+// exception is for, and gives the exceptions that are for none.
+func Judge(stack string, findings []Finding) (open []Finding, stale []Exception) {
+	used := map[int]bool{}
+	all := exceptions()
+	for _, f := range findings {
+		if !f.Serious() {
+			continue
+		}
+		i := slices.IndexFunc(all, func(e Exception) bool { return e.excuses(stack, f) })
+		if i < 0 {
+			open = append(open, f)
+			continue
+		}
+		used[i] = true
+	}
+	for i, e := range all {
+		if !used[i] && e.isFor(stack) {
+			stale = append(stale, e)
+		}
+	}
+	return open, stale
+}
+
+func (e Exception) isFor(stack string) bool {
+	return len(e.Stacks) == 0 || slices.Contains(e.Stacks, stack)
+}
+
+func (e Exception) excuses(stack string, f Finding) bool {
+	matches, err := path.Match(e.Resource, f.Resource)
+	return err == nil && matches && e.ID == f.ID && e.isFor(stack)
+}

@@ -1,0 +1,243 @@
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/authz"
+	"upload-router/internal/declared"
+)
+
+// The types that the rules are about.
+const (
+	typeAlarm    = "aws:cloudwatch/metricAlarm:MetricAlarm"
+	typeTarget   = "aws:cloudwatch/eventTarget:EventTarget"
+	typeLogGroup = "aws:cloudwatch/logGroup:LogGroup"
+	typeMachine  = "aws:sfn/stateMachine:StateMachine"
+	typeRole     = "aws:iam/role:Role"
+	typeTask     = "aws:ecs/taskDefinition:TaskDefinition"
+)
+
+// rule is a rule that no checker has. It gives the resources that break it, by
+// their names, with what is wrong.
+type rule struct {
+	id    string
+	check func(facts) map[string]string
+}
+
+// facts are what the rules go by.
+type facts struct {
+	system *declared.System
+	grants []authz.Grant
+}
+
+// rules are the own rules. Each has a fault in the tests that it must find.
+var rules = []rule{
+	{"alarm-without-action", alarmsTell},
+	{"alarm-without-missing-data", alarmsDecide},
+	{"dlq-without-policy", lettersArrive},
+	{"target-without-dlq", targetsHaveLetters},
+	{"pass-role-without-service", passesToOneService},
+	{"log-group-without-retention", logsExpire},
+	{"log-group-without-key", logsAreEncrypted},
+	{"task-without-timeout", tasksEnd},
+	{"action-any", actionsAreNamed},
+	{"resource-any", resourcesAreNamed},
+	{"service-without-source", servicesActForUs},
+	{"public-image-tag", imagesAreFixed},
+}
+
+// Violations are what the own rules find; each is of high severity.
+func Violations(system *declared.System) ([]Finding, error) {
+	policies, err := authz.Load(system)
+	if err != nil {
+		return nil, fmt.Errorf("reading the policies: %w", err)
+	}
+	of := facts{system, policies.Grants()}
+	var out []Finding
+	for _, r := range rules {
+		broken := r.check(of)
+		for _, name := range slices.Sorted(maps.Keys(broken)) {
+			out = append(out, Finding{"rules", r.id, "HIGH", name, broken[name]})
+		}
+	}
+	return out, nil
+}
+
+// where gives the resources of a type that something is wrong with.
+func (f facts) where(typ string, wrong func(declared.Resource) string) map[string]string {
+	out := map[string]string{}
+	for _, r := range f.system.OfType(typ) {
+		if message := wrong(r); message != "" {
+			out[r.Name] = message
+		}
+	}
+	return out
+}
+
+// granted gives the policies with a grant that something is wrong with.
+func (f facts) granted(wrong func(authz.Grant) string) map[string]string {
+	out := map[string]string{}
+	for _, g := range f.grants {
+		if message := wrong(g); message != "" {
+			out[g.Policy] = g.Statement + ": " + message
+		}
+	}
+	return out
+}
+
+func alarmsTell(f facts) map[string]string {
+	return f.where(typeAlarm, func(r declared.Resource) string {
+		if actions, _ := r.Inputs["alarmActions"].([]any); len(actions) > 0 && r.Inputs["actionsEnabled"] != false {
+			return ""
+		}
+		return "it goes off and tells nobody"
+	})
+}
+
+func alarmsDecide(f facts) map[string]string {
+	return f.where(typeAlarm, func(r declared.Resource) string {
+		if r.Text("treatMissingData") == "" {
+			return "it doesn't say what no data means"
+		}
+		return ""
+	})
+}
+
+func letter(r declared.Resource) string {
+	arn, _ := r.Object("deadLetterConfig")["arn"].(string)
+	return arn
+}
+
+func targetsHaveLetters(f facts) map[string]string {
+	return f.where(typeTarget, func(r declared.Resource) string {
+		if letter(r) == "" {
+			return "an event that can't be delivered is lost"
+		}
+		return ""
+	})
+}
+
+func lettersArrive(f facts) map[string]string {
+	return f.where(typeTarget, func(r declared.Resource) string {
+		queue := letter(r)
+		if queue == "" || slices.ContainsFunc(f.grants, func(g authz.Grant) bool {
+			return g.Owner == queue && g.Principal == "events.amazonaws.com" && g.Action == "sqs:SendMessage"
+		}) {
+			return ""
+		}
+		return "its dead-letter queue has no policy for EventBridge, which drops events then and says nothing"
+	})
+}
+
+func passesToOneService(f facts) map[string]string {
+	return f.granted(func(g authz.Grant) string {
+		if g.Action == "iam:PassRole" && !slices.ContainsFunc(g.Conditions, func(c string) bool {
+			return strings.Contains(c, "iam:PassedToService")
+		}) {
+			return "iam:PassRole without iam:PassedToService gives the role to any service"
+		}
+		return ""
+	})
+}
+
+func logsExpire(f facts) map[string]string {
+	return f.where(typeLogGroup, func(r declared.Resource) string {
+		if r.Number("retentionInDays") == 0 {
+			return "its events are kept, and paid for, for ever"
+		}
+		return ""
+	})
+}
+
+func logsAreEncrypted(f facts) map[string]string {
+	return f.where(typeLogGroup, func(r declared.Resource) string {
+		if r.Text("kmsKeyId") == "" {
+			return "it has no key of the account's own"
+		}
+		return ""
+	})
+}
+
+var errStates = errors.New("the rules don't know this kind of state")
+
+func tasksEnd(f facts) map[string]string {
+	return f.where(typeMachine, func(r declared.Resource) string {
+		machine, err := asl.Parse([]byte(r.Text("definition")))
+		if err != nil {
+			return err.Error()
+		}
+		if machine.TimeoutSeconds == 0 {
+			return "an execution may take for ever"
+		}
+		for _, name := range slices.Sorted(maps.Keys(machine.States)) {
+			switch state := machine.States[name].(type) {
+			case *asl.Task:
+				if state.TimeoutSeconds == 0 && state.TimeoutSecondsPath == "" {
+					return fmt.Sprintf("the task %q may take 99,999,999 seconds", name)
+				}
+			case *asl.Pass, *asl.Choice, *asl.Wait, *asl.Succeed, *asl.Fail:
+			default:
+				return fmt.Sprintf("%v: %s", errStates, name)
+			}
+		}
+		return ""
+	})
+}
+
+func actionsAreNamed(f facts) map[string]string {
+	return f.granted(func(g authz.Grant) string {
+		_, required := authz.RequirementOf(g)
+		_, name, _ := strings.Cut(g.Action, ":")
+		if required || g.Action != "*" && name != "*" && !strings.HasPrefix(g.Action, "all but ") {
+			return ""
+		}
+		return "Action " + g.Action
+	})
+}
+
+// unnameable are actions on what can't be named: they know no resources.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+var unnameable = []string{
+	"ecr:GetAuthorizationToken",
+	"logs:CreateLogDelivery", "logs:CreateLogStream", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+	"logs:ListLogDeliveries", "logs:PutLogEvents", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+	"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+}
+
+// resourcesAreNamed is about the policies of roles: a resource's own is about it.
+func resourcesAreNamed(f facts) map[string]string {
+	return f.granted(func(g authz.Grant) string {
+		if g.Resource != "*" || g.Principal != "" || slices.Contains(unnameable, g.Action) {
+			return ""
+		}
+		return g.Action + " on any resource"
+	})
+}
+
+// servicesActForUs keeps a service from being used by another account.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+func servicesActForUs(f facts) map[string]string {
+	return f.granted(func(g authz.Grant) string {
+		if !strings.Contains(g.Principal, ".amazonaws.com") || slices.ContainsFunc(g.Conditions, func(c string) bool {
+			return strings.Contains(c, " aws:SourceAccount ") || strings.Contains(c, " aws:SourceArn ") ||
+				strings.Contains(c, " kms:EncryptionContext:")
+		}) {
+			return ""
+		}
+		return g.Principal + " may do this for any account"
+	})
+}
+
+func imagesAreFixed(f facts) map[string]string {
+	return f.where(typeTask, func(r declared.Resource) string {
+		if strings.Contains(r.Text("containerDefinitions"), `:latest"`) {
+			return "the image's tag can be moved to another image"
+		}
+		return ""
+	})
+}
