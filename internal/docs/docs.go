@@ -26,7 +26,10 @@ const stackName = "dev"
 
 const typeMachine = "aws:sfn/stateMachine:StateMachine"
 
-var errNoMarkers = errors.New("the markers of a generated part are missing")
+var (
+	errNoMarkers = errors.New("the markers of a generated part are missing")
+	errNoReason  = errors.New("a statement without a reason: give it one in internal/docs/security.go")
+)
 
 // Files are the generated documents, by their path below the project's folder.
 // The README's own text is taken from root and kept.
@@ -56,7 +59,12 @@ func Files(root string) (map[string][]byte, error) {
 			return nil, fmt.Errorf("writing the README: %w", err)
 		}
 	}
+	security, err := security(root, system)
+	if err != nil {
+		return nil, err
+	}
 	return map[string][]byte{
+		"docs/security.md":        security,
 		"docs/state-machine.json": []byte(text),
 		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +
 			"` could have, is [state-machine.json](state-machine.json).\n\n" + mermaid(asl.Mermaid(machine))),

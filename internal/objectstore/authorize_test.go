@@ -3,6 +3,7 @@ package objectstore_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,10 +31,8 @@ func (d *desk) authorize(a objectstore.Access) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, a)
-	for _, action := range d.allowed {
-		if action == a.Action {
-			return nil
-		}
+	if slices.Contains(d.allowed, a.Action) {
+		return nil
 	}
 	return errNotYou
 }

@@ -1,8 +1,10 @@
 package scan
 
 import (
+	"fmt"
 	"path"
 	"slices"
+	"strings"
 )
 
 // Exception is a serious finding that is meant.
@@ -84,4 +86,18 @@ func (e Exception) isFor(stack string) bool {
 func (e Exception) excuses(stack string, f Finding) bool {
 	matches, err := path.Match(e.Resource, f.Resource)
 	return err == nil && matches && e.ID == f.ID && e.isFor(stack)
+}
+
+// Markdown is the table of the exceptions.
+func Markdown() string {
+	var out strings.Builder
+	out.WriteString("| finding | of | in | reason |\n|---|---|---|---|\n")
+	for _, e := range exceptions() {
+		stacks := "every stack"
+		if len(e.Stacks) > 0 {
+			stacks = strings.Join(e.Stacks, ", ")
+		}
+		fmt.Fprintf(&out, "| %s | `%s` | %s | %s |\n", e.ID, e.Resource, stacks, e.Reason)
+	}
+	return out.String()
 }

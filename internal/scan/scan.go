@@ -90,7 +90,7 @@ func Trivy(path string) Checker {
 		if err != nil {
 			return nil, fmt.Errorf("making a cache for trivy: %w", err)
 		}
-		defer os.RemoveAll(cache)
+		defer func() { _ = os.RemoveAll(cache) }()
 		out, err := output(ctx, path, "config", "--format", "json", "--quiet", "--skip-check-update", "--cache-dir", cache, folder)
 		if err != nil {
 			return nil, err
@@ -101,8 +101,7 @@ func Trivy(path string) Checker {
 
 func output(ctx context.Context, path string, args ...string) ([]byte, error) {
 	out, err := exec.CommandContext(ctx, path, args...).Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("running %s: %w: %s", filepath.Base(path), err, strings.TrimSpace(string(exit.Stderr)))
 	}
 	if err != nil {
@@ -193,7 +192,7 @@ func findIn(ctx context.Context, system *declared.System, checker Checker) ([]Fi
 	if err != nil {
 		return nil, fmt.Errorf("making a folder: %w", err)
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	if err := os.WriteFile(filepath.Join(folder, "main.tf"), text, 0o600); err != nil {
 		return nil, fmt.Errorf("writing the resources for it: %w", err)
 	}

@@ -89,9 +89,9 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"resource-any":                {"workflow-run", named("Notify", func(s map[string]any) { s["Resource"] = "*" })},
 		"service-without-source":      {"lambda-role", statement(func(s map[string]any) { delete(s, "Condition") })},
 		"public-image-tag": {"fargate-definition", func(in map[string]any) {
-			text := in["containerDefinitions"].(string)
-			digest := text[strings.Index(text, "@sha256"):]
-			in["containerDefinitions"] = strings.Replace(text, digest[:strings.IndexByte(digest, '"')], ":latest", 1)
+			before, after, _ := strings.Cut(in["containerDefinitions"].(string), "@sha256:")
+			_, rest, _ := strings.Cut(after, `"`)
+			in["containerDefinitions"] = before + `:latest"` + rest
 		}},
 	} {
 		t.Run(id, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestCheckersThatFail(t *testing.T) {
 	t.Parallel()
 	program := func(script string) string {
 		path := filepath.Join(t.TempDir(), "checker")
-		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700)) //nolint:gosec // it is to be run
+		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 		return path
 	}
 	for name, of := range map[string]func(string) scan.Checker{"tfsec": scan.Tfsec, "trivy": scan.Trivy} {
@@ -199,7 +199,9 @@ func TestCheckersThatFail(t *testing.T) {
 		_, err = of(program("echo hello"))(t.Context(), t.TempDir())
 		require.ErrorContains(t, err, "reading what "+name+" says", name)
 	}
-	found, err := scan.Tfsec(program(`echo '{"results":[{"rule_id":"A","severity":"HIGH","resource":"r","description":"d"}]}'`))(t.Context(), "f")
+	found, err := scan.Tfsec(program(
+		`echo '{"results":[{"rule_id":"A","severity":"HIGH","resource":"r","description":"d"}]}'`,
+	))(t.Context(), "f")
 	require.NoError(t, err)
 	require.Equal(t, []scan.Finding{{"tfsec", "A", "HIGH", "r", "d"}}, found)
 	found, err = scan.Trivy(program(

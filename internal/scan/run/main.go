@@ -12,7 +12,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -23,6 +22,9 @@ import (
 
 // emulated is the stack that is deployed to an emulator only.
 const emulated = "local"
+
+// known are the checkers.
+var known = []string{"tfsec", "trivy"}
 
 var errFound = errors.New("what the checkers found must be mended, or get an exception with its reason in internal/scan/exceptions.go")
 
@@ -42,18 +44,18 @@ func main() {
 	if *trivy != "" {
 		checkers["trivy"] = scan.Trivy(*trivy)
 	}
-	for _, name := range []string{"tfsec", "trivy"} {
+	for _, name := range known {
 		if checkers[name] == nil {
 			fmt.Printf("left out: %s, as -%s wasn't given\n", name, name)
 		}
 	}
-	if err := run(context.Background(), os.Stdout, stacks, checkers); err != nil {
+	if err := run(context.Background(), stacks, checkers); err != nil {
 		fmt.Fprintln(os.Stderr, "scan:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, stacks []string, checkers map[string]scan.Checker) error {
+func run(ctx context.Context, stacks []string, checkers map[string]scan.Checker) error {
 	root, err := build.Root()
 	if err != nil {
 		return err
@@ -66,7 +68,7 @@ func run(ctx context.Context, out io.Writer, stacks []string, checkers map[strin
 	}
 	bad := false
 	for _, name := range stacks {
-		system, err := scan.Declare(root, name)
+		system, err := scan.Declare(root, name) //nolint:contextcheck // The program gets one from the SDK.
 		if err != nil {
 			return err
 		}
@@ -75,29 +77,32 @@ func run(ctx context.Context, out io.Writer, stacks []string, checkers map[strin
 			return fmt.Errorf("scanning %s: %w", name, err)
 		}
 		open, stale := scan.Judge(name, findings)
-		serious := 0
-		for _, f := range findings {
-			if f.Serious() {
-				serious++
-				continue
-			}
-			fmt.Fprintf(out, "%s: note: %s\n", name, f)
-		}
-		for _, f := range open {
-			fmt.Fprintf(out, "%s: OPEN: %s\n", name, f)
-		}
-		if len(checkers) == 2 {
+		report(name, findings, open)
+		if len(checkers) == len(known) { // only all of them together can use all exceptions
 			for _, e := range stale {
-				fmt.Fprintf(out, "%s: STALE: the exception for %s of %s excuses nothing\n", name, e.ID, e.Resource)
+				fmt.Printf("%s: STALE: the exception for %s of %s excuses nothing\n", name, e.ID, e.Resource)
 			}
 			bad = bad || len(stale) > 0
 		}
 		bad = bad || len(open) > 0
-		fmt.Fprintf(out, "%s: %d resources, %d findings: %d high or critical, of which %d have no exception\n",
-			name, len(system.Resources), len(findings), serious, len(open))
 	}
 	if bad {
 		return errFound
 	}
 	return nil
+}
+
+func report(stack string, findings, open []scan.Finding) {
+	serious := 0
+	for _, f := range findings {
+		if f.Serious() {
+			serious++
+			continue
+		}
+		fmt.Printf("%s: note: %s\n", stack, f)
+	}
+	for _, f := range open {
+		fmt.Printf("%s: OPEN: %s\n", stack, f)
+	}
+	fmt.Printf("%s: %d findings, %d of them high or critical, of which %d have no exception\n", stack, len(findings), serious, len(open))
 }

@@ -1,0 +1,183 @@
+package docs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"upload-router/internal/authz"
+	"upload-router/internal/declared"
+	"upload-router/internal/scan"
+)
+
+// reasons say why a statement is there, by its Sid. One without a reason is an
+// error: a right that nobody can give a reason for is not granted.
+var reasons = map[string]string{
+	"AccountGovernsTheKey": "IAM policies may govern the key; without it nobody could change or delete it",
+	"AlarmsOfThisAccount":  "alarms tell people",
+	"EventsOfTheRule":      "EventBridge keeps what it could not deliver",
+	"FollowAndStopTasks":   "Step Functions looks at the task it waits for, and stops it when the execution ends first",
+	"GiveTasksTheirRoles":  "the task gets its two roles, and no service but ECS can",
+	"HearOfTasksEnds":      "Step Functions makes the rule by which it hears that a task ended",
+	"LogGroupsOfThisStack": "CloudWatch Logs encrypts this stack's log groups",
+	"LogInToTheRegistry":   "ECS gets the registry's token, which is not for one repository",
+	"Notify":               "people hear of processed and failed files",
+	"ProcessLargeFiles":    "large files go to this task, in this cluster",
+	"ProcessSmallFiles":    "small files go to this function",
+	"PullTheImage":         "ECS fetches the image",
+	"ReadUploads":          "the processor reads the version that the event names, or the object if it names none",
+	"ServiceOfThisAccount": "the service takes the role, for this account's resources only",
+	"StartTheStateMachine": "each upload starts an execution",
+	"WriteItsLogs":         "what the processor logs is kept",
+}
+
+// securityFile is the document, whose text is kept.
+const securityFile = "docs/security.md"
+
+// security is the document with its generated parts.
+func security(root string, system *declared.System) ([]byte, error) {
+	document, err := os.ReadFile(filepath.Join(root, securityFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", securityFile, err)
+	}
+	table, err := rights(system)
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", securityFile, err)
+	}
+	for name, part := range map[string]string{"rights": table, "required": required(), "exceptions": scan.Markdown()} {
+		if document, err = replacePart(document, name, part); err != nil {
+			return nil, fmt.Errorf("writing %s: %w", securityFile, err)
+		}
+	}
+	return document, nil
+}
+
+// rights is the table of all that is granted, from the declared policies.
+func rights(system *declared.System) (string, error) {
+	policies, err := authz.Load(system)
+	if err != nil {
+		return "", fmt.Errorf("reading the policies: %w", err)
+	}
+	names := map[string]string{}
+	for _, r := range system.Resources {
+		if arn, ok := r.Outputs["arn"].(string); ok && r.Inputs["arn"] == nil && names[arn] == "" {
+			names[arn] = short(r.Name)
+		}
+		if names[r.ID] == "" { // a task definition has the name of its cluster
+			names[r.ID] = short(r.Name)
+		}
+	}
+	t := table{names: names}
+	for _, g := range policies.Grants() {
+		if err := t.add(g); err != nil {
+			return "", err
+		}
+	}
+	return t.String(), nil
+}
+
+func short(name string) string { return strings.TrimPrefix(name, "upload-router-"+stackName+"-") }
+
+// table has a row for each statement.
+type table struct {
+	names map[string]string
+	rows  []row
+}
+
+type row struct {
+	key, who, reason               string
+	actions, resources, conditions []string
+}
+
+func (t *table) add(g authz.Grant) error {
+	reason, known := reasons[g.Statement]
+	if !known {
+		return fmt.Errorf("%w: %s of %s", errNoReason, g.Statement, g.Policy)
+	}
+	key := g.Owner + " " + g.Policy + " " + g.Statement + " " + g.Principal
+	i := slices.IndexFunc(t.rows, func(r row) bool { return r.key == key })
+	if i < 0 {
+		i = len(t.rows)
+		t.rows = append(t.rows, row{key: key, who: t.who(g), reason: reason, conditions: t.conditions(g)})
+	}
+	r := &t.rows[i]
+	if !slices.Contains(r.actions, g.Action) {
+		r.actions = append(r.actions, g.Action)
+	}
+	if resource := t.resource(g); !slices.Contains(r.resources, resource) {
+		r.resources = append(r.resources, resource)
+	}
+	return nil
+}
+
+// who may: the role that has the policy, or the principal that a resource's policy is for.
+func (t *table) who(g authz.Grant) string {
+	if g.Principal == "" {
+		return "role `" + t.names[g.Owner] + "`"
+	}
+	if strings.HasSuffix(g.Principal, ":root") {
+		return "the account"
+	}
+	return "`" + g.Principal + "`"
+}
+
+func (t *table) resource(g authz.Grant) string {
+	if g.Resource == "" || g.Resource == "*" && g.Principal != "" {
+		return "`" + t.names[g.Owner] + "` itself"
+	}
+	return "`" + t.named(g.Resource) + "`"
+}
+
+func (t *table) conditions(g authz.Grant) []string {
+	out := make([]string, len(g.Conditions))
+	for i, c := range g.Conditions {
+		out[i] = "`" + t.named(c) + "`"
+	}
+	return out
+}
+
+// named puts the logical names in the place of ARNs, whose ends are made up.
+func (t *table) named(text string) string {
+	longest := make([]string, 0, len(t.names))
+	for physical := range t.names {
+		longest = append(longest, physical)
+	}
+	slices.SortFunc(longest, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	for _, physical := range longest {
+		if physical != "" {
+			text = strings.ReplaceAll(text, physical, "<"+t.names[physical]+">")
+		}
+	}
+	return strings.ReplaceAll(text, "upload-router-"+stackName+"-", "")
+}
+
+// String is the table in Markdown.
+func (t *table) String() string {
+	var out strings.Builder
+	out.WriteString("| who | may | on | if | so that |\n|---|---|---|---|---|\n")
+	for _, r := range t.rows {
+		actions := make([]string, len(r.actions))
+		for i, a := range r.actions {
+			actions[i] = "`" + a + "`"
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", r.who, strings.Join(actions, ", "),
+			strings.Join(r.resources, ", "), strings.Join(r.conditions, ", "), r.reason)
+	}
+	return out.String()
+}
+
+// required is the list of what nothing uses, with AWS's reason.
+func required() string {
+	var out strings.Builder
+	for _, r := range authz.Required() {
+		fmt.Fprintf(&out, "- `%s` for `…%s`: %s ([AWS](%s))\n", r.Action, r.Principal, r.Reason, r.Source)
+	}
+	return out.String()
+}
