@@ -27,9 +27,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/gabriel-vasile/mimetype"
 	"github.com/minio/crc64nvme"
@@ -38,9 +41,12 @@ import (
 )
 
 const (
-	// bufferSize is large enough to make the cost of a read small against that of hashing what was read, and is all that is held of
-	// an object at any time.
+	// bufferSize is large enough to make the cost of a read and of a hand-over small against that of hashing what was read, and small
+	// enough for what was read to be still in the processor's cache when it is hashed.
 	bufferSize = 256 << 10
+
+	// buffersAhead is how many buffers may have been read and not be hashed.
+	buffersAhead = 4
 
 	// sniffLength is how much of the beginning mimetype looks at by default.
 	sniffLength = 4096
@@ -75,31 +81,117 @@ type Result struct {
 }
 
 // Process reads an object once, in constant memory, and returns what it has found. Its only errors are those of reading.
+//
+// SHA-256 takes longer than all the rest together, and cannot be divided. So it has a goroutine to itself, and the speed of one core at
+// SHA-256 is that of the whole as long as there is a second core for reading.
 func Process(_ context.Context, object upload.Object, body io.Reader) (Result, error) {
-	sha, crc := sha256.New(), crc64nvme.New()
-	start, lines := &prefix{limit: sniffLength}, &lineCounter{}
-
-	size, err := io.CopyBuffer(io.MultiWriter(sha, crc, start, lines), body, make([]byte, bufferSize))
+	content, err := fingerprint(body)
 	if err != nil {
 		return Result{}, fmt.Errorf("fingerprinting: %w", err)
 	}
 
-	mediaType := mimetype.Detect(start.bytes)
+	mediaType := mimetype.Detect(content.start.bytes)
 	result := Result{
 		Bucket:    object.Bucket,
 		Key:       object.Key,
 		VersionID: object.VersionID,
 		ETag:      object.ETag,
-		Size:      size,
-		SHA256:    hex.EncodeToString(sha.Sum(nil)),
-		CRC64NVME: base64.StdEncoding.EncodeToString(crc.Sum(nil)),
+		Size:      content.size,
+		SHA256:    hex.EncodeToString(content.sha.Sum(nil)),
+		CRC64NVME: base64.StdEncoding.EncodeToString(content.crc.Sum(nil)),
 		Verified:  string(object.Checksum.Algorithm),
 		MediaType: mediaType.String(),
 	}
 	if hasByteLines(mediaType) {
-		result.Lines = new(lines.count())
+		result.Lines = new(content.lines.count())
 	}
 	return result, nil
+}
+
+// content is what is gathered of an object while it is read.
+type content struct {
+	size     int64
+	sha, crc hash.Hash
+	start    prefix
+	lines    lineCounter
+}
+
+// buffers are kept from one object to the next: a function that is warm makes none.
+var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
+
+// fingerprint reads to the end. An object of one buffer is hashed where it is.
+func fingerprint(body io.Reader) (*content, error) {
+	c := &content{sha: sha256.New(), crc: crc64nvme.New(), start: prefix{limit: sniffLength}}
+	buffer := buffers.Get().(*[bufferSize]byte) //nolint:forcetypeassert // Nothing else is put there.
+	n, err := fill(body, buffer)
+	c.observe(buffer[:n])
+	if err == nil {
+		err = c.pipeline(body, buffer)
+	} else {
+		c.sha.Write(buffer[:n])
+		buffers.Put(buffer)
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return c, nil
+}
+
+// pipeline hashes the first buffer, which is full, and all that follows, on one goroutine, and reads ahead on another.
+func (c *content) pipeline(body io.Reader, first *[bufferSize]byte) error {
+	type chunk struct {
+		buffer *[bufferSize]byte
+		size   int
+	}
+	read, hashed := make(chan chunk, buffersAhead), make(chan *[bufferSize]byte, buffersAhead+1)
+	var hashing sync.WaitGroup
+	hashing.Go(func() {
+		for chunk := range read {
+			c.sha.Write(chunk.buffer[:chunk.size])
+			hashed <- chunk.buffer
+		}
+	})
+	read <- chunk{first, len(first)}
+
+	var err error
+	for made := 1; err == nil; {
+		var buffer *[bufferSize]byte
+		if made <= buffersAhead && len(hashed) == 0 {
+			buffer = buffers.Get().(*[bufferSize]byte) //nolint:forcetypeassert // Nothing else is put there.
+			made++
+		} else {
+			buffer = <-hashed
+		}
+		var n int
+		n, err = fill(body, buffer)
+		c.observe(buffer[:n])
+		read <- chunk{buffer, n}
+	}
+	close(read)
+	hashing.Wait()
+	close(hashed)
+	for buffer := range hashed {
+		buffers.Put(buffer)
+	}
+	return err
+}
+
+// fill reads until the buffer is full, and returns the error that kept it from that.
+func fill(body io.Reader, buffer *[bufferSize]byte) (n int, err error) {
+	for n < len(buffer) && err == nil {
+		var more int
+		more, err = body.Read(buffer[n:])
+		n += more
+	}
+	return n, err //nolint:wrapcheck // Process does.
+}
+
+// observe takes in all but the SHA-256.
+func (c *content) observe(chunk []byte) {
+	c.size += int64(len(chunk))
+	c.crc.Write(chunk)
+	c.start.add(chunk)
+	c.lines.add(chunk)
 }
 
 // hasByteLines reports whether counting line feed bytes counts lines: the type is text or derives from it, in an encoding that holds
@@ -113,31 +205,29 @@ func hasByteLines(mediaType *mimetype.MIME) bool {
 	return false
 }
 
-// prefix keeps the first bytes written to it.
+// prefix keeps the first bytes added to it.
 type prefix struct {
 	limit int
 	bytes []byte
 }
 
-func (p *prefix) Write(chunk []byte) (int, error) {
+func (p *prefix) add(chunk []byte) {
 	if missing := p.limit - len(p.bytes); missing > 0 {
 		p.bytes = append(p.bytes, chunk[:min(missing, len(chunk))]...)
 	}
-	return len(chunk), nil
 }
 
-// lineCounter counts the lines in what is written to it.
+// lineCounter counts the lines in what is added to it.
 type lineCounter struct {
 	feeds int64
-	open  bool // What was written last is the beginning of a line.
+	open  bool // What was added last is the beginning of a line.
 }
 
-func (c *lineCounter) Write(chunk []byte) (int, error) {
+func (c *lineCounter) add(chunk []byte) {
 	if len(chunk) > 0 {
 		c.feeds += int64(bytes.Count(chunk, []byte{'\n'}))
 		c.open = chunk[len(chunk)-1] != '\n'
 	}
-	return len(chunk), nil
 }
 
 func (c *lineCounter) count() int64 {

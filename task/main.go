@@ -19,6 +19,7 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // The image holds nothing but this binary, so the roots of trust are in it.
 
+	"upload-router/internal/memorylimit"
 	"upload-router/internal/upload"
 	"upload-router/processor"
 )
@@ -27,6 +28,7 @@ import (
 const route = "fargate"
 
 func main() {
+	memorylimit.Set()
 	os.Exit(run(os.LookupEnv, os.Stdout, os.Stderr))
 }
 

@@ -10,17 +10,18 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// StallTimeout is how long S3 may send nothing at all, while it is asked for data, before the connection is given up as [Unavailable].
-// Time that a processor spends between two reads does not count.
-const StallTimeout = time.Minute
+const (
+	// discardBufferSize is large enough to keep the cost of a read small against that of a checksum.
+	discardBufferSize = 256 << 10
 
-// discardBufferSize is large enough to keep the cost of a read small against that of a checksum.
-const discardBufferSize = 256 << 10
+	// sampleSize is what is read, each time, before it is looked at whether the reader waits for the connection.
+	sampleSize = 1 << 20
 
-var errStalled = errors.New("S3 has stopped sending")
+	// patience is the share of its time that the reader may wait for one connection. Some of it is the copying out of the kernel.
+	patience = 0.75
+)
 
 // S3API is the one operation of an S3 client that reading an object takes; [s3.Client] has it.
 type S3API interface {
@@ -29,17 +30,25 @@ type S3API interface {
 
 // Body is the content of an object. Reading it to its end verifies its size and its checksum: [io.EOF] is returned for a verified
 // object only. Every other error is an [Error], and is returned again by every later read. It is not safe for concurrent use.
+//
+// It begins with one connection. When the reader turns out to wait for it, and the object is larger than one part of 8 MiB, the rest
+// comes over several at a time, in order, through a window of constant size. So a reader that is slower than one connection costs one
+// request, and one that is faster gets what the network gives. A connection that breaks or stalls is replaced by another, which goes on
+// where it stopped, pinned to the version and the entity tag of the first answer.
 type Body struct {
-	object Object
-	source io.ReadCloser
-	parent context.Context //nolint:containedctx // Read has no context of its own, and must tell a stop from a broken connection.
-	cancel context.CancelCauseFunc
-	ctx    context.Context //nolint:containedctx // See parent.
-	stall  *time.Timer
-	limit  time.Duration
-	digest hash.Hash
-	read   int64
-	err    error
+	transfer *transfer
+	first    *stream // The connection of the first request; nil once all of it has been read that is wanted.
+	ranges   *ranges // The other connections; nil as long as one is enough.
+	digest   hash.Hash
+	err      error
+	pace     pace
+}
+
+// pace is how long the reader has waited for the first connection.
+type pace struct {
+	began  time.Time
+	waited time.Duration
+	bytes  int64
 }
 
 // Open asks S3 for the object with one GetObject that is pinned to the announced version, or else to the announced entity tag, and
@@ -48,29 +57,23 @@ type Body struct {
 // An object announced with neither version nor entity tag is read as it is now. Every error is an [Error]. Reading a given version
 // takes s3:GetObjectVersion, reading by entity tag s3:GetObject.
 func Open(ctx context.Context, client S3API, object Object) (*Body, error) {
-	return open(ctx, client, object, StallTimeout)
+	return open(ctx, client, object, defaultTuning())
 }
 
-func open(parent context.Context, client S3API, object Object, limit time.Duration) (*Body, error) {
+func open(parent context.Context, client S3API, object Object, tuning tuning) (*Body, error) {
 	if err := object.Validate(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(parent)
+	t := newTransfer(parent, client, object, tuning)
+	ctx, cancel := context.WithCancelCause(t.ctx)
 	output, err := client.GetObject(ctx, request(object), withoutSDKValidation)
 	if err != nil {
 		cancel(nil)
+		t.cancel()
 		return nil, requestError(parent, object, err)
 	}
-	body := &Body{
-		object: object,
-		source: output.Body,
-		parent: parent,
-		ctx:    ctx,
-		cancel: cancel,
-		stall:  time.AfterFunc(limit, func() { cancel(errStalled) }),
-		limit:  limit,
-	}
-	body.stall.Stop()
+	body := &Body{transfer: t, first: &stream{transfer: t, end: object.Size, until: object.Size}}
+	body.first.adopt(ctx, cancel, output.Body)
 	if err := body.accept(output); err != nil {
 		_ = body.Close()
 		return nil, err
@@ -78,113 +81,108 @@ func open(parent context.Context, client S3API, object Object, limit time.Durati
 	return body, nil
 }
 
-// request pins the read. The version named null can be overwritten in place, so it takes the entity tag as well.
-func request(object Object) *s3.GetObjectInput {
-	input := &s3.GetObjectInput{
-		Bucket:       aws.String(object.Bucket),
-		Key:          aws.String(object.Key),
-		ChecksumMode: types.ChecksumModeEnabled,
-	}
-	if object.VersionID != "" {
-		input.VersionId = aws.String(object.VersionID)
-	}
-	if object.ETag != "" && (object.VersionID == "" || object.VersionID == nullVersion) {
-		input.IfMatch = aws.String(`"` + object.ETag + `"`)
-	}
-	return input
-}
-
 // accept compares the answer's headers with what was announced, and takes over what they say more.
 func (b *Body) accept(output *s3.GetObjectOutput) error {
-	etag, version := trimETag(aws.ToString(output.ETag)), aws.ToString(output.VersionId)
-	if b.object.ETag != "" && etag != "" && etag != b.object.ETag {
-		return b.failure(ObjectChanged, fmt.Errorf("its entity tag is %q; the event announced %q", etag, b.object.ETag))
+	t := b.transfer
+	if err := t.checkIdentity(output); err != nil {
+		return err
 	}
-	if b.object.VersionID != "" && version != "" && version != b.object.VersionID {
-		return b.failure(ObjectChanged, fmt.Errorf("S3 answered with version %q", version))
+	if length := output.ContentLength; length != nil && *length != t.object.Size {
+		return t.failure(SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", *length, t.object.Size))
 	}
-	if length := output.ContentLength; length != nil && *length != b.object.Size {
-		return b.failure(SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", *length, b.object.Size))
+	t.object.ETag = trimETag(aws.ToString(output.ETag))
+	if version := aws.ToString(output.VersionId); version != "" {
+		t.object.VersionID = version
 	}
-	b.object.ETag = etag
-	if version != "" {
-		b.object.VersionID = version
-	}
-	b.object.Checksum = storedChecksum(output)
-	b.digest = b.object.Checksum.newHash()
+	t.object.Checksum = storedChecksum(output)
+	b.digest = t.object.Checksum.newHash()
 	return nil
 }
 
 // Object is the object that is read: as announced, and with the version, the entity tag and the checksum that S3 answered.
-func (b *Body) Object() Object { return b.object }
+func (b *Body) Object() Object { return b.transfer.object }
 
 // Read reads the content; see [Body] for its errors.
 func (b *Body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.parent.Err() != nil {
+	if b.transfer.parent.Err() != nil {
 		// A connection has bytes left to read after a stop, and a processor may be long in reading them.
-		return 0, b.fail(Interrupted, context.Cause(b.parent))
+		b.err = b.transfer.interrupted()
+		return 0, b.err
 	}
-	b.stall.Reset(b.limit)
-	n, err := b.source.Read(p)
-	b.stall.Stop()
-
-	b.read += int64(n)
-	if b.read > b.object.Size {
-		return 0, b.fail(SizeMismatch, fmt.Errorf("it has more than the %d bytes that the event announced", b.object.Size))
-	}
+	n, err := b.receive(p)
 	if b.digest != nil {
 		b.digest.Write(p[:n])
 	}
-	switch {
-	case err == nil:
-		return n, nil
-	case errors.Is(err, io.EOF):
-		return n, b.finish()
-	default:
-		return n, b.broken(err)
-	}
-}
-
-// finish decides, at the end of the stream, whether all of the object has come.
-func (b *Body) finish() error {
-	if b.read < b.object.Size {
-		return b.fail(Unavailable, fmt.Errorf("S3 sent %d of its %d bytes", b.read, b.object.Size))
-	}
-	if b.digest != nil {
-		if err := b.object.Checksum.verify(b.digest); err != nil {
-			return b.fail(ChecksumMismatch, err)
+	if err != nil {
+		b.err = err
+		if errors.Is(err, io.EOF) {
+			b.err = b.finish()
 		}
 	}
-	b.err = io.EOF
-	return io.EOF
+	return n, b.err
 }
 
-// broken says why the stream has broken off.
-func (b *Body) broken(err error) error {
-	switch {
-	case b.parent.Err() != nil:
-		return b.fail(Interrupted, context.Cause(b.parent))
-	case errors.Is(context.Cause(b.ctx), errStalled):
-		return b.fail(Unavailable, fmt.Errorf("%w for %s, after %d of %d bytes", errStalled, b.limit, b.read, b.object.Size))
-	default:
-		return b.fail(Unavailable, fmt.Errorf("the connection broke after %d of %d bytes: %w", b.read, b.object.Size, err))
+// receive reads from the first connection, and then from the others.
+func (b *Body) receive(p []byte) (int, error) {
+	if b.first != nil {
+		before := b.transfer.tuning.now()
+		n, err := b.first.Read(p)
+		if n > 0 || !errors.Is(err, io.EOF) {
+			b.observe(before, n)
+			return n, err
+		}
+		b.first = nil // It has closed itself.
 	}
+	if b.ranges == nil {
+		return 0, io.EOF
+	}
+	n, err := b.ranges.Read(p)
+	if err != nil && b.transfer.parent.Err() != nil {
+		return n, b.transfer.interrupted()
+	}
+	return n, err
 }
 
-func (b *Body) fail(code Code, err error) error {
-	b.err = b.failure(code, err)
-	return b.err
+// observe looks, after each sample, at whether the reader has spent most of its time with waiting for the first connection, and takes
+// others to help it from the next border between two parts on, if so.
+func (b *Body) observe(before time.Time, n int) {
+	t := b.transfer
+	if b.ranges != nil || b.first.end-b.first.next <= t.tuning.partSize || !t.pinned() {
+		return
+	}
+	now := t.tuning.now()
+	if b.pace.began.IsZero() {
+		b.pace.began = before
+	}
+	b.pace.waited += now.Sub(before)
+	if b.pace.bytes += int64(n); b.pace.bytes < t.tuning.sample {
+		return
+	}
+	if float64(b.pace.waited) >= t.tuning.patience*float64(now.Sub(b.pace.began)) {
+		b.first.end = partEnd(b.first.next, t.tuning.partSize, t.object.Size)
+		b.ranges = newRanges(t, b.first.end)
+	}
+	b.pace = pace{began: now}
 }
 
-func (b *Body) failure(code Code, err error) error {
-	return &Error{Code: code, Err: fmt.Errorf("reading %s: %w", b.object, err)}
+// finish decides, at the end of the content, whether it is what S3 stores.
+func (b *Body) finish() error {
+	if b.digest != nil {
+		if err := b.transfer.object.Checksum.verify(b.digest); err != nil {
+			return b.transfer.failure(ChecksumMismatch, err)
+		}
+	}
+	return io.EOF
 }
 
 // Verify reads what is left of the content, and returns nil when all of it is as S3 stores it, or the [Error] that says what is not.
 func (b *Body) Verify() error {
+	if b.err != nil {
+		return b.Err()
+	}
 	buffer := make([]byte, discardBufferSize)
 	for {
 		if _, err := b.Read(buffer); err != nil {
@@ -201,12 +199,18 @@ func (b *Body) Err() error {
 	return b.err
 }
 
-// Close ends the read, whether or not the end was reached.
+// Close ends the read, whether or not the end was reached, and returns when all that was started for it has ended.
 func (b *Body) Close() error {
-	b.stall.Stop()
-	b.cancel(nil)
-	if err := b.source.Close(); err != nil {
-		return fmt.Errorf("closing %s: %w", b.object, err)
+	if b.err == nil {
+		b.err = b.transfer.failure(Interrupted, errClosed)
+	}
+	b.transfer.cancel()
+	if b.first != nil {
+		b.first.close()
+	}
+	if b.ranges != nil {
+		b.ranges.close()
+		b.ranges = nil
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/upload"
+	"upload-router/internal/upload/uploadtest"
 )
 
 func TestNewClientAddressesBuckets(t *testing.T) {
@@ -22,6 +23,8 @@ func TestNewClientAddressesBuckets(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("AWS_REGION", "eu-central-1")
+			t.Setenv("AWS_ACCESS_KEY_ID", uploadtest.AccessKeyID)
+			t.Setenv("AWS_SECRET_ACCESS_KEY", uploadtest.SecretAccessKey)
 			t.Setenv(test.variable, test.value)
 			client, err := upload.NewClient(t.Context())
 			require.NoError(t, err)

@@ -63,13 +63,13 @@ func processError(ctx context.Context, body *Body, err error) error {
 		return failure
 	}
 	if ctx.Err() != nil {
-		return &Error{Code: Interrupted, Err: fmt.Errorf("processing %s: %w", body.object, context.Cause(ctx))}
+		return &Error{Code: Interrupted, Err: fmt.Errorf("processing %s: %w", body.transfer.object, context.Cause(ctx))}
 	}
 	code := Failed
 	if failure, ok := errors.AsType[*Error](err); ok {
 		code, err = failure.Code, withoutCode(err, failure)
 	}
-	return &Error{Code: code, Err: fmt.Errorf("processing %s: %w", body.object, err)}
+	return &Error{Code: code, Err: fmt.Errorf("processing %s: %w", body.transfer.object, err)}
 }
 
 // withoutCode keeps the code out of the message when it would be there twice.

@@ -180,7 +180,7 @@ func TestProcessTellsFailuresApart(t *testing.T) {
 			announced(), uploadtest.Chunked(larger, "ETag", quoted), upload.SizeMismatch, "more than the 28 bytes",
 		},
 		"ending early without saying so": {
-			announced(), uploadtest.Chunked(content[:20], "ETag", quoted), upload.Unavailable, "S3 sent 20 of its 28 bytes",
+			announced(), uploadtest.Chunked(content[:20], "ETag", quoted), upload.SizeMismatch, "it ends before the size",
 		},
 		"a body cut off": {
 			announced(), uploadtest.Cut(content, 20, "ETag", quoted), upload.Unavailable, "the connection broke after 20 of 28 bytes",

@@ -19,6 +19,7 @@ const (
 	codeNoSuchBucket       = "NoSuchBucket"
 	codeNoSuchKey          = "NoSuchKey"
 	codeNoSuchVersion      = "NoSuchVersion"
+	codeSlowDown           = "SlowDown"
 	codeExpiredToken       = "ExpiredToken"
 	codeInvalidObjectState = "InvalidObjectState"
 	kmsCodePrefix          = "KMS."
@@ -46,6 +47,8 @@ func classify(ctx context.Context, err error) (Code, error) {
 		return ObjectMissing, missingError(code, err)
 	case http.StatusPreconditionFailed:
 		return ObjectChanged, fmt.Errorf("the key now holds another object than the event announced: %w", err)
+	case http.StatusRequestedRangeNotSatisfiable:
+		return SizeMismatch, fmt.Errorf("it ends before the size that the event announced: %w", err)
 	case http.StatusForbidden:
 		return forbiddenError(code, message, err)
 	case http.StatusMovedPermanently:

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -53,21 +54,26 @@ func Client(url string) *s3.Client {
 	})
 }
 
-// Content answers with an object. The headers are name, value, name, value, ...; they may replace those of the object.
+// Content answers with an object, or with the range of it that is asked for. The headers are name, value, name, value, ...; they may
+// replace those of the object.
 func Content(content []byte, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-		setHeaders(w, headers)
-		_, _ = w.Write(content)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if first, last, ok := begin(w, r, content, headers); ok {
+			_, _ = w.Write(content[first:last])
+		}
 	}
 }
 
-// Cut answers with the beginning of an object, and then breaks the connection.
+// Cut answers like Content, and breaks the connection at a byte of the object, however it is asked for.
 func Cut(content []byte, after int, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-		setHeaders(w, headers)
-		_, _ = w.Write(content[:after])
+	return func(w http.ResponseWriter, r *http.Request) {
+		first, last, ok := begin(w, r, content, headers)
+		if !ok {
+			return
+		}
+		if first < after {
+			_, _ = w.Write(content[first:min(after, last)])
+		}
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
@@ -75,22 +81,54 @@ func Cut(content []byte, after int, headers ...string) http.HandlerFunc {
 
 // Chunked answers with an object whose length is not known beforehand.
 func Chunked(content []byte, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			Content(content, headers...)(w, r)
+			return
+		}
 		setHeaders(w, headers)
 		_ = http.NewResponseController(w).Flush()
 		_, _ = w.Write(content)
 	}
 }
 
-// Hang answers with the beginning of an object, sends on started, and then sends nothing more until the client leaves.
-func Hang(content []byte, after int, started chan<- struct{}) http.HandlerFunc {
+// Hang answers like Content, sends on started, when that is awaited, and sends nothing more from a byte of the object on until the
+// client leaves.
+func Hang(content []byte, after int, started chan<- struct{}, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-		_, _ = w.Write(content[:after])
+		first, last, ok := begin(w, r, content, headers)
+		if !ok {
+			return
+		}
+		if first < after {
+			_, _ = w.Write(content[first:min(after, last)])
+		}
 		_ = http.NewResponseController(w).Flush()
-		started <- struct{}{}
+		select {
+		case started <- struct{}{}:
+		default:
+		}
 		<-r.Context().Done()
 	}
+}
+
+// begin sends the headers of an answer, and returns which bytes of the content are asked for. It has answered itself when there are none.
+func begin(w http.ResponseWriter, r *http.Request, content []byte, headers []string) (first, last int, ok bool) {
+	first, last = 0, len(content)
+	header, status := r.Header.Get("Range"), http.StatusOK
+	if header != "" {
+		if _, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last); err != nil || first >= len(content) {
+			Fault(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")(w, r)
+			return 0, 0, false
+		}
+		last = min(last+1, len(content))
+		status = http.StatusPartialContent
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last-1, len(content)))
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(last-first))
+	setHeaders(w, headers)
+	w.WriteHeader(status)
+	return first, last, true
 }
 
 // Fault answers with an S3 error.

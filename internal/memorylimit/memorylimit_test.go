@@ -1,0 +1,44 @@
+package memorylimit_test
+
+import (
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/memorylimit"
+)
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	const v1, v2 = "sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory.max"
+	tests := map[string]struct {
+		environment, files map[string]string
+		want               int64
+	}{
+		"a function of 512 MiB":           {map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, nil, 512 << 20 * 9 / 10},
+		"a task of 8 GiB":                 {nil, map[string]string{v2: "8589934592\n"}, 8 << 30 / 10 * 9},
+		"a task of version 1":             {nil, map[string]string{v1: "536870912\n"}, 512 << 20 * 9 / 10},
+		"a container without a limit":     {nil, map[string]string{v2: "max\n"}, 0},
+		"version 1 without a limit":       {nil, map[string]string{v1: "9223372036854771712\n"}, 0},
+		"GOMEMLIMIT goes first":           {map[string]string{"GOMEMLIMIT": "100MiB", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, nil, 0},
+		"nothing known":                   {nil, nil, 0},
+		"a memory that is no number":      {map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much"}, nil, 0},
+		"a memory that is less than none": {nil, map[string]string{v2: "-1"}, 0},
+		"too little to run in":            {nil, map[string]string{v2: "4096"}, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := fstest.MapFS{}
+			for file, text := range test.files {
+				root[file] = &fstest.MapFile{Data: []byte(text)}
+			}
+			lookup := func(name string) (string, bool) {
+				value, ok := test.environment[name]
+				return value, ok
+			}
+			require.InDelta(t, test.want, memorylimit.Of(lookup, root), 10)
+		})
+	}
+}
