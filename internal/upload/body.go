@@ -16,8 +16,16 @@ const (
 	// discardBufferSize is large enough to keep the cost of a read small against that of a checksum.
 	discardBufferSize = 256 << 10
 
-	// sampleSize is what is read, each time, before it is looked at whether the reader waits for the connection.
-	sampleSize = 1 << 20
+	// sampleSize is what is read, each time, before it is looked at whether the reader waits for the connection. It is more than a
+	// reader has buffers for that reads ahead of its own work: while those fill, each reader waits.
+	sampleSize = 4 << 20
+
+	// sampleTime is how long a sample takes at least, so that one pause of a busy machine does not decide.
+	sampleTime = 50 * time.Millisecond
+
+	// enough is what one connection must give, in bytes per second, to be left alone: S3 gives one about 50 to 90 MB/s, so what gives
+	// several times that is near, and sharing it would only cost.
+	enough = 500e6
 
 	// patience is the share of its time that the reader may wait for one connection. Some of it is the copying out of the kernel.
 	patience = 0.75
@@ -158,10 +166,12 @@ func (b *Body) observe(before time.Time, n int) {
 		b.pace.began = before
 	}
 	b.pace.waited += now.Sub(before)
-	if b.pace.bytes += int64(n); b.pace.bytes < t.tuning.sample {
+	b.pace.bytes += int64(n)
+	if b.pace.bytes < t.tuning.sample || now.Sub(b.pace.began) < t.tuning.sampleTime {
 		return
 	}
-	if float64(b.pace.waited) >= t.tuning.patience*float64(now.Sub(b.pace.began)) {
+	waited := b.pace.waited.Seconds()
+	if waited >= t.tuning.patience*now.Sub(b.pace.began).Seconds() && float64(b.pace.bytes) <= waited*t.tuning.enough {
 		b.first.end = partEnd(b.first.next, t.tuning.partSize, t.object.Size)
 		b.ranges = newRanges(t, b.first.end)
 	}

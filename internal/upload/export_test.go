@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -50,6 +51,7 @@ func OpenInParts(ctx context.Context, client S3API, object Object, stall time.Du
 		blockSize:   TestBlockSize,
 		sample:      1,
 		patience:    0,
+		enough:      math.Inf(1),
 	})
 }
 

@@ -258,17 +258,17 @@ func TestOneFaultIsMended(t *testing.T) {
 	}{
 		"the first is cut":                  {0, []http.HandlerFunc{cut(100)}, long},
 		"the first is cut before a byte":    {0, []http.HandlerFunc{cut(0)}, long},
-		"the first stalls":                  {0, []http.HandlerFunc{hang(100)}, 50 * time.Millisecond},
+		"the first stalls":                  {0, []http.HandlerFunc{hang(100)}, 300 * time.Millisecond},
 		"a part is cut":                     {5 * part, []http.HandlerFunc{cut(5*part + 100)}, long},
 		"a part is cut before its last":     {5 * part, []http.HandlerFunc{cut(6*part - 1)}, long},
 		"a part is cut again and again":     {5 * part, []http.HandlerFunc{cut(5*part + 9), cut(5*part + 99), cut(5*part + 999)}, long},
-		"a part stalls":                     {5 * part, []http.HandlerFunc{hang(5*part + 100)}, 50 * time.Millisecond},
+		"a part stalls":                     {5 * part, []http.HandlerFunc{hang(5*part + 100)}, 300 * time.Millisecond},
 		"a part is not answered":            {5 * part, []http.HandlerFunc{unanswered, unanswered}, long},
-		"a part is never answered":          {5 * part, []http.HandlerFunc{silent}, 50 * time.Millisecond},
+		"a part is never answered":          {5 * part, []http.HandlerFunc{silent}, 300 * time.Millisecond},
 		"S3 is busy":                        {5 * part, []http.HandlerFunc{slow, slow, slow}, long},
 		"S3 is broken":                      {5 * part, []http.HandlerFunc{broken}, long},
 		"the last part is cut":              {20 * part, []http.HandlerFunc{cut(20*part + 3)}, long},
-		"all at once on one part":           {7 * part, []http.HandlerFunc{slow, cut(7*part + 1), hang(7*part + 2), broken}, 50 * time.Millisecond},
+		"all at once on one part":           {7 * part, []http.HandlerFunc{slow, cut(7*part + 1), hang(7*part + 2), broken}, 300 * time.Millisecond},
 		"a part fails as often as it may":   {7 * part, []http.HandlerFunc{broken, slow, unanswered}, long},
 		"the part after the first is empty": {1 * part, []http.HandlerFunc{cut(1 * part)}, long},
 	}
@@ -360,7 +360,7 @@ func TestAFaultThatStaysIsTyped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, at(5*part, stored(want), test.faults...)))
-			got, err := readParts(t.Context(), client, announce(want), 50*time.Millisecond)
+			got, err := readParts(t.Context(), client, announce(want), 300*time.Millisecond)
 			message := requireCode(t, test.code, err)
 			assert.Contains(t, message, test.want)
 			assert.True(t, bytes.HasPrefix(want, got) || test.code == upload.ChecksumMismatch, "what came before the error is the object's")

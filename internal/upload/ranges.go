@@ -12,7 +12,7 @@ const blockSize = 256 << 10
 
 // blocksAhead is how many blocks must be free, for each part that is to be read before it, for a part to take one. It keeps the parts
 // that are due last from taking the memory that those due first need.
-const blocksAhead = 2
+const blocksAhead = 1
 
 // ranges reads a part of each object over several connections, and hands the bytes out in their order. It holds a window of the object,
 // cut into blocks that are used again and again.

@@ -538,11 +538,11 @@ func TestBodyGivesUpAStalledConnection(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{}, 1)
 	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Hang(content, 5, started)))
-	body, err := upload.OpenWithStallTimeout(t.Context(), client, announced(), 10*time.Millisecond)
+	body, err := upload.OpenWithStallTimeout(t.Context(), client, announced(), 300*time.Millisecond)
 	require.NoError(t, err)
 	defer func() { _ = body.Close() }()
 	message := requireCode(t, upload.Unavailable, body.Verify())
-	assert.Contains(t, message, "S3 has stopped sending for 10ms, after 5 of 28 bytes")
+	assert.Contains(t, message, "S3 has stopped sending for 300ms, after 5 of 28 bytes")
 }
 
 func TestBodyRepeatsItsError(t *testing.T) {

@@ -31,7 +31,7 @@ const (
 	maxConnections = 16
 
 	// windowSize is what is held of an object that is read over several connections. It is what the task's 64 MiB leave.
-	windowSize = 36 << 20
+	windowSize = 40 << 20
 
 	// transportBuffer is the buffer of a connection. Larger reads than it go past it.
 	transportBuffer = 32 << 10
@@ -67,8 +67,10 @@ type tuning struct {
 	connections int
 	window      int // Bytes, in blocks of blockSize.
 	blockSize   int
-	sample      int64   // Bytes after which it is looked at whether one connection is enough.
+	sample      int64 // Bytes after which it is looked at whether one connection is enough.
+	sampleTime  time.Duration
 	patience    float64 // The share of the time that the reader may wait for the one connection.
+	enough      float64 // Bytes per second with which one connection is left alone.
 }
 
 func defaultTuning() tuning {
@@ -81,7 +83,9 @@ func defaultTuning() tuning {
 		window:      windowSize,
 		blockSize:   blockSize,
 		sample:      sampleSize,
+		sampleTime:  sampleTime,
 		patience:    patience,
+		enough:      enough,
 	}
 }
 

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+
+	// shortSize is the size of an object in a short run: two parts and a bit.
+	shortSize = 20 * mib
+	// networkSize is the size over a slow network, where the slowest contestants get 50 MB/s.
+	networkSize = 512 * mib
+
+	absentCell = "–"
+)
+
+var errSizes = errors.New("-sizes: give sizes such as 64MiB,1GiB,8GiB")
+
+// sizes are those of the memory table.
+func (o options) parsedSizes() ([]int64, error) {
+	if o.short {
+		return []int64{kib, shortSize}, nil
+	}
+	var sizes []int64
+	for text := range strings.SplitSeq(o.sizes, ",") {
+		size, err := humanize.ParseBytes(text)
+		if err != nil || size == 0 || size > 5<<40 {
+			return nil, fmt.Errorf("%w: not %q", errSizes, text)
+		}
+		sizes = append(sizes, int64(size))
+	}
+	return sizes, nil
+}
+
+// transferTables compare the contestants on one large object, over three networks.
+func transferTables(ctx context.Context, b *bench) error {
+	sizes, err := b.options.parsedSizes()
+	if err != nil {
+		return err
+	}
+	local, remote := sizes[len(sizes)/2], int64(networkSize)
+	if b.options.short {
+		local, remote = shortSize, shortSize
+	}
+	rows := []struct {
+		network network
+		size    int64
+	}{
+		{network{name: "loopback"}, local},
+		{network{name: "20 ms to the first byte", latency: 20 * time.Millisecond}, local},
+		{network{"20 ms to the first byte, 50 MB/s a connection", 20 * time.Millisecond, 50e6}, remote},
+	}
+	for _, row := range rows {
+		if err := b.transferTable(ctx, row.network, row.size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) transferTable(ctx context.Context, n network, size int64) error {
+	b.progress("Transfer: %s, %s ...", humanize.IBytes(uint64(size)), n.name)
+	const key = "object"
+	s, err := newServer(n, map[string]int64{key: size})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	results, err := race(ctx, b.all, s, key, b.options.runs)
+	if err != nil {
+		return err
+	}
+	ceiling, err := serverCeiling(ctx, s, key, b.options.runs)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b.out, "### One object of %s: %s\n\n", humanize.IBytes(uint64(size)), n.name)
+	fmt.Fprintln(b.out, "| contestant | MB/s, median | spread | this project is | CPU s/GB | peak memory, MiB |")
+	fmt.Fprintln(b.out, "|---|--:|--:|--:|--:|--:|")
+	ours := median(byName(results, nameProject).rates())
+	for _, r := range append(results, ceiling) {
+		fmt.Fprintln(b.out, transferRow(r, ours))
+	}
+	fmt.Fprintln(b.out)
+	return nil
+}
+
+// serverCeiling is what the server gives to one connection whose reader does nothing with it.
+func serverCeiling(ctx context.Context, s *server, key string, runs int) (result, error) {
+	r := result{contestant: "the server's ceiling: one GET, discarded", size: s.objects[key].size}
+	discard := contestant{
+		command: func(s *server, key string) []string {
+			return []string{executable(), s.url() + "/" + bucket + "/" + key}
+		},
+	}
+	for range runs {
+		u, err := measure(ctx, discard.command(s, key), environmentChild+"="+childDiscard)
+		if err != nil {
+			return r, err
+		}
+		r.runs = append(r.runs, u)
+	}
+	return r, nil
+}
+
+func byName(results []result, name string) result {
+	i := slices.IndexFunc(results, func(r result) bool { return r.contestant == name })
+	return results[i]
+}
+
+func transferRow(r result, ours float64) string {
+	if r.absent != "" {
+		return fmt.Sprintf("| %s | skipped: %s | | | | |", r.contestant, r.absent)
+	}
+	rates := r.rates()
+	return fmt.Sprintf("| %s | %.0f | %.0f–%.0f | %.2f × | %.2f | %s |", r.contestant, median(rates), slices.Min(rates), slices.Max(rates),
+		ours/median(rates), r.cpuPerGB(), mebibytes(r.memory()))
+}
+
+func mebibytes(bytes int64) string {
+	if bytes == 0 {
+		return absentCell
+	}
+	return fmt.Sprintf("%.0f", float64(bytes)/mib)
+}
+
+// memoryTable compares the peaks of memory over the sizes of objects, on the fastest network and on one that asks for many connections.
+func memoryTable(ctx context.Context, b *bench) error {
+	sizes, err := b.options.parsedSizes()
+	if err != nil {
+		return err
+	}
+	objects := map[string]int64{}
+	header, line := "| contestant |", "|---|"
+	for i, size := range sizes {
+		objects[fmt.Sprint(i)] = size
+		header += " " + humanize.IBytes(uint64(size)) + " |"
+		line += "--:|"
+	}
+	for _, n := range []network{{name: "loopback"}, {"20 ms, 100 MB/s a connection", 20 * time.Millisecond, 100e6}} {
+		fmt.Fprintf(b.out, "### Peak resident memory in MiB: %s\n\n%s\n%s\n", n.name, header, line)
+		s, err := newServer(n, objects)
+		if err != nil {
+			return err
+		}
+		for _, c := range b.all {
+			if c.name == nameLimit || (n.latency > 0 && c.name != nameProject && c.name != nameS5cmd) {
+				continue
+			}
+			b.progress("Memory: %s, %s ...", c.name, n.name)
+			row, err := memoryRow(ctx, c, s, len(sizes))
+			if err != nil {
+				s.close()
+				return err
+			}
+			fmt.Fprintln(b.out, row)
+		}
+		s.close()
+		fmt.Fprintln(b.out)
+	}
+	return nil
+}
+
+func memoryRow(ctx context.Context, c contestant, s *server, sizes int) (string, error) {
+	row := "| " + c.name + " |"
+	for i := range sizes {
+		if c.absent != "" {
+			row += " " + absentCell + " |"
+			continue
+		}
+		results, err := race(ctx, []contestant{c}, s, fmt.Sprint(i), 1)
+		if err != nil {
+			return "", err
+		}
+		row += " " + mebibytes(results[0].memory()) + " |"
+	}
+	return row, nil
+}
