@@ -1,7 +1,212 @@
 package main
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-func smallTable(ctx context.Context, b *bench) error { return nil }
-func startTable(ctx context.Context, b *bench) error { return nil }
-func routeTable(ctx context.Context, b *bench) error { return nil }
+	"upload-router/internal/eventbridge"
+	"upload-router/internal/runtimeapi"
+)
+
+const (
+	smallSize  = 16 * kib
+	smallCount = 10_000
+	// originShare is the part of the small objects that the origin's handler gets, as it takes so much longer; rates are compared.
+	originShare = 10
+
+	lambdaMemory = 512 // MiB; the default of the stack.
+)
+
+var errAnswer = errors.New("a handler answered something else")
+
+// host is a Lambda function to compare.
+type host struct {
+	name      string
+	bootstrap string
+	absent    string
+	share     int // It gets one in so many of the small objects.
+}
+
+func (b *bench) hosts(ctx context.Context) []host {
+	ours := host{name: nameProject, bootstrap: b.bootstrap(), share: 1}
+	origin := host{name: "one boto3/Python handler", share: originShare}
+	var err error
+	if origin.bootstrap, err = writeOrigin(ctx, b.scratch); err != nil {
+		origin.absent = err.Error()
+	}
+	return []host{ours, origin}
+}
+
+func (h host) start(ctx context.Context, s *server) (*runtimeapi.Runtime, error) {
+	function, err := runtimeapi.Function{
+		Bootstrap:   h.bootstrap,
+		Name:        "bench",
+		Region:      region,
+		Env:         map[string]string{"AWS_ENDPOINT_URL_S3": s.url()},
+		Credentials: runtimeapi.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey},
+		Timeout:     time.Minute,
+		MemoryMB:    lambdaMemory,
+		Concurrency: 1,
+	}.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting %s: %w", h.name, err)
+	}
+	return function, nil
+}
+
+// invoke has a handler process an object of the server.
+func invoke(ctx context.Context, function *runtimeapi.Runtime, s *server, key string) error {
+	o := s.objects[key]
+	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
+		Account: "123456789012", Region: region, Time: time.Now(), Bucket: bucket, Key: key, Size: o.size,
+		ETag: strings.Trim(etag, `"`), Sequencer: "0055AED6DCD90281E5", RequestID: "C3D13FE58DE4C810", SourceIPAddress: "127.0.0.1",
+		Reason: "PutObject",
+	})
+	if err != nil {
+		return fmt.Errorf("making the event: %w", err)
+	}
+	payload, err := event.JSON()
+	if err != nil {
+		return fmt.Errorf("making the event: %w", err)
+	}
+	response, err := function.Invoke(ctx, payload)
+	if err != nil {
+		return fmt.Errorf("invoking the handler: %w", err)
+	}
+	if response.FunctionError != "" || !strings.Contains(string(response.Payload), o.sha256) {
+		return fmt.Errorf("%w: %s %s", errAnswer, response.Payload, tail(string(response.Logs)))
+	}
+	return nil
+}
+
+// smallTable compares how many small objects a warm handler processes, one after the other.
+func smallTable(ctx context.Context, b *bench) error {
+	count := smallCount
+	if b.options.short {
+		count = originShare
+	}
+	sizes := map[string]int64{}
+	for i := range count {
+		sizes[strconv.Itoa(i)] = smallSize
+	}
+	s, err := newServer(network{}, sizes)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	hosts := b.hosts(ctx)
+	rates := make([][]float64, len(hosts))
+	for i := range b.options.runs {
+		b.progress("Small objects: run %d of %d ...", i+1, b.options.runs)
+		for i, h := range hosts {
+			if h.absent != "" {
+				continue
+			}
+			rate, err := smallRate(ctx, h, s, count/h.share)
+			if err != nil {
+				return err
+			}
+			rates[i] = append(rates[i], rate)
+		}
+	}
+	fmt.Fprintf(b.out, "### %d objects of %d KiB through one warm handler, one after the other\n\n", count, smallSize/kib)
+	fmt.Fprint(b.out, "| handler | objects/s, median | spread | this project is |\n|---|--:|--:|--:|\n")
+	for i, h := range hosts {
+		fmt.Fprintln(b.out, hostRow(h, rates[i], median(rates[0])/median(rates[i])))
+	}
+	fmt.Fprintln(b.out)
+	return nil
+}
+
+func hostRow(h host, values []float64, ratio float64) string {
+	if h.absent != "" {
+		return fmt.Sprintf("| %s | skipped: %s | | |", h.name, h.absent)
+	}
+	return fmt.Sprintf("| %s | %.0f | %.0f–%.0f | %.2f × |", h.name, median(values), slices.Min(values), slices.Max(values), ratio)
+}
+
+func smallRate(ctx context.Context, h host, s *server, count int) (float64, error) {
+	function, err := h.start(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	defer function.Close()
+	if err := invoke(ctx, function, s, "0"); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for i := range count {
+		if err := invoke(ctx, function, s, strconv.Itoa(i)); err != nil {
+			return 0, err
+		}
+	}
+	return float64(count) / time.Since(began).Seconds(), nil
+}
+
+// startTable compares the time from the start of the process to its first answer, and shows what is deployed.
+func startTable(ctx context.Context, b *bench) error {
+	s, err := newServer(network{}, map[string]int64{"object": smallSize})
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	hosts := b.hosts(ctx)
+	times := make([][]float64, len(hosts))
+	b.progress("Start ...")
+	for range b.options.runs * 4 { // It is short, and varies.
+		for i, h := range hosts {
+			if h.absent != "" {
+				continue
+			}
+			taken, err := startTime(ctx, h, s)
+			if err != nil {
+				return err
+			}
+			times[i] = append(times[i], float64(taken.Microseconds())/1000)
+		}
+	}
+	fmt.Fprint(b.out, "### Start of the process to the first response through the Runtime API\n\n")
+	fmt.Fprint(b.out, "| handler | ms, median | spread | this project takes |\n|---|--:|--:|--:|\n")
+	for i, h := range hosts {
+		fmt.Fprintln(b.out, hostRow(h, times[i], median(times[0])/median(times[i])))
+	}
+	return b.sizesTable()
+}
+
+func startTime(ctx context.Context, h host, s *server) (time.Duration, error) {
+	function, err := h.start(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	defer function.Close()
+	began := time.Now()
+	if err := invoke(ctx, function, s, "object"); err != nil {
+		return 0, err
+	}
+	return time.Since(began), nil
+}
+
+// sizesTable shows the sizes of what is deployed.
+func (b *bench) sizesTable() error {
+	fmt.Fprint(b.out, "\n### What is deployed\n\n| artifact | MB |\n|---|--:|\n")
+	for _, row := range []struct{ what, path string }{
+		{"zip of the Lambda function", filepath.Join(b.root, b.artifacts.FunctionArchive)},
+		{"its binary", b.bootstrap()},
+		{"image of the task, uncompressed: its one file", b.task()},
+	} {
+		info, err := os.Stat(row.path)
+		if err != nil {
+			return fmt.Errorf("looking at what was built: %w", err)
+		}
+		fmt.Fprintf(b.out, "| %s | %.2f |\n", row.what, float64(info.Size())/1e6)
+	}
+	fmt.Fprintln(b.out)
+	return nil
+}

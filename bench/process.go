@@ -39,7 +39,7 @@ func measure(ctx context.Context, command []string, environment ...string) (usag
 	if err := cmd.Start(); err != nil {
 		return usage{}, fmt.Errorf("starting %s: %w", command[0], err)
 	}
-	ended, peak := make(chan struct{}), make(chan int64)
+	ended, peak := make(chan struct{}), make(chan int64, 1)
 	go func() { peak <- watch(cmd.Process.Pid, ended) }()
 	err := cmd.Wait()
 	u := usage{wall: time.Since(began)}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// originHandler is what the project's origin deploys: one Python function with boto3. It does the work of this project's function but for
+// the CRC-64/NVME, for which Python has no module of its own. The loop at its end is what AWS's runtime for Python does.
+const originHandler = `import hashlib, http.client, json, mimetypes, os
+
+import boto3
+from botocore.config import Config
+
+s3 = boto3.client("s3", config=Config(s3={"addressing_style": "path"}))
+
+
+def handler(event, context):
+    detail = event["detail"]
+    bucket, announced = detail["bucket"]["name"], detail["object"]
+    answer = s3.get_object(Bucket=bucket, Key=announced["key"], IfMatch=announced["etag"])
+    sha, lines, size = hashlib.sha256(), 0, 0
+    for chunk in answer["Body"].iter_chunks(262144):
+        sha.update(chunk)
+        lines += chunk.count(b"\n")
+        size += len(chunk)
+    kind = mimetypes.guess_type(announced["key"])[0]
+    return {"bucket": bucket, "key": announced["key"], "size": size, "sha256": sha.hexdigest(), "lines": lines, "mediaType": kind}
+
+
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+base = "/2018-06-01/runtime/invocation/"
+while True:
+    api.request("GET", base + "next")
+    invocation = api.getresponse()
+    request_id, event = invocation.headers["Lambda-Runtime-Aws-Request-Id"], json.loads(invocation.read())
+    api.request("POST", base + request_id + "/response", json.dumps(handler(event, None)).encode())
+    api.getresponse().read()
+`
+
+var errNoPython = errors.New("python3 with boto3 is not installed")
+
+// writeOrigin writes the handler as an executable for the local Lambda, in a folder.
+func writeOrigin(ctx context.Context, folder string) (string, error) {
+	text, err := exec.CommandContext(ctx, "python3", "-c", "import boto3, sys; print(sys.executable)").Output()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errNoPython, err)
+	}
+	path := filepath.Join(folder, "origin")
+	if err := os.WriteFile(path, []byte("#!"+strings.TrimSpace(string(text))+"\n"+originHandler), 0o700); err != nil {
+		return "", fmt.Errorf("writing the handler: %w", err)
+	}
+	return path, nil
+}
