@@ -1,15 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
+	"time"
+
+	"upload-router/internal/upload"
+	"upload-router/processor"
 )
 
 // environmentChild makes this program one of the contestants.
@@ -20,6 +26,7 @@ const (
 	childMemory  = "memory"  // SHA-256 from memory: arguments: size.
 	childPlain   = "plain"   // One GET and SHA-256, on one goroutine: arguments: URL.
 	childDiscard = "discard" // One GET and nothing: arguments: URL.
+	childHandler = "handler" // The function's work on each event of standard input; it prints the rate and the last answer.
 )
 
 var errUnknownChild = errors.New("unknown contestant")
@@ -38,6 +45,8 @@ func child(name, argument string) error {
 		return nil
 	case childDiscard:
 		return get(argument, io.Discard)
+	case childHandler:
+		return handleAll(context.Background(), os.Stdin, os.Stdout)
 	default:
 		return fmt.Errorf("%w: %s", errUnknownChild, name)
 	}
@@ -70,4 +79,45 @@ func get(url string, to io.Writer) error {
 		return fmt.Errorf("getting the object: %w", err)
 	}
 	return nil
+}
+
+// handleAll is the function without the Runtime API.
+func handleAll(ctx context.Context, in io.Reader, out io.Writer) error {
+	client, err := upload.NewClient(ctx)
+	if err != nil {
+		return fmt.Errorf("making the client: %w", err)
+	}
+	text, err := io.ReadAll(in)
+	if err != nil {
+		return fmt.Errorf("reading the events: %w", err)
+	}
+	events := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	if _, err := handle(ctx, client, events[0]); err != nil {
+		return err
+	}
+	var answer []byte
+	began := time.Now()
+	for _, event := range events {
+		if answer, err = handle(ctx, client, event); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(out, "%f %s\n", float64(len(events))/time.Since(began).Seconds(), answer)
+	return err //nolint:wrapcheck // It says all.
+}
+
+func handle(ctx context.Context, client upload.S3API, event []byte) ([]byte, error) {
+	object, err := upload.FromEvent(event)
+	if err != nil {
+		return nil, fmt.Errorf("reading the event: %w", err)
+	}
+	result, err := upload.Process(ctx, client, object, processor.Process)
+	if err != nil {
+		return nil, fmt.Errorf("processing: %w", err)
+	}
+	answer, err := json.Marshal(result)
+	if err != nil {
+		return nil, fmt.Errorf("answering: %w", err)
+	}
+	return answer, nil
 }

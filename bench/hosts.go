@@ -63,34 +63,42 @@ func (h host) start(ctx context.Context, s *server) (*runtimeapi.Runtime, error)
 
 // invoke has a handler process an object of the server.
 func invoke(ctx context.Context, function *runtimeapi.Runtime, s *server, key string) error {
-	o := s.objects[key]
-	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
-		Account: "123456789012", Region: region, Time: time.Now(), Bucket: bucket, Key: key, Size: o.size,
-		ETag: strings.Trim(etag, `"`), Sequencer: "0055AED6DCD90281E5", RequestID: "C3D13FE58DE4C810", SourceIPAddress: "127.0.0.1",
-		Reason: "PutObject",
-	})
+	payload, err := eventOf(s, key)
 	if err != nil {
-		return fmt.Errorf("making the event: %w", err)
-	}
-	payload, err := event.JSON()
-	if err != nil {
-		return fmt.Errorf("making the event: %w", err)
+		return err
 	}
 	response, err := function.Invoke(ctx, payload)
 	if err != nil {
 		return fmt.Errorf("invoking the handler: %w", err)
 	}
-	if response.FunctionError != "" || !strings.Contains(string(response.Payload), o.sha256) {
+	if response.FunctionError != "" || !strings.Contains(string(response.Payload), s.objects[key].sha256) {
 		return fmt.Errorf("%w: %s %s", errAnswer, response.Payload, tail(string(response.Logs)))
 	}
 	return nil
 }
 
-// smallTable compares how many small objects a warm handler processes, one after the other.
+// eventOf is the event that announces an object of the server.
+func eventOf(s *server, key string) ([]byte, error) {
+	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
+		Account: "123456789012", Region: region, Time: time.Now(), Bucket: bucket, Key: key, Size: s.objects[key].size,
+		ETag: strings.Trim(etag, `"`), Sequencer: "0055AED6DCD90281E5", RequestID: "C3D13FE58DE4C810", SourceIPAddress: "127.0.0.1",
+		Reason: "PutObject",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the event: %w", err)
+	}
+	text, err := event.JSON()
+	if err != nil {
+		return nil, fmt.Errorf("making the event: %w", err)
+	}
+	return text, nil
+}
+
+// smallTable compares how many small objects a warm handler processes, one after the other: by itself, and behind the Runtime API.
 func smallTable(ctx context.Context, b *bench) error {
 	count := smallCount
 	if b.options.short {
-		count = originShare
+		count = 2 * originShare
 	}
 	sizes := map[string]int64{}
 	for i := range count {
@@ -101,28 +109,64 @@ func smallTable(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer s.close()
-	hosts := b.hosts(ctx)
-	rates := make([][]float64, len(hosts))
-	for i := range b.options.runs {
-		b.progress("Small objects: run %d of %d ...", i+1, b.options.runs)
-		for i, h := range hosts {
-			if h.absent != "" {
-				continue
+	for _, way := range []struct {
+		title string
+		rate  func(ctx context.Context, h host, s *server, count int) (float64, error)
+	}{
+		{"the handler by itself", ownRate},
+		{"behind the local Runtime API, which takes its time from both", invokedRate},
+	} {
+		fmt.Fprintf(b.out, "### %d objects of %d KiB, one after the other: %s\n\n", count, smallSize/kib, way.title)
+		hosts := b.hosts(ctx)
+		rates := make([][]float64, len(hosts))
+		for i := range b.options.runs {
+			b.progress("Small objects, %s: run %d of %d ...", way.title, i+1, b.options.runs)
+			for i, h := range hosts {
+				if h.absent != "" {
+					continue
+				}
+				rate, err := way.rate(ctx, h, s, count/h.share)
+				if err != nil {
+					return err
+				}
+				rates[i] = append(rates[i], rate)
 			}
-			rate, err := smallRate(ctx, h, s, count/h.share)
-			if err != nil {
-				return err
-			}
-			rates[i] = append(rates[i], rate)
 		}
+		fmt.Fprint(b.out, "| handler | objects/s, median | spread | this project is |\n|---|--:|--:|--:|\n")
+		for i, h := range hosts {
+			fmt.Fprintln(b.out, hostRow(h, rates[i], median(rates[0])/median(rates[i])))
+		}
+		fmt.Fprintln(b.out)
 	}
-	fmt.Fprintf(b.out, "### %d objects of %d KiB through one warm handler, one after the other\n\n", count, smallSize/kib)
-	fmt.Fprint(b.out, "| handler | objects/s, median | spread | this project is |\n|---|--:|--:|--:|\n")
-	for i, h := range hosts {
-		fmt.Fprintln(b.out, hostRow(h, rates[i], median(rates[0])/median(rates[i])))
-	}
-	fmt.Fprintln(b.out)
 	return nil
+}
+
+// ownRate is that of a process which gets all events at once, and measures itself when it is warm.
+func ownRate(ctx context.Context, h host, s *server, count int) (float64, error) {
+	var events []byte
+	last := ""
+	for i := range count {
+		last = strconv.Itoa(i)
+		event, err := eventOf(s, last)
+		if err != nil {
+			return 0, err
+		}
+		events = append(append(events, event...), '\n')
+	}
+	command, environment := []string{h.bootstrap}, append(awsEnvironment(s, ""), "AWS_ENDPOINT_URL_S3="+s.url())
+	if h.name == nameProject {
+		command, environment = []string{executable()}, append(environment, environmentChild+"="+childHandler)
+	}
+	u, err := measureWith(ctx, events, command, environment...)
+	if err != nil {
+		return 0, err
+	}
+	text, answer, _ := strings.Cut(u.output, " ")
+	rate, err := strconv.ParseFloat(text, 64)
+	if err != nil || !strings.Contains(answer, s.objects[last].sha256) {
+		return 0, fmt.Errorf("%w: %s", errAnswer, u.output)
+	}
+	return rate, nil
 }
 
 func hostRow(h host, values []float64, ratio float64) string {
@@ -132,7 +176,8 @@ func hostRow(h host, values []float64, ratio float64) string {
 	return fmt.Sprintf("| %s | %.0f | %.0f–%.0f | %.2f × |", h.name, median(values), slices.Min(values), slices.Max(values), ratio)
 }
 
-func smallRate(ctx context.Context, h host, s *server, count int) (float64, error) {
+// invokedRate is that of a function which is invoked over and over again.
+func invokedRate(ctx context.Context, h host, s *server, count int) (float64, error) {
 	function, err := h.start(ctx, s)
 	if err != nil {
 		return 0, err

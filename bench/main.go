@@ -34,7 +34,7 @@ type options struct {
 
 func main() {
 	if name := os.Getenv(environmentChild); name != "" {
-		if err := child(name, os.Args[1]); err != nil {
+		if err := child(name, strings.Join(os.Args[1:], " ")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -30,10 +30,15 @@ var errContestant = errors.New("a contestant failed")
 
 // measure runs a contestant to its end.
 func measure(ctx context.Context, command []string, environment ...string) (usage, error) {
+	return measureWith(ctx, nil, command, environment...)
+}
+
+// measureWith gives it something to read.
+func measureWith(ctx context.Context, input []byte, command []string, environment ...string) (usage, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), environment...)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &stdout, &stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	began := time.Now()
 	if err := cmd.Start(); err != nil {

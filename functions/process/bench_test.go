@@ -1,0 +1,33 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/upload"
+	"upload-router/internal/upload/uploadtest"
+)
+
+// BenchmarkInvoke is a warm function with an object of 16 KiB, without the Runtime API.
+func BenchmarkInvoke(b *testing.B) {
+	content := make([]byte, 16<<10)
+	url := uploadtest.Serve(b, uploadtest.Content(content, "ETag", `"e1"`, "X-Amz-Checksum-Crc64nvme", uploadtest.CRC64NVME(content)))
+	b.Setenv("AWS_ENDPOINT_URL_S3", url)
+	b.Setenv("AWS_REGION", uploadtest.Region)
+	b.Setenv("AWS_ACCESS_KEY_ID", uploadtest.AccessKeyID)
+	b.Setenv("AWS_SECRET_ACCESS_KEY", uploadtest.SecretAccessKey)
+	client, err := upload.NewClient(b.Context())
+	require.NoError(b, err)
+	event := uploadtest.Event(b, upload.Object{Bucket: "uploads", Key: "k", ETag: "e1", Size: int64(len(content))})
+	h := &handler{client: client, logger: slog.New(slog.NewJSONHandler(io.Discard, nil))}
+	b.SetBytes(int64(len(content)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h.Invoke(b.Context(), event); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
