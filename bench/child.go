@@ -103,7 +103,7 @@ func handleAll(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}
 	_, err = fmt.Fprintf(out, "%f %s\n", float64(len(events))/time.Since(began).Seconds(), answer)
-	return err //nolint:wrapcheck // It says all.
+	return err
 }
 
 func handle(ctx context.Context, client upload.S3API, event []byte) ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (o options) parsedSizes() ([]int64, error) {
 		if err != nil || size == 0 || size > 5<<40 {
 			return nil, fmt.Errorf("%w: not %q", errSizes, text)
 		}
-		sizes = append(sizes, int64(size))
+		sizes = append(sizes, int64(size)) //nolint:gosec // It is at most 5 TiB.
 	}
 	return sizes, nil
 }
@@ -69,7 +70,7 @@ func transferTables(ctx context.Context, b *bench) error {
 }
 
 func (b *bench) transferTable(ctx context.Context, n network, size int64) error {
-	b.progress("Transfer: %s, %s ...", humanize.IBytes(uint64(size)), n.name)
+	b.progress("Transfer: %s, %s ...", iec(size), n.name)
 	const key = "object"
 	s, err := newServer(n, map[string]int64{key: size})
 	if err != nil {
@@ -84,7 +85,7 @@ func (b *bench) transferTable(ctx context.Context, n network, size int64) error 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "### One object of %s: %s\n\n", humanize.IBytes(uint64(size)), n.name)
+	fmt.Fprintf(b.out, "### One object of %s: %s\n\n", iec(size), n.name)
 	fmt.Fprintln(b.out, "| contestant | MB/s, median | spread | this project is | CPU s/GB | peak memory, MiB |")
 	fmt.Fprintln(b.out, "|---|--:|--:|--:|--:|--:|")
 	ours := median(byName(results, nameProject).rates())
@@ -143,8 +144,8 @@ func memoryTable(ctx context.Context, b *bench) error {
 	objects := map[string]int64{}
 	header, line := "| contestant |", "|---|"
 	for i, size := range sizes {
-		objects[fmt.Sprint(i)] = size
-		header += " " + humanize.IBytes(uint64(size)) + " |"
+		objects[strconv.Itoa(i)] = size
+		header += " " + iec(size) + " |"
 		line += "--:|"
 	}
 	for _, n := range []network{{name: "loopback"}, {"20 ms, 100 MB/s a connection", 20 * time.Millisecond, 100e6}} {
@@ -178,7 +179,7 @@ func memoryRow(ctx context.Context, c contestant, s *server, sizes int) (string,
 			row += " " + absentCell + " |"
 			continue
 		}
-		results, err := race(ctx, []contestant{c}, s, fmt.Sprint(i), 1)
+		results, err := race(ctx, []contestant{c}, s, strconv.Itoa(i), 1)
 		if err != nil {
 			return "", err
 		}
@@ -186,3 +187,6 @@ func memoryRow(ctx context.Context, c contestant, s *server, sizes int) (string,
 	}
 	return row, nil
 }
+
+// iec is a size in units of 1024.
+func iec(size int64) string { return humanize.IBytes(uint64(size)) } //nolint:gosec // No size is negative.

@@ -1,17 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
-	"errors"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"crypto/sha256"
-	"encoding/hex"
 
 	"github.com/minio/crc64nvme"
 )
@@ -78,11 +76,7 @@ func newServer(n network, sizes map[string]int64) (*server, error) {
 	}
 	s.listener = listener
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
-	go func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			panic(err)
-		}
-	}()
+	go func() { _ = s.http.Serve(listener) }() // A contestant would fail if it ended before close.
 	return s, nil
 }
 

@@ -183,7 +183,7 @@ func fill(body io.Reader, buffer *[bufferSize]byte) (n int, err error) {
 		more, err = body.Read(buffer[n:])
 		n += more
 	}
-	return n, err //nolint:wrapcheck // Process does.
+	return n, err
 }
 
 // observe takes in all but the SHA-256.

@@ -40,3 +40,34 @@ func TestNewClientNamesABadConfiguration(t *testing.T) {
 	message := requireCode(t, upload.Failed, err)
 	assert.Contains(t, message, "AWS_MAX_ATTEMPTS")
 }
+
+func TestNewClientTakesTheCredentialsOfItsHost(t *testing.T) {
+	const relative = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+	tests := map[string]struct {
+		environment map[string]string
+		want        string // In the error; empty for none.
+	}{
+		"a function's": {map[string]string{"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"}, ""},
+		"a task's":     {map[string]string{relative: "/v2/credentials/1"}, ""},
+		"none":         {nil, "ECS those of the task's role at " + relative},
+		"no Region":    {map[string]string{"AWS_REGION": "", relative: "/v2/credentials/1"}, "set AWS_REGION"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, variable := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", relative, "AWS_DEFAULT_REGION"} {
+				t.Setenv(variable, "")
+			}
+			t.Setenv("AWS_REGION", "eu-central-1")
+			for variable, value := range test.environment {
+				t.Setenv(variable, value)
+			}
+			client, err := upload.NewClient(t.Context())
+			if test.want != "" {
+				require.Contains(t, requireCode(t, upload.Failed, err), test.want)
+				return
+			}
+			require.NoError(t, err)
+			require.NotNil(t, client.Options().Credentials)
+		})
+	}
+}

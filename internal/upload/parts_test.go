@@ -3,13 +3,12 @@ package upload_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,7 +92,7 @@ func TestPartsAreReadInOrder(t *testing.T) {
 		sizes = append(sizes, border-1, border, border+1)
 	}
 	for _, size := range sizes {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
+		t.Run(strconv.Itoa(size), func(t *testing.T) {
 			t.Parallel()
 			want := random(size)
 			client := uploadtest.Client(uploadtest.Serve(t, stored(want)))
@@ -510,7 +509,7 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 	}
 }
 
-// TestCloseSaysWhatWasNotRead, so that a reader that goes on nevertheless does not take it for the end.
+// TestReadingAfterCloseIsAnError, so that a reader that goes on nevertheless does not take it for the end.
 func TestReadingAfterCloseIsAnError(t *testing.T) {
 	t.Parallel()
 	client := uploadtest.Client(uploadtest.Serve(t, stored(random(whole))))
@@ -518,6 +517,6 @@ func TestReadingAfterCloseIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, body.Close())
 	_, err = body.Read(make([]byte, 1))
-	require.False(t, errors.Is(err, io.EOF))
-	require.True(t, strings.Contains(err.Error(), "closed"))
+	require.NotErrorIs(t, err, io.EOF)
+	require.ErrorContains(t, err, "closed")
 }

@@ -107,7 +107,7 @@ func (r *ranges) receive(p *part) error {
 		whole := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !whole {
 			r.give(block)
-			return err //nolint:wrapcheck // It is an [Error].
+			return err
 		}
 		r.add(p, block, n, whole)
 		if whole {

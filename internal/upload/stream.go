@@ -61,7 +61,7 @@ func (s *stream) receive(p []byte) (int, error) {
 	s.stall.Reset(s.transfer.tuning.stall)
 	n, err := s.source.Read(p)
 	s.stall.Stop()
-	return n, err //nolint:wrapcheck // The caller does, when it knows what it means.
+	return n, err
 }
 
 func (s *stream) advance(n int) {

@@ -1,0 +1,132 @@
+// Package pricing says what processing an upload costs on either route: AWS's prices as constants, with their date and source, and what
+// this project was measured to need. docs/performance.md has its tables from here.
+package pricing
+
+import (
+	"math"
+	"time"
+)
+
+// Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. Those of
+// Step Functions were read on AWS's page, those of Fargate in https://www.vantage.sh/blog/fargate-pricing; those of Lambda, S3 and public
+// addresses are as AWS has published them, and were not read again on that day.
+const (
+	Date   = "2026-11-21"
+	Region = "us-east-1"
+)
+
+// The prices, in US dollars, on demand and without any free tier.
+const (
+	// LambdaRequest is for one invocation. https://aws.amazon.com/lambda/pricing/
+	LambdaRequest = 0.20 / 1e6
+	// StateTransition is for one transition of a standard workflow. https://aws.amazon.com/step-functions/pricing/
+	StateTransition = 0.025 / 1e3
+	// GetRequest is for one GET of S3 Standard. https://aws.amazon.com/s3/pricing/
+	GetRequest = 0.0004 / 1e3
+	// PublicAddressHour is for the public IPv4 address of a task that has one. https://aws.amazon.com/vpc/pricing/
+	PublicAddressHour = 0.005
+)
+
+// Fargate's smallest bill for a task, from the start of the image's pull on. https://aws.amazon.com/fargate/pricing/
+const FargateMinimum = time.Minute
+
+// Architecture is a processor architecture with its prices in US dollars.
+type Architecture struct {
+	// Name is the name that the configuration has for it.
+	Name string
+	// FargateCPUHour is for one vCPU, FargateGBHour for one GB of memory. https://aws.amazon.com/fargate/pricing/
+	FargateCPUHour, FargateGBHour float64
+	// LambdaGBSecond is for one GB of memory in the first tier. https://aws.amazon.com/lambda/pricing/
+	LambdaGBSecond float64
+}
+
+// Architectures are those that Lambda and Fargate both have.
+func Architectures() []Architecture {
+	return []Architecture{
+		{"x86_64", 0.04048, 0.004445, 0.0000166667},
+		{"arm64", 0.03238, 0.00356, 0.0000133334},
+	}
+}
+
+// What was measured; see docs/performance.md. A processor core at AWS is another one: half a hyper-threaded core on x86_64.
+const (
+	// CPUSecondsPerGB is the processor time for 10^9 bytes, over several connections.
+	CPUSecondsPerGB = 1.45
+	// OneCore is what SHA-256 does on one core, in bytes per second, which nothing makes faster.
+	OneCore = 1.3e9
+	// ManyConnections is what comes over many connections of 50 MB/s and 20 ms each, through the window of constant size.
+	ManyConnections = 450e6
+	// OneConnection is what S3 gives to one.
+	OneConnection = 50e6
+	// PartSize is what one request asks for.
+	PartSize = 8 << 20
+	// FirstByte is the latency of S3.
+	FirstByte = 20 * time.Millisecond
+	// LambdaCPUMemory is the memory in MB with which a function has one vCPU.
+	// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html.
+	LambdaCPUMemory = 1769
+)
+
+// Rate is the speed in bytes per second with so many vCPUs: what they can do, or the network gives.
+func Rate(cpus float64) float64 {
+	return min(cpus/CPUSecondsPerGB*1e9, OneCore, ManyConnections)
+}
+
+// Task is a size of a Fargate task.
+type Task struct {
+	// CPU is in units of 1/1024 vCPU, Memory in MiB.
+	CPU, Memory int
+}
+
+// Hour is the price of one hour of the task, with its public address.
+func (t Task) Hour(a Architecture) float64 {
+	return float64(t.CPU)/1024*a.FargateCPUHour + float64(t.Memory)/1024*a.FargateGBHour + PublicAddressHour
+}
+
+// Rate is the task's speed in bytes per second.
+func (t Task) Rate() float64 { return Rate(float64(t.CPU) / 1024) }
+
+// Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
+func (t Task) Cost(a Architecture, size float64) float64 {
+	seconds := max(size/t.Rate(), FargateMinimum.Seconds())
+	return seconds/3600*t.Hour(a) + gets(size)
+}
+
+// gets is the price of the requests for an object.
+func gets(size float64) float64 { return max(1, math.Ceil(size/PartSize)) * GetRequest }
+
+// Function is a size of a Lambda function: its memory in MB.
+type Function int
+
+// Seconds is how long a warm function takes for an object of so many bytes.
+func (f Function) Seconds(size float64) float64 {
+	network := float64(OneConnection)
+	if size > PartSize {
+		network = ManyConnections
+	}
+	return FirstByte.Seconds() + size/min(Rate(float64(f)/LambdaCPUMemory), network)
+}
+
+// Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
+func (f Function) Cost(a Architecture, size float64) float64 {
+	return f.Seconds(size)*float64(f)/1024*a.LambdaGBSecond + LambdaRequest + gets(size)
+}
+
+// largest is the size of the largest object there is.
+const largest = 50e12
+
+// BreakEven is the size in bytes from which on the task is cheaper than the function; infinite when it never is.
+func BreakEven(a Architecture, f Function, t Task) float64 {
+	if f.Cost(a, largest) < t.Cost(a, largest) {
+		return math.Inf(1)
+	}
+	low, high := 1.0, float64(largest)
+	for high-low > 1 {
+		if middle := (low + high) / 2; f.Cost(a, middle) < t.Cost(a, middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return high
+}
