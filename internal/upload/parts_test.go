@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"upload-router/internal/objectstore"
 	"upload-router/internal/upload"
 	"upload-router/internal/upload/uploadtest"
 )
@@ -235,6 +236,43 @@ func TestTheReaderDecidesOnTheConnections(t *testing.T) {
 			require.Equal(t, int64(size), read)
 			require.NoError(t, body.Close())
 			require.Equal(t, test.requests, s3.requests.Load())
+		})
+	}
+}
+
+// TestPartsFromTheLocalStore reads from the S3 of the local run, with versions and without.
+func TestPartsFromTheLocalStore(t *testing.T) {
+	t.Parallel()
+	for _, versioned := range []bool{false, true} {
+		t.Run("versions "+strconv.FormatBool(versioned), func(t *testing.T) {
+			t.Parallel()
+			store, err := objectstore.Start(t.Context(), objectstore.Options{
+				Dir: t.TempDir(), Buckets: []objectstore.Bucket{{Name: bucket, Versioned: versioned}},
+			})
+			require.NoError(t, err)
+			t.Cleanup(func() { assert.NoError(t, store.Close()) })
+			want := random(whole)
+			stored, err := store.Put(t.Context(), bucket, key, bytes.NewReader(want), whole)
+			require.NoError(t, err)
+			object := upload.Object{Bucket: bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: whole}
+
+			got, err := readParts(t.Context(), store.Client(), object, long)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want, got))
+
+			body, err := upload.OpenInParts(t.Context(), store.Client(), object, long, nil)
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, body.Close()) }()
+			_, err = io.ReadFull(body, make([]byte, 1))
+			require.NoError(t, err)
+			_, err = store.Put(t.Context(), bucket, key, bytes.NewReader(random(whole + 1)[1:]), whole)
+			require.NoError(t, err)
+			err = body.Verify()
+			if versioned {
+				require.NoError(t, err, "the version that was begun can still be read")
+				return
+			}
+			requireCode(t, upload.ObjectChanged, err)
 		})
 	}
 }
