@@ -116,7 +116,7 @@ func smallTable(ctx context.Context, b *bench) error {
 		{"the handler by itself", ownRate},
 		{"behind the local Runtime API, which takes its time from both", invokedRate},
 	} {
-		fmt.Fprintf(b.out, "### %d objects of %d KiB, one after the other: %s\n\n", count, smallSize/kib, way.title)
+		b.printf("### %d objects of %d KiB, one after the other: %s\n\n", count, smallSize/kib, way.title)
 		hosts := b.hosts(ctx)
 		rates := make([][]float64, len(hosts))
 		for i := range b.options.runs {
@@ -132,11 +132,11 @@ func smallTable(ctx context.Context, b *bench) error {
 				rates[i] = append(rates[i], rate)
 			}
 		}
-		fmt.Fprint(b.out, "| handler | objects/s, median | spread | this project is |\n|---|--:|--:|--:|\n")
+		b.printf("| handler | objects/s, median | spread | this project is |\n|---|--:|--:|--:|\n")
 		for i, h := range hosts {
-			fmt.Fprintln(b.out, hostRow(h, rates[i], median(rates[0])/median(rates[i])))
+			b.printf("%s\n", hostRow(h, rates[i], median(rates[0])/median(rates[i])))
 		}
-		fmt.Fprintln(b.out)
+		b.printf("\n")
 	}
 	return nil
 }
@@ -217,10 +217,10 @@ func startTable(ctx context.Context, b *bench) error {
 			times[i] = append(times[i], float64(taken.Microseconds())/1000)
 		}
 	}
-	fmt.Fprint(b.out, "### Start of the process to the first response through the Runtime API\n\n")
-	fmt.Fprint(b.out, "| handler | ms, median | spread | this project takes |\n|---|--:|--:|--:|\n")
+	b.printf("### Start of the process to the first response through the Runtime API\n\n")
+	b.printf("| handler | ms, median | spread | this project takes |\n|---|--:|--:|--:|\n")
 	for i, h := range hosts {
-		fmt.Fprintln(b.out, hostRow(h, times[i], median(times[0])/median(times[i])))
+		b.printf("%s\n", hostRow(h, times[i], median(times[0])/median(times[i])))
 	}
 	return b.sizesTable()
 }
@@ -240,7 +240,7 @@ func startTime(ctx context.Context, h host, s *server) (time.Duration, error) {
 
 // sizesTable shows the sizes of what is deployed.
 func (b *bench) sizesTable() error {
-	fmt.Fprint(b.out, "\n### What is deployed\n\n| artifact | MB |\n|---|--:|\n")
+	b.printf("\n### What is deployed\n\n| artifact | MB |\n|---|--:|\n")
 	for _, row := range []struct{ what, path string }{
 		{"zip of the Lambda function", filepath.Join(b.root, b.artifacts.FunctionArchive)},
 		{"its binary", b.bootstrap()},
@@ -250,8 +250,8 @@ func (b *bench) sizesTable() error {
 		if err != nil {
 			return fmt.Errorf("looking at what was built: %w", err)
 		}
-		fmt.Fprintf(b.out, "| %s | %.2f |\n", row.what, float64(info.Size())/1e6)
+		b.printf("| %s | %.2f |\n", row.what, float64(info.Size())/1e6)
 	}
-	fmt.Fprintln(b.out)
+	b.printf("\n")
 	return nil
 }

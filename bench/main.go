@@ -45,13 +45,13 @@ func main() {
 	flag.IntVar(&o.runs, "runs", 5, "how many times each contestant runs")
 	flag.StringVar(&o.sizes, "sizes", "64MiB,1GiB,8GiB", "sizes of the objects of the memory table, the middle one also of the transfer table")
 	flag.StringVar(&o.only, "only", "", "tables to make, separated by commas: "+strings.Join(tableNames(), ", "))
-	flag.StringVar(&o.names, "contestants", "", "contestants besides this project, as parts of their names separated by commas; all by default")
+	flag.StringVar(&o.names, "contestants", "", "contestants besides this project: parts of their names, separated by commas; all by default")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, os.Stderr, o); err != nil {
+	err := run(ctx, os.Stdout, os.Stderr, o)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		stop()
 		os.Exit(1)
 	}
 }
@@ -91,7 +91,12 @@ type bench struct {
 	scratch   string
 }
 
-func (b *bench) progress(format string, values ...any) { fmt.Fprintf(b.log, format+"\n", values...) }
+// printf writes to the report, progress to the terminal; both have nowhere to say that they could not.
+func (b *bench) printf(format string, values ...any) { _, _ = fmt.Fprintf(b.out, format, values...) }
+
+func (b *bench) progress(format string, values ...any) {
+	_, _ = fmt.Fprintf(b.log, format+"\n", values...)
+}
 
 var errUnknownTable = errors.New("unknown table")
 
@@ -107,7 +112,7 @@ func run(ctx context.Context, out, log io.Writer, o options) error {
 	if b.scratch, err = os.MkdirTemp("", "upload-router-bench-*"); err != nil {
 		return fmt.Errorf("making a scratch folder: %w", err)
 	}
-	defer os.RemoveAll(b.scratch)
+	defer func() { _ = os.RemoveAll(b.scratch) }()
 	b.progress("Building the processors and the contestants ...")
 	if b.root, err = build.Root(); err != nil {
 		return fmt.Errorf("finding the project: %w", err)
@@ -116,7 +121,7 @@ func run(ctx context.Context, out, log io.Writer, o options) error {
 		return fmt.Errorf("building the processors: %w", err)
 	}
 	b.all = chooseContestants(contestants(ctx, b.task()), o.names)
-	fmt.Fprintf(out, "%s\n", describeMachine(ctx))
+	b.printf("%s\n", describeMachine(ctx))
 	for _, t := range chosen {
 		if err := t.make(ctx, b); err != nil {
 			return fmt.Errorf("measuring %s: %w", t.name, err)

@@ -38,7 +38,7 @@ func (o options) parsedSizes() ([]int64, error) {
 		if err != nil || size == 0 || size > 5<<40 {
 			return nil, fmt.Errorf("%w: not %q", errSizes, text)
 		}
-		sizes = append(sizes, int64(size)) //nolint:gosec // It is at most 5 TiB.
+		sizes = append(sizes, int64(size))
 	}
 	return sizes, nil
 }
@@ -85,14 +85,14 @@ func (b *bench) transferTable(ctx context.Context, n network, size int64) error 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "### One object of %s: %s\n\n", iec(size), n.name)
-	fmt.Fprintln(b.out, "| contestant | MB/s, median | spread | this project is | CPU s/GB | peak memory, MiB |")
-	fmt.Fprintln(b.out, "|---|--:|--:|--:|--:|--:|")
+	b.printf("### One object of %s: %s\n\n", iec(size), n.name)
+	b.printf("%s\n", "| contestant | MB/s, median | spread | this project is | CPU s/GB | peak memory, MiB |")
+	b.printf("%s\n", "|---|--:|--:|--:|--:|--:|")
 	ours := median(byName(results, nameProject).rates())
 	for _, r := range append(results, ceiling) {
-		fmt.Fprintln(b.out, transferRow(r, ours))
+		b.printf("%s\n", transferRow(r, ours))
 	}
-	fmt.Fprintln(b.out)
+	b.printf("\n")
 	return nil
 }
 
@@ -142,14 +142,13 @@ func memoryTable(ctx context.Context, b *bench) error {
 		return err
 	}
 	objects := map[string]int64{}
-	header, line := "| contestant |", "|---|"
+	header := []string{"contestant"}
 	for i, size := range sizes {
 		objects[strconv.Itoa(i)] = size
-		header += " " + iec(size) + " |"
-		line += "--:|"
+		header = append(header, iec(size))
 	}
 	for _, n := range []network{{name: "loopback"}, {"20 ms, 100 MB/s a connection", 20 * time.Millisecond, 100e6}} {
-		fmt.Fprintf(b.out, "### Peak resident memory in MiB: %s\n\n%s\n%s\n", n.name, header, line)
+		b.printf("### Peak resident memory in MiB: %s\n\n%s\n%s\n", n.name, tableRow(header), "|---|"+strings.Repeat("--:|", len(sizes)))
 		s, err := newServer(n, objects)
 		if err != nil {
 			return err
@@ -164,29 +163,31 @@ func memoryTable(ctx context.Context, b *bench) error {
 				s.close()
 				return err
 			}
-			fmt.Fprintln(b.out, row)
+			b.printf("%s\n", row)
 		}
 		s.close()
-		fmt.Fprintln(b.out)
+		b.printf("\n")
 	}
 	return nil
 }
 
 func memoryRow(ctx context.Context, c contestant, s *server, sizes int) (string, error) {
-	row := "| " + c.name + " |"
+	row := []string{c.name}
 	for i := range sizes {
 		if c.absent != "" {
-			row += " " + absentCell + " |"
+			row = append(row, absentCell)
 			continue
 		}
 		results, err := race(ctx, []contestant{c}, s, strconv.Itoa(i), 1)
 		if err != nil {
 			return "", err
 		}
-		row += " " + mebibytes(results[0].memory()) + " |"
+		row = append(row, mebibytes(results[0].memory()))
 	}
-	return row, nil
+	return tableRow(row), nil
 }
 
 // iec is a size in units of 1024.
 func iec(size int64) string { return humanize.IBytes(uint64(size)) } //nolint:gosec // No size is negative.
+
+func tableRow(cells []string) string { return "| " + strings.Join(cells, " | ") + " |" }

@@ -21,7 +21,7 @@ import (
 // routeTable measures the declared system on this machine: how long its program takes to evaluate, and what an upload takes when many
 // went before.
 func routeTable(ctx context.Context, b *bench) error {
-	system, err := b.evaluations()
+	system, err := b.evaluations() //nolint:contextcheck // Pulumi makes the program's context.
 	if err != nil {
 		return err
 	}
@@ -34,13 +34,13 @@ func routeTable(ctx context.Context, b *bench) error {
 	if err != nil {
 		return fmt.Errorf("starting the declared system: %w", err)
 	}
-	defer func() { _ = router.Close() }()
+	defer func() { _ = router.Close() }() //nolint:contextcheck // It has to end all, whatever has ended before.
 	file := filepath.Join(b.scratch, "upload.txt")
 	if err := os.WriteFile(file, newPattern()[:kib], 0o600); err != nil {
 		return fmt.Errorf("making a file: %w", err)
 	}
-	fmt.Fprint(b.out, "### The local route: uploads of 1 KiB, one after the other\n\n")
-	fmt.Fprint(b.out, "| uploads so far | uploads/s since the row before | heap in use, MiB | bytes kept per upload |\n|--:|--:|--:|--:|\n")
+	b.printf("### The local route: uploads of 1 KiB, one after the other\n\n")
+	b.printf("| uploads so far | uploads/s since the row before | heap in use, MiB | bytes kept per upload |\n|--:|--:|--:|--:|\n")
 	uploads, heap := 0, uint64(0)
 	for _, count := range counts {
 		b.progress("Local route: %d uploads ...", count)
@@ -56,9 +56,9 @@ func routeTable(ctx context.Context, b *bench) error {
 			kept = fmt.Sprintf("%.0f", (float64(now)-float64(heap))/float64(count-from))
 		}
 		heap = now
-		fmt.Fprintf(b.out, "| %d | %.0f | %.1f | %s |\n", count, float64(count-from)/taken.Seconds(), float64(now)/mib, kept)
+		b.printf("| %d | %.0f | %.1f | %s |\n", count, float64(count-from)/taken.Seconds(), float64(now)/mib, kept)
 	}
-	fmt.Fprintln(b.out)
+	b.printf("\n")
 	return nil
 }
 
@@ -84,6 +84,7 @@ func heapInUse() uint64 {
 // evaluations measures the Pulumi program without an engine, and without the compiler, whose result is there already.
 func (b *bench) evaluations() (*declared.System, error) {
 	b.progress("Evaluating the program ...")
+	//nolint:unparam // It is a stack.Builder.
 	built := func(context.Context, settings.Architecture) (build.Artifacts, error) { return b.artifacts, nil }
 	program := func(ctx *pulumi.Context) error { return stack.Declare(ctx, built) }
 	options := declared.Options{Region: region, Config: map[string]string{"architecture": string(architecture())}}
@@ -97,7 +98,7 @@ func (b *bench) evaluations() (*declared.System, error) {
 		}
 		times = append(times, time.Since(began).Seconds()*1000)
 	}
-	fmt.Fprintf(b.out, "### Evaluating the Pulumi program, without engine and compiler\n\n| resources | ms, median | spread |\n|--:|--:|--:|\n")
-	fmt.Fprintf(b.out, "| %d | %.0f | %.0f–%.0f |\n\n", len(system.Resources), median(times), slices.Min(times), slices.Max(times))
+	b.printf("### Evaluating the Pulumi program, without engine and compiler\n\n| resources | ms, median | spread |\n|--:|--:|--:|\n")
+	b.printf("| %d | %.0f | %.0f–%.0f |\n\n", len(system.Resources), median(times), slices.Min(times), slices.Max(times))
 	return system, nil
 }

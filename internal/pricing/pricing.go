@@ -27,7 +27,7 @@ const (
 	PublicAddressHour = 0.005
 )
 
-// Fargate's smallest bill for a task, from the start of the image's pull on. https://aws.amazon.com/fargate/pricing/
+// FargateMinimum is the smallest bill for a task, from the start of the image's pull on. https://aws.amazon.com/fargate/pricing/
 const FargateMinimum = time.Minute
 
 // Architecture is a processor architecture with its prices in US dollars.

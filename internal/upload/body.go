@@ -74,14 +74,14 @@ func open(parent context.Context, client S3API, object Object, tuning tuning) (*
 	}
 	t := newTransfer(parent, client, object, tuning)
 	ctx, cancel := context.WithCancelCause(t.ctx)
-	output, err := client.GetObject(ctx, request(object), withoutSDKValidation)
+	output, err := client.GetObject(ctx, request(object), withoutSDKValidation) //nolint:contextcheck // It is derived from parent.
 	if err != nil {
 		cancel(nil)
 		t.cancel()
 		return nil, requestError(parent, object, err)
 	}
 	body := &Body{transfer: t, first: &stream{transfer: t, end: object.Size, until: object.Size}}
-	body.first.adopt(ctx, cancel, output.Body)
+	body.first.adopt(ctx, cancel, output.Body) //nolint:contextcheck // See above.
 	if err := body.accept(output); err != nil {
 		_ = body.Close()
 		return nil, err

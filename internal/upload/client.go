@@ -16,7 +16,7 @@ import (
 
 // containerCredentials is where ECS gives a task the credentials of its role, below the path in AWS_CONTAINER_CREDENTIALS_RELATIVE_URI.
 // See https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html.
-const containerCredentials = "http://169.254.170.2"
+const containerCredentials = "http://169.254.170.2" //nolint:gosec // It is an address.
 
 var (
 	errNoRegion      = errors.New("there is no Region: set AWS_REGION, as Lambda and ECS do")

@@ -293,19 +293,21 @@ func TestOneFaultIsMended(t *testing.T) {
 		faults []http.HandlerFunc
 		stall  time.Duration
 	}{
-		"the first is cut":                  {0, []http.HandlerFunc{cut(100)}, long},
-		"the first is cut before a byte":    {0, []http.HandlerFunc{cut(0)}, long},
-		"the first stalls":                  {0, []http.HandlerFunc{hang(100)}, 300 * time.Millisecond},
-		"a part is cut":                     {5 * part, []http.HandlerFunc{cut(5*part + 100)}, long},
-		"a part is cut before its last":     {5 * part, []http.HandlerFunc{cut(6*part - 1)}, long},
-		"a part is cut again and again":     {5 * part, []http.HandlerFunc{cut(5*part + 9), cut(5*part + 99), cut(5*part + 999)}, long},
-		"a part stalls":                     {5 * part, []http.HandlerFunc{hang(5*part + 100)}, 300 * time.Millisecond},
-		"a part is not answered":            {5 * part, []http.HandlerFunc{unanswered, unanswered}, long},
-		"a part is never answered":          {5 * part, []http.HandlerFunc{silent}, 300 * time.Millisecond},
-		"S3 is busy":                        {5 * part, []http.HandlerFunc{slow, slow, slow}, long},
-		"S3 is broken":                      {5 * part, []http.HandlerFunc{broken}, long},
-		"the last part is cut":              {20 * part, []http.HandlerFunc{cut(20*part + 3)}, long},
-		"all at once on one part":           {7 * part, []http.HandlerFunc{slow, cut(7*part + 1), hang(7*part + 2), broken}, 300 * time.Millisecond},
+		"the first is cut":               {0, []http.HandlerFunc{cut(100)}, long},
+		"the first is cut before a byte": {0, []http.HandlerFunc{cut(0)}, long},
+		"the first stalls":               {0, []http.HandlerFunc{hang(100)}, 300 * time.Millisecond},
+		"a part is cut":                  {5 * part, []http.HandlerFunc{cut(5*part + 100)}, long},
+		"a part is cut before its last":  {5 * part, []http.HandlerFunc{cut(6*part - 1)}, long},
+		"a part is cut again and again":  {5 * part, []http.HandlerFunc{cut(5*part + 9), cut(5*part + 99), cut(5*part + 999)}, long},
+		"a part stalls":                  {5 * part, []http.HandlerFunc{hang(5*part + 100)}, 300 * time.Millisecond},
+		"a part is not answered":         {5 * part, []http.HandlerFunc{unanswered, unanswered}, long},
+		"a part is never answered":       {5 * part, []http.HandlerFunc{silent}, 300 * time.Millisecond},
+		"S3 is busy":                     {5 * part, []http.HandlerFunc{slow, slow, slow}, long},
+		"S3 is broken":                   {5 * part, []http.HandlerFunc{broken}, long},
+		"the last part is cut":           {20 * part, []http.HandlerFunc{cut(20*part + 3)}, long},
+		"all at once on one part": {
+			7 * part, []http.HandlerFunc{slow, cut(7*part + 1), hang(7*part + 2), broken}, 300 * time.Millisecond,
+		},
 		"a part fails as often as it may":   {7 * part, []http.HandlerFunc{broken, slow, unanswered}, long},
 		"the part after the first is empty": {1 * part, []http.HandlerFunc{cut(1 * part)}, long},
 	}
@@ -368,7 +370,9 @@ func TestAFaultThatStaysIsTyped(t *testing.T) {
 		"truncated": {
 			always(uploadtest.Content(want[:5*part+9], headers(want)...)), upload.SizeMismatch, fmt.Sprintf("it has %d bytes", 5*part+9),
 		},
-		"longer":          {always(uploadtest.Content(append(bytes.Clone(want), 1), headers(want)...)), upload.SizeMismatch, "bytes; the event announced"},
+		"longer": {
+			always(uploadtest.Content(append(bytes.Clone(want), 1), headers(want)...)), upload.SizeMismatch, "bytes; the event announced",
+		},
 		"busy":            {always(uploadtest.Fault(503, "SlowDown", "Please reduce your request rate.")), upload.Unavailable, "SlowDown"},
 		"another by ETag": {always(changed), upload.ObjectChanged, "its entity tag is"},
 		"another by 412": {
@@ -526,7 +530,7 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 			},
 		},
 	}
-	for name, test := range tests {
+	for name, test := range tests { //nolint:paralleltest // See above.
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(test.answer)
 			transport := &http.Transport{}

@@ -41,7 +41,7 @@ func Process[R any](ctx context.Context, client S3API, object Object, process Fu
 	if err != nil {
 		return none, processError(ctx, body, err)
 	}
-	if err := body.Verify(); err != nil {
+	if err := body.Verify(); err != nil { //nolint:contextcheck // The body has the context that it was opened with.
 		return none, err
 	}
 	return result, nil
