@@ -44,7 +44,7 @@ func writeBreakEven(b *strings.Builder) {
 		"6 MiB in the function | 6 MiB in the task |\n|--:|---|---|--:|--:|--:|--:|\n")
 	const threshold = 6 << 20
 	for _, f := range []Function{512, LambdaCPUMemory} {
-		for _, t := range []Task{{256, 512}, {1024, 8192}} {
+		for _, t := range []Task{{256, 512}, {1024, 2048}} {
 			for _, a := range Architectures() {
 				from, taken := "never", "–"
 				if size := BreakEven(a, f, t); !math.IsInf(size, 1) {

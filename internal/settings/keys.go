@@ -184,7 +184,7 @@ func computeKeys() []Key {
 			Doc: "Processor of the Fargate task in units of 1/1024 vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384.",
 		},
 		{
-			Name: keyTaskMemory, Type: TypeInteger, Default: 8192, Example: "8192",
+			Name: keyTaskMemory, Type: TypeInteger, Default: 2048, Example: "2048",
 			Doc: "Memory of the Fargate task in MiB; Fargate has a list of values for each taskCpu.",
 		},
 		{

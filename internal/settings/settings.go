@@ -85,7 +85,8 @@ type Settings struct {
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
 	TaskCPU int
 
-	// TaskMemory is the task's memory in MiB, a value that goes with TaskCPU. Default 8192. Key taskMemory.
+	// TaskMemory is the task's memory in MiB, a value that goes with TaskCPU. Default 2048, of which docs/performance.md measured that more
+	// gains nothing. Key taskMemory.
 	//
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
 	TaskMemory int

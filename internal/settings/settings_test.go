@@ -106,7 +106,7 @@ func TestDefaults(t *testing.T) {
 		LambdaMemory:     512,
 		LambdaTimeout:    time.Minute,
 		TaskCPU:          1024,
-		TaskMemory:       8192,
+		TaskMemory:       2048,
 		TaskTimeout:      25 * time.Minute,
 		ExecutionTimeout: time.Hour,
 		Network:          settings.NetworkCreate,
