@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
@@ -25,25 +23,13 @@ const (
 var errNotProcessed = errors.New("not every file was processed")
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // whoever interrupts twice doesn't want to wait for what is being stopped
+	ctx, stop := interruptible(context.Background())
 	err := root(stack.Program).ExecuteContext(ctx)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "upload-router:", err)
 	}
-	stop()
 	os.Exit(exitCode(err))
-}
-
-func exitCode(err error) int {
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errNotProcessed):
-		return exitFailed
-	default:
-		return exitUsage
-	}
 }
 
 // root is the command for a program.
@@ -51,9 +37,14 @@ func root(program pulumi.RunFunc) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "upload-router",
 		Short:         "Show and operate the upload router",
+		Long:          "Set up, use and repair the upload router.\n\n" + exitCodes,
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true, // which would bury what is wrong
 	}
-	cmd.AddCommand(tryCommand(program))
+	cmd.AddCommand(
+		tryCommand(program),
+		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
+		sendCommand(), executionsCommand(), showCommand(), logsCommand(),
+	)
 	return cmd
 }

@@ -1,0 +1,447 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"upload-router/internal/settings"
+	"upload-router/operate"
+)
+
+// deployOptions are the flags of up, preview, refresh and destroy.
+type deployOptions struct {
+	commonFlags
+	message     string
+	skipDoctor  bool
+	skipPreview bool
+}
+
+const cancelHelp = `
+
+Ctrl-C once cancels cleanly: what AWS is making is finished, the state is saved.
+Twice ends at once, and may leave resources behind that no state knows.
+
+Without a terminal there is a line for each resource, and nothing is asked: --yes
+is needed to change something. --json is a stream of events, one a line, with the
+outcome as the last.`
+
+func upCommand() *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Deploy what the project declares, or update it",
+		Long: `Deploy what the project declares, or update it.
+
+Runs the checks of ` + "`upload-router doctor`" + `, shows what would change, asks, and
+deploys. It is what ` + "`pulumi up`" + ` does, and either can go on where the other stopped.` + cancelHelp,
+		Example: `  upload-router up --stack dev
+  upload-router up --stack prod --yes --json | tee deployment.jsonl`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.up(cmd) },
+	}
+	o.flags(cmd)
+	o.askFlags(cmd)
+	cmd.Flags().BoolVar(&o.skipDoctor, "skip-doctor", false, "don't run the checks first")
+	cmd.Flags().BoolVar(&o.skipPreview, "skip-preview", false, "don't show what would change first")
+	return cmd
+}
+
+func previewCommand() *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:     "preview",
+		Short:   "Show what up would change",
+		Long:    "Show what up would change. Nothing is changed.",
+		Example: "  upload-router preview --stack dev",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			stack, view, err := o.open(cmd)
+			if err != nil {
+				return err
+			}
+			_, err = view.run(cmd.Context(), operate.OperationPreview, stack.Preview, 0, o.message)
+			return err
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func refreshCommand() *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "refresh",
+		Short: "Take what AWS has into the stack's state",
+		Long: `Take what AWS has into the stack's state. Nothing in AWS is changed; the next
+` + "`upload-router up`" + ` mends what was changed by hand.` + cancelHelp,
+		Example: "  upload-router refresh --stack dev --yes",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			stack, view, err := o.open(cmd)
+			if err != nil {
+				return err
+			}
+			total, err := stack.Resources(ctx)
+			if err != nil {
+				return err
+			}
+			if !o.yes {
+				if err := view.confirm(ctx, fmt.Sprintf("Take the state of %d resources of %s from AWS?", total, stack.Name())); err != nil {
+					return err
+				}
+			}
+			_, err = view.run(ctx, operate.OperationRefresh, stack.Refresh, total, o.message)
+			return err
+		},
+	}
+	o.flags(cmd)
+	o.askFlags(cmd)
+	return cmd
+}
+
+func destroyCommand() *cobra.Command {
+	var o deployOptions
+	cmd := &cobra.Command{
+		Use:   "destroy",
+		Short: "Delete all that is deployed",
+		Long: `Delete all that is deployed. The stack and its configuration stay.
+
+It says first what holds data: objects, images, undelivered events, logs. A bucket
+or a repository with something in it is deleted only if forceDestroy is set; else
+destroy fails there.` + cancelHelp,
+		Example: `  upload-router destroy --stack dev
+  upload-router destroy --stack dev --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.destroy(cmd) },
+	}
+	o.flags(cmd)
+	o.askFlags(cmd)
+	return cmd
+}
+
+func (o *deployOptions) flags(cmd *cobra.Command) {
+	o.stackFlags(cmd)
+	cmd.Flags().StringVarP(&o.message, "message", "m", "", "message for the stack's history")
+}
+
+// open opens the stack that the flags name.
+func (o *deployOptions) open(cmd *cobra.Command) (*operate.Stack, *deployView, error) {
+	view := &deployView{ui: newUI(cmd, &o.commonFlags)}
+	view.progress("opening the stack ...")
+	defer view.rest()
+	stack, err := operate.OpenStack(cmd.Context(), o.stackOptions(cmd.Context()))
+	if err != nil {
+		return nil, nil, err
+	}
+	view.stack = stack.Name()
+	return stack, view, nil
+}
+
+func (o *deployOptions) up(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	u := newUI(cmd, &o.commonFlags)
+	if !o.yes && !u.interactive() {
+		return fmt.Errorf("%w: whether to deploy (--yes says yes)", errNoAnswer)
+	}
+	if !o.skipDoctor {
+		if err := o.doctor(ctx, u); err != nil {
+			return err
+		}
+	}
+	stack, view, err := o.open(cmd)
+	if err != nil {
+		return err
+	}
+	var plan operate.Result
+	if !o.skipPreview {
+		if plan, err = view.run(ctx, operate.OperationPreview, stack.Preview, 0, o.message); err != nil {
+			return err
+		}
+		if !plan.Changed() && !view.json {
+			view.say("Nothing to do.")
+		}
+	}
+	if !o.yes && (o.skipPreview || plan.Changed()) {
+		if err := view.confirm(ctx, "Deploy "+stack.Name()+"?"); err != nil {
+			return err
+		}
+	}
+	if _, err := view.run(ctx, operate.OperationUp, stack.Up, plan.Total, o.message); err != nil {
+		return err
+	}
+	view.say("")
+	view.say("What is deployed: upload-router summary --stack %s", stack.Name())
+	view.say("Whether it works: upload-router send --stack %s FILE", stack.Name())
+	return nil
+}
+
+// doctor runs the checks, and asks whether to go on where that is possible.
+func (o *deployOptions) doctor(ctx context.Context, u *ui) error {
+	options := operate.DoctorOptions{Stack: o.stackOptions(ctx), OnCheck: func(c operate.Check) {
+		if c.Status != operate.CheckOK {
+			u.check(c)
+		}
+	}}
+	u.progress("checking what a deployment needs ...")
+	diagnosis, err := operate.Doctor(ctx, options)
+	u.rest()
+	if err != nil {
+		return err
+	}
+	if diagnosis.Ready() {
+		u.say("✓ %d checks: all that a deployment needs is here", len(diagnosis.Checks))
+		return nil
+	}
+	err = verdict(diagnosis)
+	if !u.interactive() {
+		return fmt.Errorf("%w (see `upload-router doctor`; --skip-doctor goes on)", err)
+	}
+	u.say("")
+	return u.confirm(ctx, "A deployment would likely fail. Go on all the same?")
+}
+
+func (o *deployOptions) destroy(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	stack, view, err := o.open(cmd)
+	if err != nil {
+		return err
+	}
+	total, err := stack.Resources(ctx)
+	if err != nil {
+		return err
+	}
+	if total == 0 {
+		view.say("Nothing of %s is deployed.", stack.Name())
+	}
+	if total > 0 {
+		if err := o.warn(ctx, stack, view); err != nil {
+			return err
+		}
+	}
+	if !o.yes && total > 0 {
+		if err := view.confirm(ctx, fmt.Sprintf("Delete %d resources of %s for good?", total, stack.Name())); err != nil {
+			return err
+		}
+	}
+	_, err = view.run(ctx, operate.OperationDestroy, stack.Destroy, total, o.message)
+	return err
+}
+
+// warn says what would be lost.
+func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *deployView) error {
+	config, err := stack.Config(ctx)
+	if err != nil {
+		return err
+	}
+	outputs, err := stack.Outputs(ctx)
+	if errors.Is(err, operate.ErrNotDeployed) {
+		view.say("Only a part of %s is deployed: what holds data can't be told.", stack.Name())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cfg, err := operate.LoadAWS(ctx, outputs.Region(), config["aws:profile"])
+	if err != nil {
+		return err
+	}
+	view.progress("looking for data ...")
+	holdings, err := operate.Connect(cfg, outputs).Holdings(ctx)
+	view.rest()
+	if err != nil {
+		return err
+	}
+	if view.json {
+		return view.event(map[string]any{"kind": "holdings", "holdings": holdings})
+	}
+	view.say("What holds data:")
+	for _, h := range holdings {
+		content := h.Content
+		if h.Error != "" {
+			content = "could not be counted: " + h.Error
+		}
+		view.say("  %-18s %s", h.What, h.Name)
+		view.wrapped(strings.Repeat(" ", 21), content)
+	}
+	if config["upload-router:forceDestroy"] != "true" {
+		view.wrapped("", "forceDestroy isn't set: a bucket or a repository that isn't empty will not be deleted, and destroy will fail there.")
+	}
+	view.say("")
+	return nil
+}
+
+// deployView shows operations.
+type deployView struct {
+	*ui
+	stack string
+}
+
+// live is the state of the line that tells the progress.
+type live struct {
+	mu      sync.Mutex
+	started time.Time
+	done    int
+	total   int
+	current []string
+}
+
+// outcome is the last event of the JSON stream.
+type outcome struct {
+	Kind      string            `json:"kind"`
+	Operation operate.Operation `json:"operation"`
+	Succeeded bool              `json:"succeeded"`
+	operate.Result
+	Failures []operate.Failure `json:"failures,omitempty"`
+	Error    string            `json:"error,omitempty"`
+}
+
+// run runs an operation and shows it.
+func (v *deployView) run(
+	ctx context.Context, name operate.Operation,
+	operation func(context.Context, operate.DeployOptions) (operate.Result, error), total int, message string,
+) (operate.Result, error) {
+	l := &live{started: time.Now(), total: total}
+	show := func() { v.progress("%s", l.line(name, ctx.Err() != nil)) }
+	show()
+	stop := every(show)
+	unhook := context.AfterFunc(ctx, func() {
+		v.say("Canceling: waiting for what is under way. Ctrl-C again ends at once, and may leave resources behind.")
+	})
+	var broken error
+	result, err := operation(ctx, operate.DeployOptions{Total: total, Message: message, OnEvent: func(e operate.DeployEvent) {
+		if v.json {
+			broken = errors.Join(broken, v.event(e))
+			return
+		}
+		l.take(e)
+		v.step(e)
+	}})
+	unhook()
+	stop()
+	v.rest()
+	if v.json {
+		broken = errors.Join(broken, v.event(outcomeOf(name, result, err)))
+	} else if err == nil {
+		v.say("✓ %s: %s in %s", name, counts(name, result.Changes), elapsed(result.Duration))
+	}
+	return result, errors.Join(err, broken)
+}
+
+func outcomeOf(name operate.Operation, result operate.Result, err error) outcome {
+	end := outcome{Kind: "outcome", Operation: name, Succeeded: err == nil, Result: result}
+	if failed, ok := errors.AsType[*operate.DeploymentError](err); ok {
+		end.Failures = failed.Failures
+	}
+	if err != nil {
+		end.Error, _, _ = strings.Cut(err.Error(), "\n")
+	}
+	return end
+}
+
+func (l *live) take(e operate.DeployEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done = e.Done
+	if e.Resource == nil || e.Kind != operate.EventResource {
+		return
+	}
+	what := shortType(e.Resource.Type)
+	if e.State == operate.ResourceStarted {
+		l.current = append(l.current, what)
+		return
+	}
+	if i := slices.Index(l.current, what); i >= 0 {
+		l.current = slices.Delete(l.current, i, i+1)
+	}
+}
+
+func (l *live) line(name operate.Operation, canceling bool) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	progress := fmt.Sprintf("%d done", l.done)
+	if l.total > 0 {
+		progress = fmt.Sprintf("%d/%d", l.done, l.total)
+	}
+	verb := string(name)
+	if canceling {
+		verb = "canceling " + verb
+	}
+	line := fmt.Sprintf("%s  %s  %s", verb, progress, elapsed(time.Since(l.started).Truncate(time.Second)))
+	if n := len(l.current); n > 0 {
+		line += "  " + strings.Join(l.current[max(0, n-3):], ", ")
+		if n > 3 {
+			line += fmt.Sprintf(" and %d more", n-3)
+		}
+	}
+	return line
+}
+
+// step prints what a person should still see later.
+func (v *deployView) step(e operate.DeployEvent) {
+	if e.Kind == operate.EventMessage {
+		if e.Severity == "warning" {
+			v.wrapped("! ", e.Message)
+		}
+		return // errors are told at the end, with their causes
+	}
+	if e.Resource == nil || e.Action == "same" || e.Action == "read" || strings.HasPrefix(e.Resource.Type, "upload-router:components:") ||
+		e.Resource.Type == "pulumi:pulumi:Stack" {
+		return
+	}
+	marks := map[operate.ResourceState]string{operate.ResourceDone: "✓", operate.ResourceFailed: "✗"}
+	mark, shown := marks[e.State]
+	if !shown {
+		return
+	}
+	if e.Operation == operate.OperationPreview {
+		mark = " "
+	}
+	if e.Operation == operate.OperationRefresh && len(e.Keys) == 0 && e.State == operate.ResourceDone && e.Action == "refresh" {
+		return // nothing new about it
+	}
+	// The program's own prefix says nothing in a list of one stack.
+	name := strings.TrimPrefix(e.Resource.Name, settings.Namespace+"-"+v.stack+"-")
+	line := fmt.Sprintf("%s %-8s %-30s %s", mark, e.Action, shortType(e.Resource.Type), name)
+	if len(e.Keys) > 0 {
+		line += " (" + strings.Join(e.Keys, ", ") + ")"
+	}
+	v.say("%s", line)
+}
+
+// shortType is a type without what every one has: aws:s3/bucketV2:BucketV2 is s3 BucketV2.
+func shortType(typ string) string {
+	parts := strings.Split(typ, ":")
+	if len(parts) != 3 {
+		return typ
+	}
+	module, _, _ := strings.Cut(parts[1], "/")
+	return module + " " + parts[2]
+}
+
+// counts tells how many resources had what done to them, or would have.
+func counts(operation operate.Operation, changes map[string]int) string {
+	done := map[string]string{
+		"same": "unchanged", "create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "refresh": "looked at",
+	}
+	parts := make([]string, 0, len(changes))
+	for _, action := range slices.Sorted(maps.Keys(changes)) {
+		word, known := done[action]
+		if !known || operation == operate.OperationPreview && action != "same" {
+			word = "to " + action
+		}
+		parts = append(parts, fmt.Sprintf("%d %s", changes[action], word))
+	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}

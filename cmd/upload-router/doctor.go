@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"upload-router/operate"
+)
+
+func doctorCommand() *cobra.Command {
+	var common commonFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check all that a deployment needs, before it starts",
+		Long: `Check all that a deployment needs, before it starts.
+
+Tools (Go, the Pulumi CLI, Docker unless image is set), the stack and its
+configuration, credentials and their account, the Region, the network that the
+configuration names, whether the chosen names are free, and the quotas that new
+accounts run into. Nothing is changed.
+
+✓ is well, ✗ stands in the way of a deployment, ? could not be found out.`,
+		Example: `  upload-router doctor --stack dev
+  upload-router doctor --stack dev --json | jq '.checks[] | select(.status != "ok")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, u := cmd.Context(), newUI(cmd, &common)
+			options := operate.DoctorOptions{Stack: common.stackOptions(ctx), OnCheck: u.check}
+			u.progress("looking ...")
+			diagnosis, err := operate.Doctor(ctx, options)
+			u.rest()
+			if err != nil {
+				return err
+			}
+			if u.json {
+				if err := u.document(struct {
+					Ready bool `json:"ready"`
+					operate.Diagnosis
+				}{diagnosis.Ready(), diagnosis}); err != nil {
+					return err
+				}
+			}
+			return verdict(diagnosis)
+		},
+	}
+	common.stackFlags(cmd)
+	return cmd
+}
+
+// verdict is the error for a diagnosis that stands in the way.
+func verdict(d operate.Diagnosis) error {
+	failed := 0
+	for _, c := range d.Checks {
+		if c.Status == operate.CheckFailed {
+			failed++
+		}
+	}
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d of %d checks failed", operate.ErrNotReady, failed, len(d.Checks))
+}
+
+// check prints a check.
+func (u *ui) check(c operate.Check) {
+	mark := map[operate.CheckStatus]string{operate.CheckOK: "✓", operate.CheckFailed: "✗", operate.CheckUnknown: "?"}[c.Status]
+	const column = 22
+	if c.Status == operate.CheckOK {
+		u.say("%s %-*s %s", mark, column, c.Name, c.Found)
+		return
+	}
+	u.say("%s %s", mark, c.Name)
+	u.wrapped("    ", c.Found)
+	if c.Why != "" {
+		u.wrapped("    why:  ", c.Why)
+	}
+	if c.Mend != "" {
+		u.wrapped("    mend: ", c.Mend)
+	}
+}

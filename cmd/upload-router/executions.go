@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"upload-router/operate"
+)
+
+func executionsCommand() *cobra.Command {
+	var common commonFlags
+	var options operate.ListOptions
+	var since time.Duration
+	cmd := &cobra.Command{
+		Use:   "executions",
+		Short: "List executions with their files, the newest first",
+		Long: `List executions with their files, the newest first: when it started, how it
+ended, the route, the size, how long it took, the key, and why it failed.
+
+Step Functions keeps executions for 90 days.`,
+		Example: `  upload-router executions --stack dev
+  upload-router executions --stack dev --status failed --since 1h
+  upload-router executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, u := cmd.Context(), newUI(cmd, &common)
+			if since < 0 || options.Limit < 0 {
+				return fmt.Errorf("%w: --since and --limit can't be negative", errFlag)
+			}
+			if since > 0 {
+				options.Since = time.Now().Add(-since)
+			}
+			u.progress("asking Step Functions ...")
+			system, err := common.system(ctx, cmd.InOrStdin())
+			if err != nil {
+				u.rest()
+				return err
+			}
+			found, err := system.Executions(ctx, options)
+			u.rest()
+			if err != nil {
+				return err
+			}
+			return u.executions(found, options.Limit)
+		},
+	}
+	common.systemFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&options.Status, "status", "", "only running, succeeded, failed, timed_out, aborted or pending_redrive")
+	flags.DurationVar(&since, "since", 0, "only what started in this time, such as 90m or 24h")
+	flags.StringVar(&options.Key, "key", "", "only for this key")
+	flags.IntVarP(&options.Limit, "limit", "n", 50, "how many at most; 0 for all")
+	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(
+		[]string{"running", "succeeded", "failed", "timed_out", "aborted", "pending_redrive"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func (u *ui) executions(found []operate.Execution, limit int) error {
+	if u.json {
+		if found == nil {
+			found = []operate.Execution{}
+		}
+		return u.document(found)
+	}
+	if len(found) == 0 {
+		u.say("No executions.")
+		return nil
+	}
+	rows := make([][]string, len(found))
+	for i, e := range found {
+		cause := e.Error
+		if e.Reason != "" {
+			cause += ": " + clip(e.Reason)
+		}
+		rows[i] = []string{
+			clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, cause,
+		}
+	}
+	u.table([]string{"STARTED", "STATUS", "ROUTE", "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}, rows)
+	if limit > 0 && len(found) == limit {
+		u.say("The newest %d; --limit 0 lists all.", limit)
+	}
+	return nil
+}

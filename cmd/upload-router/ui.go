@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/mattn/go-runewidth"
+	"github.com/mitchellh/go-wordwrap"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"upload-router/operate"
+)
+
+const (
+	// plainWidth is how wide text is where there is no terminal to ask.
+	plainWidth = 80
+	// leastWidth keeps a very narrow terminal from wrapping every word.
+	leastWidth = 40
+)
+
+// ui is where a command prints and asks. It has no colours: the marks and the
+// words must do, on paper and in a log as well. It is safe for concurrent use.
+type ui struct {
+	in      io.Reader
+	out     io.Writer
+	errs    io.Writer
+	json    bool
+	noInput bool
+
+	mu     sync.Mutex
+	screen bool // out is a terminal, with a line that can be written anew
+	status string
+}
+
+func newUI(cmd *cobra.Command, common *commonFlags) *ui {
+	return &ui{
+		in: cmd.InOrStdin(), out: cmd.OutOrStdout(), errs: cmd.ErrOrStderr(),
+		json: common.json, noInput: common.noInput,
+		screen: !common.json && isTerminal(cmd.OutOrStdout()) && os.Getenv("TERM") != "dumb",
+	}
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
+}
+
+// width is how many columns there are.
+func (u *ui) width() int {
+	if f, ok := u.out.(*os.File); ok && u.screen {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return max(width, leastWidth)
+		}
+	}
+	return plainWidth
+}
+
+// interactive says whether there is a person to ask.
+func (u *ui) interactive() bool {
+	return !u.noInput && !u.json && isTerminal(u.in) && isTerminal(u.out)
+}
+
+// say prints a line for people.
+func (u *ui) say(format string, args ...any) {
+	if u.json {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+	// What can't be written to the terminal can't be reported there either.
+	_, _ = fmt.Fprintf(u.out, format+"\n", args...)
+	u.draw()
+}
+
+// wrapped prints a text, broken into lines of which the first begins with
+// prefix and the others with as much space.
+func (u *ui) wrapped(prefix, text string) {
+	indent := runewidth.StringWidth(prefix)
+	broken := wordwrap.WrapString(text, uint(max(leastWidth/2, u.width()-indent)))
+	for line := range strings.Lines(broken) {
+		u.say("%s%s", prefix, strings.TrimRight(line, "\n"))
+		prefix = strings.Repeat(" ", indent)
+	}
+}
+
+// progress sets the last line, which later output keeps below itself. Without a
+// terminal there is none.
+func (u *ui) progress(format string, args ...any) {
+	if !u.screen {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+	u.status = runewidth.Truncate(fmt.Sprintf(format, args...), u.width()-1, "…")
+	u.draw()
+}
+
+// rest takes the last line away.
+func (u *ui) rest() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+	u.status = ""
+}
+
+func (u *ui) clear() {
+	if u.status != "" {
+		_, _ = io.WriteString(u.out, "\r\x1b[K")
+	}
+}
+
+func (u *ui) draw() { _, _ = io.WriteString(u.out, u.status) }
+
+// event prints a line of JSON.
+func (u *ui) event(value any) error { return u.encode(value, "") }
+
+// document prints JSON for people and programs.
+func (u *ui) document(value any) error { return u.encode(value, "  ") }
+
+func (u *ui) encode(value any, indent string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	encoder := json.NewEncoder(u.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// errNoAnswer is that there is nobody to ask.
+var errNoAnswer = errors.New("this needs an answer and there is no terminal to ask at")
+
+// confirm asks a question that yes answers.
+func (u *ui) confirm(ctx context.Context, question string) error {
+	if !u.interactive() {
+		return fmt.Errorf("%w: %s (--yes says yes)", errNoAnswer, question)
+	}
+	answer, err := u.ask(ctx, question+" [y/N] ")
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return fmt.Errorf("%w: nothing was changed", operate.ErrCanceled)
+	}
+	return nil
+}
+
+// ask asks for a line.
+func (u *ui) ask(ctx context.Context, question string) (string, error) {
+	u.mu.Lock()
+	_, _ = io.WriteString(u.out, question)
+	u.mu.Unlock()
+	type answer struct {
+		line string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // reading can't be interrupted; the program ends soon after
+		line, err := u.lines().ReadString('\n')
+		answers <- answer{strings.TrimSpace(line), err}
+	}()
+	select {
+	case <-ctx.Done():
+		u.say("")
+		return "", operate.ErrCanceled
+	case a := <-answers:
+		if a.err != nil && a.line == "" {
+			return "", fmt.Errorf("%w: %w", errNoAnswer, a.err)
+		}
+		return a.line, nil
+	}
+}
+
+// lines reads the input by lines, through one buffer.
+func (u *ui) lines() *bufio.Reader {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	reader, ok := u.in.(*bufio.Reader)
+	if !ok {
+		reader = bufio.NewReader(u.in)
+		u.in = reader
+	}
+	return reader
+}
+
+// table prints rows under a header, in columns. The last column, and with
+// several long ones the longest, gives way to the terminal's width.
+func (u *ui) table(header []string, rows [][]string) {
+	if u.json {
+		return
+	}
+	const gap = 2
+	widths := make([]int, len(header))
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		}
+	}
+	if u.screen { // what is piped is for programs, and stays whole
+		narrow(widths, header, u.width()-gap*(len(widths)-1))
+	}
+	for _, row := range append([][]string{header}, rows...) {
+		var line strings.Builder
+		for i, cell := range row {
+			cell = runewidth.Truncate(cell, widths[i], "…")
+			line.WriteString(cell)
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell)+gap))
+			}
+		}
+		u.say("%s", strings.TrimRight(line.String(), " "))
+	}
+}
+
+// narrow takes columns from the widest until all fit.
+func narrow(widths []int, header []string, room int) {
+	for {
+		total, widest := 0, 0
+		for i, w := range widths {
+			total += w
+			if w >= widths[widest] {
+				widest = i
+			}
+		}
+		if total <= room || widths[widest] <= runewidth.StringWidth(header[widest]) || widths[widest] <= 4 {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// every calls f each second until stop is called, for what changes with time.
+func every(f func()) (stop func()) {
+	ticker, ended, done := time.NewTicker(time.Second), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ticker.C:
+				f()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(ended)
+		<-done
+	}
+}
+
+// clock is a time of day in the user's zone, with the date unless it is today.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	t = t.Local()
+	if now := time.Now(); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04:05")
+}
+
+// elapsed is a duration as people say it.
+func elapsed(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

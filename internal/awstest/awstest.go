@@ -1,0 +1,262 @@
+// Package awstest is a small AWS for the tests of package operate and of the
+// command line: a server that speaks the real protocols of S3 (by package
+// objectstore), Step Functions, SQS, CloudWatch and CloudWatch Logs, and that
+// starts an execution for each upload as EventBridge would.
+//
+// It runs no state machine: an execution follows the script of its key. What is
+// asked of it and not known is answered with an error, so that a test can't pass
+// by silence.
+package awstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/objectstore"
+)
+
+// Where everything is.
+const (
+	Account       = "123456789012"
+	Region        = "eu-central-1"
+	Bucket        = "uploads-bucket"
+	Machine       = "arn:aws:states:" + Region + ":" + Account + ":stateMachine:workflow"
+	Rule          = "uploads-rule"
+	FunctionGroup = "function-logs"
+	TaskGroup     = "task-logs"
+	// Threshold is the size of the largest object that goes to Lambda.
+	Threshold = 1 << 20
+)
+
+// Script says what becomes of an upload.
+type Script struct {
+	// Error and Cause let the execution fail with them.
+	Error, Cause string
+	// Lost lets the event never arrive.
+	Lost bool
+	// Polls is how many listings the execution runs for. Default: 1.
+	Polls int
+}
+
+// Server is a running AWS.
+type Server struct {
+	tb    testing.TB
+	http  *httptest.Server
+	store *objectstore.Server
+	proxy *httputil.ReverseProxy
+
+	mu         sync.Mutex
+	offline    func(*http.Request) bool
+	scripts    map[string]Script
+	executions []*execution // the newest first
+	refuse     string       // code with which redrives are refused
+	messages   []*message
+	lines      []Line
+	alarms     []string
+	calls      map[string]int
+	unbound    bool
+}
+
+// Start starts a server that ends with the test.
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	s := &Server{tb: tb, scripts: map[string]Script{}, calls: map[string]int{}}
+	store, err := objectstore.Start(tb.Context(), objectstore.Options{
+		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}}, OnCreated: s.created,
+	})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, store.Close()) })
+	s.store = store
+	target, err := url.Parse(store.Endpoint())
+	require.NoError(tb, err)
+	s.proxy = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	s.http = httptest.NewServer(s)
+	tb.Cleanup(s.http.Close)
+	return s
+}
+
+// Endpoint is the URL of all services, for AWS_ENDPOINT_URL.
+func (s *Server) Endpoint() string { return s.http.URL }
+
+// Config is a configuration for the SDK's clients, without long waits between tries.
+func (s *Server) Config() aws.Config {
+	return aws.Config{
+		BaseEndpoint: aws.String(s.Endpoint()), Region: Region,
+		Credentials:                credentials.NewStaticCredentialsProvider("test", "test", ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 2, 1 })
+		},
+	}
+}
+
+// Outputs are the stack's outputs, as `pulumi stack output --json` writes them.
+func (s *Server) Outputs() []byte {
+	return fmt.Appendf(nil, `{"vpcId":"vpc-1","subnetIds":["subnet-1","subnet-2"],"securityGroupId":"sg-1",
+ "ecrRepositoryUri":"",
+ "ecsClusterArn":"arn:aws:ecs:%[1]s:%[2]s:cluster/c","taskDefinitionArn":"arn:aws:ecs:%[1]s:%[2]s:task-definition/c:1",
+ "lambdaFunctionArn":"arn:aws:lambda:%[1]s:%[2]s:function:f","stateMachineArn":%[3]q,"bucketName":%[4]q,"eventBridgeRuleName":%[5]q,
+ "topicArn":"arn:aws:sns:%[1]s:%[2]s:t","deadLetterQueueUrl":%[6]q,"functionLogGroup":%[7]q,"taskLogGroup":%[8]q}`,
+		Region, Account, Machine, Bucket, Rule, s.Endpoint()+"/"+Account+"/dlq", FunctionGroup, TaskGroup)
+}
+
+// Script sets what becomes of the uploads of a key.
+func (s *Server) Script(key string, script Script) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scripts[key] = script
+}
+
+// Cut lets requests end without an answer, as a broken network would; nil mends it.
+func (s *Server) Cut(which func(*http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offline = which
+}
+
+// Unbind lets the bucket send no events to EventBridge.
+func (s *Server) Unbind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unbound = true
+}
+
+// Alarm puts an alarm of the state machine into the state ALARM.
+func (s *Server) Alarm(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alarms = append(s.alarms, name)
+}
+
+// Calls is how often an operation was asked for, such as ListExecutions; for
+// S3, the method and the query's first key, such as "PUT partNumber".
+func (s *Server) Calls(operation string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[operation]
+}
+
+func (s *Server) called(operation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[operation]++
+}
+
+// ServeHTTP answers a request of any service.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	cut := s.offline != nil && s.offline(r)
+	s.mu.Unlock()
+	if cut {
+		panic(http.ErrAbortHandler) // the server closes the connection
+	}
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		s.serveJSON(w, r, target[strings.LastIndex(target, ".")+1:])
+		return
+	}
+	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		s.serveQuery(w, r)
+		return
+	}
+	s.serveS3(w, r)
+}
+
+func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && r.URL.Query().Has("notification") {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		content := "<EventBridgeConfiguration/>"
+		if s.unbound {
+			content = ""
+		}
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = io.WriteString(w, "<NotificationConfiguration>"+content+"</NotificationConfiguration>")
+		return
+	}
+	operation := r.Method
+	if query := r.URL.Query(); query.Has("partNumber") {
+		operation += " part"
+	}
+	s.called(operation)
+	s.proxy.ServeHTTP(w, r)
+}
+
+// refusal is an error answer.
+type refusal struct{ code, message string }
+
+func (e *refusal) Error() string { return e.code + ": " + e.message }
+
+func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
+	s.called(operation)
+	var in map[string]any
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	handlers := map[string]func(map[string]any) (any, error){
+		"ListExecutions": s.listExecutions, "DescribeExecution": s.describeExecution, "GetExecutionHistory": s.history,
+		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
+		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release, "GetQueueAttributes": s.attributes,
+		"FilterLogEvents": s.filterLogs,
+	}
+	handle, known := handlers[operation]
+	if !known {
+		refuse(w, &refusal{"UnknownOperationException", "awstest doesn't know " + operation})
+		return
+	}
+	s.mu.Lock()
+	out, err := handle(in)
+	s.mu.Unlock()
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		s.tb.Error(err)
+	}
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	code, message := "InternalFailure", err.Error()
+	if r, ok := err.(*refusal); ok { //nolint:errorlint // made here, never wrapped
+		code, message = r.code, r.message
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+}
+
+// serveQuery answers CloudWatch.
+func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
+	action := r.FormValue("Action")
+	s.called(action)
+	if action != "DescribeAlarms" {
+		http.Error(w, "awstest doesn't know "+action, http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var members strings.Builder
+	for _, name := range s.alarms {
+		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue><Dimensions><member>
+<Name>StateMachineArn</Name><Value>%s</Value></member></Dimensions></member>`, name, Machine)
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	_, _ = fmt.Fprintf(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>`+
+		`</DescribeAlarmsResult></DescribeAlarmsResponse>`,
+		members.String())
+}

@@ -1,0 +1,320 @@
+package awstest
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"upload-router/internal/eventbridge"
+	"upload-router/internal/objectstore"
+)
+
+// The statuses and fields that are written more than once.
+const (
+	running   = "RUNNING"
+	succeeded = "SUCCEEDED"
+	failed    = "FAILED"
+
+	fieldARN   = "executionArn"
+	fieldName  = "name"
+	fieldError = "error"
+	fieldCause = "cause"
+
+	// redriveWindow is for how long executions can be redriven (requirement C24).
+	redriveWindow = 14 * 24 * time.Hour
+)
+
+type execution struct {
+	arn, name, input string
+	object           objectstore.Stored
+	script           Script
+	started, stopped time.Time
+	status           string
+	polls            int
+	redrives         int
+	requestID        string
+}
+
+// created starts an execution for an upload, as EventBridge does.
+func (s *Server) created(object objectstore.Stored) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	script := s.scripts[object.Key]
+	if script.Lost || s.unbound {
+		return
+	}
+	s.start(uuid.NewString(), object, script, time.Now())
+}
+
+// Event is the event of an upload.
+func Event(object objectstore.Stored) string {
+	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
+		Account: Account, Region: Region, Time: time.Now(), Bucket: Bucket, Key: object.Key, Size: object.Size, ETag: object.ETag,
+		VersionID: object.VersionID, Sequencer: "0062E99A88DC407460", RequestID: "N4N7GDK58NMKJ12R", SourceIPAddress: "192.0.2.1",
+		Reason: "PutObject",
+	})
+	if err != nil {
+		panic(err) // only for a key that no test uses
+	}
+	text, err := event.JSON()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func (s *Server) start(name string, object objectstore.Stored, script Script, at time.Time) *execution {
+	e := &execution{
+		arn: strings.Replace(Machine, ":stateMachine:", ":execution:", 1) + ":" + name, name: name, input: Event(object), object: object,
+		script: script, started: at, status: running, polls: max(1, script.Polls), requestID: uuid.NewString(),
+	}
+	s.executions = append([]*execution{e}, s.executions...)
+	return e
+}
+
+// Past makes an execution that has ended, older than all there are. It gives its name.
+func (s *Server) Past(key string, size int64, started time.Time, script Script) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.start(uuid.NewString(), objectstore.Stored{Key: key, Size: size, VersionID: "version-of-" + key, ETag: "etag"}, script, started)
+	s.executions = append(s.executions[1:], e)
+	s.end(e, started.Add(2*time.Second))
+	return e.name
+}
+
+// RefuseRedrives lets every redrive be refused with a code.
+func (s *Server) RefuseRedrives(code string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = code
+}
+
+func (e *execution) large() bool { return e.object.Size > Threshold }
+
+// end ends an execution as its script has it, and writes its log line.
+func (s *Server) end(e *execution, at time.Time) {
+	e.stopped, e.status = at, succeeded
+	outcome := "succeeded"
+	if e.script.Error != "" {
+		e.status, outcome = failed, e.script.Error
+	}
+	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
+		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
+		e.requestID, e.object.Key, e.object.VersionID, outcome)}
+	if e.large() {
+		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+e.name
+	}
+	s.lines = append(s.lines, line)
+}
+
+func (s *Server) listExecutions(in map[string]any) (any, error) {
+	first, size := 0, 100
+	if token, ok := in["nextToken"].(string); ok {
+		text, err := base64.StdEncoding.DecodeString(token)
+		if err != nil {
+			return nil, &refusal{"InvalidToken", err.Error()}
+		}
+		if first, err = strconv.Atoi(string(text)); err != nil {
+			return nil, &refusal{"InvalidToken", err.Error()}
+		}
+	}
+	if n, ok := in["maxResults"].(float64); ok && n > 0 {
+		size = int(n)
+	}
+	var matching []*execution
+	for _, e := range s.executions {
+		if filter, ok := in["statusFilter"].(string); !ok || filter == "" || filter == e.status {
+			matching = append(matching, e)
+		}
+	}
+	out := map[string]any{}
+	var page []any
+	for _, e := range matching[min(first, len(matching)):min(first+size, len(matching))] {
+		item := map[string]any{
+			fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": seconds(e.started),
+		}
+		if !e.stopped.IsZero() {
+			item["stopDate"] = seconds(e.stopped)
+		}
+		page = append(page, item)
+		if e.status == running { // time passes as it is looked at
+			if e.polls--; e.polls < 0 {
+				s.end(e, time.Now())
+			}
+		}
+	}
+	out["executions"] = page
+	if first+size < len(matching) {
+		out["nextToken"] = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(first + size)))
+	}
+	return out, nil
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+func (s *Server) find(in map[string]any) (*execution, error) {
+	for _, e := range s.executions {
+		if e.arn == in[fieldARN] {
+			return e, nil
+		}
+	}
+	return nil, &refusal{"ExecutionDoesNotExist", fmt.Sprintf("Execution Does Not Exist: '%v'", in[fieldARN])}
+}
+
+func (s *Server) describeExecution(in map[string]any) (any, error) {
+	e, err := s.find(in)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]any{
+		fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": seconds(e.started),
+		"input": e.input, "redriveCount": e.redrives, "redriveStatus": "NOT_REDRIVABLE",
+	}
+	switch {
+	case e.status == running:
+		out["redriveStatusReason"] = "Execution is RUNNING and cannot be redriven"
+		return out, nil
+	case e.status == succeeded:
+		out["redriveStatusReason"] = "Execution is SUCCEEDED and cannot be redriven"
+		out["output"] = e.output()
+	case time.Since(e.stopped) > redriveWindow:
+		out["redriveStatusReason"] = "Execution has exceeded the redrivable period"
+	default:
+		out["redriveStatus"] = "REDRIVABLE"
+	}
+	out["stopDate"] = seconds(e.stopped)
+	if e.status == failed {
+		out[fieldError], out[fieldCause] = e.script.Error, e.script.Cause
+	}
+	return out, nil
+}
+
+// answer is the processor's.
+func (e *execution) answer() map[string]any {
+	return map[string]any{"key": e.object.Key, "size": e.object.Size, "sha256": "0", "crc64nvme": e.object.CRC64NVME}
+}
+
+func (e *execution) output() string {
+	result := map[string]any{"route": "Lambda", "answer": e.answer()}
+	if e.large() {
+		result = map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/c/task-" + e.name, "exitCode": 0}
+	}
+	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// history is what Step Functions records of both routes, as far as they have come.
+func (s *Server) history(in map[string]any) (any, error) {
+	e, err := s.find(in)
+	if err != nil {
+		return nil, err
+	}
+	call, resource, state := "lambda", "invoke", "Invoke Lambda function"
+	if e.large() {
+		call, resource, state = "ecs", "runTask.sync", "Run Fargate task"
+	}
+	var events []map[string]any
+	add := func(kind string, after time.Duration, details string, values map[string]any) {
+		event := map[string]any{"id": len(events) + 1, "previousEventId": len(events), "type": kind, "timestamp": seconds(e.started.Add(after))}
+		if details != "" {
+			event[details] = values
+		}
+		events = append(events, event)
+	}
+	const entered, exited = "stateEnteredEventDetails", "stateExitedEventDetails"
+	const first, check = 100 * time.Millisecond, "Check file size"
+	add("ExecutionStarted", 0, "executionStartedEventDetails", map[string]any{"input": e.input})
+	add("ChoiceStateEntered", first, entered, map[string]any{fieldName: check, "input": e.input})
+	add("ChoiceStateExited", first, exited, map[string]any{fieldName: check, "output": e.input})
+	add("TaskStateEntered", first, entered, map[string]any{fieldName: state, "input": e.input})
+	task := map[string]any{"resourceType": call, "resource": resource, "region": Region, "parameters": "{}"}
+	add("TaskScheduled", first, "taskScheduledEventDetails", task)
+	if e.large() {
+		add("TaskSubmitted", first, "taskSubmittedEventDetails", map[string]any{"resourceType": call, "resource": resource,
+			"output": `{"Tasks":[{"TaskArn":"arn:aws:ecs:eu-central-1:123456789012:task/c/task-` + e.name + `"}]}`})
+	}
+	switch e.status {
+	case succeeded:
+		add("TaskSucceeded", time.Second, "taskSucceededEventDetails", map[string]any{"resourceType": call, "resource": resource, "output": "{}"})
+		add("TaskStateExited", time.Second, exited, map[string]any{fieldName: state, "output": e.output()})
+		add("ExecutionSucceeded", time.Second, "executionSucceededEventDetails", map[string]any{"output": e.output()})
+	case failed:
+		why := map[string]any{"resourceType": call, "resource": resource, fieldError: e.script.Error, fieldCause: e.script.Cause}
+		add("TaskFailed", time.Second, "taskFailedEventDetails", why)
+		add("TaskStateExited", time.Second, exited, map[string]any{fieldName: state, "output": "{}"})
+		add("ExecutionFailed", time.Second, "executionFailedEventDetails", map[string]any{fieldError: e.script.Error, fieldCause: e.script.Cause})
+	}
+	if reverse, _ := in["reverseOrder"].(bool); reverse {
+		for i, j := 0, len(events)-1; i < j; i, j = i+1, j-1 {
+			events[i], events[j] = events[j], events[i]
+		}
+	}
+	return map[string]any{"events": events}, nil
+}
+
+func (s *Server) redrive(in map[string]any) (any, error) {
+	e, err := s.find(in)
+	if err != nil {
+		return nil, err
+	}
+	if s.refuse != "" {
+		return nil, &refusal{s.refuse, "refused by the test"}
+	}
+	if e.status != failed || time.Since(e.stopped) > redriveWindow {
+		return nil, &refusal{"ExecutionNotRedrivable", "Execution is not redrivable"}
+	}
+	e.status, e.stopped, e.script, e.polls = running, time.Time{}, Script{}, 1
+	e.redrives++
+	return map[string]any{"redriveDate": seconds(time.Now())}, nil
+}
+
+func (s *Server) startExecution(in map[string]any) (any, error) {
+	if s.refuse != "" {
+		return nil, &refusal{s.refuse, "refused by the test"}
+	}
+	name, _ := in[fieldName].(string)
+	input, _ := in["input"].(string)
+	for _, e := range s.executions {
+		if e.name != name {
+			continue
+		}
+		if e.status == running && e.input == input {
+			return map[string]any{fieldARN: e.arn, "startDate": seconds(e.started)}, nil
+		}
+		return nil, &refusal{"ExecutionAlreadyExists", "Execution Already Exists: '" + e.arn + "'"}
+	}
+	var event struct {
+		Detail struct {
+			Object struct {
+				Key  string `json:"key"`
+				Size int64  `json:"size"`
+			} `json:"object"`
+		} `json:"detail"`
+	}
+	if err := json.Unmarshal([]byte(input), &event); err != nil {
+		return nil, &refusal{"InvalidExecutionInput", err.Error()}
+	}
+	e := s.start(name, objectstore.Stored{Key: event.Detail.Object.Key, Size: event.Detail.Object.Size}, Script{}, time.Now())
+	e.input = input
+	return map[string]any{fieldARN: e.arn, "startDate": seconds(e.started)}, nil
+}
+
+// Inputs are the inputs of all executions, the oldest first.
+func (s *Server) Inputs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var inputs []string
+	for _, v := range slices.Backward(s.executions) {
+		inputs = append(inputs, v.input)
+	}
+	return inputs
+}

@@ -1,0 +1,565 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/blang/semver"
+
+	"upload-router/internal/settings"
+)
+
+// CheckStatus is how a check ended.
+type CheckStatus string
+
+// How a check can end.
+const (
+	// CheckOK is that all is well.
+	CheckOK CheckStatus = "ok"
+	// CheckFailed is that a deployment would fail.
+	CheckFailed CheckStatus = "failed"
+	// CheckUnknown is that it could not be found out, such as for want of a right; a deployment may succeed.
+	CheckUnknown CheckStatus = "unknown"
+)
+
+// Check is one thing that a deployment needs.
+type Check struct {
+	// Name is what was looked at, Found what was seen.
+	Name  string `json:"name"`
+	Found string `json:"found"`
+	// Status is how it ended.
+	Status CheckStatus `json:"status"`
+	// Why says what needs it, Mend is the one command, or the page, that mends it. Only if not ok.
+	Why  string `json:"why,omitempty"`
+	Mend string `json:"mend,omitempty"`
+}
+
+// Diagnosis is what [Doctor] found.
+type Diagnosis struct {
+	Checks []Check `json:"checks"`
+}
+
+// Ready says whether nothing stands in the way of a deployment.
+func (d Diagnosis) Ready() bool {
+	for _, c := range d.Checks {
+		if c.Status == CheckFailed {
+			return false
+		}
+	}
+	return true
+}
+
+// DoctorOptions configure [Doctor].
+type DoctorOptions struct {
+	// Stack is what would be deployed.
+	Stack StackOptions
+	// OnCheck hears of each check as it ends, in order. Default: nobody.
+	OnCheck func(Check)
+	// Timeout is for one check. Default: 15 s.
+	Timeout time.Duration
+}
+
+// The least versions. Go's is the one in go.mod.
+var goVersion = regexp.MustCompile(`go(\d+\.\d+(?:\.\d+)?)`)
+
+const leastGo = "1.26.6"
+
+// Doctor looks for all that a deployment needs before it starts (requirements
+// A9 and A10): tools, project, configuration, credentials, Region, network,
+// free names and quotas. Whatever is missing is a failed check and not an error.
+func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
+	if options.Timeout == 0 {
+		options.Timeout = 15 * time.Second
+	}
+	d := &doctor{options: options}
+	for _, look := range []func(context.Context){
+		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.vpcQuota, d.fargateQuota,
+	} {
+		look(ctx)
+		if ctx.Err() != nil {
+			return d.diagnosis, fmt.Errorf("looking at what a deployment needs: %w", ErrCanceled)
+		}
+	}
+	return d.diagnosis, nil
+}
+
+// doctor gathers checks. Later checks need what earlier ones found.
+type doctor struct {
+	options   DoctorOptions
+	diagnosis Diagnosis
+
+	stack    *Stack
+	outputs  *Outputs
+	config   map[string]string
+	settings *settings.Settings
+	aws      *aws.Config
+	account  string
+}
+
+func (d *doctor) add(c Check) {
+	d.diagnosis.Checks = append(d.diagnosis.Checks, c)
+	if d.options.OnCheck != nil {
+		d.options.OnCheck(c)
+	}
+}
+
+func (d *doctor) ok(name, found string) { d.add(Check{Name: name, Found: found, Status: CheckOK}) }
+
+func (d *doctor) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d.options.Timeout)
+}
+
+func (d *doctor) golang(ctx context.Context) {
+	const why = "it compiles the processors and the Pulumi program"
+	const mend = "https://go.dev/doc/install"
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
+	if err != nil {
+		d.add(Check{Name: "Go", Found: "not found: " + shorten(err.Error()), Status: CheckFailed, Why: why, Mend: mend})
+		return
+	}
+	text := strings.TrimSpace(string(output))
+	found := goVersion.FindStringSubmatch(text)
+	if found == nil {
+		d.add(Check{Name: "Go", Found: text, Status: CheckUnknown, Why: why, Mend: mend})
+		return
+	}
+	have, err := semver.ParseTolerant(found[1])
+	least := semver.MustParse(leastGo)
+	if err == nil && have.LT(least) {
+		d.add(Check{Name: "Go", Found: text + ", and it takes " + leastGo, Status: CheckFailed, Why: why, Mend: mend})
+		return
+	}
+	d.ok("Go", text)
+}
+
+func (d *doctor) pulumi(ctx context.Context) {
+	const why = "it deploys, and keeps what is deployed"
+	const mend = "https://www.pulumi.com/docs/iac/download-install/"
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	command, err := findPulumi(ctx, nil)
+	if err != nil {
+		d.add(Check{Name: "Pulumi CLI", Found: without(err, ErrNotReady), Status: CheckFailed, Why: why, Mend: mend})
+		return
+	}
+	if least := semver.MustParse(MinimumPulumi); command.version.LT(least) {
+		d.add(Check{
+			Name: "Pulumi CLI", Found: command.version.String() + ", and it takes " + MinimumPulumi, Status: CheckFailed, Why: why, Mend: mend,
+		})
+		return
+	}
+	d.ok("Pulumi CLI", command.version.String())
+}
+
+// without is an error's text without the kind that it begins with.
+func without(err, kind error) string { return strings.TrimPrefix(err.Error(), kind.Error()+": ") }
+
+// project looks at the stack and its configuration.
+func (d *doctor) project(ctx context.Context) {
+	const name = "Stack"
+	// Pulumi's own start takes its time, and a backend may be far away.
+	ctx, cancel := context.WithTimeout(ctx, 4*d.options.Timeout)
+	defer cancel()
+	stack, err := OpenStack(ctx, d.options.Stack)
+	if err != nil {
+		check := Check{Name: name, Found: err.Error(), Status: CheckFailed, Why: "it holds the configuration and what is deployed"}
+		check.Mend = likelyCause(err.Error())
+		if errors.Is(err, ErrNoStack) {
+			check.Found, check.Mend = without(err, ErrNoStack), "pulumi stack init dev"
+		}
+		d.add(check)
+		return
+	}
+	d.stack = stack
+	if d.config, err = stack.Config(ctx); err != nil {
+		d.add(Check{
+			Name: name, Found: err.Error(), Status: CheckFailed,
+			Why: "nothing can be checked without its configuration", Mend: likelyCause(err.Error()),
+		})
+		return
+	}
+	if outputs, err := stack.Outputs(ctx); err == nil {
+		d.outputs = &outputs
+		d.ok(name, stack.Name()+", deployed")
+	} else {
+		d.ok(name, stack.Name()+", not deployed yet")
+	}
+	if d.settings, err = loadSettings(d.config); err != nil {
+		invalid, isInvalid := errors.AsType[*settings.InvalidError](err)
+		if !isInvalid {
+			d.add(Check{Name: "Configuration", Found: err.Error(), Status: CheckFailed, Why: "a wrong one is refused"})
+			return
+		}
+		for _, p := range invalid.Problems {
+			d.add(Check{
+				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made", Mend: p.Fix,
+			})
+		}
+		return
+	}
+	d.ok("Configuration", "valid")
+}
+
+// docker looks for the daemon, unless an image is given (requirement A9).
+func (d *doctor) docker(ctx context.Context) {
+	if d.settings != nil && d.settings.Image != "" {
+		d.ok("Image", d.settings.Image)
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, "docker", "info", "--format", "{{.ServerVersion}}").CombinedOutput()
+	if err == nil {
+		d.ok("Docker", "server "+strings.TrimSpace(string(output)))
+		return
+	}
+	found := "not found on PATH"
+	if !errors.Is(err, exec.ErrNotFound) {
+		found = "not running: " + shorten(string(output))
+	}
+	d.add(Check{
+		Name: "Docker", Found: found, Status: CheckFailed,
+		Why:  "it builds and pushes the task's image, unless `image` names one that you have pushed",
+		Mend: "https://docs.docker.com/get-docker/, or: pulumi config set image REPOSITORY@sha256:DIGEST",
+	})
+}
+
+func (d *doctor) regionName() string {
+	if region := d.config[keyRegion]; region != "" {
+		return region
+	}
+	if d.aws != nil {
+		return d.aws.Region
+	}
+	return ""
+}
+
+func (d *doctor) credentials(ctx context.Context) {
+	const name, why = "Credentials", "everything is made in the account that they belong to (requirement A10)"
+	const mend = "aws configure sso, aws sso login, or export AWS_PROFILE=..."
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	cfg, err := LoadAWS(ctx, d.config[keyRegion], d.config["aws:profile"])
+	if err != nil {
+		d.add(Check{Name: name, Found: shorten(without(err, ErrNotReady)), Status: CheckFailed, Why: why, Mend: mend})
+		return
+	}
+	d.aws = &cfg
+	if cfg.Region == "" {
+		d.aws.Region = "us-east-1" // STS answers there; the Region's own check says that it is missing
+	}
+	identity, err := sts.NewFromConfig(*d.aws).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	d.aws.Region = cfg.Region
+	if err != nil {
+		d.aws = nil
+		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Mend: mend}
+		if found := likelyCause(err.Error()); found != "" {
+			failure.Mend = found
+		}
+		d.add(failure)
+		return
+	}
+	d.account = aws.ToString(identity.Account)
+	d.ok(name, "account "+d.account+", "+lastPart(aws.ToString(identity.Arn), ":"))
+	if d.outputs != nil && d.outputs.AccountID() != d.account {
+		d.add(Check{
+			Name: "Account", Found: "the stack is deployed in " + d.outputs.AccountID(), Status: CheckFailed,
+			Why: "another account has none of what is deployed", Mend: "export AWS_PROFILE=... of the account " + d.outputs.AccountID(),
+		})
+	}
+}
+
+func (d *doctor) region(ctx context.Context) {
+	const name, why, mend = "Region", "everything is made there", "pulumi config set aws:region eu-central-1"
+	region := d.regionName()
+	if region == "" {
+		d.add(Check{Name: name, Found: "none is set", Status: CheckFailed, Why: why, Mend: mend})
+		return
+	}
+	if d.outputs != nil && d.outputs.Region() != region {
+		d.add(Check{
+			Name: name, Found: region + ", and the stack is deployed in " + d.outputs.Region(), Status: CheckFailed,
+			Why: "a stack can't move: all would be made anew, and the old left behind", Mend: "pulumi config set aws:region " + d.outputs.Region(),
+		})
+		return
+	}
+	if d.aws == nil {
+		d.add(Check{Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why, Mend: mend})
+		return
+	}
+	d.aws.Region = region
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	regions, err := ec2.NewFromConfig(*d.aws).DescribeRegions(ctx, &ec2.DescribeRegionsInput{
+		AllRegions: aws.Bool(true), RegionNames: []string{region},
+	})
+	switch {
+	case hasCode(err, "InvalidParameterValue"), err != nil && strings.Contains(err.Error(), "no such host"):
+		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Mend: mend})
+		d.aws = nil
+	case err != nil:
+		d.unknown(name, region, err)
+	case len(regions.Regions) == 1 && aws.ToString(regions.Regions[0].OptInStatus) == "not-opted-in":
+		d.add(Check{
+			Name: name, Found: region + " isn't enabled for the account", Status: CheckFailed, Why: why,
+			Mend: "aws account enable-region --region-name " + region,
+		})
+	default:
+		d.ok(name, region)
+	}
+}
+
+// unknown is for what AWS doesn't let us see.
+func (d *doctor) unknown(name, found string, err error) {
+	d.add(Check{
+		Name: name, Found: strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "),
+		Status: CheckUnknown, Why: "it could not be asked",
+	})
+}
+
+// network looks whether the task's network is there.
+func (d *doctor) network(ctx context.Context) {
+	if d.settings == nil || d.aws == nil {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	client := ec2.NewFromConfig(*d.aws)
+	switch d.settings.Network {
+	case settings.NetworkDefault:
+		d.defaultVPC(ctx, client)
+	case settings.NetworkExisting:
+		d.existingVPC(ctx, client)
+	case settings.NetworkCreate: // has a quota to be checked, nothing more
+	}
+}
+
+func (d *doctor) defaultVPC(ctx context.Context, client *ec2.Client) {
+	vpcs, err := client.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{
+		Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}},
+	})
+	const name = "Default VPC"
+	switch {
+	case err != nil:
+		d.unknown(name, "", err)
+	case len(vpcs.Vpcs) == 0:
+		d.add(Check{
+			Name: name, Found: "there is none", Status: CheckFailed, Why: "the configuration asks for it: network is default",
+			Mend: "aws ec2 create-default-vpc, or: pulumi config set network create",
+		})
+	default:
+		d.ok(name, aws.ToString(vpcs.Vpcs[0].VpcId))
+	}
+}
+
+func (d *doctor) existingVPC(ctx context.Context, client *ec2.Client) {
+	const name = "Subnets"
+	found, err := client.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: d.settings.SubnetIDs})
+	if hasCode(err, "InvalidSubnetID.NotFound") {
+		d.add(Check{
+			Name: name, Found: lastCause(err), Status: CheckFailed, Why: "the task runs in them",
+			Mend: "aws ec2 describe-subnets --filters Name=vpc-id,Values=" + d.settings.VPCID,
+		})
+		return
+	}
+	if err != nil {
+		d.unknown(name, "", err)
+		return
+	}
+	for _, s := range found.Subnets {
+		if aws.ToString(s.VpcId) != d.settings.VPCID {
+			d.add(Check{
+				Name: name, Found: aws.ToString(s.SubnetId) + " is in " + aws.ToString(s.VpcId), Status: CheckFailed,
+				Why: "the security group is in " + d.settings.VPCID, Mend: "pulumi config set vpcId " + aws.ToString(s.VpcId),
+			})
+			return
+		}
+	}
+	d.ok(name, strings.Join(d.settings.SubnetIDs, ", "))
+}
+
+// names looks whether the names that are asked for are free.
+func (d *doctor) names(ctx context.Context) {
+	if d.settings == nil || d.aws == nil {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	if d.settings.BucketName != "" {
+		d.bucketName(ctx)
+	}
+	if d.settings.ECRRepoName != "" {
+		d.repositoryName(ctx)
+	}
+	if d.settings.StateMachineName != "" {
+		d.machineName(ctx)
+	}
+}
+
+func (d *doctor) bucketName(ctx context.Context) {
+	name := d.settings.BucketName
+	if d.outputs != nil && d.outputs.BucketName == name {
+		d.ok("Bucket's name", name+", this stack's")
+		return
+	}
+	_, err := newS3(*d.aws).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
+	taken := Check{
+		Name: "Bucket's name", Status: CheckFailed, Why: "bucket names are unique in all of AWS",
+		Mend: "pulumi config set bucketName " + name + "-" + d.account,
+	}
+	response, _ := errors.AsType[*awshttp.ResponseError](err)
+	switch {
+	case err == nil:
+		taken.Found = name + " is taken, by a bucket of this account"
+		d.add(taken)
+	case response == nil:
+		d.unknown(taken.Name, name, err)
+	case response.HTTPStatusCode() == http.StatusNotFound:
+		d.ok(taken.Name, name+" is free")
+	case response.HTTPStatusCode() == http.StatusForbidden, response.HTTPStatusCode() == http.StatusMovedPermanently:
+		taken.Found = name + " is taken, by somebody else or in another Region"
+		d.add(taken)
+	default:
+		d.unknown(taken.Name, name, err)
+	}
+}
+
+func (d *doctor) repositoryName(ctx context.Context) {
+	name := d.settings.ECRRepoName
+	if d.outputs != nil && strings.HasSuffix(d.outputs.ECRRepositoryURI, "/"+name) {
+		d.ok("Repository's name", name+", this stack's")
+		return
+	}
+	_, err := ecr.NewFromConfig(*d.aws).DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{name}})
+	switch {
+	case err == nil:
+		d.add(Check{
+			Name: "Repository's name", Found: name + " is taken", Status: CheckFailed, Why: "a name is one repository's in a Region",
+			Mend: "pulumi config set ecrRepoName " + name + "-" + d.stack.Name(),
+		})
+	case hasCode(err, "RepositoryNotFoundException"):
+		d.ok("Repository's name", name+" is free")
+	default:
+		d.unknown("Repository's name", name, err)
+	}
+}
+
+func (d *doctor) machineName(ctx context.Context) {
+	name := d.settings.StateMachineName
+	if d.outputs != nil && strings.HasSuffix(d.outputs.StateMachineARN, ":"+name) {
+		d.ok("State machine's name", name+", this stack's")
+		return
+	}
+	partition := "aws"
+	if strings.HasPrefix(d.aws.Region, "cn-") {
+		partition = "aws-cn"
+	} else if strings.HasPrefix(d.aws.Region, "us-gov-") {
+		partition = "aws-us-gov"
+	}
+	arn := fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", partition, d.aws.Region, d.account, name)
+	_, err := sfn.NewFromConfig(*d.aws).DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
+	switch {
+	case err == nil:
+		d.add(Check{
+			Name: "State machine's name", Found: name + " is taken", Status: CheckFailed, Why: "a name is one state machine's in a Region",
+			Mend: "pulumi config set stateMachineName " + name + "-" + d.stack.Name(),
+		})
+	case hasCode(err, "StateMachineDoesNotExist"):
+		d.ok("State machine's name", name+" is free")
+	default:
+		d.unknown("State machine's name", name, err)
+	}
+}
+
+// The quotas that new accounts run into, by their codes at Service Quotas.
+const (
+	quotaVPCs      = "L-F678F1CE" // VPCs per Region
+	quotaFargate   = "L-3032A538" // Fargate On-Demand vCPU resource count
+	vcpuUnits      = 1024
+	quotasConsole  = "aws service-quotas request-service-quota-increase --service-code %s --quota-code %s --desired-value %d"
+	serviceVPC     = "vpc"
+	serviceFargate = "fargate"
+)
+
+func (d *doctor) quota(ctx context.Context, service, code string) (float64, error) {
+	client := servicequotas.NewFromConfig(*d.aws)
+	quota, err := client.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &service, QuotaCode: &code})
+	if err != nil {
+		return 0, fmt.Errorf("asking for the quota %s of %s: %w", code, service, err)
+	}
+	return aws.ToFloat64(quota.Quota.Value), nil
+}
+
+func (d *doctor) vpcQuota(ctx context.Context) {
+	if d.settings == nil || d.aws == nil || d.settings.Network != settings.NetworkCreate || d.outputs != nil {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	const name = "Quota of VPCs"
+	most, err := d.quota(ctx, serviceVPC, quotaVPCs)
+	if err != nil {
+		d.unknown(name, "", err)
+		return
+	}
+	have := 0
+	pages := ec2.NewDescribeVpcsPaginator(ec2.NewFromConfig(*d.aws), &ec2.DescribeVpcsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			d.unknown(name, "", err)
+			return
+		}
+		have += len(page.Vpcs)
+	}
+	found := fmt.Sprintf("%d of %.0f used", have, most)
+	if float64(have) < most {
+		d.ok(name, found)
+		return
+	}
+	d.add(Check{
+		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is create",
+		Mend: "pulumi config set network default, or: " + fmt.Sprintf(quotasConsole, serviceVPC, quotaVPCs, have+1),
+	})
+}
+
+func (d *doctor) fargateQuota(ctx context.Context) {
+	if d.settings == nil || d.aws == nil {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	const name = "Quota of Fargate"
+	most, err := d.quota(ctx, serviceFargate, quotaFargate)
+	if err != nil {
+		d.unknown(name, "", err)
+		return
+	}
+	needed := float64(d.settings.TaskCPU) / vcpuUnits
+	if most >= needed {
+		d.ok(name, fmt.Sprintf("%g vCPUs, %.0f tasks at a time", most, most/needed))
+		return
+	}
+	d.add(Check{
+		Name: name, Found: fmt.Sprintf("%g vCPUs, and a task takes %g", most, needed), Status: CheckFailed,
+		Why:  "large files would fail",
+		Mend: fmt.Sprintf(quotasConsole, serviceFargate, quotaFargate, int(needed*4)),
+	})
+}

@@ -1,0 +1,313 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// The routes that an upload can take.
+const (
+	RouteLambda  = "Lambda"
+	RouteFargate = "Fargate"
+)
+
+// describeParallel keeps within Step Functions' rate of DescribeExecution.
+const describeParallel = 8
+
+// Execution is one run of the state machine, and the upload that it is for.
+type Execution struct {
+	// ARN and Name are the execution's.
+	ARN  string `json:"executionArn"`
+	Name string `json:"name"`
+	// Status is RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or PENDING_REDRIVE.
+	Status string `json:"status"`
+	// Bucket, Key, VersionID, ETag and Size are the object's; empty if the input is no event of S3.
+	Bucket    string `json:"bucket,omitempty"`
+	Key       string `json:"key,omitempty"`
+	VersionID string `json:"versionId,omitempty"`
+	ETag      string `json:"etag,omitempty"`
+	Size      int64  `json:"size"`
+	// Route is Lambda or Fargate; empty as long as it isn't decided.
+	Route string `json:"route,omitempty"`
+	// Started and Stopped are when it began and ended; Stopped is zero while it runs.
+	Started time.Time `json:"started"`
+	Stopped time.Time `json:"stopped,omitzero"`
+	// Duration is the time it took, or has taken so far.
+	Duration time.Duration `json:"durationNanoseconds"`
+	// Error and Cause say why it failed, Reason is the cause in words.
+	Error  string `json:"error,omitempty"`
+	Cause  string `json:"cause,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Answer is what the processor answered; the Fargate route's is in its log.
+	Answer json.RawMessage `json:"answer,omitempty"`
+	// Redrives counts how often it was redriven. Redrivable is Step Functions' own verdict, NotRedrivable its reason.
+	Redrives      int    `json:"redrives"`
+	Redrivable    bool   `json:"redrivable"`
+	NotRedrivable string `json:"notRedrivable,omitempty"`
+
+	input json.RawMessage
+}
+
+// Ended says whether the execution runs no more.
+func (e Execution) Ended() bool {
+	return e.Status != "" && e.Status != string(sfntypes.ExecutionStatusRunning) && e.Status != string(sfntypes.ExecutionStatusPendingRedrive)
+}
+
+// Succeeded says whether the file was processed.
+func (e Execution) Succeeded() bool { return e.Status == string(sfntypes.ExecutionStatusSucceeded) }
+
+// ListOptions choose executions.
+type ListOptions struct {
+	// Status is one of Step Functions' statuses, in any case. Default: all.
+	Status string
+	// Since leaves out what started before. Default: everything that Step Functions keeps, 90 days.
+	Since time.Time
+	// Key leaves out what is for other keys. Default: all.
+	Key string
+	// Limit is how many there are at most, the newest first; 0 is no limit.
+	Limit int
+}
+
+// Executions lists executions with their uploads, the newest first.
+func (s *System) Executions(ctx context.Context, options ListOptions) ([]Execution, error) {
+	status, err := statusOf(options.Status)
+	if err != nil {
+		return nil, err
+	}
+	var found []Execution
+	pages := sfn.NewListExecutionsPaginator(s.states, &sfn.ListExecutionsInput{
+		StateMachineArn: &s.Outputs.StateMachineARN, StatusFilter: status, MaxResults: pageSize(options),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, asked("listing the executions", err)
+		}
+		items := page.Executions
+		// The newest come first: once one is too old, all that follow are.
+		old := slices.IndexFunc(items, func(e sfntypes.ExecutionListItem) bool { return aws.ToTime(e.StartDate).Before(options.Since) })
+		if old >= 0 {
+			items = items[:old]
+		}
+		described, err := s.describeAll(ctx, items)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range described {
+			if options.Key == "" || e.Key == options.Key {
+				found = append(found, e)
+			}
+		}
+		if old >= 0 || options.Limit > 0 && len(found) >= options.Limit {
+			break
+		}
+	}
+	if options.Limit > 0 && len(found) > options.Limit {
+		found = found[:options.Limit]
+	}
+	return found, nil
+}
+
+// pageSize asks for no more than is wanted, if that is known.
+func pageSize(options ListOptions) int32 {
+	const usual = 100
+	if options.Key == "" && options.Limit > 0 && options.Limit < usual {
+		return int32(options.Limit)
+	}
+	return usual
+}
+
+func statusOf(text string) (sfntypes.ExecutionStatus, error) {
+	if text == "" {
+		return "", nil
+	}
+	status := sfntypes.ExecutionStatus(strings.ReplaceAll(strings.ToUpper(text), "-", "_"))
+	known := status.Values()
+	if slices.Contains(known, status) {
+		return status, nil
+	}
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = strings.ToLower(string(k))
+	}
+	return "", fmt.Errorf("%w: %q is no status of an execution: use %s", ErrInput, text, strings.Join(names, ", "))
+}
+
+func (s *System) describeAll(ctx context.Context, items []sfntypes.ExecutionListItem) ([]Execution, error) {
+	described := make([]Execution, len(items))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(describeParallel)
+	for i, item := range items {
+		group.Go(func() error {
+			var err error
+			described[i], err = s.describe(ctx, aws.ToString(item.ExecutionArn))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return described, nil
+}
+
+// Execution gives one execution, by ARN or name. The error matches [ErrInput] if there is none.
+func (s *System) Execution(ctx context.Context, name string) (Execution, error) {
+	return s.describe(ctx, s.executionARN(name))
+}
+
+// executionARN makes the ARN of a name.
+func (s *System) executionARN(name string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name
+	}
+	return strings.Replace(s.Outputs.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":" + name
+}
+
+func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
+	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
+	if hasCode(err, "ExecutionDoesNotExist", "InvalidArn") {
+		return Execution{}, fmt.Errorf("%w: there is no execution %s: `upload-router executions` lists them", ErrInput, arn)
+	}
+	if err != nil {
+		return Execution{}, asked("asking for the execution "+arn, err)
+	}
+	e := Execution{
+		ARN:           arn,
+		Name:          aws.ToString(answer.Name),
+		Status:        string(answer.Status),
+		Started:       aws.ToTime(answer.StartDate),
+		Stopped:       aws.ToTime(answer.StopDate),
+		Error:         aws.ToString(answer.Error),
+		Cause:         aws.ToString(answer.Cause),
+		Redrives:      int(aws.ToInt32(answer.RedriveCount)),
+		Redrivable:    answer.RedriveStatus == sfntypes.ExecutionRedriveStatusRedrivable,
+		NotRedrivable: aws.ToString(answer.RedriveStatusReason),
+		input:         json.RawMessage(aws.ToString(answer.Input)),
+	}
+	e.Reason = readable(e.Cause)
+	e.Duration = time.Since(e.Started)
+	if !e.Stopped.IsZero() {
+		e.Duration = e.Stopped.Sub(e.Started)
+	}
+	e.takeInput(e.input)
+	e.takeOutput([]byte(aws.ToString(answer.Output)))
+	if e.Route == "" {
+		if e.Route, err = s.routeTaken(ctx, arn); err != nil {
+			return Execution{}, err
+		}
+	}
+	return e, nil
+}
+
+// takeInput reads the event that started the execution.
+func (e *Execution) takeInput(input []byte) {
+	var event struct {
+		Detail struct {
+			Bucket struct {
+				Name string `json:"name"`
+			} `json:"bucket"`
+			Object struct {
+				Key       string `json:"key"`
+				Size      int64  `json:"size"`
+				ETag      string `json:"etag"`
+				VersionID string `json:"version-id"`
+			} `json:"object"`
+		} `json:"detail"`
+	}
+	if json.Unmarshal(input, &event) != nil {
+		return // not started by an upload: the list shows it without one
+	}
+	o := event.Detail.Object
+	e.Bucket, e.Key, e.Size, e.ETag, e.VersionID = event.Detail.Bucket.Name, o.Key, o.Size, o.ETag, o.VersionID
+}
+
+// takeOutput reads what the state machine keeps of a processed file.
+func (e *Execution) takeOutput(output []byte) {
+	var end struct {
+		Result struct {
+			Route  string          `json:"route"`
+			Answer json.RawMessage `json:"answer"`
+		} `json:"result"`
+	}
+	if len(output) == 0 || json.Unmarshal(output, &end) != nil {
+		return
+	}
+	e.Route, e.Answer = end.Result.Route, end.Result.Answer
+}
+
+// routeTaken looks into the history for the processor that was called first.
+func (s *System) routeTaken(ctx context.Context, arn string) (string, error) {
+	const enough = 25 // the call comes after three or four states
+	page, err := s.states.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: &arn, MaxResults: enough, IncludeExecutionData: aws.Bool(false),
+	})
+	if err != nil {
+		return "", asked("asking for the history of "+arn, err)
+	}
+	for _, event := range page.Events {
+		if route := routeOf(event); route != "" {
+			return route, nil
+		}
+	}
+	return "", nil
+}
+
+// routeOf is the route that an event shows, if it does.
+func routeOf(event sfntypes.HistoryEvent) string {
+	if event.TaskScheduledEventDetails == nil {
+		return ""
+	}
+	switch aws.ToString(event.TaskScheduledEventDetails.ResourceType) {
+	case "lambda":
+		return RouteLambda
+	case "ecs":
+		return RouteFargate
+	}
+	return ""
+}
+
+// readable takes the words out of a cause, which Lambda and ECS write as JSON.
+func readable(cause string) string {
+	var c struct {
+		ErrorMessage string `json:"errorMessage"`
+		ErrorType    string `json:"errorType"`
+
+		StoppedReason string `json:"StoppedReason"`
+		StopCode      string `json:"StopCode"`
+		Containers    []struct {
+			ExitCode *int   `json:"ExitCode"`
+			Reason   string `json:"Reason"`
+		} `json:"Containers"`
+	}
+	if json.Unmarshal([]byte(cause), &c) != nil {
+		return cause
+	}
+	var parts []string
+	if c.ErrorMessage != "" {
+		parts = append(parts, c.ErrorMessage)
+	}
+	for _, container := range c.Containers {
+		if container.ExitCode != nil {
+			parts = append(parts, fmt.Sprintf("the container exited with %d", *container.ExitCode))
+		}
+		if container.Reason != "" {
+			parts = append(parts, container.Reason)
+		}
+	}
+	if c.StoppedReason != "" {
+		parts = append(parts, c.StoppedReason)
+	}
+	if len(parts) == 0 {
+		return cause
+	}
+	return strings.Join(parts, "; ")
+}

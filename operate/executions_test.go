@@ -1,0 +1,105 @@
+package operate_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/awstest"
+	"upload-router/operate"
+)
+
+func TestExecutionsPagesThroughAll(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	now := time.Now()
+	for i := range 500 {
+		script := awstest.Script{}
+		if i%10 == 0 {
+			script = awstest.Script{Error: "Upload.Failed", Cause: "because"}
+		}
+		server.Past(fmt.Sprintf("file-%03d", i), int64(i)*10_000, now.Add(-time.Duration(i)*time.Minute), script)
+	}
+	all, err := system.Executions(t.Context(), operate.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, all, 500)
+	require.Equal(t, "file-000", all[0].Key, "the newest first")
+	require.Equal(t, operate.RouteLambda, all[0].Route, "of a failed one too")
+	require.Equal(t, operate.RouteFargate, all[499].Route)
+	require.Equal(t, 2*time.Second, all[7].Duration.Round(time.Millisecond))
+
+	for name, test := range map[string]struct {
+		options operate.ListOptions
+		want    int
+	}{
+		"failed":           {operate.ListOptions{Status: "failed"}, 50},
+		"limit":            {operate.ListOptions{Limit: 120}, 120},
+		"since":            {operate.ListOptions{Since: now.Add(-30*time.Minute - time.Second)}, 31},
+		"failed and since": {operate.ListOptions{Status: "FAILED", Since: now.Add(-30*time.Minute - time.Second)}, 4},
+		"key":              {operate.ListOptions{Key: "file-321"}, 1},
+		"none":             {operate.ListOptions{Status: "timed_out"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, err := system.Executions(t.Context(), test.options)
+			require.NoError(t, err)
+			require.Len(t, found, test.want)
+		})
+	}
+	_, err = system.Executions(t.Context(), operate.ListOptions{Status: "dead"})
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "use running, succeeded")
+}
+
+func TestShowTellsTheTimeline(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	started := time.Now().Add(-time.Hour)
+	cause := `{"Containers":[{"ExitCode":70,"Reason":"OutOfMemory"}],"StoppedReason":"Essential container in task exited"}`
+	name := server.Past("large.bin", 10*mib, started, awstest.Script{Error: "States.TaskFailed", Cause: cause})
+	server.Log(awstest.Line{
+		Group: awstest.TaskGroup, Stream: "containerlog/processor/task-" + name, Message: "halfway", Time: started.Add(time.Second),
+	})
+	server.Log(awstest.Line{Group: awstest.TaskGroup, Stream: "containerlog/processor/other", Message: "not mine", Time: started})
+
+	shown, err := system.Show(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, operate.RouteFargate, shown.Route)
+	require.Len(t, shown.Steps, 2)
+	require.Equal(t, "Check file size", shown.Steps[0].Name)
+	require.Equal(t, "Choice", shown.Steps[0].Type)
+	require.NotEmpty(t, shown.Steps[0].Input)
+	require.Equal(t, "ecs runTask.sync", shown.Steps[1].Attempts[0].Call)
+	require.Equal(t, "States.TaskFailed", shown.Steps[1].Attempts[0].Error)
+	require.Equal(t, "the container exited with 70; OutOfMemory; Essential container in task exited", shown.Reason)
+	require.Empty(t, shown.LogsError)
+	require.Len(t, shown.Logs, 2, "the task's whole stream, and no other")
+	require.Equal(t, "halfway", shown.Logs[0].Message)
+
+	_, err = system.Show(t.Context(), "nobody")
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "there is no execution")
+}
+
+func TestLogsAreThoseOfTheFile(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	started := time.Now().Add(-time.Hour)
+	name := server.Past(`odd "key"`, 10, started, awstest.Script{})
+	server.Past("other", 10, started, awstest.Script{})
+	for name, options := range map[string]operate.LogOptions{
+		"by execution": {Execution: name},
+		"by key":       {Key: `odd "key"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var lines []operate.LogLine
+			options.OnLine = func(l operate.LogLine) { lines = append(lines, l) }
+			require.NoError(t, system.Logs(t.Context(), options))
+			require.Len(t, lines, 1)
+			require.Contains(t, lines[0].Message, `odd \"key\"`)
+		})
+	}
+}

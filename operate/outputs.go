@@ -1,0 +1,103 @@
+package operate
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+)
+
+// Outputs are what the stack says is deployed: requirement A41's list in its
+// order, then where to look when something fails.
+type Outputs struct {
+	VPCID             string   `json:"vpcId"`
+	SubnetIDs         []string `json:"subnetIds"`
+	SecurityGroupID   string   `json:"securityGroupId"`
+	ECRRepositoryURI  string   `json:"ecrRepositoryUri"`
+	ECSClusterARN     string   `json:"ecsClusterArn"`
+	TaskDefinitionARN string   `json:"taskDefinitionArn"`
+	LambdaFunctionARN string   `json:"lambdaFunctionArn"`
+	StateMachineARN   string   `json:"stateMachineArn"`
+	BucketName        string   `json:"bucketName"`
+	RuleName          string   `json:"eventBridgeRuleName"`
+
+	TopicARN           string `json:"topicArn"`
+	DeadLetterQueueURL string `json:"deadLetterQueueUrl"`
+	FunctionLogGroup   string `json:"functionLogGroup"`
+	TaskLogGroup       string `json:"taskLogGroup"`
+}
+
+// ParseOutputs reads outputs as `pulumi stack output --json` writes them. The
+// error matches [ErrNotDeployed] if one is missing that operating needs.
+func ParseOutputs(text []byte) (Outputs, error) {
+	var o Outputs
+	if err := json.Unmarshal(text, &o); err != nil {
+		return Outputs{}, fmt.Errorf("%w: reading the stack's outputs: %w", ErrInput, err)
+	}
+	var missing []string
+	for _, needed := range []struct{ name, value string }{
+		{"stateMachineArn", o.StateMachineARN}, {"bucketName", o.BucketName}, {"eventBridgeRuleName", o.RuleName},
+		{"deadLetterQueueUrl", o.DeadLetterQueueURL}, {"functionLogGroup", o.FunctionLogGroup}, {"taskLogGroup", o.TaskLogGroup},
+	} {
+		if needed.value == "" {
+			missing = append(missing, needed.name)
+		}
+	}
+	if len(missing) > 0 {
+		return Outputs{}, fmt.Errorf("%w: the stack has no output %s", ErrNotDeployed, strings.Join(missing, ", "))
+	}
+	if _, err := o.machine(); err != nil {
+		return Outputs{}, err
+	}
+	return o, nil
+}
+
+// machine is the state machine's ARN in parts. It says which Region and account
+// all the rest is in.
+func (o Outputs) machine() (arn.ARN, error) {
+	parsed, err := arn.Parse(o.StateMachineARN)
+	if err != nil || parsed.Service != "states" || parsed.Region == "" {
+		return arn.ARN{}, fmt.Errorf("%w: the output stateMachineArn is %q, which is no ARN of a state machine", ErrInput, o.StateMachineARN)
+	}
+	return parsed, nil
+}
+
+// Region is the Region that the system is deployed in.
+func (o Outputs) Region() string {
+	parsed, _ := o.machine() // ParseOutputs has looked
+	return parsed.Region
+}
+
+// AccountID is the account that the system is deployed in.
+func (o Outputs) AccountID() string {
+	parsed, _ := o.machine()
+	return parsed.AccountID
+}
+
+// Output is an output with its name for people.
+type Output struct {
+	// Label is what it is, Value its value, empty if the stack has none: there is no repository with an image of one's own.
+	Label string `json:"label"`
+	Value string `json:"value"`
+}
+
+// List is the summary of requirement A41, in its order.
+func (o Outputs) List() []Output {
+	return []Output{
+		{"VPC", o.VPCID},
+		{"Subnets", strings.Join(o.SubnetIDs, ", ")},
+		{"Security group", o.SecurityGroupID},
+		{"ECR repository", o.ECRRepositoryURI},
+		{"ECS cluster", o.ECSClusterARN},
+		{"Task definition", o.TaskDefinitionARN},
+		{"Lambda function", o.LambdaFunctionARN},
+		{"State machine", o.StateMachineARN},
+		{"Bucket", o.BucketName},
+		{"EventBridge rule", o.RuleName},
+		{"Topic", o.TopicARN},
+		{"Dead-letter queue", o.DeadLetterQueueURL},
+		{"Function's logs", o.FunctionLogGroup},
+		{"Task's logs", o.TaskLogGroup},
+	}
+}

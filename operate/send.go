@@ -1,0 +1,313 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gabriel-vasile/mimetype"
+	"golang.org/x/sync/errgroup"
+)
+
+// FileState is how far a file is.
+type FileState string
+
+// The states of a file, in their order.
+const (
+	FileQueued    FileState = "queued"
+	FileUploading FileState = "uploading"
+	FileUploaded  FileState = "uploaded" // and no execution is known yet
+	FileRunning   FileState = "running"  // the execution is
+	FileSucceeded FileState = "succeeded"
+	FileFailed    FileState = "failed"
+)
+
+// Sent is what is known of a file that is sent.
+type Sent struct {
+	// File is the file's path, Key where it goes in the bucket.
+	File string `json:"file"`
+	Key  string `json:"key"`
+	// Size is in bytes, Uploaded how many of them S3 has, Resumed how many it had from an earlier try.
+	Size     int64 `json:"size"`
+	Uploaded int64 `json:"uploaded"`
+	Resumed  int64 `json:"resumed,omitempty"`
+	// ContentType is what S3 is told that it is.
+	ContentType string `json:"contentType"`
+	// VersionID and ETag are S3's, once it is uploaded.
+	VersionID string `json:"versionId,omitempty"`
+	ETag      string `json:"etag,omitempty"`
+	// State is how far it is.
+	State FileState `json:"state"`
+	// Step is the state of the state machine that is being run.
+	Step string `json:"step,omitempty"`
+	// Execution is the execution that the upload started, once it is found.
+	Execution *Execution `json:"execution,omitempty"`
+	// Error says why it failed.
+	Error string `json:"error,omitempty"`
+	// Started is when the upload began, Arrived when S3 had it, Ended when all was over.
+	Started time.Time `json:"started,omitzero"`
+	Arrived time.Time `json:"arrived,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+}
+
+// Over says whether nothing more will happen to the file.
+func (f Sent) Over() bool { return f.State == FileSucceeded || f.State == FileFailed }
+
+// SendOptions say what is sent, and how.
+type SendOptions struct {
+	// Files are files, and folders that are sent with all that is in them. Required.
+	Files []string
+	// Prefix is put before each key, as it is: reports/ makes a folder. Default: none.
+	Prefix string
+	// NoWait ends as soon as all is uploaded.
+	NoWait bool
+	// StartTimeout is how long an execution may take to start after the upload.
+	// Default: 10 minutes, for a new bucket's events take about five to arrive.
+	StartTimeout time.Duration
+	// Parallel is how many parts are uploaded at a time. Default: 8.
+	Parallel int
+	// PartSize is the size of a multipart upload's parts in bytes, at least S3's
+	// 5 MiB; a file of more than one part is uploaded in parts. It grows with
+	// files of more than 10,000. Default: 8 MiB.
+	PartSize int64
+	// ResumeFolder keeps what is needed to go on with a broken upload. Default: upload-router in the user's cache folder.
+	ResumeFolder string
+	// OnFile hears of each change of a file, one at a time. Default: nobody.
+	OnFile func(Sent)
+}
+
+const (
+	defaultParallel     = 8
+	defaultPartSize     = 8 << 20
+	leastPartSize       = 5 << 20
+	mostParts           = 10_000
+	defaultStartTimeout = 10 * time.Minute
+	mostKeyBytes        = 1024
+)
+
+func (o SendOptions) withDefaults() (SendOptions, error) {
+	if o.Parallel == 0 {
+		o.Parallel = defaultParallel
+	}
+	if o.PartSize == 0 {
+		o.PartSize = defaultPartSize
+	}
+	if o.StartTimeout == 0 {
+		o.StartTimeout = defaultStartTimeout
+	}
+	if o.Parallel < 0 {
+		return o, fmt.Errorf("%w: Parallel is %d: it must be at least 1", ErrInput, o.Parallel)
+	}
+	if o.PartSize < leastPartSize {
+		return o, fmt.Errorf("%w: PartSize is %d: S3's least is %d", ErrInput, o.PartSize, leastPartSize)
+	}
+	if o.ResumeFolder == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			cache = os.TempDir() // such as in a container without a home
+		}
+		o.ResumeFolder = filepath.Join(cache, "upload-router", "uploads")
+	}
+	return o, nil
+}
+
+// CollectFiles finds all that is to be sent, in order. The error matches
+// [ErrInput] if a file can't be read, or if two would get the same key.
+func CollectFiles(names []string, prefix string) ([]Sent, error) {
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w: no file is named", ErrInput)
+	}
+	var files []Sent
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInput, err)
+		}
+		if !info.IsDir() {
+			file, err := describeFile(name, prefix+filepath.Base(name), info)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, file)
+			continue
+		}
+		inside, err := collectFolder(name, prefix)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, inside...)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%w: there is no file in %s", ErrInput, strings.Join(names, ", "))
+	}
+	keys := map[string]string{}
+	for _, f := range files {
+		if other, twice := keys[f.Key]; twice {
+			return nil, fmt.Errorf("%w: %s and %s would both get the key %s: send them with different prefixes", ErrInput, other, f.File, f.Key)
+		}
+		keys[f.Key] = f.File
+	}
+	return files, nil
+}
+
+func collectFolder(folder, prefix string) ([]Sent, error) {
+	var files []Sent
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err // links, sockets and devices are no uploads
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		file, err := describeFile(path, prefix+filepath.ToSlash(relative), info)
+		files = append(files, file)
+		return err
+	})
+	if errors.Is(err, ErrInput) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: looking into %s: %w", ErrInput, folder, err)
+	}
+	return files, nil
+}
+
+func describeFile(path, key string, info fs.FileInfo) (Sent, error) {
+	if !info.Mode().IsRegular() {
+		return Sent{}, fmt.Errorf("%w: %s is no file", ErrInput, path)
+	}
+	if len(key) > mostKeyBytes {
+		return Sent{}, fmt.Errorf("%w: the key %.40s… has %d bytes: S3 takes %d", ErrInput, key, len(key), mostKeyBytes)
+	}
+	kind := mime.TypeByExtension(filepath.Ext(path))
+	if kind == "" {
+		detected, err := mimetype.DetectFile(path)
+		if err != nil {
+			return Sent{}, fmt.Errorf("%w: reading the file: %w", ErrInput, err)
+		}
+		kind = detected.String()
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Sent{}, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	return Sent{File: path, Key: key, Size: info.Size(), ContentType: kind, State: FileQueued}, f.Close()
+}
+
+// Send uploads files, finds the execution that each upload starts, and follows
+// it to its end. What becomes of a file is in its [Sent]: a file that fails is
+// no error. The error is about what keeps all from being sent, and it matches
+// [ErrCanceled] if ctx ends; what is known by then is given all the same.
+func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
+	options, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	files, err := CollectFiles(options.Files, options.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	board := &board{files: files, told: options.OnFile}
+	for i := range files {
+		board.change(i, func(*Sent) {}) // everybody knows what is to come
+	}
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan error, 1)
+	if options.NoWait {
+		watched <- nil
+	} else {
+		go func() { watched <- s.watchUploads(watch, board, options.StartTimeout) }()
+	}
+	uploads := errgroup.Group{}
+	uploads.SetLimit(options.Parallel)
+	room := make(chan struct{}, options.Parallel)
+	for i := range files {
+		uploads.Go(func() error {
+			s.uploadFile(ctx, board, i, options, room)
+			return nil
+		})
+	}
+	_ = uploads.Wait() // each file has its own error
+	board.uploaded()
+	err = <-watched
+	if ctx.Err() != nil {
+		return board.all(), fmt.Errorf("sending: %w", ErrCanceled)
+	}
+	return board.all(), err
+}
+
+func (s *System) uploadFile(ctx context.Context, board *board, i int, options SendOptions, room chan struct{}) {
+	var file Sent
+	board.change(i, func(f *Sent) {
+		f.State, f.Started = FileUploading, time.Now()
+		file = *f
+	})
+	u := upload{
+		system: s, file: file, options: options, room: room,
+		progress: func(bytes, resumed int64) {
+			board.change(i, func(f *Sent) { f.Uploaded, f.Resumed = bytes, resumed })
+		},
+	}
+	stored, err := u.run(ctx)
+	board.change(i, func(f *Sent) {
+		if err != nil {
+			f.State, f.Error, f.Ended = FileFailed, "uploading: "+refusal(err).Error(), time.Now()
+			return
+		}
+		f.Uploaded, f.VersionID, f.ETag = f.Size, stored.versionID, stored.etag
+		f.State, f.Arrived = FileUploaded, time.Now()
+		if options.NoWait {
+			f.Ended = f.Arrived
+		}
+	})
+}
+
+// board has the files, as several goroutines know of them.
+type board struct {
+	mu    sync.Mutex
+	files []Sent
+	told  func(Sent)
+	done  bool // with uploading
+}
+
+func (b *board) change(i int, how func(*Sent)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	how(&b.files[i])
+	if b.told != nil {
+		b.told(b.files[i])
+	}
+}
+
+func (b *board) all() []Sent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.files)
+}
+
+func (b *board) uploaded() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.done = true
+}
+
+// open says whether something may still happen.
+func (b *board) open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.done || slices.ContainsFunc(b.files, func(f Sent) bool { return !f.Over() })
+}

@@ -1,0 +1,244 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+
+	"upload-router/internal/build"
+	"upload-router/internal/settings"
+)
+
+// StackOptions say which stack is meant.
+type StackOptions struct {
+	// Name is the stack's name, such as dev, or organization/project/dev.
+	// Default: PULUMI_STACK, else the stack that `pulumi stack select` chose.
+	Name string
+	// Folder is the project's. Default: the first with a Pulumi.yaml, from the current one upwards.
+	Folder string
+	// Environment is added to the environment that Pulumi runs in, such as PULUMI_BACKEND_URL.
+	Environment map[string]string
+	// SecretsProvider encrypts a new stack's secrets, as `pulumi stack init --secrets-provider` has it. Default: the backend's.
+	SecretsProvider string
+	// Abort, once closed, ends what runs at once: resources may be left that no
+	// state knows. Ending the context cancels cleanly. Default: never.
+	Abort <-chan struct{}
+}
+
+// Stack is an environment as Pulumi keeps it. It is safe for one operation at a time.
+type Stack struct {
+	name   string
+	folder string
+	stack  auto.Stack
+}
+
+// OpenStack finds an existing stack. The error matches [ErrNotReady] or [ErrNoStack].
+func OpenStack(ctx context.Context, options StackOptions) (*Stack, error) {
+	s, workspace, err := prepare(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if s.stack, err = auto.SelectStack(ctx, s.name, workspace); err != nil {
+		return nil, explainOpening(ctx, s.name, err)
+	}
+	return s, nil
+}
+
+// CreateStack makes a stack, or opens one that exists.
+func CreateStack(ctx context.Context, options StackOptions) (*Stack, error) {
+	s, workspace, err := prepare(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if s.stack, err = auto.UpsertStack(ctx, s.name, workspace); err != nil {
+		return nil, explainOpening(ctx, s.name, err)
+	}
+	return s, nil
+}
+
+func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace, error) {
+	folder, err := projectFolder(options.Folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	command, err := findPulumi(ctx, options.Abort)
+	if err != nil {
+		return nil, nil, err
+	}
+	local := []auto.LocalWorkspaceOption{auto.WorkDir(folder), auto.Pulumi(command)}
+	if options.Environment != nil {
+		local = append(local, auto.EnvVars(maps.Clone(options.Environment)))
+	}
+	if options.SecretsProvider != "" {
+		local = append(local, auto.SecretsProvider(options.SecretsProvider))
+	}
+	workspace, err := auto.NewLocalWorkspace(ctx, local...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: opening the project in %s: %w", ErrNotReady, folder, err)
+	}
+	name := options.Name
+	if name == "" {
+		name = os.Getenv("PULUMI_STACK")
+	}
+	if name == "" {
+		current, err := workspace.Stack(ctx)
+		if err != nil || current == nil {
+			return nil, nil, fmt.Errorf("%w: no stack is named or selected: name one with --stack (`pulumi stack ls` lists them)", ErrNoStack)
+		}
+		name = current.Name
+	}
+	return &Stack{name: name, folder: folder}, workspace, nil
+}
+
+func projectFolder(folder string) (string, error) {
+	if folder == "" {
+		root, err := build.Root()
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrNotReady, err)
+		}
+		return root, nil
+	}
+	absolute, err := filepath.Abs(folder)
+	if err != nil {
+		return "", fmt.Errorf("finding the project's folder: %w", err)
+	}
+	return absolute, nil
+}
+
+// explainOpening tells a stack that isn't there from a backend that can't be used.
+func explainOpening(ctx context.Context, name string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("opening the stack %s: %w", name, ErrCanceled)
+	}
+	if auto.IsSelectStack404Error(err) {
+		return fmt.Errorf("%w: %s: make it with `pulumi stack init %s`", ErrNoStack, name, name)
+	}
+	return fmt.Errorf("%w: opening the stack %s: %s", ErrNotReady, name, plainError(err))
+}
+
+// Name is the stack's name.
+func (s *Stack) Name() string { return s.name }
+
+// Folder is the project's folder.
+func (s *Stack) Folder() string { return s.folder }
+
+// ConfigFile is the path of the file that holds the stack's configuration.
+func (s *Stack) ConfigFile() string {
+	return filepath.Join(s.folder, "Pulumi."+s.name[strings.LastIndex(s.name, "/")+1:]+".yaml")
+}
+
+// Config is the stack's configuration by full key, such as aws:region. Secrets
+// are left out.
+func (s *Stack) Config(ctx context.Context) (map[string]string, error) {
+	all, err := s.stack.GetAllConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration of %s: %s", s.name, plainError(err))
+	}
+	config := map[string]string{}
+	for key, value := range all {
+		if !value.Secret {
+			config[key] = value.Value
+		}
+	}
+	return config, nil
+}
+
+// SetConfig sets values by full key. A value that is a list or an object is JSON.
+func (s *Stack) SetConfig(ctx context.Context, config map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		path := false
+		value := auto.ConfigValue{Value: config[key]}
+		if err := s.stack.SetConfigWithOptions(ctx, key, value, &auto.ConfigOptions{Path: path}); err != nil {
+			return fmt.Errorf("setting %s of %s: %s", key, s.name, plainError(err))
+		}
+	}
+	return nil
+}
+
+// Settings are the stack's checked settings. The error is a
+// *settings.InvalidError with every problem if they are wrong.
+func loadSettings(config map[string]string) (*settings.Settings, error) {
+	var given []string
+	for key := range config {
+		if strings.HasPrefix(key, settings.Namespace+":") {
+			given = append(given, key)
+		}
+	}
+	slices.Sort(given)
+	loaded, err := settings.Load(func(key string) (string, bool) {
+		value, ok := config[settings.Namespace+":"+key]
+		return value, ok
+	}, settings.WithKeys(given), settings.WithRegion(config[keyRegion]))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	return loaded, nil
+}
+
+// keyRegion is the key of the Region in a stack's configuration.
+const keyRegion = "aws:region"
+
+// Outputs are the stack's outputs, secrets left out. The error matches
+// [ErrNotDeployed] if there are none.
+func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
+	all, err := s.stack.Outputs(ctx)
+	if err != nil {
+		return Outputs{}, fmt.Errorf("reading the outputs of %s: %s", s.name, plainError(err))
+	}
+	plain := map[string]any{}
+	for name, output := range all {
+		if !output.Secret {
+			plain[name] = output.Value
+		}
+	}
+	text, err := json.Marshal(plain)
+	if err != nil {
+		return Outputs{}, fmt.Errorf("reading the outputs of %s: %w", s.name, err)
+	}
+	outputs, err := ParseOutputs(text)
+	if errors.Is(err, ErrNotDeployed) {
+		return Outputs{}, fmt.Errorf("%w; deploy it with `upload-router up --stack %s`", err, s.name)
+	}
+	return outputs, err
+}
+
+// Resources is how many resources the stack's state has.
+func (s *Stack) Resources(ctx context.Context) (int, error) {
+	info, err := s.stack.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking at the stack %s: %s", s.name, plainError(err))
+	}
+	if info.ResourceCount == nil {
+		return 0, nil
+	}
+	return *info.ResourceCount, nil
+}
+
+// plainError is what the CLI said went wrong, without the Automation API's
+// quotation of everything that was printed.
+func plainError(err error) string {
+	_, stderr, found := strings.Cut(err.Error(), "\nstderr: ")
+	if !found {
+		return err.Error()
+	}
+	var lines []string
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "error:"))
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return first
+	}
+	return strings.Join(lines, "; ")
+}

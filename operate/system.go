@@ -1,0 +1,191 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/dustin/go-humanize"
+)
+
+// nothingInIt is what is said of a store without data.
+const nothingInIt = "empty"
+
+// System is a deployed system. It is safe for concurrent use.
+type System struct {
+	// Outputs are what is deployed.
+	Outputs Outputs
+	// Poll is how often AWS is asked while something is waited for. [Connect] sets a second.
+	Poll time.Duration
+
+	cfg     aws.Config
+	objects *s3.Client
+	states  *sfn.Client
+	queues  *sqs.Client
+	logs    *cloudwatchlogs.Client
+	alarms  *cloudwatch.Client
+	events  *eventbridge.Client
+	images  *ecr.Client
+}
+
+// LoadAWS gives the AWS configuration that the AWS CLI would use: environment,
+// profile, role. An empty profile is the default one.
+func LoadAWS(ctx context.Context, region, profile string) (aws.Config, error) {
+	options := []func(*config.LoadOptions) error{config.WithRetryMaxAttempts(6)}
+	if region != "" {
+		options = append(options, config.WithRegion(region))
+	}
+	if profile != "" {
+		options = append(options, config.WithSharedConfigProfile(profile))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("%w: finding AWS credentials: %w", ErrNotReady, err)
+	}
+	return cfg, nil
+}
+
+// Connect gives the deployed system that outputs tell of. Its Region is the one
+// in the outputs, whatever cfg says. Nothing is asked yet.
+func Connect(cfg aws.Config, outputs Outputs) *System {
+	cfg = cfg.Copy()
+	cfg.Region = outputs.Region()
+	return &System{
+		Outputs: outputs,
+		cfg:     cfg,
+		objects: newS3(cfg),
+		states:  sfn.NewFromConfig(cfg),
+		queues:  sqs.NewFromConfig(cfg),
+		logs:    cloudwatchlogs.NewFromConfig(cfg),
+		alarms:  cloudwatch.NewFromConfig(cfg),
+		events:  eventbridge.NewFromConfig(cfg),
+		images:  ecr.NewFromConfig(cfg),
+		Poll:    time.Second,
+	}
+}
+
+// newS3 gives a client. An endpoint of one's own rarely has a name for each bucket.
+func newS3(cfg aws.Config) *s3.Client {
+	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+}
+
+// atLeast is a count that was stopped.
+const countLimit = 10_000
+
+func (s *System) countObjects(ctx context.Context) (string, error) {
+	pages := s3.NewListObjectVersionsPaginator(s.objects, &s3.ListObjectVersionsInput{Bucket: &s.Outputs.BucketName})
+	var n, bytes int64
+	for pages.HasMorePages() && n < countLimit {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", fmt.Errorf("listing the bucket's objects: %w", err)
+		}
+		n += int64(len(page.Versions) + len(page.DeleteMarkers))
+		for _, v := range page.Versions {
+			bytes += aws.ToInt64(v.Size)
+		}
+	}
+	more := ""
+	if pages.HasMorePages() {
+		more = "more than "
+	}
+	if n == 0 {
+		return nothingInIt, nil
+	}
+	return fmt.Sprintf("%s%s, %s", more, plural(n, "object version"), humanize.IBytes(uint64(max(0, bytes)))), nil
+}
+
+func (s *System) countLetters(ctx context.Context) (string, error) {
+	n, err := s.DeadLetterCount(ctx)
+	if err != nil {
+		return "", err
+	}
+	if n == 0 {
+		return nothingInIt, nil
+	}
+	return plural(n, "undelivered event"), nil
+}
+
+// DeadLetterCount is about how many messages the dead-letter queue holds, those
+// that somebody is reading included.
+func (s *System) DeadLetterCount(ctx context.Context) (int64, error) {
+	answer, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		QueueUrl: &s.Outputs.DeadLetterQueueURL,
+		AttributeNames: []sqstypes.QueueAttributeName{
+			sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		},
+	})
+	if err != nil {
+		return 0, asked("counting the dead-letter queue's messages", err)
+	}
+	var total int64
+	for name, value := range answer.Attributes {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("counting the dead-letter queue's messages: %s: %w", name, err)
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (s *System) countImages(repository string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		pages := ecr.NewDescribeImagesPaginator(s.images, &ecr.DescribeImagesInput{RepositoryName: &repository})
+		var n int64
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if _, gone := errors.AsType[*ecrtypes.RepositoryNotFoundException](err); gone {
+				return "gone", nil
+			}
+			if err != nil {
+				return "", fmt.Errorf("listing the images: %w", err)
+			}
+			n += int64(len(page.ImageDetails))
+		}
+		if n == 0 {
+			return nothingInIt, nil
+		}
+		return plural(n, "image"), nil
+	}
+}
+
+func (s *System) countLogs(group string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		groups, err := s.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &group})
+		if err != nil {
+			return "", fmt.Errorf("looking at the log group: %w", err)
+		}
+		for _, g := range groups.LogGroups {
+			if aws.ToString(g.LogGroupName) != group {
+				continue
+			}
+			if stored := aws.ToInt64(g.StoredBytes); stored > 0 {
+				return humanize.IBytes(uint64(stored)), nil
+			}
+			return nothingInIt, nil
+		}
+		return "gone", nil
+	}
+}
+
+// plural counts things.
+func plural(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return humanize.Comma(n) + " " + thing + "s"
+}
