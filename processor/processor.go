@@ -34,6 +34,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/gabriel-vasile/mimetype"
 	"github.com/minio/crc64nvme"
 
@@ -46,7 +47,7 @@ const (
 	bufferSize = 256 << 10
 
 	// buffersAhead is how many buffers may have been read and not be hashed.
-	buffersAhead = 4
+	buffersAhead = 8
 
 	// sniffLength is how much of the beginning mimetype looks at by default.
 	sniffLength = 4096
@@ -85,7 +86,7 @@ type Result struct {
 // SHA-256 takes longer than all the rest together, and cannot be divided. So it has a goroutine to itself, and the speed of one core at
 // SHA-256 is that of the whole as long as there is a second core for reading.
 func Process(_ context.Context, object upload.Object, body io.Reader) (Result, error) {
-	content, err := fingerprint(body)
+	content, err := fingerprint(body, storedCRC(object))
 	if err != nil {
 		return Result{}, fmt.Errorf("fingerprinting: %w", err)
 	}
@@ -98,7 +99,7 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 		ETag:      object.ETag,
 		Size:      content.size,
 		SHA256:    hex.EncodeToString(content.sha.Sum(nil)),
-		CRC64NVME: base64.StdEncoding.EncodeToString(content.crc.Sum(nil)),
+		CRC64NVME: content.crc64(),
 		Verified:  string(object.Checksum.Algorithm),
 		MediaType: mediaType.String(),
 	}
@@ -108,20 +109,47 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 	return result, nil
 }
 
+// storedCRC is the CRC-64/NVME that S3 stores for the object, or empty. The body ends in an error unless it is that of its bytes, so it
+// needs not be computed twice.
+func storedCRC(object upload.Object) string {
+	if object.Checksum.Algorithm == types.ChecksumAlgorithmCrc64nvme {
+		return object.Checksum.Value
+	}
+	return ""
+}
+
 // content is what is gathered of an object while it is read.
 type content struct {
-	size     int64
-	sha, crc hash.Hash
-	start    prefix
-	lines    lineCounter
+	size      int64
+	sha       hash.Hash
+	crc       hash.Hash // nil when reading checks the one that S3 stores.
+	storedCRC string
+	start     prefix
+	lines     lineCounter
+}
+
+func newContent(storedCRC string) *content {
+	c := &content{sha: sha256.New(), storedCRC: storedCRC, start: prefix{limit: sniffLength}}
+	if storedCRC == "" {
+		c.crc = crc64nvme.New()
+	}
+	return c
+}
+
+// crc64 is the CRC-64/NVME in Base64.
+func (c *content) crc64() string {
+	if c.crc == nil {
+		return c.storedCRC
+	}
+	return base64.StdEncoding.EncodeToString(c.crc.Sum(nil))
 }
 
 // buffers are kept from one object to the next: a function that is warm makes none.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // fingerprint reads to the end. An object of one buffer is hashed where it is.
-func fingerprint(body io.Reader) (*content, error) {
-	c := &content{sha: sha256.New(), crc: crc64nvme.New(), start: prefix{limit: sniffLength}}
+func fingerprint(body io.Reader, storedCRC string) (*content, error) {
+	c := newContent(storedCRC)
 	buffer := buffers.Get().(*[bufferSize]byte) //nolint:forcetypeassert // Nothing else is put there.
 	n, err := fill(body, buffer)
 	c.observe(buffer[:n])
@@ -189,7 +217,9 @@ func fill(body io.Reader, buffer *[bufferSize]byte) (n int, err error) {
 // observe takes in all but the SHA-256.
 func (c *content) observe(chunk []byte) {
 	c.size += int64(len(chunk))
-	c.crc.Write(chunk)
+	if c.crc != nil {
+		c.crc.Write(chunk)
+	}
 	c.start.add(chunk)
 	c.lines.add(chunk)
 }
