@@ -35,6 +35,8 @@ const (
 	ChoiceMade EventType = "ChoiceMade"
 	// StateExited has State, Output and, but for the last state, Next.
 	StateExited EventType = "StateExited"
+	// ExecutionRedriven begins what a redrive added.
+	ExecutionRedriven EventType = "ExecutionRedriven"
 	// ExecutionSucceeded has Output.
 	ExecutionSucceeded EventType = "ExecutionSucceeded"
 	// ExecutionFailed has Error, Cause and the State that failed.

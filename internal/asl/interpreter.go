@@ -240,6 +240,12 @@ type run struct {
 	recorded int
 	output   json.RawMessage
 
+	// How often it was redriven, when last, and whether it goes on in a state that
+	// it had entered.
+	redrives int
+	redriven time.Time
+	resumed  bool
+
 	// The state being run.
 	state   string
 	entered time.Time
@@ -276,8 +282,11 @@ func (r *run) execute(input payload) error {
 		return err
 	}
 
-	name := r.program.startAt
+	return r.follow(r.program.startAt, input)
+}
 
+// follow runs a state and all that follow it.
+func (r *run) follow(name string, input payload) error {
 	for {
 		out, err := r.visit(name, input)
 		if err != nil {
@@ -309,9 +318,14 @@ func (r *run) visit(name string, input payload) (outcome, error) {
 	state := r.program.states[name]
 	r.state, r.entered, r.retries, r.token = name, r.clock.Now(), 0, ""
 
-	if err := r.emit(Event{Type: StateEntered, State: name, StateType: state.kind, Input: input.raw}); err != nil {
-		return outcome{}, err
+	// A redriven execution is in its state already.
+	if !r.resumed {
+		if err := r.emit(Event{Type: StateEntered, State: name, StateType: state.kind, Input: input.raw}); err != nil {
+			return outcome{}, err
+		}
 	}
+
+	r.resumed = false
 
 	out, err := state.node.run(r, input)
 	if err != nil {
@@ -358,8 +372,7 @@ func (r *run) sleep(d time.Duration) error {
 // emit records the event, or fails when the history has no room for it and for
 // the event that ends the execution.
 func (r *run) emit(e Event) error {
-	job := strings.HasSuffix(e.Resource, ".waitForTaskToken") || strings.Contains(e.Resource, ".sync")
-	weight := e.weight(job)
+	weight := e.weight(isJob(e.Resource))
 
 	if !e.terminal() && r.recorded+weight >= MaxHistory {
 		return errHistory
@@ -427,15 +440,20 @@ const contextTime = "2006-01-02T15:04:05.000Z07:00"
 
 // contextObject is what "$$" selects from.
 func (r *run) contextObject() map[string]any {
+	execution := map[string]any{
+		"Id":           r.start.ID,
+		"Input":        r.input,
+		"Name":         r.start.Name,
+		"RoleArn":      r.start.RoleARN,
+		"StartTime":    r.start.StartTime.UTC().Format(contextTime),
+		"RedriveCount": intNumber(int64(r.redrives)),
+	}
+	if r.redrives > 0 {
+		execution["RedriveTime"] = r.redriven.UTC().Format(contextTime)
+	}
+
 	out := map[string]any{
-		"Execution": map[string]any{
-			"Id":           r.start.ID,
-			"Input":        r.input,
-			"Name":         r.start.Name,
-			"RoleArn":      r.start.RoleARN,
-			"StartTime":    r.start.StartTime.UTC().Format(contextTime),
-			"RedriveCount": json.Number("0"),
-		},
+		"Execution": execution,
 		"State": map[string]any{
 			"EnteredTime": r.entered.UTC().Format(contextTime),
 			"Name":        r.state,

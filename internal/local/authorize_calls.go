@@ -53,7 +53,7 @@ func (g *guard) guarded(resource string, call asl.Integration) (asl.Integration,
 			return nil, err
 		}
 		out, err := call(ctx, c)
-		then.ask(ctx, g, out)
+		then.ask(ctx, g, out, err)
 		return out, err
 	}, nil
 }
@@ -66,7 +66,7 @@ func roleOf(c asl.Call) string {
 }
 
 // ask asks for what follows a call. A refusal doesn't undo the call, and is noted.
-func (a after) ask(ctx context.Context, g *guard, out any) {
+func (a after) ask(ctx context.Context, g *guard, out any, err error) {
 	log := recorderOf(ctx)
 	unlogged := a.unlogged
 	if a.logger != "" && unlogged == nil {
@@ -87,7 +87,8 @@ func (a after) ask(ctx context.Context, g *guard, out any) {
 	in := map[string][]string{keyCluster: {a.cluster}}
 	// Step Functions looks at the task, besides hearing of its end by an event.
 	log.refused(g.may(a.follower, "ecs:DescribeTasks", task, in))
-	if ctx.Err() != nil {
+	failed, _ := errors.AsType[*asl.Error](err)
+	if ctx.Err() != nil || failed != nil && failed.Name == asl.ErrorTimeout {
 		log.refused(g.may(a.follower, "ecs:StopTask", task, in))
 	}
 }

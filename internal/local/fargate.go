@@ -203,7 +203,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	process, err := r.start(ctx, definition.program, r.taskEnvironment(definition.role, variables))
+	process, err := r.startFaulty(ctx, definition.program, r.taskEnvironment(definition.role, variables))
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,8 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 		Detail: fmt.Sprintf("exit code %d", process.exitCode),
 	}
 	task := process.describe(parameters, definition)
-	if process.ok() && ctx.Err() == nil {
+	late := faultOf(ctx) == TaskTimedOut
+	if process.ok() && ctx.Err() == nil && !late {
 		run.Answer = lastJSON(process.stdout)
 		recorderOf(ctx).ran(run)
 		return task, nil
@@ -227,6 +228,9 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 		run.Outcome = context.Cause(ctx).Error()
 	}
 	recorderOf(ctx).ran(run)
+	if late {
+		return nil, outOfTime(ctx, call)
+	}
 	cause, err := json.Marshal(task)
 	if err != nil {
 		return nil, fmt.Errorf("describing the stopped task: %w", err)
@@ -292,7 +296,7 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 		"LastStatus": statusStopped,
 		"Name":       definition.container.Name,
 	}
-	if p.stopCode == stopCodeExited {
+	if p.stopCode != stopCodeNoStart {
 		stopped["ExitCode"] = p.exitCode
 	}
 	return map[string]any{

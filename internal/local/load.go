@@ -51,7 +51,11 @@ func (r *Router) load(ctx context.Context) error {
 	if r.guard, err = newGuard(r.system, r.options); err != nil {
 		return err
 	}
-	if r.store, err = objectstore.Start(ctx, objectstore.Options{Authorize: r.guard.object(bucket)}); err != nil {
+	s3 := objectstore.Options{Authorize: r.guard.object(bucket)}
+	if r.options.Fault != nil {
+		s3.Fault = r.objectFault
+	}
+	if r.store, err = objectstore.Start(ctx, s3); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
 	}
 	if err := r.store.CreateBucket(objectstore.Bucket{Name: r.bucket, Versioned: r.versioned(bucket)}); err != nil {
@@ -186,7 +190,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	integrations := map[string]asl.Integration{}
 	for resource, s := range services {
 		var err error
-		if integrations[resource], err = r.guard.guarded(resource, s.call); err != nil {
+		if integrations[resource], err = r.guard.guarded(resource, r.faulty(resource, s.call)); err != nil {
 			return nil, err
 		}
 	}

@@ -17,7 +17,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"upload-router/internal/asl"
 	"upload-router/internal/authz"
@@ -41,6 +43,9 @@ type Options struct {
 	// that a deployment makes included. It may be called concurrently, and from
 	// within Start and Upload; nil tells nobody.
 	Decided func(authz.Decision)
+	// Fault is asked of every call what goes wrong with it; nil for nothing. It may
+	// be called concurrently.
+	Fault func(Moment) Fault
 }
 
 // Router is the declared system, ready to take uploads.
@@ -55,6 +60,12 @@ type Router struct {
 
 	functions functions
 	tasks     tasks
+
+	reading tasksRead
+	reads   requests
+
+	mu      sync.Mutex
+	letters []DeadLetter
 }
 
 // rule is an EventBridge rule with its targets.
@@ -113,6 +124,11 @@ type Execution struct {
 	// Duration is the time that it took on this machine. Waits are skipped, and
 	// aren't in it.
 	Duration time.Duration `json:"durationNanoseconds"`
+
+	// What it was started with.
+	name  string
+	to    target
+	input json.RawMessage
 }
 
 // Run is one run of a processor.
@@ -154,6 +170,8 @@ type Notice struct {
 type DeadLetter struct {
 	// QueueARN is the queue; empty if the target has none, so that the event is lost.
 	QueueARN string `json:"queueArn"`
+	// MessageID tells the messages of a queue apart.
+	MessageID string `json:"messageId"`
 	// Body is the event, Attributes are what EventBridge says of it.
 	Body       json.RawMessage   `json:"body"`
 	Attributes map[string]string `json:"attributes"`
@@ -202,6 +220,16 @@ func (r *Router) Close() error {
 // the file can't be read, or if no rule matches. When the context ends, what is
 // running is stopped, and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
+	trace, err := r.Put(ctx, key, file)
+	if err != nil {
+		return nil, err
+	}
+	return trace, r.Deliver(ctx, trace.Event, trace)
+}
+
+// Put puts a file into the bucket, and leaves its event in the trace to be
+// delivered: by Deliver, once, several times, later or not at all.
+func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
 	stored, err := r.store.PutFile(ctx, r.bucket, key, file)
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
@@ -227,12 +255,15 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the event of %s: %w", file, err)
 	}
-	trace := &Trace{
+	return &Trace{
 		Bucket: r.bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size,
 		Event: body, Executions: []*Execution{},
-	}
-	return trace, r.Deliver(ctx, body, trace)
+	}, nil
 }
+
+// Client is a client of the local S3 that may do everything, and whose requests
+// no event follows.
+func (r *Router) Client() *s3.Client { return r.store.Client() }
 
 // Deliver gives an event to every rule that matches it, and adds what follows to the trace.
 func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trace) error {
@@ -259,51 +290,73 @@ func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trac
 }
 
 func (r *Router) deliver(ctx context.Context, from rule, to target, event json.RawMessage, trace *Trace) error {
-	name := uuid.NewString()
-	execution := &Execution{
-		Rule: from.name, Target: to.id, StateMachine: to.machineName,
-		ARN: executionARN(to.machineARN, name), Runs: []Run{},
-	}
-	// The delivery is over when the execution has begun.
-	var run func() error
+	// The delivery is over when the execution has begun. One whose answer is lost
+	// is made again, so there may be several.
+	var begun []*Execution
+	var mistaken error
+	m := aboutJSON(event)
+	m.Call = CallStart
 	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
 		func(context.Context) error {
 			if err := r.guard.start(from.arn, to.eventsRole, to.machineARN); err != nil {
 				return err
 			}
-			run = func() error { return r.execute(ctx, to, name, event, execution) }
+			var fault Fault
+			if fault, mistaken = r.strike(m); mistaken != nil {
+				return nil //nolint:nilerr // There is no other way to stop here: it is looked at below.
+			}
+			m.Attempt++
+			if refused, ok := startRefusals[fault]; ok {
+				return &refused
+			}
+			begun = append(begun, begin(from, to, event))
+			if fault == StartAnswerLost {
+				return errAnswerLost
+			}
 			return nil
 		})
-	if err != nil {
+	if err = errors.Join(err, mistaken); err != nil {
 		return fmt.Errorf("delivering the event: %w", err)
 	}
 	if letter != nil {
-		trace.DeadLetters = append(trace.DeadLetters, DeadLetter{QueueARN: to.queue, Body: event, Attributes: letter.Attributes()})
-		return nil
+		dead := DeadLetter{QueueARN: to.queue, MessageID: uuid.NewString(), Body: event, Attributes: letter.Attributes()}
+		trace.DeadLetters = append(trace.DeadLetters, dead)
+		if to.queue != "" {
+			r.addLetter(dead)
+		}
 	}
-	if err := run(); err != nil {
-		return err
+	var group errgroup.Group
+	for _, execution := range begun {
+		group.Go(func() error { return r.execute(ctx, execution) })
 	}
-	trace.Executions = append(trace.Executions, execution)
+	if err := group.Wait(); err != nil {
+		return err //nolint:wrapcheck // It is our own.
+	}
+	trace.Executions = append(trace.Executions, begun...)
 	return nil
 }
 
-func (r *Router) execute(ctx context.Context, to target, name string, event json.RawMessage, execution *Execution) error {
+func (r *Router) execute(ctx context.Context, execution *Execution) error {
 	log := &recorder{execution: execution}
 	started := time.Now()
-	result, err := to.program.Run(withRecorder(ctx, log), asl.Execution{
-		ID:               execution.ARN,
-		Name:             name,
-		RoleARN:          to.roleARN,
-		StateMachineID:   to.machineARN,
-		StateMachineName: to.machineName,
-		Input:            event,
-	})
+	result, err := execution.to.program.Run(withRecorder(ctx, log), execution.start())
 	if err != nil {
-		return fmt.Errorf("running %s: %w", to.machineName, err)
+		return fmt.Errorf("running %s: %w", execution.StateMachine, err)
 	}
 	execution.Result, execution.Duration = result, time.Since(started)
 	return nil
+}
+
+// start is what the execution is started with.
+func (e *Execution) start() asl.Execution {
+	return asl.Execution{
+		ID:               e.ARN,
+		Name:             e.name,
+		RoleARN:          e.to.roleARN,
+		StateMachineID:   e.to.machineARN,
+		StateMachineName: e.StateMachine,
+		Input:            e.input,
+	}
 }
 
 // path gives a declared path on this machine.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -29,7 +30,9 @@ const statusStopped = "STOPPED"
 const (
 	stopCodeExited    = "EssentialContainerExited"
 	stopCodeNoStart   = "TaskFailedToStart"
+	stopCodeSpot      = "SpotInterruption"
 	stoppedReasonExit = "Essential container in task exited"
+	stoppedReasonSpot = "Your Spot Task was interrupted."
 )
 
 // process is a container's program that has ended.
@@ -48,7 +51,7 @@ func (p *process) ok() bool { return p.stopCode == stopCodeExited && p.exitCode 
 // start runs the program with the given environment alone, in an empty folder.
 // When the context ends it is stopped as ECS stops a task. What it started ends
 // with it, as in a container. An error is the machine's, not the program's.
-func (r *Router) start(ctx context.Context, program imageProgram, environment []string) (*process, error) {
+func (r *Router) start(ctx context.Context, program imageProgram, environment []string, befalls *befallen) (*process, error) {
 	folder, err := os.MkdirTemp(r.scratch, "task-*")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the task: %w", err)
@@ -76,7 +79,14 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 		p.stopCode, p.reason = stopCodeNoStart, "CannotStartContainerError: "+err.Error()
 		return p, nil
 	}
+	ended := make(chan struct{})
+	var watching sync.WaitGroup
+	if befalls != nil {
+		watching.Go(func() { befalls.watch(cmd, ended) })
+	}
 	err = cmd.Wait()
+	close(ended)
+	watching.Wait()
 	killGroup(cmd)
 	p.duration, p.stdout, p.stderr = time.Since(p.started), stdout.end(), stderr.end()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -27,6 +27,8 @@ const (
 	TypeTimedOut = "Sandbox.Timedout"
 	// TypeExit: the process ended before it answered.
 	TypeExit = "Runtime.ExitError"
+	// TypeOutOfMemory: the process needed more memory than it has, and was killed.
+	TypeOutOfMemory = "Runtime.OutOfMemory"
 	// TypeInvalidEntrypoint: the bootstrap could not be started.
 	TypeInvalidEntrypoint = "Runtime.InvalidEntrypoint"
 	// TypeResponseTooLarge: the answer exceeds MaxResponseBytes.

@@ -80,6 +80,11 @@ func (r *Runtime) stop(cause error) {
 // The error is an *InvokeError if the invocation was refused: more than MaxRequestBytes, no JSON, or all processes
 // busy. It matches ErrClosed after Close, and the context's error if that ended, in which case the process is killed.
 func (r *Runtime) Invoke(ctx context.Context, payload []byte) (*Response, error) {
+	return r.InvokeInterrupted(ctx, payload, NotInterrupted)
+}
+
+// InvokeInterrupted is Invoke, but when the process answers, the interruption comes before its answer is taken.
+func (r *Runtime) InvokeInterrupted(ctx context.Context, payload []byte, interruption Interruption) (*Response, error) {
 	if len(payload) > MaxRequestBytes {
 		return nil, errRequestTooLarge(len(payload))
 	}
@@ -90,7 +95,7 @@ func (r *Runtime) Invoke(ctx context.Context, payload []byte) (*Response, error)
 		return nil, errInvalidContent()
 	}
 
-	call := &invocation{id: uuid.NewString(), payload: payload}
+	call := &invocation{id: uuid.NewString(), payload: payload, interruption: interruption}
 	ctx, interrupt := context.WithCancelCause(ctx)
 	defer interrupt(nil)
 	box, cold, err := r.acquire(call, interrupt)

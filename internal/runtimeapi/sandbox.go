@@ -19,6 +19,8 @@ type invocation struct {
 	id       string
 	payload  []byte
 	deadline time.Time
+	// interruption is what the process meets instead of having its answer taken.
+	interruption Interruption
 }
 
 // message is how Lambda words an error that is not the function's own.
@@ -245,6 +247,10 @@ func (s *sandbox) answer(id string, got outcome) bool {
 	if s.current == nil || s.current.id != id {
 		return false
 	}
+	if s.current.interruption != NotInterrupted {
+		s.interrupt(s.current)
+		return true
+	}
 	s.current = nil
 	s.outcomes <- got
 	return true
@@ -265,7 +271,11 @@ func (s *sandbox) exitFailure(call *invocation) *failure {
 	if exit, ok := errors.AsType[*exec.ExitError](s.exitErr); ok {
 		reason = exit.String()
 	}
-	return newFailure(TypeExit, call.message("Runtime exited with error: "+reason))
+	errorType := TypeExit
+	if call.interruption == OutOfMemory {
+		errorType = TypeOutOfMemory
+	}
+	return newFailure(errorType, call.message("Runtime exited with error: "+reason))
 }
 
 func timeoutFailure(call *invocation, limit time.Duration) *failure {

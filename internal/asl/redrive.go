@@ -1,0 +1,111 @@
+package asl
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ErrNotRedrivable says that an execution can't be redriven.
+var ErrNotRedrivable = errors.New("the execution can't be redriven")
+
+// Redrive goes on with an execution that ended without success, in the state in
+// which it ended and with that state's input; what succeeded before isn't run
+// again. Its time limit and retries begin anew, and its history goes on. start
+// is what it was started with. A Fail state fails again, as it does in AWS: an
+// execution that ended in one has to be started anew (requirement C24).
+//
+// The error matches [ErrNotRedrivable] when the execution succeeded, or when its
+// history is full.
+//
+// https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+func (p *Program) Redrive(ctx context.Context, start Execution, ended *Result) (*Result, error) {
+	if ended == nil || ended.Status == StatusSucceeded {
+		return nil, fmt.Errorf("%w: it has not failed", ErrNotRedrivable)
+	}
+
+	input, err := startInput(start.Input)
+	if err != nil {
+		return nil, err
+	}
+
+	r := p.newRun(ctx, start, input)
+	r.resume(ended.Events)
+
+	// The last event and ExecutionRedriven have to fit as well.
+	if r.recorded+2 >= MaxHistory {
+		return nil, fmt.Errorf("%w: its history has %d events", ErrNotRedrivable, r.recorded)
+	}
+
+	name, data, entered, err := p.left(ended.Events, input)
+	if err != nil {
+		return nil, err
+	}
+
+	return r.result(r.again(name, data, entered)), nil
+}
+
+// resume takes over the history.
+func (r *run) resume(history []Event) {
+	r.events = slices.Clone(history)
+	r.redrives = 1
+
+	for _, e := range history {
+		r.recorded += e.weight(isJob(e.Resource))
+
+		if e.Type == ExecutionRedriven {
+			r.redrives++
+		}
+	}
+
+	r.redriven = r.clock.Now()
+}
+
+// left is the state in which an execution ended, its input, and whether it had
+// been entered.
+func (p *Program) left(history []Event, input payload) (name string, data payload, entered bool, err error) {
+	name, data = p.startAt, input
+
+	var raw json.RawMessage
+
+	for _, e := range history {
+		switch {
+		case e.Type == StateEntered:
+			name, raw, entered = e.State, e.Input, true
+		case e.Type == StateExited && e.Next != "":
+			name, raw, entered = e.Next, e.Output, false
+		}
+	}
+
+	if raw == nil {
+		return name, data, entered, nil
+	}
+
+	value, err := decodeJSON(raw)
+	if err != nil {
+		return "", payload{}, false, fmt.Errorf("%w: its history: %w", ErrNotRedrivable, err)
+	}
+
+	data, err = newPayload("input", value)
+
+	return name, data, entered, err
+}
+
+// again is execute, from a state on.
+func (r *run) again(name string, input payload, entered bool) error {
+	if err := r.emit(Event{Type: ExecutionRedriven}); err != nil {
+		return err
+	}
+
+	r.resumed = entered
+
+	return r.follow(name, input)
+}
+
+// isJob says whether a resource's tasks end later than their call.
+func isJob(resource string) bool {
+	return strings.HasSuffix(resource, ".waitForTaskToken") || strings.Contains(resource, ".sync")
+}

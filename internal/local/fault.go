@@ -1,0 +1,259 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/eventbridge"
+	"upload-router/internal/runtimeapi"
+)
+
+// Fault is something that goes wrong with one call. What the caller sees of it
+// is what AWS would show: the same error, cause and log.
+type Fault string
+
+// NoFault lets a call be.
+const NoFault Fault = ""
+
+// The faults of states:StartExecution, which EventBridge calls.
+const (
+	// StartThrottled: too many executions are started. EventBridge tries again.
+	StartThrottled Fault = "start throttled"
+	// StartUnavailable: Step Functions has an internal error. EventBridge tries again.
+	StartUnavailable Fault = "start unavailable"
+	// StartRefused: the rule's role may not. EventBridge gives up at once.
+	StartRefused Fault = "start refused"
+	// StartAnswerLost: the execution is started, but EventBridge doesn't hear of
+	// it, and delivers the event again.
+	StartAnswerLost Fault = "start's answer lost"
+)
+
+// The faults of lambda:InvokeFunction.
+const (
+	// FunctionThrottled: the function's or the account's concurrency is used up.
+	FunctionThrottled Fault = "function throttled"
+	// FunctionUnavailable: Lambda has an internal error.
+	FunctionUnavailable Fault = "function unavailable"
+	// FunctionCrashed: the process ends, after its work and before its answer.
+	FunctionCrashed Fault = "function crashed"
+	// FunctionOutOfMemory: so it does, killed for want of memory.
+	FunctionOutOfMemory Fault = "function out of memory"
+	// FunctionTimedOut: it has done its work, but its time is up.
+	FunctionTimedOut Fault = "function timed out"
+)
+
+// The faults of ecs:RunTask.
+const (
+	// TaskFailures: RunTask answers with Failures and no task: no capacity.
+	TaskFailures Fault = "no capacity for the task"
+	// TaskThrottled: too many calls of RunTask, or too many vCPUs.
+	TaskThrottled Fault = "task throttled"
+	// TaskNotStarted: the image can't be pulled.
+	TaskNotStarted Fault = "task not started"
+	// TaskExited: the container's program ends with exit code 1.
+	TaskExited Fault = "task exited with 1"
+	// TaskKilled: while it reads, the kernel kills it for want of memory: exit code 137.
+	TaskKilled Fault = "task killed"
+	// TaskInterrupted: while it reads, Fargate Spot takes it back: SIGTERM.
+	TaskInterrupted Fault = "task interrupted by Spot"
+	// TaskTimedOut: while it reads, it hangs until the state's time is up.
+	TaskTimedOut Fault = "task timed out"
+)
+
+// The other faults.
+const (
+	// NoticeRefused: SNS throttles sns:Publish.
+	NoticeRefused Fault = "notice refused"
+	// ObjectUnavailable: S3 answers s3:GetObject with 503 SlowDown.
+	ObjectUnavailable Fault = "object unavailable"
+	// TransitionThrottled: the account's quota of state transitions holds up the
+	// execution at any task until its time is up.
+	TransitionThrottled Fault = "transition throttled"
+)
+
+// The calls that faults befall.
+const (
+	CallStart  = "states:StartExecution"
+	CallInvoke = "lambda:InvokeFunction"
+	CallTask   = "ecs:RunTask"
+	CallNotify = "sns:Publish"
+	CallRead   = "s3:GetObject"
+	// CallAny is any call of a state machine's task.
+	CallAny = "any task"
+)
+
+// Calls are all faults, each with the call that it befalls.
+func Calls() map[Fault]string {
+	return map[Fault]string{
+		StartThrottled: CallStart, StartUnavailable: CallStart, StartRefused: CallStart, StartAnswerLost: CallStart,
+		FunctionThrottled: CallInvoke, FunctionUnavailable: CallInvoke, FunctionCrashed: CallInvoke, FunctionOutOfMemory: CallInvoke,
+		FunctionTimedOut: CallInvoke,
+		TaskFailures:     CallTask, TaskThrottled: CallTask, TaskNotStarted: CallTask, TaskExited: CallTask, TaskKilled: CallTask,
+		TaskInterrupted: CallTask, TaskTimedOut: CallTask,
+		NoticeRefused: CallNotify, ObjectUnavailable: CallRead, TransitionThrottled: CallAny,
+	}
+}
+
+// Faults are all faults, in the order of their names.
+func Faults() []Fault { return slices.Sorted(maps.Keys(Calls())) }
+
+// Moment is a call that a [Fault] may befall.
+type Moment struct {
+	// Call is the action, as IAM names it.
+	Call string
+	// Bucket, Key and VersionID are the object's, as the event names it.
+	Bucket, Key, VersionID string
+	// Execution is the ARN of the execution that calls; empty for its start, and
+	// for S3, which doesn't know it.
+	Execution string
+	// State is the state that calls; empty likewise.
+	State string
+	// Attempt is 0 for the first call of this kind for this execution's state, for
+	// this delivery, or for this version of the object, and counts the others.
+	Attempt int
+}
+
+var errFault = errors.New("this fault doesn't befall this call")
+
+// strike asks what goes wrong. A fault of another call is a mistake of whoever
+// injects it, and an error.
+func (r *Router) strike(m Moment) (Fault, error) {
+	if r.options.Fault == nil {
+		return NoFault, nil
+	}
+	fault := r.options.Fault(m)
+	if call := Calls()[fault]; fault != NoFault && call != m.Call && (call != CallAny || m.State == "") {
+		return NoFault, fmt.Errorf("%w: %q befalls %s, not %s", errFault, fault, call, m.Call)
+	}
+	return fault, nil
+}
+
+// moment is the call of a state.
+func moment(action string, call asl.Call) Moment {
+	object, _ := call.Context.(map[string]any)
+	execution, _ := object["Execution"].(map[string]any)
+	m := about(execution["Input"])
+	m.Call, m.Execution, m.State, m.Attempt = action, text(execution, "Id"), call.State, call.Attempt
+	return m
+}
+
+// about is the object that an event names.
+func about(event any) Moment {
+	in := func(value any, names ...string) string {
+		for _, name := range names {
+			object, _ := value.(map[string]any)
+			value = object[name]
+		}
+		found, _ := value.(string)
+		return found
+	}
+	return Moment{
+		Bucket:    in(event, "detail", "bucket", "name"),
+		Key:       in(event, "detail", "object", "key"),
+		VersionID: in(event, "detail", "object", "version-id"),
+	}
+}
+
+// aboutJSON is about, for an event that is still text.
+func aboutJSON(event json.RawMessage) Moment {
+	var value any
+	if json.Unmarshal(event, &value) != nil {
+		return Moment{}
+	}
+	return about(value)
+}
+
+// refusals are the faults in which the service doesn't do what it is asked for,
+// by the error that a state machine sees.
+var refusals = map[Fault]asl.Error{
+	FunctionThrottled: {
+		Name:  "Lambda.TooManyRequestsException",
+		Cause: "Rate Exceeded. (Service: AWSLambda; Status Code: 429; Error Code: TooManyRequestsException)",
+	},
+	FunctionUnavailable: {
+		Name:  "Lambda.ServiceException",
+		Cause: "An internal error occurred. (Service: AWSLambda; Status Code: 500; Error Code: ServiceException)",
+	},
+	// Requirement B13. Its cause is RunTask's answer.
+	TaskFailures: {
+		Name: "AmazonECS.Unknown",
+		Cause: `{"Failures":[{"Reason":"Capacity is unavailable at this time. Please try again later or in a different ` +
+			`availability zone"}],"Tasks":[]}`,
+	},
+	TaskThrottled: {
+		Name: "ECS.AmazonECSException",
+		Cause: "You've reached the limit on the number of vCPUs you can run concurrently " +
+			"(Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException)",
+	},
+	NoticeRefused: {
+		Name:  "SNS.ThrottledException",
+		Cause: "Rate exceeded (Service: AmazonSNS; Status Code: 429; Error Code: Throttled)",
+	},
+}
+
+// startRefusals are those of StartExecution, as EventBridge sees them.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html
+var startRefusals = map[Fault]eventbridge.TargetError{
+	StartThrottled:   {Code: "ThrottlingException", Message: "Rate exceeded", StatusCode: http.StatusBadRequest},
+	StartUnavailable: {Code: "InternalFailure", Message: "An internal error occurred", StatusCode: http.StatusInternalServerError},
+	StartRefused: {
+		Code: "AccessDeniedException", StatusCode: http.StatusBadRequest,
+		Message: "the role is not authorized to perform: states:StartExecution",
+	},
+}
+
+// errAnswerLost is EventBridge's view of a call whose answer it didn't get.
+var errAnswerLost = errors.New("the connection was closed before the answer came")
+
+// interruptions are the faults that end the function's process.
+var interruptions = map[Fault]runtimeapi.Interruption{
+	FunctionCrashed: runtimeapi.Crash, FunctionOutOfMemory: runtimeapi.OutOfMemory, FunctionTimedOut: runtimeapi.TimeUp,
+}
+
+// actions are what the integrations ask IAM for.
+var actions = map[string]string{"lambda:invoke": CallInvoke, "ecs:runTask.sync": CallTask, "sns:publish": CallNotify}
+
+type faultKey struct{}
+
+// faultOf gives the fault of a call that is under way.
+func faultOf(ctx context.Context) Fault {
+	fault, _ := ctx.Value(faultKey{}).(Fault)
+	return fault
+}
+
+// throttledFor is longer than any execution may take.
+const throttledFor = 366 * 24 * time.Hour
+
+// faulty is an integration that may be befallen. The faults in which a processor
+// runs are left to it.
+func (r *Router) faulty(resource string, call asl.Integration) asl.Integration {
+	if r.options.Fault == nil {
+		return call
+	}
+	_, integration, _ := strings.Cut(resource, ":::")
+	return func(ctx context.Context, c asl.Call) (any, error) {
+		fault, err := r.strike(moment(actions[integration], c))
+		if err != nil {
+			return nil, err
+		}
+		if refused, ok := refusals[fault]; ok {
+			return nil, &refused
+		}
+		if fault == TransitionThrottled {
+			return nil, c.Clock.Sleep(ctx, throttledFor)
+		}
+		if fault == TaskNotStarted {
+			parameters, _ := c.Parameters.(map[string]any)
+			return nil, notStarted(parameters, "CannotPullContainerError: pull image manifest has been retried 5 time(s): i/o timeout")
+		}
+		return call(context.WithValue(ctx, faultKey{}, fault), c)
+	}
+}

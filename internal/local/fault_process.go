@@ -1,0 +1,169 @@
+package local
+
+import (
+	"context"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/objectstore"
+)
+
+// sessionHeader is where the SDKs send the token of a role's session.
+const sessionHeader = "X-Amz-Security-Token"
+
+// tasksRead are the tasks that something befalls while they read: each is known
+// by the token of its session, and gets no answer of S3's.
+type tasksRead struct {
+	mu   sync.Mutex
+	wait map[string]chan struct{}
+}
+
+// add is for one task: the channel is closed when it reads.
+func (t *tasksRead) add() (token string, reads <-chan struct{}, done func()) {
+	token = uuid.NewString()
+	began := make(chan struct{})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.wait == nil {
+		t.wait = map[string]chan struct{}{}
+	}
+	t.wait[token] = began
+	return token, began, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.wait, token)
+	}
+}
+
+// holds says whether a request is of such a task, and tells that it came.
+func (t *tasksRead) holds(request *http.Request) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	began, waits := t.wait[request.Header.Get(sessionHeader)]
+	if waits {
+		select {
+		case <-began: // by its first request
+		default:
+			close(began)
+		}
+	}
+	return waits
+}
+
+// requests counts those for each version of an object.
+type requests struct {
+	mu    sync.Mutex
+	count map[Moment]int
+}
+
+// next is the number of requests of this kind before.
+func (r *requests) next(m Moment) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.count == nil {
+		r.count = map[Moment]int{}
+	}
+	r.count[m]++
+	return r.count[m] - 1
+}
+
+// objectFault is what goes wrong with a request to S3.
+func (r *Router) objectFault(request *http.Request) objectstore.Fault {
+	if r.reading.holds(request) {
+		return objectstore.Fault{Kind: objectstore.FaultStall}
+	}
+	if request.Method != http.MethodGet {
+		return objectstore.Fault{}
+	}
+	m := Moment{Call: CallRead, VersionID: request.URL.Query().Get("versionId")}
+	m.Bucket, m.Key = objectOf(request.URL.Path)
+	m.Attempt = r.reads.next(m)
+	fault, err := r.strike(m)
+	switch {
+	case err != nil:
+		return objectstore.Fault{Kind: objectstore.FaultStatus, Status: http.StatusNotImplemented, Code: err.Error()}
+	case fault == ObjectUnavailable:
+		return objectstore.Fault{Kind: objectstore.FaultStatus, Status: http.StatusServiceUnavailable, Code: "SlowDown"}
+	default:
+		return objectstore.Fault{}
+	}
+}
+
+// befallen is what a fault does to a task's process.
+type befallen struct {
+	// token is that of its session, and reads is closed when it reads.
+	token string
+	reads <-chan struct{}
+	// then is what follows.
+	then func(cmd *exec.Cmd)
+	// done forgets it.
+	done func()
+}
+
+// befall prepares what a fault does to a task; nil for those that leave it alone.
+func (r *Router) befall(fault Fault) *befallen {
+	var then func(cmd *exec.Cmd)
+	switch fault {
+	case TaskKilled:
+		then = killGroup
+	case TaskInterrupted, TaskTimedOut:
+		then = func(cmd *exec.Cmd) { _ = terminate(cmd) } // it may have ended by itself
+	default:
+		return nil
+	}
+	b := &befallen{then: then}
+	b.token, b.reads, b.done = r.reading.add()
+	return b
+}
+
+// watch does to a started process what befalls it. The channel ends it.
+func (b *befallen) watch(cmd *exec.Cmd, ended <-chan struct{}) {
+	select {
+	case <-b.reads:
+		b.then(cmd)
+	case <-ended:
+	}
+}
+
+// exits is a program in the place of a container's, which ends as one that
+// gives up does.
+func exits() imageProgram {
+	return imageProgram{binary: "/bin/sh", args: []string{"-c", "echo 'fatal: giving up' >&2; exit 1"}}
+}
+
+// outOfTime is the error of a task whose time is up, once that has passed.
+func outOfTime(ctx context.Context, call asl.Call) error {
+	if err := call.Clock.Sleep(ctx, call.Timeout); err != nil {
+		return err //nolint:wrapcheck // The interpreter sees that the execution is over.
+	}
+	return &asl.Error{Name: asl.ErrorTimeout, Cause: "the task ran longer than " + call.Timeout.String()}
+}
+
+// startFaulty is start, with what the fault of the call does.
+func (r *Router) startFaulty(ctx context.Context, program imageProgram, environment []string) (*process, error) {
+	fault := faultOf(ctx)
+	if fault == TaskExited {
+		program = exits()
+	}
+	befalls := r.befall(fault)
+	if befalls == nil {
+		return r.start(ctx, program, environment, nil)
+	}
+	defer befalls.done()
+	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+befalls.token), befalls)
+	if err == nil && fault == TaskInterrupted {
+		p.stopCode, p.reason = stopCodeSpot, stoppedReasonSpot
+	}
+	return p, err
+}
+
+// objectOf is the bucket and the key in a request's path.
+func objectOf(path string) (bucket, key string) {
+	bucket, key, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return bucket, key
+}

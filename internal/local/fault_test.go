@@ -1,0 +1,78 @@
+package local_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/local"
+)
+
+// What goes wrong is asked with all that tells the calls apart. The effects of
+// each fault are in test/faults.
+func TestFaultsAreAskedOfEveryCall(t *testing.T) {
+	t.Parallel()
+	asked := make(chan local.Moment, 100)
+	with := options()
+	with.Fault = func(m local.Moment) local.Fault {
+		asked <- m
+		if m.Call == local.CallInvoke && m.Attempt == 0 {
+			return local.FunctionThrottled
+		}
+		return local.NoFault
+	}
+	router, err := local.Start(t.Context(), changed(t, "default"), with)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	trace, e := upload(t, router, "a/key", file(t, "x"))
+	requireSucceeded(t, trace)
+	close(asked)
+	var got []local.Moment
+	for m := range asked {
+		if m.Call != local.CallRead { // whose number is the reader's business
+			got = append(got, m)
+		}
+	}
+	of := func(call, state string, attempt int) local.Moment {
+		m := local.Moment{Call: call, Bucket: trace.Bucket, Key: "a/key", VersionID: trace.VersionID, State: state, Attempt: attempt}
+		if state != "" {
+			m.Execution = e.ARN
+		}
+		return m
+	}
+	assert.Equal(t, []local.Moment{
+		of("states:StartExecution", "", 0), of("lambda:InvokeFunction", "Invoke Lambda function", 0),
+		of("lambda:InvokeFunction", "Invoke Lambda function", 1), of("sns:Publish", "Notify success", 0),
+	}, got)
+}
+
+// A fault that can't befall a call is a mistake of the test's, not a success.
+func TestFaultOfAnotherCall(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{local.CallStart, local.CallInvoke} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			with := options()
+			with.Fault = func(m local.Moment) local.Fault {
+				if m.Call == call {
+					return local.TaskKilled
+				}
+				return local.NoFault
+			}
+			router, err := local.Start(t.Context(), changed(t, "default"), with)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, router.Close()) })
+			says := `"task killed" befalls ecs:RunTask, not ` + call
+			trace, err := router.Upload(t.Context(), "k", file(t, "x"))
+			if call == local.CallStart {
+				require.ErrorContains(t, err, says)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, asl.StatusFailed, trace.Executions[0].Status)
+			require.Contains(t, trace.Executions[0].Cause, says)
+		})
+	}
+}

@@ -1,0 +1,330 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/authz"
+	"upload-router/internal/local"
+	"upload-router/internal/local/localtest"
+	"upload-router/processor"
+	"upload-router/test/faults"
+)
+
+// threshold is small, so that the files are.
+const threshold = 1 << 10
+
+// fate injects the faults of rows, by the key of the row's object, and keeps
+// what the policies refused.
+type fate struct {
+	mu      sync.Mutex
+	strikes map[string][]faults.Strike
+	struck  map[string]map[local.Fault]int
+	during  map[string]func() // at a key's first call of a service
+	refused []string
+}
+
+// at is local.Options.Fault.
+func (f *fate) at(m local.Moment) local.Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.strikes[m.Key] {
+		call := local.Calls()[s.Fault]
+		if call != m.Call && (call != local.CallAny || m.State == "") {
+			continue
+		}
+		if f.struck[m.Key] == nil {
+			f.struck[m.Key] = map[local.Fault]int{}
+		}
+		if f.struck[m.Key][s.Fault] < s.Attempts {
+			f.struck[m.Key][s.Fault]++
+			return s.Fault
+		}
+	}
+	return local.NoFault
+}
+
+// set brings the faults of a key about from now on.
+func (f *fate) set(key string, strikes []faults.Strike) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.strikes[key] = strikes
+	delete(f.struck, key)
+}
+
+// decided is local.Options.Decided. It sees the calls that faults lead to as well.
+func (f *fate) decided(d authz.Decision) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	// Whether the bucket may be listed is asked to tell "not there" from "none of your business".
+	if !d.Allowed && d.Request.Action != "s3:ListBucket" {
+		f.refused = append(f.refused, d.Message())
+	}
+	for key, then := range f.during {
+		if d.Request.Action == "s3:GetObjectVersion" && strings.HasSuffix(d.Request.Resource, "/"+key) {
+			delete(f.during, key)
+			then()
+		}
+	}
+}
+
+func newFate() *fate {
+	return &fate{
+		strikes: map[string][]faults.Strike{}, struck: map[string]map[local.Fault]int{}, during: map[string]func(){},
+	}
+}
+
+// bench is the declared system in which faults are brought about.
+type bench struct {
+	*local.Router
+	fate   *fate
+	folder string
+}
+
+func start(t *testing.T, name string, config map[string]string) *bench {
+	t.Helper()
+	config["sizeThreshold"] = strconv.Itoa(threshold)
+	b := &bench{fate: newFate(), folder: t.TempDir()}
+	b.Router = localtest.Start(t, localtest.Declare(t, name, config), local.Options{Fault: b.fate.at, Decided: b.fate.decided})
+	return b
+}
+
+// file makes a file for a route; different contents for different versions.
+func (b *bench) file(t *testing.T, route faults.Route, version int) string {
+	t.Helper()
+	size := map[faults.Route]int{faults.Lambda: threshold / 2, faults.Fargate: 2 * threshold}[route]
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("x", size+version)), 0o600))
+	return path
+}
+
+// bring makes a row happen, and gives all that followed.
+func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	upload := func(version int) *local.Trace {
+		trace, err := b.Upload(ctx, key, b.file(t, row.Route, version))
+		require.NoError(t, err)
+		return trace
+	}
+	put := func(version int) *local.Trace {
+		trace, err := b.Put(ctx, key, b.file(t, row.Route, version))
+		require.NoError(t, err)
+		return trace
+	}
+	deliver := func(trace *local.Trace, of *local.Trace) {
+		require.NoError(t, b.Deliver(ctx, of.Event, trace))
+	}
+	switch row.Happening {
+	case faults.Uploaded:
+		b.fate.set(key, row.Strikes)
+		return upload(0)
+	case faults.Stopped:
+		b.fate.mu.Lock()
+		b.fate.during[key] = cancel
+		b.fate.mu.Unlock()
+		return upload(0)
+	case faults.Twice:
+		trace := upload(0)
+		deliver(trace, trace)
+		return trace
+	case faults.Reordered, faults.Late, faults.Overwritten:
+		// Both are stored before either event comes, and the event of the later one comes first.
+		earlier, later := put(0), put(1)
+		events := []*local.Trace{later, earlier}
+		if row.Happening == faults.Overwritten {
+			events = []*local.Trace{earlier, later}
+		}
+		trace := &local.Trace{}
+		for _, of := range events {
+			deliver(trace, of)
+		}
+		return trace
+	case faults.Deleted:
+		stored := put(0)
+		_, err := b.Client().DeleteObject(ctx, &s3.DeleteObjectInput{
+			Bucket: &stored.Bucket, Key: &key, VersionId: aws.String(stored.VersionID),
+		})
+		require.NoError(t, err)
+		trace := &local.Trace{}
+		deliver(trace, stored)
+		return trace
+	}
+	require.Fail(t, "unknown happening")
+	return nil
+}
+
+// requireRow holds what followed against the table.
+func requireRow(t *testing.T, row faults.Row, trace *local.Trace) {
+	t.Helper()
+	require.Len(t, trace.Executions, row.Executions)
+	runs, succeeded, failed := 0, 0, 0
+	for _, e := range trace.Executions {
+		assert.Equal(t, row.Status, e.Status, e.Cause)
+		assert.Equal(t, row.Error, e.Error)
+		runs += len(e.Runs)
+		for _, n := range e.Notices {
+			if strings.HasPrefix(n.Subject, "Upload processed: ") {
+				succeeded++
+			} else {
+				failed++
+			}
+		}
+		if row.Status == asl.StatusSucceeded {
+			requireRead(t, e)
+		}
+	}
+	assert.Equal(t, row.Runs, runs, "runs")
+	assert.Equal(t, row.Succeeded, succeeded, "notices of a success")
+	assert.Equal(t, row.Failed, failed, "notices of a failure")
+	if row.Executions == 0 {
+		assert.Len(t, trace.DeadLetters, 1)
+	} else {
+		assert.Empty(t, trace.DeadLetters)
+	}
+	for _, e := range row.Evidence {
+		assert.Contains(t, place(t, trace, e.Where), e.Text, "in %s", e.Where)
+	}
+}
+
+// requireRead checks that the result is of the version that the execution is about.
+func requireRead(t *testing.T, e *local.Execution) {
+	t.Helper()
+	var event struct {
+		Detail struct {
+			Object struct {
+				Key, ETag string
+				Version   string `json:"version-id"`
+				Size      int64
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(e.Events[0].Input, &event))
+	var got processor.Result
+	require.NoError(t, json.Unmarshal(e.Runs[len(e.Runs)-1].Answer, &got))
+	want := event.Detail.Object
+	assert.Equal(t, want.Version, got.VersionID)
+	assert.Equal(t, want.Size, got.Size)
+	assert.Equal(t, want.Key, got.Key)
+	assert.Equal(t, want.ETag, got.ETag)
+}
+
+// place gives all that is written in a place.
+func place(t *testing.T, trace *local.Trace, where string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, e := range trace.Executions {
+		switch where {
+		case faults.InCause:
+			out.WriteString(e.Cause)
+		case faults.InHistory:
+			text, err := json.Marshal(e.Events)
+			require.NoError(t, err)
+			out.Write(text)
+		case faults.InLog:
+			for _, run := range e.Runs {
+				out.WriteString(strings.Join(run.Logs, "\n"))
+			}
+		}
+	}
+	if where == faults.InLetter {
+		text, err := json.Marshal(trace.DeadLetters[0].Attributes)
+		require.NoError(t, err)
+		out.Write(text)
+	}
+	return out.String()
+}
+
+// resume has the file processed after all, in the way that the table says, and
+// by what is the same a second time.
+func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace) {
+	t.Helper()
+	switch row.Resume {
+	case faults.Itself:
+		require.True(t, trace.Succeeded())
+	case faults.StartAgain:
+		failed := trace.Executions[0]
+		again, err := b.StartAgain(t.Context(), failed)
+		require.NoError(t, err)
+		requireProcessed(t, again)
+		require.NoError(t, b.Redrive(t.Context(), failed))
+		require.Equal(t, asl.StatusFailed, failed.Status, "a redrive re-enters the Fail state")
+	case faults.Redrive:
+		stopped := trace.Executions[0]
+		require.NoError(t, b.Redrive(t.Context(), stopped))
+		requireProcessed(t, stopped)
+	case faults.Replay:
+		letter := trace.DeadLetters[0]
+		require.JSONEq(t, string(trace.Event), string(letter.Body), "the event as it was")
+		b.fate.set(trace.Key, []faults.Strike{{Fault: local.StartUnavailable, Attempts: 1}})
+		_, err := b.Replay(t.Context(), letter)
+		require.ErrorContains(t, err, "InternalFailure")
+		require.Contains(t, b.DeadLetters(), letter, "what wasn't accepted stays")
+		again, err := b.Replay(t.Context(), letter)
+		require.NoError(t, err)
+		requireProcessed(t, again)
+		require.NotContains(t, b.DeadLetters(), letter)
+		_, err = b.Replay(t.Context(), letter)
+		require.ErrorContains(t, err, "no such message")
+	case faults.Never:
+		again, err := b.StartAgain(t.Context(), trace.Executions[0])
+		require.NoError(t, err)
+		require.Equal(t, asl.StatusFailed, again.Status)
+	}
+}
+
+func requireProcessed(t *testing.T, e *local.Execution) {
+	t.Helper()
+	require.Equal(t, asl.StatusSucceeded, e.Status, "%s: %s", e.Error, e.Cause)
+	require.Len(t, e.Notices, 1)
+	requireRead(t, e)
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	b := start(t, "faults", map[string]string{})
+	for _, row := range faults.Table() {
+		t.Run(row.Name, func(t *testing.T) {
+			t.Parallel()
+			key := row.Name + ".txt"
+			trace := b.bring(t, row, key)
+			requireRow(t, row, trace)
+			b.fate.set(key, nil)
+			b.resume(t, row, trace)
+		})
+	}
+	t.Cleanup(func() { // when all of them have ended
+		require.Empty(t, b.fate.refused, "no fault makes a call that isn't granted")
+		require.Empty(t, b.DeadLetters(), "all were replayed")
+	})
+}
+
+// Every fault that can be injected has a row.
+func TestEveryFaultIsInTheTable(t *testing.T) {
+	t.Parallel()
+	seen := map[local.Fault]bool{}
+	names := map[string]bool{}
+	for _, row := range faults.Table() {
+		require.False(t, names[row.Name], row.Name)
+		names[row.Name] = true
+		for _, s := range row.Strikes {
+			seen[s.Fault] = true
+		}
+	}
+	for _, fault := range local.Faults() {
+		require.True(t, seen[fault], fault)
+	}
+}
