@@ -11,9 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -31,14 +35,17 @@ type System struct {
 	// Poll is how often AWS is asked while something is waited for. [Connect] sets a second.
 	Poll time.Duration
 
-	cfg     aws.Config
-	objects *s3.Client
-	states  *sfn.Client
-	queues  *sqs.Client
-	logs    *cloudwatchlogs.Client
-	alarms  *cloudwatch.Client
-	events  *eventbridge.Client
-	images  *ecr.Client
+	objects    *s3.Client
+	states     *sfn.Client
+	queues     *sqs.Client
+	logs       *cloudwatchlogs.Client
+	alarms     *cloudwatch.Client
+	events     *eventbridge.Client
+	images     *ecr.Client
+	functions  *lambda.Client
+	containers *ecs.Client
+	network    *ec2.Client
+	roles      *iam.Client
 }
 
 // LoadAWS gives the AWS configuration that the AWS CLI would use: environment,
@@ -64,16 +71,19 @@ func Connect(cfg aws.Config, outputs Outputs) *System {
 	cfg = cfg.Copy()
 	cfg.Region = outputs.Region()
 	return &System{
-		Outputs: outputs,
-		cfg:     cfg,
-		objects: newS3(cfg),
-		states:  sfn.NewFromConfig(cfg),
-		queues:  sqs.NewFromConfig(cfg),
-		logs:    cloudwatchlogs.NewFromConfig(cfg),
-		alarms:  cloudwatch.NewFromConfig(cfg),
-		events:  eventbridge.NewFromConfig(cfg),
-		images:  ecr.NewFromConfig(cfg),
-		Poll:    time.Second,
+		Outputs:    outputs,
+		objects:    newS3(cfg),
+		states:     sfn.NewFromConfig(cfg),
+		queues:     sqs.NewFromConfig(cfg),
+		logs:       cloudwatchlogs.NewFromConfig(cfg),
+		alarms:     cloudwatch.NewFromConfig(cfg),
+		events:     eventbridge.NewFromConfig(cfg),
+		images:     ecr.NewFromConfig(cfg),
+		functions:  lambda.NewFromConfig(cfg),
+		containers: ecs.NewFromConfig(cfg),
+		network:    ec2.NewFromConfig(cfg),
+		roles:      iam.NewFromConfig(cfg),
+		Poll:       time.Second,
 	}
 }
 

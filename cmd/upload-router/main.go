@@ -44,7 +44,7 @@ func root(program pulumi.RunFunc) *cobra.Command {
 	cmd.AddCommand(
 		tryCommand(program),
 		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
-		sendCommand(), executionsCommand(), showCommand(), logsCommand(),
+		sendCommand(), executionsCommand(), showCommand(), logsCommand(), redriveCommand(),
 	)
 	return cmd
 }

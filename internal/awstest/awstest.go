@@ -43,8 +43,14 @@ const (
 
 // Script says what becomes of an upload.
 type Script struct {
-	// Error and Cause let the execution fail with them.
+	// Error and Cause let the execution fail with them: in a Fail state, or, if
+	// Uncaught, outside any Catch.
 	Error, Cause string
+	Uncaught     bool
+	// TimedOut lets the whole execution time out.
+	TimedOut bool
+	// Events is how many events the history is said to have. Default: those it has.
+	Events int
 	// Lost lets the event never arrive.
 	Lost bool
 	// Polls is how many listings the execution runs for. Default: 1.
@@ -167,6 +173,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveJSON(w, r, target[strings.LastIndex(target, ".")+1:])
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
+		s.called("GetFunctionConfiguration")
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"MemorySize":512,"Architectures":["arm64"]}`)
+		return
+	}
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		s.serveQuery(w, r)
 		return
@@ -209,8 +221,9 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 	handlers := map[string]func(map[string]any) (any, error){
 		"ListExecutions": s.listExecutions, "DescribeExecution": s.describeExecution, "GetExecutionHistory": s.history,
 		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
-		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release, "GetQueueAttributes": s.attributes,
-		"FilterLogEvents": s.filterLogs,
+		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
+		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
+		"DescribeStateMachine": s.stateMachine, "DescribeTaskDefinition": s.taskDefinition,
 	}
 	handle, known := handlers[operation]
 	if !known {

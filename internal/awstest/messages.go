@@ -75,6 +75,20 @@ func (s *Server) release(in map[string]any) (any, error) {
 	return nil, &refusal{"ReceiptHandleIsInvalid", "The input receipt handle is invalid."}
 }
 
+func (s *Server) releaseBatch(in map[string]any) (any, error) {
+	entries, _ := in["Entries"].([]any)
+	successful, failed := []any{}, []any{}
+	for _, entry := range entries {
+		e, _ := entry.(map[string]any)
+		if _, err := s.release(e); err != nil {
+			failed = append(failed, map[string]any{"Id": e["Id"], "SenderFault": true, "Code": "ReceiptHandleIsInvalid", "Message": err.Error()})
+			continue
+		}
+		successful = append(successful, map[string]any{"Id": e["Id"]})
+	}
+	return map[string]any{"Successful": successful, "Failed": failed}, nil
+}
+
 func (s *Server) attributes(map[string]any) (any, error) {
 	visible := 0
 	for _, m := range s.messages {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"upload-router/components/workflow"
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/objectstore"
 )
@@ -20,6 +21,7 @@ const (
 	running   = "RUNNING"
 	succeeded = "SUCCEEDED"
 	failed    = "FAILED"
+	timedOut  = "TIMED_OUT"
 
 	fieldARN   = "executionArn"
 	fieldName  = "name"
@@ -40,6 +42,16 @@ type execution struct {
 	redrives         int
 	requestID        string
 }
+
+const (
+	functionARN   = "arn:aws:lambda:" + Region + ":" + Account + ":function:f"
+	taskARN       = "arn:aws:ecs:" + Region + ":" + Account + ":task-definition/c:1"
+	machineRole   = "arn:aws:iam::" + Account + ":role/machine"
+	taskRole      = "arn:aws:iam::" + Account + ":role/task"
+	executionRole = "arn:aws:iam::" + Account + ":role/execution"
+	// Image is what the task runs.
+	Image = Account + ".dkr.ecr." + Region + ".amazonaws.com/processor:1"
+)
 
 // created starts an execution for an upload, as EventBridge does.
 func (s *Server) created(object objectstore.Stored) {
@@ -103,6 +115,9 @@ func (s *Server) end(e *execution, at time.Time) {
 	outcome := "succeeded"
 	if e.script.Error != "" {
 		e.status, outcome = failed, e.script.Error
+	}
+	if e.script.TimedOut {
+		e.status, outcome = timedOut, "interrupted"
 	}
 	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
 		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
@@ -250,13 +265,23 @@ func (s *Server) history(in map[string]any) (any, error) {
 	case failed:
 		why := map[string]any{"resourceType": call, "resource": resource, fieldError: e.script.Error, fieldCause: e.script.Cause}
 		add("TaskFailed", time.Second, "taskFailedEventDetails", why)
-		add("TaskStateExited", time.Second, exited, map[string]any{fieldName: state, "output": "{}"})
+		if !e.script.Uncaught {
+			add("TaskStateExited", time.Second, exited, map[string]any{fieldName: state, "output": "{}"})
+			add("FailStateEntered", time.Second, entered, map[string]any{fieldName: "File failed", "input": "{}"})
+		}
 		add("ExecutionFailed", time.Second, "executionFailedEventDetails", map[string]any{fieldError: e.script.Error, fieldCause: e.script.Cause})
 	}
+	if e.status == timedOut {
+		add("ExecutionTimedOut", time.Second, "executionTimedOutEventDetails", map[string]any{})
+	}
+	for i, event := range events { // a history that a script makes long has its last events
+		event["id"] = max(i+1, e.script.Events-len(events)+i+1)
+	}
 	if reverse, _ := in["reverseOrder"].(bool); reverse {
-		for i, j := 0, len(events)-1; i < j; i, j = i+1, j-1 {
-			events[i], events[j] = events[j], events[i]
-		}
+		slices.Reverse(events)
+	}
+	if most, _ := in["maxResults"].(float64); most > 0 {
+		events = events[:min(int(most), len(events))]
 	}
 	return map[string]any{"events": events}, nil
 }
@@ -269,10 +294,14 @@ func (s *Server) redrive(in map[string]any) (any, error) {
 	if s.refuse != "" {
 		return nil, &refusal{s.refuse, "refused by the test"}
 	}
-	if e.status != failed || time.Since(e.stopped) > redriveWindow {
+	if e.status != failed && e.status != timedOut || time.Since(e.stopped) > redriveWindow {
 		return nil, &refusal{"ExecutionNotRedrivable", "Execution is not redrivable"}
 	}
-	e.status, e.stopped, e.script, e.polls = running, time.Time{}, Script{}, 1
+	script := Script{}
+	if e.status == failed && !e.script.Uncaught {
+		script = e.script // back in the Fail state, it fails again
+	}
+	e.status, e.stopped, e.script, e.polls = running, time.Time{}, script, 1
 	e.redrives++
 	return map[string]any{"redriveDate": seconds(time.Now())}, nil
 }
@@ -303,9 +332,38 @@ func (s *Server) startExecution(in map[string]any) (any, error) {
 	if err := json.Unmarshal([]byte(input), &event); err != nil {
 		return nil, &refusal{"InvalidExecutionInput", err.Error()}
 	}
-	e := s.start(name, objectstore.Stored{Key: event.Detail.Object.Key, Size: event.Detail.Object.Size}, Script{}, time.Now())
+	e := s.start(name, objectstore.Stored{Key: event.Detail.Object.Key, Size: event.Detail.Object.Size, ETag: "etag"}, Script{}, time.Now())
 	e.input = input
 	return map[string]any{fieldARN: e.arn, "startDate": seconds(e.started)}, nil
+}
+
+// stateMachine answers with the definition that the project declares.
+func (s *Server) stateMachine(map[string]any) (any, error) {
+	definition, err := workflow.Definition(
+		workflow.Routing{
+			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: 3 * time.Hour,
+			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true,
+		},
+		workflow.References{
+			FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
+			SecurityGroupID: "sg-1", TopicARN: "topic",
+		}).JSON()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"stateMachineArn": Machine, fieldName: "workflow", "status": "ACTIVE", "definition": definition, "roleArn": machineRole,
+		"type": "STANDARD", "creationDate": 0,
+	}, nil
+}
+
+// taskDefinition is that of the task.
+func (s *Server) taskDefinition(map[string]any) (any, error) {
+	return map[string]any{"taskDefinition": map[string]any{
+		"taskDefinitionArn": taskARN, "cpu": "1024", "memory": "2048", "runtimePlatform": map[string]any{"cpuArchitecture": "ARM64"},
+		"taskRoleArn": taskRole, "executionRoleArn": executionRole,
+		"containerDefinitions": []any{map[string]any{fieldName: "processor", "image": Image}},
+	}}, nil
 }
 
 // Inputs are the inputs of all executions, the oldest first.

@@ -4,6 +4,7 @@ package pricing
 
 import (
 	"math"
+	"strings"
 	"time"
 )
 
@@ -46,6 +47,15 @@ func Architectures() []Architecture {
 		{"x86_64", 0.04048, 0.004445, 0.0000166667},
 		{"arm64", 0.03238, 0.00356, 0.0000133334},
 	}
+}
+
+// ArchitectureOf gives an architecture by the name that Lambda or ECS has for it; any that isn't ARM is x86_64.
+func ArchitectureOf(name string) Architecture {
+	all := Architectures()
+	if strings.EqualFold(name, all[1].Name) {
+		return all[1]
+	}
+	return all[0]
 }
 
 // What was measured; see docs/performance.md. A processor core at AWS is another one: half a hyper-threaded core on x86_64.

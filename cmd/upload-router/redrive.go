@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"upload-router/operate"
+)
+
+type redriveOptions struct {
+	commonFlags
+	redrive operate.RedriveOptions
+	since   time.Duration
+	dryRun  bool
+}
+
+func redriveCommand() *cobra.Command {
+	var o redriveOptions
+	cmd := &cobra.Command{
+		Use:   "redrive [EXECUTION...]",
+		Short: "Run failed executions and undelivered events again",
+		Long: `Run failed executions and undelivered events again.
+
+An execution that timed out, was aborted, or failed outside any Catch goes on in
+the state where it ended. That is possible for 14 days after its end, and with a
+history of fewer than 24,999 events; --anew starts such a one anew instead. It
+keeps the definition that it was started with.
+
+One that ended in a Fail state would only fail again there: it is started anew,
+with the original input and the definition of now. The new execution has the
+first one's name and -r1; that of a third run ends in -r2. To ask twice is to
+have it once.
+
+--dlq starts an execution for each event that EventBridge could not deliver, in
+the order in which they were sent, and deletes each message once its execution
+was accepted. What isn't an upload's event stays in the queue, and is named.
+
+More than one is only listed, with what it costs: --yes does it.
+
+Exit code 1 if something could not be run again.`,
+		Example: `  upload-router redrive --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11
+  upload-router redrive --stack dev --failed --since 24h
+  upload-router redrive --stack dev --failed --since 24h --yes
+  upload-router redrive --stack dev --dlq --yes`,
+		RunE: func(cmd *cobra.Command, executions []string) error {
+			o.redrive.Executions = executions
+			return o.run(cmd)
+		},
+	}
+	o.systemFlags(cmd)
+	flags := cmd.Flags()
+	flags.BoolVar(&o.redrive.Failed, "failed", false, "every execution that failed, timed out or was aborted")
+	flags.DurationVar(&o.since, "since", 24*time.Hour, "with --failed: only what started in this time")
+	flags.BoolVar(&o.redrive.DeadLetters, "dlq", false, "every event in the dead-letter queue")
+	flags.BoolVar(&o.redrive.Anew, "anew", false, "start executions anew, even where they could go on")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "only list, even if it is one")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do it, even if it is more than one")
+	return cmd
+}
+
+// redriveReport is what `redrive --json` prints.
+type redriveReport struct {
+	// DryRun says that nothing was done.
+	DryRun bool `json:"dryRun"`
+	*operate.RedrivePlan
+}
+
+func (o *redriveOptions) run(cmd *cobra.Command) (err error) {
+	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
+	switch {
+	case len(o.redrive.Executions) == 0 && !o.redrive.Failed && !o.redrive.DeadLetters:
+		return fmt.Errorf("%w: say what to run again: an execution's name, --failed or --dlq", errFlag)
+	case o.since <= 0:
+		return fmt.Errorf("%w: --since must be positive", errFlag)
+	case o.yes && o.dryRun:
+		return fmt.Errorf("%w: --yes and --dry-run exclude each other", errFlag)
+	}
+	o.redrive.Since = time.Now().Add(-o.since)
+	u.progress("looking for what can be run again ...")
+	defer u.rest()
+	system, err := o.system(ctx, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	plan, err := system.PlanRedrive(ctx, o.redrive)
+	u.rest()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, plan.Close(context.WithoutCancel(ctx))) }()
+	dry := o.dryRun || !o.yes && plan.Doable() > 1
+	u.plan(plan)
+	if !dry && plan.Doable() > 0 {
+		if err := plan.Run(ctx, u.redriven); err != nil {
+			return err
+		}
+	}
+	return u.redriveEnd(plan, dry)
+}
+
+// plan lists what is about to be done.
+func (u *ui) plan(plan *operate.RedrivePlan) {
+	if len(plan.Items) == 0 {
+		u.say("There is nothing to run again.")
+	}
+	for _, item := range plan.Items {
+		var name string
+		var when time.Time
+		if item.Execution != nil {
+			name, when = item.Execution.Name, item.Execution.Stopped
+		} else {
+			name, when = item.Letter.MessageID, item.Letter.Sent
+		}
+		u.say("%-8s %s  %s  %s", item.Action, printable(orDash(item.Key)), humanBytes(item.Size), clock(when))
+		u.say("         %s", name)
+		u.wrapped("         ", printable(item.Reason))
+	}
+	if plan.Hidden > 0 {
+		u.wrapped("", fmt.Sprintf("About %d more messages are being read by somebody else, or were a moment ago: they can be seen "+
+			"again within 10 minutes.", plan.Hidden))
+	}
+	switch c := plan.Cost; {
+	case c != nil:
+		u.wrapped("", fmt.Sprintf("It costs about $%.4f, if all succeed at once: %d state transitions, %d runs of Lambda, %d Fargate tasks (%s).",
+			c.Dollars, c.Transitions, c.Lambda, c.Fargate, c.Prices))
+	case plan.CostError != "":
+		u.wrapped("", "What it costs can't be told: "+plan.CostError)
+	}
+}
+
+// redriven tells how an item went.
+func (u *ui) redriven(item operate.RedriveItem) {
+	if item.Done {
+		u.say("✓ %s  %s", printable(orDash(item.Key)), item.Name)
+	} else {
+		u.say("✗ %s  %s", printable(orDash(item.Key)), item.Name)
+	}
+	if item.Error != "" {
+		u.wrapped("    ", item.Error)
+	}
+}
+
+func (u *ui) redriveEnd(plan *operate.RedrivePlan, dry bool) error {
+	if u.json {
+		if err := u.document(redriveReport{dry, plan}); err != nil {
+			return err
+		}
+	}
+	done, wrong := 0, 0
+	for _, item := range plan.Items {
+		if item.Done {
+			done++
+		}
+		if item.Error != "" || item.Action == operate.RedriveRefuse {
+			wrong++
+		}
+	}
+	if doable := plan.Doable(); dry {
+		u.say("%d of %d can be run again. This was a dry run: --yes does it.", doable, len(plan.Items))
+	} else if doable > 0 {
+		u.say("%d of %d run again; `upload-router watch` follows them.", done, doable)
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%w: %d of %d can't be run again", errNotWell, wrong, len(plan.Items))
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"upload-router/internal/asl"
+)
+
+// Definition is the state machine as it is deployed, in the States Language.
+func (s *System) Definition(ctx context.Context) ([]byte, error) {
+	answer, err := s.states.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &s.Outputs.StateMachineARN})
+	if err != nil {
+		return nil, asked("asking for the state machine", err)
+	}
+	return []byte(aws.ToString(answer.Definition)), nil
+}
+
+// routing is what a definition says of the two routes.
+type routing struct {
+	// threshold is the size of the largest object that goes to Lambda, in bytes.
+	threshold int64
+	// transitions are those of an execution that succeeds at once, by route.
+	transitions map[string]int
+}
+
+// route is the one that an object takes.
+func (r routing) route(size int64) string {
+	if size > r.threshold {
+		return RouteFargate
+	}
+	return RouteLambda
+}
+
+var errNoRoutes = errors.New("the definition has no rule for detail.object.size, or not both processors")
+
+func (s *System) routing(ctx context.Context) (routing, error) {
+	text, err := s.Definition(ctx)
+	if err != nil {
+		return routing{}, err
+	}
+	machine, err := asl.Parse(text)
+	if err != nil {
+		return routing{}, fmt.Errorf("reading the deployed state machine: %w", err)
+	}
+	return routingOf(machine)
+}
+
+// routingOf looks for the decision and for the shortest way through each
+// processor, which is the one without retries and failures.
+func routingOf(machine *asl.Machine) (routing, error) {
+	r := routing{threshold: -1, transitions: map[string]int{}}
+	for _, state := range machine.States {
+		if choice, ok := state.(*asl.Choice); ok {
+			r.takeThreshold(choice)
+		}
+	}
+	for name, state := range machine.States {
+		task, ok := state.(*asl.Task)
+		if !ok {
+			continue
+		}
+		route := processorOf(task.Resource)
+		if route == "" {
+			continue
+		}
+		before, reached := steps(machine, machine.StartAt, func(at string) bool { return at == name })
+		after, ends := steps(machine, name, func(at string) bool { return machine.States[at].Type() == asl.TypeSucceed })
+		if reached && ends {
+			r.transitions[route] = before + after + 1
+		}
+	}
+	if r.threshold < 0 || len(r.transitions) != 2 {
+		return routing{}, errNoRoutes
+	}
+	return r, nil
+}
+
+// processorOf is the route whose processor a task calls; empty for any other.
+func processorOf(resource string) string {
+	switch {
+	case strings.Contains(resource, ":lambda:invoke"):
+		return RouteLambda
+	case strings.Contains(resource, ":ecs:runTask"):
+		return RouteFargate
+	}
+	return ""
+}
+
+func (r *routing) takeThreshold(choice *asl.Choice) {
+	for _, rule := range choice.Choices {
+		if rule.Variable != "$.detail.object.size" || rule.Operator != asl.NumericGreaterThan {
+			continue
+		}
+		text, err := json.Marshal(rule.Value)
+		if err == nil {
+			_ = json.Unmarshal(text, &r.threshold) // stays unset if it is no whole number
+		}
+	}
+}
+
+// steps is how many transitions there are at least from one state to a state
+// that is looked for, along what isn't a failure.
+func steps(machine *asl.Machine, from string, found func(string) bool) (int, bool) {
+	distance := map[string]int{from: 0}
+	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
+		at := queue[0]
+		if found(at) {
+			return distance[at], true
+		}
+		for _, next := range following(machine.States[at]) {
+			if _, known := distance[next]; !known && next != "" {
+				distance[next] = distance[at] + 1
+				queue = append(queue, next)
+			}
+		}
+	}
+	return 0, false
+}
+
+// following are the states that may come after one that succeeded.
+func following(state asl.State) []string {
+	switch s := state.(type) {
+	case *asl.Task:
+		return []string{s.Next}
+	case *asl.Pass:
+		return []string{s.Next}
+	case *asl.Wait:
+		return []string{s.Next}
+	case *asl.Choice:
+		next := []string{s.Default}
+		for _, rule := range s.Choices {
+			next = append(next, rule.Next)
+		}
+		return next
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"upload-router/internal/pricing"
+)
+
+// Estimate is about what runs will cost.
+type Estimate struct {
+	// Lambda and Fargate are how many runs of each processor.
+	Lambda  int `json:"lambda"`
+	Fargate int `json:"fargate"`
+	// Transitions are the state machine's, without retries.
+	Transitions int `json:"transitions"`
+	// Dollars is the sum in US dollars, on demand, with no free tier.
+	Dollars float64 `json:"dollars"`
+	// Prices says which prices these are.
+	Prices string `json:"prices"`
+}
+
+// prices says which prices there are.
+const prices = "prices of " + pricing.Region + " as of " + pricing.Date
+
+// estimator knows what a run of each processor costs in this system.
+type estimator struct {
+	routing
+	lambdaArchitecture, taskArchitecture pricing.Architecture
+	function                             pricing.Function
+	task                                 pricing.Task
+}
+
+// estimator asks for the deployed sizes.
+func (s *System) estimator(ctx context.Context) (*estimator, error) {
+	var e estimator
+	var err error
+	if e.routing, err = s.routing(ctx); err != nil {
+		return nil, err
+	}
+	function, err := s.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{
+		FunctionName: &s.Outputs.LambdaFunctionARN,
+	})
+	if err != nil {
+		return nil, asked("asking for the function's size", err)
+	}
+	e.function = pricing.Function(aws.ToInt32(function.MemorySize))
+	e.lambdaArchitecture = pricing.Architectures()[0]
+	if len(function.Architectures) > 0 {
+		e.lambdaArchitecture = pricing.ArchitectureOf(string(function.Architectures[0]))
+	}
+	task, err := s.containers.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &s.Outputs.TaskDefinitionARN})
+	if err != nil {
+		return nil, asked("asking for the task's size", err)
+	}
+	d := task.TaskDefinition
+	if e.task.CPU, err = strconv.Atoi(aws.ToString(d.Cpu)); err != nil {
+		return nil, fmt.Errorf("reading the task's processor units: %w", err)
+	}
+	if e.task.Memory, err = strconv.Atoi(aws.ToString(d.Memory)); err != nil {
+		return nil, fmt.Errorf("reading the task's memory: %w", err)
+	}
+	e.taskArchitecture = pricing.Architectures()[0]
+	if d.RuntimePlatform != nil {
+		e.taskArchitecture = pricing.ArchitectureOf(string(d.RuntimePlatform.CpuArchitecture))
+	}
+	return &e, nil
+}
+
+// add adds the run for one object.
+func (e *estimator) add(to *Estimate, size int64) {
+	route := e.route(size)
+	to.Transitions += e.transitions[route]
+	to.Dollars += float64(e.transitions[route]) * pricing.StateTransition
+	if route == RouteLambda {
+		to.Lambda++
+		to.Dollars += e.function.Cost(e.lambdaArchitecture, float64(size))
+		return
+	}
+	to.Fargate++
+	to.Dollars += e.task.Cost(e.taskArchitecture, float64(size))
+}

@@ -1,0 +1,358 @@
+package operate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+)
+
+// The limits of RedriveExecution (requirement C24).
+// https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+const (
+	redriveWindow = 14 * 24 * time.Hour
+	redriveEvents = 24_999
+	// mostName is how long an execution's name may be.
+	mostName = 80
+)
+
+// RedriveAction is how something is run again.
+type RedriveAction string
+
+// How something can be run again.
+const (
+	// RedriveResume goes on in the state where the execution ended: for one that
+	// timed out, was aborted, or failed outside any Catch.
+	RedriveResume RedriveAction = "resume"
+	// RedriveRestart starts a new execution with the original input: for one that
+	// ended in a Fail state, where a redrive would only fail again.
+	RedriveRestart RedriveAction = "restart"
+	// RedriveReplay starts an execution with the event of a dead letter, and deletes the letter then.
+	RedriveReplay RedriveAction = "replay"
+	// RedriveSkip leaves what needs no other run.
+	RedriveSkip RedriveAction = "skip"
+	// RedriveRefuse leaves what can't be run again.
+	RedriveRefuse RedriveAction = "refuse"
+)
+
+// RedriveOptions choose what is run again. Those of several fields add up.
+type RedriveOptions struct {
+	// Executions are names or ARNs.
+	Executions []string
+	// Failed is every execution that failed, timed out or was aborted since Since.
+	Failed bool
+	// Since counts with Failed only, and is about when they started. Default: 24 hours ago.
+	Since time.Time
+	// DeadLetters is every event in the dead-letter queue.
+	DeadLetters bool
+	// Anew starts executions anew, where they would be resumed otherwise.
+	Anew bool
+}
+
+// RedriveItem is one thing to be run again.
+type RedriveItem struct {
+	// Action is how, Reason why, or why not.
+	Action RedriveAction `json:"action"`
+	Reason string        `json:"reason"`
+	// Execution is what ended, or Letter what was never delivered.
+	Execution *Execution  `json:"execution,omitempty"`
+	Letter    *DeadLetter `json:"letter,omitempty"`
+	// Key and Size are the object's.
+	Key  string `json:"key,omitempty"`
+	Size int64  `json:"size"`
+	// Name is the name of the execution that it will be, or is.
+	Name string `json:"name,omitempty"`
+	// Done says that Step Functions has accepted it. Error says why not.
+	Done  bool   `json:"done"`
+	Error string `json:"error,omitempty"`
+
+	input json.RawMessage
+}
+
+// Doable says whether there is something to do.
+func (i RedriveItem) Doable() bool { return i.Action != RedriveSkip && i.Action != RedriveRefuse }
+
+// RedrivePlan is what [System.PlanRedrive] found. It must be closed: as long as
+// it isn't, nobody else sees the letters in it.
+type RedrivePlan struct {
+	// Items are executions, the oldest first, then letters in the order in which they were sent.
+	Items []RedriveItem `json:"items"`
+	// Hidden is about how many letters somebody else is reading at the moment.
+	Hidden int64 `json:"hiddenLetters,omitempty"`
+	// Cost is about what it costs; nil if the sizes could not be asked for, as CostError says.
+	Cost      *Estimate `json:"cost,omitempty"`
+	CostError string    `json:"costError,omitempty"`
+
+	system *System
+	held   time.Time
+}
+
+// Doable is how many items there is something to do for.
+func (p *RedrivePlan) Doable() int {
+	n := 0
+	for _, item := range p.Items {
+		if item.Doable() {
+			n++
+		}
+	}
+	return n
+}
+
+// PlanRedrive finds out what can be run again, and how. Nothing is changed, but
+// the letters in the plan are hidden from others until it is closed.
+func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*RedrivePlan, error) {
+	plan := &RedrivePlan{Items: []RedriveItem{}, system: s}
+	executions, err := s.toRedrive(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range executions {
+		item, err := s.planExecution(ctx, e, options.Anew)
+		if err != nil {
+			return nil, err
+		}
+		plan.Items = append(plan.Items, item)
+	}
+	if options.DeadLetters {
+		if err := plan.takeLetters(ctx); err != nil {
+			return nil, err
+		}
+	}
+	plan.estimate(ctx)
+	return plan, nil
+}
+
+// toRedrive gives the executions that are meant, each once and the oldest first.
+func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execution, error) {
+	found := map[string]Execution{}
+	for _, name := range options.Executions {
+		e, err := s.Execution(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		found[e.ARN] = e
+	}
+	since := options.Since
+	if since.IsZero() {
+		since = time.Now().Add(-24 * time.Hour)
+	}
+	for _, status := range []sfntypes.ExecutionStatus{
+		sfntypes.ExecutionStatusFailed, sfntypes.ExecutionStatusTimedOut, sfntypes.ExecutionStatusAborted,
+	} {
+		if !options.Failed {
+			break
+		}
+		some, err := s.Executions(ctx, ListOptions{Status: string(status), Since: since})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range some {
+			found[e.ARN] = e
+		}
+	}
+	executions := make([]Execution, 0, len(found))
+	for _, e := range found {
+		executions = append(executions, e)
+	}
+	slices.SortFunc(executions, func(a, b Execution) int { return a.Started.Compare(b.Started) })
+	return executions, nil
+}
+
+// planExecution decides how an execution can be run again.
+func (s *System) planExecution(ctx context.Context, e Execution, anew bool) (RedriveItem, error) {
+	item := RedriveItem{Execution: &e, Key: e.Key, Size: e.Size, input: e.input}
+	with := func(action RedriveAction, reason string) (RedriveItem, error) {
+		item.Action, item.Reason = action, reason
+		return item, nil
+	}
+	switch {
+	case e.Succeeded():
+		return with(RedriveSkip, "it succeeded")
+	case !e.Ended():
+		return with(RedriveSkip, "it is running")
+	}
+	end, err := s.ending(ctx, e.ARN)
+	if err != nil {
+		return RedriveItem{}, err
+	}
+	if anew || e.Status == string(sfntypes.ExecutionStatusFailed) && end.inFail {
+		return s.planRestart(ctx, item, end)
+	}
+	switch {
+	case end.events >= redriveEvents:
+		return with(RedriveRefuse, fmt.Sprintf(
+			"its history has %d events, and only one of fewer than %d can be redriven: --anew starts it anew", end.events, redriveEvents))
+	case time.Since(e.Stopped) > redriveWindow:
+		return with(RedriveRefuse, fmt.Sprintf(
+			"it ended %d days ago, and only for 14 days an execution can be redriven: --anew starts it anew", int(time.Since(e.Stopped).Hours()/24)))
+	case !e.Redrivable:
+		return with(RedriveRefuse, "Step Functions refuses: "+e.NotRedrivable)
+	}
+	item.Name = e.Name
+	return with(RedriveResume, e.Status+": goes on in the state where it ended")
+}
+
+// planRestart gives the new execution its name: that of the first one and a
+// number, so that to ask for it twice is to have it once.
+func (s *System) planRestart(ctx context.Context, item RedriveItem, end ending) (RedriveItem, error) {
+	if len(item.input) == 0 {
+		item.Action, item.Reason = RedriveRefuse, "its input can't be read: that takes kms:Decrypt on the state machine's key"
+		return item, nil
+	}
+	item.Name = nextName(item.Execution.Name)
+	next, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(s.executionARN(item.Name))})
+	switch {
+	case err == nil:
+		item.Action = RedriveSkip
+		item.Reason = fmt.Sprintf("it was run again as %s, which is %s", item.Name, next.Status)
+		return item, nil
+	case !hasCode(err, "ExecutionDoesNotExist"):
+		return RedriveItem{}, asked("asking for the execution "+item.Name, err)
+	}
+	item.Action, item.Reason = RedriveRestart, "starts anew, as asked for"
+	if end.inFail {
+		item.Reason = "it ended in the state " + strconv.Quote(end.state) + ", where a redrive would only fail again: starts anew"
+	}
+	return item, nil
+}
+
+// again is the end of the name of an execution that is another's repetition.
+var again = regexp.MustCompile(`-r([0-9]{1,4})$`)
+
+// nextName names the next run of what an execution was for.
+func nextName(name string) string {
+	n := 1
+	if found := again.FindStringSubmatch(name); found != nil {
+		last, err := strconv.Atoi(found[1])
+		if err == nil {
+			n, name = last+1, name[:len(name)-len(found[0])]
+		}
+	}
+	suffix := fmt.Sprintf("-r%d", n)
+	if len(name)+len(suffix) <= mostName {
+		return name + suffix
+	}
+	// EventBridge's names have 73 characters; this is for longer ones of one's own.
+	sum := sha256.Sum256([]byte(name))
+	const hash = 8
+	return name[:mostName-len(suffix)-hash-1] + "-" + hex.EncodeToString(sum[:])[:hash] + suffix
+}
+
+// ending is how an execution ended.
+type ending struct {
+	// events is how many its history has, state the one that it ended in, inFail whether that was a Fail state.
+	events int64
+	state  string
+	inFail bool
+}
+
+// ending looks at the end of the history.
+func (s *System) ending(ctx context.Context, arn string) (ending, error) {
+	page, err := s.states.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 2, IncludeExecutionData: aws.Bool(false),
+	})
+	if err != nil {
+		return ending{}, asked("asking for the history of "+arn, err)
+	}
+	var end ending
+	for _, event := range page.Events {
+		end.events = max(end.events, event.Id)
+		if event.Type == sfntypes.HistoryEventTypeFailStateEntered && event.StateEnteredEventDetails != nil {
+			end.inFail, end.state = true, aws.ToString(event.StateEnteredEventDetails.Name)
+		}
+	}
+	return end, nil
+}
+
+// estimate adds up what the plan costs.
+func (p *RedrivePlan) estimate(ctx context.Context) {
+	if p.Doable() == 0 {
+		return
+	}
+	e, err := p.system.estimator(ctx)
+	if err != nil {
+		p.CostError = err.Error() // the plan is worth having without
+		return
+	}
+	p.Cost = &Estimate{Prices: prices}
+	for _, item := range p.Items {
+		if item.Doable() {
+			e.add(p.Cost, item.Size)
+		}
+	}
+}
+
+// Run does what is planned, in order. What is refused is said in its item, and
+// no error. onItem hears of each item that was tried; nil is nobody. When ctx
+// ends, the error matches [ErrCanceled].
+func (p *RedrivePlan) Run(ctx context.Context, onItem func(RedriveItem)) error {
+	for i := range p.Items {
+		item := &p.Items[i]
+		if !item.Doable() || item.Done {
+			continue
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("redriving: %w", ErrCanceled)
+		}
+		err := p.run(ctx, item)
+		if ctx.Err() != nil && !item.Done {
+			return fmt.Errorf("redriving: %w", ErrCanceled)
+		}
+		if err != nil {
+			item.Error = err.Error()
+		}
+		if onItem != nil {
+			onItem(*item)
+		}
+	}
+	return nil
+}
+
+func (p *RedrivePlan) run(ctx context.Context, item *RedriveItem) error {
+	switch item.Action {
+	case RedriveResume:
+		return p.system.resume(ctx, item)
+	case RedriveReplay:
+		return p.replay(ctx, item)
+	default:
+		return p.system.start(ctx, item)
+	}
+}
+
+func (s *System) resume(ctx context.Context, item *RedriveItem) error {
+	_, err := s.states.RedriveExecution(ctx, &sfn.RedriveExecutionInput{
+		ExecutionArn: &item.Execution.ARN,
+		// The same for a second try of ours, and another one for the next redrive.
+		ClientToken: aws.String(fmt.Sprintf("%.100s-%d", item.Execution.Name, item.Execution.Redrives)),
+	})
+	if hasCode(err, "ExecutionNotRedrivable") {
+		return fmt.Errorf("it can't be redriven: %w; that is for 14 days after its end, with fewer than %d events", refusal(err), redriveEvents)
+	}
+	if err != nil {
+		return refusal(err)
+	}
+	item.Done = true
+	return nil
+}
+
+// start starts an execution under the item's name. One that is there already was
+// started by an earlier try.
+func (s *System) start(ctx context.Context, item *RedriveItem) error {
+	_, err := s.states.StartExecution(ctx, &sfn.StartExecutionInput{
+		StateMachineArn: &s.Outputs.StateMachineARN, Name: &item.Name, Input: aws.String(string(item.input)),
+	})
+	if err != nil && !hasCode(err, "ExecutionAlreadyExists") {
+		return refusal(err)
+	}
+	item.Done = true
+	return nil
+}
