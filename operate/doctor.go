@@ -347,7 +347,7 @@ func (d *doctor) network(ctx context.Context) {
 		d.defaultVPC(ctx, client)
 	case settings.NetworkExisting:
 		d.existingVPC(ctx, client)
-	case settings.NetworkCreate: // has a quota to be checked, nothing more
+	case settings.NetworkCreate, settings.NetworkPrivate: // have a quota to be checked, nothing more
 	}
 }
 
@@ -508,7 +508,7 @@ func (d *doctor) quota(ctx context.Context, service, code string) (float64, erro
 }
 
 func (d *doctor) vpcQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || d.settings.Network != settings.NetworkCreate || d.outputs != nil {
+	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || d.outputs != nil {
 		return
 	}
 	ctx, cancel := d.limited(ctx)

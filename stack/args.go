@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/endpoints"
 	"upload-router/components/function"
 	"upload-router/components/image"
 	"upload-router/components/logs"
@@ -99,7 +100,7 @@ func notificationsArgs(cfg *settings.Settings, at location.Location) *notificati
 
 func workflowArgs(
 	cfg *settings.Settings, at location.Location,
-	net *network.Network, small *function.Function, large *task.Task, people *notifications.Notifications,
+	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, people *notifications.Notifications,
 ) *workflow.Args {
 	return &workflow.Args{
 		Location: at,
@@ -119,15 +120,17 @@ func workflowArgs(
 		TaskFamily:        large.Family,
 		TaskRoleARNs:      []pulumi.StringInput{large.ExecutionRoleARN, large.TaskRoleARN},
 		SubnetIDs:         net.SubnetIDs,
-		SecurityGroupID:   net.SecurityGroupID,
+		SecurityGroupID:   taskGroup(net, out),
 		TopicARN:          people.TopicARN,
 	}
 }
 
 func uploadsArgs(
-	cfg *settings.Settings, at location.Location, small *function.Function, large *task.Task, router *workflow.Workflow,
+	cfg *settings.Settings, at location.Location,
+	out *endpoints.Endpoints, small *function.Function, large *task.Task, router *workflow.Workflow,
 ) *uploads.Args {
 	return &uploads.Args{
+		Private:                  onlyThrough(out, large),
 		Location:                 at,
 		BucketName:               cfg.BucketName,
 		ForceDestroy:             cfg.ForceDestroy,

@@ -5,6 +5,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/endpoints"
 	"upload-router/components/function"
 	"upload-router/components/image"
 	"upload-router/components/logs"
@@ -15,6 +16,7 @@ import (
 	"upload-router/components/workflow"
 	"upload-router/internal/build"
 	"upload-router/internal/location"
+	"upload-router/internal/settings"
 )
 
 // Program declares the system for the stack's configuration. It is what
@@ -60,17 +62,24 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
+	// What that task reaches out of a private network.
+	var out *endpoints.Endpoints
+	if cfg.Network == settings.NetworkPrivate {
+		if out, err = endpoints.New(ctx, name+"-endpoints", endpointsArgs(cfg, at, name, net, img, large, log)); err != nil {
+			return err
+		}
+	}
 	// Which of them it is, and who hears of it.
 	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at))
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, net, small, large, people))
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, net, out, small, large, people))
 	if err != nil {
 		return err
 	}
 	// What starts it.
-	up, err := uploads.New(ctx, name+"-uploads", uploadsArgs(cfg, at, small, large, router))
+	up, err := uploads.New(ctx, name+"-uploads", uploadsArgs(cfg, at, out, small, large, router))
 	if err != nil {
 		return err
 	}

@@ -26,10 +26,13 @@ const (
 	typeCluster    = "aws:ecs/cluster:Cluster"
 	typeDefinition = "aws:ecs/taskDefinition:TaskDefinition"
 	typeEgress     = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+	typeEndpoint   = "aws:ec2/vpcEndpoint:VpcEndpoint"
 	typeEvents     = "aws:s3/bucketNotification:BucketNotification"
 	typeFunction   = "aws:lambda/function:Function"
+	typeGateway    = "aws:ec2/internetGateway:InternetGateway"
 	typeGroup      = "aws:ec2/securityGroup:SecurityGroup"
 	typeImage      = "docker:index/image:Image"
+	typeIngress    = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 	typeKey        = "aws:kms/key:Key"
 	typeLifecycle  = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 	typeLogGroup   = "aws:cloudwatch/logGroup:LogGroup"
@@ -88,7 +91,7 @@ func whole() map[string]int {
 		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
 
 		typeVPC: 1, typeSubnet: 2, typeGroup: 1, typeEgress: 2,
-		"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 1, "aws:ec2/internetGateway:InternetGateway": 1,
+		"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 1, typeGateway: 1,
 		"aws:ec2/routeTable:RouteTable": 1, "aws:ec2/routeTableAssociation:RouteTableAssociation": 2,
 
 		typeKey: 1, typeAlias: 1, typeLogGroup: 2, typeFunction: 1, typeRole: 5, typePolicy: 6,
@@ -108,16 +111,19 @@ func whole() map[string]int {
 func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 	t.Parallel()
 	noVPC := map[string]int{
-		typeVPC: 0, typeSubnet: 0, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 0, "aws:ec2/internetGateway:InternetGateway": 0,
+		typeVPC: 0, typeSubnet: 0, "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 0, typeGateway: 0,
 		"aws:ec2/routeTable:RouteTable": 0, "aws:ec2/routeTableAssociation:RouteTableAssociation": 0,
 	}
 	for name, c := range map[string]struct {
 		config  config
 		differs map[string]int
 	}{
-		"as it comes":         {nil, nil},
-		"default network":     {config{"network": "default"}, noVPC},
-		"existing network":    {existing(), noVPC},
+		"as it comes":      {nil, nil},
+		"default network":  {config{"network": "default"}, noVPC},
+		"existing network": {existing(), noVPC},
+		"private network": {config{"network": "private"}, map[string]int{
+			"upload-router:components:Endpoints": 1, typeGateway: 0, typeGroup: 2, typeEgress: 2, typeIngress: 1, typeEndpoint: 4,
+		}},
 		"a given image":       {config{"image": givenImage}, map[string]int{typeRepository: 0, typeLifecycle: 0, typeImage: 0}},
 		"a given key":         {config{"kmsKeyArn": givenKey}, map[string]int{typeKey: 0, typeAlias: 0}},
 		"a given topic":       {config{"notify": `["` + givenTopic + `"]`}, map[string]int{typeTopic: 0, typeTopicRules: 0}},
@@ -187,6 +193,7 @@ func TestEveryConfigurationHasEveryOutput(t *testing.T) {
 	for name, c := range map[string]config{
 		"default network":  {"network": "default"},
 		"existing network": existing(),
+		"private network":  {"network": "private"},
 		"a given image":    {"image": givenImage},
 		"a given topic":    {"notify": `["` + givenTopic + `"]`},
 	} {
@@ -308,14 +315,15 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 
 func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
 	t.Parallel()
-	private := existing()
-	private["assignPublicIp"] = "false"
+	behindNAT := existing()
+	behindNAT["assignPublicIp"] = "false"
 	for name, c := range map[string]struct {
 		config     config
 		has, lacks string
 	}{
 		"a public address":   {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
-		"a private address":  {private, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
+		"a private address":  {behindNAT, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
+		"a private network":  {config{"network": "private"}, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
 		"success is told":    {nil, `"Notify success":{`, `"Next":"File processed","Parameters":{"FunctionName"`},
 		"success isn't told": {config{"notifySuccess": "false"}, `"Next":"File processed"`, `Notify success`},
 	} {

@@ -11,7 +11,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// create makes a VPC with its way to the internet (requirements A2 and A17).
+// create makes a VPC: with its way to the internet (requirements A2 and A17), or
+// without any (requirement A16).
 func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, error) {
 	zones, err := n.zones(ctx)
 	if err != nil {
@@ -35,7 +36,7 @@ func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, e
 	}, parent); err != nil {
 		return place{}, fmt.Errorf("emptying the VPC's default security group: %w", err)
 	}
-	table, err := n.internetRoute(ctx, name, vpc)
+	table, err := n.routes(ctx, name, vpc, args.Mode)
 	if err != nil {
 		return place{}, err
 	}
@@ -45,7 +46,27 @@ func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, e
 			return place{}, err
 		}
 	}
-	return place{vpc: vpc.ID().ToStringOutput(), subnets: ids.ToStringArrayOutput()}, nil
+	at := place{vpc: vpc.ID().ToStringOutput(), subnets: ids.ToStringArrayOutput()}
+	if args.Mode == Private {
+		at.routes = table.ID().ToStringOutput()
+	}
+	return at, nil
+}
+
+// routes is the subnets' route table. That of Private has no route but the VPC's
+// own: it names none, so that the provider leaves those of gateway endpoints alone.
+func (n *Network) routes(ctx *pulumi.Context, name string, vpc *ec2.Vpc, mode Mode) (*ec2.RouteTable, error) {
+	if mode == Create {
+		return n.internetRoute(ctx, name, vpc)
+	}
+	table, err := ec2.NewRouteTable(ctx, name+"-routes", &ec2.RouteTableArgs{
+		VpcId: vpc.ID(),
+		Tags:  named(name + "-routes"),
+	}, pulumi.Parent(n))
+	if err != nil {
+		return nil, fmt.Errorf("creating the route table: %w", err)
+	}
+	return table, nil
 }
 
 // internetRoute is the route table with the way out.

@@ -26,6 +26,9 @@ const (
 	Default Mode = "default"
 	// Existing takes the VPC and the subnets that the arguments name.
 	Existing Mode = "existing"
+	// Private makes a VPC with two subnets in two Availability Zones that have no
+	// route out of it: only VPC endpoints make it useful.
+	Private Mode = "private"
 )
 
 // subnetCount is how many subnets tasks are spread over (requirement A13).
@@ -45,8 +48,8 @@ type Args struct {
 	Mode Mode
 	// Region names the Region in error messages and endpoint names. Required.
 	Region string
-	// CIDR is the IPv4 block of the VPC that Create makes, /16 to /26. Its first
-	// two quarters become the subnets.
+	// CIDR is the IPv4 block of the VPC that Create and Private make, /16 to /26.
+	// Its first two quarters become the subnets.
 	CIDR netip.Prefix
 	// VPCID is the VPC to use with Existing.
 	VPCID string
@@ -66,6 +69,8 @@ type Network struct {
 	SubnetIDs pulumi.StringArrayOutput `pulumi:"subnetIds"`
 	// SecurityGroupID is the group of the tasks: no ingress, egress as configured.
 	SecurityGroupID pulumi.StringOutput `pulumi:"securityGroupId"`
+	// RouteTableID is the subnets' route table with Private, else empty.
+	RouteTableID pulumi.StringOutput `pulumi:"routeTableId"`
 }
 
 // place is the VPC and the subnets that a mode found or made. Resources that
@@ -73,6 +78,7 @@ type Network struct {
 type place struct {
 	vpc     pulumi.StringOutput
 	subnets pulumi.StringArrayOutput
+	routes  pulumi.StringInput // of Private; nil with the others
 }
 
 // New makes a Network. It fails, before it registers a child, if the default
@@ -86,7 +92,10 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	n.VPCID, n.SubnetIDs = at.vpc, at.subnets
+	n.VPCID, n.SubnetIDs, n.RouteTableID = at.vpc, at.subnets, pulumi.String("").ToStringOutput()
+	if at.routes != nil {
+		n.RouteTableID = at.routes.ToStringOutput()
+	}
 
 	group, err := ec2.NewSecurityGroup(ctx, name+"-tasks", &ec2.SecurityGroupArgs{
 		// A group's description can't be changed in place: it stays requirement A14's.
@@ -106,19 +115,20 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		"vpcId":           n.VPCID,
 		"subnetIds":       n.SubnetIDs,
 		"securityGroupId": n.SecurityGroupID,
+		"routeTableId":    n.RouteTableID,
 	})
 }
 
 func (n *Network) place(ctx *pulumi.Context, name string, args *Args) (place, error) {
 	switch args.Mode {
-	case Create:
+	case Create, Private:
 		return n.create(ctx, name, args)
 	case Default:
 		return n.useDefault(ctx, args)
 	case Existing:
 		return n.useExisting(ctx, args)
 	}
-	return place{}, fmt.Errorf("%w: %q isn't one of create, default, existing", errUnknownMode, args.Mode)
+	return place{}, fmt.Errorf("%w: %q isn't one of create, default, existing, private", errUnknownMode, args.Mode)
 }
 
 // after is the id once the others are there too: whoever takes a security

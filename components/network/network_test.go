@@ -1,6 +1,7 @@
 package network_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -46,7 +47,9 @@ func program(args *network.Args) pulumi.RunFunc {
 		if err != nil {
 			return nil, err
 		}
-		return pulumi.Map{"vpcId": n.VPCID, "subnetIds": n.SubnetIDs, "securityGroupId": n.SecurityGroupID}, nil
+		return pulumi.Map{
+			"vpcId": n.VPCID, "subnetIds": n.SubnetIDs, "securityGroupId": n.SecurityGroupID, "routeTableId": n.RouteTableID,
+		}, nil
 	})
 }
 
@@ -96,7 +99,33 @@ func TestCreateMakesAVPCWithTwoSubnetsAndAWayOut(t *testing.T) {
 		"vpcId":           vpc.ID,
 		"subnetIds":       []string{first.ID, second.ID},
 		"securityGroupId": declaredtest.Only(t, system, typeGroup).ID,
+		"routeTableId":    "",
 	}, system.Outputs)
+}
+
+// Requirement A16: nothing in it can reach the internet, or be reached from there.
+func TestPrivateMakesAVPCWithoutAWayOut(t *testing.T) {
+	t.Parallel()
+	args := creating("10.64.0.0/24")
+	args.Mode = network.Private
+	system := declare(t, declared.Options{}, args)
+	require.Equal(t, map[string]int{
+		network.Type: 1, typeVPC: 1, typeDefaultGroup: 1, typeRoutes: 1, typeSubnet: 2, typeAssociation: 2, typeGroup: 1,
+	}, declaredtest.Counts(system), "no gateway and no rule")
+	vpc, routes := declaredtest.Only(t, system, typeVPC), declaredtest.Only(t, system, typeRoutes)
+	require.Equal(t, map[string]any{
+		"cidrBlock": "10.64.0.0/24", "enableDnsHostnames": true, "enableDnsSupport": true,
+		"tags": map[string]any{"Name": "net-vpc"},
+	}, vpc.Inputs, "the endpoints' private DNS needs both")
+	require.Equal(t, map[string]any{"vpcId": vpc.ID, "tags": map[string]any{"Name": "net-routes"}}, routes.Inputs)
+	for i, block := range []string{"10.64.0.0/26", "10.64.0.64/26"} {
+		name := fmt.Sprintf("net-subnet-%d", i)
+		subnet := declaredtest.Named(t, system, typeSubnet, name)
+		require.Equal(t, block, subnet.Text("cidrBlock"))
+		require.Equal(t, map[string]any{"routeTableId": routes.ID, "subnetId": subnet.ID},
+			declaredtest.Named(t, system, typeAssociation, name+"-routes").Inputs)
+	}
+	require.Equal(t, routes.ID, system.Outputs["routeTableId"])
 }
 
 func TestTheSubnetsAreTheFirstTwoQuartersOfTheBlock(t *testing.T) {
@@ -171,7 +200,7 @@ func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 		},
 		"unknown mode": {
 			declared.Options{}, &network.Args{Mode: "shared"},
-			[]string{`unknown network mode: "shared" isn't one of create, default, existing`},
+			[]string{`unknown network mode: "shared" isn't one of create, default, existing, private`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

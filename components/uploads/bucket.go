@@ -37,7 +37,7 @@ func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.Buck
 }
 
 // keepPrivate blocks public access, ACLs and unencrypted connections.
-func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
+func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, args *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
 	parent := pulumi.Parent(u)
 	block, err := s3.NewBucketPublicAccessBlock(ctx, name+"-access", &s3.BucketPublicAccessBlockArgs{
 		Bucket:                bucket.ID(),
@@ -56,26 +56,35 @@ func (u *Uploads) keepPrivate(ctx *pulumi.Context, name string, _ *Args, bucket 
 	if err != nil {
 		return nil, fmt.Errorf("disabling the bucket's ACLs: %w", err)
 	}
-	whole := []pulumi.StringInput{bucket.Arn, pulumi.Sprintf("%s/*", bucket.Arn)}
 	refusal, err := s3.NewBucketPolicy(ctx, name+"-policy", &s3.BucketPolicyArgs{
 		Bucket: bucket.ID(),
-		Policy: policy.Document(
-			policy.DenyInsecureTransport([]string{"s3:*"}, whole...),
-			policy.Statement{
-				Sid:        "DenyOldTLS",
-				Effect:     policy.Deny,
-				Principal:  policy.Everyone(),
-				Actions:    []string{"s3:*"},
-				Resources:  whole,
-				Conditions: []policy.Condition{policy.When("NumericLessThan", "s3:TlsVersion", pulumi.String("1.2"))},
-			},
-		),
+		Policy: policy.Document(refusals(bucket, args.Private)...),
 		// S3 refuses to change both at once.
 	}, parent, pulumi.DependsOn([]pulumi.Resource{block}))
 	if err != nil {
 		return nil, fmt.Errorf("refusing unencrypted connections to the bucket: %w", err)
 	}
 	return []pulumi.Resource{block, ownership, refusal}, nil
+}
+
+// refusals are what the bucket refuses whoever asks.
+func refusals(bucket *s3.BucketV2, private *Private) []policy.Statement {
+	whole := []pulumi.StringInput{bucket.Arn, pulumi.Sprintf("%s/*", bucket.Arn)}
+	refuse := func(sid string, conditions ...policy.Condition) policy.Statement {
+		return policy.Statement{
+			Sid: sid, Effect: policy.Deny, Principal: policy.Everyone(), Actions: []string{"s3:*"}, Resources: whole, Conditions: conditions,
+		}
+	}
+	plain := policy.DenyInsecureTransport([]string{"s3:*"}, whole...)
+	old := refuse("DenyOldTLS", policy.When("NumericLessThan", "s3:TlsVersion", pulumi.String("1.2")))
+	if private == nil {
+		return []policy.Statement{plain, old}
+	}
+	// The role's credentials are worth nothing outside of its network.
+	return []policy.Statement{plain, old, refuse("DenyTheTaskElsewhere",
+		policy.When("ArnEquals", "aws:PrincipalArn", private.RoleARN),
+		policy.When("StringNotEquals", "aws:SourceVpce", private.EndpointID),
+	)}
 }
 
 // encrypt sets SSE-KMS (requirement A33) with the account's key for S3, which

@@ -28,12 +28,32 @@ type Args struct {
 	// ReaderRoles are the names of the roles that process the objects, by what
 	// takes them: they get to read this bucket's objects. Required.
 	ReaderRoles map[string]pulumi.StringInput
+	// Private is the one way to the objects of who reads them from a network
+	// without a route to the internet. Nil: they may be read from anywhere.
+	Private *Private
 	// StateMachineARN is started for every object that is created. Required.
 	StateMachineARN pulumi.StringInput
 	// MaximumEventAgeSeconds and MaximumRetryAttempts are how long EventBridge
 	// tries to start an execution, 60 to 86400 and 0 to 185, before the event
 	// goes to the dead-letter queue. Required.
 	MaximumEventAgeSeconds, MaximumRetryAttempts int
+}
+
+// Private is a VPC endpoint by which a role reads the objects, and no other way.
+type Private struct {
+	// EndpointID is the endpoint. Required.
+	EndpointID pulumi.StringInput
+	// RoleARN is the role. Required.
+	RoleARN pulumi.StringInput
+}
+
+// BucketARN is the ARN that the bucket will have, for the policy of what is there
+// before it: with a wildcard for what Pulumi adds to a name that isn't given.
+func BucketARN(at location.Location, name, given string) string {
+	if given == "" {
+		given = name + "-bucket*"
+	}
+	return "arn:" + at.Partition + ":s3:::" + given
 }
 
 // Uploads are a bucket, its rule and the dead-letter queue.

@@ -1,7 +1,9 @@
 package uploads_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
@@ -69,6 +71,40 @@ func TestItIsOneBucketWithOneRuleAndOneQueue(t *testing.T) {
 			assert.Equal(t, declaredtest.Only(t, system, uploads.Type).URN, r.Parent, r.Name)
 		}
 	}
+}
+
+// Requirement A16: whoever has the task's credentials can use them by its
+// endpoint alone.
+func TestAPrivateReaderReadsByItsEndpointAlone(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Private = &uploads.Private{
+		EndpointID: pulumi.String("vpce-1"), RoleARN: pulumi.String("arn:aws:iam::123456789012:role/role-t"),
+	}
+	system := declare(t, with)
+	bucket, _ := declaredtest.Only(t, system, typeBucket).Outputs["arn"].(string)
+	var document struct{ Statement []json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(declaredtest.Only(t, system, typeBucketPolicy).Text("policy")), &document))
+	require.Len(t, document.Statement, 3)
+	require.JSONEq(t, `{"Sid":"DenyTheTaskElsewhere","Effect":"Deny","Principal":"*","Action":["s3:*"],
+		"Resource":["`+bucket+`","`+bucket+`/*"],
+		"Condition":{"ArnEquals":{"aws:PrincipalArn":["arn:aws:iam::123456789012:role/role-t"]},
+		             "StringNotEquals":{"aws:SourceVpce":["vpce-1"]}}}`, string(document.Statement[2]))
+}
+
+// What is there before the bucket can name it.
+func TestTheARNOfTheBucketIsKnownBefore(t *testing.T) {
+	t.Parallel()
+	for _, given := range []string{"", "ours"} {
+		with := args(declaredtest.Home())
+		with.BucketName = given
+		arn, _ := declare(t, with).Outputs["bucketArn"].(string)
+		matches, err := path.Match(uploads.BucketARN(declaredtest.Home(), "up", given), arn)
+		require.NoError(t, err)
+		require.True(t, matches, arn)
+	}
+	require.Equal(t, "arn:aws:s3:::ours", uploads.BucketARN(declaredtest.Home(), "up", "ours"))
+	require.Equal(t, "arn:aws:s3:::up-bucket*", uploads.BucketARN(declaredtest.Home(), "up", ""))
 }
 
 // Nothing of the bucket depends on the Region: the location constraint, which

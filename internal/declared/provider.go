@@ -50,14 +50,22 @@ var kinds = map[string]kind{
 	"aws:cloudwatch/logGroup:LogGroup":       {named: "name", fill: arn("logs", "log-group:")},
 	"aws:cloudwatch/metricAlarm:MetricAlarm": {named: "name", fill: arn("cloudwatch", "alarm:")},
 
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup":       {prefix: "sg"},
-	"aws:ec2/internetGateway:InternetGateway":                 {prefix: "igw"},
-	"aws:ec2/routeTable:RouteTable":                           {prefix: "rtb"},
-	"aws:ec2/routeTableAssociation:RouteTableAssociation":     {prefix: "rtbassoc"},
-	"aws:ec2/securityGroup:SecurityGroup":                     {prefix: "sg"},
-	"aws:ec2/subnet:Subnet":                                   {prefix: "subnet"},
-	"aws:ec2/vpc:Vpc":                                         {prefix: "vpc"},
-	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": {prefix: "sgr"},
+	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup":         {prefix: "sg"},
+	"aws:ec2/internetGateway:InternetGateway":                   {prefix: "igw"},
+	"aws:ec2/routeTable:RouteTable":                             {prefix: "rtb"},
+	"aws:ec2/routeTableAssociation:RouteTableAssociation":       {prefix: "rtbassoc"},
+	"aws:ec2/securityGroup:SecurityGroup":                       {prefix: "sg"},
+	"aws:ec2/subnet:Subnet":                                     {prefix: "subnet"},
+	"aws:ec2/vpc:Vpc":                                           {prefix: "vpc"},
+	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule":   {prefix: "sgr"},
+	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {prefix: "sgr"},
+	"aws:ec2/vpcEndpoint:VpcEndpoint": {prefix: "vpce", fill: func(p provider, id string, in map[string]any) map[string]any {
+		filled := map[string]any{"arn": p.arn("ec2", "vpc-endpoint/"+id)}
+		if in["vpcEndpointType"] == "Gateway" {
+			filled["prefixListId"] = "pl-" + digest(fmt.Sprint(in["serviceName"]))[:8]
+		}
+		return filled
+	}},
 
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {prefix: "policy"},
 	"aws:ecr/repository:Repository": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {

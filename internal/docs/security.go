@@ -19,6 +19,7 @@ var reasons = map[string]string{
 	"AlarmsOfThisAccount":  "alarms tell people",
 	"EventsOfTheRule":      "EventBridge keeps what it could not deliver",
 	"FollowAndStopTasks":   "Step Functions looks at the task it waits for, and stops it when the execution ends first",
+	"GetTheImagesLayers":   "ECS fetches the image, whose layers ECR keeps in S3",
 	"GiveTasksTheirRoles":  "the task gets its two roles, and no service but ECS can",
 	"HearOfTasksEnds":      "Step Functions makes the rule by which it hears that a task ended",
 	"LogGroupsOfThisStack": "CloudWatch Logs encrypts this stack's log groups",

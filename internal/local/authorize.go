@@ -145,7 +145,9 @@ func (g *guard) object(bucket declared.Resource) func(objectstore.Access) error 
 		request := authz.Request{
 			Principal: authz.Principal{Role: role}, Action: a.Action, Resource: resource,
 			// The local S3 speaks HTTP; the SDKs speak TLS 1.2 or later with AWS.
-			Context:  map[string][]string{"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}},
+			Context: map[string][]string{
+				"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}, "aws:ResourceAccount": {g.options.AccountID},
+			},
 			Endpoint: g.endpointOf(role, "s3"),
 		}
 		if err := g.ask(request); err != nil {

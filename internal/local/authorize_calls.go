@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"upload-router/internal/asl"
@@ -233,18 +234,28 @@ func (g *guard) pull(role, image string) error {
 		if url == "" || !strings.HasPrefix(image, url+"@") && !strings.HasPrefix(image, url+":") {
 			continue
 		}
-		ask := func(action, resource, endpoint string) error {
-			return g.ask(authz.Request{
-				Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, endpoint),
-			})
-		}
 		return errors.Join(
-			ask("ecr:GetAuthorizationToken", "*", "ecr.api"),
-			ask("ecr:BatchCheckLayerAvailability", arn, "ecr.dkr"),
-			ask("ecr:BatchGetImage", arn, "ecr.dkr"),
-			ask("ecr:GetDownloadUrlForLayer", arn, "ecr.dkr"),
+			g.pulls(role, "*", "ecr:GetAuthorizationToken"),
+			g.pulls(role, arn, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
 			g.layers(role, arn),
 		)
+	}
+	return nil
+}
+
+// pulls asks for calls to ECR. They must pass either of its endpoints: AWS doesn't
+// say which of the two each call takes, and wants one policy for both.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+func (g *guard) pulls(role, resource string, actions ...string) error {
+	ways := slices.Compact([]string{g.endpointOf(role, "ecr.api"), g.endpointOf(role, "ecr.dkr")})
+	for _, action := range actions {
+		for _, endpoint := range ways {
+			if err := g.ask(authz.Request{
+				Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: endpoint,
+			}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -61,7 +61,8 @@ func Account(at location.Location) *Principal {
 	return &Principal{Kind: "AWS", ID: fmt.Sprintf("arn:%s:iam::%s:root", at.Partition, at.AccountID)}
 }
 
-// Everyone is the principal "*"; it belongs in Deny statements.
+// Everyone is the principal "*"; it belongs in Deny statements, and in the
+// policies of VPC endpoints, which only narrow what other policies allow.
 func Everyone() *Principal { return &Principal{ID: "*"} }
 
 // Condition is one condition of a statement.

@@ -31,7 +31,7 @@ func TestErrorTellsEverythingAtOnce(t *testing.T) {
 		`    to mend it: pulumi config set taskMemory 3072`,
 		`  upload-router:vpcCidr: "": must be an address block such as 10.0.0.0/16 or 2001:db8::/32`,
 		`    to mend it: pulumi config set vpcCidr 10.64.0.0/24`,
-		`  upload-router:vpcCidr: "": goes with network create only, not with default`,
+		`  upload-router:vpcCidr: "": goes with network create and private only, not with default`,
 		`    to mend it: pulumi config rm vpcCidr`,
 		`  upload-router:vpcId: vpc-0a1b2c3d4e5f60718: goes with network existing only, not with default`,
 		`    to mend it: pulumi config set network existing`,

@@ -210,12 +210,13 @@ func networkKeys() []Key {
 	return []Key{
 		{
 			Name: keyNetwork, Type: TypeString, Default: string(NetworkCreate), Example: string(NetworkCreate),
-			Doc: "Network of the task: create (a VPC with two public subnets in two zones), default (the Region's default VPC) or " +
-				"existing (vpcId and subnetIds).",
+			Doc: "Network of the task: create (a VPC with two public subnets in two zones), default (the Region's default VPC), " +
+				"existing (vpcId and subnetIds) or private (a VPC without a way to the internet, with VPC endpoints).",
 		},
 		{
 			Name: keyVPCCIDR, Type: TypeString, Default: "10.64.0.0/24", Example: "10.64.0.0/24",
-			Doc: "Address block of the VPC, with network create only: private IPv4, /16-/26; the subnets are its first two quarters.",
+			Doc: "Address block of the VPC, with network create and private only: private IPv4, /16-/26; the subnets are its first two " +
+				"quarters.",
 		},
 		{
 			Name: keyVPCID, Type: TypeString, Default: "", Example: "vpc-0a1b2c3d4e5f60718",
@@ -227,14 +228,16 @@ func networkKeys() []Key {
 			Doc:     "Subnets of the task in vpcId, with network existing only: 2-16, best in different zones.",
 		},
 		{
-			Name: keyAssignPublicIP, Type: TypeBoolean, Default: true, Example: "true",
-			Doc: "Whether the task gets a public address. False needs network existing with a NAT gateway or VPC endpoints.",
+			Name: keyAssignPublicIP, Type: TypeString, Default: "", Example: yes,
+			Doc: "Whether the task gets a public address, true or false. Empty: true, but false with network private, where it must be. " +
+				"False goes with network existing, too, if a NAT gateway or VPC endpoints are there.",
 		},
 		{
 			Name: keyEgress, Type: TypeArray, Items: TypeObject, Default: defaultEgress(),
 			Example: `[{"protocol":"tcp","port":"443","cidr":"0.0.0.0/0","description":"HTTPS"}]`,
 			Doc: "All that the task may connect to, each rule with protocol (tcp, udp, icmp or all), port (443 or 1024-2048; tcp and " +
-				"udp only), cidr or prefixListId, and description. An empty list allows nothing.",
+				"udp only), cidr or prefixListId, and description. An empty list allows nothing. With network private it can't be set: " +
+				"the task reaches the VPC endpoints and S3, by 443, and nothing else.",
 		},
 	}
 }
@@ -256,7 +259,7 @@ func operationKeys() []Key {
 			Doc: "Who hears of failures: e-mail addresses, or the ARN of one existing SNS topic alone. An empty list: nobody.",
 		},
 		{
-			Name: keyNotifySuccess, Type: TypeBoolean, Default: true, Example: "true",
+			Name: keyNotifySuccess, Type: TypeBoolean, Default: true, Example: yes,
 			Doc: "Whether a processed object is announced too, and not failures only.",
 		},
 		{
@@ -272,7 +275,7 @@ func operationKeys() []Key {
 			Doc: "Days after which S3 throws away the parts of a multipart upload that was not completed, at least 1.",
 		},
 		{
-			Name: keyForceDestroy, Type: TypeBoolean, Default: false, Example: "false",
+			Name: keyForceDestroy, Type: TypeBoolean, Default: false, Example: no,
 			Doc: "Whether pulumi destroy may delete the bucket's objects and the repository's images.",
 		},
 	}

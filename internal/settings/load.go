@@ -98,11 +98,11 @@ func (l *loader) operation(s *Settings) {
 	s.KMSKeyARN = l.text(keyKMSKeyARN, optional(func(value string) error { return checkKeyARN(value, l.region) }))
 	s.LogRetentionDays = l.logRetention()
 	s.NotifyEmails, s.NotifyTopicARN = l.notify()
-	s.NotifySuccess, _ = l.boolean(keyNotifySuccess)
+	s.NotifySuccess = l.boolean(keyNotifySuccess)
 	s.EventMaxAge, _ = l.seconds(keyEventMaxAge, 60, 86400)
 	s.EventRetryAttempts, _ = l.integer(keyEventRetryAttempts, "attempts", 0, 185)
 	s.AbortUploadsAfterDays, _ = l.integer(keyAbortUploadsAfterDays, "days", 1, maxDays)
-	s.ForceDestroy, _ = l.boolean(keyForceDestroy)
+	s.ForceDestroy = l.boolean(keyForceDestroy)
 }
 
 // maxDays is the largest number a lifecycle rule can hold.
@@ -199,17 +199,19 @@ func (l *loader) seconds(key string, least, most int) (duration time.Duration, o
 	return time.Duration(number) * time.Second, ok
 }
 
+// The two values of a boolean.
+const (
+	yes = "true"
+	no  = "false"
+)
+
 // boolean reads true or false.
-func (l *loader) boolean(key string) (value, ok bool) {
+func (l *loader) boolean(key string) bool {
 	raw := l.raw(key)
-	switch raw {
-	case "true":
-		return true, true
-	case "false":
-		return false, true
+	if raw != yes && raw != no {
+		l.report(key, raw, "must be true or false")
 	}
-	l.report(key, raw, "must be true or false")
-	return false, false
+	return raw == yes
 }
 
 // list reads a JSON list, whose elements are left to the caller.

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strings"
 )
 
@@ -24,35 +25,77 @@ var privateBlocks = []netip.Prefix{
 
 // network reads where the task runs and what it may reach.
 func (l *loader) network(s *Settings) {
-	s.Network = NetworkMode(l.choice(keyNetwork, string(NetworkCreate), string(NetworkDefault), string(NetworkExisting)))
+	s.Network = NetworkMode(l.choice(keyNetwork,
+		string(NetworkCreate), string(NetworkDefault), string(NetworkExisting), string(NetworkPrivate)))
 	cidr, cidrOK := l.vpcCIDR()
 	s.VPCID = l.text(keyVPCID, optional(checkID("vpc")))
 	subnets, subnetsOK := l.strings(keySubnetIDs, checkID("subnet"), func(id string) string { return id })
 	s.SubnetIDs = subnets
-	public, publicOK := l.boolean(keyAssignPublicIP)
-	s.AssignPublicIP = public
+	s.AssignPublicIP = l.publicIP(s.Network)
 	s.Egress = l.egress()
 
 	switch s.Network {
 	case NetworkExisting:
 		l.checkExisting(s, subnetsOK)
+	case NetworkPrivate:
+		l.checkOwn(s.VPCID != "", len(subnets) > 0)
+		l.checkPrivate(s)
 	case NetworkCreate, NetworkDefault:
 		l.checkOwn(s.VPCID != "", len(subnets) > 0)
-		if publicOK && !public {
-			l.reportAt(keyAssignPublicIP, keyAssignPublicIP, "false",
-				fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
-					"the task could not pull its image", keyNetwork, l.shownNetwork()),
-				setCommand(keyAssignPublicIP, "true"))
-		}
 	default:
 		// The mode itself was reported; what would go with it cannot be told.
+		return
 	}
-	if s.Network == NetworkCreate && cidrOK {
+	if s.MakesVPC() && cidrOK {
 		s.VPCCIDR = cidr
 	}
-	if s.Network != NetworkCreate && s.Network != "" && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
+	if !s.MakesVPC() && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
 		l.reportAt(keyVPCCIDR, keyVPCCIDR, l.raw(keyVPCCIDR),
-			fmt.Sprintf("goes with %s create only, not with %s", keyNetwork, l.shownNetwork()), removeCommand(keyVPCCIDR))
+			fmt.Sprintf("goes with %s create and private only, not with %s", keyNetwork, l.shownNetwork()), removeCommand(keyVPCCIDR))
+	}
+}
+
+// publicIP reads whether the task gets a public address, which some modes leave no choice about.
+func (l *loader) publicIP(mode NetworkMode) bool {
+	raw := l.raw(keyAssignPublicIP)
+	var rule string
+	switch {
+	case raw == "":
+		return mode != NetworkPrivate
+	case raw != yes && raw != no:
+		rule = "must be true or false, or empty"
+	case raw == yes && mode == NetworkPrivate:
+		rule = fmt.Sprintf("must be false, or empty, with %s %s: no route leads from its subnets to the internet", keyNetwork, l.shownNetwork())
+	case raw == no && (mode == NetworkCreate || mode == NetworkDefault):
+		rule = fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
+			"the task could not pull its image", keyNetwork, l.shownNetwork())
+	default:
+		return raw == yes
+	}
+	l.reportAt(keyAssignPublicIP, keyAssignPublicIP, raw, rule, removeCommand(keyAssignPublicIP))
+	return false
+}
+
+// privateImage is an image that the endpoints of ECR lead to: AWS gives private DNS to this form of its name.
+//
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+var privateImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/`)
+
+// checkPrivate refuses what a network without a way out has no use for.
+func (l *loader) checkPrivate(s *Settings) {
+	if l.raw(keyEgress) != l.keys[keyEgress].raw() {
+		l.reportAt(keyEgress, keyEgress, l.raw(keyEgress),
+			fmt.Sprintf("goes with %s create, default and existing only: with %s the task reaches the VPC endpoints and S3, and no route "+
+				"leads to anything else", keyNetwork, l.shownNetwork()), removeCommand(keyEgress))
+	}
+	s.Egress = nil
+	if s.Image == "" {
+		return
+	}
+	host := privateImage.FindStringSubmatch(s.Image)
+	if host == nil || l.region != "" && host[1] != l.region {
+		l.report(keyImage, s.Image, fmt.Sprintf("must be in ECR of the stack's own Region with %s %s, "+
+			"<account>.dkr.ecr.<region>.amazonaws.com/...: no other registry can be reached", keyNetwork, l.shownNetwork()))
 	}
 }
 

@@ -41,7 +41,7 @@ func TestNetworkModes(t *testing.T) {
 		{"existing with one subnet", existing().with("subnetIds", `["`+subnet1+`"]`), map[string]string{"subnetIds": "two or more"}},
 		{"existing with 16 subnets", existing().with("subnetIds", subnets(16)), nil},
 		{"existing with 17 subnets", existing().with("subnetIds", subnets(17)), map[string]string{"subnetIds": "at most 16"}},
-		{"existing with a block", existing().with("vpcCidr", "10.1.0.0/24"), map[string]string{"vpcCidr": "network create only"}},
+		{"existing with a block", existing().with("vpcCidr", "10.1.0.0/24"), map[string]string{"vpcCidr": "network create and private only"}},
 		{"create with a VPC", config{"vpcId": vpc}, map[string]string{"vpcId": "network existing only, not with create"}},
 		{"create with subnets", config{"subnetIds": subnets(2)}, map[string]string{"subnetIds": "network existing only, not with create"}},
 		{"create without public addresses", config{"assignPublicIp": "false"}, map[string]string{
@@ -54,7 +54,23 @@ func TestNetworkModes(t *testing.T) {
 			"assignPublicIp": "with network default",
 		}},
 		{"a mode that is none says nothing about the rest", existing().with("network", "other").with("vpcCidr", "10.1.0.0/24"),
-			map[string]string{"network": "create, default or existing"}},
+			map[string]string{"network": "create, default, existing or private"}},
+		{"private", private(), nil},
+		{"private without public addresses", private().with("assignPublicIp", "false"), nil},
+		{"private with a block", private().with("vpcCidr", "10.1.0.0/24"), nil},
+		{"private with public addresses", private().with("assignPublicIp", "true"), map[string]string{
+			"assignPublicIp": "must be false, or empty, with network private: no route leads",
+		}},
+		{"private with a VPC, subnets and egress", private().with("vpcId", vpc).with("subnetIds", subnets(2)).with("egress", "[]"),
+			map[string]string{
+				"vpcId": "not with private", "subnetIds": "not with private", "egress": "with private the task reaches the VPC endpoints and S3",
+			}},
+		{"private with an image that can't be reached", private().with("image", "registry.example.com/a/b:1"), map[string]string{
+			"image": "must be in ECR of the stack's own Region with network private",
+		}},
+		{"private with an image of ECR by a name that the endpoints don't have",
+			private().with("image", "123456789012.dkr-ecr.eu-central-1.on.aws/a:1"), map[string]string{"image": "must be in ECR"}},
+		{"private with an image of ECR", private().with("image", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a:1"), nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -68,6 +84,34 @@ func TestNetworkModes(t *testing.T) {
 		})
 	}
 	assert.False(t, mustLoad(t, config{"network": "default"}).VPCCIDR.IsValid(), "no block where no VPC is made")
+}
+
+func private() config { return config{"network": "private"} }
+
+func TestWhatFollowsFromAPrivateNetwork(t *testing.T) {
+	t.Parallel()
+	loaded := mustLoad(t, private())
+	assert.False(t, loaded.AssignPublicIP)
+	assert.Empty(t, loaded.Egress, "what may go out is the endpoints' business")
+	assert.Equal(t, netip.MustParsePrefix("10.64.0.0/24"), loaded.VPCCIDR)
+	for _, warning := range loaded.Warnings() {
+		assert.NotEqual(t, "egress", warning.Key)
+	}
+	elsewhere := private().with("image", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a:1")
+	problems := problemsOf(t, elsewhere, settings.WithRegion("eu-central-1"))
+	require.Len(t, problems, 1)
+	assert.Equal(t, "image", problems[0].Key)
+	assert.Empty(t, problemsOf(t, elsewhere, settings.WithRegion("eu-west-1")))
+}
+
+func TestPublicAddresses(t *testing.T) {
+	t.Parallel()
+	checkRules(t, existing(), "assignPublicIp", []rule{
+		{"", ""}, {"true", ""}, {"false", ""},
+		{"True", "must be true or false"}, {"yes", "must be true or false"}, {"1", "must be true or false"},
+	})
+	assert.True(t, mustLoad(t, existing()).AssignPublicIP)
+	assert.False(t, mustLoad(t, existing().with("assignPublicIp", "false")).AssignPublicIP)
 }
 
 // subnets is a list of so many distinct subnets.

@@ -17,6 +17,9 @@ const (
 	NetworkDefault NetworkMode = "default"
 	// NetworkExisting uses the VPC and the subnets that vpcId and subnetIds name (A12).
 	NetworkExisting NetworkMode = "existing"
+	// NetworkPrivate makes a VPC with two subnets in two Availability Zones that no route leads out of; VPC endpoints lead to what
+	// the task needs, and to nothing else (A16).
+	NetworkPrivate NetworkMode = "private"
 )
 
 // Architecture is the processor architecture of the function and of the task, as Lambda spells it.
@@ -111,7 +114,7 @@ type Settings struct {
 	// Network says where the task's network comes from. Default create. Key network, requirement A12.
 	Network NetworkMode
 
-	// VPCCIDR is the VPC's address block with [NetworkCreate], else the zero value. Default 10.64.0.0/24. Key vpcCidr.
+	// VPCCIDR is the VPC's address block with [NetworkCreate] and [NetworkPrivate], else the zero value. Default 10.64.0.0/24. Key vpcCidr.
 	//
 	// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 	VPCCIDR netip.Prefix
@@ -125,12 +128,13 @@ type Settings struct {
 	SubnetIDs []string
 
 	// AssignPublicIP says whether the task gets a public address; without one it reaches AWS only through NAT or VPC endpoints.
-	// Default true. Key assignPublicIp, requirement A17, A46.
+	// Default true, but false with [NetworkPrivate], where it can't be true. Key assignPublicIp, requirement A17, A46.
 	//
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html
 	AssignPublicIP bool
 
 	// Egress is all that the task may connect to, without duplicates; empty means nothing. Default tcp/443 and udp/53 to 0.0.0.0/0.
+	// It is empty with [NetworkPrivate], whose endpoints bring their own rules.
 	// Key egress, requirement A15.
 	//
 	// https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
@@ -181,3 +185,6 @@ type Settings struct {
 
 // Notifies reports whether anybody hears of failures.
 func (s *Settings) Notifies() bool { return s.NotifyTopicARN != "" || len(s.NotifyEmails) > 0 }
+
+// MakesVPC reports whether the stack makes a VPC of its own.
+func (s *Settings) MakesVPC() bool { return s.Network == NetworkCreate || s.Network == NetworkPrivate }

@@ -254,7 +254,7 @@ func TestNumbers(t *testing.T) {
 
 func TestBooleans(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"assignPublicIp", "notifySuccess", "forceDestroy"} {
+	for _, key := range []string{"notifySuccess", "forceDestroy"} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
 			checkRules(t, existing(), key, []rule{
@@ -275,7 +275,7 @@ func TestChoices(t *testing.T) {
 	t.Run("network", func(t *testing.T) {
 		t.Parallel()
 		checkRules(t, config{}, "network", []rule{
-			{"create", ""}, {"default", ""}, {"", "create, default or existing"}, {"new", "create, default or existing"},
+			{"create", ""}, {"default", ""}, {"", "create, default, existing or private"}, {"new", "create, default, existing or private"},
 		})
 	})
 	t.Run("logRetentionDays", func(t *testing.T) {

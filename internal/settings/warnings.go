@@ -38,7 +38,7 @@ func (s *Settings) Warnings() []Warning {
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
 		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
 			"a tag can be moved to another image; a digest cannot"},
-		{keyEgress, len(s.Egress) == 0,
+		{keyEgress, len(s.Egress) == 0 && s.Network != NetworkPrivate,
 			"the task may connect to nothing: it can neither pull its image nor write logs nor read the object"},
 		{keyEgress, len(s.Egress) > rulesPerGroup,
 			fmt.Sprintf("a security group takes %d rules unless that quota was raised", rulesPerGroup)},

@@ -93,13 +93,10 @@ func removals(t *testing.T, system *declared.System) []change {
 // for it, and that it isn't granted twice.
 func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 	t.Parallel()
-	system := declare(t, "mutated", map[string]string{})
-	changes := removals(t, system)
-	require.Greater(t, len(changes), 30)
 	excused := 0
-	for _, c := range changes {
-		changed := c.apply(t, system)
-		if isRequired(t, system, changed) {
+	for _, c := range allRemovals(t) {
+		changed := c.apply(t, c.of)
+		if isRequired(t, c.of, changed) {
 			excused++
 			continue
 		}
@@ -111,6 +108,33 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 		})
 	}
 	require.LessOrEqual(t, excused, len(authz.Required()))
+}
+
+// removal is a change of a system.
+type removal struct {
+	change
+	of *declared.System
+}
+
+// allRemovals are those of the default configuration, and of what others add to
+// its policies.
+func allRemovals(t *testing.T) []removal {
+	t.Helper()
+	var out []removal
+	plain := declare(t, "mutated", map[string]string{})
+	for _, c := range removals(t, plain) {
+		out = append(out, removal{c, plain})
+	}
+	require.Greater(t, len(out), 30)
+	private := declare(t, "mutated", map[string]string{"network": "private"})
+	before := len(out)
+	for _, c := range removals(t, private) {
+		if !slices.ContainsFunc(plain.Resources, func(r declared.Resource) bool { return r.Name == c.resource }) {
+			out = append(out, removal{c, private})
+		}
+	}
+	require.Len(t, out[before:], 2*4+2+3, "two endpoints of ECR, one of the logs and one of S3")
+	return out
 }
 
 // isRequired says whether what the change took away is listed as required by AWS.
@@ -315,6 +339,30 @@ func nextTo(arn string) []string {
 	}
 	parts[5] = strings.Replace(parts[5], name[at], name[at]+"-2", 1)
 	return append(out, strings.Join(parts, ":"))
+}
+
+// Requirement A16: the task's credentials are worth nothing outside of its network.
+func TestATaskOfAPrivateNetworkReadsByItsEndpointAlone(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "private", map[string]string{"network": "private"})
+	l, err := run(t, system)
+	require.NoError(t, err)
+	policies, err := authz.Load(system)
+	require.NoError(t, err)
+	tried := 0
+	for _, d := range l.decisions {
+		if !d.Allowed || d.Request.Endpoint == "" || !strings.HasPrefix(d.Request.Action, "s3:GetObject") || d.Request.Principal.Role == "" {
+			continue
+		}
+		tried++
+		r := d.Request
+		r.Endpoint = ""
+		require.ErrorContains(t, policies.Authorize(r).Err(), "explicit deny in a resource-based policy: DenyTheTaskElsewhere")
+		r = d.Request
+		r.Resource = "arn:aws:s3:::somebody-elses/key"
+		require.ErrorContains(t, policies.Authorize(r).Err(), "no VPC endpoint policy allows")
+	}
+	require.Positive(t, tried)
 }
 
 // Whoever comes without TLS is refused by the bucket, the topic and the queue,

@@ -1,0 +1,207 @@
+// Package endpoints are the only ways out of a network without a route to the
+// internet: VPC endpoints, and the rules by which the tasks reach them and
+// nothing else (requirement A16).
+package endpoints
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Endpoints"
+
+// https is the one port that AWS's services are on.
+const https = 443
+
+// Args configure Endpoints.
+type Args struct {
+	// Location is where the stack is. Required.
+	Location location.Location
+	// VPCID and SubnetIDs are where the interface endpoints are. Required.
+	VPCID     pulumi.StringInput
+	SubnetIDs pulumi.StringArrayInput
+	// RouteTableID is the subnets' route table, which gets the route to S3. Required.
+	RouteTableID pulumi.StringInput
+	// SecurityGroupID is the group of the tasks. It gets the rules that let them
+	// reach the endpoints. Required.
+	SecurityGroupID pulumi.StringInput
+	// S3Allows is all that may be asked of S3, as Allows of a Service is. Required.
+	S3Allows []policy.Statement
+	// Services are those that the tasks call, besides S3. Required.
+	Services []Service
+}
+
+// Service is a service of AWS that is reached by an interface endpoint.
+type Service struct {
+	// Name is the service's, without Region: ecr.api, logs.
+	// https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
+	Name string
+	// Allows is all that may be asked of it through the endpoint, by statements
+	// for everyone under the condition of who it is. Required: without a policy an
+	// endpoint lets everything through.
+	Allows []policy.Statement
+}
+
+// Endpoints are VPC endpoints.
+type Endpoints struct {
+	pulumi.ResourceState
+
+	// SecurityGroupID is the group of the tasks, once they can reach all endpoints.
+	SecurityGroupID pulumi.StringOutput `pulumi:"securityGroupId"`
+	// S3EndpointID is the endpoint of S3, for policies of buckets.
+	S3EndpointID pulumi.StringOutput `pulumi:"s3EndpointId"`
+}
+
+// New makes Endpoints.
+//
+// Fargate itself needs none: ECS reaches a task's host by a network of its own.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Endpoints, error) {
+	e := &Endpoints{}
+	if err := ctx.RegisterComponentResource(Type, name, e, opts...); err != nil {
+		return nil, fmt.Errorf("registering the endpoints: %w", err)
+	}
+	s3, err := e.gateway(ctx, name, args)
+	if err != nil {
+		return nil, err
+	}
+	group, err := ec2.NewSecurityGroup(ctx, name+"-group", &ec2.SecurityGroupArgs{
+		Description: pulumi.String("Security group for the VPC endpoints"),
+		VpcId:       args.VPCID,
+	}, pulumi.Parent(e))
+	if err != nil {
+		return nil, fmt.Errorf("creating the endpoints' security group: %w", err)
+	}
+	ready, err := e.open(ctx, name, args, group, s3)
+	if err != nil {
+		return nil, err
+	}
+	for _, service := range args.Services {
+		made, err := e.service(ctx, name, args, group, service)
+		if err != nil {
+			return nil, err
+		}
+		ready = append(ready, made)
+	}
+	e.S3EndpointID = s3.ID().ToStringOutput()
+	e.SecurityGroupID = after(args.SecurityGroupID, ready...)
+
+	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{
+		"securityGroupId": e.SecurityGroupID,
+		"s3EndpointId":    e.S3EndpointID,
+	})
+}
+
+// gateway is the endpoint of S3: a route, which costs nothing.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
+func (e *Endpoints) gateway(ctx *pulumi.Context, name string, args *Args) (*ec2.VpcEndpoint, error) {
+	endpoint, err := ec2.NewVpcEndpoint(ctx, name+"-s3", &ec2.VpcEndpointArgs{
+		VpcId:           args.VPCID,
+		ServiceName:     pulumi.String(serviceName(args.Location, "s3")),
+		VpcEndpointType: pulumi.String("Gateway"),
+		RouteTableIds:   pulumi.StringArray{args.RouteTableID},
+		Policy:          policy.Document(args.S3Allows...),
+		Tags:            named(name + "-s3"),
+	}, pulumi.Parent(e))
+	if err != nil {
+		return nil, fmt.Errorf("creating the endpoint of s3: %w", err)
+	}
+	return endpoint, nil
+}
+
+// service is the endpoint of another service. With private DNS its name leads to
+// the endpoint, so that no program need know of it.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
+func (e *Endpoints) service(
+	ctx *pulumi.Context, name string, args *Args, group *ec2.SecurityGroup, service Service,
+) (*ec2.VpcEndpoint, error) {
+	name += "-" + strings.ReplaceAll(service.Name, ".", "-")
+	endpoint, err := ec2.NewVpcEndpoint(ctx, name, &ec2.VpcEndpointArgs{
+		VpcId:             args.VPCID,
+		ServiceName:       pulumi.String(serviceName(args.Location, service.Name)),
+		VpcEndpointType:   pulumi.String("Interface"),
+		PrivateDnsEnabled: pulumi.Bool(true),
+		SubnetIds:         args.SubnetIDs,
+		SecurityGroupIds:  pulumi.StringArray{group.ID()},
+		Policy:            policy.Document(service.Allows...),
+		Tags:              named(name),
+	}, pulumi.Parent(e))
+	if err != nil {
+		return nil, fmt.Errorf("creating the endpoint of %s: %w", service.Name, err)
+	}
+	return endpoint, nil
+}
+
+// serviceName is how EC2 calls a service. In China those of other teams than S3
+// and CloudWatch Logs begin with the country.
+func serviceName(at location.Location, service string) string {
+	name := "com.amazonaws." + at.Region + "." + service
+	if at.Partition == "aws-cn" && service != "s3" && service != "logs" {
+		return "cn." + name
+	}
+	return name
+}
+
+// open lets the tasks reach the endpoints and S3 by HTTPS. There is no rule for
+// DNS: security groups don't filter what goes to the VPC's own resolver.
+// https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
+func (e *Endpoints) open(
+	ctx *pulumi.Context, name string, args *Args, group *ec2.SecurityGroup, s3 *ec2.VpcEndpoint,
+) ([]pulumi.CustomResource, error) {
+	parent := pulumi.Parent(e)
+	inward, err := vpc.NewSecurityGroupIngressRule(ctx, name+"-from-tasks", &vpc.SecurityGroupIngressRuleArgs{
+		SecurityGroupId:           group.ID(),
+		ReferencedSecurityGroupId: args.SecurityGroupID,
+		IpProtocol:                pulumi.String("tcp"),
+		FromPort:                  pulumi.Int(https),
+		ToPort:                    pulumi.Int(https),
+		Description:               pulumi.String("HTTPS from the tasks"),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("opening the endpoints for the tasks: %w", err)
+	}
+	outward, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-to-endpoints", &vpc.SecurityGroupEgressRuleArgs{
+		SecurityGroupId:           args.SecurityGroupID,
+		ReferencedSecurityGroupId: group.ID(),
+		IpProtocol:                pulumi.String("tcp"),
+		FromPort:                  pulumi.Int(https),
+		ToPort:                    pulumi.Int(https),
+		Description:               pulumi.String("HTTPS to the VPC endpoints"),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("letting the tasks reach the endpoints: %w", err)
+	}
+	storage, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-to-s3", &vpc.SecurityGroupEgressRuleArgs{
+		SecurityGroupId: args.SecurityGroupID,
+		PrefixListId:    s3.PrefixListId,
+		IpProtocol:      pulumi.String("tcp"),
+		FromPort:        pulumi.Int(https),
+		ToPort:          pulumi.Int(https),
+		Description:     pulumi.String("HTTPS to S3 by its endpoint"),
+	}, parent)
+	if err != nil {
+		return nil, fmt.Errorf("letting the tasks reach S3: %w", err)
+	}
+	return []pulumi.CustomResource{inward, outward, storage}, nil
+}
+
+// named gives what the console shows as an endpoint's name.
+func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
+
+// after is the id once the others are there too.
+func after(id pulumi.StringInput, others ...pulumi.CustomResource) pulumi.StringOutput {
+	waits := make([]any, 0, 1+len(others))
+	waits = append(waits, id)
+	for _, o := range others {
+		waits = append(waits, o.ID())
+	}
+	return pulumi.All(waits...).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+}

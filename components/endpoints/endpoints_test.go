@@ -1,0 +1,141 @@
+package endpoints_test
+
+import (
+	"testing"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/endpoints"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+const (
+	typeEndpoint = "aws:ec2/vpcEndpoint:VpcEndpoint"
+	typeGroup    = "aws:ec2/securityGroup:SecurityGroup"
+	typeIngress  = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+	typeEgress   = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+	typeProbe    = "aws:sqs/queue:Queue"
+)
+
+func frankfurt() location.Location {
+	return location.Location{AccountID: "123456789012", Region: "eu-central-1", Partition: "aws"}
+}
+
+func args(at location.Location, services ...string) *endpoints.Args {
+	a := &endpoints.Args{
+		Location: at, VPCID: pulumi.String("vpc-1"), SubnetIDs: pulumi.ToStringArray([]string{"subnet-a", "subnet-b"}),
+		RouteTableID: pulumi.String("rtb-1"), SecurityGroupID: pulumi.String("sg-tasks"),
+	}
+	use := func(service string) []policy.Statement {
+		return []policy.Statement{{
+			Sid: "Use", Principal: policy.Everyone(), Actions: []string{service + ":Use"}, Resources: []pulumi.StringInput{pulumi.String("*")},
+		}}
+	}
+	a.S3Allows = use("s3")
+	for _, s := range services {
+		a.Services = append(a.Services, endpoints.Service{Name: s, Allows: use("x")})
+	}
+	return a
+}
+
+func declare(t *testing.T, args *endpoints.Args) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declared.Options{}, declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		e, err := endpoints.New(ctx, "out", args)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := sqs.NewQueue(ctx, "probe", &sqs.QueueArgs{Name: e.SecurityGroupID}, pulumi.Parent(e)); err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"group": e.SecurityGroupID, "s3": e.S3EndpointID}, nil
+	}))
+}
+
+// Requirement A16.
+func TestTheEndpointsAreExactlyThose(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(frankfurt(), "ecr.api", "logs"))
+	require.Equal(t, map[string]int{
+		endpoints.Type: 1, typeEndpoint: 3, typeGroup: 1, typeIngress: 1, typeEgress: 2, typeProbe: 1,
+	}, declaredtest.Counts(system))
+	group := declaredtest.Only(t, system, typeGroup)
+	s3 := declaredtest.Named(t, system, typeEndpoint, "out-s3")
+	require.Equal(t, map[string]any{
+		"vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-central-1.s3", "vpcEndpointType": "Gateway",
+		"routeTableIds": []any{"rtb-1"}, "tags": map[string]any{"Name": "out-s3"},
+		"policy": `{"Statement":[{"Action":["s3:Use"],"Effect":"Allow","Principal":"*","Resource":["*"],"Sid":"Use"}],` +
+			`"Version":"2012-10-17"}`,
+	}, s3.Inputs)
+	for name, service := range map[string]string{"out-ecr-api": "ecr.api", "out-logs": "logs"} {
+		require.Equal(t, map[string]any{
+			"vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-central-1." + service, "vpcEndpointType": "Interface",
+			"privateDnsEnabled": true, "subnetIds": []any{"subnet-a", "subnet-b"}, "securityGroupIds": []any{group.ID},
+			"policy": `{"Statement":[{"Action":["x:Use"],"Effect":"Allow","Principal":"*","Resource":["*"],"Sid":"Use"}],` +
+				`"Version":"2012-10-17"}`,
+			"tags": map[string]any{"Name": name},
+		}, declaredtest.Named(t, system, typeEndpoint, name).Inputs)
+	}
+	require.Equal(t, map[string]any{"group": "sg-tasks", "s3": s3.ID}, system.Outputs)
+}
+
+func TestOnlyTheTasksReachTheEndpointsAndTheyNothingElse(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(frankfurt(), "logs"))
+	group := declaredtest.Only(t, system, typeGroup)
+	// Exactly these: neither ingress nor egress, whose default would allow all.
+	require.Equal(t, map[string]any{"description": "Security group for the VPC endpoints", "vpcId": "vpc-1"}, group.Inputs)
+	require.Equal(t, map[string]any{
+		"securityGroupId": group.ID, "referencedSecurityGroupId": "sg-tasks", "ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0,
+		"description": "HTTPS from the tasks",
+	}, declaredtest.Only(t, system, typeIngress).Inputs)
+	require.Equal(t, map[string]any{
+		"securityGroupId": "sg-tasks", "referencedSecurityGroupId": group.ID, "ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0,
+		"description": "HTTPS to the VPC endpoints",
+	}, declaredtest.Named(t, system, typeEgress, "out-to-endpoints").Inputs)
+	require.Equal(t, map[string]any{
+		"securityGroupId": "sg-tasks", "ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0,
+		"prefixListId": declaredtest.Named(t, system, typeEndpoint, "out-s3").Outputs["prefixListId"],
+		"description":  "HTTPS to S3 by its endpoint",
+	}, declaredtest.Named(t, system, typeEgress, "out-to-s3").Inputs)
+}
+
+// A task that starts before them could not pull its image.
+func TestWhoeverTakesTheGroupWaitsForAllOfThem(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(frankfurt(), "ecr.dkr", "logs"))
+	probe := declaredtest.Only(t, system, typeProbe)
+	declaredtest.RequireDependsOn(t, probe, declaredtest.Named(t, system, typeEndpoint, "out-ecr-dkr"),
+		declaredtest.Named(t, system, typeEndpoint, "out-logs"))
+	declaredtest.RequireDependsOn(t, probe, system.OfType(typeEgress)...)
+	declaredtest.RequireDependsOn(t, probe, system.OfType(typeIngress)...)
+}
+
+func TestServicesHaveTheNamesThatTheyHaveInThePartition(t *testing.T) {
+	t.Parallel()
+	at := location.Location{AccountID: "123456789012", Region: "cn-north-1", Partition: "aws-cn"}
+	system := declare(t, args(at, "ecr.api", "logs"))
+	for name, want := range map[string]string{
+		"out-s3": "com.amazonaws.cn-north-1.s3", "out-logs": "com.amazonaws.cn-north-1.logs",
+		"out-ecr-api": "cn.com.amazonaws.cn-north-1.ecr.api",
+	} {
+		require.Equal(t, want, declaredtest.Named(t, system, typeEndpoint, name).Text("serviceName"))
+	}
+}
+
+func TestTheComponentIsTheParentOfAll(t *testing.T) {
+	t.Parallel()
+	system := declare(t, args(frankfurt(), "logs"))
+	component := declaredtest.Only(t, system, endpoints.Type)
+	for _, r := range system.Resources {
+		if r.Custom {
+			assert.Equal(t, component.URN, r.Parent, r.Name)
+		}
+	}
+}

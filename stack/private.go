@@ -1,0 +1,118 @@
+package stack
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/components/endpoints"
+	"upload-router/components/image"
+	"upload-router/components/logs"
+	"upload-router/components/network"
+	"upload-router/components/task"
+	"upload-router/components/uploads"
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+	"upload-router/internal/settings"
+)
+
+// endpointsArgs has the services that the task needs: it gets its image and
+// writes its logs. Notices aren't its business, so there is no endpoint of SNS.
+func endpointsArgs(
+	cfg *settings.Settings, at location.Location, name string,
+	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
+) *endpoints.Args {
+	pulls := pullThrough(img, large)
+	return &endpoints.Args{
+		Location:        at,
+		VPCID:           net.VPCID,
+		SubnetIDs:       net.SubnetIDs,
+		RouteTableID:    net.RouteTableID,
+		SecurityGroupID: net.SecurityGroupID,
+		S3Allows:        readThrough(at, large, uploads.BucketARN(at, name+"-uploads", cfg.BucketName)),
+		Services: []endpoints.Service{
+			{Name: "ecr.api", Allows: pulls},
+			{Name: "ecr.dkr", Allows: pulls},
+			{Name: "logs", Allows: logThrough(large, log)},
+		},
+	}
+}
+
+// pullThrough is for both endpoints of ECR, as AWS recommends: it doesn't say
+// which of them each call takes.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+func pullThrough(img *image.Image, large *task.Task) []policy.Statement {
+	return []policy.Statement{
+		{
+			Sid:        "PullTheImage",
+			Principal:  policy.Everyone(),
+			Actions:    []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
+			Resources:  []pulumi.StringInput{img.RepositoryARN},
+			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
+		},
+		{
+			Sid:        "LogInToTheRegistry",
+			Principal:  policy.Everyone(),
+			Actions:    []string{"ecr:GetAuthorizationToken"},
+			Resources:  []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
+			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
+		},
+	}
+}
+
+func logThrough(large *task.Task, log *logs.Logs) []policy.Statement {
+	return []policy.Statement{{
+		Sid:        "WriteItsLogs",
+		Principal:  policy.Everyone(),
+		Actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", log.Groups[taskLogs].ARN)},
+		Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
+	}}
+}
+
+// as holds for the sessions of a role. An endpoint's policy can name a role as
+// its principal, too, but would go on naming one that was deleted.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+func as(role pulumi.StringInput) policy.Condition {
+	return policy.When("ArnEquals", "aws:PrincipalArn", role)
+}
+
+// readThrough is for S3's endpoint, by which the image's layers come, too: ECR
+// keeps them in a bucket of its own in each Region, and signs the addresses
+// itself. The uploads' bucket isn't there yet.
+func readThrough(at location.Location, large *task.Task, bucket string) []policy.Statement {
+	layers := "arn:" + at.Partition + ":s3:::prod-" + at.Region + "-starport-layer-bucket/*"
+	return []policy.Statement{
+		{
+			Sid:       "ReadUploads",
+			Principal: policy.Everyone(),
+			Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
+			Resources: []pulumi.StringInput{pulumi.String(bucket + "/*")},
+			Conditions: []policy.Condition{
+				as(large.TaskRoleARN),
+				policy.When("StringEquals", "aws:ResourceAccount", pulumi.String(at.AccountID)),
+			},
+		},
+		{
+			Sid:       "GetTheImagesLayers",
+			Principal: policy.Everyone(),
+			Actions:   []string{"s3:GetObject"},
+			Resources: []pulumi.StringInput{pulumi.String(layers)},
+		},
+	}
+}
+
+// onlyThrough has the task read the uploads by the endpoint of S3 alone; nil
+// where there is none.
+func onlyThrough(out *endpoints.Endpoints, large *task.Task) *uploads.Private {
+	if out == nil {
+		return nil
+	}
+	return &uploads.Private{EndpointID: out.S3EndpointID, RoleARN: large.TaskRoleARN}
+}
+
+// taskGroup is the tasks' security group, once they can reach what they need.
+func taskGroup(net *network.Network, out *endpoints.Endpoints) pulumi.StringInput {
+	if out == nil {
+		return net.SecurityGroupID
+	}
+	return out.SecurityGroupID
+}

@@ -1,0 +1,81 @@
+package stack_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/declared/declaredtest"
+)
+
+// Requirement A16.
+func TestAPrivateNetworkHasNoOtherWayOutThanItsEndpoints(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"network": "private"})
+	var services []string
+	for _, e := range system.OfType(typeEndpoint) {
+		services = append(services, e.Text("serviceName"))
+	}
+	require.Equal(t, []string{
+		"com.amazonaws.eu-central-1.ecr.api", "com.amazonaws.eu-central-1.ecr.dkr", "com.amazonaws.eu-central-1.logs",
+		"com.amazonaws.eu-central-1.s3",
+	}, services, "the task uses no other service")
+	for _, rule := range system.OfType(typeEgress) {
+		require.NotContains(t, rule.Inputs, "cidrIpv4", rule.Name)
+		require.NotContains(t, rule.Inputs, "cidrIpv6", rule.Name)
+	}
+}
+
+func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			options := declaredtest.At(at)
+			options.Config = config{"network": "private"}
+			system := declaredtest.Evaluate(t, options, program)
+			arn := func(typ, name string) string {
+				arn, _ := declaredtest.Named(t, system, typ, "upload-router-local-"+name).Outputs["arn"].(string)
+				return arn
+			}
+			as := func(role string) string {
+				return fmt.Sprintf(`"Condition":{"ArnEquals":{"aws:PrincipalArn":["%s"]}}`, arn(typeRole, role))
+			}
+			pull := `{"Version":"2012-10-17","Statement":[
+				{"Sid":"PullTheImage","Effect":"Allow","Principal":"*",
+				 "Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
+				 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("fargate-execution") + `},
+				{"Sid":"LogInToTheRegistry","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
+				 "Resource":["*"],` + as("fargate-execution") + `}]}`
+			for name, want := range map[string]string{
+				"s3": `{"Version":"2012-10-17","Statement":[
+					{"Sid":"ReadUploads","Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion"],
+					 "Resource":["arn:` + at.Partition + `:s3:::upload-router-local-uploads-bucket*/*"],
+					 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "fargate-role") + `"]},
+					              "StringEquals":{"aws:ResourceAccount":["` + at.AccountID + `"]}}},
+					{"Sid":"GetTheImagesLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
+					 "Resource":["arn:` + at.Partition + `:s3:::prod-` + at.Region + `-starport-layer-bucket/*"]}]}`,
+				"ecr-api": pull,
+				"ecr-dkr": pull,
+				"logs": `{"Version":"2012-10-17","Statement":[
+					{"Sid":"WriteItsLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
+					 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("fargate-execution") + `}]}`,
+			} {
+				endpoint := declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name)
+				require.JSONEq(t, want, endpoint.Text("policy"), name)
+			}
+		})
+	}
+}
+
+// A task that starts before its endpoints are there can't pull its image.
+func TestTheMachineWaitsForTheEndpoints(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"network": "private"})
+	for _, name := range []string{"ecr-api", "ecr-dkr", "logs"} {
+		declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeMachine),
+			declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name))
+	}
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeMachine), system.OfType(typeEgress)...)
+}
