@@ -1,0 +1,267 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/local"
+	"upload-router/processor"
+	"upload-router/test/faults"
+)
+
+var (
+	uploads = flag.Int("uploads", 1000, "how many files TestUploads uploads")
+	seed    = flag.Uint64("seed", 20261121, "what TestUploads draws faults from")
+)
+
+// The shares of uploads, in percent.
+const (
+	faulty     = 5
+	duplicated = 3
+	large      = 20
+	// atATime is how many uploads are under way.
+	atATime = 12
+)
+
+// plan is what happens to one upload.
+type plan struct {
+	key        string
+	route      faults.Route
+	strikes    []faults.Strike
+	duplicated bool
+}
+
+// plans are drawn before anything runs, so that they follow from the seed alone.
+func plans(count int, seed uint64) []plan {
+	random := rand.New(rand.NewPCG(seed, 0))
+	percent := func(share int) bool { return random.IntN(100) < share }
+	out := make([]plan, count)
+	for i := range out {
+		p := plan{key: fmt.Sprintf("in/%05d", i), route: faults.Lambda, duplicated: percent(duplicated)}
+		if percent(large) {
+			p.route = faults.Fargate
+		}
+		if percent(faulty) {
+			possible := befalling(p.route)
+			strike := faults.Strike{Fault: possible[random.IntN(len(possible))], Attempts: 1}
+			// Half of them don't pass by themselves; S3 is kept from that, as its clients wait in real time.
+			if percent(50) && strike.Fault != local.ObjectUnavailable {
+				strike.Attempts = faults.Always
+			}
+			if strike.Fault == local.StartAnswerLost {
+				strike.Attempts = 1 // or it would be delivered 186 times
+			}
+			p.strikes = []faults.Strike{strike}
+		}
+		out[i] = p
+	}
+	return out
+}
+
+// befalling are the faults that an upload by a route can meet.
+func befalling(route faults.Route) []local.Fault {
+	other := map[faults.Route]string{faults.Lambda: local.CallTask, faults.Fargate: local.CallInvoke}[route]
+	return slices.DeleteFunc(local.Faults(), func(f local.Fault) bool { return local.Calls()[f] == other })
+}
+
+// fates are what became of the uploads.
+type fates struct {
+	mu sync.Mutex
+	// Processed are the versions whose result counts, Recognised the executions
+	// that found theirs processed, Again those that processed it once more.
+	Processed, Recognised, Again int
+	// Injected are the faults, by kind.
+	Injected map[local.Fault]int
+	// Failed are the executions that failed with a notice; Ended are those that
+	// ended outside of what a state catches, Undelivered the events given up on.
+	Failed, Ended, Undelivered int
+	// Resumed are the files processed after all, by how.
+	Resumed map[faults.Resume]int
+	// Executions is how many there were in all.
+	Executions int
+}
+
+var errLost = errors.New("an upload is lost")
+
+// settle counts what became of one upload, and has it processed after all.
+func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace) error {
+	b.fate.set(p.key, nil) // whatever was wrong has been mended
+	executions := slices.Clone(trace.Executions)
+	resumed := map[faults.Resume]int{}
+	undelivered := len(trace.DeadLetters)
+	for _, letter := range trace.DeadLetters {
+		again, err := b.Replay(ctx, letter)
+		if err != nil {
+			return err
+		}
+		executions = append(executions, again)
+		resumed[faults.Replay]++
+	}
+	failed, ended := 0, 0
+	for _, e := range trace.Executions {
+		switch e.Status {
+		case asl.StatusFailed:
+			failed++
+			if n := len(e.Notices); n != 1 && !struck(p, local.NoticeRefused) {
+				return fmt.Errorf("%w: %s failed with %d notices", errLost, p.key, n)
+			}
+			again, err := b.StartAgain(ctx, e)
+			if err != nil {
+				return err
+			}
+			executions = append(executions, again)
+			resumed[faults.StartAgain]++
+		case asl.StatusTimedOut, asl.StatusAborted:
+			ended++
+			if err := b.Redrive(ctx, e); err != nil {
+				return err
+			}
+			resumed[faults.Redrive]++
+		case asl.StatusSucceeded:
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Failed, f.Ended, f.Undelivered = f.Failed+failed, f.Ended+ended, f.Undelivered+undelivered
+	f.Executions += len(executions)
+	for how, n := range resumed {
+		f.Resumed[how] += n
+	}
+	return f.judge(p, trace, executions)
+}
+
+func struck(p plan, fault local.Fault) bool {
+	return slices.ContainsFunc(p.strikes, func(s faults.Strike) bool { return s.Fault == fault })
+}
+
+// judge holds the executions about one version against what exactly once means:
+// one of them has the result; any other failed before, found it processed, or,
+// where duplicates aren't recognised, came to the same result.
+func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution) error {
+	var results []processor.Result
+	for _, e := range executions {
+		if e.Status != asl.StatusSucceeded {
+			continue
+		}
+		if len(e.Runs) == 0 {
+			f.Recognised++
+			continue
+		}
+		var result processor.Result
+		if err := json.Unmarshal(e.Runs[len(e.Runs)-1].Answer, &result); err != nil {
+			return fmt.Errorf("%w: %s has no result: %w", errLost, p.key, err)
+		}
+		results = append(results, result)
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("%w: %s", errLost, p.key)
+	}
+	f.Processed++
+	f.Again += len(results) - 1
+	for _, r := range results {
+		if r.VersionID != trace.VersionID || r.Key != p.key || r.Size != trace.Size || r.SHA256 != results[0].SHA256 {
+			return fmt.Errorf("%w: %s was taken for %+v", errLost, p.key, r)
+		}
+	}
+	return nil
+}
+
+// TestUploads uploads many files, of which some meet a fault and some events
+// come twice, and finds each processed: none lost, none taken for another.
+func TestUploads(t *testing.T) {
+	t.Parallel()
+	b := start(t, "uploads", map[string]string{})
+	paths := map[faults.Route]string{}
+	for route, size := range map[faults.Route]int{faults.Lambda: threshold / 2, faults.Fargate: 2 * threshold} {
+		paths[route] = filepath.Join(b.folder, string(route))
+		require.NoError(t, os.WriteFile(paths[route], []byte(strings.Repeat("x", size)), 0o600))
+	}
+	f := &fates{Injected: map[local.Fault]int{}, Resumed: map[faults.Resume]int{}}
+	began, all := time.Now(), plans(*uploads, *seed)
+	group, ctx := errgroup.WithContext(t.Context())
+	group.SetLimit(atATime)
+	duplicates := 0
+	for _, p := range all {
+		if p.duplicated {
+			duplicates++
+		}
+		for _, s := range p.strikes {
+			f.Injected[s.Fault]++
+			if s.Fault == local.StartAnswerLost {
+				duplicates++
+			}
+		}
+		group.Go(func() error {
+			b.fate.set(p.key, p.strikes)
+			trace, err := b.Put(ctx, p.key, paths[p.route])
+			if err != nil {
+				return err
+			}
+			if err := b.deliver(ctx, trace, p.duplicated); err != nil {
+				return err
+			}
+			return f.settle(ctx, b, p, trace)
+		})
+	}
+	require.NoError(t, group.Wait())
+	t.Logf("%d uploads in %s:%s", len(all), time.Since(began).Round(time.Second), f)
+
+	require.Equal(t, len(all), f.Processed, "each is processed")
+	require.Equal(t, duplicates, f.Again+f.Recognised, "each event that came once more was processed again or recognised")
+	require.Empty(t, b.fate.refused, "no fault makes a call that isn't granted")
+	require.Empty(t, b.DeadLetters(), "all were replayed")
+	if len(all) >= 10_000 {
+		require.Len(t, f.Injected, len(local.Faults()), "every kind of fault is among them")
+	}
+}
+
+// deliver delivers an event, or two at the same time.
+func (b *bench) deliver(ctx context.Context, trace *local.Trace, twice bool) error {
+	if !twice {
+		return b.Deliver(ctx, trace.Event, trace)
+	}
+	second := &local.Trace{}
+	var group errgroup.Group
+	group.Go(func() error { return b.Deliver(ctx, trace.Event, trace) })
+	group.Go(func() error { return b.Deliver(ctx, trace.Event, second) })
+	err := group.Wait()
+	trace.Executions = append(trace.Executions, second.Executions...)
+	trace.DeadLetters = append(trace.DeadLetters, second.DeadLetters...)
+	return err
+}
+
+// String is the count.
+func (f *fates) String() string {
+	var out strings.Builder
+	line := func(n int, what string) { fmt.Fprintf(&out, "\n%7d %s", n, what) }
+	line(f.Processed, "versions processed")
+	line(f.Executions, "executions")
+	line(f.Recognised, "duplicates recognised as already processed")
+	line(f.Again, "duplicates processed again, with the same result")
+	line(f.Failed, "executions failed with a notice")
+	line(f.Ended, "executions ended outside of any state")
+	line(f.Undelivered, "events given up on, in the dead-letter queue")
+	for _, how := range slices.Sorted(maps.Keys(f.Resumed)) {
+		line(f.Resumed[how], "resumed: "+string(how))
+	}
+	for _, fault := range slices.Sorted(maps.Keys(f.Injected)) {
+		line(f.Injected[fault], "uploads with the fault: "+string(fault))
+	}
+	return out.String()
+}
