@@ -3,7 +3,8 @@
 // result goes to standard output as one line of JSON, and the log to standard error, one line for the run.
 //
 // It exits with 0 only when the object has been processed, with 75 when a retry may help, and else with the exit code of the failure;
-// see upload.Code. SIGTERM, which ECS sends to stop a task, ends the read and counts as worth a retry.
+// see upload.Code. SIGTERM, which ECS sends to stop a task, ends the read and counts as worth a retry. With a task token in the
+// environment it tells Step Functions the same as well, since nobody looks at the exit code then; see package internal/callback.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // The image holds nothing but this binary, so the roots of trust are in it.
 
+	"upload-router/internal/callback"
 	"upload-router/internal/memorylimit"
 	"upload-router/internal/upload"
 	"upload-router/processor"
@@ -38,26 +40,48 @@ func run(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	defer stop()
 
 	started := time.Now()
-	object, err := process(ctx, lookup, stdout)
-	upload.Record(ctx, slog.New(slog.NewJSONHandler(stderr, nil)), route, object, started, err)
+	logger := slog.New(slog.NewJSONHandler(stderr, nil))
+	var object upload.Object
+	err := answering(ctx, lookup, logger, func(ctx context.Context) (result json.RawMessage, err error) {
+		object, result, err = process(ctx, lookup, stdout)
+		return result, err
+	})
+	upload.Record(ctx, logger, route, object, started, err)
 	return upload.ExitCode(err)
 }
 
-func process(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer) (upload.Object, error) {
+// answering does the work, and tells the state how it went if that waits for a token.
+func answering(ctx context.Context, lookup func(string) (string, bool), logger *slog.Logger, work callback.Work) error {
+	token, err := callback.FromEnvironment(lookup, logger)
+	if err != nil {
+		return err
+	}
+	if token != nil {
+		return token.Do(ctx, work)
+	}
+	_, err = work(ctx)
+	return err
+}
+
+func process(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer) (upload.Object, json.RawMessage, error) {
 	object, err := upload.FromEnvironment(lookup)
 	if err != nil {
-		return object, err
+		return object, nil, err
 	}
 	client, err := upload.NewClient(ctx)
 	if err != nil {
-		return object, err
+		return object, nil, err
 	}
 	result, err := upload.Process(ctx, client, object, processor.Process)
 	if err != nil {
-		return object, err
+		return object, nil, err
 	}
-	if err := json.NewEncoder(stdout).Encode(result); err != nil {
-		return object, fmt.Errorf("writing the result: %w", err)
+	answer, err := json.Marshal(result)
+	if err != nil {
+		return object, nil, fmt.Errorf("answering the result: %w", err)
 	}
-	return object, nil
+	if _, err := fmt.Fprintf(stdout, "%s\n", answer); err != nil {
+		return object, nil, fmt.Errorf("writing the result: %w", err)
+	}
+	return object, answer, nil
 }

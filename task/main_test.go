@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/tokenapi"
 	"upload-router/internal/upload"
 	"upload-router/internal/upload/uploadtest"
 	"upload-router/processor"
@@ -197,6 +198,83 @@ func TestTaskStopsOnASignal(t *testing.T) {
 			assert.Contains(t, line["cause"], signal.String())
 		})
 	}
+}
+
+// states is a Step Functions whose state waits for the token of the variables.
+func states(t *testing.T) (*tokenapi.Wait, []string) {
+	t.Helper()
+	server, err := tokenapi.Start(t.Context(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	return server.Await("token", "machine"), []string{
+		"AWS_ENDPOINT_URL_SFN=" + server.Endpoint(),
+		upload.EnvironmentTaskToken + "=token",
+		upload.EnvironmentHeartbeat + "=300",
+	}
+}
+
+func TestTaskTellsItsEnd(t *testing.T) {
+	t.Parallel()
+	t.Run("the result", func(t *testing.T) {
+		t.Parallel()
+		state, token := states(t)
+		got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), append(variables("report.txt"), token...))
+		require.Zero(t, got.exit, got.stderr)
+		answer := <-state.Answer()
+		assert.JSONEq(t, got.stdout, string(answer.Output))
+		<-state.Beats()
+	})
+	t.Run("a failure", func(t *testing.T) {
+		t.Parallel()
+		state, token := states(t)
+		got := runTask(t, uploadtest.Fault(404, "NoSuchKey", "gone"), append(variables("report.txt"), token...))
+		assert.Equal(t, upload.ObjectMissing.ExitCode(), got.exit)
+		answer := <-state.Answer()
+		assert.Equal(t, "Upload.ObjectMissing", answer.Error)
+		assert.Equal(t, requireLine(t, got.stderr)["cause"], answer.Cause)
+	})
+	t.Run("that there is nothing to do", func(t *testing.T) {
+		t.Parallel()
+		state, token := states(t)
+		got := runTask(t, uploadtest.Content(nil), token)
+		assert.Equal(t, upload.Invalid.ExitCode(), got.exit)
+		answer := <-state.Answer()
+		assert.Equal(t, "Upload.Invalid", answer.Error)
+	})
+	t.Run("that it is stopped", func(t *testing.T) {
+		t.Parallel()
+		state, token := states(t)
+		started := make(chan struct{}, 1)
+		command := task(t, uploadtest.Serve(t, uploadtest.Hang([]byte(text), 3, started)), append(variables("report.txt"), token...))
+		require.NoError(t, command.Start())
+		<-started
+		require.NoError(t, command.Process.Signal(syscall.SIGTERM))
+		assert.Equal(t, upload.ExitRetryable, await(t, command).exit)
+		answer := <-state.Answer()
+		assert.Equal(t, "Upload.Interrupted", answer.Error)
+	})
+	t.Run("to nobody, as nobody waits", func(t *testing.T) {
+		t.Parallel()
+		state, token := states(t)
+		state.Close()
+		got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), append(variables("report.txt"), token...))
+		assert.Equal(t, upload.NotAwaited.ExitCode(), got.exit)
+		assert.Empty(t, got.stdout)
+		line := requireLine(t, got.stderr)
+		assert.Equal(t, "Upload.NotAwaited", line["outcome"])
+		assert.NotContains(t, got.stderr, `"token"`)
+	})
+	t.Run("to nobody, as nobody waits any longer", func(t *testing.T) {
+		t.Parallel()
+		state, token := states(t)
+		started := make(chan struct{}, 1)
+		command := task(t, uploadtest.Serve(t, uploadtest.Hang([]byte(text), 3, started)),
+			append(variables("report.txt"), append(token, upload.EnvironmentHeartbeat+"=1")...))
+		require.NoError(t, command.Start())
+		<-started
+		state.Close()
+		assert.Equal(t, upload.NotAwaited.ExitCode(), await(t, command).exit)
+	})
 }
 
 // TestTaskStreams gives the task an object larger than the memory it may use, and a folder for temporary files that must stay empty.

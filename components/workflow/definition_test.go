@@ -81,12 +81,14 @@ func references() workflow.References {
 // variants are all the shapes that the configuration can give the definition.
 func variants() map[string]workflow.Routing {
 	out := map[string]workflow.Routing{}
-	for _, notify := range []bool{true, false} {
-		for _, public := range []bool{true, false} {
-			for _, size := range []int64{0, threshold, settings.MaxObjectSize} {
-				r := routing()
-				r.NotifySuccess, r.AssignPublicIP, r.SizeThreshold = notify, public, size
-				out[fmt.Sprintf("notifySuccess %v, assignPublicIp %v, threshold %d", notify, public, size)] = r
+	for _, callback := range []bool{true, false} {
+		for _, notify := range []bool{true, false} {
+			for _, public := range []bool{true, false} {
+				for _, size := range []int64{0, threshold, settings.MaxObjectSize} {
+					r := routing()
+					r.TaskCallback, r.NotifySuccess, r.AssignPublicIP, r.SizeThreshold = callback, notify, public, size
+					out[fmt.Sprintf("callback %v, notifySuccess %v, assignPublicIp %v, threshold %d", callback, notify, public, size)] = r
+				}
 			}
 		}
 	}
@@ -112,7 +114,7 @@ func event(t *testing.T, o object) string {
 }
 
 // services are the integrations; one that is nil does what succeeds.
-type services struct{ lambda, ecs, sns asl.Integration }
+type services struct{ lambda, ecs, token, sns asl.Integration }
 
 // outcome is how an execution went.
 type outcome struct {
@@ -158,9 +160,10 @@ func (e execution) run(t *testing.T, input string) outcome {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	interpreter := &asl.Interpreter{
 		Integrations: map[string]asl.Integration{
-			workflow.ResourceLambda: observed(e.services.lambda, answers(map[string]any{"lines": 3})),
-			workflow.ResourceECS:    observed(e.services.ecs, exits(0)),
-			workflow.ResourceSNS:    observed(e.services.sns, published),
+			workflow.ResourceLambda:      observed(e.services.lambda, answers(map[string]any{"lines": 3})),
+			workflow.ResourceECS:         observed(e.services.ecs, exits(0)),
+			workflow.ResourceECSCallback: observed(e.services.token, tells(map[string]any{"lines": 3})),
+			workflow.ResourceSNS:         observed(e.services.sns, published),
 		},
 		Clock:  asl.NewVirtualClock(start),
 		Random: func() float64 { return e.random },
@@ -203,6 +206,11 @@ func answers(payload any) asl.Integration {
 	return func(context.Context, asl.Call) (any, error) {
 		return map[string]any{"ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200}, nil
 	}
+}
+
+// tells is a task that tells its result by the token.
+func tells(result any) asl.Integration {
+	return func(context.Context, asl.Call) (any, error) { return result, nil }
 }
 
 // fails is what never works.

@@ -35,6 +35,9 @@ type Args struct {
 	TaskFamily pulumi.StringInput
 	// TaskRoleARNs are the two roles that the task takes. Required.
 	TaskRoleARNs []pulumi.StringInput
+	// ProcessorRoleName is the role that the task's processor has: it gets to
+	// tell its end, if Routing has it do so. Required with Routing.TaskCallback.
+	ProcessorRoleName pulumi.StringInput
 	// SubnetIDs and SecurityGroupID are the task's network. Required.
 	SubnetIDs       pulumi.StringArrayInput
 	SecurityGroupID pulumi.StringInput
@@ -89,8 +92,38 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("creating the state machine: %w", err)
 	}
 	w.ARN, w.Name = machine.Arn, machine.Name
+	if args.Routing.TaskCallback {
+		if err := w.hearTask(ctx, name, args); err != nil {
+			return nil, err
+		}
+	}
 
 	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{"arn": w.ARN, "name": w.Name})
+}
+
+// hearTask lets the task tell its end. The token is what says which state is
+// meant; the rights can't be narrower than the state machine. No execution is to
+// start before.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error {
+	tell, err := iam.NewRolePolicy(ctx, name+"-tell", &iam.RolePolicyArgs{
+		Role: args.ProcessorRoleName,
+		Policy: policy.Document(policy.Statement{
+			Sid:       "TellTheEnd",
+			Actions:   []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
+			Resources: []pulumi.StringInput{w.ARN},
+		}),
+	}, pulumi.Parent(w))
+	if err != nil {
+		return fmt.Errorf("letting the task tell its end: %w", err)
+	}
+	w.ARN = after(w.ARN, tell.ID())
+	return nil
+}
+
+// after is a value that is there once something else is.
+func after(value pulumi.StringOutput, other pulumi.IDOutput) pulumi.StringOutput {
+	return pulumi.All(value, other).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
 }
 
 // definition is the state machine's text, once all that it names is there.
@@ -119,26 +152,20 @@ func definition(args *Args) pulumi.StringOutput {
 func rolePolicy(args *Args) pulumi.StringOutput {
 	at := args.Location
 	inCluster := policy.When("ArnEquals", "ecs:cluster", args.ClusterARN)
-	return policy.Document(
-		policy.Statement{
+	statements := []policy.Statement{
+		{
 			Sid:       "ProcessSmallFiles",
 			Actions:   []string{"lambda:InvokeFunction"},
 			Resources: []pulumi.StringInput{args.FunctionARN},
 		},
-		policy.Statement{
+		{
 			Sid:     "ProcessLargeFiles",
 			Actions: []string{"ecs:RunTask"},
 			// Any revision: an execution that began before an update runs the one it began with.
 			Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", taskDefinitions(at, args.TaskFamily))},
 			Conditions: []policy.Condition{inCluster},
 		},
-		policy.Statement{
-			Sid:        "FollowAndStopTasks",
-			Actions:    []string{"ecs:DescribeTasks", "ecs:StopTask"},
-			Resources:  []pulumi.StringInput{tasksOf(at, args.ClusterARN)},
-			Conditions: []policy.Condition{inCluster},
-		},
-		policy.Statement{
+		{
 			Sid:       "GiveTasksTheirRoles",
 			Actions:   []string{"iam:PassRole"},
 			Resources: args.TaskRoleARNs,
@@ -146,18 +173,27 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 				policy.When("StringEquals", "iam:PassedToService", pulumi.String("ecs-tasks.amazonaws.com")),
 			},
 		},
-		policy.Statement{
-			// The rule by which Step Functions hears that a task ended; the service makes it itself.
-			Sid:       "HearOfTasksEnds",
-			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
-			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
-		},
-		policy.Statement{
+		{
 			Sid:       "Notify",
 			Actions:   []string{"sns:Publish"},
 			Resources: []pulumi.StringInput{args.TopicARN},
 		},
-	)
+	}
+	// A state that waits for a token follows no task, and stops none (requirement B11).
+	if !args.Routing.TaskCallback {
+		statements = append(statements, policy.Statement{
+			Sid:        "FollowAndStopTasks",
+			Actions:    []string{"ecs:DescribeTasks", "ecs:StopTask"},
+			Resources:  []pulumi.StringInput{tasksOf(at, args.ClusterARN)},
+			Conditions: []policy.Condition{inCluster},
+		}, policy.Statement{
+			// The rule by which Step Functions hears that a task ended; the service makes it itself.
+			Sid:       "HearOfTasksEnds",
+			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
+			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
+		})
+	}
+	return policy.Document(statements...)
 }
 
 func taskDefinitions(at location.Location, family pulumi.StringInput) pulumi.StringOutput {

@@ -117,30 +117,55 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
 				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
 			}, {
-				"Sid": "FollowAndStopTasks",
-				"Effect": "Allow",
-				"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
-				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
-			}, {
 				"Sid": "GiveTasksTheirRoles",
 				"Effect": "Allow",
 				"Action": ["iam:PassRole"],
 				"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
 				"Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
 			}, {
-				"Sid": "HearOfTasksEnds",
-				"Effect": "Allow",
-				"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-				"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
-			}, {
 				"Sid": "Notify",
 				"Effect": "Allow",
 				"Action": ["sns:Publish"],
 				"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
+			}, {
+				"Sid": "FollowAndStopTasks",
+				"Effect": "Allow",
+				"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
+				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+			}, {
+				"Sid": "HearOfTasksEnds",
+				"Effect": "Allow",
+				"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+				"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
 			}]}`, at.Partition, at.Region), granted.Text("policy"))
 		})
 	}
+}
+
+// Requirement B11: who waits for a token needs no rights but RunTask's, and the
+// task needs to answer for its own state machine's tokens.
+func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Routing.TaskCallback, with.ProcessorRoleName = true, pulumi.String("task")
+	system := declare(t, with)
+	granted := declaredtest.Named(t, system, typePolicy, "flow-run").Text("policy")
+	for _, action := range []string{"ecs:DescribeTasks", "ecs:StopTask", "events:"} {
+		assert.NotContains(t, granted, action)
+	}
+	assert.Contains(t, granted, "ecs:RunTask")
+	assert.Contains(t, granted, "iam:PassRole")
+	made := declaredtest.Only(t, system, typeMachine)
+	tell := declaredtest.Named(t, system, typePolicy, "flow-tell")
+	assert.Equal(t, "task", tell.Text("role"))
+	assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+		"Sid": "TellTheEnd",
+		"Effect": "Allow",
+		"Action": ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"],
+		"Resource": [%q]
+	}]}`, made.Outputs["arn"]), tell.Text("policy"))
+	assert.Equal(t, made.Outputs["arn"], system.Outputs["arn"])
 }
 
 // The type can't be changed later, and EXPRESS has no .sync (requirement C1).

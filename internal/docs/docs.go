@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,25 +77,57 @@ func Files(root string) (map[string][]byte, error) {
 // changes the state machine's form, by a name for each.
 func Variants() (map[string]string, error) {
 	out := map[string]string{}
-	for _, notify := range []string{"true", "false"} {
-		for _, public := range []string{"true", "false"} {
-			config := map[string]string{
-				"notifySuccess": notify, "assignPublicIp": public,
-				"network": "existing", "vpcId": "vpc-0123456789abcdef0",
-				"subnetIds": `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`,
-			}
-			system, err := evaluate(config)
-			if err != nil {
-				return nil, err
-			}
-			machine, err := system.Only(typeMachine)
-			if err != nil {
-				return nil, fmt.Errorf("finding the state machine: %w", err)
-			}
-			out["notify-"+notify+"-public-"+public] = machine.Text("definition")
+	for _, v := range variants() {
+		system, err := evaluate(v)
+		if err != nil {
+			return nil, err
 		}
+		machine, err := system.Only(typeMachine)
+		if err != nil {
+			return nil, fmt.Errorf("finding the state machine: %w", err)
+		}
+		out[nameOf(v)] = machine.Text("definition")
 	}
 	return out, nil
+}
+
+// forms are the keys that change the state machine's form, with their values.
+var forms = []struct {
+	key    string
+	values []string
+}{
+	{"notifySuccess", []string{"true", "false"}},
+	{"assignPublicIp", []string{"true", "false"}},
+	{"taskCompletion", []string{string(settings.CompletionSync), string(settings.CompletionCallback)}},
+}
+
+// variants are the configurations of every combination of forms.
+func variants() []map[string]string {
+	out := []map[string]string{{
+		"network": "existing", "vpcId": "vpc-0123456789abcdef0",
+		"subnetIds": `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`,
+	}}
+	for _, form := range forms {
+		var more []map[string]string
+		for _, config := range out {
+			for _, value := range form.values {
+				changed := maps.Clone(config)
+				changed[form.key] = value
+				more = append(more, changed)
+			}
+		}
+		out = more
+	}
+	return out
+}
+
+// nameOf tells a variant from the others.
+func nameOf(variant map[string]string) string {
+	parts := make([]string, len(forms))
+	for i, form := range forms {
+		parts[i] = form.key + "-" + variant[form.key]
+	}
+	return strings.Join(parts, "-")
 }
 
 // evaluate declares the system without building anything: what the documents

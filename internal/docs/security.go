@@ -31,6 +31,7 @@ var reasons = map[string]string{
 	"ReadUploads":          "the processor reads the version that the event names, or the object if it names none",
 	"ServiceOfThisAccount": "the service takes the role, for this account's resources only",
 	"StartTheStateMachine": "each upload starts an execution",
+	"TellTheEnd":           "the task tells Step Functions that it works, and how it ended",
 	"WriteItsLogs":         "what the processor logs is kept",
 }
 

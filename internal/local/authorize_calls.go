@@ -34,7 +34,7 @@ var checks = map[string]check{
 	"dynamodb:putItem":             item("dynamodb:PutItem"),
 	"dynamodb:updateItem":          item("dynamodb:UpdateItem"),
 	"ecs:runTask.sync":             (*guard).runTask,
-	"ecs:runTask.waitForTaskToken": (*guard).runTask,
+	"ecs:runTask.waitForTaskToken": (*guard).awaitTask,
 	"lambda:invoke":                (*guard).invoke,
 	"sns:publish":                  (*guard).publish,
 	"sqs:sendMessage":              (*guard).send,
@@ -51,7 +51,7 @@ func (g *guard) guarded(resource string, call asl.Integration) (asl.Integration,
 		parameters, _ := c.Parameters.(map[string]any)
 		then, err := first(g, roleOf(c), parameters)
 		if err != nil {
-			return nil, err
+			return nil, unheard(ctx, c, err)
 		}
 		out, err := call(ctx, c)
 		then.ask(ctx, g, out, err)
@@ -289,8 +289,14 @@ func notStarted(parameters map[string]any, reason string) error {
 	if err != nil {
 		return fmt.Errorf("describing a task that wasn't started: %w", err)
 	}
-	return &asl.Error{Name: asl.ErrorTaskFailed, Cause: string(cause)}
+	return &unstarted{&asl.Error{Name: asl.ErrorTaskFailed, Cause: string(cause)}}
 }
+
+// unstarted is the error of a task that ECS could not start.
+type unstarted struct{ failure *asl.Error }
+
+func (u *unstarted) Error() string { return u.failure.Error() }
+func (u *unstarted) Unwrap() error { return u.failure }
 
 // publish is for sns:publish.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-sns.html

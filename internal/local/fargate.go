@@ -187,43 +187,64 @@ func (r *Router) loadProgram(uri string) (imageProgram, error) {
 	return program, nil
 }
 
+// taskRun is a task about to run for a call.
+type taskRun struct {
+	definition  *taskDefinition
+	parameters  runTaskParameters
+	environment []string
+}
+
+// taskOf reads a call's parameters.
+func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
+	t := &taskRun{}
+	if err := decode(call.Parameters, &t.parameters); err != nil {
+		return nil, err
+	}
+	if t.definition = r.tasks.get(t.parameters.TaskDefinition); t.definition == nil {
+		return nil, invalidParameter("TaskDefinition not found: %s", t.parameters.TaskDefinition)
+	}
+	variables, err := t.definition.overridden(t.parameters)
+	if err != nil {
+		return nil, err
+	}
+	t.environment = r.taskEnvironment(t.definition.role, variables)
+	return t, nil
+}
+
+// run is what is noted of a task that has ended.
+func (t *taskRun) run(call asl.Call, ended *process) Run {
+	run := Run{
+		State: call.State, Attempt: call.Attempt, Route: "Fargate", Outcome: outcomeOK,
+		Group: t.definition.container.LogConfiguration.Options["awslogs-group"],
+		Logs:  append(lines(ended.stdout), lines(ended.stderr)...), Duration: ended.duration,
+		Detail: fmt.Sprintf("exit code %d", ended.exitCode),
+	}
+	if ended.stopCode != stopCodeExited {
+		run.Detail = ended.reason
+	}
+	return run
+}
+
 // runTask does a task's ecs:runTask.sync: the container's program runs as a
 // process, and its exit code decides.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
-	var parameters runTaskParameters
-	if err := decode(call.Parameters, &parameters); err != nil {
-		return nil, err
-	}
-	definition := r.tasks.get(parameters.TaskDefinition)
-	if definition == nil {
-		return nil, invalidParameter("TaskDefinition not found: %s", parameters.TaskDefinition)
-	}
-	variables, err := definition.overridden(parameters)
+	task, err := r.taskOf(call)
 	if err != nil {
 		return nil, err
 	}
-	process, err := r.startFaulty(ctx, definition.program, r.taskEnvironment(definition.role, variables))
+	process, err := r.startFaulty(ctx, task.definition.program, task.environment)
 	if err != nil {
 		return nil, err
 	}
-	run := Run{
-		State: call.State, Attempt: call.Attempt, Route: "Fargate", Outcome: outcomeOK,
-		Group: definition.container.LogConfiguration.Options["awslogs-group"],
-		Logs:  append(lines(process.stdout), lines(process.stderr)...), Duration: process.duration,
-		Detail: fmt.Sprintf("exit code %d", process.exitCode),
-	}
-	task := process.describe(parameters, definition)
+	run, described := task.run(call, process), process.describe(task.parameters, task.definition)
 	late := faultOf(ctx) == TaskTimedOut
 	if process.ok() && ctx.Err() == nil && !late {
 		run.Answer = lastJSON(process.stdout)
 		recorderOf(ctx).ran(run)
-		return task, nil
+		return described, nil
 	}
 	run.Outcome = asl.ErrorTaskFailed
-	if process.stopCode != stopCodeExited {
-		run.Detail = process.reason
-	}
 	if ctx.Err() != nil {
 		run.Outcome = context.Cause(ctx).Error()
 	}
@@ -231,7 +252,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	if late {
 		return nil, outOfTime(ctx, call)
 	}
-	cause, err := json.Marshal(task)
+	cause, err := json.Marshal(described)
 	if err != nil {
 		return nil, fmt.Errorf("describing the stopped task: %w", err)
 	}
@@ -268,7 +289,7 @@ func invalidParameter(format string, args ...any) error {
 }
 
 // taskEnvironment is the whole environment of a task: what is declared, and what
-// the local S3 takes. Nothing of the developer's is in it; without the two empty
+// the local S3 and Step Functions take. Nothing of the developer's is in it; without the two empty
 // files an AWS SDK would find the user's own, by the user's entry in /etc/passwd.
 func (r *Router) taskEnvironment(role string, variables []variable) []string {
 	out := []string{
@@ -282,6 +303,7 @@ func (r *Router) taskEnvironment(role string, variables []variable) []string {
 		"AWS_CONFIG_FILE="+os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"AWS_ENDPOINT_URL_S3="+r.store.Endpoint(),
+		"AWS_ENDPOINT_URL_SFN="+r.tokens.Endpoint(),
 		"AWS_ACCESS_KEY_ID="+accessKey(role), // where a task has its role's, from the metadata endpoint
 		"AWS_SECRET_ACCESS_KEY="+localSecretKey,
 	)

@@ -219,7 +219,9 @@ var interruptions = map[Fault]runtimeapi.Interruption{
 }
 
 // actions are what the integrations ask IAM for.
-var actions = map[string]string{"lambda:invoke": CallInvoke, "ecs:runTask.sync": CallTask, "sns:publish": CallNotify}
+var actions = map[string]string{
+	"lambda:invoke": CallInvoke, "ecs:runTask.sync": CallTask, "ecs:runTask.waitForTaskToken": CallTask, "sns:publish": CallNotify,
+}
 
 type faultKey struct{}
 
@@ -252,7 +254,8 @@ func (r *Router) faulty(resource string, call asl.Integration) asl.Integration {
 		}
 		if fault == TaskNotStarted {
 			parameters, _ := c.Parameters.(map[string]any)
-			return nil, notStarted(parameters, "CannotPullContainerError: pull image manifest has been retried 5 time(s): i/o timeout")
+			return nil, unheard(ctx, c, notStarted(parameters,
+				"CannotPullContainerError: pull image manifest has been retried 5 time(s): i/o timeout"))
 		}
 		return call(context.WithValue(ctx, faultKey{}, fault), c)
 	}

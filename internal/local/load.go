@@ -14,6 +14,7 @@ import (
 	"upload-router/internal/declared"
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/objectstore"
+	"upload-router/internal/tokenapi"
 )
 
 // The types that the local run starts from.
@@ -60,6 +61,9 @@ func (r *Router) load(ctx context.Context) error {
 	}
 	if err := r.store.CreateBucket(objectstore.Bucket{Name: r.bucket, Versioned: r.versioned(bucket)}); err != nil {
 		return fmt.Errorf("making the local bucket: %w", err)
+	}
+	if r.tokens, err = tokenapi.Start(ctx, r.guard.token); err != nil {
+		return fmt.Errorf("starting the local Step Functions: %w", err)
 	}
 	if err := r.loadRules(); err != nil {
 		return err
@@ -225,9 +229,10 @@ func (r *Router) services(machineARN string) map[string]service {
 	partition, _, _ := strings.Cut(strings.TrimPrefix(machineARN, "arn:"), ":")
 	named := func(integration string) string { return "arn:" + partition + ":states:::" + integration }
 	return map[string]service{
-		named("lambda:invoke"):    {r.prepareFunction, r.invokeFunction},
-		named("ecs:runTask.sync"): {r.prepareTask, r.runTask},
-		named("sns:publish"):      {r.prepareTopic, r.publish},
+		named("lambda:invoke"):                {r.prepareFunction, r.invokeFunction},
+		named("ecs:runTask.sync"):             {r.prepareTask, r.runTask},
+		named("ecs:runTask.waitForTaskToken"): {r.prepareTask, r.awaitTask},
+		named("sns:publish"):                  {r.prepareTopic, r.publish},
 	}
 }
 

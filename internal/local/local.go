@@ -26,6 +26,7 @@ import (
 	"upload-router/internal/declared"
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/objectstore"
+	"upload-router/internal/tokenapi"
 )
 
 // NotChecked is what only AWS can show.
@@ -55,6 +56,7 @@ type Router struct {
 	bucket  string
 	rules   []rule
 	store   *objectstore.Server
+	tokens  *tokenapi.Server
 	scratch string
 	guard   *guard
 
@@ -211,6 +213,9 @@ func (r *Router) Close() error {
 	var err error
 	if r.store != nil {
 		err = r.store.Close()
+	}
+	if r.tokens != nil {
+		err = errors.Join(err, r.tokens.Close())
 	}
 	return errors.Join(err, os.RemoveAll(r.scratch))
 }

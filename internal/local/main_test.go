@@ -43,6 +43,7 @@ var (
 	probeRoot string                      // and as a folder to build an image from
 	configs   = map[string]map[string]string{
 		"default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
+		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
 		"image": {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}
 )
@@ -183,6 +184,7 @@ const (
 	typeCluster      = "aws:ecs/cluster:Cluster"
 	typeTask         = "aws:ecs/taskDefinition:TaskDefinition"
 	typeImage        = "docker:index/image:Image"
+	typePolicy       = "aws:iam/rolePolicy:RolePolicy"
 )
 
 // without takes the resources of a type out.
@@ -274,6 +276,12 @@ func file(t *testing.T, content string) string {
 	name := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
 	return name
+}
+
+// writeFile writes a file that may be run.
+func writeFile(t *testing.T, name, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o700))
 }
 
 // sized makes a file of a size, of lines of seven bytes.

@@ -81,8 +81,9 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	const hush = "hush"
 	broken := config{
 		"bucketName": "Hush", "ecrRepoName": "-hush", "stateMachineName": "hush!", "sizeThreshold": "0.7hush", "architecture": hush,
-		"lambdaMemory": hush, "lambdaTimeout": hush, "taskCpu": hush, "taskMemory": hush, "taskTimeout": hush, "executionTimeout": hush,
-		"image": "hush", "network": hush, "vpcCidr": hush, "vpcId": hush, "subnetIds": `["hush"]`, "assignPublicIp": hush,
+		"lambdaMemory": hush, "lambdaTimeout": hush, "taskCpu": hush, "taskMemory": hush, "taskTimeout": hush, "taskCompletion": hush,
+		"executionTimeout": hush,
+		"image":            "hush", "network": hush, "vpcCidr": hush, "vpcId": hush, "subnetIds": `["hush"]`, "assignPublicIp": hush,
 		"egress":    `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`,
 		"kmsKeyArn": "arn:aws:hush:eu-central-1:123456789012:x", "logRetentionDays": hush, "notify": `["hush"]`, "notifySuccess": hush,
 		"eventMaxAge": hush, "eventRetryAttempts": hush, "abortUploadsAfterDays": hush, "forceDestroy": hush,

@@ -105,6 +105,7 @@ const (
 	keyTaskCPU               = "taskCpu"
 	keyTaskMemory            = "taskMemory"
 	keyTaskTimeout           = "taskTimeout"
+	keyTaskCompletion        = "taskCompletion"
 	keyExecutionTimeout      = "executionTimeout"
 	keyImage                 = "image"
 	keyNetwork               = "network"
@@ -190,6 +191,11 @@ func computeKeys() []Key {
 		{
 			Name: keyTaskTimeout, Type: TypeInteger, Default: 1500, Example: "1500",
 			Doc: "Time one Fargate task has, its start included, in seconds, 1-15767790. A task that asks for another try gets a second one.",
+		},
+		{
+			Name: keyTaskCompletion, Type: TypeString, Default: string(CompletionSync), Example: string(CompletionSync),
+			Doc: "How Step Functions hears of a task's end: sync (it follows the container) or callback (the task sends heartbeats " +
+				"and, at its end, its result, at most 256 KiB; both routes then give the same output).",
 		},
 		{
 			Name: keyExecutionTimeout, Type: TypeInteger, Default: 3600, Example: "3600",

@@ -90,6 +90,7 @@ func (l *loader) compute(s *Settings) {
 	s.LambdaMemory, _ = l.integer(keyLambdaMemory, "MB", 128, 10240)
 	s.TaskCPU, s.TaskMemory = l.taskSize()
 	s.Image = l.text(keyImage, optional(checkImage))
+	s.TaskCompletion = TaskCompletion(l.choice(keyTaskCompletion, string(CompletionSync), string(CompletionCallback)))
 	l.timeouts(s)
 }
 

@@ -22,6 +22,17 @@ const (
 	NetworkPrivate NetworkMode = "private"
 )
 
+// TaskCompletion says how Step Functions hears of a task's end.
+type TaskCompletion string
+
+// The ways to hear of it; the first is the default.
+const (
+	// CompletionSync follows the container, and judges by its exit code (requirement B2).
+	CompletionSync TaskCompletion = "sync"
+	// CompletionCallback waits for the task's own word, by a token; the task sends heartbeats meanwhile (requirement B11).
+	CompletionCallback TaskCompletion = "callback"
+)
+
 // Architecture is the processor architecture of the function and of the task, as Lambda spells it.
 type Architecture string
 
@@ -99,6 +110,11 @@ type Settings struct {
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
 	TaskTimeout time.Duration
+
+	// TaskCompletion says how Step Functions hears of the task's end. Default sync. Key taskCompletion, requirement B11, C31.
+	//
+	// https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
+	TaskCompletion TaskCompletion
 
 	// ExecutionTimeout is the time one execution has, in whole seconds: at least [Settings.MinExecutionTimeout], at most a year.
 	// Default 3600 s. Key executionTimeout, requirement B3, C3.

@@ -108,6 +108,7 @@ func TestDefaults(t *testing.T) {
 		TaskCPU:          1024,
 		TaskMemory:       2048,
 		TaskTimeout:      25 * time.Minute,
+		TaskCompletion:   settings.CompletionSync,
 		ExecutionTimeout: time.Hour,
 		Network:          settings.NetworkCreate,
 		VPCCIDR:          netip.MustParsePrefix("10.64.0.0/24"),
@@ -137,7 +138,7 @@ func TestEverythingSet(t *testing.T) {
 	loaded := mustLoad(t, config{
 		"bucketName": "acme-uploads", "ecrRepoName": "acme/router", "stateMachineName": "acme_Router-1", "sizeThreshold": "6MB",
 		"architecture": "arm64", "lambdaMemory": "1024", "lambdaTimeout": "120", "taskCpu": "2048", "taskMemory": "5120",
-		"taskTimeout": "7200", "executionTimeout": "18000", "image": "registry.example.com:5000/a/b:1.2",
+		"taskTimeout": "7200", "taskCompletion": "callback", "executionTimeout": "18000", "image": "registry.example.com:5000/a/b:1.2",
 		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
 		"egress":    `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
 		"kmsKeyArn": keyARN, "logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false",
@@ -146,7 +147,8 @@ func TestEverythingSet(t *testing.T) {
 	require.Equal(t, &settings.Settings{
 		BucketName: "acme-uploads", ECRRepoName: "acme/router", StateMachineName: "acme_Router-1", SizeThreshold: 6000000,
 		Architecture: settings.ARM64, LambdaMemory: 1024, LambdaTimeout: 2 * time.Minute, TaskCPU: 2048, TaskMemory: 5120,
-		TaskTimeout: 2 * time.Hour, ExecutionTimeout: 5 * time.Hour, Image: "registry.example.com:5000/a/b:1.2",
+		TaskTimeout: 2 * time.Hour, TaskCompletion: settings.CompletionCallback, ExecutionTimeout: 5 * time.Hour,
+		Image:   "registry.example.com:5000/a/b:1.2",
 		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
 		Egress:    []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
 		KMSKeyARN: keyARN, LogRetentionDays: 400, NotifyTopicARN: topic, EventMaxAge: time.Minute, AbortUploadsAfterDays: 1,
@@ -278,6 +280,12 @@ func TestChoices(t *testing.T) {
 			{"create", ""}, {"default", ""}, {"", "create, default, existing or private"}, {"new", "create, default, existing or private"},
 		})
 	})
+	t.Run("taskCompletion", func(t *testing.T) {
+		t.Parallel()
+		checkRules(t, config{}, "taskCompletion", []rule{
+			{"sync", ""}, {"callback", ""}, {"", "sync or callback"}, {"token", "sync or callback"},
+		})
+	})
 	t.Run("logRetentionDays", func(t *testing.T) {
 		t.Parallel()
 		var rules []rule
@@ -379,6 +387,15 @@ func TestExecutionTimeout(t *testing.T) {
 	checkRules(t, config{}, "executionTimeout", []rule{
 		{"31536000", ""}, {"31536001", "from 1 to 31536000"}, {"0", "from 1"}, {"an hour", "from 1"}, {"1", "must be at least 3420"},
 	})
+}
+
+// A task whose whole time is shorter than the silence that is allowed would never be found missing.
+func TestTaskTimeoutMustExceedTheHeartbeat(t *testing.T) {
+	t.Parallel()
+	checkRules(t, config{"taskCompletion": "callback"}, "taskTimeout", []rule{
+		{"301", ""}, {"300", "must be at least 301 with taskCompletion callback"}, {"1", "must be at least 301"},
+	})
+	checkRules(t, config{"taskCompletion": "sync"}, "taskTimeout", []rule{{"1", ""}})
 }
 
 func TestImage(t *testing.T) {

@@ -22,6 +22,10 @@ const (
 	// TaskRetryWait is the wait between two tasks.
 	TaskRetryWait = 30 * time.Second
 
+	// TaskHeartbeat is the longest time between two heartbeats of a task that tells its end by a token, its start included: AWS takes up
+	// to minutes to find a machine and to fetch the image.
+	TaskHeartbeat = 5 * time.Minute
+
 	// RunTaskRetryAttempts is how often RunTask is called again for one task when ECS refuses it: throttled, no capacity, an error
 	// of its own. Such an answer comes at once, so these retries take the time of their waits.
 	RunTaskRetryAttempts = 5
@@ -86,6 +90,12 @@ func (l *loader) timeouts(s *Settings) {
 	s.LambdaTimeout, lambdaOK = l.seconds(keyLambdaTimeout, 1, 900)
 	s.TaskTimeout, taskOK = l.seconds(keyTaskTimeout, 1, inSeconds(longestTask))
 	s.ExecutionTimeout, executionOK = l.seconds(keyExecutionTimeout, 1, inSeconds(MaxExecutionTime))
+	if taskOK && s.TaskCompletion == CompletionCallback && s.TaskTimeout <= TaskHeartbeat {
+		least := inSeconds(TaskHeartbeat) + 1
+		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), fmt.Sprintf(
+			"must be at least %d with %s %s: a task that is silent for %d s counts as lost, its start included",
+			least, keyTaskCompletion, CompletionCallback, inSeconds(TaskHeartbeat)), setCommand(keyTaskTimeout, decimal(least)))
+	}
 	if !lambdaOK || !taskOK || !executionOK || s.ExecutionTimeout >= s.MinExecutionTimeout() {
 		return
 	}

@@ -34,16 +34,27 @@ var (
 //
 // An error has code [Failed].
 func NewClient(_ context.Context) (*s3.Client, error) {
+	cfg, err := NewConfig()
+	if err != nil {
+		return nil, err
+	}
+	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.UsePathStyle = o.BaseEndpoint != nil
+	}), nil
+}
+
+// NewConfig is the part of [NewClient] that the client of any service needs. An error has code [Failed].
+func NewConfig() (aws.Config, error) {
 	environment, err := config.NewEnvConfig()
 	if err != nil {
-		return nil, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
+		return aws.Config{}, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
 	}
 	if environment.Region == "" {
-		return nil, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", errNoRegion)}
+		return aws.Config{}, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", errNoRegion)}
 	}
 	provider, err := credentialsOf(environment)
 	if err != nil {
-		return nil, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
+		return aws.Config{}, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
 	}
 	cfg := aws.Config{
 		Region:      environment.Region,
@@ -61,9 +72,7 @@ func NewClient(_ context.Context) (*s3.Client, error) {
 	if environment.BaseEndpoint != "" {
 		cfg.BaseEndpoint = aws.String(environment.BaseEndpoint)
 	}
-	return s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = o.BaseEndpoint != nil
-	}), nil
+	return cfg, nil
 }
 
 // credentialsOf finds the credentials of the host's role: ECS's when it offers them, as they are renewed, else those in the environment.

@@ -19,6 +19,15 @@ const (
 	EnvironmentSize = "UPLOAD_SIZE"
 	// EnvironmentETag holds the entity tag, with or without quotes. Empty or unset means "not given".
 	EnvironmentETag = "UPLOAD_ETAG"
+
+	// EnvironmentTaskToken holds the token that the state waits for, by the name that AWS's page has for it (requirement B11). Empty or
+	// unset means that it waits for the container's end.
+	//
+	// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+	EnvironmentTaskToken = "TASK_TOKEN_ENV_VARIABLE"
+	// EnvironmentHeartbeat holds the seconds after which a missing heartbeat ends the wait for the token, in decimal; 0 for no limit.
+	// Required with a token.
+	EnvironmentHeartbeat = "UPLOAD_HEARTBEAT_SECONDS"
 )
 
 // FromEnvironment reads the object out of the environment variables of the task; lookup is [os.LookupEnv] in a real one.

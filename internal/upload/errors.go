@@ -30,6 +30,11 @@ const (
 	Unavailable Code = "Upload.Unavailable"
 	// Interrupted means that the host is stopping or the time is up. Retryable.
 	Interrupted Code = "Upload.Interrupted"
+	// ResultTooLarge means that the processor's result is larger than Step Functions takes. Not retryable.
+	ResultTooLarge Code = "Upload.ResultTooLarge"
+	// NotAwaited means that Step Functions doesn't wait for the task any more: its token has timed out, or was used before. The task
+	// alone ends so, and can tell nobody but the log. Not retryable: what follows has been decided without it.
+	NotAwaited Code = "Upload.NotAwaited"
 	// Failed is any other failure, among them those of the processor itself. Not retryable.
 	Failed Code = "Upload.Failed"
 )
@@ -44,7 +49,9 @@ const (
 	exitUsage         = 64 // EX_USAGE
 	exitDataError     = 65 // EX_DATAERR
 	exitNoInput       = 66 // EX_NOINPUT
+	exitUnavailable   = 69 // EX_UNAVAILABLE
 	exitSoftware      = 70 // EX_SOFTWARE
+	exitCantCreate    = 73 // EX_CANTCREAT
 	exitInputOutput   = 74 // EX_IOERR
 	exitProtocol      = 76 // EX_PROTOCOL
 	exitNotPermitted  = 77 // EX_NOPERM
@@ -76,6 +83,10 @@ func (c Code) ExitCode() int {
 		return exitNotPermitted
 	case Unavailable, Interrupted:
 		return ExitRetryable
+	case ResultTooLarge:
+		return exitCantCreate
+	case NotAwaited:
+		return exitUnavailable
 	case Failed:
 		return exitSoftware
 	default:

@@ -1,0 +1,99 @@
+package workflow
+
+import (
+	"strings"
+	"time"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/upload"
+)
+
+// notifyTimeout is for one publish.
+const notifyTimeout = 30 * time.Second
+
+func success(to References) *asl.Task {
+	return publish(to, stateProcessed, "Upload processed: {}",
+		line("File", "States.JsonToString($.detail.object.key)"),
+		line("Bucket", "$.detail.bucket.name"),
+		line("Size", "$.detail.object.size"),
+		line("Route", "$.result.route"),
+		line("Execution", "$$.Execution.Id"),
+	)
+}
+
+func failure(to References) map[string]asl.State {
+	return map[string]asl.State{
+		stateDescribeFail: &asl.Pass{
+			Parameters: map[string]any{
+				"detail.$": "$.detail",
+				"route.$":  "$.failure.route",
+				"error.$":  "States.JsonMerge($.failure.error, $.error, false)",
+			},
+			Next: stateFailure,
+		},
+		stateFailure: publish(to, stateFailed, "Upload FAILED: {}",
+			line("File", "States.JsonToString($.detail.object.key)"),
+			line("Bucket", "$.detail.bucket.name"),
+			line("Size", "$.detail.object.size"),
+			line("Route", "$.route"),
+			line("Error", "$.error.Error"),
+			line("Execution", "$$.Execution.Id"),
+			line("Cause", "$.error.Cause"),
+		),
+		stateFailed: &asl.Fail{ErrorPath: "$.error.Error", CausePath: "$.error.Cause"},
+	}
+}
+
+// rejection is for an event that no S3 bucket sends. The notice doesn't quote
+// it: the execution's input has it, whatever its size.
+func rejection(to References) map[string]asl.State {
+	return map[string]asl.State{
+		stateReject: publish(to, stateRejected, "Upload REJECTED: {}",
+			line("Cause", "'the event has no detail.bucket.name, detail.object.key or detail.object.size'"),
+			line("Execution", "$$.Execution.Id"),
+		),
+		stateRejected: &asl.Fail{
+			Error: string(upload.Invalid),
+			Cause: "The event has no detail.bucket.name, detail.object.key or detail.object.size: see the execution's input",
+		},
+	}
+}
+
+// noticeLine is a line of a notice.
+type noticeLine struct{ label, value string }
+
+func line(label, value string) noticeLine { return noticeLine{label, value} }
+
+// publish tells the topic, and goes on whether or not that works: a notice that
+// can't be sent must neither hide a failure nor make one of a processed file.
+//
+// The subject has the state machine's name, which is short enough for SNS's 100
+// characters and has none that a subject may not have; a key might. Keys are
+// written as JSON, so that a line break in one can't forge a line.
+func publish(to References, next, subject string, lines ...noticeLine) *asl.Task {
+	var text strings.Builder
+	values := make([]string, len(lines))
+	for i, l := range lines {
+		text.WriteString(l.label + ": {}\n")
+		values[i] = l.value
+	}
+	return &asl.Task{
+		Resource: to.integration(ResourceSNS),
+		Parameters: map[string]any{
+			"TopicArn":  to.TopicARN,
+			"Subject.$": "States.Format('" + subject + "', $$.StateMachine.Name)",
+			"Message.$": "States.Format('" + text.String() + "', " + strings.Join(values, ", ") + ")",
+		},
+		ResultPath:     asl.Discard,
+		TimeoutSeconds: seconds(notifyTimeout),
+		Retry: []asl.Retrier{{
+			ErrorEquals:     []string{asl.ErrorAll},
+			IntervalSeconds: 1,
+			MaxAttempts:     new(2),
+			BackoffRate:     2,
+			JitterStrategy:  asl.JitterFull,
+		}},
+		Catch: []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: "$.notification", Next: next}},
+		Next:  next,
+	}
+}

@@ -1,0 +1,172 @@
+package workflow
+
+import (
+	"slices"
+	"strconv"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/settings"
+	"upload-router/internal/upload"
+)
+
+// exitRetryable is the exit code by which the task asks for another try.
+var exitRetryable = strconv.Itoa(upload.ExitRetryable)
+
+func taskRoute(r Routing, to References) map[string]asl.State {
+	return map[string]asl.State{
+		// The version and the tag may be missing from an event; a path to what is
+		// missing would end the execution.
+		stateDefaults: &asl.Pass{
+			Result:     map[string]any{"version-id": "", "etag": ""},
+			ResultPath: "$.defaults",
+			Next:       stateDescribe,
+		},
+		stateDescribe: &asl.Pass{
+			Parameters: map[string]any{
+				"detail.$": "$.detail",
+				"object.$": "States.JsonMerge($.defaults, $.detail.object, false)",
+				"try":      1,
+			},
+			Next: stateTask,
+		},
+		stateTask:        runTask(r, to),
+		stateTaskStopped: r.worthATry(),
+		stateTaskWait:    &asl.Wait{Seconds: new(seconds(settings.TaskRetryWait)), Next: stateTaskAgain},
+		stateTaskAgain: &asl.Pass{
+			Parameters: map[string]any{
+				"detail.$": "$.detail",
+				"object.$": "$.object",
+				"try.$":    "States.MathAdd($.try, 1)",
+			},
+			Next: stateTask,
+		},
+		stateTaskGone: routeFailed("Fargate"),
+	}
+}
+
+// worthATry decides on a second task. In callback mode the errors that are led
+// here are worth it by their names already; else it is ECS's description of the
+// stopped task that tells.
+func (r Routing) worthATry() *asl.Choice {
+	left := asl.Rule{Variable: "$.try", Operator: asl.NumericLessThan, Value: settings.TaskAttempts}
+	if r.TaskCallback {
+		left.Comment, left.Next = "a try is left", stateTaskWait
+		return &asl.Choice{
+			Comment: "Worth it: the processor said so, or nothing more was heard of it",
+			Choices: []asl.Rule{left}, Default: stateTaskGone,
+		}
+	}
+	return &asl.Choice{
+		Comment: "Worth it: the processor said so by its exit code, or the task never ran",
+		Choices: []asl.Rule{{
+			Comment: "exit code " + exitRetryable + ", or it never ran, and a try is left",
+			And: []asl.Rule{
+				left,
+				{Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true},
+				{Or: []asl.Rule{
+					causeHas(`"ExitCode":` + exitRetryable + `,`), causeHas(`"ExitCode":` + exitRetryable + `}`),
+					causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
+				}},
+			},
+			Next: stateTaskWait,
+		}},
+		Default: stateTaskGone,
+	}
+}
+
+// runTask runs the container with the object in its environment: by name, since
+// the whole event may be longer than the 8,192 characters that overrides have.
+func runTask(r Routing, to References) *asl.Task {
+	public := "DISABLED"
+	if r.AssignPublicIP {
+		public = "ENABLED"
+	}
+	run := &asl.Task{
+		Comment:  "The task reads the object that its environment names",
+		Resource: to.integration(ResourceECS),
+		Parameters: map[string]any{
+			"LaunchType":     "FARGATE",
+			"Cluster":        to.ClusterARN,
+			"TaskDefinition": to.TaskDefinitionARN,
+			"NetworkConfiguration": map[string]any{"AwsvpcConfiguration": map[string]any{
+				"Subnets":        to.SubnetIDs,
+				"SecurityGroups": []string{to.SecurityGroupID},
+				"AssignPublicIp": public,
+			}},
+			"Overrides": map[string]any{"ContainerOverrides": []any{map[string]any{
+				"Name": r.ContainerName, "Environment": r.taskEnvironment(),
+			}}},
+		},
+		ResultSelector: map[string]any{
+			fieldRoute: "Fargate", "taskArn.$": "$.TaskArn", "exitCode.$": "$.Containers[0].ExitCode",
+		},
+		ResultPath:     "$.result",
+		TimeoutSeconds: seconds(r.TaskTimeout),
+		Retry: []asl.Retrier{{
+			// RunTask's own refusals: no capacity (AmazonECS.Unknown, requirement
+			// B13), throttling of ECS and of the network interfaces behind it, and
+			// ECS's own failures.
+			ErrorEquals: []string{
+				"AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.InvalidParameterException",
+				"ECS.ServerException", "ECS.ThrottlingException",
+			},
+			IntervalSeconds: seconds(settings.RunTaskRetryInterval),
+			MaxAttempts:     new(settings.RunTaskRetryAttempts),
+			BackoffRate:     settings.RunTaskRetryBackoff,
+			MaxDelaySeconds: seconds(settings.RunTaskRetryMaxDelay),
+			JitterStrategy:  asl.JitterFull,
+		}},
+		Catch: []asl.Catcher{
+			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: stateTaskGone},
+			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: stateTaskStopped},
+			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: stateTaskGone},
+		},
+		Next: r.afterProcessing(),
+	}
+	if r.TaskCallback {
+		awaitToken(run, to)
+	}
+	return run
+}
+
+// awaitToken has the state wait for the task's own word: the result that both
+// routes then give alike, or an error by its name. A container that never
+// started, or was killed, is a missed heartbeat. It is a kind of time-out, so it
+// is caught before those.
+func awaitToken(run *asl.Task, to References) {
+	run.Comment = "The task reads the object that its environment names, and tells its end by the token"
+	run.Resource = to.integration(ResourceECSCallback)
+	run.ResultSelector = map[string]any{fieldRoute: "Fargate", "answer.$": "$"}
+	run.HeartbeatSeconds = seconds(settings.TaskHeartbeat)
+	run.Catch = append([]asl.Catcher{
+		{ErrorEquals: append(retryableCodes(), asl.ErrorHeartbeatTimeout), ResultPath: errorPath, Next: stateTaskStopped},
+	}, catchAll(stateTaskGone)...)
+}
+
+// taskEnvironment names the object, and the token if the state waits for one.
+func (r Routing) taskEnvironment() []any {
+	object := []any{
+		environment(upload.EnvironmentBucket, "$.detail.bucket.name"),
+		environment(upload.EnvironmentKey, "$.object.key"),
+		environment(upload.EnvironmentVersionID, "$.object['version-id']"),
+		environment(upload.EnvironmentSize, "States.Format('{}', $.object.size)"),
+		environment(upload.EnvironmentETag, "$.object.etag"),
+	}
+	if !r.TaskCallback {
+		return object
+	}
+	return slices.Concat(object, []any{
+		environment(upload.EnvironmentTaskToken, "$$.Task.Token"),
+		map[string]any{"Name": upload.EnvironmentHeartbeat, "Value": strconv.Itoa(seconds(settings.TaskHeartbeat))},
+	})
+}
+
+// causeHas looks into the cause of a failed task, which is ECS's description of
+// it as JSON.
+func causeHas(text string) asl.Rule {
+	return asl.Rule{Variable: "$.error.Cause", Operator: asl.StringMatches, Value: "*" + text + "*"}
+}
+
+func environment(name, value string) map[string]any {
+	return map[string]any{"Name": name, "Value.$": value}
+}

@@ -1,0 +1,129 @@
+package local_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/local"
+)
+
+// Both routes end alike when the task tells its result.
+func TestBothRoutesEndAlike(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "callback"))
+	for route, size := range map[string]int{"Lambda": threshold, "Fargate": threshold + 1} {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			trace, e := upload(t, router, route, sized(t, size))
+			requireSucceeded(t, trace)
+			require.Len(t, e.Runs, 1)
+			assert.True(t, e.Runs[0].Succeeded())
+			var output struct{ Result map[string]json.RawMessage }
+			require.NoError(t, json.Unmarshal(e.Output, &output))
+			require.Len(t, output.Result, 2)
+			assert.JSONEq(t, `"`+route+`"`, string(output.Result["route"]))
+			assert.JSONEq(t, string(e.Runs[0].Answer), string(output.Result["answer"]))
+			var answer struct{ Size int }
+			require.NoError(t, json.Unmarshal(output.Result["answer"], &answer))
+			assert.Equal(t, size, answer.Size)
+			assert.Empty(t, e.Refused)
+		})
+	}
+}
+
+// A failure is told by its code, and judged by it.
+func TestTheTaskTellsItsFailure(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "callback 0"))
+	first, _ := upload(t, router, "k", file(t, "hello"))
+	requireSucceeded(t, first)
+	var event map[string]any
+	require.NoError(t, json.Unmarshal(first.Event, &event))
+	event["detail"].(map[string]any)["object"].(map[string]any)["size"] = 6
+	text, err := json.Marshal(event)
+	require.NoError(t, err)
+	again := &local.Trace{}
+	require.NoError(t, router.Deliver(t.Context(), text, again))
+	require.Len(t, again.Executions, 1)
+	e := again.Executions[0]
+	assert.Equal(t, asl.StatusFailed, e.Status)
+	assert.Equal(t, "Upload.SizeMismatch", e.Error)
+	require.Len(t, e.Runs, 1)
+	assert.Equal(t, "exit code 65", e.Runs[0].Detail)
+	require.Len(t, e.Notices, 1)
+	assert.Contains(t, e.Notices[0].Message, "\nError: Upload.SizeMismatch\n")
+}
+
+// A container that ends without a word is missed when its heartbeat is, and run
+// once more: Step Functions doesn't look at its exit code.
+func TestALostTaskIsMissed(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "callback 0", probed))
+	for _, key := range []string{"signal 9", "exit 70", "exit 0"} {
+		t.Run(key, func(t *testing.T) {
+			t.Parallel()
+			_, e := upload(t, router, key, file(t, "x"))
+			assert.Equal(t, asl.StatusFailed, e.Status)
+			assert.Equal(t, asl.ErrorTimeout, e.Error)
+			require.Len(t, e.Runs, 2)
+			for _, run := range e.Runs {
+				assert.Equal(t, asl.ErrorHeartbeatTimeout, run.Outcome)
+			}
+			passed := e.Events[len(e.Events)-1].Timestamp.Sub(e.Events[0].Timestamp)
+			assert.Greater(t, passed, 10*time.Minute, "two heartbeats were waited for")
+			assert.Less(t, passed, 15*time.Minute)
+			assert.Len(t, e.Notices, 1)
+		})
+	}
+}
+
+func TestATaskWithATokenThatCannotStartIsMissed(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "Dockerfile"), "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")
+	router := start(t, changed(t, "callback 0",
+		with(typeImage, "build", map[string]any{"context": folder, "dockerfile": filepath.Join(folder, "Dockerfile")})))
+	_, e := upload(t, router, "k", file(t, "x"))
+	assert.Equal(t, asl.StatusFailed, e.Status)
+	require.Len(t, e.Runs, 2)
+	assert.Contains(t, e.Runs[1].Detail, "CannotStartContainerError: ")
+}
+
+// A container that works but says nothing is missed as well, and isn't left behind here.
+func TestASilentTaskIsMissed(t *testing.T) {
+	t.Parallel()
+	started := pipe(t)
+	router := start(t, changed(t, "callback 0", probed, variable("PROBE_STARTED", started),
+		state("Run Fargate task", func(state map[string]any) { state["HeartbeatSeconds"] = 1 }),
+		state("Is another try worth it?", func(state map[string]any) {
+			state["Choices"].([]any)[0].(map[string]any)["NumericLessThan"] = 1
+		})))
+	said := whenHanging(started, func() {})
+	_, e := upload(t, router, "hang", file(t, "x"))
+	assert.Equal(t, asl.ErrorTimeout, e.Error)
+	require.Len(t, e.Runs, 1)
+	assert.Equal(t, asl.ErrorHeartbeatTimeout, e.Runs[0].Outcome)
+	requireEnded(t, <-said)
+}
+
+// Without the right to tell, nothing is heard of the task.
+func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "callback 0", inJSON(typePolicy, "policy", func(document map[string]any) {
+		for _, s := range document["Statement"].([]any) {
+			if statement := s.(map[string]any); statement["Sid"] == "TellTheEnd" {
+				statement["Resource"] = "arn:aws:states:eu-central-1:123456789012:stateMachine:another"
+			}
+		}
+	})))
+	_, e := upload(t, router, "k", file(t, "x"))
+	assert.Equal(t, asl.StatusFailed, e.Status)
+	require.Len(t, e.Runs, 2)
+	assert.Contains(t, e.Runs[0].Logs[len(e.Runs[0].Logs)-1], "states:SendTaskSuccess")
+}

@@ -1,0 +1,239 @@
+// Package tokenapi serves the part of the Step Functions API by which a task answers for its token: SendTaskHeartbeat, SendTaskSuccess
+// and SendTaskFailure, in the protocol that the AWS SDKs speak (AWS JSON 1.0).
+//
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html
+package tokenapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	target        = "AWSStepFunctions."
+	contentType   = "application/x-amz-json-1.0"
+	headerTimeout = 10 * time.Second
+	closeTimeout  = 5 * time.Second
+	// maxRequest is Step Functions' own limit of a request.
+	maxRequest = 1 << 20
+
+	// The limits of what is told, in characters.
+	maxOutput = 262_144
+	maxError  = 256
+	maxCause  = 32_768
+)
+
+// Access is a call that is about to be answered.
+type Access struct {
+	// AccessKeyID is who calls.
+	AccessKeyID string
+	// Action is what IAM calls it, such as states:SendTaskSuccess.
+	Action string
+	// StateMachine is the ARN of the machine whose state waits.
+	StateMachine string
+}
+
+// Server serves the calls.
+type Server struct {
+	authorize func(Access) error
+	http      *http.Server
+	endpoint  string
+	served    chan struct{}
+
+	mu    sync.Mutex
+	waits map[string]*Wait
+}
+
+// Wait is a state that waits for its token.
+type Wait struct {
+	server       *Server
+	token        string
+	stateMachine string
+	beats        chan struct{}
+	answer       chan Answer
+	closed       bool // guarded by the server's mutex
+}
+
+// Answer is how a task ended.
+type Answer struct {
+	// Output is the result as JSON; nil for a failure.
+	Output json.RawMessage
+	// Error and Cause are the failure's.
+	Error, Cause string
+}
+
+// Start starts a server on this machine; authorize is asked before each call and may be nil. It must be closed.
+func Start(ctx context.Context, authorize func(Access) error) (*Server, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("opening the local Step Functions: %w", err)
+	}
+	if authorize == nil {
+		authorize = func(Access) error { return nil }
+	}
+	s := &Server{
+		authorize: authorize, endpoint: "http://" + listener.Addr().String(), served: make(chan struct{}), waits: map[string]*Wait{},
+	}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: headerTimeout}
+	go func() {
+		defer close(s.served)
+		_ = s.http.Serve(listener) // it ends when Close closes the server
+	}()
+	return s, nil
+}
+
+// Endpoint is the server's URL, for AWS_ENDPOINT_URL_SFN.
+func (s *Server) Endpoint() string { return s.endpoint }
+
+// Close ends the server.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("closing the local Step Functions: %w", errors.Join(err, s.http.Close()))
+	}
+	<-s.served
+	return err
+}
+
+// Await makes a token valid. The Wait must be closed when its state waits no more.
+func (s *Server) Await(token, stateMachine string) *Wait {
+	w := &Wait{server: s, token: token, stateMachine: stateMachine, beats: make(chan struct{}, 1), answer: make(chan Answer, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waits[token] = w
+	return w
+}
+
+// Beats receives when a heartbeat has come since it was last looked.
+func (w *Wait) Beats() <-chan struct{} { return w.beats }
+
+// Answer receives how the task ended, once.
+func (w *Wait) Answer() <-chan Answer { return w.answer }
+
+// Close ends the wait: whoever still has the token is told that it has timed out.
+func (w *Wait) Close() {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	w.closed = true
+}
+
+// refusal is an error answer.
+type refusal struct{ code, message string }
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
+// request is the input of all three calls.
+type request struct {
+	TaskToken, Output, Error, Cause string
+}
+
+// ServeHTTP answers one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", contentType)
+	err := s.serve(r)
+	if err == nil {
+		_, _ = io.WriteString(w, "{}")
+		return
+	}
+	status, refused := http.StatusBadRequest, &refusal{}
+	if !errors.As(err, &refused) {
+		status, refused = http.StatusInternalServerError, &refusal{"InternalFailure", err.Error()}
+	}
+	w.Header().Set("X-Amzn-Errortype", refused.code)
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": refused.code, "message": refused.message})
+}
+
+func (s *Server) serve(r *http.Request) error {
+	operation, known := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
+	if !known {
+		return &refusal{"UnknownOperationException", ""}
+	}
+	var in request
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxRequest)).Decode(&in); err != nil {
+		return &refusal{"SerializationException", err.Error()}
+	}
+	s.mu.Lock()
+	wait := s.waits[in.TaskToken]
+	s.mu.Unlock()
+	if wait == nil {
+		return &refusal{"InvalidToken", "Invalid Token: 'Invalid token'"}
+	}
+	access := Access{AccessKeyID: signer(r), Action: "states:" + operation, StateMachine: wait.stateMachine}
+	if err := s.authorize(access); err != nil {
+		return &refusal{"AccessDeniedException", err.Error()}
+	}
+	return wait.take(operation, in)
+}
+
+// take hands a call on to the state that waits.
+func (w *Wait) take(operation string, in request) error {
+	answer, err := read(operation, in)
+	if err != nil {
+		return err
+	}
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	if w.closed {
+		return &refusal{"TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'"}
+	}
+	if answer == nil {
+		select {
+		case w.beats <- struct{}{}:
+		default: // one that nobody has looked at yet
+		}
+		return nil
+	}
+	w.closed = true
+	w.answer <- *answer
+	return nil
+}
+
+// read checks what is told; a heartbeat tells nothing.
+func read(operation string, in request) (*Answer, error) {
+	switch operation {
+	case "SendTaskHeartbeat":
+		return nil, nil //nolint:nilnil // A heartbeat is no answer, and no error.
+	case "SendTaskSuccess":
+		if utf8.RuneCountInString(in.Output) > maxOutput {
+			return nil, tooLong("output", maxOutput)
+		}
+		if !json.Valid([]byte(in.Output)) {
+			return nil, &refusal{"InvalidOutput", "Invalid Output: 'Invalid JSON'"}
+		}
+		return &Answer{Output: json.RawMessage(in.Output)}, nil
+	case "SendTaskFailure":
+		if utf8.RuneCountInString(in.Error) > maxError {
+			return nil, tooLong("error", maxError)
+		}
+		if utf8.RuneCountInString(in.Cause) > maxCause {
+			return nil, tooLong("cause", maxCause)
+		}
+		return &Answer{Error: in.Error, Cause: in.Cause}, nil
+	}
+	return nil, &refusal{"UnknownOperationException", operation}
+}
+
+func tooLong(field string, most int) error {
+	return &refusal{"ValidationException", fmt.Sprintf(
+		"1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d",
+		field, most)}
+}
+
+// signer is the access key id of a signed request.
+func signer(r *http.Request) string {
+	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	id, _, _ := strings.Cut(scope, "/")
+	return id
+}
