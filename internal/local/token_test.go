@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,4 +127,42 @@ func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	require.Len(t, e.Runs, 2)
 	assert.Contains(t, e.Runs[0].Logs[len(e.Runs[0].Logs)-1], "states:SendTaskSuccess")
+}
+
+// What befalls a task is seen by what it tells, or by its silence.
+func TestFaultsOfATaskWithAToken(t *testing.T) {
+	t.Parallel()
+	for fault, test := range map[local.Fault]struct {
+		outcome string // of the first run; empty if nothing ran
+		runs    int
+		status  asl.Status
+	}{
+		local.TaskFailures:    {"ok", 1, asl.StatusSucceeded},
+		local.TaskThrottled:   {"ok", 1, asl.StatusSucceeded},
+		local.TaskNotStarted:  {"ok", 1, asl.StatusSucceeded},
+		local.TaskExited:      {asl.ErrorHeartbeatTimeout, 2, asl.StatusSucceeded},
+		local.TaskKilled:      {asl.ErrorHeartbeatTimeout, 2, asl.StatusSucceeded},
+		local.TaskInterrupted: {"Upload.Interrupted", 2, asl.StatusSucceeded},
+		local.TaskTimedOut:    {asl.ErrorTimeout, 1, asl.StatusFailed},
+	} {
+		t.Run(string(fault), func(t *testing.T) {
+			t.Parallel()
+			var struck atomic.Bool
+			with := options()
+			with.Fault = func(m local.Moment) local.Fault {
+				if m.Call == local.CallTask && !struck.Swap(true) {
+					return fault
+				}
+				return local.NoFault
+			}
+			router, err := local.Start(t.Context(), changed(t, "callback 0"), with)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, router.Close()) })
+			_, e := upload(t, router, "k", file(t, "hello"))
+			assert.Equal(t, test.status, e.Status, "%s: %s", e.Error, e.Cause)
+			require.Len(t, e.Runs, test.runs)
+			assert.Equal(t, test.outcome, e.Runs[0].Outcome)
+			assert.Len(t, e.Notices, 1)
+		})
+	}
 }

@@ -24,7 +24,7 @@ const (
 	// unset means that it waits for the container's end.
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
-	EnvironmentTaskToken = "TASK_TOKEN_ENV_VARIABLE"
+	EnvironmentTaskToken = "TASK_TOKEN_ENV_VARIABLE" //nolint:gosec // It is the name of a variable.
 	// EnvironmentHeartbeat holds the seconds after which a missing heartbeat ends the wait for the token, in decimal; 0 for no limit.
 	// Required with a token.
 	EnvironmentHeartbeat = "UPLOAD_HEARTBEAT_SECONDS"
