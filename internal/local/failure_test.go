@@ -62,12 +62,26 @@ func TestLogOfAFunctionThatEnds(t *testing.T) {
 	assert.Contains(t, e.Runs[0].Logs, "leaving with 3")
 }
 
+// hangTime is the time that what hangs has until it is ended. A busy machine may take a second to start it.
+const hangTime = 4
+
 // pipe is a pipe in which the probe says that it hangs.
 func pipe(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "started")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
 	return path
+}
+
+// closePipe ends the wait for a probe that never came to say that it hangs.
+func closePipe(t *testing.T, path string) {
+	t.Helper()
+	writer, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENXIO) {
+		return // Nobody waits any more.
+	}
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
 }
 
 // whenHanging calls then when the probe hangs, and gives what it wrote.
@@ -105,14 +119,15 @@ func requireEnded(t *testing.T, said string) {
 func TestFunctionOutOfTime(t *testing.T) {
 	t.Parallel()
 	started := pipe(t)
-	router := start(t, changed(t, "default", probed, variable("PROBE_STARTED", started), with(typeFunction, "timeout", 1.0)))
+	router := start(t, changed(t, "default", probed, variable("PROBE_STARTED", started), with(typeFunction, "timeout", float64(hangTime))))
 	said := whenHanging(started, func() {})
 	_, e := upload(t, router, "hang", file(t, "x"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	assert.Equal(t, "Sandbox.Timedout", e.Error)
-	assert.Contains(t, e.Cause, "Task timed out after 1.00 seconds")
+	assert.Contains(t, e.Cause, "Task timed out after 4.00 seconds")
 	assert.Len(t, e.Runs, 1)
 	assert.Len(t, e.Notices, 1)
+	closePipe(t, started)
 	requireEnded(t, <-said)
 }
 
@@ -121,7 +136,7 @@ func TestTaskOutOfTime(t *testing.T) {
 	t.Parallel()
 	started := pipe(t)
 	router := start(t, changed(t, viaTask, probed, variable("PROBE_STARTED", started),
-		state("Run Fargate task", func(state map[string]any) { state["TimeoutSeconds"] = 1 })))
+		state("Run Fargate task", func(state map[string]any) { state["TimeoutSeconds"] = hangTime })))
 	said := whenHanging(started, func() {})
 	_, e := upload(t, router, "hang", file(t, "x"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
@@ -129,6 +144,7 @@ func TestTaskOutOfTime(t *testing.T) {
 	require.Len(t, e.Runs, 1, "the exit code of a stopped task asks for another try, the time limit forbids it")
 	assert.Equal(t, "exit code 75", e.Runs[0].Detail)
 	assert.Len(t, e.Notices, 1)
+	closePipe(t, started)
 	requireEnded(t, <-said)
 }
 
@@ -267,6 +283,7 @@ func TestInterrupted(t *testing.T) {
 			text, err := json.Marshal(trace)
 			require.NoError(t, err)
 			assert.Contains(t, string(text), `"status":"ABORTED"`)
+			closePipe(t, started)
 			requireEnded(t, <-said)
 
 			_, err = router.Upload(ctx, "k", file(t, "x"))
