@@ -20,6 +20,7 @@ import (
 	"upload-router/internal/declared"
 	"upload-router/internal/settings"
 	"upload-router/stack"
+	"upload-router/test/faults"
 )
 
 // stackName is the stack that the documents show.
@@ -64,7 +65,15 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	runbook, err := os.ReadFile(filepath.Join(root, "docs", "runbook.md"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the runbook: %w", err)
+	}
+	if runbook, err = replacePart(runbook, "faults", faults.Markdown()); err != nil {
+		return nil, fmt.Errorf("writing the runbook: %w", err)
+	}
 	return map[string][]byte{
+		"docs/runbook.md":         runbook,
 		"docs/security.md":        security,
 		"docs/state-machine.json": []byte(text),
 		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +

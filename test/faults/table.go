@@ -4,6 +4,10 @@
 package faults
 
 import (
+	"cmp"
+	"fmt"
+	"strings"
+
 	"upload-router/internal/asl"
 	"upload-router/internal/local"
 )
@@ -258,4 +262,23 @@ func machine() []Row {
 			Evidence: []Evidence{{InHistory, string(asl.ExecutionAborted)}}, Resume: Redrive,
 		},
 	}
+}
+
+// Markdown is the table as the runbook shows it.
+func Markdown() string {
+	var out strings.Builder
+	out.WriteString("| what goes wrong | route | the execution ends | what is seen | the file is processed |\n|---|---|---|---|---|\n")
+	for _, row := range Table() {
+		var seen []string
+		for _, e := range row.Evidence {
+			seen = append(seen, fmt.Sprintf("`%s` in %s", e.Text, e.Where))
+		}
+		ends := cmp.Or(string(row.Status), "is not started")
+		if row.Error != "" {
+			ends += ", `" + row.Error + "`"
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n",
+			row.Name, row.Route, ends, cmp.Or(strings.Join(seen, ", "), "nothing"), row.Resume)
+	}
+	return out.String()
 }

@@ -1,0 +1,98 @@
+package faults_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/build"
+	"upload-router/internal/local/localtest"
+	"upload-router/internal/settings"
+	"upload-router/internal/stackfile"
+	"upload-router/test/faults"
+)
+
+const typeAlarm = "aws:cloudwatch/metricAlarm:MetricAlarm"
+
+func runbook(t *testing.T) string {
+	t.Helper()
+	root, err := build.Root()
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "docs", "runbook.md"))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// Whoever gets an alarm's message finds its section by the end of its name.
+func TestEveryAlarmIsInTheRunbook(t *testing.T) {
+	t.Parallel()
+	root, err := build.Root()
+	require.NoError(t, err)
+	names, err := stackfile.Names(root)
+	require.NoError(t, err)
+	text := runbook(t)
+	declared := map[string]bool{}
+	for _, name := range names {
+		config, err := stackfile.Read(root, name)
+		require.NoError(t, err)
+		for _, alarm := range localtest.Declare(t, name, config).OfType(typeAlarm) {
+			_, key, found := strings.Cut(alarm.Name, "-alarms-")
+			require.True(t, found, alarm.Name)
+			declared[key] = true
+		}
+	}
+	for key := range declared {
+		assert.Contains(t, text, "\n### "+key+"\n", "docs/runbook.md needs a section for this alarm: what it means, where to look, what to do")
+	}
+	for _, section := range sections(text, "## Alarms") {
+		assert.True(t, declared[section], "docs/runbook.md tells of an alarm that no stack has: %s", section)
+	}
+}
+
+// sections are the headings below a part.
+func sections(text, part string) []string {
+	_, text, _ = strings.Cut(text, "\n"+part+"\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var out []string
+	for line := range strings.Lines(text) {
+		if heading, ok := strings.CutPrefix(strings.TrimSpace(line), "### "); ok {
+			out = append(out, heading)
+		}
+	}
+	return out
+}
+
+func TestEveryFaultIsInTheRunbook(t *testing.T) {
+	t.Parallel()
+	text := runbook(t)
+	names := map[string]bool{}
+	for _, row := range faults.Table() {
+		names[row.Name] = true
+		assert.Contains(t, text, "\n**"+row.Name, "docs/runbook.md needs a paragraph for this fault: what it means and what to do")
+	}
+	_, part, _ := strings.Cut(text, "\n## Faults\n")
+	part, _, _ = strings.Cut(part, "\n## ")
+	for line := range strings.Lines(part) {
+		if bold, ok := strings.CutPrefix(line, "**"); ok {
+			name, _, _ := strings.Cut(bold, "**")
+			assert.True(t, names[strings.TrimSuffix(name, ".")], "docs/runbook.md tells of a fault that no test brings about: %s", name)
+		}
+	}
+}
+
+// What the runbook tells people to change exists.
+func TestTheRunbookNamesSettingsThatExist(t *testing.T) {
+	t.Parallel()
+	text := runbook(t)
+	for _, name := range []string{
+		"lambdaMemory", "lambdaTimeout", "sizeThreshold", "taskMemory", "taskTimeout", "taskCpu", "executionTimeout", "eventMaxAge",
+		"eventRetryAttempts", "network", "assignPublicIp",
+	} {
+		assert.Contains(t, text, "`"+name+"`")
+		assert.Contains(t, settings.Markdown(), "`"+name+"`")
+	}
+}
