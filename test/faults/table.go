@@ -269,7 +269,7 @@ func Markdown() string {
 	var out strings.Builder
 	out.WriteString("| what goes wrong | route | the execution ends | what is seen | the file is processed |\n|---|---|---|---|---|\n")
 	for _, row := range Table() {
-		var seen []string
+		seen := make([]string, 0, len(row.Evidence))
 		for _, e := range row.Evidence {
 			seen = append(seen, fmt.Sprintf("`%s` in %s", e.Text, e.Where))
 		}
