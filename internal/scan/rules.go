@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,6 +21,10 @@ const (
 	typeMachine  = "aws:sfn/stateMachine:StateMachine"
 	typeRole     = "aws:iam/role:Role"
 	typeTask     = "aws:ecs/taskDefinition:TaskDefinition"
+	typeFunction = "aws:lambda/function:Function"
+	typeQueue    = "aws:sqs/queue:Queue"
+	typeEndpoint = "aws:ec2/vpcEndpoint:VpcEndpoint"
+	typeTable    = "aws:dynamodb/table:Table"
 )
 
 // rule is a rule that no checker has. It gives the resources that break it, by
@@ -49,6 +54,13 @@ var rules = []rule{
 	{"resource-any", resourcesAreNamed},
 	{"service-without-source", servicesActForUs},
 	{"public-image-tag", imagesAreFixed},
+	{"task-without-catch", tasksAreCaught},
+	{"dlq-without-alarm", lettersAreSeen},
+	{"function-without-log-group", functionsLogWhereDeclared},
+	{"container-with-rights", containersAreBare},
+	{"endpoint-without-policy", endpointsAreNarrow},
+	{"table-without-recovery", tablesCanBeRestored},
+	{"table-without-expiry", tablesForget},
 }
 
 // Violations are what the own rules find; each is of high severity.
@@ -166,24 +178,139 @@ func logsAreEncrypted(f facts) map[string]string {
 var errStates = errors.New("the rules don't know this kind of state")
 
 func tasksEnd(f facts) map[string]string {
+	return f.machines(func(machine *asl.Machine) string {
+		if machine.TimeoutSeconds == 0 {
+			return "an execution may take for ever"
+		}
+		return ""
+	}, func(name string, state *asl.Task) string {
+		if state.TimeoutSeconds == 0 && state.TimeoutSecondsPath == "" {
+			return fmt.Sprintf("the task %q may take 99,999,999 seconds", name)
+		}
+		return ""
+	})
+}
+
+// tasksAreCaught keeps a task from ending the execution without a notice.
+func tasksAreCaught(f facts) map[string]string {
+	return f.machines(nil, func(name string, state *asl.Task) string {
+		if slices.ContainsFunc(state.Catch, func(c asl.Catcher) bool { return slices.Contains(c.ErrorEquals, asl.ErrorAll) }) {
+			return ""
+		}
+		return fmt.Sprintf("the failure of the task %q is announced by nothing", name)
+	})
+}
+
+// machines gives the state machines that something is wrong with, or with a task
+// of theirs.
+func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name string, state *asl.Task) string) map[string]string {
 	return f.where(typeMachine, func(r declared.Resource) string {
 		machine, err := asl.Parse([]byte(r.Text("definition")))
 		if err != nil {
 			return err.Error()
 		}
-		if machine.TimeoutSeconds == 0 {
-			return "an execution may take for ever"
+		if wrong != nil {
+			if message := wrong(machine); message != "" {
+				return message
+			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(machine.States)) {
 			switch state := machine.States[name].(type) {
 			case *asl.Task:
-				if state.TimeoutSeconds == 0 && state.TimeoutSecondsPath == "" {
-					return fmt.Sprintf("the task %q may take 99,999,999 seconds", name)
+				if message := wrongTask(name, state); message != "" {
+					return message
 				}
 			case *asl.Pass, *asl.Choice, *asl.Wait, *asl.Succeed, *asl.Fail:
 			default:
 				return fmt.Sprintf("%v: %s", errStates, name)
 			}
+		}
+		return ""
+	})
+}
+
+// lettersAreSeen keeps a dead-letter queue from filling up unseen.
+func lettersAreSeen(f facts) map[string]string {
+	out := map[string]string{}
+	for _, target := range f.system.OfType(typeTarget) {
+		queue, err := f.system.Where(typeQueue, "arn", letter(target))
+		if err != nil {
+			continue // it has none, or another stack's
+		}
+		if !slices.ContainsFunc(f.system.OfType(typeAlarm), func(alarm declared.Resource) bool {
+			return alarm.Object("dimensions")["QueueName"] == queue.Outputs["name"]
+		}) {
+			out[queue.Name] = "no alarm tells that there is something in it"
+		}
+	}
+	return out
+}
+
+// functionsLogWhereDeclared keeps Lambda from making a log group itself, which
+// never expires and has no key.
+func functionsLogWhereDeclared(f facts) map[string]string {
+	return f.where(typeFunction, func(r declared.Resource) string {
+		group, _ := r.Object("loggingConfig")["logGroup"].(string)
+		if _, err := f.system.Where(typeLogGroup, "name", group); err != nil {
+			return "it logs to a group that isn't declared"
+		}
+		return ""
+	})
+}
+
+// containersAreBare is what ECS's defaults are not: root, with a file system to
+// write to and Docker's capabilities.
+func containersAreBare(f facts) map[string]string {
+	return f.where(typeTask, func(r declared.Resource) string {
+		var containers []struct {
+			Name                   string
+			User                   string
+			ReadonlyRootFilesystem bool
+			Privileged             bool
+			LinuxParameters        struct{ Capabilities struct{ Drop []string } }
+		}
+		if err := json.Unmarshal([]byte(r.Text("containerDefinitions")), &containers); err != nil {
+			return "reading its containers: " + err.Error()
+		}
+		for _, c := range containers {
+			user, _, _ := strings.Cut(c.User, ":")
+			switch {
+			case user == "" || user == "0" || user == "root":
+				return c.Name + " runs as root"
+			case !c.ReadonlyRootFilesystem:
+				return c.Name + " may write to its root file system"
+			case c.Privileged || !slices.Contains(c.LinuxParameters.Capabilities.Drop, "ALL"):
+				return c.Name + " keeps capabilities"
+			}
+		}
+		return ""
+	})
+}
+
+// endpointsAreNarrow: the policy that an endpoint has by itself lets everything through.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+func endpointsAreNarrow(f facts) map[string]string {
+	return f.where(typeEndpoint, func(r declared.Resource) string {
+		if r.Text("policy") == "" {
+			return "anything in the network may reach anything of the service by it, in any account"
+		}
+		return ""
+	})
+}
+
+func tablesCanBeRestored(f facts) map[string]string {
+	return f.where(typeTable, func(r declared.Resource) string {
+		if r.Object("pointInTimeRecovery")["enabled"] != true {
+			return "what is deleted by mistake is gone"
+		}
+		return ""
+	})
+}
+
+func tablesForget(f facts) map[string]string {
+	return f.where(typeTable, func(r declared.Resource) string {
+		if r.Object("ttl")["enabled"] != true {
+			return "its items are kept, and paid for, for ever"
 		}
 		return ""
 	})

@@ -40,6 +40,20 @@ func TestNoStackBreaksARule(t *testing.T) {
 	}
 }
 
+// given are resources of kinds that dev has none of, with nothing wrong.
+func given() []declared.Resource {
+	return []declared.Resource{
+		{Type: "aws:ec2/vpcEndpoint:VpcEndpoint", Name: "given-endpoint", ID: "vpce-1", Custom: true, Inputs: map[string]any{
+			"serviceName": "com.amazonaws.eu-central-1.s3",
+			"policy": `{"Version":"2012-10-17","Statement":[{"Sid":"Read","Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
+				`"Resource":"arn:aws:s3:::bucket/*"}]}`,
+		}},
+		{Type: "aws:dynamodb/table:Table", Name: "given-table", ID: "table", Custom: true, Inputs: map[string]any{
+			"pointInTimeRecovery": map[string]any{"enabled": true}, "ttl": map[string]any{"enabled": true, "attributeName": "expires"},
+		}},
+	}
+}
+
 // Each rule finds the fault that it is for, and no other rule does.
 func TestEachRuleFindsItsFault(t *testing.T) {
 	t.Parallel()
@@ -66,10 +80,15 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 			}
 		})
 	}
-	definition := func(old, replacement string) func(inputs map[string]any) {
+	replaced := func(input, old, replacement string) func(inputs map[string]any) {
 		return func(inputs map[string]any) {
-			inputs["definition"] = strings.Replace(inputs["definition"].(string), old, replacement, 1)
+			before := inputs[input].(string)
+			inputs[input] = strings.Replace(before, old, replacement, 1)
+			require.NotEqual(t, before, inputs[input])
 		}
+	}
+	definition := func(old, replacement string) func(inputs map[string]any) {
+		return replaced("definition", old, replacement)
 	}
 	for id, test := range map[string]struct {
 		resource string // the end of its name
@@ -93,10 +112,22 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 			_, rest, _ := strings.Cut(after, `"`)
 			in["containerDefinitions"] = before + `:latest"` + rest
 		}},
+		"task-without-catch": {"workflow-machine", definition(
+			`"Catch":[{"ErrorEquals":["States.ALL"]`, `"Catch":[{"ErrorEquals":["States.TaskFailed"]`)},
+		"dlq-without-alarm": {"alarms-undelivered-events", func(in map[string]any) {
+			in["dimensions"] = map[string]any{"QueueName": "another"}
+		}},
+		"function-without-log-group": {"lambda-function", func(in map[string]any) { delete(in, "loggingConfig") }},
+		"container-with-rights": {"fargate-definition", replaced(
+			"containerDefinitions", `"readonlyRootFilesystem":true`, `"readonlyRootFilesystem":false`)},
+		"endpoint-without-policy": {"given-endpoint", func(in map[string]any) { delete(in, "policy") }},
+		"table-without-recovery":  {"given-table", func(in map[string]any) { delete(in, "pointInTimeRecovery") }},
+		"table-without-expiry":    {"given-table", func(in map[string]any) { delete(in, "ttl") }},
 	} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()
 			system := declare(t, "dev")
+			system.Resources = append(system.Resources, given()...)
 			changed := false
 			for _, r := range system.Resources {
 				if r.Custom && strings.HasSuffix(r.Name, test.resource) {
