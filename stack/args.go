@@ -22,10 +22,11 @@ import (
 	"upload-router/internal/settings"
 )
 
-// What writes to the two log groups.
+// What writes to the log groups.
 const (
-	functionLogs = "function"
-	taskLogs     = "task"
+	functionLogs   = "function"
+	taskLogs       = "task"
+	connectionLogs = "connections"
 )
 
 // Builder makes the processors for an architecture.
@@ -47,9 +48,13 @@ func networkArgs(cfg *settings.Settings, at location.Location) *network.Args {
 }
 
 func logsArgs(cfg *settings.Settings, at location.Location) *logs.Args {
+	groups := []string{functionLogs, taskLogs}
+	if cfg.FlowLogs {
+		groups = append(groups, connectionLogs)
+	}
 	return &logs.Args{
 		Location:      at,
-		Groups:        []string{functionLogs, taskLogs},
+		Groups:        groups,
 		RetentionDays: cfg.LogRetentionDays,
 		KMSKeyARN:     cfg.KMSKeyARN,
 	}
@@ -62,6 +67,7 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 		Architecture:   string(cfg.Architecture),
 		MemoryMB:       cfg.LambdaMemory,
 		TimeoutSeconds: int(cfg.LambdaTimeout.Seconds()),
+		Concurrency:    cfg.LambdaConcurrency,
 		LogGroupName:   log.Groups[functionLogs].Name,
 		LogGroupARN:    log.Groups[functionLogs].ARN,
 	}
@@ -89,6 +95,7 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 		ForceDestroy:  cfg.ForceDestroy,
 		CPU:           cfg.TaskCPU,
 		MemoryMB:      cfg.TaskMemory,
+		StorageGiB:    cfg.TaskStorage,
 		LogGroupName:  log.Groups[taskLogs].Name,
 		LogGroupARN:   log.Groups[taskLogs].ARN,
 	}
@@ -137,6 +144,7 @@ func uploadsArgs(
 		BucketName:               cfg.BucketName,
 		ForceDestroy:             cfg.ForceDestroy,
 		AbortIncompleteAfterDays: cfg.AbortUploadsAfterDays,
+		KeepVersionsDays:         cfg.NoncurrentVersionsAfterDays,
 		ReaderRoles:              map[string]pulumi.StringInput{"function": small.RoleName, "task": large.TaskRoleName},
 		StateMachineARN:          router.ARN,
 		MaximumEventAgeSeconds:   int(cfg.EventMaxAge.Seconds()),

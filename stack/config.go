@@ -14,8 +14,23 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"upload-router/internal/location"
 	"upload-router/internal/settings"
 )
+
+// begin reads the stack's configuration and finds where it is, and marks all that
+// is declared from now on.
+func begin(ctx *pulumi.Context) (*settings.Settings, location.Location, error) {
+	cfg, err := load(ctx)
+	if err != nil {
+		return nil, location.Location{}, err
+	}
+	at, err := location.Of(ctx)
+	if err != nil {
+		return nil, location.Location{}, fmt.Errorf("finding where the stack is: %w", err)
+	}
+	return cfg, at, mark(ctx, cfg)
+}
 
 // load reads the stack's configuration. It reports all that is wrong with it
 // at once, and warns of what is allowed but hardly meant.

@@ -4,6 +4,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/endpoints"
+	"upload-router/components/flowlogs"
 	"upload-router/components/image"
 	"upload-router/components/logs"
 	"upload-router/components/network"
@@ -13,6 +14,30 @@ import (
 	"upload-router/internal/policy"
 	"upload-router/internal/settings"
 )
+
+// logConnections logs what connects to what in the stack's VPC, if it is to.
+func logConnections(
+	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, net *network.Network, log *logs.Logs,
+) error {
+	if !cfg.FlowLogs {
+		return nil
+	}
+	_, err := flowlogs.New(ctx, name, &flowlogs.Args{
+		Location: at, VPCID: net.VPCID, LogGroupARN: log.Groups[connectionLogs].ARN,
+	})
+	return err
+}
+
+// wayOut is what the task reaches out of a private network; nil in the others.
+func wayOut(
+	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location,
+	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
+) (*endpoints.Endpoints, error) {
+	if cfg.Network != settings.NetworkPrivate {
+		return nil, nil //nolint:nilnil // there is nothing to reach, and nothing wrong
+	}
+	return endpoints.New(ctx, name+"-endpoints", endpointsArgs(cfg, at, name, net, img, large, log))
+}
 
 // endpointsArgs has the services that the task needs: it gets its image and
 // writes its logs. Notices aren't its business, so there is no endpoint of SNS.

@@ -158,7 +158,7 @@ func TestNoRoleHasAManagedPolicy(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
 	for _, role := range system.OfType(typeRole) {
-		require.ElementsMatch(t, []string{"assumeRolePolicy", "description"}, keys(role.Inputs), role.Name)
+		require.ElementsMatch(t, []string{"assumeRolePolicy", "description", "tags"}, keys(role.Inputs), role.Name)
 	}
 	for _, r := range system.Resources {
 		require.NotContains(t, strings.ToLower(r.Type), "policyattachment", r.Name)

@@ -5,7 +5,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
-	"upload-router/components/endpoints"
 	"upload-router/components/function"
 	"upload-router/components/image"
 	"upload-router/components/logs"
@@ -15,8 +14,6 @@ import (
 	"upload-router/components/uploads"
 	"upload-router/components/workflow"
 	"upload-router/internal/build"
-	"upload-router/internal/location"
-	"upload-router/internal/settings"
 )
 
 // Program declares the system for the stack's configuration. It is what
@@ -25,11 +22,7 @@ func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) 
 
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
-	cfg, err := load(ctx)
-	if err != nil {
-		return err
-	}
-	at, err := location.Of(ctx)
+	cfg, at, err := begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,6 +41,9 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
+	if err := logConnections(ctx, name+"-flow", cfg, at, net, log); err != nil {
+		return err
+	}
 	// Small files: a Lambda function.
 	small, err := function.New(ctx, name+"-lambda", functionArgs(cfg, at, code, log))
 	if err != nil {
@@ -63,11 +59,9 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What that task reaches out of a private network.
-	var out *endpoints.Endpoints
-	if cfg.Network == settings.NetworkPrivate {
-		if out, err = endpoints.New(ctx, name+"-endpoints", endpointsArgs(cfg, at, name, net, img, large, log)); err != nil {
-			return err
-		}
+	out, err := wayOut(ctx, name, cfg, at, net, img, large, log)
+	if err != nil {
+		return err
 	}
 	// Which of them it is, and who hears of it.
 	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at))

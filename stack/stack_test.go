@@ -124,6 +124,9 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"private network": {config{"network": "private"}, map[string]int{
 			"upload-router:components:Endpoints": 1, typeGateway: 0, typeGroup: 2, typeEgress: 2, typeIngress: 1, typeEndpoint: 4,
 		}},
+		"flow logs": {config{"flowLogs": "true"}, map[string]int{
+			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 6, typePolicy: 7, typeLogGroup: 3,
+		}},
 		"a given image":       {config{"image": givenImage}, map[string]int{typeRepository: 0, typeLifecycle: 0, typeImage: 0}},
 		"a given key":         {config{"kmsKeyArn": givenKey}, map[string]int{typeKey: 0, typeAlias: 0}},
 		"a given topic":       {config{"notify": `["` + givenTopic + `"]`}, map[string]int{typeTopic: 0, typeTopicRules: 0}},
@@ -288,6 +291,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 		"lambdaMemory": "1024", "lambdaTimeout": "30", "taskCpu": "512", "taskMemory": "2048", "taskTimeout": "600",
 		"executionTimeout": "7200", "vpcCidr": "10.9.0.0/20", "logRetentionDays": "90", "eventMaxAge": "600",
 		"eventRetryAttempts": "3", "abortUploadsAfterDays": "2", "forceDestroy": "true",
+		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90",
 	})
 	input := func(typ, key string) any { return declaredtest.Only(t, system, typ).Inputs[key] }
 	assert.Equal(t, "ours", input(typeBucket, "bucket"))
@@ -297,7 +301,9 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 	assert.Equal(t, "machine", input(typeMachine, "name"))
 	assert.InDelta(t, 1024, input(typeFunction, "memorySize"), 0)
 	assert.InDelta(t, 30, input(typeFunction, "timeout"), 0)
+	assert.InDelta(t, 20, input(typeFunction, "reservedConcurrentExecutions"), 0)
 	assert.Equal(t, "512", input(typeDefinition, "cpu"))
+	assert.Equal(t, map[string]any{"sizeInGib": 100.0}, input(typeDefinition, "ephemeralStorage"))
 	assert.Equal(t, "2048", input(typeDefinition, "memory"))
 	assert.Equal(t, "10.9.0.0/20", input(typeVPC, "cidrBlock"))
 	for _, group := range system.OfType(typeLogGroup) {
@@ -307,6 +313,8 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 		input("aws:cloudwatch/eventTarget:EventTarget", "retryPolicy"))
 	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
 		"daysAfterInitiation:2")
+	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
+		"noncurrentDays:90")
 	definition := declaredtest.Only(t, system, typeMachine).Text("definition")
 	for _, part := range []string{`"NumericGreaterThan":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
 		assert.Contains(t, definition, part)

@@ -28,6 +28,9 @@ type Args struct {
 	MemoryMB int
 	// TimeoutSeconds ends an invocation. Required.
 	TimeoutSeconds int
+	// Concurrency is how many invocations there may be at once, which are kept free
+	// for it. 0: as many as the account has, and none kept free.
+	Concurrency int
 	// LogGroupName and LogGroupARN are where it writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput
 }
@@ -69,7 +72,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("letting the function write its logs: %w", err)
 	}
-	function, err := lambda.NewFunction(ctx, name+"-function", &lambda.FunctionArgs{
+	functionArgs := &lambda.FunctionArgs{
 		Description:   pulumi.String("Processes uploads up to the size threshold"),
 		Runtime:       pulumi.String("provided.al2023"),
 		Handler:       pulumi.String("bootstrap"),
@@ -82,7 +85,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			LogFormat: pulumi.String("JSON"),
 			LogGroup:  args.LogGroupName.ToStringOutput().ToStringPtrOutput(),
 		},
-	}, parent, pulumi.DependsOn([]pulumi.Resource{logging}))
+	}
+	if args.Concurrency > 0 {
+		functionArgs.ReservedConcurrentExecutions = pulumi.Int(args.Concurrency)
+	}
+	function, err := lambda.NewFunction(ctx, name+"-function", functionArgs, parent, pulumi.DependsOn([]pulumi.Resource{logging}))
 	if err != nil {
 		return nil, fmt.Errorf("creating the function: %w", err)
 	}

@@ -41,6 +41,8 @@ type Args struct {
 	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that
 	// Fargate has. Required.
 	CPU, MemoryMB int
+	// StorageGiB is the disk, 21 to 200. 0: the 20 that come with every task.
+	StorageGiB int
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput
 	// ForceDestroy lets replaced and destroyed revisions of the task definition
@@ -87,7 +89,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("creating the task role: %w", err)
 	}
 	t.TaskRoleARN, t.TaskRoleName = processing.Arn, processing.Name
-	definition, err := ecs.NewTaskDefinition(ctx, name+"-definition", &ecs.TaskDefinitionArgs{
+	definitionArgs := &ecs.TaskDefinitionArgs{
 		// The cluster's name has a suffix of its own, so that two stacks never
 		// add revisions to one family.
 		Family:                  cluster.Name,
@@ -103,7 +105,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		ExecutionRoleArn:     t.ExecutionRoleARN,
 		TaskRoleArn:          t.TaskRoleARN,
 		ContainerDefinitions: containers(args),
-	}, pulumi.Parent(t), pulumi.DependsOn([]pulumi.Resource{starting}))
+	}
+	if args.StorageGiB > 0 {
+		definitionArgs.EphemeralStorage = &ecs.TaskDefinitionEphemeralStorageArgs{SizeInGib: pulumi.Int(args.StorageGiB)}
+	}
+	definition, err := ecs.NewTaskDefinition(ctx, name+"-definition", definitionArgs,
+		pulumi.Parent(t), pulumi.DependsOn([]pulumi.Resource{starting}))
 	if err != nil {
 		return nil, fmt.Errorf("creating the task definition: %w", err)
 	}

@@ -121,19 +121,38 @@ func (u *Uploads) keepVersions(ctx *pulumi.Context, name string, args *Args, buc
 	}
 	lifecycle, err := s3.NewBucketLifecycleConfigurationV2(ctx, name+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
 		Bucket: bucket.ID(),
-		Rules: s3.BucketLifecycleConfigurationV2RuleArray{&s3.BucketLifecycleConfigurationV2RuleArgs{
-			Id:     pulumi.String("abort-incomplete-uploads"),
-			Status: pulumi.String("Enabled"),
-			Filter: &s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")}, // every object
-			AbortIncompleteMultipartUpload: &s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
-				DaysAfterInitiation: pulumi.Int(args.AbortIncompleteAfterDays),
-			},
-		}},
+		Rules:  lifecycleRules(args),
 	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{versioning}))
 	if err != nil {
 		return nil, fmt.Errorf("creating the bucket's lifecycle: %w", err)
 	}
 	return []pulumi.Resource{versioning, lifecycle}, nil
+}
+
+// lifecycleRules are what S3 deletes by itself, of every object.
+func lifecycleRules(args *Args) s3.BucketLifecycleConfigurationV2RuleArray {
+	every := &s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String("")}
+	abort := &s3.BucketLifecycleConfigurationV2RuleArgs{
+		Id:     pulumi.String("abort-incomplete-uploads"),
+		Status: pulumi.String("Enabled"),
+		Filter: every,
+		AbortIncompleteMultipartUpload: &s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
+			DaysAfterInitiation: pulumi.Int(args.AbortIncompleteAfterDays),
+		},
+	}
+	if args.KeepVersionsDays == 0 {
+		return s3.BucketLifecycleConfigurationV2RuleArray{abort}
+	}
+	return s3.BucketLifecycleConfigurationV2RuleArray{abort, &s3.BucketLifecycleConfigurationV2RuleArgs{
+		Id:     pulumi.String("expire-noncurrent-versions"),
+		Status: pulumi.String("Enabled"),
+		Filter: every,
+		NoncurrentVersionExpiration: &s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
+			NoncurrentDays: pulumi.Int(args.KeepVersionsDays),
+		},
+		// What marks an object as deleted goes with the last of its versions.
+		Expiration: &s3.BucketLifecycleConfigurationV2RuleExpirationArgs{ExpiredObjectDeleteMarker: pulumi.Bool(true)},
+	}}
 }
 
 // readers lets each processor read the objects, in any version, and nothing else.

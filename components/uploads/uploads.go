@@ -25,6 +25,9 @@ type Args struct {
 	// AbortIncompleteAfterDays removes the parts of multipart uploads that were
 	// never completed. Required.
 	AbortIncompleteAfterDays int
+	// KeepVersionsDays is when overwritten and deleted objects are deleted for good.
+	// 0: never.
+	KeepVersionsDays int
 	// ReaderRoles are the names of the roles that process the objects, by what
 	// takes them: they get to read this bucket's objects. Required.
 	ReaderRoles map[string]pulumi.StringInput

@@ -92,6 +92,19 @@ func TestAPrivateReaderReadsByItsEndpointAlone(t *testing.T) {
 		             "StringNotEquals":{"aws:SourceVpce":["vpce-1"]}}}`, string(document.Statement[2]))
 }
 
+func TestVersionsExpireOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.KeepVersionsDays = 90
+	rules, _ := declaredtest.Only(t, declare(t, with), typeLifecycle).Inputs["rules"].([]any)
+	require.Len(t, rules, 2)
+	require.Equal(t, map[string]any{
+		"id": "expire-noncurrent-versions", "status": "Enabled", "filter": map[string]any{"prefix": ""},
+		"noncurrentVersionExpiration": map[string]any{"noncurrentDays": 90.0},
+		"expiration":                  map[string]any{"expiredObjectDeleteMarker": true},
+	}, rules[1])
+}
+
 // What is there before the bucket can name it.
 func TestTheARNOfTheBucketIsKnownBefore(t *testing.T) {
 	t.Parallel()

@@ -72,6 +72,8 @@ type Resource struct {
 	Dependencies []string
 	// PropertyDependencies are the URNs that each input's value comes from.
 	PropertyDependencies map[string][]string
+	// Protect says whether Pulumi refuses to delete it.
+	Protect bool
 }
 
 func (o Options) withDefaults() Options {
@@ -156,7 +158,7 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	made.Inputs = plainMap(args.Inputs)
 	made.Secrets = secrets("", resource.NewObjectProperty(args.Inputs))
 	if rpc := args.RegisterRPC; rpc != nil {
-		made.Parent = rpc.GetParent()
+		made.Parent, made.Protect = rpc.GetParent(), rpc.GetProtect()
 		made.Dependencies = slices.Sorted(slices.Values(rpc.GetDependencies()))
 		made.PropertyDependencies = map[string][]string{}
 		for property, on := range rpc.GetPropertyDependencies() {

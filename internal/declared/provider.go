@@ -50,7 +50,10 @@ var kinds = map[string]kind{
 	"aws:cloudwatch/logGroup:LogGroup":       {named: "name", fill: arn("logs", "log-group:")},
 	"aws:cloudwatch/metricAlarm:MetricAlarm": {named: "name", fill: arn("cloudwatch", "alarm:")},
 
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup":         {prefix: "sg"},
+	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {prefix: "sg"},
+	"aws:ec2/flowLog:FlowLog": {prefix: "fl", fill: func(p provider, id string, _ map[string]any) map[string]any {
+		return map[string]any{"arn": p.arn("ec2", "vpc-flow-log/"+id)}
+	}},
 	"aws:ec2/internetGateway:InternetGateway":                   {prefix: "igw"},
 	"aws:ec2/routeTable:RouteTable":                             {prefix: "rtb"},
 	"aws:ec2/routeTableAssociation:RouteTableAssociation":       {prefix: "rtbassoc"},

@@ -32,6 +32,7 @@ var reasons = map[string]string{
 	"ServiceOfThisAccount": "the service takes the role, for this account's resources only",
 	"StartTheStateMachine": "each upload starts an execution",
 	"TellTheEnd":           "the task tells Step Functions that it works, and how it ended",
+	"WriteFlowLogs":        "the connections in the VPC are logged",
 	"WriteItsLogs":         "what the processor logs is kept",
 }
 

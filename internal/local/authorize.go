@@ -27,6 +27,7 @@ const (
 	typeAlarm      = "aws:cloudwatch/metricAlarm:MetricAlarm"
 	typeAlias      = "aws:kms/alias:Alias"
 	typeEncryption = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
+	typeFlowLog    = "aws:ec2/flowLog:FlowLog"
 	typeKey        = "aws:kms/key:Key"
 	typeLogGroup   = "aws:cloudwatch/logGroup:LogGroup"
 	typeRepository = "aws:ecr/repository:Repository"
@@ -39,6 +40,7 @@ const (
 const (
 	serviceECS        = "ecs-tasks.amazonaws.com"
 	serviceEvents     = "events.amazonaws.com"
+	serviceFlowLogs   = "vpc-flow-logs.amazonaws.com"
 	serviceLambda     = "lambda.amazonaws.com"
 	serviceStates     = "states.amazonaws.com"
 	serviceCloudWatch = "cloudwatch.amazonaws.com"

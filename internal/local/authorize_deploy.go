@@ -38,6 +38,7 @@ func (g *guard) deployment() error {
 		typeLogGroup: g.logGroup,
 		typeAlarm:    g.alarm,
 		typeTarget:   g.target,
+		typeFlowLog:  g.flowLog,
 	} {
 		for _, r := range g.system.OfType(typ) {
 			if err := check(r); err != nil {
@@ -114,6 +115,21 @@ func (g *guard) function(r declared.Resource) error {
 		if err := g.all(role, "*", nil, tracing[:2]...); err != nil {
 			return fmt.Errorf("it can't send its traces: %w", err)
 		}
+	}
+	return nil
+}
+
+// flowLog asks for what logging a VPC's connections takes.
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+func (g *guard) flowLog(r declared.Resource) error {
+	arn, _ := r.Outputs["arn"].(string)
+	role := r.Text("iamRoleArn")
+	if err := g.assumes(serviceFlowLogs, role, arn); err != nil {
+		return fmt.Errorf("unable to assume given IAM role: %w", err)
+	}
+	stream := r.Text("logDestination") + ":log-stream:eni-0-all"
+	if err := g.all(role, stream, nil, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"); err != nil {
+		return fmt.Errorf("it can't write: %w", err)
 	}
 	return nil
 }

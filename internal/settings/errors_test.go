@@ -82,6 +82,8 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	broken := config{
 		"bucketName": "Hush", "ecrRepoName": "-hush", "stateMachineName": "hush!", "sizeThreshold": "0.7hush", "architecture": hush,
 		"lambdaMemory": hush, "lambdaTimeout": hush, "taskCpu": hush, "taskMemory": hush, "taskTimeout": hush, "taskCompletion": hush,
+		"lambdaReservedConcurrency": hush, "taskStorage": hush, "flowLogs": hush, "noncurrentVersionsAfterDays": hush,
+		"tags": `{"hush!":"hush"}`, "protect": hush,
 		"executionTimeout": hush,
 		"image":            "hush", "network": hush, "vpcCidr": hush, "vpcId": hush, "subnetIds": `["hush"]`, "assignPublicIp": hush,
 		"egress":    `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`,

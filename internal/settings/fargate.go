@@ -81,3 +81,20 @@ func abridged(values []int) string {
 	}
 	return fmt.Sprintf("%s, %s, … %s", words[0], words[1], words[len(words)-1])
 }
+
+// The sizes of a task's disk that can be asked for, in GiB.
+//
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
+const minTaskStorage, maxTaskStorage = 21, 200
+
+// taskStorage reads the task's disk; 0 asks for none.
+func (l *loader) taskStorage() int {
+	raw := l.raw(keyTaskStorage)
+	size, err := strconv.Atoi(raw)
+	if err != nil || decimal(size) != raw || size != 0 && (size < minTaskStorage || size > maxTaskStorage) {
+		l.report(keyTaskStorage, raw, fmt.Sprintf("must be a whole number of GiB from %d to %d, or 0 for the 20 that come with every task",
+			minTaskStorage, maxTaskStorage))
+		return 0
+	}
+	return size
+}

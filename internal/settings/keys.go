@@ -34,8 +34,8 @@ type Key struct {
 	Type Type
 	// Items is the type of an array's elements, else empty.
 	Items Type
-	// Default is what counts when the key is not set, as Pulumi.yaml holds it: a string, int, bool or []any. An empty string or
-	// list means that there is nothing by default; Doc then says what happens.
+	// Default is what counts when the key is not set, as Pulumi.yaml holds it: a string, int, bool, []any or map[string]any. An empty
+	// string, list or object means that there is nothing by default; Doc then says what happens.
 	Default any
 	// Example is a value that is valid, a list as JSON.
 	Example string
@@ -57,9 +57,10 @@ func (k Key) raw() string {
 	}
 }
 
-// fix says how to give the key its example. Pulumi's command line sets a list one element at a time, so the stack's file it is.
+// fix says how to give the key its example. Pulumi's command line sets a list or an object one element at a time, so the stack's
+// file it is.
 func (k Key) fix() string {
-	if k.Type == TypeArray {
+	if k.structured() {
 		return fmt.Sprintf("in Pulumi.<stack>.yaml, below config: %s:%s: %s", Namespace, k.Name, k.Example)
 	}
 	return setCommand(k.Name, k.Example)
@@ -67,11 +68,14 @@ func (k Key) fix() string {
 
 // secretFix says how to set the key anew and keep it a secret.
 func (k Key) secretFix() string {
-	if k.Type == TypeArray {
+	if k.structured() {
 		return removeCommand(k.Name) + ", then pulumi config set --secret --path for each element"
 	}
 	return fmt.Sprintf("pulumi config set --secret %s %s", k.Name, shellQuote(k.Example))
 }
+
+// structured says whether the value has parts, which Pulumi's command line sets one by one.
+func (k Key) structured() bool { return k.Type == TypeArray || k.Type == TypeObject }
 
 // elementExample is the first element of a list of strings' example.
 func (k Key) elementExample() string {
@@ -102,8 +106,10 @@ const (
 	keyArchitecture          = "architecture"
 	keyLambdaMemory          = "lambdaMemory"
 	keyLambdaTimeout         = "lambdaTimeout"
+	keyLambdaConcurrency     = "lambdaReservedConcurrency"
 	keyTaskCPU               = "taskCpu"
 	keyTaskMemory            = "taskMemory"
+	keyTaskStorage           = "taskStorage"
 	keyTaskTimeout           = "taskTimeout"
 	keyTaskCompletion        = "taskCompletion"
 	keyExecutionTimeout      = "executionTimeout"
@@ -114,6 +120,7 @@ const (
 	keySubnetIDs             = "subnetIds"
 	keyAssignPublicIP        = "assignPublicIp"
 	keyEgress                = "egress"
+	keyFlowLogs              = "flowLogs"
 	keyKMSKeyARN             = "kmsKeyArn"
 	keyLogRetentionDays      = "logRetentionDays"
 	keyNotify                = "notify"
@@ -121,6 +128,9 @@ const (
 	keyEventMaxAge           = "eventMaxAge"
 	keyEventRetryAttempts    = "eventRetryAttempts"
 	keyAbortUploadsAfterDays = "abortUploadsAfterDays"
+	keyKeepVersionsDays      = "noncurrentVersionsAfterDays"
+	keyTags                  = "tags"
+	keyProtect               = "protect"
 	keyForceDestroy          = "forceDestroy"
 )
 
@@ -181,12 +191,21 @@ func computeKeys() []Key {
 			Doc: "Time one run of the Lambda function has, in seconds, 1-900.",
 		},
 		{
+			Name: keyLambdaConcurrency, Type: TypeInteger, Default: 0, Example: "50",
+			Doc: "How many runs of the Lambda function there may be at once, kept free for it out of the account's. What is beyond is " +
+				"tried again. 0: no limit but the account's, and nothing kept free. A function that may not run at all can't be had.",
+		},
+		{
 			Name: keyTaskCPU, Type: TypeInteger, Default: 1024, Example: "1024",
 			Doc: "Processor of the Fargate task in units of 1/1024 vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384.",
 		},
 		{
 			Name: keyTaskMemory, Type: TypeInteger, Default: 2048, Example: "2048",
 			Doc: "Memory of the Fargate task in MiB; Fargate has a list of values for each taskCpu.",
+		},
+		{
+			Name: keyTaskStorage, Type: TypeInteger, Default: 0, Example: "50",
+			Doc: "Disk of the Fargate task in GiB, 21-200, for a processor that needs room. 0: the 20 that come with every task.",
 		},
 		{
 			Name: keyTaskTimeout, Type: TypeInteger, Default: 1500, Example: "1500",
@@ -245,11 +264,20 @@ func networkKeys() []Key {
 				"udp only), cidr or prefixListId, and description. An empty list allows nothing. With network private it can't be set: " +
 				"the task reaches the VPC endpoints and S3, by 443, and nothing else.",
 		},
+		{
+			Name: keyFlowLogs, Type: TypeBoolean, Default: false, Example: no,
+			Doc: "Whether every connection in the VPC is logged, with network create and private only.",
+		},
 	}
 }
 
-// operationKeys are encryption, logs, notices, retries and cleaning up.
+// operationKeys are encryption, logs, notices, retries, and what is kept.
 func operationKeys() []Key {
+	return slices.Concat(runningKeys(), keepingKeys())
+}
+
+// runningKeys are encryption, logs, notices and retries.
+func runningKeys() []Key {
 	return []Key{
 		{
 			Name: keyKMSKeyARN, Type: TypeString, Default: "",
@@ -276,9 +304,30 @@ func operationKeys() []Key {
 			Name: keyEventRetryAttempts, Type: TypeInteger, Default: 185, Example: "185",
 			Doc: "How often EventBridge tries again before the event goes to the dead-letter queue, 0-185.",
 		},
+	}
+}
+
+// keepingKeys are what is kept for how long, and whose it is.
+func keepingKeys() []Key {
+	return []Key{
 		{
 			Name: keyAbortUploadsAfterDays, Type: TypeInteger, Default: 7, Example: "7",
 			Doc: "Days after which S3 throws away the parts of a multipart upload that was not completed, at least 1.",
+		},
+		{
+			Name: keyKeepVersionsDays, Type: TypeInteger, Default: 0, Example: "90",
+			Doc: "Days after which S3 deletes what was overwritten or deleted, at least 1. What waits in the dead-letter queue for up to 14 " +
+				"days still needs it. 0: it is kept for good.",
+		},
+		{
+			Name: keyTags, Type: TypeObject, Default: map[string]any{}, Example: `{"owner":"platform-team"}`,
+			Doc: "Tags of every resource that can have any, besides project and stack, which are set: at most 47, of letters, digits, " +
+				"spaces and _.:/=+-@, keys up to 128 characters, values up to 256.",
+		},
+		{
+			Name: keyProtect, Type: TypeBoolean, Default: false, Example: no,
+			Doc: "Whether Pulumi refuses to delete or replace what can't be had again: bucket, keys, logs, images, queue, topic and state " +
+				"machine.",
 		},
 		{
 			Name: keyForceDestroy, Type: TypeBoolean, Default: false, Example: no,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +89,8 @@ func (l *loader) names(s *Settings) {
 func (l *loader) compute(s *Settings) {
 	s.Architecture = Architecture(l.choice(keyArchitecture, string(X86), string(ARM64)))
 	s.LambdaMemory, _ = l.integer(keyLambdaMemory, "MB", 128, 10240)
+	s.LambdaConcurrency, _ = l.integer(keyLambdaConcurrency, "runs", 0, math.MaxInt32)
+	s.TaskStorage = l.taskStorage()
 	s.TaskCPU, s.TaskMemory = l.taskSize()
 	s.Image = l.text(keyImage, optional(checkImage))
 	s.TaskCompletion = TaskCompletion(l.choice(keyTaskCompletion, string(CompletionSync), string(CompletionCallback)))
@@ -103,11 +106,19 @@ func (l *loader) operation(s *Settings) {
 	s.EventMaxAge, _ = l.seconds(keyEventMaxAge, 60, 86400)
 	s.EventRetryAttempts, _ = l.integer(keyEventRetryAttempts, "attempts", 0, 185)
 	s.AbortUploadsAfterDays, _ = l.integer(keyAbortUploadsAfterDays, "days", 1, maxDays)
+	s.NoncurrentVersionsAfterDays, _ = l.integer(keyKeepVersionsDays, "days", 0, maxDays)
+	s.Tags = l.tags()
+	s.Protect = l.boolean(keyProtect)
 	s.ForceDestroy = l.boolean(keyForceDestroy)
+	if s.Protect && s.ForceDestroy {
+		l.reportAt(keyForceDestroy, keyForceDestroy, yes,
+			fmt.Sprintf("must be false with %s: what is protected isn't to be deleted with all that is in it", keyProtect),
+			setCommand(keyForceDestroy, no))
+	}
 }
 
 // maxDays is the largest number a lifecycle rule can hold.
-const maxDays = 1<<31 - 1
+const maxDays = math.MaxInt32
 
 // raw is a key's value, or its default when it is not set.
 func (l *loader) raw(key string) string {
@@ -149,6 +160,7 @@ func (l *loader) reportAt(key, path, value, rule, fix string) {
 func (l *loader) sortProblems() {
 	position := func(problem Problem) int {
 		key, _, _ := strings.Cut(problem.Key, "[")
+		key, _, _ = strings.Cut(key, ".")
 		return slices.Index(l.order, key)
 	}
 	slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(position(a), position(b)) })

@@ -33,6 +33,7 @@ func (l *loader) network(s *Settings) {
 	s.SubnetIDs = subnets
 	s.AssignPublicIP = l.publicIP(s.Network)
 	s.Egress = l.egress()
+	s.FlowLogs = l.boolean(keyFlowLogs)
 
 	switch s.Network {
 	case NetworkExisting:
@@ -48,6 +49,11 @@ func (l *loader) network(s *Settings) {
 	}
 	if s.MakesVPC() && cidrOK {
 		s.VPCCIDR = cidr
+	}
+	if !s.MakesVPC() && s.FlowLogs {
+		l.reportAt(keyFlowLogs, keyFlowLogs, yes,
+			fmt.Sprintf("goes with %s create and private only, not with %s: the flow logs of a VPC that others use are theirs to set up",
+				keyNetwork, l.shownNetwork()), setCommand(keyFlowLogs, no))
 	}
 	if !s.MakesVPC() && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
 		l.reportAt(keyVPCCIDR, keyVPCCIDR, l.raw(keyVPCCIDR),

@@ -104,6 +104,21 @@ func TestWhatFollowsFromAPrivateNetwork(t *testing.T) {
 	assert.Empty(t, problemsOf(t, elsewhere, settings.WithRegion("eu-west-1")))
 }
 
+func TestFlowLogsAreOfAVPCOfTheStacksOwn(t *testing.T) {
+	t.Parallel()
+	for mode, values := range map[string]config{"create": {}, "private": private()} {
+		assert.True(t, mustLoad(t, values.with("flowLogs", "true")).FlowLogs, mode)
+		assert.False(t, mustLoad(t, values).FlowLogs, mode)
+	}
+	for mode, values := range map[string]config{"default": {"network": "default"}, "existing": existing()} {
+		problems := problemsOf(t, values.with("flowLogs", "true"))
+		require.Len(t, problems, 1, mode)
+		assert.Equal(t, "flowLogs", problems[0].Key)
+		assert.Contains(t, problems[0].Rule, "create and private only, not with "+mode)
+		assert.Empty(t, problemsOf(t, values.with("flowLogs", "false")), mode)
+	}
+}
+
 func TestPublicAddresses(t *testing.T) {
 	t.Parallel()
 	checkRules(t, existing(), "assignPublicIp", []rule{

@@ -94,6 +94,12 @@ type Settings struct {
 	// https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 	LambdaTimeout time.Duration
 
+	// LambdaConcurrency is how many runs of the function there may be at once, which are kept free for it; 0 for neither. Default 0. Key
+	// lambdaReservedConcurrency, requirement A27.
+	//
+	// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+	LambdaConcurrency int
+
 	// TaskCPU is the task's processor in units of 1/1024 vCPU. Default 1024. Key taskCpu.
 	//
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
@@ -104,6 +110,11 @@ type Settings struct {
 	//
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
 	TaskMemory int
+
+	// TaskStorage is the task's disk in GiB, 21-200, or 0 for Fargate's own 20. Default 0. Key taskStorage.
+	//
+	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
+	TaskStorage int
 
 	// TaskTimeout is the time each of the [TaskAttempts] tasks has, its start included, in whole seconds. Default 1500 s. Key
 	// taskTimeout, requirement C2.
@@ -156,6 +167,12 @@ type Settings struct {
 	// https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 	Egress []EgressRule
 
+	// FlowLogs says whether the connections in the VPC are logged; only with [Settings.MakesVPC]. Default false. Key flowLogs,
+	// requirement A47.
+	//
+	// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html
+	FlowLogs bool
+
 	// KMSKeyARN is the key that encrypts, or empty for a new one. Key kmsKeyArn, requirement A5.
 	//
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -194,6 +211,22 @@ type Settings struct {
 	//
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
 	AbortUploadsAfterDays int
+
+	// NoncurrentVersionsAfterDays is when S3 deletes overwritten and deleted objects, in days, or 0 for never. Default 0. Key
+	// noncurrentVersionsAfterDays.
+	//
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-examples.html
+	NoncurrentVersionsAfterDays int
+
+	// Tags are the tags of every resource, besides those that the stack sets itself. Default none. Key tags, requirement C48.
+	//
+	// https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+	Tags map[string]string
+
+	// Protect says whether Pulumi refuses to delete what can't be had again. Default false. Not with ForceDestroy. Key protect.
+	//
+	// https://www.pulumi.com/docs/iac/concepts/options/protect/
+	Protect bool
 
 	// ForceDestroy says whether destroying the stack may delete objects and images. Default false. Key forceDestroy.
 	ForceDestroy bool

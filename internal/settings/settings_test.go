@@ -143,6 +143,7 @@ func TestEverythingSet(t *testing.T) {
 		"egress":    `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
 		"kmsKeyArn": keyARN, "logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false",
 		"eventMaxAge": "60", "eventRetryAttempts": "0", "abortUploadsAfterDays": "1", "forceDestroy": "true",
+		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90", "tags": `{"owner":"us"}`,
 	})
 	require.Equal(t, &settings.Settings{
 		BucketName: "acme-uploads", ECRRepoName: "acme/router", StateMachineName: "acme_Router-1", SizeThreshold: 6000000,
@@ -152,7 +153,8 @@ func TestEverythingSet(t *testing.T) {
 		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
 		Egress:    []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
 		KMSKeyARN: keyARN, LogRetentionDays: 400, NotifyTopicARN: topic, EventMaxAge: time.Minute, AbortUploadsAfterDays: 1,
-		ForceDestroy: true,
+		ForceDestroy: true, LambdaConcurrency: 20, TaskStorage: 100, NoncurrentVersionsAfterDays: 90,
+		Tags: map[string]string{"owner": "us"},
 	}, loaded)
 	assert.Equal(t, "ARM64", loaded.Architecture.ECS())
 	assert.Equal(t, "arm64", loaded.Architecture.GOARCH())
@@ -242,6 +244,8 @@ func TestNumbers(t *testing.T) {
 		{"eventMaxAge", "60", "86400", "59", "86401"},
 		{"eventRetryAttempts", "0", "185", "-1", "186"},
 		{"abortUploadsAfterDays", "1", "2147483647", "0", "2147483648"},
+		{"lambdaReservedConcurrency", "0", "2147483647", "-1", "2147483648"},
+		{"noncurrentVersionsAfterDays", "0", "2147483647", "-1", "2147483648"},
 	} {
 		t.Run(row.key, func(t *testing.T) {
 			t.Parallel()
@@ -256,7 +260,7 @@ func TestNumbers(t *testing.T) {
 
 func TestBooleans(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"notifySuccess", "forceDestroy"} {
+	for _, key := range []string{"notifySuccess", "forceDestroy", "protect"} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
 			checkRules(t, existing(), key, []rule{

@@ -14,6 +14,9 @@ const LambdaBytesPerSecond = 75_000_000
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
 const rulesPerGroup = 60
 
+// lettersKeptDays is how long the dead-letter queue keeps an event.
+const lettersKeptDays = 14
+
 // Warning is a value that is allowed and still probably not meant.
 type Warning struct {
 	// Key is the key without its namespace.
@@ -43,6 +46,8 @@ func (s *Settings) Warnings() []Warning {
 		{keyEgress, len(s.Egress) > rulesPerGroup,
 			fmt.Sprintf("a security group takes %d rules unless that quota was raised", rulesPerGroup)},
 		{keyNotify, !s.Notifies(), "nobody will hear of a failure"},
+		{keyKeepVersionsDays, s.NoncurrentVersionsAfterDays > 0 && s.NoncurrentVersionsAfterDays < lettersKeptDays,
+			"what waits in the dead-letter queue for longer can't be processed any more once it is overwritten"},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
 	}
 	var warnings []Warning

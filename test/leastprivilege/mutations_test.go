@@ -126,14 +126,14 @@ func allRemovals(t *testing.T) []removal {
 		out = append(out, removal{c, plain})
 	}
 	require.Greater(t, len(out), 30)
-	private := declare(t, "mutated", map[string]string{"network": "private"})
+	private := declare(t, "mutated", map[string]string{"network": "private", "flowLogs": "true"})
 	before := len(out)
 	for _, c := range removals(t, private) {
 		if !slices.ContainsFunc(plain.Resources, func(r declared.Resource) bool { return r.Name == c.resource }) {
 			out = append(out, removal{c, private})
 		}
 	}
-	require.Len(t, out[before:], 2*4+2+3, "two endpoints of ECR, one of the logs and one of S3")
+	require.Len(t, out[before:], 2*4+2+3+4, "two endpoints of ECR, one of the logs, one of S3, and the flow logs' role")
 	return out
 }
 
