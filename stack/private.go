@@ -10,6 +10,7 @@ import (
 	"upload-router/components/network"
 	"upload-router/components/task"
 	"upload-router/components/uploads"
+	"upload-router/components/workflow"
 	"upload-router/internal/location"
 	"upload-router/internal/policy"
 	"upload-router/internal/settings"
@@ -39,13 +40,22 @@ func wayOut(
 	return endpoints.New(ctx, name+"-endpoints", endpointsArgs(cfg, at, name, net, img, large, log))
 }
 
-// endpointsArgs has the services that the task needs: it gets its image and
-// writes its logs. Notices aren't its business, so there is no endpoint of SNS.
+// endpointsArgs has the services that the task needs: it gets its image, writes
+// its logs, and tells its end if it is to. Notices aren't its business, so there is no endpoint of SNS.
 func endpointsArgs(
 	cfg *settings.Settings, at location.Location, name string,
 	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
 ) *endpoints.Args {
 	pulls := pullThrough(img, large)
+	services := []endpoints.Service{
+		{Name: "ecr.api", Allows: pulls},
+		{Name: "ecr.dkr", Allows: pulls},
+		{Name: "logs", Allows: logThrough(large, log)},
+	}
+	if cfg.TaskCompletion == settings.CompletionCallback {
+		machine := workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)
+		services = append(services, endpoints.Service{Name: "states", Allows: tellThrough(large, machine)})
+	}
 	return &endpoints.Args{
 		Location:        at,
 		VPCID:           net.VPCID,
@@ -53,11 +63,7 @@ func endpointsArgs(
 		RouteTableID:    net.RouteTableID,
 		SecurityGroupID: net.SecurityGroupID,
 		S3Allows:        readThrough(at, large, uploads.BucketARN(at, name+"-uploads", cfg.BucketName)),
-		Services: []endpoints.Service{
-			{Name: "ecr.api", Allows: pulls},
-			{Name: "ecr.dkr", Allows: pulls},
-			{Name: "logs", Allows: logThrough(large, log)},
-		},
+		Services:        services,
 	}
 }
 
@@ -90,6 +96,18 @@ func logThrough(large *task.Task, log *logs.Logs) []policy.Statement {
 		Actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", log.Groups[taskLogs].ARN)},
 		Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
+	}}
+}
+
+// tellThrough is for a task that tells its end itself. The state machine isn't
+// there yet.
+func tellThrough(large *task.Task, machine string) []policy.Statement {
+	return []policy.Statement{{
+		Sid:        "TellTheEnd",
+		Principal:  policy.Everyone(),
+		Actions:    []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
+		Resources:  []pulumi.StringInput{pulumi.String(machine)},
+		Conditions: []policy.Condition{as(large.TaskRoleARN)},
 	}}
 }
 

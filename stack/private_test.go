@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,29 @@ func TestAPrivateNetworkHasNoOtherWayOutThanItsEndpoints(t *testing.T) {
 	for _, rule := range system.OfType(typeEgress) {
 		require.NotContains(t, rule.Inputs, "cidrIpv4", rule.Name)
 		require.NotContains(t, rule.Inputs, "cidrIpv6", rule.Name)
+	}
+}
+
+// Requirement C38.
+func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]config{"made": {}, "given": {"stateMachineName": "ours"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c["network"], c["taskCompletion"] = "private", "callback"
+			system := declare(t, c)
+			machine := map[string]string{"made": "upload-router-local-workflow-machine*", "given": "ours"}[name]
+			arn, _ := declaredtest.Only(t, system, typeMachine).Outputs["arn"].(string)
+			matches, err := path.Match("arn:aws:states:eu-central-1:123456789012:stateMachine:"+machine, arn)
+			require.NoError(t, err)
+			require.True(t, matches, arn)
+			role, _ := declaredtest.Named(t, system, typeRole, "upload-router-local-fargate-role").Outputs["arn"].(string)
+			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"TellTheEnd","Effect":"Allow","Principal":"*",
+				"Action":["states:SendTaskFailure","states:SendTaskHeartbeat","states:SendTaskSuccess"],
+				"Resource":["arn:aws:states:eu-central-1:123456789012:stateMachine:`+machine+`"],
+				"Condition":{"ArnEquals":{"aws:PrincipalArn":["`+role+`"]}}}]}`,
+				declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-states").Text("policy"))
+		})
 	}
 }
 

@@ -101,6 +101,16 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{"arn": w.ARN, "name": w.Name})
 }
 
+// StateMachineARN is the ARN that the state machine will have, for the policy of
+// what is there before it: with a wildcard for what Pulumi adds to a name that
+// isn't given.
+func StateMachineARN(at location.Location, name, given string) string {
+	if given == "" {
+		given = name + "-machine*"
+	}
+	return at.ARN("states", "stateMachine:"+given)
+}
+
 // hearTask lets the task tell its end. The token is what says which state is
 // meant; the rights can't be narrower than the state machine. No execution is to
 // start before.

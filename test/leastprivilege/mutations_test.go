@@ -103,12 +103,18 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			l, err := run(t, changed)
-			require.Error(t, err)
+			if !slices.ContainsFunc(unheard, func(action string) bool { return strings.Contains(c.name, " without "+action+" ") }) {
+				require.Error(t, err)
+			}
 			require.NotEmpty(t, l.refused(), "it fails because something is refused: %v", err)
 		})
 	}
 	require.LessOrEqual(t, excused, len(authz.Required()))
 }
+
+// unheard are calls without which the system works on, with less: a lost task
+// is noticed later, by its time-out.
+var unheard = []string{"states:SendTaskFailure", "states:SendTaskHeartbeat"}
 
 // removal is a change of a system.
 type removal struct {
@@ -126,14 +132,17 @@ func allRemovals(t *testing.T) []removal {
 		out = append(out, removal{c, plain})
 	}
 	require.Greater(t, len(out), 30)
-	private := declare(t, "mutated", map[string]string{"network": "private", "flowLogs": "true"})
+	private := declare(t, "mutated", map[string]string{
+		"network": "private", "flowLogs": "true", "taskCompletion": "callback",
+	})
 	before := len(out)
 	for _, c := range removals(t, private) {
 		if !slices.ContainsFunc(plain.Resources, func(r declared.Resource) bool { return r.Name == c.resource }) {
 			out = append(out, removal{c, private})
 		}
 	}
-	require.Len(t, out[before:], 2*4+2+3+4, "two endpoints of ECR, one of the logs, one of S3, and the flow logs' role")
+	require.Len(t, out[before:], 2*4+2+3+3+3+4,
+		"two endpoints of ECR, one each of the logs, S3 and Step Functions, what the task tells that, and the flow logs' role")
 	return out
 }
 
