@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/internal/location"
+	"upload-router/internal/order"
 	"upload-router/internal/policy"
 )
 
@@ -92,7 +93,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		ready = append(ready, made)
 	}
 	e.S3EndpointID = s3.ID().ToStringOutput()
-	e.SecurityGroupID = after(args.SecurityGroupID, ready...)
+	e.SecurityGroupID = order.After(ctx, args.SecurityGroupID.ToStringOutput(), ready...)
 
 	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{
 		"securityGroupId": e.SecurityGroupID,
@@ -155,7 +156,7 @@ func serviceName(at location.Location, service string) string {
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
 func (e *Endpoints) open(
 	ctx *pulumi.Context, name string, args *Args, group *ec2.SecurityGroup, s3 *ec2.VpcEndpoint,
-) ([]pulumi.CustomResource, error) {
+) ([]pulumi.Resource, error) {
 	parent := pulumi.Parent(e)
 	inward, err := vpc.NewSecurityGroupIngressRule(ctx, name+"-from-tasks", &vpc.SecurityGroupIngressRuleArgs{
 		SecurityGroupId:           group.ID(),
@@ -190,18 +191,8 @@ func (e *Endpoints) open(
 	if err != nil {
 		return nil, fmt.Errorf("letting the tasks reach S3: %w", err)
 	}
-	return []pulumi.CustomResource{inward, outward, storage}, nil
+	return []pulumi.Resource{inward, outward, storage}, nil
 }
 
 // named gives what the console shows as an endpoint's name.
 func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
-
-// after is the id once the others are there too.
-func after(id pulumi.StringInput, others ...pulumi.CustomResource) pulumi.StringOutput {
-	waits := make([]any, 0, 1+len(others))
-	waits = append(waits, id)
-	for _, o := range others {
-		waits = append(waits, o.ID())
-	}
-	return pulumi.All(waits...).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
-}

@@ -9,6 +9,8 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/order"
 )
 
 // create makes a VPC: with its way to the internet (requirements A2 and A17), or
@@ -113,7 +115,7 @@ func (n *Network) subnet(
 	if err != nil {
 		return pulumi.StringOutput{}, fmt.Errorf("giving the subnet in %s its routes: %w", zone, err)
 	}
-	return after(subnet.ID(), association), nil
+	return order.After(ctx, subnet.ID().ToStringOutput(), association), nil
 }
 
 // named gives what the console shows as a network resource's name.

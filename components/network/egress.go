@@ -53,8 +53,8 @@ func (r EgressRule) destination() string {
 // default allow-all rule when it makes a group (requirement A15).
 func (n *Network) egress(
 	ctx *pulumi.Context, name string, group *ec2.SecurityGroup, rules []EgressRule,
-) ([]pulumi.CustomResource, error) {
-	made := make([]pulumi.CustomResource, 0, len(rules))
+) ([]pulumi.Resource, error) {
+	made := make([]pulumi.Resource, 0, len(rules))
 	for _, r := range rules {
 		args := &vpc.SecurityGroupEgressRuleArgs{
 			SecurityGroupId: group.ID(),

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/order"
 )
 
 // Type is the component's type token.
@@ -109,7 +111,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	n.SecurityGroupID = after(group.ID(), rules...)
+	n.SecurityGroupID = order.After(ctx, group.ID().ToStringOutput(), rules...)
 
 	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{
 		"vpcId":           n.VPCID,
@@ -129,15 +131,4 @@ func (n *Network) place(ctx *pulumi.Context, name string, args *Args) (place, er
 		return n.useExisting(ctx, args)
 	}
 	return place{}, fmt.Errorf("%w: %q isn't one of create, default, existing, private", errUnknownMode, args.Mode)
-}
-
-// after is the id once the others are there too: whoever takes a security
-// group's id can rely on its rules.
-func after(id pulumi.IDOutput, others ...pulumi.CustomResource) pulumi.StringOutput {
-	waits := make([]any, 0, 1+len(others))
-	waits = append(waits, id)
-	for _, o := range others {
-		waits = append(waits, o.ID())
-	}
-	return pulumi.All(waits...).ApplyT(func(v []any) string { return string(v[0].(pulumi.ID)) }).(pulumi.StringOutput)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/internal/location"
+	"upload-router/internal/order"
 	"upload-router/internal/policy"
 )
 
@@ -72,7 +73,7 @@ func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) erro
 		}
 	}
 	// Whoever takes the topic's ARN may count on its policy.
-	n.TopicARN = pulumi.All(topic.Arn, access.ID()).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	n.TopicARN = order.After(ctx, topic.Arn, access)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/internal/location"
+	"upload-router/internal/order"
 	"upload-router/internal/policy"
 )
 
@@ -138,8 +139,7 @@ func (t *Task) cluster(ctx *pulumi.Context, name string) (*ecs.Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("giving the cluster Fargate: %w", err)
 	}
-	t.ClusterARN = pulumi.All(cluster.Arn, providers.ID()).
-		ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	t.ClusterARN = order.After(ctx, cluster.Arn, providers)
 	return cluster, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"upload-router/internal/order"
 	"upload-router/internal/policy"
 )
 
@@ -187,7 +188,6 @@ func (u *Uploads) notify(ctx *pulumi.Context, name string, bucket *s3.BucketV2, 
 	}
 	// Whoever takes the bucket's name to upload to it may count on its events and
 	// on its protections.
-	u.BucketName = pulumi.All(bucket.Bucket, notification.ID()).
-		ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
+	u.BucketName = order.After(ctx, bucket.Bucket, notification)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/internal/location"
+	"upload-router/internal/order"
 	"upload-router/internal/policy"
 )
 
@@ -127,13 +128,8 @@ func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error 
 	if err != nil {
 		return fmt.Errorf("letting the task tell its end: %w", err)
 	}
-	w.ARN = after(w.ARN, tell.ID())
+	w.ARN = order.After(ctx, w.ARN, tell)
 	return nil
-}
-
-// after is a value that is there once something else is.
-func after(value pulumi.StringOutput, other pulumi.IDOutput) pulumi.StringOutput {
-	return pulumi.All(value, other).ApplyT(func(v []any) string { return v[0].(string) }).(pulumi.StringOutput)
 }
 
 // definition is the state machine's text, once all that it names is there.
