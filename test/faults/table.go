@@ -91,6 +91,9 @@ type Row struct {
 	Name string
 	// Route is where the upload is processed.
 	Route Route
+	// Callback says that the task tells its end by a token, and isn't followed
+	// (taskCompletion).
+	Callback bool
 	// Happening and Strikes bring it about.
 	Happening Happening
 	Strikes   []Strike
@@ -110,7 +113,7 @@ type Row struct {
 // Table has every fault.
 func Table() []Row {
 	var rows []Row
-	for _, part := range [][]Row{lambda(), fargate(), notices(), objects(), deliveries(), machine()} {
+	for _, part := range [][]Row{lambda(), fargate(), callback(), notices(), objects(), deliveries(), machine()} {
 		rows = append(rows, part...)
 	}
 	return rows
@@ -171,7 +174,23 @@ func fargate() []Row {
 		passing("Spot takes the task back", local.TaskInterrupted, 1, 2, "SpotInterruption"),
 		failed("Spot takes both tasks back", local.TaskInterrupted, asl.ErrorTaskFailed, 2,
 			Evidence{InCause, `"StopCode":"SpotInterruption"`}, Evidence{InLog, "Upload.Interrupted"}),
-		failed("The task is out of time", local.TaskTimedOut, asl.ErrorTimeout, 1, Evidence{InCause, "the task ran longer than"}),
+		failed("The task is out of time", local.TaskTimedOut, asl.ErrorTimeout, 1, Evidence{InHistory, string(asl.TaskTimedOut)}),
+	}
+}
+
+// callback is what is seen otherwise when nobody follows the task.
+func callback() []Row {
+	return []Row{
+		{
+			Name: "A task falls silent", Route: Fargate, Callback: true, Strikes: []Strike{{local.TaskKilled, 1}},
+			Status: asl.StatusSucceeded, Executions: 1, Runs: 2, Succeeded: 1,
+			Evidence: []Evidence{{InHistory, string(asl.TaskTimedOut)}}, Resume: Itself,
+		},
+		{
+			Name: "Both tasks fall silent", Route: Fargate, Callback: true, Strikes: []Strike{{local.TaskKilled, Always}},
+			Status: asl.StatusFailed, Error: asl.ErrorTimeout, Executions: 1, Runs: 2, Failed: 1,
+			Evidence: []Evidence{{InHistory, string(asl.TaskTimedOut)}}, Resume: StartAgain,
+		},
 	}
 }
 
@@ -277,8 +296,12 @@ func Markdown() string {
 		if row.Error != "" {
 			ends += ", `" + row.Error + "`"
 		}
+		route := string(row.Route)
+		if row.Callback {
+			route += ", by token"
+		}
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n",
-			row.Name, row.Route, ends, cmp.Or(strings.Join(seen, ", "), "nothing"), row.Resume)
+			row.Name, route, ends, cmp.Or(strings.Join(seen, ", "), "nothing"), row.Resume)
 	}
 	return out.String()
 }

@@ -21,6 +21,7 @@ import (
 
 	"upload-router/internal/asl"
 	"upload-router/internal/local"
+	"upload-router/internal/settings"
 	"upload-router/processor"
 	"upload-router/test/faults"
 )
@@ -186,7 +187,19 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution)
 // come twice, and finds each processed: none lost, none taken for another.
 func TestUploads(t *testing.T) {
 	t.Parallel()
-	b := start(t, "uploads", map[string]string{})
+	for name, config := range map[string]map[string]string{
+		"as it comes": {},
+		"by token":    {"taskCompletion": string(settings.CompletionCallback)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uploadMany(t, start(t, "uploads", config))
+		})
+	}
+}
+
+func uploadMany(t *testing.T, b *bench) {
+	t.Helper()
 	paths := map[faults.Route]string{}
 	for route, size := range map[faults.Route]int{faults.Lambda: threshold / 2, faults.Fargate: 2 * threshold} {
 		paths[route] = filepath.Join(b.folder, string(route))
