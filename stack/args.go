@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/claims"
 	"upload-router/components/endpoints"
 	"upload-router/components/function"
 	"upload-router/components/image"
@@ -108,8 +109,9 @@ func notificationsArgs(cfg *settings.Settings, at location.Location) *notificati
 func workflowArgs(
 	cfg *settings.Settings, at location.Location,
 	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, people *notifications.Notifications,
+	table *claims.Claims,
 ) *workflow.Args {
-	return &workflow.Args{
+	args := &workflow.Args{
 		Location: at,
 		Name:     cfg.StateMachineName,
 		Routing: workflow.Routing{
@@ -121,6 +123,7 @@ func workflowArgs(
 			ContainerName:    task.ContainerName,
 			AssignPublicIP:   cfg.AssignPublicIP,
 			NotifySuccess:    cfg.NotifySuccess,
+			Deduplicate:      cfg.Deduplicate,
 		},
 		FunctionARN:       small.ARN,
 		ClusterARN:        large.ClusterARN,
@@ -132,6 +135,18 @@ func workflowArgs(
 		SecurityGroupID:   taskGroup(net, out),
 		TopicARN:          people.TopicARN,
 	}
+	if table != nil {
+		args.TableName, args.TableARN = table.TableName, table.TableARN
+	}
+	return args
+}
+
+// newClaims makes the table by which executions agree; nil if they need none.
+func newClaims(ctx *pulumi.Context, name string, cfg *settings.Settings) (*claims.Claims, error) {
+	if !cfg.Deduplicate {
+		return nil, nil //nolint:nilnil // No table is no error.
+	}
+	return claims.New(ctx, name+"-claims", &claims.Args{Protect: cfg.Protect})
 }
 
 func uploadsArgs(

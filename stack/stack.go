@@ -68,7 +68,11 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, net, out, small, large, people))
+	table, err := newClaims(ctx, name, cfg)
+	if err != nil {
+		return err
+	}
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, net, out, small, large, people, table))
 	if err != nil {
 		return err
 	}

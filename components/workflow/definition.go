@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,21 @@ const (
 	stateFailed       = "File failed"
 	stateReject       = "Notify rejected event"
 	stateRejected     = "Event rejected"
+
+	// With claims.
+	stateEvent      = "Check event"
+	stateClaimNote  = "Describe claim"
+	stateClaim      = "Claim object"
+	stateClaimLook  = "Look at the claim"
+	stateClaimWhose = "Whose claim is it?"
+	stateClaimAgain = "Is another claim worth it?"
+	stateContested  = "Claim contested"
+	stateClaimGone  = "Claim failed"
+	stateDuplicate  = "Already processed"
+	stateInProgress = "Being processed"
+	stateSuperseded = "Superseded"
+	stateClaimDone  = "Mark the claim done"
+	stateClaimFree  = "Free the claim"
 )
 
 // The integrations that the definition uses, as the partition aws names them.
@@ -36,6 +52,9 @@ const (
 	ResourceECS         = "arn:aws:states:::ecs:runTask.sync"
 	ResourceECSCallback = "arn:aws:states:::ecs:runTask.waitForTaskToken"
 	ResourceSNS         = "arn:aws:states:::sns:publish"
+	ResourceGetItem     = "arn:aws:states:::dynamodb:getItem"
+	ResourcePutItem     = "arn:aws:states:::dynamodb:putItem"
+	ResourceUpdateItem  = "arn:aws:states:::dynamodb:updateItem"
 )
 
 // fieldRoute is the field that names the route of a result and of a failure.
@@ -62,6 +81,8 @@ type Routing struct {
 	AssignPublicIP bool
 	// NotifySuccess says whether processed files are announced, and not only failed ones.
 	NotifySuccess bool
+	// Deduplicate has each version of an object processed once, although events come at least once.
+	Deduplicate bool
 }
 
 // References are what the definition names (requirement A34's placeholders).
@@ -74,6 +95,8 @@ type References struct {
 	SubnetIDs         []string
 	SecurityGroupID   string
 	TopicARN          string
+	// TableName is the table of claims; empty without Routing.Deduplicate.
+	TableName string
 }
 
 // integration names an integration in the partition: China and GovCloud have
@@ -93,13 +116,12 @@ func (to References) integration(name string) string {
 //     the execution FAILED, so that its alarm goes off (requirements B2 and A39,
 //     and the contradiction between them).
 func Definition(r Routing, to References) *asl.Machine {
-	states := map[string]asl.State{
-		stateCheck:     check(r),
-		stateProcessed: &asl.Succeed{},
+	states := map[string]asl.State{stateProcessed: &asl.Succeed{}}
+	parts := []map[string]asl.State{check(r), functionRoute(r, to), taskRoute(r, to), failure(r, to), rejection(to)}
+	if r.Deduplicate {
+		parts = append(parts, claim(r, to))
 	}
-	for _, part := range []map[string]asl.State{
-		functionRoute(r, to), taskRoute(r, to), failure(to), rejection(to),
-	} {
+	for _, part := range parts {
 		maps.Copy(states, part)
 	}
 	if r.NotifySuccess {
@@ -107,35 +129,67 @@ func Definition(r Routing, to References) *asl.Machine {
 	}
 	return &asl.Machine{
 		Comment:        "Processes an uploaded file with Lambda or Fargate, by its size",
-		StartAt:        stateCheck,
+		StartAt:        r.start(),
 		TimeoutSeconds: seconds(r.ExecutionTimeout),
 		States:         states,
 	}
 }
 
-// check is the decision that it is all about. The guards come first: a later
-// rule may rely on what they found (requirements A1 and C9).
-func check(r Routing) *asl.Choice {
-	const bucket, key, size = "$.detail.bucket.name", "$.detail.object.key", "$.detail.object.size"
-	is := func(variable string, operator asl.Operator) asl.Rule {
-		return asl.Rule{Variable: variable, Operator: operator, Value: true}
+// start is the first state.
+func (r Routing) start() string {
+	if r.Deduplicate {
+		return stateEvent
 	}
-	return &asl.Choice{
+	return stateCheck
+}
+
+const sizePath = "$.detail.object.size"
+
+// check is the decision that it is all about. The guards come first: a later
+// rule may rely on what they found (requirements A1 and C9). An object is claimed
+// in between.
+func check(r Routing) map[string]asl.State {
+	bySize := &asl.Choice{
 		Comment: "Files above the threshold go to Fargate, all others to Lambda",
 		Choices: []asl.Rule{
-			{
-				Comment: "no bucket, key or size",
-				Not: &asl.Rule{And: []asl.Rule{
-					is(bucket, asl.IsPresent), is(bucket, asl.IsString),
-					is(key, asl.IsPresent), is(key, asl.IsString),
-					is(size, asl.IsPresent), is(size, asl.IsNumeric),
-				}},
-				Next: stateReject,
-			},
-			{Variable: size, Operator: asl.NumericGreaterThan, Value: r.SizeThreshold, Next: stateDefaults},
+			{Variable: sizePath, Operator: asl.NumericGreaterThan, Value: r.SizeThreshold, Next: stateDefaults},
 		},
 		Default: stateFunction,
 	}
+	if r.Deduplicate {
+		return map[string]asl.State{
+			stateEvent: &asl.Choice{Choices: []asl.Rule{unusable()}, Default: stateClaimNote},
+			stateCheck: bySize,
+		}
+	}
+	bySize.Choices = slices.Insert(bySize.Choices, 0, unusable())
+	return map[string]asl.State{stateCheck: bySize}
+}
+
+// unusable is for events that no S3 bucket sends.
+func unusable() asl.Rule {
+	const bucket, key = "$.detail.bucket.name", "$.detail.object.key"
+	is := func(variable string, operator asl.Operator) asl.Rule {
+		return asl.Rule{Variable: variable, Operator: operator, Value: true}
+	}
+	return asl.Rule{
+		Comment: "no bucket, key or size",
+		Not: &asl.Rule{And: []asl.Rule{
+			is(bucket, asl.IsPresent), is(bucket, asl.IsString),
+			is(key, asl.IsPresent), is(key, asl.IsString),
+			is(sizePath, asl.IsPresent), is(sizePath, asl.IsNumeric),
+		}},
+		Next: stateReject,
+	}
+}
+
+// kept is what a state that builds its output anew keeps for those that follow.
+func (r Routing) kept(fields map[string]any) map[string]any {
+	fields["detail.$"] = "$.detail"
+	if r.Deduplicate {
+		fields["claim.$"] = "$.claim"
+	}
+	return fields
 }
 
 // routeFailed notes what the notice needs besides the error: the route, and a
@@ -151,7 +205,16 @@ func routeFailed(route string) *asl.Pass {
 	}
 }
 
+// afterProcessing is the state behind both routes.
 func (r Routing) afterProcessing() string {
+	if r.Deduplicate {
+		return stateClaimDone
+	}
+	return r.announce()
+}
+
+// announce is the state that tells of a success.
+func (r Routing) announce() string {
 	if r.NotifySuccess {
 		return stateSuccess
 	}

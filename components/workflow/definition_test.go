@@ -1,6 +1,7 @@
 package workflow_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 
 	"upload-router/components/workflow"
 	"upload-router/internal/asl"
+	"upload-router/internal/dynamodb"
 	"upload-router/internal/settings"
 	"upload-router/internal/upload"
 	"upload-router/internal/upload/uploadtest"
@@ -50,6 +52,9 @@ const (
 	large = int64(threshold + 1)
 )
 
+// began is when executions start.
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 // executionARN is the execution of every test.
 const executionARN = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
 
@@ -75,22 +80,32 @@ func references() workflow.References {
 		SubnetIDs:         []string{"subnet-a", "subnet-b"},
 		SecurityGroupID:   "sg-1",
 		TopicARN:          "arn:aws:sns:eu-central-1:123456789012:people",
+		TableName:         "claims",
 	}
 }
 
 // variants are all the shapes that the configuration can give the definition.
 func variants() map[string]workflow.Routing {
 	out := map[string]workflow.Routing{}
-	for _, callback := range []bool{true, false} {
-		for _, notify := range []bool{true, false} {
-			for _, public := range []bool{true, false} {
-				for _, size := range []int64{0, threshold, settings.MaxObjectSize} {
-					r := routing()
-					r.TaskCallback, r.NotifySuccess, r.AssignPublicIP, r.SizeThreshold = callback, notify, public, size
-					out[fmt.Sprintf("callback %v, notifySuccess %v, assignPublicIp %v, threshold %d", callback, notify, public, size)] = r
-				}
+	for _, size := range []int64{0, threshold, settings.MaxObjectSize} {
+		r := routing()
+		r.SizeThreshold = size
+		out[fmt.Sprintf("threshold %d", size)] = r
+	}
+	for name, set := range map[string]func(r *workflow.Routing, on bool){
+		"notifySuccess":  func(r *workflow.Routing, on bool) { r.NotifySuccess = on },
+		"assignPublicIp": func(r *workflow.Routing, on bool) { r.AssignPublicIP = on },
+		"callback":       func(r *workflow.Routing, on bool) { r.TaskCallback = on },
+		"deduplicate":    func(r *workflow.Routing, on bool) { r.Deduplicate = on },
+	} {
+		more := map[string]workflow.Routing{}
+		for before, r := range out {
+			for _, on := range []bool{true, false} {
+				set(&r, on)
+				more[fmt.Sprintf("%s, %s %v", before, name, on)] = r
 			}
 		}
+		out = more
 	}
 	return out
 }
@@ -114,7 +129,7 @@ func event(t *testing.T, o object) string {
 }
 
 // services are the integrations; one that is nil does what succeeds.
-type services struct{ lambda, ecs, token, sns asl.Integration }
+type services struct{ lambda, ecs, token, sns, put, get, update asl.Integration }
 
 // outcome is how an execution went.
 type outcome struct {
@@ -132,6 +147,11 @@ type execution struct {
 	startAt string
 	// name is the state machine's. Empty: machine.
 	name string
+	// id is the execution's ARN; empty: executionARN. after is how much later than the first it starts.
+	id    string
+	after time.Duration
+	// table is DynamoDB's; nil: an empty one.
+	table *dynamodb.Table
 	// random decides the jitter; 1 is no jitter, and the longest wait.
 	random   float64
 	services services
@@ -157,13 +177,19 @@ func (e execution) run(t *testing.T, input string) outcome {
 			return integration(ctx, call)
 		}
 	}
-	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	start := began.Add(e.after)
+	if e.table == nil {
+		e.table = newTable()
+	}
 	interpreter := &asl.Interpreter{
 		Integrations: map[string]asl.Integration{
 			workflow.ResourceLambda:      observed(e.services.lambda, answers(map[string]any{"lines": 3})),
 			workflow.ResourceECS:         observed(e.services.ecs, exits(0)),
 			workflow.ResourceECSCallback: observed(e.services.token, tells(map[string]any{"lines": 3})),
 			workflow.ResourceSNS:         observed(e.services.sns, published),
+			workflow.ResourcePutItem:     observed(e.services.put, puts(e.table)),
+			workflow.ResourceGetItem:     observed(e.services.get, gets(e.table)),
+			workflow.ResourceUpdateItem:  observed(e.services.update, updates(e.table)),
 		},
 		Clock:  asl.NewVirtualClock(start),
 		Random: func() float64 { return e.random },
@@ -178,7 +204,7 @@ func (e execution) run(t *testing.T, input string) outcome {
 		e.name = "machine"
 	}
 	result, err := program.Run(t.Context(), asl.Execution{
-		ID: executionARN, Name: "one", StateMachineName: e.name, Input: json.RawMessage(input),
+		ID: cmp.Or(e.id, executionARN), Name: "one", StateMachineName: e.name, Input: json.RawMessage(input),
 	})
 	require.NoError(t, err)
 	return outcome{Result: result, calls: calls, elapsed: result.Events[len(result.Events)-1].Timestamp.Sub(start)}
@@ -404,7 +430,10 @@ func TestEveryTaskIsBoundedAndCaught(t *testing.T) {
 			}
 			want := 4
 			if r.NotifySuccess {
-				want = 5
+				want++
+			}
+			if r.Deduplicate {
+				want += 4
 			}
 			assert.Equal(t, want, tasks)
 		})
@@ -1049,6 +1078,7 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 		"the least":         {"lambdaTimeout": "1", "taskTimeout": "1"},
 		"long Lambda route": {"lambdaTimeout": "900", "taskTimeout": "60", "executionTimeout": "86400"},
 		"long task":         {"taskTimeout": "100000", "executionTimeout": "1000000"},
+		"claims":            {"deduplicate": "true"},
 	}
 	const publishes = 93 * time.Second // three of 30 s, and 1 s and 2 s between them
 	refused := times(settings.RunTaskRetryAttempts, fails("AmazonECS.Unknown", ""))

@@ -21,15 +21,20 @@ func success(to References) *asl.Task {
 	)
 }
 
-func failure(to References) map[string]asl.State {
+// failure is for whatever a route could not do. A claim is freed before the
+// notice, so that whoever reads that can have the file processed again.
+func failure(r Routing, to References) map[string]asl.State {
+	next := stateFailure
+	if r.Deduplicate {
+		next = stateClaimFree
+	}
 	return map[string]asl.State{
 		stateDescribeFail: &asl.Pass{
-			Parameters: map[string]any{
-				"detail.$": "$.detail",
-				"route.$":  "$.failure.route",
-				"error.$":  "States.JsonMerge($.failure.error, $.error, false)",
-			},
-			Next: stateFailure,
+			Parameters: r.kept(map[string]any{
+				"route.$": "$.failure.route",
+				"error.$": "States.JsonMerge($.failure.error, $.error, false)",
+			}),
+			Next: next,
 		},
 		stateFailure: publish(to, stateFailed, "Upload FAILED: {}",
 			line("File", "States.JsonToString($.detail.object.key)"),

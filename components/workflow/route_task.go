@@ -22,22 +22,20 @@ func taskRoute(r Routing, to References) map[string]asl.State {
 			Next:       stateDescribe,
 		},
 		stateDescribe: &asl.Pass{
-			Parameters: map[string]any{
-				"detail.$": "$.detail",
+			Parameters: r.kept(map[string]any{
 				"object.$": "States.JsonMerge($.defaults, $.detail.object, false)",
 				"try":      1,
-			},
+			}),
 			Next: stateTask,
 		},
 		stateTask:        runTask(r, to),
 		stateTaskStopped: r.worthATry(),
 		stateTaskWait:    &asl.Wait{Seconds: new(seconds(settings.TaskRetryWait)), Next: stateTaskAgain},
 		stateTaskAgain: &asl.Pass{
-			Parameters: map[string]any{
-				"detail.$": "$.detail",
+			Parameters: r.kept(map[string]any{
 				"object.$": "$.object",
 				"try.$":    "States.MathAdd($.try, 1)",
-			},
+			}),
 			Next: stateTask,
 		},
 		stateTaskGone: routeFailed("Fargate"),

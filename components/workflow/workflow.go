@@ -44,6 +44,9 @@ type Args struct {
 	SecurityGroupID pulumi.StringInput
 	// TopicARN is told of processed and failed files. Required.
 	TopicARN pulumi.StringInput
+	// TableName and TableARN are the table of claims. Required with
+	// Routing.Deduplicate.
+	TableName, TableARN pulumi.StringInput
 }
 
 // Workflow is a state machine with its role.
@@ -134,8 +137,12 @@ func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error 
 
 // definition is the state machine's text, once all that it names is there.
 func definition(args *Args) pulumi.StringOutput {
+	table := args.TableName
+	if table == nil {
+		table = pulumi.String("")
+	}
 	return pulumi.All(
-		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN,
+		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN, table,
 	).ApplyT(func(v []any) (string, error) {
 		machine := Definition(args.Routing, References{
 			Partition:         args.Location.Partition,
@@ -145,6 +152,7 @@ func definition(args *Args) pulumi.StringOutput {
 			SubnetIDs:         v[3].([]string),
 			SecurityGroupID:   v[4].(string),
 			TopicARN:          v[5].(string),
+			TableName:         v[6].(string),
 		})
 		if err := machine.Validate(); err != nil {
 			return "", fmt.Errorf("writing the state machine: %w", err)
@@ -197,6 +205,13 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 			Sid:       "HearOfTasksEnds",
 			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
 			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
+		})
+	}
+	if args.Routing.Deduplicate {
+		statements = append(statements, policy.Statement{
+			Sid:       "ClaimObjects",
+			Actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+			Resources: []pulumi.StringInput{args.TableARN},
 		})
 	}
 	return policy.Document(statements...)

@@ -14,7 +14,8 @@
 // the AWS Step Functions Developer Guide. Where the guide leaves the behaviour
 // open, the doc comment of the type concerned says what was chosen.
 //
-// Parallel and Map states, JSONata and Express workflows are outside this
-// package: a definition that uses them is refused when it is loaded, never run
-// wrongly.
+// A Pass may compute its output in JSONata, as far as package jsonata knows it.
+// Otherwise Parallel and Map states, JSONata and Express workflows are outside
+// this package: a definition that uses them is refused when it is loaded, never
+// run wrongly.
 package asl

@@ -33,6 +33,8 @@ const (
 	ErrorParameterPathFailure = "States.ParameterPathFailure"
 	// ErrorPermissions reports a Task that may not run its resource.
 	ErrorPermissions = "States.Permissions"
+	// ErrorQueryEvaluation reports a JSONata expression that could not be evaluated.
+	ErrorQueryEvaluation = "States.QueryEvaluationError"
 	// ErrorResultPathMatchFailure reports a ResultPath that does not fit the input.
 	ErrorResultPathMatchFailure = "States.ResultPathMatchFailure"
 	// ErrorResultWriterFailed is reported by a Map state.
@@ -52,7 +54,7 @@ func reservedErrorNames() []string {
 	return []string{
 		ErrorAll, ErrorBranchFailed, ErrorDataLimitExceeded, ErrorExceedToleratedFailureThreshold,
 		ErrorHeartbeatTimeout, ErrorIntrinsicFailure, ErrorItemReaderFailed, ErrorNoChoiceMatched,
-		ErrorParameterPathFailure, ErrorPermissions, ErrorResultPathMatchFailure, ErrorResultWriterFailed,
+		ErrorParameterPathFailure, ErrorPermissions, ErrorQueryEvaluation, ErrorResultPathMatchFailure, ErrorResultWriterFailed,
 		ErrorRuntime, ErrorTaskFailed, ErrorTimeout,
 	}
 }

@@ -27,7 +27,7 @@ type Machine struct {
 	Comment string `json:"Comment,omitempty"`
 	// Version is the version of the language, "1.0" when empty, the only one.
 	Version string `json:"Version,omitempty"`
-	// QueryLanguage may be empty or "JSONPath"; JSONata is not supported.
+	// QueryLanguage may be empty or "JSONPath"; only a [Pass] may be in JSONata.
 	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// StartAt names the first state; required.
 	StartAt string `json:"StartAt"`
@@ -120,6 +120,12 @@ type Choice struct {
 type Pass struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
+	// QueryLanguage is "JSONPath" when empty, or [LanguageJSONata], with which
+	// the state has Output instead of the paths, Parameters and Result.
+	QueryLanguage string `json:"QueryLanguage,omitempty"`
+	// Output is the state's output in JSONata: any JSON value, whose strings
+	// between {% and %} are computed. A nil passes the input on.
+	Output any `json:"Output,omitempty"`
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// Parameters is a payload template that makes the effective input; optional.

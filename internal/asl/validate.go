@@ -97,8 +97,8 @@ func (m *Machine) checkFields(c *checker) {
 		c.addf("Version", `%q is not supported: the only version is "1.0"`, m.Version)
 	}
 
-	if m.QueryLanguage != "" && m.QueryLanguage != "JSONPath" {
-		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or leave the field out`, m.QueryLanguage)
+	if m.QueryLanguage != "" && m.QueryLanguage != languageJSONPath {
+		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or leave the field out; a Pass may be in JSONata by itself`, m.QueryLanguage)
 	}
 
 	c.seconds("TimeoutSeconds", m.TimeoutSeconds, maxSeconds)
@@ -350,6 +350,18 @@ func (ch *Choice) compile(c *checker) node {
 
 func (p *Pass) compile(c *checker) node {
 	c.transition(p.Next, p.End)
+
+	switch p.QueryLanguage {
+	case LanguageJSONata:
+		return p.compileQuery(c)
+	case "", languageJSONPath:
+	default:
+		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or "JSONata"`, p.QueryLanguage)
+	}
+
+	if p.Output != nil {
+		c.addf("Output", "is of JSONata: set QueryLanguage to it, or use Result or Parameters")
+	}
 
 	out := &passNode{
 		input:      c.filter("InputPath", p.InputPath),

@@ -50,6 +50,8 @@ var kinds = map[string]kind{
 	"aws:cloudwatch/logGroup:LogGroup":       {named: "name", fill: arn("logs", "log-group:")},
 	"aws:cloudwatch/metricAlarm:MetricAlarm": {named: "name", fill: arn("cloudwatch", "alarm:")},
 
+	"aws:dynamodb/table:Table": {named: "name", fill: arn("dynamodb", "table/")},
+
 	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {prefix: "sg"},
 	"aws:ec2/flowLog:FlowLog": {prefix: "fl", fill: func(p provider, id string, _ map[string]any) map[string]any {
 		return map[string]any{"arn": p.arn("ec2", "vpc-flow-log/"+id)}

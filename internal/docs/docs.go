@@ -108,6 +108,7 @@ var forms = []struct {
 	{"notifySuccess", []string{"true", "false"}},
 	{"assignPublicIp", []string{"true", "false"}},
 	{"taskCompletion", []string{string(settings.CompletionSync), string(settings.CompletionCallback)}},
+	{"deduplicate", []string{"true", "false"}},
 }
 
 // variants are the configurations of every combination of forms.

@@ -17,6 +17,7 @@ import (
 var reasons = map[string]string{
 	"AccountGovernsTheKey": "IAM policies may govern the key; without it nobody could change or delete it",
 	"AlarmsOfThisAccount":  "alarms tell people",
+	"ClaimObjects":         "each version of an object is processed by one execution",
 	"EventsOfTheRule":      "EventBridge keeps what it could not deliver",
 	"FollowAndStopTasks":   "Step Functions looks at the task it waits for, and stops it when the execution ends first",
 	"GetTheImagesLayers":   "ECS fetches the image, whose layers ECR keeps in S3",

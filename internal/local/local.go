@@ -62,6 +62,7 @@ type Router struct {
 
 	functions functions
 	tasks     tasks
+	tables    tables
 
 	reading tasksRead
 	reads   requests

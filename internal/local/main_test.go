@@ -43,6 +43,7 @@ var (
 	probeRoot string                      // and as a folder to build an image from
 	configs   = map[string]map[string]string{
 		"default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
+		"once": {"deduplicate": "true"}, "once 0": {"deduplicate": "true", "sizeThreshold": "0"},
 		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
 		"image": {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}

@@ -125,6 +125,7 @@ const (
 	keyLogRetentionDays      = "logRetentionDays"
 	keyNotify                = "notify"
 	keyNotifySuccess         = "notifySuccess"
+	keyDeduplicate           = "deduplicate"
 	keyEventMaxAge           = "eventMaxAge"
 	keyEventRetryAttempts    = "eventRetryAttempts"
 	keyAbortUploadsAfterDays = "abortUploadsAfterDays"
@@ -295,6 +296,11 @@ func runningKeys() []Key {
 		{
 			Name: keyNotifySuccess, Type: TypeBoolean, Default: true, Example: yes,
 			Doc: "Whether a processed object is announced too, and not failures only.",
+		},
+		{
+			Name: keyDeduplicate, Type: TypeBoolean, Default: false, Example: "false",
+			Doc: "Whether each version of an object is processed once, although its event may come more than once; it is claimed in a " +
+				"DynamoDB table. A file whose processing failed may be processed again.",
 		},
 		{
 			Name: keyEventMaxAge, Type: TypeInteger, Default: 86400, Example: "86400",

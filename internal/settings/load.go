@@ -94,7 +94,8 @@ func (l *loader) compute(s *Settings) {
 	s.TaskCPU, s.TaskMemory = l.taskSize()
 	s.Image = l.text(keyImage, optional(checkImage))
 	s.TaskCompletion = TaskCompletion(l.choice(keyTaskCompletion, string(CompletionSync), string(CompletionCallback)))
-	l.timeouts(s)
+	s.Deduplicate = l.boolean(keyDeduplicate)
+	l.timeouts(s) // which depend on the two above
 }
 
 // operation reads the keys of operationKeys.

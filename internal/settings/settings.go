@@ -196,6 +196,12 @@ type Settings struct {
 	// NotifySuccess says whether a processed object is announced as well. Default true. Key notifySuccess, requirement B2.
 	NotifySuccess bool
 
+	// Deduplicate says whether each version of an object is processed once, although its event may come more than once and out of order.
+	// It takes a DynamoDB table. Default false. Key deduplicate, requirement C47.
+	//
+	// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-delivery.html
+	Deduplicate bool
+
 	// EventMaxAge is how long EventBridge tries to deliver an event, in whole seconds, 60-86400. Default 24 h. Key eventMaxAge.
 	//
 	// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html

@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -141,7 +142,7 @@ func TestEverythingSet(t *testing.T) {
 		"taskTimeout": "7200", "taskCompletion": "callback", "executionTimeout": "18000", "image": "registry.example.com:5000/a/b:1.2",
 		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
 		"egress":    `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
-		"kmsKeyArn": keyARN, "logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false",
+		"kmsKeyArn": keyARN, "logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false", "deduplicate": "true",
 		"eventMaxAge": "60", "eventRetryAttempts": "0", "abortUploadsAfterDays": "1", "forceDestroy": "true",
 		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90", "tags": `{"owner":"us"}`,
 	})
@@ -152,8 +153,9 @@ func TestEverythingSet(t *testing.T) {
 		Image:   "registry.example.com:5000/a/b:1.2",
 		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
 		Egress:    []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
-		KMSKeyARN: keyARN, LogRetentionDays: 400, NotifyTopicARN: topic, EventMaxAge: time.Minute, AbortUploadsAfterDays: 1,
-		ForceDestroy: true, LambdaConcurrency: 20, TaskStorage: 100, NoncurrentVersionsAfterDays: 90,
+		KMSKeyARN: keyARN, LogRetentionDays: 400, NotifyTopicARN: topic, Deduplicate: true, EventMaxAge: time.Minute,
+		AbortUploadsAfterDays: 1,
+		ForceDestroy:          true, LambdaConcurrency: 20, TaskStorage: 100, NoncurrentVersionsAfterDays: 90,
 		Tags: map[string]string{"owner": "us"},
 	}, loaded)
 	assert.Equal(t, "ARM64", loaded.Architecture.ECS())
@@ -260,7 +262,7 @@ func TestNumbers(t *testing.T) {
 
 func TestBooleans(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"notifySuccess", "forceDestroy", "protect"} {
+	for _, key := range []string{"notifySuccess", "deduplicate", "forceDestroy", "protect"} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
 			checkRules(t, existing(), key, []rule{
@@ -362,23 +364,31 @@ func TestExecutionTimeout(t *testing.T) {
 		name                          string
 		lambda, task, least, tooShort string
 		want                          string
+		with                          config
 	}{
 		{
 			// Before each task 5+10+20+40+60 s of refusals, and 30 s between the two.
 			"the Fargate route is longer", "60", "1500", "3420", "3419",
 			"must be at least 3420: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
-				"and 120 s are kept to announce a failure",
+				"and 120 s are kept to announce a failure", nil,
 		},
 		{
 			// 2+4+8+16+32+64 s between the seven runs.
 			"the Lambda route is longer", "900", "600", "6616", "6615",
 			"must be at least 6616: the Lambda route can take 7 attempts of 910 s (lambdaTimeout and 10 s) and waits of 126 s, " +
-				"and 120 s are kept to announce a failure",
+				"and 120 s are kept to announce a failure", nil,
+		},
+		{
+			// Each of five calls of DynamoDB: four times 5 s, and 1+2+4 s between them.
+			"objects are claimed", "60", "1500", "3555", "3554",
+			"must be at least 3555: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
+				"claiming the object 135 s (deduplicate), and 120 s are kept to announce a failure", config{"deduplicate": "true"},
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			base := config{"lambdaTimeout": row.lambda, "taskTimeout": row.task}
+			maps.Copy(base, row.with)
 			loaded := mustLoad(t, base.with("executionTimeout", row.least))
 			assert.Equal(t, loaded.ExecutionTimeout, loaded.MinExecutionTimeout())
 

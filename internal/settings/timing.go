@@ -36,6 +36,23 @@ const (
 	// RunTaskRetryMaxDelay is the longest of those waits.
 	RunTaskRetryMaxDelay = time.Minute
 
+	// ItemTimeout is for one call of DynamoDB, which takes milliseconds when all is well.
+	ItemTimeout = 5 * time.Second
+	// ItemRetryAttempts is how often such a call is tried again.
+	ItemRetryAttempts = 3
+	// ItemRetryInterval is the wait before the first of those.
+	ItemRetryInterval = time.Second
+	// ItemRetryBackoff multiplies each further wait.
+	ItemRetryBackoff = 2
+
+	// ClaimAttempts is how often an object may be claimed: a second time if its claim was given back just after the first.
+	ClaimAttempts = 2
+	// ClaimLeaseMargin is how much longer than the execution its claim lasts, for clocks that differ.
+	ClaimLeaseMargin = time.Minute
+	// ClaimRetention is how long a claim is remembered after that: as long as its event may come again, which is a day in EventBridge's
+	// retries and 14 days in the dead-letter queue.
+	ClaimRetention = 15 * 24 * time.Hour
+
 	// AnnounceAllowance is kept for announcing a failure, which happens inside the execution: three publishes of 30 s each, the
 	// waits between them, and the states around them.
 	AnnounceAllowance = 2 * time.Minute
@@ -56,10 +73,24 @@ func (s *Settings) LambdaRouteTime() time.Duration {
 // each was refused as often as it may be before it ran.
 func (s *Settings) TaskRouteTime() time.Duration { return TaskAttempts*s.TaskTimeout + taskWaits() }
 
-// MinExecutionTimeout is the least ExecutionTimeout: the longer route and [AnnounceAllowance]. When the execution's own time
-// runs out no state can catch that any more, so a failure would end without the notice its handler publishes.
+// ClaimTime is the longest that claims can take: to take one and to look at it as often as allowed, and to give it back. It is 0 without
+// Deduplicate.
+func (s *Settings) ClaimTime() time.Duration {
+	if !s.Deduplicate {
+		return 0
+	}
+	return (2*ClaimAttempts + 1) * itemTime()
+}
+
+// itemTime is the longest that one call of DynamoDB can take, with its retries.
+func itemTime() time.Duration {
+	return (1+ItemRetryAttempts)*ItemTimeout + waits(ItemRetryAttempts, ItemRetryInterval, ItemRetryBackoff, MaxExecutionTime)
+}
+
+// MinExecutionTimeout is the least ExecutionTimeout: the longer route, [Settings.ClaimTime] and [AnnounceAllowance]. When the
+// execution's own time runs out no state can catch that any more, so a failure would end without the notice its handler publishes.
 func (s *Settings) MinExecutionTimeout() time.Duration {
-	return max(s.LambdaRouteTime(), s.TaskRouteTime()) + AnnounceAllowance
+	return max(s.LambdaRouteTime(), s.TaskRouteTime()) + s.ClaimTime() + AnnounceAllowance
 }
 
 // lambdaWaits is the sum of the waits of the Lambda route.
@@ -85,7 +116,7 @@ func waits(attempts int, interval time.Duration, backoff int, longest time.Durat
 
 // timeouts reads the three timeouts, which depend on each other.
 func (l *loader) timeouts(s *Settings) {
-	longestTask := (MaxExecutionTime - taskWaits() - AnnounceAllowance) / TaskAttempts
+	longestTask := (MaxExecutionTime - taskWaits() - s.ClaimTime() - AnnounceAllowance) / TaskAttempts
 	var lambdaOK, taskOK, executionOK bool
 	s.LambdaTimeout, lambdaOK = l.seconds(keyLambdaTimeout, 1, 900)
 	s.TaskTimeout, taskOK = l.seconds(keyTaskTimeout, 1, inSeconds(longestTask))
@@ -117,7 +148,12 @@ func (l *loader) executionRule(s *Settings) (rule, fix string) {
 			inSeconds(s.LambdaTimeout+LambdaTimeoutMargin), keyLambdaTimeout, inSeconds(LambdaTimeoutMargin), inSeconds(lambdaWaits()))
 	}
 	least := inSeconds(s.MinExecutionTimeout())
-	rule = fmt.Sprintf("must be at least %d: %s, and %d s are kept to announce a failure", least, route, inSeconds(AnnounceAllowance))
+	claim := ""
+	if s.Deduplicate {
+		claim = fmt.Sprintf(", claiming the object %d s (%s)", inSeconds(s.ClaimTime()), keyDeduplicate)
+	}
+	rule = fmt.Sprintf("must be at least %d: %s%s, and %d s are kept to announce a failure",
+		least, route, claim, inSeconds(AnnounceAllowance))
 	return rule, setCommand(keyExecutionTimeout, decimal(least))
 }
 

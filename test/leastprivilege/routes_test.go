@@ -88,6 +88,7 @@ func stacks(t *testing.T) map[string]*declared.System {
 	out := map[string]*declared.System{
 		"defaults": declare(t, "defaults", map[string]string{}),
 		"callback": declare(t, "callback", map[string]string{"taskCompletion": "callback"}),
+		"once":     declare(t, "once", map[string]string{"deduplicate": "true"}),
 		"quiet":    declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
 		"private":  declare(t, "private", map[string]string{"network": "private", "flowLogs": "true", "taskCompletion": "callback"}),
 		"given": declare(t, "given", map[string]string{
@@ -163,6 +164,7 @@ var routes = []route{
 	{"an event without version, of a large file", withoutVersion("large-plain", 50)},
 	{"an event that is rejected", rejected},
 	{"an event of another size, of a large file", anotherSize},
+	{"an event that comes twice", twice},
 	{"a task that is aborted", abort},
 }
 
@@ -249,15 +251,26 @@ func anotherSize(ctx context.Context, r *local.Router, _ *ledger, folder string)
 	if err := processed(first, err); err != nil {
 		return err
 	}
-	again := &local.Trace{}
+	// Without its version it is another object: the one that was uploaded has been processed.
 	event := strings.Replace(string(first.Event), `"size":50`, `"size":51`, 1)
-	if err := r.Deliver(ctx, json.RawMessage(event), again); err != nil {
+	again, err := deliverWithout(ctx, r, &local.Trace{Event: json.RawMessage(event)}, "version-id")
+	if err != nil {
 		return err
 	}
 	if e := again.Executions[0]; len(e.Notices) != 1 || !strings.Contains(e.Cause+strings.Join(e.Runs[0].Logs, ""), "51") {
 		return fmt.Errorf("%w: its failure was not told: %s", errNotProcessed, e.Cause)
 	}
 	return nil
+}
+
+// twice delivers an event again, as EventBridge may.
+func twice(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+	first, err := upload(ctx, r, folder, "twice", 5)
+	if err := processed(first, err); err != nil {
+		return err
+	}
+	again := &local.Trace{}
+	return processed(again, r.Deliver(ctx, first.Event, again))
 }
 
 // abort ends an execution while its task reads the object.

@@ -1,0 +1,123 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/dynamodb"
+)
+
+// tables are the declared tables that a state machine uses, by their name.
+type tables struct {
+	mu     sync.Mutex
+	byName map[string]*dynamodb.Table
+}
+
+// tableInputs are the inputs of a table that the local run follows, or that make
+// no difference to it.
+var tableInputs = strings.Fields("attributes billingMode deletionProtectionEnabled hashKey name pointInTimeRecovery rangeKey " +
+	"serverSideEncryption tags ttl")
+
+// of gives a declared table by its name.
+func (t *tables) of(name string) (*dynamodb.Table, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if table := t.byName[name]; table != nil {
+		return table, nil
+	}
+	return nil, &asl.Error{
+		Name:  "DynamoDB.ResourceNotFoundException",
+		Cause: "Requested resource not found: Table: " + name + " not found (Service: AmazonDynamoDBv2; Status Code: 400)",
+	}
+}
+
+// prepareItem makes the table that a state names.
+func (r *Router) prepareItem(known ...string) func(map[string]any) error {
+	return func(parameters map[string]any) error {
+		if err := onlyKnown(parameters, append(known, "TableName")); err != nil {
+			return err
+		}
+		name := text(parameters, "TableName")
+		res, err := r.system.Where(typeTable, "name", name)
+		if err != nil {
+			return fmt.Errorf("finding the table %s: %w", name, err)
+		}
+		if err := onlyKnown(res.Inputs, tableInputs); err != nil {
+			return fmt.Errorf("reading the table %s: %w", res.Name, err)
+		}
+		table := &dynamodb.Table{Keys: []string{res.Text("hashKey")}}
+		if sort := res.Text("rangeKey"); sort != "" {
+			table.Keys = append(table.Keys, sort)
+		}
+		if ttl := res.Object("ttl"); ttl["enabled"] == true {
+			table.TTL = text(ttl, "attributeName")
+		}
+		r.tables.mu.Lock()
+		defer r.tables.mu.Unlock()
+		if r.tables.byName == nil {
+			r.tables.byName = map[string]*dynamodb.Table{}
+		}
+		if r.tables.byName[name] == nil {
+			r.tables.byName[name] = table
+		}
+		return nil
+	}
+}
+
+// putItem, getItem and updateItem do a task's calls of DynamoDB.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html
+func (r *Router) putItem(_ context.Context, call asl.Call) (any, error) {
+	var in dynamodb.PutInput
+	return r.atTable(call, &in, &in.TableName, func(table *dynamodb.Table) (dynamodb.Item, error) {
+		return nil, table.Put(call.Clock.Now(), in)
+	})
+}
+
+func (r *Router) getItem(_ context.Context, call asl.Call) (any, error) {
+	var in dynamodb.GetInput
+	return r.atTable(call, &in, &in.TableName, func(table *dynamodb.Table) (dynamodb.Item, error) {
+		return table.Get(call.Clock.Now(), in)
+	})
+}
+
+func (r *Router) updateItem(_ context.Context, call asl.Call) (any, error) {
+	var in dynamodb.UpdateInput
+	return r.atTable(call, &in, &in.TableName, func(table *dynamodb.Table) (dynamodb.Item, error) {
+		return nil, table.Update(call.Clock.Now(), in)
+	})
+}
+
+// atTable does a call, and answers as DynamoDB does. Of its exceptions the one
+// about conditions has a name of its own.
+func (r *Router) atTable(
+	call asl.Call, input any, name *string, do func(*dynamodb.Table) (dynamodb.Item, error),
+) (any, error) {
+	if err := decode(call.Parameters, input); err != nil {
+		return nil, err
+	}
+	table, err := r.tables.of(*name)
+	if err != nil {
+		return nil, err
+	}
+	item, err := do(table)
+	if refused, ok := errors.AsType[*dynamodb.Error](err); ok {
+		kind := "AmazonDynamoDBException"
+		if refused.Name == dynamodb.ConditionalCheckFailed {
+			kind = refused.Name
+		}
+		return nil, &asl.Error{Name: "DynamoDB." + kind, Cause: fmt.Sprintf(
+			"%s (Service: AmazonDynamoDBv2; Status Code: 400; Error Code: %s)", refused.Message, refused.Name)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("calling DynamoDB: %w", err)
+	}
+	out := map[string]any{"SdkHttpMetadata": map[string]any{"HttpStatusCode": 200}}
+	if item != nil {
+		out["Item"] = item
+	}
+	return out, nil
+}
