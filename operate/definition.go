@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,6 +29,8 @@ type routing struct {
 	threshold int64
 	// transitions are those of an execution that succeeds at once, by route.
 	transitions map[string]int
+	// calls are how often it calls a service then, by route and service, such as sns.
+	calls map[string]map[string]int
 }
 
 // route is the one that an object takes.
@@ -55,7 +58,7 @@ func (s *System) routing(ctx context.Context) (routing, error) {
 // routingOf looks for the decision and for the shortest way through each
 // processor, which is the one without retries and failures.
 func routingOf(machine *asl.Machine) (routing, error) {
-	r := routing{threshold: -1, transitions: map[string]int{}}
+	r := routing{threshold: -1, transitions: map[string]int{}, calls: map[string]map[string]int{}}
 	for _, state := range machine.States {
 		if choice, ok := state.(*asl.Choice); ok {
 			r.takeThreshold(choice)
@@ -70,11 +73,13 @@ func routingOf(machine *asl.Machine) (routing, error) {
 		if route == "" {
 			continue
 		}
-		before, reached := steps(machine, machine.StartAt, func(at string) bool { return at == name })
-		after, ends := steps(machine, name, func(at string) bool { return machine.States[at].Type() == asl.TypeSucceed })
-		if reached && ends {
-			r.transitions[route] = before + after + 1
+		before := way(machine, machine.StartAt, func(at string) bool { return at == name })
+		after := way(machine, name, func(at string) bool { return machine.States[at].Type() == asl.TypeSucceed })
+		if len(before) == 0 || len(after) == 0 {
+			continue
 		}
+		states := slices.Concat(before, after[1:])
+		r.transitions[route], r.calls[route] = len(states), calls(machine, states)
 	}
 	if r.threshold < 0 || len(r.transitions) != 2 {
 		return routing{}, errNoRoutes
@@ -105,23 +110,42 @@ func (r *routing) takeThreshold(choice *asl.Choice) {
 	}
 }
 
-// steps is how many transitions there are at least from one state to a state
-// that is looked for, along what isn't a failure.
-func steps(machine *asl.Machine, from string, found func(string) bool) (int, bool) {
-	distance := map[string]int{from: 0}
+// calls counts the tasks among states by the service that they call.
+func calls(machine *asl.Machine, states []string) map[string]int {
+	count := map[string]int{}
+	for _, name := range states {
+		if task, ok := machine.States[name].(*asl.Task); ok {
+			// arn:aws:states:::sns:publish
+			if parts := strings.Split(task.Resource, ":"); len(parts) > 5 {
+				count[parts[5]]++
+			}
+		}
+	}
+	return count
+}
+
+// way is the shortest from one state to a state that is looked for, both
+// included, along what isn't a failure; nil if there is none.
+func way(machine *asl.Machine, from string, found func(string) bool) []string {
+	before := map[string]string{from: ""}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
 		if found(at) {
-			return distance[at], true
+			var states []string
+			for ; at != ""; at = before[at] {
+				states = append(states, at)
+			}
+			slices.Reverse(states)
+			return states
 		}
 		for _, next := range following(machine.States[at]) {
-			if _, known := distance[next]; !known && next != "" {
-				distance[next] = distance[at] + 1
+			if _, known := before[next]; !known && next != "" {
+				before[next] = at
 				queue = append(queue, next)
 			}
 		}
 	}
-	return 0, false
+	return nil
 }
 
 // following are the states that may come after one that succeeded.

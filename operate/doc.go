@@ -1,5 +1,5 @@
 // Package operate sets up, uses and repairs deployed upload routers from Go.
-// The command line, cmd/upload-router, is a view of it: nothing here prints or asks.
+// The command line, internal/cli, is a view of it: nothing here prints or asks.
 //
 // There are two things to hold:
 //

@@ -182,7 +182,10 @@ func (d *doctor) project(ctx context.Context) {
 		check := Check{Name: name, Found: err.Error(), Status: CheckFailed, Why: "it holds the configuration and what is deployed"}
 		check.Mend = likelyCause(err.Error())
 		if errors.Is(err, ErrNoStack) {
-			check.Found, check.Mend = without(err, ErrNoStack), "pulumi stack init dev"
+			check.Found, check.Mend = "there is no stack "+d.options.Stack.Name, "upload-router init --stack "+d.options.Stack.Name
+			if d.options.Stack.Name == "" {
+				check.Found, check.Mend = without(err, ErrNoStack), "upload-router init --stack dev"
+			}
 		}
 		d.add(check)
 		return

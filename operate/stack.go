@@ -119,7 +119,7 @@ func explainOpening(ctx context.Context, name string, err error) error {
 		return fmt.Errorf("opening the stack %s: %w", name, ErrCanceled)
 	}
 	if auto.IsSelectStack404Error(err) {
-		return fmt.Errorf("%w: %s: make it with `pulumi stack init %s`", ErrNoStack, name, name)
+		return fmt.Errorf("%w: %s: make it with `upload-router init --stack %s`", ErrNoStack, name, name)
 	}
 	return fmt.Errorf("%w: opening the stack %s: %s", ErrNotReady, name, plainError(err))
 }
@@ -151,19 +151,26 @@ func (s *Stack) Config(ctx context.Context) (map[string]string, error) {
 	return config, nil
 }
 
-// SetConfig sets values by full key. A value that is a list or an object is JSON.
+// SetConfig sets values by full key, all or none. A value that is a list or an object is JSON.
 func (s *Stack) SetConfig(ctx context.Context, config map[string]string) error {
-	for _, key := range slices.Sorted(maps.Keys(config)) {
-		path := false
-		value := auto.ConfigValue{Value: config[key]}
-		if err := s.stack.SetConfigWithOptions(ctx, key, value, &auto.ConfigOptions{Path: path}); err != nil {
-			return fmt.Errorf("setting %s of %s: %s", key, s.name, plainError(err))
-		}
+	values := auto.ConfigMap{}
+	for key, value := range config {
+		values[key] = auto.ConfigValue{Value: value}
+	}
+	if err := s.stack.SetAllConfig(ctx, values); err != nil {
+		return fmt.Errorf("setting the configuration of %s: %s", s.name, plainError(err))
 	}
 	return nil
 }
 
-// Settings are the stack's checked settings. The error is a
+// CheckConfig checks a configuration by full key, such as aws:region. The error
+// matches [ErrInput] and names everything that is wrong at once.
+func CheckConfig(config map[string]string) error {
+	_, err := loadSettings(config)
+	return err
+}
+
+// loadSettings gives the checked settings. The error is a
 // *settings.InvalidError with every problem if they are wrong.
 func loadSettings(config map[string]string) (*settings.Settings, error) {
 	var given []string

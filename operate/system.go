@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
 
@@ -51,7 +52,10 @@ type System struct {
 // LoadAWS gives the AWS configuration that the AWS CLI would use: environment,
 // profile, role. An empty profile is the default one.
 func LoadAWS(ctx context.Context, region, profile string) (aws.Config, error) {
-	options := []func(*config.LoadOptions) error{config.WithRetryMaxAttempts(6)}
+	var options []func(*config.LoadOptions) error
+	if os.Getenv("AWS_MAX_ATTEMPTS") == "" { // the user's own goes before
+		options = append(options, config.WithRetryMaxAttempts(6))
+	}
 	if region != "" {
 		options = append(options, config.WithRegion(region))
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/objectstore"
@@ -51,8 +52,10 @@ type Script struct {
 	TimedOut bool
 	// Events is how many events the history is said to have. Default: those it has.
 	Events int
-	// Lost lets the event never arrive.
-	Lost bool
+	// WrongDigest lets the processor answer another file's digest.
+	WrongDigest bool
+	// Lost lets the event never arrive; with Letter it goes to the dead-letter queue.
+	Lost, Letter bool
 	// Polls is how many listings the execution runs for. Default: 1.
 	Polls int
 }
@@ -74,6 +77,7 @@ type Server struct {
 	alarms     []string
 	calls      map[string]int
 	unbound    bool
+	broken     map[string]bool
 }
 
 // Start starts a server that ends with the test.
@@ -119,7 +123,22 @@ func (s *Server) Outputs() []byte {
 		Region, Account, Machine, Bucket, Rule, s.Endpoint()+"/"+Account+"/dlq", FunctionGroup, TaskGroup)
 }
 
-// Script sets what becomes of the uploads of a key.
+// Keys are the keys of all versions in the bucket.
+func (s *Server) Keys() []string {
+	s.tb.Helper()
+	versions, err := s.store.Client().ListObjectVersions(s.tb.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(Bucket)})
+	require.NoError(s.tb, err)
+	keys := make([]string, 0, len(versions.Versions)+len(versions.DeleteMarkers))
+	for _, v := range versions.Versions {
+		keys = append(keys, aws.ToString(v.Key))
+	}
+	for _, v := range versions.DeleteMarkers {
+		keys = append(keys, aws.ToString(v.Key))
+	}
+	return keys
+}
+
+// Script sets what becomes of the uploads of a key; * is every key without a script of its own.
 func (s *Server) Script(key string, script Script) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,6 +242,7 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
+		"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
 		"DescribeStateMachine": s.stateMachine, "DescribeTaskDefinition": s.taskDefinition,
 	}
 	handle, known := handlers[operation]
@@ -253,16 +273,19 @@ func refuse(w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
 }
 
-// serveQuery answers CloudWatch.
+// serveQuery answers CloudWatch, IAM and EC2.
 func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	action := r.FormValue("Action")
 	s.called(action)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serveLinks(w, action) {
+		return
+	}
 	if action != "DescribeAlarms" {
 		http.Error(w, "awstest doesn't know "+action, http.StatusBadRequest)
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var members strings.Builder
 	for _, name := range s.alarms {
 		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue><Dimensions><member>

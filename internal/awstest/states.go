@@ -1,14 +1,20 @@
 package awstest
 
 import (
+	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
 	"upload-router/components/workflow"
@@ -41,6 +47,7 @@ type execution struct {
 	polls            int
 	redrives         int
 	requestID        string
+	digest           string
 }
 
 const (
@@ -57,7 +64,13 @@ const (
 func (s *Server) created(object objectstore.Stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	script := s.scripts[object.Key]
+	script, own := s.scripts[object.Key]
+	if !own {
+		script = s.scripts["*"]
+	}
+	if script.Letter {
+		s.messages = append(s.messages, &message{id: uuid.NewString(), body: Event(object), sent: time.Now()})
+	}
 	if script.Lost || s.unbound {
 		return
 	}
@@ -112,6 +125,7 @@ func (e *execution) large() bool { return e.object.Size > Threshold }
 // end ends an execution as its script has it, and writes its log line.
 func (s *Server) end(e *execution, at time.Time) {
 	e.stopped, e.status = at, succeeded
+	s.read(e)
 	outcome := "succeeded"
 	if e.script.Error != "" {
 		e.status, outcome = failed, e.script.Error
@@ -124,6 +138,9 @@ func (s *Server) end(e *execution, at time.Time) {
 		e.requestID, e.object.Key, e.object.VersionID, outcome)}
 	if e.large() {
 		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+e.name
+		if answer, err := json.Marshal(e.answer()); err == nil && e.status == succeeded {
+			s.lines = append(s.lines, Line{Group: line.Group, Stream: line.Stream, Time: at, Message: string(answer)})
+		}
 	}
 	s.lines = append(s.lines, line)
 }
@@ -210,9 +227,27 @@ func (s *Server) describeExecution(in map[string]any) (any, error) {
 	return out, nil
 }
 
-// answer is the processor's.
+// answer is the processor's. The digest is computed when the execution ends, of what the bucket has.
 func (e *execution) answer() map[string]any {
-	return map[string]any{"key": e.object.Key, "size": e.object.Size, "sha256": "0", "crc64nvme": e.object.CRC64NVME}
+	return map[string]any{"key": e.object.Key, "size": e.object.Size, "sha256": e.digest, "crc64nvme": e.object.CRC64NVME}
+}
+
+// read reads the object as a processor would; what isn't there has no digest.
+func (s *Server) read(e *execution) {
+	object, err := s.store.Client().GetObject(context.Background(), &s3.GetObjectInput{
+		Bucket: aws.String(Bucket), Key: &e.object.Key, VersionId: aws.String(e.object.VersionID),
+	})
+	if err != nil {
+		return
+	}
+	defer func() { _ = object.Body.Close() }()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, object.Body); err == nil {
+		e.digest = hex.EncodeToString(sum.Sum(nil))
+	}
+	if e.script.WrongDigest {
+		e.digest = strings.Repeat("0", 64)
+	}
 }
 
 func (e *execution) output() string {

@@ -17,6 +17,7 @@ import (
 
 	"upload-router/internal/asl"
 	"upload-router/internal/build"
+	"upload-router/internal/cli"
 	"upload-router/internal/declared"
 	"upload-router/internal/settings"
 	"upload-router/stack"
@@ -74,6 +75,7 @@ func Files(root string) (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		"docs/runbook.md":         runbook,
+		"docs/cli.md":             []byte(cli.Reference()),
 		"docs/security.md":        security,
 		"docs/state-machine.json": []byte(text),
 		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +

@@ -98,9 +98,11 @@ func (t Task) Rate() float64 { return Rate(float64(t.CPU) / 1024) }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (t Task) Cost(a Architecture, size float64) float64 {
-	seconds := max(size/t.Rate(), FargateMinimum.Seconds())
-	return seconds/3600*t.Hour(a) + gets(size)
+	return t.Seconds(size)/3600*t.Hour(a) + gets(size)
 }
+
+// Seconds is for how long a task is billed that processes one object of so many bytes.
+func (t Task) Seconds(size float64) float64 { return max(size/t.Rate(), FargateMinimum.Seconds()) }
 
 // gets is the price of the requests for an object.
 func gets(size float64) float64 { return max(1, math.Ceil(size/PartSize)) * GetRequest }

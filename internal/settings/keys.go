@@ -57,6 +57,9 @@ func (k Key) raw() string {
 	}
 }
 
+// Text is the default as the stack's file would have it, a list as JSON.
+func (k Key) Text() string { return k.raw() }
+
 // fix says how to give the key its example. Pulumi's command line sets a list or an object one element at a time, so the stack's
 // file it is.
 func (k Key) fix() string {

@@ -5,7 +5,9 @@ package stackfile
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,12 +19,32 @@ import (
 	"upload-router/internal/settings"
 )
 
+// ErrMissing is that a stack has no file, ErrSecret a value that only Pulumi can open.
+var (
+	ErrMissing = errors.New("there is no such stack file")
+	ErrSecret  = errors.New("a secret can't be read here")
+)
+
 // Read gives the configuration of a stack as Pulumi would hand it to the
 // program, without the project's namespace: lists and objects are JSON. The
-// folder is the project's.
-func Read(folder, stack string) (map[string]string, error) {
+// folder is the project's. The error matches [ErrMissing], [ErrSecret] or neither.
+func Read(folder, stack string) (map[string]string, error) { return ReadBut(folder, stack, nil) }
+
+// ReadBut is Read without the keys of others, which is how to do without a secret.
+func ReadBut(folder, stack string, others map[string]string) (map[string]string, error) {
 	path := filepath.Join(folder, "Pulumi."+stack+".yaml")
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		names, err := Names(folder)
+		if err != nil {
+			return nil, err
+		}
+		there := "none"
+		if len(names) > 0 {
+			there = strings.Join(names, ", ")
+		}
+		return nil, fmt.Errorf("%w: %s; there is %s", ErrMissing, path, there)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the stack's configuration: %w", err)
 	}
@@ -32,19 +54,57 @@ func Read(folder, stack string) (map[string]string, error) {
 	if err := yaml.Unmarshal(text, &parsed); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	config := map[string]string{}
-	for _, key := range slices.Sorted(maps.Keys(parsed.Config)) {
-		value, isText := parsed.Config[key].(string)
-		if !isText {
-			raw, err := json.Marshal(parsed.Config[key])
-			if err != nil {
-				return nil, fmt.Errorf("reading %s of %s: %w", key, path, err)
-			}
-			value = string(raw)
-		}
-		config[strings.TrimPrefix(key, settings.Namespace+":")] = value
+	config, err := values(parsed.Config, others)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return config, nil
+}
+
+// Parse gives the configuration in a text of one's own: a stack's file, or its
+// keys alone, as YAML or JSON.
+func Parse(text []byte) (map[string]string, error) {
+	var parsed map[string]any
+	if err := yaml.Unmarshal(text, &parsed); err != nil {
+		return nil, fmt.Errorf("it is neither YAML nor JSON of keys and values: %w", err)
+	}
+	if config, ok := parsed["config"].(map[string]any); ok {
+		parsed = config
+	}
+	return values(parsed, nil)
+}
+
+func values(config map[string]any, others map[string]string) (map[string]string, error) {
+	plain := map[string]string{}
+	for _, full := range slices.Sorted(maps.Keys(config)) {
+		key := strings.TrimPrefix(full, settings.Namespace+":")
+		if _, given := others[key]; given {
+			continue
+		}
+		value, err := plainValue(config[full])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: use --config %s=<value>", full, err, key)
+		}
+		plain[key] = value
+	}
+	return plain, nil
+}
+
+// plainValue gives a value as Pulumi does: text as it is, all else as JSON.
+func plainValue(value any) (string, error) {
+	switch v := value.(type) {
+	case string:
+		return v, nil
+	case map[string]any:
+		if _, secret := v["secure"]; secret && len(v) == 1 {
+			return "", ErrSecret
+		}
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("it is no value: %w", err)
+	}
+	return string(text), nil
 }
 
 // Names are the stacks that have a file in the project's folder, in order.

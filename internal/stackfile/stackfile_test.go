@@ -40,8 +40,38 @@ func TestReadGivesWhatPulumiWouldHandOver(t *testing.T) {
 func TestReadNamesTheFileThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, err := stackfile.Read(t.TempDir(), "prod")
-	require.ErrorIs(t, err, os.ErrNotExist)
-	require.ErrorContains(t, err, "Pulumi.prod.yaml")
+	require.ErrorIs(t, err, stackfile.ErrMissing)
+	require.ErrorContains(t, err, "Pulumi.prod.yaml; there is none")
 	_, err = stackfile.Read(write(t, "Pulumi.x.yaml", "config: ["), "x")
 	require.ErrorContains(t, err, "Pulumi.x.yaml")
+}
+
+func TestReadLeavesSecretsToOthers(t *testing.T) {
+	t.Parallel()
+	folder := write(t, "Pulumi.x.yaml", "config:\n  upload-router:notify: {secure: AAAB}\n")
+	_, err := stackfile.Read(folder, "x")
+	require.ErrorIs(t, err, stackfile.ErrSecret)
+	require.ErrorContains(t, err, "upload-router:notify")
+	config, err := stackfile.ReadBut(folder, "x", map[string]string{"notify": "[]"})
+	require.NoError(t, err)
+	require.Empty(t, config)
+}
+
+func TestParseTakesAStackFileOrItsKeys(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{"aws:region": "eu-west-1", "lambdaMemory": "256", "notify": `["a@example.com"]`}
+	for name, text := range map[string]string{
+		"stack file": "config:\n  aws:region: eu-west-1\n  upload-router:lambdaMemory: 256\n  upload-router:notify: [a@example.com]\n",
+		"keys":       "aws:region: eu-west-1\nlambdaMemory: 256\nnotify: [a@example.com]\n",
+		"JSON":       `{"aws:region": "eu-west-1", "lambdaMemory": 256, "notify": ["a@example.com"]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config, err := stackfile.Parse([]byte(text))
+			require.NoError(t, err)
+			require.Equal(t, want, config)
+		})
+	}
+	_, err := stackfile.Parse([]byte("- a list"))
+	require.ErrorContains(t, err, "neither YAML nor JSON")
 }

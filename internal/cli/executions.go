@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -78,7 +78,7 @@ func (u *ui) executions(found []operate.Execution, limit int) error {
 			clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, cause,
 		}
 	}
-	u.table([]string{"STARTED", "STATUS", "ROUTE", "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}, rows)
+	u.table([]string{"STARTED", "STATUS", headRoute, "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}, rows)
 	if limit > 0 && len(found) == limit {
 		u.say("The newest %d; --limit 0 lists all.", limit)
 	}

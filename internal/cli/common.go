@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
@@ -96,8 +97,15 @@ func (f *commonFlags) system(ctx context.Context, in io.Reader) (*operate.System
 	if err := credentials(ctx, cfg); err != nil {
 		return nil, err
 	}
-	return operate.Connect(cfg, outputs), nil
+	system := operate.Connect(cfg, outputs)
+	if poll > 0 {
+		system.Poll = poll
+	}
+	return system, nil
 }
+
+// poll is how often AWS is asked; 0 is the usual. The tests have less time.
+var poll time.Duration
 
 // credentials fails early, and in one line, if there are none.
 func credentials(ctx context.Context, cfg aws.Config) error {

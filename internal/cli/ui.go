@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -24,6 +24,8 @@ import (
 const (
 	// plainWidth is how wide text is where there is no terminal to ask.
 	plainWidth = 80
+	// plainHeight is how high it is taken to be.
+	plainHeight = 24
 	// leastWidth keeps a very narrow terminal from wrapping every word.
 	leastWidth = 40
 )
@@ -63,6 +65,16 @@ func (u *ui) width() int {
 		}
 	}
 	return plainWidth
+}
+
+// height is how many lines there are.
+func (u *ui) height() int {
+	if f, ok := u.out.(*os.File); ok && u.screen {
+		if _, height, err := term.GetSize(int(f.Fd())); err == nil && height > 0 {
+			return height
+		}
+	}
+	return plainHeight
 }
 
 // interactive says whether there is a person to ask.
@@ -107,6 +119,16 @@ func (u *ui) progress(format string, args ...any) {
 	u.draw()
 }
 
+// block sets the last lines, which later output keeps below itself. They must
+// not be wider than the terminal.
+func (u *ui) block(lines []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.clear()
+	u.status = strings.Join(lines, "\n")
+	u.draw()
+}
+
 // rest takes the last line away.
 func (u *ui) rest() {
 	u.mu.Lock()
@@ -117,7 +139,8 @@ func (u *ui) rest() {
 
 func (u *ui) clear() {
 	if u.status != "" {
-		_, _ = io.WriteString(u.out, "\r\x1b[K")
+		// Up to the first of the lines, and all from there on away.
+		_, _ = io.WriteString(u.out, "\r"+strings.Repeat("\x1b[A", strings.Count(u.status, "\n"))+"\x1b[J")
 	}
 }
 
@@ -197,12 +220,22 @@ func (u *ui) lines() *bufio.Reader {
 	return reader
 }
 
+// headRoute is over the column of the routes.
+const headRoute = "ROUTE"
+
 // table prints rows under a header, in columns. The last column, and with
 // several long ones the longest, gives way to the terminal's width.
 func (u *ui) table(header []string, rows [][]string) {
 	if u.json {
 		return
 	}
+	for _, line := range u.columns(header, rows) {
+		u.say("%s", line)
+	}
+}
+
+// columns are the lines of a table.
+func (u *ui) columns(header []string, rows [][]string) []string {
 	const gap = 2
 	widths := make([]int, len(header))
 	for _, row := range append([][]string{header}, rows...) {
@@ -213,6 +246,7 @@ func (u *ui) table(header []string, rows [][]string) {
 	if u.screen { // what is piped is for programs, and stays whole
 		narrow(widths, header, u.width()-gap*(len(widths)-1))
 	}
+	lines := make([]string, 0, len(rows)+1)
 	for _, row := range append([][]string{header}, rows...) {
 		var line strings.Builder
 		for i, cell := range row {
@@ -222,8 +256,9 @@ func (u *ui) table(header []string, rows [][]string) {
 				line.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell)+gap))
 			}
 		}
-		u.say("%s", strings.TrimRight(line.String(), " "))
+		lines = append(lines, strings.TrimRight(line.String(), " "))
 	}
+	return lines
 }
 
 // narrow takes columns from the widest until all fit.

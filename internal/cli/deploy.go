@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -148,16 +148,7 @@ func (o *deployOptions) open(cmd *cobra.Command) (*operate.Stack, *deployView, e
 
 func (o *deployOptions) up(cmd *cobra.Command) error {
 	ctx := cmd.Context()
-	u := newUI(cmd, &o.commonFlags)
-	if !o.yes && !u.interactive() {
-		return fmt.Errorf("%w: whether to deploy (--yes says yes)", errNoAnswer)
-	}
-	if !o.skipDoctor {
-		if err := o.doctor(ctx, u); err != nil {
-			return err
-		}
-	}
-	stack, view, err := o.open(cmd)
+	stack, view, err := o.ready(cmd)
 	if err != nil {
 		return err
 	}
@@ -180,8 +171,26 @@ func (o *deployOptions) up(cmd *cobra.Command) error {
 	}
 	view.say("")
 	view.say("What is deployed: upload-router summary --stack %s", stack.Name())
-	view.say("Whether it works: upload-router send --stack %s FILE", stack.Name())
+	view.say("Whether it works: upload-router verify --stack %s", stack.Name())
 	return nil
+}
+
+// ready opens the stack, and makes sure that it can be deployed.
+func (o *deployOptions) ready(cmd *cobra.Command) (*operate.Stack, *deployView, error) {
+	u := newUI(cmd, &o.commonFlags)
+	stack, view, unopened := o.open(cmd)
+	if errors.Is(unopened, operate.ErrNoStack) || errors.Is(unopened, operate.ErrCanceled) {
+		return nil, nil, unopened // no check would say more
+	}
+	if !o.yes && !u.interactive() {
+		return nil, nil, fmt.Errorf("%w: whether to deploy (--yes says yes)", errNoAnswer)
+	}
+	if !o.skipDoctor {
+		if err := o.doctor(cmd.Context(), u); err != nil {
+			return nil, nil, err
+		}
+	}
+	return stack, view, unopened
 }
 
 // doctor runs the checks, and asks whether to go on where that is possible.

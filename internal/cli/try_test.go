@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"archive/zip"
@@ -439,56 +439,6 @@ func TestTryFromAnotherFolder(t *testing.T) { // not in parallel, since it chang
 		_, err := try(t, processing, file)
 		require.ErrorContains(t, err, "run this inside the project")
 		assert.NotErrorIs(t, err, errNotProcessed)
-	})
-}
-
-func TestStackFile(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	write := func(name, content string) {
-		require.NoError(t, os.WriteFile(filepath.Join(root, "Pulumi."+name+".yaml"), []byte(content), 0o600))
-	}
-	write("plain", "config:\n  aws:region: eu-west-1\n  upload-router:sizeThreshold: 1MB\n  upload-router:forceDestroy: \"true\"\n"+
-		"  upload-router:taskCpu: 512\n  upload-router:notify:\n    - ops@example.com\n  lambdaMemory: \"256\"\n")
-	write("secret", "config:\n  upload-router:bucketName:\n    secure: v1:abc\n")
-	write("broken", "config: [")
-	write("empty", "")
-	t.Run("plain", func(t *testing.T) {
-		t.Parallel()
-		got, err := stackFile(root, "plain", nil)
-		require.NoError(t, err)
-		assert.Equal(t, map[string]string{
-			"aws:region": "eu-west-1", "sizeThreshold": "1MB", "forceDestroy": "true", "taskCpu": "512",
-			"notify": `["ops@example.com"]`, "lambdaMemory": "256",
-		}, got)
-	})
-	t.Run("empty", func(t *testing.T) {
-		t.Parallel()
-		got, err := stackFile(root, "empty", nil)
-		require.NoError(t, err)
-		assert.Empty(t, got)
-	})
-	t.Run("secret", func(t *testing.T) {
-		t.Parallel()
-		_, err := stackFile(root, "secret", nil)
-		require.ErrorIs(t, err, errSecret)
-		require.ErrorContains(t, err, "use --config bucketName=<value>")
-		got, err := stackFile(root, "secret", map[string]string{"bucketName": "acme"})
-		require.NoError(t, err)
-		assert.Empty(t, got)
-	})
-	t.Run("broken", func(t *testing.T) {
-		t.Parallel()
-		_, err := stackFile(root, "broken", nil)
-		require.ErrorContains(t, err, "Pulumi.broken.yaml")
-	})
-	t.Run("missing", func(t *testing.T) {
-		t.Parallel()
-		_, err := stackFile(root, "missing", nil)
-		require.ErrorIs(t, err, errNoStack)
-		require.ErrorContains(t, err, "there is broken, empty, plain, secret")
-		_, err = stackFile(t.TempDir(), "missing", nil)
-		require.ErrorContains(t, err, "there is none")
 	})
 }
 

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -260,7 +260,7 @@ func (v *sendView) end(files []operate.Sent) error {
 		}
 	} else if len(files) > 0 {
 		v.say("")
-		v.table([]string{"", "KEY", "SIZE", "ROUTE", "STATE", "DURATION"}, rows)
+		v.table([]string{"", "KEY", "SIZE", headRoute, "STATE", "DURATION"}, rows)
 		v.say("%d of %d files %s.", report.Succeeded, len(files), map[bool]string{true: "uploaded", false: "processed"}[v.noWait])
 	}
 	if report.Succeeded < len(files) {

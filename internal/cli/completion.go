@@ -1,12 +1,10 @@
-package main
+package cli
 
 import (
-	"path/filepath"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"upload-router/internal/build"
+	"upload-router/internal/stackfile"
 )
 
 // completeStacks offers the stacks that have a file in the project. It asks no
@@ -16,13 +14,9 @@ func completeStacks(_ *cobra.Command, _ []string, _ string) ([]string, cobra.She
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	files, err := filepath.Glob(filepath.Join(root, "Pulumi.*.yaml"))
+	names, err := stackfile.Names(root)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	stacks := make([]string, 0, len(files))
-	for _, f := range files {
-		stacks = append(stacks, strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "Pulumi."), ".yaml"))
-	}
-	return stacks, cobra.ShellCompDirectiveNoFileComp
+	return names, cobra.ShellCompDirectiveNoFileComp
 }

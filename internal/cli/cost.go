@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"upload-router/internal/build"
+	"upload-router/operate"
+)
+
+func costCommand() *cobra.Command {
+	var common commonFlags
+	var uploads float64
+	var sizes string
+	var config []string
+	cmd := &cobra.Command{
+		Use:   "cost",
+		Short: "Estimate what a month costs, by route",
+		Long: `Estimate what a month costs, by route: from what the project declares for a
+configuration, what the processors were measured to need, and prices of one day
+and one Region, which the answer names.
+
+` + indented("Not in it: "+operate.CostNotCounted+".", ""),
+		Example: `  upload-router cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%
+  upload-router cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%
+  upload-router cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			u := newUI(cmd, &common)
+			shares, err := operate.ParseSizes(sizes)
+			if err != nil {
+				return err
+			}
+			root, err := build.Root()
+			if err != nil {
+				return err
+			}
+			from := tryOptions{stack: common.stack, config: config}
+			values, err := from.declared(root)
+			if err != nil {
+				return err
+			}
+			report, err := operate.Costs(operate.CostOptions{Config: values, Uploads: uploads, Sizes: shares})
+			if err != nil {
+				return err
+			}
+			if u.json {
+				return u.document(report)
+			}
+			u.costs(report)
+			return nil
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&common.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
+	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
+	flags.BoolVar(&common.json, "json", false, "print JSON")
+	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
+	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
+	flags.StringArrayVarP(&config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
+	return cmd
+}
+
+func (u *ui) costs(r *operate.CostReport) {
+	money := func(dollars float64) string {
+		if dollars > 0 && dollars < 0.01 {
+			return "< $0.01"
+		}
+		return "$" + humanize.FormatFloat("#,###.##", dollars)
+	}
+	rows := make([][]string, 0, len(r.Items))
+	for _, item := range r.Items {
+		quantity := humanize.FormatFloat("#,###.", item.Quantity)
+		if item.Quantity < 10 && item.Quantity != float64(int64(item.Quantity)) {
+			quantity = humanize.FormatFloat("#,###.##", item.Quantity)
+		}
+		rows = append(rows, []string{orDash(item.Route), item.What, right(quantity, 14), right(money(item.Dollars), 12)})
+	}
+	u.table([]string{headRoute, "WHAT", right("QUANTITY", 14), right("A MONTH", 12)}, rows)
+	u.say("")
+	for _, route := range []string{operate.RouteLambda, operate.RouteFargate} {
+		if n := r.Uploads[route]; n > 0 {
+			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
+		}
+	}
+	u.say("Without uploads: %s a month.", money(r.Fixed))
+	u.say("All together: %s a month.", money(r.Total))
+	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
+}
+
+// right puts a text at the right of its column.
+func right(text string, width int) string { return strings.Repeat(" ", max(0, width-len(text))) + text }

@@ -1,0 +1,56 @@
+// Package cli is the command line upload-router: a view of package operate, and
+// of the local run.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/spf13/cobra"
+
+	"upload-router/stack"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1 // a file was not processed
+	exitUsage  = 2 // the command can't be run like this: arguments, configuration, missing files
+)
+
+// errNotProcessed says that all went as it should but for the files.
+var errNotProcessed = errors.New("not every file was processed")
+
+// Main runs the command line on the program's arguments, and gives its exit code.
+func Main() int {
+	ctx, stop := interruptible(context.Background())
+	err := root(stack.Program).ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "upload-router:", err)
+	}
+	return exitCode(err)
+}
+
+// Command is the whole command line.
+func Command() *cobra.Command { return root(stack.Program) }
+
+// root is the command for a program.
+func root(program pulumi.RunFunc) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "upload-router",
+		Short:         "Show and operate the upload router",
+		Long:          "Set up, use and repair the upload router.\n\n" + exitCodes,
+		SilenceErrors: true, // main prints them, once
+		SilenceUsage:  true, // which would bury what is wrong
+	}
+	cmd.AddCommand(
+		tryCommand(program),
+		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
+		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
+		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(),
+	)
+	return cmd
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Reference is docs/cli.md: every command with its flags and examples, as --help shows them.
+func Reference() string {
+	var b strings.Builder
+	cmd := Command()
+	b.WriteString("# The command line\n\n" +
+		"`go build -o upload-router ./cmd/upload-router` makes the program; `go run ./cmd/upload-router` does without. " +
+		"[tour.md](tour.md) is a first half hour with it.\n\n")
+	b.WriteString("Times are in your own zone. Without a terminal nothing is asked, and there is a line for each thing that happens; " +
+		"`--json` is for programs. No output has colours, so `NO_COLOR` changes nothing.\n\n")
+	b.WriteString("Tab completes commands, flags, and the names of stacks, once your shell knows how: `upload-router completion --help`.\n\n")
+	b.WriteString("```text\n" + exitCodes + "\n```\n\n| command | does |\n|---|---|\n")
+	for _, c := range cmd.Commands() {
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.Name(), c.Name(), strings.ToLower(c.Short[:1])+c.Short[1:])
+	}
+	for _, c := range cmd.Commands() {
+		writeCommand(&b, c)
+	}
+	return b.String()
+}
+
+func writeCommand(b *strings.Builder, c *cobra.Command) {
+	fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n```\n\n```sh\n%s\n```\n", c.Name(), c.Long, unindented(c.Example))
+	fmt.Fprintf(b, "\n`%s`\n\n| flag | default | meaning |\n|---|---|---|\n", "upload-router "+c.Use)
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		name := "`--" + f.Name
+		kind, usage := pflag.UnquoteUsage(f)
+		if kind != "" {
+			name += " " + kind
+		}
+		name += "`"
+		if f.Shorthand != "" {
+			name += ", `-" + f.Shorthand + "`"
+		}
+		standard := ""
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
+			standard = "`" + f.DefValue + "`"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", name, standard, strings.ReplaceAll(usage, "|", `\|`))
+	})
+}
+
+// unindented takes away what --help wants before each line.
+func unindented(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimPrefix(lines[i], "  ")
+	}
+	return strings.Join(lines, "\n")
+}

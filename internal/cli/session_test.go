@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/awstest"
+	"upload-router/internal/objectstore"
+	"upload-router/operate"
+	"upload-router/stack"
+)
+
+// session is a user at a shell, without a terminal, with a deployed system. Its
+// environment is the process's, so that these tests run one after the other.
+type session struct {
+	t       *testing.T
+	server  *awstest.Server
+	outputs string
+}
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	server := awstest.Start(t)
+	s := &session{t: t, server: server, outputs: filepath.Join(t.TempDir(), "outputs.json")}
+	require.NoError(t, os.WriteFile(s.outputs, server.Outputs(), 0o600))
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.Endpoint(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "shibboleth",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_MAX_ATTEMPTS": "3", "XDG_CACHE_HOME": t.TempDir(), "PULUMI_STACK": "",
+	} {
+		t.Setenv(name, value)
+	}
+	before := poll
+	poll = time.Millisecond
+	t.Cleanup(func() { poll = before })
+	return s
+}
+
+// answer is what a command printed, and how it ended.
+type answer struct {
+	out  string
+	err  error
+	code int
+}
+
+// run runs a command line on the system. No output may have the secret.
+func (s *session) run(args ...string) answer {
+	s.t.Helper()
+	return s.runIn(s.t.Context(), "", append(args, "--outputs", s.outputs)...)
+}
+
+func (s *session) runIn(ctx context.Context, in string, args ...string) answer {
+	s.t.Helper()
+	cmd := root(stack.Program) //nolint:contextcheck // It is executed with it.
+	var out bytes.Buffer
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(in))
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	err := cmd.ExecuteContext(ctx)
+	text := out.String()
+	if err != nil {
+		text += err.Error()
+	}
+	require.NotContains(s.t, text, "shibboleth", "no secret in the output")
+	require.NotContains(s.t, text, "goroutine ", "no stack trace")
+	require.NotContains(s.t, text, "\x1b", "without a terminal nothing is moved or coloured")
+	return answer{text, err, exitCode(err)}
+}
+
+// ok is run for a command that must succeed and print something.
+func (s *session) ok(want string, args ...string) answer {
+	s.t.Helper()
+	a := s.run(args...)
+	require.NoError(s.t, a.err, a.out)
+	require.Contains(s.t, a.out, want)
+	return a
+}
+
+func (s *session) file(name string, size int) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	require.NoError(s.t, os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o600))
+	return path
+}
+
+// TestSession is a morning with the system: sent, looked at, run again, proved.
+func TestSession(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	s.server.Script("broken.txt", awstest.Script{Error: "Upload.Failed", Cause: `{"errorMessage":"not today"}`})
+
+	s.ok("uploads-bucket", "summary")
+	sent := s.run("send", s.file("small.txt", 10), s.file("large.bin", 3<<20), s.file("broken.txt", 20))
+	require.Equal(t, exitFailed, sent.code, sent.out)
+	require.Contains(t, sent.out, "2 of 3 files processed.")
+	require.Contains(t, sent.out, "✓ large.bin  Fargate")
+	require.Contains(t, sent.out, "Upload.Failed: not today")
+
+	s.ok("broken.txt", "executions", "--status", "failed")
+	list := s.ok("", "executions", "--json")
+	var executions []operate.Execution
+	require.NoError(t, json.Unmarshal([]byte(list.out), &executions))
+	require.Len(t, executions, 3)
+	failed := executions[0]
+	for _, e := range executions {
+		if e.Key == "broken.txt" {
+			failed = e
+		}
+	}
+	shown := s.ok("File failed (Fail)", "show", failed.Name)
+	require.Contains(t, shown.out, "Log lines:")
+	require.Contains(t, shown.out, "object processed")
+	s.ok("object processed", "logs", "broken.txt", "--since", "1h")
+	s.ok("object processed", "logs", failed.Name, "--follow=false")
+	s.ok("1048576", "diagram") // the deployed threshold
+	s.ok("<svg", "diagram", "--svg")
+
+	dry := s.ok("it ended in the state", "redrive", failed.Name, "--dry-run")
+	require.Contains(t, dry.out, "This was a dry run")
+	require.Contains(t, dry.out, "It costs about $0.0")
+	s.ok("✓ broken.txt  "+failed.Name+"-r1", "redrive", failed.Name)
+	s.ok("1 ended while watched, 1 of them as they should.", "watch", "--until-idle")
+	s.ok("it was run again as", "redrive", "--failed", "--yes")
+	s.ok("Both routes work.", "verify")
+}
+
+// TestSessionRedrive has more than one to run again, and letters.
+func TestSessionRedrive(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	for i := range 3 {
+		at := time.Now().Add(-time.Duration(i) * time.Minute)
+		s.server.Letter(awstest.Event(objectstore.Stored{Key: fmt.Sprintf("lost-%d", i), Size: 1, ETag: "e", VersionID: "v"}), at)
+	}
+	s.server.Letter("no event", time.Now())
+	dry := s.run("redrive", "--dlq")
+	require.Equal(t, exitFailed, dry.code, "one can't be replayed")
+	require.Contains(t, dry.out, "3 of 4 can be run again. This was a dry run: --yes does it.")
+	require.Less(t, strings.Index(dry.out, "lost-2"), strings.Index(dry.out, "lost-0"), "in the order in which they were sent")
+	all, visible := s.server.Letters()
+	require.Equal(t, 4, all)
+	require.Equal(t, 4, visible)
+	done := s.run("redrive", "--dlq", "--yes")
+	require.Contains(t, done.out, "3 of 3 run again")
+	require.Contains(t, done.out, "stays: it is no JSON")
+	all, _ = s.server.Letters()
+	require.Equal(t, 1, all)
+
+	name := s.server.Past("late.bin", 10<<20, time.Now().Add(-time.Hour), awstest.Script{TimedOut: true})
+	s.server.RefuseRedrives("ExecutionNotRedrivable")
+	refused := s.run("redrive", name)
+	require.Equal(t, exitFailed, refused.code)
+	require.Contains(t, refused.out, "14 days")
+	var report redriveReport
+	s.server.RefuseRedrives("")
+	require.NoError(t, json.Unmarshal([]byte(s.ok("", "redrive", name, "--json").out), &report))
+	require.True(t, report.Items[0].Done)
+	require.Equal(t, operate.RedriveResume, report.Items[0].Action)
+}
+
+// TestSessionNetworkBreaks has the network cut during send, and the command run again.
+func TestSessionNetworkBreaks(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	film := s.file("film.mp4", 17<<20)
+	s.server.Cut(func(r *http.Request) bool { return r.URL.Query().Get("partNumber") == "3" })
+	cut := s.run("send", film, "--part-size", "5MiB", "--parallel", "1")
+	require.Equal(t, exitFailed, cut.code, cut.out)
+	require.Contains(t, cut.out, "run the same command again")
+	s.server.Cut(nil)
+	s.ok("goes on: S3 has 10 MiB of 17 MiB from before", "send", film, "--part-size", "5MiB", "--parallel", "1")
+}
+
+func TestSessionPages(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	for i := range 500 {
+		s.server.Past(fmt.Sprintf("file-%03d", i), 1, time.Now().Add(-time.Duration(i)*time.Minute), awstest.Script{})
+	}
+	all := s.ok("file-499", "executions", "--limit", "0")
+	require.Equal(t, 501, strings.Count(all.out, "\n"), "a line each, and the header")
+	some := s.ok("The newest 50; --limit 0 lists all.", "executions")
+	require.NotContains(t, some.out, "file-050")
+}
+
+// TestSessionVerifyFails names the link, and ends with its exit code.
+func TestSessionVerifyFails(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	s.server.Script("*", awstest.Script{Lost: true})
+	s.server.Break(awstest.LinkRuleDisabled)
+	a := s.run("verify", "--start-timeout", "1ms")
+	require.Equal(t, exitFailed, a.code, a.out)
+	require.Contains(t, a.out, "Broken: Rule: the rule is disabled")
+}
+
+func TestSessionIsCanceled(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	s.server.Script("*", awstest.Script{Polls: 1 << 30})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	a := s.runIn(ctx, "", "send", s.file("a.txt", 1), "--outputs", s.outputs)
+	require.Equal(t, exitCanceled, a.code, a.out)
+	require.Contains(t, a.out, "a.txt", "what is known by then is told")
+}
+
+// TestSessionsThatCannotWork end in one line with the right exit code.
+func TestSessionsThatCannotWork(t *testing.T) {
+	s := newSession(t)
+	t.Run("no credentials", func(t *testing.T) {
+		t.Setenv("AWS_ACCESS_KEY_ID", "")
+		t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+		for _, args := range [][]string{
+			{"executions"}, {"show", "x"}, {"logs", "x"}, {"watch"}, {"redrive", "--failed"}, {"verify"}, {"send", s.file("a", 1)},
+		} {
+			a := s.run(args...)
+			require.Equal(t, exitNotReady, a.code, a.out)
+			require.Contains(t, a.out, "no AWS credentials: `aws configure`")
+		}
+	})
+	t.Run("wrong Region", func(t *testing.T) {
+		t.Setenv("AWS_ENDPOINT_URL", "")
+		t.Setenv("AWS_ENDPOINT_URL_SFN", "http://states.mars-north-1.invalid")
+		a := s.run("executions")
+		require.Equal(t, exitRefused, a.code, a.out)
+		require.Contains(t, a.out, "the Region's name is wrong, or this machine has no network")
+	})
+	for name, test := range map[string]struct { //nolint:paralleltest // It sets the environment.
+		args []string
+		in   string
+		code int
+		want string
+	}{
+		"unknown command":       {[]string{"fly"}, "", exitUsage, `unknown command "fly"`},
+		"unknown flag":          {[]string{"summary", "--fly"}, "", exitUsage, "unknown flag: --fly"},
+		"no outputs file":       {[]string{"summary", "--outputs", "nowhere.json"}, "", exitUsage, "nowhere.json"},
+		"outputs aren't JSON":   {[]string{"summary", "--outputs", "-"}, "pulumi", exitUsage, "reading the stack's outputs"},
+		"outputs are empty":     {[]string{"summary", "--outputs", "-"}, "{}", exitNotReady, "no output stateMachineArn, bucketName"},
+		"no such execution":     {[]string{"show", "nobody", "--outputs", s.outputs}, "", exitUsage, "there is no execution"},
+		"no such file":          {[]string{"send", "nowhere.bin", "--outputs", s.outputs}, "", exitUsage, "nowhere.bin"},
+		"no file":               {[]string{"send"}, "", exitUsage, "requires at least 1 arg"},
+		"part size":             {[]string{"send", "x", "--part-size", "huge"}, "", exitUsage, "write it as 8MiB"},
+		"nothing to redrive":    {[]string{"redrive"}, "", exitUsage, "an execution's name, --failed or --dlq"},
+		"yes and dry":           {[]string{"redrive", "--dlq", "--yes", "--dry-run"}, "", exitUsage, "exclude each other"},
+		"negative since":        {[]string{"executions", "--since", "-1h", "--outputs", s.outputs}, "", exitUsage, "can't be negative"},
+		"unknown status":        {[]string{"executions", "--status", "dead", "--outputs", s.outputs}, "", exitUsage, "use running, succeeded"},
+		"two formats":           {[]string{"diagram", "--svg", "--mermaid"}, "", exitUsage, "none of the others can be"},
+		"configuration":         {[]string{"diagram", "-c", "sizeThreshold=six"}, "", exitUsage, "upload-router:sizeThreshold: six"},
+		"sizes":                 {[]string{"cost", "--size-distribution", "1MB:50%"}, "", exitUsage, "add up to 50 %"},
+		"time-out":              {[]string{"verify", "--timeout", "-1s"}, "", exitUsage, "must be positive"},
+		"no stack to initiate":  {[]string{"init"}, "", exitUsage, "name the stack"},
+		"no such stack file":    {[]string{"cost", "--stack", "nope"}, "", exitUsage, "there is no such stack file"},
+		"config with deployed":  {[]string{"diagram", "--outputs", s.outputs, "-c", "a=b"}, "", exitUsage, "--config is for the declared"},
+		"local flags elsewhere": {[]string{"send", "x", "-c", "a=b", "--outputs", s.outputs}, "", exitUsage, "--config is for --local"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := s.runIn(t.Context(), test.in, test.args...)
+			require.Equal(t, test.code, a.code, a.out)
+			require.Contains(t, a.out, test.want)
+		})
+	}
+}
+
+// TestEveryCommandIsExplained holds what the reference promises.
+func TestEveryCommandIsExplained(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range Command().Commands() {
+		require.NotEmpty(t, cmd.Short, cmd.Name())
+		require.NotEmpty(t, cmd.Long, cmd.Name())
+		for line := range strings.Lines(cmd.Example) {
+			require.Contains(t, line, "upload-router "+cmd.Name(), "%s has an example of itself", cmd.Name())
+		}
+		require.NotEmpty(t, cmd.Example, cmd.Name())
+		for line := range strings.Lines(cmd.Long) {
+			require.LessOrEqual(t, len([]rune(strings.TrimRight(line, "\n"))), 88, "%s: %s", cmd.Name(), line)
+		}
+	}
+}

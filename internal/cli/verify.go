@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"upload-router/operate"
+)
+
+func verifyCommand() *cobra.Command {
+	var common commonFlags
+	var options operate.VerifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Prove that what is deployed works, on both routes",
+		Long: `Prove that what is deployed works, on both routes.
+
+It makes a file just under and one just over the threshold, uploads both, and
+waits for their executions. Each must succeed on the right route, with the digest
+of what was uploaded; the dead-letter queue and the alarms must be quiet. Then
+every version of the two files is deleted.
+
+The first events of a new bucket can take about five minutes to arrive.
+
+When something fails, it walks the links between an upload and its result: the
+bucket's notification, the rule and its target, the roles' rights, the image, the
+subnets' way out, the security group, the log. It names the one that is broken.
+
+It processes two files, and is billed as any others.
+
+Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
+		Example: `  upload-router verify --stack dev
+  upload-router verify --stack dev --json | jq '.diagnosis[] | select(.status == "failed")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if options.StartTimeout <= 0 || options.Timeout <= 0 {
+				return fmt.Errorf("%w: --start-timeout and --timeout must be positive", errFlag)
+			}
+			return runVerify(cmd, &common, options)
+		},
+	}
+	common.systemFlags(cmd)
+	flags := cmd.Flags()
+	flags.DurationVar(&options.StartTimeout, "start-timeout", 10*time.Minute, "how long an execution may take to start")
+	flags.DurationVar(&options.Timeout, "timeout", time.Hour, "how long all of it may take")
+	return cmd
+}
+
+func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOptions) error {
+	ctx, u := cmd.Context(), newUI(cmd, common)
+	u.progress("looking up what is deployed ...")
+	defer u.rest()
+	system, err := common.system(ctx, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	view := &sendView{ui: u, began: time.Now()}
+	late := lateView{ui: u}
+	options.OnFile = func(f operate.Sent) {
+		view.take(f)
+		late.take(f)
+	}
+	options.OnCheck = u.check
+	stop := every(func() {
+		late.look()
+		view.show()
+	})
+	result, err := system.Verify(ctx, options)
+	stop()
+	u.rest()
+	if u.json {
+		if broken := u.document(struct {
+			Passed bool `json:"passed"`
+			operate.Verification
+		}{err == nil && result.Passed(), result}); broken != nil {
+			return errors.Join(err, broken)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return u.verified(result)
+}
+
+// verified tells the verdict, and after a failure what was found on the way.
+func (u *ui) verified(v operate.Verification) error {
+	if v.Passed() {
+		u.say("Both routes work.")
+		return nil
+	}
+	if len(v.Diagnosis) > 0 {
+		u.say("")
+		u.say("From the upload to the result:")
+		for _, c := range v.Diagnosis {
+			u.check(c)
+		}
+	}
+	u.say("")
+	if broken := v.Broken(); len(broken) > 0 {
+		u.wrapped("", "Broken: "+broken[0].Name+": "+broken[0].Found)
+	} else if len(v.Diagnosis) > 0 {
+		u.wrapped("", "No link is broken that can be looked at. `upload-router show EXECUTION` has every state and the log.")
+	}
+	return fmt.Errorf("%w: the verification failed", errNotWell)
+}
+
+// lateView says once why nothing happens yet.
+type lateView struct {
+	*ui
+	mu    sync.Mutex
+	files map[string]operate.Sent
+	told  bool
+}
+
+func (v *lateView) take(f operate.Sent) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.files == nil {
+		v.files = map[string]operate.Sent{}
+	}
+	v.files[f.Key] = f
+}
+
+func (v *lateView) look() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, f := range v.files {
+		if hint := operate.StillNothing(f); hint != "" && !v.told {
+			v.told = true
+			v.wrapped("  ", printable(f.Key)+": "+hint+"; waiting.")
+		}
+	}
+}

@@ -1,0 +1,32 @@
+package pricing
+
+// HoursPerMonth is what AWS counts a month as.
+const HoursPerMonth = 730
+
+// The prices of what is around the processors, in US dollars, on demand, for [Region] on [Date] as AWS has published them, and without any
+// free tier.
+const (
+	// PutRequest is for one PUT, or one part of a multipart upload. https://aws.amazon.com/s3/pricing/
+	PutRequest = 0.005 / 1e3
+	// StorageGBMonth is for one GB in S3 Standard, first tier. https://aws.amazon.com/s3/pricing/
+	StorageGBMonth = 0.023
+	// LogGB is for one GB taken in by CloudWatch Logs. https://aws.amazon.com/cloudwatch/pricing/
+	LogGB = 0.50
+	// AlarmMonth is for one alarm of one metric, DashboardMonth for one dashboard. https://aws.amazon.com/cloudwatch/pricing/
+	AlarmMonth     = 0.10
+	DashboardMonth = 3.00
+	// KeyMonth is for one customer key. https://aws.amazon.com/kms/pricing/
+	KeyMonth = 1.00
+	// KeyRequest is for one use of a key.
+	KeyRequest = 0.03 / 1e4
+	// Publish is for one message to SNS, Email for one e-mail of it. https://aws.amazon.com/sns/pricing/
+	Publish = 0.50 / 1e6
+	Email   = 2.00 / 1e5
+	// TableWrite is for one write of up to 1 KB on demand. https://aws.amazon.com/dynamodb/pricing/on-demand/
+	TableWrite = 0.625 / 1e6
+	// EndpointHour is for one interface endpoint in one zone, EndpointGB for one GB through it. https://aws.amazon.com/privatelink/pricing/
+	EndpointHour = 0.01
+	EndpointGB   = 0.01
+	// Trace is for one recorded trace. https://aws.amazon.com/xray/pricing/
+	Trace = 5.00 / 1e6
+)

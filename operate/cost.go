@@ -1,0 +1,304 @@
+package operate
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/declared"
+	"upload-router/internal/pricing"
+)
+
+// What one run writes into its log: Lambda's own lines and the processor's, the
+// task's two. An event of the execution's own log has its state's data.
+const (
+	functionLogBytes = 1200
+	taskLogBytes     = 1000
+	eventLogBytes    = 1500
+	// eventsPerState is how many events the history has for a state.
+	eventsPerState = 2
+)
+
+// CostNotCounted is what an estimate leaves out.
+const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, the image in ECR, " +
+	"whatever your own processor does beyond reading the object, and AWS's free tier"
+
+// SizeShare is a part of the uploads that is of one size.
+type SizeShare struct {
+	// Size is in bytes. Share is above 0 and at most 1.
+	Size  int64   `json:"size"`
+	Share float64 `json:"share"`
+}
+
+// ParseSizes reads a distribution of sizes, such as 100KB:70%,20MB:25%,2GB:5%.
+// The shares must add up to 100 %. The error matches [ErrInput].
+func ParseSizes(text string) ([]SizeShare, error) {
+	wrong := func(why string, args ...any) error {
+		return fmt.Errorf("%w: sizes %q: %s: write them as 100KB:70%%,20MB:30%%", ErrInput, text, fmt.Sprintf(why, args...))
+	}
+	var shares []SizeShare
+	sum := 0.0
+	for part := range strings.SplitSeq(text, ",") {
+		size, share, found := strings.Cut(strings.TrimSpace(part), ":")
+		if !found {
+			return nil, wrong("%q has no share", part)
+		}
+		bytes, err := humanize.ParseBytes(size)
+		if err != nil || bytes > math.MaxInt64 {
+			return nil, wrong("%q is no size", size)
+		}
+		percent, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(share), "%"), 64)
+		if err != nil || percent <= 0 || percent > 100 {
+			return nil, wrong("%q is no share between 0 and 100 %%", share)
+		}
+		shares = append(shares, SizeShare{Size: int64(bytes), Share: percent / 100})
+		sum += percent
+	}
+	if math.Abs(sum-100) > 0.01 {
+		return nil, wrong("the shares add up to %g %%", sum)
+	}
+	return shares, nil
+}
+
+// CostOptions say what is estimated.
+type CostOptions struct {
+	// Config is the stack's configuration without namespace, such as sizeThreshold. Default: the defaults.
+	Config map[string]string
+	// Uploads is how many there are in a month, Sizes how large they are. Required.
+	Uploads float64
+	Sizes   []SizeShare
+}
+
+// CostItem is one position of a bill for a month.
+type CostItem struct {
+	// Route is Lambda or Fargate; empty for what is there without uploads, or for all of them.
+	Route string `json:"route,omitempty"`
+	// What is billed, and how much of it.
+	What     string  `json:"what"`
+	Quantity float64 `json:"quantity"`
+	// Dollars is the price of it, in US dollars.
+	Dollars float64 `json:"dollars"`
+}
+
+// CostReport is about what a month costs.
+type CostReport struct {
+	// Items are the positions: by route, then for all uploads, then what costs without uploads.
+	Items []CostItem `json:"items"`
+	// Uploads are how many go each route, Routes what they cost there.
+	Uploads map[string]float64 `json:"uploads"`
+	Routes  map[string]float64 `json:"routes"`
+	// Fixed costs without any upload. Total is all of it. Both are a month's.
+	Fixed float64 `json:"fixed"`
+	Total float64 `json:"total"`
+	// Prices says which prices these are, NotCounted what isn't in it.
+	Prices     string `json:"prices"`
+	NotCounted string `json:"notCounted"`
+}
+
+// Costs estimates a month, from what the project declares for a configuration.
+func Costs(options CostOptions) (*CostReport, error) {
+	if options.Uploads < 0 || len(options.Sizes) == 0 {
+		return nil, fmt.Errorf("%w: it takes a number of uploads and their sizes", ErrInput)
+	}
+	system, err := declare("local", options.Config)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newCosting(system)
+	if err != nil {
+		return nil, err
+	}
+	for _, share := range options.Sizes {
+		c.uploads(share.Size, options.Uploads*share.Share)
+	}
+	c.fixed()
+	return c.finish(), nil
+}
+
+// costing adds up the bill of a declared system.
+type costing struct {
+	system    *declared.System
+	estimator estimator
+	// public says whether tasks have an address, history whether executions are
+	// logged, traced whether they are traced, keyed whether each object takes KMS.
+	public, history, traced, keyed bool
+	endpoints                      float64 // interface endpoints, times zones
+	items                          []CostItem
+	report                         *CostReport
+}
+
+func newCosting(system *declared.System) (*costing, error) {
+	c := &costing{system: system, report: &CostReport{
+		Uploads: map[string]float64{}, Routes: map[string]float64{}, Prices: prices, NotCounted: CostNotCounted,
+	}}
+	machine, err := system.Only(typeMachine)
+	if err != nil {
+		return nil, fmt.Errorf("finding the state machine: %w", err)
+	}
+	definition, err := asl.Parse([]byte(machine.Text("definition")))
+	if err != nil {
+		return nil, fmt.Errorf("reading the state machine: %w", err)
+	}
+	if c.estimator.routing, err = routingOf(definition); err != nil {
+		return nil, err
+	}
+	c.public = strings.Contains(machine.Text("definition"), `"AssignPublicIp":"ENABLED"`)
+	level, _ := machine.Object("loggingConfiguration")["level"].(string)
+	c.history = level != "" && level != "OFF"
+	c.traced, _ = machine.Object("tracingConfiguration")["enabled"].(bool)
+	if err := c.processors(); err != nil {
+		return nil, err
+	}
+	for _, endpoint := range system.OfType("aws:ec2/vpcEndpoint:VpcEndpoint") {
+		if endpoint.Text("vpcEndpointType") == "Interface" {
+			subnets, _ := endpoint.Inputs["subnetIds"].([]any)
+			c.endpoints += float64(max(1, len(subnets)))
+		}
+	}
+	for _, sse := range system.OfType("aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2") {
+		text := fmt.Sprint(sse.Inputs)
+		c.keyed = c.keyed || strings.Contains(text, "aws:kms") && !strings.Contains(text, "bucketKeyEnabled:true")
+	}
+	return c, nil
+}
+
+// processors takes the sizes of both.
+func (c *costing) processors() error {
+	function, err := c.system.Only("aws:lambda/function:Function")
+	if err != nil {
+		return fmt.Errorf("finding the function: %w", err)
+	}
+	task, err := c.system.Only("aws:ecs/taskDefinition:TaskDefinition")
+	if err != nil {
+		return fmt.Errorf("finding the task: %w", err)
+	}
+	e := &c.estimator
+	e.function = pricing.Function(function.Number("memorySize"))
+	e.lambdaArchitecture = pricing.Architectures()[0]
+	if names, _ := function.Inputs["architectures"].([]any); len(names) > 0 {
+		e.lambdaArchitecture = pricing.ArchitectureOf(fmt.Sprint(names[0]))
+	}
+	if e.task.CPU, err = strconv.Atoi(task.Text("cpu")); err != nil {
+		return fmt.Errorf("reading the task's processor units: %w", err)
+	}
+	if e.task.Memory, err = strconv.Atoi(task.Text("memory")); err != nil {
+		return fmt.Errorf("reading the task's memory: %w", err)
+	}
+	platform, _ := task.Object("runtimePlatform")["cpuArchitecture"].(string)
+	e.taskArchitecture = pricing.ArchitectureOf(platform)
+	return nil
+}
+
+// add adds to a position; positions of the same name are one.
+func (c *costing) add(route, what string, quantity, dollars float64) {
+	if quantity == 0 {
+		return
+	}
+	for i := range c.items {
+		if c.items[i].Route == route && c.items[i].What == what {
+			c.items[i].Quantity += quantity
+			c.items[i].Dollars += dollars
+			return
+		}
+	}
+	c.items = append(c.items, CostItem{Route: route, What: what, Quantity: quantity, Dollars: dollars})
+}
+
+// uploads adds n uploads of a size.
+func (c *costing) uploads(size int64, n float64) {
+	e, bytes := &c.estimator, float64(size)
+	route := e.route(size)
+	c.report.Uploads[route] += n
+	transitions := float64(e.transitions[route]) * n
+	c.add(route, "state transitions", transitions, transitions*pricing.StateTransition)
+	var logged float64
+	if route == RouteLambda {
+		c.add(route, "Lambda runs, with reading", n, n*e.function.Cost(e.lambdaArchitecture, bytes))
+		logged = functionLogBytes
+	} else {
+		each := e.task.Cost(e.taskArchitecture, bytes)
+		if !c.public {
+			each -= e.task.Seconds(bytes) / 3600 * pricing.PublicAddressHour
+		}
+		c.add(route, "Fargate tasks, with reading", n, n*each)
+		logged = taskLogBytes
+	}
+	if c.history {
+		logged += eventLogBytes * eventsPerState * float64(e.transitions[route])
+	}
+	c.add(route, "GB of logs", n*logged/1e9, n*logged/1e9*pricing.LogGB)
+	c.services(route, n)
+	parts := 1.0
+	if size > defaultPartSize {
+		parts = math.Ceil(bytes/defaultPartSize) + 2
+	}
+	c.add("", "PUTs and parts", n*parts, n*parts*pricing.PutRequest)
+	c.add("", "GB of objects, kept for a month", n*bytes/1e9, n*bytes/1e9*pricing.StorageGBMonth)
+	if c.keyed {
+		c.add("", "uses of the key", 2*n, 2*n*pricing.KeyRequest)
+	}
+	if c.traced {
+		c.add("", "traces", n, n*pricing.Trace)
+	}
+}
+
+// services adds what the state machine calls besides the processor.
+func (c *costing) services(route string, n float64) {
+	calls := c.estimator.calls[route]
+	notices := n * float64(calls["sns"])
+	c.add(route, "notices", notices, notices*pricing.Publish)
+	mails := 0.0
+	for _, subscription := range c.system.OfType("aws:sns/topicSubscription:TopicSubscription") {
+		if strings.HasPrefix(subscription.Text("protocol"), "email") {
+			mails++
+		}
+	}
+	c.add(route, "e-mails", notices*mails, notices*mails*pricing.Email)
+	writes := n * float64(calls["dynamodb"])
+	c.add(route, "writes to the table", writes, writes*pricing.TableWrite)
+}
+
+// fixed adds what costs without any upload.
+func (c *costing) fixed() {
+	for _, position := range []struct {
+		what, typ string
+		each      float64
+	}{
+		{"KMS keys", "aws:kms/key:Key", pricing.KeyMonth},
+		{"alarms", "aws:cloudwatch/metricAlarm:MetricAlarm", pricing.AlarmMonth},
+		{"dashboards", "aws:cloudwatch/dashboard:Dashboard", pricing.DashboardMonth},
+	} {
+		n := float64(len(c.system.OfType(position.typ)))
+		c.add(fixedCost, position.what, n, n*position.each)
+	}
+	c.add(fixedCost, "hours of VPC endpoints", c.endpoints*pricing.HoursPerMonth, c.endpoints*pricing.HoursPerMonth*pricing.EndpointHour)
+}
+
+// fixedCost marks positions without a route while they are added up.
+const fixedCost = "fixed"
+
+// finish sums up.
+func (c *costing) finish() *CostReport {
+	r := c.report
+	for _, route := range []string{RouteLambda, RouteFargate, "", fixedCost} {
+		for _, item := range c.items {
+			if item.Route != route {
+				continue
+			}
+			r.Total += item.Dollars
+			switch route {
+			case fixedCost:
+				r.Fixed += item.Dollars
+				item.Route = ""
+			case RouteLambda, RouteFargate:
+				r.Routes[route] += item.Dollars
+			}
+			r.Items = append(r.Items, item)
+		}
+	}
+	return r
+}

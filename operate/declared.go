@@ -1,0 +1,74 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/build"
+	"upload-router/internal/declared"
+	"upload-router/internal/diagram"
+	"upload-router/internal/settings"
+	"upload-router/stack"
+)
+
+// declare evaluates the program for a configuration without namespace. Nothing
+// is built: neither a diagram nor a price depends on the processors' code.
+func declare(name string, config map[string]string) (*declared.System, error) {
+	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
+		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
+	}
+	region := config[keyRegion]
+	if region == "" {
+		region = "eu-central-1"
+	}
+	system, err := declared.Evaluate(
+		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
+		declared.Options{Stack: name, Config: config, Region: region})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	return system, nil
+}
+
+// DeclaredDefinition is the state machine that the project declares for a
+// configuration without namespace, such as sizeThreshold, and with aws:region.
+func DeclaredDefinition(config map[string]string) ([]byte, error) {
+	system, err := declare("local", config)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := system.Only(typeMachine)
+	if err != nil {
+		return nil, fmt.Errorf("finding the state machine: %w", err)
+	}
+	return []byte(machine.Text("definition")), nil
+}
+
+const typeMachine = "aws:sfn/stateMachine:StateMachine"
+
+// DiagramFormat is a form of drawing.
+type DiagramFormat string
+
+// The forms of drawing.
+const (
+	// DiagramMermaid is a stateDiagram-v2, which GitHub and others draw.
+	DiagramMermaid DiagramFormat = "mermaid"
+	// DiagramSVG is a drawing.
+	DiagramSVG DiagramFormat = "svg"
+)
+
+// Diagram draws a definition. The error matches [ErrInput] if it can't be read.
+func Diagram(definition []byte, format DiagramFormat) (string, error) {
+	machine, err := asl.Parse(definition)
+	if err != nil {
+		return "", errors.Join(ErrInput, err)
+	}
+	if format == DiagramSVG {
+		return diagram.SVG(machine), nil
+	}
+	return asl.Mermaid(machine), nil
+}

@@ -1,0 +1,368 @@
+package operate
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+const (
+	// verifyPrefix is where the files of a verification go in the bucket.
+	verifyPrefix = "upload-router-verify/"
+	// largestProof is how large a file is made and uploaded for a proof.
+	largestProof = 5 << 30
+	// digestTime is for how long the processor's log line is waited for.
+	digestTime = time.Minute
+	cleanTime  = time.Minute
+)
+
+// VerifyOptions configure [System.Verify].
+type VerifyOptions struct {
+	// StartTimeout is how long an execution may take to start after the upload.
+	// Default: 10 minutes, for a new bucket's events take about five to arrive (requirement C39).
+	StartTimeout time.Duration
+	// Timeout is for all of it. Default: an hour.
+	Timeout time.Duration
+	// OnFile hears of each change of a file, OnCheck of each check as it ends. Default: nobody.
+	OnFile  func(Sent)
+	OnCheck func(Check)
+}
+
+// Verification is what [System.Verify] found.
+type Verification struct {
+	// Files are the two files, one a route.
+	Files []Sent `json:"files"`
+	// Checks are what was to be proved.
+	Checks []Check `json:"checks"`
+	// Diagnosis are the links between an upload and its result, walked after a failure (requirements A42 to A46).
+	Diagnosis []Check `json:"diagnosis,omitempty"`
+}
+
+// Passed says whether all was as it should be.
+func (v Verification) Passed() bool {
+	return !slices.ContainsFunc(v.Checks, func(c Check) bool { return c.Status == CheckFailed })
+}
+
+// Broken are the links that are broken.
+func (v Verification) Broken() []Check {
+	return slices.DeleteFunc(slices.Clone(v.Diagnosis), func(c Check) bool { return c.Status != CheckFailed })
+}
+
+// proof is one file of a verification, and what should become of it.
+type proof struct {
+	name, route, sha256 string
+	size                int64
+}
+
+// verifier gathers checks.
+type verifier struct {
+	*System
+	options VerifyOptions
+	result  Verification
+	letters int64 // in the dead-letter queue before
+	began   time.Time
+}
+
+// Verify is the smoke test of requirement A40, of both routes: it uploads a file
+// just under and one just over the threshold, follows both to their ends, and
+// looks at outcome, route and digest, at the alarms and the dead-letter queue.
+// Then it deletes every version of the two. After a failure it walks the links
+// between an upload and its result and says which one is broken.
+//
+// What is wrong with the system is in the [Verification]; the error is for what
+// keeps it from being looked at.
+func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
+	if options.StartTimeout == 0 {
+		options.StartTimeout = defaultStartTimeout
+	}
+	if options.Timeout == 0 {
+		options.Timeout = time.Hour
+	}
+	limited, cancel := context.WithTimeout(ctx, options.Timeout)
+	defer cancel()
+	v := &verifier{System: s, options: options, began: time.Now()}
+	err := v.run(limited)
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: the files were not through within %s", ErrTimeout, options.Timeout)
+	}
+	return v.result, err
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	routing, err := v.routing(ctx)
+	if err != nil {
+		return err
+	}
+	if routing.threshold > largestProof {
+		return fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test",
+			ErrInput, routing.threshold, int64(largestProof))
+	}
+	if v.letters, err = v.DeadLetterCount(ctx); err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "upload-router-verify-*")
+	if err != nil {
+		return fmt.Errorf("making the files: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
+	proofs := []proof{
+		{name: "just-under.txt", route: RouteLambda, size: max(0, routing.threshold-1)},
+		{name: "just-over.txt", route: RouteFargate, size: routing.threshold + 1},
+	}
+	for i := range proofs {
+		if proofs[i].sha256, err = writeProof(filepath.Join(folder, proofs[i].name), proofs[i].size); err != nil {
+			return err
+		}
+	}
+	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
+	files, err := v.Send(ctx, SendOptions{
+		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
+	})
+	v.result.Files = files
+	defer func() { _ = os.RemoveAll(folder + "-resume") }()
+	if err == nil {
+		v.judge(ctx, proofs, prefix)
+	}
+	// Whatever happened, and even if the user has had enough.
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
+	defer cancel()
+	v.clean(clean, prefix)
+	if err == nil && !v.result.Passed() {
+		v.diagnose(ctx)
+	}
+	return err
+}
+
+// judge looks at what became of the files, and at what should have stayed quiet.
+func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
+	for _, p := range proofs {
+		i := slices.IndexFunc(v.result.Files, func(f Sent) bool { return f.Key == prefix+p.name })
+		v.outcome(p, v.result.Files[i])
+		if v.result.Files[i].State == FileSucceeded {
+			v.digest(ctx, p, v.result.Files[i])
+		}
+	}
+	v.quietQueue(ctx)
+	v.quietAlarms(ctx)
+}
+
+func (v *verifier) add(c Check) {
+	v.result.Checks = append(v.result.Checks, c)
+	if v.options.OnCheck != nil {
+		v.options.OnCheck(c)
+	}
+}
+
+// outcome looks at the execution and its route.
+func (v *verifier) outcome(p proof, f Sent) {
+	c := Check{Name: p.route + " route", Why: "a file of " + plural(p.size, "byte") + " must be processed there"}
+	switch {
+	case f.State != FileSucceeded:
+		c.Status, c.Found = CheckFailed, f.Error
+		if f.Execution != nil {
+			c.Mend = "upload-router show " + f.Execution.Name
+		}
+	case f.Execution.Route != p.route:
+		c.Status, c.Found = CheckFailed, "it went to "+f.Execution.Route
+		c.Mend = "upload-router up: the state machine isn't the declared one"
+	default:
+		c.Status, c.Why = CheckOK, ""
+		c.Found = fmt.Sprintf("%s, SUCCEEDED in %s", plural(p.size, "byte"), f.Execution.Duration.Round(time.Millisecond))
+	}
+	v.add(c)
+}
+
+// digest compares what the processor read with what was uploaded. The answer is
+// in the execution, or, of a task whose end is only waited for, in its log.
+func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
+	c := Check{Name: p.route + " digest", Why: "the processor must have read exactly what was uploaded"}
+	digest, err := digestOf(f.Execution.Answer), error(nil)
+	for deadline := time.Now().Add(digestTime); digest == "" && p.route == RouteFargate; {
+		var timeline *Timeline
+		if timeline, err = v.Show(ctx, f.Execution.ARN); err == nil && timeline.LogsError != "" {
+			err = fmt.Errorf("%w: %s", ErrRefused, timeline.LogsError)
+		}
+		if err != nil {
+			break
+		}
+		for _, line := range timeline.Logs {
+			if found := digestOf([]byte(line.Message)); found != "" {
+				digest = found
+			}
+		}
+		if digest != "" || time.Now().After(deadline) || sleep(ctx, v.Poll) != nil {
+			break
+		}
+	}
+	switch {
+	case digest == p.sha256:
+		c.Status, c.Why, c.Found = CheckOK, "", "SHA-256 "+digest[:16]+"…, that of the file"
+	case digest != "":
+		c.Status, c.Found = CheckFailed, fmt.Sprintf("SHA-256 %s, and the file has %s", digest, p.sha256)
+	case err != nil:
+		c.Status, c.Found = CheckUnknown, err.Error()
+	default:
+		c.Status, c.Found = CheckUnknown, "neither answer nor log has a sha256: is the processor another one?"
+	}
+	v.add(c)
+}
+
+// digestOf is the SHA-256 in a processor's answer.
+func digestOf(answer []byte) string {
+	var result struct {
+		SHA256 string `json:"sha256"`
+	}
+	_ = json.Unmarshal(answer, &result) // another program's line has none
+	return result.SHA256
+}
+
+func (v *verifier) quietQueue(ctx context.Context) {
+	c := Check{Name: "Dead-letter queue", Why: "what is in it was never processed", Mend: "upload-router redrive --dlq"}
+	n, err := v.DeadLetterCount(ctx)
+	switch {
+	case err != nil:
+		c.Status, c.Found = CheckUnknown, err.Error()
+	case n > v.letters:
+		c.Status, c.Found = CheckFailed, plural(n-v.letters, "event")+" came during the test"
+	case n > 0:
+		c.Status, c.Found = CheckFailed, plural(n, "event")+" from before the test"
+	default:
+		c = Check{Name: c.Name, Status: CheckOK, Found: nothingInIt}
+	}
+	v.add(c)
+}
+
+func (v *verifier) quietAlarms(ctx context.Context) {
+	c := Check{Name: "Alarms", Why: "they say that something is wrong"}
+	ringing, err := v.ringing(ctx)
+	switch {
+	case err != nil:
+		c.Status, c.Found = CheckUnknown, err.Error()
+	case len(ringing) > 0:
+		c.Status, c.Found = CheckFailed, "in alarm: "+strings.Join(ringing, ", ")
+		c.Mend = "upload-router executions --status failed"
+	default:
+		c = Check{Name: c.Name, Status: CheckOK, Found: "quiet"}
+	}
+	v.add(c)
+}
+
+// ringing are the system's alarms that are in alarm.
+func (s *System) ringing(ctx context.Context) ([]string, error) {
+	mine := []string{
+		s.Outputs.StateMachineARN, lastPart(s.Outputs.DeadLetterQueueURL, "/"), lastPart(s.Outputs.LambdaFunctionARN, ":"),
+		lastPart(s.Outputs.ECSClusterARN, "/"), s.Outputs.RuleName,
+	}
+	pages := cloudwatch.NewDescribeAlarmsPaginator(s.alarms, &cloudwatch.DescribeAlarmsInput{StateValue: cwtypes.StateValueAlarm})
+	var names []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, asked("asking for the alarms", err)
+		}
+		for _, alarm := range page.MetricAlarms {
+			dimensions := alarm.Dimensions
+			for _, m := range alarm.Metrics {
+				if m.MetricStat != nil && m.MetricStat.Metric != nil {
+					dimensions = append(dimensions, m.MetricStat.Metric.Dimensions...)
+				}
+			}
+			if slices.ContainsFunc(dimensions, func(d cwtypes.Dimension) bool { return slices.Contains(mine, aws.ToString(d.Value)) }) {
+				names = append(names, aws.ToString(alarm.AlarmName))
+			}
+		}
+	}
+	return names, nil
+}
+
+// clean deletes every version of the files, unless an execution still needs them.
+func (v *verifier) clean(ctx context.Context, prefix string) {
+	const name = "Files removed"
+	where := "s3://" + v.Outputs.BucketName + "/" + prefix
+	if slices.ContainsFunc(v.result.Files, func(f Sent) bool {
+		return f.VersionID != "" && (f.Execution == nil || !f.Execution.Ended())
+	}) {
+		v.add(Check{
+			Name: name, Status: CheckUnknown, Found: where + " is kept: an execution may still start, or runs",
+			Why: "it would fail for want of its file", Mend: "aws s3 rm --recursive " + where,
+		})
+		return
+	}
+	n, err := v.deleteVersions(ctx, prefix)
+	if err != nil {
+		v.add(Check{
+			Name: name, Status: CheckFailed, Found: err.Error(), Why: "they are paid for", Mend: "aws s3 rm --recursive " + where,
+		})
+		return
+	}
+	v.add(Check{Name: name, Status: CheckOK, Found: plural(n, "version")})
+}
+
+// deleteVersions deletes all versions below a prefix.
+func (s *System) deleteVersions(ctx context.Context, prefix string) (int64, error) {
+	pages := s3.NewListObjectVersionsPaginator(s.objects, &s3.ListObjectVersionsInput{Bucket: &s.Outputs.BucketName, Prefix: &prefix})
+	var n int64
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return n, asked("listing the files", err)
+		}
+		for _, object := range page.Versions {
+			_, err := s.objects.DeleteObject(ctx, &s3.DeleteObjectInput{
+				Bucket: &s.Outputs.BucketName, Key: object.Key, VersionId: object.VersionId,
+			})
+			if err != nil {
+				return n, asked("deleting "+aws.ToString(object.Key), err)
+			}
+			n++
+		}
+	}
+	return n, nil
+}
+
+// writeProof makes a file of so many bytes that no other verification has, and
+// gives its SHA-256.
+func writeProof(path string, size int64) (string, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return "", fmt.Errorf("making a file: %w", err)
+	}
+	sum := sha256.New()
+	line := "upload-router verify " + rand.Text() + "\n"
+	_, err = io.CopyN(io.MultiWriter(f, sum), &repeated{text: line}, size)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("writing %s: %w", path, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// repeated is a text without end.
+type repeated struct {
+	text string
+	at   int
+}
+
+// Read implements io.Reader.
+func (r *repeated) Read(b []byte) (int, error) {
+	n := 0
+	for n < len(b) {
+		copied := copy(b[n:], r.text[r.at:])
+		n, r.at = n+copied, (r.at+copied)%len(r.text)
+	}
+	return n, nil
+}
