@@ -265,11 +265,12 @@ func (d *doctor) credentials(ctx context.Context) {
 		return
 	}
 	d.aws = &cfg
-	if cfg.Region == "" {
+	region := cfg.Region
+	if region == "" {
 		d.aws.Region = "us-east-1" // STS answers there; the Region's own check says that it is missing
 	}
 	identity, err := sts.NewFromConfig(*d.aws).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	d.aws.Region = cfg.Region
+	d.aws.Region = region
 	if err != nil {
 		d.aws = nil
 		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Mend: mend}

@@ -242,6 +242,7 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
+		"GetServiceQuota": s.quota, "DescribeRepositories": s.describeRepositories,
 		"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
 		"DescribeStateMachine": s.stateMachine, "DescribeTaskDefinition": s.taskDefinition,
 	}
@@ -279,7 +280,7 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	s.called(action)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.serveLinks(w, action) {
+	if s.serveLinks(w, action) || s.serveAccount(w, action) {
 		return
 	}
 	if action != "DescribeAlarms" {

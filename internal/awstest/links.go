@@ -18,6 +18,14 @@ const (
 	LinkEgress       = "egress"        // the security group lets nothing out
 )
 
+// What an account can lack.
+const (
+	LackRegion = "region" // the Region is none
+	LackOptIn  = "opt in" // it isn't enabled
+	LackQuota  = "quota"  // every quota is used up
+	LackVPC    = "vpc"    // there is no default VPC
+)
+
 // Break breaks a link.
 func (s *Server) Break(link string) {
 	s.mu.Lock()
@@ -59,11 +67,52 @@ func (s *Server) listTargets(map[string]any) (any, error) {
 	return map[string]any{"Targets": []any{target}}, nil
 }
 
+func (s *Server) quota(map[string]any) (any, error) {
+	value := 6.0
+	if s.broken[LackQuota] {
+		value = 0
+	}
+	return map[string]any{"Quota": map[string]any{"Value": value}}, nil
+}
+
+func (s *Server) describeRepositories(map[string]any) (any, error) {
+	return nil, &refusal{"RepositoryNotFoundException", "The repository does not exist in the registry"}
+}
+
 func (s *Server) describeImages(map[string]any) (any, error) {
 	if s.broken[LinkImage] {
 		return nil, &refusal{"ImageNotFoundException", "The image with imageId {imageTag:'1'} does not exist"}
 	}
 	return map[string]any{"imageDetails": []any{map[string]any{"imageTags": []any{"1"}}}}, nil
+}
+
+// serveAccount answers STS and EC2, as far as they are asked what a deployment needs.
+func (s *Server) serveAccount(w http.ResponseWriter, action string) bool {
+	optIn, vpcs := "opt-in-not-required", "<item><vpcId>vpc-1</vpcId></item>"
+	if s.broken[LackOptIn] {
+		optIn = "not-opted-in"
+	}
+	if s.broken[LackVPC] {
+		vpcs = ""
+	}
+	answers := map[string]string{
+		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::` + Account + `:user/ann</Arn>
+<Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
+		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +
+			`</optInStatus></item></regionInfo></DescribeRegionsResponse>`,
+		"DescribeVpcs": `<DescribeVpcsResponse><vpcSet>` + vpcs + `</vpcSet></DescribeVpcsResponse>`,
+	}
+	answer, known := answers[action]
+	if !known {
+		return false
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	if action == "DescribeRegions" && s.broken[LackRegion] {
+		w.WriteHeader(http.StatusBadRequest)
+		answer = `<Response><Errors><Error><Code>InvalidParameterValue</Code><Message>Invalid region</Message></Error></Errors></Response>`
+	}
+	_, _ = w.Write([]byte(answer))
+	return true
 }
 
 // serveLinks answers IAM and EC2, as far as the links ask them.

@@ -373,7 +373,10 @@ func (s *Server) startExecution(in map[string]any) (any, error) {
 }
 
 // stateMachine answers with the definition that the project declares.
-func (s *Server) stateMachine(map[string]any) (any, error) {
+func (s *Server) stateMachine(in map[string]any) (any, error) {
+	if in["stateMachineArn"] != Machine {
+		return nil, &refusal{"StateMachineDoesNotExist", "State Machine Does Not Exist"}
+	}
 	definition, err := workflow.Definition(
 		workflow.Routing{
 			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: 3 * time.Hour,
