@@ -40,19 +40,22 @@ func run(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	defer stop()
 
 	started := time.Now()
-	logger := slog.New(slog.NewJSONHandler(stderr, nil))
-	var object upload.Object
-	err := answering(ctx, lookup, logger, func(ctx context.Context) (result json.RawMessage, err error) {
-		object, result, err = process(ctx, lookup, stdout)
-		return result, err
+	object, invalid := upload.FromEnvironment(lookup)
+	execution, _ := lookup(upload.EnvironmentExecution)
+	ctx = upload.WithLogger(ctx, slog.New(slog.NewJSONHandler(stderr, nil)), route, execution, object)
+	err := answering(ctx, lookup, func(ctx context.Context) (json.RawMessage, error) {
+		if invalid != nil {
+			return nil, invalid
+		}
+		return process(ctx, object, stdout)
 	})
-	upload.Record(ctx, logger, route, object, started, err)
+	upload.Record(ctx, object, started, err)
 	return upload.ExitCode(err)
 }
 
 // answering does the work, and tells the state how it went if that waits for a token.
-func answering(ctx context.Context, lookup func(string) (string, bool), logger *slog.Logger, work callback.Work) error {
-	token, err := callback.FromEnvironment(lookup, logger)
+func answering(ctx context.Context, lookup func(string) (string, bool), work callback.Work) error {
+	token, err := callback.FromEnvironment(lookup, upload.Logger(ctx))
 	if err != nil {
 		return err
 	}
@@ -63,25 +66,21 @@ func answering(ctx context.Context, lookup func(string) (string, bool), logger *
 	return err
 }
 
-func process(ctx context.Context, lookup func(string) (string, bool), stdout io.Writer) (upload.Object, json.RawMessage, error) {
-	object, err := upload.FromEnvironment(lookup)
-	if err != nil {
-		return object, nil, err
-	}
+func process(ctx context.Context, object upload.Object, stdout io.Writer) (json.RawMessage, error) {
 	client, err := upload.NewClient(ctx)
 	if err != nil {
-		return object, nil, err
+		return nil, err
 	}
 	result, err := upload.Process(ctx, client, object, processor.Process)
 	if err != nil {
-		return object, nil, err
+		return nil, err
 	}
 	answer, err := json.Marshal(result)
 	if err != nil {
-		return object, nil, fmt.Errorf("answering the result: %w", err)
+		return nil, fmt.Errorf("answering the result: %w", err)
 	}
 	if _, err := fmt.Fprintf(stdout, "%s\n", answer); err != nil {
-		return object, nil, fmt.Errorf("writing the result: %w", err)
+		return nil, fmt.Errorf("writing the result: %w", err)
 	}
-	return object, answer, nil
+	return answer, nil
 }

@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 
 const text = "hello\nworld\n"
 
+// execution is what the tasks run for.
+const execution = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
+
 // outcome is what is left of a task.
 type outcome struct {
 	exit           int
@@ -53,6 +56,7 @@ func variables(key string) []string {
 		upload.EnvironmentVersionID + "=v1",
 		upload.EnvironmentSize + "=" + strconv.Itoa(len(text)),
 		upload.EnvironmentETag + "=e1",
+		upload.EnvironmentExecution + "=" + execution,
 	}
 }
 
@@ -133,7 +137,10 @@ func TestTaskPrintsTheResult(t *testing.T) {
 			}, result)
 
 			line := requireLine(t, got.stderr)
+			assert.Equal(t, "uploads", line["bucket"])
 			assert.Equal(t, key, line["key"])
+			assert.Equal(t, "v1", line["version"])
+			assert.Equal(t, execution, line["execution"])
 			assert.Equal(t, "fargate", line["route"])
 			assert.Equal(t, "succeeded", line["outcome"])
 		})

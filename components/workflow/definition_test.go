@@ -565,6 +565,7 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 				upload.EnvironmentVersionID: test.version,
 				upload.EnvironmentETag:      test.etag,
 				upload.EnvironmentSize:      strconv.FormatInt(large, 10),
+				upload.EnvironmentExecution: executionARN,
 			}, environment(t, o.of(workflow.ResourceECS)[0]))
 		})
 		t.Run(name+", Lambda", func(t *testing.T) {
@@ -576,7 +577,9 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 			assert.Equal(t, references().FunctionARN, parameters["FunctionName"])
 			payload, err := json.Marshal(parameters["Payload"])
 			require.NoError(t, err)
-			assert.JSONEq(t, input, string(payload), "the function sees the whole event")
+			request := upload.FromPayload(payload)
+			assert.JSONEq(t, input, string(request.Event), "the function sees the whole event")
+			assert.Equal(t, executionARN, request.Execution)
 		})
 	}
 }
@@ -1009,7 +1012,7 @@ func TestKeyCannotForgeALine(t *testing.T) {
 
 // The overrides of a task are limited to 8,192 characters, as JSON with all its
 // escapes. The worst object has a key of control characters and the longest
-// version id, in the bucket with the longest name.
+// version id, in the bucket with the longest name, and the longest of executions.
 func TestOverridesFit(t *testing.T) {
 	t.Parallel()
 	for name, key := range hostileKeys() {
@@ -1022,7 +1025,9 @@ func TestOverridesFit(t *testing.T) {
 			o := run(t, services{}, string(input))
 			requireSucceeded(t, o)
 			overrides := asASCII(t, o.of(workflow.ResourceECS)[0].Parameters.(map[string]any)["Overrides"])
-			assert.LessOrEqual(t, len(overrides), maxOverrides)
+			longest := "arn:aws-us-gov:states:ap-southeast-99:123456789012:execution:" + strings.Repeat("m", maxMachineName) + ":" +
+				strings.Repeat("e", maxMachineName) // executions' names have the same limit
+			assert.LessOrEqual(t, len(overrides)-len(executionARN)+len(longest), maxOverrides)
 		})
 	}
 }

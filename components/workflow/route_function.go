@@ -22,7 +22,7 @@ func functionRoute(r Routing, to References) map[string]asl.State {
 			Resource: to.integration(ResourceLambda),
 			Parameters: map[string]any{
 				"FunctionName": to.FunctionARN,
-				"Payload.$":    "$",
+				"Payload":      map[string]any{"event.$": "$", "execution.$": "$$.Execution.Id"},
 			},
 			ResultSelector: map[string]any{fieldRoute: "Lambda", "answer.$": "$.Payload"},
 			ResultPath:     "$.result",

@@ -149,6 +149,7 @@ func (r Routing) taskEnvironment() []any {
 		environment(upload.EnvironmentVersionID, "$.object['version-id']"),
 		environment(upload.EnvironmentSize, "States.Format('{}', $.object.size)"),
 		environment(upload.EnvironmentETag, "$.object.etag"),
+		environment(upload.EnvironmentExecution, "$$.Execution.Id"),
 	}
 	if !r.TaskCallback {
 		return object

@@ -1,6 +1,6 @@
 // Command process is the Lambda function that processes the objects small enough for it. It adapts package processor to Lambda, and
-// does nothing else: the event comes in whole, the processor's result goes out as JSON, and a failure goes out with its code as the
-// error type, which the state machine's ErrorEquals names.
+// does nothing else: the event comes in whole, with the execution that it is for beside it, the processor's result goes out as JSON,
+// and a failure goes out with its code as the error type, which the state machine's ErrorEquals names.
 package main
 
 import (
@@ -64,26 +64,28 @@ type handler struct {
 	logger *slog.Logger
 }
 
-// Invoke processes the object that the event announces.
-func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+// Invoke processes the object that the payload's event announces.
+func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	started := time.Now()
 	logger := h.logger
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
 		logger = logger.With(slog.String("requestId", invocation.AwsRequestID))
 	}
-	object, answer, err := h.process(ctx, event)
-	upload.Record(ctx, logger, route, object, started, err)
+	request := upload.FromPayload(payload)
+	object, err := upload.FromEvent(request.Event)
+	ctx = upload.WithLogger(ctx, logger, route, request.Execution, object)
+	var answer []byte
+	if err == nil {
+		answer, err = h.process(ctx, object)
+	}
+	upload.Record(ctx, object, started, err)
 	if err != nil {
 		return nil, messages.InvokeResponse_Error{Type: string(upload.CodeOf(err)), Message: upload.MessageOf(err)}
 	}
 	return answer, nil
 }
 
-func (h *handler) process(ctx context.Context, event []byte) (upload.Object, []byte, error) {
-	object, err := upload.FromEvent(event)
-	if err != nil {
-		return object, nil, err
-	}
+func (h *handler) process(ctx context.Context, object upload.Object) ([]byte, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-answerMargin), errTimeIsUp)
@@ -91,11 +93,11 @@ func (h *handler) process(ctx context.Context, event []byte) (upload.Object, []b
 	}
 	result, err := upload.Process(ctx, h.client, object, processor.Process)
 	if err != nil {
-		return object, nil, err
+		return nil, err
 	}
 	answer, err := json.Marshal(result)
 	if err != nil {
-		return object, nil, fmt.Errorf("answering the result: %w", err)
+		return nil, fmt.Errorf("answering the result: %w", err)
 	}
-	return object, answer, nil
+	return answer, nil
 }

@@ -37,6 +37,17 @@ func TestMain(m *testing.M) {
 
 const text = "hello\nworld\n"
 
+// execution is what the invocations are for.
+const execution = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
+
+// payload is what the state machine sends for an event.
+func payload(t *testing.T, event []byte) []byte {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{"event": json.RawMessage(event), "execution": execution})
+	require.NoError(t, err)
+	return text
+}
+
 func object(key string) upload.Object {
 	return upload.Object{Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: int64(len(text))}
 }
@@ -68,7 +79,7 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 		t.Run("a key that "+what, func(t *testing.T) {
 			t.Parallel()
 			answer := uploadtest.Content([]byte(text), "ETag", `"e1"`, "X-Amz-Checksum-Crc64nvme", uploadtest.CRC64NVME([]byte(text)))
-			got, log, err := invoke(t.Context(), t, answer, uploadtest.Event(t, object(key)))
+			got, log, err := invoke(t.Context(), t, answer, payload(t, uploadtest.Event(t, object(key))))
 			require.NoError(t, err)
 
 			var result processor.Result
@@ -88,6 +99,7 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 			assert.Equal(t, key, line["key"])
 			assert.Equal(t, "v1", line["version"])
 			assert.InDelta(t, 12, line["size"], 0)
+			assert.Equal(t, execution, line["execution"])
 			assert.Equal(t, "lambda", line["route"])
 			assert.Equal(t, "succeeded", line["outcome"])
 			assert.Equal(t, "request-1", line["requestId"])
@@ -97,7 +109,7 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 
 func TestInvokeAnswersTheCodeOfAFailure(t *testing.T) {
 	t.Parallel()
-	event := uploadtest.Event(t, object("report.txt"))
+	event := payload(t, uploadtest.Event(t, object("report.txt")))
 	tests := map[string]struct {
 		event  []byte
 		answer http.HandlerFunc
@@ -105,6 +117,7 @@ func TestInvokeAnswersTheCodeOfAFailure(t *testing.T) {
 	}{
 		"an event that is no JSON":    {[]byte(`{`), uploadtest.Content(nil), "Upload.Invalid"},
 		"an event of another service": {[]byte(`{"source":"aws.ecs","detail":{}}`), uploadtest.Content(nil), "Upload.Invalid"},
+		"such an event in a request":  {payload(t, []byte(`{"source":"aws.ecs","detail":{}}`)), uploadtest.Content(nil), "Upload.Invalid"},
 		"a missing object":            {event, uploadtest.Fault(404, "NoSuchKey", "gone"), "Upload.ObjectMissing"},
 		"a changed object":            {event, uploadtest.Fault(412, "PreconditionFailed", "changed"), "Upload.ObjectChanged"},
 		"another size":                {event, uploadtest.Content([]byte("hello"), "ETag", `"e1"`), "Upload.SizeMismatch"},
@@ -131,6 +144,16 @@ func TestInvokeAnswersTheCodeOfAFailure(t *testing.T) {
 			assert.Equal(t, failure.Message, line["cause"])
 		})
 	}
+}
+
+// Whoever invokes the function by hand has the event only.
+func TestInvokeTakesABareEvent(t *testing.T) {
+	t.Parallel()
+	_, log, err := invoke(t.Context(), t, uploadtest.Content([]byte(text), "ETag", `"e1"`), uploadtest.Event(t, object("report.txt")))
+	require.NoError(t, err)
+	line := requireLine(t, log)
+	assert.Equal(t, "report.txt", line["key"])
+	assert.Empty(t, line["execution"])
 }
 
 func TestInvokeAnswersBeforeItsTimeIsUp(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 	EnvironmentSize = "UPLOAD_SIZE"
 	// EnvironmentETag holds the entity tag, with or without quotes. Empty or unset means "not given".
 	EnvironmentETag = "UPLOAD_ETAG"
+	// EnvironmentExecution holds the ARN of the execution that the task runs for, which its log lines name. Empty or unset means "not
+	// given".
+	EnvironmentExecution = "UPLOAD_EXECUTION"
 
 	// EnvironmentTaskToken holds the token that the state waits for, by the name that AWS's page has for it (requirement B11). Empty or
 	// unset means that it waits for the container's end.

@@ -2,9 +2,11 @@ package upload_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -75,6 +77,32 @@ func TestCodes(t *testing.T) {
 	})
 }
 
+// running is the context of a run on Fargate, in execution-1, that logs to log.
+func running(t *testing.T, log io.Writer, object upload.Object) context.Context {
+	t.Helper()
+	return upload.WithLogger(t.Context(), slog.New(slog.NewJSONHandler(log, nil)), "fargate", "execution-1", object)
+}
+
+// What a processor logs can be found by its file and by its execution, like the line about the outcome.
+func TestEveryLineOfARunNamesIt(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	upload.Logger(running(t, &log, announced())).Info("half way", "percent", 50)
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+	var line map[string]any
+	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
+	delete(line, "time")
+	assert.Equal(t, map[string]any{
+		"level": "INFO", "msg": "half way", "percent": 50.0,
+		"bucket": bucket, "key": key, "version": version, "execution": "execution-1", "route": "fargate",
+	}, line)
+}
+
+func TestLoggerOutsideOfARun(t *testing.T) {
+	t.Parallel()
+	assert.Same(t, slog.Default(), upload.Logger(t.Context()))
+}
+
 func TestRecordIsOneLine(t *testing.T) {
 	t.Parallel()
 	for what, hostile := range uploadtest.HostileKeys() {
@@ -83,7 +111,7 @@ func TestRecordIsOneLine(t *testing.T) {
 			object := upload.Object{Bucket: bucket, Key: hostile, VersionID: version, Size: 5}
 			var log bytes.Buffer
 			err := &upload.Error{Code: upload.ObjectMissing, Err: fmt.Errorf("reading %s: %w", object, errors.New("it is\ngone"))}
-			upload.Record(t.Context(), slog.New(slog.NewJSONHandler(&log, nil)), "fargate", object, time.Now(), err)
+			upload.Record(running(t, &log, object), object, time.Now(), err)
 
 			require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 			var line map[string]any
@@ -94,6 +122,7 @@ func TestRecordIsOneLine(t *testing.T) {
 			assert.Equal(t, version, line["version"])
 			assert.InDelta(t, 5, line["size"], 0)
 			assert.Equal(t, "fargate", line["route"])
+			assert.Equal(t, "execution-1", line["execution"])
 			assert.Equal(t, "Upload.ObjectMissing", line["outcome"])
 			assert.Equal(t, false, line["retryable"])
 			assert.Equal(t, err.Message(), line["cause"])
@@ -105,7 +134,7 @@ func TestRecordIsOneLine(t *testing.T) {
 func TestRecordOfASuccess(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	upload.Record(t.Context(), slog.New(slog.NewJSONHandler(&log, nil)), "lambda", announced(), time.Now(), nil)
+	upload.Record(running(t, &log, announced()), announced(), time.Now(), nil)
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
 	assert.Equal(t, "INFO", line["level"])
@@ -117,7 +146,7 @@ func TestRecordHasTheStackOfAPanic(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	err := &upload.Error{Code: upload.Failed, Err: &upload.PanicError{Value: "nil map", Stack: []byte("goroutine 1\nmain.go:1")}}
-	upload.Record(t.Context(), slog.New(slog.NewJSONHandler(&log, nil)), "lambda", announced(), time.Now(), err)
+	upload.Record(running(t, &log, announced()), announced(), time.Now(), err)
 	require.Equal(t, 1, strings.Count(log.String(), "\n"))
 	assert.Contains(t, log.String(), `"stack":"goroutine 1\nmain.go:1"`)
 }

@@ -31,6 +31,24 @@ type eventDetail struct {
 	} `json:"object"`
 }
 
+// Request is what the state machine sends to the function: the event as it came, and beside it what it was sent for.
+type Request struct {
+	// Event is the EventBridge event.
+	Event json.RawMessage `json:"event"`
+	// Execution is the ARN of the execution that the run is for. Empty means "not given".
+	Execution string `json:"execution"`
+}
+
+// FromPayload reads the payload of an invocation. One that is no request is taken for an event, so that the function can be invoked by
+// hand with what S3 sent to EventBridge; what is wrong with it is for [FromEvent] to say.
+func FromPayload(payload []byte) Request {
+	var request Request
+	if err := json.Unmarshal(payload, &request); err != nil || request.Event == nil {
+		return Request{Event: payload}
+	}
+	return request
+}
+
 // FromEvent reads the object out of a whole EventBridge event of type "Object Created" from S3.
 //
 // An event whose source or detail type is another's is refused. One that has neither is taken, so that a run can be started by hand

@@ -107,6 +107,26 @@ func TestFromEvent(t *testing.T) {
 	}
 }
 
+func TestFromPayload(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ payload, event, execution string }{
+		"a request":                 {`{"event": {"detail": 1}, "execution": "arn"}`, `{"detail": 1}`, "arn"},
+		"without an execution":      {`{"event": {}}`, `{}`, ""},
+		"an event alone":            {`{"detail": {}}`, `{"detail": {}}`, ""},
+		"no JSON":                   {`{`, `{`, ""},
+		"another kind of JSON":      {`[]`, `[]`, ""},
+		"an execution of no text":   {`{"event": {}, "execution": 1}`, `{"event": {}, "execution": 1}`, ""},
+		"nothing where an event is": {`{"event": null}`, `null`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := upload.FromPayload([]byte(test.payload))
+			assert.Equal(t, test.event, string(got.Event))
+			assert.Equal(t, test.execution, got.Execution)
+		})
+	}
+}
+
 func TestFromEventTakesADetailAlone(t *testing.T) {
 	t.Parallel()
 	got, err := upload.FromEvent([]byte(`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":0}}}`))
