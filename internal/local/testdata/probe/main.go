@@ -30,13 +30,15 @@ func main() {
 	lambda.Start(function)
 }
 
-type event struct {
-	Detail struct{ Object struct{ Key string } }
+type request struct {
+	Event struct {
+		Detail struct{ Object struct{ Key string } }
+	}
 }
 
 // function answers an invocation.
-func function(ctx context.Context, e event) (any, error) {
-	switch what, of, _ := strings.Cut(e.Detail.Object.Key, " "); what {
+func function(ctx context.Context, r request) (any, error) {
+	switch what, of, _ := strings.Cut(r.Event.Detail.Object.Key, " "); what {
 	case "fail":
 		return nil, messages.InvokeResponse_Error{Type: of, Message: "the probe fails\nas it was told"}
 	case "large":
@@ -51,7 +53,7 @@ func function(ctx context.Context, e event) (any, error) {
 	case "env":
 		return os.Environ(), nil
 	}
-	return e.Detail.Object.Key, nil
+	return r.Event.Detail.Object.Key, nil
 }
 
 // task gives the exit code.
