@@ -9,6 +9,7 @@ import (
 
 	"upload-router/components/alarms"
 	"upload-router/components/claims"
+	"upload-router/components/encryption"
 	"upload-router/components/endpoints"
 	"upload-router/components/function"
 	"upload-router/components/image"
@@ -48,16 +49,32 @@ func networkArgs(cfg *settings.Settings, at location.Location) *network.Args {
 	}
 }
 
-func logsArgs(cfg *settings.Settings, at location.Location) *logs.Args {
+func encryptionArgs(cfg *settings.Settings, at location.Location, name string) *encryption.Args {
+	args := &encryption.Args{Location: at, KeyARN: cfg.KMSKeyARN, LogGroups: []string{name + "-logs-*"}}
+	if cfg.Encryption == settings.EncryptionCustomer {
+		args.Rules, args.Alarms = name+"-*", name+"-*"
+	}
+	return args
+}
+
+// customerKey is the key for what is encrypted with a key of the account's own only
+// if the configuration says so; nil if it doesn't.
+func customerKey(cfg *settings.Settings, key *encryption.Encryption) pulumi.StringInput {
+	if cfg.Encryption != settings.EncryptionCustomer {
+		return nil
+	}
+	return key.KeyARN
+}
+
+func logsArgs(cfg *settings.Settings, key *encryption.Encryption) *logs.Args {
 	groups := []string{functionLogs, taskLogs}
 	if cfg.FlowLogs {
 		groups = append(groups, connectionLogs)
 	}
 	return &logs.Args{
-		Location:      at,
 		Groups:        groups,
 		RetentionDays: cfg.LogRetentionDays,
-		KMSKeyARN:     cfg.KMSKeyARN,
+		KMSKeyARN:     key.KeyARN,
 	}
 }
 
@@ -74,11 +91,14 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 	}
 }
 
-func imageArgs(cfg *settings.Settings, at location.Location, code build.Artifacts) *image.Args {
+func imageArgs(
+	cfg *settings.Settings, at location.Location, code build.Artifacts, key *encryption.Encryption,
+) *image.Args {
 	return &image.Args{
 		Location:       at,
 		URI:            cfg.Image,
 		RepositoryName: cfg.ECRRepoName,
+		KMSKeyARN:      customerKey(cfg, key),
 		ForceDestroy:   cfg.ForceDestroy,
 		Context:        code.ImageContext,
 		Dockerfile:     build.Dockerfile,
@@ -102,12 +122,19 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 	}
 }
 
-func notificationsArgs(cfg *settings.Settings, at location.Location) *notifications.Args {
-	return &notifications.Args{Location: at, TopicARN: cfg.NotifyTopicARN, Emails: cfg.NotifyEmails}
+func notificationsArgs(
+	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
+) *notifications.Args {
+	return &notifications.Args{
+		Location:  at,
+		TopicARN:  cfg.NotifyTopicARN,
+		KMSKeyARN: customerKey(cfg, key),
+		Emails:    cfg.NotifyEmails,
+	}
 }
 
 func workflowArgs(
-	cfg *settings.Settings, at location.Location,
+	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
 	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, people *notifications.Notifications,
 	table *claims.Claims,
 ) *workflow.Args {
@@ -134,6 +161,10 @@ func workflowArgs(
 		SubnetIDs:         net.SubnetIDs,
 		SecurityGroupID:   taskGroup(net, out),
 		TopicARN:          people.TopicARN,
+		TopicKMSKeyARN:    people.KMSKeyARN,
+
+		KMSKeyARN:              customerKey(cfg, key),
+		KMSDataKeyReuseSeconds: int(cfg.KMSDataKeyReuse.Seconds()),
 	}
 	if table != nil {
 		args.TableName, args.TableARN = table.TableName, table.TableARN
@@ -142,21 +173,24 @@ func workflowArgs(
 }
 
 // newClaims makes the table by which executions agree; nil if they need none.
-func newClaims(ctx *pulumi.Context, name string, cfg *settings.Settings) (*claims.Claims, error) {
+func newClaims(
+	ctx *pulumi.Context, name string, cfg *settings.Settings, key *encryption.Encryption,
+) (*claims.Claims, error) {
 	if !cfg.Deduplicate {
 		return nil, nil //nolint:nilnil // No table is no error.
 	}
-	return claims.New(ctx, name+"-claims", &claims.Args{Protect: cfg.Protect})
+	return claims.New(ctx, name+"-claims", &claims.Args{KMSKeyARN: customerKey(cfg, key), Protect: cfg.Protect})
 }
 
 func uploadsArgs(
-	cfg *settings.Settings, at location.Location,
+	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
 	out *endpoints.Endpoints, small *function.Function, large *task.Task, router *workflow.Workflow,
 ) *uploads.Args {
 	return &uploads.Args{
 		Private:                  onlyThrough(out, large),
 		Location:                 at,
 		BucketName:               cfg.BucketName,
+		KMSKeyARN:                customerKey(cfg, key),
 		ForceDestroy:             cfg.ForceDestroy,
 		AbortIncompleteAfterDays: cfg.AbortUploadsAfterDays,
 		KeepVersionsDays:         cfg.NoncurrentVersionsAfterDays,

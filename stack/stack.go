@@ -5,6 +5,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/encryption"
 	"upload-router/components/function"
 	"upload-router/components/image"
 	"upload-router/components/logs"
@@ -32,12 +33,16 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	}
 	name := prefix(ctx.Project(), ctx.Stack())
 
-	// Where things run, and where they write.
+	// Where things run, what encrypts them, and where they write.
 	net, err := network.New(ctx, name+"-network", networkArgs(cfg, at))
 	if err != nil {
 		return err
 	}
-	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, at))
+	key, err := encryption.New(ctx, name+"-encryption", encryptionArgs(cfg, at, name))
+	if err != nil {
+		return err
+	}
+	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, key))
 	if err != nil {
 		return err
 	}
@@ -50,7 +55,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Large files: a Fargate task with its image.
-	img, err := image.New(ctx, name+"-image", imageArgs(cfg, at, code))
+	img, err := image.New(ctx, name+"-image", imageArgs(cfg, at, code, key))
 	if err != nil {
 		return err
 	}
@@ -64,20 +69,20 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Which of them it is, and who hears of it.
-	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at))
+	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
 	if err != nil {
 		return err
 	}
-	table, err := newClaims(ctx, name, cfg)
+	table, err := newClaims(ctx, name, cfg, key)
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, net, out, small, large, people, table))
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, people, table))
 	if err != nil {
 		return err
 	}
 	// What starts it.
-	up, err := uploads.New(ctx, name+"-uploads", uploadsArgs(cfg, at, out, small, large, router))
+	up, err := uploads.New(ctx, name+"-uploads", uploadsArgs(cfg, at, key, out, small, large, router))
 	if err != nil {
 		return err
 	}
@@ -101,6 +106,8 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
 		"functionLogGroup":    log.Groups[functionLogs].Name,
 		"taskLogGroup":        log.Groups[taskLogs].Name,
+		"kmsKeyArn":           key.KeyARN,
+		"kmsKeyPolicy":        key.Policy,
 	})
 	return nil
 }

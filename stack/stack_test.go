@@ -86,7 +86,8 @@ func existing() config {
 // whole are all resources of the default configuration.
 func whole() map[string]int {
 	return map[string]int{
-		"upload-router:components:Alarms": 1, "upload-router:components:Function": 1, "upload-router:components:Image": 1,
+		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1,
+		"upload-router:components:Function": 1, "upload-router:components:Image": 1,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
 		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
 
@@ -135,6 +136,8 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"one thing may":       {config{"egress": `[{"protocol":"tcp","port":"443","cidr":"10.0.0.0/8"}]`}, map[string]int{typeEgress: 1}},
 		"silence on success":  {config{"notifySuccess": "false"}, nil},
 		"the other processor": {config{"architecture": "arm64"}, nil},
+		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 7}},
+		"their own for all":   {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{typePolicy: 7, typeKey: 0, typeAlias: 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,7 +159,7 @@ func TestComponentsAreTheStacksAndAllElseIsTheirs(t *testing.T) {
 			components[r.URN] = true
 		}
 	}
-	require.Len(t, components, 9)
+	require.Len(t, components, 10)
 	for _, r := range system.Resources {
 		if r.Custom {
 			assert.True(t, components[r.Parent], r.Name)
@@ -187,6 +190,8 @@ func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 		"deadLetterQueueUrl":  output(typeQueue, "url"),
 		"functionLogGroup":    declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
 		"taskLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
+		"kmsKeyArn":           output(typeKey, "arn"),
+		"kmsKeyPolicy":        declaredtest.Only(t, system, typeKey).Text("policy"),
 	}, system.Outputs)
 }
 
@@ -198,6 +203,7 @@ func TestEveryConfigurationHasEveryOutput(t *testing.T) {
 		"existing network": existing(),
 		"private network":  {"network": "private"},
 		"a given image":    {"image": givenImage},
+		"a given key":      {"kmsKeyArn": givenKey},
 		"a given topic":    {"notify": `["` + givenTopic + `"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,6 +253,45 @@ func TestAGivenKeyEncryptsTheLogs(t *testing.T) {
 	t.Parallel()
 	for _, group := range declare(t, config{"kmsKeyArn": givenKey}).OfType(typeLogGroup) {
 		require.Equal(t, givenKey, group.Text("kmsKeyId"), group.Name)
+	}
+}
+
+// One key of the account's own encrypts all that is kept, whether it is made or given.
+func TestACustomersKeyEncryptsEverything(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]config{
+		"made":  {"encryption": "customer", "kmsDataKeyReuse": "900"},
+		"given": {"encryption": "customer", "kmsDataKeyReuse": "900", "kmsKeyArn": givenKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, c)
+			key := system.Outputs["kmsKeyArn"]
+			require.NotEmpty(t, key)
+			encryption := declaredtest.Only(t, system, typeMachine).Object("encryptionConfiguration")
+			assert.Equal(t, key, encryption["kmsKeyId"])
+			assert.InDelta(t, 900, encryption["kmsDataKeyReusePeriodSeconds"], 0)
+			assert.Equal(t, key, declaredtest.Only(t, system, typeQueue).Text("kmsMasterKeyId"))
+			assert.Equal(t, key, declaredtest.Only(t, system, typeTopic).Text("kmsMasterKeyId"))
+			assert.Equal(t, []any{map[string]any{"encryptionType": "KMS", "kmsKey": key}},
+				declaredtest.Only(t, system, typeRepository).Inputs["encryptionConfigurations"])
+			assert.Contains(t, fmt.Sprint(declaredtest.Only(t, system,
+				"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2").Inputs["rules"]), key)
+			for _, group := range system.OfType(typeLogGroup) {
+				assert.Equal(t, key, group.Text("kmsKeyId"), group.Name)
+			}
+		})
+	}
+}
+
+// What a given key's policy must hold is what the policy of a key of our own has.
+func TestTheOutputSaysWhatAGivenKeysPolicyMustHold(t *testing.T) {
+	t.Parallel()
+	for _, encryption := range []string{"aws", "customer"} {
+		own := declare(t, config{"encryption": encryption})
+		given := declare(t, config{"encryption": encryption, "kmsKeyArn": givenKey})
+		require.Equal(t, declaredtest.Only(t, own, typeKey).Text("policy"), own.Outputs["kmsKeyPolicy"])
+		require.Equal(t, own.Outputs["kmsKeyPolicy"], given.Outputs["kmsKeyPolicy"])
 	}
 }
 
@@ -385,9 +430,9 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{
 		"alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles", "alarms-execution-timeouts",
-		"alarms-undelivered-events", "image-lifecycle", "logs-key", "network-default",
+		"alarms-undelivered-events", "encryption-key", "image-lifecycle", "network-default",
 	}, without)
-	require.Equal(t, typeAlias, declaredtest.Named(t, system, typeAlias, "upload-router-local-logs-key").Type, "the alias, not the key")
+	require.Equal(t, typeAlias, declaredtest.Named(t, system, typeAlias, "upload-router-local-encryption-key").Type, "the alias, not the key")
 	require.True(t, reached[declaredtest.Only(t, system, typeKey).URN])
 }
 

@@ -35,6 +35,9 @@ type Args struct {
 	URI string
 	// RepositoryName is the ECR repository's name. Empty: auto-named.
 	RepositoryName string
+	// KMSKeyARN is the key that the repository is encrypted with, which can't be
+	// changed later: another one makes another repository. Nil: ECR's own.
+	KMSKeyARN pulumi.StringInput
 	// ForceDestroy lets a destroy delete the repository with the images in it.
 	ForceDestroy bool
 	// Context is the folder that the image is built from, relative to the
@@ -126,6 +129,15 @@ func (i *Image) repository(ctx *pulumi.Context, name string, args *Args) (*ecr.R
 	}
 	if args.RepositoryName != "" {
 		repositoryArgs.Name = pulumi.String(args.RepositoryName)
+	}
+	if args.KMSKeyARN != nil {
+		// ECR uses the key by a grant that it asks for when the repository is made;
+		// whoever pulls needs no right to the key.
+		// https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+		repositoryArgs.EncryptionConfigurations = ecr.RepositoryEncryptionConfigurationArray{&ecr.RepositoryEncryptionConfigurationArgs{
+			EncryptionType: pulumi.String("KMS"),
+			KmsKey:         args.KMSKeyARN.ToStringOutput().ToStringPtrOutput(),
+		}}
 	}
 	repository, err := ecr.NewRepository(ctx, name+"-repository", repositoryArgs, pulumi.Parent(i))
 	if err != nil {

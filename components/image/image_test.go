@@ -201,3 +201,12 @@ func TestAGivenImageIsUsedAsItIs(t *testing.T) {
 		})
 	}
 }
+
+func TestWithAKeyOfTheAccountsOwnTheRepositoryIsEncryptedWithIt(t *testing.T) {
+	t.Parallel()
+	const key = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+	args := built()
+	args.KMSKeyARN = pulumi.String(key)
+	require.Equal(t, []any{map[string]any{"encryptionType": "KMS", "kmsKey": key}},
+		declaredtest.Only(t, declare(t, args), typeRepository).Inputs["encryptionConfigurations"])
+}

@@ -23,6 +23,10 @@ type Args struct {
 	// TopicARN is a topic to use as it is. Its own policy must let
 	// cloudwatch.amazonaws.com publish for the alarms. Empty: a topic is made.
 	TopicARN string
+	// KMSKeyARN is the key that the topic that is made is encrypted with; its
+	// policy must let the account's alarms and rules use it. Nil: none, as the key
+	// that AWS manages for SNS would keep them out.
+	KMSKeyARN pulumi.StringInput
 	// Emails are subscribed to the topic that is made; each must confirm the
 	// subscription by the link it is sent.
 	Emails []string
@@ -34,6 +38,9 @@ type Notifications struct {
 
 	// TopicARN is the topic.
 	TopicARN pulumi.StringOutput `pulumi:"topicArn"`
+	// KMSKeyARN is the key that whoever publishes must be allowed to use; nil if
+	// there is none, or none that is known here.
+	KMSKeyARN pulumi.StringInput
 }
 
 // New makes Notifications.
@@ -52,7 +59,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 
 func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) error {
 	parent := pulumi.Parent(n)
-	topic, err := sns.NewTopic(ctx, name+"-topic", &sns.TopicArgs{}, parent)
+	topicArgs := &sns.TopicArgs{}
+	if args.KMSKeyARN != nil {
+		n.KMSKeyARN = args.KMSKeyARN
+		topicArgs.KmsMasterKeyId = args.KMSKeyARN.ToStringOutput().ToStringPtrOutput()
+	}
+	topic, err := sns.NewTopic(ctx, name+"-topic", topicArgs, parent)
 	if err != nil {
 		return fmt.Errorf("creating the topic: %w", err)
 	}

@@ -109,3 +109,35 @@ func TestWhoeverTakesTheTopicWaitsForItsPolicy(t *testing.T) {
 	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, "aws:sqs/queue:Queue"),
 		declaredtest.Only(t, system, typeTopic), declaredtest.Only(t, system, typePolicy))
 }
+
+func TestWithAKeyOfTheAccountsOwnTheTopicIsEncryptedWithIt(t *testing.T) {
+	t.Parallel()
+	const key = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+	for name, test := range map[string]struct {
+		args notifications.Args
+		want any
+	}{
+		"no key":               {notifications.Args{}, nil},
+		"a key":                {notifications.Args{KMSKeyARN: pulumi.String(key)}, key},
+		"a key, a given topic": {notifications.Args{KMSKeyARN: pulumi.String(key), TopicARN: "arn:aws:sns:eu-central-1:123456789012:t"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.args.Location = declaredtest.Home()
+			var publishers pulumi.StringInput
+			system := declaredtest.Evaluate(t, declaredtest.At(test.args.Location), func(ctx *pulumi.Context) error {
+				n, err := notifications.New(ctx, "people", &test.args)
+				publishers = n.KMSKeyARN
+				return err
+			})
+			for _, topic := range system.OfType(typeTopic) {
+				require.Equal(t, test.want, topic.Inputs["kmsMasterKeyId"])
+			}
+			if test.want == nil {
+				require.Nil(t, publishers)
+			} else {
+				require.Equal(t, pulumi.String(key), publishers)
+			}
+		})
+	}
+}

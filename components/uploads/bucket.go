@@ -88,19 +88,21 @@ func refusals(bucket *s3.BucketV2, private *Private) []policy.Statement {
 	)}
 }
 
-// encrypt sets SSE-KMS (requirement A33) with the account's key for S3, which
-// every principal that may read the bucket may use. A bucket key saves nearly
-// all of the calls to KMS.
-func (u *Uploads) encrypt(ctx *pulumi.Context, name string, _ *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
+// encrypt sets SSE-KMS (requirement A33), without a key of our own with the
+// account's key for S3, which every principal that may read the bucket may use. A
+// bucket key saves nearly all of the calls to KMS.
+func (u *Uploads) encrypt(ctx *pulumi.Context, name string, args *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
+	by := &s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{SseAlgorithm: pulumi.String("aws:kms")}
+	if args.KMSKeyARN != nil {
+		by.KmsMasterKeyId = args.KMSKeyARN.ToStringOutput().ToStringPtrOutput()
+	}
 	encryption, err := s3.NewBucketServerSideEncryptionConfigurationV2(ctx, name+"-encryption",
 		&s3.BucketServerSideEncryptionConfigurationV2Args{
 			Bucket: bucket.ID(),
 			Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{
 				&s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-					BucketKeyEnabled: pulumi.Bool(true),
-					ApplyServerSideEncryptionByDefault: &s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-						SseAlgorithm: pulumi.String("aws:kms"),
-					},
+					BucketKeyEnabled:                   pulumi.Bool(true),
+					ApplyServerSideEncryptionByDefault: by,
 				},
 			},
 		}, pulumi.Parent(u))
@@ -157,16 +159,31 @@ func lifecycleRules(args *Args) s3.BucketLifecycleConfigurationV2RuleArray {
 }
 
 // readers lets each processor read the objects, in any version, and nothing else.
+// With a key of our own each may decrypt what S3 reads for it from this bucket: the
+// encryption context of an object is the bucket, as it has a bucket key.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
+	statements := []policy.Statement{{
+		Sid:       "ReadUploads",
+		Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s/*", u.BucketARN)},
+	}}
+	if args.KMSKeyARN != nil {
+		statements = append(statements, policy.Statement{
+			Sid:       "DecryptUploads",
+			Actions:   []string{"kms:Decrypt"},
+			Resources: []pulumi.StringInput{args.KMSKeyARN},
+			Conditions: []policy.Condition{
+				policy.When("StringEquals", "kms:ViaService", pulumi.String("s3."+args.Location.Region+"."+args.Location.DNSSuffix())),
+				policy.When("StringEquals", "kms:EncryptionContext:aws:s3:arn", u.BucketARN),
+			},
+		})
+	}
 	granted := make([]pulumi.Resource, 0, len(args.ReaderRoles))
 	for _, reader := range slices.Sorted(maps.Keys(args.ReaderRoles)) {
 		grant, err := iam.NewRolePolicy(ctx, name+"-read-"+reader, &iam.RolePolicyArgs{
-			Role: args.ReaderRoles[reader],
-			Policy: policy.Document(policy.Statement{
-				Sid:       "ReadUploads",
-				Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
-				Resources: []pulumi.StringInput{pulumi.Sprintf("%s/*", u.BucketARN)},
-			}),
+			Role:   args.ReaderRoles[reader],
+			Policy: policy.Document(statements...),
 		}, pulumi.Parent(u))
 		if err != nil {
 			return nil, fmt.Errorf("letting the %s read the bucket: %w", reader, err)

@@ -9,7 +9,6 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/location"
 	"upload-router/internal/policy"
 )
 
@@ -55,15 +54,18 @@ func (u *Uploads) rule(ctx *pulumi.Context, name string) (*cloudwatch.EventRule,
 }
 
 // deadLetters makes the queue, with the policy without which EventBridge drops
-// what it can't deliver and says nothing. SQS holds the key itself: with one of
-// KMS's, EventBridge would need rights on that as well.
+// what it can't deliver and says nothing. SQS holds the key itself, unless there
+// is one of the account's own, whose policy lets EventBridge use it.
 func (u *Uploads) deadLetters(
-	ctx *pulumi.Context, name string, at location.Location, rule *cloudwatch.EventRule,
+	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule,
 ) (*sqs.Queue, pulumi.Resource, error) {
-	queue, err := sqs.NewQueue(ctx, name+"-dlq", &sqs.QueueArgs{
-		SqsManagedSseEnabled:    pulumi.Bool(true),
-		MessageRetentionSeconds: pulumi.Int(keepSeconds),
-	}, pulumi.Parent(u))
+	queueArgs := &sqs.QueueArgs{MessageRetentionSeconds: pulumi.Int(keepSeconds)}
+	if args.KMSKeyARN != nil {
+		queueArgs.KmsMasterKeyId = args.KMSKeyARN.ToStringOutput().ToStringPtrOutput()
+	} else {
+		queueArgs.SqsManagedSseEnabled = pulumi.Bool(true)
+	}
+	queue, err := sqs.NewQueue(ctx, name+"-dlq", queueArgs, pulumi.Parent(u))
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating the dead-letter queue: %w", err)
 	}
@@ -77,7 +79,7 @@ func (u *Uploads) deadLetters(
 				Actions:   []string{"sqs:SendMessage"},
 				Resources: []pulumi.StringInput{queue.Arn},
 				Conditions: []policy.Condition{
-					policy.FromAccount(at),
+					policy.FromAccount(args.Location),
 					policy.When("ArnEquals", "aws:SourceArn", rule.Arn),
 				},
 			},

@@ -20,6 +20,9 @@ type Args struct {
 	Location location.Location
 	// BucketName is the bucket's name. Empty: auto-named.
 	BucketName string
+	// KMSKeyARN is the key that the bucket and the dead-letter queue are encrypted
+	// with; its policy must let this stack's rules use it. Nil: keys that AWS manages.
+	KMSKeyARN pulumi.StringInput
 	// ForceDestroy lets a destroy delete the bucket with all that is in it.
 	ForceDestroy bool
 	// AbortIncompleteAfterDays removes the parts of multipart uploads that were
@@ -95,7 +98,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	queue, queuePolicy, err := u.deadLetters(ctx, name, args.Location, rule)
+	queue, queuePolicy, err := u.deadLetters(ctx, name, args, rule)
 	if err != nil {
 		return nil, err
 	}

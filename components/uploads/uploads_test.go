@@ -357,3 +357,43 @@ func TestTheOutputsAreTheUploadsOwn(t *testing.T) {
 		"queueUrl":   queue.Outputs["url"],
 	}, system.Outputs)
 }
+
+const customerKey = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+
+func TestWithAKeyOfTheAccountsOwnBucketAndQueueAreEncryptedWithIt(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.KMSKeyARN = pulumi.String(customerKey)
+	system := declare(t, with)
+	require.Equal(t, []any{map[string]any{
+		"applyServerSideEncryptionByDefault": map[string]any{"sseAlgorithm": "aws:kms", "kmsMasterKeyId": customerKey},
+		"bucketKeyEnabled":                   true,
+	}}, declaredtest.Only(t, system, typeEncryption).Inputs["rules"])
+	require.Equal(t, map[string]any{"kmsMasterKeyId": customerKey, "messageRetentionSeconds": 1209600.0},
+		declaredtest.Only(t, system, typeQueue).Inputs)
+}
+
+// A bucket key makes the bucket the encryption context of its objects.
+func TestReadersMayDecryptWhatS3ReadsForThemFromThisBucketAlone(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			with := args(at)
+			with.KMSKeyARN = pulumi.String(customerKey)
+			system := declare(t, with)
+			suffix := map[string]string{"aws-cn": ".cn"}[at.Partition]
+			for _, reader := range []string{"function", "task"} {
+				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
+					{"Sid": "ReadUploads", "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["%[1]s/*"]},
+					{"Sid": "DecryptUploads", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["`+customerKey+`"], "Condition": {
+						"StringEquals": {
+							"kms:ViaService": ["s3.%[2]s.amazonaws.com%[3]s"], "kms:EncryptionContext:aws:s3:arn": ["%[1]s"]
+						}
+					}}
+				]}`, system.Outputs["bucketArn"], at.Region, suffix),
+					declaredtest.Named(t, system, typePolicy, "up-read-"+reader).Text("policy"))
+			}
+		})
+	}
+}

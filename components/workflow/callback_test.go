@@ -56,6 +56,7 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 		upload.EnvironmentVersionID: "v1",
 		upload.EnvironmentETag:      "9f86d081884c7d65",
 		upload.EnvironmentSize:      "6291457",
+		upload.EnvironmentExecution: executionARN,
 		upload.EnvironmentTaskToken: calls[0].TaskToken,
 		upload.EnvironmentHeartbeat: "300",
 	}, environment(t, calls[0]))

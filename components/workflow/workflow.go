@@ -47,6 +47,15 @@ type Args struct {
 	// TableName and TableARN are the table of claims. Required with
 	// Routing.Deduplicate.
 	TableName, TableARN pulumi.StringInput
+	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that
+	// takes rights.
+	TopicKMSKeyARN pulumi.StringInput
+	// KMSKeyARN is the key that the definition, the executions and the table are
+	// encrypted with. Nil: those services' own.
+	KMSKeyARN pulumi.StringInput
+	// KMSDataKeyReuseSeconds is how long Step Functions uses a data key again, 60
+	// to 900 (requirement C15). Required with KMSKeyARN.
+	KMSDataKeyReuseSeconds int
 }
 
 // Workflow is a state machine with its role.
@@ -83,6 +92,10 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("letting the state machine run its tasks: %w", err)
 	}
+	keyGrants, err := useKeys(ctx, name, args, role, parent)
+	if err != nil {
+		return nil, err
+	}
 	machineArgs := &sfn.StateMachineArgs{
 		Type:       pulumi.String("STANDARD"),
 		RoleArn:    role.Arn,
@@ -91,7 +104,14 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if args.Name != "" {
 		machineArgs.Name = pulumi.String(args.Name)
 	}
-	machine, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent, pulumi.DependsOn([]pulumi.Resource{grants}))
+	if args.KMSKeyARN != nil {
+		machineArgs.EncryptionConfiguration = &sfn.StateMachineEncryptionConfigurationArgs{
+			Type:                         pulumi.String("CUSTOMER_MANAGED_KMS_KEY"),
+			KmsKeyId:                     args.KMSKeyARN.ToStringOutput().ToStringPtrOutput(),
+			KmsDataKeyReusePeriodSeconds: pulumi.Int(args.KMSDataKeyReuseSeconds),
+		}
+	}
+	machine, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent, pulumi.DependsOn(append(keyGrants, grants)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine: %w", err)
 	}

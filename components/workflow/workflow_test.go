@@ -281,3 +281,44 @@ func TestTheMachineWaitsForItsPolicyAndAllThatItNames(t *testing.T) {
 	declaredtest.RequireDependsOn(t, made, system.OfType(typeQueue)...)
 	require.Len(t, made.PropertyDependencies["definition"], len(names))
 }
+
+const customerKey = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+
+// Requirement C15: the definition and the executions are encrypted with the key,
+// and the role may use it for this machine and for the notices to this topic.
+func TestWithAKeyOfTheAccountsOwnTheMachineIsEncryptedWithIt(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		for name, machine := range map[string]string{"": "flow-machine-*", "router": "router"} {
+			t.Run(at.Region+" "+name, func(t *testing.T) {
+				t.Parallel()
+				with := args(at)
+				with.Name, with.KMSKeyARN, with.TopicKMSKeyARN = name, pulumi.String(customerKey), pulumi.String(customerKey)
+				with.KMSDataKeyReuseSeconds = 900
+				system := declare(t, with)
+				made, grants := declaredtest.Only(t, system, typeMachine), declaredtest.Named(t, system, typePolicy, "flow-keys")
+				require.Equal(t, map[string]any{
+					"type": "CUSTOMER_MANAGED_KMS_KEY", "kmsKeyId": customerKey, "kmsDataKeyReusePeriodSeconds": 900.0,
+				}, made.Object("encryptionConfiguration"))
+				declaredtest.RequireDependsOn(t, made, grants, declaredtest.Named(t, system, typePolicy, "flow-run"))
+				require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], grants.Inputs["role"])
+				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+					"Sid": "EncryptExecutions", "Effect": "Allow",
+					"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["`+customerKey+`"],
+					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:states:stateMachineArn": ["%s"]}}
+				}, {
+					"Sid": "EncryptNotices", "Effect": "Allow",
+					"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["`+customerKey+`"],
+					"Condition": {"ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": ["%s"]}}
+				}]}`, at.ARN("states", "stateMachine:"+machine), at.ARN("sns", "t")), grants.Text("policy"))
+			})
+		}
+	}
+}
+
+func TestATopicWithoutAKeyTakesNoRightsToOne(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.KMSKeyARN, with.KMSDataKeyReuseSeconds = pulumi.String(customerKey), 300
+	require.NotContains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"), "sns")
+}

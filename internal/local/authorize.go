@@ -11,6 +11,7 @@ import (
 	"upload-router/internal/authz"
 	"upload-router/internal/declared"
 	"upload-router/internal/eventbridge"
+	"upload-router/internal/location"
 	"upload-router/internal/objectstore"
 )
 
@@ -176,8 +177,24 @@ func (g *guard) decryptObject(role string, bucket declared.Resource, object stri
 		context, _ = bucket.Outputs["arn"].(string)
 	}
 	return g.may(role, "kms:Decrypt", key, map[string][]string{
-		keyViaService: {"s3." + g.options.Region + ".amazonaws.com"}, keyEncryption + "aws:s3:arn": {context},
+		keyViaService: {g.via("s3")}, keyEncryption + "aws:s3:arn": {context},
 	})
+}
+
+// via is what KMS calls the service that a call comes by.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+func (g *guard) via(service string) string {
+	return service + "." + g.options.Region + "." + location.Location{Partition: g.partition()}.DNSSuffix()
+}
+
+// partition is that of the declared resources.
+func (g *guard) partition() string {
+	for _, r := range g.system.OfType(typeRole) {
+		if arn, _ := r.Outputs["arn"].(string); strings.HasPrefix(arn, "arn:") {
+			return strings.Split(arn, ":")[1]
+		}
+	}
+	return ""
 }
 
 // bucketKey is the key of the account's own that the bucket encrypts with, and

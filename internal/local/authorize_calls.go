@@ -11,6 +11,7 @@ import (
 
 	"upload-router/internal/asl"
 	"upload-router/internal/authz"
+	"upload-router/internal/declared"
 )
 
 // ask before a state machine's call: an error is what the call ends with.
@@ -311,6 +312,10 @@ func (g *guard) publish(role string, parameters map[string]any) (after, error) {
 	return after{}, nil
 }
 
+// contextOf is what names a queue or a topic in the encryption context.
+// https://docs.aws.amazon.com/sns/latest/dg/sns-server-side-encryption.html
+var contextOf = map[string]string{"sns": "aws:sns:topicArn", "sqs": "aws:sqs:arn"}
+
 // encrypts asks for the key of a queue or a topic that a role sends to.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 func (g *guard) encrypts(role, service, arn string) error {
@@ -318,8 +323,8 @@ func (g *guard) encrypts(role, service, arn string) error {
 	if key == "" {
 		return nil
 	}
-	via := map[string][]string{keyViaService: {service + "." + g.options.Region + ".amazonaws.com"}}
-	return g.all(role, key, via, "kms:GenerateDataKey", "kms:Decrypt")
+	context := map[string][]string{keyViaService: {g.via(service)}, keyEncryption + contextOf[service]: {arn}}
+	return g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt")
 }
 
 // send is for sqs:sendMessage.
@@ -336,6 +341,12 @@ func (g *guard) send(role string, parameters map[string]any) (after, error) {
 	return after{}, nil
 }
 
+// tableName is a table's name.
+func tableName(table declared.Resource) string {
+	name, _ := table.Outputs["name"].(string)
+	return name
+}
+
 // item is for a call to a DynamoDB table, which is named by its name or ARN.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html
 func item(action string) check {
@@ -347,7 +358,9 @@ func item(action string) check {
 			}
 			err := g.may(role, action, arn, nil)
 			if key := g.keyARN(table.Object("serverSideEncryption")["kmsKeyArn"]); err == nil && key != "" {
-				via := map[string][]string{keyViaService: {"dynamodb." + g.options.Region + ".amazonaws.com"}}
+				via := map[string][]string{
+					keyViaService: {g.via("dynamodb")}, keyEncryption + "aws:dynamodb:tableName": {tableName(table)},
+				}
 				err = g.all(role, key, via, "kms:Decrypt")
 			}
 			if err != nil {

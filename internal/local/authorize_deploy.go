@@ -86,7 +86,7 @@ func (g *guard) machineKey(named any, role, machine string, logging bool) error 
 	}
 	context := map[string][]string{
 		keyEncryption + "aws:states:stateMachineArn": {machine},
-		keyViaService: {"states." + g.options.Region + ".amazonaws.com"},
+		keyViaService: {g.via("states")},
 	}
 	if err := g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt"); err != nil {
 		return fmt.Errorf("it can't use its key: %w", err)

@@ -124,7 +124,6 @@ const (
 	keyAssignPublicIP        = "assignPublicIp"
 	keyEgress                = "egress"
 	keyFlowLogs              = "flowLogs"
-	keyKMSKeyARN             = "kmsKeyArn"
 	keyLogRetentionDays      = "logRetentionDays"
 	keyNotify                = "notify"
 	keyNotifySuccess         = "notifySuccess"
@@ -152,7 +151,7 @@ func defaultEgress() []any {
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
 func Keys() []Key {
-	return slices.Concat(nameKeys(), computeKeys(), networkKeys(), operationKeys())
+	return slices.Concat(nameKeys(), computeKeys(), networkKeys(), encryptionKeys(), operationKeys())
 }
 
 // nameKeys are the names of what is created, and the size that decides between the routes.
@@ -275,19 +274,14 @@ func networkKeys() []Key {
 	}
 }
 
-// operationKeys are encryption, logs, notices, retries, and what is kept.
+// operationKeys are logs, notices, retries, and what is kept.
 func operationKeys() []Key {
 	return slices.Concat(runningKeys(), keepingKeys())
 }
 
-// runningKeys are encryption, logs, notices and retries.
+// runningKeys are logs, notices and retries.
 func runningKeys() []Key {
 	return []Key{
-		{
-			Name: keyKMSKeyARN, Type: TypeString, Default: "",
-			Example: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-			Doc:     "KMS key that encrypts, as an ARN of the stack's own Region. Empty: a key is made.",
-		},
 		{
 			Name: keyLogRetentionDays, Type: TypeInteger, Default: 30, Example: "30",
 			Doc: "Days for which logs are kept, one of CloudWatch's values (1, 3, 5, 7, 14, 30, 60, 90 … 3653).",

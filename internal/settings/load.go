@@ -52,6 +52,7 @@ func Load(lookup Lookup, options ...Option) (*Settings, error) {
 	l.names(loaded)
 	l.compute(loaded)
 	l.network(loaded)
+	l.encryption(loaded)
 	l.operation(loaded)
 	l.sortProblems()
 	l.problems = append(l.problems, Unknown(l.given)...)
@@ -100,7 +101,6 @@ func (l *loader) compute(s *Settings) {
 
 // operation reads the keys of operationKeys.
 func (l *loader) operation(s *Settings) {
-	s.KMSKeyARN = l.text(keyKMSKeyARN, optional(func(value string) error { return checkKeyARN(value, l.region) }))
 	s.LogRetentionDays = l.logRetention()
 	s.NotifyEmails, s.NotifyTopicARN = l.notify()
 	s.NotifySuccess = l.boolean(keyNotifySuccess)

@@ -173,6 +173,17 @@ type Settings struct {
 	// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html
 	FlowLogs bool
 
+	// Encryption says whose keys encrypt. Default aws. Key encryption, requirement C14, C15, C16.
+	//
+	// https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html
+	Encryption Encryption
+
+	// KMSDataKeyReuse is how long the state machine uses a data key again with [EncryptionCustomer], in whole seconds, 60-900. Default
+	// 300 s. Key kmsDataKeyReuse, requirement C15.
+	//
+	// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+	KMSDataKeyReuse time.Duration
+
 	// KMSKeyARN is the key that encrypts, or empty for a new one. Key kmsKeyArn, requirement A5.
 	//
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html

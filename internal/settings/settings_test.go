@@ -121,6 +121,8 @@ func TestDefaults(t *testing.T) {
 			},
 			{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: netip.MustParsePrefix("0.0.0.0/0"), Description: "DNS"},
 		},
+		Encryption:            settings.EncryptionAWS,
+		KMSDataKeyReuse:       5 * time.Minute,
 		LogRetentionDays:      30,
 		NotifySuccess:         true,
 		EventMaxAge:           24 * time.Hour,
@@ -141,8 +143,9 @@ func TestEverythingSet(t *testing.T) {
 		"architecture": "arm64", "lambdaMemory": "1024", "lambdaTimeout": "120", "taskCpu": "2048", "taskMemory": "5120",
 		"taskTimeout": "7200", "taskCompletion": "callback", "executionTimeout": "18000", "image": "registry.example.com:5000/a/b:1.2",
 		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
-		"egress":    `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
-		"kmsKeyArn": keyARN, "logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false", "deduplicate": "true",
+		"egress":     `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
+		"encryption": "customer", "kmsKeyArn": keyARN, "kmsDataKeyReuse": "900",
+		"logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false", "deduplicate": "true",
 		"eventMaxAge": "60", "eventRetryAttempts": "0", "abortUploadsAfterDays": "1", "forceDestroy": "true",
 		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90", "tags": `{"owner":"us"}`,
 	})
@@ -152,8 +155,9 @@ func TestEverythingSet(t *testing.T) {
 		TaskTimeout: 2 * time.Hour, TaskCompletion: settings.CompletionCallback, ExecutionTimeout: 5 * time.Hour,
 		Image:   "registry.example.com:5000/a/b:1.2",
 		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
-		Egress:    []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
-		KMSKeyARN: keyARN, LogRetentionDays: 400, NotifyTopicARN: topic, Deduplicate: true, EventMaxAge: time.Minute,
+		Egress:     []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
+		Encryption: settings.EncryptionCustomer, KMSKeyARN: keyARN, KMSDataKeyReuse: 15 * time.Minute,
+		LogRetentionDays: 400, NotifyTopicARN: topic, Deduplicate: true, EventMaxAge: time.Minute,
 		AbortUploadsAfterDays: 1,
 		ForceDestroy:          true, LambdaConcurrency: 20, TaskStorage: 100, NoncurrentVersionsAfterDays: 90,
 		Tags: map[string]string{"owner": "us"},
@@ -427,6 +431,23 @@ func TestImage(t *testing.T) {
 		{"host/a//b:1", "image reference"}, {":1", "image reference"}, {"@" + digest, "image reference"}, {"a b:1", "image reference"},
 		{"router@sha256:abc", "has a digest"}, {"router@sha512:" + strings.Repeat("0", 128), "has a digest"},
 		{"router@" + strings.ToUpper(digest), "has a digest"}, {"router@", "has a digest"}, {"-a:1", "image reference"},
+	})
+}
+
+func TestEncryption(t *testing.T) {
+	t.Parallel()
+	checkRules(t, config{}, "encryption", []rule{
+		{"aws", ""}, {"customer", ""}, {"", "must be aws or customer"}, {"AWS", "must be aws or customer"}, {"none", "must be aws or customer"},
+	})
+}
+
+func TestKMSDataKeyReuse(t *testing.T) {
+	t.Parallel()
+	checkRules(t, config{"encryption": "customer"}, "kmsDataKeyReuse", []rule{
+		{"60", ""}, {"900", ""}, {"59", "from 60 to 900"}, {"901", "from 60 to 900"}, {"5m", "whole number of seconds"},
+	})
+	checkRules(t, config{}, "kmsDataKeyReuse", []rule{
+		{"300", ""}, {"60", "goes with encryption customer only, not with aws"}, {"59", "from 60 to 900"},
 	})
 }
 

@@ -1,0 +1,147 @@
+package encryption_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/encryption"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+	"upload-router/internal/location"
+)
+
+const (
+	typeKey   = "aws:kms/key:Key"
+	typeAlias = "aws:kms/alias:Alias"
+)
+
+const given = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+
+// forLogs is the key of logs alone, forAll the key of everything.
+func forLogs(at location.Location) *encryption.Args {
+	return &encryption.Args{Location: at, LogGroups: []string{"system-logs-*", "/aws/vendedlogs/states/system"}}
+}
+
+func forAll(at location.Location) *encryption.Args {
+	args := forLogs(at)
+	args.Rules, args.Alarms, args.ExecutionLogs = "system-*", "system-alarms-*", true
+	return args
+}
+
+func declare(t *testing.T, args *encryption.Args) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declaredtest.At(args.Location), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		e, err := encryption.New(ctx, "encryption", args)
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"key": e.KeyARN, "policy": e.Policy}, nil
+	}))
+}
+
+func TestItIsOneKeyWithAnAlias(t *testing.T) {
+	t.Parallel()
+	for description, args := range map[string]*encryption.Args{
+		"Key for CloudWatch Logs encryption":                  forLogs(declaredtest.Home()), // requirement A5
+		"Key for uploads, their logs, notices and executions": forAll(declaredtest.Home()),
+	} {
+		t.Run(description, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, args)
+			require.Equal(t, map[string]int{encryption.Type: 1, typeKey: 1, typeAlias: 1}, declaredtest.Counts(system))
+			key := declaredtest.Only(t, system, typeKey)
+			require.Equal(t, map[string]any{"targetKeyId": key.ID}, declaredtest.Only(t, system, typeAlias).Inputs)
+			require.Equal(t, map[string]any{
+				"description":          description,
+				"enableKeyRotation":    true,
+				"deletionWindowInDays": 30.0,
+				"policy":               system.Outputs["policy"],
+			}, key.Inputs)
+			require.Equal(t, key.Outputs["arn"], system.Outputs["key"])
+			for _, r := range system.Resources {
+				if r.Custom {
+					assert.Equal(t, declaredtest.Only(t, system, encryption.Type).URN, r.Parent, r.Name)
+				}
+			}
+		})
+	}
+}
+
+// statements are those of the key's policy, by their Sid.
+func statements(t *testing.T, system *declared.System) map[string]string {
+	t.Helper()
+	var document struct{ Statement []json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(system.Outputs["policy"].(string)), &document))
+	found := map[string]string{}
+	for _, s := range document.Statement {
+		var named struct{ Sid string }
+		require.NoError(t, json.Unmarshal(s, &named))
+		found[named.Sid] = string(s)
+	}
+	require.Len(t, found, len(document.Statement))
+	return found
+}
+
+// Requirements C14 to C16: what each service may do with the key, and for what.
+func TestEachServiceMayUseTheKeyForThisStackAlone(t *testing.T) {
+	t.Parallel()
+	for _, at := range declaredtest.Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			found := statements(t, declare(t, forAll(at)))
+			suffix := map[string]string{"aws-cn": ".cn"}[at.Partition]
+			want := map[string]string{
+				"AccountGovernsTheKey": `"Principal": {"AWS": "arn:%[1]s:iam::123456789012:root"}, "Action": ["kms:*"]`,
+				"LogGroupsOfThisStack": `"Principal": {"Service": "logs.%[2]s.amazonaws.com%[3]s"},
+					"Action": ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": [
+						"arn:%[1]s:logs:%[2]s:123456789012:log-group:system-logs-*",
+						"arn:%[1]s:logs:%[2]s:123456789012:log-group:/aws/vendedlogs/states/system"
+					]}}`,
+				"RulesOfThisStack": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+					"Condition": {
+						"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+						"ArnLike": {"aws:SourceArn": ["arn:%[1]s:events:%[2]s:123456789012:rule/system-*"]}
+					}`,
+				"AlarmsOfThisStack": `"Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+					"Condition": {
+						"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+						"ArnLike": {"aws:SourceArn": ["arn:%[1]s:cloudwatch:%[2]s:123456789012:alarm:system-alarms-*"]}
+					}`,
+				"ExecutionLogsOfThisAccount": `"Principal": {"Service": "delivery.logs.amazonaws.com"}, "Action": ["kms:Decrypt"],
+					"Condition": {"StringEquals": {"kms:EncryptionContext:SourceArn": ["arn:%[1]s:logs:%[2]s:123456789012:*"]}}`,
+			}
+			require.Len(t, found, len(want))
+			for sid, parts := range want {
+				parts = fmt.Sprintf(`{"Sid": "`+sid+`", "Effect": "Allow", "Resource": ["*"], `+parts+`%.0[1]s%.0[2]s%.0[3]s}`,
+					at.Partition, at.Region, suffix)
+				require.JSONEq(t, parts, found[sid], sid)
+			}
+		})
+	}
+}
+
+func TestTheKeyOfLogsIsForNothingElse(t *testing.T) {
+	t.Parallel()
+	all, logs := statements(t, declare(t, forAll(declaredtest.Home()))), statements(t, declare(t, forLogs(declaredtest.Home())))
+	require.Equal(t, map[string]string{
+		"AccountGovernsTheKey": all["AccountGovernsTheKey"], "LogGroupsOfThisStack": all["LogGroupsOfThisStack"],
+	}, logs)
+}
+
+// What its policy must hold is what the policy of a key of our own has.
+func TestAGivenKeyIsUsedAsItIs(t *testing.T) {
+	t.Parallel()
+	own := declare(t, forAll(declaredtest.Home()))
+	args := forAll(declaredtest.Home())
+	args.KeyARN = given
+	system := declare(t, args)
+	require.Equal(t, map[string]int{encryption.Type: 1}, declaredtest.Counts(system))
+	require.Equal(t, given, system.Outputs["key"])
+	require.Equal(t, own.Outputs["policy"], system.Outputs["policy"])
+}

@@ -1,0 +1,88 @@
+package encryption
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/location"
+	"upload-router/internal/policy"
+)
+
+// keyPolicy lets the account's IAM policies govern the key, and lets the services
+// that call by themselves use it, each for this stack's resources alone. Roles
+// need nothing here: their own policies say what they may do with the key, under
+// the first statement.
+func keyPolicy(args *Args) pulumi.StringOutput {
+	at := args.Location
+	statements := []policy.Statement{
+		{
+			Sid:       "AccountGovernsTheKey",
+			Principal: policy.Account(at),
+			Actions:   []string{"kms:*"},
+			Resources: thisKey(),
+		},
+		logGroups(at, args.LogGroups),
+	}
+	if args.Rules != "" {
+		statements = append(statements, uses("RulesOfThisStack", "events.amazonaws.com", at, at.ARN("events", "rule/"+args.Rules)))
+	}
+	if args.Alarms != "" {
+		statements = append(statements, uses("AlarmsOfThisStack", "cloudwatch.amazonaws.com", at, at.ARN("cloudwatch", "alarm:"+args.Alarms)))
+	}
+	if args.ExecutionLogs {
+		statements = append(statements, executionLogs(at))
+	}
+	return policy.Document(statements...)
+}
+
+// thisKey is the key that has the policy.
+func thisKey() []pulumi.StringInput { return []pulumi.StringInput{pulumi.String("*")} }
+
+// logGroups lets CloudWatch Logs encrypt the stack's log groups.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+func logGroups(at location.Location, names []string) policy.Statement {
+	groups := make([]pulumi.StringInput, len(names))
+	for i, name := range names {
+		groups[i] = pulumi.String(at.ARN("logs", "log-group:"+name))
+	}
+	return policy.Statement{
+		Sid:        "LogGroupsOfThisStack",
+		Principal:  policy.Service("logs." + at.Region + "." + at.DNSSuffix()),
+		Actions:    []string{"kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
+		Resources:  thisKey(),
+		Conditions: []policy.Condition{policy.When("ArnLike", "kms:EncryptionContext:aws:logs:arn", groups...)},
+	}
+}
+
+// uses lets a service write to queues and topics that are encrypted with the key,
+// for its own resources that a pattern names. What a service that isn't allowed
+// to has to say is dropped, and nobody hears of that.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+func uses(sid, service string, at location.Location, source string) policy.Statement {
+	return policy.Statement{
+		Sid:       sid,
+		Principal: policy.Service(service),
+		Actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
+		Resources: thisKey(),
+		Conditions: []policy.Condition{
+			policy.FromAccount(at),
+			policy.When("ArnLike", "aws:SourceArn", pulumi.String(source)),
+		},
+	}
+}
+
+// executionLogs lets CloudWatch's log delivery read what a state machine with the
+// key logs. AWS's example has no condition. The state machine's role encrypts the
+// logs with this very context (requirement C16), so decrypting takes it as well.
+// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+func executionLogs(at location.Location) policy.Statement {
+	return policy.Statement{
+		Sid:       "ExecutionLogsOfThisAccount",
+		Principal: policy.Service("delivery.logs.amazonaws.com"),
+		Actions:   []string{"kms:Decrypt"},
+		Resources: thisKey(),
+		Conditions: []policy.Condition{
+			policy.When("StringEquals", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
+		},
+	}
+}
