@@ -27,6 +27,7 @@ import (
 // What writes to the log groups.
 const (
 	functionLogs   = "function"
+	executionLogs  = "executions"
 	taskLogs       = "task"
 	connectionLogs = "connections"
 )
@@ -50,9 +51,10 @@ func networkArgs(cfg *settings.Settings, at location.Location) *network.Args {
 }
 
 func encryptionArgs(cfg *settings.Settings, at location.Location, name string) *encryption.Args {
-	args := &encryption.Args{Location: at, KeyARN: cfg.KMSKeyARN, LogGroups: []string{name + "-logs-*"}}
+	args := &encryption.Args{Location: at, KeyARN: cfg.KMSKeyARN, LogGroups: []string{name + "-logs-*", executionLogGroup(name)}}
 	if cfg.Encryption == settings.EncryptionCustomer {
 		args.Rules, args.Alarms = name+"-*", name+"-*"
+		args.ExecutionLogs = cfg.ExecutionLogLevel != settings.LogOff
 	}
 	return args
 }
@@ -66,13 +68,21 @@ func customerKey(cfg *settings.Settings, key *encryption.Encryption) pulumi.Stri
 	return key.KeyARN
 }
 
-func logsArgs(cfg *settings.Settings, key *encryption.Encryption) *logs.Args {
+// executionLogGroup is the name of the log group of the executions. Every such name
+// has this beginning (requirement C13), so it can't be made from the group's own.
+func executionLogGroup(name string) string { return "/aws/vendedlogs/states/" + name }
+
+func logsArgs(cfg *settings.Settings, name string, key *encryption.Encryption) *logs.Args {
 	groups := []string{functionLogs, taskLogs}
 	if cfg.FlowLogs {
 		groups = append(groups, connectionLogs)
 	}
+	if cfg.ExecutionLogLevel != settings.LogOff {
+		groups = append(groups, executionLogs)
+	}
 	return &logs.Args{
 		Groups:        groups,
+		Names:         map[string]string{executionLogs: executionLogGroup(name)},
 		RetentionDays: cfg.LogRetentionDays,
 		KMSKeyARN:     key.KeyARN,
 	}
@@ -87,6 +97,7 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 		TimeoutSeconds: int(cfg.LambdaTimeout.Seconds()),
 		Concurrency:    cfg.LambdaConcurrency,
 		LogGroupName:   log.Groups[functionLogs].Name,
+		Tracing:        cfg.Tracing,
 		LogGroupARN:    log.Groups[functionLogs].ARN,
 	}
 }
@@ -136,7 +147,7 @@ func notificationsArgs(
 func workflowArgs(
 	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
 	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, people *notifications.Notifications,
-	table *claims.Claims,
+	table *claims.Claims, log *logs.Logs,
 ) *workflow.Args {
 	args := &workflow.Args{
 		Location: at,
@@ -162,9 +173,15 @@ func workflowArgs(
 		SecurityGroupID:   taskGroup(net, out),
 		TopicARN:          people.TopicARN,
 		TopicKMSKeyARN:    people.KMSKeyARN,
+		Tracing:           cfg.Tracing,
 
 		KMSKeyARN:              customerKey(cfg, key),
 		KMSDataKeyReuseSeconds: int(cfg.KMSDataKeyReuse.Seconds()),
+	}
+	if group, logged := log.Groups[executionLogs]; logged {
+		args.Logging = &workflow.Logging{
+			Level: string(cfg.ExecutionLogLevel), IncludeData: cfg.ExecutionLogData, LogGroupARN: group.ARN,
+		}
 	}
 	if table != nil {
 		args.TableName, args.TableARN = table.TableName, table.TableARN

@@ -109,7 +109,11 @@ func allows(s statement) []string {
 func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 	t.Parallel()
 	// All that is allowed without naming it, and why.
+	const deliverLogs = "logs:CreateLogDelivery logs:CreateLogStream logs:DeleteLogDelivery logs:DescribeLogGroups " +
+		"logs:DescribeResourcePolicies logs:GetLogDelivery logs:ListLogDeliveries logs:PutLogEvents logs:PutResourcePolicy " +
+		"logs:UpdateLogDelivery on *"
 	reasons := map[string]string{
+		deliverLogs:                      "a delivery of logs is the account's: the actions know no resources",
 		"ecr:GetAuthorizationToken on *": "the action knows no resources",
 		"kms:* on *":                     "in a key's policy * is the key; without this statement nobody could ever change it",
 		"kms:*":                          "the account's own IAM policies govern the key",
@@ -120,18 +124,18 @@ func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 		documents int
 		excused   []string
 	}{
-		"as it comes": {nil, 15, []string{
+		"as it comes": {nil, 16, []string{
 			"ecr:GetAuthorizationToken on *", "kms:*", "kms:* on *",
-			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *",
+			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs,
 		}},
 		"all given": {
-			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 13, nil,
+			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 14, []string{deliverLogs},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			documents := policies(t, declare(t, c.config))
-			require.Len(t, documents, c.documents, "five trusts, six grants, and those of the key, the bucket, the queue and the topic")
+			require.Len(t, documents, c.documents, "five trusts, seven grants, and those of the key, the bucket, the queue and the topic")
 			var wide []string
 			for resource, statements := range documents {
 				for _, s := range statements {

@@ -42,7 +42,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, key))
+	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, name, key))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, people, table))
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, people, table, log))
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func whole() map[string]int {
 		"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 1, typeGateway: 1,
 		"aws:ec2/routeTable:RouteTable": 1, "aws:ec2/routeTableAssociation:RouteTableAssociation": 2,
 
-		typeKey: 1, typeAlias: 1, typeLogGroup: 2, typeFunction: 1, typeRole: 5, typePolicy: 6,
+		typeKey: 1, typeAlias: 1, typeLogGroup: 3, typeFunction: 1, typeRole: 5, typePolicy: 7,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1, typeDefinition: 1,
 		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 5,
@@ -126,7 +126,7 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 			"upload-router:components:Endpoints": 1, typeGateway: 0, typeGroup: 2, typeEgress: 2, typeIngress: 1, typeEndpoint: 4,
 		}},
 		"flow logs": {config{"flowLogs": "true"}, map[string]int{
-			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 6, typePolicy: 7, typeLogGroup: 3,
+			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 6, typePolicy: 8, typeLogGroup: 4,
 		}},
 		"a given image":       {config{"image": givenImage}, map[string]int{typeRepository: 0, typeLifecycle: 0, typeImage: 0}},
 		"a given key":         {config{"kmsKeyArn": givenKey}, map[string]int{typeKey: 0, typeAlias: 0}},
@@ -136,8 +136,10 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"one thing may":       {config{"egress": `[{"protocol":"tcp","port":"443","cidr":"10.0.0.0/8"}]`}, map[string]int{typeEgress: 1}},
 		"silence on success":  {config{"notifySuccess": "false"}, nil},
 		"the other processor": {config{"architecture": "arm64"}, nil},
-		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 7}},
-		"their own for all":   {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{typePolicy: 7, typeKey: 0, typeAlias: 0}},
+		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 2, typePolicy: 6}},
+		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 9}},
+		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 8}},
+		"their own for all":   {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{typePolicy: 8, typeKey: 0, typeAlias: 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,6 +28,8 @@ type Args struct {
 	MemoryMB int
 	// TimeoutSeconds ends an invocation. Required.
 	TimeoutSeconds int
+	// Tracing has X-Ray trace the invocations (requirement C17).
+	Tracing bool
 	// Concurrency is how many invocations there may be at once, which are kept free
 	// for it. 0: as many as the account has, and none kept free.
 	Concurrency int
@@ -72,6 +74,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("letting the function write its logs: %w", err)
 	}
+	granted := []pulumi.Resource{logging}
 	functionArgs := &lambda.FunctionArgs{
 		Description:   pulumi.String("Processes uploads up to the size threshold"),
 		Runtime:       pulumi.String("provided.al2023"),
@@ -89,7 +92,20 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if args.Concurrency > 0 {
 		functionArgs.ReservedConcurrentExecutions = pulumi.Int(args.Concurrency)
 	}
-	function, err := lambda.NewFunction(ctx, name+"-function", functionArgs, parent, pulumi.DependsOn([]pulumi.Resource{logging}))
+	if args.Tracing {
+		// Lambda asks by itself which invocations to trace.
+		// https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+		tracing, err := iam.NewRolePolicy(ctx, name+"-tracing", &iam.RolePolicyArgs{
+			Role:   role.Name,
+			Policy: policy.Document(policy.SendTraces("xray:PutTelemetryRecords", "xray:PutTraceSegments")),
+		}, parent)
+		if err != nil {
+			return nil, fmt.Errorf("letting the function send its traces: %w", err)
+		}
+		granted = append(granted, tracing)
+		functionArgs.TracingConfig = &lambda.FunctionTracingConfigArgs{Mode: pulumi.String("Active")}
+	}
+	function, err := lambda.NewFunction(ctx, name+"-function", functionArgs, parent, pulumi.DependsOn(granted))
 	if err != nil {
 		return nil, fmt.Errorf("creating the function: %w", err)
 	}

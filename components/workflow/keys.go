@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"cmp"
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
@@ -41,7 +40,7 @@ func keyStatements(name string, args *Args) []policy.Statement {
 	var statements []policy.Statement
 	if args.KMSKeyARN != nil {
 		// The machine gets its name after its role has its policies.
-		machine := at.ARN("states", "stateMachine:"+cmp.Or(args.Name, name+"-machine-*"))
+		machine := StateMachineARN(at, name, args.Name)
 		statements = append(statements, use("EncryptExecutions", args.KMSKeyARN,
 			policy.When("ArnLike", "kms:EncryptionContext:aws:states:stateMachineArn", pulumi.String(machine)),
 			"kms:Decrypt", "kms:GenerateDataKey"))
@@ -49,6 +48,12 @@ func keyStatements(name string, args *Args) []policy.Statement {
 	if args.KMSKeyARN != nil && args.TableName != nil {
 		statements = append(statements, use("DecryptClaims", args.KMSKeyARN,
 			policy.When("StringEquals", "kms:EncryptionContext:aws:dynamodb:tableName", args.TableName), "kms:Decrypt"))
+	}
+	if args.KMSKeyARN != nil && args.Logging != nil {
+		// What is logged is encrypted on its way to CloudWatch (requirement C16).
+		statements = append(statements, use("EncryptExecutionLogs", args.KMSKeyARN,
+			policy.When("StringEquals", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
+			"kms:GenerateDataKey"))
 	}
 	if args.TopicKMSKeyARN != nil {
 		statements = append(statements, use("EncryptNotices", args.TopicKMSKeyARN,

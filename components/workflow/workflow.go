@@ -5,6 +5,7 @@ package workflow
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
@@ -50,6 +51,10 @@ type Args struct {
 	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that
 	// takes rights.
 	TopicKMSKeyARN pulumi.StringInput
+	// Logging is what is logged of the executions. Nil: nothing.
+	Logging *Logging
+	// Tracing has X-Ray trace the executions (requirement C17).
+	Tracing bool
 	// KMSKeyARN is the key that the definition, the executions and the table are
 	// encrypted with. Nil: those services' own.
 	KMSKeyARN pulumi.StringInput
@@ -111,7 +116,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			KmsDataKeyReusePeriodSeconds: pulumi.Int(args.KMSDataKeyReuseSeconds),
 		}
 	}
-	machine, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent, pulumi.DependsOn(append(keyGrants, grants)))
+	seeing, err := observe(ctx, name, args, machineArgs, role, parent)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent,
+		pulumi.DependsOn(slices.Concat([]pulumi.Resource{grants}, keyGrants, seeing)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine: %w", err)
 	}

@@ -289,7 +289,7 @@ const customerKey = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-400
 func TestWithAKeyOfTheAccountsOwnTheMachineIsEncryptedWithIt(t *testing.T) {
 	t.Parallel()
 	for _, at := range declaredtest.Locations() {
-		for name, machine := range map[string]string{"": "flow-machine-*", "router": "router"} {
+		for name, machine := range map[string]string{"": "flow-machine*", "router": "router"} {
 			t.Run(at.Region+" "+name, func(t *testing.T) {
 				t.Parallel()
 				with := args(at)
@@ -321,4 +321,64 @@ func TestATopicWithoutAKeyTakesNoRightsToOne(t *testing.T) {
 	with := args(declaredtest.Home())
 	with.KMSKeyARN, with.KMSDataKeyReuseSeconds = pulumi.String(customerKey), 300
 	require.NotContains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"), "sns")
+}
+
+// Requirements C12 and C13.
+func TestWhatIsLoggedOfTheExecutions(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	group := with.Location.ARN("logs", "log-group:/aws/vendedlogs/states/system")
+	with.Logging = &workflow.Logging{Level: "ALL", IncludeData: true, LogGroupARN: pulumi.String(group)}
+	system := declare(t, with)
+	made, grants := declaredtest.Only(t, system, typeMachine), declaredtest.Named(t, system, typePolicy, "flow-logging")
+	require.Equal(t, map[string]any{"level": "ALL", "includeExecutionData": true, "logDestination": group + ":*"},
+		made.Object("loggingConfiguration"))
+	declaredtest.RequireDependsOn(t, made, grants)
+	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+		"Sid": "DeliverExecutionLogs", "Effect": "Allow",
+		"Action": [
+			"logs:CreateLogDelivery", "logs:CreateLogStream", "logs:DeleteLogDelivery", "logs:DescribeLogGroups",
+			"logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutLogEvents",
+			"logs:PutResourcePolicy", "logs:UpdateLogDelivery"
+		],
+		"Resource": ["*"]
+	}]}`, grants.Text("policy"))
+	require.Nil(t, made.Object("tracingConfiguration"))
+}
+
+// Requirement C16: with a key of the account's own the role encrypts what is logged.
+func TestWhatIsLoggedIsEncryptedOnItsWay(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.KMSKeyARN, with.KMSDataKeyReuseSeconds = pulumi.String(customerKey), 300
+	with.Logging = &workflow.Logging{Level: "ERROR", LogGroupARN: pulumi.String("arn:group")}
+	require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"),
+		`{"Action":["kms:GenerateDataKey"],"Condition":{"StringEquals":{"kms:EncryptionContext:SourceArn":`+
+			`["arn:aws:logs:eu-central-1:123456789012:*"]}},"Effect":"Allow","Resource":["`+customerKey+`"],"Sid":"EncryptExecutionLogs"}`)
+}
+
+// The table of claims is encrypted with the key as well.
+func TestTheRoleMayUseTheKeyForItsTableAlone(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.KMSKeyARN, with.KMSDataKeyReuseSeconds = pulumi.String(customerKey), 300
+	with.TableName, with.TableARN = pulumi.String("claims"), pulumi.String(with.Location.ARN("dynamodb", "table/claims"))
+	require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"),
+		`{"Action":["kms:Decrypt"],"Condition":{"StringEquals":{"kms:EncryptionContext:aws:dynamodb:tableName":["claims"]}},`+
+			`"Effect":"Allow","Resource":["`+customerKey+`"],"Sid":"DecryptClaims"}`)
+}
+
+// Requirement C17.
+func TestTheExecutionsAreTraced(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Tracing = true
+	system := declare(t, with)
+	made, grants := declaredtest.Only(t, system, typeMachine), declaredtest.Named(t, system, typePolicy, "flow-tracing")
+	require.Equal(t, map[string]any{"enabled": true}, made.Object("tracingConfiguration"))
+	declaredtest.RequireDependsOn(t, made, grants)
+	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+		"Sid": "SendTraces", "Effect": "Allow", "Resource": ["*"],
+		"Action": ["xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+	}]}`, grants.Text("policy"))
 }

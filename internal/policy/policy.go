@@ -110,6 +110,12 @@ func DenyInsecureTransport(actions []string, resources ...pulumi.StringInput) St
 	}
 }
 
+// SendTraces lets a role do these actions of X-Ray, which know no resources.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+func SendTraces(actions ...string) Statement {
+	return Statement{Sid: "SendTraces", Actions: actions, Resources: []pulumi.StringInput{pulumi.String("*")}}
+}
+
 // Document is the policy document with these statements, as JSON. The output
 // fails for a statement with two conditions that IAM can't have side by side.
 func Document(statements ...Statement) pulumi.StringOutput {

@@ -39,6 +39,11 @@ func exceptions() []Exception {
 				"the cluster. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
 		},
 		{
+			"AVD-AWS-0057", "aws_iam_role_policy.*-workflow-logging", nil,
+			"The actions by which Step Functions has its log delivered know no resources: a delivery is the account's. " +
+				"https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy",
+		},
+		{
 			"AVD-AWS-0132", "aws_s3_bucket_server_side_encryption_configuration.*-uploads-encryption", dev,
 			cheap + "The bucket is encrypted with the account's key aws/s3.",
 		},

@@ -87,7 +87,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		"executionTimeout": hush, "deduplicate": hush,
 		"image": "hush", "network": hush, "vpcCidr": hush, "vpcId": hush, "subnetIds": `["hush"]`, "assignPublicIp": hush,
 		"egress":     `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`,
-		"encryption": hush, "kmsDataKeyReuse": hush,
+		"encryption": hush, "kmsDataKeyReuse": hush, "executionLogLevel": hush, "executionLogData": hush, "tracing": hush,
 		"kmsKeyArn": "arn:aws:hush:eu-central-1:123456789012:x", "logRetentionDays": hush, "notify": `["hush"]`, "notifySuccess": hush,
 		"eventMaxAge": hush, "eventRetryAttempts": hush, "abortUploadsAfterDays": hush, "forceDestroy": hush,
 	}

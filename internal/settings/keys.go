@@ -151,7 +151,7 @@ func defaultEgress() []any {
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
 func Keys() []Key {
-	return slices.Concat(nameKeys(), computeKeys(), networkKeys(), encryptionKeys(), operationKeys())
+	return slices.Concat(nameKeys(), computeKeys(), networkKeys(), encryptionKeys(), operationKeys(), observationKeys())
 }
 
 // nameKeys are the names of what is created, and the size that decides between the routes.

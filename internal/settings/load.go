@@ -53,6 +53,7 @@ func Load(lookup Lookup, options ...Option) (*Settings, error) {
 	l.compute(loaded)
 	l.network(loaded)
 	l.encryption(loaded)
+	l.observation(loaded)
 	l.operation(loaded)
 	l.sortProblems()
 	l.problems = append(l.problems, Unknown(l.given)...)

@@ -189,6 +189,22 @@ type Settings struct {
 	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 	KMSKeyARN string
 
+	// ExecutionLogLevel says which events of the executions are logged. Default ERROR. Key executionLogLevel, requirement C12.
+	//
+	// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+	ExecutionLogLevel LogLevel
+
+	// ExecutionLogData says whether that log has the executions' data; only with a level other than [LogOff]. Default false. Key
+	// executionLogData, requirement C12.
+	//
+	// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+	ExecutionLogData bool
+
+	// Tracing says whether X-Ray traces machine, function and task. Default false. Key tracing, requirement C17.
+	//
+	// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
+	Tracing bool
+
 	// LogRetentionDays is how long logs are kept, in days. Default 30. Key logRetentionDays.
 	//
 	// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html

@@ -122,6 +122,7 @@ func TestDefaults(t *testing.T) {
 			{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: netip.MustParsePrefix("0.0.0.0/0"), Description: "DNS"},
 		},
 		Encryption:            settings.EncryptionAWS,
+		ExecutionLogLevel:     settings.LogError,
 		KMSDataKeyReuse:       5 * time.Minute,
 		LogRetentionDays:      30,
 		NotifySuccess:         true,
@@ -145,6 +146,7 @@ func TestEverythingSet(t *testing.T) {
 		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
 		"egress":     `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
 		"encryption": "customer", "kmsKeyArn": keyARN, "kmsDataKeyReuse": "900",
+		"executionLogLevel": "ALL", "executionLogData": "true", "tracing": "true",
 		"logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false", "deduplicate": "true",
 		"eventMaxAge": "60", "eventRetryAttempts": "0", "abortUploadsAfterDays": "1", "forceDestroy": "true",
 		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90", "tags": `{"owner":"us"}`,
@@ -157,6 +159,7 @@ func TestEverythingSet(t *testing.T) {
 		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
 		Egress:     []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
 		Encryption: settings.EncryptionCustomer, KMSKeyARN: keyARN, KMSDataKeyReuse: 15 * time.Minute,
+		ExecutionLogLevel: settings.LogAll, ExecutionLogData: true, Tracing: true,
 		LogRetentionDays: 400, NotifyTopicARN: topic, Deduplicate: true, EventMaxAge: time.Minute,
 		AbortUploadsAfterDays: 1,
 		ForceDestroy:          true, LambdaConcurrency: 20, TaskStorage: 100, NoncurrentVersionsAfterDays: 90,
@@ -448,6 +451,22 @@ func TestKMSDataKeyReuse(t *testing.T) {
 	})
 	checkRules(t, config{}, "kmsDataKeyReuse", []rule{
 		{"300", ""}, {"60", "goes with encryption customer only, not with aws"}, {"59", "from 60 to 900"},
+	})
+}
+
+func TestExecutionLogLevel(t *testing.T) {
+	t.Parallel()
+	checkRules(t, config{}, "executionLogLevel", []rule{
+		{"OFF", ""}, {"FATAL", ""}, {"ERROR", ""}, {"ALL", ""},
+		{"", "must be OFF, FATAL, ERROR or ALL"}, {"error", "must be OFF, FATAL, ERROR or ALL"},
+	})
+}
+
+func TestExecutionLogData(t *testing.T) {
+	t.Parallel()
+	checkRules(t, config{}, "executionLogData", []rule{{"true", ""}, {"false", ""}, {"yes", "true or false"}})
+	checkRules(t, config{"executionLogLevel": "OFF"}, "executionLogData", []rule{
+		{"false", ""}, {"true", "goes with a log only, and executionLogLevel is OFF"},
 	})
 }
 

@@ -81,7 +81,7 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 	set := func(name string, value any) func(map[string]any) {
 		return func(inputs map[string]any) { inputs[name] = value }
 	}
-	plain := declare(t, "knobs", map[string]string{})
+	plain := declare(t, "knobs", map[string]string{"executionLogLevel": "OFF"})
 	for name, test := range map[string]struct {
 		on   func(t *testing.T) *declared.System
 		with func(t *testing.T, on *declared.System) *declared.System

@@ -96,7 +96,7 @@ func stacks(t *testing.T) map[string]*declared.System {
 			"kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
 		}),
 	}
-	key := map[string]string{"encryption": "customer", "notify": `["ops@example.com"]`}
+	key := map[string]string{"encryption": "customer", "notify": `["ops@example.com"]`, "tracing": "true", "deduplicate": "true"}
 	out["customer's key"] = declare(t, "customer", key)
 	for _, name := range names {
 		config, err := stackfile.Read(root, name)

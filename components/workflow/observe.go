@@ -1,0 +1,73 @@
+package workflow
+
+import (
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/policy"
+)
+
+// Logging is what is logged of the executions (requirement C12).
+type Logging struct {
+	// Level is ERROR, FATAL or ALL. Required.
+	Level string
+	// IncludeData has the log hold what executions and states take in and give.
+	IncludeData bool
+	// LogGroupARN is the log group. Its name begins with /aws/vendedlogs/states/,
+	// so that the resource policy by which CloudWatch lets the logs in doesn't grow
+	// with each state machine of the account (requirement C13). Required.
+	LogGroupARN pulumi.StringInput
+}
+
+// observe has the machine log and trace its executions, and gives the rights that
+// it must have for that before it is there.
+func observe(
+	ctx *pulumi.Context, name string, args *Args, machine *sfn.StateMachineArgs, role *iam.Role, opts ...pulumi.ResourceOption,
+) ([]pulumi.Resource, error) {
+	var granted []pulumi.Resource
+	grant := func(suffix string, statement policy.Statement) error {
+		made, err := iam.NewRolePolicy(ctx, name+"-"+suffix, &iam.RolePolicyArgs{
+			Role:   role.Name,
+			Policy: policy.Document(statement),
+		}, opts...)
+		granted = append(granted, made)
+		return err
+	}
+	if args.Logging != nil {
+		machine.LoggingConfiguration = &sfn.StateMachineLoggingConfigurationArgs{
+			Level:                pulumi.String(args.Logging.Level),
+			IncludeExecutionData: pulumi.Bool(args.Logging.IncludeData),
+			LogDestination:       pulumi.Sprintf("%s:*", args.Logging.LogGroupARN),
+		}
+		if err := grant("logging", deliverLogs()); err != nil {
+			return nil, fmt.Errorf("letting the state machine log its executions: %w", err)
+		}
+	}
+	if args.Tracing {
+		machine.TracingConfiguration = &sfn.StateMachineTracingConfigurationArgs{Enabled: pulumi.Bool(true)}
+		// Step Functions asks how many executions to trace, too (requirement C17).
+		if err := grant("tracing", policy.SendTraces("xray:GetSamplingRules", "xray:GetSamplingTargets",
+			"xray:PutTelemetryRecords", "xray:PutTraceSegments")); err != nil {
+			return nil, fmt.Errorf("letting the state machine send its traces: %w", err)
+		}
+	}
+	return granted, nil
+}
+
+// deliverLogs is what AWS asks for. The actions know no resources: a delivery
+// belongs to the account.
+// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+func deliverLogs() policy.Statement {
+	return policy.Statement{
+		Sid: "DeliverExecutionLogs",
+		Actions: []string{
+			"logs:CreateLogDelivery", "logs:CreateLogStream", "logs:DeleteLogDelivery", "logs:DescribeLogGroups",
+			"logs:DescribeResourcePolicies", "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutLogEvents",
+			"logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+		},
+		Resources: []pulumi.StringInput{pulumi.String("*")},
+	}
+}
