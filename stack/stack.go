@@ -5,10 +5,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
-	"upload-router/components/encryption"
 	"upload-router/components/function"
 	"upload-router/components/image"
-	"upload-router/components/logs"
 	"upload-router/components/network"
 	"upload-router/components/notifications"
 	"upload-router/components/task"
@@ -38,11 +36,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	key, err := encryption.New(ctx, name+"-encryption", encryptionArgs(cfg, at, name))
-	if err != nil {
-		return err
-	}
-	log, err := logs.New(ctx, name+"-logs", logsArgs(cfg, name, key))
+	key, log, err := keep(ctx, name, cfg, at)
 	if err != nil {
 		return err
 	}

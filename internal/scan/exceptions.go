@@ -24,22 +24,23 @@ type Exception struct {
 // none outlives its finding.
 func exceptions() []Exception {
 	const (
-		cheap = "dev has no key of its own but for its logs: what AWS manages costs nothing. "
-		log   = "The wildcard is for the streams of one log group, which the service names. AWS: the ARN of a log group " +
+		wildcards = "AVD-AWS-0057"
+		cheap     = "dev has no key of its own but for its logs: what AWS manages costs nothing. "
+		log       = "The wildcard is for the streams of one log group, which the service names. AWS: the ARN of a log group " +
 			"in a policy ends with \":*\", https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"
 	)
 	dev := []string{"dev"}
 	return []Exception{
-		{"AVD-AWS-0057", "aws_iam_role_policy.*-lambda-logs", nil, log},
-		{"AVD-AWS-0057", "aws_iam_role_policy.*-fargate-execution", nil, log},
+		{wildcards, "aws_iam_role_policy.*-lambda-logs", nil, log},
+		{wildcards, "aws_iam_role_policy.*-fargate-execution", nil, log},
 		{
-			"AVD-AWS-0057", "aws_iam_role_policy.*-workflow-run", nil,
+			wildcards, "aws_iam_role_policy.*-workflow-run", nil,
 			"The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +
 				"began with), and for the tasks of one cluster, whose ids nobody knows before they run; both under the condition of " +
 				"the cluster. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
 		},
 		{
-			"AVD-AWS-0057", "aws_iam_role_policy.*-workflow-logging", nil,
+			wildcards, "aws_iam_role_policy.*-workflow-logging", nil,
 			"The actions by which Step Functions has its log delivered know no resources: a delivery is the account's. " +
 				"https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy",
 		},

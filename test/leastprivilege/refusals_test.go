@@ -148,12 +148,12 @@ func TestDeploymentsRefused(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "undeployed", map[string]string{})
 	for grant, says := range map[string]string{
-		"workflow-role without sts:AssumeRole of ServiceOfThisAccount":    "neither the global service principal states.amazonaws.com",
-		"workflow-run without events:PutRule of HearOfTasksEnds":          "is not authorized to create managed-rule",
-		"lambda-role without sts:AssumeRole of ServiceOfThisAccount":      "cannot be assumed by Lambda",
-		"encryption-key without kms:GenerateDataKey* of LogGroupsOfThisStack":   "the specified KMS key does not exist or is not allowed",
-		"notifications-policy without sns:Publish of AlarmsOfThisAccount": "its notice would not arrive",
-		"uploads-dlq without sqs:SendMessage of EventsOfTheRule":          "its events would not arrive in the queue",
+		"workflow-role without sts:AssumeRole of ServiceOfThisAccount":        "neither the global service principal states.amazonaws.com",
+		"workflow-run without events:PutRule of HearOfTasksEnds":              "is not authorized to create managed-rule",
+		"lambda-role without sts:AssumeRole of ServiceOfThisAccount":          "cannot be assumed by Lambda",
+		"encryption-key without kms:GenerateDataKey* of LogGroupsOfThisStack": "the specified KMS key does not exist or is not allowed",
+		"notifications-policy without sns:Publish of AlarmsOfThisAccount":     "its notice would not arrive",
+		"uploads-dlq without sqs:SendMessage of EventsOfTheRule":              "its events would not arrive in the queue",
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()
