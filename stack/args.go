@@ -7,7 +7,6 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/components/alarms"
 	"upload-router/components/claims"
 	"upload-router/components/encryption"
 	"upload-router/components/endpoints"
@@ -176,14 +175,6 @@ func uploadsArgs(
 		StateMachineARN:          router.ARN,
 		MaximumEventAgeSeconds:   int(cfg.EventMaxAge.Seconds()),
 		MaximumRetryAttempts:     cfg.EventRetryAttempts,
-	}
-}
-
-func alarmsArgs(router *workflow.Workflow, up *uploads.Uploads, people *notifications.Notifications) *alarms.Args {
-	return &alarms.Args{
-		StateMachineARN:     router.ARN,
-		DeadLetterQueueName: up.DeadLetterQueueName,
-		TopicARN:            people.TopicARN,
 	}
 }
 

@@ -4,7 +4,6 @@ package stack
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/components/alarms"
 	"upload-router/components/function"
 	"upload-router/components/image"
 	"upload-router/components/network"
@@ -81,7 +80,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What watches it.
-	if _, err := alarms.New(ctx, name+"-alarms", alarmsArgs(router, up, people)); err != nil {
+	if err := watch(ctx, name, cfg, at, watched{small, router, up, people}); err != nil {
 		return err
 	}
 

@@ -3,6 +3,7 @@ package alarms
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -15,6 +16,15 @@ const Type = "upload-router:components:Alarms"
 type Args struct {
 	// StateMachineARN is the state machine to watch. Required.
 	StateMachineARN pulumi.StringInput
+	// ExecutionTimeout is the time that an execution has. Required.
+	ExecutionTimeout time.Duration
+	// FunctionName is the function to watch. Required.
+	FunctionName pulumi.StringInput
+	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
+	// metrics name it: with Region and account. Required.
+	TaskIntegrationARN pulumi.StringInput
+	// RuleName is the rule whose events must arrive. Required.
+	RuleName pulumi.StringInput
 	// DeadLetterQueueName is the queue that must stay empty. Required.
 	DeadLetterQueueName pulumi.StringInput
 	// TopicARN is told when an alarm goes off and when it is over. Required.
@@ -29,53 +39,103 @@ type Alarms struct {
 	ARNs pulumi.StringMapOutput `pulumi:"arns"`
 }
 
-// alarm goes off at the first event of a kind within five minutes: each is a
-// file that somebody waits for.
+// alarm goes off when the statistic of five minutes reaches the threshold.
 type alarm struct {
-	key         string
-	namespace   string
-	metric      string
-	statistic   string
+	key       string
+	namespace string
+	metric    string
+	statistic string // or a percentile
+	// dimension and value name what is watched; empty for the whole account.
 	dimension   string
 	value       pulumi.StringInput
+	threshold   float64
+	missing     missing
 	description string
 }
+
+// missing is what no data means.
+type missing string
+
+const (
+	// fine is for what has no data points when nothing happens, and nothing that
+	// happens is fine.
+	fine missing = "notBreaching"
+	// same is for what is always counted: no data is a gap of CloudWatch's, which
+	// neither raises an alarm nor ends one.
+	same missing = "ignore"
+)
 
 const (
 	period = 300 // seconds
 
 	states    = "AWS/States"
+	functions = "AWS/Lambda"
+	events    = "AWS/Events"
 	machine   = "StateMachineArn"
 	sum       = "Sum"
 	maximum   = "Maximum"
-	queueName = "QueueName"
+	slowest   = "p99"
+
+	// first is the threshold of what must not happen once: somebody waits for the file.
+	first = 1
+	// manyOpen is a tenth of the executions that may be open in an account
+	// (requirement C21).
+	manyOpen = 100_000
 )
 
 // table has every alarm. Counts are summed; a depth is looked at.
+// https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
 func table(args *Args) []alarm {
+	router := func(key, metric, description string) alarm {
+		return alarm{key, states, metric, sum, machine, args.StateMachineARN, first, fine, description}
+	}
+	function := func(key, metric, description string) alarm {
+		return alarm{key, functions, metric, sum, "FunctionName", args.FunctionName, first, fine, description}
+	}
+	rule := func(key, metric, description string) alarm {
+		return alarm{key, events, metric, sum, "RuleName", args.RuleName, first, fine, description}
+	}
 	return []alarm{
+		router("execution-failures", "ExecutionsFailed",
+			"A file could not be processed: the failed execution's cause says why."),
+		router("execution-timeouts", "ExecutionsTimedOut",
+			"An execution ran into the state machine's time-out, which no state can catch."),
+		router("execution-aborts", "ExecutionsAborted",
+			"An execution was stopped by hand, which no state can catch."),
+		router("execution-throttles", "ExecutionThrottled",
+			"Step Functions slows state transitions down: files wait. See the account's quotas."),
 		{
-			"execution-failures", states, "ExecutionsFailed", sum, machine, args.StateMachineARN,
-			"A file could not be processed: the failed execution's cause says why.",
+			"execution-time", states, "ExecutionTime", slowest, machine, args.StateMachineARN, slow(args.ExecutionTimeout), fine,
+			"The slowest executions take three quarters of the time that they have: they will run into the time-out.",
 		},
 		{
-			"execution-timeouts", states, "ExecutionsTimedOut", sum, machine, args.StateMachineARN,
-			"An execution ran into the state machine's time-out, which ends it without a notice of its own.",
+			"open-executions", states, "OpenExecutionCount", maximum, "", nil, manyOpen, same,
+			"100,000 executions are open in this account and Region, of all its state machines: at 1,000,000 none can be started.",
 		},
+		function("function-errors", "Errors",
+			"A run of the function failed. It is tried again if that may help; if it doesn't, the execution fails."),
+		function("function-throttles", "Throttles",
+			"Lambda refuses runs of the function: more files come than its concurrency takes. They are tried again for two minutes."),
 		{
-			"execution-aborts", states, "ExecutionsAborted", sum, machine, args.StateMachineARN,
-			"An execution was stopped by hand, which ends it without a notice of its own.",
+			"task-failures", states, "ServiceIntegrationsFailed", sum, "ServiceIntegrationResourceArn", args.TaskIntegrationARN, first, fine,
+			"A task failed or could not be started, of this account's state machines: the metric doesn't tell them apart. It is tried " +
+				"again if that may help; if it doesn't, the execution fails.",
 		},
+		rule("event-failures", "FailedInvocations",
+			"EventBridge could not start an execution, and will not try again: the event goes to the dead-letter queue."),
+		rule("lost-events", "InvocationsFailedToBeSentToDlq",
+			"EventBridge could neither start an execution nor keep the event: it is lost, and the file has to be uploaded again."),
 		{
-			"execution-throttles", states, "ExecutionThrottled", sum, machine, args.StateMachineARN,
-			"Step Functions slows state transitions down: files wait. See the account's quotas.",
-		},
-		{
-			"undelivered-events", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, queueName, args.DeadLetterQueueName,
+			"undelivered-events", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.DeadLetterQueueName,
+			first, fine, // SQS stops to count a queue that nothing happens to
 			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue.",
 		},
 	}
 }
+
+// slow is three quarters of a time, in the milliseconds of the metric.
+func slow(limit time.Duration) float64 { return float64(limit.Milliseconds()) * 3 / 4 }
 
 // New makes Alarms.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Alarms, error) {
@@ -85,21 +145,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	arns := pulumi.StringMap{}
 	for _, w := range table(args) {
-		made, err := cloudwatch.NewMetricAlarm(ctx, name+"-"+w.key, &cloudwatch.MetricAlarmArgs{
-			AlarmDescription:   pulumi.String(w.description),
-			Namespace:          pulumi.String(w.namespace),
-			MetricName:         pulumi.String(w.metric),
-			Statistic:          pulumi.String(w.statistic),
-			Dimensions:         pulumi.StringMap{w.dimension: w.value},
-			Period:             pulumi.Int(period),
-			EvaluationPeriods:  pulumi.Int(1),
-			Threshold:          pulumi.Float64(1),
-			ComparisonOperator: pulumi.String("GreaterThanOrEqualToThreshold"),
-			// These metrics have no data points when nothing happens.
-			TreatMissingData: pulumi.String("notBreaching"),
-			AlarmActions:     pulumi.Array{args.TopicARN},
-			OkActions:        pulumi.Array{args.TopicARN},
-		}, pulumi.Parent(a))
+		made, err := cloudwatch.NewMetricAlarm(ctx, name+"-"+w.key, w.args(args.TopicARN), pulumi.Parent(a))
 		if err != nil {
 			return nil, fmt.Errorf("creating the alarm %s: %w", w.key, err)
 		}
@@ -108,4 +154,28 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	a.ARNs = arns.ToStringMapOutput()
 
 	return a, ctx.RegisterResourceOutputs(a, pulumi.Map{"arns": a.ARNs})
+}
+
+func (w alarm) args(topic pulumi.StringInput) *cloudwatch.MetricAlarmArgs {
+	out := &cloudwatch.MetricAlarmArgs{
+		AlarmDescription:   pulumi.String(w.description),
+		Namespace:          pulumi.String(w.namespace),
+		MetricName:         pulumi.String(w.metric),
+		Period:             pulumi.Int(period),
+		EvaluationPeriods:  pulumi.Int(1),
+		Threshold:          pulumi.Float64(w.threshold),
+		ComparisonOperator: pulumi.String("GreaterThanOrEqualToThreshold"),
+		TreatMissingData:   pulumi.String(string(w.missing)),
+		AlarmActions:       pulumi.Array{topic},
+		OkActions:          pulumi.Array{topic},
+	}
+	if w.dimension != "" {
+		out.Dimensions = pulumi.StringMap{w.dimension: w.value}
+	}
+	if w.statistic == slowest {
+		out.ExtendedStatistic = pulumi.String(w.statistic)
+	} else {
+		out.Statistic = pulumi.String(w.statistic)
+	}
+	return out
 }

@@ -2,6 +2,7 @@ package alarms_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
@@ -18,6 +19,7 @@ const (
 	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
 	topic   = "arn:aws:sns:eu-central-1:123456789012:t"
 	queue   = "dead-letters"
+	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
 )
 
 func declare(t *testing.T) *declared.System {
@@ -25,6 +27,8 @@ func declare(t *testing.T) *declared.System {
 	return declaredtest.Evaluate(t, declared.Options{}, declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 		a, err := alarms.New(ctx, "alarms", &alarms.Args{
 			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), TopicARN: pulumi.String(topic),
+			ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
+			RuleName: pulumi.String("r"),
 		})
 		if err != nil {
 			return nil, err
@@ -34,48 +38,65 @@ func declare(t *testing.T) *declared.System {
 }
 
 // Requirement A39 is the first row; the others watch what ends an execution, or
-// an event, without ExecutionsFailed (trap 3).
+// an event, without ExecutionsFailed (trap 3), and what comes before (C21, C22).
 func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 	t.Parallel()
-	states := map[string]any{"StateMachineArn": machine}
+	states, function := map[string]any{"StateMachineArn": machine}, map[string]any{"FunctionName": "f"}
+	rule, task := map[string]any{"RuleName": "r"}, map[string]any{"ServiceIntegrationResourceArn": tasks}
 	for name, c := range map[string]struct {
 		namespace, metric, statistic string
 		dimensions                   map[string]any
+		threshold                    float64
+		missing                      string
 	}{
-		"alarms-execution-failures":  {"AWS/States", "ExecutionsFailed", "Sum", states},
-		"alarms-execution-timeouts":  {"AWS/States", "ExecutionsTimedOut", "Sum", states},
-		"alarms-execution-aborts":    {"AWS/States", "ExecutionsAborted", "Sum", states},
-		"alarms-execution-throttles": {"AWS/States", "ExecutionThrottled", "Sum", states},
-		"alarms-undelivered-events": {
-			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": queue},
+		"execution-failures":  {"AWS/States", "ExecutionsFailed", "Sum", states, 1, "notBreaching"},
+		"execution-timeouts":  {"AWS/States", "ExecutionsTimedOut", "Sum", states, 1, "notBreaching"},
+		"execution-aborts":    {"AWS/States", "ExecutionsAborted", "Sum", states, 1, "notBreaching"},
+		"execution-throttles": {"AWS/States", "ExecutionThrottled", "Sum", states, 1, "notBreaching"},
+		"execution-time":      {"AWS/States", "ExecutionTime", "p99", states, 2_700_000, "notBreaching"}, // of an hour
+		"open-executions":     {"AWS/States", "OpenExecutionCount", "Maximum", nil, 100_000, "ignore"},
+		"function-errors":     {"AWS/Lambda", "Errors", "Sum", function, 1, "notBreaching"},
+		"function-throttles":  {"AWS/Lambda", "Throttles", "Sum", function, 1, "notBreaching"},
+		"task-failures":       {"AWS/States", "ServiceIntegrationsFailed", "Sum", task, 1, "notBreaching"},
+		"event-failures":      {"AWS/Events", "FailedInvocations", "Sum", rule, 1, "notBreaching"},
+		"lost-events":         {"AWS/Events", "InvocationsFailedToBeSentToDlq", "Sum", rule, 1, "notBreaching"},
+		"undelivered-events": {
+			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": queue}, 1, "notBreaching",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inputs := declaredtest.Named(t, declare(t), typeAlarm, name).Inputs
+			inputs := declaredtest.Named(t, declare(t), typeAlarm, "alarms-"+name).Inputs
 			assert.NotEmpty(t, inputs["alarmDescription"], "whoever gets the mail is told what it means")
 			delete(inputs, "alarmDescription")
-			require.Equal(t, map[string]any{
+			want := map[string]any{
 				"namespace":          c.namespace,
 				"metricName":         c.metric,
-				"statistic":          c.statistic,
-				"dimensions":         c.dimensions,
 				"period":             300.0,
 				"evaluationPeriods":  1.0,
-				"threshold":          1.0,
+				"threshold":          c.threshold,
 				"comparisonOperator": "GreaterThanOrEqualToThreshold",
-				"treatMissingData":   "notBreaching",
+				"treatMissingData":   c.missing,
 				"alarmActions":       []any{topic},
 				"okActions":          []any{topic},
-			}, inputs)
+			}
+			if c.dimensions != nil {
+				want["dimensions"] = c.dimensions
+			}
+			if c.statistic == "p99" {
+				want["extendedStatistic"] = c.statistic
+			} else {
+				want["statistic"] = c.statistic
+			}
+			require.Equal(t, want, inputs)
 		})
 	}
 }
 
-func TestThereAreFiveAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
+func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
 	system := declare(t)
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 5}, declaredtest.Counts(system))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 12}, declaredtest.Counts(system))
 	for _, r := range system.OfType(typeAlarm) {
 		assert.Equal(t, declaredtest.Only(t, system, alarms.Type).URN, r.Parent, r.Name)
 	}
@@ -86,7 +107,8 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	system := declare(t)
 	want := map[string]string{}
 	for _, key := range []string{
-		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "undelivered-events",
+		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
+		"function-errors", "function-throttles", "task-failures", "event-failures", "lost-events", "undelivered-events",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)
 		require.NotEmpty(t, want[key])

@@ -1,0 +1,52 @@
+package stack
+
+import (
+	"strings"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/components/alarms"
+	"upload-router/components/function"
+	"upload-router/components/notifications"
+	"upload-router/components/uploads"
+	"upload-router/components/workflow"
+	"upload-router/internal/location"
+	"upload-router/internal/settings"
+)
+
+// watched is what is looked at.
+type watched struct {
+	small  *function.Function
+	router *workflow.Workflow
+	up     *uploads.Uploads
+	people *notifications.Notifications
+}
+
+// watch makes what tells people that something is wrong.
+func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, w watched) error {
+	_, err := alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w))
+	return err
+}
+
+func alarmsArgs(cfg *settings.Settings, at location.Location, w watched) *alarms.Args {
+	return &alarms.Args{
+		StateMachineARN:     w.router.ARN,
+		ExecutionTimeout:    cfg.ExecutionTimeout,
+		FunctionName:        w.small.Name,
+		TaskIntegrationARN:  pulumi.String(taskIntegration(cfg, at)),
+		RuleName:            w.up.RuleName,
+		DeadLetterQueueName: w.up.DeadLetterQueueName,
+		TopicARN:            w.people.TopicARN,
+	}
+}
+
+// taskIntegration is what Step Functions' metrics call the integration that runs
+// the tasks: its name in the definition has no Region and account, this one has.
+func taskIntegration(cfg *settings.Settings, at location.Location) string {
+	resource := workflow.ResourceECS
+	if cfg.TaskCompletion == settings.CompletionCallback {
+		resource = workflow.ResourceECSCallback
+	}
+	_, integration, _ := strings.Cut(resource, ":::")
+	return at.ARN("states", integration)
+}
