@@ -124,18 +124,18 @@ func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 		documents int
 		excused   []string
 	}{
-		"as it comes": {nil, 16, []string{
+		"as it comes": {nil, 17, []string{
 			"ecr:GetAuthorizationToken on *", "kms:*", "kms:* on *",
 			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs,
 		}},
 		"all given": {
-			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 14, []string{deliverLogs},
+			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 15, []string{deliverLogs},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			documents := policies(t, declare(t, c.config))
-			require.Len(t, documents, c.documents, "five trusts, seven grants, and those of the key, the bucket, the queue and the topic")
+			require.Len(t, documents, c.documents, "five trusts, seven grants, and those of the key, the bucket, the queues and the topic")
 			var wide []string
 			for resource, statements := range documents {
 				for _, s := range statements {
@@ -263,7 +263,7 @@ func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2").Inputs), "sseAlgorithm:aws:kms"),
 		"0090, S3 keeps versions": strings.Contains(fmt.Sprint(declaredtest.Only(t, system,
 			"aws:s3/bucketVersioningV2:BucketVersioningV2").Inputs), "status:Enabled"),
-		"0096, SQS is encrypted":          declaredtest.Only(t, system, typeQueue).Inputs["sqsManagedSseEnabled"] == true,
+		"0096, SQS is encrypted":          declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Inputs["sqsManagedSseEnabled"] == true,
 		"0065, KMS rotates":               declaredtest.Only(t, system, typeKey).Inputs["enableKeyRotation"] == true,
 		"0030, ECR scans":                 repository.Object("imageScanningConfiguration")["scanOnPush"] == true,
 		"0031, ECR's tags are immutable":  repository.Text("imageTagMutability") == "IMMUTABLE",

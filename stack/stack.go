@@ -62,7 +62,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Which of them it is, and who hears of it.
-	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
+	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, name, key))
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What watches it.
-	if err := watch(ctx, name, cfg, at, watched{small, router, up, people}); err != nil {
+	if err := watch(ctx, name, cfg, at, watched{key, small, router, up, people}); err != nil {
 		return err
 	}
 
@@ -101,6 +101,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"taskLogGroup":        log.Groups[taskLogs].Name,
 		"kmsKeyArn":           key.KeyARN,
 		"kmsKeyPolicy":        key.Policy,
+		"topicPolicy":         people.Policy,
 	})
 	return nil
 }

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,7 +87,7 @@ func existing() config {
 // whole are all resources of the default configuration.
 func whole() map[string]int {
 	return map[string]int{
-		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1,
+		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:Endings": 1,
 		"upload-router:components:Function": 1, "upload-router:components:Image": 1,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
 		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
@@ -98,14 +99,14 @@ func whole() map[string]int {
 		typeKey: 1, typeAlias: 1, typeLogGroup: 3, typeFunction: 1, typeRole: 5, typePolicy: 7,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1, typeDefinition: 1,
-		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 12,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 13,
 
 		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
 		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
 		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 1,
 		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               1,
 		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       1,
-		typeEvents: 1, typeRule: 1, "aws:cloudwatch/eventTarget:EventTarget": 1, typeQueue: 1, "aws:sqs/queuePolicy:QueuePolicy": 1,
+		typeEvents: 1, typeRule: 2, "aws:cloudwatch/eventTarget:EventTarget": 2, typeQueue: 2, "aws:sqs/queuePolicy:QueuePolicy": 2,
 	}
 }
 
@@ -161,7 +162,7 @@ func TestComponentsAreTheStacksAndAllElseIsTheirs(t *testing.T) {
 			components[r.URN] = true
 		}
 	}
-	require.Len(t, components, 10)
+	require.Len(t, components, 11)
 	for _, r := range system.Resources {
 		if r.Custom {
 			assert.True(t, components[r.Parent], r.Name)
@@ -187,13 +188,14 @@ func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 		"lambdaFunctionArn":   output(typeFunction, "arn"),
 		"stateMachineArn":     output(typeMachine, "arn"),
 		"bucketName":          output(typeBucket, "bucket"),
-		"eventBridgeRuleName": output(typeRule, "name"),
+		"eventBridgeRuleName": declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-rule").Outputs["name"],
 		"topicArn":            output(typeTopic, "arn"),
-		"deadLetterQueueUrl":  output(typeQueue, "url"),
+		"deadLetterQueueUrl":  declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
 		"functionLogGroup":    declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
 		"taskLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
 		"kmsKeyArn":           output(typeKey, "arn"),
 		"kmsKeyPolicy":        declaredtest.Only(t, system, typeKey).Text("policy"),
+		"topicPolicy":         system.Outputs["topicPolicy"], // see the test of a given topic
 	}, system.Outputs)
 }
 
@@ -273,7 +275,9 @@ func TestACustomersKeyEncryptsEverything(t *testing.T) {
 			encryption := declaredtest.Only(t, system, typeMachine).Object("encryptionConfiguration")
 			assert.Equal(t, key, encryption["kmsKeyId"])
 			assert.InDelta(t, 900, encryption["kmsDataKeyReusePeriodSeconds"], 0)
-			assert.Equal(t, key, declaredtest.Only(t, system, typeQueue).Text("kmsMasterKeyId"))
+			for _, queue := range system.OfType(typeQueue) {
+				assert.Equal(t, key, queue.Text("kmsMasterKeyId"), queue.Name)
+			}
 			assert.Equal(t, key, declaredtest.Only(t, system, typeTopic).Text("kmsMasterKeyId"))
 			assert.Equal(t, []any{map[string]any{"encryptionType": "KMS", "kmsKey": key}},
 				declaredtest.Only(t, system, typeRepository).Inputs["encryptionConfigurations"])
@@ -308,6 +312,22 @@ func TestAGivenTopicHearsOfEverything(t *testing.T) {
 	require.Contains(t, declaredtest.Named(t, system, typePolicy, "upload-router-local-workflow-run").Text("policy"),
 		`"Action":["sns:Publish"],"Effect":"Allow","Resource":["`+givenTopic+`"]`)
 	require.Equal(t, givenTopic, system.Outputs["topicArn"])
+	require.Equal(t, givenTopic, declaredtest.Named(t, system, "aws:cloudwatch/eventTarget:EventTarget", "upload-router-local-endings-target").Text("arn"))
+}
+
+// What a given topic's policy must hold is what the policy of a topic of our own has.
+func TestTheOutputSaysWhatAGivenTopicsPolicyMustHold(t *testing.T) {
+	t.Parallel()
+	own, given := declare(t, nil), declare(t, config{"notify": `["` + givenTopic + `"]`})
+	topic, _ := own.Outputs["topicArn"].(string)
+	must, _ := own.Outputs["topicPolicy"].(string)
+	require.Equal(t, strings.ReplaceAll(must, topic, givenTopic), given.Outputs["topicPolicy"])
+	var document struct{ Statement []json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(must), &document))
+	require.Len(t, document.Statement, 2)
+	for _, statement := range document.Statement {
+		require.Contains(t, declaredtest.Only(t, own, typeTopicRules).Text("policy"), string(statement))
+	}
 }
 
 func TestEachArchitectureIsTheSameEverywhere(t *testing.T) {
@@ -357,7 +377,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 		assert.InDelta(t, 90, group.Number("retentionInDays"), 0, group.Name)
 	}
 	assert.Equal(t, map[string]any{"maximumEventAgeInSeconds": 600.0, "maximumRetryAttempts": 3.0},
-		input("aws:cloudwatch/eventTarget:EventTarget", "retryPolicy"))
+		declaredtest.Named(t, system, "aws:cloudwatch/eventTarget:EventTarget", "upload-router-local-uploads-target").Inputs["retryPolicy"])
 	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
 		"daysAfterInitiation:2")
 	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
@@ -434,7 +454,8 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 		"alarms-event-failures", "alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles",
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
 		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures",
-		"alarms-undelivered-events", "encryption-key", "image-lifecycle", "network-default",
+		"alarms-undelivered-events", "alarms-untold-endings", "endings-dlq", "endings-dlq", "endings-rule",
+		"endings-target", "encryption-key", "image-lifecycle", "network-default",
 	}, without)
 	require.Equal(t, typeAlias, declaredtest.Named(t, system, typeAlias, "upload-router-local-encryption-key").Type, "the alias, not the key")
 	require.True(t, reached[declaredtest.Only(t, system, typeKey).URN])

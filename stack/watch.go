@@ -6,6 +6,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/encryption"
+	"upload-router/components/endings"
 	"upload-router/components/function"
 	"upload-router/components/notifications"
 	"upload-router/components/uploads"
@@ -16,6 +18,7 @@ import (
 
 // watched is what is looked at.
 type watched struct {
+	key    *encryption.Encryption
 	small  *function.Function
 	router *workflow.Workflow
 	up     *uploads.Uploads
@@ -24,11 +27,17 @@ type watched struct {
 
 // watch makes what tells people that something is wrong.
 func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, w watched) error {
-	_, err := alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w))
+	ends, err := endings.New(ctx, name+"-endings", &endings.Args{
+		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.people.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w, ends))
 	return err
 }
 
-func alarmsArgs(cfg *settings.Settings, at location.Location, w watched) *alarms.Args {
+func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *endings.Endings) *alarms.Args {
 	return &alarms.Args{
 		StateMachineARN:     w.router.ARN,
 		ExecutionTimeout:    cfg.ExecutionTimeout,
@@ -36,6 +45,7 @@ func alarmsArgs(cfg *settings.Settings, at location.Location, w watched) *alarms
 		TaskIntegrationARN:  pulumi.String(taskIntegration(cfg, at)),
 		RuleName:            w.up.RuleName,
 		DeadLetterQueueName: w.up.DeadLetterQueueName,
+		UntoldQueueName:     ends.DeadLetterQueueName,
 		TopicARN:            w.people.TopicARN,
 	}
 }

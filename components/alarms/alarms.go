@@ -27,6 +27,8 @@ type Args struct {
 	RuleName pulumi.StringInput
 	// DeadLetterQueueName is the queue that must stay empty. Required.
 	DeadLetterQueueName pulumi.StringInput
+	// UntoldQueueName is the queue of the notices that the topic didn't take. Required.
+	UntoldQueueName pulumi.StringInput
 	// TopicARN is told when an alarm goes off and when it is over. Required.
 	TopicARN pulumi.StringInput
 }
@@ -130,6 +132,11 @@ func table(args *Args) []alarm {
 			"undelivered-events", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.DeadLetterQueueName,
 			first, fine, // SQS stops to count a queue that nothing happens to
 			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue.",
+		},
+		{
+			"untold-endings", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.UntoldQueueName,
+			first, fine,
+			"EventBridge could not tell the topic that an execution ended by its time-out or by hand: the notice waits in a queue.",
 		},
 	}
 }

@@ -28,7 +28,7 @@ func declare(t *testing.T) *declared.System {
 		a, err := alarms.New(ctx, "alarms", &alarms.Args{
 			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), TopicARN: pulumi.String(topic),
 			ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
-			RuleName: pulumi.String("r"),
+			RuleName: pulumi.String("r"), UntoldQueueName: pulumi.String("untold"),
 		})
 		if err != nil {
 			return nil, err
@@ -63,6 +63,9 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		"undelivered-events": {
 			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": queue}, 1, "notBreaching",
 		},
+		"untold-endings": {
+			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": "untold"}, 1, "notBreaching",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,7 +99,7 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
 	system := declare(t)
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 12}, declaredtest.Counts(system))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 13}, declaredtest.Counts(system))
 	for _, r := range system.OfType(typeAlarm) {
 		assert.Equal(t, declaredtest.Only(t, system, alarms.Type).URN, r.Parent, r.Name)
 	}
@@ -109,6 +112,7 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	for _, key := range []string{
 		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
 		"function-errors", "function-throttles", "task-failures", "event-failures", "lost-events", "undelivered-events",
+		"untold-endings",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)
 		require.NotEmpty(t, want[key])

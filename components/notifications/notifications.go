@@ -20,9 +20,11 @@ const Type = "upload-router:components:Notifications"
 type Args struct {
 	// Location is where the stack is. Required.
 	Location location.Location
-	// TopicARN is a topic to use as it is. Its own policy must let
-	// cloudwatch.amazonaws.com publish for the alarms. Empty: a topic is made.
+	// TopicARN is a topic to use as it is, which is not changed. Its own policy must
+	// hold what [Notifications.Policy] has. Empty: a topic is made.
 	TopicARN string
+	// Rules is a pattern of the ARNs of the EventBridge rules that publish. Required.
+	Rules string
 	// KMSKeyARN is the key that the topic that is made is encrypted with; its
 	// policy must let the account's alarms and rules use it. Nil: none, as the key
 	// that AWS manages for SNS would keep them out.
@@ -38,6 +40,10 @@ type Notifications struct {
 
 	// TopicARN is the topic.
 	TopicARN pulumi.StringOutput `pulumi:"topicArn"`
+	// Policy is what the topic's policy must hold, as a policy document: the whole
+	// policy of a topic that is made, but for its refusal of connections without TLS,
+	// and of one that is given what its own policy must have besides.
+	Policy pulumi.StringOutput `pulumi:"policy"`
 	// KMSKeyARN is the key that whoever publishes must be allowed to use; nil if
 	// there is none, or none that is known here.
 	KMSKeyARN pulumi.StringInput
@@ -51,10 +57,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	if args.TopicARN != "" {
 		n.TopicARN = pulumi.String(args.TopicARN).ToStringOutput()
+		n.Policy = policy.Document(publishers(args, n.TopicARN)...)
 	} else if err := n.topic(ctx, name, args); err != nil {
 		return nil, err
 	}
-	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{"topicArn": n.TopicARN})
+	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{"topicArn": n.TopicARN, "policy": n.Policy})
 }
 
 func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) error {
@@ -70,11 +77,12 @@ func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) erro
 	}
 	access, err := sns.NewTopicPolicy(ctx, name+"-policy", &sns.TopicPolicyArgs{
 		Arn:    topic.Arn,
-		Policy: topicPolicy(args.Location, topic.Arn),
+		Policy: policy.Document(append(publishers(args, topic.Arn), policy.DenyInsecureTransport([]string{"sns:Publish"}, topic.Arn))...),
 	}, parent)
 	if err != nil {
 		return fmt.Errorf("creating the topic's policy: %w", err)
 	}
+	n.Policy = policy.Document(publishers(args, topic.Arn)...)
 	for _, email := range args.Emails {
 		if _, err := sns.NewTopicSubscription(ctx, name+"-"+email, &sns.TopicSubscriptionArgs{
 			Topic:    topic.Arn,
@@ -89,20 +97,24 @@ func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) erro
 	return nil
 }
 
-// topicPolicy lets the account's alarms publish. The state machine publishes by
-// its own role's policy, which an account's own principals need no more than.
-func topicPolicy(at location.Location, topic pulumi.StringOutput) pulumi.StringOutput {
-	return policy.Document(
-		policy.Statement{
-			Sid:       "AlarmsOfThisAccount",
-			Principal: policy.Service("cloudwatch.amazonaws.com"),
+// publishers are the services that publish by themselves: the account's alarms, and
+// the rules. The state machine publishes by its own role's policy, which an
+// account's own principals need no more than.
+func publishers(args *Args, topic pulumi.StringOutput) []policy.Statement {
+	publish := func(sid, service, source string) policy.Statement {
+		return policy.Statement{
+			Sid:       sid,
+			Principal: policy.Service(service),
 			Actions:   []string{"sns:Publish"},
 			Resources: []pulumi.StringInput{topic},
 			Conditions: []policy.Condition{
-				policy.FromAccount(at),
-				policy.When("ArnLike", "aws:SourceArn", pulumi.String(at.ARN("cloudwatch", "alarm:*"))),
+				policy.FromAccount(args.Location),
+				policy.When("ArnLike", "aws:SourceArn", pulumi.String(source)),
 			},
-		},
-		policy.DenyInsecureTransport([]string{"sns:Publish"}, topic),
-	)
+		}
+	}
+	return []policy.Statement{
+		publish("AlarmsOfThisAccount", "cloudwatch.amazonaws.com", args.Location.ARN("cloudwatch", "alarm:*")),
+		publish("EndingsOfThisStack", "events.amazonaws.com", args.Rules),
+	}
 }

@@ -67,7 +67,8 @@ func Load(system *declared.System) (*Policies, error) {
 		endpoints: map[string]endpoint{}, declared: map[string]bool{},
 	}
 	for _, r := range system.Resources {
-		if arn, ok := r.Outputs["arn"].(string); ok && r.Custom {
+		// One with an ARN among its inputs is about another resource.
+		if arn, ok := r.Outputs["arn"].(string); ok && r.Custom && r.Inputs["arn"] == nil {
 			p.declared[arn] = true
 		}
 	}

@@ -274,7 +274,8 @@ func TestInterrupted(t *testing.T) {
 			e := trace.Executions[0]
 			assert.Equal(t, asl.StatusAborted, e.Status)
 			assert.False(t, trace.Succeeded())
-			assert.Empty(t, e.Notices)
+			require.Len(t, e.Notices, 1, "Step Functions tells of its end")
+			assert.Contains(t, e.Notices[0].Message, "Upload ABORTED: the execution ")
 			assert.Equal(t, asl.ExecutionAborted, e.Events[len(e.Events)-1].Type)
 			if test.system == viaTask {
 				require.Len(t, e.Runs, 1)
@@ -302,7 +303,8 @@ func TestExecutionOutOfTime(t *testing.T) {
 	trace, e := upload(t, router, "hang", file(t, "x"))
 	assert.Equal(t, asl.StatusTimedOut, e.Status)
 	assert.False(t, trace.Succeeded())
-	assert.Empty(t, e.Notices, "nothing of the state machine runs any more")
+	require.Len(t, e.Notices, 1, "nothing of the state machine runs any more, but Step Functions tells of its end")
+	assert.Regexp(t, `^"Upload TIMED_OUT: the execution [0-9a-f-]{36} ended .* upload-router show `+e.ARN+`"$`, e.Notices[0].Message)
 	requireEnded(t, <-said)
 }
 

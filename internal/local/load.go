@@ -127,15 +127,21 @@ func (r *Router) loadRules() error {
 }
 
 // targetInputs are the inputs of a target that the local run follows.
-var targetInputs = strings.Fields("arn deadLetterConfig retryPolicy roleArn rule targetId")
+var targetInputs = strings.Fields("arn deadLetterConfig inputTransformer retryPolicy roleArn rule targetId")
 
 func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Program) (target, error) {
 	if err := onlyKnown(res.Inputs, targetInputs); err != nil {
 		return target{}, err
 	}
+	if topic := res.Text("arn"); strings.Contains(topic, ":sns:") {
+		return loadTold(res, topic)
+	}
 	machine, err := r.system.Where(typeMachine, "arn", res.Text("arn"))
 	if err != nil {
 		return target{}, fmt.Errorf("finding its state machine: %w", err)
+	}
+	if res.Inputs["inputTransformer"] != nil {
+		return target{}, fmt.Errorf("%w: a state machine is told another event than what happened", errDeclared)
 	}
 	name, _ := machine.Outputs["name"].(string)
 	to := target{

@@ -81,6 +81,7 @@ type rule struct {
 
 // target is a state machine that a rule starts.
 type target struct {
+	told        *told // a topic, which is told and not started; nil for a state machine
 	id          string
 	machineARN  string
 	machineName string
@@ -284,6 +285,9 @@ func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trac
 		}
 		matched = true
 		for _, t := range rule.targets {
+			if t.told != nil {
+				continue // it isn't started; see ended
+			}
 			if err := r.deliver(ctx, rule, t, event, trace); err != nil {
 				return err
 			}
@@ -350,7 +354,7 @@ func (r *Router) execute(ctx context.Context, execution *Execution) error {
 		return fmt.Errorf("running %s: %w", execution.StateMachine, err)
 	}
 	execution.Result, execution.Duration = result, time.Since(started)
-	return nil
+	return r.ended(execution)
 }
 
 // start is what the execution is started with.

@@ -30,7 +30,7 @@ func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 		return fmt.Errorf("redriving %s: %w", ended.ARN, err)
 	}
 	ended.Result = result
-	return nil
+	return r.ended(ended)
 }
 
 // DeadLetters are the messages in the dead-letter queues, the oldest first.

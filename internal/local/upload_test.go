@@ -117,9 +117,9 @@ func TestTraceNamesWhatIsDeclared(t *testing.T) {
 	trace, execution := upload(t, start(t, system), "k", file(t, "x"))
 	bucket, err := system.Only(typeBucket)
 	require.NoError(t, err)
-	rule, err := system.Only(typeRule)
+	target, err := system.Where(typeTarget, "targetId", "StepFunctionsTarget")
 	require.NoError(t, err)
-	target, err := system.Only(typeTarget)
+	rule, err := system.Where(typeRule, "name", target.Inputs["rule"])
 	require.NoError(t, err)
 	machine, err := system.Only(typeMachine)
 	require.NoError(t, err)
@@ -335,7 +335,8 @@ func TestParallelUploads(t *testing.T) {
 func TestTwoTargets(t *testing.T) {
 	t.Parallel()
 	system := changed(t, "default")
-	second := system.OfType(typeTarget)[0]
+	second, err := system.Where(typeTarget, "targetId", "StepFunctionsTarget")
+	require.NoError(t, err)
 	second.Inputs = maps.Clone(second.Inputs)
 	second.Inputs["targetId"] = "Second"
 	system.Resources = append(system.Resources, second)

@@ -266,6 +266,7 @@ func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace) {
 		require.Equal(t, asl.StatusFailed, failed.Status, "a redrive re-enters the Fail state")
 	case faults.Redrive:
 		stopped := trace.Executions[0]
+		stopped.Notices = nil // of its first end
 		require.NoError(t, b.Redrive(t.Context(), stopped))
 		requireProcessed(t, stopped)
 	case faults.Replay:

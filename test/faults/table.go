@@ -272,12 +272,12 @@ func machine() []Row {
 	return []Row{
 		{
 			Name: "The execution is out of time", Route: Fargate, Strikes: []Strike{{local.TransitionThrottled, Always}},
-			Status: asl.StatusTimedOut, Error: asl.ErrorTimeout, Executions: 1,
+			Status: asl.StatusTimedOut, Error: asl.ErrorTimeout, Executions: 1, Failed: 1,
 			Evidence: []Evidence{{InHistory, string(asl.ExecutionTimedOut)}}, Resume: Redrive,
 		},
 		{
 			Name: "Somebody stops the execution", Route: Fargate, Happening: Stopped,
-			Status: asl.StatusAborted, Executions: 1, Runs: 1,
+			Status: asl.StatusAborted, Executions: 1, Runs: 1, Failed: 1,
 			Evidence: []Evidence{{InHistory, string(asl.ExecutionAborted)}}, Resume: Redrive,
 		},
 	}

@@ -125,7 +125,7 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 		"a key of one's own for the topic": {
 			func(t *testing.T) *declared.System {
 				t.Helper()
-				return key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)), "cloudwatch.amazonaws.com")
+				return key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)), "cloudwatch.amazonaws.com", "events.amazonaws.com")
 			},
 			func(t *testing.T, on *declared.System) *declared.System { t.Helper(); return given(t, on, "kms:*") },
 			"its failure was not announced",
@@ -133,11 +133,12 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 		"a topic's key that alarms may not use": {
 			func(t *testing.T) *declared.System {
 				t.Helper()
-				return given(t, key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey))), "kms:*")
+				return given(t, key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)), "events.amazonaws.com"), "kms:*")
 			},
 			func(t *testing.T, _ *declared.System) *declared.System {
 				t.Helper()
-				return given(t, key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)), "cloudwatch.amazonaws.com"), "kms:*")
+				return given(t, key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)),
+					"cloudwatch.amazonaws.com", "events.amazonaws.com"), "kms:*")
 			},
 			"its notice would not arrive",
 		},

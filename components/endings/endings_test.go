@@ -1,0 +1,105 @@
+package endings_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/endings"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+)
+
+const (
+	typeRule   = "aws:cloudwatch/eventRule:EventRule"
+	typeTarget = "aws:cloudwatch/eventTarget:EventTarget"
+	typeQueue  = "aws:sqs/queue:Queue"
+	typePolicy = "aws:sqs/queuePolicy:QueuePolicy"
+
+	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
+	topic   = "arn:aws:sns:eu-central-1:123456789012:t"
+	key     = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+)
+
+func declare(t *testing.T, key pulumi.StringInput) *declared.System {
+	t.Helper()
+	at := declaredtest.Home()
+	return declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		e, err := endings.New(ctx, "endings", &endings.Args{
+			Location: at, StateMachineARN: pulumi.String(machine), TopicARN: pulumi.String(topic), KMSKeyARN: key,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"rule": e.RuleName, "queue": e.DeadLetterQueueName}, nil
+	}))
+}
+
+// Requirement C23, without what the machine announces itself.
+func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	require.Equal(t, map[string]int{endings.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typePolicy: 1}, declaredtest.Counts(system))
+	rule := declaredtest.Only(t, system, typeRule)
+	require.JSONEq(t, `{
+		"source": ["aws.states"],
+		"detail-type": ["Step Functions Execution Status Change"],
+		"detail": {"stateMachineArn": ["`+machine+`"], "status": ["ABORTED", "TIMED_OUT"]}
+	}`, rule.Text("eventPattern"))
+	require.Equal(t, rule.Outputs["name"], system.Outputs["rule"])
+	assert.Regexp(t, `^arn:aws:events:eu-central-1:123456789012:rule/endings-rule-`, rule.Outputs["arn"])
+	assert.Equal(t, "arn:aws:events:eu-central-1:123456789012:rule/endings-rule-*", endings.RulePattern(declaredtest.Home(), "endings"))
+}
+
+// Requirement C16: with a key of the account's own the event has no input, output,
+// error or cause.
+func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	target := declaredtest.Only(t, system, typeTarget)
+	require.Equal(t, topic, target.Text("arn"))
+	require.Nil(t, target.Inputs["roleArn"], "the topic's policy lets the rule publish")
+	require.Equal(t, declaredtest.Only(t, system, typeQueue).Outputs["arn"], target.Object("deadLetterConfig")["arn"])
+	declaredtest.RequireDependsOn(t, target, declaredtest.Only(t, system, typePolicy))
+	transformer := target.Object("inputTransformer")
+	require.Equal(t, map[string]any{
+		"execution": "$.detail.executionArn", "name": "$.detail.name", "status": "$.detail.status",
+		"started": "$.detail.startDate", "stopped": "$.detail.stopDate",
+	}, transformer["inputPaths"])
+	template := transformer["inputTemplate"]
+	require.Regexp(t, `^"[^"\n]+"$`, template, "one string: EventBridge takes a template that is JSON")
+	for _, part := range []string{"<status>", "<name>", "<started>", "<stopped>", "upload-router show <execution>"} {
+		require.Contains(t, template, part)
+	}
+}
+
+func TestTheQueueTakesWhatTheTopicDoesNot(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		key  pulumi.StringInput
+		want map[string]any
+	}{
+		"AWS's key":   {nil, map[string]any{"sqsManagedSseEnabled": true, "messageRetentionSeconds": 1209600.0}},
+		"our own key": {pulumi.String(key), map[string]any{"kmsMasterKeyId": key, "messageRetentionSeconds": 1209600.0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, test.key)
+			queue := declaredtest.Only(t, system, typeQueue)
+			require.Equal(t, test.want, queue.Inputs)
+			require.Equal(t, queue.Outputs["name"], system.Outputs["queue"])
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "EventsOfTheRule", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+				"Action": ["sqs:SendMessage"], "Resource": ["%[1]s"],
+				"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}, "ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
+			}, {
+				"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": ["sqs:*"], "Resource": ["%[1]s"],
+				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+			}]}`, queue.Outputs["arn"], declaredtest.Only(t, system, typeRule).Outputs["arn"]),
+				declaredtest.Only(t, system, typePolicy).Text("policy"))
+		})
+	}
+}

@@ -1,0 +1,85 @@
+package local
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"upload-router/internal/declared"
+	"upload-router/internal/eventbridge"
+)
+
+// told is a topic that a rule tells, in the words of its transformer.
+type told struct {
+	topicARN string
+	words    *eventbridge.Transformer
+}
+
+// loadTold reads a target that is a topic.
+func loadTold(res declared.Resource, topic string) (target, error) {
+	to := target{id: res.Text("targetId"), told: &told{topicARN: topic}}
+	words := res.Object("inputTransformer")
+	if words == nil {
+		return to, nil
+	}
+	paths, _ := words["inputPaths"].(map[string]any)
+	to.told.words = &eventbridge.Transformer{Paths: map[string]string{}, Template: text(words, "inputTemplate")}
+	for name := range paths {
+		to.told.words.Paths[name] = text(paths, name)
+	}
+	if err := to.told.words.Validate(); err != nil {
+		return target{}, fmt.Errorf("reading its input transformer: %w", err)
+	}
+	return to, nil
+}
+
+// ended tells EventBridge that an execution ended, as Step Functions does, and so
+// whatever topic a rule names. Whether the rule may tell it was decided on when it
+// was declared.
+// https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+func (r *Router) ended(execution *Execution) error {
+	event, err := r.statusChange(execution)
+	if err != nil {
+		return err
+	}
+	for _, rule := range r.rules {
+		matches, err := rule.pattern.Match(event)
+		if err != nil {
+			return fmt.Errorf("matching the end of an execution with %s: %w", rule.name, err)
+		}
+		for _, to := range rule.targets {
+			if !matches || to.told == nil {
+				continue
+			}
+			message := string(event)
+			if to.told.words != nil {
+				if message, err = to.told.words.Apply(event); err != nil {
+					return fmt.Errorf("telling %s: %w", to.told.topicARN, err)
+				}
+			}
+			execution.Notices = append(execution.Notices, Notice{TopicARN: to.told.topicARN, Message: message})
+		}
+	}
+	return nil
+}
+
+// statusChange is the event of an execution's end. Its input and output are left out,
+// as they are for a state machine with a key of the account's own (requirement C16):
+// nobody may rely on them.
+func (r *Router) statusChange(execution *Execution) (json.RawMessage, error) {
+	now := time.Now().UTC()
+	event, err := json.Marshal(map[string]any{
+		"version": "0", "id": uuid.NewString(), "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
+		"account": r.options.AccountID, "region": r.options.Region, "time": now.Format(time.RFC3339), "resources": []string{execution.ARN},
+		"detail": map[string]any{
+			"executionArn": execution.ARN, "stateMachineArn": execution.to.machineARN, "name": execution.name,
+			"status": execution.Status, "startDate": now.Add(-execution.Duration).UnixMilli(), "stopDate": now.UnixMilli(),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing the event of an execution's end: %w", err)
+	}
+	return event, nil
+}
