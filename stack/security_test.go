@@ -263,7 +263,7 @@ func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2").Inputs), "sseAlgorithm:aws:kms"),
 		"0090, S3 keeps versions": strings.Contains(fmt.Sprint(declaredtest.Only(t, system,
 			"aws:s3/bucketVersioningV2:BucketVersioningV2").Inputs), "status:Enabled"),
-		"0096, SQS is encrypted":          declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Inputs["sqsManagedSseEnabled"] == true,
+		"0096, SQS is encrypted":          system.OfType(typeQueue)[0].Inputs["sqsManagedSseEnabled"] == true,
 		"0065, KMS rotates":               declaredtest.Only(t, system, typeKey).Inputs["enableKeyRotation"] == true,
 		"0030, ECR scans":                 repository.Object("imageScanningConfiguration")["scanOnPush"] == true,
 		"0031, ECR's tags are immutable":  repository.Text("imageTagMutability") == "IMMUTABLE",

@@ -312,7 +312,8 @@ func TestAGivenTopicHearsOfEverything(t *testing.T) {
 	require.Contains(t, declaredtest.Named(t, system, typePolicy, "upload-router-local-workflow-run").Text("policy"),
 		`"Action":["sns:Publish"],"Effect":"Allow","Resource":["`+givenTopic+`"]`)
 	require.Equal(t, givenTopic, system.Outputs["topicArn"])
-	require.Equal(t, givenTopic, declaredtest.Named(t, system, "aws:cloudwatch/eventTarget:EventTarget", "upload-router-local-endings-target").Text("arn"))
+	tells := declaredtest.Named(t, system, "aws:cloudwatch/eventTarget:EventTarget", "upload-router-local-endings-target")
+	require.Equal(t, givenTopic, tells.Text("arn"))
 }
 
 // What a given topic's policy must hold is what the policy of a topic of our own has.

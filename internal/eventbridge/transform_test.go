@@ -17,7 +17,9 @@ func TestTransformerFillsTheTemplate(t *testing.T) {
 		},
 		Template: `"<status> at <at>, <type> <none>: <all>"`,
 	}
-	got, err := transformer.Apply([]byte(`{"detail-type": "a \"b\"", "detail": {"status": "ABORTED", "stopDate": 1790000000000, "list": [1]}}`))
+	got, err := transformer.Apply([]byte(`{
+		"detail-type": "a \"b\"", "detail": {"status": "ABORTED", "stopDate": 1790000000000, "list": [1]}
+	}`))
 	require.NoError(t, err)
 	assert.Equal(t, `"ABORTED at 1790000000000, a \"b\" : [1]"`, got)
 }
