@@ -84,16 +84,16 @@ func (v *verifier) notificationLink(ctx context.Context) {
 
 func (v *verifier) ruleLink(ctx context.Context, f Sent) {
 	answer, err := v.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &v.Outputs.RuleName})
-	broken := ""
+	broken, mend := "", mendUp
 	switch {
 	case hasCode(err, "ResourceNotFoundException"):
 		broken, err = "there is no rule "+v.Outputs.RuleName, nil
 	case err == nil && answer.State == eventtypes.RuleStateDisabled:
-		broken = "the rule is disabled"
+		broken, mend = "the rule is disabled", "aws events enable-rule --name "+v.Outputs.RuleName
 	case err == nil:
 		broken, err = v.unmatched(aws.ToString(answer.EventPattern), f)
 	}
-	v.judged("Rule", v.Outputs.RuleName+" is enabled, and its pattern matches the file", broken, "it picks the bucket's events", mendUp, err)
+	v.judged("Rule", v.Outputs.RuleName+" is enabled, and its pattern matches the file", broken, "it picks the bucket's events", mend, err)
 }
 
 // unmatched says whether a pattern leaves out the event of a file.

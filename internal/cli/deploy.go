@@ -207,7 +207,7 @@ func (o *deployOptions) doctor(ctx context.Context, u *ui) error {
 		return err
 	}
 	if diagnosis.Ready() {
-		u.say("✓ %d checks: all that a deployment needs is here", len(diagnosis.Checks))
+		u.say("✓ %d checks: nothing stands in the way of a deployment", len(diagnosis.Checks))
 		return nil
 	}
 	err = verdict(diagnosis)

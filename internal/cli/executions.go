@@ -68,19 +68,42 @@ func (u *ui) executions(found []operate.Execution, limit int) error {
 		u.say("No executions.")
 		return nil
 	}
-	rows := make([][]string, len(found))
-	for i, e := range found {
-		cause := e.Error
-		if e.Reason != "" {
-			cause += ": " + clip(e.Reason)
+	if u.screen && u.width() < wideScreen {
+		u.blocks(found)
+	} else {
+		rows := make([][]string, len(found))
+		for i, e := range found {
+			rows[i] = []string{
+				clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, why(e),
+			}
 		}
-		rows[i] = []string{
-			clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, cause,
-		}
+		u.table([]string{"STARTED", "STATUS", headRoute, "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}, rows)
 	}
-	u.table([]string{"STARTED", "STATUS", headRoute, "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}, rows)
 	if limit > 0 && len(found) == limit {
 		u.say("The newest %d; --limit 0 lists all.", limit)
 	}
 	return nil
+}
+
+// wideScreen is from how many columns on an execution has room in one line.
+const wideScreen = 140
+
+// blocks lists executions on a narrow terminal: in columns what is short, below it what can be long.
+func (u *ui) blocks(found []operate.Execution) {
+	for _, e := range found {
+		u.say("%-19s  %-9s  %-7s  %8s  %s", clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration))
+		u.wrapped("    ", printable(orDash(e.Key)))
+		u.say("    %s", e.Name)
+		if cause := why(e); cause != "" {
+			u.wrapped("    ", cause)
+		}
+	}
+}
+
+// why is what an execution failed with.
+func why(e operate.Execution) string {
+	if e.Reason == "" {
+		return e.Error
+	}
+	return printable(e.Error + ": " + clip(e.Reason))
 }

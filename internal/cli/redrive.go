@@ -35,6 +35,9 @@ with the original input and the definition of now. The new execution has the
 first one's name and -r1; that of a third run ends in -r2. To ask twice is to
 have it once.
 
+With deduplicate, --anew for an execution that timed out or was aborted works once
+its claim has expired; before that the new one ends as already processed.
+
 --dlq starts an execution for each event that EventBridge could not deliver, in
 the order in which they were sent, and deletes each message once its execution
 was accepted. What isn't an upload's event stays in the queue, and is named.
@@ -125,8 +128,9 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 	}
 	switch c := plan.Cost; {
 	case c != nil:
-		u.wrapped("", fmt.Sprintf("It costs about $%.4f, if all succeed at once: %d state transitions, %d runs of Lambda, %d Fargate tasks (%s).",
-			c.Dollars, c.Transitions, c.Lambda, c.Fargate, c.Prices))
+		u.wrapped("", fmt.Sprintf("It costs about $%.4f, if all succeed at once: %s, %s, %s (%s).",
+			c.Dollars, plural(int64(c.Transitions), "state transition"), plural(int64(c.Lambda), "Lambda run"),
+			plural(int64(c.Fargate), "Fargate task"), c.Prices))
 	case plan.CostError != "":
 		u.wrapped("", "What it costs can't be told: "+plan.CostError)
 	}

@@ -94,11 +94,14 @@ func (u *ui) timeline(t *operate.Timeline, short bool, link string) {
 
 func (u *ui) step(t *operate.Timeline, step operate.Step, short bool) {
 	u.say("")
-	took := "…"
-	if !step.Exited.IsZero() {
+	took := ""
+	switch {
+	case !step.Exited.IsZero():
 		took = elapsed(step.Exited.Sub(step.Entered))
+	case !t.Ended():
+		took = "…"
 	}
-	u.say("%8s  %s (%s)  %s", "+"+elapsed(step.Entered.Sub(t.Started)), step.Name, step.Type, took)
+	u.say("%s", strings.TrimRight(fmt.Sprintf("%8s  %s (%s)  %s", "+"+elapsed(step.Entered.Sub(t.Started)), step.Name, step.Type, took), " "))
 	for i, a := range step.Attempts {
 		line := a.Call
 		if len(step.Attempts) > 1 {

@@ -261,17 +261,24 @@ func (u *ui) columns(header []string, rows [][]string) []string {
 	return lines
 }
 
-// narrow takes columns from the widest until all fit.
+// shortColumn is how wide a column is that is never cut: half a date says nothing.
+const shortColumn = 19
+
+// narrow takes from the widest columns until all fit, or none is left to take from.
 func narrow(widths []int, header []string, room int) {
+	long := make([]bool, len(widths))
+	for i, w := range widths {
+		long[i] = w > shortColumn
+	}
 	for {
 		total, widest := 0, 0
 		for i, w := range widths {
 			total += w
-			if w >= widths[widest] {
+			if long[i] && (!long[widest] || w >= widths[widest]) {
 				widest = i
 			}
 		}
-		if total <= room || widths[widest] <= runewidth.StringWidth(header[widest]) || widths[widest] <= 4 {
+		if total <= room || !long[widest] || widths[widest] <= runewidth.StringWidth(header[widest]) || widths[widest] <= 4 {
 			return
 		}
 		widths[widest]--

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"path"
 	"sync"
 	"time"
 
@@ -61,6 +62,7 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 	view := &sendView{ui: u, began: time.Now()}
 	late := lateView{ui: u}
 	options.OnFile = func(f operate.Sent) {
+		f.Key = path.Base(f.Key) // what is before it is the same for both, and long
 		view.take(f)
 		late.take(f)
 	}
