@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestInitTakesValuesFromEverywhere(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-west-1")
+	t.Setenv("UPLOAD_ROUTER_LAMBDA_MEMORY", "1024")
+	t.Setenv("UPLOAD_ROUTER_TASK_CPU", "512")
+	file := filepath.Join(t.TempDir(), "parameters.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("sizeThreshold: 1MB\nlambdaMemory: 256\nnotify: [ops@example.com]\n"), 0o600))
+	o := initOptions{from: file, config: []string{"taskCpu=2048"}}
+	values, err := o.given(t.Context(), nil, map[string]string{"upload-router:forceDestroy": "true", "upload-router:sizeThreshold": "2MB"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"aws:region":                  "eu-west-1",           // of the environment, as nothing else says
+		"upload-router:forceDestroy":  "true",                // of the stack
+		"upload-router:sizeThreshold": "1MB",                 // of the file, over the stack
+		"upload-router:notify":        `["ops@example.com"]`, // of the file
+		"upload-router:lambdaMemory":  "1024",                // of the environment, over the file
+		"upload-router:taskCpu":       "2048",                // of a flag, over the environment
+	}, values)
+
+	o = initOptions{from: "-", config: []string{"aws:region=us-east-1"}}
+	values, err = o.given(t.Context(), strings.NewReader(`{"taskTimeout": 900}`), map[string]string{})
+	require.NoError(t, err)
+	require.Equal(t, "us-east-1", values["aws:region"])
+	require.Equal(t, "900", values["upload-router:taskTimeout"])
+}
+
+func TestInitTakesAPage(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/prod.yaml":
+			_, _ = w.Write([]byte("sizeThreshold: 1MB\n"))
+		case "/large.yaml":
+			_, _ = w.Write(make([]byte, mostParameters+1))
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	text, err := fetchPage(t.Context(), server.Client(), server.URL+"/prod.yaml")
+	require.NoError(t, err)
+	require.Equal(t, "sizeThreshold: 1MB\n", string(text))
+	_, err = fetchPage(t.Context(), server.Client(), server.URL+"/nowhere.yaml")
+	require.ErrorContains(t, err, "the server answers 404 Not Found")
+	_, err = fetchPage(t.Context(), server.Client(), server.URL+"/large.yaml")
+	require.ErrorContains(t, err, "more than 1.0 MiB are no parameters")
+	_, err = fetch(t.Context(), "http://config.example.com/prod.yaml", nil)
+	require.ErrorIs(t, err, errFlag)
+	require.ErrorContains(t, err, "only https")
+}
+
+func TestInitRefusesAllThatIsWrongAtOnce(t *testing.T) {
+	t.Parallel()
+	err := checked(map[string]string{"upload-router:taskCpu": "100", "upload-router:bucketname": "a"})
+	require.ErrorContains(t, err, "upload-router:taskCpu: 100")
+	require.ErrorContains(t, err, "did you mean bucketName?")
+	require.ErrorContains(t, err, "no Region")
+	require.NoError(t, checked(map[string]string{"aws:region": "eu-west-1"}))
+}
+
+func TestVariablesAreNamedAfterKeys(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{
+		"bucketName": "UPLOAD_ROUTER_BUCKET_NAME", "vpcId": "UPLOAD_ROUTER_VPC_ID", "image": "UPLOAD_ROUTER_IMAGE",
+		"kmsKeyArn": "UPLOAD_ROUTER_KMS_KEY_ARN", "taskCpu": "UPLOAD_ROUTER_TASK_CPU", "subnetIds": "UPLOAD_ROUTER_SUBNET_IDS",
+	} {
+		require.Equal(t, want, variable(key))
+	}
+}
