@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,7 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 	diagnosis, err := operate.Doctor(t.Context(), operate.DoctorOptions{
 		Stack:   operate.StackOptions{Name: "dev", Folder: folder},
 		OnCheck: func(c operate.Check) { told = append(told, c) },
+		Timeout: time.Minute,
 	})
 	require.NoError(t, err)
 	require.Equal(t, diagnosis.Checks, told, "each is told as it ends")

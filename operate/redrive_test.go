@@ -41,7 +41,7 @@ func TestRedriveDecidesByHowAnExecutionEnded(t *testing.T) {
 		"outside any":      {awstest.Script{Error: "States.Runtime", Uncaught: true}, time.Hour, false, operate.RedriveResume, "FAILED: goes on"},
 		"timed out":        {awstest.Script{TimedOut: true}, time.Hour, false, operate.RedriveResume, "TIMED_OUT: goes on"},
 		"timed out, anew":  {awstest.Script{TimedOut: true}, time.Hour, true, operate.RedriveRestart, "as asked for"},
-		"too old":          {awstest.Script{TimedOut: true}, 16 * 24 * time.Hour, false, operate.RedriveRefuse, "15 days ago, and only for 14"},
+		"too old":          {awstest.Script{TimedOut: true}, 372 * time.Hour, false, operate.RedriveRefuse, "15 days ago, and only for 14"},
 		"too long":         {awstest.Script{TimedOut: true, Events: 24_999}, time.Hour, false, operate.RedriveRefuse, "has 24999 events"},
 		"just not so long": {awstest.Script{TimedOut: true, Events: 24_998}, time.Hour, false, operate.RedriveResume, "goes on"},
 	} {

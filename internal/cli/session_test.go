@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -203,8 +204,14 @@ func TestSessionVerifyFails(t *testing.T) { //nolint:paralleltest // It sets the
 func TestSessionIsCanceled(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	s.server.Script("*", awstest.Script{Polls: 1 << 30})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	s.server.Cut(func(r *http.Request) bool {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "GetExecutionHistory") {
+			cancel() // once the execution runs
+		}
+		return false
+	})
 	a := s.runIn(ctx, "", "send", s.file("a.txt", 1), "--outputs", s.outputs)
 	require.Equal(t, exitCanceled, a.code, a.out)
 	require.Contains(t, a.out, "a.txt", "what is known by then is told")
@@ -264,6 +271,47 @@ func TestSessionsThatCannotWork(t *testing.T) {
 			require.Equal(t, test.code, a.code, a.out)
 			require.Contains(t, a.out, test.want)
 		})
+	}
+}
+
+// TestSessionLocal sends through the declared system on this machine: no account is asked.
+func TestSessionLocal(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	t.Setenv("AWS_ENDPOINT_URL", "")
+	a := s.runIn(t.Context(), "", "send", "--local", s.file("small.txt", 10), s.file("large.bin", 2<<20), "-c", "sizeThreshold=1MiB")
+	require.Zero(t, a.code, a.out)
+	require.Contains(t, a.out, "✓ small.txt  Lambda")
+	require.Contains(t, a.out, "✓ large.bin  Fargate")
+	require.Contains(t, a.out, "2 of 2 files processed.")
+	require.Zero(t, s.server.Calls("ListExecutions"))
+}
+
+func TestStacksAreCompleted(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"up", "try", "cost", "send"} {
+		cmd := Command()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetArgs([]string{"__complete", command, "--stack", ""})
+		require.NoError(t, cmd.ExecuteContext(t.Context()))
+		require.Contains(t, out.String(), "dev\n", command)
+	}
+}
+
+// calls are the commands in an example.
+var calls = regexp.MustCompile(`upload-router ([^|)>]*)`)
+
+// TestExamplesAreCommands has every example name commands and flags that there are.
+func TestExamplesAreCommands(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range Command().Commands() {
+		for _, call := range calls.FindAllStringSubmatch(cmd.Example, -1) {
+			words := strings.Fields(strings.Split(call[1], "$(")[0])
+			found, rest, err := Command().Find(words)
+			require.NoError(t, err, call[0])
+			require.NotEqual(t, "upload-router", found.Name(), call[0])
+			require.NoError(t, found.ParseFlags(rest), call[0])
+		}
 	}
 }
 
