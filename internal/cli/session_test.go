@@ -275,7 +275,7 @@ func TestSessionsThatCannotWork(t *testing.T) {
 }
 
 // TestSessionLocal sends through the declared system on this machine: no account is asked.
-func TestSessionLocal(t *testing.T) { //nolint:paralleltest // It sets the environment.
+func TestSessionLocal(t *testing.T) {
 	s := newSession(t)
 	t.Setenv("AWS_ENDPOINT_URL", "")
 	a := s.runIn(t.Context(), "", "send", "--local", s.file("small.txt", 10), s.file("large.bin", 2<<20), "-c", "sizeThreshold=1MiB")
