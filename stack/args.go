@@ -84,6 +84,7 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 		Location:      at,
 		Image:         img.URI,
 		RepositoryARN: img.RepositoryARN,
+		Spot:          cfg.TaskCapacity == settings.CapacitySpot,
 		Architecture:  cfg.Architecture.ECS(),
 		ForceDestroy:  cfg.ForceDestroy,
 		CPU:           cfg.TaskCPU,
@@ -124,6 +125,10 @@ func workflowArgs(
 			AssignPublicIP:   cfg.AssignPublicIP,
 			NotifySuccess:    cfg.NotifySuccess,
 			Deduplicate:      cfg.Deduplicate,
+			Spot:             cfg.TaskCapacity == settings.CapacitySpot,
+			MaxParallelTasks: cfg.MaxParallelTasks,
+			QueueTime:        cfg.QueueTime(),
+			PlaceWait:        cfg.PlaceWait(),
 		},
 		FunctionARN:       small.ARN,
 		ClusterARN:        large.ClusterARN,
@@ -155,7 +160,7 @@ func workflowArgs(
 func newClaims(
 	ctx *pulumi.Context, name string, cfg *settings.Settings, key *encryption.Encryption,
 ) (*claims.Claims, error) {
-	if !cfg.Deduplicate {
+	if !cfg.Deduplicate && cfg.MaxParallelTasks == 0 {
 		return nil, nil //nolint:nilnil // No table is no error.
 	}
 	return claims.New(ctx, name+"-claims", &claims.Args{KMSKeyARN: customerKey(cfg, key), Protect: cfg.Protect})

@@ -37,6 +37,8 @@ type Args struct {
 	// RepositoryARN is the ECR repository to pull from; empty for an image that
 	// is in another kind of registry.
 	RepositoryARN pulumi.StringInput
+	// Spot gives the cluster the capacity provider FARGATE_SPOT besides FARGATE.
+	Spot bool
 	// Architecture is ARM64 or X86_64. Required.
 	Architecture string
 	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that
@@ -77,7 +79,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, t, opts...); err != nil {
 		return nil, fmt.Errorf("registering the task: %w", err)
 	}
-	cluster, err := t.cluster(ctx, name)
+	cluster, err := t.cluster(ctx, name, args)
 	if err != nil {
 		return nil, err
 	}
@@ -127,14 +129,18 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	})
 }
 
-func (t *Task) cluster(ctx *pulumi.Context, name string) (*ecs.Cluster, error) {
+func (t *Task) cluster(ctx *pulumi.Context, name string, args *Args) (*ecs.Cluster, error) {
 	cluster, err := ecs.NewCluster(ctx, name+"-cluster", &ecs.ClusterArgs{}, pulumi.Parent(t))
 	if err != nil {
 		return nil, fmt.Errorf("creating the cluster: %w", err)
 	}
+	capacity := pulumi.StringArray{pulumi.String("FARGATE")}
+	if args.Spot {
+		capacity = append(capacity, pulumi.String("FARGATE_SPOT"))
+	}
 	providers, err := ecs.NewClusterCapacityProviders(ctx, name+"-capacity", &ecs.ClusterCapacityProvidersArgs{
 		ClusterName:       cluster.Name,
-		CapacityProviders: pulumi.StringArray{pulumi.String("FARGATE")},
+		CapacityProviders: capacity,
 	}, pulumi.Parent(t))
 	if err != nil {
 		return nil, fmt.Errorf("giving the cluster Fargate: %w", err)

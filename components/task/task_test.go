@@ -68,6 +68,14 @@ func TestItIsOneDefinitionInOneClusterWithTwoRoles(t *testing.T) {
 	}
 }
 
+func TestSpotIsACapacityProviderBesideFargate(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Spot = true
+	providers := declaredtest.Only(t, declare(t, with), typeCapacity)
+	require.Equal(t, []any{"FARGATE", "FARGATE_SPOT"}, providers.Inputs["capacityProviders"])
+}
+
 func TestTheDefinitionHasExactlyTheseProperties(t *testing.T) {
 	t.Parallel()
 	for _, architecture := range []string{"X86_64", "ARM64"} {

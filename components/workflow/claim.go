@@ -69,7 +69,7 @@ func claim(r Routing, to References) map[string]asl.State {
 			ResultPath: errorPath,
 			Next:       stateClaimGone,
 		},
-		stateClaimGone:  routeFailed("none: the object could not be claimed"),
+		stateClaimGone:  routeFailed("none: the object could not be claimed", stateDescribeFail),
 		stateDuplicate:  duplicate("already processed"),
 		stateInProgress: duplicate("being processed"),
 		stateSuperseded: duplicate("superseded by a newer event"),
@@ -129,10 +129,10 @@ func (to References) takeClaim() *asl.Task {
 			attributeStatus:     word(statusWorking),
 			attributeLease:      map[string]any{"N.$": "$.claim.lease"},
 		},
-		"ConditionExpression": claimed,
-		"ExpressionAttributeNames": names(
+		parameterCondition: claimed,
+		parameterNames: names(
 			claimtable.HashKey, attributeExecution, attributeSequencer, attributeStatus, attributeLease),
-		"ExpressionAttributeValues": map[string]any{
+		parameterValues: map[string]any{
 			":me": text("$$.Execution.Id"), ":sequencer": text("$.claim.sequencer"), ":now": map[string]any{"N.$": "$.claim.now"},
 			":working": word(statusWorking), ":failed": word(statusFailed),
 		},
@@ -149,7 +149,7 @@ func (to References) takeClaim() *asl.Task {
 // doesn't tell.
 func (to References) lookAtClaim() *asl.Task {
 	look := to.call(ResourceGetItem, map[string]any{
-		"Key": itemKey("$.claim.object", "$.claim.version"), "ConsistentRead": true,
+		parameterKey: itemKey("$.claim.object", "$.claim.version"), "ConsistentRead": true,
 	})
 	look.ResultPath = "$.claim.found"
 	look.Catch = catchAll(stateClaimGone)
@@ -162,11 +162,11 @@ func (to References) lookAtClaim() *asl.Task {
 // with its lease.
 func (to References) settle(status string) *asl.Task {
 	return to.call(ResourceUpdateItem, map[string]any{
-		"Key":                       itemKey("$.claim.object", "$.claim.version"),
-		"UpdateExpression":          "SET #status = :status",
-		"ConditionExpression":       "#execution = :me",
-		"ExpressionAttributeNames":  names(attributeStatus, attributeExecution),
-		"ExpressionAttributeValues": map[string]any{":status": word(status), ":me": text("$$.Execution.Id")},
+		parameterKey:       itemKey("$.claim.object", "$.claim.version"),
+		parameterUpdate:    "SET #status = :status",
+		parameterCondition: "#execution = :me",
+		parameterNames:     names(attributeStatus, attributeExecution),
+		parameterValues:    map[string]any{":status": word(status), ":me": text("$$.Execution.Id")},
 	})
 }
 

@@ -43,6 +43,21 @@ const (
 	stateSuperseded = "Superseded"
 	stateClaimDone  = "Mark the claim done"
 	stateClaimFree  = "Free the claim"
+
+	// With places.
+	statePlaceNote   = "Describe wait"
+	statePlace       = "Take a place"
+	statePlaceTime   = "Is there time to wait?"
+	statePlaceLate   = "No place became free"
+	statePlaceLook   = "Look at the places"
+	statePlaceFull   = "Is a place taken?"
+	statePlacePick   = "Pick a holder"
+	statePlaceHolder = "Look at the holder"
+	statePlaceAlive  = "Does the holder still run?"
+	statePlaceReap   = "Free the holder's place"
+	statePlaceWait   = "Wait for a place"
+	statePlaceBack   = "Give the place back"
+	statePlaceFailed = "Give the failed task's place back"
 )
 
 // The integrations that the definition uses, as the partition aws names them.
@@ -55,6 +70,7 @@ const (
 	ResourceGetItem     = "arn:aws:states:::dynamodb:getItem"
 	ResourcePutItem     = "arn:aws:states:::dynamodb:putItem"
 	ResourceUpdateItem  = "arn:aws:states:::dynamodb:updateItem"
+	ResourceDescribe    = "arn:aws:states:::aws-sdk:sfn:describeExecution"
 )
 
 // fieldRoute is the field that names the route of a result and of a failure.
@@ -83,7 +99,19 @@ type Routing struct {
 	NotifySuccess bool
 	// Deduplicate has each version of an object processed once, although events come at least once.
 	Deduplicate bool
+	// Spot runs the first task for an object on Fargate Spot, and the next one on demand.
+	Spot bool
+	// MaxParallelTasks is how many tasks run at a time; 0 sets no limit.
+	MaxParallelTasks int
+	// QueueTime is how long an execution may wait for a place among them, PlaceWait how long it waits between two looks. Required with
+	// MaxParallelTasks.
+	QueueTime, PlaceWait time.Duration
 }
+
+// usesTable says whether executions have to agree on something.
+func (r Routing) usesTable() bool { return r.Deduplicate || r.queues() }
+
+func (r Routing) queues() bool { return r.MaxParallelTasks > 0 }
 
 // References are what the definition names (requirement A34's placeholders).
 type References struct {
@@ -95,7 +123,7 @@ type References struct {
 	SubnetIDs         []string
 	SecurityGroupID   string
 	TopicARN          string
-	// TableName is the table of claims; empty without Routing.Deduplicate.
+	// TableName is the table of claims; empty without Routing.Deduplicate and MaxParallelTasks.
 	TableName string
 }
 
@@ -120,6 +148,9 @@ func Definition(r Routing, to References) *asl.Machine {
 	parts := []map[string]asl.State{check(r), functionRoute(r, to), taskRoute(r, to), failure(r, to), rejection(to)}
 	if r.Deduplicate {
 		parts = append(parts, claim(r, to))
+	}
+	if r.queues() {
+		parts = append(parts, places(r, to))
 	}
 	for _, part := range parts {
 		maps.Copy(states, part)
@@ -194,14 +225,14 @@ func (r Routing) kept(fields map[string]any) map[string]any {
 
 // routeFailed notes what the notice needs besides the error: the route, and a
 // cause for an error that comes without one, as some do.
-func routeFailed(route string) *asl.Pass {
+func routeFailed(route, next string) *asl.Pass {
 	return &asl.Pass{
 		Result: map[string]any{
 			fieldRoute: route,
 			"error":    map[string]any{"Error": asl.ErrorTaskFailed, "Cause": "Step Functions gave no cause."},
 		},
 		ResultPath: "$.failure",
-		Next:       stateDescribeFail,
+		Next:       next,
 	}
 }
 
@@ -211,6 +242,21 @@ func (r Routing) afterProcessing() string {
 		return stateClaimDone
 	}
 	return r.announce()
+}
+
+// afterTask is the state behind the task, and afterTaskGone that behind its failure.
+func (r Routing) afterTask() string {
+	if r.queues() {
+		return statePlaceBack
+	}
+	return r.afterProcessing()
+}
+
+func (r Routing) afterTaskGone() string {
+	if r.queues() {
+		return statePlaceFailed
+	}
+	return stateDescribeFail
 }
 
 // announce is the state that tells of a success.

@@ -84,6 +84,11 @@ func references() workflow.References {
 	}
 }
 
+// limited sets how many tasks run at a time.
+func limited(r *workflow.Routing, most int) {
+	r.MaxParallelTasks, r.QueueTime, r.PlaceWait = most, time.Hour, time.Minute
+}
+
 // variants are all the shapes that the configuration can give the definition.
 func variants() map[string]workflow.Routing {
 	out := map[string]workflow.Routing{}
@@ -97,6 +102,14 @@ func variants() map[string]workflow.Routing {
 		"assignPublicIp": func(r *workflow.Routing, on bool) { r.AssignPublicIP = on },
 		"callback":       func(r *workflow.Routing, on bool) { r.TaskCallback = on },
 		"deduplicate":    func(r *workflow.Routing, on bool) { r.Deduplicate = on },
+		"spot":           func(r *workflow.Routing, on bool) { r.Spot = on },
+		"a limit": func(r *workflow.Routing, on bool) {
+			if on {
+				limited(r, 2)
+			} else {
+				r.MaxParallelTasks = 0
+			}
+		},
 	} {
 		more := map[string]workflow.Routing{}
 		for before, r := range out {
@@ -129,7 +142,7 @@ func event(t *testing.T, o object) string {
 }
 
 // services are the integrations; one that is nil does what succeeds.
-type services struct{ lambda, ecs, token, sns, put, get, update asl.Integration }
+type services struct{ lambda, ecs, token, sns, put, get, update, describe asl.Integration }
 
 // outcome is how an execution went.
 type outcome struct {
@@ -190,6 +203,7 @@ func (e execution) run(t *testing.T, input string) outcome {
 			workflow.ResourcePutItem:     observed(e.services.put, puts(e.table)),
 			workflow.ResourceGetItem:     observed(e.services.get, gets(e.table)),
 			workflow.ResourceUpdateItem:  observed(e.services.update, updates(e.table)),
+			workflow.ResourceDescribe:    observed(e.services.describe, is("RUNNING")),
 		},
 		Clock:  asl.NewVirtualClock(start),
 		Random: func() float64 { return e.random },
@@ -434,6 +448,9 @@ func TestEveryTaskIsBoundedAndCaught(t *testing.T) {
 			}
 			if r.Deduplicate {
 				want += 4
+			}
+			if r.MaxParallelTasks > 0 {
+				want += 6
 			}
 			assert.Equal(t, want, tasks)
 		})

@@ -9,6 +9,15 @@ import (
 // errorCondition is what DynamoDB answers when an item isn't as it was expected.
 const errorCondition = "DynamoDB.ConditionalCheckFailedException"
 
+// The parameters of DynamoDB's calls.
+const (
+	parameterKey       = "Key"
+	parameterCondition = "ConditionExpression"
+	parameterUpdate    = "UpdateExpression"
+	parameterNames     = "ExpressionAttributeNames"
+	parameterValues    = "ExpressionAttributeValues"
+)
+
 // itemKey is the key of an item, by a path or an intrinsic for each part.
 func itemKey(object, version string) map[string]any {
 	return map[string]any{claimtable.HashKey: text(object), claimtable.RangeKey: text(version)}

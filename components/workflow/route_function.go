@@ -37,7 +37,7 @@ func functionRoute(r Routing, to References) map[string]asl.State {
 			Catch: catchAll(stateFunctionGone),
 			Next:  r.afterProcessing(),
 		},
-		stateFunctionGone: routeFailed("Lambda"),
+		stateFunctionGone: routeFailed("Lambda", stateDescribeFail),
 	}
 }
 

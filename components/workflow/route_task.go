@@ -22,23 +22,56 @@ func taskRoute(r Routing, to References) map[string]asl.State {
 			Next:       stateDescribe,
 		},
 		stateDescribe: &asl.Pass{
-			Parameters: r.kept(map[string]any{
+			Parameters: r.on(spotFirst, r.kept(map[string]any{
 				"object.$": "States.JsonMerge($.defaults, $.detail.object, false)",
 				"try":      1,
-			}),
-			Next: stateTask,
+			})),
+			Next: r.firstTask(),
 		},
 		stateTask:        runTask(r, to),
 		stateTaskStopped: r.worthATry(),
 		stateTaskWait:    &asl.Wait{Seconds: new(seconds(settings.TaskRetryWait)), Next: stateTaskAgain},
 		stateTaskAgain: &asl.Pass{
-			Parameters: r.kept(map[string]any{
+			Parameters: r.on(onDemand, r.kept(map[string]any{
 				"object.$": "$.object",
 				"try.$":    "States.MathAdd($.try, 1)",
-			}),
+			})),
 			Next: stateTask,
 		},
-		stateTaskGone: routeFailed("Fargate"),
+		stateTaskGone: routeFailed("Fargate", r.afterTaskGone()),
+	}
+}
+
+// The capacity providers of Fargate.
+const (
+	spotFirst = "FARGATE_SPOT"
+	onDemand  = "FARGATE"
+)
+
+// on notes the capacity that the next task runs on, if that differs from task to
+// task: Spot may have none, and may take back what it gave.
+func (r Routing) on(provider string, fields map[string]any) map[string]any {
+	if r.Spot {
+		fields["capacity"] = []any{map[string]any{"CapacityProvider": provider, "Weight": 1}}
+	}
+	return fields
+}
+
+// firstTask is the state before which a task waits for a place, if it has to.
+func (r Routing) firstTask() string {
+	if r.queues() {
+		return statePlaceNote
+	}
+	return stateTask
+}
+
+// refused are RunTask's own refusals: no capacity (AmazonECS.Unknown, requirement
+// B13), throttling of ECS and of the network interfaces behind it, and ECS's own
+// failures.
+func refused() []string {
+	return []string{
+		"AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.InvalidParameterException",
+		"ECS.ServerException", "ECS.ThrottlingException",
 	}
 }
 
@@ -54,22 +87,29 @@ func (r Routing) worthATry() *asl.Choice {
 			Choices: []asl.Rule{left}, Default: stateTaskGone,
 		}
 	}
-	return &asl.Choice{
+	worth := []asl.Rule{
+		causeHas(`"ExitCode":` + exitRetryable + `,`), causeHas(`"ExitCode":` + exitRetryable + `}`),
+		causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
+	}
+	choice := &asl.Choice{
 		Comment: "Worth it: the processor said so by its exit code, or the task never ran",
 		Choices: []asl.Rule{{
 			Comment: "exit code " + exitRetryable + ", or it never ran, and a try is left",
-			And: []asl.Rule{
-				left,
-				{Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true},
-				{Or: []asl.Rule{
-					causeHas(`"ExitCode":` + exitRetryable + `,`), causeHas(`"ExitCode":` + exitRetryable + `}`),
-					causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
-				}},
-			},
-			Next: stateTaskWait,
+			And:     []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: worth}},
+			Next:    stateTaskWait,
 		}},
 		Default: stateTaskGone,
 	}
+	if r.Spot {
+		var is []asl.Rule
+		for _, name := range refused() {
+			is = append(is, asl.Rule{Variable: "$.error.Error", Operator: asl.StringEquals, Value: name})
+		}
+		choice.Choices = append(choice.Choices, asl.Rule{
+			Comment: "Spot has no capacity, and a try is left", And: []asl.Rule{left, {Or: is}}, Next: stateTaskWait,
+		})
+	}
+	return choice
 }
 
 // runTask runs the container with the object in its environment: by name, since
@@ -101,13 +141,7 @@ func runTask(r Routing, to References) *asl.Task {
 		ResultPath:     "$.result",
 		TimeoutSeconds: seconds(r.TaskTimeout),
 		Retry: []asl.Retrier{{
-			// RunTask's own refusals: no capacity (AmazonECS.Unknown, requirement
-			// B13), throttling of ECS and of the network interfaces behind it, and
-			// ECS's own failures.
-			ErrorEquals: []string{
-				"AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.InvalidParameterException",
-				"ECS.ServerException", "ECS.ThrottlingException",
-			},
+			ErrorEquals:     refused(),
 			IntervalSeconds: seconds(settings.RunTaskRetryInterval),
 			MaxAttempts:     new(settings.RunTaskRetryAttempts),
 			BackoffRate:     settings.RunTaskRetryBackoff,
@@ -119,10 +153,14 @@ func runTask(r Routing, to References) *asl.Task {
 			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: stateTaskStopped},
 			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: stateTaskGone},
 		},
-		Next: r.afterProcessing(),
+		Next: r.afterTask(),
+	}
+	if r.Spot {
+		delete(run.Parameters, "LaunchType") // which excludes a strategy
+		run.Parameters["CapacityProviderStrategy.$"] = "$.capacity"
 	}
 	if r.TaskCallback {
-		awaitToken(run, to)
+		r.awaitToken(run, to)
 	}
 	return run
 }
@@ -131,13 +169,17 @@ func runTask(r Routing, to References) *asl.Task {
 // routes then give alike, or an error by its name. A container that never
 // started, or was killed, is a missed heartbeat. It is a kind of time-out, so it
 // is caught before those.
-func awaitToken(run *asl.Task, to References) {
+func (r Routing) awaitToken(run *asl.Task, to References) {
 	run.Comment = "The task reads the object that its environment names, and tells its end by the token"
 	run.Resource = to.integration(ResourceECSCallback)
 	run.ResultSelector = map[string]any{fieldRoute: "Fargate", "answer.$": "$"}
 	run.HeartbeatSeconds = seconds(settings.TaskHeartbeat)
+	again := append(retryableCodes(), asl.ErrorHeartbeatTimeout)
+	if r.Spot {
+		again = append(again, refused()...)
+	}
 	run.Catch = append([]asl.Catcher{
-		{ErrorEquals: append(retryableCodes(), asl.ErrorHeartbeatTimeout), ResultPath: errorPath, Next: stateTaskStopped},
+		{ErrorEquals: again, ResultPath: errorPath, Next: stateTaskStopped},
 	}, catchAll(stateTaskGone)...)
 }
 

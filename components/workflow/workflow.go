@@ -46,7 +46,7 @@ type Args struct {
 	// TopicARN is told of processed and failed files. Required.
 	TopicARN pulumi.StringInput
 	// TableName and TableARN are the table of claims. Required with
-	// Routing.Deduplicate.
+	// Routing.Deduplicate and MaxParallelTasks.
 	TableName, TableARN pulumi.StringInput
 	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that
 	// takes rights.
@@ -131,6 +131,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			return nil, err
 		}
 	}
+	if args.Routing.queues() {
+		if err := w.seeExecutions(ctx, name, args, role); err != nil {
+			return nil, err
+		}
+	}
 
 	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{"arn": w.ARN, "name": w.Name})
 }
@@ -162,6 +167,24 @@ func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error 
 		return fmt.Errorf("letting the task tell its end: %w", err)
 	}
 	w.ARN = order.After(ctx, w.ARN, tell)
+	return nil
+}
+
+// seeExecutions lets executions look at each other. It takes the machine's name,
+// so that the machine is there before.
+func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, role *iam.Role) error {
+	see, err := iam.NewRolePolicy(ctx, name+"-see", &iam.RolePolicyArgs{
+		Role: role.Name,
+		Policy: policy.Document(policy.Statement{
+			Sid:       "SeeWhoStillRuns",
+			Actions:   []string{"states:DescribeExecution"},
+			Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
+		}),
+	}, pulumi.Parent(w))
+	if err != nil {
+		return fmt.Errorf("letting executions look at each other: %w", err)
+	}
+	w.ARN = order.After(ctx, w.ARN, see)
 	return nil
 }
 
@@ -240,7 +263,14 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 	if args.Routing.Deduplicate {
 		statements = append(statements, policy.Statement{
 			Sid:       "ClaimObjects",
-			Actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+			Actions:   []string{"dynamodb:PutItem"},
+			Resources: []pulumi.StringInput{args.TableARN},
+		})
+	}
+	if args.Routing.usesTable() {
+		statements = append(statements, policy.Statement{
+			Sid:       "AgreeOnTheWork",
+			Actions:   []string{"dynamodb:GetItem", "dynamodb:UpdateItem"},
 			Resources: []pulumi.StringInput{args.TableARN},
 		})
 	}

@@ -3,6 +3,7 @@ package workflow_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -166,6 +167,58 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 		"Resource": [%q]
 	}]}`, made.Outputs["arn"]), tell.Text("policy"))
 	assert.Equal(t, made.Outputs["arn"], system.Outputs["arn"])
+}
+
+// What executions agree by takes the table's rights, and no others; the limit of
+// tasks takes a look at this machine's executions as well.
+func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
+	t.Parallel()
+	const table = "arn:aws:dynamodb:eu-central-1:123456789012:table/claims"
+	claim := `{"Sid":"ClaimObjects","Effect":"Allow","Action":["dynamodb:PutItem"],"Resource":["` + table + `"]}`
+	agree := `{"Sid":"AgreeOnTheWork","Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:UpdateItem"],"Resource":["` + table + `"]}`
+	for name, c := range map[string]struct {
+		set  func(r *workflow.Routing)
+		want []string
+		see  bool
+	}{
+		"neither":      {func(*workflow.Routing) {}, nil, false},
+		"once":         {func(r *workflow.Routing) { r.Deduplicate = true }, []string{claim, agree}, false},
+		"a limit":      {func(r *workflow.Routing) { limited(r, 5) }, []string{agree}, true},
+		"both of it":   {func(r *workflow.Routing) { r.Deduplicate = true; limited(r, 5) }, []string{claim, agree}, true},
+		"Fargate Spot": {func(r *workflow.Routing) { r.Spot = true }, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with := args(declaredtest.Home())
+			c.set(&with.Routing)
+			with.TableName, with.TableARN = pulumi.String("claims"), pulumi.String(table)
+			system := declare(t, with)
+			var document struct{ Statement []json.RawMessage }
+			granted := declaredtest.Named(t, system, typePolicy, "flow-run").Text("policy")
+			require.NoError(t, json.Unmarshal([]byte(granted), &document))
+			var got []json.RawMessage
+			for _, s := range document.Statement {
+				if strings.Contains(string(s), "dynamodb:") {
+					got = append(got, s)
+				}
+			}
+			require.Len(t, got, len(c.want))
+			for i, want := range c.want {
+				assert.JSONEq(t, want, string(got[i]))
+			}
+			made := declaredtest.Only(t, system, typeMachine)
+			assert.Equal(t, len(c.want) > 0, strings.Contains(made.Text("definition"), `"TableName":"claims"`))
+			if !c.see {
+				assert.Len(t, system.OfType(typePolicy), 1)
+				return
+			}
+			see := declaredtest.Named(t, system, typePolicy, "flow-see")
+			assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "SeeWhoStillRuns", "Effect": "Allow", "Action": ["states:DescribeExecution"],
+				"Resource": ["arn:aws:states:eu-central-1:123456789012:execution:%s:*"]
+			}]}`, made.Outputs["name"]), see.Text("policy"))
+		})
+	}
 }
 
 // The type can't be changed later, and EXPRESS has no .sync (requirement C1).

@@ -11,4 +11,9 @@ const (
 	TTL = "expires"
 	// NoVersion is the version of an object that has none, as S3 itself calls it.
 	NoVersion = "null"
+
+	// Places is the partition key of the item with the executions whose tasks run.
+	Places = "places"
+	// PlacesOfTasks is its sort key.
+	PlacesOfTasks = "tasks"
 )

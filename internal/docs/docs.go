@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -62,7 +63,15 @@ func Files(root string) (map[string][]byte, error) {
 			return nil, fmt.Errorf("writing the README: %w", err)
 		}
 	}
-	security, err := security(root, system)
+	full, err := evaluate(switchedOn)
+	if err != nil {
+		return nil, err
+	}
+	largest, err := definition(full)
+	if err != nil {
+		return nil, err
+	}
+	security, err := security(root, system, full)
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +88,31 @@ func Files(root string) (map[string][]byte, error) {
 		"docs/security.md":        security,
 		"docs/state-machine.json": []byte(text),
 		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +
-			"` could have, is [state-machine.json](state-machine.json).\n\n" + mermaid(asl.Mermaid(machine))),
+			"` could have, is [state-machine.json](state-machine.json).\n\n" + mermaid(asl.Mermaid(machine)) +
+			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
+			mermaid(asl.Mermaid(largest))),
 		"README.md": readme,
 	}, nil
+}
+
+// on is the value of what is switched on.
+const on = "true"
+
+// switchedOn are the settings that add states to the state machine, and rights.
+var switchedOn = map[string]string{
+	"taskCompletion": string(settings.CompletionCallback), "taskCapacity": string(settings.CapacitySpot),
+	"deduplicate": on, "maxParallelTasks": "20", "executionTimeout": "10800",
+}
+
+// settingsOf lists a configuration, but for what it only takes along.
+func settingsOf(config map[string]string) string {
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		if key != "executionTimeout" {
+			out = append(out, "`"+key+": "+config[key]+"`")
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // Variants are the definitions of every variant of the configuration that
@@ -107,16 +138,18 @@ var forms = []struct {
 	key    string
 	values []string
 }{
-	{"notifySuccess", []string{"true", "false"}},
-	{"assignPublicIp", []string{"true", "false"}},
+	{"notifySuccess", []string{on, "false"}},
+	{"assignPublicIp", []string{on, "false"}},
 	{"taskCompletion", []string{string(settings.CompletionSync), string(settings.CompletionCallback)}},
-	{"deduplicate", []string{"true", "false"}},
+	{"deduplicate", []string{on, "false"}},
+	{"taskCapacity", []string{string(settings.CapacityFargate), string(settings.CapacitySpot)}},
+	{"maxParallelTasks", []string{"0", "5"}},
 }
 
 // variants are the configurations of every combination of forms.
 func variants() []map[string]string {
 	out := []map[string]string{{
-		"network": "existing", "vpcId": "vpc-0123456789abcdef0",
+		"network": "existing", "vpcId": "vpc-0123456789abcdef0", "executionTimeout": "10800",
 		"subnetIds": `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`,
 	}}
 	for _, form := range forms {

@@ -16,6 +16,7 @@ import (
 // error: a right that nobody can give a reason for is not granted.
 var reasons = map[string]string{
 	"AccountGovernsTheKey":       "IAM policies may govern the key; without it nobody could change or delete it",
+	"AgreeOnTheWork":             "executions see who processes what, and how many tasks run",
 	"AlarmsOfThisAccount":        "alarms tell people",
 	"ClaimObjects":               "each version of an object is processed by one execution",
 	"AlarmsOfThisStack":          "alarms tell people by a topic that is encrypted with the key",
@@ -41,6 +42,7 @@ var reasons = map[string]string{
 	"PullTheImage":               "ECS fetches the image",
 	"RulesOfThisStack":           "EventBridge writes to the encrypted queue and topic what it could not deliver, and what it tells people",
 	"ReadUploads":                "the processor reads the version that the event names, or the object if it names none",
+	"SeeWhoStillRuns":            "the place of an execution that is gone is given to another",
 	"ServiceOfThisAccount":       "the service takes the role, for this account's resources only",
 	"StartTheStateMachine":       "each upload starts an execution",
 	"TellTheEnd":                 "the task tells Step Functions that it works, and how it ended",
@@ -52,16 +54,25 @@ var reasons = map[string]string{
 const securityFile = "docs/security.md"
 
 // security is the document with its generated parts.
-func security(root string, system *declared.System) ([]byte, error) {
+func security(root string, system, more *declared.System) ([]byte, error) {
 	document, err := os.ReadFile(filepath.Join(root, securityFile))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", securityFile, err)
 	}
-	table, err := rights(system)
+	all, err := rights(system)
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", securityFile, err)
 	}
-	for name, part := range map[string]string{"rights": table, "required": required(), "exceptions": scan.Markdown()} {
+	added, err := rights(more)
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", securityFile, err)
+	}
+	added.rows = slices.DeleteFunc(added.rows, func(r row) bool {
+		return slices.ContainsFunc(all.rows, func(other row) bool { return other.key == r.key })
+	})
+	for name, part := range map[string]string{
+		"rights": all.String(), "rights that are switched on": added.String(), "required": required(), "exceptions": scan.Markdown(),
+	} {
 		if document, err = replacePart(document, name, part); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", securityFile, err)
 		}
@@ -70,10 +81,10 @@ func security(root string, system *declared.System) ([]byte, error) {
 }
 
 // rights is the table of all that is granted, from the declared policies.
-func rights(system *declared.System) (string, error) {
+func rights(system *declared.System) (*table, error) {
 	policies, err := authz.Load(system)
 	if err != nil {
-		return "", fmt.Errorf("reading the policies: %w", err)
+		return nil, fmt.Errorf("reading the policies: %w", err)
 	}
 	names := map[string]string{}
 	for _, r := range system.Resources {
@@ -84,13 +95,13 @@ func rights(system *declared.System) (string, error) {
 			names[r.ID] = short(r.Name)
 		}
 	}
-	t := table{names: names}
+	t := &table{names: names}
 	for _, g := range policies.Grants() {
 		if err := t.add(g); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	return t.String(), nil
+	return t, nil
 }
 
 func short(name string) string { return strings.TrimPrefix(name, "upload-router-"+stackName+"-") }

@@ -30,15 +30,16 @@ type after struct {
 
 // checks are by integration. A state machine can't use one that has none.
 var checks = map[string]check{
-	"dynamodb:deleteItem":          item("dynamodb:DeleteItem"),
-	"dynamodb:getItem":             item("dynamodb:GetItem"),
-	"dynamodb:putItem":             item("dynamodb:PutItem"),
-	"dynamodb:updateItem":          item("dynamodb:UpdateItem"),
-	"ecs:runTask.sync":             (*guard).runTask,
-	"ecs:runTask.waitForTaskToken": (*guard).awaitTask,
-	"lambda:invoke":                (*guard).invoke,
-	"sns:publish":                  (*guard).publish,
-	"sqs:sendMessage":              (*guard).send,
+	"aws-sdk:sfn:describeExecution": (*guard).describeExecution,
+	"dynamodb:deleteItem":           item("dynamodb:DeleteItem"),
+	"dynamodb:getItem":              item("dynamodb:GetItem"),
+	"dynamodb:putItem":              item("dynamodb:PutItem"),
+	"dynamodb:updateItem":           item("dynamodb:UpdateItem"),
+	"ecs:runTask.sync":              (*guard).runTask,
+	"ecs:runTask.waitForTaskToken":  (*guard).awaitTask,
+	"lambda:invoke":                 (*guard).invoke,
+	"sns:publish":                   (*guard).publish,
+	"sqs:sendMessage":               (*guard).send,
 }
 
 // guarded is an integration that asks first.

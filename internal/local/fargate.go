@@ -61,7 +61,11 @@ type variable struct{ Name, Value string }
 
 // runTaskParameters are the parameters of ecs:runTask that the local run follows.
 type runTaskParameters struct {
-	LaunchType           string
+	LaunchType               string `json:",omitempty"`
+	CapacityProviderStrategy []struct {
+		CapacityProvider string
+		Weight           int
+	} `json:",omitempty"`
 	Cluster              string
 	TaskDefinition       string
 	NetworkConfiguration struct {
@@ -96,11 +100,12 @@ func (t *tasks) add(arn string, definition *taskDefinition) {
 
 // prepareTask finds the task that a state runs.
 func (r *Router) prepareTask(parameters map[string]any) error {
-	known := "LaunchType Cluster TaskDefinition NetworkConfiguration Overrides"
+	known := "CapacityProviderStrategy LaunchType Cluster TaskDefinition NetworkConfiguration Overrides"
 	if err := onlyKnown(parameters, strings.Fields(known)); err != nil {
 		return err
 	}
-	if launch := parameters["LaunchType"]; launch != "FARGATE" {
+	_, byStrategy := parameters["CapacityProviderStrategy.$"]
+	if launch, given := parameters["LaunchType"]; launch != "FARGATE" && (given || !byStrategy) {
 		return fmt.Errorf("%w: launch type %v: only FARGATE", errDeclared, launch)
 	}
 	if _, err := r.system.Where(typeCluster, "arn", parameters["Cluster"]); err != nil {
@@ -203,12 +208,40 @@ func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
 	if t.definition = r.tasks.get(t.parameters.TaskDefinition); t.definition == nil {
 		return nil, invalidParameter("TaskDefinition not found: %s", t.parameters.TaskDefinition)
 	}
+	if err := r.hasCapacity(t.parameters); err != nil {
+		return nil, err
+	}
 	variables, err := t.definition.overridden(t.parameters)
 	if err != nil {
 		return nil, err
 	}
 	t.environment = r.taskEnvironment(t.definition.role, variables)
 	return t, nil
+}
+
+// typeCapacity is what says which capacity providers a cluster has.
+const typeCapacity = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
+
+// hasCapacity checks that the cluster has the capacity providers that a task is to run on.
+func (r *Router) hasCapacity(parameters runTaskParameters) error {
+	if len(parameters.CapacityProviderStrategy) > 0 && parameters.LaunchType != "" {
+		return invalidParameter("Specifying both a launch type and capacity provider strategy is not supported.")
+	}
+	cluster, err := r.system.Where(typeCluster, "arn", parameters.Cluster)
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	providers, err := r.system.Where(typeCapacity, "clusterName", cluster.Outputs["name"])
+	if err != nil {
+		providers = declared.Resource{}
+	}
+	has, _ := providers.Inputs["capacityProviders"].([]any)
+	for _, of := range parameters.CapacityProviderStrategy {
+		if !slices.Contains(has, any(of.CapacityProvider)) {
+			return invalidParameter("The specified capacity provider '%s' is not associated with the cluster.", of.CapacityProvider)
+		}
+	}
+	return nil
 }
 
 // run is what is noted of a task that has ended.
@@ -219,8 +252,11 @@ func (t *taskRun) run(call asl.Call, ended *process) Run {
 		Logs:  append(lines(ended.stdout), lines(ended.stderr)...), Duration: ended.duration,
 		Detail: fmt.Sprintf("exit code %d", ended.exitCode),
 	}
-	if ended.stopCode != stopCodeExited {
+	if ended.stopCode != stopCodeExited && ended.stopCode != stopCodeSpot {
 		run.Detail = ended.reason
+	}
+	for _, on := range t.parameters.CapacityProviderStrategy {
+		run.Detail = on.CapacityProvider + ", " + run.Detail
 	}
 	return run
 }
@@ -321,14 +357,14 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 	if p.stopCode != stopCodeNoStart {
 		stopped["ExitCode"] = p.exitCode
 	}
-	return map[string]any{
+	described := map[string]any{
 		"ClusterArn":    parameters.Cluster,
 		"Containers":    []any{stopped},
 		"Cpu":           definition.cpu,
 		"DesiredStatus": statusStopped,
 		"Group":         "family:" + definition.family,
 		"LastStatus":    statusStopped,
-		"LaunchType":    parameters.LaunchType,
+		"LaunchType":    "FARGATE",
 		"Memory":        definition.memory,
 		"Overrides":     parameters.Overrides,
 		"StartedAt":     p.started.UnixMilli(),
@@ -339,6 +375,10 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 			strings.ReplaceAll(uuid.NewString(), "-", ""),
 		"TaskDefinitionArn": parameters.TaskDefinition,
 	}
+	for _, of := range parameters.CapacityProviderStrategy {
+		described["CapacityProviderName"] = of.CapacityProvider
+	}
+	return described
 }
 
 // lastJSON is the last line of an output, if it is JSON.

@@ -236,13 +236,14 @@ func (r *Router) services(machineARN string) map[string]service {
 	named := func(integration string) string { return "arn:" + partition + ":states:::" + integration }
 	expressions := []string{"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 	return map[string]service{
-		named("lambda:invoke"):                {r.prepareFunction, r.invokeFunction},
-		named("ecs:runTask.sync"):             {r.prepareTask, r.runTask},
-		named("ecs:runTask.waitForTaskToken"): {r.prepareTask, r.awaitTask},
-		named("sns:publish"):                  {r.prepareTopic, r.publish},
-		named("dynamodb:getItem"):             {r.prepareItem("Key", "ConsistentRead"), r.getItem},
-		named("dynamodb:putItem"):             {r.prepareItem(append(expressions, "Item")...), r.putItem},
-		named("dynamodb:updateItem"):          {r.prepareItem(append(expressions, "Key", "UpdateExpression")...), r.updateItem},
+		named("lambda:invoke"):                 {r.prepareFunction, r.invokeFunction},
+		named("ecs:runTask.sync"):              {r.prepareTask, r.runTask},
+		named("ecs:runTask.waitForTaskToken"):  {r.prepareTask, r.awaitTask},
+		named("sns:publish"):                   {r.prepareTopic, r.publish},
+		named("aws-sdk:sfn:describeExecution"): {r.prepareDescribe, r.describeExecution},
+		named("dynamodb:getItem"):              {r.prepareItem("Key", "ConsistentRead"), r.getItem},
+		named("dynamodb:putItem"):              {r.prepareItem(append(expressions, "Item")...), r.putItem},
+		named("dynamodb:updateItem"):           {r.prepareItem(append(expressions, "Key", "UpdateExpression")...), r.updateItem},
 	}
 }
 

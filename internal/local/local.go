@@ -64,6 +64,8 @@ type Router struct {
 	tasks     tasks
 	tables    tables
 
+	executions executions
+
 	reading tasksRead
 	reads   requests
 
@@ -349,7 +351,9 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 func (r *Router) execute(ctx context.Context, execution *Execution) error {
 	log := &recorder{execution: execution}
 	started := time.Now()
-	result, err := execution.to.program.Run(withRecorder(ctx, log), execution.start())
+	result, err := r.executions.follow(execution.ARN, func() (*asl.Result, error) {
+		return execution.to.program.Run(withRecorder(ctx, log), execution.start())
+	})
 	if err != nil {
 		return fmt.Errorf("running %s: %w", execution.StateMachine, err)
 	}

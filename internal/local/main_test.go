@@ -39,11 +39,13 @@ var (
 	root      string                      // the project's folder
 	folder    string                      // of the files below
 	systems   map[string]*declared.System // the real system, by configuration
+	built     build.Artifacts             // the processors
 	probe     string                      // testdata/probe, as an archive
 	probeRoot string                      // and as a folder to build an image from
 	configs   = map[string]map[string]string{
 		"default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
-		"once": {"deduplicate": "true"}, "once 0": {"deduplicate": "true", "sizeThreshold": "0"},
+		"few 0": {"maxParallelTasks": "2", "taskCapacity": "spot", "executionTimeout": "7200", "sizeThreshold": "0"},
+		"once":  {"deduplicate": "true"}, "once 0": {"deduplicate": "true", "sizeThreshold": "0"},
 		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
 		"image": {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}
@@ -78,32 +80,32 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 
 // evaluate evaluates the program itself, with the processors that it builds itself.
 func evaluate() error {
-	systems = map[string]*declared.System{}
-	var built build.Artifacts
-	builder := func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error) {
-		if built != (build.Artifacts{}) {
-			return built, nil
-		}
-		var err error
-		if built, err = build.Processors(ctx, architecture); err != nil {
-			return build.Artifacts{}, err
-		}
-		// The same without compression, which takes most of a start's time with the race detector.
-		binary := filepath.Join(root, filepath.Dir(built.FunctionArchive), "function", "bootstrap")
-		built.FunctionArchive = filepath.Join(folder, "function.zip")
-		return built, archive(built.FunctionArchive, 0o755, map[string]string{"bootstrap": binary})
+	var err error
+	if built, err = build.Processors(context.Background(), hostArchitecture()); err != nil {
+		return err
 	}
+	// The same without compression, which takes most of a start's time with the race detector.
+	binary := filepath.Join(root, filepath.Dir(built.FunctionArchive), "function", "bootstrap")
+	built.FunctionArchive = filepath.Join(folder, "function.zip")
+	if err := archive(built.FunctionArchive, 0o755, map[string]string{"bootstrap": binary}); err != nil {
+		return err
+	}
+	systems = map[string]*declared.System{}
 	for name, config := range configs {
-		config = maps.Clone(config)
-		config["architecture"] = string(hostArchitecture())
-		system, err := declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
-			declared.Options{Config: config, AccountID: accountID, Region: region})
-		if err != nil {
+		if systems[name], err = declare(config); err != nil {
 			return err
 		}
-		systems[name] = system
 	}
 	return nil
+}
+
+// declare evaluates the program for a configuration.
+func declare(config map[string]string) (*declared.System, error) {
+	config = maps.Clone(config)
+	config["architecture"] = string(hostArchitecture())
+	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
+	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
+		declared.Options{Config: config, AccountID: accountID, Region: region})
 }
 
 // buildProbe compiles testdata/probe, and packs it for both hosts.

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"upload-router/internal/asl"
 )
 
 var (
@@ -25,7 +27,9 @@ func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, 
 // The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
 func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	start := ended.start()
-	result, err := ended.to.program.Redrive(withRecorder(ctx, &recorder{execution: ended}), start, ended.Result)
+	result, err := r.executions.follow(ended.ARN, func() (*asl.Result, error) {
+		return ended.to.program.Redrive(withRecorder(ctx, &recorder{execution: ended}), start, ended.Result)
+	})
 	if err != nil {
 		return fmt.Errorf("redriving %s: %w", ended.ARN, err)
 	}

@@ -84,7 +84,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		"lambdaMemory": hush, "lambdaTimeout": hush, "taskCpu": hush, "taskMemory": hush, "taskTimeout": hush, "taskCompletion": hush,
 		"lambdaReservedConcurrency": hush, "taskStorage": hush, "flowLogs": hush, "noncurrentVersionsAfterDays": hush,
 		"tags": `{"hush!":"hush"}`, "protect": hush,
-		"executionTimeout": hush, "deduplicate": hush,
+		"executionTimeout": hush, "deduplicate": hush, "taskCapacity": hush, "maxParallelTasks": hush,
 		"image": "hush", "network": hush, "vpcCidr": hush, "vpcId": hush, "subnetIds": `["hush"]`, "assignPublicIp": hush,
 		"egress":     `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`,
 		"encryption": hush, "kmsDataKeyReuse": hush, "executionLogLevel": hush, "executionLogData": hush, "tracing": hush,

@@ -115,6 +115,8 @@ const (
 	keyTaskStorage           = "taskStorage"
 	keyTaskTimeout           = "taskTimeout"
 	keyTaskCompletion        = "taskCompletion"
+	keyTaskCapacity          = "taskCapacity"
+	keyMaxParallelTasks      = "maxParallelTasks"
 	keyExecutionTimeout      = "executionTimeout"
 	keyImage                 = "image"
 	keyNetwork               = "network"
@@ -218,6 +220,15 @@ func computeKeys() []Key {
 			Name: keyTaskCompletion, Type: TypeString, Default: string(CompletionSync), Example: string(CompletionSync),
 			Doc: "How Step Functions hears of a task's end: sync (it follows the container) or callback (the task sends heartbeats " +
 				"and, at its end, its result, at most 256 KiB; both routes then give the same output).",
+		},
+		{
+			Name: keyTaskCapacity, Type: TypeString, Default: string(CapacityFargate), Example: string(CapacityFargate),
+			Doc: "What tasks run on: fargate (on demand) or spot (the first task of an object on Fargate Spot, which costs less and may " +
+				"be taken back; the next one on demand).",
+		},
+		{
+			Name: keyMaxParallelTasks, Type: TypeInteger, Default: 0, Example: "0",
+			Doc: "How many tasks run at a time, 0-1000; further files wait, for as long as executionTimeout leaves of itself. 0: no limit.",
 		},
 		{
 			Name: keyExecutionTimeout, Type: TypeInteger, Default: 3600, Example: "3600",

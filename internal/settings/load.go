@@ -96,8 +96,10 @@ func (l *loader) compute(s *Settings) {
 	s.TaskCPU, s.TaskMemory = l.taskSize()
 	s.Image = l.text(keyImage, optional(checkImage))
 	s.TaskCompletion = TaskCompletion(l.choice(keyTaskCompletion, string(CompletionSync), string(CompletionCallback)))
+	s.TaskCapacity = TaskCapacity(l.choice(keyTaskCapacity, string(CapacityFargate), string(CapacitySpot)))
+	s.MaxParallelTasks, _ = l.integer(keyMaxParallelTasks, "tasks", 0, 1000)
 	s.Deduplicate = l.boolean(keyDeduplicate)
-	l.timeouts(s) // which depend on the two above
+	l.timeouts(s) // which depend on those above
 }
 
 // operation reads the keys of operationKeys.

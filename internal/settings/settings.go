@@ -33,6 +33,17 @@ const (
 	CompletionCallback TaskCompletion = "callback"
 )
 
+// TaskCapacity says what tasks run on.
+type TaskCapacity string
+
+// What tasks run on; the first is the default.
+const (
+	// CapacityFargate is Fargate on demand.
+	CapacityFargate TaskCapacity = "fargate"
+	// CapacitySpot is Fargate Spot for the first task of an object, which costs less and may be taken back, and on demand for the next.
+	CapacitySpot TaskCapacity = "spot"
+)
+
 // Architecture is the processor architecture of the function and of the task, as Lambda spells it.
 type Architecture string
 
@@ -126,6 +137,16 @@ type Settings struct {
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
 	TaskCompletion TaskCompletion
+
+	// TaskCapacity says what the task runs on. Default fargate. Key taskCapacity.
+	//
+	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+	TaskCapacity TaskCapacity
+
+	// MaxParallelTasks is how many tasks run at a time, at most 1000; those above wait. 0 sets no limit. Default 0. Key maxParallelTasks.
+	//
+	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+	MaxParallelTasks int
 
 	// ExecutionTimeout is the time one execution has, in whole seconds: at least [Settings.MinExecutionTimeout], at most a year.
 	// Default 3600 s. Key executionTimeout, requirement B3, C3.

@@ -110,6 +110,7 @@ func TestDefaults(t *testing.T) {
 		TaskMemory:       2048,
 		TaskTimeout:      25 * time.Minute,
 		TaskCompletion:   settings.CompletionSync,
+		TaskCapacity:     settings.CapacityFargate,
 		ExecutionTimeout: time.Hour,
 		Network:          settings.NetworkCreate,
 		VPCCIDR:          netip.MustParsePrefix("10.64.0.0/24"),
@@ -142,7 +143,8 @@ func TestEverythingSet(t *testing.T) {
 	loaded := mustLoad(t, config{
 		"bucketName": "acme-uploads", "ecrRepoName": "acme/router", "stateMachineName": "acme_Router-1", "sizeThreshold": "6MB",
 		"architecture": "arm64", "lambdaMemory": "1024", "lambdaTimeout": "120", "taskCpu": "2048", "taskMemory": "5120",
-		"taskTimeout": "7200", "taskCompletion": "callback", "executionTimeout": "18000", "image": "registry.example.com:5000/a/b:1.2",
+		"taskTimeout": "7200", "taskCompletion": "callback", "taskCapacity": "spot", "maxParallelTasks": "20",
+		"executionTimeout": "36000", "image": "registry.example.com:5000/a/b:1.2",
 		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
 		"egress":     `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
 		"encryption": "customer", "kmsKeyArn": keyARN, "kmsDataKeyReuse": "900",
@@ -154,7 +156,8 @@ func TestEverythingSet(t *testing.T) {
 	require.Equal(t, &settings.Settings{
 		BucketName: "acme-uploads", ECRRepoName: "acme/router", StateMachineName: "acme_Router-1", SizeThreshold: 6000000,
 		Architecture: settings.ARM64, LambdaMemory: 1024, LambdaTimeout: 2 * time.Minute, TaskCPU: 2048, TaskMemory: 5120,
-		TaskTimeout: 2 * time.Hour, TaskCompletion: settings.CompletionCallback, ExecutionTimeout: 5 * time.Hour,
+		TaskTimeout: 2 * time.Hour, TaskCompletion: settings.CompletionCallback, ExecutionTimeout: 10 * time.Hour,
+		TaskCapacity: settings.CapacitySpot, MaxParallelTasks: 20,
 		Image:   "registry.example.com:5000/a/b:1.2",
 		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
 		Egress:     []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
@@ -250,6 +253,7 @@ func TestNumbers(t *testing.T) {
 		{"lambdaMemory", "128", "10240", "127", "10241"},
 		{"lambdaTimeout", "1", "900", "0", "901"},
 		{"taskTimeout", "1", "15767790", "0", "15767791"},
+		{"maxParallelTasks", "0", "1000", "-1", "1001"},
 		{"eventMaxAge", "60", "86400", "59", "86401"},
 		{"eventRetryAttempts", "0", "185", "-1", "186"},
 		{"abortUploadsAfterDays", "1", "2147483647", "0", "2147483648"},
@@ -291,6 +295,12 @@ func TestChoices(t *testing.T) {
 		t.Parallel()
 		checkRules(t, config{}, "network", []rule{
 			{"create", ""}, {"default", ""}, {"", "create, default, existing or private"}, {"new", "create, default, existing or private"},
+		})
+	})
+	t.Run("taskCapacity", func(t *testing.T) {
+		t.Parallel()
+		checkRules(t, config{}, "taskCapacity", []rule{
+			{"fargate", ""}, {"spot", ""}, {"", "fargate or spot"}, {"FARGATE_SPOT", "fargate or spot"},
 		})
 	})
 	t.Run("taskCompletion", func(t *testing.T) {
@@ -391,6 +401,14 @@ func TestExecutionTimeout(t *testing.T) {
 			"must be at least 3555: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
 				"claiming the object 135 s (deduplicate), and 120 s are kept to announce a failure", config{"deduplicate": "true"},
 		},
+		{
+			// Three calls of DynamoDB of 27 s, and one of seven tries and the waits of both kinds between them: 35+7+70 s. The
+			// wait for another task's end, and the last of 30 s in it.
+			"tasks wait for each other", "60", "1500", "5143", "5142",
+			"must be at least 5143: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, a place among the " +
+				"tasks 1723 s, of which 1530 s to wait for another's end (maxParallelTasks), and 120 s are kept to announce a failure",
+			config{"maxParallelTasks": "1"},
+		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -417,6 +435,20 @@ func TestTaskTimeoutMustExceedTheHeartbeat(t *testing.T) {
 		{"301", ""}, {"300", "must be at least 301 with taskCompletion callback"}, {"1", "must be at least 301"},
 	})
 	checkRules(t, config{"taskCompletion": "sync"}, "taskTimeout", []rule{{"1", ""}})
+}
+
+// What executionTimeout leaves of itself is there to wait in.
+func TestQueueTime(t *testing.T) {
+	t.Parallel()
+	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "5143"})
+	assert.Equal(t, 25*time.Minute, least.QueueTime())
+	assert.Equal(t, 30*time.Second, least.PlaceWait())
+	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"})
+	assert.Equal(t, least.QueueTime()+(86400-5143)*time.Second-(more.PlaceWait()-least.PlaceWait()), more.QueueTime())
+	assert.LessOrEqual(t, more.QueueTime(), settings.PlaceMaxRounds*more.PlaceWait())
+	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "10000000"})
+	assert.LessOrEqual(t, longest.QueueTime(), settings.PlaceMaxRounds*longest.PlaceWait())
+	assert.GreaterOrEqual(t, longest.QueueTime(), longest.TaskTimeout)
 }
 
 func TestImage(t *testing.T) {

@@ -53,6 +53,17 @@ const (
 	// retries and 14 days in the dead-letter queue.
 	ClaimRetention = 15 * 24 * time.Hour
 
+	// PlaceRetryAttempts is how often a place among maxParallelTasks is asked for again before those who have one are looked at.
+	PlaceRetryAttempts = 3
+	// PlaceRetryInterval is the wait before the first of those.
+	PlaceRetryInterval = 10 * time.Second
+	// PlaceRetryBackoff multiplies each further wait.
+	PlaceRetryBackoff = 2
+	// PlaceMinWait is the least wait after such a look.
+	PlaceMinWait = 30 * time.Second
+	// PlaceMaxRounds is how many looks there may be: the history of an execution has room for them, and for all else.
+	PlaceMaxRounds = 500
+
 	// AnnounceAllowance is kept for announcing a failure, which happens inside the execution: three publishes of 30 s each, the
 	// waits between them, and the states around them.
 	AnnounceAllowance = 2 * time.Minute
@@ -87,11 +98,44 @@ func itemTime() time.Duration {
 	return (1+ItemRetryAttempts)*ItemTimeout + waits(ItemRetryAttempts, ItemRetryInterval, ItemRetryBackoff, MaxExecutionTime)
 }
 
-// MinExecutionTimeout is the least ExecutionTimeout: the longer route, [Settings.ClaimTime] and [AnnounceAllowance]. When the
-// execution's own time runs out no state can catch that any more, so a failure would end without the notice its handler publishes.
-func (s *Settings) MinExecutionTimeout() time.Duration {
-	return max(s.LambdaRouteTime(), s.TaskRouteTime()) + s.ClaimTime() + AnnounceAllowance
+// placeTime is the longest that a place among maxParallelTasks takes besides the wait for it: what is left of the round in which the
+// time for waiting ends (a look at the places and at a holder, and taking one), and giving it back. It is 0 without such a limit.
+func (s *Settings) placeTime() time.Duration {
+	if s.MaxParallelTasks == 0 {
+		return 0
+	}
+	taking := itemTime() + PlaceRetryAttempts*ItemTimeout +
+		waits(PlaceRetryAttempts, PlaceRetryInterval, PlaceRetryBackoff, MaxExecutionTime)
+	return 3*itemTime() + taking
 }
+
+// working is the longest that all takes but the wait for a place.
+func (s *Settings) working() time.Duration {
+	return max(s.LambdaRouteTime(), s.TaskRouteTime()) + s.placeTime() + s.ClaimTime() + AnnounceAllowance
+}
+
+// PlaceWait is the wait between two looks at the places of maxParallelTasks: so long that there are no more than [PlaceMaxRounds].
+func (s *Settings) PlaceWait() time.Duration {
+	each := (s.ExecutionTimeout - s.working()) / PlaceMaxRounds
+	return max(PlaceMinWait, each.Truncate(time.Second)+time.Second)
+}
+
+// QueueTime is how long an execution may wait for a place among maxParallelTasks: what ExecutionTimeout leaves of itself.
+func (s *Settings) QueueTime() time.Duration { return s.ExecutionTimeout - s.working() - s.PlaceWait() }
+
+// leastQueue is the least time to queue for: that of one task, after which a place becomes free.
+func (s *Settings) leastQueue() time.Duration {
+	if s.MaxParallelTasks == 0 {
+		return 0
+	}
+	wait := max(PlaceMinWait, (s.TaskTimeout/(PlaceMaxRounds-1)).Truncate(time.Second)+time.Second)
+	return s.TaskTimeout + wait
+}
+
+// MinExecutionTimeout is the least ExecutionTimeout: the longer route, [Settings.ClaimTime], the time of one task to queue for if
+// there is a limit to them, and [AnnounceAllowance]. When the execution's own time runs out no state can catch that any more, so a
+// failure would end without the notice its handler publishes.
+func (s *Settings) MinExecutionTimeout() time.Duration { return s.working() + s.leastQueue() }
 
 // lambdaWaits is the sum of the waits of the Lambda route.
 func lambdaWaits() time.Duration {
@@ -105,6 +149,8 @@ func taskWaits() time.Duration {
 }
 
 // waits adds up what a Retry without jitter waits.
+//
+//nolint:unparam // The back-offs are the same by chance: each is a constant of its own.
 func waits(attempts int, interval time.Duration, backoff int, longest time.Duration) time.Duration {
 	var total time.Duration
 	for range attempts {
@@ -116,7 +162,8 @@ func waits(attempts int, interval time.Duration, backoff int, longest time.Durat
 
 // timeouts reads the three timeouts, which depend on each other.
 func (l *loader) timeouts(s *Settings) {
-	longestTask := (MaxExecutionTime - taskWaits() - s.ClaimTime() - AnnounceAllowance) / TaskAttempts
+	// The rest of the rules is left to executionTimeout's.
+	longestTask := (MaxExecutionTime - taskWaits() - AnnounceAllowance) / TaskAttempts
 	var lambdaOK, taskOK, executionOK bool
 	s.LambdaTimeout, lambdaOK = l.seconds(keyLambdaTimeout, 1, 900)
 	s.TaskTimeout, taskOK = l.seconds(keyTaskTimeout, 1, inSeconds(longestTask))
@@ -151,6 +198,10 @@ func (l *loader) executionRule(s *Settings) (rule, fix string) {
 	claim := ""
 	if s.Deduplicate {
 		claim = fmt.Sprintf(", claiming the object %d s (%s)", inSeconds(s.ClaimTime()), keyDeduplicate)
+	}
+	if s.MaxParallelTasks > 0 {
+		claim += fmt.Sprintf(", a place among the tasks %d s, of which %d s to wait for another's end (%s)",
+			inSeconds(s.placeTime()+s.leastQueue()), inSeconds(s.leastQueue()), keyMaxParallelTasks)
 	}
 	rule = fmt.Sprintf("must be at least %d: %s%s, and %d s are kept to announce a failure",
 		least, route, claim, inSeconds(AnnounceAllowance))

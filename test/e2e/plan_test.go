@@ -118,7 +118,15 @@ func (p *planned) short(urn string) string {
 // their name or address: no change of the code or of a knob may replace them.
 var stateful = []string{
 	"uploads-bucket", "uploads-dlq", "logs-key", "logs-function", "logs-task", "notifications-topic", "image-repository",
-	"workflow-machine", "lambda-function", "network-vpc",
+	"workflow-machine", "lambda-function", "network-vpc", "claims-table",
+}
+
+// What can be switched on stays as it was deployed, too.
+func TestWhatIsSwitchedOnDoesNotChangeByItself(t *testing.T) {
+	p := deploy(t, "e2e-on", map[string]string{
+		"taskCompletion": "callback", "taskCapacity": "spot", "deduplicate": "true", "maxParallelTasks": "5", "executionTimeout": "7200",
+	})
+	require.Empty(t, p.plan(t))
 }
 
 // TestOneKnobChangesOnlyWhatItShould deploys once, and previews each change by
@@ -154,6 +162,26 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 		"the task's memory": {
 			config: map[string]string{"taskMemory": "4096"},
 			want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		},
+		"the task's own word of its end": {
+			config: map[string]string{"taskCompletion": "callback"},
+			want:   map[string]string{"workflow-run": "update", "workflow-machine": "update", "workflow-tell": "create"},
+		},
+		"tasks on Spot": {
+			config: map[string]string{"taskCapacity": "spot"},
+			want:   map[string]string{"fargate-capacity": "update", "workflow-machine": "update"},
+		},
+		"each version once": {
+			config: map[string]string{"deduplicate": "true"},
+			want: map[string]string{
+				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update",
+			},
+		},
+		"few tasks at a time": {
+			config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
+			want: map[string]string{
+				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update", "workflow-see": "create",
+			},
 		},
 		"how long logs are kept": {
 			config: map[string]string{"logRetentionDays": "7"},

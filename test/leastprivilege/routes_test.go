@@ -89,8 +89,11 @@ func stacks(t *testing.T) map[string]*declared.System {
 		"defaults": declare(t, "defaults", map[string]string{}),
 		"callback": declare(t, "callback", map[string]string{"taskCompletion": "callback"}),
 		"once":     declare(t, "once", map[string]string{"deduplicate": "true"}),
-		"quiet":    declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
-		"private":  declare(t, "private", map[string]string{"network": "private", "flowLogs": "true", "taskCompletion": "callback"}),
+		"few": declare(t, "few", map[string]string{
+			"maxParallelTasks": "1", "taskCapacity": "spot", "taskCompletion": "callback", "executionTimeout": "7200",
+		}),
+		"quiet":   declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
+		"private": declare(t, "private", map[string]string{"network": "private", "flowLogs": "true", "taskCompletion": "callback"}),
 		"given": declare(t, "given", map[string]string{
 			"notify":    `["arn:aws:sns:eu-central-1:123456789012:people"]`,
 			"kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
@@ -101,6 +104,9 @@ func stacks(t *testing.T) map[string]*declared.System {
 	for _, name := range names {
 		config, err := stackfile.Read(root, name)
 		require.NoError(t, err)
+		if config["maxParallelTasks"] != "" {
+			config["maxParallelTasks"] = "1" // so that the routes find no place left
+		}
 		out[name] = declare(t, name, config)
 	}
 	return out
@@ -168,6 +174,7 @@ var routes = []route{
 	{"an event of another size, of a large file", anotherSize},
 	{"an event that comes twice", twice},
 	{"a task that is aborted", abort},
+	{"a large file after that", uploads("after", 50)},
 }
 
 func uploads(key string, size int) func(context.Context, *local.Router, *ledger, string) error {

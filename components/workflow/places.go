@@ -1,0 +1,159 @@
+package workflow
+
+import (
+	"fmt"
+	"strconv"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/claimtable"
+	"upload-router/internal/settings"
+)
+
+// attributeHolders is the set of the executions that have a place.
+const attributeHolders = "holders"
+
+// place is the condition under which an execution gets a place: one is left, or
+// it has one (a redrive, or a call whose answer was lost).
+const place = "attribute_not_exists(#holders) OR size(#holders) < :most OR contains(#holders, :me)"
+
+// errorNoPlace ends the wait for a place.
+const errorNoPlace = "Upload.NoPlace"
+
+// places bound how many tasks run at a time: who gets none waits for one. They
+// are one item of the table, with a set of those who have one, of whom each takes
+// itself out again whatever becomes of its task.
+//
+// Whoever is gone without that (timed out, aborted) is found by those who wait:
+// each looks at one of the holders, drawn by lot, in each round, and takes it out
+// if it doesn't run any more.
+//
+// A round is 34 events of the history: 14 for four tries to take a place, 5 each
+// for the looks at the places and at a holder, 2 each for the five states
+// between them. settings.PlaceWait has at most 500 rounds, which are 17,000 of the
+// 25,000 that an execution may have (requirement C46); retries of calls that
+// DynamoDB has no capacity for come out of the rest.
+func places(r Routing, to References) map[string]asl.State {
+	return map[string]asl.State{
+		statePlaceNote: &asl.Pass{
+			Comment:       "The time is from JSONata, as JSONPath has no clock",
+			QueryLanguage: asl.LanguageJSONata,
+			Output: fmt.Sprintf("{%% $merge([$states.input, {'places': {'until': $fromMillis($millis() + %d)}}]) %%}",
+				r.QueueTime.Milliseconds()),
+			Next: statePlace,
+		},
+		statePlace: r.takePlace(to),
+		statePlaceTime: &asl.Choice{
+			Comment: "All places are taken",
+			Choices: []asl.Rule{{
+				Variable: "$$.State.EnteredTime", Operator: asl.TimestampGreaterThanPath, Value: "$.places.until", Next: statePlaceLate,
+			}},
+			Default: statePlaceLook,
+		},
+		statePlaceLate: &asl.Pass{
+			Result: map[string]any{"Error": errorNoPlace, "Cause": fmt.Sprintf(
+				"No place among %d tasks became free in %s. Raise maxParallelTasks or executionTimeout.", r.MaxParallelTasks, r.QueueTime)},
+			ResultPath: errorPath,
+			Next:       stateTaskGone,
+		},
+		statePlaceLook: to.lookAtPlaces(),
+		statePlaceFull: &asl.Choice{
+			Choices: []asl.Rule{{
+				Comment: "somebody has one", Variable: "$.places.found.Item.holders.SS[0]", Operator: asl.IsPresent, Value: true, Next: statePlacePick,
+			}},
+			Default: statePlace,
+		},
+		statePlacePick: &asl.Pass{
+			Parameters: map[string]any{
+				"until.$": "$.places.until",
+				"holder.$": "States.ArrayGetItem($.places.found.Item.holders.SS, " +
+					"States.MathRandom(0, States.ArrayLength($.places.found.Item.holders.SS)))",
+			},
+			ResultPath: "$.places",
+			Next:       statePlaceHolder,
+		},
+		statePlaceHolder: to.lookAtHolder(),
+		statePlaceAlive: &asl.Choice{
+			Choices: []asl.Rule{{
+				Variable: "$.places.state.status", Operator: asl.StringEquals, Value: "RUNNING", Next: statePlaceWait,
+			}},
+			Default: statePlaceReap,
+		},
+		statePlaceReap:   goOn(to.giveBack("$.places.holder"), statePlace),
+		statePlaceWait:   &asl.Wait{Seconds: new(seconds(r.PlaceWait)), Next: statePlace},
+		statePlaceBack:   goOn(to.giveBack("$$.Execution.Id"), r.afterProcessing()),
+		statePlaceFailed: goOn(to.giveBack("$$.Execution.Id"), stateDescribeFail),
+	}
+}
+
+// placesKey is the key of the item. No object has it: theirs have a line break.
+func placesKey() map[string]any {
+	return map[string]any{claimtable.HashKey: word(claimtable.Places), claimtable.RangeKey: word(claimtable.PlacesOfTasks)}
+}
+
+// only is a set of one string, which is computed.
+func only(path string) map[string]any { return map[string]any{"SS.$": "States.Array(" + path + ")"} }
+
+func (r Routing) takePlace(to References) *asl.Task {
+	take := to.call(ResourceUpdateItem, map[string]any{
+		parameterKey:       placesKey(),
+		parameterUpdate:    "ADD #holders :mine",
+		parameterCondition: place,
+		parameterNames:     names(attributeHolders),
+		parameterValues: map[string]any{
+			":mine": only("$$.Execution.Id"), ":me": text("$$.Execution.Id"),
+			":most": map[string]any{"N": strconv.Itoa(r.MaxParallelTasks)},
+		},
+	})
+	take.Comment = "Fails if all places are taken"
+	take.Retry[0] = asl.Retrier{
+		ErrorEquals:     []string{errorCondition},
+		IntervalSeconds: seconds(settings.PlaceRetryInterval),
+		MaxAttempts:     new(settings.PlaceRetryAttempts),
+		BackoffRate:     settings.PlaceRetryBackoff,
+		JitterStrategy:  asl.JitterFull,
+	}
+	take.Catch = append([]asl.Catcher{
+		{ErrorEquals: []string{errorCondition}, ResultPath: asl.Discard, Next: statePlaceTime},
+	}, catchAll(stateTaskGone)...)
+	take.Next = stateTask
+	return take
+}
+
+func (to References) lookAtPlaces() *asl.Task {
+	look := to.call(ResourceGetItem, map[string]any{parameterKey: placesKey(), "ConsistentRead": true})
+	look.ResultPath = "$.places.found"
+	look.Catch = []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: statePlaceWait}}
+	look.Next = statePlaceFull
+	return look
+}
+
+// lookAtHolder asks for the holder's status alone: neither its data nor the key
+// that they may be encrypted with are anybody else's business.
+func (to References) lookAtHolder() *asl.Task {
+	return &asl.Task{
+		Resource:       to.integration(ResourceDescribe),
+		Parameters:     map[string]any{"ExecutionArn.$": "$.places.holder", "IncludedData": "METADATA_ONLY"},
+		ResultSelector: map[string]any{"status.$": "$.Status"},
+		ResultPath:     "$.places.state",
+		TimeoutSeconds: seconds(settings.ItemTimeout),
+		Retry:          []asl.Retrier{{ErrorEquals: []string{errorNoExecution}, MaxAttempts: new(0)}, retryItem()},
+		Catch: []asl.Catcher{
+			{ErrorEquals: []string{errorNoExecution}, ResultPath: asl.Discard, Next: statePlaceReap},
+			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: statePlaceWait},
+		},
+		Next: statePlaceAlive,
+	}
+}
+
+// errorNoExecution is for a holder of more than 90 days ago.
+const errorNoExecution = "Sfn.ExecutionDoesNotExistException"
+
+// giveBack takes an execution out of those who have a place; without one it does nothing.
+func (to References) giveBack(holder string) *asl.Task {
+	return to.call(ResourceUpdateItem, map[string]any{
+		parameterKey:    placesKey(),
+		parameterUpdate: "DELETE #holders :gone",
+		parameterNames:  names(attributeHolders),
+		parameterValues: map[string]any{":gone": only(holder)},
+	})
+}

@@ -1,0 +1,383 @@
+package workflow_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/workflow"
+	"upload-router/internal/asl"
+	"upload-router/internal/dynamodb"
+	"upload-router/internal/settings"
+)
+
+// is an execution in a status.
+func is(status string) asl.Integration {
+	return func(_ context.Context, call asl.Call) (any, error) {
+		parameters := call.Parameters.(map[string]any)
+		if parameters["IncludedData"] != "METADATA_ONLY" {
+			return nil, &asl.Error{Name: "Sfn.ValidationException", Cause: "its data is nobody's business"}
+		}
+		return map[string]any{"ExecutionArn": parameters["ExecutionArn"], "Status": status}, nil
+	}
+}
+
+// queued is an execution of a machine that runs few tasks at a time.
+type queued struct {
+	most     int
+	table    *dynamodb.Table
+	services services
+	id       string
+	spot     bool
+}
+
+func (q queued) run(t *testing.T) outcome {
+	t.Helper()
+	r := routing()
+	r.ExecutionTimeout, r.Spot = 3*time.Hour, q.spot
+	limited(&r, q.most)
+	return execution{routing: r, random: almost, services: q.services, table: q.table, id: q.id}.run(t, event(t, ofSize(large)))
+}
+
+// almost is the most that is drawn by lot: no jitter to speak of, and the last of several.
+const almost = 1 - 1e-12
+
+func placesOf() dynamodb.Item {
+	return dynamodb.Item{"object": {S: new("places")}, "version": {S: new("tasks")}}
+}
+
+// holders are those who have a place.
+func holders(t *testing.T, table *dynamodb.Table) []string {
+	t.Helper()
+	item, err := table.Get(began, dynamodb.GetInput{Key: placesOf()})
+	require.NoError(t, err)
+	return item["holders"].SS
+}
+
+// taken is a table in which somebody has a place.
+func taken(t *testing.T, who ...string) *dynamodb.Table {
+	t.Helper()
+	table := newTable()
+	item := placesOf()
+	item["holders"] = dynamodb.Attribute{SS: who}
+	require.NoError(t, table.Put(began, dynamodb.PutInput{Item: item}))
+	return table
+}
+
+// A task has a place while it runs, and gives it back whatever becomes of it.
+func TestAPlaceIsTakenAndGivenBack(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]asl.Integration{
+		"success": exits(0), "failure": exits(70), "time-out": fails(asl.ErrorTimeout, ""), "a second try": inTurn(exits(75), exits(0)),
+		"refused": fails("ECS.AccessDeniedException", "no"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table := taken(t, other)
+			o := queued{most: 2, table: table, services: services{ecs: func(ctx context.Context, call asl.Call) (any, error) {
+				assert.ElementsMatch(t, []string{other, executionARN}, holders(t, table))
+				return end(ctx, call)
+			}}}.run(t)
+			assert.NotEmpty(t, o.of(workflow.ResourceECS))
+			assert.Equal(t, []string{other}, holders(t, table))
+			assert.Len(t, o.of(workflow.ResourceSNS), 1)
+			assert.Len(t, o.of(workflow.ResourceUpdateItem), 2)
+		})
+	}
+}
+
+// Small files need no place.
+func TestTheLimitIsOfTasksOnly(t *testing.T) {
+	t.Parallel()
+	r := routing()
+	limited(&r, 1)
+	o := execution{routing: r, random: 1, table: taken(t, other)}.run(t, event(t, ofSize(small)))
+	requireSucceeded(t, o)
+	assert.Empty(t, o.of(workflow.ResourceUpdateItem))
+}
+
+// Whoever finds no place waits, and gets the one that becomes free.
+func TestWithoutAPlaceATaskWaits(t *testing.T) {
+	t.Parallel()
+	table := taken(t, other)
+	looks := 0
+	o := queued{most: 1, table: table, services: services{describe: func(ctx context.Context, call asl.Call) (any, error) {
+		assert.Equal(t, other, call.Parameters.(map[string]any)["ExecutionArn"])
+		if looks++; looks == 3 {
+			gone := dynamodb.UpdateInput{Key: placesOf(), UpdateExpression: "DELETE #h :o"}
+			gone.ExpressionAttributeNames = map[string]string{"#h": "holders"}
+			gone.ExpressionAttributeValues = map[string]dynamodb.Attribute{":o": {SS: []string{other}}}
+			if err := table.Update(began, gone); err != nil {
+				return nil, fmt.Errorf("freeing the other's place: %w", err)
+			}
+		}
+		return is("RUNNING")(ctx, call)
+	}}}.run(t)
+	requireSucceeded(t, o)
+	assert.Len(t, o.of(workflow.ResourceECS), 1)
+	assert.Equal(t, 3, looks)
+	assert.InDelta(t, 3*(10+20+40+60), o.elapsed.Seconds(), 1e-3)
+	assert.Empty(t, holders(t, table))
+}
+
+// Whoever is gone without giving its place back doesn't keep it.
+func TestThePlaceOfWhoeverIsGoneIsFreed(t *testing.T) {
+	t.Parallel()
+	for name, holder := range map[string]asl.Integration{
+		"timed out": is("TIMED_OUT"), "aborted": is("ABORTED"), "failed": is("FAILED"), "succeeded": is("SUCCEEDED"),
+		"forgotten": fails("Sfn.ExecutionDoesNotExistException", "Execution Does Not Exist"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			table := taken(t, other)
+			o := queued{most: 1, table: table, services: services{describe: holder}}.run(t)
+			requireSucceeded(t, o)
+			assert.InDelta(t, 70, o.elapsed.Seconds(), 1e-3, "one round, without a wait at its end")
+			assert.Empty(t, holders(t, table))
+		})
+	}
+}
+
+// Every holder is drawn some time, also the last.
+func TestAnyHolderMayBeLookedAt(t *testing.T) {
+	t.Parallel()
+	for random, want := range map[float64]string{0: "a", 0.5: "b", 0.99: "c"} {
+		r := routing()
+		r.ExecutionTimeout = 3 * time.Hour
+		limited(&r, 3)
+		o := execution{routing: r, random: random, table: taken(t, "a", "b", "c"), services: services{describe: is("ABORTED")}}.
+			run(t, event(t, ofSize(large)))
+		requireSucceeded(t, o)
+		assert.Equal(t, want, o.of(workflow.ResourceDescribe)[0].Parameters.(map[string]any)["ExecutionArn"])
+	}
+}
+
+// A queue in which nothing moves ends with a failure that is announced, before
+// the execution's own time is up.
+func TestWaitingEnds(t *testing.T) {
+	t.Parallel()
+	table := taken(t, other)
+	o := queued{most: 1, table: table}.run(t)
+	requireFailed(t, o, "Upload.NoPlace")
+	assert.Empty(t, o.of(workflow.ResourceECS))
+	_, message := o.notice(t)
+	assert.Contains(t, message, "No place among 1 tasks became free in 1h0m0s. Raise maxParallelTasks or executionTimeout.")
+	assert.Greater(t, o.elapsed, time.Hour)
+	assert.Less(t, o.elapsed, time.Hour+3*time.Minute)
+	assert.Equal(t, []string{other}, holders(t, table))
+}
+
+// What goes wrong while it waits doesn't end the wait; without a place no task
+// runs.
+func TestWithoutDynamoDBNoTaskRuns(t *testing.T) {
+	t.Parallel()
+	const down = "DynamoDB.InternalServerErrorException"
+	o := queued{most: 1, services: services{update: fails(down, "no")}}.run(t)
+	requireFailed(t, o, down)
+	assert.Empty(t, o.of(workflow.ResourceECS))
+	assert.Len(t, o.of(workflow.ResourceSNS), 1)
+
+	for name, s := range map[string]services{
+		"the look at the places": {get: inTurn(append(times(4, fails(down, "no")), gets(taken(t, other)))...), describe: is("ABORTED")},
+		"the look at a holder":   {describe: inTurn(append(times(4, fails("Sfn.SfnException", "no")), is("ABORTED"))...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := queued{most: 1, table: taken(t, other), services: s}.run(t)
+			requireSucceeded(t, o)
+		})
+	}
+}
+
+// A place can't be taken twice, nor is a lost answer a place lost.
+func TestALostAnswerIsTheOwnPlace(t *testing.T) {
+	t.Parallel()
+	table := newTable()
+	lost := func(ctx context.Context, call asl.Call) (any, error) {
+		if _, err := updates(table)(ctx, call); err != nil {
+			return nil, err
+		}
+		return nil, &asl.Error{Name: "DynamoDB.SdkClientException", Cause: "the connection was reset"}
+	}
+	o := queued{most: 1, table: table, services: services{update: inTurn(lost, updates(table))}}.run(t)
+	requireSucceeded(t, o)
+	assert.Empty(t, holders(t, table))
+}
+
+// However long it waits, an execution's history has room for all that follows.
+func TestTheHistoryHasRoomForTheLongestWait(t *testing.T) {
+	t.Parallel()
+	for _, timeout := range []string{"7200", "86400", "31536000"} {
+		t.Run(timeout, func(t *testing.T) {
+			t.Parallel()
+			configuration := map[string]string{"maxParallelTasks": "1", "executionTimeout": timeout, "deduplicate": "true"}
+			cfg, err := settings.Load(func(key string) (string, bool) {
+				value, ok := configuration[key]
+				return value, ok
+			})
+			require.NoError(t, err)
+			r := routing()
+			r.Deduplicate, r.MaxParallelTasks = true, cfg.MaxParallelTasks
+			r.QueueTime, r.PlaceWait, r.ExecutionTimeout = cfg.QueueTime(), cfg.PlaceWait(), cfg.ExecutionTimeout
+			// Without jitter the waits are longest, with the most of it there are the most rounds.
+			for _, random := range []float64{0, almost} {
+				o := execution{routing: r, random: random, table: taken(t, other)}.run(t, event(t, ofSize(large)))
+				requireFailed(t, o, "Upload.NoPlace")
+				assert.Len(t, o.of(workflow.ResourceSNS), 1)
+				assert.LessOrEqual(t, len(o.of(workflow.ResourceDescribe)), settings.PlaceMaxRounds)
+				assert.Less(t, o.elapsed, cfg.ExecutionTimeout-2*cfg.TaskTimeout, "time for the task is left")
+				events := 0
+				for _, e := range o.Events {
+					events += weight(e)
+				}
+				assert.Less(t, events, 18_000)
+			}
+		})
+	}
+}
+
+// dawdling is a call that takes all the time that it has, with every retry.
+func dawdling(integration asl.Integration) asl.Integration {
+	return func(ctx context.Context, call asl.Call) (any, error) {
+		if err := call.Clock.Sleep(ctx, call.Timeout); err != nil {
+			return nil, err
+		}
+		if call.Attempt < settings.ItemRetryAttempts {
+			return nil, &asl.Error{Name: asl.ErrorTimeout}
+		}
+		return integration(ctx, call)
+	}
+}
+
+// The least execution time-out covers the longest wait for a place as well: the
+// place becomes free at the last moment, every call takes all its time, and so do
+// both tasks.
+func TestExecutionTimeoutCoversTheLongestWait(t *testing.T) {
+	t.Parallel()
+	for _, timeout := range []string{"", "100000"} {
+		configuration := map[string]string{"maxParallelTasks": "1", "deduplicate": "true", "executionTimeout": "31536000"}
+		load := func() *settings.Settings {
+			cfg, err := settings.Load(func(key string) (string, bool) {
+				value, ok := configuration[key]
+				return value, ok
+			})
+			require.NoError(t, err)
+			return cfg
+		}
+		if configuration["executionTimeout"] = timeout; timeout == "" {
+			configuration["executionTimeout"] = "31536000"
+			configuration["executionTimeout"] = strconv.Itoa(int(load().MinExecutionTimeout().Seconds()))
+		}
+		cfg := load()
+		r := routing()
+		r.FunctionTimeout, r.TaskTimeout, r.ExecutionTimeout = cfg.LambdaTimeout, cfg.TaskTimeout, cfg.ExecutionTimeout
+		r.Deduplicate, r.MaxParallelTasks, r.QueueTime, r.PlaceWait = true, 1, cfg.QueueTime(), cfg.PlaceWait()
+		table := taken(t, other)
+		var until time.Time
+		late := func(ctx context.Context, call asl.Call) (any, error) {
+			if call.State == "Take a place" {
+				if until.IsZero() {
+					until = call.Clock.Now().Add(cfg.QueueTime())
+				}
+				if call.Clock.Now().Before(until) || call.Attempt < settings.ItemRetryAttempts+settings.PlaceRetryAttempts {
+					return nil, &asl.Error{Name: "DynamoDB.ConditionalCheckFailedException"}
+				}
+				return map[string]any{}, nil
+			}
+			return updates(table)(ctx, call)
+		}
+		o := execution{routing: r, random: almost, table: table, services: services{
+			ecs: lasting(exits(75)), sns: lasting(fails(asl.ErrorTimeout, "")),
+			put: dawdling(puts(table)), get: dawdling(gets(table)), update: dawdling(late), describe: dawdling(is("RUNNING")),
+		}}.run(t, event(t, ofSize(large)))
+		requireFailed(t, o, asl.ErrorTaskFailed)
+		assert.Len(t, o.of(workflow.ResourceECS), 2)
+		assert.Greater(t, o.elapsed, cfg.QueueTime()+2*cfg.TaskTimeout)
+		assert.LessOrEqual(t, o.elapsed, cfg.ExecutionTimeout)
+	}
+}
+
+// weight is how many events Step Functions records for one.
+func weight(e asl.Event) int {
+	switch e.Type {
+	case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade:
+		return 0
+	case asl.TaskScheduled:
+		return 2
+	default:
+		return 1
+	}
+}
+
+// The first task runs on Spot, the next one on demand: Spot may have no
+// capacity, or take back what it gave.
+func TestSpotFallsBackToOnDemand(t *testing.T) {
+	t.Parallel()
+	capacity := func(call asl.Call) string {
+		parameters := call.Parameters.(map[string]any)
+		assert.NotContains(t, parameters, "LaunchType", "which excludes a strategy")
+		providers, _ := parameters["CapacityProviderStrategy"].([]any)
+		if !assert.Len(t, providers, 1) {
+			return ""
+		}
+		only, _ := providers[0].(map[string]any)
+		name, _ := only["CapacityProvider"].(string)
+		return name
+	}
+	const spot, onDemand = "FARGATE_SPOT", "FARGATE"
+	for _, limit := range []bool{false, true} {
+		for name, first := range map[string]asl.Integration{
+			"taken back":    stops("SpotInterruption", `{"ExitCode":75,"Name":"processor"}`),
+			"never started": stops("TaskFailedToStart", `{"Name":"processor"}`),
+			"no capacity":   fails("AmazonECS.Unknown", `{"Failures":[{"Reason":"Capacity is unavailable at this time"}]}`),
+			"refused":       fails("ECS.AmazonECSException", "You've reached the limit on the number of tasks"),
+		} {
+			t.Run(fmt.Sprintf("%s, limit %v", name, limit), func(t *testing.T) {
+				t.Parallel()
+				r := routing()
+				r.Spot, r.ExecutionTimeout = true, 3*time.Hour
+				if limit {
+					limited(&r, 1)
+				}
+				task := func(ctx context.Context, call asl.Call) (any, error) {
+					if capacity(call) == spot {
+						return first(ctx, call)
+					}
+					return exits(0)(ctx, call)
+				}
+				o := execution{routing: r, random: 1, services: services{ecs: task}}.run(t, event(t, ofSize(large)))
+				requireSucceeded(t, o)
+				calls := o.of(workflow.ResourceECS)
+				assert.Equal(t, spot, capacity(calls[0]))
+				assert.Equal(t, onDemand, capacity(calls[len(calls)-1]))
+			})
+		}
+	}
+	t.Run("by token", func(t *testing.T) {
+		t.Parallel()
+		for _, name := range []string{"AmazonECS.Unknown", "Upload.Interrupted", asl.ErrorHeartbeatTimeout} {
+			r := routing()
+			r.Spot, r.TaskCallback = true, true
+			task := func(ctx context.Context, call asl.Call) (any, error) {
+				if capacity(call) == spot {
+					return nil, &asl.Error{Name: name, Cause: "no"}
+				}
+				return tells("done")(ctx, call)
+			}
+			requireSucceeded(t, execution{routing: r, random: 1, services: services{token: task}}.run(t, event(t, ofSize(large))))
+		}
+	})
+	t.Run("what fails for good runs once", func(t *testing.T) {
+		t.Parallel()
+		r := routing()
+		r.Spot = true
+		o := execution{routing: r, random: 1, services: services{ecs: exits(70)}}.run(t, event(t, ofSize(large)))
+		requireFailed(t, o, asl.ErrorTaskFailed)
+		assert.Len(t, o.of(workflow.ResourceECS), 1)
+	})
+}

@@ -1,0 +1,85 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"upload-router/internal/asl"
+)
+
+// executions are those that were started, by their ARN.
+type executions struct {
+	mu    sync.Mutex
+	byARN map[string]*running
+}
+
+// running is an execution, and how it ended once it has.
+type running struct {
+	ended  chan struct{}
+	status asl.Status
+}
+
+// follow runs an execution, which others can see meanwhile and afterwards.
+func (e *executions) follow(arn string, run func() (*asl.Result, error)) (*asl.Result, error) {
+	now := &running{ended: make(chan struct{}), status: asl.StatusFailed}
+	e.mu.Lock()
+	if e.byARN == nil {
+		e.byARN = map[string]*running{}
+	}
+	e.byARN[arn] = now
+	e.mu.Unlock()
+	defer close(now.ended)
+	result, err := run()
+	if err == nil {
+		now.status = result.Status
+	}
+	return result, err
+}
+
+func (e *executions) get(arn string) *running {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.byARN[arn]
+}
+
+// prepareDescribe checks the parameters of a state that looks at an execution.
+func (r *Router) prepareDescribe(parameters map[string]any) error {
+	return onlyKnown(parameters, []string{"ExecutionArn", "IncludedData"})
+}
+
+// describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are
+// skipped here, so that whoever looks at an execution again and again would give
+// up before that could end: it is answered when that has ended.
+func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, error) {
+	var parameters struct{ ExecutionArn, IncludedData string }
+	if err := decode(call.Parameters, &parameters); err != nil {
+		return nil, err
+	}
+	if parameters.IncludedData != "METADATA_ONLY" {
+		return nil, fmt.Errorf("%w: IncludedData %q: only METADATA_ONLY", errParameters, parameters.IncludedData)
+	}
+	run := r.executions.get(parameters.ExecutionArn)
+	if run == nil {
+		return nil, &asl.Error{
+			Name:  "Sfn.ExecutionDoesNotExistException",
+			Cause: "Execution Does Not Exist: '" + parameters.ExecutionArn + "' (Service: Sfn, Status Code: 400)",
+		}
+	}
+	select {
+	case <-run.ended:
+		return map[string]any{"ExecutionArn": parameters.ExecutionArn, "Status": string(run.status)}, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for %s: %w", parameters.ExecutionArn, context.Cause(ctx))
+	}
+}
+
+// describeExecution is for aws-sdk:sfn:describeExecution.
+// https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+func (g *guard) describeExecution(role string, parameters map[string]any) (after, error) {
+	if err := g.may(role, "states:DescribeExecution", text(parameters, "ExecutionArn"), nil); err != nil {
+		return after{}, refusal("Sfn.SfnException", "Sfn", "AccessDeniedException", http.StatusBadRequest, err)
+	}
+	return after{}, nil
+}
