@@ -16,7 +16,7 @@ const Type = "upload-router:components:Claims"
 
 // Args configure Claims.
 type Args struct {
-	// KMSKeyARN encrypts the table. Nil: AWS's own key does, at no cost.
+	// KMSKeyARN encrypts the table. Nil: the account's key aws/dynamodb does, which whoever may use the table may use.
 	KMSKeyARN pulumi.StringInput
 	// Protect keeps the table from being deleted.
 	Protect bool
@@ -42,6 +42,10 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	text := func(name string) dynamodb.TableAttributeInput {
 		return &dynamodb.TableAttributeArgs{Name: pulumi.String(name), Type: pulumi.String("S")}
 	}
+	encryption := &dynamodb.TableServerSideEncryptionArgs{Enabled: pulumi.Bool(true)}
+	if args.KMSKeyARN != nil {
+		encryption.KmsKeyArn = args.KMSKeyARN.ToStringOutput()
+	}
 	tableArgs := &dynamodb.TableArgs{
 		BillingMode:               pulumi.String("PAY_PER_REQUEST"),
 		HashKey:                   pulumi.String(claimtable.HashKey),
@@ -50,11 +54,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		Ttl:                       &dynamodb.TableTtlArgs{AttributeName: pulumi.String(claimtable.TTL), Enabled: pulumi.Bool(true)},
 		PointInTimeRecovery:       &dynamodb.TablePointInTimeRecoveryArgs{Enabled: pulumi.Bool(true)},
 		DeletionProtectionEnabled: pulumi.Bool(args.Protect),
-	}
-	if args.KMSKeyARN != nil {
-		tableArgs.ServerSideEncryption = &dynamodb.TableServerSideEncryptionArgs{
-			Enabled: pulumi.Bool(true), KmsKeyArn: args.KMSKeyARN.ToStringOutput(),
-		}
+		ServerSideEncryption:      encryption,
 	}
 	table, err := dynamodb.NewTable(ctx, name+"-table", tableArgs, pulumi.Parent(c))
 	if err != nil {

@@ -39,6 +39,7 @@ func TestTheTable(t *testing.T) {
 		},
 		"ttl":                       map[string]any{"attributeName": "expires", "enabled": true},
 		"pointInTimeRecovery":       map[string]any{"enabled": true},
+		"serverSideEncryption":      map[string]any{"enabled": true},
 		"deletionProtectionEnabled": false,
 	}, table.Inputs)
 	assert.Equal(t, map[string]any{"name": table.Outputs["name"], "arn": table.Outputs["arn"]}, system.Outputs)
