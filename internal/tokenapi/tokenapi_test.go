@@ -57,7 +57,11 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	server := start(t, nil)
 	state := server.Await("token", "machine")
-	const heartbeat, success, failure = "AWSStepFunctions.SendTaskHeartbeat", "AWSStepFunctions.SendTaskSuccess", "AWSStepFunctions.SendTaskFailure"
+	const (
+		heartbeat = "AWSStepFunctions.SendTaskHeartbeat"
+		success   = "AWSStepFunctions.SendTaskSuccess"
+		failure   = "AWSStepFunctions.SendTaskFailure"
+	)
 	for name, test := range map[string]struct{ target, body, code string }{
 		"another service":   {"DynamoDB_20120810.PutItem", in(t, map[string]string{}), "UnknownOperationException"},
 		"another call":      {"AWSStepFunctions.StopExecution", in(t, map[string]string{}), "UnknownOperationException"},
