@@ -13,7 +13,9 @@ import (
 
 // untaggable are the types that can't have tags.
 var untaggable = []string{
+	"aws:cloudwatch/dashboard:Dashboard",
 	"aws:cloudwatch/eventTarget:EventTarget",
+	"aws:cloudwatch/queryDefinition:QueryDefinition",
 	"aws:ec2/routeTableAssociation:RouteTableAssociation",
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy",
 	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",

@@ -6,9 +6,11 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/dashboard"
 	"upload-router/components/encryption"
 	"upload-router/components/endings"
 	"upload-router/components/function"
+	"upload-router/components/logs"
 	"upload-router/components/notifications"
 	"upload-router/components/uploads"
 	"upload-router/components/workflow"
@@ -19,6 +21,7 @@ import (
 // watched is what is looked at.
 type watched struct {
 	key    *encryption.Encryption
+	log    *logs.Logs
 	small  *function.Function
 	router *workflow.Workflow
 	up     *uploads.Uploads
@@ -31,6 +34,16 @@ func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location
 		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.people.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
 	})
 	if err != nil {
+		return err
+	}
+	if _, err := dashboard.New(ctx, name+"-dashboard", &dashboard.Args{
+		Region:              at.Region,
+		StateMachineARN:     w.router.ARN,
+		FunctionName:        w.small.Name,
+		TaskIntegrationARN:  taskIntegration(cfg, at),
+		DeadLetterQueueName: w.up.DeadLetterQueueName,
+		LogGroupNames:       pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
+	}); err != nil {
 		return err
 	}
 	_, err = alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w, ends))

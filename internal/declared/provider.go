@@ -45,10 +45,12 @@ func arn(service, prefix string) computed {
 
 // kinds has every type that the program may declare.
 var kinds = map[string]kind{
-	"aws:cloudwatch/eventRule:EventRule":     {named: "name", fill: arn("events", "rule/")},
-	"aws:cloudwatch/eventTarget:EventTarget": {named: "targetId"},
-	"aws:cloudwatch/logGroup:LogGroup":       {named: "name", fill: arn("logs", "log-group:")},
-	"aws:cloudwatch/metricAlarm:MetricAlarm": {named: "name", fill: arn("cloudwatch", "alarm:")},
+	"aws:cloudwatch/dashboard:Dashboard":             {named: "dashboardName"},
+	"aws:cloudwatch/queryDefinition:QueryDefinition": {named: "name"},
+	"aws:cloudwatch/eventRule:EventRule":             {named: "name", fill: arn("events", "rule/")},
+	"aws:cloudwatch/eventTarget:EventTarget":         {named: "targetId"},
+	"aws:cloudwatch/logGroup:LogGroup":               {named: "name", fill: arn("logs", "log-group:")},
+	"aws:cloudwatch/metricAlarm:MetricAlarm":         {named: "name", fill: arn("cloudwatch", "alarm:")},
 
 	"aws:dynamodb/table:Table": {named: "name", fill: arn("dynamodb", "table/")},
 

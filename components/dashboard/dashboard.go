@@ -1,0 +1,160 @@
+// Package dashboard shows how the system does: a CloudWatch dashboard, and saved
+// queries of the logs (requirement C21).
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// Type is the component's type token.
+const Type = "upload-router:components:Dashboard"
+
+// Args configure a Dashboard.
+type Args struct {
+	// Region is the Region of the metrics. Required.
+	Region string
+	// StateMachineARN is the state machine. Required.
+	StateMachineARN pulumi.StringInput
+	// FunctionName is the function for small files. Required.
+	FunctionName pulumi.StringInput
+	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
+	// metrics name it: with Region and account. Required.
+	TaskIntegrationARN string
+	// DeadLetterQueueName is the queue of undelivered events. Required.
+	DeadLetterQueueName pulumi.StringInput
+	// LogGroupNames are the log groups of the processors, for the queries. Required.
+	LogGroupNames pulumi.StringArray
+}
+
+// Dashboard is a CloudWatch dashboard with saved queries.
+type Dashboard struct {
+	pulumi.ResourceState
+
+	// Name is the dashboard's name.
+	Name pulumi.StringOutput `pulumi:"name"`
+}
+
+// New makes a Dashboard, which has the name of the component.
+func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Dashboard, error) {
+	d := &Dashboard{}
+	if err := ctx.RegisterComponentResource(Type, name, d, opts...); err != nil {
+		return nil, fmt.Errorf("registering the dashboard: %w", err)
+	}
+	board, err := cloudwatch.NewDashboard(ctx, name+"-board", &cloudwatch.DashboardArgs{
+		DashboardName: pulumi.String(name),
+		DashboardBody: body(args),
+	}, pulumi.Parent(d))
+	if err != nil {
+		return nil, fmt.Errorf("creating the dashboard: %w", err)
+	}
+	for _, q := range queries {
+		if _, err := cloudwatch.NewQueryDefinition(ctx, name+"-"+q.key, &cloudwatch.QueryDefinitionArgs{
+			Name:          pulumi.String(name + "/" + q.key),
+			LogGroupNames: args.LogGroupNames,
+			QueryString:   pulumi.String(q.text),
+		}, pulumi.Parent(d)); err != nil {
+			return nil, fmt.Errorf("saving the query %s: %w", q.key, err)
+		}
+	}
+	d.Name = board.DashboardName
+	return d, ctx.RegisterResourceOutputs(d, pulumi.Map{"name": d.Name})
+}
+
+// queries are of the lines that the processors write, one for each run.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
+var queries = []struct{ key, text string }{
+	{"failed-files", "filter ispresent(outcome) and outcome != \"succeeded\"\n" +
+		"| stats count(*) as files, latest(key) as example, latest(cause) as why by outcome, route\n| sort files desc"},
+	{"one-file", "# Put the file's key in the place of report.pdf.\nfilter key = \"report.pdf\"\n" +
+		"| fields @timestamp, execution, route, version, outcome, durationMs, cause\n| sort @timestamp asc"},
+	{"slowest-files", "filter ispresent(durationMs)\n| sort durationMs desc\n" +
+		"| fields @timestamp, durationMs, size, route, key, outcome, execution\n| limit 50"},
+	{"retries", "filter ispresent(outcome) and ispresent(execution)\n" +
+		"| stats count(*) as runs, latest(outcome) as ended, latest(key) as file by execution\n| filter runs > 1\n| sort runs desc"},
+}
+
+// widget is a widget of the dashboard.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+type widget struct {
+	Type       string     `json:"type"`
+	X          int        `json:"x"`
+	Y          int        `json:"y"`
+	Width      int        `json:"width"`
+	Height     int        `json:"height"`
+	Properties properties `json:"properties"`
+}
+
+type properties struct {
+	Title   string  `json:"title"`
+	Region  string  `json:"region"`
+	View    string  `json:"view"`
+	Stacked bool    `json:"stacked"`
+	Period  int     `json:"period"`
+	Stat    string  `json:"stat"`
+	Metrics [][]any `json:"metrics"`
+}
+
+const (
+	columns, width, height = 2, 12, 6
+	period                 = 300 // seconds
+)
+
+// body is the dashboard's text, once all that it names is there.
+func body(args *Args) pulumi.StringOutput {
+	return pulumi.All(args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName).ApplyT(func(v []any) (string, error) {
+		shown := charts(v[0].(string), v[1].(string), args.TaskIntegrationARN, v[2].(string))
+		widgets := make([]widget, len(shown))
+		for i, c := range shown {
+			c.Region, c.View, c.Period = args.Region, "timeSeries", period
+			widgets[i] = widget{
+				Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height, Properties: c,
+			}
+		}
+		text, err := json.Marshal(map[string]any{"widgets": widgets})
+		if err != nil {
+			return "", fmt.Errorf("writing the dashboard: %w", err)
+		}
+		return string(text), nil
+	}).(pulumi.StringOutput)
+}
+
+// charts are what is shown. The metrics of tasks are those of all state machines of
+// the account: Step Functions counts by the integration, and ECS doesn't count tasks.
+func charts(machine, function, task, queue string) []properties {
+	of := func(namespace, dimension, value string) func(label, metric string) []any {
+		return func(label, metric string) []any {
+			return []any{namespace, metric, dimension, value, map[string]any{"label": label}}
+		}
+	}
+	states := of("AWS/States", "StateMachineArn", machine)
+	tasks := of("AWS/States", "ServiceIntegrationResourceArn", task)
+	lambda := of("AWS/Lambda", "FunctionName", function)
+	return []properties{
+		{Title: "Executions by how they ended", Stat: "Sum", Stacked: true, Metrics: [][]any{
+			states("succeeded", "ExecutionsSucceeded"), states("failed", "ExecutionsFailed"),
+			states("timed out", "ExecutionsTimedOut"), states("aborted", "ExecutionsAborted"),
+		}},
+		{Title: "Route: runs of the function, and tasks (of the account)", Stat: "Sum", Stacked: true, Metrics: [][]any{
+			lambda("Lambda", "Invocations"), tasks("Fargate", "ServiceIntegrationsStarted"),
+		}},
+		{Title: "Time of the slowest in a hundred, in ms", Stat: "p99", Metrics: [][]any{
+			states("execution", "ExecutionTime"), lambda("Lambda", "Duration"), tasks("Fargate (of the account)", "ServiceIntegrationTime"),
+		}},
+		{Title: "Errors", Stat: "Sum", Metrics: [][]any{
+			lambda("function failed", "Errors"), lambda("function throttled", "Throttles"),
+			tasks("task failed (of the account)", "ServiceIntegrationsFailed"),
+			tasks("task timed out (of the account)", "ServiceIntegrationsTimedOut"), states("executions throttled", "ExecutionThrottled"),
+		}},
+		{Title: "Events that wait in the dead-letter queue", Stat: "Maximum", Metrics: [][]any{
+			of("AWS/SQS", "QueueName", queue)("events", "ApproximateNumberOfMessagesVisible"),
+		}},
+		{Title: "What costs: executions, time of the function and of tasks in ms", Stat: "Sum", Metrics: [][]any{
+			states("executions, each of some state transitions", "ExecutionsStarted"),
+			lambda("time of the function", "Duration"), tasks("time of tasks (of the account)", "ServiceIntegrationRunTime"),
+		}},
+	}
+}

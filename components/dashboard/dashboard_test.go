@@ -1,0 +1,117 @@
+package dashboard_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/dashboard"
+	"upload-router/internal/declared"
+	"upload-router/internal/declared/declaredtest"
+)
+
+const (
+	typeBoard = "aws:cloudwatch/dashboard:Dashboard"
+	typeQuery = "aws:cloudwatch/queryDefinition:QueryDefinition"
+
+	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
+	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
+)
+
+func declare(t *testing.T) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declared.Options{}, declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
+		d, err := dashboard.New(ctx, "board", &dashboard.Args{
+			Region: "eu-central-1", StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
+			TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"),
+			LogGroupNames: pulumi.StringArray{pulumi.String("function"), pulumi.String("task")},
+		})
+		if err != nil {
+			return nil, err
+		}
+		return pulumi.Map{"name": d.Name}, nil
+	}))
+}
+
+// shown is what the dashboard has, by its title: statistic and metrics.
+func shown(t *testing.T, system *declared.System) map[string][]any {
+	t.Helper()
+	var text struct {
+		Widgets []struct {
+			Type                string
+			X, Y, Width, Height int
+			Properties          struct {
+				Title, Region, View, Stat string
+				Metrics                   []any
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(declaredtest.Only(t, system, typeBoard).Text("dashboardBody")), &text))
+	found := map[string][]any{}
+	for i, w := range text.Widgets {
+		assert.Equal(t, []any{"metric", "eu-central-1", "timeSeries"}, []any{w.Type, w.Properties.Region, w.Properties.View})
+		assert.Equal(t, []int{i % 2 * 12, i / 2 * 6, 12, 6}, []int{w.X, w.Y, w.Width, w.Height}, "none covers another")
+		found[w.Properties.Title] = append([]any{w.Properties.Stat}, w.Properties.Metrics...)
+	}
+	return found
+}
+
+func TestTheDashboardShowsTheseMetrics(t *testing.T) {
+	t.Parallel()
+	system := declare(t)
+	require.Equal(t, map[string]int{dashboard.Type: 1, typeBoard: 1, typeQuery: 4}, declaredtest.Counts(system))
+	require.Equal(t, "board", system.Outputs["name"])
+	metric := func(namespace, name, dimension, value, label string) any {
+		return []any{namespace, name, dimension, value, map[string]any{"label": label}}
+	}
+	states := func(name, label string) any { return metric("AWS/States", name, "StateMachineArn", machine, label) }
+	task := func(name, label string) any {
+		return metric("AWS/States", name, "ServiceIntegrationResourceArn", tasks, label)
+	}
+	lambda := func(name, label string) any { return metric("AWS/Lambda", name, "FunctionName", "f", label) }
+	require.Equal(t, map[string][]any{
+		"Executions by how they ended": {
+			"Sum", states("ExecutionsSucceeded", "succeeded"), states("ExecutionsFailed", "failed"),
+			states("ExecutionsTimedOut", "timed out"), states("ExecutionsAborted", "aborted"),
+		},
+		"Route: runs of the function, and tasks (of the account)": {
+			"Sum", lambda("Invocations", "Lambda"), task("ServiceIntegrationsStarted", "Fargate"),
+		},
+		"Time of the slowest in a hundred, in ms": {
+			"p99", states("ExecutionTime", "execution"), lambda("Duration", "Lambda"),
+			task("ServiceIntegrationTime", "Fargate (of the account)"),
+		},
+		"Errors": {
+			"Sum", lambda("Errors", "function failed"), lambda("Throttles", "function throttled"),
+			task("ServiceIntegrationsFailed", "task failed (of the account)"),
+			task("ServiceIntegrationsTimedOut", "task timed out (of the account)"), states("ExecutionThrottled", "executions throttled"),
+		},
+		"Events that wait in the dead-letter queue": {
+			"Maximum", metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "q", "events"),
+		},
+		"What costs: executions, time of the function and of tasks in ms": {
+			"Sum", states("ExecutionsStarted", "executions, each of some state transitions"), lambda("Duration", "time of the function"),
+			task("ServiceIntegrationRunTime", "time of tasks (of the account)"),
+		},
+	}, shown(t, system))
+}
+
+// The queries name the fields that the processors write; see internal/upload.
+func TestTheQueriesAreOfTheProcessorsLines(t *testing.T) {
+	t.Parallel()
+	system := declare(t)
+	for key, part := range map[string]string{
+		"failed-files":  `outcome != "succeeded"`,
+		"one-file":      `filter key = "report.pdf"`,
+		"slowest-files": "sort durationMs desc",
+		"retries":       "by execution\n| filter runs > 1",
+	} {
+		query := declaredtest.Named(t, system, typeQuery, "board-"+key).Inputs
+		assert.Equal(t, "board/"+key, query["name"])
+		assert.Equal(t, []any{"function", "task"}, query["logGroupNames"])
+		assert.Contains(t, query["queryString"], part)
+	}
+}
