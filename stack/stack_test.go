@@ -87,7 +87,8 @@ func existing() config {
 // whole are all resources of the default configuration.
 func whole() map[string]int {
 	return map[string]int{
-		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:Endings": 1, "upload-router:components:Dashboard": 1,
+		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:Endings": 1,
+		"upload-router:components:Dashboard": 1,
 		"aws:cloudwatch/dashboard:Dashboard": 1, "aws:cloudwatch/queryDefinition:QueryDefinition": 4,
 		"upload-router:components:Function": 1, "upload-router:components:Image": 1,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
@@ -456,7 +457,8 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 		"alarms-event-failures", "alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles",
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
 		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures",
-		"alarms-undelivered-events", "alarms-untold-endings", "dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",
+		"alarms-undelivered-events", "alarms-untold-endings",
+		"dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",
 		"endings-dlq", "endings-dlq", "endings-rule",
 		"endings-target", "encryption-key", "image-lifecycle", "network-default",
 	}, without)

@@ -101,6 +101,7 @@ type properties struct {
 const (
 	columns, width, height = 2, 12, 6
 	period                 = 300 // seconds
+	sum                    = "Sum"
 )
 
 // body is the dashboard's text, once all that it names is there.
@@ -134,17 +135,17 @@ func charts(machine, function, task, queue string) []properties {
 	tasks := of("AWS/States", "ServiceIntegrationResourceArn", task)
 	lambda := of("AWS/Lambda", "FunctionName", function)
 	return []properties{
-		{Title: "Executions by how they ended", Stat: "Sum", Stacked: true, Metrics: [][]any{
+		{Title: "Executions by how they ended", Stat: sum, Stacked: true, Metrics: [][]any{
 			states("succeeded", "ExecutionsSucceeded"), states("failed", "ExecutionsFailed"),
 			states("timed out", "ExecutionsTimedOut"), states("aborted", "ExecutionsAborted"),
 		}},
-		{Title: "Route: runs of the function, and tasks (of the account)", Stat: "Sum", Stacked: true, Metrics: [][]any{
+		{Title: "Route: runs of the function, and tasks (of the account)", Stat: sum, Stacked: true, Metrics: [][]any{
 			lambda("Lambda", "Invocations"), tasks("Fargate", "ServiceIntegrationsStarted"),
 		}},
 		{Title: "Time of the slowest in a hundred, in ms", Stat: "p99", Metrics: [][]any{
 			states("execution", "ExecutionTime"), lambda("Lambda", "Duration"), tasks("Fargate (of the account)", "ServiceIntegrationTime"),
 		}},
-		{Title: "Errors", Stat: "Sum", Metrics: [][]any{
+		{Title: "Errors", Stat: sum, Metrics: [][]any{
 			lambda("function failed", "Errors"), lambda("function throttled", "Throttles"),
 			tasks("task failed (of the account)", "ServiceIntegrationsFailed"),
 			tasks("task timed out (of the account)", "ServiceIntegrationsTimedOut"), states("executions throttled", "ExecutionThrottled"),
@@ -152,7 +153,7 @@ func charts(machine, function, task, queue string) []properties {
 		{Title: "Events that wait in the dead-letter queue", Stat: "Maximum", Metrics: [][]any{
 			of("AWS/SQS", "QueueName", queue)("events", "ApproximateNumberOfMessagesVisible"),
 		}},
-		{Title: "What costs: executions, time of the function and of tasks in ms", Stat: "Sum", Metrics: [][]any{
+		{Title: "What costs: executions, time of the function and of tasks in ms", Stat: sum, Metrics: [][]any{
 			states("executions, each of some state transitions", "ExecutionsStarted"),
 			lambda("time of the function", "Duration"), tasks("time of tasks (of the account)", "ServiceIntegrationRunTime"),
 		}},
