@@ -39,7 +39,7 @@ func TestEveryResourceThatCanHaveTagsHasThem(t *testing.T) {
 	without := map[string]bool{}
 	for name, c := range map[string]config{
 		"create":  {"notify": `["a@example.com"]`},
-		"private": {"network": "private", "flowLogs": "true"},
+		"private": {"network": "private", "flowLogs": "true", "deduplicate": "true"},
 	} {
 		c["tags"] = `{"owner":"us"}`
 		for _, r := range declare(t, c).Resources {
@@ -81,7 +81,7 @@ func TestWhatCannotBeHadAgainIsProtected(t *testing.T) {
 	}
 	require.Empty(t, names(nil))
 	require.Equal(t, []string{
-		typeLogGroup, typeRepository, typeKey, typeBucket, typeMachine, typeTopic, typeQueue,
-	}, names(config{"protect": "true"}))
+		typeLogGroup, "aws:dynamodb/table:Table", typeRepository, typeKey, typeBucket, typeMachine, typeTopic, typeQueue,
+	}, names(config{"protect": "true", "deduplicate": "true"}))
 	require.Equal(t, declaredtest.Counts(declare(t, nil)), declaredtest.Counts(declare(t, config{"protect": "true"})))
 }

@@ -29,7 +29,7 @@ func exceptions() []Exception {
 		log       = "The wildcard is for the streams of one log group, which the service names. AWS: the ARN of a log group " +
 			"in a policy ends with \":*\", https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"
 	)
-	dev := []string{"dev"}
+	dev, prod := []string{"dev"}, []string{"prod"}
 	return []Exception{
 		{wildcards, "aws_iam_role_policy.*-lambda-logs", nil, log},
 		{wildcards, "aws_iam_role_policy.*-fargate-execution", nil, log},
@@ -39,6 +39,7 @@ func exceptions() []Exception {
 				"began with), and for the tasks of one cluster, whose ids nobody knows before they run; both under the condition of " +
 				"the cluster. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
 		},
+		{wildcards, "aws_iam_role_policy.*-flow-write", prod, log},
 		{
 			wildcards, "aws_iam_role_policy.*-workflow-logging", nil,
 			"The actions by which Step Functions has its log delivered know no resources: a delivery is the account's. " +

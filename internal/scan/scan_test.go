@@ -193,7 +193,7 @@ func TestJudge(t *testing.T) {
 		open    bool
 	}{
 		"an exception":     {"dev", excused, false},
-		"of another stack": {"prod", excused, true},
+		"of another stack": {"other", excused, true},
 		"another rule":     {"dev", scan.Finding{ID: "AVD-AWS-0096", Severity: "HIGH", Resource: excused.Resource}, true},
 		"another resource": {"dev", scan.Finding{ID: excused.ID, Severity: "CRITICAL", Resource: "aws_sns_topic.other"}, true},
 		"nothing serious":  {"prod", scan.Finding{ID: "X", Severity: "MEDIUM", Resource: "r"}, false},

@@ -340,8 +340,8 @@ func keepingKeys() []Key {
 		},
 		{
 			Name: keyProtect, Type: TypeBoolean, Default: false, Example: no,
-			Doc: "Whether Pulumi refuses to delete or replace what can't be had again: bucket, keys, logs, images, queue, topic and state " +
-				"machine.",
+			Doc: "Whether Pulumi refuses to delete or replace what can't be had again: bucket, keys, logs, claims, images, queue, topic " +
+				"and state machine.",
 		},
 		{
 			Name: keyForceDestroy, Type: TypeBoolean, Default: false, Example: no,

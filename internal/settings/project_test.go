@@ -87,12 +87,15 @@ func TestStackFiles(t *testing.T) {
 	for _, row := range []struct {
 		file string
 		aws  map[string]string
+		// lasting are those that aren't thrown away.
+		lasting bool
 	}{
-		{"Pulumi.dev.yaml", map[string]string{}},
+		{"Pulumi.dev.yaml", map[string]string{}, false},
+		{"Pulumi.prod.yaml", map[string]string{}, true},
 		{"Pulumi.local.yaml", map[string]string{
 			"aws:region": "eu-central-1", "aws:skipCredentialsValidation": "true", "aws:skipMetadataApiCheck": "true",
 			"aws:s3UsePathStyle": "true",
-		}},
+		}, false},
 	} {
 		t.Run(row.file, func(t *testing.T) {
 			t.Parallel()
@@ -108,12 +111,17 @@ func TestStackFiles(t *testing.T) {
 				}
 				others[key] = raw(t, value)
 			}
-			if row.file == "Pulumi.dev.yaml" {
+			if row.file != "Pulumi.local.yaml" {
 				delete(others, "aws:region") // each developer's own; the repository's file has none
 			}
 			assert.Equal(t, row.aws, others)
 			require.Empty(t, problemsOf(t, ours, settings.WithKeys(keys)))
-			assert.True(t, mustLoad(t, ours).ForceDestroy, "a stack to throw away")
+			loaded := mustLoad(t, ours)
+			assert.Equal(t, row.lasting, !loaded.ForceDestroy, "a stack to throw away")
+			assert.Equal(t, row.lasting, loaded.Protect, "a stack to keep")
+			text, err := json.Marshal(file.Config)
+			require.NoError(t, err)
+			assert.NotRegexp(t, `arn:|[0-9]{12}|@`, string(text), "it names no account and nobody")
 		})
 	}
 }

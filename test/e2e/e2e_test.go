@@ -74,12 +74,18 @@ type cli struct {
 // newCLI makes a stack with a copy of Pulumi.local.yaml, which the CLI writes to.
 func newCLI(t *testing.T, name string) *cli {
 	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "Pulumi.local.yaml"))
+	require.NoError(t, err)
+	return newCLIWith(t, name, text)
+}
+
+// newCLIWith makes a stack with this configuration, in a file that the CLI writes to.
+func newCLIWith(t *testing.T, name string, text []byte) *cli {
+	t.Helper()
 	c := &cli{t: t, env: os.Environ(), config: filepath.Join(t.TempDir(), "config.yaml"), stack: name}
 	for k, v := range environment(t) {
 		c.env = append(c.env, k+"="+v)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "Pulumi.local.yaml"))
-	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(c.config, text, 0o600))
 	// Where the CLI keeps the salt of the stack's secrets, whatever the config file.
 	t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "Pulumi."+name+".yaml")) })
