@@ -149,7 +149,7 @@ func (d *deployed) machineRoutes(t *testing.T, ctx context.Context) {
 		RoleName: aws.String(role[strings.LastIndex(role, "/")+1:]),
 	})
 	require.NoError(t, err)
-	require.Len(t, policies.PolicyNames, 1)
+	require.Len(t, policies.PolicyNames, 2, "what it runs, and that it logs")
 }
 
 func (d *deployed) functionIsThere(t *testing.T, ctx context.Context) {
