@@ -189,7 +189,7 @@ func TestUploads(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{
 		"as it comes": {},
-		"by token":    {"taskCompletion": string(settings.CompletionCallback)},
+		"by token":    {keyCompletion: string(settings.CompletionCallback)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
