@@ -321,7 +321,7 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 			if refused, ok := startRefusals[fault]; ok {
 				return &refused
 			}
-			begun = append(begun, begin(from, to, event))
+			begun = append(begun, begin(from, to, uuid.NewString(), event))
 			if fault == StartAnswerLost {
 				return errAnswerLost
 			}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ var (
 // StartAgain starts a new execution with the input of one that has ended, as an
 // operator does for one that ended in a Fail state.
 func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, error) {
-	return r.startExecution(ctx, ended.to.machineARN, ended.input)
+	return r.StartExecution(ctx, ended.to.machineARN, "", ended.input)
 }
 
 // Redrive goes on with an execution where it ended, and adds what follows to it.
@@ -50,14 +51,19 @@ func (r *Router) Replay(ctx context.Context, letter DeadLetter) (*Execution, err
 	if !slices.ContainsFunc(r.DeadLetters(), letter.is) {
 		return nil, fmt.Errorf("%w: %s", errNoLetter, letter.MessageID)
 	}
-	execution, err := r.startExecution(ctx, letter.Attributes["TARGET_ARN"], letter.Body)
+	execution, err := r.StartExecution(ctx, letter.Attributes["TARGET_ARN"], "", letter.Body)
 	if err != nil {
 		return nil, err
 	}
+	r.Discard(letter)
+	return execution, nil
+}
+
+// Discard deletes a message from its dead-letter queue, if it is there.
+func (r *Router) Discard(letter DeadLetter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.letters = slices.DeleteFunc(r.letters, letter.is)
-	return execution, nil
 }
 
 func (d DeadLetter) is(other DeadLetter) bool { return d.MessageID == other.MessageID }
@@ -69,9 +75,11 @@ func (r *Router) addLetter(letter DeadLetter) {
 	r.letters = append(r.letters, letter)
 }
 
-// startExecution starts an execution as somebody other than EventBridge does,
-// whose rights aren't declared.
-func (r *Router) startExecution(ctx context.Context, machineARN string, input json.RawMessage) (*Execution, error) {
+// StartExecution starts an execution of a state machine as somebody other than
+// EventBridge does, whose rights aren't declared, and follows it to its end. An
+// empty name makes one; nobody looks whether another has it. An error means that
+// it wasn't started, or that it couldn't be run here.
+func (r *Router) StartExecution(ctx context.Context, machineARN, name string, input json.RawMessage) (*Execution, error) {
 	for _, from := range r.rules {
 		for _, to := range from.targets {
 			if to.machineARN != machineARN {
@@ -86,7 +94,7 @@ func (r *Router) startExecution(ctx context.Context, machineARN string, input js
 			if refused, ok := startRefusals[fault]; ok {
 				return nil, fmt.Errorf("starting an execution: %w", &refused)
 			}
-			execution := begin(from, to, input)
+			execution := begin(from, to, cmp.Or(name, uuid.NewString()), input)
 			return execution, r.execute(ctx, execution)
 		}
 	}
@@ -94,8 +102,7 @@ func (r *Router) startExecution(ctx context.Context, machineARN string, input js
 }
 
 // begin is an execution that hasn't run yet.
-func begin(from rule, to target, input json.RawMessage) *Execution {
-	name := uuid.NewString()
+func begin(from rule, to target, name string, input json.RawMessage) *Execution {
 	return &Execution{
 		Rule: from.name, Target: to.id, StateMachine: to.machineName,
 		ARN: executionARN(to.machineARN, name), Runs: []Run{},

@@ -18,10 +18,12 @@ import (
 	"upload-router/internal/asl"
 	"upload-router/internal/authz"
 	"upload-router/internal/build"
+	"upload-router/internal/declared"
 	"upload-router/internal/local"
 	"upload-router/internal/local/localtest"
 	"upload-router/internal/settings"
 	"upload-router/internal/stackfile"
+	"upload-router/operate"
 	"upload-router/processor"
 	"upload-router/test/faults"
 )
@@ -92,6 +94,7 @@ func newFate() *fate {
 // bench is the declared system in which faults are brought about.
 type bench struct {
 	*local.Router
+	system *declared.System
 	fate   *fate
 	folder string
 }
@@ -99,8 +102,8 @@ type bench struct {
 func start(t *testing.T, name string, config map[string]string) *bench {
 	t.Helper()
 	config["sizeThreshold"] = strconv.Itoa(threshold)
-	b := &bench{fate: newFate(), folder: t.TempDir()}
-	b.Router = localtest.Start(t, localtest.Declare(t, name, config), local.Options{Fault: b.fate.at, Decided: b.fate.decided})
+	b := &bench{system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir()}
+	b.Router = localtest.Start(t, b.system, local.Options{Fault: b.fate.at, Decided: b.fate.decided})
 	return b
 }
 
@@ -252,25 +255,22 @@ func place(t *testing.T, trace *local.Trace, where string) string {
 	return out.String()
 }
 
-// resume has the file processed after all, in the way that the table says, and
-// by what is the same a second time.
-func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace) {
+// resume has the file processed after all, by `upload-router redrive`, which
+// must choose what the table says.
+func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace, console *console) {
 	t.Helper()
 	switch row.Resume {
 	case faults.Itself:
 		require.True(t, trace.Succeeded())
 	case faults.StartAgain:
 		failed := trace.Executions[0]
-		again, err := b.StartAgain(t.Context(), failed)
-		require.NoError(t, err)
-		requireProcessed(t, again)
+		requireProcessed(t, console.redrive(t, failed, operate.RedriveRestart))
 		require.NoError(t, b.Redrive(t.Context(), failed))
 		require.Equal(t, asl.StatusFailed, failed.Status, "a redrive re-enters the Fail state")
 	case faults.Redrive:
 		stopped := trace.Executions[0]
 		stopped.Notices = nil // of its first end
-		require.NoError(t, b.Redrive(t.Context(), stopped))
-		requireProcessed(t, stopped)
+		requireProcessed(t, console.redrive(t, stopped, operate.RedriveResume))
 	case faults.Replay:
 		letter := trace.DeadLetters[0]
 		require.JSONEq(t, string(trace.Event), string(letter.Body), "the event as it was")
@@ -278,15 +278,12 @@ func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace) {
 		_, err := b.Replay(t.Context(), letter)
 		require.ErrorContains(t, err, "InternalFailure")
 		require.Contains(t, b.DeadLetters(), letter, "what wasn't accepted stays")
-		again, err := b.Replay(t.Context(), letter)
-		require.NoError(t, err)
-		requireProcessed(t, again)
+		requireProcessed(t, console.replay(t, letter))
 		require.NotContains(t, b.DeadLetters(), letter)
 		_, err = b.Replay(t.Context(), letter)
 		require.ErrorContains(t, err, "no such message")
 	case faults.Never:
-		again, err := b.StartAgain(t.Context(), trace.Executions[0])
-		require.NoError(t, err)
+		again := console.redrive(t, trace.Executions[0], operate.RedriveRestart)
 		require.Equal(t, asl.StatusFailed, again.Status)
 	}
 }
@@ -326,6 +323,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, name, config)
+			console := b.console(t)
 			callback := config[keyCompletion] == string(settings.CompletionCallback)
 			for _, row := range faults.Table() {
 				if row.Route == faults.Fargate && row.Callback != callback {
@@ -337,7 +335,7 @@ func TestFaults(t *testing.T) {
 					trace := b.bring(t, row, key)
 					requireRow(t, row, trace)
 					b.fate.set(key, nil)
-					b.resume(t, row, trace)
+					b.resume(t, row, trace, console)
 				})
 			}
 			t.Cleanup(func() { // when all of them have ended
