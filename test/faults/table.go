@@ -94,6 +94,8 @@ type Row struct {
 	// Callback says that the task tells its end by a token, and isn't followed
 	// (taskCompletion).
 	Callback bool
+	// Announced says that it is about a success that is announced (notifySuccess).
+	Announced bool
 	// Happening and Strikes bring it about.
 	Happening Happening
 	Strikes   []Strike
@@ -197,8 +199,9 @@ func callback() []Row {
 func notices() []Row {
 	return []Row{
 		{
-			Name: "SNS refuses the notice of a success", Route: Lambda, Strikes: []Strike{{local.NoticeRefused, Always}},
-			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Evidence: []Evidence{{InHistory, "SNS.ThrottledException"}}, Resume: Itself,
+			Name: "SNS refuses the notice of a success", Route: Lambda, Announced: true,
+			Strikes: []Strike{{local.NoticeRefused, Always}},
+			Status:  asl.StatusSucceeded, Executions: 1, Runs: 1, Evidence: []Evidence{{InHistory, "SNS.ThrottledException"}}, Resume: Itself,
 		},
 		{
 			Name: "SNS refuses the notice of a failure", Route: Fargate,
