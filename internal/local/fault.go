@@ -68,6 +68,14 @@ const (
 	TaskTimedOut Fault = "task timed out"
 )
 
+// The faults of DynamoDB, where objects are claimed.
+const (
+	// ClaimThrottled: dynamodb:PutItem is throttled, so that the object can't be claimed.
+	ClaimThrottled Fault = "claim throttled"
+	// SettleThrottled: dynamodb:UpdateItem is, so that how the work ended can't be noted.
+	SettleThrottled Fault = "settling throttled"
+)
+
 // The other faults.
 const (
 	// NoticeRefused: SNS throttles sns:Publish.
@@ -86,6 +94,9 @@ const (
 	CallTask   = "ecs:RunTask"
 	CallNotify = "sns:Publish"
 	CallRead   = "s3:GetObject"
+	CallClaim  = "dynamodb:PutItem"
+	CallLook   = "dynamodb:GetItem"
+	CallSettle = "dynamodb:UpdateItem"
 	// CallAny is any call of a state machine's task.
 	CallAny = "any task"
 )
@@ -98,6 +109,7 @@ func Calls() map[Fault]string {
 		FunctionTimedOut: CallInvoke,
 		TaskFailures:     CallTask, TaskThrottled: CallTask, TaskNotStarted: CallTask, TaskExited: CallTask, TaskKilled: CallTask,
 		TaskInterrupted: CallTask, TaskTimedOut: CallTask,
+		ClaimThrottled: CallClaim, SettleThrottled: CallSettle,
 		NoticeRefused: CallNotify, ObjectUnavailable: CallRead, TransitionThrottled: CallAny,
 	}
 }
@@ -193,10 +205,19 @@ var refusals = map[Fault]asl.Error{
 		Cause: "You've reached the limit on the number of vCPUs you can run concurrently " +
 			"(Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException)",
 	},
+	ClaimThrottled:  itemsThrottled,
+	SettleThrottled: itemsThrottled,
 	NoticeRefused: {
 		Name:  "SNS.ThrottledException",
 		Cause: "Rate exceeded (Service: AmazonSNS; Status Code: 429; Error Code: Throttled)",
 	},
+}
+
+// itemsThrottled is how a state machine sees any call of a table that is asked too much.
+var itemsThrottled = asl.Error{
+	Name: "DynamoDB.AmazonDynamoDBException",
+	Cause: "Throughput exceeds the current capacity of your table or index. " +
+		"(Service: AmazonDynamoDBv2; Status Code: 400; Error Code: ThrottlingException)",
 }
 
 // startRefusals are those of StartExecution, as EventBridge sees them.
@@ -221,6 +242,7 @@ var interruptions = map[Fault]runtimeapi.Interruption{
 // actions are what the integrations ask IAM for.
 var actions = map[string]string{
 	"lambda:invoke": CallInvoke, "ecs:runTask.sync": CallTask, "ecs:runTask.waitForTaskToken": CallTask, "sns:publish": CallNotify,
+	"dynamodb:putItem": CallClaim, "dynamodb:getItem": CallLook, "dynamodb:updateItem": CallSettle,
 }
 
 type faultKey struct{}

@@ -94,6 +94,11 @@ type Row struct {
 	// Callback says that the task tells its end by a token, and isn't followed
 	// (taskCompletion).
 	Callback bool
+	// Once says that it takes claims (deduplicate).
+	Once bool
+	// Duplicate says that one of the executions is for the same event as the
+	// other: with claims, it finds that and processes nothing.
+	Duplicate bool
 	// Announced says that it is about a success that is announced (notifySuccess).
 	Announced bool
 	// Happening and Strikes bring it about.
@@ -115,7 +120,7 @@ type Row struct {
 // Table has every fault.
 func Table() []Row {
 	var rows []Row
-	for _, part := range [][]Row{lambda(), fargate(), callback(), notices(), objects(), deliveries(), machine()} {
+	for _, part := range [][]Row{lambda(), fargate(), callback(), claims(), notices(), objects(), deliveries(), machine()} {
 		rows = append(rows, part...)
 	}
 	return rows
@@ -196,6 +201,27 @@ func callback() []Row {
 	}
 }
 
+// claims is what can go wrong with those.
+func claims() []Row {
+	const throttled = "Error Code: ThrottlingException"
+	return []Row{
+		{
+			Name: "DynamoDB throttles a claim for a while", Route: Lambda, Once: true, Strikes: []Strike{{local.ClaimThrottled, 2}},
+			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{{InHistory, throttled}}, Resume: Itself,
+		},
+		{
+			Name: "DynamoDB throttles a claim until the retries are used up", Route: Lambda, Once: true,
+			Strikes: []Strike{{local.ClaimThrottled, Always}}, Status: asl.StatusFailed, Error: "DynamoDB.AmazonDynamoDBException",
+			Executions: 1, Failed: 1, Evidence: []Evidence{{InCause, throttled}}, Resume: StartAgain,
+		},
+		{
+			Name: "DynamoDB can't note that an object is processed", Route: Lambda, Once: true,
+			Strikes: []Strike{{local.SettleThrottled, Always}}, Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1,
+			Evidence: []Evidence{{InHistory, throttled}}, Resume: Itself,
+		},
+	}
+}
+
 func notices() []Row {
 	return []Row{
 		{
@@ -261,11 +287,11 @@ func deliveries() []Row {
 		dead("Step Functions can't be reached until EventBridge gives up", local.StartUnavailable, "ERROR_FROM_TARGET", exhausted),
 		dead("EventBridge may not start the execution", local.StartRefused, "NO_PERMISSIONS", `"RETRY_ATTEMPTS":"0"`),
 		{
-			Name: "An event is delivered twice", Route: Lambda, Happening: Twice,
+			Name: "An event is delivered twice", Route: Lambda, Happening: Twice, Duplicate: true,
 			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2, Resume: Itself,
 		},
 		{
-			Name: "The answer to a start is lost", Route: Fargate, Strikes: []Strike{{local.StartAnswerLost, 1}},
+			Name: "The answer to a start is lost", Route: Fargate, Duplicate: true, Strikes: []Strike{{local.StartAnswerLost, 1}},
 			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2, Resume: Itself,
 		},
 	}

@@ -49,7 +49,7 @@ type plan struct {
 }
 
 // plans are drawn before anything runs, so that they follow from the seed alone.
-func plans(count int, seed uint64) []plan {
+func plans(count int, seed uint64, once bool) []plan {
 	random := rand.New(rand.NewPCG(seed, 0))
 	percent := func(share int) bool { return random.IntN(100) < share }
 	out := make([]plan, count)
@@ -59,7 +59,7 @@ func plans(count int, seed uint64) []plan {
 			p.route = faults.Fargate
 		}
 		if percent(faulty) {
-			possible := befalling(p.route)
+			possible := befalling(p.route, once)
 			strike := faults.Strike{Fault: possible[random.IntN(len(possible))], Attempts: 1}
 			// Half of them don't pass by themselves; S3 is kept from that, as its clients wait in real time.
 			if percent(50) && strike.Fault != local.ObjectUnavailable {
@@ -75,10 +75,24 @@ func plans(count int, seed uint64) []plan {
 	return out
 }
 
-// befalling are the faults that an upload by a route can meet.
-func befalling(route faults.Route) []local.Fault {
+// befalling are the faults that an upload by a route can meet, with claims or without.
+func befalling(route faults.Route, once bool) []local.Fault {
 	other := map[faults.Route]string{faults.Lambda: local.CallTask, faults.Fargate: local.CallInvoke}[route]
-	return slices.DeleteFunc(local.Faults(), func(f local.Fault) bool { return local.Calls()[f] == other })
+	return slices.DeleteFunc(local.Faults(), func(f local.Fault) bool {
+		call := local.Calls()[f]
+		return call == other || !once && strings.HasPrefix(call, "dynamodb:")
+	})
+}
+
+// kinds is how many faults befall a call.
+func kinds(call string) int {
+	n := 0
+	for _, of := range local.Calls() {
+		if of == call {
+			n++
+		}
+	}
+	return n
 }
 
 // fates are what became of the uploads.
@@ -160,7 +174,7 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution)
 		if e.Status != asl.StatusSucceeded {
 			continue
 		}
-		if len(e.Runs) == 0 {
+		if isDuplicate(e) {
 			f.Recognised++
 			continue
 		}
@@ -188,8 +202,8 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution)
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{
-		"as it comes": {},
-		"by token":    {keyCompletion: string(settings.CompletionCallback)},
+		"as it comes":    {},
+		"once, by token": {keyDeduplicate: "true", keyCompletion: string(settings.CompletionCallback)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -206,7 +220,7 @@ func uploadMany(t *testing.T, b *bench) {
 		require.NoError(t, os.WriteFile(paths[route], []byte(strings.Repeat("x", size)), 0o600))
 	}
 	f := &fates{Injected: map[local.Fault]int{}, Resumed: map[faults.Resume]int{}}
-	began, all := time.Now(), plans(*uploads, *seed)
+	began, all := time.Now(), plans(*uploads, *seed, b.once)
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(atATime)
 	duplicates := 0
@@ -237,10 +251,13 @@ func uploadMany(t *testing.T, b *bench) {
 
 	require.Equal(t, len(all), f.Processed, "each is processed")
 	require.Equal(t, duplicates, f.Again+f.Recognised, "each event that came once more was processed again or recognised")
+	if b.once {
+		require.Zero(t, f.Again, "exactly once")
+	}
 	require.Empty(t, b.fate.refused, "no fault makes a call that isn't granted")
 	require.Empty(t, b.DeadLetters(), "all were replayed")
 	if len(all) >= 10_000 {
-		require.Len(t, f.Injected, len(local.Faults()), "every kind of fault is among them")
+		require.Len(t, f.Injected, len(befalling(faults.Lambda, b.once))+kinds(local.CallTask), "every kind of fault is among them")
 	}
 }
 
