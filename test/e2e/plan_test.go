@@ -203,6 +203,28 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 			config: map[string]string{"notify[0]": "ops@example.com"},
 			want:   map[string]string{"notifications-ops@example.com": "create"},
 		},
+		"a share of the account's runs": {
+			config: map[string]string{"lambdaReservedConcurrency": "10"},
+			want:   map[string]string{"lambda-function": "update"},
+		},
+		"disk of the task": {
+			config: map[string]string{"taskStorage": "30"},
+			want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		},
+		"how long what was overwritten is kept": {
+			config: map[string]string{"noncurrentVersionsAfterDays": "30"},
+			want:   map[string]string{"uploads-lifecycle": "update"},
+		},
+		"claims": {
+			config: map[string]string{"deduplicate": "true"},
+			want: map[string]string{
+				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update",
+			},
+		},
+		"the task's own word": {
+			config: map[string]string{"taskCompletion": "callback"},
+			want:   map[string]string{"workflow-tell": "create", "workflow-run": "update", "workflow-machine": "update"},
+		},
 		"new code of the function": {
 			code: func(t *testing.T, built build.Artifacts) build.Artifacts {
 				t.Helper()
