@@ -90,9 +90,32 @@ func TestTheRunbookNamesSettingsThatExist(t *testing.T) {
 	text := runbook(t)
 	for _, name := range []string{
 		"lambdaMemory", "lambdaTimeout", "sizeThreshold", "taskMemory", "taskTimeout", "taskCpu", "executionTimeout", "eventMaxAge",
-		"eventRetryAttempts", "network", "assignPublicIp",
+		"eventRetryAttempts", "network", "deduplicate", "taskCompletion",
 	} {
 		assert.Contains(t, text, "`"+name+"`")
 		assert.Contains(t, settings.Markdown(), "`"+name+"`")
 	}
+}
+
+// What the runbook says that `verify` looks at is what it calls it (requirements
+// A42 to A46).
+func TestTheRunbookNamesTheLinksThatVerifyWalks(t *testing.T) {
+	t.Parallel()
+	root, err := build.Root()
+	require.NoError(t, err)
+	walked, err := os.ReadFile(filepath.Join(root, "operate", "links.go"))
+	require.NoError(t, err)
+	links := 0
+	_, table, found := strings.Cut(runbook(t), "| what `verify` looks at | by hand |\n|---|---|---|---|\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " | ")
+		require.Len(t, cells, 4)
+		for link := range strings.SplitSeq(cells[2], ", ") {
+			links++
+			assert.Contains(t, string(walked), `"`+link+`"`)
+		}
+	}
+	require.Equal(t, 15, links)
 }
