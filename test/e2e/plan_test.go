@@ -185,7 +185,7 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 		},
 		"how long logs are kept": {
 			config: map[string]string{"logRetentionDays": "7"},
-			want:   map[string]string{"logs-function": "update", "logs-task": "update"},
+			want:   map[string]string{"logs-executions": "update", "logs-function": "update", "logs-task": "update"},
 		},
 		"one more way out": {
 			config: rules("tcp 443 0.0.0.0/0 HTTPS to AWS and the image registry", "udp 53 0.0.0.0/0 DNS", "tcp 5432 10.1.0.0/16 Database"),
