@@ -46,7 +46,8 @@ func TestEveryAlarmIsInTheRunbook(t *testing.T) {
 		}
 	}
 	for key := range declared {
-		assert.Contains(t, text, "\n### "+key+"\n", "docs/runbook.md needs a section for this alarm: what it means, where to look, what to do")
+		assert.Equal(t, 1, strings.Count(text, "\n### "+key+"\n"),
+			"%s: docs/runbook.md needs a section: what it means, where to look, what to do", key)
 	}
 	for _, section := range sections(text, "## Alarms") {
 		assert.True(t, declared[section], "docs/runbook.md tells of an alarm that no stack has: %s", section)
