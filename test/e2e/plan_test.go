@@ -149,7 +149,7 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 		},
 		"the time of an execution": {
 			config: map[string]string{"executionTimeout": "7200"},
-			want:   map[string]string{"workflow-machine": "update"},
+			want:   map[string]string{"workflow-machine": "update", "alarms-execution-time": "update"},
 		},
 		"the function's memory": {
 			config: map[string]string{"lambdaMemory": "1024"},
@@ -165,7 +165,11 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 		},
 		"the task's own word of its end": {
 			config: map[string]string{"taskCompletion": "callback"},
-			want:   map[string]string{"workflow-run": "update", "workflow-machine": "update", "workflow-tell": "create"},
+			// The integration that the metrics of the tasks are of is another one then.
+			want: map[string]string{
+				"workflow-run": "update", "workflow-machine": "update", "workflow-tell": "create",
+				"alarms-task-failures": "update", "dashboard-board": "update",
+			},
 		},
 		"tasks on Spot": {
 			config: map[string]string{"taskCapacity": "spot"},
@@ -181,6 +185,7 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 			config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
 			want: map[string]string{
 				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update", "workflow-see": "create",
+				"alarms-execution-time": "update",
 			},
 		},
 		"how long logs are kept": {
@@ -214,16 +219,6 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 		"how long what was overwritten is kept": {
 			config: map[string]string{"noncurrentVersionsAfterDays": "30"},
 			want:   map[string]string{"uploads-lifecycle": "update"},
-		},
-		"claims": {
-			config: map[string]string{"deduplicate": "true"},
-			want: map[string]string{
-				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update",
-			},
-		},
-		"the task's own word": {
-			config: map[string]string{"taskCompletion": "callback"},
-			want:   map[string]string{"workflow-tell": "create", "workflow-run": "update", "workflow-machine": "update"},
 		},
 		"new code of the function": {
 			code: func(t *testing.T, built build.Artifacts) build.Artifacts {
