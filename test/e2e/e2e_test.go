@@ -52,6 +52,8 @@ func environment(t *testing.T) map[string]string {
 		"PULUMI_BACKEND_URL":       "file://" + t.TempDir(),
 		"PULUMI_CONFIG_PASSPHRASE": "e2e",
 		"PULUMI_SKIP_UPDATE_CHECK": "true",
+		// An emulator that is asked for much at once answers late. The provider then asks again, and is told that it is there.
+		"PULUMI_PARALLEL": "4",
 	}
 }
 
