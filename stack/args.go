@@ -90,6 +90,7 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 		CPU:           cfg.TaskCPU,
 		MemoryMB:      cfg.TaskMemory,
 		StorageGiB:    cfg.TaskStorage,
+		Tracing:       cfg.Tracing,
 		LogGroupName:  log.Groups[taskLogs].Name,
 		LogGroupARN:   log.Groups[taskLogs].ARN,
 	}
@@ -124,6 +125,7 @@ func workflowArgs(
 			ContainerName:    task.ContainerName,
 			AssignPublicIP:   cfg.AssignPublicIP,
 			NotifySuccess:    cfg.NotifySuccess,
+			Tracing:          cfg.Tracing,
 			Deduplicate:      cfg.Deduplicate,
 			Spot:             cfg.TaskCapacity == settings.CapacitySpot,
 			MaxParallelTasks: cfg.MaxParallelTasks,
@@ -140,7 +142,6 @@ func workflowArgs(
 		SecurityGroupID:   taskGroup(net, out),
 		TopicARN:          people.TopicARN,
 		TopicKMSKeyARN:    people.KMSKeyARN,
-		Tracing:           cfg.Tracing,
 
 		KMSKeyARN:              customerKey(cfg, key),
 		KMSDataKeyReuseSeconds: int(cfg.KMSDataKeyReuse.Seconds()),

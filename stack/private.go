@@ -41,7 +41,7 @@ func wayOut(
 }
 
 // endpointsArgs has the services that the task needs: it gets its image, writes
-// its logs, and tells its end if it is to. Notices aren't its business, so there is no endpoint of SNS.
+// its logs, and tells its end and sends its trace if it is to. Notices aren't its business, so there is no endpoint of SNS.
 func endpointsArgs(
 	cfg *settings.Settings, at location.Location, name string,
 	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
@@ -55,6 +55,9 @@ func endpointsArgs(
 	if cfg.TaskCompletion == settings.CompletionCallback {
 		machine := workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)
 		services = append(services, endpoints.Service{Name: "states", Allows: tellThrough(large, machine)})
+	}
+	if cfg.Tracing {
+		services = append(services, endpoints.Service{Name: "xray", Allows: traceThrough(large)})
 	}
 	return &endpoints.Args{
 		Location:        at,
@@ -109,6 +112,13 @@ func tellThrough(large *task.Task, machine string) []policy.Statement {
 		Resources:  []pulumi.StringInput{pulumi.String(machine)},
 		Conditions: []policy.Condition{as(large.TaskRoleARN)},
 	}}
+}
+
+// traceThrough is for a task that is traced.
+func traceThrough(large *task.Task) []policy.Statement {
+	send := policy.SendTraces("xray:PutTraceSegments")
+	send.Principal, send.Conditions = policy.Everyone(), []policy.Condition{as(large.TaskRoleARN)}
+	return []policy.Statement{send}
 }
 
 // as holds for the sessions of a role. An endpoint's policy can name a role as

@@ -57,7 +57,7 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 		t.Run(at.Region, func(t *testing.T) {
 			t.Parallel()
 			options := declaredtest.At(at)
-			options.Config = config{"network": "private"}
+			options.Config = config{"network": "private", "tracing": "true"}
 			system := declaredtest.Evaluate(t, options, program)
 			arn := func(typ, name string) string {
 				arn, _ := declaredtest.Named(t, system, typ, "upload-router-local-"+name).Outputs["arn"].(string)
@@ -85,6 +85,9 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 				"logs": `{"Version":"2012-10-17","Statement":[
 					{"Sid":"WriteItsLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
 					 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("fargate-execution") + `}]}`,
+				"xray": `{"Version":"2012-10-17","Statement":[
+					{"Sid":"SendTraces","Effect":"Allow","Principal":"*","Action":["xray:PutTraceSegments"],
+					 "Resource":["*"],` + as("fargate-role") + `}]}`,
 			} {
 				endpoint := declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name)
 				require.JSONEq(t, want, endpoint.Text("policy"), name)

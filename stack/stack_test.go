@@ -140,7 +140,7 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"silence on success":  {config{"notifySuccess": "false"}, nil},
 		"the other processor": {config{"architecture": "arm64"}, nil},
 		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 2, typePolicy: 6}},
-		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 9}},
+		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 11}},
 		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 8}},
 		"their own for all":   {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{typePolicy: 8, typeKey: 0, typeAlias: 0}},
 	} {

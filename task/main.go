@@ -22,6 +22,7 @@ import (
 
 	"upload-router/internal/callback"
 	"upload-router/internal/memorylimit"
+	"upload-router/internal/tracing"
 	"upload-router/internal/upload"
 	"upload-router/processor"
 )
@@ -43,14 +44,25 @@ func run(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	object, invalid := upload.FromEnvironment(lookup)
 	execution, _ := lookup(upload.EnvironmentExecution)
 	ctx = upload.WithLogger(ctx, slog.New(slog.NewJSONHandler(stderr, nil)), route, execution, object)
-	err := answering(ctx, lookup, func(ctx context.Context) (json.RawMessage, error) {
-		if invalid != nil {
-			return nil, invalid
-		}
-		return process(ctx, object, stdout)
+	err := tracer(ctx, lookup).Do(ctx, execution, object, func(ctx context.Context) error {
+		return answering(ctx, lookup, func(ctx context.Context) (json.RawMessage, error) {
+			if invalid != nil {
+				return nil, invalid
+			}
+			return process(ctx, object, stdout)
+		})
 	})
 	upload.Record(ctx, object, started, err)
 	return upload.ExitCode(err)
+}
+
+// tracer tells X-Ray of the run, if it is traced. That it can't be made is no reason not to process the object.
+func tracer(ctx context.Context, lookup func(string) (string, bool)) *tracing.Tracer {
+	t, err := tracing.FromEnvironment(lookup, upload.Logger(ctx))
+	if err != nil {
+		upload.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "not traced", slog.String("cause", upload.MessageOf(err)))
+	}
+	return t
 }
 
 // answering does the work, and tells the state how it went if that waits for a token.

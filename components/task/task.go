@@ -46,6 +46,9 @@ type Args struct {
 	CPU, MemoryMB int
 	// StorageGiB is the disk, 21 to 200. 0: the 20 that come with every task.
 	StorageGiB int
+	// Tracing lets the processor send X-Ray its segment (requirement C17). What it
+	// is traced in is told by whoever runs it.
+	Tracing bool
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput
 	// ForceDestroy lets replaced and destroyed revisions of the task definition
@@ -73,7 +76,7 @@ type Task struct {
 	TaskRoleName pulumi.StringOutput `pulumi:"taskRoleName"`
 }
 
-// New makes a Task. The processor's role may do nothing yet.
+// New makes a Task. The processor's role may send traces at most, yet.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Task, error) {
 	t := &Task{}
 	if err := ctx.RegisterComponentResource(Type, name, t, opts...); err != nil {
@@ -91,7 +94,18 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("creating the task role: %w", err)
 	}
+	granted := []pulumi.Resource{starting}
 	t.TaskRoleARN, t.TaskRoleName = processing.Arn, processing.Name
+	if args.Tracing {
+		traces, err := iam.NewRolePolicy(ctx, name+"-tracing", &iam.RolePolicyArgs{
+			Role:   processing.Name,
+			Policy: policy.Document(policy.SendTraces("xray:PutTraceSegments")),
+		}, pulumi.Parent(t))
+		if err != nil {
+			return nil, fmt.Errorf("letting the task send its traces: %w", err)
+		}
+		granted = append(granted, traces)
+	}
 	definitionArgs := &ecs.TaskDefinitionArgs{
 		// The cluster's name has a suffix of its own, so that two stacks never
 		// add revisions to one family.
@@ -113,7 +127,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		definitionArgs.EphemeralStorage = &ecs.TaskDefinitionEphemeralStorageArgs{SizeInGib: pulumi.Int(args.StorageGiB)}
 	}
 	definition, err := ecs.NewTaskDefinition(ctx, name+"-definition", definitionArgs,
-		pulumi.Parent(t), pulumi.DependsOn([]pulumi.Resource{starting}))
+		pulumi.Parent(t), pulumi.DependsOn(granted))
 	if err != nil {
 		return nil, fmt.Errorf("creating the task definition: %w", err)
 	}

@@ -199,6 +199,20 @@ func TestTheTaskRoleHasNoPolicy(t *testing.T) {
 	}
 }
 
+// Requirement C17: X-Ray's action knows no resources.
+func TestATracedTaskMaySendItsSegmentsAndNothingElse(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Tracing = true
+	system := declare(t, with)
+	granted := declaredtest.Named(t, system, typePolicy, "task-tracing")
+	require.Equal(t, declaredtest.Named(t, system, typeRole, "task-role").Outputs["name"], granted.Text("role"))
+	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+		"Sid": "SendTraces", "Effect": "Allow", "Action": ["xray:PutTraceSegments"], "Resource": ["*"]
+	}]}`, granted.Text("policy"))
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeDefinition), granted)
+}
+
 // Requirement A22: a definition whose image isn't there yet starts nothing.
 func TestTheDefinitionWaitsForTheImageAndItsRights(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,8 @@ const (
 	stateFunctionGone = "Lambda route failed"
 	stateDefaults     = "Set defaults"
 	stateDescribe     = "Describe object"
+	stateTrace        = "Look up the trace"
+	stateTraceUnknown = "Trace unknown"
 	stateTask         = "Run Fargate task"
 	stateTaskStopped  = "Is another try worth it?"
 	stateTaskWait     = "Wait before another try"
@@ -97,6 +99,8 @@ type Routing struct {
 	AssignPublicIP bool
 	// NotifySuccess says whether processed files are announced, and not only failed ones.
 	NotifySuccess bool
+	// Tracing has the task send X-Ray a segment, in the trace of the execution.
+	Tracing bool
 	// Deduplicate has each version of an object processed once, although events come at least once.
 	Deduplicate bool
 	// Spot runs the first task for an object on Fargate Spot, and the next one on demand.
@@ -112,6 +116,9 @@ type Routing struct {
 func (r Routing) usesTable() bool { return r.Deduplicate || r.queues() }
 
 func (r Routing) queues() bool { return r.MaxParallelTasks > 0 }
+
+// looksAtExecutions says whether an execution looks at another one, or at itself.
+func (r Routing) looksAtExecutions() bool { return r.queues() || r.Tracing }
 
 // References are what the definition names (requirement A34's placeholders).
 type References struct {

@@ -103,6 +103,7 @@ func variants() map[string]workflow.Routing {
 		"callback":       func(r *workflow.Routing, on bool) { r.TaskCallback = on },
 		"deduplicate":    func(r *workflow.Routing, on bool) { r.Deduplicate = on },
 		"spot":           func(r *workflow.Routing, on bool) { r.Spot = on },
+		"tracing":        func(r *workflow.Routing, on bool) { r.Tracing = on },
 		"a limit": func(r *workflow.Routing, on bool) {
 			if on {
 				limited(r, 2)
@@ -451,6 +452,9 @@ func TestEveryTaskIsBoundedAndCaught(t *testing.T) {
 			}
 			if r.MaxParallelTasks > 0 {
 				want += 6
+			}
+			if r.Tracing {
+				want++
 			}
 			assert.Equal(t, want, tasks)
 		})
@@ -1039,7 +1043,9 @@ func TestOverridesFit(t *testing.T) {
 				Bucket: strings.Repeat("b", 63), Key: key, VersionID: strings.Repeat("v", 1024),
 				ETag: "d41d8cd98f00b204e9800998ecf8427e-10000", Size: settings.MaxObjectSize,
 			})
-			o := run(t, services{}, string(input))
+			r := routing()
+			r.Tracing = true
+			o := execution{routing: r, random: 1, services: services{describe: inTrace(traceHeader)}}.run(t, string(input))
 			requireSucceeded(t, o)
 			overrides := asASCII(t, o.of(workflow.ResourceECS)[0].Parameters.(map[string]any)["Overrides"])
 			longest := "arn:aws-us-gov:states:ap-southeast-99:123456789012:execution:" + strings.Repeat("m", maxMachineName) + ":" +
@@ -1101,6 +1107,7 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 		"long Lambda route": {"lambdaTimeout": "900", "taskTimeout": "60", "executionTimeout": "86400"},
 		"long task":         {"taskTimeout": "100000", "executionTimeout": "1000000"},
 		"claims":            {"deduplicate": "true"},
+		"tracing":           {"tracing": "true"},
 	}
 	const publishes = 93 * time.Second // three of 30 s, and 1 s and 2 s between them
 	refused := times(settings.RunTaskRetryAttempts, fails("AmazonECS.Unknown", ""))
@@ -1109,6 +1116,8 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 		lambda: lasting(fails(string(upload.Unavailable), "")),
 		ecs:    inTurn(slices.Concat(refused, busy, refused, busy)...),
 		sns:    lasting(fails(asl.ErrorTimeout, "")),
+
+		describe: lasting(fails(asl.ErrorTimeout, "")),
 	}
 	for name, configuration := range configurations {
 		t.Run(name, func(t *testing.T) {
@@ -1120,6 +1129,7 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 			require.NoError(t, err)
 			r := routing()
 			r.FunctionTimeout, r.TaskTimeout, r.ExecutionTimeout = cfg.LambdaTimeout, cfg.TaskTimeout, cfg.MinExecutionTimeout()
+			r.Tracing = cfg.Tracing
 
 			o := execution{routing: r, random: 1, services: worst}.run(t, event(t, ofSize(small)))
 			requireFailed(t, o, string(upload.Unavailable))

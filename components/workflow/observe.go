@@ -46,7 +46,7 @@ func observe(
 			return nil, fmt.Errorf("letting the state machine log its executions: %w", err)
 		}
 	}
-	if args.Tracing {
+	if args.Routing.Tracing {
 		machine.TracingConfiguration = &sfn.StateMachineTracingConfigurationArgs{Enabled: pulumi.Bool(true)}
 		// Step Functions asks how many executions to trace, too (requirement C17).
 		if err := grant("tracing", policy.SendTraces("xray:GetSamplingRules", "xray:GetSamplingTargets",

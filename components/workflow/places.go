@@ -127,22 +127,17 @@ func (to References) lookAtPlaces() *asl.Task {
 	return look
 }
 
-// lookAtHolder asks for the holder's status alone: neither its data nor the key
-// that they may be encrypted with are anybody else's business.
 func (to References) lookAtHolder() *asl.Task {
-	return &asl.Task{
-		Resource:       to.integration(ResourceDescribe),
-		Parameters:     map[string]any{"ExecutionArn.$": "$.places.holder", "IncludedData": "METADATA_ONLY"},
-		ResultSelector: map[string]any{"status.$": "$.Status"},
-		ResultPath:     "$.places.state",
-		TimeoutSeconds: seconds(settings.ItemTimeout),
-		Retry:          []asl.Retrier{{ErrorEquals: []string{errorNoExecution}, MaxAttempts: new(0)}, retryItem()},
-		Catch: []asl.Catcher{
-			{ErrorEquals: []string{errorNoExecution}, ResultPath: asl.Discard, Next: statePlaceReap},
-			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: statePlaceWait},
-		},
-		Next: statePlaceAlive,
+	look := to.describeExecution("$.places.holder")
+	look.ResultSelector = map[string]any{"status.$": "$.Status"}
+	look.ResultPath = "$.places.state"
+	look.Retry = []asl.Retrier{{ErrorEquals: []string{errorNoExecution}, MaxAttempts: new(0)}, retryItem()}
+	look.Catch = []asl.Catcher{
+		{ErrorEquals: []string{errorNoExecution}, ResultPath: asl.Discard, Next: statePlaceReap},
+		{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: statePlaceWait},
 	}
+	look.Next = statePlaceAlive
+	return look
 }
 
 // errorNoExecution is for a holder of more than 90 days ago.

@@ -13,16 +13,16 @@ import (
 var exitRetryable = strconv.Itoa(upload.ExitRetryable)
 
 func taskRoute(r Routing, to References) map[string]asl.State {
-	return map[string]asl.State{
+	states := map[string]asl.State{
 		// The version and the tag may be missing from an event; a path to what is
 		// missing would end the execution.
 		stateDefaults: &asl.Pass{
 			Result:     map[string]any{"version-id": "", "etag": ""},
 			ResultPath: "$.defaults",
-			Next:       stateDescribe,
+			Next:       r.firstLook(),
 		},
 		stateDescribe: &asl.Pass{
-			Parameters: r.on(spotFirst, r.kept(map[string]any{
+			Parameters: r.on(spotFirst, r.keptForTask(map[string]any{
 				"object.$": "States.JsonMerge($.defaults, $.detail.object, false)",
 				"try":      1,
 			})),
@@ -32,7 +32,7 @@ func taskRoute(r Routing, to References) map[string]asl.State {
 		stateTaskStopped: r.worthATry(),
 		stateTaskWait:    &asl.Wait{Seconds: new(seconds(settings.TaskRetryWait)), Next: stateTaskAgain},
 		stateTaskAgain: &asl.Pass{
-			Parameters: r.on(onDemand, r.kept(map[string]any{
+			Parameters: r.on(onDemand, r.keptForTask(map[string]any{
 				"object.$": "$.object",
 				"try.$":    "States.MathAdd($.try, 1)",
 			})),
@@ -40,6 +40,54 @@ func taskRoute(r Routing, to References) map[string]asl.State {
 		},
 		stateTaskGone: routeFailed("Fargate", r.afterTaskGone()),
 	}
+	if r.Tracing {
+		states[stateTrace] = to.lookUpTrace()
+		states[stateTraceUnknown] = &asl.Pass{
+			Comment: "The task begins a trace of its own", Result: map[string]any{"header": ""}, ResultPath: tracePath, Next: stateDescribe,
+		}
+	}
+	return states
+}
+
+// tracePath is where the trace of the execution goes.
+const tracePath = "$.trace"
+
+// lookUpTrace asks for the header of the execution's own trace: the context
+// object doesn't have it. No file fails for want of a trace, and none waits for it.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+func (to References) lookUpTrace() *asl.Task {
+	look := to.describeExecution("$$.Execution.Id")
+	look.ResultSelector = map[string]any{"header.$": "$.TraceHeader"}
+	look.ResultPath = tracePath
+	look.Catch = []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: stateTraceUnknown}}
+	look.Next = stateDescribe
+	return look
+}
+
+// describeExecution asks for an execution's metadata alone: neither its data nor
+// the key that they may be encrypted with are anybody else's business.
+func (to References) describeExecution(arn string) *asl.Task {
+	return &asl.Task{
+		Resource:       to.integration(ResourceDescribe),
+		Parameters:     map[string]any{"ExecutionArn.$": arn, "IncludedData": "METADATA_ONLY"},
+		TimeoutSeconds: seconds(settings.ItemTimeout),
+	}
+}
+
+// firstLook is the state in which it becomes known what the task is told besides the object.
+func (r Routing) firstLook() string {
+	if r.Tracing {
+		return stateTrace
+	}
+	return stateDescribe
+}
+
+// keptForTask is kept, with what the task is told besides the object.
+func (r Routing) keptForTask(fields map[string]any) map[string]any {
+	if r.Tracing {
+		fields["trace.$"] = tracePath
+	}
+	return r.kept(fields)
 }
 
 // The capacity providers of Fargate.
@@ -192,6 +240,9 @@ func (r Routing) taskEnvironment() []any {
 		environment(upload.EnvironmentSize, "States.Format('{}', $.object.size)"),
 		environment(upload.EnvironmentETag, "$.object.etag"),
 		environment(upload.EnvironmentExecution, "$$.Execution.Id"),
+	}
+	if r.Tracing {
+		object = append(object, environment(upload.EnvironmentTrace, tracePath+".header"))
 	}
 	if !r.TaskCallback {
 		return object

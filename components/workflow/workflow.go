@@ -53,8 +53,6 @@ type Args struct {
 	TopicKMSKeyARN pulumi.StringInput
 	// Logging is what is logged of the executions. Nil: nothing.
 	Logging *Logging
-	// Tracing has X-Ray trace the executions (requirement C17).
-	Tracing bool
 	// KMSKeyARN is the key that the definition, the executions and the table are
 	// encrypted with. Nil: those services' own.
 	KMSKeyARN pulumi.StringInput
@@ -131,7 +129,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			return nil, err
 		}
 	}
-	if args.Routing.queues() {
+	if args.Routing.looksAtExecutions() {
 		if err := w.seeExecutions(ctx, name, args, role); err != nil {
 			return nil, err
 		}
@@ -170,13 +168,13 @@ func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error 
 	return nil
 }
 
-// seeExecutions lets executions look at each other. It takes the machine's name,
+// seeExecutions lets executions look at each other and at themselves. It takes the machine's name,
 // so that the machine is there before.
 func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, role *iam.Role) error {
 	see, err := iam.NewRolePolicy(ctx, name+"-see", &iam.RolePolicyArgs{
 		Role: role.Name,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "SeeWhoStillRuns",
+			Sid:       "SeeExecutions",
 			Actions:   []string{"states:DescribeExecution"},
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
 		}),

@@ -170,7 +170,7 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 }
 
 // What executions agree by takes the table's rights, and no others; the limit of
-// tasks takes a look at this machine's executions as well.
+// tasks, and tracing, take a look at this machine's executions as well.
 func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	t.Parallel()
 	const table = "arn:aws:dynamodb:eu-central-1:123456789012:table/claims"
@@ -186,6 +186,7 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 		"a limit":      {func(r *workflow.Routing) { limited(r, 5) }, []string{agree}, true},
 		"both of it":   {func(r *workflow.Routing) { r.Deduplicate = true; limited(r, 5) }, []string{claim, agree}, true},
 		"Fargate Spot": {func(r *workflow.Routing) { r.Spot = true }, nil, false},
+		"traced":       {func(r *workflow.Routing) { r.Tracing = true }, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -214,7 +215,7 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 			}
 			see := declaredtest.Named(t, system, typePolicy, "flow-see")
 			assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "SeeWhoStillRuns", "Effect": "Allow", "Action": ["states:DescribeExecution"],
+				"Sid": "SeeExecutions", "Effect": "Allow", "Action": ["states:DescribeExecution"],
 				"Resource": ["arn:aws:states:eu-central-1:123456789012:execution:%s:*"]
 			}]}`, made.Outputs["name"]), see.Text("policy"))
 		})
@@ -425,7 +426,7 @@ func TestTheRoleMayUseTheKeyForItsTableAlone(t *testing.T) {
 func TestTheExecutionsAreTraced(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())
-	with.Tracing = true
+	with.Routing.Tracing = true
 	system := declare(t, with)
 	made, grants := declaredtest.Only(t, system, typeMachine), declaredtest.Named(t, system, typePolicy, "flow-tracing")
 	require.Equal(t, map[string]any{"enabled": true}, made.Object("tracingConfiguration"))

@@ -101,7 +101,8 @@ const on = "true"
 // switchedOn are the settings that add states to the state machine, and rights.
 var switchedOn = map[string]string{
 	"taskCompletion": string(settings.CompletionCallback), "taskCapacity": string(settings.CapacitySpot),
-	"deduplicate": on, "maxParallelTasks": "20", "executionTimeout": "10800",
+	"deduplicate": on, "maxParallelTasks": "20", "executionTimeout": "10800", "tracing": on,
+	"network": string(settings.NetworkPrivate), "flowLogs": on, "encryption": string(settings.EncryptionCustomer),
 }
 
 // settingsOf lists a configuration, but for what it only takes along.
@@ -144,6 +145,7 @@ var forms = []struct {
 	{"deduplicate", []string{on, "false"}},
 	{"taskCapacity", []string{string(settings.CapacityFargate), string(settings.CapacitySpot)}},
 	{"maxParallelTasks", []string{"0", "5"}},
+	{"tracing", []string{on, "false"}},
 }
 
 // variants are the configurations of every combination of forms.

@@ -36,5 +36,5 @@ func TestVariantsAreDistinctAndValid(t *testing.T) {
 		require.NotContains(t, seen, definition, "%s is the same as %s", name, seen[definition])
 		seen[definition] = name
 	}
-	require.Len(t, seen, 64)
+	require.Len(t, seen, 128)
 }

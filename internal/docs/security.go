@@ -42,7 +42,7 @@ var reasons = map[string]string{
 	"PullTheImage":               "ECS fetches the image",
 	"RulesOfThisStack":           "EventBridge writes to the encrypted queue and topic what it could not deliver, and what it tells people",
 	"ReadUploads":                "the processor reads the version that the event names, or the object if it names none",
-	"SeeWhoStillRuns":            "the place of an execution that is gone is given to another",
+	"SeeExecutions":              "the place of an execution that is gone is given to another, and a task is traced with its execution",
 	"ServiceOfThisAccount":       "the service takes the role, for this account's resources only",
 	"StartTheStateMachine":       "each upload starts an execution",
 	"TellTheEnd":                 "the task tells Step Functions that it works, and how it ended",
@@ -138,10 +138,16 @@ func (t *table) add(g authz.Grant) error {
 	return nil
 }
 
-// who may: the role that has the policy, or the principal that a resource's policy is for.
+// everyone is the principal of an endpoint's policy, which only narrows what other policies allow.
+const everyone = "*"
+
+// who may: the role that has the policy, the principal that a resource's policy is for, or whoever comes by an endpoint.
 func (t *table) who(g authz.Grant) string {
 	if g.Principal == "" {
 		return "role `" + t.names[g.Owner] + "`"
+	}
+	if g.Principal == everyone {
+		return "who passes `" + t.names[g.Owner] + "`"
 	}
 	if strings.HasSuffix(g.Principal, ":root") {
 		return "the account"
@@ -150,7 +156,7 @@ func (t *table) who(g authz.Grant) string {
 }
 
 func (t *table) resource(g authz.Grant) string {
-	if g.Resource == "" || g.Resource == "*" && g.Principal != "" {
+	if g.Resource == "" || g.Resource == "*" && g.Principal != "" && g.Principal != everyone {
 		return "`" + t.names[g.Owner] + "` itself"
 	}
 	return "`" + t.named(g.Resource) + "`"

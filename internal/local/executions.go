@@ -9,6 +9,9 @@ import (
 	"upload-router/internal/asl"
 )
 
+// statusRunning is the status of an execution that hasn't ended.
+const statusRunning = "RUNNING"
+
 // executions are those that were started, by their ARN.
 type executions struct {
 	mu    sync.Mutex
@@ -17,18 +20,19 @@ type executions struct {
 
 // running is an execution, and how it ended once it has.
 type running struct {
-	ended  chan struct{}
-	status asl.Status
+	ended       chan struct{}
+	status      asl.Status
+	traceHeader string
 }
 
 // follow runs an execution, which others can see meanwhile and afterwards.
-func (e *executions) follow(arn string, run func() (*asl.Result, error)) (*asl.Result, error) {
-	now := &running{ended: make(chan struct{}), status: asl.StatusFailed}
+func (e *executions) follow(execution *Execution, run func() (*asl.Result, error)) (*asl.Result, error) {
+	now := &running{ended: make(chan struct{}), status: asl.StatusFailed, traceHeader: execution.TraceHeader}
 	e.mu.Lock()
 	if e.byARN == nil {
 		e.byARN = map[string]*running{}
 	}
-	e.byARN[arn] = now
+	e.byARN[execution.ARN] = now
 	e.mu.Unlock()
 	defer close(now.ended)
 	result, err := run()
@@ -50,8 +54,8 @@ func (r *Router) prepareDescribe(parameters map[string]any) error {
 }
 
 // describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are
-// skipped here, so that whoever looks at an execution again and again would give
-// up before that could end: it is answered when that has ended.
+// skipped here, so that whoever looks at another execution again and again would
+// give up before that could end: it is answered when that has ended.
 func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, error) {
 	var parameters struct{ ExecutionArn, IncludedData string }
 	if err := decode(call.Parameters, &parameters); err != nil {
@@ -67,9 +71,17 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 			Cause: "Execution Does Not Exist: '" + parameters.ExecutionArn + "' (Service: Sfn, Status Code: 400)",
 		}
 	}
+	described := map[string]any{"ExecutionArn": parameters.ExecutionArn, "Status": statusRunning}
+	if run.traceHeader != "" {
+		described["TraceHeader"] = run.traceHeader
+	}
+	if parameters.ExecutionArn == executionOf(call) {
+		return described, nil
+	}
 	select {
 	case <-run.ended:
-		return map[string]any{"ExecutionArn": parameters.ExecutionArn, "Status": string(run.status)}, nil
+		described["Status"] = string(run.status)
+		return described, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for %s: %w", parameters.ExecutionArn, context.Cause(ctx))
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -99,20 +100,23 @@ func whenHanging(pipe string, then func()) <-chan string {
 }
 
 // requireEnded checks that the process whose id the probe wrote is gone, or only
-// waits for being reaped by whoever inherited it.
+// waits for being reaped by whoever inherited it. A signal that ends a process is
+// sent at once, and takes until the kernel next looks at it.
 func requireEnded(t *testing.T, said string) {
 	t.Helper()
 	pid, err := strconv.Atoi(said)
 	require.NoError(t, err)
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-		return
-	}
-	status, err := os.ReadFile("/proc/" + said + "/stat")
-	if errors.Is(err, fs.ErrNotExist) {
-		return // by now
-	}
-	require.NoError(t, err)
-	require.Contains(t, string(status), ") Z ", "it still runs")
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			return
+		}
+		status, err := os.ReadFile("/proc/" + said + "/stat")
+		if errors.Is(err, fs.ErrNotExist) {
+			return // by now
+		}
+		require.NoError(c, err)
+		require.Contains(c, string(status), ") Z ", "it still runs")
+	}, 10*time.Second, 10*time.Millisecond)
 }
 
 // A function that hangs is ended by its own time-out, which isn't tried again.

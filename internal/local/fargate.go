@@ -340,6 +340,7 @@ func (r *Router) taskEnvironment(role string, variables []variable) []string {
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
 		"AWS_ENDPOINT_URL_S3="+r.store.Endpoint(),
 		"AWS_ENDPOINT_URL_SFN="+r.tokens.Endpoint(),
+		"AWS_ENDPOINT_URL_XRAY="+r.traces.Endpoint(),
 		"AWS_ACCESS_KEY_ID="+accessKey(role), // where a task has its role's, from the metadata endpoint
 		"AWS_SECRET_ACCESS_KEY="+localSecretKey,
 	)

@@ -15,6 +15,7 @@ import (
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/objectstore"
 	"upload-router/internal/tokenapi"
+	"upload-router/internal/traceapi"
 )
 
 // The types that the local run starts from.
@@ -64,6 +65,9 @@ func (r *Router) load(ctx context.Context) error {
 	}
 	if r.tokens, err = tokenapi.Start(ctx, r.guard.token); err != nil {
 		return fmt.Errorf("starting the local Step Functions: %w", err)
+	}
+	if r.traces, err = traceapi.Start(ctx, r.guard.traces); err != nil {
+		return fmt.Errorf("starting the local X-Ray: %w", err)
 	}
 	if err := r.loadRules(); err != nil {
 		return err
@@ -146,8 +150,8 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	name, _ := machine.Outputs["name"].(string)
 	to := target{
 		id: res.Text("targetId"), machineARN: res.Text("arn"), machineName: name, roleARN: machine.Text("roleArn"),
-		eventsRole: res.Text("roleArn"),
-		retry:      retryPolicy(res.Object("retryPolicy")),
+		eventsRole: res.Text("roleArn"), traced: machine.Object("tracingConfiguration")["enabled"] == true,
+		retry: retryPolicy(res.Object("retryPolicy")),
 	}
 	if err := to.retry.Validate(); err != nil {
 		return target{}, fmt.Errorf("reading its retry policy: %w", err)

@@ -27,6 +27,7 @@ import (
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/objectstore"
 	"upload-router/internal/tokenapi"
+	"upload-router/internal/traceapi"
 )
 
 // NotChecked is what only AWS can show.
@@ -57,6 +58,7 @@ type Router struct {
 	rules   []rule
 	store   *objectstore.Server
 	tokens  *tokenapi.Server
+	traces  *traceapi.Server
 	scratch string
 	guard   *guard
 
@@ -87,6 +89,7 @@ type target struct {
 	id          string
 	machineARN  string
 	machineName string
+	traced      bool // by X-Ray
 	roleARN     string
 	eventsRole  string // EventBridge's, which starts it
 	program     *asl.Program
@@ -124,6 +127,9 @@ type Execution struct {
 	Runs []Run `json:"runs"`
 	// Notices are what was published.
 	Notices []Notice `json:"notices,omitempty"`
+	// TraceHeader is that of the X-Ray trace, and Segments are what processors sent for it; empty if the state machine traces nothing.
+	TraceHeader string             `json:"traceHeader,omitempty"`
+	Segments    []traceapi.Segment `json:"segments,omitempty"`
 	// Refused are the calls of services for it that the declared policies refuse
 	// and that no state sees, such as writing the logs.
 	Refused []string `json:"refused,omitempty"`
@@ -220,6 +226,9 @@ func (r *Router) Close() error {
 	}
 	if r.tokens != nil {
 		err = errors.Join(err, r.tokens.Close())
+	}
+	if r.traces != nil {
+		err = errors.Join(err, r.traces.Close())
 	}
 	return errors.Join(err, os.RemoveAll(r.scratch))
 }
@@ -351,13 +360,14 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 func (r *Router) execute(ctx context.Context, execution *Execution) error {
 	log := &recorder{execution: execution}
 	started := time.Now()
-	result, err := r.executions.follow(execution.ARN, func() (*asl.Result, error) {
+	result, err := r.executions.follow(execution, func() (*asl.Result, error) {
 		return execution.to.program.Run(withRecorder(ctx, log), execution.start())
 	})
 	if err != nil {
 		return fmt.Errorf("running %s: %w", execution.StateMachine, err)
 	}
 	execution.Result, execution.Duration = result, time.Since(started)
+	r.addSegments(execution)
 	return r.ended(execution)
 }
 

@@ -47,7 +47,8 @@ var (
 		"few 0": {"maxParallelTasks": "2", "taskCapacity": "spot", "executionTimeout": "7200", "sizeThreshold": "0"},
 		"once":  {"deduplicate": "true"}, "once 0": {"deduplicate": "true", "sizeThreshold": "0"},
 		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
-		"image": {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
+		"traced 0": {"tracing": "true", "sizeThreshold": "0"},
+		"image":    {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}
 )
 

@@ -28,13 +28,14 @@ func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, 
 // The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
 func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	start := ended.start()
-	result, err := r.executions.follow(ended.ARN, func() (*asl.Result, error) {
+	result, err := r.executions.follow(ended, func() (*asl.Result, error) {
 		return ended.to.program.Redrive(withRecorder(ctx, &recorder{execution: ended}), start, ended.Result)
 	})
 	if err != nil {
 		return fmt.Errorf("redriving %s: %w", ended.ARN, err)
 	}
 	ended.Result = result
+	r.addSegments(ended)
 	return r.ended(ended)
 }
 
@@ -103,9 +104,13 @@ func (r *Router) StartExecution(ctx context.Context, machineARN, name string, in
 
 // begin is an execution that hasn't run yet.
 func begin(from rule, to target, name string, input json.RawMessage) *Execution {
-	return &Execution{
+	e := &Execution{
 		Rule: from.name, Target: to.id, StateMachine: to.machineName,
 		ARN: executionARN(to.machineARN, name), Runs: []Run{},
 		name: name, to: to, input: input,
 	}
+	if to.traced {
+		e.TraceHeader = newTraceHeader()
+	}
+	return e
 }

@@ -132,20 +132,32 @@ func outcomeOf(ctx context.Context, err error) string {
 }
 
 // machineOf is the state machine of the execution that a call belongs to.
-func machineOf(c asl.Call) string {
-	object, _ := c.Context.(map[string]any)
-	machine, _ := object["StateMachine"].(map[string]any)
-	return text(machine, "Id")
+func machineOf(c asl.Call) string { return contextID(c, "StateMachine") }
+
+// executionOf is the execution that a call belongs to.
+func executionOf(c asl.Call) string { return contextID(c, "Execution") }
+
+// contextID is the Id of an object in the context of a call.
+func contextID(c asl.Call, of string) string {
+	context, _ := c.Context.(map[string]any)
+	object, _ := context[of].(map[string]any)
+	return text(object, "Id")
 }
 
 // token is what the local Step Functions asks for a task's call.
 func (g *guard) token(a tokenapi.Access) error {
-	role, known := g.signers[a.AccessKeyID]
+	return g.processor(a.AccessKeyID, "states", a.Action, a.StateMachine)
+}
+
+// processor asks for a call that a processor signed, to a service that it
+// reaches by its endpoint if there is one.
+func (g *guard) processor(accessKeyID, service, action, resource string) error {
+	role, known := g.signers[accessKeyID]
 	if !known {
-		return fmt.Errorf("%w: The security token included in the request is invalid: %q", authz.ErrDenied, a.AccessKeyID)
+		return fmt.Errorf("%w: The security token included in the request is invalid: %q", authz.ErrDenied, accessKeyID)
 	}
 	return g.ask(authz.Request{
-		Principal: authz.Principal{Role: role}, Action: a.Action, Resource: a.StateMachine, Endpoint: g.endpointOf(role, "states"),
+		Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, service),
 	})
 }
 

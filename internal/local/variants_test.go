@@ -18,7 +18,7 @@ func TestEveryVariantProcessesFilesByBothRoutes(t *testing.T) {
 	variants := []map[string]string{{"sizeThreshold": "10", "executionTimeout": "7200"}}
 	for key, values := range map[string][]string{
 		"taskCompletion": {"sync", "callback"}, "deduplicate": {"false", "true"}, "notifySuccess": {"false", "true"},
-		"maxParallelTasks": {"0", "1"}, "taskCapacity": {"fargate", "spot"},
+		"maxParallelTasks": {"0", "1"}, "taskCapacity": {"fargate", "spot"}, "tracing": {"false", "true"},
 	} {
 		var more []map[string]string
 		for _, variant := range variants {
@@ -30,7 +30,7 @@ func TestEveryVariantProcessesFilesByBothRoutes(t *testing.T) {
 		}
 		variants = more
 	}
-	require.Len(t, variants, 32)
+	require.Len(t, variants, 64)
 	for _, variant := range variants {
 		t.Run(fmt.Sprint(variant), func(t *testing.T) {
 			t.Parallel()
@@ -43,6 +43,8 @@ func TestEveryVariantProcessesFilesByBothRoutes(t *testing.T) {
 				require.Len(t, e.Runs, 1)
 				assert.Equal(t, route, e.Runs[0].Route)
 				assert.Empty(t, e.Refused)
+				sent := map[string]int{"trueFargate": 1}[variant["tracing"]+route]
+				assert.Len(t, e.Segments, sent)
 				notices := map[string]int{"true": 1, "false": 0}[variant["notifySuccess"]]
 				assert.Len(t, e.Notices, notices)
 

@@ -3,7 +3,8 @@ package objectstore
 import (
 	"errors"
 	"net/http"
-	"strings"
+
+	"upload-router/internal/loopback"
 )
 
 // Access is what a request wants, as IAM sees it.
@@ -20,7 +21,7 @@ type Access struct {
 func (q *request) authorize() error { return q.mayI(q.action(), q.key) }
 
 func (q *request) mayI(action, key string) error {
-	signer := signer(q.r)
+	signer := loopback.AccessKeyID(q.r)
 	if q.server.options.Authorize == nil || signer == localCredential {
 		return nil
 	}
@@ -90,15 +91,4 @@ func (q *request) bucketAction() string {
 		return "s3:ListBucketMultipartUploads"
 	}
 	return "s3:ListBucket"
-}
-
-// signer is the access key id of a signed request.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html
-func signer(r *http.Request) string {
-	scope := r.URL.Query().Get("X-Amz-Credential")
-	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
-		scope = rest
-	}
-	id, _, _ := strings.Cut(scope, "/")
-	return id
 }

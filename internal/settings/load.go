@@ -50,10 +50,10 @@ func Load(lookup Lookup, options ...Option) (*Settings, error) {
 
 	loaded := &Settings{}
 	l.names(loaded)
-	l.compute(loaded)
+	l.observation(loaded)
+	l.compute(loaded) // whose time-outs depend on what is looked up
 	l.network(loaded)
 	l.encryption(loaded)
-	l.observation(loaded)
 	l.operation(loaded)
 	l.sortProblems()
 	l.problems = append(l.problems, Unknown(l.given)...)

@@ -39,8 +39,7 @@ func observationKeys() []Key {
 		},
 		{
 			Name: keyTracing, Type: TypeBoolean, Default: false, Example: "true",
-			Doc: "Whether X-Ray traces the state machine and the function. The task sends no segment of its own: its state is in the " +
-				"machine's trace.",
+			Doc: "Whether X-Ray traces the state machine, the function and the task, all in one trace.",
 		},
 	}
 }

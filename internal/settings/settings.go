@@ -221,7 +221,7 @@ type Settings struct {
 	// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
 	ExecutionLogData bool
 
-	// Tracing says whether X-Ray traces machine and function; the task sends no segment of its own. Default false. Key tracing,
+	// Tracing says whether X-Ray traces machine, function and task, in one trace. Default false. Key tracing,
 	// requirement C17.
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html

@@ -36,7 +36,7 @@ const (
 	// RunTaskRetryMaxDelay is the longest of those waits.
 	RunTaskRetryMaxDelay = time.Minute
 
-	// ItemTimeout is for one call of DynamoDB, which takes milliseconds when all is well.
+	// ItemTimeout is for one call of DynamoDB, or for one look at an execution, which take milliseconds when all is well.
 	ItemTimeout = 5 * time.Second
 	// ItemRetryAttempts is how often such a call is tried again.
 	ItemRetryAttempts = 3
@@ -82,7 +82,17 @@ func (s *Settings) LambdaRouteTime() time.Duration {
 
 // TaskRouteTime is the longest the Fargate route can take: every task but the last asks for another just before its time-out, and
 // each was refused as often as it may be before it ran.
-func (s *Settings) TaskRouteTime() time.Duration { return TaskAttempts*s.TaskTimeout + taskWaits() }
+func (s *Settings) TaskRouteTime() time.Duration {
+	return TaskAttempts*s.TaskTimeout + taskWaits() + s.traceTime()
+}
+
+// traceTime is the longest that the look for the execution's trace can take. It is 0 without Tracing.
+func (s *Settings) traceTime() time.Duration {
+	if !s.Tracing {
+		return 0
+	}
+	return ItemTimeout
+}
 
 // ClaimTime is the longest that claims can take: to take one and to look at it as often as allowed, and to give it back. It is 0 without
 // Deduplicate.
@@ -189,7 +199,7 @@ func (l *loader) executionRule(s *Settings) (rule, fix string) {
 			keyTaskTimeout, keyLambdaTimeout), setCommand(keyExecutionTimeout, decimal(inSeconds(MaxExecutionTime)))
 	}
 	route := fmt.Sprintf("the Fargate route can take %d tasks of %d s (%s) and waits of %d s",
-		TaskAttempts, inSeconds(s.TaskTimeout), keyTaskTimeout, inSeconds(taskWaits()))
+		TaskAttempts, inSeconds(s.TaskTimeout), keyTaskTimeout, inSeconds(taskWaits()+s.traceTime()))
 	if s.LambdaRouteTime() > s.TaskRouteTime() {
 		route = fmt.Sprintf("the Lambda route can take %d attempts of %d s (%s and %d s) and waits of %d s", 1+LambdaRetryAttempts,
 			inSeconds(s.LambdaTimeout+LambdaTimeoutMargin), keyLambdaTimeout, inSeconds(LambdaTimeoutMargin), inSeconds(lambdaWaits()))

@@ -10,19 +10,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 	"unicode/utf8"
+
+	"upload-router/internal/loopback"
 )
 
 const (
-	target        = "AWSStepFunctions."
-	contentType   = "application/x-amz-json-1.0"
-	headerTimeout = 10 * time.Second
-	closeTimeout  = time.Second
+	target      = "AWSStepFunctions."
+	contentType = "application/x-amz-json-1.0"
 	// maxRequest is Step Functions' own limit of a request.
 	maxRequest = 1 << 20
 
@@ -44,10 +42,9 @@ type Access struct {
 
 // Server serves the calls.
 type Server struct {
+	*loopback.Server
+
 	authorize func(Access) error
-	http      *http.Server
-	endpoint  string
-	served    chan struct{}
 
 	mu    sync.Mutex
 	waits map[string]*Wait
@@ -73,41 +70,13 @@ type Answer struct {
 
 // Start starts a server on this machine; authorize is asked before each call and may be nil. It must be closed.
 func Start(ctx context.Context, authorize func(Access) error) (*Server, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("opening the local Step Functions: %w", err)
-	}
 	if authorize == nil {
 		authorize = func(Access) error { return nil }
 	}
-	s := &Server{
-		authorize: authorize, endpoint: "http://" + listener.Addr().String(), served: make(chan struct{}), waits: map[string]*Wait{},
-	}
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: headerTimeout}
-	go func() {
-		defer close(s.served)
-		_ = s.http.Serve(listener) // it ends when Close closes the server
-	}()
-	return s, nil
-}
-
-// Endpoint is the server's URL, for AWS_ENDPOINT_URL_SFN.
-func (s *Server) Endpoint() string { return s.endpoint }
-
-// Close ends the server, once the calls that are being answered are. A connection on which nothing was asked yet doesn't keep it up:
-// HTTP clients open some that they end up not to need.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = s.http.Close()
-	}
-	<-s.served
-	if err != nil {
-		return fmt.Errorf("closing the local Step Functions: %w", err)
-	}
-	return nil
+	s := &Server{authorize: authorize, waits: map[string]*Wait{}}
+	var err error
+	s.Server, err = loopback.Serve(ctx, "the local Step Functions", s)
+	return s, err //nolint:wrapcheck // It says what it is about.
 }
 
 // Await makes a token valid. The Wait must be closed when its state waits no more.
@@ -174,7 +143,7 @@ func (s *Server) serve(r *http.Request) error {
 	if wait == nil {
 		return &refusal{"InvalidToken", "Invalid Token: 'Invalid token'"}
 	}
-	access := Access{AccessKeyID: signer(r), Action: "states:" + operation, StateMachine: wait.stateMachine}
+	access := Access{AccessKeyID: loopback.AccessKeyID(r), Action: "states:" + operation, StateMachine: wait.stateMachine}
 	if err := s.authorize(access); err != nil {
 		return &refusal{"AccessDeniedException", err.Error()}
 	}
@@ -233,11 +202,4 @@ func tooLong(field string, most int) error {
 	return &refusal{"ValidationException", fmt.Sprintf(
 		"1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d",
 		field, most)}
-}
-
-// signer is the access key id of a signed request.
-func signer(r *http.Request) string {
-	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	id, _, _ := strings.Cut(scope, "/")
-	return id
 }

@@ -23,6 +23,12 @@ const (
 	// given".
 	EnvironmentExecution = "UPLOAD_EXECUTION"
 
+	// EnvironmentTrace holds the X-Ray trace header of the execution, by the name that Lambda has for it. Empty means a trace of the
+	// task's own, unset means "not to be traced".
+	//
+	// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+	EnvironmentTrace = "_X_AMZN_TRACE_ID"
+
 	// EnvironmentTaskToken holds the token that the state waits for, by the name that AWS's page has for it (requirement B11). Empty or
 	// unset means that it waits for the container's end.
 	//

@@ -93,7 +93,9 @@ func stacks(t *testing.T) map[string]*declared.System {
 			"maxParallelTasks": "1", "taskCapacity": "spot", "taskCompletion": "callback", "executionTimeout": "7200",
 		}),
 		"quiet":   declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
-		"private": declare(t, "private", map[string]string{"network": "private", "flowLogs": "true", "taskCompletion": "callback"}),
+		"private": declare(t, "private", map[string]string{
+			"network": "private", "flowLogs": "true", "taskCompletion": "callback", "tracing": "true",
+		}),
 		"given": declare(t, "given", map[string]string{
 			"notify":    `["arn:aws:sns:eu-central-1:123456789012:people"]`,
 			"kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",

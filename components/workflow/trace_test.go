@@ -1,0 +1,96 @@
+package workflow_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/workflow"
+	"upload-router/internal/asl"
+	"upload-router/internal/upload"
+)
+
+const traceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+
+// inTrace is an execution that X-Ray traces.
+func inTrace(header string) asl.Integration {
+	return func(ctx context.Context, call asl.Call) (any, error) {
+		out, err := is("RUNNING")(ctx, call)
+		if described, ok := out.(map[string]any); ok {
+			described["TraceHeader"] = header
+		}
+		return out, err
+	}
+}
+
+// Requirement C17: Step Functions hands a container no trace, so the machine looks
+// its own up. Neither a look that fails nor an execution that isn't traced keeps a
+// file from being processed.
+func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
+	t.Parallel()
+	const look, unknown = "Look up the trace", "Trace unknown"
+	for name, test := range map[string]struct {
+		describe asl.Integration
+		header   string
+		unknown  bool
+	}{
+		"traced":           {inTrace(traceHeader), traceHeader, false},
+		"not kept":         {inTrace("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0", false},
+		"without a header": {is("RUNNING"), "", true},
+		"refused":          {fails("Sfn.SfnException", "no"), "", true},
+		"throttled":        {fails("Sfn.ThrottlingException", "Rate exceeded"), "", true},
+		"no answer":        {lasting(fails(asl.ErrorTimeout, "")), "", true},
+	} {
+		for _, callback := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r := routing()
+				r.Tracing, r.TaskCallback = true, callback
+				s := services{describe: test.describe}
+				o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))
+				requireSucceeded(t, o)
+				asked := o.of(workflow.ResourceDescribe)
+				require.Len(t, asked, 1)
+				assert.Equal(t, map[string]any{"ExecutionArn": executionARN, "IncludedData": "METADATA_ONLY"}, asked[0].Parameters)
+				ran := slices.Concat(o.of(workflow.ResourceECS), o.of(workflow.ResourceECSCallback))
+				require.Len(t, ran, 1)
+				variables := environment(t, ran[0])
+				require.Contains(t, variables, upload.EnvironmentTrace)
+				assert.Equal(t, test.header, variables[upload.EnvironmentTrace])
+				assert.Contains(t, o.states(), look)
+				assert.Equal(t, test.unknown, slices.Contains(o.states(), unknown))
+
+				o = execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(small)))
+				requireSucceeded(t, o)
+				assert.Empty(t, o.of(workflow.ResourceDescribe), "Lambda has it from Step Functions")
+			})
+		}
+	}
+}
+
+// Another try is part of the same trace.
+func TestTheSecondTaskIsToldTheTraceAsWell(t *testing.T) {
+	t.Parallel()
+	r := routing()
+	r.Tracing = true
+	s := services{describe: inTrace(traceHeader), ecs: inTurn(exits(upload.ExitRetryable), exits(0))}
+	o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))
+	requireSucceeded(t, o)
+	ran := o.of(workflow.ResourceECS)
+	require.Len(t, ran, 2)
+	for _, call := range ran {
+		assert.Equal(t, traceHeader, environment(t, call)[upload.EnvironmentTrace])
+	}
+	assert.Len(t, o.of(workflow.ResourceDescribe), 1)
+}
+
+func TestWithoutTracingThereIsNoTrace(t *testing.T) {
+	t.Parallel()
+	o := run(t, services{}, event(t, ofSize(large)))
+	requireSucceeded(t, o)
+	assert.NotContains(t, environment(t, o.of(workflow.ResourceECS)[0]), upload.EnvironmentTrace)
+	assert.Empty(t, o.of(workflow.ResourceDescribe))
+}
