@@ -24,7 +24,8 @@ const (
 )
 
 // CostNotCounted is what an estimate leaves out.
-const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, the image in ECR, " +
+const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, what goes through interface endpoints, " +
+	"flow logs, the image in ECR, " +
 	"whatever your own processor does beyond reading the object, and AWS's free tier"
 
 // SizeShare is a part of the uploads that is of one size.
@@ -188,9 +189,16 @@ func (c *costing) processors() error {
 	if e.task.Memory, err = strconv.Atoi(task.Text("memory")); err != nil {
 		return fmt.Errorf("reading the task's memory: %w", err)
 	}
+	e.task.Storage = int(number(task.Object("ephemeralStorage")["sizeInGib"]))
 	platform, _ := task.Object("runtimePlatform")["cpuArchitecture"].(string)
 	e.taskArchitecture = pricing.ArchitectureOf(platform)
 	return nil
+}
+
+// number is an input that is a number; 0 if it isn't.
+func number(input any) float64 {
+	n, _ := input.(float64)
+	return n
 }
 
 // add adds to a position; positions of the same name are one.
@@ -232,6 +240,7 @@ func (c *costing) uploads(size int64, n float64) {
 	}
 	c.add(route, "GB of logs", n*logged/1e9, n*logged/1e9*pricing.LogGB)
 	c.services(route, n)
+	c.add("", "events", n, n*pricing.Event)
 	parts := 1.0
 	if size > defaultPartSize {
 		parts = math.Ceil(bytes/defaultPartSize) + 2

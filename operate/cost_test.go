@@ -53,11 +53,12 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	require.InDelta(t, 100*((0.04048+2*0.004445+0.005)/60+2*0.0004/1000), tasks.Dollars, 1e-9)
 	require.InDelta(t, 900+100*4, items[" PUTs and parts"].Quantity, 0, "two parts, their beginning and their end")
 	require.InDelta(t, 1, items[" KMS keys"].Quantity, 0)
+	require.InDelta(t, 1000*1e-6, items[" events"].Dollars, 1e-12, "S3's events aren't free")
 	sum := report.Fixed
 	for _, dollars := range report.Routes {
 		sum += dollars
 	}
-	sum += items[" PUTs and parts"].Dollars + items[" GB of objects, kept for a month"].Dollars
+	sum += items[" PUTs and parts"].Dollars + items[" events"].Dollars + items[" GB of objects, kept for a month"].Dollars
 	require.InDelta(t, report.Total, sum, 1e-9, "nothing is counted twice or left out")
 }
 
@@ -71,6 +72,9 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	once, items := costs(t, map[string]string{"deduplicate": "true"}, "10MB:100%")
 	require.InDelta(t, 2000, items["Fargate writes to the table"].Quantity, 0, "claimed, and marked as done")
 	require.Greater(t, once.Total, usual.Total)
+
+	roomy, _ := costs(t, map[string]string{"taskStorage": "200"}, "10MB:100%")
+	require.InDelta(t, usual.Total+1000*180*0.000111/60, roomy.Total, 1e-9, "20 GiB come with a task")
 
 	quiet, items := costs(t, map[string]string{"notifySuccess": "false"}, "10MB:100%")
 	require.NotContains(t, items, "Fargate notices")

@@ -65,6 +65,9 @@ func (s *System) estimator(ctx context.Context) (*estimator, error) {
 	if e.task.Memory, err = strconv.Atoi(aws.ToString(d.Memory)); err != nil {
 		return nil, fmt.Errorf("reading the task's memory: %w", err)
 	}
+	if d.EphemeralStorage != nil {
+		e.task.Storage = int(d.EphemeralStorage.SizeInGiB)
+	}
 	e.taskArchitecture = pricing.Architectures()[0]
 	if d.RuntimePlatform != nil {
 		e.taskArchitecture = pricing.ArchitectureOf(string(d.RuntimePlatform.CpuArchitecture))

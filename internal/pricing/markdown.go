@@ -10,7 +10,9 @@ const terabyte = 1e12
 
 // tasks are the sizes of the table: what processing needs of memory is less than the smallest has.
 func tasks() []Task {
-	return []Task{{256, 512}, {512, 1024}, {1024, 2048}, {1024, 8192}, {2048, 4096}}
+	return []Task{
+		{CPU: 256, Memory: 512}, {CPU: 512, Memory: 1024}, {CPU: 1024, Memory: 2048}, {CPU: 1024, Memory: 8192}, {CPU: 2048, Memory: 4096},
+	}
 }
 
 // Markdown is the part of docs/performance.md about prices.
@@ -44,7 +46,7 @@ func writeBreakEven(b *strings.Builder) {
 		"6 MiB in the function | 6 MiB in the task |\n|--:|---|---|--:|--:|--:|--:|\n")
 	const threshold = 6 << 20
 	for _, f := range []Function{512, LambdaCPUMemory} {
-		for _, t := range []Task{{256, 512}, {1024, 2048}} {
+		for _, t := range []Task{{CPU: 256, Memory: 512}, {CPU: 1024, Memory: 2048}} {
 			for _, a := range Architectures() {
 				from, taken := "never", "–"
 				if size := BreakEven(a, f, t); !math.IsInf(size, 1) {

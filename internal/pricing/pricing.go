@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. Those of
-// Step Functions were read on AWS's page, those of Fargate in https://www.vantage.sh/blog/fargate-pricing; those of Lambda, S3 and public
-// addresses are as AWS has published them, and were not read again on that day.
+// Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. They were
+// compared with AWS's price list, of August and September 2026, as others quote it; with no such list at hand, those of state
+// transitions and traces with AWS's pages, which have no date, and that of events with what others quote from AWS's page.
 const (
-	Date   = "2026-11-21"
+	Date   = "2026-11-27"
 	Region = "us-east-1"
 )
 
@@ -26,6 +26,13 @@ const (
 	GetRequest = 0.0004 / 1e3
 	// PublicAddressHour is for the public IPv4 address of a task that has one. https://aws.amazon.com/vpc/pricing/
 	PublicAddressHour = 0.005
+)
+
+const (
+	// FargateStorageHour is for one GB of a task's disk beyond the FargateStorageFree GB that come with it.
+	// https://aws.amazon.com/fargate/pricing/
+	FargateStorageHour = 0.000111
+	FargateStorageFree = 20
 )
 
 // FargateMinimum is the smallest bill for a task, from the start of the image's pull on. https://aws.amazon.com/fargate/pricing/
@@ -84,13 +91,14 @@ func Rate(cpus float64) float64 {
 
 // Task is a size of a Fargate task.
 type Task struct {
-	// CPU is in units of 1/1024 vCPU, Memory in MiB.
-	CPU, Memory int
+	// CPU is in units of 1/1024 vCPU, Memory in MiB, Storage in GiB; 0 is the disk that comes with it.
+	CPU, Memory, Storage int
 }
 
 // Hour is the price of one hour of the task, with its public address.
 func (t Task) Hour(a Architecture) float64 {
-	return float64(t.CPU)/1024*a.FargateCPUHour + float64(t.Memory)/1024*a.FargateGBHour + PublicAddressHour
+	disk := float64(max(0, t.Storage-FargateStorageFree)) * FargateStorageHour
+	return float64(t.CPU)/1024*a.FargateCPUHour + float64(t.Memory)/1024*a.FargateGBHour + disk + PublicAddressHour
 }
 
 // Rate is the task's speed in bytes per second.

@@ -24,9 +24,11 @@ const (
 	Email   = 2.00 / 1e5
 	// TableWrite is for one write of up to 1 KB on demand. https://aws.amazon.com/dynamodb/pricing/on-demand/
 	TableWrite = 0.625 / 1e6
-	// EndpointHour is for one interface endpoint in one zone, EndpointGB for one GB through it. https://aws.amazon.com/privatelink/pricing/
+	// EndpointHour is for one interface endpoint in one zone. https://aws.amazon.com/privatelink/pricing/
 	EndpointHour = 0.01
-	EndpointGB   = 0.01
+	// Event is for one event of up to 64 KB that S3 sends to EventBridge: those are "opt-in data events", which AWS charges for, other than
+	// most of its services' own events. https://aws.amazon.com/eventbridge/pricing/
+	Event = 1.00 / 1e6
 	// Trace is for one recorded trace. https://aws.amazon.com/xray/pricing/
 	Trace = 5.00 / 1e6
 )
