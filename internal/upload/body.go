@@ -31,9 +31,9 @@ const (
 	patience = 0.75
 )
 
-// S3API is the one operation of an S3 client that reading an object takes; [s3.Client] has it.
+// S3API is the one operation that reading an object takes: one attempt of GetObject. [getobject.Client] has it.
 type S3API interface {
-	GetObject(ctx context.Context, input *s3.GetObjectInput, options ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+	GetObject(ctx context.Context, input *s3.GetObjectInput) (*s3.GetObjectOutput, error)
 }
 
 // Body is the content of an object. Reading it to its end verifies its size and its checksum: [io.EOF] is returned for a verified
@@ -73,17 +73,10 @@ func open(parent context.Context, client S3API, object Object, tuning tuning) (*
 		return nil, err
 	}
 	t := newTransfer(parent, client, object, tuning)
-	ctx, cancel := context.WithCancelCause(t.ctx)
-	output, err := client.GetObject(ctx, request(object), withoutSDKValidation) //nolint:contextcheck // It is derived from parent.
-	if err != nil {
-		cancel(nil)
+	body := &Body{transfer: t}
+	body.first = &stream{transfer: t, end: object.Size, accept: body.accept}
+	if err := body.first.connect(); err != nil { //nolint:contextcheck // It has the transfer's context.
 		t.cancel()
-		return nil, requestError(parent, object, err)
-	}
-	body := &Body{transfer: t, first: &stream{transfer: t, end: object.Size, until: object.Size}}
-	body.first.adopt(ctx, cancel, output.Body) //nolint:contextcheck // See above.
-	if err := body.accept(output); err != nil {
-		_ = body.Close()
 		return nil, err
 	}
 	return body, nil

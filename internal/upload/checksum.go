@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/minio/crc64nvme"
 )
 
@@ -74,15 +73,4 @@ func (c Checksum) verify(digest hash.Hash) error {
 		return fmt.Errorf("the %s checksum of the bytes read is %s; S3 stores %q", c.Algorithm, got, c.Value)
 	}
 	return nil
-}
-
-// withoutSDKValidation takes the SDK's own validation out of a call. The answer still has S3's checksums; [Body] checks them. The SDK
-// would report a mismatch with an untyped error, would log a line for each object it cannot check, and computes CRC-64/NVME without
-// the processor's vector instructions, at about the cost of one SHA-256 more.
-func withoutSDKValidation(options *s3.Options) {
-	options.APIOptions = append(options.APIOptions, func(stack *middleware.Stack) error {
-		// Should the SDK come to name it otherwise, both check: slower, and no worse.
-		_, _ = stack.Deserialize.Remove("AWSChecksum:ValidateOutputPayloadChecksum")
-		return nil
-	})
 }

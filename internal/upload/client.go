@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"upload-router/internal/getobject"
 )
 
 // containerCredentials is where ECS gives a task the credentials of its role, below the path in AWS_CONTAINER_CREDENTIALS_RELATIVE_URI.
@@ -25,36 +28,47 @@ var (
 )
 
 // NewClient makes the S3 client of a host out of the environment variables that Lambda and ECS set: Region, credentials of the function
-// or the task, the number of attempts (AWS_MAX_ATTEMPTS, default 3), AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, and whatever else the SDK
-// reads for S3. The SDK's other sources (profiles, single sign-on, EC2's metadata) exist on neither host; without them the host starts
-// sooner, and is smaller.
+// or the task, AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. The SDK's other sources
+// (profiles, single sign-on, EC2's metadata) exist on neither host; without them the host starts sooner, and is smaller.
 //
 // When an endpoint is given, buckets are addressed in the path: a bucket's name in front of the host name of a local runner or of a VPC
 // endpoint would not resolve. A connection on which S3 does not start to answer within [StallTimeout] is given up.
 //
 // An error has code [Failed].
-func NewClient(_ context.Context) (*s3.Client, error) {
-	cfg, err := NewConfig()
+func NewClient(ctx context.Context) (*getobject.Client, error) {
+	cfg, environment, err := load()
 	if err != nil {
 		return nil, err
 	}
-	return s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = o.BaseEndpoint != nil
+	base, _, err := environment.GetServiceBaseEndpoint(ctx, s3.ServiceID)
+	if err != nil {
+		return nil, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
+	}
+	base = cmp.Or(base, aws.ToString(cfg.BaseEndpoint))
+	return getobject.New(getobject.Options{
+		Region: cfg.Region, Credentials: cfg.Credentials, HTTPClient: cfg.HTTPClient, BaseEndpoint: base, UsePathStyle: base != "",
+		UseFIPS:      environment.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled,
+		UseDualStack: environment.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled,
 	}), nil
 }
 
 // NewConfig is the part of [NewClient] that the client of any service needs. An error has code [Failed].
 func NewConfig() (aws.Config, error) {
+	cfg, _, err := load()
+	return cfg, err
+}
+
+func load() (aws.Config, config.EnvConfig, error) {
 	environment, err := config.NewEnvConfig()
 	if err != nil {
-		return aws.Config{}, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
+		return aws.Config{}, environment, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
 	}
 	if environment.Region == "" {
-		return aws.Config{}, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", errNoRegion)}
+		return aws.Config{}, environment, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", errNoRegion)}
 	}
 	provider, err := credentialsOf(environment)
 	if err != nil {
-		return aws.Config{}, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
+		return aws.Config{}, environment, &Error{Code: Failed, Err: fmt.Errorf("loading the AWS configuration: %w", err)}
 	}
 	cfg := aws.Config{
 		Region:      environment.Region,
@@ -72,7 +86,7 @@ func NewConfig() (aws.Config, error) {
 	if environment.BaseEndpoint != "" {
 		cfg.BaseEndpoint = aws.String(environment.BaseEndpoint)
 	}
-	return cfg, nil
+	return cfg, environment, nil
 }
 
 // credentialsOf finds the credentials of the host's role: ECS's when it offers them, as they are renewed, else those in the environment.

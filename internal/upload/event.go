@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
-
-	"github.com/aws/aws-lambda-go/events"
 )
 
 const (
@@ -15,6 +14,14 @@ const (
 	// EventDetailType is the detail type of the events for created objects (requirement A36).
 	EventDetailType = "Object Created"
 )
+
+// envelope is the part of an EventBridge event that is needed here. A function reads one for each file, so it leaves the rest unread.
+// See https://docs.aws.amazon.com/eventbridge/latest/ref/events-structure.html.
+type envelope struct {
+	Source     string       `json:"source"`
+	DetailType string       `json:"detail-type"` //nolint:tagliatelle // EventBridge's name.
+	Detail     *eventDetail `json:"detail"`
+}
 
 // eventDetail is the part of an S3 event's detail that is needed here.
 // See https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html.
@@ -70,8 +77,11 @@ func decodeEvent(payload []byte) (Object, error) {
 		// The JSON decoder would replace the bad bytes, and a key changed so would name another object.
 		return Object{}, errors.New("it is not valid UTF-8")
 	}
-	var event events.EventBridgeEvent
+	var event envelope
 	if err := json.Unmarshal(payload, &event); err != nil {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && strings.HasPrefix(wrong.Field+".", "detail.") {
+			return Object{}, fmt.Errorf("its detail is not that of an S3 event: %w", err)
+		}
 		return Object{}, fmt.Errorf("it is not an EventBridge event: %w", err)
 	}
 	if event.Source != "" && event.Source != EventSource {
@@ -80,13 +90,10 @@ func decodeEvent(payload []byte) (Object, error) {
 	if event.DetailType != "" && event.DetailType != EventDetailType {
 		return Object{}, fmt.Errorf("its detail-type is %q; want %q", event.DetailType, EventDetailType)
 	}
-	if len(event.Detail) == 0 {
+	if event.Detail == nil {
 		return Object{}, errors.New("it has no detail; send the whole event that S3 sent to EventBridge")
 	}
-	var detail eventDetail
-	if err := json.Unmarshal(event.Detail, &detail); err != nil {
-		return Object{}, fmt.Errorf("its detail is not that of an S3 event: %w", err)
-	}
+	detail := event.Detail
 	if detail.Object.Size == nil {
 		return Object{}, errors.New("it has no detail.object.size")
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"upload-router/internal/getobject"
 	"upload-router/internal/objectstore"
 	"upload-router/internal/upload"
 	"upload-router/internal/upload/uploadtest"
@@ -174,7 +175,7 @@ type paced struct {
 	requests atomic.Int64
 }
 
-func (p *paced) GetObject(_ context.Context, input *s3.GetObjectInput, _ ...func(*s3.Options)) (*s3.GetObjectOutput, error) {
+func (p *paced) GetObject(_ context.Context, input *s3.GetObjectInput) (*s3.GetObjectOutput, error) {
 	p.requests.Add(1)
 	output := &s3.GetObjectOutput{ETag: aws.String(etag)}
 	first, last := int64(0), p.size-1
@@ -251,16 +252,17 @@ func TestPartsFromTheLocalStore(t *testing.T) {
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { assert.NoError(t, store.Close()) })
+			client := uploadtest.Client(store.Endpoint())
 			want := random(whole)
 			stored, err := store.Put(t.Context(), bucket, key, bytes.NewReader(want), whole)
 			require.NoError(t, err)
 			object := upload.Object{Bucket: bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: whole}
 
-			got, err := readParts(t.Context(), store.Client(), object, long)
+			got, err := readParts(t.Context(), client, object, long)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(want, got))
 
-			body, err := upload.OpenInParts(t.Context(), store.Client(), object, long, nil)
+			body, err := upload.OpenInParts(t.Context(), client, object, long, nil)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, body.Close()) }()
 			_, err = io.ReadFull(body, make([]byte, 1))
@@ -537,7 +539,7 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 			options := uploadtest.Client(server.URL).Options()
 			options.HTTPClient = &http.Client{Transport: transport}
 			ctx, cancel := context.WithCancel(t.Context())
-			body, err := upload.OpenInParts(ctx, s3.New(options), announce(want), long, nil)
+			body, err := upload.OpenInParts(ctx, getobject.New(options), announce(want), long, nil)
 			require.NoError(t, err)
 			test.end(t, body, cancel)
 			require.NoError(t, body.Close())

@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
@@ -17,6 +16,8 @@ type stream struct {
 	transfer *transfer
 	next     int64
 	end      int64
+	// accept takes the first answer to a request for the whole object; nil for a range of it, or when there was one.
+	accept func(*s3.GetObjectOutput) error
 
 	source   io.ReadCloser   // nil when there is no connection.
 	until    int64           // Where the bytes of the connection end: at end, or later when end was moved.
@@ -25,13 +26,6 @@ type stream struct {
 	stall    *time.Timer
 	failures int   // Since the last byte that came.
 	earned   int64 // Bytes since the last failure that was given back.
-}
-
-// adopt goes on with the connection of a request that was made with ctx, which cancel ends.
-func (s *stream) adopt(ctx context.Context, cancel context.CancelCauseFunc, source io.ReadCloser) {
-	s.ctx, s.cancel, s.source = ctx, cancel, source
-	s.stall = time.AfterFunc(s.transfer.tuning.stall, func() { cancel(errStalled) })
-	s.stall.Stop()
 }
 
 // Read returns io.EOF at the end. Every other error is an [Error] without io.EOF in it, for which no retry is left.
@@ -111,7 +105,7 @@ func (s *stream) ask() error {
 	t := s.transfer
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	stall := time.AfterFunc(t.tuning.stall, func() { cancel(errStalled) })
-	output, err := t.client.GetObject(ctx, rangeRequest(t.object, s.next, s.end), withoutSDKValidation, once)
+	output, err := t.client.GetObject(ctx, s.request())
 	stall.Stop()
 	t.answered(err)
 	if err != nil {
@@ -122,18 +116,33 @@ func (s *stream) ask() error {
 		}
 		return requestError(t.parent, t.object, err)
 	}
-	if err := t.checkRange(output, s.next, s.end); err != nil {
+	if err := s.check(output); err != nil {
 		cancel(nil)
 		_ = output.Body.Close()
 		return err
 	}
 	s.until = s.end
-	s.adopt(ctx, cancel, output.Body)
+	s.ctx, s.cancel, s.source, s.stall = ctx, cancel, output.Body, stall
 	return nil
 }
 
-// once keeps the SDK from making attempts of its own: it does not know which of them another connection has just made in vain.
-func once(options *s3.Options) { options.Retryer = aws.NopRetryer{} }
+// request asks for the whole object, or for what is left once an answer has come.
+func (s *stream) request() *s3.GetObjectInput {
+	if s.accept != nil {
+		return request(s.transfer.object)
+	}
+	return rangeRequest(s.transfer.object, s.next, s.end)
+}
+
+// check compares an answer with what was asked for.
+func (s *stream) check(output *s3.GetObjectOutput) error {
+	if s.accept == nil {
+		return s.transfer.checkRange(output, s.next, s.end)
+	}
+	err := s.accept(output)
+	s.accept = nil
+	return err
+}
 
 // retry returns nil when there is to be another attempt, else what ends the read.
 func (s *stream) retry(err error, worthIt bool) error {
@@ -146,7 +155,7 @@ func (s *stream) retry(err error, worthIt bool) error {
 	if !worthIt || t.ctx.Err() != nil {
 		return err
 	}
-	if !t.pinned() {
+	if s.accept == nil && !t.pinned() {
 		return &Error{Code: Unavailable, Err: fmt.Errorf("%w; %w", causeOf(err), errNotPinned)}
 	}
 	s.failures++

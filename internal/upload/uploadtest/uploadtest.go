@@ -12,15 +12,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/minio/crc64nvme"
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/getobject"
 	"upload-router/internal/upload"
 )
 
@@ -41,16 +39,14 @@ func Serve(tb testing.TB, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// Client makes a real S3 client for the server at url. It makes the SDK's three attempts, without the pauses between them.
-func Client(url string) *s3.Client {
-	return s3.New(s3.Options{
+// Client makes a real S3 client for the server at url.
+func Client(url string) *getobject.Client {
+	return getobject.New(getobject.Options{
 		Region:       Region,
-		BaseEndpoint: aws.String(url),
+		BaseEndpoint: url,
 		UsePathStyle: true,
 		Credentials:  credentials.NewStaticCredentialsProvider(AccessKeyID, SecretAccessKey, ""),
-		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
-		}),
+		HTTPClient:   awshttp.NewBuildableClient(),
 	})
 }
 
