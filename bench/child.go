@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
+	"upload-router/internal/limits"
 	"upload-router/internal/upload"
 	"upload-router/processor"
 )
@@ -26,8 +28,12 @@ const (
 	childMemory  = "memory"  // SHA-256 from memory: arguments: size.
 	childPlain   = "plain"   // One GET and SHA-256, on one goroutine: arguments: URL.
 	childDiscard = "discard" // One GET and nothing: arguments: URL.
+	childGets    = "gets"    // As many GETs, one after the other, and nothing: arguments: URL of the objects, count; it prints the rate.
 	childHandler = "handler" // The function's work on each event of standard input; it prints the rate and the last answer.
 )
+
+// copyBuffer is what is read at a time.
+const copyBuffer = 256 << 10
 
 var errUnknownChild = errors.New("unknown contestant")
 
@@ -38,13 +44,15 @@ func child(name, argument string) error {
 		return hashMemory(argument)
 	case childPlain:
 		sha := sha256.New()
-		if err := get(argument, sha); err != nil {
+		if err := get(argument, sha, make([]byte, copyBuffer)); err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintln(os.Stdout, hex.EncodeToString(sha.Sum(nil)))
 		return nil
 	case childDiscard:
-		return get(argument, io.Discard)
+		return get(argument, io.Discard, make([]byte, copyBuffer))
+	case childGets:
+		return getAll(argument)
 	case childHandler:
 		return handleAll(context.Background(), os.Stdin, os.Stdout)
 	default:
@@ -65,7 +73,7 @@ func hashMemory(argument string) error {
 	return nil
 }
 
-func get(url string, to io.Writer) error {
+func get(url string, to io.Writer, buffer []byte) error {
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody) //nolint:gosec // It is our own.
 	if err != nil {
 		return fmt.Errorf("making the request: %w", err)
@@ -75,14 +83,33 @@ func get(url string, to io.Writer) error {
 		return fmt.Errorf("getting the object: %w", err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, response.Body, make([]byte, 256<<10)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{to}, response.Body, buffer); err != nil {
 		return fmt.Errorf("getting the object: %w", err)
 	}
 	return nil
 }
 
+// getAll gets the objects 0, 1, ... of a URL.
+func getAll(argument string) error {
+	base, text, _ := strings.Cut(argument, " ")
+	count, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("reading the number: %w", err)
+	}
+	began := time.Now()
+	buffer := make([]byte, copyBuffer)
+	for i := range count {
+		if err := get(base+strconv.Itoa(i), io.Discard, buffer); err != nil {
+			return err
+		}
+	}
+	_, _ = fmt.Fprintln(os.Stdout, float64(count)/time.Since(began).Seconds())
+	return nil
+}
+
 // handleAll is the function without the Runtime API.
 func handleAll(ctx context.Context, in io.Reader, out io.Writer) error {
+	limits.Set()
 	client, err := upload.NewClient(ctx)
 	if err != nil {
 		return fmt.Errorf("making the client: %w", err)

@@ -104,7 +104,7 @@ func smallTable(ctx context.Context, b *bench) error {
 	for i := range count {
 		sizes[strconv.Itoa(i)] = smallSize
 	}
-	s, err := newServer(network{}, sizes)
+	s, err := newSmallServer(sizes)
 	if err != nil {
 		return err
 	}
@@ -113,11 +113,14 @@ func smallTable(ctx context.Context, b *bench) error {
 		title string
 		rate  func(ctx context.Context, h host, s *server, count int) (float64, error)
 	}{
-		{"the handler by itself", ownRate},
+		{alone, ownRate},
 		{"behind the local Runtime API, which takes its time from both", invokedRate},
 	} {
 		b.printf("### %d objects of %d KiB, one after the other: %s\n\n", count, smallSize/kib, way.title)
-		hosts := b.hosts(ctx)
+		hosts := append(b.hosts(ctx), host{name: nameGets, share: 1})
+		if way.title != alone {
+			hosts = hosts[:len(hosts)-1]
+		}
 		rates := make([][]float64, len(hosts))
 		for i := range b.options.runs {
 			b.progress("Small objects, %s: run %d of %d ...", way.title, i+1, b.options.runs)
@@ -141,6 +144,13 @@ func smallTable(ctx context.Context, b *bench) error {
 	return nil
 }
 
+const (
+	// alone is the way without the Runtime API.
+	alone = "the handler by itself"
+	// nameGets is no handler: it shows what the server leaves.
+	nameGets = "the server's ceiling: GETs, discarded"
+)
+
 // ownRate is that of a process which gets all events at once, and measures itself when it is warm.
 func ownRate(ctx context.Context, h host, s *server, count int) (float64, error) {
 	var events []byte
@@ -153,7 +163,15 @@ func ownRate(ctx context.Context, h host, s *server, count int) (float64, error)
 		}
 		events = append(append(events, event...), '\n')
 	}
-	command, environment := []string{h.bootstrap}, append(awsEnvironment(s, ""), "AWS_ENDPOINT_URL_S3="+s.url())
+	if h.name == nameGets {
+		u, err := measure(ctx, []string{executable(), s.url() + "/" + bucket + "/", strconv.Itoa(count)}, environmentChild+"="+childGets)
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseFloat(strings.TrimSpace(u.output), 64) //nolint:wrapcheck // It is our own output.
+	}
+	command, environment := []string{h.bootstrap}, append(awsEnvironment(s, ""), "AWS_ENDPOINT_URL_S3="+s.url(),
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE="+strconv.Itoa(lambdaMemory))
 	if h.name == nameProject {
 		command, environment = []string{executable()}, append(environment, environmentChild+"="+childHandler)
 	}
@@ -197,7 +215,7 @@ func invokedRate(ctx context.Context, h host, s *server, count int) (float64, er
 
 // startTable compares the time from the start of the process to its first answer, and shows what is deployed.
 func startTable(ctx context.Context, b *bench) error {
-	s, err := newServer(network{}, map[string]int64{"object": smallSize})
+	s, err := newSmallServer(map[string]int64{"object": smallSize})
 	if err != nil {
 		return err
 	}

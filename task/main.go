@@ -21,7 +21,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback" // The image holds nothing but this binary, so the roots of trust are in it.
 
 	"upload-router/internal/callback"
-	"upload-router/internal/memorylimit"
+	"upload-router/internal/limits"
 	"upload-router/internal/tracing"
 	"upload-router/internal/upload"
 	"upload-router/processor"
@@ -31,7 +31,7 @@ import (
 const route = "fargate"
 
 func main() {
-	memorylimit.Set()
+	limits.Set()
 	os.Exit(run(os.LookupEnv, os.Stdout, os.Stderr))
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	_ "golang.org/x/crypto/x509roots/fallback" // The same roots as in the task's image, should the host have none.
 
-	"upload-router/internal/memorylimit"
+	"upload-router/internal/limits"
 	"upload-router/internal/upload"
 	"upload-router/processor"
 )
@@ -35,7 +35,7 @@ const (
 var errTimeIsUp = errors.New("the function's timeout is near; raise it, or lower the size limit of the function's route")
 
 func main() {
-	memorylimit.Set()
+	limits.Set()
 	logger := newLogger(os.Stdout)
 	// The runtime's own messages, such as those about a failed invocation, become lines of the same log.
 	slog.SetDefault(logger)

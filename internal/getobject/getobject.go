@@ -1,9 +1,8 @@
 // Package getobject is S3's GetObject for a host that does nothing else with S3: one attempt, with little work for each request.
 //
 // It takes the SDK's rules for endpoints, its signer, its credentials, its HTTP client and its types, and leaves out what the SDK's
-// client does for every other operation. That is most of the work for a small object: 150 µs of processor time for each request, where
-// hashing 16 KiB takes 12 (docs/performance.md), and a quarter of the task's image. How often a request is made again is the caller's
-// business, who knows what other connections met with.
+// client does for every other operation. That is most of the work for a small object: 150 µs of each request, where hashing 16 KiB takes
+// 12 (docs/performance.md). How often a request is made again is the caller's business, who knows what other connections met with.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 package getobject

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"upload-router/internal/limits"
 )
 
 // Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. They were
@@ -80,8 +82,7 @@ const (
 	// FirstByte is the latency of S3.
 	FirstByte = 20 * time.Millisecond
 	// LambdaCPUMemory is the memory in MB with which a function has one vCPU.
-	// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html.
-	LambdaCPUMemory = 1769
+	LambdaCPUMemory = limits.LambdaProcessorMB
 )
 
 // Rate is the speed in bytes per second with so many vCPUs: what they can do, or the network gives.

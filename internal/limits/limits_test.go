@@ -1,4 +1,4 @@
-package memorylimit_test
+package limits_test
 
 import (
 	"testing"
@@ -6,10 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/memorylimit"
+	"upload-router/internal/limits"
 )
 
-func TestOf(t *testing.T) {
+func TestMemory(t *testing.T) {
 	t.Parallel()
 	const v1, v2 = "sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory.max"
 	tests := map[string]struct {
@@ -38,7 +38,33 @@ func TestOf(t *testing.T) {
 				value, ok := test.environment[name]
 				return value, ok
 			}
-			require.InDelta(t, test.want, memorylimit.Of(lookup, root), 10)
+			require.InDelta(t, test.want, limits.Memory(lookup, root), 10)
+		})
+	}
+}
+
+func TestProcessors(t *testing.T) {
+	t.Parallel()
+	const lambda = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+	for name, test := range map[string]struct {
+		environment map[string]string
+		want        int
+	}{
+		"a share of one":        {map[string]string{lambda: "512"}, 1},
+		"one":                   {map[string]string{lambda: "1769"}, 1},
+		"one and a bit":         {map[string]string{lambda: "1770"}, 2},
+		"more than can be seen": {map[string]string{lambda: "10240"}, 4},
+		"GOMAXPROCS goes first": {map[string]string{lambda: "512", "GOMAXPROCS": "2"}, 0},
+		"a task":                {nil, 0},
+		"no number":             {map[string]string{lambda: "much"}, 0},
+		"none":                  {map[string]string{lambda: "0"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, limits.Processors(func(name string) (string, bool) {
+				value, ok := test.environment[name]
+				return value, ok
+			}, 4))
 		})
 	}
 }
