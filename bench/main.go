@@ -1,7 +1,7 @@
 // Command bench measures this project's processors against what a user would otherwise pipe together, in one run on one machine, and
 // prints the tables of docs/performance.md.
 //
-//	go run ./bench           # everything, about 15 minutes
+//	go run ./bench           # everything, about 20 minutes
 //	go run ./bench -short    # each row once, with small objects: does it still work?
 //	go run ./bench -only transfer,memory
 //

@@ -23,6 +23,11 @@ const (
 	// sampleTime is how long a sample takes at least, so that one pause of a busy machine does not decide.
 	sampleTime = 50 * time.Millisecond
 
+	// slowSample is what is read before a connection that gives less than slow bytes per second is known for one: of what S3 gives to one
+	// connection, no reader has too much.
+	slowSample = 1 << 20
+	slow       = 150e6
+
 	// enough is what one connection must give, in bytes per second, to be left alone: S3 gives one about 50 to 90 MB/s, so what gives
 	// several times that is near, and sharing it would only cost.
 	enough = 500e6
@@ -160,12 +165,13 @@ func (b *Body) observe(before time.Time, n int) {
 	}
 	b.pace.waited += now.Sub(before)
 	b.pace.bytes += int64(n)
-	if b.pace.bytes < t.tuning.sample || now.Sub(b.pace.began) < t.tuning.sampleTime {
+	waited := b.pace.waited.Seconds()
+	isSlow := b.pace.bytes >= t.tuning.slowSample && float64(b.pace.bytes) <= waited*t.tuning.slow
+	if !isSlow && (b.pace.bytes < t.tuning.sample || now.Sub(b.pace.began) < t.tuning.sampleTime) {
 		return
 	}
-	waited := b.pace.waited.Seconds()
 	if waited >= t.tuning.patience*now.Sub(b.pace.began).Seconds() && float64(b.pace.bytes) <= waited*t.tuning.enough {
-		b.first.end = partEnd(b.first.next, t.tuning.partSize, t.object.Size)
+		b.first.end = partEnd(b.first.next, t.tuning.smallPart, t.object.Size)
 		b.ranges = newRanges(t, b.first.end)
 	}
 	b.pace = pace{began: now}

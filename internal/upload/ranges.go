@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
+	"time"
 )
 
 // blockSize is what a connection hands over at a time, and large enough to keep the cost of a hand-over small against that of hashing.
@@ -13,6 +15,9 @@ const blockSize = 256 << 10
 // blocksAhead is how many blocks must be free, for each part that is to be read before it, for a part to take one. It keeps the parts
 // that are due last from taking the memory that those due first need.
 const blocksAhead = 1
+
+// idle is the share of its time that the reader may wait for parts of half the size before it is said to be faster than they come.
+const idle = 0.2
 
 // ranges reads a part of each object over several connections, and hands the bytes out in their order. It holds a window of the object,
 // cut into blocks that are used again and again.
@@ -27,10 +32,19 @@ type ranges struct {
 	free    [][]byte
 	parts   []*part // Those that are being read, or have been and are not handed out, in order.
 	begun   int64   // Where the next part begins.
+	size    int64   // How large it is.
 	err     error   // What ended it.
+	wait    wait
 
 	block []byte // The block that is being handed out; only for Read.
 	rest  []byte // What is left of it.
+}
+
+// wait is how long the reader has waited for what comes next.
+type wait struct {
+	began  time.Time
+	waited time.Duration
+	bytes  int
 }
 
 // part is the range of one request.
@@ -42,7 +56,7 @@ type part struct {
 
 // newRanges begins to read from start to the object's end.
 func newRanges(t *transfer, start int64) *ranges {
-	r := &ranges{transfer: t, begun: start}
+	r := &ranges{transfer: t, begun: start, size: t.tuning.smallPart, wait: wait{began: t.tuning.now()}}
 	r.changed = sync.NewCond(&r.mutex)
 	window, unmap := newWindow(t.tuning.window)
 	r.unmap = unmap
@@ -51,7 +65,7 @@ func newRanges(t *transfer, start int64) *ranges {
 		r.free = append(r.free, window[len(window)-size:])
 	}
 	r.unwatch = context.AfterFunc(t.ctx, func() { r.fail(t.failure(Interrupted, context.Cause(t.ctx))) })
-	parts := (t.object.Size - start + t.tuning.partSize - 1) / t.tuning.partSize
+	parts := (t.object.Size - start + r.size - 1) / r.size
 	for range min(int64(t.tuning.connections), parts) {
 		r.workers.Go(r.work)
 	}
@@ -80,7 +94,7 @@ func (r *ranges) begin() *part {
 	if r.err != nil || r.begun == size {
 		return nil
 	}
-	p := &part{start: r.begun, end: partEnd(r.begun, r.transfer.tuning.partSize, size)}
+	p := &part{start: r.begun, end: partEnd(r.begun, r.size, size)}
 	r.begun = p.end
 	r.parts = append(r.parts, p)
 	return p
@@ -121,7 +135,7 @@ func (r *ranges) take(p *part) []byte {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for r.err == nil {
-		before := int((p.start - r.parts[0].start) / r.transfer.tuning.partSize)
+		before := slices.Index(r.parts, p)
 		if left := len(r.free); left > blocksAhead*before {
 			block := r.free[left-1]
 			r.free = r.free[:left-1]
@@ -192,7 +206,7 @@ func (r *ranges) advance() error {
 			if r.begun == r.transfer.object.Size {
 				return io.EOF
 			}
-			r.changed.Wait()
+			r.await()
 			continue
 		}
 		head := r.parts[0]
@@ -200,6 +214,7 @@ func (r *ranges) advance() error {
 			r.block = head.blocks[0]
 			r.rest = r.block
 			head.blocks = head.blocks[1:]
+			r.adapt(len(r.block))
 			return nil
 		}
 		if head.whole {
@@ -207,7 +222,28 @@ func (r *ranges) advance() error {
 			r.changed.Broadcast() // The next part may take any block now.
 			continue
 		}
-		r.changed.Wait()
+		r.await()
+	}
+}
+
+// await is the reader's wait for a change.
+func (r *ranges) await() {
+	since := r.transfer.tuning.now()
+	r.changed.Wait()
+	r.wait.waited += r.transfer.tuning.now().Sub(since)
+}
+
+// adapt looks, once a window of the object has been read, at how large the parts that begin from now on should be. What comes over many connections
+// is bounded by the window, of which each holds half a part on average: parts of half the size let twice as many connections go on. But
+// they take twice the requests, so a reader that is the slower one gets whole parts.
+func (r *ranges) adapt(handedOut int) {
+	t := r.transfer
+	if r.wait.bytes += handedOut; r.wait.bytes < t.tuning.window {
+		return
+	}
+	r.size = t.tuning.partSize
+	if r.wait.waited.Seconds() > t.tuning.idle*t.tuning.now().Sub(r.wait.began).Seconds() {
+		r.size = t.tuning.smallPart
 	}
 }
 
