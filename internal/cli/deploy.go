@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/internal/settings"
@@ -291,7 +292,8 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 // deployView shows operations.
 type deployView struct {
 	*ui
-	stack string
+	stack  string
+	warned []string // what was said already
 }
 
 // live is the state of the line that tells the progress.
@@ -360,7 +362,7 @@ func (l *live) take(e operate.DeployEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.done = e.Done
-	if e.Resource == nil || e.Kind != operate.EventResource {
+	if e.Resource == nil || e.Kind != operate.EventResource || grouping(e.Resource.Type) {
 		return
 	}
 	what := shortType(e.Resource.Type)
@@ -397,13 +399,13 @@ func (l *live) line(name operate.Operation, canceling bool) string {
 // step prints what a person should still see later.
 func (v *deployView) step(e operate.DeployEvent) {
 	if e.Kind == operate.EventMessage {
-		if e.Severity == "warning" {
+		if e.Severity == "warning" && !slices.Contains(v.warned, e.Message) {
+			v.warned = append(v.warned, e.Message) // the deployment repeats what its preview said
 			v.wrapped("! ", e.Message)
 		}
 		return // errors are told at the end, with their causes
 	}
-	if e.Resource == nil || e.Action == "same" || e.Action == "read" || strings.HasPrefix(e.Resource.Type, "upload-router:components:") ||
-		e.Resource.Type == "pulumi:pulumi:Stack" {
+	if e.Resource == nil || e.Action == "same" || e.Action == "read" || grouping(e.Resource.Type) {
 		return
 	}
 	marks := map[operate.ResourceState]string{operate.ResourceDone: "✓", operate.ResourceFailed: "✗"}
@@ -419,21 +421,38 @@ func (v *deployView) step(e operate.DeployEvent) {
 	}
 	// The program's own prefix says nothing in a list of one stack.
 	name := strings.TrimPrefix(e.Resource.Name, settings.Namespace+"-"+v.stack+"-")
-	line := fmt.Sprintf("%s %-8s %-30s %s", mark, e.Action, shortType(e.Resource.Type), name)
-	if len(e.Keys) > 0 {
-		line += " (" + strings.Join(e.Keys, ", ") + ")"
+	column := typeColumn
+	if v.screen && v.width() < wholeTypes {
+		column = narrowColumn
 	}
-	v.say("%s", line)
+	v.say("%s %-*s %-*s %s", mark, actionColumn, e.Action, column, runewidth.Truncate(shortType(e.Resource.Type), column, "…"), name)
+	if len(e.Keys) > 0 {
+		v.wrapped(strings.Repeat(" ", actionColumn+3), "("+strings.Join(e.Keys, ", ")+")")
+	}
 }
 
-// shortType is a type without what every one has: aws:s3/bucketV2:BucketV2 is s3 BucketV2.
+// The columns of the resources.
+const (
+	actionColumn = len("replace")
+	typeColumn   = len("s3 BucketServerSideEncryptionConfiguration") // the longest
+	narrowColumn = 34                                                // leaves room for the longest name within 80
+	wholeTypes   = 96                                                // the columns from which on there is room for both
+)
+
+// grouping says that a type only holds others together: AWS knows nothing of it.
+func grouping(typ string) bool {
+	return strings.HasPrefix(typ, "upload-router:components:") || typ == "pulumi:pulumi:Stack"
+}
+
+// shortType is a type without what every one has, and without the provider's
+// version of it: aws:s3/bucketV2:BucketV2 is s3 Bucket.
 func shortType(typ string) string {
 	parts := strings.Split(typ, ":")
 	if len(parts) != 3 {
 		return typ
 	}
 	module, _, _ := strings.Cut(parts[1], "/")
-	return module + " " + parts[2]
+	return module + " " + strings.TrimSuffix(parts[2], "V2")
 }
 
 // counts tells how many resources had what done to them, or would have.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/mitchellh/go-wordwrap"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
@@ -29,9 +30,20 @@ func Main() int {
 	err := root(stack.Program).ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "upload-router:", err)
+		complain(os.Stderr, err)
 	}
 	return exitCode(err)
+}
+
+// complain tells an error, on a terminal without a break in a word. A log has it
+// in one line, as it is searched by the line.
+func complain(to *os.File, err error) {
+	text := "upload-router: " + err.Error()
+	if isTerminal(to) {
+		u := &ui{out: to}
+		text = wordwrap.WrapString(text, uint(u.width()))
+	}
+	_, _ = fmt.Fprintln(to, text)
 }
 
 // Command is the whole command line.
