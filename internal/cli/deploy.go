@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -320,6 +323,10 @@ func (v *deployView) run(
 	ctx context.Context, name operate.Operation,
 	operation func(context.Context, operate.DeployOptions) (operate.Result, error), total int, message string,
 ) (operate.Result, error) {
+	// Who reads the output may be gone before the end, as with `| head`. That must not leave a locked stack behind.
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	defer signal.Stop(unread)
 	l := &live{started: time.Now(), total: total}
 	show := func() { v.progress("%s", l.line(name, ctx.Err() != nil)) }
 	show()

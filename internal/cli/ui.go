@@ -130,7 +130,7 @@ func (u *ui) block(lines []string) {
 	u.clear()
 	cut := make([]string, len(lines))
 	for i, line := range lines {
-		cut[i] = runewidth.Truncate(line, u.columnsOf(u.out)-1, "…")
+		cut[i] = runewidth.Truncate(line, u.columnsOf(u.out), "…")
 	}
 	u.status = strings.Join(cut, "\n")
 	u.draw()
@@ -243,15 +243,32 @@ func (u *ui) table(header []string, rows [][]string) {
 	}
 }
 
-// columns are the lines of a table.
-func (u *ui) columns(header []string, rows [][]string) []string {
-	const gap = 2
+// gap is between two columns.
+const gap = 2
+
+// columnWidths are how wide the header's columns are if nothing is cut.
+func columnWidths(header []string, rows [][]string) []int {
 	widths := make([]int, len(header))
 	for _, row := range append([][]string{header}, rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		for i := range header {
+			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
 		}
 	}
+	return widths
+}
+
+// tableWidth is how wide a table is if nothing is cut.
+func tableWidth(header []string, rows [][]string) int {
+	total := gap * (len(header) - 1)
+	for _, w := range columnWidths(header, rows) {
+		total += w
+	}
+	return total
+}
+
+// columns are the lines of a table.
+func (u *ui) columns(header []string, rows [][]string) []string {
+	widths := columnWidths(header, rows)
 	if u.screen { // what is piped is for programs, and stays whole
 		narrow(widths, header, u.width()-gap*(len(widths)-1))
 	}
