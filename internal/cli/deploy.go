@@ -139,6 +139,9 @@ func (o *deployOptions) flags(cmd *cobra.Command) {
 
 // open opens the stack that the flags name.
 func (o *deployOptions) open(cmd *cobra.Command) (*operate.Stack, *deployView, error) {
+	// Who reads the output may be gone before the end, as with `| head`. That
+	// must not end us in the middle, and leave a locked stack behind.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	view := &deployView{ui: newUI(cmd, &o.commonFlags)}
 	view.progress("opening the stack ...")
 	defer view.rest()
@@ -323,10 +326,6 @@ func (v *deployView) run(
 	ctx context.Context, name operate.Operation,
 	operation func(context.Context, operate.DeployOptions) (operate.Result, error), total int, message string,
 ) (operate.Result, error) {
-	// Who reads the output may be gone before the end, as with `| head`. That must not leave a locked stack behind.
-	unread := make(chan os.Signal, 1)
-	signal.Notify(unread, syscall.SIGPIPE)
-	defer signal.Stop(unread)
 	l := &live{started: time.Now(), total: total}
 	show := func() { v.progress("%s", l.line(name, ctx.Err() != nil)) }
 	show()
@@ -426,6 +425,11 @@ func (v *deployView) step(e operate.DeployEvent) {
 	if e.Operation == operate.OperationRefresh && len(e.Keys) == 0 && e.State == operate.ResourceDone && e.Action == "refresh" {
 		return // nothing new about it
 	}
+	v.resource(mark, e)
+}
+
+// resource prints what is done to a resource.
+func (v *deployView) resource(mark string, e operate.DeployEvent) {
 	// The program's own prefix says nothing in a list of one stack.
 	name := strings.TrimPrefix(e.Resource.Name, settings.Namespace+"-"+v.stack+"-")
 	column := typeColumn
