@@ -24,6 +24,9 @@ import (
 
 // example is how a line of a command's help ends on the emulator.
 type example struct {
+	// line is what the help has, without the first "upload-router ".
+	line string
+	// code is the exit code, and want what is said.
 	code int
 	want string
 	// more are flags for here: without them the line would wait for what an emulator never does.
@@ -44,52 +47,169 @@ const (
 // soon is how long an execution may take to start that never does.
 const soon = " --start-timeout 2s"
 
-// examples has every line of every command's help, but for the words "upload-router".
-func examples() map[string]example {
-	return map[string]example{
-		"cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%":                  {want: "All together: $"},
-		"cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%":                         {want: "All together: $"},
-		"cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json": {want: `"route": "Lambda"`},
-		"destroy --stack dev":                      {code: nobodyToAsk, want: "--yes says yes"},
-		"destroy --stack dev --yes":                {want: "deleted"},
-		"diagram":                                  {want: "size #gt; 6291456"},
-		"diagram --svg > machine.svg":              {},
-		"diagram --svg --stack dev > deployed.svg": {},
-		"diagram --config notifySuccess=false":     {want: "stateDiagram-v2"},
-		"doctor --stack dev":                       {want: "✓ Stack                  e2e-commands, deployed"},
-		`doctor --stack dev --json | jq '.checks[] | select(.status != "ok")'`: {want: "Quota of Fargate"},
-		"executions --stack dev":                            {want: "ABORTED"},
-		"executions --stack dev --status failed --since 1h": {want: "No executions."},
-		`executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`: {},
-		"init --stack dev": {want: "Nothing to change"},
-		"init --stack prod --from https://config.example.com/uploads/prod.yaml":                 {code: nobodyToAsk, want: "--yes says yes"},
-		"init --stack dev --config aws:region=eu-central-1 --config sizeThreshold=1MB --yes":    {want: "✓ e2e-commands set up"},
-		`echo '{"aws:region": "eu-central-1"}' | upload-router init --stack dev --from - --yes`: {want: "Nothing to change"},
-		"logs --stack dev report.pdf --since 1h":                                                {want: "No log lines"},
-		"logs --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11 --follow":                        {want: "No log lines"},
-		"preview --stack dev": {want: "✓ preview: "},
-		"redrive --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11":                                           {code: noRedrives, want: "refuse "},
-		"redrive --stack dev --failed --since 24h":                                                           {code: noRedrives, want: "refuse "},
-		"redrive --stack dev --failed --since 24h --yes":                                                     {code: noRedrives, want: "refuse "},
-		"redrive --stack dev --dlq --yes":                                                                    {want: "There is nothing to run again."},
-		"refresh --stack dev --yes":                                                                          {want: "✓ refresh: "},
-		"send --stack dev report.pdf video.mp4":                                                              {code: nothingStarts, want: "0 of 2 files processed.", more: soon},
-		"send --stack dev --prefix 2026/ --no-wait photos":                                                   {want: "2 of 2 files uploaded."},
-		"send --local report.pdf --config sizeThreshold=1MB":                                                 {want: "1 of 1 files processed."},
-		"send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'":                         {code: nothingStarts, want: "null", more: soon},
-		"show --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11":                                              {want: "reports/one.pdf  ABORTED"},
-		`show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"`: {want: "ABORTED"},
-		"summary --stack dev":                                                                                {want: "Dead-letter queue"},
-		`aws s3 ls "s3://$(upload-router summary --stack dev --json | jq -r .bucketName)"`:                   {want: "s3 ls s3://upload-router-e2e-commands-uploads-bucket-"},
-		"try": {want: "2 of 2 files processed."},
-		"try --config sizeThreshold=1MB report.pdf video.mp4":        {want: "2 of 2 files processed."},
-		"try --stack dev --json | jq '.files[].executions[].status'": {want: `"SUCCEEDED"`, asIs: true},
-		"up --stack dev": {code: nobodyToAsk, want: "--yes says yes"},
-		"up --stack prod --yes --json | tee deployment.jsonl": {want: `"succeeded":true`},
-		"verify --stack dev": {code: nothingStarts, want: "From the upload to the result:", more: soon},
-		`verify --stack dev --json | jq '.diagnosis[] | select(.status == "failed")'`: {code: nothingStarts, more: soon},
-		"watch --stack dev":                     {want: "ended while watched", stop: true},
-		"watch --stack dev --until-idle --json": {},
+// examples has every line of every command's help.
+func examples() []example {
+	return []example{
+		{
+			line: "cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%",
+			want: "All together: $",
+		},
+		{
+			line: "cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%",
+			want: "All together: $",
+		},
+		{
+			line: "cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json",
+			want: `"route": "Lambda"`,
+		},
+		{
+			line: "destroy --stack dev",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
+			line: "destroy --stack dev --yes",
+			want: "deleted",
+		},
+		{
+			line: "diagram",
+			want: "size #gt; 6291456",
+		},
+		{line: "diagram --svg > machine.svg"},
+		{line: "diagram --svg --stack dev > deployed.svg"},
+		{
+			line: "diagram --config notifySuccess=false",
+			want: "stateDiagram-v2",
+		},
+		{
+			line: "doctor --stack dev",
+			want: "✓ Stack                  e2e-commands, deployed",
+		},
+		{
+			line: `doctor --stack dev --json | jq '.checks[] | select(.status != "ok")'`,
+			want: "Quota of Fargate",
+		},
+		{
+			line: "executions --stack dev",
+			want: "ABORTED",
+		},
+		{
+			line: "executions --stack dev --status failed --since 1h",
+			want: "No executions.",
+		},
+		{line: `executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`},
+		{
+			line: "init --stack dev",
+			want: "Nothing to change",
+		},
+		{
+			line: "init --stack prod --from https://config.example.com/uploads/prod.yaml",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
+			line: "init --stack dev --config aws:region=eu-central-1 --config sizeThreshold=1MB --yes",
+			want: "✓ e2e-commands set up",
+		},
+		{
+			line: `echo '{"aws:region": "eu-central-1"}' | upload-router init --stack dev --from - --yes`,
+			want: "Nothing to change",
+		},
+		{
+			line: "logs --stack dev report.pdf --since 1h",
+			want: "No log lines",
+		},
+		{
+			line: "logs --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11 --follow",
+			want: "No log lines",
+		},
+		{
+			line: "preview --stack dev",
+			want: "✓ preview: ",
+		},
+		{
+			line: "redrive --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11",
+			code: noRedrives, want: "refuse ",
+		},
+		{
+			line: "redrive --stack dev --failed --since 24h",
+			code: noRedrives, want: "refuse ",
+		},
+		{
+			line: "redrive --stack dev --failed --since 24h --yes",
+			code: noRedrives, want: "refuse ",
+		},
+		{
+			line: "redrive --stack dev --dlq --yes",
+			want: "There is nothing to run again.",
+		},
+		{
+			line: "refresh --stack dev --yes",
+			want: "✓ refresh: ",
+		},
+		{
+			line: "send --stack dev report.pdf video.mp4",
+			code: nothingStarts, want: "0 of 2 files processed.", more: soon,
+		},
+		{
+			line: "send --stack dev --prefix 2026/ --no-wait photos",
+			want: "2 of 2 files uploaded.",
+		},
+		{
+			line: "send --local report.pdf --config sizeThreshold=1MB",
+			want: "1 of 1 files processed.",
+		},
+		{
+			line: "send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'",
+			code: nothingStarts, want: "null", more: soon,
+		},
+		{
+			line: "show --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11",
+			want: "reports/one.pdf  ABORTED",
+		},
+		{
+			line: `show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"`,
+			want: "ABORTED",
+		},
+		{
+			line: "summary --stack dev",
+			want: "Dead-letter queue",
+		},
+		{
+			line: `aws s3 ls "s3://$(upload-router summary --stack dev --json | jq -r .bucketName)"`,
+			want: "s3 ls s3://upload-router-e2e-commands-uploads-bucket-",
+		},
+		{
+			line: "try",
+			want: "2 of 2 files processed.",
+		},
+		{
+			line: "try --config sizeThreshold=1MB report.pdf video.mp4",
+			want: "2 of 2 files processed.",
+		},
+		{
+			line: "try --stack dev --json | jq '.files[].executions[].status'",
+			want: `"SUCCEEDED"`, asIs: true,
+		},
+		{
+			line: "up --stack dev",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
+			line: "up --stack prod --yes --json | tee deployment.jsonl",
+			want: `"succeeded":true`,
+		},
+		{
+			line: "verify --stack dev",
+			code: nothingStarts, want: "From the upload to the result:", more: soon,
+		},
+		{
+			line: `verify --stack dev --json | jq '.diagnosis[] | select(.status == "failed")'`,
+			code: nothingStarts, more: soon,
+		},
+		{
+			line: "watch --stack dev",
+			want: "ended while watched", stop: true,
+		},
+		{line: "watch --stack dev --until-idle --json"},
 	}
 }
 
@@ -98,28 +218,33 @@ func examples() map[string]example {
 // stands for those in the lines.
 func (c *commands) examples(execution string, beforeDestroy func()) {
 	c.t.Helper()
-	known, bench := examples(), c.bench(execution)
-	for _, line := range exampleLines(commandline.Command()) {
-		ends := take(known, line)
-		require.NotNil(c.t, ends, "this example isn't run: say how it ends: %s", line)
-		if beforeDestroy != nil && strings.Contains(line, "upload-router destroy ") {
+	bench := c.bench(execution)
+	for _, e := range matched(c.t) {
+		if beforeDestroy != nil && strings.HasPrefix(e.line, "upload-router destroy ") {
 			beforeDestroy()
 			beforeDestroy = nil
 		}
-		bench.run(line, *ends)
+		bench.run(e)
 	}
-	require.Empty(c.t, known, "no command has these examples")
 }
 
-// take takes a line's example out of all.
-func take(known map[string]example, line string) *example {
-	key := strings.TrimPrefix(line, "upload-router ")
-	found, ok := known[key]
-	delete(known, key)
-	if !ok {
-		return nil
+// matched are the lines of the help with how they end. Each has its one.
+func matched(t *testing.T) (all []example) {
+	t.Helper()
+	known := map[string]example{}
+	for _, e := range examples() {
+		known[e.line] = e
 	}
-	return &found
+	for _, line := range exampleLines(commandline.Command()) {
+		key := strings.TrimPrefix(line, "upload-router ")
+		e, ok := known[key]
+		require.True(t, ok, "this example isn't run: say how it ends: %s", line)
+		delete(known, key)
+		e.line = line
+		all = append(all, e)
+	}
+	require.Empty(t, known, "no command has these examples")
+	return all
 }
 
 // exampleLines are the lines of all commands' examples, those that delete last.
@@ -183,11 +308,11 @@ func (c *commands) bench(execution string) *bench {
 }
 
 // run runs a line in a shell, as a user types it.
-func (b *bench) run(line string, known example) {
+func (b *bench) run(known example) {
 	b.t.Helper()
-	command := line
+	command := known.line
 	if !known.asIs {
-		command = b.words.Replace(line)
+		command = b.words.Replace(command)
 	}
 	if known.more != "" {
 		head, pipe, piped := strings.Cut(command, " | ")
@@ -199,7 +324,7 @@ func (b *bench) run(line string, known example) {
 		command = "timeout --preserve-status --signal INT 5 " + command
 	}
 	if _, err := exec.LookPath("jq"); err != nil && strings.Contains(command, "jq ") {
-		b.t.Logf("left out, as there is no jq: %s", line)
+		b.t.Logf("left out, as there is no jq: %s", known.line)
 		return
 	}
 	ctx, cancel := context.WithTimeout(b.t.Context(), limit)
@@ -221,9 +346,5 @@ func (b *bench) run(line string, known example) {
 // TestEveryExampleIsRun needs nothing deployed: it says at once that an example
 // was written and not its end.
 func TestEveryExampleIsRun(t *testing.T) {
-	known := examples()
-	for _, line := range exampleLines(commandline.Command()) {
-		require.NotNil(t, take(known, line), "this example isn't run: say how it ends: %s", line)
-	}
-	require.Empty(t, known, "no command has these examples")
+	require.NotEmpty(t, matched(t))
 }

@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,6 +47,7 @@ func (d *deployed) start(t *testing.T, key string, size int64) (name string) {
 }
 
 func (d *deployed) started(t *testing.T, key string, size int64) (name string, err error) {
+	t.Helper()
 	event, err := json.Marshal(map[string]any{
 		"version": "0", "id": "5f1b7d5e-0c5b-4d28-9d0a-6a1e0d1f2b3c", "source": "aws.s3", "detail-type": "Object Created",
 		"account": "123456789012", "time": time.Now().UTC().Format(time.RFC3339), "region": region, "resources": []string{},
@@ -174,7 +176,7 @@ func (c *commands) count(args ...string) int {
 	return len(found)
 }
 
-// starts starts many executions, a few at a time.
+// starts makes many executions, a few at a time.
 func (c *commands) starts(d *deployed, prefix string, n int) []string {
 	c.t.Helper()
 	names := make([]string, n)
@@ -237,7 +239,7 @@ func newWire(t *testing.T, endpoint string) *wire {
 	t.Helper()
 	target, err := url.Parse(endpoint)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	w := &wire{listener: listener, to: target.Host}
 	t.Cleanup(func() { _ = listener.Close() })
@@ -247,7 +249,7 @@ func newWire(t *testing.T, endpoint string) *wire {
 			if err != nil {
 				return // the test is over
 			}
-			go w.connect(near)
+			go w.connect(t.Context(), near)
 		}
 	}()
 	return w
@@ -262,7 +264,7 @@ func (w *wire) set(cutAt string) (parts []string) {
 	return parts
 }
 
-func (w *wire) connect(near net.Conn) {
+func (w *wire) connect(ctx context.Context, near net.Conn) {
 	defer func() { _ = near.Close() }()
 	w.mu.Lock()
 	cut := w.cut
@@ -270,7 +272,7 @@ func (w *wire) connect(near net.Conn) {
 	if cut {
 		return
 	}
-	far, err := net.Dial("tcp", w.to)
+	far, err := (&net.Dialer{}).DialContext(ctx, "tcp", w.to)
 	if err != nil {
 		return
 	}

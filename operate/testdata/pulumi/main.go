@@ -114,6 +114,13 @@ func operation(args []string) int {
 		l.event("resOutputsEvent", resource(bucket, "uploads", "create")) // what is under way is finished
 		fmt.Fprintln(os.Stderr, "error: update canceled")
 		return 255
+	case "killed":
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			panic(err)
+		}
+		_ = self.Kill()
+		select {} // until it comes
 	case "deaf": // ends only when it is killed
 		said("waiting")
 		for range interrupts {
