@@ -2,7 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +79,7 @@ func TestManyFilesAreCounted(t *testing.T) {
 		{State: operate.FileUploaded, Size: 10, Uploaded: 10, Resumed: 5, Started: began},
 	} {
 		for i := range files {
-			f.Key = fmt.Sprint(i)
+			f.Key = strconv.Itoa(i)
 			v.take(f)
 		}
 		out.Reset()
