@@ -64,5 +64,32 @@ func root(program pulumi.RunFunc) *cobra.Command {
 		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
 		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(),
 	)
+	cmd.SetHelpCommand(helpCommand())
 	return cmd
+}
+
+// helpCommand is cobra's, but for a command that there isn't, which that one
+// takes for done.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, _, err := cmd.Root().Find(args)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errFlag, err)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, sub := range cmd.Root().Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
 }
