@@ -331,7 +331,7 @@ func (v *deployView) run(
 	show()
 	stop := every(show)
 	unhook := context.AfterFunc(ctx, func() {
-		v.say("Canceling: waiting for what is under way. Ctrl-C again ends at once, and may leave resources behind.")
+		v.wrapped("", "Canceling: waiting for what is under way. Ctrl-C again ends at once, and may leave resources behind.")
 	})
 	var broken error
 	result, err := operation(ctx, operate.DeployOptions{Total: total, Message: message, OnEvent: func(e operate.DeployEvent) {
