@@ -88,6 +88,11 @@ var causes = []cause{
 		"Pulumi keeps its state somewhere: `pulumi login`, or `pulumi login --local` to keep it on this machine",
 	},
 	{
+		regexp.MustCompile(`signal: (?:killed|terminated)`),
+		"the Pulumi CLI was ended, by somebody or for want of memory: `pulumi cancel` frees the stack, and `upload-router refresh` " +
+			"takes in what was made",
+	},
+	{
 		regexp.MustCompile(`invalid configuration`),
 		"the stack's configuration breaks a rule: see what the message says of each key",
 	},

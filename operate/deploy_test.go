@@ -101,6 +101,14 @@ func TestUpSaysWhatFailedAndTheLikelyCause(t *testing.T) { //nolint:paralleltest
 	require.NotContains(t, f.Message, "<{%")
 }
 
+func TestUpWhoseCLIIsKilled(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newStandIn(t, "killed")
+	_, err := s.open(nil).Up(t.Context(), operate.DeployOptions{})
+	require.ErrorIs(t, err, operate.ErrDeployment)
+	require.ErrorContains(t, err, "signal: killed")
+	require.ErrorContains(t, err, "`pulumi cancel` frees the stack, and `upload-router refresh` takes in what was made")
+}
+
 func TestUpOfALockedStack(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newStandIn(t, "locked")
 	_, err := s.open(nil).Up(t.Context(), operate.DeployOptions{})

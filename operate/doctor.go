@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os/exec"
 	"regexp"
@@ -109,6 +110,7 @@ type doctor struct {
 	settings *settings.Settings
 	aws      *aws.Config
 	account  string
+	nowhere  bool // the Region has no address
 }
 
 func (d *doctor) add(c Check) {
@@ -255,7 +257,7 @@ func (d *doctor) regionName() string {
 }
 
 func (d *doctor) credentials(ctx context.Context) {
-	const name, why = "Credentials", "everything is made in the account that they belong to (requirement A10)"
+	const name, why = "Credentials", "everything is made in the account that they belong to"
 	const mend = "aws configure sso, aws sso login, or export AWS_PROFILE=..."
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
@@ -273,6 +275,13 @@ func (d *doctor) credentials(ctx context.Context) {
 	d.aws.Region = region
 	if err != nil {
 		d.aws = nil
+		if _, unknown := errors.AsType[*net.DNSError](err); unknown { // which says nothing of the credentials
+			d.nowhere = true
+			d.add(Check{
+				Name: name, Found: "not checked: " + shorten(lastCause(err)), Status: CheckUnknown, Why: why, Mend: "see what is said of the Region",
+			})
+			return
+		}
 		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Mend: mend}
 		if found := likelyCause(err.Error()); found != "" {
 			failure.Mend = found
@@ -301,6 +310,12 @@ func (d *doctor) region(ctx context.Context) {
 		d.add(Check{
 			Name: name, Found: region + ", and the stack is deployed in " + d.outputs.Region(), Status: CheckFailed,
 			Why: "a stack can't move: all would be made anew, and the old left behind", Mend: "pulumi config set aws:region " + d.outputs.Region(),
+		})
+		return
+	}
+	if d.nowhere {
+		d.add(Check{
+			Name: name, Found: region + ": there is no such Region, or this machine has no network", Status: CheckFailed, Why: why, Mend: mend,
 		})
 		return
 	}

@@ -31,6 +31,9 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 		t.Setenv("AWS_ACCESS_KEY_ID", "")
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	}
+	if play == "nowhere" {
+		t.Setenv("AWS_ENDPOINT_URL_STS", "http://sts.mars-north-1.invalid")
+	}
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("name: upload-router\nruntime: go\n"), 0o600))
 	var told []operate.Check
@@ -73,6 +76,7 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) { //nolint:paralleltest // It se
 	}{
 		"credentials":      {"no credentials", imageConfig, nothing, "Credentials", ""},
 		"Region":           {"good", imageConfig, lack(awstest.LackRegion), "Region", "eu-central-1 is no Region of AWS"},
+		"Region nowhere":   {"nowhere", imageConfig, nothing, "Region", "eu-central-1: there is no such Region"},
 		"Region's opt-in":  {"good", imageConfig, lack(awstest.LackOptIn), "Region", "isn't enabled for the account"},
 		"no Region at all": {"good", `"upload-router:image":{"value":"` + awstest.Image + `"}`, nothing, "Region", "none is set"},
 		"quotas":           {"good", imageConfig, lack(awstest.LackQuota), "Quota of VPCs", "1 of 0 used"},

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -19,12 +20,12 @@ const clockMargin = 10 * time.Minute
 type tracker struct {
 	system *System
 	since  time.Time
-	known  map[string]Execution // by ARN
-	status map[string]string    // the last listed status, by ARN
+	known  map[string]map[string]Execution // by key and ARN
+	status map[string]string               // the last listed status, by ARN
 }
 
 func (s *System) newTracker(since time.Time) *tracker {
-	return &tracker{system: s, since: since.Add(-clockMargin), known: map[string]Execution{}, status: map[string]string{}}
+	return &tracker{system: s, since: since.Add(-clockMargin), known: map[string]map[string]Execution{}, status: map[string]string{}}
 }
 
 // look lists the executions, and describes those that are new or have ended.
@@ -59,9 +60,30 @@ func (t *tracker) describe(ctx context.Context, items []sfntypes.ExecutionListIt
 		return err
 	}
 	for _, e := range described {
-		t.known[e.ARN], t.status[e.ARN] = e, e.Status
+		t.note(e)
+		t.status[e.ARN] = e.Status
 	}
 	return nil
+}
+
+// executions are all that are known, in no order.
+func (t *tracker) executions() iter.Seq[Execution] {
+	return func(yield func(Execution) bool) {
+		for _, ofKey := range t.known {
+			for _, e := range ofKey {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (t *tracker) note(e Execution) {
+	if t.known[e.Key] == nil {
+		t.known[e.Key] = map[string]Execution{}
+	}
+	t.known[e.Key][e.ARN] = e
 }
 
 // of gives the execution for an upload: the one for the very version, or, in a
@@ -69,8 +91,8 @@ func (t *tracker) describe(ctx context.Context, items []sfntypes.ExecutionListIt
 // An event may come twice; the first execution counts.
 func (t *tracker) of(f Sent) (Execution, bool) {
 	var found []Execution
-	for _, e := range t.known {
-		if e.Key != f.Key || e.Bucket != t.system.Outputs.BucketName {
+	for _, e := range t.known[f.Key] {
+		if e.Bucket != t.system.Outputs.BucketName {
 			continue
 		}
 		if f.VersionID != "" && e.VersionID == f.VersionID ||
@@ -143,7 +165,7 @@ func (s *System) follow(ctx context.Context, t *tracker, board *board, i int, f 
 	}
 	if e.Route == "" {
 		e.Route = route
-		t.known[e.ARN] = e
+		t.note(e)
 	}
 	if f.State != FileRunning || f.Step != step || f.Execution.Route != e.Route {
 		board.change(i, func(f *Sent) { f.Execution, f.State, f.Step = &e, FileRunning, step })

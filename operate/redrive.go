@@ -194,8 +194,10 @@ func (s *System) planExecution(ctx context.Context, e Execution, anew bool) (Red
 	case time.Since(e.Stopped) > redriveWindow:
 		return with(RedriveRefuse, fmt.Sprintf(
 			"it ended %d days ago, and only for 14 days an execution can be redriven: --anew starts it anew", int(time.Since(e.Stopped).Hours()/24)))
+	case !e.Redrivable && e.NotRedrivable == "":
+		return with(RedriveRefuse, "Step Functions refuses to redrive it, and says nothing why: --anew starts it anew")
 	case !e.Redrivable:
-		return with(RedriveRefuse, "Step Functions refuses: "+e.NotRedrivable)
+		return with(RedriveRefuse, "Step Functions refuses to redrive it: "+e.NotRedrivable+"; --anew starts it anew")
 	}
 	item.Name = e.Name
 	return with(RedriveResume, e.Status+": goes on in the state where it ended")

@@ -236,6 +236,9 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 	uploads.SetLimit(options.Parallel)
 	room := make(chan struct{}, options.Parallel)
 	for i := range files {
+		if ctx.Err() != nil {
+			break
+		}
 		uploads.Go(func() error {
 			s.uploadFile(ctx, board, i, options, room)
 			return nil

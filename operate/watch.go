@@ -65,7 +65,7 @@ func (s *System) watchOnce(ctx context.Context, t *tracker, known map[string]Wat
 		return 0, err
 	}
 	now := map[string]Execution{}
-	for _, e := range t.known {
+	for e := range t.executions() {
 		now[e.ARN] = e
 	}
 	for _, e := range running {

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/internal/settings"
@@ -135,6 +139,9 @@ func (o *deployOptions) flags(cmd *cobra.Command) {
 
 // open opens the stack that the flags name.
 func (o *deployOptions) open(cmd *cobra.Command) (*operate.Stack, *deployView, error) {
+	// Who reads the output may be gone before the end, as with `| head`. That
+	// must not end us in the middle, and leave a locked stack behind.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	view := &deployView{ui: newUI(cmd, &o.commonFlags)}
 	view.progress("opening the stack ...")
 	defer view.rest()
@@ -291,7 +298,8 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 // deployView shows operations.
 type deployView struct {
 	*ui
-	stack string
+	stack  string
+	warned []string // what was said already
 }
 
 // live is the state of the line that tells the progress.
@@ -323,7 +331,7 @@ func (v *deployView) run(
 	show()
 	stop := every(show)
 	unhook := context.AfterFunc(ctx, func() {
-		v.say("Canceling: waiting for what is under way. Ctrl-C again ends at once, and may leave resources behind.")
+		v.wrapped("", "Canceling: waiting for what is under way. Ctrl-C again ends at once, and may leave resources behind.")
 	})
 	var broken error
 	result, err := operation(ctx, operate.DeployOptions{Total: total, Message: message, OnEvent: func(e operate.DeployEvent) {
@@ -360,7 +368,7 @@ func (l *live) take(e operate.DeployEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.done = e.Done
-	if e.Resource == nil || e.Kind != operate.EventResource {
+	if e.Resource == nil || e.Kind != operate.EventResource || grouping(e.Resource.Type) {
 		return
 	}
 	what := shortType(e.Resource.Type)
@@ -397,13 +405,13 @@ func (l *live) line(name operate.Operation, canceling bool) string {
 // step prints what a person should still see later.
 func (v *deployView) step(e operate.DeployEvent) {
 	if e.Kind == operate.EventMessage {
-		if e.Severity == "warning" {
+		if e.Severity == "warning" && !slices.Contains(v.warned, e.Message) {
+			v.warned = append(v.warned, e.Message) // the deployment repeats what its preview said
 			v.wrapped("! ", e.Message)
 		}
 		return // errors are told at the end, with their causes
 	}
-	if e.Resource == nil || e.Action == "same" || e.Action == "read" || strings.HasPrefix(e.Resource.Type, "upload-router:components:") ||
-		e.Resource.Type == "pulumi:pulumi:Stack" {
+	if e.Resource == nil || e.Action == "same" || e.Action == "read" || grouping(e.Resource.Type) {
 		return
 	}
 	marks := map[operate.ResourceState]string{operate.ResourceDone: "✓", operate.ResourceFailed: "✗"}
@@ -417,23 +425,45 @@ func (v *deployView) step(e operate.DeployEvent) {
 	if e.Operation == operate.OperationRefresh && len(e.Keys) == 0 && e.State == operate.ResourceDone && e.Action == "refresh" {
 		return // nothing new about it
 	}
-	// The program's own prefix says nothing in a list of one stack.
-	name := strings.TrimPrefix(e.Resource.Name, settings.Namespace+"-"+v.stack+"-")
-	line := fmt.Sprintf("%s %-8s %-30s %s", mark, e.Action, shortType(e.Resource.Type), name)
-	if len(e.Keys) > 0 {
-		line += " (" + strings.Join(e.Keys, ", ") + ")"
-	}
-	v.say("%s", line)
+	v.resource(mark, e)
 }
 
-// shortType is a type without what every one has: aws:s3/bucketV2:BucketV2 is s3 BucketV2.
+// resource prints what is done to a resource.
+func (v *deployView) resource(mark string, e operate.DeployEvent) {
+	// The program's own prefix says nothing in a list of one stack.
+	name := strings.TrimPrefix(e.Resource.Name, settings.Namespace+"-"+v.stack+"-")
+	column := typeColumn
+	if v.screen && v.width() < wholeTypes {
+		column = narrowColumn
+	}
+	v.say("%s %-*s %-*s %s", mark, actionColumn, e.Action, column, runewidth.Truncate(shortType(e.Resource.Type), column, "…"), name)
+	if len(e.Keys) > 0 {
+		v.wrapped(strings.Repeat(" ", actionColumn+3), "("+strings.Join(e.Keys, ", ")+")")
+	}
+}
+
+// The columns of the resources.
+const (
+	actionColumn = len("replace")
+	typeColumn   = len("s3 BucketServerSideEncryptionConfiguration") // the longest
+	narrowColumn = 34                                                // leaves room for the longest name within 80
+	wholeTypes   = 96                                                // the columns from which on there is room for both
+)
+
+// grouping says that a type only holds others together: AWS knows nothing of it.
+func grouping(typ string) bool {
+	return strings.HasPrefix(typ, "upload-router:components:") || typ == "pulumi:pulumi:Stack"
+}
+
+// shortType is a type without what every one has, and without the provider's
+// version of it: aws:s3/bucketV2:BucketV2 is s3 Bucket.
 func shortType(typ string) string {
 	parts := strings.Split(typ, ":")
 	if len(parts) != 3 {
 		return typ
 	}
 	module, _, _ := strings.Cut(parts[1], "/")
-	return module + " " + parts[2]
+	return module + " " + strings.TrimSuffix(parts[2], "V2")
 }
 
 // counts tells how many resources had what done to them, or would have.

@@ -65,9 +65,9 @@ func verdict(d operate.Diagnosis) error {
 // check prints a check.
 func (u *ui) check(c operate.Check) {
 	mark := map[operate.CheckStatus]string{operate.CheckOK: "✓", operate.CheckFailed: "✗", operate.CheckUnknown: "?"}[c.Status]
-	const column = 22
+	const column = 22 // of the names
 	if c.Status == operate.CheckOK {
-		u.say("%s %-*s %s", mark, column, c.Name, c.Found)
+		u.wrapped(fmt.Sprintf("%s %-*s ", mark, column, c.Name), c.Found)
 		return
 	}
 	u.say("%s %s", mark, c.Name)

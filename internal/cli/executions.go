@@ -68,36 +68,53 @@ func (u *ui) executions(found []operate.Execution, limit int) error {
 		u.say("No executions.")
 		return nil
 	}
-	if u.screen && u.width() < wideScreen {
-		u.blocks(found)
-	} else {
-		rows := make([][]string, len(found))
-		for i, e := range found {
-			rows[i] = []string{
-				clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, why(e),
-			}
-		}
-		u.table([]string{"STARTED", "STATUS", headRoute, "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}, rows)
-	}
+	u.list(found)
 	if limit > 0 && len(found) == limit {
 		u.say("The newest %d; --limit 0 lists all.", limit)
 	}
 	return nil
 }
 
-// wideScreen is from how many columns on an execution has room in one line.
-const wideScreen = 140
-
-// blocks lists executions on a narrow terminal: in columns what is short, below it what can be long.
-func (u *ui) blocks(found []operate.Execution) {
-	for _, e := range found {
-		u.say("%-19s  %-9s  %-7s  %8s  %s", clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration))
-		u.wrapped("    ", printable(orDash(e.Key)))
-		u.say("    %s", e.Name)
-		if cause := why(e); cause != "" {
-			u.wrapped("    ", cause)
+// list prints a line for each execution. On a terminal a cause goes below its
+// line, and where the lines have no room, all that can be long: a name that was
+// cut is of no use to `show`.
+func (u *ui) list(found []operate.Execution) {
+	header := []string{"STARTED", "STATUS", headRoute, "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}
+	rows := make([][]string, len(found))
+	for i, e := range found {
+		rows[i] = []string{
+			clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, why(e),
 		}
 	}
+	if !u.screen {
+		u.table(header, rows)
+		return
+	}
+	last, short := len(header)-1, len(header)-3 // the cause; the columns before the key
+	shown := last
+	if tableWidth(header[:last], rows) > u.width() {
+		shown = short
+	}
+	for i, line := range u.columns(header[:shown], trimmed(rows, shown)) {
+		u.say("%s", line)
+		if i == 0 {
+			continue
+		}
+		for _, below := range rows[i-1][shown:] {
+			if below != "" {
+				u.wrapped("    ", below)
+			}
+		}
+	}
+}
+
+// trimmed gives the first cells of each row.
+func trimmed(rows [][]string, n int) [][]string {
+	first := make([][]string, len(rows))
+	for i, row := range rows {
+		first[i] = row[:n]
+	}
+	return first
 }
 
 // why is what an execution failed with.

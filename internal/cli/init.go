@@ -335,16 +335,22 @@ func checked(values map[string]string) error {
 
 // parameters shows what is set, and which of it is new.
 func (u *ui) parameters(values, before map[string]string) {
-	rows := make([][]string, 0, len(values))
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		mark := ""
-		if had, has := before[key]; !has {
-			mark = "new"
-		} else if had != values[key] {
-			mark = "was " + had
-		}
-		rows = append(rows, []string{strings.TrimPrefix(key, settings.Namespace+":"), printable(values[key]), printable(mark)})
+	keys := slices.Sorted(maps.Keys(values))
+	column := 0
+	for i, key := range keys {
+		keys[i] = strings.TrimPrefix(key, settings.Namespace+":")
+		column = max(column, len(keys[i]))
 	}
-	u.table([]string{"PARAMETER", "VALUE", ""}, rows)
+	for _, key := range keys {
+		full := fullKey(key)
+		mark := ""
+		if had, has := before[full]; !has {
+			mark = "  (new)"
+		} else if had != values[full] {
+			mark = "  (was " + printable(had) + ")"
+		}
+		// Whole, even if the terminal breaks it: this is what is said yes to.
+		u.wrapped(fmt.Sprintf("%-*s  ", column, key), printable(values[full])+mark)
+	}
 	u.say("All others are the defaults, as README.md has them.")
 }

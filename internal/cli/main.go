@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/mitchellh/go-wordwrap"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
@@ -29,9 +30,20 @@ func Main() int {
 	err := root(stack.Program).ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "upload-router:", err)
+		complain(os.Stderr, err)
 	}
 	return exitCode(err)
+}
+
+// complain tells an error, on a terminal without a break in a word. A log has it
+// in one line, as it is searched by the line.
+func complain(to *os.File, err error) {
+	text := "upload-router: " + err.Error()
+	if isTerminal(to) {
+		u := &ui{out: to}
+		text = wordwrap.WrapString(text, uint(u.width()))
+	}
+	_, _ = fmt.Fprintln(to, text)
 }
 
 // Command is the whole command line.
@@ -52,5 +64,32 @@ func root(program pulumi.RunFunc) *cobra.Command {
 		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
 		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(),
 	)
+	cmd.SetHelpCommand(helpCommand())
 	return cmd
+}
+
+// helpCommand is cobra's, but for a command that there isn't, which that one
+// takes for done.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, _, err := cmd.Root().Find(args)
+			if err != nil {
+				return fmt.Errorf("%w: %w", errFlag, err)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, sub := range cmd.Root().Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -135,22 +135,44 @@ type sendView struct {
 	began  time.Time
 	noWait bool
 
-	mu    sync.Mutex
-	files []operate.Sent
+	mu     sync.Mutex
+	files  map[string]operate.Sent // by key
+	totals totals
+}
+
+// totals are of all files: a folder can have so many that they can't be added up at each change.
+type totals struct {
+	size, sent, resumed int64
+	states              map[operate.FileState]int
+	first               time.Time // when the first began
+}
+
+// count adds a file, or takes it away.
+func (t *totals) count(f operate.Sent, n int) {
+	if t.states == nil {
+		t.states = map[operate.FileState]int{}
+	}
+	t.size, t.sent, t.resumed = t.size+int64(n)*f.Size, t.sent+int64(n)*f.Uploaded, t.resumed+int64(n)*f.Resumed
+	t.states[f.State] += n
+	if t.first.IsZero() || !f.Started.IsZero() && f.Started.Before(t.first) {
+		t.first = f.Started
+	}
 }
 
 // take shows what is new about a file: a line for each change of state.
 func (v *sendView) take(f operate.Sent) {
 	v.mu.Lock()
-	i := slices.IndexFunc(v.files, func(known operate.Sent) bool { return known.Key == f.Key })
-	var before operate.Sent
-	if i < 0 {
-		v.files = append(v.files, f)
-	} else {
-		before, v.files[i] = v.files[i], f
+	if v.files == nil {
+		v.files = map[string]operate.Sent{}
 	}
+	before, known := v.files[f.Key]
+	if known {
+		v.totals.count(before, -1)
+	}
+	v.totals.count(f, 1)
+	v.files[f.Key] = f
 	v.mu.Unlock()
-	if i >= 0 && (before.State != f.State || before.Step != f.Step || before.Resumed != f.Resumed) {
+	if known && (before.State != f.State || before.Step != f.Step || before.Resumed != f.Resumed) {
 		v.line(before, f)
 	}
 	v.show()
@@ -179,20 +201,11 @@ func (v *sendView) show() {
 		return
 	}
 	v.mu.Lock()
-	var size, sent, resumed int64
-	states := map[operate.FileState]int{}
-	var first time.Time
-	for _, f := range v.files {
-		size, sent, resumed = size+f.Size, sent+f.Uploaded, resumed+f.Resumed
-		states[f.State]++
-		if first.IsZero() || !f.Started.IsZero() && f.Started.Before(first) {
-			first = f.Started
-		}
-	}
-	total := len(v.files)
+	sum, total := v.totals, len(v.files)
+	states := maps.Clone(sum.states)
 	v.mu.Unlock()
 	if states[operate.FileQueued]+states[operate.FileUploading] > 0 {
-		v.progress("%s", bar(sent, size, sent-resumed, time.Since(first)))
+		v.progress("%s", bar(sum.sent, sum.size, sum.sent-sum.resumed, time.Since(sum.first)))
 		return
 	}
 	over := states[operate.FileSucceeded] + states[operate.FileFailed]

@@ -245,6 +245,8 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		want string
 	}{
 		"unknown command":       {[]string{"fly"}, "", exitUsage, `unknown command "fly"`},
+		"help of no command":    {[]string{"help", "fly"}, "", exitUsage, `unknown command "fly"`},
+		"help of a command":     {[]string{"help", "summary"}, "", 0, "List what is deployed, and where"},
 		"unknown flag":          {[]string{"summary", "--fly"}, "", exitUsage, "unknown flag: --fly"},
 		"no outputs file":       {[]string{"summary", "--outputs", "nowhere.json"}, "", exitUsage, "nowhere.json"},
 		"outputs aren't JSON":   {[]string{"summary", "--outputs", "-"}, "pulumi", exitUsage, "reading the stack's outputs"},

@@ -101,7 +101,8 @@ func (u *ui) step(t *operate.Timeline, step operate.Step, short bool) {
 	case !t.Ended():
 		took = "…"
 	}
-	u.say("%s", strings.TrimRight(fmt.Sprintf("%8s  %s (%s)  %s", "+"+elapsed(step.Entered.Sub(t.Started)), step.Name, step.Type, took), " "))
+	since := "+" + elapsed(max(0, step.Entered.Sub(t.Started)))
+	u.say("%s", strings.TrimRight(fmt.Sprintf("%8s  %s (%s)  %s", since, step.Name, step.Type, took), " "))
 	for i, a := range step.Attempts {
 		line := a.Call
 		if len(step.Attempts) > 1 {

@@ -34,9 +34,12 @@ import (
 // testdata/failing. Only stack.Program builds them itself.
 var processing, failing pulumi.RunFunc
 
+// scratch is a folder that is there for as long as the tests run.
+var scratch string
+
 func TestMain(m *testing.M) {
 	folder, err := os.MkdirTemp("", "upload-router-test-*")
-	if err == nil {
+	if scratch = folder; err == nil {
 		err = buildProcessors(folder)
 	}
 	if err != nil {

@@ -42,6 +42,7 @@ type ui struct {
 	mu     sync.Mutex
 	screen bool // out is a terminal, with a line that can be written anew
 	status string
+	reader *bufio.Reader // of in, once something was asked
 }
 
 func newUI(cmd *cobra.Command, common *commonFlags) *ui {
@@ -58,10 +59,13 @@ func isTerminal(stream any) bool {
 }
 
 // width is how many columns there are.
-func (u *ui) width() int {
-	if f, ok := u.out.(*os.File); ok && u.screen {
+func (u *ui) width() int { return max(u.columnsOf(u.out), leastWidth) }
+
+// columnsOf is how many columns a stream's terminal has, however few.
+func (u *ui) columnsOf(stream io.Writer) int {
+	if f, ok := stream.(*os.File); ok && isTerminal(f) {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return max(width, leastWidth)
+			return width
 		}
 	}
 	return plainWidth
@@ -99,8 +103,7 @@ func (u *ui) say(format string, args ...any) {
 // prefix and the others with as much space.
 func (u *ui) wrapped(prefix, text string) {
 	indent := runewidth.StringWidth(prefix)
-	broken := wordwrap.WrapString(text, uint(max(leastWidth/2, u.width()-indent)))
-	for line := range strings.Lines(broken) {
+	for line := range strings.Lines(wordwrap.WrapString(text, uint(max(leastWidth/2, u.width()-indent)))) {
 		u.say("%s%s", prefix, strings.TrimRight(line, "\n"))
 		prefix = strings.Repeat(" ", indent)
 	}
@@ -115,17 +118,21 @@ func (u *ui) progress(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
-	u.status = runewidth.Truncate(fmt.Sprintf(format, args...), u.width()-1, "…")
+	u.status = runewidth.Truncate(fmt.Sprintf(format, args...), u.columnsOf(u.out)-1, "…")
 	u.draw()
 }
 
-// block sets the last lines, which later output keeps below itself. They must
-// not be wider than the terminal.
+// block sets the last lines, which later output keeps below itself. A line that
+// the terminal would break is cut: the broken one could not be taken away again.
 func (u *ui) block(lines []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
-	u.status = strings.Join(lines, "\n")
+	cut := make([]string, len(lines))
+	for i, line := range lines {
+		cut[i] = runewidth.Truncate(line, u.columnsOf(u.out), "…")
+	}
+	u.status = strings.Join(cut, "\n")
 	u.draw()
 }
 
@@ -201,6 +208,10 @@ func (u *ui) ask(ctx context.Context, question string) (string, error) {
 		u.say("")
 		return "", operate.ErrCanceled
 	case a := <-answers:
+		if errors.Is(a.err, io.EOF) && a.line == "" {
+			u.say("") // Ctrl-D leaves the cursor behind the question
+			return "", fmt.Errorf("%w: no answer", operate.ErrCanceled)
+		}
 		if a.err != nil && a.line == "" {
 			return "", fmt.Errorf("%w: %w", errNoAnswer, a.err)
 		}
@@ -212,12 +223,10 @@ func (u *ui) ask(ctx context.Context, question string) (string, error) {
 func (u *ui) lines() *bufio.Reader {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	reader, ok := u.in.(*bufio.Reader)
-	if !ok {
-		reader = bufio.NewReader(u.in)
-		u.in = reader
+	if u.reader == nil {
+		u.reader = bufio.NewReader(u.in)
 	}
-	return reader
+	return u.reader
 }
 
 // headRoute is over the column of the routes.
@@ -234,15 +243,32 @@ func (u *ui) table(header []string, rows [][]string) {
 	}
 }
 
-// columns are the lines of a table.
-func (u *ui) columns(header []string, rows [][]string) []string {
-	const gap = 2
+// gap is between two columns.
+const gap = 2
+
+// columnWidths are how wide the header's columns are if nothing is cut.
+func columnWidths(header []string, rows [][]string) []int {
 	widths := make([]int, len(header))
 	for _, row := range append([][]string{header}, rows...) {
-		for i, cell := range row {
-			widths[i] = max(widths[i], runewidth.StringWidth(cell))
+		for i := range header {
+			widths[i] = max(widths[i], runewidth.StringWidth(row[i]))
 		}
 	}
+	return widths
+}
+
+// tableWidth is how wide a table is if nothing is cut.
+func tableWidth(header []string, rows [][]string) int {
+	total := gap * (len(header) - 1)
+	for _, w := range columnWidths(header, rows) {
+		total += w
+	}
+	return total
+}
+
+// columns are the lines of a table.
+func (u *ui) columns(header []string, rows [][]string) []string {
+	widths := columnWidths(header, rows)
 	if u.screen { // what is piped is for programs, and stays whole
 		narrow(widths, header, u.width()-gap*(len(widths)-1))
 	}

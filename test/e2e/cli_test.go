@@ -90,7 +90,7 @@ func TestCommandLine(t *testing.T) {
 	c.run(0, "to create", "preview")
 	c.run(2, "whether to deploy (--yes says yes)", "up")
 
-	t.Log("no credentials, and a Region that is none")
+	t.Log("no credentials")
 	none := []string{
 		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 	}
@@ -99,13 +99,15 @@ func TestCommandLine(t *testing.T) {
 	t.Log("Ctrl-C during up, while another update is refused")
 	c.interrupt()
 	c.run(0, "created", "up", "--yes", "--skip-doctor", "--skip-preview")
-	c.run(0, "Nothing to do.", "up", "--yes", "--skip-doctor")
 
 	c.deployed()
+	d := c.inspect()
+	c.cutNetwork()
+	c.brokenLink(d)
+	c.wrongRegion(d)
 	c.nameTaken()
-
-	c.run(2, "--yes says yes", "destroy")
-	c.run(0, "deleted", "destroy", "--yes")
+	execution := c.looksAt(d)
+	c.examples(execution, func() { c.pages(d) })
 	c.run(3, "not deployed", "summary")
 }
 

@@ -39,6 +39,8 @@ func run(args []string) int {
 			fmt.Fprintln(os.Stderr, "error: no stack named 'dev' found")
 			return 255
 		}
+	case command == "stack init", command == "config set-all":
+		// said is enough
 	case args[0] == "config":
 		fmt.Println(os.Getenv("CONFIG"))
 	case command == "stack output":
@@ -112,6 +114,13 @@ func operation(args []string) int {
 		l.event("resOutputsEvent", resource(bucket, "uploads", "create")) // what is under way is finished
 		fmt.Fprintln(os.Stderr, "error: update canceled")
 		return 255
+	case "killed":
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			panic(err)
+		}
+		_ = self.Kill()
+		select {} // until it comes
 	case "deaf": // ends only when it is killed
 		said("waiting")
 		for range interrupts {
@@ -120,6 +129,7 @@ func operation(args []string) int {
 	}
 	l.event("diagnosticEvent", map[string]any{"severity": "warning", "message": "nobody will hear of a failure"})
 	l.event("resOutputsEvent", resource(bucket, "uploads", "create"))
+	said("done")
 	l.event("summaryEvent", map[string]any{"resourceChanges": map[string]int{"create": 1, "same": 2}})
 	return 0
 }

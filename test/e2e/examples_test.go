@@ -1,0 +1,350 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+
+	commandline "upload-router/internal/cli"
+)
+
+// example is how a line of a command's help ends on the emulator.
+type example struct {
+	// line is what the help has, without the first "upload-router ".
+	line string
+	// code is the exit code, and want what is said.
+	code int
+	want string
+	// more are flags for here: without them the line would wait for what an emulator never does.
+	more string
+	// asIs is that the stack's name stands: the line takes the file of the project's own stack dev.
+	asIs bool
+	// stop is that the line goes on until Ctrl-C, which comes after some seconds.
+	stop bool
+}
+
+// Why an example doesn't end with 0 here.
+const (
+	nobodyToAsk   = 2 // it asks at a terminal, and there is none
+	nothingStarts = 1 // the emulator executes nothing: no file is processed
+	noRedrives    = 1 // the emulator has no redrives
+)
+
+// soon is how long an execution may take to start that never does.
+const soon = " --start-timeout 2s"
+
+// examples has every line of every command's help.
+func examples() []example {
+	return []example{
+		{
+			line: "cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%",
+			want: "All together: $",
+		},
+		{
+			line: "cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%",
+			want: "All together: $",
+		},
+		{
+			line: "cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json",
+			want: `"route": "Lambda"`,
+		},
+		{
+			line: "destroy --stack dev",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
+			line: "destroy --stack dev --yes",
+			want: "deleted",
+		},
+		{
+			line: "diagram",
+			want: "size #gt; 6291456",
+		},
+		{line: "diagram --svg > machine.svg"},
+		{line: "diagram --svg --stack dev > deployed.svg"},
+		{
+			line: "diagram --config notifySuccess=false",
+			want: "stateDiagram-v2",
+		},
+		{
+			line: "doctor --stack dev",
+			want: "✓ Stack                  e2e-commands, deployed",
+		},
+		{
+			line: `doctor --stack dev --json | jq '.checks[] | select(.status != "ok")'`,
+			want: "Quota of Fargate",
+		},
+		{
+			line: "executions --stack dev",
+			want: "ABORTED",
+		},
+		{
+			line: "executions --stack dev --status failed --since 1h",
+			want: "No executions.",
+		},
+		{line: `executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`},
+		{
+			line: "init --stack dev",
+			want: "Nothing to change",
+		},
+		{
+			line: "init --stack prod --from https://config.example.com/uploads/prod.yaml",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
+			line: "init --stack dev --config aws:region=eu-central-1 --config sizeThreshold=1MB --yes",
+			want: "✓ e2e-commands set up",
+		},
+		{
+			line: `echo '{"aws:region": "eu-central-1"}' | upload-router init --stack dev --from - --yes`,
+			want: "Nothing to change",
+		},
+		{
+			line: "logs --stack dev report.pdf --since 1h",
+			want: "No log lines",
+		},
+		{
+			line: "logs --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11 --follow",
+			want: "No log lines",
+		},
+		{
+			line: "preview --stack dev",
+			want: "✓ preview: ",
+		},
+		{
+			line: "redrive --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11",
+			code: noRedrives, want: "refuse ",
+		},
+		{
+			line: "redrive --stack dev --failed --since 24h",
+			code: noRedrives, want: "refuse ",
+		},
+		{
+			line: "redrive --stack dev --failed --since 24h --yes",
+			code: noRedrives, want: "refuse ",
+		},
+		{
+			line: "redrive --stack dev --dlq --yes",
+			want: "There is nothing to run again.",
+		},
+		{
+			line: "refresh --stack dev --yes",
+			want: "✓ refresh: ",
+		},
+		{
+			line: "send --stack dev report.pdf video.mp4",
+			code: nothingStarts, want: "0 of 2 files processed.", more: soon,
+		},
+		{
+			line: "send --stack dev --prefix 2026/ --no-wait photos",
+			want: "2 of 2 files uploaded.",
+		},
+		{
+			line: "send --local report.pdf --config sizeThreshold=1MB",
+			want: "1 of 1 files processed.",
+		},
+		{
+			line: "send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'",
+			code: nothingStarts, want: "null", more: soon,
+		},
+		{
+			line: "show --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11",
+			want: "reports/one.pdf  ABORTED",
+		},
+		{
+			line: `show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"`,
+			want: "ABORTED",
+		},
+		{
+			line: "summary --stack dev",
+			want: "Dead-letter queue",
+		},
+		{
+			line: `aws s3 ls "s3://$(upload-router summary --stack dev --json | jq -r .bucketName)"`,
+			want: "s3 ls s3://upload-router-e2e-commands-uploads-bucket-",
+		},
+		{
+			line: "try",
+			want: "2 of 2 files processed.",
+		},
+		{
+			line: "try --config sizeThreshold=1MB report.pdf video.mp4",
+			want: "2 of 2 files processed.",
+		},
+		{
+			line: "try --stack dev --json | jq '.files[].executions[].status'",
+			want: `"SUCCEEDED"`, asIs: true,
+		},
+		{
+			line: "up --stack dev",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
+			line: "up --stack prod --yes --json | tee deployment.jsonl",
+			want: `"succeeded":true`,
+		},
+		{
+			line: "verify --stack dev",
+			code: nothingStarts, want: "From the upload to the result:", more: soon,
+		},
+		{
+			line: `verify --stack dev --json | jq '.diagnosis[] | select(.status == "failed")'`,
+			code: nothingStarts, more: soon,
+		},
+		{
+			line: "watch --stack dev",
+			want: "ended while watched", stop: true,
+		},
+		{line: "watch --stack dev --until-idle --json"},
+	}
+}
+
+// examples runs every line of every command's help on what is deployed, those
+// of destroy at last, after what else there is to do. The execution's name
+// stands for those in the lines.
+func (c *commands) examples(execution string, beforeDestroy func()) {
+	c.t.Helper()
+	bench := c.bench(execution)
+	for _, e := range matched(c.t) {
+		if beforeDestroy != nil && strings.HasPrefix(e.line, "upload-router destroy ") {
+			beforeDestroy()
+			beforeDestroy = nil
+		}
+		bench.run(e)
+	}
+}
+
+// matched are the lines of the help with how they end. Each has its one.
+func matched(t *testing.T) (all []example) {
+	t.Helper()
+	known := map[string]example{}
+	for _, e := range examples() {
+		known[e.line] = e
+	}
+	for _, line := range exampleLines(commandline.Command()) {
+		key := strings.TrimPrefix(line, "upload-router ")
+		e, ok := known[key]
+		require.True(t, ok, "this example isn't run: say how it ends: %s", line)
+		delete(known, key)
+		e.line = line
+		all = append(all, e)
+	}
+	require.Empty(t, known, "no command has these examples")
+	return all
+}
+
+// exampleLines are the lines of all commands' examples, those that delete last.
+func exampleLines(cmd *cobra.Command) []string {
+	var lines, last []string
+	for line := range strings.Lines(cmd.Example) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	for _, sub := range cmd.Commands() {
+		if sub.Name() == "destroy" {
+			last = exampleLines(sub)
+			continue
+		}
+		lines = append(lines, exampleLines(sub)...)
+	}
+	return append(lines, last...)
+}
+
+// bench is what the examples' words stand for.
+type bench struct {
+	*commands
+	words *strings.Replacer
+	env   []string
+}
+
+func (c *commands) bench(execution string) *bench {
+	c.t.Helper()
+	folder := c.t.TempDir()
+	for name, size := range map[string]int{"report.pdf": 100, "video.mp4": 7 << 20, "photos/1.jpg": 10, "photos/2.jpg": 20} {
+		path := filepath.Join(folder, name)
+		require.NoError(c.t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(c.t, os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o600))
+	}
+	// The page has what the stack has, but for one value.
+	parameters, err := os.ReadFile(filepath.Join(root, "Pulumi.local.yaml"))
+	require.NoError(c.t, err)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/uploads/prod.yaml" {
+			_, _ = w.Write(append(parameters, []byte("  upload-router:lambdaMemory: \"1024\"\n")...))
+		}
+	}))
+	c.t.Cleanup(server.Close)
+	authority := filepath.Join(folder, "authority.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	require.NoError(c.t, os.WriteFile(authority, certificate, 0o600))
+	in := func(name string) string { return filepath.Join(folder, name) }
+	return &bench{
+		commands: c,
+		words: strings.NewReplacer(
+			"--stack dev", "--stack "+c.stack, "--stack prod", "--stack "+c.stack,
+			"0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11", execution,
+			"https://config.example.com", server.URL,
+			" report.pdf", " "+in("report.pdf"), " video.mp4", " "+in("video.mp4"), " photos", " "+in("photos"),
+			"machine.svg", in("machine.svg"), "deployed.svg", in("deployed.svg"), "deployment.jsonl", in("deployment.jsonl"),
+			"aws s3 ls", "echo s3 ls", // the command line of AWS isn't everywhere
+		),
+		env: slices.Concat(c.env, []string{
+			"PATH=" + filepath.Dir(c.binary) + string(os.PathListSeparator) + os.Getenv("PATH"), "SSL_CERT_FILE=" + authority,
+		}),
+	}
+}
+
+// run runs a line in a shell, as a user types it.
+func (b *bench) run(known example) {
+	b.t.Helper()
+	command := known.line
+	if !known.asIs {
+		command = b.words.Replace(command)
+	}
+	if known.more != "" {
+		head, pipe, piped := strings.Cut(command, " | ")
+		if command = head + known.more; piped {
+			command += " | " + pipe
+		}
+	}
+	if known.stop {
+		command = "timeout --preserve-status --signal INT 5 " + command
+	}
+	if _, err := exec.LookPath("jq"); err != nil && strings.Contains(command, "jq ") {
+		b.t.Logf("left out, as there is no jq: %s", known.line)
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", command)
+	cmd.Dir, cmd.Env = root, b.env
+	output, err := cmd.CombinedOutput()
+	code := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = exit.ExitCode()
+	} else {
+		require.NoError(b.t, err, command)
+	}
+	require.Equal(b.t, known.code, code, "%s:\n%s", command, output)
+	require.Contains(b.t, string(output), known.want, command)
+	require.NotContains(b.t, string(output), "goroutine ", command)
+}
+
+// TestEveryExampleIsRun needs nothing deployed: it says at once that an example
+// was written and not its end.
+func TestEveryExampleIsRun(t *testing.T) {
+	require.NotEmpty(t, matched(t))
+}
