@@ -24,8 +24,8 @@ const (
 )
 
 // CostNotCounted is what an estimate leaves out.
-const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, what goes through interface endpoints, " +
-	"flow logs, the image in ECR, " +
+const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
+	"what goes through interface endpoints, flow logs, the image in ECR, " +
 	"whatever your own processor does beyond reading the object, and AWS's free tier"
 
 // SizeShare is a part of the uploads that is of one size.

@@ -13,7 +13,10 @@ import (
 	"upload-router/internal/upload"
 )
 
-const traceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+const (
+	traceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+	unsampled   = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"
+)
 
 // inTrace is an execution that X-Ray traces.
 func inTrace(header string) asl.Integration {
@@ -38,7 +41,7 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 		unknown  bool
 	}{
 		"traced":           {inTrace(traceHeader), traceHeader, false},
-		"not kept":         {inTrace("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0"), "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0", false},
+		"not kept":         {inTrace(unsampled), unsampled, false},
 		"without a header": {is("RUNNING"), "", true},
 		"refused":          {fails("Sfn.SfnException", "no"), "", true},
 		"throttled":        {fails("Sfn.ThrottlingException", "Rate exceeded"), "", true},

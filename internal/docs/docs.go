@@ -95,8 +95,11 @@ func Files(root string) (map[string][]byte, error) {
 	}, nil
 }
 
-// on is the value of what is switched on.
-const on = "true"
+// The values of what is switched on and off.
+const (
+	on  = "true"
+	off = "false"
+)
 
 // switchedOn are the settings that add states to the state machine, and rights.
 var switchedOn = map[string]string{
@@ -139,13 +142,13 @@ var forms = []struct {
 	key    string
 	values []string
 }{
-	{"notifySuccess", []string{on, "false"}},
-	{"assignPublicIp", []string{on, "false"}},
+	{"notifySuccess", []string{on, off}},
+	{"assignPublicIp", []string{on, off}},
 	{"taskCompletion", []string{string(settings.CompletionSync), string(settings.CompletionCallback)}},
-	{"deduplicate", []string{on, "false"}},
+	{"deduplicate", []string{on, off}},
 	{"taskCapacity", []string{string(settings.CapacityFargate), string(settings.CapacitySpot)}},
 	{"maxParallelTasks", []string{"0", "5"}},
-	{"tracing", []string{on, "false"}},
+	{"tracing", []string{on, off}},
 }
 
 // variants are the configurations of every combination of forms.

@@ -30,9 +30,9 @@ const (
 	PublicAddressHour = 0.005
 )
 
+// FargateStorageHour is for one GB of a task's disk beyond the FargateStorageFree GB that come with it.
+// https://aws.amazon.com/fargate/pricing/
 const (
-	// FargateStorageHour is for one GB of a task's disk beyond the FargateStorageFree GB that come with it.
-	// https://aws.amazon.com/fargate/pricing/
 	FargateStorageHour = 0.000111
 	FargateStorageFree = 20
 )

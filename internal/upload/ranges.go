@@ -233,9 +233,9 @@ func (r *ranges) await() {
 	r.wait.waited += r.transfer.tuning.now().Sub(since)
 }
 
-// adapt looks, once a window of the object has been read, at how large the parts that begin from now on should be. What comes over many connections
-// is bounded by the window, of which each holds half a part on average: parts of half the size let twice as many connections go on. But
-// they take twice the requests, so a reader that is the slower one gets whole parts.
+// adapt looks, once a window of the object has been read, at how large the parts that begin from now on should be. What comes over many
+// connections is bounded by the window, of which each holds half a part on average: parts of half the size let twice as many connections
+// go on. But they take twice the requests, so a reader that is the slower one gets whole parts.
 func (r *ranges) adapt(handedOut int) {
 	t := r.transfer
 	if r.wait.bytes += handedOut; r.wait.bytes < t.tuning.window {

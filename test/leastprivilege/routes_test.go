@@ -92,7 +92,7 @@ func stacks(t *testing.T) map[string]*declared.System {
 		"few": declare(t, "few", map[string]string{
 			"maxParallelTasks": "1", "taskCapacity": "spot", "taskCompletion": "callback", "executionTimeout": "7200",
 		}),
-		"quiet":   declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
+		"quiet": declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
 		"private": declare(t, "private", map[string]string{
 			"network": "private", "flowLogs": "true", "taskCompletion": "callback", "tracing": "true",
 		}),
