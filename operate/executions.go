@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"golang.org/x/sync/errgroup"
+
+	"upload-router/internal/tracing"
 )
 
 // The routes that an upload can take.
@@ -53,6 +55,8 @@ type Execution struct {
 	Redrives      int    `json:"redrives"`
 	Redrivable    bool   `json:"redrivable"`
 	NotRedrivable string `json:"notRedrivable,omitempty"`
+	// Trace is its trace's id in X-Ray; empty if it isn't traced.
+	Trace string `json:"trace,omitempty"`
 
 	input json.RawMessage
 }
@@ -191,6 +195,7 @@ func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 		Redrives:      int(aws.ToInt32(answer.RedriveCount)),
 		Redrivable:    answer.RedriveStatus == sfntypes.ExecutionRedriveStatusRedrivable,
 		NotRedrivable: aws.ToString(answer.RedriveStatusReason),
+		Trace:         tracing.Root(aws.ToString(answer.TraceHeader)),
 		input:         json.RawMessage(aws.ToString(answer.Input)),
 	}
 	e.Reason = readable(e.Cause)

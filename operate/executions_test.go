@@ -67,6 +67,7 @@ func TestShowTellsTheTimeline(t *testing.T) {
 	shown, err := system.Show(t.Context(), name)
 	require.NoError(t, err)
 	require.Equal(t, operate.RouteFargate, shown.Route)
+	require.Equal(t, awstest.Trace, shown.Trace)
 	require.Len(t, shown.Steps, 3)
 	require.Equal(t, "Check file size", shown.Steps[0].Name)
 	require.Equal(t, "Choice", shown.Steps[0].Type)

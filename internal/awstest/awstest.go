@@ -34,6 +34,7 @@ const (
 	Account       = "123456789012"
 	Region        = "eu-central-1"
 	Bucket        = "uploads-bucket"
+	Trace         = "1-5759e988-bd862e3fe1be46a994272793"
 	Machine       = "arn:aws:states:" + Region + ":" + Account + ":stateMachine:workflow"
 	Rule          = "uploads-rule"
 	FunctionGroup = "function-logs"

@@ -207,6 +207,7 @@ func (s *Server) describeExecution(in map[string]any) (any, error) {
 	out := map[string]any{
 		fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": seconds(e.started),
 		"input": e.input, "redriveCount": e.redrives, "redriveStatus": "NOT_REDRIVABLE",
+		"traceHeader": "Root=" + Trace + ";Sampled=1",
 	}
 	switch {
 	case e.status == running:

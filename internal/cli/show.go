@@ -75,6 +75,9 @@ func (u *ui) timeline(t *operate.Timeline, short bool, link string) {
 		u.wrapped("  cause      ", printable(t.Reason))
 	}
 	u.say("  console    %s", link)
+	if t.Trace != "" {
+		u.say("  trace      %s", t.Trace)
+	}
 	for _, step := range t.Steps {
 		u.step(t, step, short)
 	}

@@ -131,7 +131,7 @@ func (t *Tracer) Do(ctx context.Context, execution string, object upload.Object,
 // begin is the segment of a run that has begun.
 func (t *Tracer) begin(execution string, object upload.Object, now time.Time) segment {
 	header := parse(t.Header)
-	root := header["Root"]
+	root := Root(t.Header)
 	if root == "" {
 		root = fmt.Sprintf("1-%08x-%s", now.Unix(), random(traceBytes))
 	}
@@ -180,6 +180,9 @@ func (t *Tracer) put(ctx context.Context, s segment) error {
 }
 
 var errRefused = errors.New("X-Ray doesn't take the segment")
+
+// Root is the id of the trace that a header names; empty if it names none.
+func Root(header string) string { return parse(header)["Root"] }
 
 // parse reads the fields of a trace header.
 func parse(header string) map[string]string {

@@ -171,6 +171,13 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 				"alarms-task-failures": "update", "dashboard-board": "update",
 			},
 		},
+		"traces": {
+			config: map[string]string{"tracing": "true"},
+			want: map[string]string{
+				"lambda-function": "update", "lambda-tracing": "create", "fargate-tracing": "create",
+				"workflow-machine": "update", "workflow-tracing": "create", "workflow-see": "create",
+			},
+		},
 		"tasks on Spot": {
 			config: map[string]string{"taskCapacity": "spot"},
 			want:   map[string]string{"fargate-capacity": "update", "workflow-machine": "update"},
