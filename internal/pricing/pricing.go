@@ -77,7 +77,7 @@ const (
 	ManyConnections = 450e6
 	// OneConnection is what S3 gives to one.
 	OneConnection = 50e6
-	// PartSize is what one request asks for.
+	// PartSize is what one request asks for; half of it when the network is what bounds the speed.
 	PartSize = 8 << 20
 	// FirstByte is the latency of S3.
 	FirstByte = 20 * time.Millisecond
@@ -107,30 +107,41 @@ func (t Task) Rate() float64 { return Rate(float64(t.CPU) / 1024) }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (t Task) Cost(a Architecture, size float64) float64 {
-	return t.Seconds(size)/3600*t.Hour(a) + gets(size)
+	return t.Seconds(size)/3600*t.Hour(a) + gets(size, t.Rate())
 }
 
 // Seconds is for how long a task is billed that processes one object of so many bytes.
 func (t Task) Seconds(size float64) float64 { return max(size/t.Rate(), FargateMinimum.Seconds()) }
 
-// gets is the price of the requests for an object.
-func gets(size float64) float64 { return max(1, math.Ceil(size/PartSize)) * GetRequest }
+// gets is the price of the requests for an object that is read at a rate.
+func gets(size, rate float64) float64 {
+	part := float64(PartSize)
+	if rate >= ManyConnections && size > PartSize {
+		part /= 2
+	}
+	return max(1, math.Ceil(size/part)) * GetRequest
+}
 
 // Function is a size of a Lambda function: its memory in MB.
 type Function int
 
 // Seconds is how long a warm function takes for an object of so many bytes.
 func (f Function) Seconds(size float64) float64 {
+	return FirstByte.Seconds() + size/f.rate(size)
+}
+
+// rate is the function's speed in bytes per second.
+func (f Function) rate(size float64) float64 {
 	network := float64(OneConnection)
 	if size > PartSize {
 		network = ManyConnections
 	}
-	return FirstByte.Seconds() + size/min(Rate(float64(f)/LambdaCPUMemory), network)
+	return min(Rate(float64(f)/LambdaCPUMemory), network)
 }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (f Function) Cost(a Architecture, size float64) float64 {
-	return f.Seconds(size)*float64(f)/1024*a.LambdaGBSecond + LambdaRequest + gets(size)
+	return f.Seconds(size)*float64(f)/1024*a.LambdaGBSecond + LambdaRequest + gets(size, f.rate(size))
 }
 
 // largest is the size of the largest object there is.

@@ -25,8 +25,8 @@ const (
 
 	// slowSample is what is read before a connection that gives less than slow bytes per second is known for one: of what S3 gives to one
 	// connection, no reader has too much.
-	slowSample = 1 << 20
-	slow       = 150e6
+	slowSample = 2 << 20
+	slow       = 100e6
 
 	// enough is what one connection must give, in bytes per second, to be left alone: S3 gives one about 50 to 90 MB/s, so what gives
 	// several times that is near, and sharing it would only cost.
