@@ -41,6 +41,11 @@ func exceptions() []Exception {
 		},
 		{wildcards, "aws_iam_role_policy.*-flow-write", prod, log},
 		{
+			wildcards, "aws_iam_role_policy.*-workflow-see", prod,
+			"The wildcard is for the executions of one state machine, which have their names from EventBridge; they may look at each other, " +
+				"and change nothing. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
+		},
+		{
 			wildcards, "aws_iam_role_policy.*-workflow-logging", nil,
 			"The actions by which Step Functions has its log delivered know no resources: a delivery is the account's. " +
 				"https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy",
