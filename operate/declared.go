@@ -48,7 +48,12 @@ func DeclaredDefinition(config map[string]string) ([]byte, error) {
 	return []byte(machine.Text("definition")), nil
 }
 
-const typeMachine = "aws:sfn/stateMachine:StateMachine"
+const (
+	typeBucket     = "aws:s3/bucketV2:BucketV2"
+	typeMachine    = "aws:sfn/stateMachine:StateMachine"
+	typeRepository = "aws:ecr/repository:Repository"
+	typeVPC        = "aws:ec2/vpc:Vpc"
+)
 
 // DiagramFormat is a form of drawing.
 type DiagramFormat string

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,6 +107,7 @@ type doctor struct {
 
 	stack    *Stack
 	outputs  *Outputs
+	owned    map[string][]string // the ids of what the stack has, by type, although it may not be deployed whole
 	config   map[string]string
 	settings *settings.Settings
 	aws      *aws.Config
@@ -200,6 +202,7 @@ func (d *doctor) project(ctx context.Context) {
 		})
 		return
 	}
+	d.owned = stack.ids(ctx)
 	if outputs, err := stack.Outputs(ctx); err == nil {
 		d.outputs = &outputs
 		d.ok(name, stack.Name()+", deployed")
@@ -434,7 +437,7 @@ func (d *doctor) names(ctx context.Context) {
 
 func (d *doctor) bucketName(ctx context.Context) {
 	name := d.settings.BucketName
-	if d.outputs != nil && d.outputs.BucketName == name {
+	if slices.Contains(d.owned[typeBucket], name) {
 		d.ok("Bucket's name", name+", this stack's")
 		return
 	}
@@ -462,7 +465,7 @@ func (d *doctor) bucketName(ctx context.Context) {
 
 func (d *doctor) repositoryName(ctx context.Context) {
 	name := d.settings.ECRRepoName
-	if d.outputs != nil && strings.HasSuffix(d.outputs.ECRRepositoryURI, "/"+name) {
+	if slices.Contains(d.owned[typeRepository], name) {
 		d.ok("Repository's name", name+", this stack's")
 		return
 	}
@@ -482,7 +485,7 @@ func (d *doctor) repositoryName(ctx context.Context) {
 
 func (d *doctor) machineName(ctx context.Context) {
 	name := d.settings.StateMachineName
-	if d.outputs != nil && strings.HasSuffix(d.outputs.StateMachineARN, ":"+name) {
+	if slices.ContainsFunc(d.owned[typeMachine], func(id string) bool { return strings.HasSuffix(id, ":"+name) }) {
 		d.ok("State machine's name", name+", this stack's")
 		return
 	}
@@ -527,7 +530,7 @@ func (d *doctor) quota(ctx context.Context, service, code string) (float64, erro
 }
 
 func (d *doctor) vpcQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || d.outputs != nil {
+	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || len(d.owned[typeVPC]) > 0 {
 		return
 	}
 	ctx, cancel := d.limited(ctx)
@@ -554,7 +557,7 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 		return
 	}
 	d.add(Check{
-		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is create",
+		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is " + string(d.settings.Network),
 		Mend: "pulumi config set network default, or: " + fmt.Sprintf(quotasConsole, serviceVPC, quotaVPCs, have+1),
 	})
 }

@@ -170,8 +170,8 @@ func (u *upload) part(ctx context.Context, f *os.File, number int32, size int64)
 
 // begin goes on with an earlier upload of the same file, or starts one.
 func (u *upload) begin(ctx context.Context, before os.FileInfo) error {
-	if u.resume(ctx, before) {
-		return nil
+	if resumed, err := u.resume(ctx, before); err != nil || resumed {
+		return err
 	}
 	answer, err := u.system.objects.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ContentType: &u.file.ContentType,
@@ -192,15 +192,15 @@ func (u *upload) begin(ctx context.Context, before os.FileInfo) error {
 
 // resume takes up an earlier upload, if there is one of the same file and S3
 // still has it.
-func (u *upload) resume(ctx context.Context, before os.FileInfo) bool {
+func (u *upload) resume(ctx context.Context, before os.FileInfo) (bool, error) {
 	text, err := os.ReadFile(u.path)
 	if err != nil {
-		return false
+		return false, nil //nolint:nilerr // There is no earlier one.
 	}
 	var earlier record
 	if json.Unmarshal(text, &earlier) != nil || earlier.PartSize < leastPartSize ||
 		earlier.Size != before.Size() || !earlier.Modified.Equal(before.ModTime()) {
-		return false
+		return false, nil
 	}
 	have := map[int32]string{}
 	var bytes int64
@@ -209,8 +209,11 @@ func (u *upload) resume(ctx context.Context, before os.FileInfo) bool {
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
+		if hasCode(err, "NoSuchUpload") {
+			return false, nil // it has been completed or thrown away
+		}
 		if err != nil {
-			return false // it is gone, or can't be seen: a new one says what is wrong
+			return false, fmt.Errorf("asking for the parts that S3 has: %w", err)
 		}
 		for _, p := range page.Parts {
 			number := aws.ToInt32(p.PartNumber)
@@ -222,7 +225,7 @@ func (u *upload) resume(ctx context.Context, before os.FileInfo) bool {
 	}
 	earlier.Parts = have
 	u.record, u.sent, u.resumed = earlier, bytes, bytes
-	return true
+	return true, nil
 }
 
 func (u *upload) complete(ctx context.Context) (stored, error) {

@@ -229,6 +229,28 @@ func (s *Stack) Resources(ctx context.Context) (int, error) {
 	return *info.ResourceCount, nil
 }
 
+// ids are those of the resources that the stack's state has, by type: also of a
+// deployment that was interrupted. None if the state can't be read.
+func (s *Stack) ids(ctx context.Context) map[string][]string {
+	exported, err := s.stack.Export(ctx)
+	if err != nil {
+		return nil
+	}
+	var state struct {
+		Resources []struct{ Type, ID string }
+	}
+	if json.Unmarshal(exported.Deployment, &state) != nil {
+		return nil
+	}
+	ids := map[string][]string{}
+	for _, r := range state.Resources {
+		if r.ID != "" {
+			ids[r.Type] = append(ids[r.Type], r.ID)
+		}
+	}
+	return ids
+}
+
 // plainError is what the CLI said went wrong, without the Automation API's
 // quotation of everything that was printed.
 func plainError(err error) string {

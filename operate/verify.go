@@ -96,14 +96,18 @@ func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verificatio
 	limited, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
 	v := &verifier{System: s, options: options, began: time.Now()}
-	err := v.run(limited)
-	if limited.Err() != nil && ctx.Err() == nil {
+	err := v.run(ctx, limited)
+	if late(ctx, limited) {
 		err = fmt.Errorf("%w: the files were not through within %s", ErrTimeout, options.Timeout)
 	}
 	return v.result, err
 }
 
-func (v *verifier) run(ctx context.Context) error {
+// late says whether it was the limit that ended something.
+func late(ctx, limited context.Context) bool { return limited.Err() != nil && ctx.Err() == nil }
+
+// run does all of it by the limited context, and looks at what became of it by the other.
+func (v *verifier) run(parent, ctx context.Context) error {
 	routing, err := v.routing(ctx)
 	if err != nil {
 		return err
@@ -135,15 +139,18 @@ func (v *verifier) run(ctx context.Context) error {
 	})
 	v.result.Files = files
 	defer func() { _ = os.RemoveAll(folder + "-resume") }()
-	if err == nil {
-		v.judge(ctx, proofs, prefix)
+	seen := err == nil || late(parent, ctx) && len(files) == len(proofs)
+	looking, cancel := context.WithTimeout(parent, cleanTime)
+	defer cancel()
+	if seen {
+		v.judge(looking, proofs, prefix)
 	}
 	// Whatever happened, and even if the user has had enough.
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
 	v.clean(clean, prefix)
-	if err == nil && !v.result.Passed() {
-		v.diagnose(ctx)
+	if seen && !v.result.Passed() {
+		v.diagnose(looking)
 	}
 	return err
 }
@@ -268,6 +275,11 @@ func (s *System) ringing(ctx context.Context) ([]string, error) {
 		s.Outputs.StateMachineARN, lastPart(s.Outputs.DeadLetterQueueURL, "/"), lastPart(s.Outputs.LambdaFunctionARN, ":"),
 		lastPart(s.Outputs.ECSClusterARN, "/"), s.Outputs.RuleName,
 	}
+	// Not every alarm is of something that the outputs name; those that the stack made have names beside its rule's.
+	prefix, _, found := strings.Cut(s.Outputs.RuleName, "-uploads-rule")
+	if prefix += "-alarms-"; !found {
+		prefix = ""
+	}
 	pages := cloudwatch.NewDescribeAlarmsPaginator(s.alarms, &cloudwatch.DescribeAlarmsInput{StateValue: cwtypes.StateValueAlarm})
 	var names []string
 	for pages.HasMorePages() {
@@ -282,7 +294,8 @@ func (s *System) ringing(ctx context.Context) ([]string, error) {
 					dimensions = append(dimensions, m.MetricStat.Metric.Dimensions...)
 				}
 			}
-			if slices.ContainsFunc(dimensions, func(d cwtypes.Dimension) bool { return slices.Contains(mine, aws.ToString(d.Value)) }) {
+			if prefix != "" && strings.HasPrefix(aws.ToString(alarm.AlarmName), prefix) ||
+				slices.ContainsFunc(dimensions, func(d cwtypes.Dimension) bool { return slices.Contains(mine, aws.ToString(d.Value)) }) {
 				names = append(names, aws.ToString(alarm.AlarmName))
 			}
 		}

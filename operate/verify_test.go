@@ -65,6 +65,39 @@ func TestVerifyFindsWhatIsNotAsItShouldBe(t *testing.T) {
 	}
 }
 
+// Not every alarm watches what the outputs name: those that the stack made are known by their names.
+func TestVerifyHearsEveryAlarmOfTheStack(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]operate.CheckStatus{
+		"upload-router-dev-alarms-open-executions-5c281df":  operate.CheckFailed,
+		"upload-router-prod-alarms-open-executions-5c281df": operate.CheckOK,
+		"somebody's": operate.CheckOK,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t)
+			server.OtherAlarm(name)
+			system.Outputs.RuleName = "upload-router-dev-uploads-rule-5c281df"
+			result, err := system.Verify(t.Context(), operate.VerifyOptions{})
+			require.NoError(t, err)
+			require.Equal(t, want, statuses(result.Checks)["Alarms"])
+		})
+	}
+}
+
+// A file that is not through in time is no reason to look no further: that is when one wants to know what is broken.
+func TestVerifyOutOfTimeNamesTheBrokenLink(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	server.Script(everyKey, awstest.Script{Polls: 1 << 30})
+	server.Break(awstest.LinkRoute)
+	result, err := system.Verify(t.Context(), operate.VerifyOptions{Timeout: 3 * time.Second})
+	require.ErrorIs(t, err, operate.ErrTimeout)
+	require.False(t, result.Passed())
+	require.Len(t, result.Broken(), 1, "%+v", result.Diagnosis)
+	require.Equal(t, "Subnets' way out", result.Broken()[0].Name)
+}
+
 // TestVerifyNamesTheBrokenLink breaks one link after the other (requirements A42 to A46).
 func TestVerifyNamesTheBrokenLink(t *testing.T) {
 	t.Parallel()

@@ -76,6 +76,7 @@ type Server struct {
 	messages   []*message
 	lines      []Line
 	alarms     []string
+	others     []string // alarms of nothing that has a dimension
 	calls      map[string]int
 	unbound    bool
 	broken     map[string]bool
@@ -165,6 +166,13 @@ func (s *Server) Alarm(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.alarms = append(s.alarms, name)
+}
+
+// OtherAlarm puts an alarm of something without dimensions into the state ALARM.
+func (s *Server) OtherAlarm(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.others = append(s.others, name)
 }
 
 // Calls is how often an operation was asked for, such as ListExecutions; for
@@ -292,6 +300,9 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	for _, name := range s.alarms {
 		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue><Dimensions><member>
 <Name>StateMachineArn</Name><Value>%s</Value></member></Dimensions></member>`, name, Machine)
+	}
+	for _, name := range s.others {
+		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue></member>`, name)
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	_, _ = fmt.Fprintf(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>`+

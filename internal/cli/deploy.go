@@ -218,7 +218,7 @@ func (o *deployOptions) doctor(ctx context.Context, u *ui) error {
 		return nil
 	}
 	err = verdict(diagnosis)
-	if !u.interactive() {
+	if o.yes || !u.interactive() { // a yes to what was asked is none to what was found
 		return fmt.Errorf("%w (see `upload-router doctor`; --skip-doctor goes on)", err)
 	}
 	u.say("")

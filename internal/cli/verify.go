@@ -83,6 +83,9 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 		}
 	}
 	if err != nil {
+		if len(result.Diagnosis) > 0 {
+			_ = u.verified(result) // the error says more: that the time was up
+		}
 		return err
 	}
 	return u.verified(result)
