@@ -25,7 +25,7 @@ const (
 
 // CostNotCounted is what an estimate leaves out.
 const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
-	"what goes through interface endpoints, flow logs, the image in ECR, " +
+	"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, Spot's discount, " +
 	"whatever your own processor does beyond reading the object, and AWS's free tier"
 
 // SizeShare is a part of the uploads that is of one size.

@@ -344,6 +344,9 @@ type Holding struct {
 	Error string `json:"error,omitempty"`
 }
 
+// holdingLogs is what a log group is called.
+const holdingLogs = "log group"
+
 // Holdings are what would be lost with the system: the bucket's objects, the
 // repository's images, the queue's messages, the logs.
 func (s *System) Holdings(ctx context.Context) ([]Holding, error) {
@@ -354,8 +357,8 @@ func (s *System) Holdings(ctx context.Context) ([]Holding, error) {
 	counts := []count{
 		{"bucket", s.Outputs.BucketName, s.countObjects},
 		{"dead-letter queue", lastPart(s.Outputs.DeadLetterQueueURL, "/"), s.countLetters},
-		{"log group", s.Outputs.FunctionLogGroup, s.countLogs(s.Outputs.FunctionLogGroup)},
-		{"log group", s.Outputs.TaskLogGroup, s.countLogs(s.Outputs.TaskLogGroup)},
+		{holdingLogs, s.Outputs.FunctionLogGroup, s.countLogs(s.Outputs.FunctionLogGroup)},
+		{holdingLogs, s.Outputs.TaskLogGroup, s.countLogs(s.Outputs.TaskLogGroup)},
 	}
 	if s.Outputs.ECRRepositoryURI != "" {
 		_, repository, _ := strings.Cut(s.Outputs.ECRRepositoryURI, "/")
@@ -378,6 +381,30 @@ func (s *System) Holdings(ctx context.Context) ([]Holding, error) {
 		return nil, fmt.Errorf("looking for data: %w", err)
 	}
 	return holdings, nil
+}
+
+// Uncounted are those that hold data and aren't among the counted, by what the
+// stack's state has.
+func (s *Stack) Uncounted(ctx context.Context, counted []Holding) []Holding {
+	ids := s.ids(ctx)
+	var more []Holding
+	for _, kind := range []struct{ what, typ, content string }{
+		{holdingLogs, "aws:cloudwatch/logGroup:LogGroup", ""},
+		{"queue", "aws:sqs/queue:Queue", "notices that could not be told"},
+		{"table of claims", "aws:dynamodb/table:Table", "which versions have been processed"},
+		{"KMS key", "aws:kms/key:Key", "what is encrypted with it is lost with it; it can be had back for 30 days"},
+	} {
+		for _, id := range ids[kind.typ] {
+			name := lastPart(id, "/")
+			if kind.what == holdingLogs {
+				name = id
+			}
+			if !slices.ContainsFunc(counted, func(h Holding) bool { return h.Name == name }) {
+				more = append(more, Holding{What: kind.what, Name: name, Content: kind.content})
+			}
+		}
+	}
+	return more
 }
 
 func lastPart(text, separator string) string { return text[strings.LastIndex(text, separator)+1:] }

@@ -8,7 +8,7 @@
 //     Automation API and report what they do as typed events. What they leave
 //     behind is what `pulumi up` would have left, and the other way round.
 //   - A [System] is what was deployed, found by the stack's outputs. It needs
-//     no Pulumi: [System.Send], [System.Executions], [System.Redrive] and the
+//     no Pulumi: [System.Send], [System.Executions], [System.PlanRedrive] and the
 //     others talk to AWS alone.
 //
 // Every error names what is wrong and how to mend it; the kinds a caller may

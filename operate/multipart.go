@@ -193,14 +193,10 @@ func (u *upload) begin(ctx context.Context, before os.FileInfo) error {
 // resume takes up an earlier upload, if there is one of the same file and S3
 // still has it.
 func (u *upload) resume(ctx context.Context, before os.FileInfo) (bool, error) {
-	text, err := os.ReadFile(u.path)
-	if err != nil {
-		return false, nil //nolint:nilerr // There is no earlier one.
-	}
 	var earlier record
-	if json.Unmarshal(text, &earlier) != nil || earlier.PartSize < leastPartSize ||
+	if text, err := os.ReadFile(u.path); err != nil || json.Unmarshal(text, &earlier) != nil || earlier.PartSize < leastPartSize ||
 		earlier.Size != before.Size() || !earlier.Modified.Equal(before.ModTime()) {
-		return false, nil
+		return false, nil //nolint:nilerr // There is none, or one of another file.
 	}
 	have := map[int32]string{}
 	var bytes int64

@@ -101,7 +101,7 @@ func whole() map[string]int {
 		typeKey: 1, typeAlias: 1, typeLogGroup: 3, typeFunction: 1, typeRole: 5, typePolicy: 7,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1, typeDefinition: 1,
-		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 13,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 14,
 
 		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
 		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
@@ -456,7 +456,7 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"alarms-event-failures", "alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles",
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
-		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures",
+		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures", "alarms-task-timeouts",
 		"alarms-undelivered-events", "alarms-untold-endings",
 		"dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",
 		"endings-dlq", "endings-dlq", "endings-rule",

@@ -124,6 +124,11 @@ func table(args *Args) []alarm {
 			"A task failed or could not be started, of this account's state machines: the metric doesn't tell them apart. It is tried " +
 				"again if that may help; if it doesn't, the execution fails.",
 		},
+		{
+			"task-timeouts", states, "ServiceIntegrationsTimedOut", sum, "ServiceIntegrationResourceArn", args.TaskIntegrationARN, first, fine,
+			"A task ran out of time or was heard of no more, of this account's state machines: the metric doesn't tell them apart. It is " +
+				"tried again if that may help; if it doesn't, the execution fails.",
+		},
 		rule("event-failures", "FailedInvocations",
 			"EventBridge could not start an execution, and will not try again: the event goes to the dead-letter queue."),
 		rule("lost-events", "InvocationsFailedToBeSentToDlq",

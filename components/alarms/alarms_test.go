@@ -58,6 +58,7 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		"function-errors":     {"AWS/Lambda", "Errors", "Sum", function, 1, "notBreaching"},
 		"function-throttles":  {"AWS/Lambda", "Throttles", "Sum", function, 1, "notBreaching"},
 		"task-failures":       {"AWS/States", "ServiceIntegrationsFailed", "Sum", task, 1, "notBreaching"},
+		"task-timeouts":       {"AWS/States", "ServiceIntegrationsTimedOut", "Sum", task, 1, "notBreaching"},
 		"event-failures":      {"AWS/Events", "FailedInvocations", "Sum", rule, 1, "notBreaching"},
 		"lost-events":         {"AWS/Events", "InvocationsFailedToBeSentToDlq", "Sum", rule, 1, "notBreaching"},
 		"undelivered-events": {
@@ -99,7 +100,7 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
 	system := declare(t)
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 13}, declaredtest.Counts(system))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 14}, declaredtest.Counts(system))
 	for _, r := range system.OfType(typeAlarm) {
 		assert.Equal(t, declaredtest.Only(t, system, alarms.Type).URN, r.Parent, r.Name)
 	}
@@ -111,7 +112,7 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	want := map[string]string{}
 	for _, key := range []string{
 		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
-		"function-errors", "function-throttles", "task-failures", "event-failures", "lost-events", "undelivered-events",
+		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
 		"untold-endings",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)

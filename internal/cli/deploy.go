@@ -119,9 +119,9 @@ func destroyCommand() *cobra.Command {
 		Short: "Delete all that is deployed",
 		Long: `Delete all that is deployed. The stack and its configuration stay.
 
-It says first what holds data: objects, images, undelivered events, logs. A bucket
-or a repository with something in it is deleted only if forceDestroy is set; else
-destroy fails there.` + cancelHelp,
+It says first what holds data: objects, images, undelivered events, logs, claims,
+keys. A bucket or a repository with something in it is deleted only if
+forceDestroy is set; else destroy fails there.` + cancelHelp,
 		Example: `  upload-router destroy --stack dev
   upload-router destroy --stack dev --yes`,
 		Args: cobra.NoArgs,
@@ -272,6 +272,9 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 	}
 	view.progress("looking for data ...")
 	holdings, err := operate.Connect(cfg, outputs).Holdings(ctx)
+	if err == nil {
+		holdings = append(holdings, stack.Uncounted(ctx, holdings)...)
+	}
 	view.rest()
 	if err != nil {
 		return err
@@ -286,7 +289,9 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 			content = "could not be counted: " + h.Error
 		}
 		view.say("  %-18s %s", h.What, h.Name)
-		view.wrapped(strings.Repeat(" ", 21), content)
+		if content != "" {
+			view.wrapped(strings.Repeat(" ", 21), content)
+		}
 	}
 	if config["upload-router:forceDestroy"] != "true" {
 		view.wrapped("", "forceDestroy isn't set: a bucket or a repository that isn't empty will not be deleted, and destroy will fail there.")

@@ -168,7 +168,7 @@ func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 			// The integration that the metrics of the tasks are of is another one then.
 			want: map[string]string{
 				"workflow-run": "update", "workflow-machine": "update", "workflow-tell": "create",
-				"alarms-task-failures": "update", "dashboard-board": "update",
+				"alarms-task-failures": "update", "alarms-task-timeouts": "update", "dashboard-board": "update",
 			},
 		},
 		"traces": {
