@@ -110,14 +110,20 @@ func (s *server) answer(ctx *fasthttp.RequestCtx) {
 		ctx.NotFound()
 		return
 	}
-	header := &ctx.Response.Header
-	header.Set("X-Amz-Checksum-Crc64nvme", o.crc64nvme)
-	header.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	describe(&ctx.Response.Header, o, true)
+	ctx.SetBody(s.pattern[:o.size])
+}
+
+// describe sets the headers of an answer; those about the whole object only if it is the answer.
+func describe(header interface{ Set(name, value string) }, o object, whole bool) {
+	if whole {
+		header.Set("X-Amz-Checksum-Crc64nvme", o.crc64nvme)
+		header.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	}
 	header.Set("Accept-Ranges", "bytes")
 	header.Set("Content-Type", "binary/octet-stream")
 	header.Set("Etag", etag)
 	header.Set("Last-Modified", lastModified)
-	ctx.SetBody(s.pattern[:o.size])
 }
 
 func (s *server) newObject(size int64) object {
@@ -147,22 +153,16 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	first, last, status := int64(0), o.size-1, http.StatusOK
-	header := w.Header()
-	if asked := r.Header.Get("Range"); asked != "" {
+	header, asked := w.Header(), r.Header.Get("Range")
+	if asked != "" {
 		if n, _ := fmt.Sscanf(asked, "bytes=%d-%d", &first, &last); n == 0 || first >= o.size {
 			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
 		last, status = min(last, o.size-1), http.StatusPartialContent
 		header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, o.size))
-	} else {
-		header.Set("X-Amz-Checksum-Crc64nvme", o.crc64nvme)
-		header.Set("X-Amz-Checksum-Type", "FULL_OBJECT")
 	}
-	header.Set("Accept-Ranges", "bytes")
-	header.Set("Content-Type", "binary/octet-stream")
-	header.Set("Etag", etag)
-	header.Set("Last-Modified", lastModified)
+	describe(header, o, asked == "")
 	header.Set("Content-Length", strconv.FormatInt(last+1-first, 10))
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead {

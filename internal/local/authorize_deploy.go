@@ -21,10 +21,10 @@ var logDelivery = []string{
 	"logs:ListLogDeliveries", "logs:PutLogEvents", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
 }
 
-// tracing is what a state machine takes to send its traces, and the first two
+// traceActions are what a state machine takes to send its traces, and the first two
 // what a function takes.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
-var tracing = []string{
+var traceActions = []string{
 	"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
 }
 
@@ -70,7 +70,7 @@ func (g *guard) machine(r declared.Resource) error {
 		}
 	}
 	if enabled, _ := r.Object("tracingConfiguration")["enabled"].(bool); enabled {
-		if err := g.all(role, "*", nil, tracing...); err != nil {
+		if err := g.all(role, "*", nil, traceActions...); err != nil {
 			return fmt.Errorf("it can't send its traces: %w", err)
 		}
 	}
@@ -112,7 +112,7 @@ func (g *guard) function(r declared.Resource) error {
 		return fmt.Errorf("the role defined for the function cannot be assumed by Lambda: %w", err)
 	}
 	if r.Object("tracingConfig")["mode"] == "Active" {
-		if err := g.all(role, "*", nil, tracing[:2]...); err != nil {
+		if err := g.all(role, "*", nil, traceActions[:2]...); err != nil {
 			return fmt.Errorf("it can't send its traces: %w", err)
 		}
 	}

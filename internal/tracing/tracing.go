@@ -133,7 +133,7 @@ func (t *Tracer) begin(execution string, object upload.Object, now time.Time) se
 	header := parse(t.Header)
 	root := Root(t.Header)
 	if root == "" {
-		root = fmt.Sprintf("1-%08x-%s", now.Unix(), random(traceBytes))
+		root = NewRoot(now)
 	}
 	return segment{
 		Name: Name, ID: random(idBytes), TraceID: root, ParentID: header["Parent"], Origin: origin, StartTime: at(now), InProgress: true,
@@ -183,6 +183,11 @@ var errRefused = errors.New("X-Ray doesn't take the segment")
 
 // Root is the id of the trace that a header names; empty if it names none.
 func Root(header string) string { return parse(header)["Root"] }
+
+// NewRoot is the id of a new trace that begins now.
+//
+// https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-traceids
+func NewRoot(now time.Time) string { return fmt.Sprintf("1-%08x-%s", now.Unix(), random(traceBytes)) }
 
 // parse reads the fields of a trace header.
 func parse(header string) map[string]string {
