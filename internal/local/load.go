@@ -57,6 +57,9 @@ func (r *Router) load(ctx context.Context) error {
 	if r.options.Fault != nil {
 		s3.Fault = r.objectFault
 	}
+	if created := r.options.Created; created != nil {
+		s3.OnCreated = func(stored objectstore.Stored) { created(r.trace(stored)) }
+	}
 	if r.store, err = objectstore.Start(ctx, s3); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
 	}
@@ -208,7 +211,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 			return nil, err
 		}
 	}
-	interpreter := &asl.Interpreter{Integrations: integrations, Clock: newClock()}
+	interpreter := &asl.Interpreter{Integrations: integrations, Clock: newClock(), Observe: r.options.Observe}
 	program, err := interpreter.Load(machine)
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)

@@ -48,6 +48,13 @@ type Options struct {
 	// Fault is asked of every call what goes wrong with it; nil for nothing. It may
 	// be called concurrently.
 	Fault func(Moment) Fault
+	// Observe is told of each event of an execution's history when it happens. It
+	// may be called concurrently; nil tells nobody.
+	Observe func(asl.Event)
+	// Created is told of each new version of an object, whoever put it, with the
+	// event that is to be delivered: S3 delivers none by itself here. It may be
+	// called concurrently, and must not wait for other requests of S3; nil tells nobody.
+	Created func(*Trace, error)
 }
 
 // Router is the declared system, ready to take uploads.
@@ -252,12 +259,17 @@ func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
 	}
+	return r.trace(stored)
+}
+
+// trace is what a stored version leads to, before its event is delivered.
+func (r *Router) trace(stored objectstore.Stored) (*Trace, error) {
 	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
 		Account:         r.options.AccountID,
 		Region:          r.options.Region,
 		Time:            stored.Time,
 		Bucket:          r.bucket,
-		Key:             key,
+		Key:             stored.Key,
 		Size:            stored.Size,
 		ETag:            stored.ETag,
 		VersionID:       stored.VersionID,
@@ -267,14 +279,14 @@ func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
 		Reason:          stored.Reason,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("making the event of %s: %w", file, err)
+		return nil, fmt.Errorf("making the event of %s: %w", stored.Key, err)
 	}
 	body, err := event.JSON()
 	if err != nil {
-		return nil, fmt.Errorf("making the event of %s: %w", file, err)
+		return nil, fmt.Errorf("making the event of %s: %w", stored.Key, err)
 	}
 	return &Trace{
-		Bucket: r.bucket, Key: key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size,
+		Bucket: r.bucket, Key: stored.Key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size,
 		Event: body, Executions: []*Execution{},
 	}, nil
 }

@@ -1,0 +1,265 @@
+// Package localaws lets the tests of package operate and of the command line
+// work on executions that really ran: it answers for the local run as AWS
+// answers for what is deployed, by the real protocols of S3, Step Functions, SQS,
+// CloudWatch Logs, Lambda and ECS.
+//
+// It adds nothing of its own: an upload starts the declared state machine, its
+// history is the interpreter's, the log lines are the processors', and what is
+// redriven runs again. What is asked of it and not known is answered with an
+// error, so that a test can't pass by silence.
+package localaws
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl"
+	"upload-router/internal/declared"
+	"upload-router/internal/local"
+	"upload-router/internal/local/localtest"
+)
+
+// AccessKeyID is the one with which the local S3 lets everything through, as it
+// does with whoever operates the system.
+const AccessKeyID = "local"
+
+// Server answers for a local run. It is safe for concurrent use.
+type Server struct {
+	// Router is the local run.
+	Router *local.Router
+
+	t      *testing.T
+	system *declared.System
+	http   *httptest.Server
+	proxy  *httputil.ReverseProxy
+
+	working sync.WaitGroup // executions that nobody else waits for
+
+	mu         sync.Mutex
+	executions map[string]*execution    // by ARN
+	begun      map[string]chan struct{} // by ARN, closed when it has begun
+	hidden     map[string]bool          // messages that somebody reads
+	readable   func(local.DeadLetter) bool
+}
+
+// Start runs a declared system on this machine until the end of the test, and
+// answers for it. Each upload starts what the declared rule starts.
+func Start(t *testing.T, system *declared.System, options local.Options) *Server {
+	t.Helper()
+	s := newServer(t, system)
+	options.Observe, options.Created = s.observe, s.created
+	s.serve(localtest.Start(t, system, options))
+	return s
+}
+
+// Serve answers for a local run that the test has started itself: for those
+// executions that it makes known with [Server.Know], and what follows from them.
+func Serve(t *testing.T, system *declared.System, router *local.Router) *Server {
+	t.Helper()
+	s := newServer(t, system)
+	s.serve(router)
+	return s
+}
+
+func newServer(t *testing.T, system *declared.System) *Server {
+	t.Helper()
+	return &Server{
+		t: t, system: system, executions: map[string]*execution{}, begun: map[string]chan struct{}{}, hidden: map[string]bool{},
+		readable: func(local.DeadLetter) bool { return true },
+	}
+}
+
+func (s *Server) serve(router *local.Router) {
+	s.t.Helper()
+	s.Router = router
+	store, err := url.Parse(aws.ToString(router.Client().Options().BaseEndpoint))
+	require.NoError(s.t, err)
+	s.proxy = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(store) }}
+	s.http = httptest.NewServer(s)
+	s.t.Cleanup(func() {
+		s.http.Close()
+		s.Wait()
+	})
+}
+
+// Endpoint is the URL of all services, for AWS_ENDPOINT_URL.
+func (s *Server) Endpoint() string { return s.http.URL }
+
+// Outputs are the stack's outputs, as `pulumi stack output --json` writes them.
+func (s *Server) Outputs() []byte {
+	s.t.Helper()
+	outputs := map[string]any{}
+	for name, value := range s.system.Outputs {
+		outputs[name] = value
+	}
+	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + localtest.AccountID + "/dlq"
+	text, err := json.Marshal(outputs)
+	require.NoError(s.t, err)
+	return text
+}
+
+// Wait waits for all that was started by an upload or by a request.
+func (s *Server) Wait() { s.working.Wait() }
+
+// created is local.Options.Created: it delivers the event of an upload.
+func (s *Server) created(trace *local.Trace, err error) {
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	s.working.Go(func() {
+		if err := s.Router.Deliver(s.t.Context(), trace.Event, trace); err != nil {
+			s.t.Error(err)
+		}
+		for _, e := range trace.Executions {
+			s.Know(e)
+		}
+	})
+}
+
+// refusal is an error's answer.
+type refusal struct{ code, message string }
+
+// request is what the requests have that are answered here.
+type request struct {
+	ExecutionARN    string `json:"executionArn"`
+	StateMachineARN string `json:"stateMachineArn"`
+	StatusFilter    string `json:"statusFilter"`
+	Name            string `json:"name"`
+	Input           string `json:"input"`
+	MaxResults      int    `json:"maxResults"`
+	NextToken       string `json:"nextToken"`
+	ReverseOrder    bool   `json:"reverseOrder"`
+
+	MaxNumberOfMessages int     `json:"MaxNumberOfMessages"`
+	ReceiptHandle       string  `json:"ReceiptHandle"`
+	Entries             []entry `json:"Entries"`
+
+	LogGroupName   string   `json:"logGroupName"`
+	LogStreamNames []string `json:"logStreamNames"`
+	FilterPattern  string   `json:"filterPattern"`
+	StartTime      int64    `json:"startTime"`
+	EndTime        int64    `json:"endTime"`
+}
+
+// ServeHTTP answers a request of any service.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	target := r.Header.Get("X-Amz-Target")
+	switch {
+	case target != "":
+		s.serveJSON(w, r, target[strings.LastIndex(target, ".")+1:])
+	case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/"):
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(s.function())
+	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		s.serveQuery(w, r)
+	default:
+		s.proxy.ServeHTTP(w, r) // S3, which the local run has
+	}
+}
+
+func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
+	var in request
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	handlers := map[string]func(request) (any, *refusal){
+		"ListExecutions": s.list, "DescribeExecution": s.describe, "GetExecutionHistory": s.history,
+		"RedriveExecution": s.redrive, "StartExecution": s.start, "DescribeStateMachine": s.machine,
+		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibilityBatch": s.release, "GetQueueAttributes": s.count,
+		"FilterLogEvents": s.filterLogs, "DescribeTaskDefinition": s.task,
+	}
+	var out any
+	no := &refusal{"UnknownOperationException", "localaws doesn't know " + operation}
+	if handle := handlers[operation]; handle != nil {
+		out, no = handle(in)
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if no != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		out = map[string]string{"__type": no.code, "message": no.message}
+	}
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// serveQuery answers CloudWatch: there are no alarms here.
+func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
+	if action := r.FormValue("Action"); action != "DescribeAlarms" {
+		http.Error(w, "localaws doesn't know "+action, http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	_, _ = io.WriteString(w, `<DescribeAlarmsResponse><DescribeAlarmsResult/></DescribeAlarmsResponse>`)
+}
+
+// The declared resources that are asked for.
+const (
+	typeMachine  = "aws:sfn/stateMachine:StateMachine"
+	typeFunction = "aws:lambda/function:Function"
+	typeTask     = "aws:ecs/taskDefinition:TaskDefinition"
+)
+
+func (s *Server) declared(typ string) declared.Resource {
+	resource, err := s.system.Only(typ)
+	if err != nil {
+		s.t.Error(err)
+	}
+	return resource
+}
+
+func (s *Server) machine(request) (any, *refusal) {
+	machine := s.declared(typeMachine)
+	return map[string]any{
+		"stateMachineArn": s.machineARN(), "name": machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
+		"definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
+	}, nil
+}
+
+func (s *Server) machineARN() string {
+	arn, _ := s.system.Outputs["stateMachineArn"].(string)
+	return arn
+}
+
+func (s *Server) function() map[string]any {
+	function := s.declared(typeFunction)
+	return map[string]any{"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"]}
+}
+
+func (s *Server) task(request) (any, *refusal) {
+	task := s.declared(typeTask)
+	return map[string]any{"taskDefinition": map[string]any{
+		"cpu": task.Text("cpu"), "memory": task.Text("memory"),
+		"runtimePlatform": map[string]any{"cpuArchitecture": task.Object("runtimePlatform")["cpuArchitecture"]},
+	}}, nil
+}
+
+// unix is a time as the protocols have it.
+func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// observe is local.Options.Observe.
+func (s *Server) observe(e asl.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.executions[e.Execution]
+	if x == nil {
+		x = &execution{arn: e.Execution}
+		s.executions[e.Execution] = x
+	}
+	x.events = append(x.events, e)
+	if begun := s.begun[e.Execution]; begun != nil {
+		close(begun)
+		delete(s.begun, e.Execution)
+	}
+}

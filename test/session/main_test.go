@@ -1,0 +1,180 @@
+// Package session_test is somebody who operates the system by its command line,
+// while it runs on this machine: the real program, and executions that really
+// ran, with the declared state machine and the processors.
+package session_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/cli"
+	"upload-router/internal/local"
+	"upload-router/internal/local/localaws"
+	"upload-router/internal/local/localtest"
+)
+
+// commandLine makes the test's binary the program, with all that comes with a
+// process: arguments, exit code, signals.
+const commandLine = "SESSION_IS_THE_COMMAND_LINE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(commandLine) != "" {
+		os.Exit(cli.Main())
+	}
+	os.Exit(m.Run())
+}
+
+// threshold is small, so that the files are.
+const threshold = 1 << 10
+
+// The sizes of files for either route.
+const (
+	small = threshold / 2
+	large = 2 * threshold
+)
+
+// session is a user at a shell, without a terminal, and the system.
+type session struct {
+	t       *testing.T
+	aws     *localaws.Server
+	faults  *faults
+	outputs string
+}
+
+func newSession(t *testing.T, config map[string]string) *session {
+	t.Helper()
+	config["sizeThreshold"] = fmt.Sprint(threshold)
+	f := &faults{of: map[string]local.Fault{}, held: map[string]chan struct{}{}}
+	s := &session{
+		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
+		aws: localaws.Start(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
+	}
+	require.NoError(t, os.WriteFile(s.outputs, s.aws.Outputs(), 0o600))
+	return s
+}
+
+func (s *session) command(args ...string) *exec.Cmd {
+	s.t.Helper()
+	program, err := os.Executable()
+	require.NoError(s.t, err)
+	cmd := exec.CommandContext(s.t.Context(), program, append(args, "--outputs", s.outputs)...)
+	cmd.Env = []string{
+		commandLine + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "TZ=UTC",
+		"AWS_ENDPOINT_URL=" + s.aws.Endpoint(), "AWS_ACCESS_KEY_ID=" + localaws.AccessKeyID, "AWS_SECRET_ACCESS_KEY=shibboleth",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+	}
+	return cmd
+}
+
+// raw runs a command, which must end with the exit code, and gives what it printed.
+func (s *session) raw(code int, args ...string) string {
+	s.t.Helper()
+	output, err := s.command(args...).CombinedOutput()
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		require.NoError(s.t, err)
+	}
+	text := string(output)
+	require.Equal(s.t, code, got, "%s:\n%s", strings.Join(args, " "), text)
+	require.NotContains(s.t, text, "shibboleth", "no secret in the output")
+	require.NotContains(s.t, text, "goroutine ", "no stack trace")
+	return text
+}
+
+// run is raw, with what differs from run to run named by its kind.
+func (s *session) run(code int, args ...string) string {
+	s.t.Helper()
+	return plain(s.raw(code, args...))
+}
+
+// differs are the parts of an output that differ from run to run.
+var differs = []struct {
+	pattern *regexp.Regexp
+	name    string
+}{
+	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d| UTC)?`), "TIME"},
+	{regexp.MustCompile(`\b\d{8}T\d{6}Z-\w{6}\b`), "RUN"},
+	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s|µs)\b`), "SPAN"},
+	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "SHA256"},
+	{regexp.MustCompile(`\b[0-9a-f]{16}…`), "SHA256…"},
+	{regexp.MustCompile(`\b1-[0-9a-f]{8}-[0-9a-f]{24}\b`), "TRACE"},
+	{regexp.MustCompile(`[ \t]+\n`), "\n"},
+	{regexp.MustCompile(`(\S)   *`), "$1  "}, // columns are as wide as what is in them
+}
+
+func plain(text string) string {
+	for _, d := range differs {
+		text = d.pattern.ReplaceAllString(text, d.name)
+	}
+	return strings.TrimSpace(text)
+}
+
+// file makes a file of so many bytes.
+func (s *session) file(name string, size int) string {
+	s.t.Helper()
+	path := filepath.Join(s.t.TempDir(), name)
+	require.NoError(s.t, os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o600))
+	return path
+}
+
+// faults befall uploads, by their keys or how these begin.
+type faults struct {
+	mu   sync.Mutex
+	of   map[string]local.Fault
+	held map[string]chan struct{} // until it is closed
+}
+
+// at is local.Options.Fault.
+func (f *faults) at(m local.Moment) local.Fault {
+	f.mu.Lock()
+	held := f.held[m.Key]
+	f.mu.Unlock()
+	if held != nil && m.State != "" {
+		<-held
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, fault := range f.of {
+		call := local.Calls()[fault]
+		if strings.HasPrefix(m.Key, key) && (call == m.Call || call == local.CallAny && m.State != "") {
+			return fault
+		}
+	}
+	return local.NoFault
+}
+
+// set lets a fault befall all calls for a key from now on.
+func (f *faults) set(key string, fault local.Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of[key] = fault
+}
+
+// mend takes all faults away.
+func (f *faults) mend() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.of)
+}
+
+// hold stops the execution of a key at its first call, until what it gives is called.
+func (f *faults) hold(key string) (release func()) {
+	held := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[key] = held
+	return sync.OnceFunc(func() { close(held) })
+}
