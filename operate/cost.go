@@ -169,7 +169,7 @@ func newCosting(system *declared.System) (*costing, error) {
 
 // processors takes the sizes of both.
 func (c *costing) processors() error {
-	function, err := c.system.Only("aws:lambda/function:Function")
+	function, err := c.system.Only(typeFunction)
 	if err != nil {
 		return fmt.Errorf("finding the function: %w", err)
 	}

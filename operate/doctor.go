@@ -18,7 +18,6 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/blang/semver"
@@ -91,6 +90,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	d := &doctor{options: options}
 	for _, look := range []func(context.Context){
 		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.vpcQuota, d.fargateQuota,
+		d.concurrency,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {
@@ -212,7 +212,9 @@ func (d *doctor) project(ctx context.Context) {
 	if d.settings, err = loadSettings(d.config); err != nil {
 		invalid, isInvalid := errors.AsType[*settings.InvalidError](err)
 		if !isInvalid {
-			d.add(Check{Name: "Configuration", Found: err.Error(), Status: CheckFailed, Why: "a wrong one is refused"})
+			d.add(Check{
+				Name: "Configuration", Found: err.Error(), Status: CheckFailed, Why: "a wrong one is refused", Mend: "pulumi config",
+			})
 			return
 		}
 		for _, p := range invalid.Problems {
@@ -323,7 +325,9 @@ func (d *doctor) region(ctx context.Context) {
 		return
 	}
 	if d.aws == nil {
-		d.add(Check{Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why, Mend: mend})
+		d.add(Check{
+			Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why, Mend: "see what is said of the credentials",
+		})
 		return
 	}
 	d.aws.Region = region
@@ -337,7 +341,7 @@ func (d *doctor) region(ctx context.Context) {
 		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Mend: mend})
 		d.aws = nil
 	case err != nil:
-		d.unknown(name, region, err)
+		d.unknown(name, region, rightRegion, err)
 	case len(regions.Regions) == 1 && aws.ToString(regions.Regions[0].OptInStatus) == "not-opted-in":
 		d.add(Check{
 			Name: name, Found: region + " isn't enabled for the account", Status: CheckFailed, Why: why,
@@ -348,11 +352,40 @@ func (d *doctor) region(ctx context.Context) {
 	}
 }
 
-// unknown is for what AWS doesn't let us see.
-func (d *doctor) unknown(name, found string, err error) {
+// The rights that the checks ask AWS with.
+const (
+	rightRegion      = "ec2:DescribeRegions"
+	rightVPCs        = "ec2:DescribeVpcs"
+	rightSubnets     = "ec2:DescribeSubnets"
+	rightBucket      = "s3:ListBucket"
+	rightRepository  = "ecr:DescribeRepositories"
+	rightMachine     = "states:DescribeStateMachine"
+	rightQuota       = "servicequotas:GetServiceQuota"
+	rightAccount     = "lambda:GetAccountSettings"
+	rightConcurrency = "lambda:GetFunctionConcurrency"
+)
+
+// DoctorRights are the rights that [Doctor] asks AWS with. One that the
+// credentials lack leaves its check unknown.
+func DoctorRights() []string {
+	return []string{
+		rightRegion, rightVPCs, rightSubnets, rightBucket, rightRepository, rightMachine, rightQuota, rightAccount, rightConcurrency,
+	}
+}
+
+// unknown is for what AWS doesn't let us see. right is what the request takes.
+func (d *doctor) unknown(name, found, right string, err error) {
+	mend := "upload-router doctor, once more"
+	response, _ := errors.AsType[*awshttp.ResponseError](err)
+	refused := response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied"))
+	if cause := likelyCause(err.Error()); refused {
+		mend = "give the credentials the right " + right + ", or look there yourself"
+	} else if cause != "" {
+		mend = cause
+	}
 	d.add(Check{
 		Name: name, Found: strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "),
-		Status: CheckUnknown, Why: "it could not be asked",
+		Status: CheckUnknown, Why: "it could not be asked; a deployment may succeed", Mend: mend,
 	})
 }
 
@@ -380,7 +413,7 @@ func (d *doctor) defaultVPC(ctx context.Context, client *ec2.Client) {
 	const name = "Default VPC"
 	switch {
 	case err != nil:
-		d.unknown(name, "", err)
+		d.unknown(name, "", rightVPCs, err)
 	case len(vpcs.Vpcs) == 0:
 		d.add(Check{
 			Name: name, Found: "there is none", Status: CheckFailed, Why: "the configuration asks for it: network is default",
@@ -402,7 +435,7 @@ func (d *doctor) existingVPC(ctx context.Context, client *ec2.Client) {
 		return
 	}
 	if err != nil {
-		d.unknown(name, "", err)
+		d.unknown(name, "", rightSubnets, err)
 		return
 	}
 	for _, s := range found.Subnets {
@@ -452,14 +485,14 @@ func (d *doctor) bucketName(ctx context.Context) {
 		taken.Found = name + " is taken, by a bucket of this account"
 		d.add(taken)
 	case response == nil:
-		d.unknown(taken.Name, name, err)
+		d.unknown(taken.Name, name, rightBucket, err)
 	case response.HTTPStatusCode() == http.StatusNotFound:
 		d.ok(taken.Name, name+" is free")
 	case response.HTTPStatusCode() == http.StatusForbidden, response.HTTPStatusCode() == http.StatusMovedPermanently:
 		taken.Found = name + " is taken, by somebody else or in another Region"
 		d.add(taken)
 	default:
-		d.unknown(taken.Name, name, err)
+		d.unknown(taken.Name, name, rightBucket, err)
 	}
 }
 
@@ -479,7 +512,7 @@ func (d *doctor) repositoryName(ctx context.Context) {
 	case hasCode(err, "RepositoryNotFoundException"):
 		d.ok("Repository's name", name+" is free")
 	default:
-		d.unknown("Repository's name", name, err)
+		d.unknown("Repository's name", name, rightRepository, err)
 	}
 }
 
@@ -506,82 +539,6 @@ func (d *doctor) machineName(ctx context.Context) {
 	case hasCode(err, "StateMachineDoesNotExist"):
 		d.ok("State machine's name", name+" is free")
 	default:
-		d.unknown("State machine's name", name, err)
+		d.unknown("State machine's name", name, rightMachine, err)
 	}
-}
-
-// The quotas that new accounts run into, by their codes at Service Quotas.
-const (
-	quotaVPCs      = "L-F678F1CE" // VPCs per Region
-	quotaFargate   = "L-3032A538" // Fargate On-Demand vCPU resource count
-	vcpuUnits      = 1024
-	quotasConsole  = "aws service-quotas request-service-quota-increase --service-code %s --quota-code %s --desired-value %d"
-	serviceVPC     = "vpc"
-	serviceFargate = "fargate"
-)
-
-func (d *doctor) quota(ctx context.Context, service, code string) (float64, error) {
-	client := servicequotas.NewFromConfig(*d.aws)
-	quota, err := client.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &service, QuotaCode: &code})
-	if err != nil {
-		return 0, fmt.Errorf("asking for the quota %s of %s: %w", code, service, err)
-	}
-	return aws.ToFloat64(quota.Quota.Value), nil
-}
-
-func (d *doctor) vpcQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || len(d.owned[typeVPC]) > 0 {
-		return
-	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
-	const name = "Quota of VPCs"
-	most, err := d.quota(ctx, serviceVPC, quotaVPCs)
-	if err != nil {
-		d.unknown(name, "", err)
-		return
-	}
-	have := 0
-	pages := ec2.NewDescribeVpcsPaginator(ec2.NewFromConfig(*d.aws), &ec2.DescribeVpcsInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			d.unknown(name, "", err)
-			return
-		}
-		have += len(page.Vpcs)
-	}
-	found := fmt.Sprintf("%d of %.0f used", have, most)
-	if float64(have) < most {
-		d.ok(name, found)
-		return
-	}
-	d.add(Check{
-		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is " + string(d.settings.Network),
-		Mend: "pulumi config set network default, or: " + fmt.Sprintf(quotasConsole, serviceVPC, quotaVPCs, have+1),
-	})
-}
-
-func (d *doctor) fargateQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil {
-		return
-	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
-	const name = "Quota of Fargate"
-	most, err := d.quota(ctx, serviceFargate, quotaFargate)
-	if err != nil {
-		d.unknown(name, "", err)
-		return
-	}
-	needed := float64(d.settings.TaskCPU) / vcpuUnits
-	if most >= needed {
-		d.ok(name, fmt.Sprintf("%g vCPUs, %.0f tasks at a time", most, most/needed))
-		return
-	}
-	d.add(Check{
-		Name: name, Found: fmt.Sprintf("%g vCPUs, and a task takes %g", most, needed), Status: CheckFailed,
-		Why:  "large files would fail",
-		Mend: fmt.Sprintf(quotasConsole, serviceFargate, quotaFargate, int(needed*4)),
-	})
 }

@@ -1,9 +1,12 @@
 package operate_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,12 +48,26 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 	require.NoError(t, err)
 	require.Equal(t, diagnosis.Checks, told, "each is told as it ends")
 	for _, c := range diagnosis.Checks {
-		if c.Status == operate.CheckFailed {
+		if c.Status != operate.CheckOK {
 			require.NotEmpty(t, c.Why, c.Name)
 			require.NotEmpty(t, c.Mend, c.Name)
 		}
 	}
 	return diagnosis
+}
+
+// with is a configuration with some keys, and values, besides the usual ones.
+func with(pairs ...string) string {
+	config := imageConfig
+	for i := 0; i < len(pairs); i += 2 {
+		config += fmt.Sprintf(`,"upload-router:%s":{"value":%q}`, pairs[i], pairs[i+1])
+	}
+	return config
+}
+
+// subnets is a configuration with a network that is there.
+func subnets(vpc, first, second string) string {
+	return with("network", "existing", "vpcId", vpc, "subnetIds", fmt.Sprintf(`[%q,%q]`, first, second))
 }
 
 const imageConfig = `"aws:region":{"value":"eu-central-1"},"upload-router:image":{"value":"` + awstest.Image + `"}`
@@ -80,6 +97,14 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) { //nolint:paralleltest // It se
 		"Region's opt-in":  {"good", imageConfig, lack(awstest.LackOptIn), "Region", "isn't enabled for the account"},
 		"no Region at all": {"good", `"upload-router:image":{"value":"` + awstest.Image + `"}`, nothing, "Region", "none is set"},
 		"quotas":           {"good", imageConfig, lack(awstest.LackQuota), "Quota of VPCs", "1 of 0 used"},
+		"repository":       {"good", with("image", "", "ecrRepoName", awstest.Repository), nothing, "Repository's name", "processors is taken"},
+		"state machine":    {"good", with("stateMachineName", "workflow"), nothing, "State machine's name", "workflow is taken"},
+		"subnets": {
+			"good", subnets(awstest.VPC, awstest.Subnet1, "subnet-0123456789abcdef0"), nothing, "Subnets", "there is none",
+		},
+		"subnets elsewhere": {
+			"good", subnets("vpc-0123456789abcdef0", awstest.Subnet1, awstest.Subnet2), nothing, "Subnets", awstest.Subnet1 + " is in " + awstest.VPC,
+		},
 		"name": {
 			"good", imageConfig + `,"upload-router:bucketName":{"value":"` + awstest.Bucket + `"}`, nothing,
 			"Bucket's name", "is taken, by a bucket of this account",
@@ -116,4 +141,125 @@ func TestDoctorGoesOnWithoutTools(t *testing.T) {
 	found := statuses(d.Checks)
 	maps.DeleteFunc(found, func(name string, _ operate.CheckStatus) bool { return name == "Credentials" || name == "Region" })
 	require.Equal(t, map[string]operate.CheckStatus{"Go": "failed", "Pulumi CLI": "failed", "Stack": "failed", "Docker": "failed"}, found)
+}
+
+// TestDoctorComparesQuotas has every quota at the edge of what the configuration takes.
+func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	const vpcs, onDemand, spot = "L-F678F1CE", "L-3032A538", "L-36FBB829"
+	quota := func(code string, value float64) func(*awstest.Server) {
+		return func(s *awstest.Server) { s.Quota(code, value) }
+	}
+	free := func(runs int) func(*awstest.Server) { return func(s *awstest.Server) { s.Unreserved(runs) } }
+	for name, test := range map[string]struct { //nolint:paralleltest // See above.
+		config  string
+		prepare func(*awstest.Server)
+		check   string
+		status  operate.CheckStatus
+		found   string
+		mend    string
+	}{
+		"VPCs, where the default one would do": {
+			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used", "desired-value 2, or: pulumi config set network default",
+		},
+		"one task fits": {with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 4), "Quota of Fargate", "ok", "4 vCPUs, 1 task at a time", ""},
+		"no task fits": {
+			with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 2), "Quota of Fargate", "failed", "2 vCPUs, and a task takes 4",
+			"--quota-code L-3032A538 --desired-value 4",
+		},
+		"all tasks fit": {with("maxParallelTasks", "6", "executionTimeout", "7200"), quota(onDemand, 6), "Quota of Fargate", "ok", "6 tasks", ""},
+		"not all tasks fit": {
+			with("maxParallelTasks", "7", "executionTimeout", "7200"), quota(onDemand, 6), "Quota of Fargate", "failed",
+			"maxParallelTasks lets 7 tasks of 1 run", "pulumi config set maxParallelTasks 6, or: aws service-quotas",
+		},
+		"tasks fit on Spot": {
+			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 7), "Quota of Fargate Spot", "ok", "7 tasks", "",
+		},
+		"not all tasks fit on Spot": {
+			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 6), "Quota of Fargate Spot", "failed",
+			"maxParallelTasks lets 7 tasks", "--quota-code L-36FBB829 --desired-value 7",
+		},
+		"what comes after Spot": {with("taskCapacity", "spot"), quota(onDemand, 0), "Quota of Fargate", "failed", "a task takes 1", "L-3032A538"},
+		"runs to reserve":       {with("lambdaReservedConcurrency", "900"), free(1000), "Lambda's concurrency", "ok", "1000 of 1000 runs are free", ""},
+		"too many to reserve": {
+			with("lambdaReservedConcurrency", "901"), free(1000), "Lambda's concurrency", "failed", "100 must stay so, and 901 are to be reserved",
+			"pulumi config set lambdaReservedConcurrency 900, or: aws service-quotas request-service-quota-increase --service-code lambda " +
+				"--quota-code L-B99A9384 --desired-value 1001",
+		},
+		"others have reserved": {
+			with("lambdaReservedConcurrency", "100"), free(150), "Lambda's concurrency", "failed", "150 of 1000 runs are free",
+			"lambdaReservedConcurrency 50, or",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := examine(t, "good", "{"+test.config+"}", test.prepare)
+			i := slices.IndexFunc(d.Checks, func(c operate.Check) bool { return c.Name == test.check })
+			require.GreaterOrEqual(t, i, 0, "%+v", d.Checks)
+			require.Equal(t, test.status, d.Checks[i].Status, "%+v", d.Checks[i])
+			require.Contains(t, d.Checks[i].Found, test.found)
+			require.Contains(t, d.Checks[i].Mend, test.mend)
+		})
+	}
+}
+
+// The default VPC is no way out for who wants a network that none leads out of.
+func TestDoctorKeepsAPrivateNetworkPrivate(t *testing.T) {
+	d := examine(t, "good", "{"+with("network", "private")+"}", func(s *awstest.Server) { s.Quota("L-F678F1CE", 1) })
+	for _, c := range d.Checks {
+		require.NotContains(t, c.Mend, "network default", c.Name)
+	}
+	require.Equal(t, operate.CheckFailed, statuses(d.Checks)["Quota of VPCs"])
+}
+
+// deployed has the stack be there, with a function that has reserved runs.
+func deployed(t *testing.T, account string) {
+	t.Helper()
+	t.Setenv("RESOURCES", `{"type":"aws:lambda/function:Function","id":"f"}`)
+	t.Setenv("OUTPUTS", strings.ReplaceAll(string(awstest.Start(t).Outputs()), awstest.Account, account))
+}
+
+// What the stack has reserved already is no obstacle to it.
+func TestDoctorCountsWhatTheStackHasReserved(t *testing.T) {
+	deployed(t, awstest.Account)
+	d := examine(t, "good", "{"+with("lambdaReservedConcurrency", "900")+"}", func(s *awstest.Server) { s.Unreserved(100) })
+	require.Equal(t, operate.CheckOK, statuses(d.Checks)["Lambda's concurrency"], "%+v", d.Checks)
+}
+
+func TestDoctorTellsAnotherAccount(t *testing.T) {
+	deployed(t, "210987654321")
+	d := examine(t, "good", "{"+imageConfig+"}", func(*awstest.Server) {})
+	found := statuses(d.Checks)
+	require.Equal(t, operate.CheckOK, found["Credentials"])
+	require.Equal(t, operate.CheckFailed, found["Account"], "%+v", d.Checks)
+}
+
+// What may not be asked for stands in nobody's way, and each such row names the right that it takes.
+func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	everything := with("image", "", "ecrRepoName", "repo", "stateMachineName", "machine", "lambdaReservedConcurrency", "1", "taskCapacity", "spot")
+	for operation, test := range map[string]struct { //nolint:paralleltest // See above.
+		config, right string
+		rows          []string
+	}{
+		"DescribeRegions":        {everything, "ec2:DescribeRegions", []string{"Region"}},
+		"GetServiceQuota":        {everything, "servicequotas:GetServiceQuota", []string{"Quota of VPCs", "Quota of Fargate", "Quota of Fargate Spot"}},
+		"DescribeRepositories":   {everything, "ecr:DescribeRepositories", []string{"Repository's name"}},
+		"DescribeStateMachine":   {everything, "states:DescribeStateMachine", []string{"State machine's name"}},
+		"GetAccountSettings":     {everything, "lambda:GetAccountSettings", []string{"Lambda's concurrency"}},
+		"GetFunctionConcurrency": {everything, "lambda:GetFunctionConcurrency", []string{"Lambda's concurrency"}},
+		"DescribeSubnets":        {subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2), "ec2:DescribeSubnets", []string{"Subnets"}},
+		"DescribeVpcs":           {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
+	} {
+		t.Run(operation, func(t *testing.T) {
+			deployed(t, awstest.Account)
+			d := examine(t, "good", "{"+test.config+"}", func(s *awstest.Server) { s.Refuse("AccessDeniedException", operation) })
+			var rows []string
+			for _, c := range d.Checks {
+				if c.Status == operate.CheckUnknown {
+					rows = append(rows, c.Name)
+					require.Contains(t, c.Mend, "the right "+test.right)
+				}
+			}
+			require.ElementsMatch(t, test.rows, rows, "%+v", d.Checks)
+			require.Contains(t, operate.DoctorRights(), test.right)
+		})
+	}
 }

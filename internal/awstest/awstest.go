@@ -49,8 +49,11 @@ type Script struct {
 	// Uncaught, outside any Catch.
 	Error, Cause string
 	Uncaught     bool
-	// TimedOut lets the whole execution time out.
-	TimedOut bool
+	// TimedOut lets the whole execution time out, Aborted ends it by hand.
+	TimedOut, Aborted bool
+	// NotRedrivable is why Step Functions can't redrive it, such as [ReasonMaxTime].
+	// Default: what follows from its status, its age and its events.
+	NotRedrivable string
 	// Events is how many events the history is said to have. Default: those it has.
 	Events int
 	// WrongDigest lets the processor answer another file's digest.
@@ -71,8 +74,10 @@ type Server struct {
 	mu         sync.Mutex
 	offline    func(*http.Request) bool
 	scripts    map[string]Script
-	executions []*execution // the newest first
-	refuse     string       // code with which redrives are refused
+	executions []*execution      // the newest first
+	refused    map[string]string // codes with which operations are refused
+	quotas     map[string]float64
+	unreserved int // runs of Lambda functions
 	messages   []*message
 	lines      []Line
 	alarms     []string
@@ -85,7 +90,10 @@ type Server struct {
 // Start starts a server that ends with the test.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	s := &Server{tb: tb, scripts: map[string]Script{}, calls: map[string]int{}}
+	s := &Server{
+		tb: tb, scripts: map[string]Script{}, calls: map[string]int{}, refused: map[string]string{}, quotas: map[string]float64{},
+		unreserved: Concurrency,
+	}
 	store, err := objectstore.Start(tb.Context(), objectstore.Options{
 		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}}, OnCreated: s.created,
 	})
@@ -147,6 +155,24 @@ func (s *Server) Script(key string, script Script) {
 	s.scripts[key] = script
 }
 
+// Refuse lets operations, such as DescribeSubnets, be refused with a code, such
+// as AccessDenied; an empty code mends it.
+func (s *Server) Refuse(code string, operations ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, operation := range operations {
+		s.refused[operation] = code
+	}
+}
+
+// mayNot is the refusal of an operation; nil if it isn't refused.
+func (s *Server) mayNot(operation string) error {
+	if code := s.refused[operation]; code != "" {
+		return &refusal{code, "refused by the test"}
+	}
+	return nil
+}
+
 // Cut lets requests end without an answer, as a broken network would; nil mends it.
 func (s *Server) Cut(which func(*http.Request) bool) {
 	s.mu.Lock()
@@ -201,10 +227,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveJSON(w, r, target[strings.LastIndex(target, ".")+1:])
 		return
 	}
-	if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
-		s.called("GetFunctionConfiguration")
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"MemorySize":512,"Architectures":["arm64"]}`)
+	if s.serveLambda(w, r) {
 		return
 	}
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
@@ -261,7 +284,11 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		return
 	}
 	s.mu.Lock()
-	out, err := handle(in)
+	var out any
+	err := s.mayNot(operation)
+	if err == nil {
+		out, err = handle(in)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		refuse(w, err)
@@ -289,7 +316,17 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	s.called(action)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.serveLinks(w, action) || s.serveAccount(w, action) {
+	if err := s.mayNot(action); err != nil {
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(http.StatusForbidden)
+		fault := fmt.Sprintf("<Error><Code>%s</Code><Message>%s</Message></Error>", s.refused[action], err)
+		if strings.HasPrefix(action, "Describe") { // EC2 has them in a shape of its own
+			fault = "<Errors>" + fault + "</Errors>"
+		}
+		_, _ = io.WriteString(w, "<Response>"+fault+"</Response>")
+		return
+	}
+	if s.serveLinks(w, action) || s.serveAccount(w, r, action) {
 		return
 	}
 	if action != "DescribeAlarms" {

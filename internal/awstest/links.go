@@ -1,8 +1,10 @@
 package awstest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // The links between an upload and its result that can be broken.
@@ -67,15 +69,77 @@ func (s *Server) listTargets(map[string]any) (any, error) {
 	return map[string]any{"Targets": []any{target}}, nil
 }
 
-func (s *Server) quota(map[string]any) (any, error) {
-	value := 6.0
+// What is taken, or there, in the account.
+const (
+	// Repository is an image repository's name.
+	Repository = "processors"
+	// VPC has the subnets Subnet1 and Subnet2.
+	VPC     = "vpc-0a1b2c3d4e5f60718"
+	Subnet1 = "subnet-0a1b2c3d4e5f60718"
+	Subnet2 = "subnet-0b2c3d4e5f607189a"
+	// Concurrency is how many runs of functions there may be at once. Nobody has reserved any.
+	Concurrency = 1000
+)
+
+// Quota sets a quota by its code; the others are 6.
+func (s *Server) Quota(code string, value float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quotas[code] = value
+}
+
+// Unreserved sets how many runs of functions nobody has reserved.
+func (s *Server) Unreserved(runs int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unreserved = runs
+}
+
+func (s *Server) quota(in map[string]any) (any, error) {
+	code, _ := in["QuotaCode"].(string)
+	value, known := s.quotas[code]
+	if !known {
+		value = 6
+	}
 	if s.broken[LackQuota] {
 		value = 0
 	}
 	return map[string]any{"Quota": map[string]any{"Value": value}}, nil
 }
 
-func (s *Server) describeRepositories(map[string]any) (any, error) {
+// serveLambda answers Lambda, which tells its operations apart by paths.
+func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var operation string
+	var out any
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, "/2015-03-31/functions/"):
+		operation, out = "GetFunctionConfiguration", map[string]any{"MemorySize": 512, "Architectures": []string{"arm64"}}
+	case strings.HasPrefix(path, "/2016-08-19/account-settings"):
+		operation, out = "GetAccountSettings", map[string]any{"AccountLimit": map[string]any{
+			"ConcurrentExecutions": Concurrency, "UnreservedConcurrentExecutions": s.unreserved,
+		}}
+	case strings.HasPrefix(path, "/2019-09-30/functions/"):
+		operation, out = "GetFunctionConcurrency", map[string]any{"ReservedConcurrentExecutions": Concurrency - s.unreserved}
+	default:
+		return false
+	}
+	s.calls[operation]++
+	w.Header().Set("Content-Type", "application/json")
+	if err := s.mayNot(operation); err != nil {
+		w.Header().Set("X-Amzn-Errortype", s.refused[operation])
+		w.WriteHeader(http.StatusForbidden)
+		out = map[string]string{"Message": err.Error()}
+	}
+	_ = json.NewEncoder(w).Encode(out)
+	return true
+}
+
+func (s *Server) describeRepositories(in map[string]any) (any, error) {
+	if names, _ := in["repositoryNames"].([]any); len(names) == 1 && names[0] == Repository {
+		return map[string]any{"repositories": []any{map[string]any{"repositoryName": Repository}}}, nil
+	}
 	return nil, &refusal{"RepositoryNotFoundException", "The repository does not exist in the registry"}
 }
 
@@ -87,8 +151,8 @@ func (s *Server) describeImages(map[string]any) (any, error) {
 }
 
 // serveAccount answers STS and EC2, as far as they are asked what a deployment needs.
-func (s *Server) serveAccount(w http.ResponseWriter, action string) bool {
-	optIn, vpcs := "opt-in-not-required", "<item><vpcId>vpc-1</vpcId></item>"
+func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action string) bool {
+	optIn, vpcs := "opt-in-not-required", "<item><vpcId>"+VPC+"</vpcId></item>"
 	if s.broken[LackOptIn] {
 		optIn = "not-opted-in"
 	}
@@ -100,6 +164,8 @@ func (s *Server) serveAccount(w http.ResponseWriter, action string) bool {
 <Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +
 			`</optInStatus></item></regionInfo></DescribeRegionsResponse>`,
+		"DescribeSubnets": `<DescribeSubnetsResponse><subnetSet><item><subnetId>` + Subnet1 + `</subnetId><vpcId>` + VPC + `</vpcId></item>
+<item><subnetId>` + Subnet2 + `</subnetId><vpcId>` + VPC + `</vpcId></item></subnetSet></DescribeSubnetsResponse>`,
 		"DescribeVpcs": `<DescribeVpcsResponse><vpcSet>` + vpcs + `</vpcSet></DescribeVpcsResponse>`,
 	}
 	answer, known := answers[action]
@@ -107,9 +173,18 @@ func (s *Server) serveAccount(w http.ResponseWriter, action string) bool {
 		return false
 	}
 	w.Header().Set("Content-Type", "text/xml")
+	code := ""
 	if action == "DescribeRegions" && s.broken[LackRegion] {
+		code = "InvalidParameterValue"
+	}
+	for name, values := range r.Form {
+		if strings.HasPrefix(name, "SubnetId.") && values[0] != Subnet1 && values[0] != Subnet2 {
+			code = "InvalidSubnetID.NotFound"
+		}
+	}
+	if code != "" {
 		w.WriteHeader(http.StatusBadRequest)
-		answer = `<Response><Errors><Error><Code>InvalidParameterValue</Code><Message>Invalid region</Message></Error></Errors></Response>`
+		answer = "<Response><Errors><Error><Code>" + code + "</Code><Message>there is none</Message></Error></Errors></Response>"
 	}
 	_, _ = w.Write([]byte(answer))
 	return true

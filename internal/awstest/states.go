@@ -28,6 +28,7 @@ const (
 	succeeded = "SUCCEEDED"
 	failed    = "FAILED"
 	timedOut  = "TIMED_OUT"
+	aborted   = "ABORTED"
 
 	fieldARN   = "executionArn"
 	fieldName  = "name"
@@ -36,6 +37,19 @@ const (
 
 	// redriveWindow is for how long executions can be redriven (requirement C24).
 	redriveWindow = 14 * 24 * time.Hour
+	// redriveEvents is from how many events on they can't.
+	redriveEvents = 24_999
+	// tokenTime is for how long a client token is remembered.
+	tokenTime = 15 * time.Minute
+)
+
+// The reasons for which an execution can't be redriven that don't show in the
+// execution itself, word for word.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+const (
+	ReasonDeleting = "State machine is in DELETING status."
+	ReasonLaunch   = "Execution was started before the launch of RedriveExecution."
+	ReasonMaxTime  = "Execution has exceeded the max execution time."
 )
 
 type execution struct {
@@ -46,6 +60,7 @@ type execution struct {
 	status           string
 	polls            int
 	redrives         int
+	tokens           map[string]time.Time // of redrives
 	requestID        string
 	digest           string
 }
@@ -114,11 +129,7 @@ func (s *Server) Past(key string, size int64, started time.Time, script Script) 
 }
 
 // RefuseRedrives lets every redrive be refused with a code.
-func (s *Server) RefuseRedrives(code string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refuse = code
-}
+func (s *Server) RefuseRedrives(code string) { s.Refuse(code, "RedriveExecution", "StartExecution") }
 
 func (e *execution) large() bool { return e.object.Size > Threshold }
 
@@ -132,6 +143,9 @@ func (s *Server) end(e *execution, at time.Time) {
 	}
 	if e.script.TimedOut {
 		e.status, outcome = timedOut, "interrupted"
+	}
+	if e.script.Aborted {
+		e.status, outcome = aborted, "interrupted"
 	}
 	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
 		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
@@ -209,23 +223,39 @@ func (s *Server) describeExecution(in map[string]any) (any, error) {
 		"input": e.input, "redriveCount": e.redrives, "redriveStatus": "NOT_REDRIVABLE",
 		"traceHeader": "Root=" + Trace + ";Sampled=1",
 	}
-	switch {
-	case e.status == running:
-		out["redriveStatusReason"] = "Execution is RUNNING and cannot be redriven"
-		return out, nil
-	case e.status == succeeded:
-		out["redriveStatusReason"] = "Execution is SUCCEEDED and cannot be redriven"
-		out["output"] = e.output()
-	case time.Since(e.stopped) > redriveWindow:
-		out["redriveStatusReason"] = "Execution has exceeded the redrivable period"
-	default:
+	if reason := e.notRedrivable(); reason != "" {
+		out["redriveStatusReason"] = reason
+	} else {
 		out["redriveStatus"] = "REDRIVABLE"
+	}
+	if e.status == running {
+		return out, nil
+	}
+	if e.status == succeeded {
+		out["output"] = e.output()
 	}
 	out["stopDate"] = seconds(e.stopped)
 	if e.status == failed {
 		out[fieldError], out[fieldCause] = e.script.Error, e.script.Cause
 	}
 	return out, nil
+}
+
+// notRedrivable is why an execution can't be redriven, as Step Functions says it;
+// empty if it can.
+// https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+func (e *execution) notRedrivable() string {
+	switch {
+	case e.status == running, e.status == succeeded:
+		return "Execution is " + e.status + " and cannot be redriven."
+	case e.script.NotRedrivable != "":
+		return e.script.NotRedrivable
+	case e.script.Events >= redriveEvents:
+		return "Execution history event limit exceeded."
+	case time.Since(e.stopped) > redriveWindow:
+		return "Execution redrivable period exceeded."
+	}
+	return ""
 }
 
 // answer is the processor's. The digest is computed when the execution ends, of what the bucket has.
@@ -310,6 +340,9 @@ func (s *Server) history(in map[string]any) (any, error) {
 	if e.status == timedOut {
 		add("ExecutionTimedOut", time.Second, "executionTimedOutEventDetails", map[string]any{})
 	}
+	if e.status == aborted {
+		add("ExecutionAborted", time.Second, "executionAbortedEventDetails", map[string]any{})
+	}
 	for i, event := range events { // a history that a script makes long has its last events
 		event["id"] = max(i+1, e.script.Events-len(events)+i+1)
 	}
@@ -327,12 +360,17 @@ func (s *Server) redrive(in map[string]any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.refuse != "" {
-		return nil, &refusal{s.refuse, "refused by the test"}
+	token, _ := in["clientToken"].(string)
+	if at, again := e.tokens[token]; again && token != "" && time.Since(at) < tokenTime {
+		return map[string]any{"redriveDate": seconds(at)}, nil
 	}
-	if e.status != failed && e.status != timedOut || time.Since(e.stopped) > redriveWindow {
-		return nil, &refusal{"ExecutionNotRedrivable", "Execution is not redrivable"}
+	if reason := e.notRedrivable(); reason != "" {
+		return nil, &refusal{"ExecutionNotRedrivable", reason}
 	}
+	if e.tokens == nil {
+		e.tokens = map[string]time.Time{}
+	}
+	e.tokens[token] = time.Now()
 	script := Script{}
 	if e.status == failed && !e.script.Uncaught {
 		script = e.script // back in the Fail state, it fails again
@@ -343,9 +381,6 @@ func (s *Server) redrive(in map[string]any) (any, error) {
 }
 
 func (s *Server) startExecution(in map[string]any) (any, error) {
-	if s.refuse != "" {
-		return nil, &refusal{s.refuse, "refused by the test"}
-	}
 	name, _ := in[fieldName].(string)
 	input, _ := in["input"].(string)
 	for _, e := range s.executions {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +19,12 @@ func doctorCommand() *cobra.Command {
 Tools (Go, the Pulumi CLI, Docker unless image is set), the stack and its
 configuration, credentials and their account, the Region, the network that the
 configuration names, whether the chosen names are free, and the quotas that new
-accounts run into. Nothing is changed.
+accounts run into: VPCs, the vCPUs of Fargate and of Fargate Spot for as many tasks
+as may run at a time, and Lambda's concurrency. Nothing is changed.
 
-✓ is well, ✗ stands in the way of a deployment, ? could not be found out.`,
+✓ is well, ✗ stands in the way of a deployment, ? could not be found out.
+
+` + indented("It asks by these rights, and what it has none for is a ?: "+strings.Join(operate.DoctorRights(), ", ")+".", ""),
 		Example: `  upload-router doctor --stack dev
   upload-router doctor --stack dev --json | jq '.checks[] | select(.status != "ok")'`,
 		Args: cobra.NoArgs,

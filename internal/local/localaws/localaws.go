@@ -196,11 +196,13 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 
 // serveQuery answers CloudWatch: there are no alarms here.
 func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/xml")
 	if action := r.FormValue("Action"); action != "DescribeAlarms" {
-		http.Error(w, "localaws doesn't know "+action, http.StatusBadRequest)
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>InvalidAction</Code><Message>localaws doesn't know "+action+
+			"</Message></Error></ErrorResponse>")
 		return
 	}
-	w.Header().Set("Content-Type", "text/xml")
 	_, _ = io.WriteString(w, `<DescribeAlarmsResponse><DescribeAlarmsResult/></DescribeAlarmsResponse>`)
 }
 

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -44,7 +45,9 @@ func run(args []string) int {
 	case args[0] == "config":
 		fmt.Println(os.Getenv("CONFIG"))
 	case command == "stack output":
-		fmt.Println("{}")
+		fmt.Println(cmp.Or(os.Getenv("OUTPUTS"), "{}"))
+	case command == "stack export":
+		fmt.Printf(`{"version":3,"deployment":{"resources":[%s]}}`, os.Getenv("RESOURCES"))
 	case command == "stack history":
 		fmt.Println("[]")
 	case args[0] == "up", args[0] == "preview", args[0] == "destroy", args[0] == "refresh":

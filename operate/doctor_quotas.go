@@ -1,0 +1,162 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+
+	"upload-router/internal/settings"
+)
+
+// accountQuota is a quota of the account, by its codes at Service Quotas.
+// https://docs.aws.amazon.com/servicequotas/latest/userguide/intro.html
+type accountQuota struct{ service, code string }
+
+// The quotas that new accounts run into.
+var (
+	quotaVPCs        = accountQuota{"vpc", "L-F678F1CE"}     // VPCs per Region
+	quotaFargate     = accountQuota{"fargate", "L-3032A538"} // Fargate On-Demand vCPU resource count
+	quotaSpot        = accountQuota{"fargate", "L-36FBB829"} // Fargate Spot vCPU resource count
+	quotaConcurrency = accountQuota{"lambda", "L-B99A9384"}  // Concurrent executions
+)
+
+// raise is the command that asks for more.
+func (q accountQuota) raise(to int) string {
+	return fmt.Sprintf("aws service-quotas request-service-quota-increase --service-code %s --quota-code %s --desired-value %d",
+		q.service, q.code, to)
+}
+
+func (d *doctor) quota(ctx context.Context, of accountQuota) (float64, error) {
+	client := servicequotas.NewFromConfig(*d.aws)
+	quota, err := client.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &of.service, QuotaCode: &of.code})
+	if err != nil {
+		return 0, fmt.Errorf("asking for the quota %s of %s: %w", of.code, of.service, err)
+	}
+	return aws.ToFloat64(quota.Quota.Value), nil
+}
+
+func (d *doctor) vpcQuota(ctx context.Context) {
+	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || len(d.owned[typeVPC]) > 0 {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	const name = "Quota of VPCs"
+	most, err := d.quota(ctx, quotaVPCs)
+	if err != nil {
+		d.unknown(name, "", rightQuota, err)
+		return
+	}
+	have := 0
+	pages := ec2.NewDescribeVpcsPaginator(ec2.NewFromConfig(*d.aws), &ec2.DescribeVpcsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			d.unknown(name, "", rightVPCs, err)
+			return
+		}
+		have += len(page.Vpcs)
+	}
+	found := fmt.Sprintf("%d of %.0f used", have, most)
+	if float64(have) < most {
+		d.ok(name, found)
+		return
+	}
+	mend := quotaVPCs.raise(have + 1)
+	if d.settings.Network == settings.NetworkCreate { // to use the default VPC is no way out for who wants none that leads out
+		mend += ", or: pulumi config set network default"
+	}
+	d.add(Check{
+		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is " + string(d.settings.Network), Mend: mend,
+	})
+}
+
+// fargateQuota looks whether the tasks that may run at a time fit into the
+// account. Where they run on Spot, those are the first ones for their objects:
+// the next ones are on demand, one at least.
+func (d *doctor) fargateQuota(ctx context.Context) {
+	if d.settings == nil || d.aws == nil {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	tasks := max(1, d.settings.MaxParallelTasks)
+	if d.settings.TaskCapacity != settings.CapacitySpot {
+		d.vcpus(ctx, "Quota of Fargate", quotaFargate, tasks, "ECS refuses a task above it, and a large file fails once its retries are used up")
+		return
+	}
+	d.vcpus(ctx, "Quota of Fargate Spot", quotaSpot, tasks,
+		"ECS refuses the first task of an object on Spot above it, and the next one costs the price on demand")
+	d.vcpus(ctx, "Quota of Fargate", quotaFargate, 1, "what Spot has no capacity for, or takes back, runs on demand, or fails")
+}
+
+// vcpus looks whether so many tasks fit into a quota of vCPUs.
+func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, tasks int, why string) {
+	most, err := d.quota(ctx, of)
+	if err != nil {
+		d.unknown(name, "", rightQuota, err)
+		return
+	}
+	const units = 1024 // of a vCPU
+	each := float64(d.settings.TaskCPU) / units
+	fit := int(most / each)
+	check := Check{Name: name, Status: CheckFailed, Why: why, Mend: of.raise(int(math.Ceil(each * float64(tasks))))}
+	switch {
+	case fit >= tasks:
+		d.ok(name, fmt.Sprintf("%g vCPUs, %s at a time", most, plural(int64(fit), "task")))
+		return
+	case fit < 1:
+		check.Found = fmt.Sprintf("%g vCPUs, and a task takes %g", most, each)
+	default:
+		check.Found = fmt.Sprintf("%g vCPUs, and maxParallelTasks lets %d tasks of %g run at a time", most, tasks, each)
+		check.Mend = fmt.Sprintf("pulumi config set maxParallelTasks %d, or: %s", fit, check.Mend)
+	}
+	d.add(check)
+}
+
+// unreservedMinimum is how many runs of functions AWS wants to stay for those
+// that have none reserved; all, in an account that has fewer.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+const unreservedMinimum = 100
+
+// concurrency looks whether the function's runs can be reserved.
+func (d *doctor) concurrency(ctx context.Context) {
+	if d.settings == nil || d.aws == nil || d.settings.LambdaConcurrency == 0 {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	const name = "Lambda's concurrency"
+	client := lambda.NewFromConfig(*d.aws)
+	account, err := client.GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
+	if err != nil {
+		d.unknown(name, "", rightAccount, err)
+		return
+	}
+	limit, free := int(account.AccountLimit.ConcurrentExecutions), int(aws.ToInt32(account.AccountLimit.UnreservedConcurrentExecutions))
+	for _, function := range d.owned[typeFunction] { // what it has reserved by now is free for it
+		reserved, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &function})
+		if err != nil {
+			d.unknown(name, "", rightConcurrency, err)
+			return
+		}
+		free += int(aws.ToInt32(reserved.ReservedConcurrentExecutions))
+	}
+	keep := min(unreservedMinimum, limit)
+	want := d.settings.LambdaConcurrency
+	if free-want >= keep {
+		d.ok(name, fmt.Sprintf("%d of %d runs are free, %d of them to be reserved", free, limit, want))
+		return
+	}
+	d.add(Check{
+		Name: name, Found: fmt.Sprintf("%d of %d runs are free, %d must stay so, and %d are to be reserved", free, limit, keep, want),
+		Status: CheckFailed, Why: "AWS refuses to reserve what lambdaReservedConcurrency asks for",
+		Mend: fmt.Sprintf("pulumi config set lambdaReservedConcurrency %d, or: %s",
+			max(0, free-keep), quotaConcurrency.raise(limit+unreservedMinimum+want-free)),
+	})
+}
