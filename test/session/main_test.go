@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,13 +107,21 @@ var differs = []struct {
 }{
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d| UTC)?`), "TIME"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "TIME"}, // of today
+	{regexp.MustCompile(`"(version(?:Id)?|crc64nvme)":"[^"]+"`), `"$1":"…"`},
+	{regexp.MustCompile(`"durationMs":\d+`), `"durationMs":…`},
+	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "PRICED"},
+	{regexp.MustCompile(`\bupload-router-dev-uploads-bucket-\w+`), "BUCKET"},
+	{regexp.MustCompile(`\barn:aws:states:[\w-]+:\d+:execution:[\w-]+:UUID\b`), "EXECUTION"},
 	{regexp.MustCompile(`\b\d{8}T\d{6}Z-\w{6}\b`), "RUN"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s|µs)\b`), "SPAN"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "SHA256"},
 	{regexp.MustCompile(`\b[0-9a-f]{16}…`), "SHA256…"},
 	{regexp.MustCompile(`\b1-[0-9a-f]{8}-[0-9a-f]{24}\b`), "TRACE"},
 	{regexp.MustCompile(`[ \t]+\n`), "\n"},
-	{regexp.MustCompile(`(\S)   *`), "$1  "}, // columns are as wide as what is in them
+	{regexp.MustCompile(`(\S)   *`), "$1  "},      // columns are as wide as what is in them
+	{regexp.MustCompile(`\n   *`), "\n  "},        // nor is how far a line is indented
+	{regexp.MustCompile(`\n *\+SPAN`), "\n+SPAN"}, // and numbers are at their right
 }
 
 func plain(text string) string {
@@ -120,6 +129,20 @@ func plain(text string) string {
 		text = d.pattern.ReplaceAllString(text, d.name)
 	}
 	return strings.TrimSpace(text)
+}
+
+// end is what an output ends with, from its line that begins so. What is before
+// it tells how it went on, which differs from run to run.
+func end(t *testing.T, text, from string) string {
+	t.Helper()
+	i := strings.LastIndex("\n"+text, "\n"+from)
+	require.GreaterOrEqual(t, i, 0, text)
+	return text[i:]
+}
+
+// sorted are an output's lines in the order of the alphabet.
+func sorted(text string) string {
+	return strings.Join(slices.Sorted(strings.SplitSeq(text, "\n")), "\n")
 }
 
 // file makes a file of so many bytes.

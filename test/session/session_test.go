@@ -3,8 +3,6 @@ package session_test
 import (
 	"bufio"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -27,6 +25,19 @@ func (s *session) names() map[string]string {
 	return names
 }
 
+// shown are the lines of `show --short` without what is the same for all
+// executions: the link to the console, and empty lines.
+func (s *session) shown(name string) string {
+	s.t.Helper()
+	var out []string
+	for line := range strings.SplitSeq(s.run(0, "show", "--short", name), "\n") {
+		if line != "" && !strings.HasPrefix(line, "  console  ") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 // TestSession is a morning with the system: sent, looked at, run again, proved.
 func TestSession(t *testing.T) {
 	t.Parallel()
@@ -36,36 +47,257 @@ func TestSession(t *testing.T) {
 	s.faults.set("late.bin", local.TransitionThrottled)
 	sent := s.run(1, "send", s.file("small.txt", small), s.file("large.bin", large), s.file("crashed.txt", small),
 		s.file("exited.bin", large), s.file("late.bin", large))
-	t.Log("\n" + sent)
-	t.Log("\n" + s.run(0, "executions"))
+	require.Equal(t, `  KEY  SIZE  ROUTE  STATE  DURATION
+✓  small.txt  512 B  Lambda  SUCCEEDED  SPAN
+✓  large.bin  2.0 KiB  Fargate  SUCCEEDED  SPAN
+✗  crashed.txt  512 B  Lambda  FAILED  SPAN
+✗  exited.bin  2.0 KiB  Fargate  FAILED  SPAN
+✗  late.bin  2.0 KiB  Fargate  TIMED_OUT  SPAN
+2 of 5 files processed.
+upload-router: not every file was processed: 2 of 5`, end(t, sent, "  KEY"))
+	require.Equal(t, `STARTED  STATUS  ROUTE  SIZE  TOOK  KEY  EXECUTION  CAUSE
+TIME  FAILED  Fargate  2.0 KiB  SPAN  exited.bin  UUID  States.TaskFailed: the container exited with 1; Essential container in task exited
+TIME  FAILED  Lambda  512 B  SPAN  crashed.txt  UUID  Runtime.ExitError: RequestId: UUID Error: Runtime exited with error: exit status 2
+TIME  SUCCEEDED  Fargate  2.0 KiB  SPAN  large.bin  UUID
+TIME  SUCCEEDED  Lambda  512 B  SPAN  small.txt  UUID
+TIME  TIMED_OUT  Fargate  2.0 KiB  SPAN  late.bin  UUID  States.Timeout: the execution ran longer than the state machine's TimeoutSeconds`,
+		sorted(s.run(0, "executions")))
+	require.Contains(t, s.run(0, "executions", "--status", "timed_out"), "late.bin")
+	require.Equal(t, "No executions.", s.run(0, "executions", "--status", "aborted"))
 	names := s.names()
-	require.Equal(t, []string{"crashed.txt", "exited.bin", "large.bin", "late.bin", "small.txt"}, slices.Sorted(maps.Keys(names)))
-	for _, key := range slices.Sorted(maps.Keys(names)) {
-		t.Log("\n" + s.run(0, "show", "--short", names[key]))
-	}
-	t.Log("\n" + s.run(0, "logs", "small.txt"))
-	t.Log("\n" + s.run(0, "logs", names["large.bin"]))
-	t.Log("\n" + s.run(0, "redrive", "--failed"))
-	s.faults.mend()
-	t.Log("\n" + s.run(0, "redrive", "--failed", "--yes"))
-	t.Log("\n" + s.run(0, "watch", "--until-idle"))
-	t.Log("\n" + s.run(0, "redrive", "--failed", "--yes"))
-	t.Log("\n" + s.run(0, "verify"))
-	t.Log("\n" + s.run(0, "summary"))
+	require.Len(t, names, 5)
+	s.looks(t, names)
+	s.redrives(t, names)
 }
 
+// looks shows executions of both routes, and how each kind failed.
+func (s *session) looks(t *testing.T, names map[string]string) {
+	t.Helper()
+	const lambdaLine = `{"timestamp":"TIME","level":"INFO","message":"object processed","requestId":"UUID",` +
+		`"bucket":"BUCKET","key":"KEY","version":"…","execution":"EXECUTION",` +
+		`"route":"lambda","size":512,"durationMs":…,"outcome":"succeeded"}`
+	const taskLines = `  TIME  {"bucket":"BUCKET","key":"large.bin","versionId":"…","etag":"cfb767f225d58469c5de3632a8803958","size":2048,` +
+		`"sha256":"SHA256","crc64nvme":"…","verified":"CRC64NVME","mediaType":"text/plain; charset=utf-8","lines":1}
+  TIME  {"time":"TIME","level":"INFO","msg":"object processed","bucket":"BUCKET","key":"large.bin","version":"…",` +
+		`"execution":"EXECUTION","route":"fargate","size":2048,"durationMs":…,"outcome":"succeeded"}`
+	const failure = `+SPAN  Describe failure (Pass)  SPAN
++SPAN  Notify failure (Task)  SPAN
+  sns publish, SPAN
++SPAN  File failed (Fail)
+Log lines:
+`
+	for key, want := range map[string]string{
+		"small.txt": `small.txt  SUCCEEDED
+  execution  UUID
+  started  TIME, took SPAN
+  route  Lambda, 512 B
++SPAN  Check file size (Choice)  SPAN
++SPAN  Invoke Lambda function (Task)  SPAN
+  lambda invoke, SPAN
++SPAN  Notify success (Task)  SPAN
+  sns publish, SPAN
++SPAN  File processed (Succeed)  SPAN
+Log lines:
+  TIME  ` + strings.ReplaceAll(lambdaLine, "KEY", "small.txt"),
+		"large.bin": `large.bin  SUCCEEDED
+  execution  UUID
+  started  TIME, took SPAN
+  route  Fargate, 2.0 KiB
++SPAN  Check file size (Choice)  SPAN
++SPAN  Set defaults (Pass)  SPAN
++SPAN  Describe object (Pass)  SPAN
++SPAN  Run Fargate task (Task)  SPAN
+  ecs runTask.sync, SPAN
++SPAN  Notify success (Task)  SPAN
+  sns publish, SPAN
++SPAN  File processed (Succeed)  SPAN
+Log lines:
+` + taskLines,
+		"crashed.txt": `crashed.txt  FAILED
+  execution  UUID
+  started  TIME, took SPAN
+  route  Lambda, 512 B
+  error  Runtime.ExitError
+  cause  RequestId: UUID Error: Runtime
+  exited with error: exit status 2
++SPAN  Check file size (Choice)  SPAN
++SPAN  Invoke Lambda function (Task)  SPAN
+  lambda invoke, SPAN
+  ✗ Runtime.ExitError: RequestId: UUID
+  Error: Runtime exited with error: exit status 2
++SPAN  Lambda route failed (Pass)  SPAN
+` + failure + "  TIME  " + strings.ReplaceAll(lambdaLine, "KEY", "crashed.txt"),
+		"exited.bin": `exited.bin  FAILED
+  execution  UUID
+  started  TIME, took SPAN
+  route  Fargate, 2.0 KiB
+  error  States.TaskFailed
+  cause  the container exited with 1; Essential container in task exited
++SPAN  Check file size (Choice)  SPAN
++SPAN  Set defaults (Pass)  SPAN
++SPAN  Describe object (Pass)  SPAN
++SPAN  Run Fargate task (Task)  SPAN
+  ecs runTask.sync, SPAN
+  ✗ States.TaskFailed: the container exited with 1; Essential container
+  in task exited
++SPAN  Is another try worth it? (Choice)  SPAN
++SPAN  Fargate route failed (Pass)  SPAN
+` + failure + "  TIME  fatal: giving up",
+		"late.bin": `late.bin  TIMED_OUT
+  execution  UUID
+  started  TIME, took SPAN
+  route  Fargate, 2.0 KiB
+  error  States.Timeout
+  cause  the execution ran longer than the state machine's TimeoutSeconds
++SPAN  Check file size (Choice)  SPAN
++SPAN  Set defaults (Pass)  SPAN
++SPAN  Describe object (Pass)  SPAN
++SPAN  Run Fargate task (Task)
+  ecs runTask.sync
+No log lines of this file.`,
+	} {
+		require.Equal(t, want, s.shown(names[key]))
+	}
+	require.Equal(t, "TIME  "+strings.ReplaceAll(lambdaLine, "KEY", "small.txt"), s.run(0, "logs", "small.txt"))
+	require.Equal(t, strings.TrimSpace(taskLines), s.run(0, "logs", names["large.bin"]))
+	require.Equal(t, "No log lines; --since looks further back for a key.", s.run(0, "logs", "nobody.txt"))
+	require.Contains(t, s.run(0, "diagram"), "size #gt; 1024", "the deployed threshold")
+	require.Contains(t, s.run(0, "summary"), "Function's logs  upload-router-dev-logs-function-")
+}
+
+// redrives runs again what failed, each in its way, and finds it processed.
+func (s *session) redrives(t *testing.T, names map[string]string) {
+	t.Helper()
+	const restart = `  TIME
+  UUID
+  it ended in the state "File failed", where a redrive would only fail
+  again: starts anew
+`
+	dry := s.run(0, "redrive", names["exited.bin"], names["late.bin"], names["crashed.txt"])
+	for _, item := range []string{
+		"restart  exited.bin  2.0 KiB" + restart, "restart  crashed.txt  512 B" + restart,
+		"resume  late.bin  2.0 KiB  TIME\n  UUID\n  TIMED_OUT: goes on in the state where it ended\n",
+	} {
+		require.Contains(t, dry, item)
+	}
+	require.Equal(t, `It costs about $0.0022, if all succeed at once: 16 state transitions, 1 Lambda
+run, 2 Fargate tasks (prices of us-east-1 as of PRICED).
+3 of 3 can be run again. This was a dry run: --yes does it.`, end(t, dry, "It costs"))
+	require.Len(t, s.names(), 5, "nothing was started")
+
+	s.faults.mend()
+	done := s.run(0, "redrive", "--failed", "--yes")
+	for _, line := range []string{
+		"✓ crashed.txt  UUID-r1\n", "✓ exited.bin  UUID-r1\n", "✓ late.bin  UUID\n", "3 of 3 run again; `upload-router watch` follows them.",
+	} {
+		require.Contains(t, done, line)
+	}
+	s.aws.Wait()
+	require.Contains(t, s.shown(names["late.bin"]), "late.bin  SUCCEEDED\n")
+	require.Contains(t, s.shown(names["late.bin"]), "  redriven  1 times\n")
+	require.Contains(t, s.shown(names["late.bin"]), "  redriven here\n")
+	for _, key := range []string{"crashed.txt", "exited.bin"} {
+		require.Contains(t, s.shown(names[key]+"-r1"), key+"  SUCCEEDED\n")
+	}
+	again := s.run(0, "redrive", "--failed", "--yes")
+	require.Equal(t, 2, strings.Count(again, "it was run again as UUID-r1, which is\n  SUCCEEDED"), "%s", again)
+	require.NotContains(t, again, "late.bin", "it has not failed any more")
+	require.Equal(t, "skip  small.txt  512 B  TIME\n  UUID\n  it succeeded", s.run(0, "redrive", names["small.txt"]))
+}
+
+// verified is the answer to `verify` in a system that works.
+const verified = `✓ Lambda route  1,023 bytes, SUCCEEDED in SPAN
+✓ Lambda digest  SHA-256 SHA256…, that of the file
+✓ Fargate route  1,025 bytes, SUCCEEDED in SPAN
+✓ Fargate digest  SHA-256 SHA256…, that of the file
+✓ Dead-letter queue  empty
+✓ Alarms  quiet
+✓ Files removed  2 versions
+Both routes work.`
+
+// TestSessionVerify proves both routes in every way that the task can tell its
+// end, and in a system as private as there is: there the digest comes with the
+// task's own word, and not from its log.
+func TestSessionVerify(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]map[string]string{
+		"as it comes": {},
+		"as people rely on it": {
+			"network": string(settings.NetworkPrivate), "encryption": string(settings.EncryptionCustomer), "flowLogs": "true",
+			"taskCompletion": string(settings.CompletionCallback), "deduplicate": "true", "tracing": "true", "notifySuccess": "false",
+		},
+		"on Spot, few at a time": {"taskCapacity": string(settings.CapacitySpot), "maxParallelTasks": "2", "executionTimeout": "7200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSession(t, config)
+			require.Equal(t, verified, end(t, s.run(0, "verify"), "✓ Lambda route"))
+			require.Len(t, s.names(), 2)
+
+			s.faults.set("upload-router-verify/", local.FunctionCrashed)
+			failed := end(t, s.run(1, "verify"), "✗ Lambda route")
+			require.Contains(t, failed, "✓ Fargate digest")
+			require.Contains(t, failed, "✓ Files removed  2 versions")
+			require.Contains(t, failed, "From the upload to the result:\n")
+			require.Contains(t, failed, "✓ Function's log  {\"timestamp\":\"TIME\"", "the processor's last word is shown")
+			require.Contains(t, failed, "upload-router: not all is well: the verification failed")
+		})
+	}
+}
+
+// TestSessionCallback shows a task that nothing is heard of, whose log is found all the same.
+func TestSessionCallback(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, map[string]string{"taskCompletion": string(settings.CompletionCallback), "tracing": "true"})
+	s.faults.set("silent.bin", local.TaskKilled)
+	s.run(1, "send", s.file("silent.bin", large))
+	shown := s.shown(s.names()["silent.bin"])
+	require.Contains(t, shown, "  error  States.Timeout\n  cause  no heartbeat came for SPAN\n  trace  TRACE\n")
+	const silent = "  ecs runTask.waitForTaskToken, SPAN\n  ✗ States.Timeout: no heartbeat came for SPAN\n"
+	require.Equal(t, 2, strings.Count(shown, silent), "both tasks: %s", shown)
+	s.faults.mend()
+	name := s.names()["silent.bin"]
+	require.Contains(t, s.run(0, "redrive", name), "✓ silent.bin  UUID-r1\n")
+	s.aws.Wait()
+	require.Contains(t, s.shown(name+"-r1"), "silent.bin  SUCCEEDED\n")
+	require.Contains(t, s.run(0, "logs", name+"-r1"), `"outcome":"succeeded"`)
+}
+
+// TestSessionDeadLetters replays events that could not be delivered, in the order in which they were sent.
 func TestSessionDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{})
 	s.faults.set("lost", local.StartRefused)
-	s.run(0, "send", "--no-wait", s.file("lost-1.txt", small), s.file("lost-2.bin", large))
-	t.Log("\n" + s.run(1, "verify"))
-	t.Log("\n" + s.run(0, "redrive", "--dlq"))
+	s.run(0, "send", "--no-wait", s.file("lost-1.txt", small))
+	s.run(0, "send", "--no-wait", s.file("lost-2.bin", large))
+	s.aws.Wait()
+	require.Contains(t, s.run(1, "verify"), "✗ Dead-letter queue\n  2 events from before the test\n")
+	const letters = `replay  lost-1.txt  512 B  TIME
+  UUID
+  never delivered: NO_PERMISSIONS
+replay  lost-2.bin  2.0 KiB  TIME
+  UUID
+  never delivered: NO_PERMISSIONS
+It costs about $0.0012, if all succeed at once: 10 state transitions, 1 Lambda
+run, 1 Fargate task (prices of us-east-1 as of PRICED).
+`
+	require.Equal(t, letters+"2 of 2 can be run again. This was a dry run: --yes does it.", s.run(0, "redrive", "--dlq"))
+	require.Len(t, s.aws.Router.DeadLetters(), 2)
+	s.run(1, "redrive", "--dlq", "--yes") // the rule's role may not start anything yet
+	require.Len(t, s.aws.Router.DeadLetters(), 2, "what isn't accepted stays")
+
 	s.faults.mend()
-	t.Log("\n" + s.run(0, "redrive", "--dlq", "--yes"))
-	t.Log("\n" + s.run(0, "executions"))
+	require.Equal(t, letters+"✓ lost-1.txt  replay-UUID\n✓ lost-2.bin  replay-UUID\n2 of 2 run again; `upload-router watch` follows them.",
+		s.run(0, "redrive", "--dlq", "--yes"))
+	s.aws.Wait()
+	require.Empty(t, s.aws.Router.DeadLetters())
+	for _, key := range []string{"lost-1.txt", "lost-2.bin"} {
+		require.Contains(t, s.shown(s.names()[key]), key+"  SUCCEEDED\n")
+	}
+	require.Equal(t, "There is nothing to run again.", s.run(0, "redrive", "--dlq"))
 }
 
+// TestSessionWatch looks at an execution while it runs, and follows it and its log to the end.
 func TestSessionWatch(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{})
@@ -80,27 +312,24 @@ func TestSessionWatch(t *testing.T) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		var w operate.Watched
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &w), lines.Text())
-		seen = append(seen, strings.TrimSpace(w.Status+" "+w.Step))
-		if len(seen) == 1 {
-			t.Log("\n" + s.run(0, "show", w.Name))
-			t.Log("\n" + s.run(0, "redrive", w.Name))
+		if seen = append(seen, strings.TrimSpace(w.Status+" "+w.Step)); len(seen) == 1 {
+			require.Equal(t, `held.bin  RUNNING
+  execution  UUID
+  started  TIME, took SPAN
+  route  Fargate, 2.0 KiB
++SPAN  Check file size (Choice)  SPAN
++SPAN  Set defaults (Pass)  SPAN
++SPAN  Describe object (Pass)  SPAN
++SPAN  Run Fargate task (Task)  …
+  ecs runTask.sync
+No log lines of this file.`, s.shown(w.Name))
+			require.Equal(t, "skip  held.bin  2.0 KiB  -\n  UUID\n  it is running", s.run(0, "redrive", w.Name))
+			require.Contains(t, s.run(0, "executions", "--status", "running"), "held.bin")
 			release()
+			require.Contains(t, s.run(0, "logs", w.Name, "--follow"), `"outcome":"succeeded"`, "it ends with the execution")
 		}
 	}
 	require.NoError(t, watch.Wait())
-	t.Log(seen)
-}
-
-func TestSessionProd(t *testing.T) {
-	t.Parallel()
-	s := newSession(t, map[string]string{
-		"network": string(settings.NetworkPrivate), "encryption": string(settings.EncryptionCustomer),
-		"taskCompletion": string(settings.CompletionCallback), "deduplicate": "true", "tracing": "true", "notifySuccess": "false",
-	})
-	t.Log("\n" + s.run(0, "verify"))
-	s.faults.set("silent.bin", local.TaskKilled)
-	t.Log("\n" + s.run(1, "send", s.file("silent.bin", large)))
-	t.Log("\n" + s.run(0, "show", s.names()["silent.bin"]))
-	s.faults.set("upload-router-verify/", local.FunctionCrashed)
-	t.Log("\n" + s.run(1, "verify"))
+	require.Equal(t, []string{"RUNNING Run Fargate task", "SUCCEEDED"}, seen)
+	require.Equal(t, "0 ended while watched, 0 of them as they should.", s.run(0, "watch", "--until-idle"))
 }
