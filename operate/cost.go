@@ -25,8 +25,14 @@ const (
 
 // CostNotCounted is what an estimate leaves out.
 const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
-	"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, Spot's discount, " +
+	"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, " +
 	"whatever your own processor does beyond reading the object, and AWS's free tier"
+
+// What it leaves out besides where tasks run on Spot.
+const (
+	costNotCountedOnSpot   = "tasks that Spot takes back or has no capacity for, which run again on demand"
+	costNotCountedDiscount = "what Spot costs less, as no discount is given"
+)
 
 // SizeShare is a part of the uploads that is of one size.
 type SizeShare struct {
@@ -72,6 +78,10 @@ type CostOptions struct {
 	// Uploads is how many there are in a month, Sizes how large they are. Required.
 	Uploads float64
 	Sizes   []SizeShare
+	// SpotDiscount is the share, from 0 to below 1, that a task's processor and
+	// memory cost less on Fargate Spot; only where taskCapacity is spot. AWS has
+	// another one for every day and Region. Default: 0, as on demand.
+	SpotDiscount float64
 }
 
 // CostItem is one position of a bill for a month.
@@ -95,6 +105,8 @@ type CostReport struct {
 	// Fixed costs without any upload. Total is all of it. Both are a month's.
 	Fixed float64 `json:"fixed"`
 	Total float64 `json:"total"`
+	// SpotDiscount is the assumption about Fargate Spot that it is made with.
+	SpotDiscount float64 `json:"spotDiscount,omitempty"`
 	// Prices says which prices these are, NotCounted what isn't in it.
 	Prices     string `json:"prices"`
 	NotCounted string `json:"notCounted"`
@@ -113,6 +125,9 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.discount(options.SpotDiscount); err != nil {
+		return nil, err
+	}
 	for _, share := range options.Sizes {
 		c.uploads(share.Size, options.Uploads*share.Share)
 	}
@@ -120,20 +135,42 @@ func Costs(options CostOptions) (*CostReport, error) {
 	return c.finish(), nil
 }
 
+// discount takes the assumption about Spot.
+func (c *costing) discount(share float64) error {
+	switch {
+	case share < 0 || share >= 1 || math.IsNaN(share):
+		return fmt.Errorf("%w: Spot's discount is from 0 %% to below 100 %%, not %g %%", ErrInput, 100*share)
+	case share > 0 && !c.spot:
+		return fmt.Errorf("%w: a discount is for Spot, and the tasks run on demand: set taskCapacity to spot", ErrInput)
+	case !c.spot:
+		return nil
+	}
+	c.tasks = "Fargate tasks on Spot, with reading"
+	c.report.SpotDiscount = share
+	c.report.NotCounted = costNotCountedOnSpot + ", " + c.report.NotCounted
+	if share == 0 {
+		c.report.NotCounted = costNotCountedDiscount + ", " + c.report.NotCounted
+	}
+	c.estimator.taskArchitecture = c.estimator.taskArchitecture.Spot(share)
+	return nil
+}
+
 // costing adds up the bill of a declared system.
 type costing struct {
 	system    *declared.System
 	estimator estimator
-	// public says whether tasks have an address, history whether executions are
+	// tasks is what the position of the tasks is called, spot whether they run on
+	// Spot first, public whether they have an address, history whether executions are
 	// logged, traced whether they are traced, keyed whether each object takes KMS.
-	public, history, traced, keyed bool
-	endpoints                      float64 // interface endpoints, times zones
-	items                          []CostItem
-	report                         *CostReport
+	tasks                                string
+	spot, public, history, traced, keyed bool
+	endpoints                            float64 // interface endpoints, times zones
+	items                                []CostItem
+	report                               *CostReport
 }
 
 func newCosting(system *declared.System) (*costing, error) {
-	c := &costing{system: system, report: &CostReport{
+	c := &costing{system: system, tasks: "Fargate tasks, with reading", report: &CostReport{
 		Uploads: map[string]float64{}, Routes: map[string]float64{}, Prices: prices, NotCounted: CostNotCounted,
 	}}
 	machine, err := system.Only(typeMachine)
@@ -147,6 +184,7 @@ func newCosting(system *declared.System) (*costing, error) {
 	if c.estimator.routing, err = routingOf(definition); err != nil {
 		return nil, err
 	}
+	c.spot = strings.Contains(machine.Text("definition"), `"FARGATE_SPOT"`)
 	c.public = strings.Contains(machine.Text("definition"), `"AssignPublicIp":"ENABLED"`)
 	level, _ := machine.Object("loggingConfiguration")["level"].(string)
 	c.history = level != "" && level != "OFF"
@@ -232,7 +270,7 @@ func (c *costing) uploads(size int64, n float64) {
 		if !c.public {
 			each -= e.task.Seconds(bytes) / 3600 * pricing.PublicAddressHour
 		}
-		c.add(route, "Fargate tasks, with reading", n, n*each)
+		c.add(route, c.tasks, n, n*each)
 		logged = taskLogBytes
 	}
 	if c.history {

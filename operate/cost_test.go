@@ -89,3 +89,36 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "upload-router:taskCpu")
 }
+
+// Nobody knows what Spot costs tomorrow: it is as on demand, unless one says how much less it is.
+func TestCostsTakeSpotsDiscountFromWhoAsks(t *testing.T) {
+	t.Parallel()
+	spot := map[string]string{"taskCapacity": "spot", "network": "create"}
+	sizes := []operate.SizeShare{{Size: 10e6, Share: 1}}
+	ask := func(config map[string]string, discount float64) (*operate.CostReport, error) {
+		return operate.Costs(operate.CostOptions{Config: config, Uploads: 1000, Sizes: sizes, SpotDiscount: discount})
+	}
+	onDemand, err := ask(map[string]string{"network": "create"}, 0)
+	require.NoError(t, err)
+	require.NotContains(t, onDemand.NotCounted, "Spot")
+	full, err := ask(spot, 0)
+	require.NoError(t, err)
+	require.InDelta(t, onDemand.Total, full.Total, 1e-9)
+	require.Contains(t, full.NotCounted, "what Spot costs less")
+
+	less, err := ask(spot, 0.7)
+	require.NoError(t, err)
+	// A minute each, of 1 vCPU and 2 GB, whose address costs the same.
+	require.InDelta(t, full.Total-1000*0.7*(0.04048+2*0.004445)/60, less.Total, 1e-9)
+	require.InDelta(t, 0.7, less.SpotDiscount, 0)
+	require.NotContains(t, less.NotCounted, "what Spot costs less")
+	require.Contains(t, less.NotCounted, "tasks that Spot takes back")
+
+	for _, wrong := range []float64{-0.1, 1, 70} {
+		_, err := ask(spot, wrong)
+		require.ErrorIs(t, err, operate.ErrInput)
+	}
+	_, err = ask(nil, 0.5)
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "set taskCapacity to spot")
+}

@@ -41,6 +41,7 @@ func TestRedriveDecidesByHowAnExecutionEnded(t *testing.T) {
 		"outside any":      {awstest.Script{Error: "States.Runtime", Uncaught: true}, time.Hour, false, operate.RedriveResume, "FAILED: goes on"},
 		"timed out":        {awstest.Script{TimedOut: true}, time.Hour, false, operate.RedriveResume, "TIMED_OUT: goes on"},
 		"timed out, anew":  {awstest.Script{TimedOut: true}, time.Hour, true, operate.RedriveRestart, "as asked for"},
+		"aborted":          {awstest.Script{Aborted: true}, time.Hour, false, operate.RedriveResume, "ABORTED: goes on"},
 		"too old":          {awstest.Script{TimedOut: true}, 372 * time.Hour, false, operate.RedriveRefuse, "15 days ago, and only for 14"},
 		"too long":         {awstest.Script{TimedOut: true, Events: 24_999}, time.Hour, false, operate.RedriveRefuse, "has 24999 events"},
 		"just not so long": {awstest.Script{TimedOut: true, Events: 24_998}, time.Hour, false, operate.RedriveResume, "goes on"},
@@ -236,4 +237,21 @@ func TestRedriveIsCanceled(t *testing.T) {
 	require.ErrorIs(t, p.Run(ctx, func(operate.RedriveItem) { cancel() }), operate.ErrCanceled)
 	all, _ := server.Letters()
 	require.Equal(t, 2, all, "what was accepted is deleted, all else stays")
+}
+
+// TestRedriveResumesOnce has two people press the button: Step Functions knows
+// the second request by its token.
+func TestRedriveResumesOnce(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	name := server.Past("a.bin", 10*mib, time.Now().Add(-time.Hour), awstest.Script{TimedOut: true})
+	options := operate.RedriveOptions{Executions: []string{name}}
+	first, second := plan(t, system, options), plan(t, system, options)
+	for _, p := range []*operate.RedrivePlan{first, second} {
+		require.NoError(t, p.Run(t.Context(), nil))
+		require.True(t, p.Items[0].Done, p.Items[0].Error)
+	}
+	e, err := system.Execution(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, 1, e.Redrives)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -14,7 +15,7 @@ import (
 func costCommand() *cobra.Command {
 	var common commonFlags
 	var uploads float64
-	var sizes string
+	var sizes, discount string
 	var config []string
 	cmd := &cobra.Command{
 		Use:   "cost",
@@ -23,14 +24,23 @@ func costCommand() *cobra.Command {
 configuration, what the processors were measured to need, and prices of one day
 and one Region, which the answer names.
 
+What Fargate Spot costs less changes from day to day and from Region to Region, so
+it is counted as on demand unless --spot-discount says otherwise: the price of now
+is at https://aws.amazon.com/fargate/pricing/.
+
 ` + indented("Not in it: "+operate.CostNotCounted+".", ""),
 		Example: `  upload-router cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%
   upload-router cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%
-  upload-router cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json`,
+  upload-router cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json
+  upload-router cost --size-distribution 20MB:100% --config taskCapacity=spot --spot-discount 65%`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			u := newUI(cmd, &common)
 			shares, err := operate.ParseSizes(sizes)
+			if err != nil {
+				return err
+			}
+			less, err := percent(discount)
 			if err != nil {
 				return err
 			}
@@ -43,7 +53,7 @@ and one Region, which the answer names.
 			if err != nil {
 				return err
 			}
-			report, err := operate.Costs(operate.CostOptions{Config: values, Uploads: uploads, Sizes: shares})
+			report, err := operate.Costs(operate.CostOptions{Config: values, Uploads: uploads, Sizes: shares, SpotDiscount: less})
 			if err != nil {
 				return err
 			}
@@ -60,8 +70,18 @@ and one Region, which the answer names.
 	flags.BoolVar(&common.json, "json", false, "print JSON")
 	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
 	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
+	flags.StringVar(&discount, "spot-discount", "0%", "how much less a task costs on Spot, with taskCapacity spot")
 	flags.StringArrayVarP(&config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
 	return cmd
+}
+
+// percent reads a share of 100 %.
+func percent(text string) (float64, error) {
+	value, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(text), "%"), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: --spot-discount %q: write it as 65%%", errFlag, text)
+	}
+	return value / 100, nil
 }
 
 func (u *ui) costs(r *operate.CostReport) {
@@ -88,6 +108,9 @@ func (u *ui) costs(r *operate.CostReport) {
 	}
 	u.say("Without uploads: %s a month.", money(r.Fixed))
 	u.say("All together: %s a month.", money(r.Total))
+	if r.SpotDiscount > 0 {
+		u.say("Spot is counted as %g %% below the price on demand.", 100*r.SpotDiscount)
+	}
 	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
 }
 

@@ -26,6 +26,16 @@ func TestCost(t *testing.T) {
 	assert.InDelta(t, 0.02+5e6/50e6, pricing.Function(1769).Seconds(5e6), 1e-9, "one part comes over one connection")
 }
 
+// Neither its disk nor its address are cheaper on Spot.
+func TestSpotCostsLessForWhatTheTaskComputesWith(t *testing.T) {
+	t.Parallel()
+	x86 := pricing.Architectures()[0]
+	task := pricing.Task{CPU: 1024, Memory: 2048, Storage: 120}
+	fixed := 100*pricing.FargateStorageHour + pricing.PublicAddressHour
+	assert.InDelta(t, 0.3*(0.04048+2*0.004445)+fixed, task.Hour(x86.Spot(0.7)), 1e-9)
+	assert.InDelta(t, task.Hour(x86), task.Hour(x86.Spot(0)), 1e-12)
+}
+
 func TestRateIsBounded(t *testing.T) {
 	t.Parallel()
 	assert.InDelta(t, 0.25/pricing.CPUSecondsPerGB*1e9, pricing.Rate(0.25), 1, "by the processor")
