@@ -255,6 +255,9 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 	}
 	v.allowed(ctx, "Right to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
 	v.allowed(ctx, "Right to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
+	if v.callback(ctx) {
+		v.allowed(ctx, "Task's right to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess", v.Outputs.StateMachineARN)
+	}
 }
 
 // imageLink looks whether the task's image is there. One that isn't in ECR can't be asked for.
@@ -292,9 +295,13 @@ func (v *verifier) imageLink(ctx context.Context, task *ecstypes.TaskDefinition)
 // wayLink looks for the subnets' way to ECR, S3 and the logs: a route to the
 // internet, or VPC endpoints.
 func (v *verifier) wayLink(ctx context.Context) {
-	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING or can't pull its image"
-	const mend = "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
-		"ecr.api, ecr.dkr, logs and S3"
+	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING, can't pull its image, or can't tell its end"
+	needed := []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"}
+	if v.callback(ctx) {
+		needed = append(needed, ".states") // by which the task tells its end
+	}
+	mend := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
+		strings.ReplaceAll(strings.Join(needed, ", "), " .", " ")[1:]
 	tables, err := v.network.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{
 		Filters: []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{v.Outputs.VPCID}}},
 	})
@@ -310,7 +317,7 @@ func (v *verifier) wayLink(ctx context.Context) {
 		return
 	}
 	var missing []string
-	for _, service := range []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"} {
+	for _, service := range needed {
 		if !slices.ContainsFunc(endpoints.VpcEndpoints, func(e ec2types.VpcEndpoint) bool {
 			return strings.HasSuffix(aws.ToString(e.ServiceName), service)
 		}) {
@@ -337,6 +344,12 @@ func (v *verifier) wayLink(ctx context.Context) {
 func (v *verifier) publicAddresses(ctx context.Context) bool {
 	definition, err := v.Definition(ctx)
 	return err != nil || !strings.Contains(string(definition), `"AssignPublicIp":"DISABLED"`)
+}
+
+// callback says whether tasks tell their end themselves; no, if it can't be told.
+func (v *verifier) callback(ctx context.Context) bool {
+	definition, err := v.Definition(ctx)
+	return err == nil && strings.Contains(string(definition), "ecs:runTask.waitForTaskToken")
 }
 
 // wayOut is what a subnet's default route goes to; empty without one. A subnet

@@ -147,6 +147,69 @@ func TestVerifyNamesTheBrokenLink(t *testing.T) {
 	}
 }
 
+// A task that tells its end itself gives the digest by its word; no log is asked for it.
+func TestVerifyTakesATasksWord(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		script awstest.Script
+		want   operate.CheckStatus
+	}{
+		"what was uploaded": {awstest.Script{}, operate.CheckOK},
+		"another file":      {awstest.Script{WrongDigest: true}, operate.CheckFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t)
+			server.Callback()
+			server.Script(everyKey, test.script)
+			result, err := system.Verify(t.Context(), operate.VerifyOptions{})
+			require.NoError(t, err)
+			require.Equal(t, test.want, statuses(result.Checks)["Fargate digest"], "%+v", result.Checks)
+			require.Equal(t, operate.CheckOK, statuses(result.Checks)["Fargate route"])
+			require.Zero(t, server.Calls("FilterLogEvents"))
+		})
+	}
+}
+
+// It takes a way to Step Functions, and the right, to tell one's end.
+func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		callback     bool
+		link         string
+		broken, says string
+	}{
+		"endpoint":              {true, awstest.LinkStates, "Subnets' way out", "its VPC has no endpoint for states"},
+		"endpoint, not needed":  {false, awstest.LinkStates, "", ""},
+		"its role":              {true, awstest.LinkRights, "Task's right to tell its end", "task may not states:SendTaskSuccess"},
+		"its role, not needed":  {false, awstest.LinkRights, "Right to pass the task's role", "may not iam:PassRole"},
+		"all of it is in place": {true, "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t)
+			if test.callback {
+				server.Callback()
+			}
+			server.Break(test.link)
+			server.Script(everyKey, awstest.Script{Error: "States.HeartbeatTimeout"})
+			result, err := system.Verify(t.Context(), operate.VerifyOptions{})
+			require.NoError(t, err)
+			found := map[string]string{}
+			for _, c := range result.Broken() {
+				found[c.Name] = c.Found
+			}
+			if test.broken == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Contains(t, found[test.broken], test.says, "%+v", result.Diagnosis)
+			_, tells := found["Task's right to tell its end"]
+			require.Equal(t, test.callback && test.link == awstest.LinkRights, tells)
+		})
+	}
+}
+
 func TestVerifyFindsNoBrokenLinkWhereNoneIs(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)

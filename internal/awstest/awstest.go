@@ -84,6 +84,7 @@ type Server struct {
 	others     []string // alarms of nothing that has a dimension
 	calls      map[string]int
 	unbound    bool
+	callback   bool
 	broken     map[string]bool
 }
 
@@ -185,6 +186,14 @@ func (s *Server) Unbind() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unbound = true
+}
+
+// Callback lets tasks tell their end themselves: their answer is in the
+// execution then, and not in their log.
+func (s *Server) Callback() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.callback = true
 }
 
 // Alarm puts an alarm of the state machine into the state ALARM.

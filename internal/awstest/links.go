@@ -17,6 +17,7 @@ const (
 	LinkRights       = "rights"        // no role may do anything
 	LinkImage        = "image"         // the image isn't in ECR
 	LinkRoute        = "route"         // the subnets have no way out
+	LinkStates       = "states"        // they have one by endpoints, but for Step Functions
 	LinkEgress       = "egress"        // the security group lets nothing out
 )
 
@@ -196,8 +197,14 @@ func (s *Server) serveLinks(w http.ResponseWriter, action string) bool {
 	if s.broken[LinkRights] {
 		decision = "implicitDeny"
 	}
-	if s.broken[LinkRoute] {
+	endpoints := ""
+	if s.broken[LinkRoute] || s.broken[LinkStates] {
 		gateway = ""
+	}
+	if s.broken[LinkStates] {
+		for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "s3"} {
+			endpoints += "<item><serviceName>com.amazonaws." + Region + "." + service + "</serviceName></item>"
+		}
 	}
 	if s.broken[LinkEgress] {
 		port = 53
@@ -211,7 +218,7 @@ func (s *Server) serveLinks(w http.ResponseWriter, action string) bool {
 <state>active</state></item></routeSet>
 <associationSet><item><main>false</main><subnetId>subnet-1</subnetId></item><item><main>true</main></item></associationSet>
 </item></routeTableSet></DescribeRouteTablesResponse>`,
-		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet/></DescribeVpcEndpointsResponse>`,
+		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet>` + endpoints + `</vpcEndpointSet></DescribeVpcEndpointsResponse>`,
 		"DescribeSecurityGroups": fmt.Sprintf(`<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId>
 <ipPermissionsEgress><item><ipProtocol>tcp</ipProtocol><fromPort>%d</fromPort><toPort>%d</toPort></item></ipPermissionsEgress>
 </item></securityGroupInfo></DescribeSecurityGroupsResponse>`, port, port),

@@ -152,7 +152,7 @@ func (s *Server) end(e *execution, at time.Time) {
 		e.requestID, e.object.Key, e.object.VersionID, outcome)}
 	if e.large() {
 		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+e.name
-		if answer, err := json.Marshal(e.answer()); err == nil && e.status == succeeded {
+		if answer, err := json.Marshal(e.answer()); err == nil && e.status == succeeded && !s.callback {
 			s.lines = append(s.lines, Line{Group: line.Group, Stream: line.Stream, Time: at, Message: string(answer)})
 		}
 	}
@@ -232,7 +232,7 @@ func (s *Server) describeExecution(in map[string]any) (any, error) {
 		return out, nil
 	}
 	if e.status == succeeded {
-		out["output"] = e.output()
+		out["output"] = s.output(e)
 	}
 	out["stopDate"] = seconds(e.stopped)
 	if e.status == failed {
@@ -281,9 +281,12 @@ func (s *Server) read(e *execution) {
 	}
 }
 
-func (e *execution) output() string {
+func (s *Server) output(e *execution) string {
 	result := map[string]any{"route": "Lambda", "answer": e.answer()}
-	if e.large() {
+	switch {
+	case e.large() && s.callback:
+		result["route"] = "Fargate"
+	case e.large():
 		result = map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/c/task-" + e.name, "exitCode": 0}
 	}
 	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
@@ -302,6 +305,9 @@ func (s *Server) history(in map[string]any) (any, error) {
 	call, resource, state := "lambda", "invoke", "Invoke Lambda function"
 	if e.large() {
 		call, resource, state = "ecs", "runTask.sync", "Run Fargate task"
+	}
+	if e.large() && s.callback {
+		resource = "runTask.waitForTaskToken"
 	}
 	var events []map[string]any
 	add := func(kind string, after time.Duration, details string, values map[string]any) {
@@ -326,8 +332,8 @@ func (s *Server) history(in map[string]any) (any, error) {
 	switch e.status {
 	case succeeded:
 		add("TaskSucceeded", time.Second, "taskSucceededEventDetails", map[string]any{"resourceType": call, "resource": resource, "output": "{}"})
-		add("TaskStateExited", time.Second, exited, map[string]any{fieldName: state, "output": e.output()})
-		add("ExecutionSucceeded", time.Second, "executionSucceededEventDetails", map[string]any{"output": e.output()})
+		add("TaskStateExited", time.Second, exited, map[string]any{fieldName: state, "output": s.output(e)})
+		add("ExecutionSucceeded", time.Second, "executionSucceededEventDetails", map[string]any{"output": s.output(e)})
 	case failed:
 		why := map[string]any{"resourceType": call, "resource": resource, fieldError: e.script.Error, fieldCause: e.script.Cause}
 		add("TaskFailed", time.Second, "taskFailedEventDetails", why)
@@ -416,7 +422,7 @@ func (s *Server) stateMachine(in map[string]any) (any, error) {
 	definition, err := workflow.Definition(
 		workflow.Routing{
 			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: 3 * time.Hour,
-			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true,
+			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback,
 		},
 		workflow.References{
 			FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
