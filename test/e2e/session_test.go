@@ -123,6 +123,43 @@ func (c *commands) looksAt(d *deployed) string {
 	return name
 }
 
+// TestDoctorAfterAnInterruption has a bucket's name be taken by the very stack
+// that asks for it, whose deployment was interrupted once the bucket was there.
+func TestDoctorAfterAnInterruption(t *testing.T) {
+	c := newCommands(t, "e2e-interrupted")
+	bucket := fmt.Sprintf("e2e-interrupted-%d", time.Now().UnixNano())
+	c.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "bucketName="+bucket, "--yes")
+	t.Cleanup(func() { c.run(0, "", "destroy", "--yes") })
+	c.run(0, bucket+" is free", "doctor")
+	c.interruptAfter("aws:s3/bucketV2:BucketV2")
+	said := c.run(0, bucket+", this stack's", "doctor")
+	require.Contains(t, said, "✓ Stack                  e2e-interrupted, not deployed yet")
+}
+
+// interruptAfter starts up, and presses Ctrl-C once a resource of a type is there.
+func (c *commands) interruptAfter(kind string) {
+	c.t.Helper()
+	up := c.command("up", "--yes", "--json", "--skip-doctor", "--skip-preview")
+	stdout, err := up.StdoutPipe()
+	require.NoError(c.t, err)
+	require.NoError(c.t, up.Start())
+	interrupted := false
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		var event struct {
+			Resource struct{ Type string }
+			State    string
+		}
+		require.NoError(c.t, json.Unmarshal(lines.Bytes(), &event), lines.Text())
+		if event.Resource.Type == kind && event.State == "done" && !interrupted {
+			interrupted = true
+			require.NoError(c.t, up.Process.Signal(os.Interrupt))
+		}
+	}
+	require.Error(c.t, up.Wait())
+	require.True(c.t, interrupted, "there was none")
+	require.Equal(c.t, 130, up.ProcessState.ExitCode())
+}
+
 // brokenLink has verify name the rule that somebody disabled.
 func (c *commands) brokenLink(d *deployed) {
 	c.t.Helper()
