@@ -326,7 +326,8 @@ func (d *doctor) region(ctx context.Context) {
 	}
 	if d.aws == nil {
 		d.add(Check{
-			Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why, Mend: "see what is said of the credentials",
+			Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why,
+			Mend: "see what is said of the credentials",
 		})
 		return
 	}

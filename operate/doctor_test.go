@@ -58,11 +58,12 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 
 // with is a configuration with some keys, and values, besides the usual ones.
 func with(pairs ...string) string {
-	config := imageConfig
+	var config strings.Builder
+	config.WriteString(imageConfig)
 	for i := 0; i < len(pairs); i += 2 {
-		config += fmt.Sprintf(`,"upload-router:%s":{"value":%q}`, pairs[i], pairs[i+1])
+		fmt.Fprintf(&config, `,"upload-router:%s":{"value":%q}`, pairs[i], pairs[i+1])
 	}
-	return config
+	return config.String()
 }
 
 // subnets is a configuration with a network that is there.
@@ -103,7 +104,8 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) { //nolint:paralleltest // It se
 			"good", subnets(awstest.VPC, awstest.Subnet1, "subnet-0123456789abcdef0"), nothing, "Subnets", "there is none",
 		},
 		"subnets elsewhere": {
-			"good", subnets("vpc-0123456789abcdef0", awstest.Subnet1, awstest.Subnet2), nothing, "Subnets", awstest.Subnet1 + " is in " + awstest.VPC,
+			"good", subnets("vpc-0123456789abcdef0", awstest.Subnet1, awstest.Subnet2), nothing,
+			"Subnets", awstest.Subnet1 + " is in " + awstest.VPC,
 		},
 		"name": {
 			"good", imageConfig + `,"upload-router:bucketName":{"value":"` + awstest.Bucket + `"}`, nothing,
@@ -161,7 +163,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		"VPCs, where the default one would do": {
 			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used", "desired-value 2, or: pulumi config set network default",
 		},
-		"one task fits": {with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 4), "Quota of Fargate", "ok", "4 vCPUs, 1 task at a time", ""},
+		"one task fits": {with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 4), "Quota of Fargate", "ok", "1 task at a time", ""},
 		"no task fits": {
 			with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 2), "Quota of Fargate", "failed", "2 vCPUs, and a task takes 4",
 			"--quota-code L-3032A538 --desired-value 4",
@@ -172,14 +174,15 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 			"maxParallelTasks lets 7 tasks of 1 run", "pulumi config set maxParallelTasks 6, or: aws service-quotas",
 		},
 		"tasks fit on Spot": {
-			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 7), "Quota of Fargate Spot", "ok", "7 tasks", "",
+			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 7), "Quota of Fargate Spot", "ok",
+			"7 tasks", "",
 		},
 		"not all tasks fit on Spot": {
 			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 6), "Quota of Fargate Spot", "failed",
 			"maxParallelTasks lets 7 tasks", "--quota-code L-36FBB829 --desired-value 7",
 		},
 		"what comes after Spot": {with("taskCapacity", "spot"), quota(onDemand, 0), "Quota of Fargate", "failed", "a task takes 1", "L-3032A538"},
-		"runs to reserve":       {with("lambdaReservedConcurrency", "900"), free(1000), "Lambda's concurrency", "ok", "1000 of 1000 runs are free", ""},
+		"runs to reserve":       {with("lambdaReservedConcurrency", "900"), free(1000), "Lambda's concurrency", "ok", "1000 of 1000 runs", ""},
 		"too many to reserve": {
 			with("lambdaReservedConcurrency", "901"), free(1000), "Lambda's concurrency", "failed", "100 must stay so, and 901 are to be reserved",
 			"pulumi config set lambdaReservedConcurrency 900, or: aws service-quotas request-service-quota-increase --service-code lambda " +
@@ -202,7 +205,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 }
 
 // The default VPC is no way out for who wants a network that none leads out of.
-func TestDoctorKeepsAPrivateNetworkPrivate(t *testing.T) {
+func TestDoctorKeepsAPrivateNetworkPrivate(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	d := examine(t, "good", "{"+with("network", "private")+"}", func(s *awstest.Server) { s.Quota("L-F678F1CE", 1) })
 	for _, c := range d.Checks {
 		require.NotContains(t, c.Mend, "network default", c.Name)
@@ -218,13 +221,13 @@ func deployed(t *testing.T, account string) {
 }
 
 // What the stack has reserved already is no obstacle to it.
-func TestDoctorCountsWhatTheStackHasReserved(t *testing.T) {
+func TestDoctorCountsWhatTheStackHasReserved(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	deployed(t, awstest.Account)
 	d := examine(t, "good", "{"+with("lambdaReservedConcurrency", "900")+"}", func(s *awstest.Server) { s.Unreserved(100) })
 	require.Equal(t, operate.CheckOK, statuses(d.Checks)["Lambda's concurrency"], "%+v", d.Checks)
 }
 
-func TestDoctorTellsAnotherAccount(t *testing.T) {
+func TestDoctorTellsAnotherAccount(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	deployed(t, "210987654321")
 	d := examine(t, "good", "{"+imageConfig+"}", func(*awstest.Server) {})
 	found := statuses(d.Checks)
@@ -234,13 +237,16 @@ func TestDoctorTellsAnotherAccount(t *testing.T) {
 
 // What may not be asked for stands in nobody's way, and each such row names the right that it takes.
 func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest // It sets the environment.
-	everything := with("image", "", "ecrRepoName", "repo", "stateMachineName", "machine", "lambdaReservedConcurrency", "1", "taskCapacity", "spot")
+	everything := with("image", "", "ecrRepoName", "repo", "stateMachineName", "machine", "lambdaReservedConcurrency", "1",
+		"taskCapacity", "spot")
 	for operation, test := range map[string]struct { //nolint:paralleltest // See above.
 		config, right string
 		rows          []string
 	}{
-		"DescribeRegions":        {everything, "ec2:DescribeRegions", []string{"Region"}},
-		"GetServiceQuota":        {everything, "servicequotas:GetServiceQuota", []string{"Quota of VPCs", "Quota of Fargate", "Quota of Fargate Spot"}},
+		"DescribeRegions": {everything, "ec2:DescribeRegions", []string{"Region"}},
+		"GetServiceQuota": {
+			everything, "servicequotas:GetServiceQuota", []string{"Quota of VPCs", "Quota of Fargate", "Quota of Fargate Spot"},
+		},
 		"DescribeRepositories":   {everything, "ecr:DescribeRepositories", []string{"Repository's name"}},
 		"DescribeStateMachine":   {everything, "states:DescribeStateMachine", []string{"State machine's name"}},
 		"GetAccountSettings":     {everything, "lambda:GetAccountSettings", []string{"Lambda's concurrency"}},

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/logging"
 	"github.com/dustin/go-humanize"
 )
 
@@ -52,7 +53,9 @@ type System struct {
 // LoadAWS gives the AWS configuration that the AWS CLI would use: environment,
 // profile, role. An empty profile is the default one.
 func LoadAWS(ctx context.Context, region, profile string) (aws.Config, error) {
-	var options []func(*config.LoadOptions) error
+	options := []func(*config.LoadOptions) error{
+		config.WithLogger(logging.Nop{}), // which would write into what a command prints, such as of a connection that can't be used again
+	}
 	if os.Getenv("AWS_MAX_ATTEMPTS") == "" { // the user's own goes before
 		options = append(options, config.WithRetryMaxAttempts(6))
 	}

@@ -197,13 +197,13 @@ func (s *Server) serveLinks(w http.ResponseWriter, action string) bool {
 	if s.broken[LinkRights] {
 		decision = "implicitDeny"
 	}
-	endpoints := ""
+	var endpoints strings.Builder
 	if s.broken[LinkRoute] || s.broken[LinkStates] {
 		gateway = ""
 	}
 	if s.broken[LinkStates] {
 		for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "s3"} {
-			endpoints += "<item><serviceName>com.amazonaws." + Region + "." + service + "</serviceName></item>"
+			endpoints.WriteString("<item><serviceName>com.amazonaws." + Region + "." + service + "</serviceName></item>")
 		}
 	}
 	if s.broken[LinkEgress] {
@@ -218,7 +218,8 @@ func (s *Server) serveLinks(w http.ResponseWriter, action string) bool {
 <state>active</state></item></routeSet>
 <associationSet><item><main>false</main><subnetId>subnet-1</subnetId></item><item><main>true</main></item></associationSet>
 </item></routeTableSet></DescribeRouteTablesResponse>`,
-		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet>` + endpoints + `</vpcEndpointSet></DescribeVpcEndpointsResponse>`,
+		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet>` + endpoints.String() +
+			`</vpcEndpointSet></DescribeVpcEndpointsResponse>`,
 		"DescribeSecurityGroups": fmt.Sprintf(`<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId>
 <ipPermissionsEgress><item><ipProtocol>tcp</ipProtocol><fromPort>%d</fromPort><toPort>%d</toPort></item></ipPermissionsEgress>
 </item></securityGroupInfo></DescribeSecurityGroupsResponse>`, port, port),

@@ -19,12 +19,12 @@ func TestSessionRedriveIsRefused(t *testing.T) { //nolint:paralleltest // It set
 		age    time.Duration
 		want   string
 	}{
-		"timed out, too long ago":       {awstest.Script{TimedOut: true}, tooLong, "it ended 15 days ago, and only for 14 days an execution can be redriven"},
+		"timed out, too long ago":       {awstest.Script{TimedOut: true}, tooLong, "it ended 15 days ago, and only for 14 days"},
 		"aborted, too long ago":         {awstest.Script{Aborted: true}, tooLong, "it ended 15 days ago"},
 		"too long a history":            {awstest.Script{TimedOut: true, Events: 24_999}, day, "its history has 24999 events"},
-		"its time is over":              {awstest.Script{TimedOut: true, NotRedrivable: awstest.ReasonMaxTime}, day, "Execution has exceeded the max execution time"},
-		"its state machine is deleted":  {awstest.Script{Aborted: true, NotRedrivable: awstest.ReasonDeleting}, day, "State machine is in DELETING status"},
-		"older than redrives":           {awstest.Script{TimedOut: true, NotRedrivable: awstest.ReasonLaunch}, day, "before the launch of RedriveExecution"},
+		"its time is over":              {awstest.Script{TimedOut: true, NotRedrivable: awstest.ReasonMaxTime}, day, awstest.ReasonMaxTime},
+		"its state machine is deleted":  {awstest.Script{Aborted: true, NotRedrivable: awstest.ReasonDeleting}, day, awstest.ReasonDeleting},
+		"older than redrives":           {awstest.Script{TimedOut: true, NotRedrivable: awstest.ReasonLaunch}, day, awstest.ReasonLaunch},
 		"failed outside any Catch, old": {awstest.Script{Error: "States.Runtime", Uncaught: true}, tooLong, "it ended 15 days ago"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,12 +6,12 @@ package session_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +54,7 @@ type session struct {
 
 func newSession(t *testing.T, config map[string]string) *session {
 	t.Helper()
-	config["sizeThreshold"] = fmt.Sprint(threshold)
+	config["sizeThreshold"] = strconv.Itoa(threshold)
 	f := &faults{of: map[string]local.Fault{}, held: map[string]chan struct{}{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),

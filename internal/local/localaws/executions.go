@@ -93,7 +93,7 @@ func (x *execution) ended(e asl.Event) bool {
 // item is the execution as a list has it.
 func (x *execution) item(machine string) map[string]any {
 	out := map[string]any{
-		"executionArn": x.arn, "stateMachineArn": machine, "name": x.name(), "status": x.status(), "startDate": unix(x.events[0].Timestamp),
+		"executionArn": x.arn, "stateMachineArn": machine, fieldName: x.name(), "status": x.status(), "startDate": unix(x.events[0].Timestamp),
 	}
 	if x.over {
 		out["stopDate"] = unix(x.events[len(x.events)-1].Timestamp)
@@ -270,47 +270,48 @@ func (x *execution) history() []any {
 	tasks := x.tasks()
 	for i, e := range x.seen() {
 		kind := string(e.Type)
-		resourceType, resource := integration(e.Resource)
-		called := map[string]any{"resourceType": resourceType, "resource": resource}
-		failed := map[string]any{"error": e.Error, "cause": e.Cause}
 		switch e.Type {
-		case asl.ExecutionStarted:
-			add(e, kind, "executionStartedEventDetails", map[string]any{"input": string(e.Input)})
 		case asl.StateEntered:
-			add(e, string(e.StateType)+kind, "stateEnteredEventDetails", map[string]any{"name": e.State, "input": string(e.Input)})
+			add(e, string(e.StateType)+kind, "stateEnteredEventDetails", map[string]any{fieldName: e.State, "input": string(e.Input)})
 		case asl.StateExited:
-			add(e, string(e.StateType)+kind, "stateExitedEventDetails", map[string]any{"name": e.State, "output": string(e.Output)})
-		case asl.TaskScheduled:
-			called["region"], called["parameters"] = localtest.Region, string(e.Parameters)
-			add(e, kind, "taskScheduledEventDetails", called)
-			if arn := tasks[i].arn; arn != "" {
-				add(e, "TaskSubmitted", "taskSubmittedEventDetails", map[string]any{
-					"resourceType": resourceType, "resource": resource, "output": `{"Tasks":[{"TaskArn":"` + arn + `"}]}`,
-				})
-			}
-		case asl.TaskSucceeded:
-			called["output"] = string(e.Output)
-			add(e, kind, "taskSucceededEventDetails", called)
-		case asl.TaskFailed:
-			failed["resourceType"], failed["resource"] = resourceType, resource
-			add(e, kind, "taskFailedEventDetails", failed)
-		case asl.TaskTimedOut:
-			failed["resourceType"], failed["resource"] = resourceType, resource
-			add(e, kind, "taskTimedOutEventDetails", failed)
+			add(e, string(e.StateType)+kind, "stateExitedEventDetails", map[string]any{fieldName: e.State, "output": string(e.Output)})
+		case asl.ExecutionStarted:
+			add(e, kind, detailsOf(kind), map[string]any{"input": string(e.Input)})
 		case asl.ExecutionRedriven:
-			add(e, kind, "executionRedrivenEventDetails", map[string]any{"redriveCount": 1})
+			add(e, kind, detailsOf(kind), map[string]any{"redriveCount": 1})
 		case asl.ExecutionSucceeded:
-			add(e, kind, "executionSucceededEventDetails", map[string]any{"output": string(e.Output)})
-		case asl.ExecutionFailed:
-			add(e, kind, "executionFailedEventDetails", failed)
-		case asl.ExecutionTimedOut:
-			add(e, kind, "executionTimedOutEventDetails", failed)
-		case asl.ExecutionAborted:
-			add(e, kind, "executionAbortedEventDetails", failed)
+			add(e, kind, detailsOf(kind), map[string]any{"output": string(e.Output)})
+		case asl.ExecutionFailed, asl.ExecutionTimedOut, asl.ExecutionAborted:
+			add(e, kind, detailsOf(kind), map[string]any{"error": e.Error, "cause": e.Cause})
+		case asl.TaskScheduled, asl.TaskSucceeded, asl.TaskFailed, asl.TaskTimedOut:
+			add(e, kind, detailsOf(kind), called(e))
+			if arn := tasks[i].arn; arn != "" {
+				submitted := called(e)
+				submitted["output"] = `{"Tasks":[{"TaskArn":"` + arn + `"}]}`
+				add(e, "TaskSubmitted", "taskSubmittedEventDetails", submitted)
+			}
 		case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade: // only the interpreter's
 		}
 	}
 	return out
+}
+
+// detailsOf is where an event of a kind has its details.
+func detailsOf(kind string) string { return strings.ToLower(kind[:1]) + kind[1:] + "EventDetails" }
+
+// called are the details of an event of a call.
+func called(e asl.Event) map[string]any {
+	service, action := integration(e.Resource)
+	details := map[string]any{"resourceType": service, "resource": action}
+	switch e.Type {
+	case asl.TaskScheduled:
+		details["region"], details["parameters"] = localtest.Region, string(e.Parameters)
+	case asl.TaskSucceeded:
+		details["output"] = string(e.Output)
+	default:
+		details["error"], details["cause"] = e.Error, e.Cause
+	}
+	return details
 }
 
 // integration is a resource's service and action, as in arn:aws:states:::ecs:runTask.sync.

@@ -12,6 +12,7 @@ package localaws
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -100,9 +101,7 @@ func (s *Server) Endpoint() string { return s.http.URL }
 func (s *Server) Outputs() []byte {
 	s.t.Helper()
 	outputs := map[string]any{}
-	for name, value := range s.system.Outputs {
-		outputs[name] = value
-	}
+	maps.Copy(outputs, s.system.Outputs)
 	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + localtest.AccountID + "/dlq"
 	text, err := json.Marshal(outputs)
 	require.NoError(s.t, err)
@@ -197,10 +196,10 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 // serveQuery answers CloudWatch: there are no alarms here.
 func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/xml")
-	if action := r.FormValue("Action"); action != "DescribeAlarms" {
+	if r.FormValue("Action") != "DescribeAlarms" {
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>InvalidAction</Code><Message>localaws doesn't know "+action+
-			"</Message></Error></ErrorResponse>")
+		_, _ = io.WriteString(w, "<ErrorResponse><Error><Code>InvalidAction</Code><Message>localaws doesn't know it</Message></Error>"+
+			"</ErrorResponse>")
 		return
 	}
 	_, _ = io.WriteString(w, `<DescribeAlarmsResponse><DescribeAlarmsResult/></DescribeAlarmsResponse>`)
@@ -224,7 +223,7 @@ func (s *Server) declared(typ string) declared.Resource {
 func (s *Server) machine(request) (any, *refusal) {
 	machine := s.declared(typeMachine)
 	return map[string]any{
-		"stateMachineArn": s.machineARN(), "name": machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
+		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
 		"definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
 	}, nil
 }
@@ -246,6 +245,9 @@ func (s *Server) task(request) (any, *refusal) {
 		"runtimePlatform": map[string]any{"cpuArchitecture": task.Object("runtimePlatform")["cpuArchitecture"]},
 	}}, nil
 }
+
+// fieldName is the name of what an answer is about.
+const fieldName = "name"
 
 // unix is a time as the protocols have it.
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -87,8 +87,8 @@ func (s *Server) filterLogs(in request) (any, *refusal) {
 	events := []any{}
 	for _, l := range lines {
 		at := l.at.UnixMilli()
-		if at < in.StartTime || in.EndTime > 0 && at > in.EndTime || len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, l.stream) ||
-			!matches(l.message) {
+		if at < in.StartTime || in.EndTime > 0 && at > in.EndTime || !matches(l.message) ||
+			len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, l.stream) {
 			continue
 		}
 		events = append(events, map[string]any{

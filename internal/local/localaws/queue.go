@@ -64,7 +64,7 @@ func (s *Server) remove(in request) (any, *refusal) {
 func (s *Server) release(in request) (any, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	done := []any{}
+	done := make([]any, 0, len(in.Entries))
 	for _, e := range in.Entries {
 		s.hidden[e.ReceiptHandle] = e.VisibilityTimeout > 0
 		done = append(done, map[string]any{"Id": e.ID})
