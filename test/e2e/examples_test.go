@@ -63,6 +63,10 @@ func examples() []example {
 			want: `"route": "Lambda"`,
 		},
 		{
+			line: "cost --size-distribution 20MB:100% --config taskCapacity=spot --spot-discount 65%",
+			want: "Spot is counted as 65 % below the price on demand.",
+		},
+		{
 			line: "destroy --stack dev",
 			code: nobodyToAsk, want: "--yes says yes",
 		},
