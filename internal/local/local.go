@@ -48,6 +48,9 @@ type Options struct {
 	// Fault is asked of every call what goes wrong with it; nil for nothing. It may
 	// be called concurrently.
 	Fault func(Moment) Fault
+	// Observe is told of each event of every execution when it happens. It may be
+	// called concurrently; nil tells nobody.
+	Observe func(asl.Event)
 }
 
 // Router is the declared system, ready to take uploads.
