@@ -55,6 +55,7 @@ func exitCode(err error) int {
 		{operate.ErrNotDeployed, exitNotReady},
 		{operate.ErrDeployment, exitRefused},
 		{operate.ErrRefused, exitRefused},
+		{operate.ErrPulumi, exitRefused},
 		{errUnread, exitUnread},
 		{operate.ErrInput, exitUsage},
 		{errFlag, exitUsage},

@@ -70,6 +70,7 @@ func root(program pulumi.RunFunc) *cobra.Command {
 		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
 		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(),
 	)
+	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd
 }

@@ -143,12 +143,12 @@ func (u *ui) labeled(format, label, value string) {
 // has no room for all of it in a line, the name is below, and whole.
 func (u *ui) named(mark, name, said string) {
 	line := strings.TrimRight(mark+" "+name+"  "+said, " ")
-	if u.screen && runewidth.StringWidth(line) > u.width() {
-		u.say("%s", strings.TrimRight(mark+" "+said, " "))
-		u.wrapped("    ", name)
+	if !u.screen || runewidth.StringWidth(line) <= u.width() {
+		u.say("%s", line)
 		return
 	}
-	u.say("%s", line)
+	u.say("%s", strings.TrimRight(mark+" "+said, " "))
+	u.wrapped("    ", name)
 }
 
 // pieces prints a text without spaces to break it at, such as JSON: on as many
