@@ -237,3 +237,22 @@ func TestRedriveIsCanceled(t *testing.T) {
 	all, _ := server.Letters()
 	require.Equal(t, 2, all, "what was accepted is deleted, all else stays")
 }
+
+// TestRedriveTakesLettersBySoMany says how many are left in the queue, and tells
+// them from those that somebody else is reading.
+func TestRedriveTakesLettersBySoMany(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	event := awstest.Event(objectstore.Stored{Key: "a.txt", Size: 1, ETag: "e", VersionID: "v"})
+	for range 10_025 {
+		server.Letter(event, time.Now())
+	}
+	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
+	require.Len(t, p.Items, 10_000)
+	require.EqualValues(t, 25, p.Left)
+	require.Zero(t, p.Hidden)
+	rest := plan(t, system, operate.RedriveOptions{DeadLetters: true})
+	require.Len(t, rest.Items, 25)
+	require.Zero(t, rest.Left)
+	require.EqualValues(t, 10_000, rest.Hidden, "the first plan has them")
+}
