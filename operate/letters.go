@@ -47,8 +47,9 @@ func (p *RedrivePlan) takeLetters(ctx context.Context) error {
 	seen := map[string]bool{}
 	var letters []RedriveItem
 	for len(letters) < mostLetters {
+		most := min(10, mostLetters-len(letters))
 		answer, err := p.system.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: &p.system.Outputs.DeadLetterQueueURL, MaxNumberOfMessages: int32(min(10, mostLetters-len(letters))),
+			QueueUrl: &p.system.Outputs.DeadLetterQueueURL, MaxNumberOfMessages: int32(most), //nolint:gosec // It is at most 10.
 			// A little patience asks all of SQS's servers, and not some of them.
 			WaitTimeSeconds: 2, VisibilityTimeout: int32(holdTime.Seconds()),
 			MessageAttributeNames:       []string{"All"},

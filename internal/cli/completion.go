@@ -95,7 +95,7 @@ func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 		if set := os.Getenv(file.variable); set != "" {
 			name = set
 		}
-		f, err := os.Open(name)
+		f, err := os.Open(name) //nolint:gosec // It is the user's own, who names it.
 		if err != nil {
 			continue // there need not be one
 		}

@@ -286,9 +286,9 @@ func (v *sendView) moving(most int) []string {
 	}
 	const edge, least = 2, 12
 	long = min(long, max(least, room-2*edge))
-	lines := make([]string, len(files))
+	lines := make([]string, 0, len(files)+1)
 	for i, key := range keys {
-		lines[i] = "  " + runewidth.FillRight(ending(key, long), long) + "  " + states[i]
+		lines = append(lines, "  "+runewidth.FillRight(ending(key, long), long)+"  "+states[i])
 	}
 	if all > len(files) {
 		lines = append(lines, fmt.Sprintf("  and %s more", humanize.Comma(int64(all-len(files)))))
@@ -319,9 +319,13 @@ func (v *sendView) sum() string {
 		}
 	}
 	line := fmt.Sprintf("%d/%d done  ", over, len(v.files))
+	var since time.Duration
+	if !sum.first.IsZero() {
+		since = time.Since(sum.first)
+	}
 	if sum.states[operate.FileQueued]+sum.states[operate.FileUploading] > 0 {
 		return line + bar(sum.sent, sum.size) + "  " + humanBytes(sum.sent) + " of " + humanBytes(sum.size) +
-			pace(sum.sent-sum.resumed, sum.size-sum.sent, time.Since(sum.first))
+			pace(sum.sent-sum.resumed, sum.size-sum.sent, since)
 	}
 	line += seconds(time.Since(v.began))
 	if n := sum.states[operate.FileUploaded]; n > 0 && !v.noWait {
@@ -343,10 +347,14 @@ func bar(sent, size int64) string {
 	return fmt.Sprintf("[%s%s] %3d%%", strings.Repeat("█", filled), strings.Repeat("░", cells-filled), percent)
 }
 
-// pace is the rate of what was sent lately, and the time that the rest will take.
+// pace is the rate of what was sent lately, and the time that the rest will take;
+// the time so far, as long as nothing has arrived.
 func pace(lately, left int64, since time.Duration) string {
-	if lately <= 0 || since < time.Second {
+	if since < time.Second {
 		return ""
+	}
+	if lately <= 0 {
+		return "  " + seconds(since)
 	}
 	perSecond := float64(lately) / since.Seconds()
 	return fmt.Sprintf("  %s/s  %s left", humanBytes(int64(perSecond)), seconds(time.Duration(float64(left)/perSecond*float64(time.Second))))

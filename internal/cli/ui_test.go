@@ -101,7 +101,8 @@ func TestFilesOnTheirWayFitTheTerminal(t *testing.T) {
 		key := strings.Repeat("folder/", 10) + strconv.Itoa(i) + ".pdf"
 		v.take(operate.Sent{Key: key, State: operate.FileRunning, Step: "Invoke Lambda function", Size: 10, Uploaded: 10, Execution: execution})
 	}
-	v.take(operate.Sent{Key: "film.mp4", State: operate.FileUploading, Size: 4 << 20, Uploaded: 3 << 20, Started: time.Now().Add(-3 * time.Second)})
+	began := time.Now().Add(-3 * time.Second)
+	v.take(operate.Sent{Key: "film.mp4", State: operate.FileUploading, Size: 4 << 20, Uploaded: 3 << 20, Started: began})
 	v.take(operate.Sent{Key: "done.txt", State: operate.FileSucceeded})
 	u.rest()
 	out.Reset()
@@ -133,4 +134,30 @@ func TestManyResultsAreCounted(t *testing.T) {
 	require.Less(t, len(lines), plainHeight)
 	require.Regexp(t, `^✗  70 `, lines[1])
 	require.Equal(t, []string{"and 81 more; --json lists all.", "99 of 100 files processed."}, lines[len(lines)-2:])
+}
+
+// TestALongQueueIsTakenInTurns says how much is left, and how to go on.
+func TestALongQueueIsTakenInTurns(t *testing.T) {
+	t.Parallel()
+	u, out := drawn()
+	letter := operate.RedriveItem{Action: operate.RedriveReplay, Letter: &operate.DeadLetter{}, Key: "a.txt", Done: true}
+	plan := &operate.RedrivePlan{Items: []operate.RedriveItem{letter, letter}, Left: 12_345}
+	u.plan(plan)
+	text := strings.Join(strings.Fields(out.String()), " ")
+	require.Contains(t, text, "About 12,345 more messages are in the queue: at most 2 are taken at a time. "+
+		"When these have been run again, run the same command for the next ones.")
+	out.Reset()
+	require.NoError(t, u.redriveEnd(plan, true))
+	require.NotContains(t, out.String(), "left in the queue", "a dry run has changed nothing")
+	require.NoError(t, u.redriveEnd(plan, false))
+	require.Contains(t, out.String(), "About 12,345 messages are left in the queue: run the same command again.")
+}
+
+// TestWhatHasNotBegunHasNoTime has a file that waits for its turn.
+func TestWhatHasNotBegunHasNoTime(t *testing.T) {
+	t.Parallel()
+	u, out := drawn()
+	v := &sendView{ui: u, began: time.Now()}
+	v.take(operate.Sent{Key: "a.txt", State: operate.FileQueued, Size: 10})
+	require.Equal(t, "0/1 done  [░░░░░░░░░░]   0%  0 B of 10 B", out.String())
 }

@@ -54,7 +54,8 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 	t.Parallel()
 	d, server, outputs := deployed(t)
 	failure := awstest.Script{Error: "Upload.Failed", Cause: `{"errorMessage":"` + strings.TrimSpace(strings.Repeat("not today ", 20)) + `"}`}
-	failed := server.PastNamed("0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11_b5c1d3e7-0a2f-4f3c-8a51-7d8f0e2b9c44", longKey, 10<<20, time.Now().Add(-time.Hour), failure)
+	const failed = "0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11_b5c1d3e7-0a2f-4f3c-8a51-7d8f0e2b9c44" // as EventBridge names them
+	server.PastNamed(failed, longKey, 10<<20, time.Now().Add(-time.Hour), failure)
 	server.Past("a.txt", 10, time.Now().Add(-time.Hour), awstest.Script{})
 	server.Log(awstest.Line{
 		Group: awstest.TaskGroup, Stream: "containerlog/processor/task-" + failed, Time: time.Now().Add(-time.Hour),
