@@ -20,6 +20,8 @@ var (
 	ErrInput = errors.New("wrong input")
 	// ErrRefused is that AWS refused a request.
 	ErrRefused = errors.New("refused by AWS")
+	// ErrPulumi is that Pulumi could not do what it was asked, such as reading a stack's state.
+	ErrPulumi = errors.New("refused by Pulumi")
 	// ErrTimeout is that what was waited for didn't come in time.
 	ErrTimeout = errors.New("waited in vain")
 )

@@ -78,10 +78,37 @@ func TestShowTellsTheTimeline(t *testing.T) {
 	require.Empty(t, shown.LogsError)
 	require.Len(t, shown.Logs, 2, "the task's whole stream, and no other")
 	require.Equal(t, "halfway", shown.Logs[0].Message)
+	const console = "https://eu-central-1.console.aws.amazon.com/"
+	require.Equal(t, []operate.LogStream{{
+		Group: awstest.TaskGroup, Stream: "containerlog/processor/task-" + name,
+		Console: console + "cloudwatch/home?region=eu-central-1#logsV2:log-groups/log-group/task-logs/log-events/" +
+			"containerlog$252Fprocessor$252Ftask-" + name,
+	}}, shown.Streams)
+	require.Equal(t, console+"states/home?region=eu-central-1#/v2/executions/details/"+shown.ARN, shown.Console)
 
 	_, err = system.Show(t.Context(), "nobody")
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "there is no execution")
+}
+
+// TestShowTellsWhereTheLogIs also where there is no line.
+func TestShowTellsWhereTheLogIs(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	quick := server.Past("small.txt", 10, time.Now().Add(-time.Hour), awstest.Script{})
+	shown, err := system.Show(t.Context(), quick)
+	require.NoError(t, err)
+	require.Len(t, shown.Streams, 1)
+	require.Equal(t, "2026/01/01/[$LATEST]abc", shown.Streams[0].Stream)
+	require.Regexp(t, `log-group/function-logs/log-events/2026\$252F01\$252F01\$252F\$255B\$2524LATEST\$255Dabc$`, shown.Streams[0].Console)
+
+	system.Outputs.FunctionLogGroup = "/aws/lambda/another"
+	shown, err = system.Show(t.Context(), quick)
+	require.NoError(t, err)
+	require.Empty(t, shown.Logs)
+	require.Len(t, shown.Streams, 1)
+	require.Empty(t, shown.Streams[0].Stream)
+	require.Regexp(t, `log-groups/log-group/\$252Faws\$252Flambda\$252Fanother$`, shown.Streams[0].Console)
 }
 
 func TestLogsAreThoseOfTheFile(t *testing.T) {

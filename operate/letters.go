@@ -41,14 +41,15 @@ type DeadLetter struct {
 	body, receipt string
 }
 
-// takeLetters takes all letters, in the order in which they were sent.
+// takeLetters takes the letters, in the order in which they were sent.
 func (p *RedrivePlan) takeLetters(ctx context.Context) error {
 	p.held = time.Now()
 	seen := map[string]bool{}
 	var letters []RedriveItem
 	for len(letters) < mostLetters {
+		most := min(10, mostLetters-len(letters))
 		answer, err := p.system.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: &p.system.Outputs.DeadLetterQueueURL, MaxNumberOfMessages: 10,
+			QueueUrl: &p.system.Outputs.DeadLetterQueueURL, MaxNumberOfMessages: int32(most), //nolint:gosec // It is at most 10.
 			// A little patience asks all of SQS's servers, and not some of them.
 			WaitTimeSeconds: 2, VisibilityTimeout: int32(holdTime.Seconds()),
 			MessageAttributeNames:       []string{"All"},
@@ -71,11 +72,14 @@ func (p *RedrivePlan) takeLetters(ctx context.Context) error {
 	}
 	slices.SortStableFunc(letters, func(a, b RedriveItem) int { return a.Letter.Sent.Compare(b.Letter.Sent) })
 	p.Items = append(p.Items, letters...)
-	all, err := p.system.DeadLetterCount(ctx)
+	visible, hidden, err := p.system.countDeadLetters(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // What is hidden is a hint; it needs a right that reading doesn't.
+		return nil //nolint:nilerr // What is not taken is a hint; it needs a right that reading doesn't.
 	}
-	p.Hidden = max(0, all-int64(len(letters)))
+	if len(letters) >= mostLetters {
+		p.Left, visible = visible, 0
+	}
+	p.Hidden = max(0, visible+hidden-int64(len(letters)))
 	return nil
 }
 

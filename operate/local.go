@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
+
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"upload-router/internal/asl"
 	"upload-router/internal/build"
@@ -25,6 +28,9 @@ type LocalOptions struct {
 // is in [LocalNotChecked].
 type Local struct {
 	router *local.Router
+
+	mu       sync.Mutex
+	observed func(asl.Event) // what hears of the file that is on its way; nil is nobody
 }
 
 // LocalNotChecked is what only AWS can show.
@@ -48,11 +54,27 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	router, err := local.Start(ctx, system, local.Options{Root: root, AccountID: account, Region: region})
+	l := &Local{}
+	l.router, err = local.Start(ctx, system, local.Options{Root: root, AccountID: account, Region: region, Observe: l.observe})
 	if err != nil {
 		return nil, fmt.Errorf("starting the declared system: %w", err)
 	}
-	return &Local{router: router}, nil
+	return l, nil
+}
+
+func (l *Local) observe(event asl.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.observed != nil {
+		l.observed(event)
+	}
+}
+
+// tell sets who hears of the file that is on its way.
+func (l *Local) tell(who func(asl.Event)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.observed = who
 }
 
 // Close ends the local run.
@@ -74,7 +96,9 @@ func (l *Local) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
 			return board.all(), fmt.Errorf("sending: %w", ErrCanceled)
 		}
 		board.change(i, func(f *Sent) { f.State, f.Started = FileUploading, time.Now() })
+		l.tell(func(event asl.Event) { board.change(i, func(f *Sent) { f.takeEvent(event) }) })
 		trace, err := l.router.Upload(ctx, f.Key, f.File)
+		l.tell(nil)
 		board.change(i, func(f *Sent) { f.takeTrace(trace, err) })
 	}
 	if ctx.Err() != nil {
@@ -83,11 +107,28 @@ func (l *Local) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
 	return board.all(), nil
 }
 
+// takeEvent takes over what its execution does.
+func (f *Sent) takeEvent(event asl.Event) {
+	now := Execution{ARN: event.Execution, Name: lastPart(event.Execution, ":"), Key: f.Key, Size: f.Size, Started: event.Timestamp}
+	if f.Execution != nil {
+		now = *f.Execution // a copy: who was told of it may still read it
+	} else {
+		now.Status, f.Uploaded, f.Arrived = string(sfntypes.ExecutionStatusRunning), f.Size, time.Now()
+	}
+	if now.Route == "" {
+		now.Route = localRoute(event)
+	}
+	f.State, f.Execution = FileRunning, &now
+	if event.Type == asl.StateEntered {
+		f.Step = event.State
+	}
+}
+
 // takeTrace takes over how a file ended here.
 func (f *Sent) takeTrace(trace *local.Trace, err error) {
-	f.Ended, f.State = time.Now(), FileFailed
+	f.Ended, f.State, f.Step = time.Now(), FileFailed, ""
 	if err != nil {
-		f.Error = err.Error()
+		f.Error, f.Execution = err.Error(), nil
 		return
 	}
 	f.Uploaded, f.VersionID, f.ETag, f.Arrived = f.Size, trace.VersionID, trace.ETag, f.Started
@@ -117,18 +158,25 @@ func localExecution(trace *local.Trace, ran *local.Execution) Execution {
 		e.Stopped = e.Started.Add(ran.Duration)
 	}
 	for _, event := range ran.Events {
-		if event.Type != asl.TaskScheduled || e.Route != "" {
-			continue
-		}
-		switch {
-		case strings.Contains(event.Resource, ":lambda:"):
-			e.Route = RouteLambda
-		case strings.Contains(event.Resource, ":ecs:"):
-			e.Route = RouteFargate
+		if e.Route == "" {
+			e.Route = localRoute(event)
 		}
 	}
 	if len(ran.Runs) > 0 {
 		e.Answer = ran.Runs[len(ran.Runs)-1].Answer
 	}
 	return e
+}
+
+// localRoute is the route that an event shows, if it does.
+func localRoute(event asl.Event) string {
+	switch {
+	case event.Type != asl.TaskScheduled:
+		return ""
+	case strings.Contains(event.Resource, ":lambda:"):
+		return RouteLambda
+	case strings.Contains(event.Resource, ":ecs:"):
+		return RouteFargate
+	}
+	return ""
 }

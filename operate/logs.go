@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,15 @@ type LogLine struct {
 	Message string `json:"message"`
 
 	id string
+}
+
+// LogStream is a place in CloudWatch Logs.
+type LogStream struct {
+	// Group and Stream are its names. Stream is empty if it isn't known, as for a function that has logged nothing yet.
+	Group  string `json:"group"`
+	Stream string `json:"stream,omitempty"`
+	// Console is its page in AWS's console.
+	Console string `json:"console"`
 }
 
 // LogOptions choose log lines.
@@ -133,6 +143,56 @@ func (s *System) executionLogs(ctx context.Context, e Execution, tasks []string)
 		lines = append(lines, more...)
 	}
 	return inOrder(lines), nil
+}
+
+// logStreams are the places of an execution's lines: those that have some, those
+// of its tasks, and if there is none, the group of its route.
+func (s *System) logStreams(t *Timeline) []LogStream {
+	streams := []LogStream{}
+	add := func(group, stream string) {
+		if !slices.ContainsFunc(streams, func(l LogStream) bool { return l.Group == group && l.Stream == stream }) {
+			streams = append(streams, LogStream{group, stream, s.logPage(group, stream)})
+		}
+	}
+	for _, line := range t.Logs {
+		add(line.Group, line.Stream)
+	}
+	for _, task := range t.tasks {
+		add(s.Outputs.TaskLogGroup, streamPrefix+lastPart(task, "/"))
+	}
+	if len(streams) > 0 {
+		return streams
+	}
+	switch t.Route {
+	case RouteLambda:
+		add(s.Outputs.FunctionLogGroup, "")
+	case RouteFargate:
+		add(s.Outputs.TaskLogGroup, "")
+	}
+	return streams
+}
+
+// logPage is a log group's page in the console, or a stream's. What is behind its
+// # is escaped twice, with $ for %.
+func (s *System) logPage(group, stream string) string {
+	escaped := func(name string) string {
+		return strings.ReplaceAll(url.QueryEscape(url.QueryEscape(name)), "%", "$")
+	}
+	page := s.Outputs.console("cloudwatch") + "#logsV2:log-groups/log-group/" + escaped(group)
+	if stream != "" {
+		page += "/log-events/" + escaped(stream)
+	}
+	return page
+}
+
+// console is a service's first page in AWS's console.
+func (o Outputs) console(service string) string {
+	machine, _ := o.machine() // ParseOutputs has looked
+	domain := map[string]string{"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}[machine.Partition]
+	if domain == "" {
+		domain = "console.aws.amazon.com"
+	}
+	return fmt.Sprintf("https://%s.%s/%s/home?region=%s", machine.Region, domain, service, machine.Region)
 }
 
 // logFields are the fields of a processor's log line that tell whose it is.

@@ -88,6 +88,9 @@ type RedrivePlan struct {
 	Items []RedriveItem `json:"items"`
 	// Hidden is about how many letters somebody else is reading at the moment.
 	Hidden int64 `json:"hiddenLetters,omitempty"`
+	// Left is about how many letters are in the queue besides, as a plan has at
+	// most 10,000: another plan has them once the letters of this one are replayed.
+	Left int64 `json:"leftLetters,omitempty"`
 	// Cost is about what it costs; nil if the sizes could not be asked for, as CostError says.
 	Cost      *Estimate `json:"cost,omitempty"`
 	CostError string    `json:"costError,omitempty"`

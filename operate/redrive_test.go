@@ -255,3 +255,22 @@ func TestRedriveResumesOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, e.Redrives)
 }
+
+// TestRedriveTakesLettersBySoMany says how many are left in the queue, and tells
+// them from those that somebody else is reading.
+func TestRedriveTakesLettersBySoMany(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	event := awstest.Event(objectstore.Stored{Key: "a.txt", Size: 1, ETag: "e", VersionID: "v"})
+	for range 10_025 {
+		server.Letter(event, time.Now())
+	}
+	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
+	require.Len(t, p.Items, 10_000)
+	require.EqualValues(t, 25, p.Left)
+	require.Zero(t, p.Hidden)
+	rest := plan(t, system, operate.RedriveOptions{DeadLetters: true})
+	require.Len(t, rest.Items, 25)
+	require.Zero(t, rest.Left)
+	require.EqualValues(t, 10_000, rest.Hidden, "the first plan has them")
+}

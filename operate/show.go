@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"strings"
 	"time"
 
@@ -14,12 +15,15 @@ import (
 // Timeline is an execution, state by state.
 type Timeline struct {
 	Execution
+	// Console is the execution's page in AWS's console.
+	Console string `json:"console"`
 	// Steps are the states in the order in which they were entered.
 	Steps []Step `json:"steps"`
 	// Events is how many events the history has; at 25,000 an execution ends.
 	Events int `json:"events"`
-	// Logs are the processor's log lines.
-	Logs []LogLine `json:"logs"`
+	// Logs are the processor's log lines, Streams where they are, or would be.
+	Logs    []LogLine   `json:"logs"`
+	Streams []LogStream `json:"logStreams"`
 	// LogsError says why there are none.
 	LogsError string `json:"logsError,omitempty"`
 
@@ -62,7 +66,7 @@ func (s *System) Show(ctx context.Context, name string) (*Timeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Timeline{Execution: execution}
+	t := &Timeline{Execution: execution, Console: s.Outputs.console("states") + "#/v2/executions/details/" + url.PathEscape(execution.ARN)}
 	pages := sfn.NewGetExecutionHistoryPaginator(s.states, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &execution.ARN, IncludeExecutionData: aws.Bool(true), MaxResults: 1000,
 	})
@@ -78,6 +82,7 @@ func (s *System) Show(ctx context.Context, name string) (*Timeline, error) {
 	if t.Logs, err = s.executionLogs(ctx, execution, t.tasks); err != nil {
 		t.LogsError = err.Error() // the timeline is worth showing without them
 	}
+	t.Streams = s.logStreams(t)
 	return t, nil
 }
 

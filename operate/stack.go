@@ -140,7 +140,7 @@ func (s *Stack) ConfigFile() string {
 func (s *Stack) Config(ctx context.Context) (map[string]string, error) {
 	all, err := s.stack.GetAllConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration of %s: %s", s.name, plainError(err))
+		return nil, s.refused(ctx, "reading the configuration of", err)
 	}
 	config := map[string]string{}
 	for key, value := range all {
@@ -158,7 +158,7 @@ func (s *Stack) SetConfig(ctx context.Context, config map[string]string) error {
 		values[key] = auto.ConfigValue{Value: value}
 	}
 	if err := s.stack.SetAllConfig(ctx, values); err != nil {
-		return fmt.Errorf("setting the configuration of %s: %s", s.name, plainError(err))
+		return s.refused(ctx, "setting the configuration of", err)
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ const keyRegion = "aws:region"
 func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
 	all, err := s.stack.Outputs(ctx)
 	if err != nil {
-		return Outputs{}, fmt.Errorf("reading the outputs of %s: %s", s.name, plainError(err))
+		return Outputs{}, s.refused(ctx, "reading the outputs of", err)
 	}
 	plain := map[string]any{}
 	for name, output := range all {
@@ -221,7 +221,7 @@ func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
 func (s *Stack) Resources(ctx context.Context) (int, error) {
 	info, err := s.stack.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("looking at the stack %s: %s", s.name, plainError(err))
+		return 0, s.refused(ctx, "looking at the stack", err)
 	}
 	if info.ResourceCount == nil {
 		return 0, nil
@@ -249,6 +249,14 @@ func (s *Stack) ids(ctx context.Context) map[string][]string {
 		}
 	}
 	return ids
+}
+
+// refused tells what Pulumi could not do.
+func (s *Stack) refused(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s %s: %w", what, s.name, ErrCanceled)
+	}
+	return fmt.Errorf("%w: %s %s: %s", ErrPulumi, what, s.name, plainError(err))
 }
 
 // plainError is what the CLI said went wrong, without the Automation API's

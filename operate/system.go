@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -139,24 +141,28 @@ func (s *System) countLetters(ctx context.Context) (string, error) {
 // DeadLetterCount is about how many messages the dead-letter queue holds, those
 // that somebody is reading included.
 func (s *System) DeadLetterCount(ctx context.Context) (int64, error) {
+	visible, hidden, err := s.countDeadLetters(ctx)
+	return visible + hidden, err
+}
+
+// countDeadLetters tells the messages that can be read from those that somebody is reading.
+func (s *System) countDeadLetters(ctx context.Context) (visible, hidden int64, err error) {
+	counts := map[sqstypes.QueueAttributeName]*int64{
+		sqstypes.QueueAttributeNameApproximateNumberOfMessages:           &visible,
+		sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible: &hidden,
+	}
 	answer, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &s.Outputs.DeadLetterQueueURL,
-		AttributeNames: []sqstypes.QueueAttributeName{
-			sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-		},
+		QueueUrl: &s.Outputs.DeadLetterQueueURL, AttributeNames: slices.Collect(maps.Keys(counts)),
 	})
 	if err != nil {
-		return 0, asked("counting the dead-letter queue's messages", err)
+		return 0, 0, asked("counting the dead-letter queue's messages", err)
 	}
-	var total int64
-	for name, value := range answer.Attributes {
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("counting the dead-letter queue's messages: %s: %w", name, err)
+	for name, count := range counts {
+		if *count, err = strconv.ParseInt(answer.Attributes[string(name)], 10, 64); err != nil {
+			return 0, 0, fmt.Errorf("counting the dead-letter queue's messages: %s: %w", name, err)
 		}
-		total += n
 	}
-	return total, nil
+	return visible, hidden, nil
 }
 
 func (s *System) countImages(repository string) func(context.Context) (string, error) {

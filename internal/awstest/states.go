@@ -120,9 +120,14 @@ func (s *Server) start(name string, object objectstore.Stored, script Script, at
 
 // Past makes an execution that has ended, older than all there are. It gives its name.
 func (s *Server) Past(key string, size int64, started time.Time, script Script) string {
+	return s.PastNamed(uuid.NewString(), key, size, started, script)
+}
+
+// PastNamed is Past with the execution's name. It gives that.
+func (s *Server) PastNamed(name, key string, size int64, started time.Time, script Script) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.start(uuid.NewString(), objectstore.Stored{Key: key, Size: size, VersionID: "version-of-" + key, ETag: "etag"}, script, started)
+	e := s.start(name, objectstore.Stored{Key: key, Size: size, VersionID: "version-of-" + key, ETag: "etag"}, script, started)
 	s.executions = append(s.executions[1:], e)
 	s.end(e, started.Add(2*time.Second))
 	return e.name

@@ -44,6 +44,7 @@ func (f *commonFlags) askFlags(cmd *cobra.Command) {
 func (f *commonFlags) outputsFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.outputs, "outputs", "",
 		"file with the stack's outputs as pulumi stack output --json writes them, to do without Pulumi; - is the standard input")
+	_ = cmd.MarkFlagFilename("outputs", "json")
 }
 
 // systemFlags are for commands that use what is deployed.
@@ -51,6 +52,7 @@ func (f *commonFlags) systemFlags(cmd *cobra.Command) {
 	f.stackFlags(cmd)
 	f.outputsFlag(cmd)
 	cmd.Flags().StringVar(&f.profile, "profile", "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
+	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
 }
 
 func (f *commonFlags) stackOptions(ctx context.Context) operate.StackOptions {

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -139,9 +136,7 @@ func (o *deployOptions) flags(cmd *cobra.Command) {
 
 // open opens the stack that the flags name.
 func (o *deployOptions) open(cmd *cobra.Command) (*operate.Stack, *deployView, error) {
-	// Who reads the output may be gone before the end, as with `| head`. That
-	// must not end us in the middle, and leave a locked stack behind.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	outliveReader(cmd.OutOrStdout())
 	view := &deployView{ui: newUI(cmd, &o.commonFlags)}
 	view.progress("opening the stack ...")
 	defer view.rest()
@@ -288,7 +283,7 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 		if h.Error != "" {
 			content = "could not be counted: " + h.Error
 		}
-		view.say("  %-18s %s", h.What, h.Name)
+		view.labeled("  %-18s ", h.What, h.Name)
 		if content != "" {
 			view.wrapped(strings.Repeat(" ", 21), content)
 		}
@@ -334,7 +329,7 @@ func (v *deployView) run(
 	l := &live{started: time.Now(), total: total}
 	show := func() { v.progress("%s", l.line(name, ctx.Err() != nil)) }
 	show()
-	stop := every(show)
+	stop := every(time.Second, show)
 	unhook := context.AfterFunc(ctx, func() {
 		v.wrapped("", "Canceling: waiting for what is under way. Ctrl-C again ends at once, and may leave resources behind.")
 	})

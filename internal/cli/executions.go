@@ -95,26 +95,7 @@ func (u *ui) list(found []operate.Execution) {
 	if tableWidth(header[:last], rows) > u.width() {
 		shown = short
 	}
-	for i, line := range u.columns(header[:shown], trimmed(rows, shown)) {
-		u.say("%s", line)
-		if i == 0 {
-			continue
-		}
-		for _, below := range rows[i-1][shown:] {
-			if below != "" {
-				u.wrapped("    ", below)
-			}
-		}
-	}
-}
-
-// trimmed gives the first cells of each row.
-func trimmed(rows [][]string, n int) [][]string {
-	first := make([][]string, len(rows))
-	for i, row := range rows {
-		first[i] = row[:n]
-	}
-	return first
+	u.above(header, rows, shown)
 }
 
 // why is what an execution failed with.

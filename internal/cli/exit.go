@@ -3,6 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"net"
+	"net/url"
+
+	"github.com/aws/smithy-go"
 
 	"upload-router/operate"
 )
@@ -10,10 +14,11 @@ import (
 // The exit codes of every command. exitFailed and exitUsage are in main.go.
 const (
 	exitNotReady = 3   // something is missing here: the Pulumi CLI, credentials, the stack, a deployment
-	exitRefused  = 4   // AWS or Pulumi refused, or a deployment failed
+	exitRefused  = 4   // AWS, Pulumi or the network refused, or a deployment failed
 	exitLocked   = 5   // another update holds the stack
 	exitTimeout  = 6   // what was waited for didn't come in time
 	exitCanceled = 130 // Ctrl-C, or a question answered with no
+	exitUnread   = 141 // who read the output is gone, as with `| head`
 )
 
 // exitCodes is the table that the help shows.
@@ -22,15 +27,17 @@ const exitCodes = `Exit codes of every command:
     1  done, but not all is well: a file was not processed, a check failed
     2  it can't be run like this: arguments, configuration, missing files
     3  something is missing: the Pulumi CLI, credentials, the stack, a deployment
-    4  AWS or Pulumi refused, or a deployment failed
+    4  AWS, Pulumi or the network refused, or a deployment failed
     5  another update holds the stack
     6  what was waited for didn't come in time
-  130  canceled: Ctrl-C, or a question answered with no`
+  130  canceled: Ctrl-C, or a question answered with no
+  141  who read the output is gone, as with | head`
 
 // errNotWell says that a command ran and found that not all is as it should be.
 var errNotWell = errors.New("not all is well")
 
-// exitCode is the exit code for an error.
+// exitCode is the exit code for an error. What no package has given a name to is
+// a fault of whoever was asked, if it comes from a request, and else of the call.
 func exitCode(err error) int {
 	for _, known := range []struct {
 		kind error
@@ -48,10 +55,36 @@ func exitCode(err error) int {
 		{operate.ErrNotDeployed, exitNotReady},
 		{operate.ErrDeployment, exitRefused},
 		{operate.ErrRefused, exitRefused},
+		{operate.ErrPulumi, exitRefused},
+		{errUnread, exitUnread},
+		{operate.ErrInput, exitUsage},
+		{errFlag, exitUsage},
 	} {
 		if errors.Is(err, known.kind) {
 			return known.code
 		}
 	}
+	if requested(err) {
+		return exitRefused
+	}
 	return exitUsage
+}
+
+// requested says whether an error is a request's: one that was answered with an
+// error, or that found nobody to answer.
+func requested(err error) bool {
+	if _, ok := errors.AsType[smithy.APIError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	request, ok := errors.AsType[*url.Error](err)
+	return ok && request.Op != "parse"
 }

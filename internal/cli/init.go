@@ -253,9 +253,25 @@ func fetch(ctx context.Context, from string, in io.Reader) ([]byte, error) {
 		return readAll(from, in)
 	}
 	if address.Scheme != "https" {
-		return nil, fmt.Errorf("%w: --from %s: only https, since whoever is in between could set up your stack", errFlag, from)
+		return nil, fmt.Errorf("%w: --from %s: %s", errFlag, from, whyHTTPS)
 	}
 	return fetchPage(ctx, http.DefaultClient, from)
+}
+
+const (
+	whyHTTPS      = "only https, since whoever is in between could set up your stack"
+	mostRedirects = 10 // as net/http has it
+)
+
+// onlyHTTPS refuses to be sent on to where others can read and write.
+func onlyHTTPS(request *http.Request, via []*http.Request) error {
+	if request.URL.Scheme != "https" {
+		return fmt.Errorf("%w: it sends on to %s: %s", errFlag, request.URL.Redacted(), whyHTTPS)
+	}
+	if len(via) >= mostRedirects {
+		return fmt.Errorf("%w: it sends on more than %d times", errFlag, mostRedirects)
+	}
+	return nil
 }
 
 func fetchPage(ctx context.Context, client *http.Client, from string) ([]byte, error) {
@@ -265,7 +281,12 @@ func fetchPage(ctx context.Context, client *http.Client, from string) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("%w: --from %s: %w", errFlag, from, err)
 	}
-	response, err := client.Do(request)
+	safe := *client
+	safe.CheckRedirect = onlyHTTPS
+	response, err := safe.Do(request)
+	if request, ok := errors.AsType[*url.Error](err); ok && errors.Is(err, errFlag) {
+		return nil, fmt.Errorf("--from %s: %w", from, request.Err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("getting the parameters: %w", err)
 	}

@@ -42,6 +42,12 @@ func TestInitTakesAPage(t *testing.T) {
 		switch r.URL.Path {
 		case "/prod.yaml":
 			_, _ = w.Write([]byte("sizeThreshold: 1MB\n"))
+		case "/moved.yaml":
+			http.Redirect(w, r, "/prod.yaml", http.StatusFound)
+		case "/round.yaml":
+			http.Redirect(w, r, "/round.yaml", http.StatusFound)
+		case "/plain.yaml":
+			http.Redirect(w, r, "http://user:secret@config.example.com/prod.yaml", http.StatusFound)
 		case "/large.yaml":
 			_, _ = w.Write(make([]byte, mostParameters+1))
 		default:
@@ -52,6 +58,15 @@ func TestInitTakesAPage(t *testing.T) {
 	text, err := fetchPage(t.Context(), server.Client(), server.URL+"/prod.yaml")
 	require.NoError(t, err)
 	require.Equal(t, "sizeThreshold: 1MB\n", string(text))
+	text, err = fetchPage(t.Context(), server.Client(), server.URL+"/moved.yaml")
+	require.NoError(t, err)
+	require.Equal(t, "sizeThreshold: 1MB\n", string(text))
+	_, err = fetchPage(t.Context(), server.Client(), server.URL+"/plain.yaml")
+	require.ErrorIs(t, err, errFlag)
+	require.EqualError(t, err, "--from "+server.URL+"/plain.yaml: wrong flag: it sends on to "+
+		"http://user:xxxxx@config.example.com/prod.yaml: only https, since whoever is in between could set up your stack")
+	_, err = fetchPage(t.Context(), server.Client(), server.URL+"/round.yaml")
+	require.ErrorContains(t, err, "it sends on more than 10 times")
 	_, err = fetchPage(t.Context(), server.Client(), server.URL+"/nowhere.yaml")
 	require.ErrorContains(t, err, "the server answers 404 Not Found")
 	_, err = fetchPage(t.Context(), server.Client(), server.URL+"/large.yaml")

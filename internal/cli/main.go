@@ -27,12 +27,18 @@ var errNotProcessed = errors.New("not every file was processed")
 // Main runs the command line on the program's arguments, and gives its exit code.
 func Main() int {
 	ctx, stop := interruptible(context.Background())
-	err := root(stack.Program).ExecuteContext(ctx)
+	ctx, end := context.WithCancel(ctx)
+	out := newOutlet(os.Stdout, end)
+	cmd := root(stack.Program)
+	cmd.SetOut(out)
+	err := out.verdict(cmd.ExecuteContext(ctx))
+	end()
 	stop()
-	if err != nil {
+	code := exitCode(err)
+	if err != nil && code != exitUnread {
 		complain(os.Stderr, err)
 	}
-	return exitCode(err)
+	return code
 }
 
 // complain tells an error, on a terminal without a break in a word. A log has it
@@ -64,6 +70,7 @@ func root(program pulumi.RunFunc) *cobra.Command {
 		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
 		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(),
 	)
+	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize"
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/operate"
@@ -40,7 +42,8 @@ its claim has expired; before that the new one ends as already processed.
 
 --dlq starts an execution for each event that EventBridge could not deliver, in
 the order in which they were sent, and deletes each message once its execution
-was accepted. What isn't an upload's event stays in the queue, and is named.
+was accepted. What isn't an upload's event stays in the queue, and is named. At
+most 10,000 messages are taken at a time; it says how many are left then.
 
 More than one is only listed, with what it costs: --yes does it.
 
@@ -55,6 +58,7 @@ Exit code 1 if something could not be run again.`,
 		},
 	}
 	o.systemFlags(cmd)
+	cmd.ValidArgsFunction = o.completeExecutions("failed", "timed_out", "aborted")
 	flags := cmd.Flags()
 	flags.BoolVar(&o.redrive.Failed, "failed", false, "every execution that failed, timed out or was aborted")
 	flags.DurationVar(&o.since, "since", 24*time.Hour, "with --failed: only what started in this time")
@@ -118,13 +122,17 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 		} else {
 			name, when = item.Letter.MessageID, item.Letter.Sent
 		}
-		u.say("%-8s %s  %s  %s", item.Action, printable(orDash(item.Key)), humanBytes(item.Size), clock(when))
-		u.say("         %s", name)
+		u.named(fmt.Sprintf("%-8s", item.Action), printable(orDash(item.Key)), humanBytes(item.Size)+"  "+clock(when))
+		u.labeled("         %s", "", name)
 		u.wrapped("         ", printable(item.Reason))
 	}
 	if plan.Hidden > 0 {
 		u.wrapped("", fmt.Sprintf("About %d more messages are being read by somebody else, or were a moment ago: they can be seen "+
 			"again within 10 minutes.", plan.Hidden))
+	}
+	if plan.Left > 0 {
+		u.wrapped("", fmt.Sprintf("About %s more messages are in the queue: at most %s are taken at a time. When these have been "+
+			"run again, run the same command for the next ones.", humanize.Comma(plan.Left), humanize.Comma(int64(letters(plan)))))
 	}
 	switch c := plan.Cost; {
 	case c != nil:
@@ -136,12 +144,29 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 	}
 }
 
+// letters is how many messages a plan has.
+func letters(plan *operate.RedrivePlan) int {
+	n := 0
+	for _, item := range plan.Items {
+		if item.Letter != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // redriven tells how an item went.
 func (u *ui) redriven(item operate.RedriveItem) {
+	mark := markFailed
 	if item.Done {
-		u.say("✓ %s  %s", printable(orDash(item.Key)), item.Name)
+		mark = "✓"
+	}
+	key := printable(orDash(item.Key))
+	if line := mark + " " + key + "  " + item.Name; !u.screen || runewidth.StringWidth(line) <= u.width() {
+		u.say("%s", line)
 	} else {
-		u.say("✗ %s  %s", printable(orDash(item.Key)), item.Name)
+		u.wrapped(mark+" ", key)
+		u.wrapped("    ", item.Name)
 	}
 	if item.Error != "" {
 		u.wrapped("    ", item.Error)
@@ -167,6 +192,9 @@ func (u *ui) redriveEnd(plan *operate.RedrivePlan, dry bool) error {
 		u.say("%d of %d can be run again. This was a dry run: --yes does it.", doable, len(plan.Items))
 	} else if doable > 0 {
 		u.say("%d of %d run again; `upload-router watch` follows them.", done, doable)
+	}
+	if !dry && plan.Left > 0 {
+		u.say("About %s messages are left in the queue: run the same command again.", humanize.Comma(plan.Left))
 	}
 	if wrong > 0 {
 		return fmt.Errorf("%w: %d of %d can't be run again", errNotWell, wrong, len(plan.Items))

@@ -17,7 +17,8 @@ func Reference() string {
 		"[tour.md](tour.md) is a first half hour with it.\n\n")
 	b.WriteString("Times are in your own zone. Without a terminal nothing is asked, and there is a line for each thing that happens; " +
 		"`--json` is for programs. No output has colours, so `NO_COLOR` changes nothing.\n\n")
-	b.WriteString("Tab completes commands, flags, and the names of stacks, once your shell knows how: `upload-router completion --help`.\n\n")
+	b.WriteString("Tab completes commands, flags, the names of stacks and profiles, the keys of `--config`, and the newest executions " +
+		"with their keys and states, once your shell knows how: `upload-router completion --help`.\n\n")
 	b.WriteString("```text\n" + exitCodes + "\n```\n\n| command | does |\n|---|---|\n")
 	for _, c := range cmd.Commands() {
 		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.Name(), c.Name(), strings.ToLower(c.Short[:1])+c.Short[1:])

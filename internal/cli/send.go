@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"cmp"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/internal/build"
@@ -83,13 +86,13 @@ func (o *sendOptions) run(cmd *cobra.Command) error {
 	if _, err := operate.CollectFiles(o.send.Files, o.send.Prefix); err != nil {
 		return err // before anything slow
 	}
-	view := &sendView{ui: u, began: time.Now(), noWait: o.send.NoWait}
+	view := &sendView{ui: u, began: time.Now(), noWait: o.send.NoWait, brief: o.local}
 	o.send.OnFile = view.take
 	send, closed, err := o.target(ctx, cmd, u)
 	if err != nil {
 		return err
 	}
-	stop := every(view.show)
+	stop := every(redraw, view.show)
 	files, err := send(ctx, o.send)
 	stop()
 	u.rest()
@@ -129,16 +132,33 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	return router.Send, router.Close, nil
 }
 
-// sendView shows files on their way.
+// redraw is how often files on their way are shown anew.
+const redraw = 200 * time.Millisecond
+
+// sendView shows files on their way: on a terminal with a line for each that
+// changes, and else with a line for each change.
 type sendView struct {
 	*ui
 	began  time.Time
 	noWait bool
+	brief  bool // without a terminal, only what became of each file: all happens at once
 
 	mu     sync.Mutex
-	files  map[string]operate.Sent // by key
+	files  map[string]*onItsWay // by key
+	going  map[operate.FileState]*list.List
 	totals totals
+	drawn  time.Time
 }
+
+// onItsWay is a file, and where it is in the list of those in its state.
+type onItsWay struct {
+	operate.Sent
+	place *list.Element
+}
+
+// goingStates are the states of the files that have a line, in the order of the
+// lines. What is uploaded waits for its execution.
+var goingStates = []operate.FileState{operate.FileUploading, operate.FileRunning, operate.FileUploaded}
 
 // totals are of all files: a folder can have so many that they can't be added up at each change.
 type totals struct {
@@ -159,82 +179,196 @@ func (t *totals) count(f operate.Sent, n int) {
 	}
 }
 
-// take shows what is new about a file: a line for each change of state.
+// take shows what is new about a file.
 func (v *sendView) take(f operate.Sent) {
-	v.mu.Lock()
-	if v.files == nil {
-		v.files = map[string]operate.Sent{}
-	}
-	before, known := v.files[f.Key]
-	if known {
-		v.totals.count(before, -1)
-	}
-	v.totals.count(f, 1)
-	v.files[f.Key] = f
-	v.mu.Unlock()
+	before, known := v.note(f)
 	if known && (before.State != f.State || before.Step != f.Step || before.Resumed != f.Resumed) {
 		v.line(before, f)
 	}
 	v.show()
 }
 
+// note keeps what is known of a file, and gives what was known before.
+func (v *sendView) note(f operate.Sent) (before operate.Sent, known bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.files == nil {
+		v.files, v.going = map[string]*onItsWay{}, map[operate.FileState]*list.List{}
+		for _, state := range goingStates {
+			v.going[state] = list.New()
+		}
+	}
+	file, known := v.files[f.Key]
+	if !known {
+		file = &onItsWay{}
+		v.files[f.Key] = file
+	} else {
+		v.totals.count(file.Sent, -1)
+	}
+	before, file.Sent = file.Sent, f
+	v.totals.count(f, 1)
+	if before.State == f.State {
+		return before, known
+	}
+	if file.place != nil {
+		v.going[before.State].Remove(file.place)
+		file.place = nil
+	}
+	if line := v.going[f.State]; line != nil && !v.over(f.State) {
+		file.place = line.PushBack(file)
+	}
+	return before, known
+}
+
+// over says whether a file in a state has come to its end.
+func (v *sendView) over(state operate.FileState) bool {
+	return state == operate.FileSucceeded || state == operate.FileFailed || v.noWait && state == operate.FileUploaded
+}
+
+// line prints what stays to be seen. A terminal shows in the file's own line that it moves.
 func (v *sendView) line(before, f operate.Sent) {
-	name := printable(f.Key)
+	name, moving := printable(f.Key), !v.screen && !v.brief
 	switch {
 	case f.State == operate.FileUploading && f.Resumed > before.Resumed:
-		v.say("  %s  goes on: S3 has %s of %s from before", name, humanBytes(f.Resumed), humanBytes(f.Size))
-	case f.State == operate.FileUploaded:
-		v.say("  %s  uploaded, %s%s", name, humanBytes(f.Size), rate(f.Size-f.Resumed, f.Arrived.Sub(f.Started)))
-	case f.State == operate.FileRunning:
+		v.named(" ", name, fmt.Sprintf("goes on: S3 has %s of %s from before", humanBytes(f.Resumed), humanBytes(f.Size)))
+	case f.State == operate.FileUploaded && (moving || v.noWait):
+		v.named(" ", name, "uploaded, "+humanBytes(f.Size)+rate(f.Size-f.Resumed, f.Arrived.Sub(f.Started)))
+	case f.State == operate.FileRunning && moving:
 		v.say("  %s  %s  %s  %s", name, orDash(f.Execution.Route), f.Step, elapsed(time.Since(f.Execution.Started)))
 	case f.State == operate.FileSucceeded:
-		v.say("✓ %s  %s  %s", name, orDash(f.Execution.Route), elapsed(f.Execution.Duration))
+		v.named("✓", name, orDash(f.Execution.Route)+"  "+elapsed(f.Execution.Duration))
 	case f.State == operate.FileFailed:
-		v.say("✗ %s", name)
+		v.named("✗", name, "")
 		v.wrapped("    ", f.Error)
 	}
 }
 
-// show writes the last line anew: the upload with rate and time to go, then what is waited for.
+// show draws the files on their way anew, and below them how far all are.
 func (v *sendView) show() {
 	if !v.screen {
 		return
 	}
 	v.mu.Lock()
-	sum, total := v.totals, len(v.files)
-	states := maps.Clone(sum.states)
-	v.mu.Unlock()
-	if states[operate.FileQueued]+states[operate.FileUploading] > 0 {
-		v.progress("%s", bar(sum.sent, sum.size, sum.sent-sum.resumed, time.Since(sum.first)))
-		return
+	defer v.mu.Unlock()
+	if time.Since(v.drawn) < redraw/4 {
+		return // a folder of small files changes more often than anybody can see
 	}
-	over := states[operate.FileSucceeded] + states[operate.FileFailed]
-	line := fmt.Sprintf("%d/%d done  %s", over, total, elapsed(time.Since(v.began).Truncate(time.Second)))
-	if n := states[operate.FileUploaded]; n > 0 && !v.noWait {
-		line += fmt.Sprintf("  waiting for %d to start", n)
+	v.drawn = time.Now()
+	const others = 3 // the line of those without one, the sum, and one to keep
+	lines := v.moving(max(1, v.height()-others))
+	if len(lines) == 0 || len(v.files) > 1 {
+		lines = append(lines, v.sum())
 	}
-	if n := states[operate.FileRunning]; n > 0 {
-		line += fmt.Sprintf("  %d running", n)
-	}
-	v.progress("%s", line)
+	v.block(lines)
 }
 
-// bar is a progress bar with rate and time to go.
-func bar(sent, size, lately int64, since time.Duration) string {
-	const cells = 20
-	filled := 0
-	percent := 100
+// moving are the lines of the files on their way, those that are uploaded first.
+func (v *sendView) moving(most int) []string {
+	var files []operate.Sent
+	all := 0
+	for _, state := range goingStates {
+		line := v.going[state]
+		if line == nil {
+			continue // nothing is known yet
+		}
+		all += line.Len()
+		for e := line.Front(); e != nil && len(files) < most; e = e.Next() {
+			if file, ok := e.Value.(*onItsWay); ok {
+				files = append(files, file.Sent)
+			}
+		}
+	}
+	keys, states := make([]string, len(files)), make([]string, len(files))
+	long, room := 0, v.width()
+	for i, f := range files {
+		keys[i], states[i] = printable(f.Key), stateOf(f)
+		long, room = max(long, runewidth.StringWidth(keys[i])), min(room, v.width()-runewidth.StringWidth(states[i]))
+	}
+	const edge, least = 2, 12
+	long = min(long, max(least, room-2*edge))
+	lines := make([]string, 0, len(files)+1)
+	for i, key := range keys {
+		lines = append(lines, "  "+runewidth.FillRight(ending(key, long), long)+"  "+states[i])
+	}
+	if all > len(files) {
+		lines = append(lines, fmt.Sprintf("  and %s more", humanize.Comma(int64(all-len(files)))))
+	}
+	return lines
+}
+
+// stateOf tells how far a file is: the upload with rate and time to go, then
+// route and state.
+func stateOf(f operate.Sent) string {
+	switch f.State {
+	case operate.FileUploading:
+		return bar(f.Uploaded, f.Size) + pace(f.Uploaded-f.Resumed, f.Size-f.Uploaded, time.Since(f.Started))
+	case operate.FileRunning:
+		return fmt.Sprintf("%-7s  %s  %s", orDash(f.Execution.Route), orDash(f.Step), seconds(time.Since(f.Execution.Started)))
+	default:
+		return "waiting for its execution to start  " + seconds(time.Since(f.Arrived))
+	}
+}
+
+// sum is the line of all files.
+func (v *sendView) sum() string {
+	sum := v.totals
+	over := 0
+	for state, n := range sum.states {
+		if v.over(state) {
+			over += n
+		}
+	}
+	line := fmt.Sprintf("%d/%d done  ", over, len(v.files))
+	var since time.Duration
+	if !sum.first.IsZero() {
+		since = time.Since(sum.first)
+	}
+	if sum.states[operate.FileQueued]+sum.states[operate.FileUploading] > 0 {
+		return line + bar(sum.sent, sum.size) + "  " + humanBytes(sum.sent) + " of " + humanBytes(sum.size) +
+			pace(sum.sent-sum.resumed, sum.size-sum.sent, since)
+	}
+	line += seconds(time.Since(v.began))
+	if n := sum.states[operate.FileUploaded]; n > 0 && !v.noWait {
+		line += fmt.Sprintf("  waiting for %d to start", n)
+	}
+	if n := sum.states[operate.FileRunning]; n > 0 {
+		line += fmt.Sprintf("  %d running", n)
+	}
+	return line
+}
+
+// bar is a progress bar.
+func bar(sent, size int64) string {
+	const cells = 10
+	filled, percent := cells, 100
 	if size > 0 {
 		filled, percent = int(sent*cells/size), int(sent*100/size)
 	}
-	line := fmt.Sprintf("[%s%s] %3d%%  %s of %s",
-		strings.Repeat("█", filled), strings.Repeat("░", cells-filled), percent, humanBytes(sent), humanBytes(size))
-	if lately > 0 && since > time.Second {
-		perSecond := float64(lately) / since.Seconds()
-		left := time.Duration(float64(size-sent) / perSecond * float64(time.Second))
-		line += fmt.Sprintf("  %s/s  %s left", humanBytes(int64(perSecond)), elapsed(left.Truncate(time.Second)))
+	return fmt.Sprintf("[%s%s] %3d%%", strings.Repeat("█", filled), strings.Repeat("░", cells-filled), percent)
+}
+
+// pace is the rate of what was sent lately, and the time that the rest will take;
+// the time so far, as long as nothing has arrived.
+func pace(lately, left int64, since time.Duration) string {
+	if since < time.Second {
+		return ""
 	}
-	return line
+	if lately <= 0 {
+		return "  " + seconds(since)
+	}
+	perSecond := float64(lately) / since.Seconds()
+	return fmt.Sprintf("  %s/s  %s left", humanBytes(int64(perSecond)), seconds(time.Duration(float64(left)/perSecond*float64(time.Second))))
+}
+
+// seconds is a duration for a line that is written anew.
+func seconds(d time.Duration) string { return elapsed(max(0, d).Truncate(time.Second)) }
+
+// ending is the end of a name that has no room: in a folder, the ends differ.
+func ending(name string, room int) string {
+	if over := runewidth.StringWidth(name) - room; over > 0 {
+		return runewidth.TruncateLeft(name, over+1, "…")
+	}
+	return name
 }
 
 func humanBytes(n int64) string { return humanize.IBytes(uint64(max(0, n))) }
@@ -258,8 +392,7 @@ func (v *sendView) end(files []operate.Sent) error {
 	report := sendReport{Files: files}
 	rows := make([][]string, 0, len(files))
 	for _, f := range files {
-		good := f.State == operate.FileSucceeded || v.noWait && f.State == operate.FileUploaded
-		if good {
+		if f.State == operate.FileSucceeded || v.noWait && f.State == operate.FileUploaded {
 			report.Succeeded++
 		}
 		rows = append(rows, sentRow(f))
@@ -273,7 +406,7 @@ func (v *sendView) end(files []operate.Sent) error {
 		}
 	} else if len(files) > 0 {
 		v.say("")
-		v.table([]string{"", "KEY", "SIZE", headRoute, "STATE", "DURATION"}, rows)
+		v.results(rows)
 		v.say("%d of %d files %s.", report.Succeeded, len(files), map[bool]string{true: "uploaded", false: "processed"}[v.noWait])
 	}
 	if report.Succeeded < len(files) {
@@ -282,8 +415,49 @@ func (v *sendView) end(files []operate.Sent) error {
 	return nil
 }
 
+// results prints what became of each file. A terminal has seen it of each: what
+// is more than it shows at once is only counted, and not what failed.
+func (v *sendView) results(rows [][]string) {
+	header := []string{"", "KEY", "SIZE", headRoute, "STATE", "DURATION"}
+	if !v.screen {
+		v.table(header, rows)
+		return
+	}
+	const others = 5 // the empty line, the header, the rest's and the sum's, and the prompt
+	most, left := max(1, v.height()-others), 0
+	if len(rows) > most {
+		rows = slices.SortedStableFunc(slices.Values(rows), func(a, b []string) int { return cmp.Compare(succeeded(a), succeeded(b)) })
+		left = len(rows) - most
+		rows = rows[:most]
+	}
+	if tableWidth(header, rows) <= v.width() {
+		v.table(header, rows)
+	} else {
+		keyLast := func(row []string) []string { return append(slices.Delete(slices.Clone(row), 1, 2), row[1]) }
+		last := make([][]string, len(rows))
+		for i, row := range rows {
+			last[i] = keyLast(row)
+		}
+		v.above(keyLast(header), last, len(header)-1)
+	}
+	if left > 0 {
+		v.say("and %s more; --json lists all.", humanize.Comma(int64(left)))
+	}
+}
+
+// succeeded sorts a row of what failed before the others.
+func succeeded(row []string) int {
+	if row[0] == markFailed {
+		return 0
+	}
+	return 1
+}
+
+// markFailed is before what failed.
+const markFailed = "✗"
+
 func sentRow(f operate.Sent) []string {
-	mark := map[operate.FileState]string{operate.FileSucceeded: "✓", operate.FileFailed: "✗"}[f.State]
+	mark := map[operate.FileState]string{operate.FileSucceeded: "✓", operate.FileFailed: markFailed}[f.State]
 	route, took, state := "-", "-", string(f.State)
 	if f.Execution != nil {
 		route, took, state = orDash(f.Execution.Route), elapsed(f.Execution.Duration), f.Execution.Status

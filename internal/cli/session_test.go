@@ -300,6 +300,60 @@ func TestStacksAreCompleted(t *testing.T) {
 	}
 }
 
+// completed are the completions of a command line, with their descriptions.
+func completed(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := Command()
+	var out, errs bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SetArgs(append([]string{"__complete"}, args...))
+	require.NoError(t, cmd.ExecuteContext(t.Context()))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	return lines[:len(lines)-1] // the last is for the shell
+}
+
+func TestKeysAreCompleted(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"init", "try", "cost", "send", "diagram"} {
+		found := completed(t, command, "--config", "")
+		require.Contains(t, found, "sizeThreshold=\tLargest object that goes to Lambda", command)
+		require.Contains(t, found, "aws:region=\tRegion that everything is made in", command)
+	}
+	require.Equal(t, []string{"forceDestroy=true", "forceDestroy=false"}, completed(t, "init", "--config", "forceDestroy="))
+	require.Empty(t, completed(t, "init", "--config", "bucketName="))
+}
+
+func TestProfilesAreCompleted(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"config":      "[default]\nregion = x\n[profile work]\n# [profile no]\n[sso-session corp]\n[services s]\n[profile both]\n",
+		"credentials": "[both]\naws_access_key_id = [x\n[keys]\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(folder, "config"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(folder, "credentials"))
+	require.Equal(t, []string{"both", "default", "keys", "work"}, completed(t, "executions", "--profile", ""))
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(folder, "none"))
+	require.Equal(t, []string{"both", "keys"}, completed(t, "show", "--profile", ""))
+}
+
+func TestExecutionsAreCompleted(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	good := s.server.Past("good.txt", 1, time.Now().Add(-time.Minute), awstest.Script{})
+	bad := s.server.Past("bad\t.txt", 1, time.Now().Add(-time.Hour), awstest.Script{Error: "Upload.Failed"})
+	late := s.server.Past("late.txt", 1, time.Now().Add(-2*time.Hour), awstest.Script{TimedOut: true})
+	described := []string{good + "\tgood.txt, SUCCEEDED", bad + "\tbad\\t.txt, FAILED", late + "\tlate.txt, TIMED_OUT"}
+	require.Equal(t, described, completed(t, "show", "--outputs", s.outputs, ""), "the newest first")
+	require.Equal(t, described, completed(t, "logs", "--outputs", s.outputs, ""))
+	require.Equal(t, described[1:], completed(t, "redrive", "--outputs", s.outputs, ""), "only what can be run again")
+	require.Equal(t, described[2:], completed(t, "redrive", "--outputs", s.outputs, bad, ""), "and none twice")
+	require.Empty(t, completed(t, "show", "--outputs", s.outputs, good, ""), "it takes one")
+	s.server.Cut(func(*http.Request) bool { return true })
+	require.Empty(t, completed(t, "show", "--outputs", s.outputs, ""), "nobody answers, and nothing is said of it")
+}
+
 // calls are the commands in an example.
 var calls = regexp.MustCompile(`upload-router ([^|)>]*)`)
 

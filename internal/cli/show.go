@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/operate"
@@ -21,8 +21,8 @@ func showCommand() *cobra.Command {
 		Use:   "show EXECUTION",
 		Short: "Show an execution state by state, with its log lines",
 		Long: `Show an execution state by state: when each was entered, how long it took, what
-went in and came out, every call and what it failed with, and the log lines that
-the processor wrote for this very file.
+went in and came out, every call and what it failed with, the log lines that the
+processor wrote for this very file, and where they are.
 
 EXECUTION is a name or an ARN: ` + "`upload-router executions`" + ` lists them.`,
 		Example: `  upload-router show --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11
@@ -44,44 +44,47 @@ EXECUTION is a name or an ARN: ` + "`upload-router executions`" + ` lists them.`
 			if u.json {
 				return u.document(timeline)
 			}
-			u.timeline(timeline, short, consoleURL(system.Outputs, timeline.ARN))
+			u.timeline(timeline, short)
 			return nil
 		},
 	}
 	common.systemFlags(cmd)
+	cmd.ValidArgsFunction = onlyFirst(common.completeExecutions())
 	cmd.Flags().BoolVar(&short, "short", false, "without inputs and outputs")
 	return cmd
 }
 
-// consoleURL is where the execution is in the console.
-func consoleURL(o operate.Outputs, arn string) string {
-	domain := "console.aws.amazon.com"
-	if strings.HasPrefix(o.Region(), "cn-") {
-		domain = "console.amazonaws.cn"
+func (u *ui) timeline(t *operate.Timeline, short bool) {
+	field := func(label, value string) { u.labeled("  %-9s  ", label, value) }
+	if title := printable(orDash(t.Key)) + "  " + t.Status; !u.screen || runewidth.StringWidth(title) <= u.width() {
+		u.say("%s", title)
+	} else {
+		u.wrapped("", printable(t.Key))
+		field("status", t.Status)
 	}
-	return fmt.Sprintf("https://%s.%s/states/home?region=%s#/v2/executions/details/%s", o.Region(), domain, o.Region(), url.PathEscape(arn))
-}
-
-func (u *ui) timeline(t *operate.Timeline, short bool, link string) {
-	u.say("%s  %s", printable(orDash(t.Key)), t.Status)
-	u.say("  execution  %s", t.Name)
-	u.say("  started    %s, took %s", clock(t.Started), elapsed(t.Duration))
-	u.say("  route      %s, %s", orDash(t.Route), humanBytes(t.Size))
+	field("execution", t.Name)
+	field("started", clock(t.Started)+", took "+elapsed(t.Duration))
+	field("route", orDash(t.Route)+", "+humanBytes(t.Size))
 	if t.Redrives > 0 {
-		u.say("  redriven   %d times", t.Redrives)
+		field("redriven", fmt.Sprintf("%d times", t.Redrives))
 	}
 	if t.Error != "" {
-		u.say("  error      %s", t.Error)
+		field("error", t.Error)
 		u.wrapped("  cause      ", printable(t.Reason))
 	}
-	u.say("  console    %s", link)
+	field("console", t.Console)
 	if t.Trace != "" {
-		u.say("  trace      %s", t.Trace)
+		field("trace", t.Trace)
 	}
 	for _, step := range t.Steps {
 		u.step(t, step, short)
 	}
 	u.say("")
+	u.logs(t)
+}
+
+// logs prints an execution's log lines, and where they are.
+func (u *ui) logs(t *operate.Timeline) {
 	switch {
 	case t.LogsError != "":
 		u.wrapped("No log lines: ", t.LogsError)
@@ -92,6 +95,14 @@ func (u *ui) timeline(t *operate.Timeline, short bool, link string) {
 		for _, line := range t.Logs {
 			u.logLine(line)
 		}
+	}
+	for _, stream := range t.Streams {
+		u.say("")
+		u.labeled("  %-9s  ", "log group", stream.Group)
+		if stream.Stream != "" {
+			u.labeled("  %-9s  ", "stream", stream.Stream)
+		}
+		u.labeled("  %-9s  ", "console", stream.Console)
 	}
 }
 
@@ -129,7 +140,7 @@ func (u *ui) step(t *operate.Timeline, step operate.Step, short bool) {
 	u.data("out", step.Output)
 }
 
-// data prints a state's data, compact and on as many lines as it takes.
+// data prints a state's data, compact.
 func (u *ui) data(label string, value json.RawMessage) {
 	if len(value) == 0 {
 		return
@@ -138,14 +149,7 @@ func (u *ui) data(label string, value json.RawMessage) {
 	if json.Compact(&compact, value) != nil {
 		compact.Write(value)
 	}
-	text := compact.String()
-	room := u.width() - 15
-	for prefix := fmt.Sprintf("          %-3s  ", label); text != ""; prefix = strings.Repeat(" ", 15) {
-		runes := []rune(text)
-		n := min(room, len(runes))
-		u.say("%s%s", prefix, string(runes[:n]))
-		text = string(runes[n:])
-	}
+	u.pieces(fmt.Sprintf("          %-3s  ", label), compact.String())
 }
 
 func logsCommand() *cobra.Command {
@@ -193,6 +197,7 @@ An argument that is an execution's name or ARN is taken as one; any other is a k
 		},
 	}
 	common.systemFlags(cmd)
+	cmd.ValidArgsFunction = onlyFirst(common.completeExecutions())
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come")
 	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far to look back for a key")
 	return cmd
@@ -215,5 +220,5 @@ func isExecution(text string) bool {
 }
 
 func (u *ui) logLine(line operate.LogLine) {
-	u.say("  %s  %s", clock(line.Time), printable(line.Message))
+	u.pieces("  "+clock(line.Time)+"  ", printable(line.Message))
 }

@@ -24,13 +24,13 @@ func summaryCommand() *cobra.Command {
 			if u.json {
 				return u.document(outputs)
 			}
-			u.say("%-18s %s", "Account, Region", outputs.AccountID()+", "+outputs.Region())
+			u.labeled("%-18s ", "Account, Region", outputs.AccountID()+", "+outputs.Region())
 			for _, o := range outputs.List() {
 				value := o.Value
 				if value == "" {
 					value = "none"
 				}
-				u.say("%-18s %s", o.Label, value)
+				u.labeled("%-18s ", o.Label, value)
 			}
 			return nil
 		},

@@ -8,16 +8,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/aws/smithy-go"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,6 +32,7 @@ import (
 	"upload-router/internal/eventbridge"
 	"upload-router/internal/local"
 	"upload-router/internal/settings"
+	"upload-router/operate"
 	"upload-router/stack"
 )
 
@@ -593,6 +599,26 @@ func TestExitCode(t *testing.T) {
 		"a file failed":      {fmt.Errorf("%w: 1 of 2", errNotProcessed), 1},
 		"and closing failed": {errors.Join(errNotProcessed, io.EOF), 1},
 		"wrong usage":        {errFlag, 2},
+		"wrong input":        {fmt.Errorf("%w: a key", operate.ErrInput), 2},
+		"a missing file":     {&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, 2},
+		"no address":         {&url.Error{Op: "parse", URL: ":", Err: errors.New("missing protocol scheme")}, 2},
+		"not ready":          {fmt.Errorf("%w: no AWS credentials", operate.ErrNotReady), 3},
+		"and nobody to ask":  {fmt.Errorf("%w: %w", operate.ErrNotReady, &net.DNSError{Name: "sts"}), 3},
+		"refused by AWS":     {fmt.Errorf("listing: %w", operate.ErrRefused), 4},
+		"an answer of AWS":   {fmt.Errorf("listing: %w", &smithy.GenericAPIError{Code: "InternalFailure"}), 4},
+		"no answer of AWS":   {fmt.Errorf("listing: %w", &smithy.OperationError{ServiceID: "SFN", Err: io.EOF}), 4},
+		"no such host":       {fmt.Errorf("getting: %w", &net.DNSError{Name: "states.nowhere"}), 4},
+		"no connection":      {fmt.Errorf("getting: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}), 4},
+		"a broken page":      {fmt.Errorf("getting: %w", &url.Error{Op: "Get", URL: "https://x", Err: io.EOF}), 4},
+		"refused by Pulumi":  {fmt.Errorf("%w: reading the outputs", operate.ErrPulumi), 4},
+		"a failed resource":  {operate.ErrDeployment, 4},
+		"locked":             {operate.ErrLocked, 5},
+		"in vain":            {operate.ErrTimeout, 6},
+		"Ctrl-C":             {operate.ErrCanceled, 130},
+		"Ctrl-C in the SDK":  {&smithy.OperationError{ServiceID: "SFN", Err: &smithy.CanceledError{Err: context.Canceled}}, 130},
+		"nobody reads":       {fmt.Errorf("printing: %w", errUnread), 141},
+		"and it had failed":  {errors.Join(operate.ErrDeployment, errUnread), 4},
+		"and nothing known":  {errors.New("a surprise"), 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -54,8 +54,17 @@ func newUI(cmd *cobra.Command, common *commonFlags) *ui {
 }
 
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
+	f, ok := fileBehind(stream)
 	return ok && (isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()))
+}
+
+// fileBehind is the file that a stream writes to or reads from, if it is one.
+func fileBehind(stream any) (*os.File, bool) {
+	if o, ok := stream.(*outlet); ok {
+		return o.file, true
+	}
+	f, ok := stream.(*os.File)
+	return f, ok
 }
 
 // width is how many columns there are.
@@ -63,7 +72,7 @@ func (u *ui) width() int { return max(u.columnsOf(u.out), leastWidth) }
 
 // columnsOf is how many columns a stream's terminal has, however few.
 func (u *ui) columnsOf(stream io.Writer) int {
-	if f, ok := stream.(*os.File); ok && isTerminal(f) {
+	if f, ok := fileBehind(stream); ok && isTerminal(f) {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			return width
 		}
@@ -73,7 +82,7 @@ func (u *ui) columnsOf(stream io.Writer) int {
 
 // height is how many lines there are.
 func (u *ui) height() int {
-	if f, ok := u.out.(*os.File); ok && u.screen {
+	if f, ok := fileBehind(u.out); ok && u.screen {
 		if _, height, err := term.GetSize(int(f.Fd())); err == nil && height > 0 {
 			return height
 		}
@@ -100,11 +109,60 @@ func (u *ui) say(format string, args ...any) {
 }
 
 // wrapped prints a text, broken into lines of which the first begins with
-// prefix and the others with as much space.
+// prefix and the others with as much space. On a terminal a word that finds no
+// room, such as an ARN, has a line of its own, where it can be copied.
 func (u *ui) wrapped(prefix, text string) {
 	indent := runewidth.StringWidth(prefix)
-	for line := range strings.Lines(wordwrap.WrapString(text, uint(max(leastWidth/2, u.width()-indent)))) {
-		u.say("%s%s", prefix, strings.TrimRight(line, "\n"))
+	room := max(leastWidth/2, u.width()-indent)
+	for line := range strings.Lines(wordwrap.WrapString(text, uint(room))) {
+		line = strings.TrimRight(line, "\n")
+		if u.screen && runewidth.StringWidth(line) > room {
+			if prefix = strings.TrimRight(prefix, " "); prefix != "" {
+				u.say("%s", prefix)
+			}
+			u.say("%s%s", strings.Repeat(" ", min(4, indent, max(0, u.width()-runewidth.StringWidth(line)))), line)
+		} else {
+			u.say("%s%s", prefix, line)
+		}
+		prefix = strings.Repeat(" ", indent)
+	}
+}
+
+// labeled prints a value behind its label, for which format has the column: as
+// wrapped does on a terminal, and else in one line.
+func (u *ui) labeled(format, label, value string) {
+	prefix := fmt.Sprintf(format, label)
+	if u.screen {
+		u.wrapped(prefix, value)
+		return
+	}
+	u.say("%s%s", prefix, value)
+}
+
+// named prints a name between a mark and what is said of it. On a terminal that
+// has no room for all of it in a line, the name is below, and whole.
+func (u *ui) named(mark, name, said string) {
+	line := strings.TrimRight(mark+" "+name+"  "+said, " ")
+	if !u.screen || runewidth.StringWidth(line) <= u.width() {
+		u.say("%s", line)
+		return
+	}
+	u.say("%s", strings.TrimRight(mark+" "+said, " "))
+	u.wrapped("    ", name)
+}
+
+// pieces prints a text without spaces to break it at, such as JSON: on as many
+// lines as it takes on a terminal, and else on one.
+func (u *ui) pieces(prefix, text string) {
+	if !u.screen {
+		u.say("%s%s", prefix, text)
+		return
+	}
+	indent := runewidth.StringWidth(prefix)
+	for first := true; first || text != ""; first = false {
+		piece := runewidth.Truncate(text, max(leastWidth/2, u.width()-indent), "")
+		text = text[len(piece):]
+		u.say("%s%s", prefix, piece)
 		prefix = strings.Repeat(" ", indent)
 	}
 }
@@ -266,6 +324,26 @@ func tableWidth(header []string, rows [][]string) int {
 	return total
 }
 
+// above prints the first columns of a table as one, and below each of its lines
+// the rest: what can be so long that it would have to be cut.
+func (u *ui) above(header []string, rows [][]string, first int) {
+	shown := make([][]string, len(rows))
+	for i, row := range rows {
+		shown[i] = row[:first]
+	}
+	for i, line := range u.columns(header[:first], shown) {
+		u.say("%s", line)
+		if i == 0 {
+			continue
+		}
+		for _, below := range rows[i-1][first:] {
+			if below != "" {
+				u.wrapped("    ", below)
+			}
+		}
+	}
+}
+
 // columns are the lines of a table.
 func (u *ui) columns(header []string, rows [][]string) []string {
 	widths := columnWidths(header, rows)
@@ -311,9 +389,9 @@ func narrow(widths []int, header []string, room int) {
 	}
 }
 
-// every calls f each second until stop is called, for what changes with time.
-func every(f func()) (stop func()) {
-	ticker, ended, done := time.NewTicker(time.Second), make(chan struct{}), make(chan struct{})
+// every calls f at an interval until stop is called, for what changes with time.
+func every(interval time.Duration, f func()) (stop func()) {
+	ticker, ended, done := time.NewTicker(interval), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {

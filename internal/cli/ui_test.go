@@ -90,3 +90,74 @@ func TestManyFilesAreCounted(t *testing.T) {
 		states: map[operate.FileState]int{operate.FileQueued: 0, operate.FileUploading: 0, operate.FileUploaded: files},
 	}, v.totals)
 }
+
+// TestFilesOnTheirWayFitTheTerminal has no more lines than the terminal, and counts the others.
+func TestFilesOnTheirWayFitTheTerminal(t *testing.T) {
+	t.Parallel()
+	u, out := drawn()
+	v := &sendView{ui: u, began: time.Now()}
+	execution := &operate.Execution{Route: operate.RouteLambda, Started: time.Now().Add(-65 * time.Second)}
+	for i := range 40 {
+		key := strings.Repeat("folder/", 10) + strconv.Itoa(i) + ".pdf"
+		v.take(operate.Sent{Key: key, State: operate.FileRunning, Step: "Invoke Lambda function", Size: 10, Uploaded: 10, Execution: execution})
+	}
+	began := time.Now().Add(-3 * time.Second)
+	v.take(operate.Sent{Key: "film.mp4", State: operate.FileUploading, Size: 4 << 20, Uploaded: 3 << 20, Started: began})
+	v.take(operate.Sent{Key: "done.txt", State: operate.FileSucceeded})
+	u.rest()
+	out.Reset()
+	v.drawn = time.Time{}
+	v.show()
+	lines := strings.Split(out.String(), "\n")
+	require.Len(t, lines, plainHeight-1)
+	require.Regexp(t, `^  film.mp4 +\[███████░░░]  75%  1\S* [KM]iB/s  1s left$`, lines[0], "what is uploaded comes first")
+	require.Regexp(t, `^  …[folder/]+/0.pdf  Lambda   Invoke Lambda function  1m5s$`, lines[1], "of a long key, the end")
+	require.Equal(t, "  and 20 more", lines[len(lines)-2])
+	require.Regexp(t, `^1/42 done  \[`, lines[len(lines)-1])
+	for _, line := range lines {
+		require.LessOrEqual(t, runewidth.StringWidth(line), 80)
+	}
+}
+
+// TestManyResultsAreCounted shows what failed, and as many as fit.
+func TestManyResultsAreCounted(t *testing.T) {
+	t.Parallel()
+	u, out := drawn()
+	files := make([]operate.Sent, 100)
+	for i := range files {
+		files[i] = operate.Sent{Key: strconv.Itoa(i), State: operate.FileSucceeded}
+	}
+	files[70].State = operate.FileFailed
+	v := &sendView{ui: u, began: time.Now()}
+	require.ErrorIs(t, v.end(files), errNotProcessed)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Less(t, len(lines), plainHeight)
+	require.Regexp(t, `^✗  70 `, lines[1])
+	require.Equal(t, []string{"and 81 more; --json lists all.", "99 of 100 files processed."}, lines[len(lines)-2:])
+}
+
+// TestALongQueueIsTakenInTurns says how much is left, and how to go on.
+func TestALongQueueIsTakenInTurns(t *testing.T) {
+	t.Parallel()
+	u, out := drawn()
+	letter := operate.RedriveItem{Action: operate.RedriveReplay, Letter: &operate.DeadLetter{}, Key: "a.txt", Done: true}
+	plan := &operate.RedrivePlan{Items: []operate.RedriveItem{letter, letter}, Left: 12_345}
+	u.plan(plan)
+	text := strings.Join(strings.Fields(out.String()), " ")
+	require.Contains(t, text, "About 12,345 more messages are in the queue: at most 2 are taken at a time. "+
+		"When these have been run again, run the same command for the next ones.")
+	out.Reset()
+	require.NoError(t, u.redriveEnd(plan, true))
+	require.NotContains(t, out.String(), "left in the queue", "a dry run has changed nothing")
+	require.NoError(t, u.redriveEnd(plan, false))
+	require.Contains(t, out.String(), "About 12,345 messages are left in the queue: run the same command again.")
+}
+
+// TestWhatHasNotBegunHasNoTime has a file that waits for its turn.
+func TestWhatHasNotBegunHasNoTime(t *testing.T) {
+	t.Parallel()
+	u, out := drawn()
+	v := &sendView{ui: u, began: time.Now()}
+	v.take(operate.Sent{Key: "a.txt", State: operate.FileQueued, Size: 10})
+	require.Equal(t, "0/1 done  [░░░░░░░░░░]   0%  0 B of 10 B", out.String())
+}

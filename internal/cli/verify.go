@@ -67,7 +67,7 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 		late.take(f)
 	}
 	options.OnCheck = u.check
-	stop := every(func() {
+	stop := every(redraw, func() {
 		late.look()
 		view.show()
 	})

@@ -83,7 +83,9 @@ func (v *watchView) over(w operate.Watched) {
 	if w.Succeeded() {
 		mark = "✓"
 	}
-	v.say("%s %s  %s  %s  %s  %s", mark, printable(orDash(w.Key)), orDash(w.Route), humanBytes(w.Size), w.Status, elapsed(w.Duration))
+	v.named(mark, printable(orDash(w.Key)), strings.Join([]string{
+		orDash(w.Route), humanBytes(w.Size), w.Status, elapsed(w.Duration),
+	}, "  "))
 	if w.Error != "" {
 		v.wrapped("    ", w.Error+": "+clip(printable(w.Reason)))
 	}

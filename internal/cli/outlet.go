@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+)
+
+// errUnread is that who read the output is gone, as with `| head`.
+var errUnread = errors.New("nobody reads the output any more")
+
+// outlet is the standard output. When nobody reads it any more it ends the
+// command by its context: a signal would leave behind what must be tidied up,
+// such as the processes of a local run.
+type outlet struct {
+	file     *os.File
+	end      func()
+	outlived atomic.Bool // the command goes on to its end all the same
+	unread   atomic.Bool
+}
+
+// newOutlet makes the program's standard output one. From here on no broken pipe
+// ends the program, whosever it is.
+func newOutlet(file *os.File, end func()) *outlet {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return &outlet{file: file, end: end}
+}
+
+// Write implements [io.Writer].
+func (o *outlet) Write(text []byte) (int, error) {
+	n, err := o.file.Write(text)
+	if !errors.Is(err, syscall.EPIPE) {
+		return n, err //nolint:wrapcheck // It is a file's.
+	}
+	if !o.unread.Swap(true) && !o.outlived.Load() {
+		o.end()
+	}
+	return n, fmt.Errorf("%w: %w", errUnread, err)
+}
+
+// verdict is how a command ended that ended with err: whatever that is, it has
+// nothing to tell if it was ended because nobody reads it.
+func (o *outlet) verdict(err error) error {
+	if o.unread.Load() && !o.outlived.Load() {
+		return errUnread
+	}
+	return err
+}
+
+// outliveReader has a command go on to its end when nobody reads its output any
+// more. A deployment that ended in the middle would leave a locked stack behind.
+func outliveReader(out any) {
+	if o, ok := out.(*outlet); ok {
+		o.outlived.Store(true)
+	}
+}
