@@ -86,6 +86,9 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 +SPAN  File failed (Fail)
 Log lines:
 `
+	const noLines = "No log lines of this file.\n  log group  upload-router-dev-logs-task-SUFFIX"
+	const lambdaStream = "\n  log group  upload-router-dev-logs-function-SUFFIX\n  stream  local/[$LATEST]"
+	const taskStream = "\n  log group  upload-router-dev-logs-task-SUFFIX\n  stream  containerlog/processor/TASK"
 	for key, want := range map[string]string{
 		"small.txt": `small.txt  SUCCEEDED
   execution  UUID
@@ -98,7 +101,7 @@ Log lines:
   sns publish, SPAN
 +SPAN  File processed (Succeed)  SPAN
 Log lines:
-  TIME  ` + strings.ReplaceAll(lambdaLine, "KEY", "small.txt"),
+  TIME  ` + strings.ReplaceAll(lambdaLine, "KEY", "small.txt") + lambdaStream,
 		"large.bin": `large.bin  SUCCEEDED
   execution  UUID
   started  TIME, took SPAN
@@ -112,7 +115,7 @@ Log lines:
   sns publish, SPAN
 +SPAN  File processed (Succeed)  SPAN
 Log lines:
-` + taskLines,
+` + taskLines + taskStream,
 		"crashed.txt": `crashed.txt  FAILED
   execution  UUID
   started  TIME, took SPAN
@@ -126,7 +129,7 @@ Log lines:
   ✗ Runtime.ExitError: RequestId: UUID
   Error: Runtime exited with error: exit status 2
 +SPAN  Lambda route failed (Pass)  SPAN
-` + failure + "  TIME  " + strings.ReplaceAll(lambdaLine, "KEY", "crashed.txt"),
+` + failure + "  TIME  " + strings.ReplaceAll(lambdaLine, "KEY", "crashed.txt") + lambdaStream,
 		"exited.bin": `exited.bin  FAILED
   execution  UUID
   started  TIME, took SPAN
@@ -142,7 +145,7 @@ Log lines:
   in task exited
 +SPAN  Is another try worth it? (Choice)  SPAN
 +SPAN  Fargate route failed (Pass)  SPAN
-` + failure + "  TIME  fatal: giving up",
+` + failure + "  TIME  fatal: giving up" + taskStream,
 		"late.bin": `late.bin  TIMED_OUT
   execution  UUID
   started  TIME, took SPAN
@@ -154,7 +157,7 @@ Log lines:
 +SPAN  Describe object (Pass)  SPAN
 +SPAN  Run Fargate task (Task)
   ecs runTask.sync
-No log lines of this file.`,
+` + noLines,
 	} {
 		require.Equal(t, want, s.shown(names[key]))
 	}
@@ -322,7 +325,8 @@ func TestSessionWatch(t *testing.T) {
 +SPAN  Describe object (Pass)  SPAN
 +SPAN  Run Fargate task (Task)  …
   ecs runTask.sync
-No log lines of this file.`, s.shown(w.Name))
+No log lines of this file.
+  log group  upload-router-dev-logs-task-SUFFIX`, s.shown(w.Name))
 			require.Equal(t, "skip  held.bin  2.0 KiB  -\n  UUID\n  it is running", s.run(0, "redrive", w.Name))
 			require.Contains(t, s.run(0, "executions", "--status", "running"), "held.bin")
 			release()
