@@ -267,10 +267,12 @@ func TestRedriveTakesLettersBySoMany(t *testing.T) {
 	}
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.Len(t, p.Items, 10_000)
-	require.Positive(t, p.Left)
-	require.EqualValues(t, 25, p.Left+p.Hidden, "an answer that was lost on a busy machine hides ten")
+	// An answer that is lost on a busy machine hides ten for good: the SDK asks again.
+	lost := int64(10 * (server.Calls("ReceiveMessage") - 1000))
+	require.EqualValues(t, 25-lost, p.Left)
+	require.Equal(t, lost, p.Hidden)
 	rest := plan(t, system, operate.RedriveOptions{DeadLetters: true})
-	require.NotEmpty(t, rest.Items)
+	require.Len(t, rest.Items, int(25-lost))
 	require.Zero(t, rest.Left)
-	require.EqualValues(t, 10_025, rest.Hidden+int64(len(rest.Items)), "the first plan has most of them")
+	require.Equal(t, 10_000+lost, rest.Hidden, "the first plan has them")
 }
