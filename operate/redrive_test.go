@@ -269,7 +269,7 @@ func TestRedriveTakesLettersBySoMany(t *testing.T) {
 	require.Len(t, p.Items, 10_000)
 	// An answer that is lost on a busy machine hides ten for good: the SDK asks again.
 	lost := int64(10 * (server.Calls("ReceiveMessage") - 1000))
-	require.EqualValues(t, 25-lost, p.Left)
+	require.Equal(t, 25-lost, p.Left)
 	require.Equal(t, lost, p.Hidden)
 	rest := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.Len(t, rest.Items, int(25-lost))
