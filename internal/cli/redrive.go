@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/operate"
@@ -162,7 +161,7 @@ func (u *ui) redriven(item operate.RedriveItem) {
 		mark = "✓"
 	}
 	key := printable(orDash(item.Key))
-	if line := mark + " " + key + "  " + item.Name; !u.screen || runewidth.StringWidth(line) <= u.width() {
+	if line := mark + " " + key + "  " + item.Name; u.fits(line) {
 		u.say("%s", line)
 	} else {
 		u.wrapped(mark+" ", key)

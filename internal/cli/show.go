@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"upload-router/operate"
@@ -55,26 +54,25 @@ EXECUTION is a name or an ARN: ` + "`upload-router executions`" + ` lists them.`
 }
 
 func (u *ui) timeline(t *operate.Timeline, short bool) {
-	field := func(label, value string) { u.labeled("  %-9s  ", label, value) }
-	if title := printable(orDash(t.Key)) + "  " + t.Status; !u.screen || runewidth.StringWidth(title) <= u.width() {
+	if title := printable(orDash(t.Key)) + "  " + t.Status; u.fits(title) {
 		u.say("%s", title)
 	} else {
 		u.wrapped("", printable(t.Key))
-		field("status", t.Status)
+		u.field("status", t.Status)
 	}
-	field("execution", t.Name)
-	field("started", clock(t.Started)+", took "+elapsed(t.Duration))
-	field("route", orDash(t.Route)+", "+humanBytes(t.Size))
+	u.field("execution", t.Name)
+	u.field("started", clock(t.Started)+", took "+elapsed(t.Duration))
+	u.field("route", orDash(t.Route)+", "+humanBytes(t.Size))
 	if t.Redrives > 0 {
-		field("redriven", fmt.Sprintf("%d times", t.Redrives))
+		u.field("redriven", fmt.Sprintf("%d times", t.Redrives))
 	}
 	if t.Error != "" {
-		field("error", t.Error)
+		u.field("error", t.Error)
 		u.wrapped("  cause      ", printable(t.Reason))
 	}
-	field("console", t.Console)
+	u.field("console", t.Console)
 	if t.Trace != "" {
-		field("trace", t.Trace)
+		u.field("trace", t.Trace)
 	}
 	for _, step := range t.Steps {
 		u.step(t, step, short)
@@ -98,11 +96,11 @@ func (u *ui) logs(t *operate.Timeline) {
 	}
 	for _, stream := range t.Streams {
 		u.say("")
-		u.labeled("  %-9s  ", "log group", stream.Group)
+		u.field("log group", stream.Group)
 		if stream.Stream != "" {
-			u.labeled("  %-9s  ", "stream", stream.Stream)
+			u.field("stream", stream.Stream)
 		}
-		u.labeled("  %-9s  ", "console", stream.Console)
+		u.field("console", stream.Console)
 	}
 }
 

@@ -139,11 +139,17 @@ func (u *ui) labeled(format, label, value string) {
 	u.say("%s%s", prefix, value)
 }
 
+// field is labeled for the facts of one thing.
+func (u *ui) field(label, value string) { u.labeled("  %-9s  ", label, value) }
+
+// fits says whether a line has room: only a terminal has too little.
+func (u *ui) fits(line string) bool { return !u.screen || runewidth.StringWidth(line) <= u.width() }
+
 // named prints a name between a mark and what is said of it. On a terminal that
 // has no room for all of it in a line, the name is below, and whole.
 func (u *ui) named(mark, name, said string) {
 	line := strings.TrimRight(mark+" "+name+"  "+said, " ")
-	if !u.screen || runewidth.StringWidth(line) <= u.width() {
+	if u.fits(line) {
 		u.say("%s", line)
 		return
 	}
