@@ -102,8 +102,8 @@ func (e Event) weight(job bool) int {
 	}
 }
 
-// terminal tells whether the event ends the execution.
-func (e Event) terminal() bool {
+// Terminal tells whether the event ends the execution.
+func (e Event) Terminal() bool {
 	switch e.Type {
 	case ExecutionSucceeded, ExecutionFailed, ExecutionTimedOut, ExecutionAborted:
 		return true

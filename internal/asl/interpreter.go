@@ -374,7 +374,7 @@ func (r *run) sleep(d time.Duration) error {
 func (r *run) emit(e Event) error {
 	weight := e.weight(isJob(e.Resource))
 
-	if !e.terminal() && r.recorded+weight >= MaxHistory {
+	if !e.Terminal() && r.recorded+weight >= MaxHistory {
 		return errHistory
 	}
 

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/loopback"
 	"upload-router/internal/objectstore"
 )
 
@@ -169,7 +170,7 @@ func (s *Server) Refuse(code string, operations ...string) {
 // mayNot is the refusal of an operation; nil if it isn't refused.
 func (s *Server) mayNot(operation string) error {
 	if code := s.refused[operation]; code != "" {
-		return &refusal{code, "refused by the test"}
+		return loopback.Refuse(code, "refused by the test")
 	}
 	return nil
 }
@@ -232,8 +233,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if cut {
 		panic(http.ErrAbortHandler) // the server closes the connection
 	}
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		s.serveJSON(w, r, target[strings.LastIndex(target, ".")+1:])
+	if operation := loopback.Operation(r); operation != "" {
+		s.serveJSON(w, r, operation)
 		return
 	}
 	if s.serveLambda(w, r) {
@@ -266,11 +267,6 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 	s.proxy.ServeHTTP(w, r)
 }
 
-// refusal is an error answer.
-type refusal struct{ code, message string }
-
-func (e *refusal) Error() string { return e.code + ": " + e.message }
-
 func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
 	s.called(operation)
 	var in map[string]any
@@ -289,7 +285,7 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 	}
 	handle, known := handlers[operation]
 	if !known {
-		refuse(w, &refusal{"UnknownOperationException", "awstest doesn't know " + operation})
+		s.answer(w, nil, loopback.Refuse("UnknownOperationException", "awstest doesn't know "+operation))
 		return
 	}
 	s.mu.Lock()
@@ -299,24 +295,13 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		out, err = handle(in)
 	}
 	s.mu.Unlock()
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	if err := json.NewEncoder(w).Encode(out); err != nil {
-		s.tb.Error(err)
-	}
+	s.answer(w, out, err)
 }
 
-func refuse(w http.ResponseWriter, err error) {
-	code, message := "InternalFailure", err.Error()
-	if r, ok := err.(*refusal); ok { //nolint:errorlint // made here, never wrapped
-		code, message = r.code, r.message
+func (s *Server) answer(w http.ResponseWriter, out any, err error) {
+	if err := loopback.Answer(w, out, err); err != nil {
+		s.tb.Error(err)
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
 }
 
 // serveQuery answers CloudWatch, IAM and EC2.

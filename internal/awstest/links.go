@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"upload-router/internal/loopback"
 )
 
 // The links between an upload and its result that can be broken.
@@ -41,7 +43,7 @@ func (s *Server) Break(link string) {
 
 func (s *Server) describeRule(map[string]any) (any, error) {
 	if s.broken[LinkRule] {
-		return nil, &refusal{"ResourceNotFoundException", "Rule " + Rule + " does not exist on EventBus default."}
+		return nil, loopback.Refuse("ResourceNotFoundException", "Rule "+Rule+" does not exist on EventBus default.")
 	}
 	bucket, state := Bucket, "ENABLED"
 	if s.broken[LinkPattern] {
@@ -58,7 +60,7 @@ func (s *Server) describeRule(map[string]any) (any, error) {
 
 func (s *Server) listTargets(map[string]any) (any, error) {
 	if s.broken[LinkRule] {
-		return nil, &refusal{"ResourceNotFoundException", "Rule " + Rule + " does not exist on EventBus default."}
+		return nil, loopback.Refuse("ResourceNotFoundException", "Rule "+Rule+" does not exist on EventBus default.")
 	}
 	target := map[string]any{"Id": "StepFunctionsTarget", "Arn": Machine, "RoleArn": "arn:aws:iam::" + Account + ":role/events"}
 	if s.broken[LinkTarget] {
@@ -141,12 +143,12 @@ func (s *Server) describeRepositories(in map[string]any) (any, error) {
 	if names, _ := in["repositoryNames"].([]any); len(names) == 1 && names[0] == Repository {
 		return map[string]any{"repositories": []any{map[string]any{"repositoryName": Repository}}}, nil
 	}
-	return nil, &refusal{"RepositoryNotFoundException", "The repository does not exist in the registry"}
+	return nil, loopback.Refuse("RepositoryNotFoundException", "The repository does not exist in the registry")
 }
 
 func (s *Server) describeImages(map[string]any) (any, error) {
 	if s.broken[LinkImage] {
-		return nil, &refusal{"ImageNotFoundException", "The image with imageId {imageTag:'1'} does not exist"}
+		return nil, loopback.Refuse("ImageNotFoundException", "The image with imageId {imageTag:'1'} does not exist")
 	}
 	return map[string]any{"imageDetails": []any{map[string]any{"imageTags": []any{"1"}}}}, nil
 }

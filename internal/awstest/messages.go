@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"upload-router/internal/loopback"
 )
 
 // message is a message in the dead-letter queue.
@@ -62,7 +64,7 @@ func (s *Server) remove(in map[string]any) (any, error) {
 			return map[string]any{}, nil
 		}
 	}
-	return nil, &refusal{"ReceiptHandleIsInvalid", "The input receipt handle is invalid."}
+	return nil, loopback.Refuse("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
 }
 
 func (s *Server) release(in map[string]any) (any, error) {
@@ -72,7 +74,7 @@ func (s *Server) release(in map[string]any) (any, error) {
 			return map[string]any{}, nil
 		}
 	}
-	return nil, &refusal{"ReceiptHandleIsInvalid", "The input receipt handle is invalid."}
+	return nil, loopback.Refuse("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
 }
 
 func (s *Server) releaseBatch(in map[string]any) (any, error) {

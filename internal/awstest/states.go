@@ -19,6 +19,7 @@ import (
 
 	"upload-router/components/workflow"
 	"upload-router/internal/eventbridge"
+	"upload-router/internal/loopback"
 	"upload-router/internal/objectstore"
 )
 
@@ -169,10 +170,10 @@ func (s *Server) listExecutions(in map[string]any) (any, error) {
 	if token, ok := in["nextToken"].(string); ok {
 		text, err := base64.StdEncoding.DecodeString(token)
 		if err != nil {
-			return nil, &refusal{"InvalidToken", err.Error()}
+			return nil, loopback.Refuse("InvalidToken", err.Error())
 		}
 		if first, err = strconv.Atoi(string(text)); err != nil {
-			return nil, &refusal{"InvalidToken", err.Error()}
+			return nil, loopback.Refuse("InvalidToken", err.Error())
 		}
 	}
 	if n, ok := in["maxResults"].(float64); ok && n > 0 {
@@ -188,10 +189,10 @@ func (s *Server) listExecutions(in map[string]any) (any, error) {
 	var page []any
 	for _, e := range matching[min(first, len(matching)):min(first+size, len(matching))] {
 		item := map[string]any{
-			fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": seconds(e.started),
+			fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": loopback.Seconds(e.started),
 		}
 		if !e.stopped.IsZero() {
-			item["stopDate"] = seconds(e.stopped)
+			item["stopDate"] = loopback.Seconds(e.stopped)
 		}
 		page = append(page, item)
 		if e.status == running { // time passes as it is looked at
@@ -207,15 +208,13 @@ func (s *Server) listExecutions(in map[string]any) (any, error) {
 	return out, nil
 }
 
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
-
 func (s *Server) find(in map[string]any) (*execution, error) {
 	for _, e := range s.executions {
 		if e.arn == in[fieldARN] {
 			return e, nil
 		}
 	}
-	return nil, &refusal{"ExecutionDoesNotExist", fmt.Sprintf("Execution Does Not Exist: '%v'", in[fieldARN])}
+	return nil, loopback.Refuse("ExecutionDoesNotExist", fmt.Sprintf("Execution Does Not Exist: '%v'", in[fieldARN]))
 }
 
 func (s *Server) describeExecution(in map[string]any) (any, error) {
@@ -224,7 +223,7 @@ func (s *Server) describeExecution(in map[string]any) (any, error) {
 		return nil, err
 	}
 	out := map[string]any{
-		fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": seconds(e.started),
+		fieldARN: e.arn, "stateMachineArn": Machine, fieldName: e.name, "status": e.status, "startDate": loopback.Seconds(e.started),
 		"input": e.input, "redriveCount": e.redrives, "redriveStatus": "NOT_REDRIVABLE",
 		"traceHeader": "Root=" + Trace + ";Sampled=1",
 	}
@@ -239,7 +238,7 @@ func (s *Server) describeExecution(in map[string]any) (any, error) {
 	if e.status == succeeded {
 		out["output"] = s.output(e)
 	}
-	out["stopDate"] = seconds(e.stopped)
+	out["stopDate"] = loopback.Seconds(e.stopped)
 	if e.status == failed {
 		out[fieldError], out[fieldCause] = e.script.Error, e.script.Cause
 	}
@@ -316,7 +315,9 @@ func (s *Server) history(in map[string]any) (any, error) {
 	}
 	var events []map[string]any
 	add := func(kind string, after time.Duration, details string, values map[string]any) {
-		event := map[string]any{"id": len(events) + 1, "previousEventId": len(events), "type": kind, "timestamp": seconds(e.started.Add(after))}
+		event := map[string]any{
+			"id": len(events) + 1, "previousEventId": len(events), "type": kind, "timestamp": loopback.Seconds(e.started.Add(after)),
+		}
 		if details != "" {
 			event[details] = values
 		}
@@ -373,10 +374,10 @@ func (s *Server) redrive(in map[string]any) (any, error) {
 	}
 	token, _ := in["clientToken"].(string)
 	if at, again := e.tokens[token]; again && token != "" && time.Since(at) < tokenTime {
-		return map[string]any{"redriveDate": seconds(at)}, nil
+		return map[string]any{"redriveDate": loopback.Seconds(at)}, nil
 	}
 	if reason := e.notRedrivable(); reason != "" {
-		return nil, &refusal{"ExecutionNotRedrivable", reason}
+		return nil, loopback.Refuse("ExecutionNotRedrivable", reason)
 	}
 	if e.tokens == nil {
 		e.tokens = map[string]time.Time{}
@@ -388,7 +389,7 @@ func (s *Server) redrive(in map[string]any) (any, error) {
 	}
 	e.status, e.stopped, e.script, e.polls = running, time.Time{}, script, 1
 	e.redrives++
-	return map[string]any{"redriveDate": seconds(time.Now())}, nil
+	return map[string]any{"redriveDate": loopback.Seconds(time.Now())}, nil
 }
 
 func (s *Server) startExecution(in map[string]any) (any, error) {
@@ -399,9 +400,9 @@ func (s *Server) startExecution(in map[string]any) (any, error) {
 			continue
 		}
 		if e.status == running && e.input == input {
-			return map[string]any{fieldARN: e.arn, "startDate": seconds(e.started)}, nil
+			return map[string]any{fieldARN: e.arn, "startDate": loopback.Seconds(e.started)}, nil
 		}
-		return nil, &refusal{"ExecutionAlreadyExists", "Execution Already Exists: '" + e.arn + "'"}
+		return nil, loopback.Refuse("ExecutionAlreadyExists", "Execution Already Exists: '"+e.arn+"'")
 	}
 	var event struct {
 		Detail struct {
@@ -412,17 +413,17 @@ func (s *Server) startExecution(in map[string]any) (any, error) {
 		} `json:"detail"`
 	}
 	if err := json.Unmarshal([]byte(input), &event); err != nil {
-		return nil, &refusal{"InvalidExecutionInput", err.Error()}
+		return nil, loopback.Refuse("InvalidExecutionInput", err.Error())
 	}
 	e := s.start(name, objectstore.Stored{Key: event.Detail.Object.Key, Size: event.Detail.Object.Size, ETag: "etag"}, Script{}, time.Now())
 	e.input = input
-	return map[string]any{fieldARN: e.arn, "startDate": seconds(e.started)}, nil
+	return map[string]any{fieldARN: e.arn, "startDate": loopback.Seconds(e.started)}, nil
 }
 
 // stateMachine answers with the definition that the project declares.
 func (s *Server) stateMachine(in map[string]any) (any, error) {
 	if in["stateMachineArn"] != Machine {
-		return nil, &refusal{"StateMachineDoesNotExist", "State Machine Does Not Exist"}
+		return nil, loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist")
 	}
 	definition, err := workflow.Definition(
 		workflow.Routing{

@@ -7,7 +7,6 @@ package tokenapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,8 +18,7 @@ import (
 )
 
 const (
-	target      = "AWSStepFunctions."
-	contentType = "application/x-amz-json-1.0"
+	target = "AWSStepFunctions."
 	// maxRequest is Step Functions' own limit of a request.
 	maxRequest = 1 << 20
 
@@ -101,11 +99,6 @@ func (w *Wait) Close() {
 	w.closed = true
 }
 
-// refusal is an error answer.
-type refusal struct{ code, message string }
-
-func (r *refusal) Error() string { return r.code + ": " + r.message }
-
 // request is the input of all three calls.
 type request struct {
 	TaskToken, Output, Error, Cause string
@@ -113,39 +106,27 @@ type request struct {
 
 // ServeHTTP answers one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", contentType)
-	err := s.serve(r)
-	if err == nil {
-		_, _ = io.WriteString(w, "{}")
-		return
-	}
-	status, refused := http.StatusBadRequest, &refusal{}
-	if !errors.As(err, &refused) {
-		status, refused = http.StatusInternalServerError, &refusal{"InternalFailure", err.Error()}
-	}
-	w.Header().Set("X-Amzn-Errortype", refused.code)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": refused.code, "message": refused.message})
+	_ = loopback.Answer(w, struct{}{}, s.serve(r)) // who asked may be gone
 }
 
 func (s *Server) serve(r *http.Request) error {
 	operation, known := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
 	if !known {
-		return &refusal{"UnknownOperationException", ""}
+		return loopback.Refuse("UnknownOperationException", "")
 	}
 	var in request
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxRequest)).Decode(&in); err != nil {
-		return &refusal{"SerializationException", err.Error()}
+		return loopback.Refuse("SerializationException", err.Error())
 	}
 	s.mu.Lock()
 	wait := s.waits[in.TaskToken]
 	s.mu.Unlock()
 	if wait == nil {
-		return &refusal{"InvalidToken", "Invalid Token: 'Invalid token'"}
+		return loopback.Refuse("InvalidToken", "Invalid Token: 'Invalid token'")
 	}
 	access := Access{AccessKeyID: loopback.AccessKeyID(r), Action: "states:" + operation, StateMachine: wait.stateMachine}
 	if err := s.authorize(access); err != nil {
-		return &refusal{"AccessDeniedException", err.Error()}
+		return loopback.Refuse("AccessDeniedException", err.Error())
 	}
 	return wait.take(operation, in)
 }
@@ -159,7 +140,7 @@ func (w *Wait) take(operation string, in request) error {
 	w.server.mu.Lock()
 	defer w.server.mu.Unlock()
 	if w.closed {
-		return &refusal{"TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'"}
+		return loopback.Refuse("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 	}
 	if answer == nil {
 		select {
@@ -183,7 +164,7 @@ func read(operation string, in request) (*Answer, error) {
 			return nil, tooLong("output", maxOutput)
 		}
 		if !json.Valid([]byte(in.Output)) {
-			return nil, &refusal{"InvalidOutput", "Invalid Output: 'Invalid JSON'"}
+			return nil, loopback.Refuse("InvalidOutput", "Invalid Output: 'Invalid JSON'")
 		}
 		return &Answer{Output: json.RawMessage(in.Output)}, nil
 	case "SendTaskFailure":
@@ -195,11 +176,11 @@ func read(operation string, in request) (*Answer, error) {
 		}
 		return &Answer{Error: in.Error, Cause: in.Cause}, nil
 	}
-	return nil, &refusal{"UnknownOperationException", operation}
+	return nil, loopback.Refuse("UnknownOperationException", operation)
 }
 
 func tooLong(field string, most int) error {
-	return &refusal{"ValidationException", fmt.Sprintf(
+	return loopback.Refuse("ValidationException", fmt.Sprintf(
 		"1 validation error detected: Value at '%s' failed to satisfy constraint: Member must have length less than or equal to %d",
-		field, most)}
+		field, most))
 }

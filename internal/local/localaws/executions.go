@@ -14,6 +14,7 @@ import (
 	"upload-router/internal/asl"
 	"upload-router/internal/local"
 	"upload-router/internal/local/localtest"
+	"upload-router/internal/loopback"
 )
 
 // running is the status of an execution that hasn't ended.
@@ -75,37 +76,29 @@ func (x *execution) status() string {
 // seen are the events that can be seen: the end only when the log is there as well.
 func (x *execution) seen() []asl.Event {
 	events := x.events
-	if !x.over && len(events) > 0 && x.ended(events[len(events)-1]) {
+	if !x.over && len(events) > 0 && events[len(events)-1].Terminal() {
 		events = events[:len(events)-1]
 	}
 	return events
 }
 
-func (x *execution) ended(e asl.Event) bool {
-	switch e.Type {
-	case asl.ExecutionSucceeded, asl.ExecutionFailed, asl.ExecutionTimedOut, asl.ExecutionAborted:
-		return true
-	default:
-		return false
-	}
-}
-
 // item is the execution as a list has it.
 func (x *execution) item(machine string) map[string]any {
 	out := map[string]any{
-		"executionArn": x.arn, "stateMachineArn": machine, fieldName: x.name(), "status": x.status(), "startDate": unix(x.events[0].Timestamp),
+		"executionArn": x.arn, "stateMachineArn": machine, fieldName: x.name(), "status": x.status(),
+		"startDate": loopback.Seconds(x.events[0].Timestamp),
 	}
 	if x.over {
-		out["stopDate"] = unix(x.events[len(x.events)-1].Timestamp)
+		out["stopDate"] = loopback.Seconds(x.events[len(x.events)-1].Timestamp)
 	}
 	return out
 }
 
-func (s *Server) list(in request) (any, *refusal) {
+func (s *Server) list(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if in.StateMachineARN != s.machineARN() {
-		return nil, &refusal{"StateMachineDoesNotExist", "State Machine Does Not Exist: '" + in.StateMachineARN + "'"}
+		return nil, loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist: '"+in.StateMachineARN+"'")
 	}
 	var found []*execution
 	for _, x := range s.executions {
@@ -122,13 +115,13 @@ func (s *Server) list(in request) (any, *refusal) {
 }
 
 // page is a part of a list, which the token counts from.
-func page(name string, items []any, in request) (any, *refusal) {
+func page(name string, items []any, in request) (any, error) {
 	const most = 1000
 	first := 0
 	if in.NextToken != "" {
 		var err error
 		if first, err = strconv.Atoi(in.NextToken); err != nil {
-			return nil, &refusal{"InvalidToken", err.Error()}
+			return nil, loopback.Refuse("InvalidToken", err.Error())
 		}
 	}
 	size := in.MaxResults
@@ -145,20 +138,20 @@ func page(name string, items []any, in request) (any, *refusal) {
 }
 
 // find gives an execution, and must be called with the lock.
-func (s *Server) find(in request) (*execution, *refusal) {
+func (s *Server) find(in request) (*execution, error) {
 	x := s.executions[in.ExecutionARN]
 	if x == nil {
-		return nil, &refusal{"ExecutionDoesNotExist", "Execution Does Not Exist: '" + in.ExecutionARN + "'"}
+		return nil, loopback.Refuse("ExecutionDoesNotExist", "Execution Does Not Exist: '"+in.ExecutionARN+"'")
 	}
 	return x, nil
 }
 
-func (s *Server) describe(in request) (any, *refusal) {
+func (s *Server) describe(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x, no := s.find(in)
-	if no != nil {
-		return nil, no
+	x, err := s.find(in)
+	if err != nil {
+		return nil, err
 	}
 	out := x.item(s.machineARN())
 	out["input"], out["redriveCount"], out["redriveStatus"] = string(x.events[0].Input), x.redrives, "NOT_REDRIVABLE"
@@ -190,15 +183,15 @@ func (x *execution) notRedrivable() string {
 	return ""
 }
 
-func (s *Server) redrive(in request) (any, *refusal) {
+func (s *Server) redrive(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x, no := s.find(in)
-	if no != nil {
-		return nil, no
+	x, err := s.find(in)
+	if err != nil {
+		return nil, err
 	}
 	if reason := x.notRedrivable(); reason != "" {
-		return nil, &refusal{"ExecutionNotRedrivable", reason}
+		return nil, loopback.Refuse("ExecutionNotRedrivable", reason)
 	}
 	x.over = false
 	x.redrives++
@@ -209,10 +202,10 @@ func (s *Server) redrive(in request) (any, *refusal) {
 		}
 		s.Know(x.ran)
 	})
-	return map[string]any{"redriveDate": unix(time.Now())}, nil
+	return map[string]any{"redriveDate": loopback.Seconds(time.Now())}, nil
 }
 
-func (s *Server) start(in request) (any, *refusal) {
+func (s *Server) start(in request) (any, error) {
 	arn := strings.Replace(in.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":" + in.Name
 	begun := make(chan struct{})
 	s.mu.Lock()
@@ -222,7 +215,7 @@ func (s *Server) start(in request) (any, *refusal) {
 	}
 	s.mu.Unlock()
 	if taken {
-		return nil, &refusal{"ExecutionAlreadyExists", "Execution Already Exists: '" + arn + "'"}
+		return nil, loopback.Refuse("ExecutionAlreadyExists", "Execution Already Exists: '"+arn+"'")
 	}
 	refused := make(chan error, 1)
 	s.working.Go(func() {
@@ -236,18 +229,18 @@ func (s *Server) start(in request) (any, *refusal) {
 	case <-begun:
 	case err := <-refused: // or it is over, and nobody observed it
 		if err != nil {
-			return nil, &refusal{"InternalFailure", err.Error()}
+			return nil, loopback.Refuse("InternalFailure", err.Error())
 		}
 	}
-	return map[string]any{"executionArn": arn, "startDate": unix(time.Now())}, nil
+	return map[string]any{"executionArn": arn, "startDate": loopback.Seconds(time.Now())}, nil
 }
 
-func (s *Server) history(in request) (any, *refusal) {
+func (s *Server) history(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x, no := s.find(in)
-	if no != nil {
-		return nil, no
+	x, err := s.find(in)
+	if err != nil {
+		return nil, err
 	}
 	events := x.history()
 	if in.ReverseOrder {
@@ -261,7 +254,7 @@ func (s *Server) history(in request) (any, *refusal) {
 func (x *execution) history() []any {
 	var out []any
 	add := func(e asl.Event, kind, details string, values map[string]any) {
-		event := map[string]any{"id": len(out) + 1, "previousEventId": len(out), "type": kind, "timestamp": unix(e.Timestamp)}
+		event := map[string]any{"id": len(out) + 1, "previousEventId": len(out), "type": kind, "timestamp": loopback.Seconds(e.Timestamp)}
 		if details != "" {
 			event[details] = values
 		}

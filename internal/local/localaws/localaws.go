@@ -20,7 +20,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
@@ -29,6 +28,7 @@ import (
 	"upload-router/internal/declared"
 	"upload-router/internal/local"
 	"upload-router/internal/local/localtest"
+	"upload-router/internal/loopback"
 )
 
 // AccessKeyID is the one with which the local S3 lets everything through, as it
@@ -127,9 +127,6 @@ func (s *Server) created(trace *local.Trace, err error) {
 	})
 }
 
-// refusal is an error's answer.
-type refusal struct{ code, message string }
-
 // request is what the requests have that are answered here.
 type request struct {
 	ExecutionARN    string `json:"executionArn"`
@@ -154,10 +151,10 @@ type request struct {
 
 // ServeHTTP answers a request of any service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	target := r.Header.Get("X-Amz-Target")
+	operation := loopback.Operation(r)
 	switch {
-	case target != "":
-		s.serveJSON(w, r, target[strings.LastIndex(target, ".")+1:])
+	case operation != "":
+		s.serveJSON(w, r, operation)
 	case strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/"):
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(s.function())
@@ -174,23 +171,18 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	handlers := map[string]func(request) (any, *refusal){
+	handlers := map[string]func(request) (any, error){
 		"ListExecutions": s.list, "DescribeExecution": s.describe, "GetExecutionHistory": s.history,
 		"RedriveExecution": s.redrive, "StartExecution": s.start, "DescribeStateMachine": s.machine,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibilityBatch": s.release, "GetQueueAttributes": s.count,
 		"FilterLogEvents": s.filterLogs, "DescribeTaskDefinition": s.task,
 	}
 	var out any
-	no := &refusal{"UnknownOperationException", "localaws doesn't know " + operation}
+	err := loopback.Refuse("UnknownOperationException", "localaws doesn't know "+operation)
 	if handle := handlers[operation]; handle != nil {
-		out, no = handle(in)
+		out, err = handle(in)
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	if no != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		out = map[string]string{"__type": no.code, "message": no.message}
-	}
-	_ = json.NewEncoder(w).Encode(out)
+	_ = loopback.Answer(w, out, err) // who asked may be gone
 }
 
 // serveQuery answers CloudWatch: there are no alarms here.
@@ -220,7 +212,7 @@ func (s *Server) declared(typ string) declared.Resource {
 	return resource
 }
 
-func (s *Server) machine(request) (any, *refusal) {
+func (s *Server) machine(request) (any, error) {
 	machine := s.declared(typeMachine)
 	return map[string]any{
 		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
@@ -238,7 +230,7 @@ func (s *Server) function() map[string]any {
 	return map[string]any{"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"]}
 }
 
-func (s *Server) task(request) (any, *refusal) {
+func (s *Server) task(request) (any, error) {
 	task := s.declared(typeTask)
 	return map[string]any{"taskDefinition": map[string]any{
 		"cpu": task.Text("cpu"), "memory": task.Text("memory"),
@@ -248,9 +240,6 @@ func (s *Server) task(request) (any, *refusal) {
 
 // fieldName is the name of what an answer is about.
 const fieldName = "name"
-
-// unix is a time as the protocols have it.
-func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 // observe is local.Options.Observe.
 func (s *Server) observe(e asl.Event) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"upload-router/internal/loopback"
 )
 
 // line is a line of a log group.
@@ -71,17 +73,17 @@ func (s *Server) streamPrefix() string {
 	return containers[0].LogConfiguration.Options["awslogs-stream-prefix"] + "/" + containers[0].Name + "/"
 }
 
-func (s *Server) filterLogs(in request) (any, *refusal) {
+func (s *Server) filterLogs(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	matches, err := pattern(in.FilterPattern)
 	if err != nil {
-		return nil, &refusal{"InvalidParameterException", err.Error()}
+		return nil, loopback.Refuse("InvalidParameterException", err.Error())
 	}
 	lines := s.lines(in.LogGroupName)
 	for _, name := range in.LogStreamNames {
 		if !slices.ContainsFunc(lines, func(l line) bool { return l.stream == name }) {
-			return nil, &refusal{"ResourceNotFoundException", "The specified log stream does not exist."}
+			return nil, loopback.Refuse("ResourceNotFoundException", "The specified log stream does not exist.")
 		}
 	}
 	events := []any{}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"upload-router/internal/local"
+	"upload-router/internal/loopback"
 )
 
 // entry is one message of a batch.
@@ -27,7 +28,7 @@ func (s *Server) Only(readable func(local.DeadLetter) bool) {
 	s.readable = readable
 }
 
-func (s *Server) receive(in request) (any, *refusal) {
+func (s *Server) receive(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	messages := []any{}
@@ -50,18 +51,18 @@ func (s *Server) receive(in request) (any, *refusal) {
 	return map[string]any{"Messages": messages}, nil
 }
 
-func (s *Server) remove(in request) (any, *refusal) {
+func (s *Server) remove(in request) (any, error) {
 	for _, letter := range s.Router.DeadLetters() {
 		if letter.MessageID == in.ReceiptHandle {
 			s.Router.Discard(letter)
 			return map[string]any{}, nil
 		}
 	}
-	return nil, &refusal{"ReceiptHandleIsInvalid", in.ReceiptHandle}
+	return nil, loopback.Refuse("ReceiptHandleIsInvalid", in.ReceiptHandle)
 }
 
 // release hides messages for longer, or lets them be seen again.
-func (s *Server) release(in request) (any, *refusal) {
+func (s *Server) release(in request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	done := make([]any, 0, len(in.Entries))
@@ -72,7 +73,7 @@ func (s *Server) release(in request) (any, *refusal) {
 	return map[string]any{"Successful": done, "Failed": []any{}}, nil
 }
 
-func (s *Server) count(request) (any, *refusal) {
+func (s *Server) count(request) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	visible, hidden := 0, 0
