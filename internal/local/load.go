@@ -208,7 +208,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 			return nil, err
 		}
 	}
-	interpreter := &asl.Interpreter{Integrations: integrations, Clock: newClock()}
+	interpreter := &asl.Interpreter{Integrations: integrations, Clock: r.clock}
 	program, err := interpreter.Load(machine)
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)
