@@ -80,7 +80,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What watches it.
-	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, people}); err != nil {
+	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, people, table}); err != nil {
 		return err
 	}
 

@@ -6,6 +6,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/components/alarms"
+	"upload-router/components/claims"
 	"upload-router/components/dashboard"
 	"upload-router/components/encryption"
 	"upload-router/components/endings"
@@ -26,6 +27,7 @@ type watched struct {
 	router *workflow.Workflow
 	up     *uploads.Uploads
 	people *notifications.Notifications
+	table  *claims.Claims // nil if nothing is claimed
 }
 
 // watch makes what tells people that something is wrong.
@@ -36,18 +38,33 @@ func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location
 	if err != nil {
 		return err
 	}
-	if _, err := dashboard.New(ctx, name+"-dashboard", &dashboard.Args{
+	if _, err := dashboard.New(ctx, name+"-dashboard", dashboardArgs(cfg, at, w, ends)); err != nil {
+		return err
+	}
+	_, err = alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w, ends))
+	return err
+}
+
+func dashboardArgs(cfg *settings.Settings, at location.Location, w watched, ends *endings.Endings) *dashboard.Args {
+	args := &dashboard.Args{
 		Region:              at.Region,
 		StateMachineARN:     w.router.ARN,
 		FunctionName:        w.small.Name,
 		TaskIntegrationARN:  taskIntegration(cfg, at),
 		DeadLetterQueueName: w.up.DeadLetterQueueName,
-		LogGroupNames:       pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
-	}); err != nil {
-		return err
+		UntoldQueueName:     ends.DeadLetterQueueName,
+		TopicARN:            w.people.TopicARN,
+		BucketName:          w.up.BucketName,
+		ProcessorLogs:       pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
+		Logs:                pulumi.StringMap{},
 	}
-	_, err = alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w, ends))
-	return err
+	for who, group := range w.log.Groups {
+		args.Logs[who] = group.Name
+	}
+	if w.table != nil {
+		args.TableName = w.table.TableName
+	}
+	return args
 }
 
 func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *endings.Endings) *alarms.Args {

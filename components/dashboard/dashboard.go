@@ -3,8 +3,12 @@
 package dashboard
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -24,10 +28,19 @@ type Args struct {
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
 	// metrics name it: with Region and account. Required.
 	TaskIntegrationARN string
-	// DeadLetterQueueName is the queue of undelivered events. Required.
-	DeadLetterQueueName pulumi.StringInput
-	// LogGroupNames are the log groups of the processors, for the queries. Required.
-	LogGroupNames pulumi.StringArray
+	// DeadLetterQueueName is the queue of undelivered events, UntoldQueueName that of
+	// notices that no topic took. Required.
+	DeadLetterQueueName, UntoldQueueName pulumi.StringInput
+	// TopicARN is the topic that is told. Required.
+	TopicARN pulumi.StringInput
+	// BucketName is the bucket of the uploads. Required.
+	BucketName pulumi.StringInput
+	// TableName is the table of claims; nil if there is none.
+	TableName pulumi.StringInput
+	// ProcessorLogs are the log groups of the processors, for the queries. Required.
+	ProcessorLogs pulumi.StringArray
+	// Logs are all log groups, by who writes them. Required.
+	Logs pulumi.StringMap
 }
 
 // Dashboard is a CloudWatch dashboard with saved queries.
@@ -54,7 +67,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	for _, q := range queries {
 		if _, err := cloudwatch.NewQueryDefinition(ctx, name+"-"+q.key, &cloudwatch.QueryDefinitionArgs{
 			Name:          pulumi.String(name + "/" + q.key),
-			LogGroupNames: args.LogGroupNames,
+			LogGroupNames: args.ProcessorLogs,
 			QueryString:   pulumi.String(q.text),
 		}, pulumi.Parent(d)); err != nil {
 			return nil, fmt.Errorf("saving the query %s: %w", q.key, err)
@@ -100,44 +113,69 @@ type properties struct {
 
 const (
 	columns, width, height = 2, 12, 6
-	period                 = 300 // seconds
+	period                 = 300   // seconds
+	day                    = 86400 // seconds
 	sum                    = "Sum"
 )
 
+// names are what the metrics are of, as their dimensions have it.
+type names struct {
+	machine, function, task, queue, untold, topic, bucket string
+	table                                                 string            // empty: none
+	logs                                                  map[string]string // by who writes them
+}
+
 // body is the dashboard's text, once all that it names is there.
 func body(args *Args) pulumi.StringOutput {
-	return pulumi.All(args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName).ApplyT(func(v []any) (string, error) {
-		shown := charts(v[0].(string), v[1].(string), args.TaskIntegrationARN, v[2].(string))
-		widgets := make([]widget, len(shown))
-		for i, c := range shown {
-			c.Region, c.View, c.Period = args.Region, "timeSeries", period
-			widgets[i] = widget{
-				Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height, Properties: c,
-			}
-		}
-		text, err := json.Marshal(map[string]any{"widgets": widgets})
-		if err != nil {
-			return "", fmt.Errorf("writing the dashboard: %w", err)
-		}
-		return string(text), nil
+	table := args.TableName
+	if table == nil {
+		table = pulumi.String("")
+	}
+	return pulumi.All(
+		args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName, args.UntoldQueueName, args.TopicARN, args.BucketName, table, args.Logs,
+	).ApplyT(func(v []any) (string, error) {
+		topicARN := v[4].(string)
+		return text(args.Region, charts(names{
+			machine: v[0].(string), function: v[1].(string), task: args.TaskIntegrationARN, queue: v[2].(string), untold: v[3].(string),
+			topic: topicARN[strings.LastIndex(topicARN, ":")+1:], bucket: v[5].(string), table: v[6].(string), logs: v[7].(map[string]string),
+		}))
 	}).(pulumi.StringOutput)
+}
+
+// text is a dashboard of these charts.
+func text(region string, shown []properties) (string, error) {
+	widgets := make([]widget, len(shown))
+	for i, c := range shown {
+		c.Region, c.View, c.Period = region, "timeSeries", cmp.Or(c.Period, period)
+		widgets[i] = widget{
+			Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height, Properties: c,
+		}
+	}
+	text, err := json.Marshal(map[string]any{"widgets": widgets})
+	if err != nil {
+		return "", fmt.Errorf("writing the dashboard: %w", err)
+	}
+	return string(text), nil
+}
+
+// of gives the metrics of one thing, by their labels.
+func of(namespace, dimension, value string) func(label, metric string) []any {
+	return func(label, metric string) []any {
+		return []any{namespace, metric, dimension, value, map[string]any{"label": label}}
+	}
 }
 
 // charts are what is shown. The metrics of tasks are those of all state machines of
 // the account: Step Functions counts by the integration, and ECS doesn't count tasks.
-func charts(machine, function, task, queue string) []properties {
-	of := func(namespace, dimension, value string) func(label, metric string) []any {
-		return func(label, metric string) []any {
-			return []any{namespace, metric, dimension, value, map[string]any{"label": label}}
-		}
-	}
-	states := of("AWS/States", "StateMachineArn", machine)
-	tasks := of("AWS/States", "ServiceIntegrationResourceArn", task)
-	lambda := of("AWS/Lambda", "FunctionName", function)
-	return []properties{
-		{Title: "Executions by how they ended", Stat: sum, Stacked: true, Metrics: [][]any{
+func charts(n names) []properties {
+	states := of("AWS/States", "StateMachineArn", n.machine)
+	tasks := of("AWS/States", "ServiceIntegrationResourceArn", n.task)
+	lambda := of("AWS/Lambda", "FunctionName", n.function)
+	notices := of("AWS/SNS", "TopicName", n.topic)
+	return append([]properties{
+		{Title: "Executions by how they ended, and redriven ones", Stat: sum, Stacked: true, Metrics: [][]any{
 			states("succeeded", "ExecutionsSucceeded"), states("failed", "ExecutionsFailed"),
-			states("timed out", "ExecutionsTimedOut"), states("aborted", "ExecutionsAborted"),
+			states("timed out", "ExecutionsTimedOut"), states("aborted", "ExecutionsAborted"), states("redriven", "ExecutionsRedriven"),
 		}},
 		{Title: "Route: runs of the function, and tasks (of the account)", Stat: sum, Stacked: true, Metrics: [][]any{
 			lambda("Lambda", "Invocations"), tasks("Fargate", "ServiceIntegrationsStarted"),
@@ -150,12 +188,43 @@ func charts(machine, function, task, queue string) []properties {
 			tasks("task failed (of the account)", "ServiceIntegrationsFailed"),
 			tasks("task timed out (of the account)", "ServiceIntegrationsTimedOut"), states("executions throttled", "ExecutionThrottled"),
 		}},
-		{Title: "Events that wait in the dead-letter queue", Stat: "Maximum", Metrics: [][]any{
-			of("AWS/SQS", "QueueName", queue)("events", "ApproximateNumberOfMessagesVisible"),
+		{Title: "What waits in the dead-letter queues", Stat: "Maximum", Metrics: [][]any{
+			of("AWS/SQS", "QueueName", n.queue)("events", "ApproximateNumberOfMessagesVisible"),
+			of("AWS/SQS", "QueueName", n.untold)("notices", "ApproximateNumberOfMessagesVisible"),
 		}},
-		{Title: "What costs: executions, time of the function and of tasks in ms", Stat: sum, Metrics: [][]any{
-			states("executions, each of some state transitions", "ExecutionsStarted"),
-			lambda("time of the function", "Duration"), tasks("time of tasks (of the account)", "ServiceIntegrationRunTime"),
+		{Title: "Notices of files, ends and alarms", Stat: sum, Metrics: [][]any{
+			notices("published", "NumberOfMessagesPublished"), notices("delivered", "NumberOfNotificationsDelivered"),
+			notices("not delivered", "NumberOfNotificationsFailed"),
+		}},
+	}, costs(n)...)
+}
+
+// costs are what the bill follows, as far as it is counted for nothing. S3's
+// requests aren't: their metrics are to be turned on for a bucket, and paid for.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html
+func costs(n names) []properties {
+	counted := [][]any{
+		of("AWS/States", "StateMachineArn", n.machine)("executions, each of some state transitions", "ExecutionsStarted"),
+		of("AWS/Lambda", "FunctionName", n.function)("runs of the function", "Invocations"),
+		of("AWS/SNS", "TopicName", n.topic)("notices", "NumberOfMessagesPublished"),
+	}
+	if n.table != "" {
+		counted = append(counted, of("AWS/DynamoDB", "TableName", n.table)("write units of claims", "ConsumedWriteCapacityUnits"))
+	}
+	written := make([][]any, 0, len(n.logs))
+	for _, who := range slices.Sorted(maps.Keys(n.logs)) {
+		written = append(written, of("AWS/Logs", "LogGroupName", n.logs[who])(who, "IncomingBytes"))
+	}
+	return []properties{
+		{Title: "What costs: executions, runs, notices and claims", Stat: sum, Metrics: counted},
+		{Title: "What costs: time of the function and of tasks, in ms", Stat: sum, Metrics: [][]any{
+			of("AWS/Lambda", "FunctionName", n.function)("function", "Duration"),
+			of("AWS/States", "ServiceIntegrationResourceArn", n.task)("tasks (of the account)", "ServiceIntegrationRunTime"),
+		}},
+		{Title: "What costs: bytes written to the logs", Stat: sum, Stacked: true, Metrics: written},
+		// Earlier versions and the parts of unfinished uploads are among them.
+		{Title: "What costs: bytes kept in the bucket, counted once a day", Stat: "Average", Period: day, Metrics: [][]any{
+			{"AWS/S3", "BucketSizeBytes", "BucketName", n.bucket, "StorageType", "StandardStorage", map[string]any{"label": "bytes"}},
 		}},
 	}
 }

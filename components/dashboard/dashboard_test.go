@@ -19,16 +19,25 @@ const (
 
 	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
 	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
+
+	counted = "What costs: executions, runs, notices and claims"
+	daily   = "What costs: bytes kept in the bucket, counted once a day"
 )
 
-func declare(t *testing.T) *declared.System {
+func args() *dashboard.Args {
+	return &dashboard.Args{
+		Region: "eu-central-1", StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
+		TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"), UntoldQueueName: pulumi.String("untold"),
+		TopicARN: pulumi.String("arn:aws:sns:eu-central-1:123456789012:people"), BucketName: pulumi.String("b"),
+		ProcessorLogs: pulumi.StringArray{pulumi.String("function"), pulumi.String("task")},
+		Logs:          pulumi.StringMap{"small": pulumi.String("function"), "large": pulumi.String("task")},
+	}
+}
+
+func declare(t *testing.T, args *dashboard.Args) *declared.System {
 	t.Helper()
 	return declaredtest.Evaluate(t, declared.Options{}, declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
-		d, err := dashboard.New(ctx, "board", &dashboard.Args{
-			Region: "eu-central-1", StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
-			TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"),
-			LogGroupNames: pulumi.StringArray{pulumi.String("function"), pulumi.String("task")},
-		})
+		d, err := dashboard.New(ctx, "board", args)
 		if err != nil {
 			return nil, err
 		}
@@ -45,6 +54,7 @@ func shown(t *testing.T, system *declared.System) map[string][]any {
 			X, Y, Width, Height int
 			Properties          struct {
 				Title, Region, View, Stat string
+				Period                    int
 				Metrics                   []any
 			}
 		}
@@ -53,6 +63,7 @@ func shown(t *testing.T, system *declared.System) map[string][]any {
 	found := map[string][]any{}
 	for i, w := range text.Widgets {
 		assert.Equal(t, []any{"metric", "eu-central-1", "timeSeries"}, []any{w.Type, w.Properties.Region, w.Properties.View})
+		assert.Equal(t, map[bool]int{false: 300, true: 86400}[w.Properties.Title == daily], w.Properties.Period, w.Properties.Title)
 		assert.Equal(t, []int{i % 2 * 12, i / 2 * 6, 12, 6}, []int{w.X, w.Y, w.Width, w.Height}, "none covers another")
 		found[w.Properties.Title] = append([]any{w.Properties.Stat}, w.Properties.Metrics...)
 	}
@@ -61,7 +72,7 @@ func shown(t *testing.T, system *declared.System) map[string][]any {
 
 func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 	t.Parallel()
-	system := declare(t)
+	system := declare(t, args())
 	require.Equal(t, map[string]int{dashboard.Type: 1, typeBoard: 1, typeQuery: 4}, declaredtest.Counts(system))
 	require.Equal(t, "board", system.Outputs["name"])
 	metric := func(namespace, name, dimension, value, label string) any {
@@ -72,10 +83,11 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 		return metric("AWS/States", name, "ServiceIntegrationResourceArn", tasks, label)
 	}
 	lambda := func(name, label string) any { return metric("AWS/Lambda", name, "FunctionName", "f", label) }
+	notices := func(name, label string) any { return metric("AWS/SNS", name, "TopicName", "people", label) }
 	require.Equal(t, map[string][]any{
-		"Executions by how they ended": {
+		"Executions by how they ended, and redriven ones": {
 			"Sum", states("ExecutionsSucceeded", "succeeded"), states("ExecutionsFailed", "failed"),
-			states("ExecutionsTimedOut", "timed out"), states("ExecutionsAborted", "aborted"),
+			states("ExecutionsTimedOut", "timed out"), states("ExecutionsAborted", "aborted"), states("ExecutionsRedriven", "redriven"),
 		},
 		"Route: runs of the function, and tasks (of the account)": {
 			"Sum", lambda("Invocations", "Lambda"), task("ServiceIntegrationsStarted", "Fargate"),
@@ -89,20 +101,45 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 			task("ServiceIntegrationsFailed", "task failed (of the account)"),
 			task("ServiceIntegrationsTimedOut", "task timed out (of the account)"), states("ExecutionThrottled", "executions throttled"),
 		},
-		"Events that wait in the dead-letter queue": {
+		"What waits in the dead-letter queues": {
 			"Maximum", metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "q", "events"),
+			metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "untold", "notices"),
 		},
-		"What costs: executions, time of the function and of tasks in ms": {
-			"Sum", states("ExecutionsStarted", "executions, each of some state transitions"), lambda("Duration", "time of the function"),
-			task("ServiceIntegrationRunTime", "time of tasks (of the account)"),
+		"Notices of files, ends and alarms": {
+			"Sum", notices("NumberOfMessagesPublished", "published"), notices("NumberOfNotificationsDelivered", "delivered"),
+			notices("NumberOfNotificationsFailed", "not delivered"),
+		},
+		counted: {
+			"Sum", states("ExecutionsStarted", "executions, each of some state transitions"), lambda("Invocations", "runs of the function"),
+			notices("NumberOfMessagesPublished", "notices"),
+		},
+		"What costs: time of the function and of tasks, in ms": {
+			"Sum", lambda("Duration", "function"), task("ServiceIntegrationRunTime", "tasks (of the account)"),
+		},
+		"What costs: bytes written to the logs": {
+			"Sum", metric("AWS/Logs", "IncomingBytes", "LogGroupName", "task", "large"),
+			metric("AWS/Logs", "IncomingBytes", "LogGroupName", "function", "small"),
+		},
+		daily: {
+			"Average",
+			[]any{"AWS/S3", "BucketSizeBytes", "BucketName", "b", "StorageType", "StandardStorage", map[string]any{"label": "bytes"}},
 		},
 	}, shown(t, system))
+}
+
+func TestClaimsAreAmongTheCostsIfThereAreAny(t *testing.T) {
+	t.Parallel()
+	with := args()
+	with.TableName = pulumi.String("claimed")
+	require.Contains(t, shown(t, declare(t, with))[counted], []any{
+		"AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", "claimed", map[string]any{"label": "write units of claims"},
+	})
 }
 
 // The queries name the fields that the processors write; see internal/upload.
 func TestTheQueriesAreOfTheProcessorsLines(t *testing.T) {
 	t.Parallel()
-	system := declare(t)
+	system := declare(t, args())
 	for key, part := range map[string]string{
 		"failed-files":  `outcome != "succeeded"`,
 		"one-file":      `filter key = "report.pdf"`,

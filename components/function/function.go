@@ -92,6 +92,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if args.Concurrency > 0 {
 		functionArgs.ReservedConcurrentExecutions = pulumi.Int(args.Concurrency)
 	}
+	// Said in any case, or the function would go on with what it once had.
+	functionArgs.TracingConfig = &lambda.FunctionTracingConfigArgs{Mode: pulumi.String("PassThrough")}
 	if args.Tracing {
 		// Lambda asks by itself which invocations to trace.
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html

@@ -60,6 +60,7 @@ func TestTheFunctionHasExactlyTheseProperties(t *testing.T) {
 				"role":          declaredtest.Only(t, system, typeRole).Outputs["arn"],
 				"runtime":       "provided.al2023",
 				"timeout":       60.0,
+				"tracingConfig": map[string]any{"mode": "PassThrough"},
 			}, declaredtest.Only(t, system, typeFunction).Inputs)
 		})
 	}

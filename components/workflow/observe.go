@@ -36,6 +36,10 @@ func observe(
 		granted = append(granted, made)
 		return err
 	}
+	// That neither is done must be said: the provider takes a part that isn't there for
+	// one that isn't to change, and the machine would go on with what it once had.
+	machine.LoggingConfiguration = &sfn.StateMachineLoggingConfigurationArgs{Level: pulumi.String("OFF")}
+	machine.TracingConfiguration = &sfn.StateMachineTracingConfigurationArgs{Enabled: pulumi.Bool(args.Routing.Tracing)}
 	if args.Logging != nil {
 		machine.LoggingConfiguration = &sfn.StateMachineLoggingConfigurationArgs{
 			Level:                pulumi.String(args.Logging.Level),
@@ -47,7 +51,6 @@ func observe(
 		}
 	}
 	if args.Routing.Tracing {
-		machine.TracingConfiguration = &sfn.StateMachineTracingConfigurationArgs{Enabled: pulumi.Bool(true)}
 		// Step Functions asks how many executions to trace, too (requirement C17).
 		if err := grant("tracing", policy.SendTraces("xray:GetSamplingRules", "xray:GetSamplingTargets",
 			"xray:PutTelemetryRecords", "xray:PutTraceSegments")); err != nil {

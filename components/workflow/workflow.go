@@ -107,6 +107,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if args.Name != "" {
 		machineArgs.Name = pulumi.String(args.Name)
 	}
+	// Said in any case: the provider takes one that isn't there for one that isn't to change.
+	machineArgs.EncryptionConfiguration = &sfn.StateMachineEncryptionConfigurationArgs{Type: pulumi.String("AWS_OWNED_KEY")}
 	if args.KMSKeyARN != nil {
 		machineArgs.EncryptionConfiguration = &sfn.StateMachineEncryptionConfigurationArgs{
 			Type:                         pulumi.String("CUSTOMER_MANAGED_KMS_KEY"),

@@ -222,7 +222,9 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	}
 }
 
-// The type can't be changed later, and EXPRESS has no .sync (requirement C1).
+// The type can't be changed later, and EXPRESS has no .sync (requirement C1). What
+// the machine doesn't do is said: the provider takes a part that isn't declared for
+// one that isn't to change, so that nothing could be switched off again.
 func TestTheMachineHasExactlyTheseProperties(t *testing.T) {
 	t.Parallel()
 	for name, given := range map[string]string{"auto-named": "", "named": "uploads"} {
@@ -231,7 +233,12 @@ func TestTheMachineHasExactlyTheseProperties(t *testing.T) {
 			with := args(declaredtest.Home())
 			with.Name = given
 			system := declare(t, with)
-			want := map[string]any{"type": "STANDARD", "roleArn": declaredtest.Only(t, system, typeRole).Outputs["arn"]}
+			want := map[string]any{
+				"type": "STANDARD", "roleArn": declaredtest.Only(t, system, typeRole).Outputs["arn"],
+				"loggingConfiguration":    map[string]any{"level": "OFF"},
+				"tracingConfiguration":    map[string]any{"enabled": false},
+				"encryptionConfiguration": map[string]any{"type": "AWS_OWNED_KEY"},
+			}
 			if given != "" {
 				want["name"] = given
 			}
@@ -397,7 +404,7 @@ func TestWhatIsLoggedOfTheExecutions(t *testing.T) {
 		],
 		"Resource": ["*"]
 	}]}`, grants.Text("policy"))
-	require.Nil(t, made.Object("tracingConfiguration"))
+	require.Equal(t, map[string]any{"enabled": false}, made.Object("tracingConfiguration"))
 }
 
 // Requirement C16: with a key of the account's own the role encrypts what is logged.

@@ -211,7 +211,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 			return nil, err
 		}
 	}
-	interpreter := &asl.Interpreter{Integrations: integrations, Clock: newClock(), Observe: r.options.Observe}
+	interpreter := &asl.Interpreter{Integrations: integrations, Clock: r.clock, Observe: r.options.Observe}
 	program, err := interpreter.Load(machine)
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)

@@ -68,6 +68,7 @@ type Router struct {
 	traces  *traceapi.Server
 	scratch string
 	guard   *guard
+	clock   *clock // of what begins
 
 	functions functions
 	tasks     tasks
@@ -116,6 +117,9 @@ type Trace struct {
 	Event json.RawMessage `json:"event"`
 	// Executions are those that the event started, one for each matching target.
 	Executions []*Execution `json:"executions"`
+	// Retries are how often EventBridge tried again to start something, which it
+	// counts as RetryInvocationAttempts.
+	Retries int `json:"retries,omitempty"`
 	// DeadLetters are the deliveries that EventBridge gave up on.
 	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
 }
@@ -216,7 +220,7 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	if err != nil {
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
 	}
-	r := &Router{options: options, system: system, scratch: scratch}
+	r := &Router{options: options, system: system, scratch: scratch, clock: newClock()}
 	if err := r.load(ctx); err != nil {
 		return nil, errors.Join(err, r.Close()) //nolint:contextcheck // Closing must not be cut short by it.
 	}
@@ -351,6 +355,7 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 	if err = errors.Join(err, mistaken); err != nil {
 		return fmt.Errorf("delivering the event: %w", err)
 	}
+	trace.Retries += max(0, m.Attempt-1)
 	if letter != nil {
 		dead := DeadLetter{QueueARN: to.queue, MessageID: uuid.NewString(), Body: event, Attributes: letter.Attributes()}
 		trace.DeadLetters = append(trace.DeadLetters, dead)

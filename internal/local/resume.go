@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -38,6 +39,10 @@ func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	r.addSegments(ended)
 	return r.ended(ended)
 }
+
+// Pass lets time pass at once: for each execution that begins from now on it is
+// later by so much. Nothing is later for those that are under way.
+func (r *Router) Pass(d time.Duration) { r.clock.skipped.Add(int64(d)) }
 
 // DeadLetters are the messages in the dead-letter queues, the oldest first.
 func (r *Router) DeadLetters() []DeadLetter {

@@ -79,9 +79,9 @@ func display(value string) string {
 	return value
 }
 
-// setCommand is the command that gives a key, or a path inside a list, another value.
+// setCommand is the command that gives a key, or a path inside a list or an object, another value.
 func setCommand(path, value string) string {
-	if strings.Contains(path, "[") {
+	if strings.ContainsAny(path, "[.") {
 		return fmt.Sprintf("pulumi config set --path '%s' %s", path, shellQuote(value))
 	}
 	return fmt.Sprintf("pulumi config set %s %s", path, shellQuote(value))

@@ -27,7 +27,10 @@ const (
 	TagName    = "Name"
 )
 
-// ownTags are those in lower case.
+// TagOwner is the tag that says whose the stack is, which only its people know: it is one of the configured ones.
+const TagOwner = "owner"
+
+// ownTags are the tags that the stack sets itself, in lower case.
 var ownTags = []string{TagProject, TagStack, strings.ToLower(TagName)}
 
 // tagPattern has the characters that every service takes in keys and values.

@@ -110,3 +110,26 @@ func TestVersionsThatTheDeadLettersNeed(t *testing.T) {
 	assert.Equal(t, []bool{false, true, true, false}, []bool{warned("0"), warned("1"), warned("13"), warned("14")})
 	assert.NotEmpty(t, settings.Keys())
 }
+
+// Whoever finds what is protected must find whose it is.
+func TestWhatIsProtectedNeedsAnOwner(t *testing.T) {
+	t.Parallel()
+	for tags, want := range map[string]string{
+		`{}`:                "upload-router:tags: nobody is named as the owner of what is kept: pulumi config set --path 'tags.owner' my-team",
+		`{"owner":""}`:      "upload-router:tags: nobody is named as the owner of what is kept: pulumi config set --path 'tags.owner' my-team",
+		`{"owner":"us"}`:    "",
+		`{"Owner":"us"}`:    "",
+		`{"costs":"owner"}`: "upload-router:tags: nobody is named as the owner of what is kept: pulumi config set --path 'tags.owner' my-team",
+	} {
+		warned := func(protect string) string {
+			for _, w := range mustLoad(t, config{"tags": tags, "protect": protect}).Warnings() {
+				if w.Key == "tags" {
+					return w.String()
+				}
+			}
+			return ""
+		}
+		assert.Equal(t, want, warned("true"), tags)
+		assert.Empty(t, warned("false"), "what is thrown away needs none")
+	}
+}

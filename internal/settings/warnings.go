@@ -48,6 +48,8 @@ func (s *Settings) Warnings() []Warning {
 		{keyNotify, !s.Notifies(), "nobody will hear of a failure"},
 		{keyKeepVersionsDays, s.NoncurrentVersionsAfterDays > 0 && s.NoncurrentVersionsAfterDays < lettersKeptDays,
 			"what waits in the dead-letter queue for longer can't be processed any more once it is overwritten"},
+		{keyTags, s.Protect && !s.owned(),
+			"nobody is named as the owner of what is kept: " + setCommand(keyTags+"."+TagOwner, "my-team")},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
 	}
 	var warnings []Warning
@@ -57,4 +59,14 @@ func (s *Settings) Warnings() []Warning {
 		}
 	}
 	return warnings
+}
+
+// owned says whether the tags name an owner, however they write the word.
+func (s *Settings) owned() bool {
+	for key, value := range s.Tags {
+		if strings.EqualFold(key, TagOwner) && value != "" {
+			return true
+		}
+	}
+	return false
 }

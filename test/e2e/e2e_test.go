@@ -39,9 +39,6 @@ const project = "upload-router"
 // for (requirement B17).
 const limit = 9 * time.Minute
 
-// root is the project's folder.
-const root = "../.."
-
 // environment is what every test needs.
 func environment(t *testing.T) map[string]string {
 	t.Helper()
@@ -71,6 +68,8 @@ type cli struct {
 	env    []string
 	config string
 	stack  string
+	// vars are the variables that env adds.
+	vars map[string]string
 }
 
 // newCLI makes a stack with a copy of Pulumi.local.yaml, which the CLI writes to.
@@ -85,7 +84,8 @@ func newCLI(t *testing.T, name string) *cli {
 func newCLIWith(t *testing.T, name string, text []byte) *cli {
 	t.Helper()
 	c := &cli{t: t, env: os.Environ(), config: filepath.Join(t.TempDir(), "config.yaml"), stack: name}
-	for k, v := range environment(t) {
+	c.vars = environment(t)
+	for k, v := range c.vars {
 		c.env = append(c.env, k+"="+v)
 	}
 	require.NoError(t, os.WriteFile(c.config, text, 0o600))

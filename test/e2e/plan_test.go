@@ -13,6 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
@@ -33,23 +36,31 @@ type planned struct {
 
 	// artifacts are what the program takes in the place of what it would build.
 	artifacts build.Artifacts
+	// config is what it was deployed with.
+	config auto.ConfigMap
 }
 
-// deploy deploys a stack of this configuration, until the end of the test.
-func deploy(t *testing.T, name string, config map[string]string) *planned {
+// inline is a stack whose program is in this process, and not deployed by this.
+func inline(t *testing.T, name string, env map[string]string, config auto.ConfigMap) *planned {
 	t.Helper()
 	folder, err := filepath.Abs(root)
 	require.NoError(t, err)
-	p := &planned{}
+	p := &planned{config: config}
 	p.artifacts, err = build.Processors(t.Context(), settings.X86)
 	require.NoError(t, err)
 	program := func(ctx *pulumi.Context) error {
 		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return p.artifacts, nil })
 	}
-	p.Stack, err = auto.UpsertStackInlineSource(t.Context(), name, project, program, auto.EnvVars(environment(t)), auto.WorkDir(folder))
+	p.Stack, err = auto.UpsertStackInlineSource(t.Context(), name, project, program, auto.EnvVars(env), auto.WorkDir(folder))
 	require.NoError(t, err)
+	return p
+}
+
+// deploy deploys a stack of this configuration, until the end of the test.
+func deploy(t *testing.T, name string, config map[string]string) *planned {
+	t.Helper()
 	all := auto.ConfigMap{
-		"aws:region":                    {Value: "eu-central-1"},
+		"aws:region":                    {Value: region},
 		"aws:skipCredentialsValidation": {Value: "true"},
 		"aws:skipMetadataApiCheck":      {Value: "true"},
 		"aws:s3UsePathStyle":            {Value: "true"},
@@ -61,19 +72,28 @@ func deploy(t *testing.T, name string, config map[string]string) *planned {
 	for k, v := range config {
 		all[project+":"+k] = auto.ConfigValue{Value: v}
 	}
+	p := inline(t, name, environment(t), all)
 	require.NoError(t, p.SetAllConfig(t.Context(), all))
 	t.Cleanup(func() {
 		_, err := p.Destroy(context.Background(), optdestroy.Remove())
 		require.NoError(t, err)
 	})
 	var progress bytes.Buffer
-	_, err = p.Up(t.Context(), optup.ProgressStreams(&progress), optup.ErrorProgressStreams(&progress))
+	_, err := p.Up(t.Context(), optup.ProgressStreams(&progress), optup.ErrorProgressStreams(&progress))
 	require.NoError(t, err, progress.String())
 	return p
 }
 
-// plan previews, and gives what would be done, by the name of the resource.
+// plan is preview where nothing may refuse it.
 func (p *planned) plan(t *testing.T) map[string]string {
+	t.Helper()
+	changes, err := p.preview(t)
+	require.NoError(t, err)
+	return changes
+}
+
+// preview gives what would be done, by the name of the resource.
+func (p *planned) preview(t *testing.T) (map[string]string, error) {
 	t.Helper()
 	stream := make(chan events.EngineEvent)
 	changes := map[string]string{}
@@ -85,7 +105,7 @@ func (p *planned) plan(t *testing.T) map[string]string {
 				continue
 			}
 			step := event.ResourcePreEvent.Metadata
-			if step.Op == apitype.OpSame || step.Op == apitype.OpRead {
+			if step.Op == apitype.OpSame || step.Op == apitype.OpRead || strings.HasPrefix(step.Type, "pulumi:providers:") {
 				continue
 			}
 			name := p.short(step.URN)
@@ -95,9 +115,11 @@ func (p *planned) plan(t *testing.T) map[string]string {
 	var progress bytes.Buffer
 	_, err := p.Preview(t.Context(), optpreview.EventStreams(stream), optpreview.ProgressStreams(&progress),
 		optpreview.ErrorProgressStreams(&progress))
-	require.NoError(t, err, progress.String())
 	<-done
-	return changes
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, progress.String())
+	}
+	return changes, nil
 }
 
 // merged makes one of the steps of a replacement.
@@ -115,10 +137,10 @@ func (p *planned) short(urn string) string {
 }
 
 // stateful are the kinds of resources that hold data, or are known to others by
-// their name or address: no change of the code or of a knob may replace them.
+// their name or address: no change replaces or deletes them that doesn't say so.
 var stateful = []string{
-	"uploads-bucket", "uploads-dlq", "logs-key", "logs-function", "logs-task", "notifications-topic", "image-repository",
-	"workflow-machine", "lambda-function", "network-vpc", "claims-table",
+	"uploads-bucket", "uploads-dlq", "endings-dlq", "encryption-key", "logs-connections", "logs-executions", "logs-function", "logs-task",
+	"notifications-topic", "image-repository", "workflow-machine", "lambda-function", "network-vpc", "claims-table",
 }
 
 // What can be switched on stays as it was deployed, too.
@@ -130,168 +152,104 @@ func TestWhatIsSwitchedOnDoesNotChangeByItself(t *testing.T) {
 }
 
 // TestOneKnobChangesOnlyWhatItShould deploys once, and previews each change by
-// itself.
+// itself. TestStacks does so with the stacks that have a file.
 func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
 	p := deploy(t, "e2e-plan", map[string]string{})
 	require.Empty(t, p.plan(t), "nothing changes by itself")
-	for name, test := range map[string]struct {
-		config map[string]string
-		code   func(t *testing.T, built build.Artifacts) build.Artifacts
-		want   map[string]string
-	}{
-		"a threshold": {
-			config: map[string]string{"sizeThreshold": "1MiB"},
-			want:   map[string]string{"workflow-machine": "update"},
-		},
-		"the notices": {
-			config: map[string]string{"notifySuccess": "false"},
-			want:   map[string]string{"workflow-machine": "update"},
-		},
-		"the time of an execution": {
-			config: map[string]string{"executionTimeout": "7200"},
-			want:   map[string]string{"workflow-machine": "update", "alarms-execution-time": "update"},
-		},
-		"the function's memory": {
-			config: map[string]string{"lambdaMemory": "1024"},
-			want:   map[string]string{"lambda-function": "update"},
-		},
-		"the function's time, which its state has to wait for": {
-			config: map[string]string{"lambdaTimeout": "90"},
-			want:   map[string]string{"lambda-function": "update", "workflow-machine": "update"},
-		},
-		"the task's memory": {
-			config: map[string]string{"taskMemory": "4096"},
-			want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
-		},
-		"the task's own word of its end": {
-			config: map[string]string{"taskCompletion": "callback"},
-			// The integration that the metrics of the tasks are of is another one then.
-			want: map[string]string{
-				"workflow-run": "update", "workflow-machine": "update", "workflow-tell": "create",
-				"alarms-task-failures": "update", "alarms-task-timeouts": "update", "dashboard-board": "update",
-			},
-		},
-		"traces": {
-			config: map[string]string{"tracing": "true"},
-			want: map[string]string{
-				"lambda-function": "update", "lambda-tracing": "create", "fargate-tracing": "create",
-				"workflow-machine": "update", "workflow-tracing": "create", "workflow-see": "create",
-			},
-		},
-		"tasks on Spot": {
-			config: map[string]string{"taskCapacity": "spot"},
-			want:   map[string]string{"fargate-capacity": "update", "workflow-machine": "update"},
-		},
-		"each version once": {
-			config: map[string]string{"deduplicate": "true"},
-			want: map[string]string{
-				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update",
-			},
-		},
-		"few tasks at a time": {
-			config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
-			want: map[string]string{
-				"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update", "workflow-see": "create",
-				"alarms-execution-time": "update",
-			},
-		},
-		"how long logs are kept": {
-			config: map[string]string{"logRetentionDays": "7"},
-			want:   map[string]string{"logs-executions": "update", "logs-function": "update", "logs-task": "update"},
-		},
-		"one more way out": {
-			config: rules("tcp 443 0.0.0.0/0 HTTPS to AWS and the image registry", "udp 53 0.0.0.0/0 DNS", "tcp 5432 10.1.0.0/16 Database"),
-			want:   map[string]string{"network-egress-tcp-5432-10.1.0.0/16": "create"},
-		},
-		"how long events are delivered": {
-			config: map[string]string{"eventMaxAge": "3600"},
-			want:   map[string]string{"uploads-target": "update"},
-		},
-		"how long parts of uploads are kept": {
-			config: map[string]string{"abortUploadsAfterDays": "3"},
-			want:   map[string]string{"uploads-lifecycle": "update"},
-		},
-		"somebody to tell": {
-			config: map[string]string{"notify[0]": "ops@example.com"},
-			want:   map[string]string{"notifications-ops@example.com": "create"},
-		},
-		"a share of the account's runs": {
-			config: map[string]string{"lambdaReservedConcurrency": "10"},
-			want:   map[string]string{"lambda-function": "update"},
-		},
-		"disk of the task": {
-			config: map[string]string{"taskStorage": "30"},
-			want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
-		},
-		"how long what was overwritten is kept": {
-			config: map[string]string{"noncurrentVersionsAfterDays": "30"},
-			want:   map[string]string{"uploads-lifecycle": "update"},
-		},
-		"new code of the function": {
-			code: func(t *testing.T, built build.Artifacts) build.Artifacts {
-				t.Helper()
-				built.FunctionArchive = appended(t, built.FunctionArchive)
-				return built
-			},
-			want: map[string]string{"lambda-function": "update"},
-		},
-		"new code of the task": {
-			code: func(t *testing.T, built build.Artifacts) build.Artifacts {
-				t.Helper()
-				folder := t.TempDir()
-				require.NoError(t, os.CopyFS(folder, os.DirFS(filepath.Join(root, built.ImageContext))))
-				require.NoError(t, os.WriteFile(filepath.Join(folder, "new"), []byte("code"), 0o600))
-				built.ImageContext, built.ImageTag = folder, "new"
-				return built
-			},
-			want: map[string]string{"image-build": "update", "fargate-definition": "replace", "workflow-machine": "update"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before := p.artifacts
-			if test.code != nil {
-				p.artifacts = test.code(t, before)
-			}
-			path := &auto.ConfigOptions{Path: true}
-			for _, k := range slices.Sorted(maps.Keys(test.config)) { // lists grow by one
-				require.NoError(t, p.SetConfigWithOptions(t.Context(), project+":"+k, auto.ConfigValue{Value: test.config[k]}, path))
-			}
-			t.Cleanup(func() {
-				p.artifacts = before
-				for k := range test.config {
-					k, _, _ = strings.Cut(k, "[")
-					require.NoError(t, p.RemoveConfig(context.Background(), project+":"+k))
-				}
-			})
-			got := p.plan(t)
-			require.Equal(t, test.want, got)
-			for _, name := range slices.Sorted(maps.Keys(got)) {
-				require.False(t, got[name] == "replace" && slices.Contains(stateful, name), name)
-			}
-		})
+	p.changes(t, fromDefaults)
+}
+
+// changes previews each of the changes of what is deployed by itself.
+func (p *planned) changes(t *testing.T, all map[string]change) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		t.Run(name, func(t *testing.T) { p.change(t, all[name]) })
 	}
 }
 
-// rules are egress rules, each by protocol, port, block and description.
-func rules(texts ...string) map[string]string {
-	out := map[string]string{}
-	for i, text := range texts {
-		for j, part := range strings.SplitN(text, " ", 4) {
-			out[fmt.Sprintf("egress[%d].%s", i, []string{"protocol", "port", "cidr", "description"}[j])] = part
+func (p *planned) change(t *testing.T, c change) {
+	t.Helper()
+	before := p.artifacts
+	t.Cleanup(func() { p.artifacts = before })
+	if c.code != nil {
+		p.artifacts = c.code(t, before)
+	}
+	p.set(t, c.config)
+	got, err := p.preview(t)
+	if c.refused != "" {
+		require.ErrorContains(t, err, c.refused)
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, c.want, got)
+	var lost []string
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if (got[name] == "replace" || got[name] == "delete") && slices.Contains(stateful, name) {
+			lost = append(lost, name)
 		}
 	}
-	return out
+	require.Equal(t, c.loses, lost, "what holds data, or is known by its name, stays")
 }
 
-// appended is a copy of an archive with a comment at its end, in the folder of
-// the other: other bytes of the same program.
-func appended(t *testing.T, archive string) string {
+// set sets knobs until the end of the test.
+func (p *planned) set(t *testing.T, config map[string]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, archive))
+	if len(config) == 0 {
+		return
+	}
+	changed, back := auto.ConfigMap{}, auto.ConfigMap{}
+	added := map[string]bool{}
+	for name, value := range config {
+		key := project + ":" + name
+		changed[key] = auto.ConfigValue{Value: os.Expand(value, there(t))}
+		if was, given := p.config[key]; given {
+			back[key] = was
+			continue
+		}
+		key, _, _ = strings.Cut(key, "[") // all of a list
+		added[key] = true
+	}
+	paths := &auto.ConfigOptions{Path: true}
+	require.NoError(t, p.SetAllConfigWithOptions(t.Context(), changed, paths))
+	t.Cleanup(func() {
+		ctx := context.Background()
+		if len(added) > 0 {
+			require.NoError(t, p.RemoveAllConfigWithOptions(ctx, slices.Sorted(maps.Keys(added)), paths))
+		}
+		if len(back) > 0 {
+			require.NoError(t, p.SetAllConfig(ctx, back))
+		}
+	})
+}
+
+// there gives what a change's configuration names as ${…}.
+func there(t *testing.T) func(string) string {
+	t.Helper()
+	return func(name string) string {
+		vpc, subnets := defaultNetwork(t)
+		known := map[string]string{defaultVPC: vpc, defaultSubnet + "0": subnets[0], defaultSubnet + "1": subnets[1]}
+		require.Contains(t, known, name)
+		return known[name]
+	}
+}
+
+// defaultNetwork is the Region's default VPC, with its subnets.
+func defaultNetwork(t *testing.T) (vpc string, subnets []string) {
+	t.Helper()
+	ctx, network := t.Context(), ec2.NewFromConfig(inspect(t, region, nil).cfg)
+	vpcs, err := network.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{
+		Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}},
+	})
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "function.zip")
-	comment := "new"
-	text[len(text)-2] = byte(len(comment)) // the length of the comment ends the archive
-	require.NoError(t, os.WriteFile(path, append(text, comment...), 0o600))
-	return path
+	require.Len(t, vpcs.Vpcs, 1)
+	vpc = aws.ToString(vpcs.Vpcs[0].VpcId)
+	found, err := network.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{
+		Filters: []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{vpc}}},
+	})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(found.Subnets), 2)
+	for _, subnet := range found.Subnets {
+		subnets = append(subnets, aws.ToString(subnet.SubnetId))
+	}
+	return vpc, subnets
 }

@@ -12,8 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"upload-router/internal/stackfile"
 )
 
 // fileFor is the configuration of a stack that has a file, for the emulator:
@@ -41,9 +44,12 @@ func fileFor(t *testing.T, name string) []byte {
 
 // TestStacks deploys the stacks that have a file, as it is.
 func TestStacks(t *testing.T) {
-	for name, look := range map[string]func(*testing.T, *deployed){
-		"dev":  func(t *testing.T, d *deployed) { t.Helper(); d.exists(t) },
-		"prod": func(t *testing.T, d *deployed) { t.Helper(); d.isPrivate(t) },
+	for name, of := range map[string]struct {
+		look    func(*deployed, *testing.T)
+		changes map[string]change
+	}{
+		"dev":  {(*deployed).exists, fromDev},
+		"prod": {(*deployed).isPrivate, fromProd},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCLIWith(t, "e2e-"+name, fileFor(t, name))
@@ -55,9 +61,10 @@ func TestStacks(t *testing.T) {
 			})
 			c.up()
 			d := inspect(t, "eu-central-1", c.outputs())
-			look(t, d)
+			of.look(d, t)
 			d.isTagged(t, "e2e-"+name)
 			c.ok("preview", "--expect-no-changes", "--config-file", c.config)
+			c.planned().changes(t, of.changes)
 
 			if name == "prod" {
 				t.Log("what is protected stays, and with it all the rest: the plan to destroy fails before anything is deleted")
@@ -68,6 +75,7 @@ func TestStacks(t *testing.T) {
 				after, _ := c.export()
 				require.Len(t, after.Deployment.Resources, len(before.Deployment.Resources))
 				c.unprotect()
+				c.planned().changes(t, fromUnprotected)
 			}
 			c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
 			state, _ := c.export()
@@ -75,6 +83,30 @@ func TestStacks(t *testing.T) {
 			d.gone(t)
 		})
 	}
+}
+
+// planned is the stack to be previewed by the Automation API, which is faster. It
+// takes the configuration from the file that the CLI keeps the salt of secrets in.
+func (c *cli) planned() *planned {
+	c.t.Helper()
+	salted := filepath.Join(root, "Pulumi."+c.stack+".yaml")
+	own, whole := map[string]any{}, map[string]any{}
+	for path, into := range map[string]*map[string]any{c.config: &own, salted: &whole} {
+		text, err := os.ReadFile(path)
+		require.NoError(c.t, err)
+		require.NoError(c.t, yaml.Unmarshal(text, into))
+	}
+	whole["config"] = own["config"]
+	text, err := yaml.Marshal(whole)
+	require.NoError(c.t, err)
+	require.NoError(c.t, os.WriteFile(salted, text, 0o600))
+	plain, err := stackfile.Parse(text)
+	require.NoError(c.t, err)
+	config := auto.ConfigMap{}
+	for key, value := range plain {
+		config[project+":"+key] = auto.ConfigValue{Value: value}
+	}
+	return inline(c.t, c.stack, c.vars, config)
 }
 
 // unprotect takes the protection away as a user does: AWS has its own of some resources.

@@ -164,6 +164,14 @@ func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
 			deliver(trace, of)
 		}
 		return trace
+	case faults.Superseded:
+		earlier, later := put(0), put(1)
+		trace := &local.Trace{}
+		for _, of := range []*local.Trace{later, earlier} {
+			of.Event = withoutVersion(t, of.Event)
+			deliver(trace, of)
+		}
+		return trace
 	case faults.Deleted:
 		stored := put(0)
 		_, err := b.Client().DeleteObject(ctx, &s3.DeleteObjectInput{
@@ -176,6 +184,17 @@ func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
 	}
 	require.Fail(t, "unknown happening")
 	return nil
+}
+
+// withoutVersion is an event of a bucket that has no versions.
+func withoutVersion(t *testing.T, event json.RawMessage) json.RawMessage {
+	t.Helper()
+	var tree map[string]any
+	require.NoError(t, json.Unmarshal(event, &tree))
+	delete(tree["detail"].(map[string]any)["object"].(map[string]any), "version-id")
+	text, err := json.Marshal(tree)
+	require.NoError(t, err)
+	return text
 }
 
 // requireRow holds what followed against the table.
@@ -213,8 +232,30 @@ func (b *bench) requireRow(t *testing.T, row faults.Row, trace *local.Trace) {
 		assert.Empty(t, trace.DeadLetters)
 	}
 	for _, e := range row.Evidence {
+		if !e.Once || b.once {
+			requireSeen(t, e, trace)
+		}
+	}
+}
+
+// requireSeen looks for evidence where it must be.
+func requireSeen(t *testing.T, e faults.Evidence, trace *local.Trace) {
+	t.Helper()
+	found := func(text string, in *local.Trace) {
 		// The whole of it would be pages.
-		assert.True(t, strings.Contains(place(t, trace, e.Where), e.Text), "%q in %s", e.Text, e.Where) //nolint:testifylint // As above.
+		assert.True(t, strings.Contains(place(t, in, e.Where), text), "%q in %s", text, e.Where) //nolint:testifylint // As above.
+	}
+	if !strings.Contains(e.Text, faults.Version) {
+		found(e.Text, trace)
+		return
+	}
+	for _, execution := range trace.Executions {
+		if isDuplicate(execution) {
+			continue
+		}
+		version := objectOf(t, execution).Version
+		require.NotEmpty(t, version)
+		found(strings.ReplaceAll(e.Text, faults.Version, version), &local.Trace{Executions: []*local.Execution{execution}})
 	}
 }
 
@@ -226,23 +267,30 @@ func isDuplicate(e *local.Execution) bool {
 // requireRead checks that the result is of the version that the execution is about.
 func requireRead(t *testing.T, e *local.Execution) {
 	t.Helper()
-	var event struct {
-		Detail struct {
-			Object struct {
-				Key, ETag string
-				Version   string `json:"version-id"`
-				Size      int64
-			}
-		}
-	}
-	require.NoError(t, json.Unmarshal(e.Events[0].Input, &event))
 	var got processor.Result
 	require.NoError(t, json.Unmarshal(e.Runs[len(e.Runs)-1].Answer, &got))
-	want := event.Detail.Object
-	assert.Equal(t, want.Version, got.VersionID)
+	want := objectOf(t, e)
+	if want.Version != "" { // or what is read is what is there
+		assert.Equal(t, want.Version, got.VersionID)
+	}
 	assert.Equal(t, want.Size, got.Size)
 	assert.Equal(t, want.Key, got.Key)
 	assert.Equal(t, want.ETag, got.ETag)
+}
+
+// object is what an event says of the object.
+type object struct {
+	Key, ETag string
+	Version   string `json:"version-id"`
+	Size      int64
+}
+
+// objectOf is the object that an execution is about.
+func objectOf(t *testing.T, e *local.Execution) object {
+	t.Helper()
+	var event struct{ Detail struct{ Object object } }
+	require.NoError(t, json.Unmarshal(e.Events[0].Input, &event))
+	return event.Detail.Object
 }
 
 // place gives all that is written in a place.
@@ -257,16 +305,23 @@ func place(t *testing.T, trace *local.Trace, where string) string {
 			text, err := json.Marshal(e.Events)
 			require.NoError(t, err)
 			out.Write(text)
+		case faults.InOutput:
+			out.Write(e.Output)
 		case faults.InLog:
 			for _, run := range e.Runs {
 				out.WriteString(strings.Join(run.Logs, "\n"))
 			}
 		}
 	}
-	if where == faults.InLetter {
+	switch where {
+	case faults.InLetter:
 		text, err := json.Marshal(trace.DeadLetters[0].Attributes)
 		require.NoError(t, err)
 		out.Write(text)
+	case faults.InMetrics:
+		if trace.Retries > 0 {
+			out.WriteString("RetryInvocationAttempts")
+		}
 	}
 	return out.String()
 }
@@ -345,9 +400,12 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			b := start(t, name, config)
 			console := b.console(t)
-			callback := config[keyCompletion] == string(settings.CompletionCallback)
+			completion := faults.Followed
+			if config[keyCompletion] == string(settings.CompletionCallback) {
+				completion = faults.Told
+			}
 			for _, row := range faults.Table() {
-				if row.Route == faults.Fargate && row.Callback != callback || row.Announced && b.quiet || row.Once && !b.once {
+				if row.Completion != faults.Either && row.Completion != completion || row.Announced && b.quiet || row.Once && !b.once {
 					continue
 				}
 				t.Run(row.Name, func(t *testing.T) {
@@ -367,19 +425,29 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Every fault that can be injected has a row.
+// Every fault that can be injected has a row, and those of a task have one however
+// its end is heard of. Of each something is seen.
 func TestEveryFaultIsInTheTable(t *testing.T) {
 	t.Parallel()
-	seen := map[local.Fault]bool{}
+	seen := map[local.Fault]map[faults.Completion]bool{}
 	names := map[string]bool{}
 	for _, row := range faults.Table() {
 		require.False(t, names[row.Name], row.Name)
 		names[row.Name] = true
+		require.NotEmpty(t, row.Evidence, row.Name)
 		for _, s := range row.Strikes {
-			seen[s.Fault] = true
+			if seen[s.Fault] == nil {
+				seen[s.Fault] = map[faults.Completion]bool{}
+			}
+			seen[s.Fault][row.Completion] = true
 		}
 	}
 	for _, fault := range local.Faults() {
-		require.True(t, seen[fault], fault)
+		require.NotEmpty(t, seen[fault], fault)
+		for _, completion := range []faults.Completion{faults.Followed, faults.Told} {
+			if local.Calls()[fault] == local.CallTask {
+				require.True(t, seen[fault][completion] || seen[fault][faults.Either], "%s, %s", fault, completion)
+			}
+		}
 	}
 }

@@ -54,6 +54,8 @@ const (
 	Late
 	// Overwritten: a later version is there before it is processed.
 	Overwritten
+	// Superseded: as Reordered, but of a key without versions.
+	Superseded
 	// Deleted: it is deleted before it is processed.
 	Deleted
 	// Stopped: somebody stops the execution.
@@ -71,18 +73,41 @@ type Strike struct {
 
 // Evidence is a text that is seen somewhere.
 type Evidence struct {
-	// Where is where: InCause, InHistory, InLog, InLetter.
+	// Where is where: InCause, InHistory, InOutput, InLog, InLetter, InMetrics.
 	Where string
-	// Text is what is seen there.
+	// Text is what is seen there. With [Version] in it, each execution that processed
+	// something has it there, of the version that its own event names.
 	Text string
+	// Once says that it is seen with claims only (deduplicate).
+	Once bool
 }
+
+func seen(where, text string) Evidence { return Evidence{Where: where, Text: text} }
+
+// Version stands for the version of an object in the text of an evidence.
+const Version = "VERSION"
 
 // The places of evidence.
 const (
 	InCause   = "the execution's cause"
 	InHistory = "the execution's history"
+	InOutput  = "the execution's output"
 	InLog     = "the processor's log"
 	InLetter  = "the dead-letter message's attributes"
+	InMetrics = "EventBridge's metrics"
+)
+
+// Completion is how Step Functions hears of a task's end (taskCompletion).
+type Completion string
+
+// The ways to hear of a task's end.
+const (
+	// Either: it makes no difference.
+	Either Completion = ""
+	// Followed: Step Functions follows the container (sync).
+	Followed Completion = "followed"
+	// Told: the task tells it by a token (callback).
+	Told Completion = "by token"
 )
 
 // Row is something that goes wrong.
@@ -91,9 +116,8 @@ type Row struct {
 	Name string
 	// Route is where the upload is processed.
 	Route Route
-	// Callback says that the task tells its end by a token, and isn't followed
-	// (taskCompletion).
-	Callback bool
+	// Completion is how the task's end must be heard of for it to look like this.
+	Completion Completion
 	// Once says that it takes claims (deduplicate).
 	Once bool
 	// Duplicate says that one of the executions is for the same event as the
@@ -120,7 +144,7 @@ type Row struct {
 // Table has every fault.
 func Table() []Row {
 	var rows []Row
-	for _, part := range [][]Row{lambda(), fargate(), callback(), claims(), notices(), objects(), deliveries(), machine()} {
+	for _, part := range [][]Row{lambda(), fargate(), followed(), told(), claims(), notices(), objects(), deliveries(), machine()} {
 		rows = append(rows, part...)
 	}
 	return rows
@@ -136,68 +160,84 @@ func lambda() []Row {
 	passing := func(name string, fault local.Fault, code string) Row {
 		return Row{
 			Name: name, Route: Lambda, Strikes: []Strike{{fault, 2}}, Status: asl.StatusSucceeded,
-			Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{{InHistory, code}}, Resume: Itself,
+			Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{seen(InHistory, code)}, Resume: Itself,
 		}
 	}
 	return []Row{
 		passing("Lambda throttles the function for a while", local.FunctionThrottled, "Lambda.TooManyRequestsException"),
 		failed("Lambda throttles the function until the retries are used up", local.FunctionThrottled,
-			"Lambda.TooManyRequestsException", 0, Evidence{InCause, "Rate Exceeded"}),
+			"Lambda.TooManyRequestsException", 0, seen(InCause, "Rate Exceeded")),
 		passing("Lambda has an internal error", local.FunctionUnavailable, "Lambda.ServiceException"),
 		failed("The function crashes", local.FunctionCrashed, "Runtime.ExitError", 1,
-			Evidence{InCause, "Runtime exited with error: exit status 2"}, Evidence{InLog, "SIGQUIT: quit"}),
+			seen(InCause, "Runtime exited with error: exit status 2"), seen(InLog, "SIGQUIT: quit")),
 		failed("The function is out of memory", local.FunctionOutOfMemory, "Runtime.OutOfMemory", 1,
-			Evidence{InCause, "Runtime exited with error: signal: killed"}),
+			seen(InCause, "Runtime exited with error: signal: killed")),
 		failed("The function is out of time", local.FunctionTimedOut, "Sandbox.Timedout", 1,
-			Evidence{InCause, "Task timed out after 60.00 seconds"}),
+			seen(InCause, "Task timed out after 60.00 seconds")),
 	}
 }
 
+// fargate is what looks the same however a task's end is heard of.
 func fargate() []Row {
-	failed := func(name string, fault local.Fault, code string, runs int, evidence ...Evidence) Row {
-		return Row{
-			Name: name, Route: Fargate, Strikes: []Strike{{fault, Always}}, Status: asl.StatusFailed, Error: code,
-			Executions: 1, Runs: runs, Failed: 1, Evidence: evidence, Resume: StartAgain,
-		}
-	}
-	passing := func(name string, fault local.Fault, attempts, runs int, evidence string) Row {
-		return Row{
-			Name: name, Route: Fargate, Strikes: []Strike{{fault, attempts}}, Status: asl.StatusSucceeded,
-			Executions: 1, Runs: runs, Succeeded: 1, Evidence: []Evidence{{InHistory, evidence}}, Resume: Itself,
-		}
-	}
 	const capacity = "Capacity is unavailable at this time"
 	return []Row{
-		passing("ECS has no capacity for a while", local.TaskFailures, 2, 1, capacity),
-		failed("ECS has no capacity until the retries are used up", local.TaskFailures, "AmazonECS.Unknown", 0, Evidence{InCause, capacity}),
-		passing("ECS throttles for a while", local.TaskThrottled, 2, 1, "ThrottlingException"),
-		failed("ECS throttles until the retries are used up", local.TaskThrottled, "ECS.AmazonECSException", 0,
-			Evidence{InCause, "Error Code: ThrottlingException"}),
-		failed("The task can't be started", local.TaskNotStarted, asl.ErrorTaskFailed, 0,
-			Evidence{InCause, `"StopCode":"TaskFailedToStart"`}, Evidence{InCause, "CannotPullContainerError"}),
-		failed("The task exits with 1", local.TaskExited, asl.ErrorTaskFailed, 1,
-			Evidence{InCause, `"ExitCode":1,`}, Evidence{InLog, "fatal: giving up"}),
-		failed("The task is killed, out of memory", local.TaskKilled, asl.ErrorTaskFailed, 1, Evidence{InCause, `"ExitCode":137,`}),
-		passing("Spot takes the task back", local.TaskInterrupted, 1, 2, "SpotInterruption"),
-		failed("Spot takes both tasks back", local.TaskInterrupted, asl.ErrorTaskFailed, 2,
-			Evidence{InCause, `"StopCode":"SpotInterruption"`}, Evidence{InLog, "Upload.Interrupted"}),
-		failed("The task is out of time", local.TaskTimedOut, asl.ErrorTimeout, 1, Evidence{InHistory, string(asl.TaskTimedOut)}),
+		taskPasses(Either, "ECS has no capacity for a while", local.TaskFailures, 2, 1, seen(InHistory, capacity)),
+		taskFails(Either, "ECS has no capacity until the retries are used up", local.TaskFailures, "AmazonECS.Unknown", 0,
+			seen(InCause, capacity)),
+		taskPasses(Either, "ECS throttles for a while", local.TaskThrottled, 2, 1, seen(InHistory, "ThrottlingException")),
+		taskFails(Either, "ECS throttles until the retries are used up", local.TaskThrottled, "ECS.AmazonECSException", 0,
+			seen(InCause, "Error Code: ThrottlingException")),
+		taskFails(Either, "The task is out of time", local.TaskTimedOut, asl.ErrorTimeout, 1,
+			seen(InHistory, string(asl.TaskTimedOut))),
 	}
 }
 
-// callback is what is seen otherwise when nobody follows the task.
-func callback() []Row {
+// followed is what Step Functions sees of a container that it follows.
+func followed() []Row {
 	return []Row{
-		{
-			Name: "A task falls silent", Route: Fargate, Callback: true, Strikes: []Strike{{local.TaskKilled, 1}},
-			Status: asl.StatusSucceeded, Executions: 1, Runs: 2, Succeeded: 1,
-			Evidence: []Evidence{{InHistory, string(asl.TaskTimedOut)}}, Resume: Itself,
-		},
-		{
-			Name: "Both tasks fall silent", Route: Fargate, Callback: true, Strikes: []Strike{{local.TaskKilled, Always}},
-			Status: asl.StatusFailed, Error: asl.ErrorTimeout, Executions: 1, Runs: 2, Failed: 1,
-			Evidence: []Evidence{{InHistory, string(asl.TaskTimedOut)}}, Resume: StartAgain,
-		},
+		taskFails(Followed, "The task can't be started", local.TaskNotStarted, asl.ErrorTaskFailed, 0,
+			seen(InCause, `"StopCode":"TaskFailedToStart"`), seen(InCause, "CannotPullContainerError")),
+		taskFails(Followed, "The task exits with 1", local.TaskExited, asl.ErrorTaskFailed, 1,
+			seen(InCause, `"ExitCode":1,`), seen(InLog, "fatal: giving up")),
+		taskFails(Followed, "The task is killed, out of memory", local.TaskKilled, asl.ErrorTaskFailed, 1,
+			seen(InCause, `"ExitCode":137,`)),
+		taskPasses(Followed, "Spot takes the task back", local.TaskInterrupted, 1, 2, seen(InHistory, "SpotInterruption")),
+		taskFails(Followed, "Spot takes both tasks back", local.TaskInterrupted, asl.ErrorTaskFailed, 2,
+			seen(InCause, `"StopCode":"SpotInterruption"`), seen(InLog, interrupted)),
+	}
+}
+
+// told is what it hears of one that it doesn't follow: the task's word, or silence.
+func told() []Row {
+	silence := seen(InHistory, string(asl.TaskTimedOut))
+	return []Row{
+		taskPasses(Told, "A task falls silent", local.TaskKilled, 1, 2, silence),
+		taskFails(Told, "Both tasks fall silent", local.TaskKilled, asl.ErrorTimeout, 2, silence),
+		taskPasses(Told, "A task never starts", local.TaskNotStarted, 1, 1, silence),
+		taskFails(Told, "Neither task starts", local.TaskNotStarted, asl.ErrorTimeout, 0, silence),
+		taskPasses(Told, "A task exits without a word", local.TaskExited, 1, 2, silence, seen(InLog, "fatal: giving up")),
+		taskFails(Told, "Both tasks exit without a word", local.TaskExited, asl.ErrorTimeout, 2,
+			silence, seen(InLog, "fatal: giving up")),
+		taskPasses(Told, "A task tells that Spot takes it back", local.TaskInterrupted, 1, 2, seen(InHistory, interrupted)),
+		taskFails(Told, "Both tasks tell that Spot takes them back", local.TaskInterrupted, interrupted, 2,
+			seen(InHistory, interrupted), seen(InLog, interrupted)),
+	}
+}
+
+// interrupted is how a processor names the end of its time, or of its container's.
+const interrupted = "Upload.Interrupted"
+
+func taskFails(completion Completion, name string, fault local.Fault, code string, runs int, evidence ...Evidence) Row {
+	return Row{
+		Name: name, Route: Fargate, Completion: completion, Strikes: []Strike{{fault, Always}}, Status: asl.StatusFailed, Error: code,
+		Executions: 1, Runs: runs, Failed: 1, Evidence: evidence, Resume: StartAgain,
+	}
+}
+
+func taskPasses(completion Completion, name string, fault local.Fault, attempts, runs int, evidence ...Evidence) Row {
+	return Row{
+		Name: name, Route: Fargate, Completion: completion, Strikes: []Strike{{fault, attempts}}, Status: asl.StatusSucceeded,
+		Executions: 1, Runs: runs, Succeeded: 1, Evidence: evidence, Resume: Itself,
 	}
 }
 
@@ -207,17 +247,17 @@ func claims() []Row {
 	return []Row{
 		{
 			Name: "DynamoDB throttles a claim for a while", Route: Lambda, Once: true, Strikes: []Strike{{local.ClaimThrottled, 2}},
-			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{{InHistory, throttled}}, Resume: Itself,
+			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{seen(InHistory, throttled)}, Resume: Itself,
 		},
 		{
 			Name: "DynamoDB throttles a claim until the retries are used up", Route: Lambda, Once: true,
 			Strikes: []Strike{{local.ClaimThrottled, Always}}, Status: asl.StatusFailed, Error: "DynamoDB.AmazonDynamoDBException",
-			Executions: 1, Failed: 1, Evidence: []Evidence{{InCause, throttled}}, Resume: StartAgain,
+			Executions: 1, Failed: 1, Evidence: []Evidence{seen(InCause, throttled)}, Resume: StartAgain,
 		},
 		{
 			Name: "DynamoDB can't note that an object is processed", Route: Lambda, Once: true,
 			Strikes: []Strike{{local.SettleThrottled, Always}}, Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1,
-			Evidence: []Evidence{{InHistory, throttled}}, Resume: Itself,
+			Evidence: []Evidence{seen(InHistory, throttled)}, Resume: Itself,
 		},
 	}
 }
@@ -227,72 +267,99 @@ func notices() []Row {
 		{
 			Name: "SNS refuses the notice of a success", Route: Lambda, Announced: true,
 			Strikes: []Strike{{local.NoticeRefused, Always}},
-			Status:  asl.StatusSucceeded, Executions: 1, Runs: 1, Evidence: []Evidence{{InHistory, "SNS.ThrottledException"}}, Resume: Itself,
+			Status:  asl.StatusSucceeded, Executions: 1, Runs: 1,
+			Evidence: []Evidence{seen(InHistory, "SNS.ThrottledException")}, Resume: Itself,
 		},
 		{
-			Name: "SNS refuses the notice of a failure", Route: Fargate,
+			Name: "SNS refuses the notice of a failure", Route: Fargate, Completion: Followed,
 			Strikes: []Strike{{local.TaskKilled, Always}, {local.NoticeRefused, Always}},
 			Status:  asl.StatusFailed, Error: asl.ErrorTaskFailed, Executions: 1, Runs: 1,
-			Evidence: []Evidence{{InHistory, "SNS.ThrottledException"}, {InCause, `"ExitCode":137,`}}, Resume: StartAgain,
+			Evidence: []Evidence{seen(InHistory, "SNS.ThrottledException"), seen(InCause, `"ExitCode":137,`)}, Resume: StartAgain,
+		},
+		{
+			Name: "SNS refuses the notice of a task's own failure", Route: Fargate, Completion: Told,
+			Strikes: []Strike{{local.TaskInterrupted, Always}, {local.NoticeRefused, Always}},
+			Status:  asl.StatusFailed, Error: interrupted, Executions: 1, Runs: 2,
+			Evidence: []Evidence{seen(InHistory, "SNS.ThrottledException"), seen(InLog, interrupted)}, Resume: StartAgain,
 		},
 	}
 }
 
 func objects() []Row {
-	missing := func(name string, route Route, code string) Row {
+	missing := func(name string, route Route, completion Completion, code string) Row {
 		return Row{
-			Name: name, Route: route, Happening: Deleted, Status: asl.StatusFailed, Error: code, Executions: 1, Runs: 1, Failed: 1,
-			Evidence: []Evidence{{InLog, "Upload.ObjectMissing"}}, Resume: Never,
+			Name: name, Route: route, Completion: completion, Happening: Deleted, Status: asl.StatusFailed, Error: code,
+			Executions: 1, Runs: 1, Failed: 1, Evidence: []Evidence{seen(InLog, objectMissing)}, Resume: Never,
 		}
 	}
-	processed := func(name string, happening Happening, executions int) Row {
+	unreadable := func(name string, completion Completion, code string, cause Evidence) Row {
+		return taskFails(completion, name, local.ObjectUnavailable, code, 2, cause, seen(InLog, unavailable))
+	}
+	// Nothing is wrong with these: what is looked for is that each version was processed.
+	processed := func(name string, happening Happening) Row {
 		return Row{
 			Name: name, Route: Lambda, Happening: happening, Status: asl.StatusSucceeded,
-			Executions: executions, Runs: executions, Succeeded: executions, Resume: Itself,
+			Executions: 2, Runs: 2, Succeeded: 2, Evidence: []Evidence{seen(InLog, ofVersion)}, Resume: Itself,
 		}
 	}
 	return []Row{
 		{
 			Name: "S3 asks to slow down", Route: Lambda, Strikes: []Strike{{local.ObjectUnavailable, 1}}, Status: asl.StatusSucceeded,
-			Executions: 1, Runs: 1, Succeeded: 1, Resume: Itself,
+			Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{seen(InLog, `"outcome":"succeeded"`)}, Resume: Itself,
 		},
+		unreadable("S3 can't be read for longer", Followed, asl.ErrorTaskFailed, seen(InCause, `"ExitCode":75,`)),
+		unreadable("The task tells that S3 can't be read", Told, unavailable, seen(InHistory, unavailable)),
+		missing("The object is deleted before the function reads it", Lambda, Either, objectMissing),
+		missing("The object is deleted before the task reads it", Fargate, Followed, asl.ErrorTaskFailed),
+		missing("The task tells that the object is gone", Fargate, Told, objectMissing),
+		processed("The object is overwritten before it is read", Overwritten),
+		processed("Events come in another order", Reordered),
+		processed("An event comes late", Late),
 		{
-			Name: "S3 can't be read for longer", Route: Fargate, Strikes: []Strike{{local.ObjectUnavailable, Always}},
-			Status: asl.StatusFailed, Error: asl.ErrorTaskFailed, Executions: 1, Runs: 2, Failed: 1,
-			Evidence: []Evidence{{InCause, `"ExitCode":75,`}, {InLog, "Upload.Unavailable"}}, Resume: StartAgain,
+			Name: "An older event comes after a newer one, without versions", Route: Lambda, Happening: Superseded, Once: true,
+			Status: asl.StatusSucceeded, Executions: 2, Runs: 1, Succeeded: 1,
+			Evidence: []Evidence{seen(InOutput, `"outcome":"superseded by a newer event"`)}, Resume: Itself,
 		},
-		missing("The object is deleted before the function reads it", Lambda, "Upload.ObjectMissing"),
-		missing("The object is deleted before the task reads it", Fargate, asl.ErrorTaskFailed),
-		processed("The object is overwritten before it is read", Overwritten, 2),
-		processed("Events come in another order", Reordered, 2),
-		processed("An event comes late", Late, 2),
 	}
 }
+
+// The names that the processors give to what goes wrong with an object.
+const (
+	objectMissing = "Upload.ObjectMissing"
+	unavailable   = "Upload.Unavailable"
+)
+
+// ofVersion is what a processor's line has of the version that it read.
+const ofVersion = `"version":"` + Version + `"`
 
 func deliveries() []Row {
 	dead := func(name string, fault local.Fault, evidence ...string) Row {
 		row := Row{Name: name, Route: Lambda, Strikes: []Strike{{fault, Always}}, Resume: Replay}
 		for _, text := range evidence {
-			row.Evidence = append(row.Evidence, Evidence{InLetter, text})
+			row.Evidence = append(row.Evidence, seen(InLetter, text))
 		}
 		return row
 	}
 	const exhausted = "EXHAUSTED_RETRY_CONDITION"
+	retried := seen(InMetrics, "RetryInvocationAttempts")
+	recognised := Evidence{Where: InOutput, Text: `"duplicate":{`, Once: true}
 	return []Row{
 		{
 			Name: "Step Functions refuses the start for a while", Route: Lambda, Strikes: []Strike{{local.StartThrottled, 3}},
-			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Resume: Itself,
+			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{retried}, Resume: Itself,
 		},
 		dead("Step Functions throttles the start until EventBridge gives up", local.StartThrottled, "THROTTLING", exhausted),
 		dead("Step Functions can't be reached until EventBridge gives up", local.StartUnavailable, "ERROR_FROM_TARGET", exhausted),
 		dead("EventBridge may not start the execution", local.StartRefused, "NO_PERMISSIONS", `"RETRY_ATTEMPTS":"0"`),
 		{
 			Name: "An event is delivered twice", Route: Lambda, Happening: Twice, Duplicate: true,
-			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2, Resume: Itself,
+			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2,
+			Evidence: []Evidence{seen(InLog, ofVersion), recognised}, Resume: Itself,
 		},
 		{
 			Name: "The answer to a start is lost", Route: Fargate, Duplicate: true, Strikes: []Strike{{local.StartAnswerLost, 1}},
-			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2, Resume: Itself,
+			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2,
+			Evidence: []Evidence{retried, seen(InLog, ofVersion), recognised}, Resume: Itself,
 		},
 	}
 }
@@ -302,12 +369,12 @@ func machine() []Row {
 		{
 			Name: "The execution is out of time", Route: Fargate, Strikes: []Strike{{local.TransitionThrottled, Always}},
 			Status: asl.StatusTimedOut, Error: asl.ErrorTimeout, Executions: 1, Failed: 1,
-			Evidence: []Evidence{{InHistory, string(asl.ExecutionTimedOut)}}, Resume: Redrive,
+			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionTimedOut))}, Resume: Redrive,
 		},
 		{
 			Name: "Somebody stops the execution", Route: Fargate, Happening: Stopped,
 			Status: asl.StatusAborted, Executions: 1, Runs: 1, Failed: 1,
-			Evidence: []Evidence{{InHistory, string(asl.ExecutionAborted)}}, Resume: Redrive,
+			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionAborted))}, Resume: Redrive,
 		},
 	}
 }
@@ -317,20 +384,30 @@ func Markdown() string {
 	var out strings.Builder
 	out.WriteString("| what goes wrong | route | the execution ends | what is seen | the file is processed |\n|---|---|---|---|---|\n")
 	for _, row := range Table() {
-		seen := make([]string, 0, len(row.Evidence))
-		for _, e := range row.Evidence {
-			seen = append(seen, fmt.Sprintf("`%s` in %s", e.Text, e.Where))
+		evidence := make([]string, len(row.Evidence))
+		for i, e := range row.Evidence {
+			evidence[i] = e.markdown()
 		}
 		ends := cmp.Or(string(row.Status), "is not started")
 		if row.Error != "" {
 			ends += ", `" + row.Error + "`"
 		}
 		route := string(row.Route)
-		if row.Callback {
-			route += ", by token"
+		if row.Completion != Either {
+			route += ", " + string(row.Completion)
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n",
-			row.Name, route, ends, cmp.Or(strings.Join(seen, ", "), "nothing"), row.Resume)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", row.Name, route, ends, strings.Join(evidence, ", "), row.Resume)
 	}
 	return out.String()
+}
+
+func (e Evidence) markdown() string {
+	text := fmt.Sprintf("`%s` in %s", e.Text, e.Where)
+	if strings.Contains(e.Text, Version) {
+		text += ", of each"
+	}
+	if e.Once {
+		text += " with `deduplicate`"
+	}
+	return text
 }
