@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -59,10 +60,28 @@ func TestSizes(t *testing.T) {
 	sizes, err := options{sizes: "64MiB,1GiB"}.parsedSizes()
 	require.NoError(t, err)
 	require.Equal(t, []int64{64 << 20, 1 << 30}, sizes)
-	for _, wrong := range []string{"", "0", "1GiB,", "much", "6TiB"} {
+	for _, wrong := range []string{"", "0", "1GiB,", "much", "60TiB"} {
 		_, err := options{sizes: wrong}.parsedSizes()
 		require.ErrorIs(t, err, errSizes, wrong)
 	}
+}
+
+// TestNetworks holds the filter to the names, of which an empty one is part of each.
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	assert.True(t, named("20 ms to the first byte, 50 MB/s a connection", "50 MB/s"))
+	assert.True(t, named("loopback", ""))
+	assert.True(t, named("loopback", "20 ms,loop"))
+	assert.False(t, named("loopback", "20 ms,50 MB/s"))
+}
+
+// TestTheServerIsHeldToItsInput: it says what is wrong with it, and ends with it.
+func TestTheServerIsHeldToItsInput(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, serve(strings.NewReader("{"), io.Discard), "reading what to serve")
+	var out bytes.Buffer
+	require.NoError(t, serve(strings.NewReader(`{"sizes": {"object": 1}}`), &out))
+	require.Contains(t, out.String(), "127.0.0.1:")
 }
 
 func TestMedian(t *testing.T) {

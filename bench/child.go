@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"upload-router/internal/limits"
 	"upload-router/internal/upload"
 	"upload-router/processor"
@@ -25,10 +27,11 @@ const environmentChild = "UPLOAD_ROUTER_BENCH_CHILD"
 
 // The contestants that are this program.
 const (
-	childMemory  = "memory"  // SHA-256 from memory: arguments: size.
+	childMemory  = "memory"  // SHA-256 from memory: arguments: size; it prints the seconds besides.
 	childPlain   = "plain"   // One GET and SHA-256, on one goroutine: arguments: URL.
-	childDiscard = "discard" // One GET and nothing: arguments: URL.
+	childDiscard = "discard" // The object and nothing: arguments: URL, size, over how many connections.
 	childGets    = "gets"    // As many GETs, one after the other, and nothing: arguments: URL of the objects, count; it prints the rate.
+	childServer  = "server"  // None of them, but what they read from: see serve.
 	childHandler = "handler" // The function's work on each event of standard input; it prints the rate and the last answer.
 )
 
@@ -44,15 +47,17 @@ func child(name, argument string) error {
 		return hashMemory(argument)
 	case childPlain:
 		sha := sha256.New()
-		if err := get(argument, sha, make([]byte, copyBuffer)); err != nil {
+		if err := get(argument, "", sha, make([]byte, copyBuffer)); err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintln(os.Stdout, hex.EncodeToString(sha.Sum(nil)))
 		return nil
 	case childDiscard:
-		return get(argument, io.Discard, make([]byte, copyBuffer))
+		return discard(argument)
 	case childGets:
 		return getAll(argument)
+	case childServer:
+		return serve(os.Stdin, os.Stdout)
 	case childHandler:
 		return handleAll(context.Background(), os.Stdin, os.Stdout)
 	default:
@@ -66,17 +71,37 @@ func hashMemory(argument string) error {
 		return fmt.Errorf("reading the size: %w", err)
 	}
 	pattern, sha := newPattern(), sha256.New()
-	for left := size; left > 0; left -= patternSize {
-		sha.Write(pattern[:min(left, patternSize)])
-	}
-	_, _ = fmt.Fprintln(os.Stdout, hex.EncodeToString(sha.Sum(nil)))
+	began := time.Now() // The start of the process is not SHA-256's.
+	repeat(sha, pattern, size)
+	digest := hex.EncodeToString(sha.Sum(nil))
+	_, _ = fmt.Fprintln(os.Stdout, time.Since(began).Seconds(), digest)
 	return nil
 }
 
-func get(url string, to io.Writer, buffer []byte) error {
+// discard gets an object over as many connections, each of which brings an equal part of it.
+func discard(argument string) error {
+	var url string
+	var size, connections int64
+	if _, err := fmt.Sscan(argument, &url, &size, &connections); err != nil {
+		return fmt.Errorf("reading the arguments: %w", err)
+	}
+	var parts errgroup.Group
+	for i := range connections {
+		parts.Go(func() error {
+			return get(url, fmt.Sprintf("bytes=%d-%d", i*size/connections, (i+1)*size/connections-1), io.Discard, make([]byte, copyBuffer))
+		})
+	}
+	return parts.Wait() //nolint:wrapcheck // It is our own.
+}
+
+// get gets an object, or the given range of it.
+func get(url, within string, to io.Writer, buffer []byte) error {
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, http.NoBody) //nolint:gosec // It is our own.
 	if err != nil {
 		return fmt.Errorf("making the request: %w", err)
+	}
+	if within != "" {
+		request.Header.Set("Range", within)
 	}
 	response, err := http.DefaultClient.Do(request) //nolint:gosec // See above.
 	if err != nil {
@@ -99,7 +124,7 @@ func getAll(argument string) error {
 	began := time.Now()
 	buffer := make([]byte, copyBuffer)
 	for i := range count {
-		if err := get(base+strconv.Itoa(i), io.Discard, buffer); err != nil {
+		if err := get(base+strconv.Itoa(i), "", io.Discard, buffer); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,8 @@ type contestant struct {
 	environment func(s *server, key string) []string
 	// absent says why it does not take part; empty when it does.
 	absent string
+	// timesItself says that it prints the seconds that it took, before the digest.
+	timesItself bool
 }
 
 const (
@@ -43,7 +45,7 @@ func contestants(ctx context.Context, task string) []contestant {
 		}
 	}
 	limit := self(childMemory, func(s *server, key string) string { return strconv.FormatInt(s.objects[key].size, 10) })
-	limit.name = nameLimit
+	limit.name, limit.timesItself = nameLimit, true
 	plain := self(childPlain, func(s *server, key string) string { return s.url() + "/" + bucket + "/" + key })
 	plain.name = namePlain
 	return []contestant{
@@ -62,11 +64,12 @@ func contestants(ctx context.Context, task string) []contestant {
 
 // chooseContestants keeps this project and those that one of the names is part of.
 func chooseContestants(all []contestant, names string) []contestant {
-	return slices.DeleteFunc(all, func(c contestant) bool {
-		return c.name != nameProject && !slices.ContainsFunc(strings.Split(names, ","), func(name string) bool {
-			return strings.Contains(c.name, name)
-		})
-	})
+	return slices.DeleteFunc(all, func(c contestant) bool { return c.name != nameProject && !named(c.name, names) })
+}
+
+// named reports whether one of the parts, separated by commas, is in the name. An empty one is in every name.
+func named(name, parts string) bool {
+	return slices.ContainsFunc(strings.Split(parts, ","), func(part string) bool { return strings.Contains(name, part) })
 }
 
 // pipeline is a contestant that the shell runs; $1 is the endpoint, $2 the bucket, $3 the key.

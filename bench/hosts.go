@@ -104,7 +104,7 @@ func smallTable(ctx context.Context, b *bench) error {
 	for i := range count {
 		sizes[strconv.Itoa(i)] = smallSize
 	}
-	s, err := newSmallServer(sizes)
+	s, err := newServer(ctx, serving{Sizes: sizes, Small: true})
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func invokedRate(ctx context.Context, h host, s *server, count int) (float64, er
 
 // startTable compares the time from the start of the process to its first answer, and shows what is deployed.
 func startTable(ctx context.Context, b *bench) error {
-	s, err := newSmallServer(map[string]int64{"object": smallSize})
+	s, err := newServer(ctx, serving{Sizes: map[string]int64{"object": smallSize}, Small: true})
 	if err != nil {
 		return err
 	}

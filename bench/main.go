@@ -30,6 +30,7 @@ type options struct {
 	sizes string
 	only  string
 	names string
+	nets  string
 }
 
 func main() {
@@ -46,6 +47,7 @@ func main() {
 	flag.StringVar(&o.sizes, "sizes", "64MiB,1GiB,8GiB", "sizes of the objects of the memory table, the middle one also of the transfer table")
 	flag.StringVar(&o.only, "only", "", "tables to make, separated by commas: "+strings.Join(tableNames(), ", "))
 	flag.StringVar(&o.names, "contestants", "", "contestants besides this project: parts of their names, separated by commas; all by default")
+	flag.StringVar(&o.nets, "networks", "", "networks of the transfer tables: parts of their names, separated by commas; all by default")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Stdout, os.Stderr, o)

@@ -14,9 +14,12 @@ import (
 	"time"
 )
 
-// pollInterval is how often the memory of a contestant is looked at. The kernel keeps the peak; only what is reached in the last interval
-// is not seen.
-const pollInterval = 5 * time.Millisecond
+// The memory of a contestant is looked at more and more seldom, as looking takes its time from the contestant: after each eighth of the
+// time that it has run so far, between these limits. The kernel keeps the peak; only what is reached after the last look is not seen.
+const (
+	shortestPoll = 5 * time.Millisecond
+	longestPoll  = 50 * time.Millisecond
+)
 
 // usage is what a contestant took.
 type usage struct {
@@ -66,17 +69,16 @@ func tail(text string) string {
 // watch returns the largest peak of resident memory among the processes of a group. The one that wait reports does not do: a process
 // inherits that of the one which started it.
 func watch(group int, ended <-chan struct{}) int64 {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
+	began := time.Now()
 	var peak int64
 	members := []int{group}
 	for i := 0; ; i++ {
 		select {
 		case <-ended:
 			return peak
-		case <-ticker.C:
+		case <-time.After(min(max(time.Since(began)/8, shortestPoll), longestPoll)):
 		}
-		if i%10 == 0 {
+		if i&(i-1) == 0 { // 0, 1, 2, 4, 8, ...: a contestant starts its processes first of all.
 			members = membersOf(group)
 		}
 		for _, pid := range members {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"upload-router/internal/upload"
 )
 
 const (
@@ -33,7 +35,7 @@ func (o options) parsedSizes() ([]int64, error) {
 	var sizes []int64
 	for text := range strings.SplitSeq(o.sizes, ",") {
 		size, err := humanize.ParseBytes(text)
-		if err != nil || size == 0 || size > 5<<40 {
+		if err != nil || size == 0 || size > uint64(upload.MaxObjectSize) {
 			return nil, fmt.Errorf("%w: not %q", errSizes, text)
 		}
 		sizes = append(sizes, int64(size))
@@ -52,10 +54,13 @@ func transferTables(ctx context.Context, b *bench) error {
 		size = shortSize
 	}
 	for _, n := range []network{
-		{name: "loopback"},
-		{name: "20 ms to the first byte", latency: 20 * time.Millisecond},
+		{Name: "loopback"},
+		{Name: "20 ms to the first byte", Latency: 20 * time.Millisecond},
 		{"20 ms to the first byte, 50 MB/s a connection", 20 * time.Millisecond, 50e6},
 	} {
+		if !named(n.Name, b.options.nets) {
+			continue
+		}
 		if err := b.transferTable(ctx, n, size); err != nil {
 			return err
 		}
@@ -64,9 +69,9 @@ func transferTables(ctx context.Context, b *bench) error {
 }
 
 func (b *bench) transferTable(ctx context.Context, n network, size int64) error {
-	b.progress("Transfer: %s, %s ...", iec(size), n.name)
+	b.progress("Transfer: %s, %s ...", iec(size), n.Name)
 	const key = "object"
-	s, err := newServer(n, map[string]int64{key: size})
+	s, err := newServer(ctx, serving{Network: n, Sizes: map[string]int64{key: size}})
 	if err != nil {
 		return err
 	}
@@ -75,37 +80,45 @@ func (b *bench) transferTable(ctx context.Context, n network, size int64) error 
 	if err != nil {
 		return err
 	}
-	ceiling, err := serverCeiling(ctx, s, key, b.options.runs)
+	ceilings, err := serverCeilings(ctx, s, key, b.options.runs)
 	if err != nil {
 		return err
 	}
-	b.printf("### One object of %s: %s\n\n", iec(size), n.name)
+	b.printf("### One object of %s: %s\n\n", iec(size), n.Name)
 	b.printf("%s\n", "| contestant | MB/s, median | spread | this project is | CPU s/GB | peak memory, MiB |")
 	b.printf("%s\n", "|---|--:|--:|--:|--:|--:|")
 	ours := median(byName(results, nameProject).rates())
-	for _, r := range append(results, ceiling) {
+	for _, r := range append(results, ceilings...) {
 		b.printf("%s\n", transferRow(r, ours))
 	}
 	b.printf("\n")
 	return nil
 }
 
-// serverCeiling is what the server gives to one connection whose reader does nothing with it.
-func serverCeiling(ctx context.Context, s *server, key string, runs int) (result, error) {
-	r := result{contestant: "the server's ceiling: one GET, discarded", size: s.objects[key].size}
-	discard := contestant{
-		command: func(s *server, key string) []string {
-			return []string{executable(), s.url() + "/" + bucket + "/" + key}
-		},
-	}
-	for range runs {
-		u, err := measure(ctx, discard.command(s, key), environmentChild+"="+childDiscard)
-		if err != nil {
-			return r, err
+// ceilingConnections are over how many connections the server's own ceiling is looked for.
+var ceilingConnections = []int{1, 36}
+
+// serverCeilings are what the server gives to readers that do nothing with it.
+func serverCeilings(ctx context.Context, s *server, key string, runs int) ([]result, error) {
+	ceilings := make([]result, 0, len(ceilingConnections))
+	for _, connections := range ceilingConnections {
+		r := result{contestant: fmt.Sprintf("the server's ceiling: %d GETs, discarded", connections), size: s.objects[key].size}
+		if connections == 1 {
+			r.contestant = "the server's ceiling: one GET, discarded"
 		}
-		r.runs = append(r.runs, u)
+		command := []string{
+			executable(), s.url() + "/" + bucket + "/" + key, strconv.FormatInt(r.size, 10), strconv.Itoa(connections),
+		}
+		for range runs {
+			u, err := measure(ctx, command, environmentChild+"="+childDiscard)
+			if err != nil {
+				return nil, err
+			}
+			r.runs = append(r.runs, u)
+		}
+		ceilings = append(ceilings, r)
 	}
-	return r, nil
+	return ceilings, nil
 }
 
 func byName(results []result, name string) result {
@@ -141,17 +154,17 @@ func memoryTable(ctx context.Context, b *bench) error {
 		objects[strconv.Itoa(i)] = size
 		header = append(header, iec(size))
 	}
-	for _, n := range []network{{name: "loopback"}, {"20 ms, 100 MB/s a connection", 20 * time.Millisecond, 100e6}} {
-		b.printf("### Peak resident memory in MiB: %s\n\n%s\n%s\n", n.name, tableRow(header), "|---|"+strings.Repeat("--:|", len(sizes)))
-		s, err := newServer(n, objects)
+	for _, n := range []network{{Name: "loopback"}, {"20 ms, 100 MB/s a connection", 20 * time.Millisecond, 100e6}} {
+		b.printf("### Peak resident memory in MiB: %s\n\n%s\n%s\n", n.Name, tableRow(header), "|---|"+strings.Repeat("--:|", len(sizes)))
+		s, err := newServer(ctx, serving{Network: n, Sizes: objects})
 		if err != nil {
 			return err
 		}
 		for _, c := range b.all {
-			if c.name == nameLimit || (n.latency > 0 && c.name != nameProject && c.name != nameS5cmd) {
+			if c.name == nameLimit || (n.Latency > 0 && c.name != nameProject && c.name != nameS5cmd) {
 				continue
 			}
-			b.progress("Memory: %s, %s ...", c.name, n.name)
+			b.progress("Memory: %s, %s ...", c.name, n.Name)
 			row, err := memoryRow(ctx, c, s, len(sizes))
 			if err != nil {
 				s.close()

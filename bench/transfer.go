@@ -37,10 +37,25 @@ func race(ctx context.Context, all []contestant, s *server, key string, runs int
 			if !strings.Contains(u.output, s.objects[key].sha256) {
 				return nil, fmt.Errorf("%w: %s: %s", errWrongDigest, c.name, u.output)
 			}
+			if c.timesItself {
+				if u.wall, err = ownTime(u.output); err != nil {
+					return nil, err
+				}
+			}
 			results[i].runs = append(results[i].runs, u)
 		}
 	}
 	return results, nil
+}
+
+// ownTime is what a contestant says that it took.
+func ownTime(output string) (time.Duration, error) {
+	text, _, _ := strings.Cut(output, " ")
+	wall, err := time.ParseDuration(text + "s")
+	if err != nil {
+		return 0, fmt.Errorf("reading the time that a contestant took: %w", err)
+	}
+	return wall, nil
 }
 
 // median of the values; the mean of the middle two when their number is even.

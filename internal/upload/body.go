@@ -171,7 +171,7 @@ func (b *Body) observe(before time.Time, n int) {
 		return
 	}
 	if waited >= t.tuning.patience*now.Sub(b.pace.began).Seconds() && float64(b.pace.bytes) <= waited*t.tuning.enough {
-		b.first.end = partEnd(b.first.next, t.tuning.smallPart, t.object.Size)
+		b.first.end = partEnd(b.first.next, t.tuning.partSize, t.object.Size)
 		b.ranges = newRanges(t, b.first.end)
 	}
 	b.pace = pace{began: now}

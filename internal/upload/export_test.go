@@ -49,18 +49,9 @@ func OpenInParts(ctx context.Context, client S3API, object Object, stall time.Du
 		connections: TestConnections,
 		window:      TestWindow,
 		blockSize:   TestBlockSize,
-		smallPart:   TestPartSize,
 		sample:      1,
 		patience:    0,
 		enough:      math.Inf(1),
-	})
-}
-
-// OpenIdle is OpenInParts for a reader that may wait for such a share of its time.
-func OpenIdle(ctx context.Context, client S3API, object Object, share float64) (*Body, error) {
-	return open(ctx, client, object, tuning{
-		now: time.Now, stall: time.Minute, pause: noPause, partSize: TestPartSize, smallPart: TestPartSize / 2,
-		connections: TestConnections, window: TestWindow, blockSize: TestBlockSize, idle: share, sample: 1, enough: math.Inf(1),
 	})
 }
 

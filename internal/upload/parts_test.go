@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -209,7 +208,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 // TestTheReaderDecidesOnTheConnections has readers that wait for the connection, and others that the connection waits for.
 func TestTheReaderDecidesOnTheConnections(t *testing.T) {
 	t.Parallel()
-	const size, parts = 64 << 20, 1 + 15 // all in halves
+	const size, parts = 64 << 20, 1 + 7
 	tests := map[string]struct {
 		connection, reader time.Duration // For each 64 KiB.
 		requests           int64
@@ -238,54 +237,6 @@ func TestTheReaderDecidesOnTheConnections(t *testing.T) {
 			require.Equal(t, int64(size), read)
 			require.NoError(t, body.Close())
 			require.Equal(t, test.requests, s3.requests.Load())
-		})
-	}
-}
-
-// TestTheReaderDecidesOnTheSizeOfParts: one that is faster than all connections gets half parts, which take twice the requests, and let
-// twice as many connections go on in the same window. One that is slower gets whole ones as soon as that shows.
-func TestTheReaderDecidesOnTheSizeOfParts(t *testing.T) {
-	t.Parallel()
-	const parts = 24
-	want := random(parts * part)
-	for name, test := range map[string]struct {
-		answer, reader time.Duration // For each request, and for each block.
-		whole          bool
-	}{
-		"a faster reader": {5 * time.Millisecond, 0, false},
-		"a slower reader": {0, 2 * time.Millisecond, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var mutex sync.Mutex
-			var sizes []int64 // In the order of the requests.
-			client := uploadtest.Client(uploadtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-				var first, last int64
-				if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last); err == nil {
-					mutex.Lock()
-					sizes = append(sizes, last+1-first)
-					mutex.Unlock()
-				}
-				time.Sleep(test.answer)
-				stored(want)(w, r)
-			}))
-			body, err := upload.OpenIdle(t.Context(), client, announce(want), 0.5)
-			require.NoError(t, err)
-			var got bytes.Buffer
-			for err == nil {
-				_, err = io.CopyN(&got, body, upload.TestBlockSize)
-				time.Sleep(test.reader)
-			}
-			require.ErrorIs(t, err, io.EOF)
-			require.NoError(t, body.Close())
-			require.True(t, bytes.Equal(want, got.Bytes()))
-			require.Equal(t, int64(part/2), sizes[0], "they begin so")
-			if test.whole {
-				require.Equal(t, int64(part), sizes[len(sizes)-1])
-				require.Less(t, len(sizes), 2*(parts-1))
-				return
-			}
-			require.Equal(t, int64(part/2), slices.Max(sizes))
 		})
 	}
 }

@@ -6,18 +6,11 @@ import (
 	"io"
 	"slices"
 	"sync"
-	"time"
 )
 
-// blockSize is what a connection hands over at a time, and large enough to keep the cost of a hand-over small against that of hashing.
-const blockSize = 256 << 10
-
-// blocksAhead is how many blocks must be free, for each part that is to be read before it, for a part to take one. It keeps the parts
-// that are due last from taking the memory that those due first need.
-const blocksAhead = 1
-
-// idle is the share of its time that the reader may wait for parts of half the size before it is said to be faster than they come.
-const idle = 0.2
+// blockSize is what a connection hands over at a time. The smaller it is, the less of the window lies in blocks that are being filled, or
+// that are kept for those which are due first: 32 of 256 KiB would keep a quarter of it.
+const blockSize = 32 << 10
 
 // ranges reads a part of each object over several connections, and hands the bytes out in their order. It holds a window of the object,
 // cut into blocks that are used again and again.
@@ -28,36 +21,29 @@ type ranges struct {
 	unwatch  func() bool
 
 	mutex   sync.Mutex
-	changed *sync.Cond // That one of the following has changed.
+	arrived *sync.Cond // That the reader may go on, or must end.
 	free    [][]byte
 	parts   []*part // Those that are being read, or have been and are not handed out, in order.
 	begun   int64   // Where the next part begins.
-	size    int64   // How large it is.
 	err     error   // What ended it.
-	wait    wait
 
 	block []byte // The block that is being handed out; only for Read.
 	rest  []byte // What is left of it.
 }
 
-// wait is how long the reader has waited for what comes next.
-type wait struct {
-	began  time.Time
-	waited time.Duration
-	bytes  int
-}
-
 // part is the range of one request.
 type part struct {
 	start, end int64
-	blocks     [][]byte // What has come and is not handed out.
-	whole      bool     // All of it has come.
+	blocks     [][]byte   // What has come and is not handed out.
+	whole      bool       // All of it has come.
+	room       *sync.Cond // That it may have a block, or must end.
+	waits      bool       // Its connection waits for that.
 }
 
 // newRanges begins to read from start to the object's end.
 func newRanges(t *transfer, start int64) *ranges {
-	r := &ranges{transfer: t, begun: start, size: t.tuning.smallPart, wait: wait{began: t.tuning.now()}}
-	r.changed = sync.NewCond(&r.mutex)
+	r := &ranges{transfer: t, begun: start}
+	r.arrived = sync.NewCond(&r.mutex)
 	window, unmap := newWindow(t.tuning.window)
 	r.unmap = unmap
 	// From the end, so that the first to be taken is that at the beginning.
@@ -65,7 +51,7 @@ func newRanges(t *transfer, start int64) *ranges {
 		r.free = append(r.free, window[len(window)-size:])
 	}
 	r.unwatch = context.AfterFunc(t.ctx, func() { r.fail(t.failure(Interrupted, context.Cause(t.ctx))) })
-	parts := (t.object.Size - start + r.size - 1) / r.size
+	parts := (t.object.Size - start + t.tuning.partSize - 1) / t.tuning.partSize
 	for range min(int64(t.tuning.connections), parts) {
 		r.workers.Go(r.work)
 	}
@@ -94,7 +80,7 @@ func (r *ranges) begin() *part {
 	if r.err != nil || r.begun == size {
 		return nil
 	}
-	p := &part{start: r.begun, end: partEnd(r.begun, r.size, size)}
+	p := &part{start: r.begun, end: partEnd(r.begun, r.transfer.tuning.partSize, size), room: sync.NewCond(&r.mutex)}
 	r.begun = p.end
 	r.parts = append(r.parts, p)
 	return p
@@ -130,27 +116,45 @@ func (r *ranges) receive(p *part) error {
 	}
 }
 
-// take returns a free block for a part as soon as it may have one; nil when reading has ended.
+// take returns a free block for a part as soon as it may have one; nil when reading has ended. It leaves one to each part before it: that
+// keeps the parts that are due last from taking the memory that those due first need, and the first of all from waiting for ever.
 func (r *ranges) take(p *part) []byte {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	for r.err == nil {
-		before := slices.Index(r.parts, p)
-		if left := len(r.free); left > blocksAhead*before {
+		if left := len(r.free); left > slices.Index(r.parts, p) {
 			block := r.free[left-1]
 			r.free = r.free[:left-1]
 			return block
 		}
-		r.changed.Wait()
+		p.waits = true
+		p.room.Wait()
+		p.waits = false
 	}
 	return nil
+}
+
+// offer wakes the connections that may have a block now, those first whose parts are due first. To wake them all, for each block that
+// is free again, would cost more than to read it.
+func (r *ranges) offer() {
+	left := len(r.free)
+	for before, p := range r.parts {
+		if left <= before {
+			return
+		}
+		if p.waits {
+			p.waits = false
+			p.room.Signal()
+			left--
+		}
+	}
 }
 
 func (r *ranges) give(block []byte) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.free = append(r.free, block[:cap(block)][:r.transfer.tuning.blockSize])
-	r.changed.Broadcast()
+	r.offer()
 }
 
 // add appends a block with n bytes in it to a part.
@@ -165,7 +169,7 @@ func (r *ranges) add(p *part, block []byte, n int, whole bool) {
 	}
 	p.whole = whole
 	if p == r.parts[0] {
-		r.changed.Broadcast()
+		r.arrived.Signal()
 	}
 }
 
@@ -175,7 +179,10 @@ func (r *ranges) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
-	r.changed.Broadcast()
+	r.arrived.Signal()
+	for _, p := range r.parts {
+		p.room.Signal()
+	}
 }
 
 // Read returns io.EOF at the end. Every other error is an [Error].
@@ -206,7 +213,7 @@ func (r *ranges) advance() error {
 			if r.begun == r.transfer.object.Size {
 				return io.EOF
 			}
-			r.await()
+			r.arrived.Wait()
 			continue
 		}
 		head := r.parts[0]
@@ -214,36 +221,14 @@ func (r *ranges) advance() error {
 			r.block = head.blocks[0]
 			r.rest = r.block
 			head.blocks = head.blocks[1:]
-			r.adapt(len(r.block))
 			return nil
 		}
 		if head.whole {
 			r.parts = r.parts[1:]
-			r.changed.Broadcast() // The next part may take any block now.
+			r.offer() // The next part may take any block now.
 			continue
 		}
-		r.await()
-	}
-}
-
-// await is the reader's wait for a change.
-func (r *ranges) await() {
-	since := r.transfer.tuning.now()
-	r.changed.Wait()
-	r.wait.waited += r.transfer.tuning.now().Sub(since)
-}
-
-// adapt looks, once a window of the object has been read, at how large the parts that begin from now on should be. What comes over many
-// connections is bounded by the window, of which each holds half a part on average: parts of half the size let twice as many connections
-// go on. But they take twice the requests, so a reader that is the slower one gets whole parts.
-func (r *ranges) adapt(handedOut int) {
-	t := r.transfer
-	if r.wait.bytes += handedOut; r.wait.bytes < t.tuning.window {
-		return
-	}
-	r.size = t.tuning.partSize
-	if r.wait.waited.Seconds() > t.tuning.idle*t.tuning.now().Sub(r.wait.began).Seconds() {
-		r.size = t.tuning.smallPart
+		r.arrived.Wait()
 	}
 }
 

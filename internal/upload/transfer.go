@@ -22,18 +22,18 @@ import (
 const StallTimeout = 10 * time.Second
 
 const (
-	// partSize is what one request asks for once an object is read over several connections: all of it, or half of it when the reader is
-	// faster than that. It is what the AWS CLI and the SDKs upload parts in, so that a request stays inside a part; AWS names 8 and 16 MiB
-	// as typical. A smaller one needs less memory for the same speed, but requests have a price: at 8 MiB those for 1 TB cost what a small
-	// task costs for the time it takes.
+	// partSize is what one request asks for once an object is read over several connections. It is what the AWS CLI and the SDKs upload
+	// parts in, so that a request stays inside a part; AWS names 8 and 16 MiB as typical. Requests have a price: at 8 MiB those for 1 TB
+	// cost what a small task costs for the time it takes.
 	partSize = 8 << 20
 
-	// maxConnections is how many connections read an object at a time: S3 gives one about 50 to 90 MB/s, and more of them more.
-	// With half parts, 20 of them fill the window.
-	maxConnections = 20
+	// maxConnections is how many connections read an object at a time: S3 gives one about 50 to 90 MB/s, and more of them more, until
+	// the hashing takes all of its processor.
+	maxConnections = 32
 
-	// windowSize is what is held of an object that is read over several connections. It is what the task's 64 MiB leave.
-	windowSize = 40 << 20
+	// windowSize is what is held of an object that is read over several connections. It is far less than the parts that are on their way,
+	// as those that are due last wait in the kernel's buffers; more of it makes nothing faster.
+	windowSize = 32 << 20
 
 	// transportBuffer is the buffer of a connection. Larger reads than it go past it.
 	transportBuffer = 32 << 10
@@ -66,12 +66,10 @@ type tuning struct {
 	stall       time.Duration
 	pause       func(failures int, slow bool) time.Duration
 	partSize    int64
-	smallPart   int64 // What a part has for a reader that is faster.
 	connections int
 	window      int // Bytes, in blocks of blockSize.
 	blockSize   int
-	idle        float64 // The share of the time that the reader may wait for parts of half the size.
-	sample      int64   // Bytes after which it is looked at whether one connection is enough.
+	sample      int64 // Bytes after which it is looked at whether one connection is enough.
 	sampleTime  time.Duration
 	slowSample  int64   // Bytes after which a slow connection is known for one.
 	slow        float64 // Bytes per second of a slow connection.
@@ -85,11 +83,9 @@ func defaultTuning() tuning {
 		stall:       StallTimeout,
 		pause:       pause,
 		partSize:    partSize,
-		smallPart:   partSize / 2,
 		connections: maxConnections,
 		window:      windowSize,
 		blockSize:   blockSize,
-		idle:        idle,
 		sample:      sampleSize,
 		sampleTime:  sampleTime,
 		slowSample:  slowSample,
