@@ -53,9 +53,9 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	require.InDelta(t, 900*4, items["Lambda state transitions"].Quantity, 0)
 	require.InDelta(t, 100*6, items["Fargate state transitions"].Quantity, 0)
 	require.InDelta(t, 600*0.025/1000, items["Fargate state transitions"].Dollars, 1e-9)
-	// A minute each is the least: 1 vCPU, 2 GB and a public address; three GETs of 4 MiB.
+	// A minute each is the least: 1 vCPU, 2 GB and a public address; two GETs of 8 MiB.
 	tasks := items[operate.RouteFargate+" Fargate tasks, with reading"]
-	require.InDelta(t, 100*((0.04048+2*0.004445+0.005)/60+3*0.0004/1000), tasks.Dollars, 1e-9)
+	require.InDelta(t, 100*((0.04048+2*0.004445+0.005)/60+2*0.0004/1000), tasks.Dollars, 1e-9)
 	require.InDelta(t, 900+100*4, items[" PUTs and parts"].Quantity, 0, "two parts, their beginning and their end")
 	require.InDelta(t, 1, items[" KMS keys"].Quantity, 0)
 	require.InDelta(t, 1000*1e-6, items[" events"].Dollars, 1e-12, "S3's events aren't free")

@@ -38,9 +38,8 @@ func writeTasks(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
-	whole, half := gets(terabyte, 0), gets(terabyte, ManyConnections)
-	fmt.Fprintf(b, "\nOf each, $%.3f are S3's price for %.0f GETs of 8 MiB; at %.0f MB/s, which is what the network gives, "+
-		"$%.3f for twice as many of half the size.\n", whole, whole/GetRequest, ManyConnections/1e6, half)
+	requests := gets(terabyte)
+	fmt.Fprintf(b, "\nOf each, $%.3f are S3's price for %.0f GETs of 8 MiB.\n", requests, requests/GetRequest)
 }
 
 func writeBreakEven(b *strings.Builder) {

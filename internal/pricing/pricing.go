@@ -79,14 +79,14 @@ func ArchitectureOf(name string) Architecture {
 // What was measured; see docs/performance.md. A processor core at AWS is another one: half a hyper-threaded core on x86_64.
 const (
 	// CPUSecondsPerGB is the processor time for 10^9 bytes, over several connections.
-	CPUSecondsPerGB = 1.48
+	CPUSecondsPerGB = 1.40
 	// OneCore is what SHA-256 does on one core, in bytes per second, which nothing makes faster.
-	OneCore = 1.3e9
+	OneCore = 1.4e9
 	// ManyConnections is what comes over many connections of 50 MB/s and 20 ms each, through the window of constant size.
-	ManyConnections = 560e6
+	ManyConnections = 930e6
 	// OneConnection is what S3 gives to one.
 	OneConnection = 50e6
-	// PartSize is what one request asks for; half of it when the network is what bounds the speed.
+	// PartSize is what one request asks for.
 	PartSize = 8 << 20
 	// FirstByte is the latency of S3.
 	FirstByte = 20 * time.Millisecond
@@ -116,20 +116,14 @@ func (t Task) Rate() float64 { return Rate(float64(t.CPU) / 1024) }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (t Task) Cost(a Architecture, size float64) float64 {
-	return t.Seconds(size)/3600*t.Hour(a) + gets(size, t.Rate())
+	return t.Seconds(size)/3600*t.Hour(a) + gets(size)
 }
 
 // Seconds is for how long a task is billed that processes one object of so many bytes.
 func (t Task) Seconds(size float64) float64 { return max(size/t.Rate(), FargateMinimum.Seconds()) }
 
-// gets is the price of the requests for an object that is read at a rate.
-func gets(size, rate float64) float64 {
-	part := float64(PartSize)
-	if rate >= ManyConnections && size > PartSize {
-		part /= 2
-	}
-	return max(1, math.Ceil(size/part)) * GetRequest
-}
+// gets is the price of the requests for an object.
+func gets(size float64) float64 { return max(1, math.Ceil(size/PartSize)) * GetRequest }
 
 // Function is a size of a Lambda function: its memory in MB.
 type Function int
@@ -150,7 +144,7 @@ func (f Function) rate(size float64) float64 {
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (f Function) Cost(a Architecture, size float64) float64 {
-	return f.Seconds(size)*float64(f)/1024*a.LambdaGBSecond + LambdaRequest + gets(size, f.rate(size))
+	return f.Seconds(size)*float64(f)/1024*a.LambdaGBSecond + LambdaRequest + gets(size)
 }
 
 // largest is the size of the largest object there is.

@@ -22,7 +22,7 @@ func TestCost(t *testing.T) {
 	assert.InDelta(t, minute, task.Cost(x86, 0), 1e-12, "an empty object is one request as well")
 	assert.Greater(t, task.Cost(x86, 100e9), task.Cost(x86, 50e9))
 
-	assert.InDelta(t, 1e12/pricing.ManyConnections/3600*task.Hour(x86)+238419*pricing.GetRequest, task.Cost(x86, 1e12), 1e-6)
+	assert.InDelta(t, 1e12*pricing.CPUSecondsPerGB/1e9/3600*task.Hour(x86)+119210*pricing.GetRequest, task.Cost(x86, 1e12), 1e-6)
 	assert.InDelta(t, 0.02+5e6/50e6, pricing.Function(1769).Seconds(5e6), 1e-9, "one part comes over one connection")
 }
 
@@ -56,7 +56,7 @@ func TestBreakEven(t *testing.T) {
 
 func TestBreakEvenIsNeverForATaskThatCostsMoreByTheSecond(t *testing.T) {
 	t.Parallel()
-	size := pricing.BreakEven(pricing.Architectures()[0], 512, pricing.Task{CPU: 1024, Memory: 8192})
+	size := pricing.BreakEven(pricing.Architectures()[0], 512, pricing.Task{CPU: 4096, Memory: 8192})
 	assert.True(t, math.IsInf(size, 1))
 }
 
