@@ -9,7 +9,6 @@ import (
 
 	"upload-router/components/claims"
 	"upload-router/components/encryption"
-	"upload-router/components/endings"
 	"upload-router/components/endpoints"
 	"upload-router/components/function"
 	"upload-router/components/image"
@@ -97,12 +96,11 @@ func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, lo
 }
 
 func notificationsArgs(
-	cfg *settings.Settings, at location.Location, name string, key *encryption.Encryption,
+	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
 ) *notifications.Args {
 	return &notifications.Args{
 		Location:  at,
 		TopicARN:  cfg.NotifyTopicARN,
-		Rules:     endings.RulePattern(at, name+"-endings"),
 		KMSKeyARN: customerKey(cfg, key),
 		Emails:    cfg.NotifyEmails,
 	}

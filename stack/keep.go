@@ -27,7 +27,10 @@ func keep(
 func encryptionArgs(cfg *settings.Settings, at location.Location, name string) *encryption.Args {
 	args := &encryption.Args{Location: at, KeyARN: cfg.KMSKeyARN, LogGroups: []string{name + "-logs-*", executionLogGroup(name)}}
 	if cfg.Encryption == settings.EncryptionCustomer {
-		args.Rules, args.Alarms = name+"-*", name+"-*"
+		args.Queues = name + "-*"
+		if cfg.NotifyTopicARN == "" {
+			args.Topics = name + "-*"
+		}
 		args.ExecutionLogs = cfg.ExecutionLogLevel != settings.LogOff
 	}
 	return args

@@ -62,7 +62,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Which of them it is, and who hears of it.
-	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, name, key))
+	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
 	if err != nil {
 		return err
 	}

@@ -30,15 +30,16 @@ type Args struct {
 	// All that uses the key is made after it, and gets its name then; so a pattern
 	// is what the name begins with, and "*". Required.
 	LogGroups []string
-	// Rules and Alarms are patterns of the names of the EventBridge rules and of
-	// the CloudWatch alarms that write to queues and topics with the key. Empty: none do.
-	Rules, Alarms string
+	// Queues and Topics are patterns of the names of the queues that EventBridge
+	// writes to, and of the topics that it and CloudWatch's alarms publish to, which
+	// the key encrypts. Empty: it encrypts none.
+	Queues, Topics string
 	// ExecutionLogs says that a state machine with the key logs its executions.
 	ExecutionLogs bool
 }
 
 // everything says whether the key is for more than logs.
-func (a *Args) everything() bool { return a.Rules != "" || a.Alarms != "" }
+func (a *Args) everything() bool { return a.Queues != "" || a.Topics != "" }
 
 // Encryption is a KMS key.
 type Encryption struct {

@@ -29,7 +29,7 @@ func forLogs(at location.Location) *encryption.Args {
 
 func forAll(at location.Location) *encryption.Args {
 	args := forLogs(at)
-	args.Rules, args.Alarms, args.ExecutionLogs = "system-*", "system-alarms-*", true
+	args.Queues, args.Topics, args.ExecutionLogs = "system-*", "system-n-*", true
 	return args
 }
 
@@ -104,15 +104,11 @@ func TestEachServiceMayUseTheKeyForThisStackAlone(t *testing.T) {
 						"arn:%[1]s:logs:%[2]s:123456789012:log-group:/aws/vendedlogs/states/system"
 					]}}`,
 				"RulesOfThisStack": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-					"Condition": {
-						"StringEquals": {"aws:SourceAccount": ["123456789012"]},
-						"ArnLike": {"aws:SourceArn": ["arn:%[1]s:events:%[2]s:123456789012:rule/system-*"]}
-					}`,
+					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sqs:arn": ["arn:%[1]s:sqs:%[2]s:123456789012:system-*"]}}`,
+				"EndingsOfThisStack": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": ["arn:%[1]s:sns:%[2]s:123456789012:system-n-*"]}}`,
 				"AlarmsOfThisStack": `"Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-					"Condition": {
-						"StringEquals": {"aws:SourceAccount": ["123456789012"]},
-						"ArnLike": {"aws:SourceArn": ["arn:%[1]s:cloudwatch:%[2]s:123456789012:alarm:system-alarms-*"]}
-					}`,
+					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": ["arn:%[1]s:sns:%[2]s:123456789012:system-n-*"]}}`,
 				"ExecutionLogsOfThisAccount": `"Principal": {"Service": "delivery.logs.amazonaws.com"}, "Action": ["kms:Decrypt"],
 					"Condition": {"StringEquals": {"kms:EncryptionContext:SourceArn": ["arn:%[1]s:logs:%[2]s:123456789012:*"]}}`,
 			}

@@ -7,6 +7,8 @@ import (
 	"upload-router/internal/policy"
 )
 
+const eventBridge = "events.amazonaws.com"
+
 // keyPolicy lets the account's IAM policies govern the key, and lets the services
 // that call by themselves use it, each for this stack's resources alone. Roles
 // need nothing here: their own policies say what they may do with the key, under
@@ -22,11 +24,14 @@ func keyPolicy(args *Args) pulumi.StringOutput {
 		},
 		logGroups(at, args.LogGroups),
 	}
-	if args.Rules != "" {
-		statements = append(statements, uses("RulesOfThisStack", "events.amazonaws.com", at, at.ARN("events", "rule/"+args.Rules)))
+	if args.Queues != "" {
+		statements = append(statements, uses("RulesOfThisStack", eventBridge, "aws:sqs:arn", at.ARN("sqs", args.Queues)))
 	}
-	if args.Alarms != "" {
-		statements = append(statements, uses("AlarmsOfThisStack", "cloudwatch.amazonaws.com", at, at.ARN("cloudwatch", "alarm:"+args.Alarms)))
+	if args.Topics != "" {
+		topics := at.ARN("sns", args.Topics)
+		statements = append(statements,
+			uses("EndingsOfThisStack", eventBridge, "aws:sns:topicArn", topics),
+			uses("AlarmsOfThisStack", "cloudwatch.amazonaws.com", "aws:sns:topicArn", topics))
 	}
 	if args.ExecutionLogs {
 		statements = append(statements, executionLogs(at))
@@ -53,21 +58,20 @@ func logGroups(at location.Location, names []string) policy.Statement {
 	}
 }
 
-// uses lets a service write to queues and topics that are encrypted with the key,
-// for its own resources that a pattern names. What a service that isn't allowed
-// to has to say is dropped, and nobody hears of that.
+// uses lets a service write to what is encrypted with the key, for the queues or the
+// topics that a pattern names: SQS and SNS say in the encryption's context what they
+// encrypt. It can't name the rules and alarms, or their account, as what EventBridge
+// sends to a topic doesn't say that it comes from one. What a service that isn't
+// allowed to has to say is dropped, and nobody hears of that.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-func uses(sid, service string, at location.Location, source string) policy.Statement {
+func uses(sid, service, context, pattern string) policy.Statement {
 	return policy.Statement{
-		Sid:       sid,
-		Principal: policy.Service(service),
-		Actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
-		Resources: thisKey(),
-		Conditions: []policy.Condition{
-			policy.FromAccount(at),
-			policy.When("ArnLike", "aws:SourceArn", pulumi.String(source)),
-		},
+		Sid:        sid,
+		Principal:  policy.Service(service),
+		Actions:    []string{"kms:Decrypt", "kms:GenerateDataKey"},
+		Resources:  thisKey(),
+		Conditions: []policy.Condition{policy.When("ArnLike", "kms:EncryptionContext:"+context, pulumi.String(pattern))},
 	}
 }
 

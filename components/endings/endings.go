@@ -49,12 +49,6 @@ type Endings struct {
 	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
 }
 
-// RulePattern is what the ARN of the rule of Endings with this name begins with, for
-// the policy of a topic that is there before it.
-func RulePattern(at location.Location, name string) string {
-	return at.ARN("events", "rule/"+name+"-rule-*")
-}
-
 // New makes Endings.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Endings, error) {
 	e := &Endings{}

@@ -23,8 +23,6 @@ type Args struct {
 	// TopicARN is a topic to use as it is, which is not changed. Its own policy must
 	// hold what [Notifications.Policy] has. Empty: a topic is made.
 	TopicARN string
-	// Rules is a pattern of the ARNs of the EventBridge rules that publish. Required.
-	Rules string
 	// KMSKeyARN is the key that the topic that is made is encrypted with; its
 	// policy must let the account's alarms and rules use it. Nil: none, as the key
 	// that AWS manages for SNS would keep them out.
@@ -98,23 +96,25 @@ func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) erro
 }
 
 // publishers are the services that publish by themselves: the account's alarms, and
-// the rules. The state machine publishes by its own role's policy, which an
-// account's own principals need no more than.
+// EventBridge, for which a topic's policy can't have a condition, as AWS says: what
+// it publishes doesn't say by which rule, nor of which account. The state machine
+// publishes by its own role's policy, which an account's own principals need no
+// more than.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 func publishers(args *Args, topic pulumi.StringOutput) []policy.Statement {
-	publish := func(sid, service, source string) policy.Statement {
+	publish := func(sid, service string, conditions ...policy.Condition) policy.Statement {
 		return policy.Statement{
-			Sid:       sid,
-			Principal: policy.Service(service),
-			Actions:   []string{"sns:Publish"},
-			Resources: []pulumi.StringInput{topic},
-			Conditions: []policy.Condition{
-				policy.FromAccount(args.Location),
-				policy.When("ArnLike", "aws:SourceArn", pulumi.String(source)),
-			},
+			Sid:        sid,
+			Principal:  policy.Service(service),
+			Actions:    []string{"sns:Publish"},
+			Resources:  []pulumi.StringInput{topic},
+			Conditions: conditions,
 		}
 	}
+	alarms := pulumi.String(args.Location.ARN("cloudwatch", "alarm:*"))
 	return []policy.Statement{
-		publish("AlarmsOfThisAccount", "cloudwatch.amazonaws.com", args.Location.ARN("cloudwatch", "alarm:*")),
-		publish("EndingsOfThisStack", "events.amazonaws.com", args.Rules),
+		publish("AlarmsOfThisAccount", "cloudwatch.amazonaws.com",
+			policy.FromAccount(args.Location), policy.When("ArnLike", "aws:SourceArn", alarms)),
+		publish("EndingsOfExecutions", "events.amazonaws.com"),
 	}
 }

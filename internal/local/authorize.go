@@ -91,9 +91,12 @@ func (g *guard) may(role, action, resource string, context map[string][]string) 
 	return g.ask(authz.Request{Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Context: context})
 }
 
-// serves asks for an action that a service does by itself, for a resource of this account.
+// serves asks for an action that a service does by itself, for a resource of this account, or without a word of which if source is empty.
 func (g *guard) serves(service, action, resource, source string, more map[string][]string) error {
-	context := map[string][]string{keySourceAccount: {g.options.AccountID}, keySourceARN: {source}}
+	context := map[string][]string{}
+	if source != "" {
+		context[keySourceAccount], context[keySourceARN] = []string{g.options.AccountID}, []string{source}
+	}
 	maps.Copy(context, more)
 	return g.ask(authz.Request{Principal: authz.Principal{Service: service}, Action: action, Resource: resource, Context: context})
 }
@@ -268,14 +271,21 @@ func (g *guard) letter(ruleARN, queueARN string) error {
 }
 
 // queueKey asks whether a service may use the key that a queue or a topic is
-// encrypted with, if that is one of the account's own.
+// encrypted with, if that is one of the account's own. SQS and SNS say what it is
+// for.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 func (g *guard) queueKey(service, arn, source string) error {
 	key := g.keyOf(arn)
 	if key == "" {
 		return nil
 	}
+	context := map[string][]string{keyEncryption + "aws:sqs:arn": {arn}}
+	if strings.Contains(arn, ":sns:") {
+		context = map[string][]string{keyEncryption + "aws:sns:topicArn": {arn}}
+	}
 	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
-		if err := g.serves(service, action, key, source, nil); err != nil {
+		if err := g.serves(service, action, key, source, context); err != nil {
 			return err
 		}
 	}

@@ -191,7 +191,9 @@ func (g *guard) target(r declared.Resource) error {
 	}
 	source, _ := rule.Outputs["arn"].(string)
 	if topic := r.Text("arn"); strings.Contains(topic, ":sns:") {
-		if err := g.tells(serviceEvents, topic, source); err != nil {
+		// What EventBridge sends to a topic, and to a topic's key, doesn't say which rule it comes from.
+		// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
+		if err := g.tells(serviceEvents, topic, ""); err != nil {
 			return fmt.Errorf("its notice would not arrive: %w", err)
 		}
 	}

@@ -346,10 +346,16 @@ func resourcesAreNamed(f facts) map[string]string {
 	})
 }
 
-// servicesActForUs keeps a service from being used by another account.
+// servicesActForUs keeps a service from being used by another account. But what
+// EventBridge publishes to a topic doesn't say by which rule or account, so that a
+// condition would keep all of it out.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 func servicesActForUs(f facts) map[string]string {
 	return f.granted(func(g authz.Grant) string {
+		if g.Principal == "events.amazonaws.com" && g.Action == "sns:Publish" {
+			return ""
+		}
 		if !strings.Contains(g.Principal, ".amazonaws.com") || slices.ContainsFunc(g.Conditions, func(c string) bool {
 			return strings.Contains(c, " aws:SourceAccount ") || strings.Contains(c, " aws:SourceArn ") ||
 				strings.Contains(c, " kms:EncryptionContext:")

@@ -143,6 +143,27 @@ func TestStartRefused(t *testing.T) {
 	}
 }
 
+// What EventBridge publishes doesn't say which rule it comes from: under a condition on that no notice would arrive, in either policy.
+func TestEventBridgeTellsTopicsNoSource(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "sourced", map[string]string{"encryption": "customer"})
+	account := map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": accountID}}
+	changes := 0
+	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
+		document := fresh()
+		changed := document["Statement"].([]any)[statement].(map[string]any)
+		if sid, _ := changed["Sid"].(string); sid != "EndingsOfExecutions" && sid != "EndingsOfThisStack" {
+			return
+		}
+		changes++
+		changed["Condition"] = account
+		_, err := local.Start(t.Context(), change{"", resource, input, document}.apply(t, system),
+			local.Options{Root: root(t), AccountID: accountID, Region: region})
+		require.ErrorContains(t, err, "its notice would not arrive", resource)
+	})
+	require.Equal(t, 2, changes, "of the topic and of its key")
+}
+
 // What AWS refuses to create, or what would fail unseen later, doesn't start.
 func TestDeploymentsRefused(t *testing.T) {
 	t.Parallel()
