@@ -299,7 +299,7 @@ func (c *costing) services(route string, n float64) {
 	notices := n * float64(calls["sns"])
 	c.add(route, "notices", notices, notices*pricing.Publish)
 	mails := 0.0
-	for _, subscription := range c.system.OfType("aws:sns/topicSubscription:TopicSubscription") {
+	for _, subscription := range c.system.OfType(typeSubscription) {
 		if strings.HasPrefix(subscription.Text("protocol"), "email") {
 			mails++
 		}

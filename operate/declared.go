@@ -49,11 +49,13 @@ func DeclaredDefinition(config map[string]string) ([]byte, error) {
 }
 
 const (
-	typeBucket     = "aws:s3/bucketV2:BucketV2"
-	typeFunction   = "aws:lambda/function:Function"
-	typeMachine    = "aws:sfn/stateMachine:StateMachine"
-	typeRepository = "aws:ecr/repository:Repository"
-	typeVPC        = "aws:ec2/vpc:Vpc"
+	typeBucket       = "aws:s3/bucketV2:BucketV2"
+	typeFunction     = "aws:lambda/function:Function"
+	typeMachine      = "aws:sfn/stateMachine:StateMachine"
+	typeRepository   = "aws:ecr/repository:Repository"
+	typeSubscription = "aws:sns/topicSubscription:TopicSubscription"
+	typeTopic        = "aws:sns/topic:Topic"
+	typeVPC          = "aws:ec2/vpc:Vpc"
 )
 
 // DiagramFormat is a form of drawing.

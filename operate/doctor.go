@@ -32,7 +32,7 @@ type CheckStatus string
 const (
 	// CheckOK is that all is well.
 	CheckOK CheckStatus = "ok"
-	// CheckFailed is that a deployment would fail.
+	// CheckFailed is that a deployment would fail, or that nobody would hear if something that is protected does.
 	CheckFailed CheckStatus = "failed"
 	// CheckUnknown is that it could not be found out, such as for want of a right; a deployment may succeed.
 	CheckUnknown CheckStatus = "unknown"
@@ -82,15 +82,15 @@ const leastGo = "1.26.6"
 
 // Doctor looks for all that a deployment needs before it starts (requirements
 // A9 and A10): tools, project, configuration, credentials, Region, network,
-// free names and quotas. Whatever is missing is a failed check and not an error.
+// free names, whoever is to hear of failures, and quotas. Whatever is missing is a failed check and not an error.
 func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 15 * time.Second
 	}
 	d := &doctor{options: options}
 	for _, look := range []func(context.Context){
-		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.vpcQuota, d.fargateQuota,
-		d.concurrency,
+		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.notices, d.vpcQuota,
+		d.fargateQuota, d.concurrency,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {
@@ -355,22 +355,24 @@ func (d *doctor) region(ctx context.Context) {
 
 // The rights that the checks ask AWS with.
 const (
-	rightRegion      = "ec2:DescribeRegions"
-	rightVPCs        = "ec2:DescribeVpcs"
-	rightSubnets     = "ec2:DescribeSubnets"
-	rightBucket      = "s3:ListBucket"
-	rightRepository  = "ecr:DescribeRepositories"
-	rightMachine     = "states:DescribeStateMachine"
-	rightQuota       = "servicequotas:GetServiceQuota"
-	rightAccount     = "lambda:GetAccountSettings"
-	rightConcurrency = "lambda:GetFunctionConcurrency"
+	rightRegion        = "ec2:DescribeRegions"
+	rightVPCs          = "ec2:DescribeVpcs"
+	rightSubnets       = "ec2:DescribeSubnets"
+	rightBucket        = "s3:ListBucket"
+	rightRepository    = "ecr:DescribeRepositories"
+	rightMachine       = "states:DescribeStateMachine"
+	rightSubscriptions = "sns:ListSubscriptionsByTopic"
+	rightQuota         = "servicequotas:GetServiceQuota"
+	rightAccount       = "lambda:GetAccountSettings"
+	rightConcurrency   = "lambda:GetFunctionConcurrency"
 )
 
 // DoctorRights are the rights that [Doctor] asks AWS with. One that the
 // credentials lack leaves its check unknown.
 func DoctorRights() []string {
 	return []string{
-		rightRegion, rightVPCs, rightSubnets, rightBucket, rightRepository, rightMachine, rightQuota, rightAccount, rightConcurrency,
+		rightRegion, rightVPCs, rightSubnets, rightBucket, rightRepository, rightMachine, rightSubscriptions, rightQuota, rightAccount,
+		rightConcurrency,
 	}
 }
 

@@ -213,10 +213,11 @@ func TestDoctorKeepsAPrivateNetworkPrivate(t *testing.T) { //nolint:paralleltest
 	require.Equal(t, operate.CheckFailed, statuses(d.Checks)["Quota of VPCs"])
 }
 
-// deployed has the stack be there, with a function that has reserved runs.
+// deployed has the stack be there, with a function that has reserved runs, and a topic with one subscription.
 func deployed(t *testing.T, account string) {
 	t.Helper()
-	t.Setenv("RESOURCES", `{"type":"aws:lambda/function:Function","id":"f"}`)
+	t.Setenv("RESOURCES", `{"type":"aws:lambda/function:Function","id":"f"},{"type":"aws:sns/topic:Topic","id":"`+topicARN+`"},
+{"type":"aws:sns/topicSubscription:TopicSubscription","id":"`+subscriptionARN+`"}`)
 	t.Setenv("OUTPUTS", strings.ReplaceAll(string(awstest.Start(t).Outputs()), awstest.Account, account))
 }
 
@@ -225,6 +226,59 @@ func TestDoctorCountsWhatTheStackHasReserved(t *testing.T) { //nolint:parallelte
 	deployed(t, awstest.Account)
 	d := examine(t, "good", "{"+with("lambdaReservedConcurrency", "900")+"}", func(s *awstest.Server) { s.Unreserved(100) })
 	require.Equal(t, operate.CheckOK, statuses(d.Checks)["Lambda's concurrency"], "%+v", d.Checks)
+}
+
+const (
+	topicARN        = "arn:aws:sns:eu-central-1:123456789012:t"
+	subscriptionARN = topicARN + ":1"
+)
+
+// What people rely on must not fail in silence; whoever is told needn't be of the
+// configuration. What is made to be thrown away isn't asked about.
+func TestDoctorWantsSomebodyToHearOfWhatIsProtected(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	const none = operate.CheckStatus("")
+	nobody := func(*awstest.Server) {}
+	subscribed := func(arns ...string) func(*awstest.Server) { return func(s *awstest.Server) { s.Subscribe(arns...) } }
+	const address, topic = `["ops@example.com"]`, `["` + topicARN + `"]`
+	for name, test := range map[string]struct { //nolint:paralleltest // See above.
+		config   string
+		deployed bool
+		prepare  func(*awstest.Server)
+		status   operate.CheckStatus
+		found    string
+	}{
+		"not protected":          {imageConfig, false, nobody, none, ""},
+		"not protected any more": {imageConfig, true, nobody, none, ""},
+		"an address":             {with("protect", "true", "notify", address), false, nobody, operate.CheckOK, "notify"},
+		"a topic":                {with("protect", "true", "notify", topic), true, nobody, operate.CheckOK, "notify"},
+		"nobody":                 {with("protect", "true"), false, nobody, operate.CheckFailed, "nobody hears"},
+		"nobody, deployed":       {with("protect", "true"), true, nobody, operate.CheckFailed, "nobody hears"},
+		"subscribed elsewhere":   {with("protect", "true"), true, subscribed(topicARN + ":2"), operate.CheckOK, "1 subscription"},
+		"more than one": {
+			with("protect", "true"), true, subscribed(topicARN+":2", topicARN+":3", "PendingConfirmation"), operate.CheckOK, "2 subscriptions",
+		},
+		"not confirmed yet":       {with("protect", "true"), true, subscribed("PendingConfirmation"), operate.CheckFailed, "nobody hears"},
+		"the stack's, which goes": {with("protect", "true"), true, subscribed(subscriptionARN), operate.CheckFailed, "nobody hears"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if test.deployed {
+				deployed(t, awstest.Account)
+			}
+			d := examine(t, "good", "{"+test.config+"}", test.prepare)
+			i := slices.IndexFunc(d.Checks, func(c operate.Check) bool { return c.Name == "Notices" })
+			if test.status == none {
+				require.Negative(t, i, "%+v", d.Checks)
+				return
+			}
+			require.GreaterOrEqual(t, i, 0, "%+v", d.Checks)
+			require.Equal(t, test.status, d.Checks[i].Status, "%+v", d.Checks[i])
+			require.Contains(t, d.Checks[i].Found, test.found)
+			require.Equal(t, test.status == operate.CheckOK, d.Ready(), "a deployment waits for it: %+v", d.Checks)
+			if test.status == operate.CheckFailed {
+				require.Equal(t, "pulumi config set --path 'notify[0]' ops@example.com", d.Checks[i].Mend)
+			}
+		})
+	}
 }
 
 func TestDoctorTellsAnotherAccount(t *testing.T) { //nolint:paralleltest // It sets the environment.
@@ -247,12 +301,13 @@ func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest /
 		"GetServiceQuota": {
 			everything, "servicequotas:GetServiceQuota", []string{"Quota of VPCs", "Quota of Fargate", "Quota of Fargate Spot"},
 		},
-		"DescribeRepositories":   {everything, "ecr:DescribeRepositories", []string{"Repository's name"}},
-		"DescribeStateMachine":   {everything, "states:DescribeStateMachine", []string{"State machine's name"}},
-		"GetAccountSettings":     {everything, "lambda:GetAccountSettings", []string{"Lambda's concurrency"}},
-		"GetFunctionConcurrency": {everything, "lambda:GetFunctionConcurrency", []string{"Lambda's concurrency"}},
-		"DescribeSubnets":        {subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2), "ec2:DescribeSubnets", []string{"Subnets"}},
-		"DescribeVpcs":           {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
+		"DescribeRepositories":     {everything, "ecr:DescribeRepositories", []string{"Repository's name"}},
+		"DescribeStateMachine":     {everything, "states:DescribeStateMachine", []string{"State machine's name"}},
+		"GetAccountSettings":       {everything, "lambda:GetAccountSettings", []string{"Lambda's concurrency"}},
+		"GetFunctionConcurrency":   {everything, "lambda:GetFunctionConcurrency", []string{"Lambda's concurrency"}},
+		"DescribeSubnets":          {subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2), "ec2:DescribeSubnets", []string{"Subnets"}},
+		"ListSubscriptionsByTopic": {with("protect", "true"), "sns:ListSubscriptionsByTopic", []string{"Notices"}},
+		"DescribeVpcs":             {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
 	} {
 		t.Run(operation, func(t *testing.T) {
 			deployed(t, awstest.Account)

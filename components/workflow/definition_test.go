@@ -480,6 +480,7 @@ func TestTaskRunsInTheDeclaredNetwork(t *testing.T) {
 				"LaunchType": "FARGATE",
 				"Cluster": "arn:aws:ecs:eu-central-1:123456789012:cluster/large",
 				"TaskDefinition": "arn:aws:ecs:eu-central-1:123456789012:task-definition/large:7",
+				"PropagateTags": "TASK_DEFINITION",
 				"NetworkConfiguration": {"AwsvpcConfiguration": {
 					"Subnets": ["subnet-a", "subnet-b"], "SecurityGroups": ["sg-1"], "AssignPublicIp": "`+want+`"
 				}}

@@ -174,6 +174,7 @@ func runTask(r Routing, to References) *asl.Task {
 			"LaunchType":     "FARGATE",
 			"Cluster":        to.ClusterARN,
 			"TaskDefinition": to.TaskDefinitionARN,
+			"PropagateTags":  "TASK_DEFINITION", // which has the stack's, so that the bill tells whose a task was
 			"NetworkConfiguration": map[string]any{"AwsvpcConfiguration": map[string]any{
 				"Subnets":        to.SubnetIDs,
 				"SecurityGroups": []string{to.SecurityGroupID},

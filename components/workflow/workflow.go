@@ -233,6 +233,15 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 			Conditions: []policy.Condition{inCluster},
 		},
 		{
+			// RunTask asks for it when a task gets tags, so that this allows none to a task that runs already. It can't be
+			// narrowed by ecs:cluster, which TagResource doesn't know: the cluster is in the task's ARN.
+			// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/supported-iam-actions-tagging.html
+			Sid:        "TagTasks",
+			Actions:    []string{"ecs:TagResource"},
+			Resources:  []pulumi.StringInput{tasksOf(at, args.ClusterARN)},
+			Conditions: []policy.Condition{policy.When("StringEquals", "ecs:CreateAction", pulumi.String("RunTask"))},
+		},
+		{
 			Sid:       "GiveTasksTheirRoles",
 			Actions:   []string{"iam:PassRole"},
 			Resources: args.TaskRoleARNs,

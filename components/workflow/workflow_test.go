@@ -97,7 +97,7 @@ func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
 }
 
 // Requirements A25 and B6 to B10, narrowed: RunTask to the cluster, StopTask and
-// DescribeTasks to its tasks, PassRole to ECS.
+// DescribeTasks to its tasks, TagResource to those that begin, PassRole to ECS.
 func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, at := range declaredtest.Locations() {
@@ -117,6 +117,12 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 				"Action": ["ecs:RunTask"],
 				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
 				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+			}, {
+				"Sid": "TagTasks",
+				"Effect": "Allow",
+				"Action": ["ecs:TagResource"],
+				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+				"Condition": {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}
 			}, {
 				"Sid": "GiveTasksTheirRoles",
 				"Effect": "Allow",
@@ -156,6 +162,7 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 		assert.NotContains(t, granted, action)
 	}
 	assert.Contains(t, granted, "ecs:RunTask")
+	assert.Contains(t, granted, "ecs:TagResource")
 	assert.Contains(t, granted, "iam:PassRole")
 	made := declaredtest.Only(t, system, typeMachine)
 	tell := declaredtest.Named(t, system, typePolicy, "flow-tell")

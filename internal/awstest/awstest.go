@@ -83,6 +83,7 @@ type Server struct {
 	lines      []Line
 	alarms     []string
 	others     []string // alarms of nothing that has a dimension
+	subscribed []string // the ARNs of subscriptions to the topic, or a word instead
 	calls      map[string]int
 	unbound    bool
 	callback   bool
@@ -211,6 +212,13 @@ func (s *Server) OtherAlarm(name string) {
 	s.others = append(s.others, name)
 }
 
+// Subscribe adds subscriptions to the topic, each by its ARN, or PendingConfirmation.
+func (s *Server) Subscribe(arns ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subscribed = append(s.subscribed, arns...)
+}
+
 // Calls is how often an operation was asked for, such as ListExecutions; for
 // S3, the method and the query's first key, such as "PUT partNumber".
 func (s *Server) Calls(operation string) int {
@@ -304,7 +312,7 @@ func (s *Server) answer(w http.ResponseWriter, out any, err error) {
 	}
 }
 
-// serveQuery answers CloudWatch, IAM and EC2.
+// serveQuery answers CloudWatch, IAM, SNS and EC2.
 func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	action := r.FormValue("Action")
 	s.called(action)

@@ -153,7 +153,7 @@ func (s *Server) describeImages(map[string]any) (any, error) {
 	return map[string]any{"imageDetails": []any{map[string]any{"imageTags": []any{"1"}}}}, nil
 }
 
-// serveAccount answers STS and EC2, as far as they are asked what a deployment needs.
+// serveAccount answers STS, SNS and EC2, as far as they are asked what a deployment needs.
 func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action string) bool {
 	optIn, vpcs := "opt-in-not-required", "<item><vpcId>"+VPC+"</vpcId></item>"
 	if s.broken[LackOptIn] {
@@ -162,7 +162,13 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 	if s.broken[LackVPC] {
 		vpcs = ""
 	}
+	var subscribed strings.Builder
+	for _, arn := range s.subscribed {
+		subscribed.WriteString("<member><SubscriptionArn>" + arn + "</SubscriptionArn></member>")
+	}
 	answers := map[string]string{
+		"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
+			subscribed.String() + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`,
 		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::` + Account + `:user/ann</Arn>
 <Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +

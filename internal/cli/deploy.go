@@ -212,12 +212,11 @@ func (o *deployOptions) doctor(ctx context.Context, u *ui) error {
 		u.say("✓ %d checks: nothing stands in the way of a deployment", len(diagnosis.Checks))
 		return nil
 	}
-	err = verdict(diagnosis)
 	if o.yes || !u.interactive() { // a yes to what was asked is none to what was found
-		return fmt.Errorf("%w (see `upload-router doctor`; --skip-doctor goes on)", err)
+		return fmt.Errorf("%w (see `upload-router doctor`; --skip-doctor goes on)", verdict(diagnosis))
 	}
 	u.say("")
-	return u.confirm(ctx, "A deployment would likely fail. Go on all the same?")
+	return u.confirm(ctx, failures(diagnosis)+". Go on all the same?")
 }
 
 func (o *deployOptions) destroy(cmd *cobra.Command) error {

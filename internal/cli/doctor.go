@@ -18,9 +18,10 @@ func doctorCommand() *cobra.Command {
 
 Tools (Go, the Pulumi CLI, Docker unless image is set), the stack and its
 configuration, credentials and their account, the Region, the network that the
-configuration names, whether the chosen names are free, and the quotas that new
-accounts run into: VPCs, the vCPUs of Fargate and of Fargate Spot for as many tasks
-as may run at a time, and Lambda's concurrency. Nothing is changed.
+configuration names, whether the chosen names are free, whether anybody hears of
+failures if the stack is protected, and the quotas that new accounts run into:
+VPCs, the vCPUs of Fargate and of Fargate Spot for as many tasks as may run at a
+time, and Lambda's concurrency. Nothing is changed.
 
 ✓ is well, ✗ stands in the way of a deployment, ? could not be found out.
 
@@ -54,16 +55,21 @@ as may run at a time, and Lambda's concurrency. Nothing is changed.
 
 // verdict is the error for a diagnosis that stands in the way.
 func verdict(d operate.Diagnosis) error {
+	if d.Ready() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", operate.ErrNotReady, failures(d))
+}
+
+// failures says how many checks failed.
+func failures(d operate.Diagnosis) string {
 	failed := 0
 	for _, c := range d.Checks {
 		if c.Status == operate.CheckFailed {
 			failed++
 		}
 	}
-	if failed == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %d of %d checks failed", operate.ErrNotReady, failed, len(d.Checks))
+	return fmt.Sprintf("%d of %d checks failed", failed, len(d.Checks))
 }
 
 // check prints a check.

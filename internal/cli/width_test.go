@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,7 +198,7 @@ func TestNobodyReadsTheOutput(t *testing.T) {
 // TestUpAsksAfterFindings goes on only if somebody says so.
 func TestUpAsksAfterFindings(t *testing.T) {
 	t.Parallel()
-	const goOn = "A deployment would likely fail. Go on all the same? [y/N] "
+	const goOn = "checks failed. Go on all the same? [y/N] "
 	env := []string{"AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=eu-central-1"}
 	for name, test := range map[string]struct {
 		keys string
@@ -228,17 +229,22 @@ func TestUpAsksAfterFindings(t *testing.T) {
 		})
 	}
 	for name, test := range map[string]struct {
-		flags []string
-		code  int
-		says  string
+		flags  []string
+		config string
+		code   int
+		says   string
 	}{
-		"no terminal":          {nil, exitUsage, "no terminal to ask at: whether to deploy (--yes says yes)"},
-		"no terminal, but yes": {[]string{"--yes"}, exitNotReady, "checks failed (see `upload-router doctor`; --skip-doctor goes on)"},
+		"no terminal":          {nil, "{}", exitUsage, "no terminal to ask at: whether to deploy (--yes says yes)"},
+		"no terminal, but yes": {[]string{"--yes"}, "{}", exitNotReady, "checks failed (see `upload-router doctor`; --skip-doctor goes on)"},
+		"nobody hears of what is protected": {
+			[]string{"--yes"}, `{"upload-router:protect":{"value":"true"}}`, exitNotReady,
+			"✗ Notices\n    nobody hears of alarms and of files that fail\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDesk(t, "good")
-			d.env = env
+			d.env = append(slices.Clone(env), "CONFIG="+test.config)
 			cmd := d.command(append([]string{"up", "--stack", "dev"}, test.flags...)...)
 			output, err := cmd.CombinedOutput()
 			require.Error(t, err)

@@ -46,6 +46,7 @@ var reasons = map[string]string{
 	"SeeExecutions":              "the place of an execution that is gone is given to another, and a task is traced with its execution",
 	"ServiceOfThisAccount":       "the service takes the role, for this account's resources only",
 	"StartTheStateMachine":       "each upload starts an execution",
+	"TagTasks":                   "a task has the stack's tags from its beginning on, by which its cost is told apart",
 	"TellTheEnd":                 "the task tells Step Functions that it works, and how it ended",
 	"WriteFlowLogs":              "the connections in the VPC are logged",
 	"WriteItsLogs":               "what the processor logs is kept",

@@ -214,8 +214,9 @@ func (g *guard) mayRun(role, definition, cluster string, parameters map[string]a
 	}
 	if parameters["Tags"] != nil || parameters["PropagateTags"] != nil {
 		task := strings.Replace(cluster, ":cluster/", ":task/", 1) + "/0"
-		in := map[string][]string{"ecs:CreateAction": {"RunTask"}, keyCluster: {cluster}}
-		if err := g.may(role, "ecs:TagResource", task, in); err != nil {
+		// TagResource isn't asked with the cluster, as the other calls are.
+		// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+		if err := g.may(role, "ecs:TagResource", task, map[string][]string{"ecs:CreateAction": {"RunTask"}}); err != nil {
 			return err
 		}
 	}

@@ -68,6 +68,7 @@ type runTaskParameters struct {
 	} `json:",omitempty"`
 	Cluster              string
 	TaskDefinition       string
+	PropagateTags        string `json:",omitempty"`
 	NetworkConfiguration struct {
 		AwsvpcConfiguration struct {
 			Subnets        []string
@@ -100,13 +101,16 @@ func (t *tasks) add(arn string, definition *taskDefinition) {
 
 // prepareTask finds the task that a state runs.
 func (r *Router) prepareTask(parameters map[string]any) error {
-	known := "CapacityProviderStrategy LaunchType Cluster TaskDefinition NetworkConfiguration Overrides"
+	known := "CapacityProviderStrategy LaunchType Cluster TaskDefinition PropagateTags NetworkConfiguration Overrides"
 	if err := onlyKnown(parameters, strings.Fields(known)); err != nil {
 		return err
 	}
 	_, byStrategy := parameters["CapacityProviderStrategy.$"]
 	if launch, given := parameters["LaunchType"]; launch != "FARGATE" && (given || !byStrategy) {
 		return fmt.Errorf("%w: launch type %v: only FARGATE", errDeclared, launch)
+	}
+	if from, given := parameters["PropagateTags"]; given && from != "TASK_DEFINITION" {
+		return fmt.Errorf("%w: tags of %v: a task without a service has them of its TASK_DEFINITION", errDeclared, from)
 	}
 	if _, err := r.system.Where(typeCluster, "arn", parameters["Cluster"]); err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)

@@ -97,6 +97,7 @@ func TestRefusedStateMachine(t *testing.T) {
 		"task isn't there": {parameter(fargate, "TaskDefinition", "arn:aws:ecs:eu-central-1:123456789012:task-definition/other:1"),
 			"finding the task definition arn:aws:ecs:eu-central-1:123456789012:task-definition/other:1: no such resource is declared"},
 		"cluster isn't there": {without(typeCluster), "finding the cluster: no such resource is declared"},
+		"a service's tags":    {parameter(fargate, "PropagateTags", "SERVICE"), "tags of SERVICE"},
 		"not on Fargate":      {parameter(fargate, "LaunchType", "EC2"), "launch type EC2: only FARGATE"},
 		"topic isn't one":     {parameter(notice, "TopicArn", "people"), `TopicArn "people" isn't a topic's ARN`},
 		"topic is a queue": {parameter(notice, "TopicArn", "arn:aws:sqs:eu-central-1:123456789012:people"),

@@ -36,8 +36,8 @@ func exceptions() []Exception {
 		{
 			wildcards, "aws_iam_role_policy.*-workflow-run", nil,
 			"The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +
-				"began with), and for the tasks of one cluster, whose ids nobody knows before they run; both under the condition of " +
-				"the cluster. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
+				"began with), and for the tasks of one cluster, whose ids nobody knows before they run; under the condition of the " +
+				"cluster, or for their tags of RunTask. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
 		},
 		{wildcards, "aws_iam_role_policy.*-flow-write", prod, log},
 		{

@@ -576,7 +576,7 @@ func TestWarnings(t *testing.T) {
 		{"image", "nginx:1.27", "a digest cannot"},
 		{"egress", "[]", "neither pull its image"},
 		{"egress", "[" + strings.Join(rules, ",") + "]", "takes 60 rules"},
-		{"notify", "[]", "nobody will hear"},
+		{"notify", "[]", "nobody will hear of a failure"},
 		{"forceDestroy", "true", "delete every object"},
 	} {
 		t.Run(row.key, func(t *testing.T) {

@@ -111,6 +111,26 @@ func TestVersionsThatTheDeadLettersNeed(t *testing.T) {
 	assert.NotEmpty(t, settings.Keys())
 }
 
+// Nobody hears of what is protected, either: it is said once, and how to mend it.
+func TestWhatIsProtectedNeedsSomebodyWhoHears(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		protect, notify string
+		want            []string
+	}{
+		{"true", `[]`, []string{"upload-router:notify: nobody will hear of a failure of what people rely on: " +
+			"pulumi config set --path 'notify[0]' ops@example.com"}},
+		{"false", `[]`, []string{"upload-router:notify: nobody will hear of a failure"}},
+		{"true", `["ops@example.com"]`, nil},
+	} {
+		var said []string
+		for _, w := range mustLoad(t, config{"protect": row.protect, "notify": row.notify, "tags": `{"owner":"us"}`}).Warnings() {
+			said = append(said, w.String())
+		}
+		assert.Equal(t, row.want, said)
+	}
+}
+
 // Whoever finds what is protected must find whose it is.
 func TestWhatIsProtectedNeedsAnOwner(t *testing.T) {
 	t.Parallel()

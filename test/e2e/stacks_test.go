@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/stretchr/testify/require"
@@ -154,7 +156,8 @@ func (d *deployed) isPrivate(t *testing.T) {
 	require.Len(t, logs.FlowLogs, 1)
 }
 
-// isTagged checks that the stack's tags are there, and the provider's own.
+// isTagged checks that the stack's tags are there, and the provider's own: on what
+// holds data, and on what tasks have theirs from.
 func (d *deployed) isTagged(t *testing.T, stack string) {
 	t.Helper()
 	tagging, err := d.s3().GetBucketTagging(t.Context(), &s3.GetBucketTaggingInput{Bucket: aws.String(d.text(t, "bucketName"))})
@@ -163,5 +166,16 @@ func (d *deployed) isTagged(t *testing.T, stack string) {
 	for _, tag := range tagging.TagSet {
 		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
-	require.Subset(t, tags, map[string]string{"project": project, "stack": stack, "costs": "4711"})
+	want := map[string]string{"project": project, "stack": stack, "costs": "4711"}
+	require.Subset(t, tags, want)
+
+	definition, err := ecs.NewFromConfig(d.cfg).DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{
+		TaskDefinition: aws.String(d.text(t, "taskDefinitionArn")), Include: []ecstypes.TaskDefinitionField{ecstypes.TaskDefinitionFieldTags},
+	})
+	require.NoError(t, err)
+	ofTasks := map[string]string{}
+	for _, tag := range definition.Tags {
+		ofTasks[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	require.Subset(t, ofTasks, want, "a task has those of its definition")
 }

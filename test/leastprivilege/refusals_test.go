@@ -43,6 +43,10 @@ func TestRefusalsAreThoseOfAWS(t *testing.T) {
 			"workflow-run without ecs:RunTask of ProcessLargeFiles", 50, "ECS.AccessDeniedException",
 			"is not authorized to perform: ecs:RunTask on resource: arn:aws:ecs:eu-central-1:123456789012:task-definition/",
 		},
+		"tagging the task": {
+			"workflow-run without ecs:TagResource of TagTasks", 50, "ECS.AccessDeniedException",
+			"is not authorized to perform: ecs:TagResource on resource: arn:aws:ecs:eu-central-1:123456789012:task/",
+		},
 		"giving the task its roles": {
 			"workflow-run without iam:PassRole of GiveTasksTheirRoles", 50, "ECS.AccessDeniedException",
 			"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/",
