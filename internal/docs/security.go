@@ -26,7 +26,7 @@ var reasons = map[string]string{
 	"EncryptNotices":             "the state machine publishes to the encrypted topic",
 	"DeliverExecutionLogs":       "Step Functions sets up the delivery of what it logs of the executions",
 	"EncryptExecutionLogs":       "Step Functions encrypts what it logs on its way to CloudWatch",
-	"EndingsOfExecutions":        "EventBridge tells people of executions that ended by their time-out or by hand; AWS knows no condition here",
+	"EndingsOfExecutions":        "EventBridge tells people of executions that ended by their time-out or by hand; AWS takes no condition",
 	"EndingsOfThisStack":         "EventBridge tells people of these ends by a topic that is encrypted with the key",
 	"ExecutionLogsOfThisAccount": "CloudWatch decrypts what Step Functions logs",
 	"SendTraces":                 "what ran for a file, and how long, is seen in X-Ray",
