@@ -208,7 +208,7 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 			break
 		}
 		for _, line := range timeline.Logs {
-			if found := digestOf([]byte(line.Message)); found != "" {
+			if found := digestOf(resultIn(line.Message)); found != "" {
 				digest = found
 			}
 		}
@@ -229,12 +229,21 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 	v.add(c)
 }
 
+// resultIn is the processor's answer in the line with which the task logs it.
+func resultIn(message string) json.RawMessage {
+	var line struct {
+		Result json.RawMessage `json:"result"`
+	}
+	_ = json.Unmarshal([]byte(message), &line) // another line has none
+	return line.Result
+}
+
 // digestOf is the SHA-256 in a processor's answer.
 func digestOf(answer []byte) string {
 	var result struct {
 		SHA256 string `json:"sha256"`
 	}
-	_ = json.Unmarshal(answer, &result) // another program's line has none
+	_ = json.Unmarshal(answer, &result) // another program's answer has none
 	return result.SHA256
 }
 

@@ -1,6 +1,7 @@
 // Command task is the Fargate task that processes the objects too large for the Lambda function. It adapts package processor to a
 // container, and does nothing else: the object comes in the environment variables that package internal/upload names, the processor's
-// result goes to standard output as one line of JSON, and the log to standard error, one line for the run.
+// result goes to standard output, and the log to standard error, one line for the run. Both are JSON, and each line names the file and the
+// execution, as the container's log has the two together.
 //
 // It exits with 0 only when the object has been processed, with 75 when a retry may help, and else with the exit code of the failure;
 // see upload.Code. SIGTERM, which ECS sends to stop a task, ends the read and counts as worth a retry. With a task token in the
@@ -49,7 +50,7 @@ func run(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 			if invalid != nil {
 				return nil, invalid
 			}
-			return process(ctx, object, stdout)
+			return process(ctx, object, slog.New(slog.NewJSONHandler(stdout, nil)), execution)
 		})
 	})
 	upload.Record(ctx, object, started, err)
@@ -78,7 +79,7 @@ func answering(ctx context.Context, lookup func(string) (string, bool), work cal
 	return err
 }
 
-func process(ctx context.Context, object upload.Object, stdout io.Writer) (json.RawMessage, error) {
+func process(ctx context.Context, object upload.Object, stdout *slog.Logger, execution string) (json.RawMessage, error) {
 	client, err := upload.NewClient(ctx)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,10 @@ func process(ctx context.Context, object upload.Object, stdout io.Writer) (json.
 	if err != nil {
 		return nil, fmt.Errorf("answering the result: %w", err)
 	}
-	if _, err := fmt.Fprintf(stdout, "%s\n", answer); err != nil {
+	line := slog.NewRecord(time.Now(), slog.LevelInfo, "result", 0)
+	line.AddAttrs(slog.Any("result", json.RawMessage(answer)))
+	out := upload.Logger(upload.WithLogger(ctx, stdout, route, execution, object)).Handler()
+	if err := out.Handle(ctx, line); err != nil { // The logger's own methods would say nothing of it.
 		return nil, fmt.Errorf("writing the result: %w", err)
 	}
 	return answer, nil

@@ -116,6 +116,16 @@ func requireLine(t *testing.T, output string) map[string]any {
 	return line
 }
 
+// requireNames requires that a line names the run: all lines of a file are found by its key, or by the execution.
+func requireNames(t *testing.T, line map[string]any, key string) {
+	t.Helper()
+	for name, want := range map[string]string{
+		"bucket": "uploads", "key": key, "version": "v1", "execution": execution, "route": "fargate",
+	} {
+		require.Equal(t, want, line[name], name)
+	}
+}
+
 func TestTaskPrintsTheResult(t *testing.T) {
 	t.Parallel()
 	keys := uploadtest.HostileKeys()
@@ -126,23 +136,19 @@ func TestTaskPrintsTheResult(t *testing.T) {
 			got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), variables(key))
 			require.Zero(t, got.exit, got.stderr)
 
-			requireLine(t, got.stdout)
-			var result processor.Result
-			require.NoError(t, json.Unmarshal([]byte(got.stdout), &result))
+			requireNames(t, requireLine(t, got.stdout), key)
+			var line struct{ Result processor.Result }
+			require.NoError(t, json.Unmarshal([]byte(got.stdout), &line))
 			assert.Equal(t, processor.Result{
 				Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: 12,
 				SHA256:    "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
 				CRC64NVME: uploadtest.CRC64NVME([]byte(text)),
 				MediaType: "text/plain; charset=utf-8", Lines: new(int64(2)),
-			}, result)
+			}, line.Result)
 
-			line := requireLine(t, got.stderr)
-			assert.Equal(t, "uploads", line["bucket"])
-			assert.Equal(t, key, line["key"])
-			assert.Equal(t, "v1", line["version"])
-			assert.Equal(t, execution, line["execution"])
-			assert.Equal(t, "fargate", line["route"])
-			assert.Equal(t, "succeeded", line["outcome"])
+			log := requireLine(t, got.stderr)
+			requireNames(t, log, key)
+			assert.Equal(t, "succeeded", log["outcome"])
 		})
 	}
 }
@@ -228,7 +234,9 @@ func TestTaskTellsItsEnd(t *testing.T) {
 		got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), append(variables("report.txt"), token...))
 		require.Zero(t, got.exit, got.stderr)
 		answer := <-state.Answer()
-		assert.JSONEq(t, got.stdout, string(answer.Output))
+		var line struct{ Result json.RawMessage }
+		require.NoError(t, json.Unmarshal([]byte(got.stdout), &line))
+		assert.JSONEq(t, string(line.Result), string(answer.Output))
 		<-state.Beats()
 	})
 	t.Run("a failure", func(t *testing.T) {

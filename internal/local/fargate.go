@@ -280,7 +280,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	run, described := task.run(call, process), process.describe(task.parameters, task.definition)
 	late := faultOf(ctx) == TaskTimedOut
 	if process.ok() && ctx.Err() == nil && !late {
-		run.Answer = lastJSON(process.stdout)
+		run.Answer = resultOf(process.stdout)
 		recorderOf(ctx).ran(run)
 		return described, nil
 	}
@@ -386,11 +386,13 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 	return described
 }
 
-// lastJSON is the last line of an output, if it is JSON.
-func lastJSON(output []byte) json.RawMessage {
-	written := lines(output)
-	if len(written) == 0 || !json.Valid([]byte(written[len(written)-1])) {
-		return nil
+// resultOf is the result in the last line of an output; nil if there is none.
+func resultOf(output []byte) json.RawMessage {
+	var line struct {
+		Result json.RawMessage `json:"result"`
 	}
-	return json.RawMessage(written[len(written)-1])
+	if written := lines(output); len(written) > 0 && json.Unmarshal([]byte(written[len(written)-1]), &line) == nil {
+		return line.Result
+	}
+	return nil
 }
