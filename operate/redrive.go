@@ -14,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"upload-router/internal/claimtable"
 )
 
 // The limits of RedriveExecution (requirement C24).
@@ -76,6 +78,9 @@ type RedriveItem struct {
 	Error string `json:"error,omitempty"`
 
 	input json.RawMessage
+	// object is what the execution claims; nil if it claims nothing. lease is for how long a redriven one does.
+	object *claimtable.Object
+	lease  time.Duration
 }
 
 // Doable says whether there is something to do.
@@ -96,6 +101,7 @@ type RedrivePlan struct {
 	CostError string    `json:"costError,omitempty"`
 
 	system *System
+	claims *claims
 	held   time.Time
 }
 
@@ -118,8 +124,13 @@ func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*Redr
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(executions, Execution.unprocessed) {
+		if plan.claims, err = s.claims(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for _, e := range executions {
-		item, err := s.planExecution(ctx, e, options.Anew)
+		item, err := plan.planExecution(ctx, e, options.Anew)
 		if err != nil {
 			return nil, err
 		}
@@ -171,63 +182,119 @@ func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execu
 }
 
 // planExecution decides how an execution can be run again.
-func (s *System) planExecution(ctx context.Context, e Execution, anew bool) (RedriveItem, error) {
+func (p *RedrivePlan) planExecution(ctx context.Context, e Execution, anew bool) (RedriveItem, error) {
 	item := RedriveItem{Execution: &e, Key: e.Key, Size: e.Size, input: e.input}
-	with := func(action RedriveAction, reason string) (RedriveItem, error) {
-		item.Action, item.Reason = action, reason
-		return item, nil
-	}
 	switch {
 	case e.Succeeded():
-		return with(RedriveSkip, "it succeeded")
+		return item.with(RedriveSkip, "it succeeded"), nil
 	case !e.Ended():
-		return with(RedriveSkip, "it is running")
+		return item.with(RedriveSkip, "it is running"), nil
 	}
-	end, err := s.ending(ctx, e.ARN)
+	seen, err := p.takeClaim(ctx, &item)
+	if err != nil || item.Action != "" {
+		return item, err
+	}
+	end, err := p.system.ending(ctx, e.ARN)
 	if err != nil {
 		return RedriveItem{}, err
 	}
-	if anew || e.Status == string(sfntypes.ExecutionStatusFailed) && end.inFail {
-		return s.planRestart(ctx, item, end)
-	}
 	switch {
-	case end.events >= redriveEvents:
-		return with(RedriveRefuse, fmt.Sprintf(
-			"its history has %d events, and only one of fewer than %d can be redriven: --anew starts it anew", end.events, redriveEvents))
-	case time.Since(e.Stopped) > redriveWindow:
-		return with(RedriveRefuse, fmt.Sprintf(
-			"it ended %d days ago, and only for 14 days an execution can be redriven: --anew starts it anew", int(time.Since(e.Stopped).Hours()/24)))
-	case !e.Redrivable && e.NotRedrivable == "":
-		return with(RedriveRefuse, "Step Functions refuses to redrive it, and says nothing why: --anew starts it anew")
-	case !e.Redrivable:
-		return with(RedriveRefuse, "Step Functions refuses to redrive it: "+e.NotRedrivable+"; --anew starts it anew")
+	case e.Status == string(sfntypes.ExecutionStatusFailed) && end.inFail:
+		return p.planRestart(ctx, item, seen,
+			"it ended in the state "+strconv.Quote(end.state)+", where a redrive would only fail again: starts anew")
+	case anew:
+		return p.planRestart(ctx, item, seen, "starts anew, as asked for")
+	case seen.is(e.ARN, claimtable.Failed):
+		return p.planRestart(ctx, item, seen, "it has given its claim back, and can't go on without: starts anew")
+	}
+	if refused := refusedResume(e, end); refused != "" {
+		return item.with(RedriveRefuse, refused), nil
+	}
+	if item.object != nil {
+		with, err := p.system.startedWith(ctx, e.ARN)
+		if err != nil {
+			return RedriveItem{}, err
+		}
+		if end.state == with.state {
+			return p.planRestart(ctx, item, seen, "it ended as it claimed the object, for a time that is over: starts anew")
+		}
+		item.lease = with.lease
 	}
 	item.Name = e.Name
-	return with(RedriveResume, e.Status+": goes on in the state where it ended")
+	return item.with(RedriveResume, e.Status+": goes on in the state where it ended"), nil
+}
+
+// with is the item with what is done about it.
+func (i RedriveItem) with(action RedriveAction, reason string) RedriveItem {
+	i.Action, i.Reason = action, reason
+	return i
+}
+
+// takeClaim finds out who has the object of an execution. The item gets its action
+// if nothing is to be done, or can be.
+func (p *RedrivePlan) takeClaim(ctx context.Context, item *RedriveItem) (held, error) {
+	if p.claims == nil {
+		return held{}, nil
+	}
+	if len(item.input) == 0 {
+		*item = item.with(RedriveRefuse, "whether another execution has its object can't be told, as "+unreadable)
+		return held{}, nil
+	}
+	object, ok := claimtable.ObjectOf(item.input)
+	if !ok {
+		return held{}, nil // it is no event that the state machine would process
+	}
+	seen, err := p.claims.look(ctx, object)
+	if err != nil {
+		return held{}, err
+	}
+	item.object = &object
+	if reason := seen.others(item.Execution.ARN, object); reason != "" {
+		*item = item.with(RedriveSkip, reason)
+	}
+	return seen, nil
+}
+
+// unreadable is said of an execution whose input Step Functions left out.
+const unreadable = "its input can't be read: that takes kms:Decrypt on the state machine's key"
+
+// refusedResume says why an execution can't go on; empty if it can.
+func refusedResume(e Execution, end ending) string {
+	switch {
+	case end.events >= redriveEvents:
+		return fmt.Sprintf(
+			"its history has %d events, and only one of fewer than %d can be redriven: --anew starts it anew", end.events, redriveEvents)
+	case time.Since(e.Stopped) > redriveWindow:
+		return fmt.Sprintf(
+			"it ended %d days ago, and only for 14 days an execution can be redriven: --anew starts it anew", int(time.Since(e.Stopped).Hours()/24))
+	case !e.Redrivable && e.NotRedrivable == "":
+		return "Step Functions refuses to redrive it, and says nothing why: --anew starts it anew"
+	case !e.Redrivable:
+		return "Step Functions refuses to redrive it: " + e.NotRedrivable + "; --anew starts it anew"
+	}
+	return ""
 }
 
 // planRestart gives the new execution its name: that of the first one and a
 // number, so that to ask for it twice is to have it once.
-func (s *System) planRestart(ctx context.Context, item RedriveItem, end ending) (RedriveItem, error) {
+func (p *RedrivePlan) planRestart(ctx context.Context, item RedriveItem, seen held, reason string) (RedriveItem, error) {
 	if len(item.input) == 0 {
-		item.Action, item.Reason = RedriveRefuse, "its input can't be read: that takes kms:Decrypt on the state machine's key"
-		return item, nil
+		return item.with(RedriveRefuse, unreadable), nil
+	}
+	if seen.is(item.Execution.ARN, claimtable.Done) {
+		return item.with(RedriveSkip, "it processed its object before it ended"), nil
 	}
 	item.Name = nextName(item.Execution.Name)
-	next, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(s.executionARN(item.Name))})
+	next, err := p.system.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
+		ExecutionArn: aws.String(p.system.executionARN(item.Name)),
+	})
 	switch {
 	case err == nil:
-		item.Action = RedriveSkip
-		item.Reason = fmt.Sprintf("it was run again as %s, which is %s", item.Name, next.Status)
-		return item, nil
+		return item.with(RedriveSkip, fmt.Sprintf("it was run again as %s, which is %s", item.Name, next.Status)), nil
 	case !hasCode(err, "ExecutionDoesNotExist"):
 		return RedriveItem{}, asked("asking for the execution "+item.Name, err)
 	}
-	item.Action, item.Reason = RedriveRestart, "starts anew, as asked for"
-	if end.inFail {
-		item.Reason = "it ended in the state " + strconv.Quote(end.state) + ", where a redrive would only fail again: starts anew"
-	}
-	return item, nil
+	return item.with(RedriveRestart, reason), nil
 }
 
 // again is the end of the name of an execution that is another's repetition.
@@ -252,9 +319,13 @@ func nextName(name string) string {
 	return name[:mostName-len(suffix)-hash-1] + "-" + hex.EncodeToString(sum[:])[:hash] + suffix
 }
 
+// lastEvents are those among which the state is entered in which an execution
+// ended: a call that is tried four times has 14.
+const lastEvents = 25
+
 // ending is how an execution ended.
 type ending struct {
-	// events is how many its history has, state the one that it ended in, inFail whether that was a Fail state.
+	// events is how many its history has, state the one that it ended in, if that is among the last, inFail whether that was a Fail state.
 	events int64
 	state  string
 	inFail bool
@@ -263,7 +334,7 @@ type ending struct {
 // ending looks at the end of the history.
 func (s *System) ending(ctx context.Context, arn string) (ending, error) {
 	page, err := s.states.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
-		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 2, IncludeExecutionData: aws.Bool(false),
+		ExecutionArn: &arn, ReverseOrder: true, MaxResults: lastEvents, IncludeExecutionData: aws.Bool(false),
 	})
 	if err != nil {
 		return ending{}, asked("asking for the history of "+arn, err)
@@ -271,8 +342,9 @@ func (s *System) ending(ctx context.Context, arn string) (ending, error) {
 	var end ending
 	for _, event := range page.Events {
 		end.events = max(end.events, event.Id)
-		if event.Type == sfntypes.HistoryEventTypeFailStateEntered && event.StateEnteredEventDetails != nil {
-			end.inFail, end.state = true, aws.ToString(event.StateEnteredEventDetails.Name)
+		if event.StateEnteredEventDetails != nil && end.state == "" {
+			end.state = aws.ToString(event.StateEnteredEventDetails.Name)
+			end.inFail = event.Type == sfntypes.HistoryEventTypeFailStateEntered
 		}
 	}
 	return end, nil
@@ -325,10 +397,20 @@ func (p *RedrivePlan) Run(ctx context.Context, onItem func(RedriveItem)) error {
 func (p *RedrivePlan) run(ctx context.Context, item *RedriveItem) error {
 	switch item.Action {
 	case RedriveResume:
+		if item.object != nil {
+			if err := p.claims.renew(ctx, item.Execution.ARN, *item.object, item.lease); err != nil {
+				return err
+			}
+		}
 		return p.system.resume(ctx, item)
 	case RedriveReplay:
 		return p.replay(ctx, item)
 	default:
+		if item.object != nil {
+			if err := p.claims.free(ctx, item.Execution.ARN, *item.object); err != nil {
+				return err
+			}
+		}
 		return p.system.start(ctx, item)
 	}
 }

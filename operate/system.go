@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
@@ -42,6 +43,7 @@ type System struct {
 	objects    *s3.Client
 	states     *sfn.Client
 	queues     *sqs.Client
+	items      *dynamodb.Client
 	logs       *cloudwatchlogs.Client
 	alarms     *cloudwatch.Client
 	events     *eventbridge.Client
@@ -84,6 +86,7 @@ func Connect(cfg aws.Config, outputs Outputs) *System {
 		objects:    newS3(cfg),
 		states:     sfn.NewFromConfig(cfg),
 		queues:     sqs.NewFromConfig(cfg),
+		items:      dynamodb.NewFromConfig(cfg),
 		logs:       cloudwatchlogs.NewFromConfig(cfg),
 		alarms:     cloudwatch.NewFromConfig(cfg),
 		events:     eventbridge.NewFromConfig(cfg),

@@ -8,21 +8,6 @@ import (
 	"upload-router/internal/settings"
 )
 
-// How far the work on an object is, as its claim has it.
-const (
-	statusWorking = "working"
-	statusDone    = "done"
-	statusFailed  = "failed"
-)
-
-// The attributes of a claim besides its key.
-const (
-	attributeExecution = "execution" // the ARN of who has it
-	attributeSequencer = "sequencer" // of the event, for an object without versions
-	attributeStatus    = "status"
-	attributeLease     = "leaseUntil" // second from which a run that says no more counts as gone
-)
-
 // claimed is the condition under which an object may be claimed: nobody has; or
 // by an older event; or by this one, and the claim is the execution's own (a
 // redrive, or a call whose answer was lost), was given back by a failure, or
@@ -47,12 +32,12 @@ func claim(r Routing, to References) map[string]asl.State {
 			Comment: "Another execution has the object, or had it",
 			Choices: []asl.Rule{
 				{Variable: "$.claim.found.Item", Operator: asl.IsPresent, Value: false, Next: stateClaimAgain},
-				compare(attributeSequencer, "S", asl.StringGreaterThanPath, "$.claim.sequencer", stateSuperseded),
-				ofThisEvent("processed", is(statusDone), stateDuplicate),
+				compare(claimtable.Sequencer, "S", asl.StringGreaterThanPath, "$.claim.sequencer", stateSuperseded),
+				ofThisEvent("processed", is(claimtable.Done), stateDuplicate),
 				ofThisEvent("being processed", asl.Rule{And: []asl.Rule{
-					is(statusWorking),
+					is(claimtable.Working),
 					// Seconds of ten digits, until the year 2286, which compare as text as they do as numbers.
-					compare(attributeLease, "N", asl.StringGreaterThanEqualsPath, "$.claim.now", ""),
+					compare(claimtable.LeaseUntil, "N", asl.StringGreaterThanEqualsPath, "$.claim.now", ""),
 				}}, stateInProgress),
 			},
 			Default: stateClaimAgain,
@@ -70,11 +55,11 @@ func claim(r Routing, to References) map[string]asl.State {
 			Next:       stateClaimGone,
 		},
 		stateClaimGone:  routeFailed("none: the object could not be claimed", stateDescribeFail),
-		stateDuplicate:  duplicate("already processed"),
-		stateInProgress: duplicate("being processed"),
-		stateSuperseded: duplicate("superseded by a newer event"),
-		stateClaimDone:  goOn(to.settle(statusDone), r.announce()),
-		stateClaimFree:  goOn(to.settle(statusFailed), stateFailure),
+		stateDuplicate:  duplicate(claimtable.AlreadyProcessed),
+		stateInProgress: duplicate(claimtable.BeingProcessed),
+		stateSuperseded: duplicate(claimtable.Superseded),
+		stateClaimDone:  goOn(to.settle(claimtable.Done), r.announce()),
+		stateClaimFree:  goOn(to.settle(claimtable.Failed), stateFailure),
 	}
 }
 
@@ -86,12 +71,12 @@ func compare(attribute, kind string, operator asl.Operator, with, next string) a
 }
 
 func is(status string) asl.Rule {
-	return asl.Rule{Variable: found(attributeStatus, "S"), Operator: asl.StringEquals, Value: status}
+	return asl.Rule{Variable: found(claimtable.Status, "S"), Operator: asl.StringEquals, Value: status}
 }
 
 // ofThisEvent is for a claim of the same event.
 func ofThisEvent(comment string, rule asl.Rule, next string) asl.Rule {
-	same := compare(attributeSequencer, "S", asl.StringEqualsPath, "$.claim.sequencer", "")
+	same := compare(claimtable.Sequencer, "S", asl.StringEqualsPath, "$.claim.sequencer", "")
 	return asl.Rule{Comment: comment, And: []asl.Rule{same, rule}, Next: next}
 }
 
@@ -121,20 +106,20 @@ func (r Routing) noteClaim() *asl.Pass {
 func (to References) takeClaim() *asl.Task {
 	take := to.call(ResourcePutItem, map[string]any{
 		"Item": map[string]any{
-			claimtable.HashKey:  text("$.claim.object"),
-			claimtable.RangeKey: text("$.claim.version"),
-			claimtable.TTL:      map[string]any{"N.$": "$.claim.expires"},
-			attributeExecution:  text("$$.Execution.Id"),
-			attributeSequencer:  text("$.claim.sequencer"),
-			attributeStatus:     word(statusWorking),
-			attributeLease:      map[string]any{"N.$": "$.claim.lease"},
+			claimtable.HashKey:    text("$.claim.object"),
+			claimtable.RangeKey:   text("$.claim.version"),
+			claimtable.TTL:        map[string]any{"N.$": "$.claim.expires"},
+			claimtable.Execution:  text("$$.Execution.Id"),
+			claimtable.Sequencer:  text("$.claim.sequencer"),
+			claimtable.Status:     word(claimtable.Working),
+			claimtable.LeaseUntil: map[string]any{"N.$": "$.claim.lease"},
 		},
 		parameterCondition: claimed,
 		parameterNames: names(
-			claimtable.HashKey, attributeExecution, attributeSequencer, attributeStatus, attributeLease),
+			claimtable.HashKey, claimtable.Execution, claimtable.Sequencer, claimtable.Status, claimtable.LeaseUntil),
 		parameterValues: map[string]any{
 			":me": text("$$.Execution.Id"), ":sequencer": text("$.claim.sequencer"), ":now": map[string]any{"N.$": "$.claim.now"},
-			":working": word(statusWorking), ":failed": word(statusFailed),
+			":working": word(claimtable.Working), ":failed": word(claimtable.Failed),
 		},
 	})
 	take.Comment = "Fails if another execution has the object"
@@ -165,17 +150,17 @@ func (to References) settle(status string) *asl.Task {
 		parameterKey:       itemKey("$.claim.object", "$.claim.version"),
 		parameterUpdate:    "SET #status = :status",
 		parameterCondition: "#execution = :me",
-		parameterNames:     names(attributeStatus, attributeExecution),
+		parameterNames:     names(claimtable.Status, claimtable.Execution),
 		parameterValues:    map[string]any{":status": word(status), ":me": text("$$.Execution.Id")},
 	})
 }
 
 // duplicate ends an execution that has nothing to do.
-func duplicate(outcome string) *asl.Pass {
+func duplicate(outcome claimtable.Standing) *asl.Pass {
 	return &asl.Pass{
 		Parameters: map[string]any{
 			"detail.$":  "$.detail",
-			"duplicate": map[string]any{"outcome": outcome, "execution.$": found(attributeExecution, "S")},
+			"duplicate": map[string]any{"outcome": string(outcome), "execution.$": found(claimtable.Execution, "S")},
 		},
 		End: true,
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -308,6 +309,65 @@ func TestClaims(t *testing.T) {
 				"status": map[string]string{"S": "working"}, "leaseUntil": map[string]string{"N": "1767326705"},
 				"expires": map[string]string{"N": "1768622705"},
 			}), asJSON(t, item))
+		})
+	}
+}
+
+// What whoever runs an execution again says of a claim is what the state machine
+// makes of it.
+func TestTheRuleOfClaimsIsTheStateMachines(t *testing.T) {
+	t.Parallel()
+	input := plain(t, "02")
+	want, ok := claimtable.ObjectOf([]byte(input))
+	require.True(t, ok)
+	// The first state takes no time here, so that it is the time of the claim.
+	for _, status := range []string{claimtable.Working, claimtable.Done, claimtable.Failed} {
+		for _, sequencer := range []string{"01", "02", "03"} {
+			for _, lease := range []int64{-1, 0, 1} {
+				claim := claimtable.Claim{Execution: other, Sequencer: sequencer, Status: status, LeaseUntil: began.Unix() + lease}
+				table := newTable()
+				require.NoError(t, table.Put(began, dynamodb.PutInput{Item: dynamodb.Item{
+					claimtable.HashKey: {S: &want.Key}, claimtable.RangeKey: {S: &want.Version},
+					claimtable.Execution: {S: &claim.Execution}, claimtable.Sequencer: {S: &claim.Sequencer}, claimtable.Status: {S: &claim.Status},
+					claimtable.LeaseUntil: {N: new(strconv.FormatInt(claim.LeaseUntil, 10))},
+				}}))
+				o := once{table: table}.run(t, input)
+				standing := claim.Standing(want, began)
+				if standing == claimtable.Free {
+					requireSucceeded(t, o)
+					assert.Len(t, o.of(workflow.ResourceLambda), 1, "%+v", claim)
+					continue
+				}
+				requireDuplicate(t, o, string(standing), other)
+			}
+		}
+	}
+}
+
+// What an event claims is read in one way, by the state machine and by whoever runs
+// an execution again.
+func TestWhatAnEventClaimsIsTheStateMachines(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]upload.Object{
+		"a version":          {Bucket: "uploads", Key: "k", VersionID: "v1", Sequencer: "01"},
+		"no version":         {Bucket: "uploads", Key: "k", Sequencer: "01"},
+		"the version null":   {Bucket: "uploads", Key: "k", VersionID: claimtable.NoVersion, Sequencer: "01"},
+		"no sequencer":       {Bucket: "uploads", Key: "k"},
+		"a key of two lines": {Bucket: "uploads", Key: "a\nb", VersionID: "v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			input := uploadtest.Event(t, o)
+			run := once{table: newTable()}.run(t, string(input))
+			requireSucceeded(t, run)
+			want, ok := claimtable.ObjectOf(input)
+			require.True(t, ok)
+			item := run.of(workflow.ResourcePutItem)[0].Parameters.(map[string]any)["Item"].(map[string]any)
+			for attribute, value := range map[string]string{
+				claimtable.HashKey: want.Key, claimtable.RangeKey: want.Version, claimtable.Sequencer: want.Sequencer,
+			} {
+				assert.Equal(t, map[string]any{"S": value}, item[attribute])
+			}
 		})
 	}
 }

@@ -1,7 +1,7 @@
 // Package awstest is a small AWS for the tests of package operate and of the
 // command line: a server that speaks the real protocols of S3 (by package
-// objectstore), Step Functions, SQS, CloudWatch and CloudWatch Logs, and that
-// starts an execution for each upload as EventBridge would.
+// objectstore), Step Functions, SQS, DynamoDB, CloudWatch and CloudWatch Logs, and
+// that starts an execution for each upload as EventBridge would.
 //
 // It runs no state machine: an execution follows the script of its key. What is
 // asked of it and not known is answered with an error, so that a test can't pass
@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -26,6 +27,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/claimtable"
+	"upload-router/internal/dynamodb"
 	"upload-router/internal/loopback"
 	"upload-router/internal/objectstore"
 )
@@ -40,6 +43,9 @@ const (
 	Rule          = "uploads-rule"
 	FunctionGroup = "function-logs"
 	TaskGroup     = "task-logs"
+	Table         = "claims-table"
+	// ExecutionTimeout is how long an execution may take.
+	ExecutionTimeout = 3 * time.Hour
 	// Threshold is the size of the largest object that goes to Lambda.
 	Threshold = 1 << 20
 )
@@ -55,6 +61,8 @@ type Script struct {
 	// NotRedrivable is why Step Functions can't redrive it, such as [ReasonMaxTime].
 	// Default: what follows from its status, its age and its events.
 	NotRedrivable string
+	// EndedIn is the state in which one that timed out or was aborted ended. Default: the processor's.
+	EndedIn string
 	// Events is how many events the history is said to have. Default: those it has.
 	Events int
 	// WrongDigest lets the processor answer another file's digest.
@@ -87,6 +95,8 @@ type Server struct {
 	calls      map[string]int
 	unbound    bool
 	callback   bool
+	lost       map[string]bool // operations whose next answer is lost
+	claims     *dynamodb.Table // nil if nothing is claimed
 	broken     map[string]bool
 }
 
@@ -95,7 +105,7 @@ func Start(tb testing.TB) *Server {
 	tb.Helper()
 	s := &Server{
 		tb: tb, scripts: map[string]Script{}, calls: map[string]int{}, refused: map[string]string{}, quotas: map[string]float64{},
-		unreserved: Concurrency,
+		unreserved: Concurrency, lost: map[string]bool{},
 	}
 	store, err := objectstore.Start(tb.Context(), objectstore.Options{
 		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}}, OnCreated: s.created,
@@ -183,6 +193,13 @@ func (s *Server) Cut(which func(*http.Request) bool) {
 	s.offline = which
 }
 
+// Lose lets the next request for an operation, such as UpdateItem, be done without an answer.
+func (s *Server) Lose(operation string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost[operation] = true
+}
+
 // Unbind lets the bucket send no events to EventBridge.
 func (s *Server) Unbind() {
 	s.mu.Lock()
@@ -196,6 +213,15 @@ func (s *Server) Callback() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.callback = true
+}
+
+// Deduplicate has the state machine claim each object once, in the table that is
+// given. As no state machine runs, a test writes the claims.
+func (s *Server) Deduplicate() *dynamodb.Table {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.claims = &dynamodb.Table{Keys: []string{claimtable.HashKey, claimtable.RangeKey}}
+	return s.claims
 }
 
 // Alarm puts an alarm of the state machine into the state ALARM.
@@ -277,8 +303,13 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
 	s.called(operation)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	var in map[string]any
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+	if err := json.Unmarshal(body, &in); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -289,7 +320,8 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
 		"GetServiceQuota": s.quota, "DescribeRepositories": s.describeRepositories,
 		"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
-		"DescribeStateMachine": s.stateMachine, "DescribeTaskDefinition": s.taskDefinition,
+		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
+		"GetItem": s.item(operation, body), "UpdateItem": s.item(operation, body), "DescribeTaskDefinition": s.taskDefinition,
 	}
 	handle, known := handlers[operation]
 	if !known {
@@ -298,12 +330,27 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 	}
 	s.mu.Lock()
 	var out any
-	err := s.mayNot(operation)
+	err = s.mayNot(operation)
 	if err == nil {
 		out, err = handle(in)
 	}
+	lost := s.lost[operation]
+	s.lost[operation] = false
 	s.mu.Unlock()
+	if lost {
+		panic(http.ErrAbortHandler) // the server closes the connection
+	}
 	s.answer(w, out, err)
+}
+
+// item answers for the table of claims.
+func (s *Server) item(operation string, body []byte) func(map[string]any) (any, error) {
+	return func(in map[string]any) (any, error) {
+		if s.claims == nil || in["TableName"] != Table {
+			return nil, loopback.Refuse("ResourceNotFoundException", "Requested resource not found")
+		}
+		return dynamodb.Serve(s.claims, time.Now(), operation, body)
+	}
 }
 
 func (s *Server) answer(w http.ResponseWriter, out any, err error) {

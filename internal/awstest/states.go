@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -301,19 +302,25 @@ func (s *Server) output(e *execution) string {
 	return string(text)
 }
 
-// history is what Step Functions records of both routes, as far as they have come.
-func (s *Server) history(in map[string]any) (any, error) {
-	e, err := s.find(in)
-	if err != nil {
-		return nil, err
-	}
-	call, resource, state := "lambda", "invoke", "Invoke Lambda function"
+// processor is the call of an execution's processor, and the state that it is in.
+func (s *Server) processor(e *execution) (call, resource, state string) {
+	call, resource, state = "lambda", "invoke", "Invoke Lambda function"
 	if e.large() {
 		call, resource, state = "ecs", "runTask.sync", "Run Fargate task"
 	}
 	if e.large() && s.callback {
 		resource = "runTask.waitForTaskToken"
 	}
+	return call, resource, cmp.Or(e.script.EndedIn, state)
+}
+
+// history is what Step Functions records of both routes, as far as they have come.
+func (s *Server) history(in map[string]any) (any, error) {
+	e, err := s.find(in)
+	if err != nil {
+		return nil, err
+	}
+	call, resource, state := s.processor(e)
 	var events []map[string]any
 	add := func(kind string, after time.Duration, details string, values map[string]any) {
 		event := map[string]any{
@@ -426,15 +433,7 @@ func (s *Server) stateMachine(in map[string]any) (any, error) {
 	if in["stateMachineArn"] != Machine {
 		return nil, loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist")
 	}
-	definition, err := workflow.Definition(
-		workflow.Routing{
-			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: 3 * time.Hour,
-			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback,
-		},
-		workflow.References{
-			FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
-			SecurityGroupID: "sg-1", TopicARN: "topic",
-		}).JSON()
+	definition, err := s.definition()
 	if err != nil {
 		return nil, err
 	}
@@ -442,6 +441,32 @@ func (s *Server) stateMachine(in map[string]any) (any, error) {
 		"stateMachineArn": Machine, fieldName: "workflow", "status": "ACTIVE", "definition": definition, "roleArn": machineRole,
 		"type": "STANDARD", "creationDate": 0,
 	}, nil
+}
+
+// stateMachineOf answers with the same, as it has never been another.
+func (s *Server) stateMachineOf(in map[string]any) (any, error) {
+	if _, err := s.find(in); err != nil {
+		return nil, err
+	}
+	definition, err := s.definition()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"stateMachineArn": Machine, fieldName: "workflow", "definition": definition, "roleArn": machineRole, "updateDate": 0,
+	}, nil
+}
+
+func (s *Server) definition() (string, error) {
+	return workflow.Definition(
+		workflow.Routing{
+			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
+			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
+		},
+		workflow.References{
+			FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
+			SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
+		}).JSON()
 }
 
 // taskDefinition is that of the task.

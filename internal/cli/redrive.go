@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -36,8 +37,12 @@ with the original input and the definition of now. The new execution has the
 first one's name and -r1; that of a third run ends in -r2. To ask twice is to
 have it once.
 
-With deduplicate, --anew for an execution that timed out or was aborted works once
-its claim has expired; before that the new one ends as already processed.
+With deduplicate nothing is processed twice: what another execution has processed,
+or is processing, is skipped, and its name is said. What goes on has its claim
+renewed before, for executionTimeout and a minute; in the place of what is started
+anew the ended one's claim is given back.
+` + indented("That takes these rights: "+strings.Join(operate.ClaimRights(), ", ")+
+			"; with encryption: customer also kms:Decrypt on the key.", "") + `
 
 --dlq starts an execution for each event that EventBridge could not deliver, in
 the order in which they were sent, and deletes each message once its execution

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/awstest"
+	"upload-router/internal/claimtable"
+	"upload-router/internal/dynamodb"
 )
 
 // TestSessionRedriveIsRefused has each of Step Functions' reasons, and what
@@ -71,4 +73,22 @@ func TestSessionRedriveIsRefusedAtLast(t *testing.T) { //nolint:paralleltest // 
 			s.ok("2 of 2 run again", "redrive", "--failed", "--yes")
 		})
 	}
+}
+
+// TestSessionRedriveSkipsWhatAnotherHas names who has processed the file, and that
+// nothing is to be done is no failure.
+func TestSessionRedriveSkipsWhatAnotherHas(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	table := s.server.Deduplicate()
+	late := s.server.Past("late.bin", 10<<20, time.Now().Add(-4*time.Hour), awstest.Script{TimedOut: true})
+	other := strings.Replace(awstest.Machine, ":stateMachine:", ":execution:", 1) + ":other"
+	require.NoError(t, table.Put(time.Now(), dynamodb.PutInput{Item: dynamodb.Item{
+		claimtable.HashKey: {S: new(awstest.Bucket + "\nlate.bin")}, claimtable.RangeKey: {S: new("version-of-late.bin")},
+		claimtable.Execution: {S: &other}, claimtable.Sequencer: {S: new("")}, claimtable.Status: {S: new(claimtable.Done)},
+		claimtable.LeaseUntil: {N: new("1")},
+	}}))
+	for _, arguments := range [][]string{{late}, {late, "--anew"}} {
+		s.ok("processed by other", append([]string{"redrive"}, arguments...)...)
+	}
+	require.Zero(t, s.server.Calls("RedriveExecution")+s.server.Calls("StartExecution"))
 }

@@ -1,6 +1,7 @@
 package dynamodb_test
 
 import (
+	"encoding/json"
 	"maps"
 	"testing"
 	"time"
@@ -225,4 +226,35 @@ func TestWhatIsGivenIsACopy(t *testing.T) {
 	item["set"].SS[0] = "changed"
 	item["more"] = s("")
 	assert.Equal(t, with(dynamodb.Item{"set": ss("x")}), get(t, table))
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	const where = `{"TableName":"t","Key":{"object":{"S":"o"},"version":{"S":"v"}}`
+	const set = where + `,"UpdateExpression":"SET #a = :a","ExpressionAttributeNames":{"#a":"a"},"ExpressionAttributeValues":{":a":{"S":"y"}}`
+	for name, c := range map[string]struct{ operation, body, want, refused string }{
+		"an item": {
+			"GetItem", where + `,"ConsistentRead":true}`, `{"Item":{"object":{"S":"o"},"version":{"S":"v"},"a":{"S":"x"}}}`, "",
+		},
+		"no item":     {"GetItem", `{"TableName":"t","Key":{"object":{"S":"o"},"version":{"S":"w"}}}`, `{}`, ""},
+		"half a key":  {"GetItem", `{"TableName":"t","Key":{"object":{"S":"o"}}}`, "", "ValidationException: the key version"},
+		"an update":   {"UpdateItem", set + `}`, `{}`, ""},
+		"a condition": {"UpdateItem", set + `,"ConditionExpression":"attribute_not_exists(#a)"}`, "", "ConditionalCheckFailedException: "},
+		"a parameter": {"GetItem", where + `,"ProjectionExpression":"a"}`, "", `unknown field "ProjectionExpression"`},
+		"a query":     {"Query", `{}`, "", "UnknownOperationException: "},
+		"no object":   {"UpdateItem", `[]`, "", "reading the parameters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, err := dynamodb.Serve(table(t, with(dynamodb.Item{"a": s("x")})), now(), c.operation, []byte(c.body))
+			if c.refused != "" {
+				require.ErrorContains(t, err, c.refused)
+				return
+			}
+			require.NoError(t, err)
+			text, err := json.Marshal(out)
+			require.NoError(t, err)
+			require.JSONEq(t, c.want, string(text))
+		})
+	}
 }

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"upload-router/internal/asl"
 	"upload-router/internal/dynamodb"
+	"upload-router/internal/loopback"
 )
 
 // tables are the declared tables that a state machine uses, by their name.
@@ -66,6 +68,20 @@ func (r *Router) prepareItem(known ...string) func(map[string]any) error {
 		}
 		return nil
 	}
+}
+
+// Item answers a request of DynamoDB's API, such as GetItem, as somebody other than
+// the state machine asks, whose rights aren't declared.
+func (r *Router) Item(operation string, body []byte) (any, error) {
+	var in struct{ TableName string }
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, fmt.Errorf("reading a request of DynamoDB: %w", err)
+	}
+	table, err := r.tables.of(in.TableName)
+	if err != nil {
+		return nil, loopback.Refuse("ResourceNotFoundException", err.Error())
+	}
+	return dynamodb.Serve(table, r.Now(), operation, body)
 }
 
 // putItem, getItem and updateItem do a task's calls of DynamoDB.

@@ -25,8 +25,9 @@ func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, 
 	return r.StartExecution(ctx, ended.to.machineARN, "", ended.input)
 }
 
-// Redrive goes on with an execution where it ended, and adds what follows to it.
-// The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
+// Redrive goes on with an execution where it ended, and adds what follows to it, as
+// Step Functions does: nobody looks at the execution's claim again, which is for
+// whoever asks for it. The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
 func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	start := ended.start()
 	result, err := r.executions.follow(ended, func() (*asl.Result, error) {
@@ -43,6 +44,9 @@ func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 // Pass lets time pass at once: for each execution that begins from now on it is
 // later by so much. Nothing is later for those that are under way.
 func (r *Router) Pass(d time.Duration) { r.clock.skipped.Add(int64(d)) }
+
+// Now is the time for each execution that begins now.
+func (r *Router) Now() time.Time { return r.clock.Now() }
 
 // DeadLetters are the messages in the dead-letter queues, the oldest first.
 func (r *Router) DeadLetters() []DeadLetter {

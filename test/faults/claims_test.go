@@ -2,9 +2,13 @@ package faults_test
 
 import (
 	"encoding/json"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/asl"
@@ -12,6 +16,7 @@ import (
 	"upload-router/internal/local"
 	"upload-router/internal/settings"
 	"upload-router/internal/stackfile"
+	"upload-router/operate"
 	"upload-router/test/faults"
 )
 
@@ -109,4 +114,195 @@ func TestOlderEventsOfAKeyWithoutVersionsAreRecognised(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stopped is a large file whose execution somebody stopped while its task was at
+// work, with its event.
+func (b *bench) stopped(t *testing.T) (*local.Execution, json.RawMessage) {
+	t.Helper()
+	trace := b.bring(t, faults.Row{Route: faults.Fargate, Happening: faults.Stopped}, "k")
+	gone := trace.Executions[0]
+	require.Equal(t, asl.StatusAborted, gone.Status)
+	require.Len(t, gone.Runs, 1, "it was at work")
+	gone.Notices = nil // of its first end
+	return gone, trace.Event
+}
+
+// runsOf are those of executions together.
+func runsOf(executions ...*local.Execution) int {
+	n := 0
+	for _, e := range executions {
+		n += len(e.Runs)
+	}
+	return n
+}
+
+// Once a claim's lease is over another execution has the object for good: what had
+// it before is not redriven.
+func TestARedriveAfterTheLeaseProcessesNothingTwice(t *testing.T) {
+	t.Parallel()
+	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	console := b.console(t)
+	gone, event := b.stopped(t)
+	b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + time.Second)
+	outcome, _, other := b.again(t, event)
+	require.Empty(t, outcome)
+	b.requireProcessed(t, other)
+
+	console.aws.Know(gone)
+	for _, anew := range []bool{false, true} {
+		plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}, Anew: anew})
+		require.NoError(t, err)
+		require.Len(t, plan.Items, 1)
+		require.Equal(t, operate.RedriveSkip, plan.Items[0].Action)
+		require.Equal(t, "processed by "+nameOf(other), plan.Items[0].Reason)
+	}
+	require.Equal(t, 2, runsOf(gone, other), "one that was stopped, and one that was not")
+
+	require.NoError(t, b.Redrive(t.Context(), gone))
+	require.Equal(t, 3, runsOf(gone, other), "Step Functions alone doesn't look: docs/runbook.md has what to do before")
+}
+
+func nameOf(e *local.Execution) string { return e.ARN[strings.LastIndex(e.ARN, ":")+1:] }
+
+// A redrive has its object for as long as it may take, whenever it comes: an event
+// that comes meanwhile finds it being processed.
+func TestARedriveAfterTheLeaseHasTheObject(t *testing.T) {
+	t.Parallel()
+	for name, forgotten := range map[string]time.Duration{"its lease is over": 0, "its claim is forgotten": settings.ClaimRetention} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+			console := b.console(t)
+			gone, event := b.stopped(t)
+			lease := executionTimeout(t, b) + settings.ClaimLeaseMargin
+			b.Pass(lease + forgotten + time.Second)
+			meanwhile := &local.Trace{}
+			b.fate.mu.Lock()
+			b.fate.during["k"] = func() { // it is called with the lock of what it delivers to
+				b.fate.mu.Unlock()
+				defer b.fate.mu.Lock()
+				assert.NoError(t, b.Deliver(t.Context(), event, meanwhile))
+			}
+			b.fate.mu.Unlock()
+			redriven := console.redrive(t, gone, operate.RedriveResume)
+			b.requireProcessed(t, redriven)
+			require.Len(t, redriven.Runs, 2)
+			require.Len(t, meanwhile.Executions, 1)
+			require.True(t, isDuplicate(meanwhile.Executions[0]))
+			require.Contains(t, string(meanwhile.Executions[0].Output), `"being processed"`)
+			require.Empty(t, meanwhile.Executions[0].Runs)
+
+			outcome, by, _ := b.again(t, event)
+			require.Equal(t, "already processed", outcome)
+			require.Equal(t, gone.ARN, by)
+		})
+	}
+}
+
+// What is started anew in the place of a run that is gone processes the file at
+// once, and not when the other's claim ends.
+func TestWhatIsStartedAnewHasTheClaim(t *testing.T) {
+	t.Parallel()
+	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	console := b.console(t)
+	gone, event := b.stopped(t)
+	console.aws.Know(gone)
+	plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}, Anew: true})
+	require.NoError(t, err)
+	anew := console.do(t, plan, operate.RedriveRestart)
+	b.requireProcessed(t, anew)
+	outcome, by, _ := b.again(t, event)
+	require.Equal(t, "already processed", outcome)
+	require.Equal(t, anew.ARN, by)
+}
+
+// settle runs a command line of the runbook, by its place among those that change a
+// claim, as a shell takes it; what it asks DynamoDB for, the local table answers.
+func (b *bench) settle(t *testing.T, which int, e *local.Execution) error {
+	t.Helper()
+	var blocks []string
+	for _, block := range strings.Split(runbook(t), "```sh\n")[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		if strings.Contains(block, "aws dynamodb update-item") {
+			blocks = append(blocks, block)
+		}
+	}
+	require.Len(t, blocks, 2)
+	table, err := b.system.Only("aws:dynamodb/table:Table")
+	require.NoError(t, err)
+	o := objectOf(t, e)
+	script := strings.NewReplacer(
+		"aws dynamodb update-item", "ask", "TABLE", table.Outputs["name"].(string),
+		"BUCKET", b.system.Outputs["bucketName"].(string), "KEY", o.Key, "VERSION", o.Version, "SEQUENCER", "", "ARN", e.ARN,
+		"$(date +%s)", strconv.FormatInt(b.Now().Unix(), 10),
+		"3600", strconv.Itoa(int(executionTimeout(t, b).Seconds())),
+	).Replace(blocks[which])
+	out, err := exec.CommandContext(t.Context(), "sh", "-euc", `ask() { printf '%s\0' "$@"; }`+"\n"+script).Output()
+	require.NoError(t, err)
+	request := map[string]any{}
+	arguments := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	for i := 0; i+1 < len(arguments); i += 2 {
+		name, value := parameter(arguments[i]), arguments[i+1]
+		if request[name] = value; strings.HasPrefix(value, "{") {
+			require.True(t, json.Valid([]byte(value)), value)
+			request[name] = json.RawMessage(value)
+		}
+	}
+	body, err := json.Marshal(request)
+	require.NoError(t, err)
+	_, err = b.Item("UpdateItem", body)
+	return err
+}
+
+// parameter is the API's name of an option, such as TableName of --table-name.
+func parameter(option string) string {
+	var name strings.Builder
+	for word := range strings.SplitSeq(strings.TrimPrefix(option, "--"), "-") {
+		name.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return name.String()
+}
+
+// What the runbook has for those without `upload-router` does the same.
+func TestTheRunbooksCommandsSettleAClaim(t *testing.T) {
+	t.Parallel()
+	const renew, free = 0, 1
+	for name, passed := range map[string]time.Duration{"its lease is over": 0, "its claim is forgotten": settings.ClaimRetention} {
+		t.Run("redrive, "+name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+			gone, event := b.stopped(t)
+			b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + passed + time.Second)
+			require.NoError(t, b.settle(t, renew, gone))
+			outcome, by, _ := b.again(t, event)
+			require.Equal(t, "being processed", outcome)
+			require.Equal(t, gone.ARN, by)
+			require.NoError(t, b.Redrive(t.Context(), gone))
+			b.requireProcessed(t, gone)
+			outcome, _, _ = b.again(t, event)
+			require.Equal(t, "already processed", outcome)
+		})
+	}
+	t.Run("redrive, another has it", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+		gone, event := b.stopped(t)
+		b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + time.Second)
+		b.again(t, event)
+		require.ErrorContains(t, b.settle(t, renew, gone), "ConditionalCheckFailedException")
+		require.ErrorContains(t, b.settle(t, free, gone), "ConditionalCheckFailedException")
+	})
+	t.Run("a new execution", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+		gone, event := b.stopped(t)
+		require.NoError(t, b.settle(t, free, gone))
+		anew, err := b.StartAgain(t.Context(), gone)
+		require.NoError(t, err)
+		b.requireProcessed(t, anew)
+		outcome, by, _ := b.again(t, event)
+		require.Equal(t, "already processed", outcome)
+		require.Equal(t, anew.ARN, by)
+	})
 }

@@ -1,7 +1,7 @@
 // Package localaws lets the tests of package operate and of the command line
 // work on executions that really ran: it answers for the local run as AWS
 // answers for what is deployed, by the real protocols of S3, Step Functions, SQS,
-// CloudWatch Logs, Lambda and ECS.
+// DynamoDB, CloudWatch Logs, Lambda and ECS.
 //
 // It adds nothing of its own: an upload starts the declared state machine, its
 // history is the interpreter's, the log lines are the processors', and what is
@@ -166,22 +166,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
-	var in request
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	var in request
+	if err := json.Unmarshal(body, &in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	item := func(request) (any, error) { return s.Router.Item(operation, body) }
 	handlers := map[string]func(request) (any, error){
 		"ListExecutions": s.list, "DescribeExecution": s.describe, "GetExecutionHistory": s.history,
 		"RedriveExecution": s.redrive, "StartExecution": s.start, "DescribeStateMachine": s.machine,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibilityBatch": s.release, "GetQueueAttributes": s.count,
 		"FilterLogEvents": s.filterLogs, "DescribeTaskDefinition": s.task,
+		"DescribeStateMachineForExecution": s.machine, "GetItem": item, "UpdateItem": item,
 	}
 	var out any
-	err := loopback.Refuse("UnknownOperationException", "localaws doesn't know "+operation)
+	err = loopback.Refuse("UnknownOperationException", "localaws doesn't know "+operation)
 	if handle := handlers[operation]; handle != nil {
 		out, err = handle(in)
 	}
+	w.Header().Set("Date", s.Router.Now().UTC().Format(http.TimeFormat))
 	_ = loopback.Answer(w, out, err) // who asked may be gone
 }
 
