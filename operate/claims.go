@@ -79,14 +79,12 @@ func claimingState(machine *asl.Machine) (name, table string) {
 	return "", ""
 }
 
-// started is what the definition that an execution was started with says of its claim.
+// started is the definition that an execution was started with, and keeps whatever
+// is deployed by now.
 type started struct {
-	// state is the state that claims, lease for how long.
-	state string
-	lease time.Duration
+	machine *asl.Machine
 }
 
-// startedWith looks at the definition that an execution keeps, whatever is deployed by now.
 func (s *System) startedWith(ctx context.Context, arn string) (started, error) {
 	answer, err := s.states.DescribeStateMachineForExecution(ctx, &sfn.DescribeStateMachineForExecutionInput{ExecutionArn: &arn})
 	if err != nil {
@@ -96,8 +94,19 @@ func (s *System) startedWith(ctx context.Context, arn string) (started, error) {
 	if err != nil {
 		return started{}, fmt.Errorf("reading the state machine of %s: %w", arn, err)
 	}
-	state, _ := claimingState(machine)
-	return started{state, time.Duration(machine.TimeoutSeconds)*time.Second + settings.ClaimLeaseMargin}, nil
+	return started{machine}, nil
+}
+
+// lease is for how long an execution claims its object.
+func (s started) lease() time.Duration {
+	return time.Duration(s.machine.TimeoutSeconds)*time.Second + settings.ClaimLeaseMargin
+}
+
+// claims says whether an execution in a state is still to claim its object. There it
+// would go on with a time that is over, and with what it saw of another's claim.
+func (s started) claims(state string) bool {
+	claiming, _ := claimingState(s.machine)
+	return claiming != "" && len(way(s.machine, state, func(at string) bool { return at == claiming })) > 0
 }
 
 // held is an object's claim, as it was at a time; nil if there is none. The time is

@@ -101,7 +101,11 @@ func TestRedriveSettlesTheClaim(t *testing.T) {
 		"another's, left behind": {stopped, false, claimOf{other, claimtable.Working, over}, operate.RedriveResume, "goes on in the state",
 			claimOf{me, claimtable.Working, lease}},
 		"ended as it claimed": {awstest.Script{TimedOut: true, EndedIn: "Claim object"}, false, claimOf{me, claimtable.Working, left},
-			operate.RedriveRestart, "it ended as it claimed the object", claimOf{me, claimtable.Failed, left}},
+			operate.RedriveRestart, "it ended before it had claimed", claimOf{me, claimtable.Failed, left}},
+		"ended as it looked at a claim": {awstest.Script{Aborted: true, EndedIn: "Look at the claim"}, false,
+			claimOf{other, claimtable.Working, over}, operate.RedriveRestart, "it ended before it had claimed", claimOf{}},
+		"ended after it": {awstest.Script{Aborted: true, EndedIn: "Mark the claim done"}, false, claimOf{me, claimtable.Working, left},
+			operate.RedriveResume, "goes on in the state", claimOf{me, claimtable.Working, lease}},
 
 		"anew, its own": {stopped, true, claimOf{me, claimtable.Working, left}, operate.RedriveRestart, "as asked for",
 			claimOf{me, claimtable.Failed, left}},

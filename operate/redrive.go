@@ -215,10 +215,10 @@ func (p *RedrivePlan) planExecution(ctx context.Context, e Execution, anew bool)
 		if err != nil {
 			return RedriveItem{}, err
 		}
-		if end.state == with.state {
-			return p.planRestart(ctx, item, seen, "it ended as it claimed the object, for a time that is over: starts anew")
+		if with.claims(end.state) {
+			return p.planRestart(ctx, item, seen, "it ended before it had claimed its object: starts anew")
 		}
-		item.lease = with.lease
+		item.lease = with.lease()
 	}
 	item.Name = e.Name
 	return item.with(RedriveResume, e.Status+": goes on in the state where it ended"), nil
