@@ -96,7 +96,9 @@ func (b *Body) accept(output *s3.GetObjectOutput) error {
 	if length := output.ContentLength; length != nil && *length != t.object.Size {
 		return t.failure(SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", *length, t.object.Size))
 	}
-	t.object.ETag = trimETag(aws.ToString(output.ETag))
+	if etag := trimETag(aws.ToString(output.ETag)); etag != "" {
+		t.object.ETag = etag
+	}
 	if version := aws.ToString(output.VersionId); version != "" {
 		t.object.VersionID = version
 	}
@@ -112,6 +114,9 @@ func (b *Body) Object() Object { return b.transfer.object }
 func (b *Body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
+	}
+	if len(p) == 0 {
+		return 0, nil // A connection would be asked again and again for nothing.
 	}
 	if b.transfer.parent.Err() != nil {
 		// A connection has bytes left to read after a stop, and a processor may be long in reading them.

@@ -18,6 +18,8 @@ const (
 const (
 	MaxFailures = maxFailures
 	RetryBudget = retryBudget
+	// MaxConnections is how many connections there are at a time.
+	MaxConnections = maxConnections
 )
 
 // PartEnd is where the part that begins at start ends.
@@ -52,6 +54,14 @@ func OpenInParts(ctx context.Context, client S3API, object Object, stall time.Du
 		sample:      1,
 		patience:    0,
 		enough:      math.Inf(1),
+	})
+}
+
+// OpenOverAll is OpenInParts over as many connections as Open takes, and with its pauses.
+func OpenOverAll(ctx context.Context, client S3API, object Object) (*Body, error) {
+	return open(ctx, client, object, tuning{
+		now: time.Now, stall: time.Minute, pause: pause, partSize: TestPartSize, connections: maxConnections,
+		window: maxConnections * TestPartSize, blockSize: TestBlockSize, sample: 1, enough: math.Inf(1),
 	})
 }
 

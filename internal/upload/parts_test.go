@@ -465,6 +465,53 @@ func TestSlowDownHoldsAllBack(t *testing.T) {
 	}
 }
 
+// TestAllConnectionsMayFailAtOnce has the first request for each range fail, with as many connections as there are: S3 is busy for a
+// moment, or something in between loses all of them.
+func TestAllConnectionsMayFailAtOnce(t *testing.T) {
+	t.Parallel()
+	want := random(4 * upload.MaxConnections * part)
+	for name, fault := range map[string]http.HandlerFunc{
+		"busy":       uploadtest.Fault(http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."),
+		"broken":     uploadtest.Fault(http.StatusInternalServerError, "InternalError", "We encountered an internal error."),
+		"unanswered": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var failed atomic.Int64
+			client := uploadtest.Client(uploadtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("Range") != "" && failed.Add(1) <= 2*upload.MaxConnections {
+					fault(w, r)
+					return
+				}
+				stored(want)(w, r)
+			}))
+			body, err := upload.OpenOverAll(t.Context(), client, announce(want))
+			require.NoError(t, err)
+			got, err := io.ReadAll(body)
+			require.NoError(t, err)
+			require.NoError(t, body.Close())
+			require.True(t, bytes.Equal(want, got))
+		})
+	}
+}
+
+// TestReadingNothingIsNothing, at any time.
+func TestReadingNothingIsNothing(t *testing.T) {
+	t.Parallel()
+	want := random(whole)
+	client := uploadtest.Client(uploadtest.Serve(t, stored(want)))
+	body, err := upload.OpenInParts(t.Context(), client, announce(want), long, nil)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, body.Close()) }()
+	for range 3 {
+		n, err := body.Read(nil)
+		require.NoError(t, err)
+		require.Zero(t, n)
+		_, err = io.ReadFull(body, make([]byte, part))
+		require.NoError(t, err)
+	}
+}
+
 func TestPausesGrow(t *testing.T) {
 	t.Parallel()
 	for _, slow := range []bool{false, true} {

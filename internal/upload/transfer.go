@@ -41,9 +41,10 @@ const (
 	// maxFailures is how many times in a row reading on at one byte may fail.
 	maxFailures = 4
 
-	// retryBudget is how many failures all connections for one object may have together. Each partSize that has come gives one back, so
-	// that a large object may meet more of them than a small one, but not so many that it would hardly get on.
-	retryBudget = 32
+	// retryBudget is how many failures all connections for one object may have together: all of them may fail at once, three times. Each
+	// partSize that has come gives one back, so that a large object may meet more of them than a small one, but not so many that it would
+	// hardly get on.
+	retryBudget = 3 * maxConnections
 )
 
 // The pauses before a retry. The first one after a broken connection is short, as a new connection most likely works; S3 asks those who
@@ -216,7 +217,8 @@ func (t *transfer) earn() {
 	t.budget = min(t.budget+1, retryBudget)
 }
 
-// answered notes what S3 made of a request. A SlowDown holds back all connections, longer each time until S3 answers again.
+// answered notes what S3 made of a request. A SlowDown holds back all connections, longer each time until S3 answers again. Those that
+// S3 has said no to together count as one time.
 func (t *transfer) answered(err error) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
@@ -224,7 +226,7 @@ func (t *transfer) answered(err error) {
 		t.slowed = 0
 		return
 	}
-	if isSlowDown(err) {
+	if isSlowDown(err) && !time.Now().Before(t.slowUntil) {
 		t.slowUntil = time.Now().Add(t.tuning.pause(t.slowed, true))
 		t.slowed++
 	}
@@ -241,6 +243,9 @@ func (t *transfer) wait(failures int) {
 	t.mutex.Lock()
 	until := t.slowUntil
 	t.mutex.Unlock()
+	if time.Now().Before(until) {
+		until = until.Add(t.tuning.pause(0, false)) // Not all at the same moment.
+	}
 	if failures > 0 {
 		if own := time.Now().Add(t.tuning.pause(failures-1, false)); own.After(until) {
 			until = own
