@@ -375,6 +375,9 @@ func systems(t *testing.T) map[string]map[string]string {
 		"quiet":    {"notifySuccess": "false"},
 		"token":    {keyCompletion: string(settings.CompletionCallback)},
 		"once":     {keyDeduplicate: "true"},
+		"once, by token": {
+			keyDeduplicate: "true", keyCompletion: string(settings.CompletionCallback),
+		},
 	}
 	root, err := build.Root()
 	require.NoError(t, err)
