@@ -208,7 +208,7 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 			break
 		}
 		for _, line := range timeline.Logs {
-			if found := digestOf([]byte(line.Message)); found != "" {
+			if found := digestOf(resultIn(line)); found != "" {
 				digest = found
 			}
 		}
@@ -229,12 +229,19 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 	v.add(c)
 }
 
+// resultIn is the processor's answer in a line of a task's log; nil if it has none.
+func resultIn(line LogLine) json.RawMessage {
+	var fields struct{ Result json.RawMessage }
+	_ = json.Unmarshal([]byte(line.Message), &fields) // another program's line has none
+	return fields.Result
+}
+
 // digestOf is the SHA-256 in a processor's answer.
 func digestOf(answer []byte) string {
 	var result struct {
 		SHA256 string `json:"sha256"`
 	}
-	_ = json.Unmarshal(answer, &result) // another program's line has none
+	_ = json.Unmarshal(answer, &result) // another processor's has none
 	return result.SHA256
 }
 

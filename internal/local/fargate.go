@@ -280,7 +280,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	run, described := task.run(call, process), process.describe(task.parameters, task.definition)
 	late := faultOf(ctx) == TaskTimedOut
 	if process.ok() && ctx.Err() == nil && !late {
-		run.Answer = lastJSON(process.stdout)
+		run.Answer = resultIn(process.stdout)
 		recorderOf(ctx).ran(run)
 		return described, nil
 	}
@@ -386,11 +386,15 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 	return described
 }
 
-// lastJSON is the last line of an output, if it is JSON.
-func lastJSON(output []byte) json.RawMessage {
+// resultIn is the result that the last line of an output has; nil if that isn't a line of a log with one.
+func resultIn(output []byte) json.RawMessage {
 	written := lines(output)
-	if len(written) == 0 || !json.Valid([]byte(written[len(written)-1])) {
+	if len(written) == 0 {
 		return nil
 	}
-	return json.RawMessage(written[len(written)-1])
+	var last struct{ Result json.RawMessage }
+	if json.Unmarshal([]byte(written[len(written)-1]), &last) != nil {
+		return nil
+	}
+	return last.Result
 }

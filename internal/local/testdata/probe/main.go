@@ -65,9 +65,9 @@ func task(key string) int {
 	case "signal":
 		_ = syscall.Kill(os.Getpid(), syscall.Signal(number(of)))
 	case "noise":
-		fmt.Println(strings.Repeat(strings.Repeat("x", 1023)+"\n", number(of)) + `"the end"`)
+		fmt.Println(strings.Repeat(strings.Repeat("x", 1023)+"\n", number(of)) + `{"result":"the end"}`)
 	case "leave": // a program behind, which has the output open
-		fmt.Println(child().Process.Pid)
+		answer(child().Process.Pid)
 	case "hang":
 		pid := os.Getpid()
 		if of != "" {
@@ -102,8 +102,9 @@ func announce(pid int) {
 	}
 }
 
+// answer writes a task's result, as the line that the task has for it.
 func answer(value any) {
-	if err := json.NewEncoder(os.Stdout).Encode(value); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(map[string]any{"result": value}); err != nil {
 		fail(err)
 	}
 }
