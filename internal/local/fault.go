@@ -68,6 +68,13 @@ const (
 	TaskTimedOut Fault = "task timed out"
 )
 
+// The fault of states:SendTaskHeartbeat.
+const (
+	// HeartbeatsRefused: none of a task's heartbeats is taken, while it works and until it is missed. It works on beside the one that
+	// is run in its place, and ends when the execution has.
+	HeartbeatsRefused Fault = "heartbeats refused"
+)
+
 // The faults of DynamoDB, where objects are claimed.
 const (
 	// ClaimThrottled: dynamodb:PutItem is throttled, so that the object can't be claimed.
@@ -92,6 +99,7 @@ const (
 	CallStart  = "states:StartExecution"
 	CallInvoke = "lambda:InvokeFunction"
 	CallTask   = "ecs:RunTask"
+	CallBeat   = "states:SendTaskHeartbeat"
 	CallNotify = "sns:Publish"
 	CallRead   = "s3:GetObject"
 	CallClaim  = "dynamodb:PutItem"
@@ -109,7 +117,8 @@ func Calls() map[Fault]string {
 		FunctionTimedOut: CallInvoke,
 		TaskFailures:     CallTask, TaskThrottled: CallTask, TaskNotStarted: CallTask, TaskExited: CallTask, TaskKilled: CallTask,
 		TaskInterrupted: CallTask, TaskTimedOut: CallTask,
-		ClaimThrottled: CallClaim, SettleThrottled: CallSettle,
+		HeartbeatsRefused: CallBeat,
+		ClaimThrottled:    CallClaim, SettleThrottled: CallSettle,
 		NoticeRefused: CallNotify, ObjectUnavailable: CallRead, TransitionThrottled: CallAny,
 	}
 }
@@ -126,10 +135,11 @@ type Moment struct {
 	// Execution is the ARN of the execution that calls; empty for its start, and
 	// for S3, which doesn't know it.
 	Execution string
-	// State is the state that calls; empty likewise.
+	// State is the state that calls; empty likewise, and for a task's heartbeats, which no state sends.
 	State string
 	// Attempt is 0 for the first call of this kind for this execution's state, for
-	// this delivery, or for this version of the object, and counts the others.
+	// this delivery, or for this version of the object, and counts the others. All
+	// heartbeats of one task are one call.
 	Attempt int
 }
 

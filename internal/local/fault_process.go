@@ -17,42 +17,79 @@ import (
 const sessionHeader = "X-Amz-Security-Token"
 
 // tasksRead are the tasks that something befalls while they read: each is known
-// by the token of its session, and gets no answer of S3's.
+// by the token of its session, and gets no answer of S3's, or not yet.
 type tasksRead struct {
-	mu   sync.Mutex
-	wait map[string]chan struct{}
+	mu      sync.Mutex
+	readers map[string]*reader
 }
 
-// add is for one task: the channel is closed when it reads.
+// reader is such a task.
+type reader struct {
+	began    chan struct{} // closed by its first request
+	released chan struct{} // closed when it is to be answered; nil if it never is
+}
+
+// add is for one task that is never answered: the channel is closed when it reads.
 func (t *tasksRead) add() (token string, reads <-chan struct{}, done func()) {
+	return t.keep(&reader{began: make(chan struct{})})
+}
+
+// hold is for one that is answered once it is released.
+func (t *tasksRead) hold() (token string, reads <-chan struct{}, release func()) {
+	of := &reader{began: make(chan struct{}), released: make(chan struct{})}
+	token, reads, done := t.keep(of)
+	return token, reads, func() {
+		done()
+		close(of.released)
+	}
+}
+
+func (t *tasksRead) keep(of *reader) (token string, reads <-chan struct{}, done func()) {
 	token = uuid.NewString()
-	began := make(chan struct{})
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.wait == nil {
-		t.wait = map[string]chan struct{}{}
+	if t.readers == nil {
+		t.readers = map[string]*reader{}
 	}
-	t.wait[token] = began
-	return token, began, func() {
+	t.readers[token] = of
+	return token, of.began, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		delete(t.wait, token)
+		delete(t.readers, token)
 	}
 }
 
-// holds says whether a request is of such a task, and tells that it came.
-func (t *tasksRead) holds(request *http.Request) bool {
+// begins gives the task that a request is of, and tells that it came; nil if it is of another one.
+func (t *tasksRead) begins(request *http.Request) *reader {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	began, waits := t.wait[request.Header.Get(sessionHeader)]
-	if waits {
-		select {
-		case <-began: // by its first request
-		default:
-			close(began)
-		}
+	of := t.readers[request.Header.Get(sessionHeader)]
+	if of == nil {
+		return nil
 	}
-	return waits
+	select {
+	case <-of.began:
+	default:
+		close(of.began)
+	}
+	return of
+}
+
+// holds says whether a request is not to be answered. It waits for that as long as it isn't known.
+func (t *tasksRead) holds(request *http.Request) bool {
+	of := t.begins(request)
+	if of == nil {
+		return false
+	}
+	if of.released == nil {
+		return true
+	}
+	select {
+	case <-of.released:
+		return false
+	case <-request.Context().Done():
+		return true
+	}
 }
 
 // requests counts those for each version of an object.

@@ -375,10 +375,9 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 }
 
 func (r *Router) execute(ctx context.Context, execution *Execution) error {
-	log := &recorder{execution: execution}
 	started := time.Now()
-	result, err := r.executions.follow(execution, func() (*asl.Result, error) {
-		return execution.to.program.Run(withRecorder(ctx, log), execution.start())
+	result, err := r.follow(ctx, execution, func(ctx context.Context) (*asl.Result, error) {
+		return execution.to.program.Run(ctx, execution.start())
 	})
 	if err != nil {
 		return fmt.Errorf("running %s: %w", execution.StateMachine, err)
@@ -412,6 +411,7 @@ func (r *Router) path(declared string) string {
 type recorder struct {
 	mu        sync.Mutex
 	execution *Execution
+	lingering []*lingering
 }
 
 type recorderKey struct{}

@@ -29,8 +29,8 @@ func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, 
 // The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
 func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	start := ended.start()
-	result, err := r.executions.follow(ended, func() (*asl.Result, error) {
-		return ended.to.program.Redrive(withRecorder(ctx, &recorder{execution: ended}), start, ended.Result)
+	result, err := r.follow(ctx, ended, func(ctx context.Context) (*asl.Result, error) {
+		return ended.to.program.Redrive(ctx, start, ended.Result)
 	})
 	if err != nil {
 		return fmt.Errorf("redriving %s: %w", ended.ARN, err)

@@ -15,12 +15,20 @@ import (
 // runs as a process, and its own word decides. Nobody looks at its exit code.
 //
 // In AWS a container goes on when its state waits no more, until it hears so by
-// its next heartbeat. Here it is stopped, so that nothing outlives an execution.
+// its next heartbeat. Here it is stopped, so that nothing outlives an execution;
+// what goes on all the same is for a fault to show.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
 func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	task, err := r.taskOf(call)
 	if err != nil {
 		return nil, err
+	}
+	beats := moment(CallBeat, call)
+	beats.State = "" // the task sends them
+	if fault, err := r.strike(beats); err != nil {
+		return nil, err
+	} else if fault == HeartbeatsRefused {
+		return r.missTask(ctx, call, task)
 	}
 	wait := r.tokens.Await(call.TaskToken, machineOf(call))
 	defer wait.Close()

@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,6 +128,37 @@ func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	require.Len(t, e.Runs, 2)
 	assert.Contains(t, e.Runs[0].Logs[len(e.Runs[0].Logs)-1], "states:SendTaskSuccess")
+}
+
+// A task of which nothing is heard works on beside the one in its place, and its result comes too late.
+func TestATaskWhoseHeartbeatsAreRefusedWorksInVain(t *testing.T) {
+	t.Parallel()
+	var struck atomic.Bool
+	with := options()
+	with.Fault = func(m local.Moment) local.Fault {
+		if m.Call == local.CallBeat && !struck.Swap(true) {
+			return local.HeartbeatsRefused
+		}
+		return local.NoFault
+	}
+	router, err := local.Start(t.Context(), changed(t, "callback 0"), with)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	trace, e := upload(t, router, "k", file(t, "hello"))
+	requireSucceeded(t, trace)
+	require.Len(t, e.Notices, 1)
+	require.Len(t, e.Runs, 2)
+	missed, counted := e.Runs[0], e.Runs[1]
+	assert.True(t, counted.Succeeded())
+	assert.Equal(t, asl.ErrorHeartbeatTimeout, missed.Outcome)
+	assert.Nil(t, missed.Answer)
+	assert.Greater(t, missed.Duration, counted.Duration, "it was at work all the while")
+	log := strings.Join(missed.Logs, "\n")
+	assert.Contains(t, log, `"msg":"heartbeat not sent"`)
+	assert.Contains(t, log, `"sha256":`, "it came to a result")
+	assert.Contains(t, log, `"outcome":"Upload.NotAwaited"`)
+	assert.Contains(t, log, "TaskTimedOut")
+	assert.Greater(t, e.Events[len(e.Events)-1].Timestamp.Sub(e.Events[0].Timestamp), 5*time.Minute, "its heartbeat was waited for")
 }
 
 // What befalls a task is seen by what it tells, or by its silence.

@@ -55,7 +55,9 @@ type Wait struct {
 	stateMachine string
 	beats        chan struct{}
 	answer       chan Answer
-	closed       bool // guarded by the server's mutex
+	// Both are guarded by the server's mutex.
+	deaf   bool // to heartbeats
+	closed bool
 }
 
 // Answer is how a task ended.
@@ -91,6 +93,13 @@ func (w *Wait) Beats() <-chan struct{} { return w.beats }
 
 // Answer receives how the task ended, once.
 func (w *Wait) Answer() <-chan Answer { return w.answer }
+
+// RefuseBeats has every heartbeat refused from now on, as a policy does that somebody got wrong. The end can still be told.
+func (w *Wait) RefuseBeats() {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	w.deaf = true
+}
 
 // Close ends the wait: whoever still has the token is told that it has timed out.
 func (w *Wait) Close() {
@@ -141,6 +150,9 @@ func (w *Wait) take(operation string, in request) error {
 	defer w.server.mu.Unlock()
 	if w.closed {
 		return loopback.Refuse("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+	}
+	if answer == nil && w.deaf {
+		return loopback.Refuse("AccessDeniedException", "the task is not authorized to perform: states:"+operation)
 	}
 	if answer == nil {
 		select {

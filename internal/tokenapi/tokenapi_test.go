@@ -102,6 +102,19 @@ func TestATokenIsOfUseOnce(t *testing.T) {
 	}
 }
 
+func TestRefusedHeartbeatsAreNotHeard(t *testing.T) {
+	t.Parallel()
+	server := start(t, nil)
+	state := server.Await("token", "machine")
+	state.RefuseBeats()
+	_, code := ask(t, server, "AWSStepFunctions.SendTaskHeartbeat", in(t, map[string]string{}))
+	assert.Equal(t, "AccessDeniedException", code)
+	assert.Empty(t, state.Beats())
+	status, _ := ask(t, server, "AWSStepFunctions.SendTaskSuccess", in(t, map[string]string{"output": "1"}))
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, "1", string((<-state.Answer()).Output))
+}
+
 func TestEveryCallIsAuthorized(t *testing.T) {
 	t.Parallel()
 	asked := make(chan tokenapi.Access, 1)

@@ -99,6 +99,7 @@ type bench struct {
 	folder string
 	quiet  bool // successes aren't announced
 	once   bool // objects are claimed
+	told   bool // tasks tell their end by a token
 }
 
 func start(t *testing.T, name string, config map[string]string) *bench {
@@ -106,7 +107,7 @@ func start(t *testing.T, name string, config map[string]string) *bench {
 	config["sizeThreshold"] = strconv.Itoa(threshold)
 	b := &bench{
 		system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir(), quiet: config["notifySuccess"] == "false",
-		once: config[keyDeduplicate] == "true",
+		once: config[keyDeduplicate] == "true", told: config[keyCompletion] == string(settings.CompletionCallback),
 	}
 	b.Router = localtest.Start(t, b.system, local.Options{Fault: b.fate.at, Decided: b.fate.decided})
 	return b
@@ -404,7 +405,7 @@ func TestFaults(t *testing.T) {
 			b := start(t, name, config)
 			console := b.console(t)
 			completion := faults.Followed
-			if config[keyCompletion] == string(settings.CompletionCallback) {
+			if b.told {
 				completion = faults.Told
 			}
 			for _, row := range faults.Table() {

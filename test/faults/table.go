@@ -213,6 +213,10 @@ func told() []Row {
 	return []Row{
 		taskPasses(Told, "A task falls silent", local.TaskKilled, 1, 2, silence),
 		taskFails(Told, "Both tasks fall silent", local.TaskKilled, asl.ErrorTimeout, 2, silence),
+		taskPasses(Told, "A task works, but its heartbeats are refused", local.HeartbeatsRefused, 1, 2,
+			silence, seen(InLog, "heartbeat not sent"), seen(InLog, notAwaited)),
+		taskFails(Told, "The heartbeats of both tasks are refused", local.HeartbeatsRefused, asl.ErrorTimeout, 2,
+			silence, seen(InLog, "heartbeat not sent"), seen(InLog, notAwaited)),
 		taskPasses(Told, "A task never starts", local.TaskNotStarted, 1, 1, silence),
 		taskFails(Told, "Neither task starts", local.TaskNotStarted, asl.ErrorTimeout, 0, silence),
 		taskPasses(Told, "A task exits without a word", local.TaskExited, 1, 2, silence, seen(InLog, "fatal: giving up")),
@@ -224,8 +228,11 @@ func told() []Row {
 	}
 }
 
-// interrupted is how a processor names the end of its time, or of its container's.
-const interrupted = "Upload.Interrupted"
+// What a processor calls the end of its time or of its container's, and that nobody waits for its word any more.
+const (
+	interrupted = "Upload.Interrupted"
+	notAwaited  = "Upload.NotAwaited"
+)
 
 func taskFails(completion Completion, name string, fault local.Fault, code string, runs int, evidence ...Evidence) Row {
 	return Row{

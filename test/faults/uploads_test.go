@@ -49,7 +49,7 @@ type plan struct {
 }
 
 // plans are drawn before anything runs, so that they follow from the seed alone.
-func plans(count int, seed uint64, once bool) []plan {
+func plans(count int, seed uint64, b *bench) []plan {
 	random := rand.New(rand.NewPCG(seed, 0))
 	percent := func(share int) bool { return random.IntN(100) < share }
 	out := make([]plan, count)
@@ -59,7 +59,7 @@ func plans(count int, seed uint64, once bool) []plan {
 			p.route = faults.Fargate
 		}
 		if percent(faulty) {
-			possible := befalling(p.route, once)
+			possible := b.befalling(p.route)
 			strike := faults.Strike{Fault: possible[random.IntN(len(possible))], Attempts: 1}
 			// Half of them don't pass by themselves; S3 is kept from that, as its clients wait in real time.
 			if percent(50) && strike.Fault != local.ObjectUnavailable {
@@ -75,24 +75,29 @@ func plans(count int, seed uint64, once bool) []plan {
 	return out
 }
 
-// befalling are the faults that an upload by a route can meet, with claims or without.
-func befalling(route faults.Route, once bool) []local.Fault {
-	other := map[faults.Route]string{faults.Lambda: local.CallTask, faults.Fargate: local.CallInvoke}[route]
+// befalling are the faults that an upload by a route can meet.
+func (b *bench) befalling(route faults.Route) []local.Fault {
 	return slices.DeleteFunc(local.Faults(), func(f local.Fault) bool {
-		call := local.Calls()[f]
-		return call == other || !once && strings.HasPrefix(call, "dynamodb:")
+		switch local.Calls()[f] {
+		case local.CallInvoke:
+			return route != faults.Lambda
+		case local.CallTask:
+			return route != faults.Fargate
+		case local.CallBeat:
+			return route != faults.Fargate || !b.told
+		case local.CallClaim, local.CallLook, local.CallSettle:
+			return !b.once
+		default:
+			return false
+		}
 	})
 }
 
-// kinds is how many faults befall a call.
-func kinds(call string) int {
-	n := 0
-	for _, of := range local.Calls() {
-		if of == call {
-			n++
-		}
-	}
-	return n
+// allBefalling are those of both routes.
+func (b *bench) allBefalling() []local.Fault {
+	all := append(b.befalling(faults.Lambda), b.befalling(faults.Fargate)...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // fates are what became of the uploads.
@@ -220,7 +225,7 @@ func uploadMany(t *testing.T, b *bench) {
 		require.NoError(t, os.WriteFile(paths[route], []byte(strings.Repeat("x", size)), 0o600))
 	}
 	f := &fates{Injected: map[local.Fault]int{}, Resumed: map[faults.Resume]int{}}
-	began, all := time.Now(), plans(*uploads, *seed, b.once)
+	began, all := time.Now(), plans(*uploads, *seed, b)
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(atATime)
 	duplicates := 0
@@ -257,7 +262,7 @@ func uploadMany(t *testing.T, b *bench) {
 	require.Empty(t, b.fate.refused, "no fault makes a call that isn't granted")
 	require.Empty(t, b.DeadLetters(), "all were replayed")
 	if len(all) >= 10_000 {
-		require.Len(t, f.Injected, len(befalling(faults.Lambda, b.once))+kinds(local.CallTask), "every kind of fault is among them")
+		require.ElementsMatch(t, b.allBefalling(), slices.Collect(maps.Keys(f.Injected)), "every kind of fault is among them")
 	}
 }
 
