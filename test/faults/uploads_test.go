@@ -133,14 +133,14 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 		executions = append(executions, again)
 		resumed[faults.Replay]++
 	}
-	failed, ended := 0, 0
+	failed, ended, refused := 0, 0, p.refused()
 	for _, e := range trace.Executions {
+		if err := heard(e, refused); err != nil {
+			return fmt.Errorf("%s: %w", p.key, err)
+		}
 		switch e.Status {
 		case asl.StatusFailed:
 			failed++
-			if n := len(e.Notices); n != 1 && !struck(p, local.NoticeRefused) {
-				return fmt.Errorf("%w: %s failed with %d notices", errLost, p.key, n)
-			}
 			again, err := b.StartAgain(ctx, e)
 			if err != nil {
 				return err
@@ -149,11 +149,17 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 			resumed[faults.StartAgain]++
 		case asl.StatusTimedOut, asl.StatusAborted:
 			ended++
+			e.Notices = nil // of its first end
 			if err := b.Redrive(ctx, e); err != nil {
 				return err
 			}
 			resumed[faults.Redrive]++
 		case asl.StatusSucceeded:
+		}
+	}
+	for _, e := range executions {
+		if err := heard(e, refused && slices.Contains(trace.Executions, e)); err != nil {
+			return fmt.Errorf("%s, resumed: %w", p.key, err)
 		}
 	}
 	f.mu.Lock()
@@ -166,8 +172,30 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 	return f.judge(p, trace, executions)
 }
 
-func struck(p plan, fault local.Fault) bool {
-	return slices.ContainsFunc(p.strikes, func(s faults.Strike) bool { return s.Fault == fault })
+// refused says whether SNS takes no notice of what the state machine has to tell, however often it tries.
+func (p plan) refused() bool {
+	return slices.Contains(p.strikes, faults.Strike{Fault: local.NoticeRefused, Attempts: faults.Always})
+}
+
+// heard holds an execution against what people are to hear of it: one notice, and that of its end. Of a duplicate there is none, and
+// none of the state machine's own while SNS refuses them.
+func heard(e *local.Execution, refused bool) error {
+	var notices, want []string
+	for _, n := range e.Notices {
+		notices = append(notices, n.Subject+n.Message)
+	}
+	outside := e.Status == asl.StatusTimedOut || e.Status == asl.StatusAborted // of its states, which EventBridge tells of
+	switch {
+	case isDuplicate(e) || refused && !outside:
+	case e.Status == asl.StatusSucceeded:
+		want = []string{"Upload processed: "}
+	default:
+		want = []string{"Upload " + string(e.Status) + ": "}
+	}
+	if !slices.EqualFunc(notices, want, func(text, begins string) bool { return strings.HasPrefix(strings.Trim(text, `"`), begins) }) {
+		return fmt.Errorf("%w: %s, of which people heard %q instead of %q", errLost, e.Status, notices, want)
+	}
+	return nil
 }
 
 // judge holds the executions about one version against what exactly once means:
@@ -203,7 +231,8 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution)
 }
 
 // TestUploads uploads many files, of which some meet a fault and some events
-// come twice, and finds each processed: none lost, none taken for another.
+// come twice, and finds each processed: none lost, none taken for another, and
+// of each end one notice, unless SNS refuses it.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{
