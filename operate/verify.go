@@ -208,7 +208,7 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 			break
 		}
 		for _, line := range timeline.Logs {
-			if found := digestOf(resultIn(line.Message)); found != "" {
+			if found := digestOf(resultIn(line)); found != "" {
 				digest = found
 			}
 		}
@@ -229,13 +229,11 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 	v.add(c)
 }
 
-// resultIn is the processor's answer in the line with which the task logs it.
-func resultIn(message string) json.RawMessage {
-	var line struct {
-		Result json.RawMessage `json:"result"`
-	}
-	_ = json.Unmarshal([]byte(message), &line) // another line has none
-	return line.Result
+// resultIn is the processor's answer in a line of a task's log; nil if it has none.
+func resultIn(line LogLine) json.RawMessage {
+	var fields struct{ Result json.RawMessage }
+	_ = json.Unmarshal([]byte(line.Message), &fields) // another program's line has none
+	return fields.Result
 }
 
 // digestOf is the SHA-256 in a processor's answer.
@@ -243,7 +241,7 @@ func digestOf(answer []byte) string {
 	var result struct {
 		SHA256 string `json:"sha256"`
 	}
-	_ = json.Unmarshal(answer, &result) // another program's answer has none
+	_ = json.Unmarshal(answer, &result) // another processor's has none
 	return result.SHA256
 }
 

@@ -53,7 +53,8 @@ const (
 	sniffLength = 4096
 )
 
-// Result is what is known about an object once it has been read. It is the function's answer and the task's output, as JSON.
+// Result is what is known about an object once it has been read. It is the function's answer, and in the task's output the
+// "result" of its last line, as JSON.
 type Result struct {
 	// Bucket is the bucket's name.
 	Bucket string `json:"bucket"`

@@ -1,7 +1,7 @@
 // Command task is the Fargate task that processes the objects too large for the Lambda function. It adapts package processor to a
 // container, and does nothing else: the object comes in the environment variables that package internal/upload names, the processor's
-// result goes to standard output, and the log to standard error, one line for the run. Both are JSON, and each line names the file and the
-// execution, as the container's log has the two together.
+// result goes to standard output in one line, and the log to standard error, one line for the run. The container's log takes both, so
+// each line is JSON and names the run.
 //
 // It exits with 0 only when the object has been processed, with 75 when a retry may help, and else with the exit code of the failure;
 // see upload.Code. SIGTERM, which ECS sends to stop a task, ends the read and counts as worth a retry. With a task token in the
@@ -28,8 +28,13 @@ import (
 	"upload-router/processor"
 )
 
-// route is what the logs call this host.
-const route = "fargate"
+const (
+	// route is what the logs call this host.
+	route = "fargate"
+
+	// attributeResult is where a line has the processor's result.
+	attributeResult = "result"
+)
 
 func main() {
 	limits.Set()
@@ -44,13 +49,17 @@ func run(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	started := time.Now()
 	object, invalid := upload.FromEnvironment(lookup)
 	execution, _ := lookup(upload.EnvironmentExecution)
-	ctx = upload.WithLogger(ctx, slog.New(slog.NewJSONHandler(stderr, nil)), route, execution, object)
+	naming := func(w io.Writer) context.Context {
+		return upload.WithLogger(ctx, slog.New(slog.NewJSONHandler(w, nil)), route, execution, object)
+	}
+	results := upload.Logger(naming(stdout)).Handler()
+	ctx = naming(stderr)
 	err := tracer(ctx, lookup).Do(ctx, execution, object, func(ctx context.Context) error {
 		return answering(ctx, lookup, func(ctx context.Context) (json.RawMessage, error) {
 			if invalid != nil {
 				return nil, invalid
 			}
-			return process(ctx, object, slog.New(slog.NewJSONHandler(stdout, nil)), execution)
+			return process(ctx, object, results)
 		})
 	})
 	upload.Record(ctx, object, started, err)
@@ -79,7 +88,7 @@ func answering(ctx context.Context, lookup func(string) (string, bool), work cal
 	return err
 }
 
-func process(ctx context.Context, object upload.Object, stdout *slog.Logger, execution string) (json.RawMessage, error) {
+func process(ctx context.Context, object upload.Object, results slog.Handler) (json.RawMessage, error) {
 	client, err := upload.NewClient(ctx)
 	if err != nil {
 		return nil, err
@@ -92,10 +101,10 @@ func process(ctx context.Context, object upload.Object, stdout *slog.Logger, exe
 	if err != nil {
 		return nil, fmt.Errorf("answering the result: %w", err)
 	}
+	// Not by a Logger, which would keep it to itself that the result is lost.
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "result", 0)
-	line.AddAttrs(slog.Any("result", json.RawMessage(answer)))
-	out := upload.Logger(upload.WithLogger(ctx, stdout, route, execution, object)).Handler()
-	if err := out.Handle(ctx, line); err != nil { // The logger's own methods would say nothing of it.
+	line.AddAttrs(slog.Any(attributeResult, json.RawMessage(answer)))
+	if err := results.Handle(ctx, line); err != nil {
 		return nil, fmt.Errorf("writing the result: %w", err)
 	}
 	return answer, nil

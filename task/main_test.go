@@ -116,14 +116,13 @@ func requireLine(t *testing.T, output string) map[string]any {
 	return line
 }
 
-// requireNames requires that a line names the run: all lines of a file are found by its key, or by the execution.
-func requireNames(t *testing.T, line map[string]any, key string) {
+// resultOf is the result in the one line of a task's standard output.
+func resultOf(t *testing.T, got outcome) json.RawMessage {
 	t.Helper()
-	for name, want := range map[string]string{
-		"bucket": "uploads", "key": key, "version": "v1", "execution": execution, "route": "fargate",
-	} {
-		require.Equal(t, want, line[name], name)
-	}
+	requireLine(t, got.stdout)
+	var line struct{ Result json.RawMessage }
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &line))
+	return line.Result
 }
 
 func TestTaskPrintsTheResult(t *testing.T) {
@@ -136,9 +135,8 @@ func TestTaskPrintsTheResult(t *testing.T) {
 			got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), variables(key))
 			require.Zero(t, got.exit, got.stderr)
 
-			requireNames(t, requireLine(t, got.stdout), key)
-			var line struct{ Result processor.Result }
-			require.NoError(t, json.Unmarshal([]byte(got.stdout), &line))
+			var result processor.Result
+			require.NoError(t, json.Unmarshal(resultOf(t, got), &result))
 			assert.Equal(t, processor.Result{
 				Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: 12,
 				SHA256:    "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
@@ -234,9 +232,7 @@ func TestTaskTellsItsEnd(t *testing.T) {
 		got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), append(variables("report.txt"), token...))
 		require.Zero(t, got.exit, got.stderr)
 		answer := <-state.Answer()
-		var line struct{ Result json.RawMessage }
-		require.NoError(t, json.Unmarshal([]byte(got.stdout), &line))
-		assert.JSONEq(t, string(line.Result), string(answer.Output))
+		assert.JSONEq(t, string(resultOf(t, got)), string(answer.Output))
 		<-state.Beats()
 	})
 	t.Run("a failure", func(t *testing.T) {
@@ -290,6 +286,53 @@ func TestTaskTellsItsEnd(t *testing.T) {
 		state.Close()
 		assert.Equal(t, upload.NotAwaited.ExitCode(), await(t, command).exit)
 	})
+}
+
+// The log of the container takes standard output and standard error alike: whatever the task writes is found by its file and by its
+// execution.
+func TestEveryLineOfTheTaskNamesTheRun(t *testing.T) {
+	t.Parallel()
+	busy := []string{
+		"AWS_ENDPOINT_URL_SFN=" + uploadtest.Serve(t, uploadtest.Fault(503, "ServiceUnavailable", "busy")),
+		upload.EnvironmentTaskToken + "=token", upload.EnvironmentHeartbeat + "=300",
+	}
+	untraced := []string{
+		"AWS_ENDPOINT_URL_XRAY=" + uploadtest.Serve(t, uploadtest.Fault(503, "ServiceUnavailable", "busy")),
+		upload.EnvironmentTrace + "=Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
+	}
+	content := uploadtest.Content([]byte(text), "ETag", `"e1"`)
+	for name, test := range map[string]struct {
+		answer    http.HandlerFunc
+		variables []string
+		says      []string // by the message of each line
+	}{
+		"a result":             {content, nil, []string{"result", "object processed"}},
+		"no version":           {content, []string{upload.EnvironmentVersionID + "="}, []string{"result", "object processed"}},
+		"a failure":            {uploadtest.Fault(404, "NoSuchKey", "gone"), nil, []string{"object not processed"}},
+		"a result nobody gets": {content, busy, []string{"result", "heartbeat not sent", "object not processed"}},
+		"a failure nobody hears of": {
+			uploadtest.Fault(404, "NoSuchKey", "gone"), busy, []string{"heartbeat not sent", "failure not told", "object not processed"},
+		},
+		"a trace nobody gets": {content, untraced, []string{"result", "trace not sent", "trace not sent", "object processed"}},
+		"wrong variables":     {content, []string{upload.EnvironmentSize + "=6 MiB"}, []string{"object not processed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := runTask(t, test.answer, append(variables("report.txt"), test.variables...))
+			var says []string
+			for written := range strings.Lines(got.stdout + got.stderr) {
+				var line map[string]any
+				require.NoError(t, json.Unmarshal([]byte(written), &line), written)
+				says = append(says, line["msg"].(string))
+				assert.Equal(t, "uploads", line["bucket"], written)
+				assert.Equal(t, "report.txt", line["key"], written)
+				assert.Equal(t, map[bool]string{false: "v1", true: ""}[name == "no version"], line["version"], written)
+				assert.Equal(t, execution, line["execution"], written)
+				assert.Equal(t, "fargate", line["route"], written)
+			}
+			assert.Equal(t, test.says, says)
+		})
+	}
 }
 
 // TestTaskStreams gives the task an object larger than the memory it may use, and a folder for temporary files that must stay empty.

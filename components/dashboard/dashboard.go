@@ -77,12 +77,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	return d, ctx.RegisterResourceOutputs(d, pulumi.Map{"name": d.Name})
 }
 
-// queries are of the lines that the processors write, one for each run.
+// queries are of the lines about outcomes, of which the processors write one for each run. What else they write names the same run.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax.html
 var queries = []struct{ key, text string }{
 	{"failed-files", "filter ispresent(outcome) and outcome != \"succeeded\"\n" +
 		"| stats count(*) as files, latest(key) as example, latest(cause) as why by outcome, route\n| sort files desc"},
-	{"one-file", "# Put the file's key in the place of report.pdf.\nfilter key = \"report.pdf\"\n" +
+	{"one-file", "# Put the file's key in the place of report.pdf.\nfilter ispresent(outcome) and key = \"report.pdf\"\n" +
 		"| fields @timestamp, execution, route, version, outcome, durationMs, cause\n| sort @timestamp asc"},
 	{"slowest-files", "filter ispresent(durationMs)\n| sort durationMs desc\n" +
 		"| fields @timestamp, durationMs, size, route, key, outcome, execution\n| limit 50"},

@@ -142,7 +142,7 @@ func TestTheQueriesAreOfTheProcessorsLines(t *testing.T) {
 	system := declare(t, args())
 	for key, part := range map[string]string{
 		"failed-files":  `outcome != "succeeded"`,
-		"one-file":      `filter key = "report.pdf"`,
+		"one-file":      `filter ispresent(outcome) and key = "report.pdf"`,
 		"slowest-files": "sort durationMs desc",
 		"retries":       "by execution\n| filter runs > 1",
 	} {

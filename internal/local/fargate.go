@@ -280,7 +280,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	run, described := task.run(call, process), process.describe(task.parameters, task.definition)
 	late := faultOf(ctx) == TaskTimedOut
 	if process.ok() && ctx.Err() == nil && !late {
-		run.Answer = resultOf(process.stdout)
+		run.Answer = resultIn(process.stdout)
 		recorderOf(ctx).ran(run)
 		return described, nil
 	}
@@ -386,13 +386,15 @@ func (p *process) describe(parameters runTaskParameters, definition *taskDefinit
 	return described
 }
 
-// resultOf is the result in the last line of an output; nil if there is none.
-func resultOf(output []byte) json.RawMessage {
-	var line struct {
-		Result json.RawMessage `json:"result"`
+// resultIn is the result that the last line of an output has; nil if that isn't a line of a log with one.
+func resultIn(output []byte) json.RawMessage {
+	written := lines(output)
+	if len(written) == 0 {
+		return nil
 	}
-	if written := lines(output); len(written) > 0 && json.Unmarshal([]byte(written[len(written)-1]), &line) == nil {
-		return line.Result
+	var last struct{ Result json.RawMessage }
+	if json.Unmarshal([]byte(written[len(written)-1]), &last) != nil {
+		return nil
 	}
-	return nil
+	return last.Result
 }

@@ -162,7 +162,7 @@ type Run struct {
 	Attempt int    `json:"attempt"`
 	Route   string `json:"route"`
 	// Answer is what the processor answered: the function's response, or the
-	// last line that the task wrote to its standard output.
+	// "result" in the last line that the task wrote to its standard output.
 	Answer json.RawMessage `json:"answer,omitempty"`
 	// Outcome is "ok" or what went wrong.
 	Outcome string `json:"outcome"`

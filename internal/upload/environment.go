@@ -40,7 +40,8 @@ const (
 )
 
 // FromEnvironment reads the object out of the environment variables of the task; lookup is [os.LookupEnv] in a real one.
-// Every error is an [Error] with code [Invalid], and names all the variables that are missing or wrong.
+// Every error is an [Error] with code [Invalid], and names all the variables that are missing or wrong. What could be read comes with it,
+// for the log and for nothing else.
 func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 	required := func(name string) (string, error) {
 		value, ok := lookup(name)
@@ -61,10 +62,6 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 	if noSize != nil {
 		badSize = nil
 	}
-	if err := errors.Join(noBucket, noKey, noSize, badSize); err != nil {
-		return Object{}, &Error{Code: Invalid, Err: err}
-	}
-
 	object := Object{
 		Bucket:    bucket,
 		Key:       key,
@@ -72,10 +69,10 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 		ETag:      trimETag(optional(EnvironmentETag)),
 		Size:      size,
 	}
-	if err := object.Validate(); err != nil {
-		return Object{}, err
+	if err := errors.Join(noBucket, noKey, noSize, badSize); err != nil {
+		return object, &Error{Code: Invalid, Err: err}
 	}
-	return object, nil
+	return object, object.Validate()
 }
 
 func parseSize(text string) (int64, error) {

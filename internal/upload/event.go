@@ -60,16 +60,13 @@ func FromPayload(payload []byte) Request {
 //
 // An event whose source or detail type is another's is refused. One that has neither is taken, so that a run can be started by hand
 // with {"detail": {...}} alone. The entity tag, version id and sequencer are optional, the rest is not. Every error is an [Error]
-// with code [Invalid].
+// with code [Invalid]. What could be read of S3's event comes with it, for the log and for nothing else.
 func FromEvent(payload []byte) (Object, error) {
 	object, err := decodeEvent(payload)
 	if err != nil {
-		return Object{}, &Error{Code: Invalid, Err: fmt.Errorf("reading the event: %w", err)}
+		return object, &Error{Code: Invalid, Err: fmt.Errorf("reading the event: %w", err)}
 	}
-	if err := object.Validate(); err != nil {
-		return Object{}, err
-	}
-	return object, nil
+	return object, object.Validate()
 }
 
 func decodeEvent(payload []byte) (Object, error) {
@@ -94,15 +91,16 @@ func decodeEvent(payload []byte) (Object, error) {
 		return Object{}, errors.New("it has no detail; send the whole event that S3 sent to EventBridge")
 	}
 	detail := event.Detail
-	if detail.Object.Size == nil {
-		return Object{}, errors.New("it has no detail.object.size")
-	}
-	return Object{
+	object := Object{
 		Bucket:    detail.Bucket.Name,
 		Key:       detail.Object.Key,
 		VersionID: detail.Object.VersionID,
 		ETag:      trimETag(detail.Object.ETag),
-		Size:      *detail.Object.Size,
 		Sequencer: detail.Object.Sequencer,
-	}, nil
+	}
+	if detail.Object.Size == nil {
+		return object, errors.New("it has no detail.object.size")
+	}
+	object.Size = *detail.Object.Size
+	return object, nil
 }

@@ -160,12 +160,31 @@ func TestFromEventRefuses(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			object, err := upload.FromEvent([]byte(test.payload))
+			_, err := upload.FromEvent([]byte(test.payload))
 			message := requireCode(t, upload.Invalid, err)
 			assert.Contains(t, message, test.want)
-			assert.Empty(t, object)
 		})
 	}
+}
+
+// Whoever looks for a file in the log finds as well that nobody could tell what to do with it.
+func TestWhatIsRefusedIsStillNamed(t *testing.T) {
+	t.Parallel()
+	named := upload.Object{Bucket: "uploads", Key: "k", VersionID: version}
+	object, err := upload.FromEvent([]byte(
+		`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","version-id":"` + version + `"}}}`))
+	requireCode(t, upload.Invalid, err)
+	assert.Equal(t, named, object)
+
+	object, err = upload.FromEnvironment(environment(map[string]string{
+		"UPLOAD_BUCKET": "uploads", "UPLOAD_KEY": "k", "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6 MiB",
+	}))
+	requireCode(t, upload.Invalid, err)
+	assert.Equal(t, named, object)
+
+	object, err = upload.FromEvent([]byte(`{"source":"aws.ecs","detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1}}}`))
+	requireCode(t, upload.Invalid, err)
+	assert.Empty(t, object, "another service's event names no object of S3")
 }
 
 func environment(pairs map[string]string) func(string) (string, bool) {
@@ -242,12 +261,11 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			object, err := upload.FromEnvironment(environment(test.variables))
+			_, err := upload.FromEnvironment(environment(test.variables))
 			message := requireCode(t, upload.Invalid, err)
 			for _, want := range test.want {
 				assert.Contains(t, message, want)
 			}
-			assert.Empty(t, object)
 		})
 	}
 }
@@ -270,7 +288,6 @@ func requireSound(t *testing.T, object upload.Object, err error) {
 	t.Helper()
 	if err != nil {
 		requireCode(t, upload.Invalid, err)
-		require.Empty(t, object)
 		return
 	}
 	require.NoError(t, object.Validate())

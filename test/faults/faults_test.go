@@ -391,7 +391,7 @@ func systems(t *testing.T) map[string]map[string]string {
 		"quiet":    {"notifySuccess": "false"},
 		"token":    {keyCompletion: string(settings.CompletionCallback)},
 		"once":     {keyDeduplicate: "true"},
-		"once, with a token": {
+		"once, by token": {
 			keyDeduplicate: "true", keyCompletion: string(settings.CompletionCallback),
 		},
 	}
