@@ -142,11 +142,15 @@ func TestTaskPrintsTheResult(t *testing.T) {
 				SHA256:    "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
 				CRC64NVME: uploadtest.CRC64NVME([]byte(text)),
 				MediaType: "text/plain; charset=utf-8", Lines: new(int64(2)),
-			}, line.Result)
+			}, result)
 
-			log := requireLine(t, got.stderr)
-			requireNames(t, log, key)
-			assert.Equal(t, "succeeded", log["outcome"])
+			line := requireLine(t, got.stderr)
+			assert.Equal(t, "uploads", line["bucket"])
+			assert.Equal(t, key, line["key"])
+			assert.Equal(t, "v1", line["version"])
+			assert.Equal(t, execution, line["execution"])
+			assert.Equal(t, "fargate", line["route"])
+			assert.Equal(t, "succeeded", line["outcome"])
 		})
 	}
 }

@@ -159,9 +159,9 @@ func (s *Server) end(e *execution, at time.Time) {
 		e.requestID, e.object.Key, e.object.VersionID, outcome)}
 	if e.large() {
 		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+e.name
-		result := map[string]any{"msg": "result", "key": e.object.Key, "version": e.object.VersionID, "result": e.answer()}
-		if text, err := json.Marshal(result); err == nil && e.status == succeeded && !s.callback {
-			s.lines = append(s.lines, Line{Group: line.Group, Stream: line.Stream, Time: at, Message: string(text)})
+		result, err := json.Marshal(map[string]any{"msg": "result", "result": e.answer()})
+		if err == nil && e.status == succeeded && !s.callback {
+			s.lines = append(s.lines, Line{Group: line.Group, Stream: line.Stream, Time: at, Message: string(result)})
 		}
 	}
 	s.lines = append(s.lines, line)
