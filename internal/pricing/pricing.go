@@ -133,11 +133,11 @@ func (f Function) Seconds(size float64) float64 {
 	return FirstByte.Seconds() + size/f.rate(size)
 }
 
-// rate is the function's speed in bytes per second.
+// rate is the function's speed in bytes per second: Lambda's network gives much less than many connections would.
 func (f Function) rate(size float64) float64 {
 	network := float64(OneConnection)
 	if size > PartSize {
-		network = ManyConnections
+		network = limits.LambdaBytesPerSecond
 	}
 	return min(Rate(float64(f)/LambdaCPUMemory), network)
 }

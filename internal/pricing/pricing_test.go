@@ -56,7 +56,7 @@ func TestBreakEven(t *testing.T) {
 
 func TestBreakEvenIsNeverForATaskThatCostsMoreByTheSecond(t *testing.T) {
 	t.Parallel()
-	size := pricing.BreakEven(pricing.Architectures()[0], 512, pricing.Task{CPU: 4096, Memory: 8192})
+	size := pricing.BreakEven(pricing.Architectures()[0], 128, pricing.Task{CPU: 4096, Memory: 8192})
 	assert.True(t, math.IsInf(size, 1))
 }
 

@@ -3,11 +3,9 @@ package settings
 import (
 	"fmt"
 	"strings"
-)
 
-// LambdaBytesPerSecond is about what a Lambda function reads from S3 in a second, in bytes: the 600 Mbit/s commonly measured. AWS
-// promises no figure, so [Settings.Warnings] uses it to warn and [Load] does not use it to refuse.
-const LambdaBytesPerSecond = 75_000_000
+	"upload-router/internal/limits"
+)
 
 // rulesPerGroup is EC2's quota of egress rules in one security group, before it is raised.
 //
@@ -37,7 +35,7 @@ func (s *Settings) Warnings() []Warning {
 	}{
 		{keyBucketName, strings.Contains(s.BucketName, "."),
 			"S3's TLS certificate does not cover bucket names with periods, so clients need path-style addresses"},
-		{keySizeThreshold, s.SizeThreshold/LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
+		{keySizeThreshold, s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
 		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
 			"a tag can be moved to another image; a digest cannot"},
