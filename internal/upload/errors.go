@@ -25,7 +25,7 @@ const (
 	ChecksumMismatch Code = "Upload.ChecksumMismatch"
 	// AccessDenied means that the host's role may not read the object or may not use the KMS key it is encrypted with. Not retryable.
 	AccessDenied Code = "Upload.AccessDenied"
-	// Unavailable means that S3 did not answer, answered that it cannot now, or stopped in the middle, after the SDK's own attempts.
+	// Unavailable means that S3 did not answer, answered that it cannot now, or stopped in the middle, after all attempts.
 	// Retryable.
 	Unavailable Code = "Upload.Unavailable"
 	// Interrupted means that the host is stopping or the time is up. Retryable.

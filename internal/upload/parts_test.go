@@ -446,7 +446,8 @@ func TestSlowDownHoldsAllBack(t *testing.T) {
 	t.Parallel()
 	want := random(2 * part) // One range besides the first part.
 	slow := uploadtest.Fault(http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
-	client := uploadtest.Client(uploadtest.Serve(t, at(part, stored(want), slow, slow, slow)))
+	key := uploadtest.Fault(http.StatusBadRequest, "KMS.ThrottlingException", "You have exceeded the rate at which you may call KMS.")
+	client := uploadtest.Client(uploadtest.Serve(t, at(part, stored(want), slow, key, slow)))
 	var mutex sync.Mutex
 	var pauses []int
 	body, err := upload.OpenInParts(t.Context(), client, announce(want), long, func(failures int) {
@@ -459,7 +460,7 @@ func TestSlowDownHoldsAllBack(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, body.Verify())
 	require.NoError(t, body.Close())
-	require.NotEmpty(t, pauses)
+	require.Len(t, pauses, 3)
 	for i, failures := range pauses {
 		require.Equal(t, i, failures, "each one is longer")
 	}

@@ -25,7 +25,7 @@ const (
 	kmsCodePrefix          = "KMS."
 )
 
-// requestError makes an [Error] out of what the SDK returned, after all its attempts, in place of an object.
+// requestError makes an [Error] out of what S3 returned in place of an object.
 func requestError(ctx context.Context, object Object, err error) error {
 	code, explained := classify(ctx, err)
 	return &Error{Code: code, Err: fmt.Errorf("reading %s: %w", object, explained)}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -232,10 +234,12 @@ func (t *transfer) answered(err error) {
 	}
 }
 
+// isSlowDown reports whether S3, or KMS behind it, asks for fewer requests.
 func isSlowDown(err error) bool {
 	code, _ := apiError(err)
 	status := httpStatus(err)
-	return code == codeSlowDown || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	_, throttled := retry.DefaultThrottleErrorCodes[strings.TrimPrefix(code, kmsCodePrefix)]
+	return throttled || code == codeSlowDown || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 }
 
 // wait waits until S3 may be asked again after so many failures in a row.
