@@ -31,9 +31,9 @@ const (
 	// figure, so it is for warnings and estimates, and nothing is refused by it.
 	LambdaBytesPerSecond = 75_000_000
 
-	// share of the memory is for Go, in percent: the rest is for what the kernel counts to the container and Go does not, such as the
-	// binary and the buffers of connections.
-	share = 90
+	// reserved is not for Go: the window through which an object is read over several connections, 32 MiB that lie outside of Go's heap,
+	// and what the kernel counts to the container, such as the binary and the buffers of connections.
+	reserved = 64 << 20
 
 	// least is the least memory there is, in bytes: what is smaller is a mistake that should not make the collector run all the time.
 	least = 64 << 20
@@ -67,8 +67,8 @@ func Processors(lookup func(string) (string, bool), seen int) int {
 	return min(seen, (memory+LambdaProcessorMB-1)/LambdaProcessorMB)
 }
 
-// Memory is 90 % of the host's memory, in bytes, for a host with this environment and this file system: 0 when it isn't known, or when
-// GOMEMLIMIT has set a limit already.
+// Memory is the host's memory but for 64 MiB, or half of it if that is more, in bytes, for a host with this environment and this file
+// system: 0 when it isn't known, or when GOMEMLIMIT has set a limit already.
 func Memory(lookup func(string) (string, bool), root fs.FS) int64 {
 	if _, ok := lookup(environmentMemory); ok {
 		return 0
@@ -89,8 +89,8 @@ func Memory(lookup func(string) (string, bool), root fs.FS) int64 {
 // limitOf is the limit for a memory of so many units. No limit is written "max", or as a number near the largest there is.
 func limitOf(text string, unit int64) int64 {
 	memory, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || memory <= 0 || memory > math.MaxInt64/(share*unit) || memory*unit < least {
+	if err != nil || memory <= 0 || memory > math.MaxInt64/2/unit || memory*unit < least {
 		return 0
 	}
-	return memory * unit * share / 100
+	return max(memory*unit-reserved, memory*unit/2)
 }
