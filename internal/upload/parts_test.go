@@ -290,6 +290,7 @@ func TestOneFaultIsMended(t *testing.T) {
 	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	cut := func(after int) http.HandlerFunc { return uploadtest.Cut(want, after, headers(want)...) }
 	hang := func(after int) http.HandlerFunc { return uploadtest.Hang(want, after, nil, headers(want)...) }
+	drip := uploadtest.Drip(want, 50*time.Millisecond, headers(want)...)
 	tests := map[string]struct {
 		start  int64
 		faults []http.HandlerFunc
@@ -302,6 +303,8 @@ func TestOneFaultIsMended(t *testing.T) {
 		"a part is cut before its last":  {5 * part, []http.HandlerFunc{cut(6*part - 1)}, long},
 		"a part is cut again and again":  {5 * part, []http.HandlerFunc{cut(5*part + 9), cut(5*part + 99), cut(5*part + 999)}, long},
 		"a part stalls":                  {5 * part, []http.HandlerFunc{hang(5*part + 100)}, 300 * time.Millisecond},
+		"the first trickles":             {0, []http.HandlerFunc{drip}, 300 * time.Millisecond},
+		"a part trickles":                {5 * part, []http.HandlerFunc{drip, drip}, 300 * time.Millisecond},
 		"a part is not answered":         {5 * part, []http.HandlerFunc{unanswered, unanswered}, long},
 		"a part is never answered":       {5 * part, []http.HandlerFunc{silent}, 300 * time.Millisecond},
 		"S3 is busy":                     {5 * part, []http.HandlerFunc{slow, slow, slow}, long},

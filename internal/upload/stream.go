@@ -24,6 +24,8 @@ type stream struct {
 	ctx      context.Context //nolint:containedctx // The connection's, which ends when it stalls.
 	cancel   context.CancelCauseFunc
 	stall    *time.Timer
+	waited   time.Duration // For the bytes that have come since it was last looked at how many they are.
+	came     int
 	failures int   // Since the last byte that came.
 	earned   int64 // Bytes since the last failure that was given back.
 }
@@ -52,9 +54,18 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 func (s *stream) receive(p []byte) (int, error) {
-	s.stall.Reset(s.transfer.tuning.stall)
+	t := s.transfer.tuning
+	before := t.now()
+	s.stall.Reset(t.stall)
 	n, err := s.source.Read(p)
 	s.stall.Stop()
+	s.waited += t.now().Sub(before)
+	if s.came += n; s.waited >= t.stall {
+		if float64(s.came) < LeastRate*s.waited.Seconds() {
+			s.cancel(errStalled) // Which the next read finds.
+		}
+		s.waited, s.came = 0, 0
+	}
 	return n, err
 }
 
@@ -123,6 +134,7 @@ func (s *stream) ask() error {
 	}
 	s.until = s.end
 	s.ctx, s.cancel, s.source, s.stall = ctx, cancel, output.Body, stall
+	s.waited, s.came = 0, 0
 	return nil
 }
 

@@ -23,6 +23,10 @@ import (
 // See https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html.
 const StallTimeout = 10 * time.Second
 
+// LeastRate is what a connection must give, in bytes per second over [StallTimeout] of waiting for it, not to count as stalled: S3 gives
+// thousands of times that, and one connection that trickles holds up all that come after it.
+const LeastRate = 16 << 10
+
 const (
 	// partSize is what one request asks for once an object is read over several connections. It is what the AWS CLI and the SDKs upload
 	// parts in, so that a request stays inside a part; AWS names 8 and 16 MiB as typical. Requests have a price: at 8 MiB those for 1 TB

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -105,6 +106,19 @@ func Hang(content []byte, after int, started chan<- struct{}, headers ...string)
 		default:
 		}
 		<-r.Context().Done()
+	}
+}
+
+// Drip answers like Content, a byte at a time, with a pause after each, until the client leaves.
+func Drip(content []byte, pause time.Duration, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		first, last, ok := begin(w, r, content, headers)
+		for ok && first < last && r.Context().Err() == nil {
+			_, _ = w.Write(content[first : first+1])
+			_ = http.NewResponseController(w).Flush()
+			first++
+			time.Sleep(pause)
+		}
 	}
 }
 
