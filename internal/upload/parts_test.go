@@ -499,6 +499,21 @@ func TestAllConnectionsMayFailAtOnce(t *testing.T) {
 	}
 }
 
+// TestAStopIsNoEnd, whatever the host gives as its cause.
+func TestAStopIsNoEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Content(random(whole), "ETag", `"`+etag+`"`))) // without a checksum
+	body, err := upload.OpenInParts(ctx, client, upload.Object{Bucket: bucket, Key: key, ETag: etag, Size: whole}, long, nil)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, body.Close()) }()
+	_, err = io.ReadFull(body, make([]byte, part))
+	require.NoError(t, err)
+	cancel(fmt.Errorf("the host's input has ended: %w", io.EOF))
+	_, err = io.ReadAll(body)
+	requireCode(t, upload.Interrupted, err)
+}
+
 // TestReadingNothingIsNothing, at any time.
 func TestReadingNothingIsNothing(t *testing.T) {
 	t.Parallel()

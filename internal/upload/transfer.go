@@ -203,7 +203,9 @@ func (t *transfer) failure(code Code, err error) error {
 }
 
 // interrupted is the error of a read that the host has stopped.
-func (t *transfer) interrupted() error { return t.failure(Interrupted, context.Cause(t.parent)) }
+func (t *transfer) interrupted() error {
+	return withoutEOF(t.failure(Interrupted, context.Cause(t.parent)))
+}
 
 // spend takes one failure from the budget, and reports whether there was one left.
 func (t *transfer) spend() bool {
