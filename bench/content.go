@@ -140,7 +140,7 @@ func (c *content) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // send writes the bytes from first up to end, no faster than the network is.
 func (c *content) send(w http.ResponseWriter, first, end int64) {
-	began, sent, most := time.Now(), int64(0), int64(patternSize)
+	began, most := time.Now(), int64(patternSize)
 	if c.Network.BytesPerSecond > 0 {
 		most = paceSize
 	}
@@ -151,9 +151,8 @@ func (c *content) send(w http.ResponseWriter, first, end int64) {
 			return
 		}
 		at += int64(len(piece))
-		sent += int64(len(piece))
 		if rate := c.Network.BytesPerSecond; rate > 0 {
-			time.Sleep(time.Until(began.Add(time.Duration(float64(sent) / float64(rate) * float64(time.Second)))))
+			time.Sleep(time.Until(began.Add(time.Duration(float64(at-first) / float64(rate) * float64(time.Second)))))
 		}
 	}
 }

@@ -198,12 +198,9 @@ func (h held) others(arn string, object claimtable.Object) string {
 // else has it: by a new lease, or by a claim anew. What is done needs none, and what
 // was given back an execution can't go on with.
 func (c *claims) renew(ctx context.Context, arn string, object claimtable.Object, lease time.Duration) error {
-	seen, err := c.look(ctx, object)
+	seen, err := c.lookAgain(ctx, arn, object)
 	if err != nil {
 		return err
-	}
-	if reason := seen.others(arn, object); reason != "" {
-		return fmt.Errorf("%w: %s", errClaimChanged, reason)
 	}
 	switch {
 	case seen.is(arn, claimtable.Done):
@@ -216,15 +213,24 @@ func (c *claims) renew(ctx context.Context, arn string, object claimtable.Object
 	return c.write(ctx, object, seen, now, until.Add(settings.ClaimRetention))
 }
 
+// lookAgain gives the claim as it is by now. It is an error if another execution has got the object since it was planned.
+func (c *claims) lookAgain(ctx context.Context, arn string, object claimtable.Object) (held, error) {
+	seen, err := c.look(ctx, object)
+	if err != nil {
+		return held{}, err
+	}
+	if reason := seen.others(arn, object); reason != "" {
+		return held{}, fmt.Errorf("%w: %s", errClaimChanged, reason)
+	}
+	return seen, nil
+}
+
 // free gives an object back that an ended execution has, so that another one gets
 // it, if nobody else has it.
 func (c *claims) free(ctx context.Context, arn string, object claimtable.Object) error {
-	seen, err := c.look(ctx, object)
+	seen, err := c.lookAgain(ctx, arn, object)
 	if err != nil {
 		return err
-	}
-	if reason := seen.others(arn, object); reason != "" {
-		return fmt.Errorf("%w: %s", errClaimChanged, reason)
 	}
 	switch {
 	case seen.is(arn, claimtable.Done):

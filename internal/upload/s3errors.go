@@ -19,7 +19,6 @@ const (
 	codeNoSuchBucket       = "NoSuchBucket"
 	codeNoSuchKey          = "NoSuchKey"
 	codeNoSuchVersion      = "NoSuchVersion"
-	codeSlowDown           = "SlowDown"
 	codeExpiredToken       = "ExpiredToken"
 	codeInvalidObjectState = "InvalidObjectState"
 	kmsCodePrefix          = "KMS."

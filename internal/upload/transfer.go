@@ -245,7 +245,7 @@ func isSlowDown(err error) bool {
 	code, _ := apiError(err)
 	status := httpStatus(err)
 	_, throttled := retry.DefaultThrottleErrorCodes[strings.TrimPrefix(code, kmsCodePrefix)]
-	return throttled || code == codeSlowDown || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	return throttled || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 }
 
 // wait waits until S3 may be asked again after so many failures in a row.
