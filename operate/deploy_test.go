@@ -2,6 +2,7 @@ package operate_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,33 @@ import (
 	"upload-router/operate"
 )
 
+// tools is the folder with the stand-in of the Pulumi CLI.
+var tools string
+
+func TestMain(m *testing.M) {
+	var err error
+	if tools, err = os.MkdirTemp("", "upload-router-test-*"); err == nil {
+		err = buildStandIn(tools)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(tools); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func buildStandIn(folder string) error {
+	output, err := exec.CommandContext(context.Background(), "go", "build", "-o", folder, "./testdata/pulumi").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("building the Pulumi CLI's stand-in: %w\n%s", err, output)
+	}
+	return nil
+}
+
 // standIn is a Pulumi CLI of testdata/pulumi, on PATH. The Automation API runs
 // it as it runs the real one.
 type standIn struct {
@@ -25,12 +53,8 @@ type standIn struct {
 // These tests set the environment, and so run one after the other.
 func newStandIn(t *testing.T, play string) *standIn {
 	t.Helper()
-	folder := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(folder, "pulumi"), "./testdata/pulumi")
-	output, err := build.CombinedOutput()
-	require.NoError(t, err, string(output))
-	s := &standIn{t: t, said: filepath.Join(folder, "said")}
-	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	s := &standIn{t: t, said: filepath.Join(t.TempDir(), "said")}
+	t.Setenv("PATH", tools+string(os.PathListSeparator)+os.Getenv("PATH"))
 	t.Setenv("PLAY", play)
 	t.Setenv("SAID", s.said)
 	return s

@@ -18,6 +18,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/mattn/go-runewidth"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/build"
@@ -139,7 +140,7 @@ const patience = time.Minute
 // sees waits for a text below all that was seen before.
 func (s *terminal) sees(text string) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool {
+	seen := assert.Eventually(s.t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		at := strings.Index(s.text.String()[s.read:], text)
@@ -148,6 +149,9 @@ func (s *terminal) sees(text string) {
 		}
 		return at >= 0
 	}, patience, 5*time.Millisecond, "waiting for %q", text)
+	if !seen {
+		require.FailNow(s.t, "it isn't shown", "%s", s.screen())
+	}
 }
 
 func (s *terminal) types(text string) {

@@ -2,16 +2,25 @@
 // real process that the Automation API starts, with the CLI's own answers, event
 // log and signals. What it plays is in PLAY; what it was asked is written to
 // the file that SAID names, and what isn't known is an error.
+//
+// It is of a version that sends its events instead of writing them to a file: the
+// Automation API misses a file that is complete before it has looked for it, which
+// takes a busy machine and a preview of no time at all.
 package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
 	"slices"
 	"strings"
+
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 func main() {
@@ -34,7 +43,7 @@ func run(args []string) int {
 	command := strings.Join(args[:min(2, len(args))], " ")
 	switch {
 	case args[0] == "version":
-		fmt.Println("v3.200.0")
+		fmt.Println("v3.206.0")
 	case command == "stack select":
 		if os.Getenv("PLAY") == "no stack" {
 			fmt.Fprintln(os.Stderr, "error: no stack named 'dev' found")
@@ -59,13 +68,40 @@ func run(args []string) int {
 	return 0
 }
 
-// log writes events where the Automation API reads them.
-type log struct{ file *os.File }
+// log sends events to the Automation API.
+type log struct {
+	connection *grpc.ClientConn
+	stream     pulumirpc.Events_StreamEventsClient
+}
 
-func (l log) event(kind string, value map[string]any) {
-	if err := json.NewEncoder(l.file).Encode(map[string]any{"timestamp": 1790000000, kind: value}); err != nil {
+func openLog(url string) log {
+	connection, err := grpc.NewClient(strings.TrimPrefix(url, "tcp://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
 		panic(err)
 	}
+	stream, err := pulumirpc.NewEventsClient(connection).StreamEvents(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	return log{connection, stream}
+}
+
+func (l log) event(kind string, value map[string]any) {
+	text, err := json.Marshal(map[string]any{"timestamp": 1790000000, kind: value})
+	if err != nil {
+		panic(err)
+	}
+	if err := l.stream.Send(&pulumirpc.EventRequest{Event: string(text)}); err != nil {
+		panic(err)
+	}
+}
+
+// close returns when all events have been taken.
+func (l log) close() {
+	if _, err := l.stream.CloseAndRecv(); err != nil {
+		panic(err)
+	}
+	_ = l.connection.Close() // nothing is under way
 }
 
 func resource(kind, name, op string) map[string]any {
@@ -79,16 +115,8 @@ const (
 )
 
 func operation(args []string) int {
-	l := log{}
-	for i, a := range args {
-		if a == "--event-log" {
-			f, err := os.OpenFile(args[i+1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-			if err != nil {
-				panic(err)
-			}
-			l.file = f
-		}
-	}
+	l := openLog(args[slices.Index(args, "--event-log")+1])
+	defer l.close()
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt)
 	l.event("preludeEvent", map[string]any{})
