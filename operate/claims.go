@@ -180,7 +180,7 @@ func (h held) others(arn string, object claimtable.Object) string {
 	if h.claim == nil || h.claim.Execution == arn {
 		return ""
 	}
-	who := h.claim.Execution[strings.LastIndex(h.claim.Execution, ":")+1:]
+	who := nameOf(h.claim.Execution)
 	switch h.claim.Standing(object, h.now) {
 	case claimtable.AlreadyProcessed:
 		return "processed by " + who
@@ -194,53 +194,85 @@ func (h held) others(arn string, object claimtable.Object) string {
 	return ""
 }
 
-// renew gives an ended execution its object for another run of so long, if nobody
-// else has it: by a new lease, or by a claim anew. What is done needs none, and what
-// was given back an execution can't go on with.
-func (c *claims) renew(ctx context.Context, arn string, object claimtable.Object, lease time.Duration) error {
-	seen, err := c.lookAgain(ctx, arn, object)
-	if err != nil {
-		return err
-	}
-	switch {
-	case seen.is(arn, claimtable.Done):
-		return nil
-	case seen.is(arn, claimtable.Failed):
-		return errClaimChanged
-	}
-	until := seen.now.Add(lease)
-	now := claimtable.Claim{Execution: arn, Sequencer: object.Sequencer, Status: claimtable.Working, LeaseUntil: until.Unix()}
-	return c.write(ctx, object, seen, now, until.Add(settings.ClaimRetention))
+// settled is what an item claims, and how that was found by the plan: it is written
+// only as long as it is that.
+type settled struct {
+	object claimtable.Object
+	seen   held
 }
 
-// lookAgain gives the claim as it is by now. It is an error if another execution has got the object since it was planned.
-func (c *claims) lookAgain(ctx context.Context, arn string, object claimtable.Object) (held, error) {
-	seen, err := c.look(ctx, object)
+// find looks at the claim of an ended execution's object, and says who else has it;
+// empty if the execution may take it. A claim whose lease is over is another's all
+// the same while that one runs: somebody has redriven it by other means than this.
+func (c *claims) find(ctx context.Context, arn string, object claimtable.Object) (seen held, taken string, err error) {
+	seen, err = c.look(ctx, object)
 	if err != nil {
-		return held{}, err
+		return held{}, "", err
 	}
-	if reason := seen.others(arn, object); reason != "" {
-		return held{}, fmt.Errorf("%w: %s", errClaimChanged, reason)
+	if taken = seen.others(arn, object); taken != "" || seen.claim == nil {
+		return seen, taken, nil
+	}
+	holder := seen.claim.Execution
+	if holder == arn || seen.claim.Status != claimtable.Working {
+		return seen, "", nil
+	}
+	running, err := c.system.running(ctx, holder)
+	if err != nil {
+		return held{}, "", err
+	}
+	if running {
+		taken = "being processed by " + nameOf(holder) + ", which has been redriven"
+	}
+	return seen, taken, nil
+}
+
+// findAgain gives the claim as it is by now, which is an error if it isn't as it was planned.
+func (c *claims) findAgain(ctx context.Context, arn string, planned settled) (held, error) {
+	seen, taken, err := c.find(ctx, arn, planned.object)
+	switch {
+	case err != nil:
+		return held{}, err
+	case taken != "":
+		return held{}, fmt.Errorf("%w: %s", errClaimChanged, taken)
+	case !seen.same(planned.seen):
+		return held{}, errClaimChanged
 	}
 	return seen, nil
 }
 
+// same says whether two looks found the same claim.
+func (h held) same(other held) bool {
+	if h.claim == nil || other.claim == nil {
+		return h.claim == other.claim
+	}
+	return *h.claim == *other.claim
+}
+
+// renew gives an ended execution its object for another run of so long, if nobody
+// else has it: by a new lease, or by a claim anew. It says until when; that is no
+// time for what is done, which needs none.
+func (c *claims) renew(ctx context.Context, arn string, planned settled, lease time.Duration) (until time.Time, err error) {
+	seen, err := c.findAgain(ctx, arn, planned)
+	if err != nil || seen.is(arn, claimtable.Done) {
+		return time.Time{}, err
+	}
+	until = seen.now.Add(lease)
+	now := claimtable.Claim{
+		Execution: arn, Sequencer: planned.object.Sequencer, Status: claimtable.Working, LeaseUntil: until.Unix(),
+	}
+	return until, c.write(ctx, planned.object, seen, now, until.Add(settings.ClaimRetention))
+}
+
 // free gives an object back that an ended execution has, so that another one gets
 // it, if nobody else has it.
-func (c *claims) free(ctx context.Context, arn string, object claimtable.Object) error {
-	seen, err := c.lookAgain(ctx, arn, object)
-	if err != nil {
+func (c *claims) free(ctx context.Context, arn string, planned settled) error {
+	seen, err := c.findAgain(ctx, arn, planned)
+	if err != nil || !seen.is(arn, claimtable.Working) { // or it may be claimed
 		return err
-	}
-	switch {
-	case seen.is(arn, claimtable.Done):
-		return errClaimChanged
-	case !seen.is(arn, claimtable.Working):
-		return nil // it may be claimed
 	}
 	now := *seen.claim
 	now.Status = claimtable.Failed
-	return c.write(ctx, object, seen, now, time.Time{})
+	return c.write(ctx, planned.object, seen, now, time.Time{})
 }
 
 // write replaces the claim that was seen, if it is still that. It is forgotten at

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/awstest"
@@ -167,6 +168,9 @@ func TestRedriveLeavesAClaimThatChanged(t *testing.T) {
 		"it was given back":     {false, claimOf{"me", claimtable.Failed, time.Hour}, "run the same command again"},
 		"anew, another has it":  {true, claimOf{"other", claimtable.Working, time.Hour}, "being processed by other"},
 		"anew, it did it after": {true, claimOf{"me", claimtable.Done, time.Hour}, "run the same command again"},
+		"it was renewed":        {false, claimOf{"me", claimtable.Working, time.Hour}, "run the same command again"},
+		// By somebody who is about to redrive it, and maybe hasn't yet.
+		"anew, it was renewed": {true, claimOf{"me", claimtable.Working, time.Hour}, "run the same command again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,6 +188,92 @@ func TestRedriveLeavesAClaimThatChanged(t *testing.T) {
 			requireClaim(t, table, test.claim)
 		})
 	}
+}
+
+// What runs again by anybody's hands has its object, whatever its claim's lease says.
+func TestRedriveLeavesWhatRunsAgain(t *testing.T) {
+	t.Parallel()
+	stopped, failed := awstest.Script{Aborted: true}, awstest.Script{Error: "Upload.Failed"}
+	for name, test := range map[string]struct {
+		script    awstest.Script
+		anew      bool
+		unclaimed bool   // the system claims nothing
+		holder    string // has the claim
+		redriven  string // by somebody else
+		planned   bool   // before that
+		reason    string // why it is left alone by the plan
+		err       string // why it is left alone when it was planned before
+	}{
+		"itself, anew":                   {stopped, true, false, "me", "me", true, "", "somebody has redriven it"},
+		"itself, anew, without claims":   {stopped, true, true, "", "me", true, "", "somebody has redriven it"},
+		"itself, in a Fail state":        {failed, false, false, "me", "me", true, "", "somebody has redriven it"},
+		"itself, to go on":               {stopped, false, false, "me", "me", true, "", "Execution is RUNNING"},
+		"itself, before":                 {stopped, true, false, "me", "me", false, "it is running", ""},
+		"the holder of the claim":        {stopped, false, false, "other", "other", true, "", "processed by other, which has been redriven"},
+		"the holder, anew":               {stopped, true, false, "other", "other", true, "", "processed by other, which has been redriven"},
+		"the holder, before":             {stopped, false, false, "other", "other", false, "processed by other, which has been redriven", ""},
+		"the holder, before, anew":       {stopped, true, false, "other", "other", false, "processed by other, which has been redriven", ""},
+		"the holder, before Fail states": {failed, false, false, "other", "other", false, "processed by other, which has been redriven", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t)
+			for _, one := range []string{"me", "other"} {
+				server.PastNamed(one, claimed, 10*mib, time.Now().Add(-2*time.Hour), test.script)
+			}
+			lapsed := claimOf{test.holder, claimtable.Working, -time.Hour}
+			var table *dynamodb.Table
+			if !test.unclaimed {
+				table = server.Deduplicate()
+				lapsed.put(t, table)
+			}
+			redrive := func() {
+				_, err := sfn.NewFromConfig(server.Config()).RedriveExecution(t.Context(), &sfn.RedriveExecutionInput{
+					ExecutionArn: new(arnOf(test.redriven)),
+				})
+				require.NoError(t, err)
+			}
+			if !test.planned {
+				redrive()
+			}
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Anew: test.anew})
+			if test.planned {
+				require.Equal(t, 1, p.Doable(), p.Items[0].Reason)
+				redrive()
+			} else {
+				require.Equal(t, operate.RedriveSkip, p.Items[0].Action)
+				require.Contains(t, p.Items[0].Reason, test.reason)
+			}
+			require.NoError(t, p.Run(t.Context(), nil))
+			require.False(t, p.Items[0].Done)
+			if test.planned {
+				require.Contains(t, p.Items[0].Error, test.err)
+			}
+			require.Zero(t, server.Calls("StartExecution"))
+			if table != nil && test.err != "Execution is RUNNING" { // whose claim lasts the longer
+				requireClaim(t, table, lapsed)
+			}
+		})
+	}
+}
+
+// A redrive that is refused once its claim is renewed says what that leaves.
+func TestRedriveThatIsRefusedSaysWhatIsClaimed(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	table := server.Deduplicate()
+	server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
+	claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
+	server.Refuse("ExecutionLimitExceeded", "RedriveExecution")
+	p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}})
+	require.NoError(t, p.Run(t.Context(), nil))
+	require.Regexp(t, `ExecutionLimitExceeded.*; its object is claimed for the redrive until 20\S+Z: run .*--anew`, p.Items[0].Error)
+	requireClaim(t, table, claimOf{"me", claimtable.Working, lease})
+
+	p = plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Anew: true})
+	require.NoError(t, p.Run(t.Context(), nil))
+	require.Empty(t, p.Items[0].Error)
+	requireClaim(t, table, claimOf{"me", claimtable.Failed, lease})
 }
 
 // A claim that is taken between the look at it and the write is not taken over.

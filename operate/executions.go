@@ -179,6 +179,24 @@ func (s *System) executionARN(name string) string {
 	return strings.Replace(s.Outputs.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":" + name
 }
 
+// nameOf is the name in an execution's ARN.
+func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
+
+// running says whether an execution is at work, or about to be. One that Step
+// Functions has forgotten isn't.
+func (s *System) running(ctx context.Context, arn string) (bool, error) {
+	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
+		ExecutionArn: &arn, IncludedData: sfntypes.IncludedDataMetadataOnly, // which takes no right on a key
+	})
+	switch {
+	case hasCode(err, "ExecutionDoesNotExist"):
+		return false, nil
+	case err != nil:
+		return false, asked("asking for the execution "+arn, err)
+	}
+	return !Execution{Status: string(answer.Status)}.Ended(), nil
+}
+
 func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if hasCode(err, "ExecutionDoesNotExist", "InvalidArn") {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -78,9 +79,9 @@ type RedriveItem struct {
 	Error string `json:"error,omitempty"`
 
 	input json.RawMessage
-	// object is what the execution claims; nil if it claims nothing. lease is for how long a redriven one does.
-	object *claimtable.Object
-	lease  time.Duration
+	// claim is what the execution claims; nil if it claims nothing. lease is for how long a redriven one does.
+	claim *settled
+	lease time.Duration
 }
 
 // Doable says whether there is something to do.
@@ -210,7 +211,7 @@ func (p *RedrivePlan) planExecution(ctx context.Context, e Execution, anew bool)
 	if refused := refusedResume(e, end); refused != "" {
 		return item.with(RedriveRefuse, refused), nil
 	}
-	if item.object != nil {
+	if item.claim != nil {
 		with, err := p.system.startedWith(ctx, e.ARN)
 		if err != nil {
 			return RedriveItem{}, err
@@ -244,13 +245,13 @@ func (p *RedrivePlan) takeClaim(ctx context.Context, item *RedriveItem) (held, e
 	if !ok {
 		return held{}, nil // it is no event that the state machine would process
 	}
-	seen, err := p.claims.look(ctx, object)
+	seen, taken, err := p.claims.find(ctx, item.Execution.ARN, object)
 	if err != nil {
 		return held{}, err
 	}
-	item.object = &object
-	if reason := seen.others(item.Execution.ARN, object); reason != "" {
-		*item = item.with(RedriveSkip, reason)
+	item.claim = &settled{object, seen}
+	if taken != "" {
+		*item = item.with(RedriveSkip, taken)
 	}
 	return seen, nil
 }
@@ -397,22 +398,49 @@ func (p *RedrivePlan) Run(ctx context.Context, onItem func(RedriveItem)) error {
 func (p *RedrivePlan) run(ctx context.Context, item *RedriveItem) error {
 	switch item.Action {
 	case RedriveResume:
-		if item.object != nil {
-			if err := p.claims.renew(ctx, item.Execution.ARN, *item.object, item.lease); err != nil {
-				return err
-			}
-		}
-		return p.system.resume(ctx, item)
+		return p.resume(ctx, item)
 	case RedriveReplay:
 		return p.replay(ctx, item)
 	default:
-		if item.object != nil {
-			if err := p.claims.free(ctx, item.Execution.ARN, *item.object); err != nil {
-				return err
-			}
-		}
-		return p.system.start(ctx, item)
+		return p.restart(ctx, item)
 	}
+}
+
+// resume has an execution go on, with a claim that lasts for it.
+func (p *RedrivePlan) resume(ctx context.Context, item *RedriveItem) error {
+	var until time.Time
+	if item.claim != nil {
+		var err error
+		if until, err = p.claims.renew(ctx, item.Execution.ARN, *item.claim, item.lease); err != nil {
+			return err
+		}
+	}
+	err := p.system.resume(ctx, item)
+	if err != nil && !until.IsZero() {
+		return fmt.Errorf("%w; its object is claimed for the redrive until %s: run the same command again, or start it anew by --anew",
+			err, until.UTC().Format(time.RFC3339))
+	}
+	return err
+}
+
+// errRunning is for what somebody else has run again since it was planned.
+var errRunning = errors.New("it is running: somebody has redriven it since it was looked at")
+
+// restart starts an execution anew in the place of one that still is ended.
+func (p *RedrivePlan) restart(ctx context.Context, item *RedriveItem) error {
+	running, err := p.system.running(ctx, item.Execution.ARN)
+	if err != nil {
+		return err
+	}
+	if running {
+		return errRunning
+	}
+	if item.claim != nil {
+		if err := p.claims.free(ctx, item.Execution.ARN, *item.claim); err != nil {
+			return err
+		}
+	}
+	return p.system.start(ctx, item)
 }
 
 func (s *System) resume(ctx context.Context, item *RedriveItem) error {

@@ -40,7 +40,8 @@ have it once.
 With deduplicate nothing is processed twice: what another execution has processed,
 or is processing, is skipped, and its name is said. What goes on has its claim
 renewed before, for executionTimeout and a minute; in the place of what is started
-anew the ended one's claim is given back.
+anew the ended one's claim is given back. What somebody else has redriven since it
+was looked at is left alone.
 ` + indented("That takes these rights: "+strings.Join(operate.ClaimRights(), ", ")+
 			"; with encryption: customer also kms:Decrypt on the key.", "") + `
 
