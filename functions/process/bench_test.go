@@ -22,7 +22,7 @@ func BenchmarkInvoke(b *testing.B) {
 	client, err := upload.NewClient(b.Context())
 	require.NoError(b, err)
 	event := uploadtest.Event(b, upload.Object{Bucket: "uploads", Key: "k", ETag: "e1", Size: int64(len(content))})
-	h := &handler{client: client, logger: slog.New(slog.NewJSONHandler(io.Discard, nil))}
+	h := &handler{client: client, logger: slog.New(slog.NewJSONHandler(io.Discard, nil)), adopt: func(*slog.Logger) {}}
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -37,7 +37,7 @@ var errTimeIsUp = errors.New("the function's timeout is near; raise it, or lower
 func main() {
 	limits.Set()
 	logger := newLogger(os.Stdout)
-	// The runtime's own messages, such as those about a failed invocation, become lines of the same log.
+	// The runtime's own messages become lines of the same log; those about an invocation, which come one at a time, name its object.
 	slog.SetDefault(logger)
 
 	ctx, stop := context.WithCancelCause(context.Background())
@@ -47,7 +47,7 @@ func main() {
 		os.Exit(upload.ExitCode(err))
 	}
 	lambda.StartWithOptions(
-		&handler{client: client, logger: logger},
+		&handler{client: client, logger: logger, adopt: slog.SetDefault},
 		lambda.WithContext(ctx),
 		lambda.WithEnableSIGTERM(func() { stop(errors.New("the execution environment is shutting down")) }),
 	)
@@ -62,6 +62,8 @@ func newLogger(w io.Writer) *slog.Logger {
 type handler struct {
 	client upload.S3API
 	logger *slog.Logger
+	// adopt is given the logger of each invocation, for what else there is to log of it.
+	adopt func(*slog.Logger)
 }
 
 // Invoke processes the object that the payload's event announces.
@@ -74,6 +76,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	request := upload.FromPayload(payload)
 	object, err := upload.FromEvent(request.Event)
 	ctx = upload.WithLogger(ctx, logger, route, request.Execution, object)
+	h.adopt(upload.Logger(ctx))
 	var answer []byte
 	if err == nil {
 		answer, err = h.process(ctx, object)

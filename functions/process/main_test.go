@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -56,7 +57,7 @@ func object(key string) upload.Object {
 func invoke(ctx context.Context, t *testing.T, answer http.HandlerFunc, event []byte) (got []byte, log string, err error) {
 	t.Helper()
 	var lines bytes.Buffer
-	subject := &handler{client: uploadtest.Client(uploadtest.Serve(t, answer)), logger: newLogger(&lines)}
+	subject := &handler{client: uploadtest.Client(uploadtest.Serve(t, answer)), logger: newLogger(&lines), adopt: func(*slog.Logger) {}}
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "request-1"})
 	got, err = lambda.NewHandler(subject).Invoke(ctx, event)
 	return got, lines.String(), err
@@ -206,7 +207,8 @@ func (a *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestFunctionInItsRuntime runs the function as a process against Lambda's runtime API and against an S3 endpoint.
+// TestFunctionInItsRuntime runs the function as a process against Lambda's runtime API and against an S3 endpoint. Whatever it writes,
+// what the runtime itself says of an invocation included, is found by its file and by its execution.
 func TestFunctionInItsRuntime(t *testing.T) {
 	t.Parallel()
 	s3URL := uploadtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -218,8 +220,8 @@ func TestFunctionInItsRuntime(t *testing.T) {
 	})
 	api := &runtimeAPI{
 		events: [][]byte{
-			uploadtest.Event(t, object("missing.txt")),
-			uploadtest.Event(t, object("report.txt")),
+			payload(t, uploadtest.Event(t, object("missing.txt"))),
+			payload(t, uploadtest.Event(t, object("report.txt"))),
 		},
 		answers: make(chan answer, 2),
 		idle:    make(chan struct{}),
@@ -252,12 +254,19 @@ func TestFunctionInItsRuntime(t *testing.T) {
 	assert.Contains(t, failure.body, `"errorType":"Upload.ObjectMissing"`)
 	assert.Equal(t, "/2018-06-01/runtime/invocation/request-2/response", success.path)
 	assert.Contains(t, success.body, `"key":"report.txt"`)
-	for line := range strings.Lines(output.String()) {
-		var fields map[string]any
-		require.NoError(t, json.Unmarshal([]byte(line), &fields), line)
-		assert.Contains(t, fields, "message")
-		assert.NotContains(t, line, uploadtest.SecretAccessKey)
+	assert.NotContains(t, output.String(), uploadtest.SecretAccessKey)
+	lines := strings.SplitAfter(strings.TrimSuffix(output.String(), "\n"), "\n")
+	require.Len(t, lines, 3, output.String())
+	for i, want := range []struct{ key, message string }{
+		{"missing.txt", "object not processed"}, {"missing.txt", "Upload.ObjectMissing"}, {"report.txt", "object processed"},
+	} {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(lines[i]), &line), lines[i])
+		assert.Contains(t, line["message"], want.message)
+		for name, value := range map[string]string{
+			"bucket": "uploads", "key": want.key, "version": "v1", "execution": execution, "route": "lambda",
+		} {
+			assert.Equal(t, value, line[name], lines[i])
+		}
 	}
-	assert.Contains(t, output.String(), `"outcome":"Upload.ObjectMissing"`)
-	assert.Contains(t, output.String(), `"outcome":"succeeded"`)
 }

@@ -25,6 +25,10 @@ var (
 	ErrSecret  = errors.New("a secret can't be read here")
 )
 
+// EndToEnd is how the name of a stack begins that an end-to-end test makes. Pulumi keeps its file beside the others, from which it is
+// told by this alone while the test runs, or after it was interrupted.
+const EndToEnd = "e2e-"
+
 // Read gives the configuration of a stack as Pulumi would hand it to the
 // program, without the project's namespace: lists and objects are JSON. The
 // folder is the project's. The error matches [ErrMissing], [ErrSecret] or neither.
@@ -107,15 +111,18 @@ func plainValue(value any) (string, error) {
 	return string(text), nil
 }
 
-// Names are the stacks that have a file in the project's folder, in order.
+// Names are the stacks that have a file in the project's folder, in order; those of [EndToEnd] are left out.
 func Names(folder string) ([]string, error) {
 	files, err := filepath.Glob(filepath.Join(folder, "Pulumi.*.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("looking for the stacks' files: %w", err)
 	}
-	names := make([]string, len(files))
-	for i, f := range files {
-		names[i] = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "Pulumi."), ".yaml")
+	names := make([]string, 0, len(files))
+	for _, f := range files {
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "Pulumi."), ".yaml")
+		if !strings.HasPrefix(name, EndToEnd) {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names, nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/build"
 	"upload-router/internal/stackfile"
 )
 
@@ -35,6 +36,24 @@ func TestReadGivesWhatPulumiWouldHandOver(t *testing.T) {
 	names, err := stackfile.Names(folder)
 	require.NoError(t, err)
 	require.Equal(t, []string{"x"}, names)
+}
+
+// An end-to-end test that runs, or was interrupted, makes no stack for anybody else.
+func TestNamesLeavesTheStacksOfTestsOut(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for _, name := range []string{"Pulumi.prod.yaml", "Pulumi.e2e-prod.yaml", "Pulumi.dev.yaml", "Pulumi.yaml"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o600))
+	}
+	names, err := stackfile.Names(folder)
+	require.NoError(t, err)
+	require.Equal(t, []string{"dev", "prod"}, names)
+
+	root, err := build.Root()
+	require.NoError(t, err)
+	ignored, err := os.ReadFile(filepath.Join(root, ".gitignore"))
+	require.NoError(t, err)
+	require.Contains(t, string(ignored), "\n/Pulumi."+stackfile.EndToEnd+"*.yaml\n")
 }
 
 func TestReadNamesTheFileThatIsWrong(t *testing.T) {

@@ -37,7 +37,7 @@ func newCommands(t *testing.T, stack string) *commands {
 	build.Dir = root
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, string(output))
-	t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "Pulumi."+stack+".yaml")) })
+	removeFile(t, stack)
 	return c
 }
 
@@ -176,7 +176,7 @@ func (c *commands) nameTaken() {
 	require.NoError(c.t, json.Unmarshal([]byte(c.run(0, "", "summary", "--json")), &outputs))
 	other := *c
 	other.stack = "e2e-taken"
-	c.t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "Pulumi.e2e-taken.yaml")) })
+	removeFile(c.t, other.stack)
 	other.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "bucketName="+outputs.BucketName, "--yes")
 	other.run(3, outputs.BucketName+" is taken", "doctor")
 	other.run(3, "is taken", "up", "--yes")

@@ -30,6 +30,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
+	"upload-router/internal/stackfile"
 	"upload-router/stack"
 )
 
@@ -89,13 +90,27 @@ func newCLIWith(t *testing.T, name string, text []byte) *cli {
 		c.env = append(c.env, k+"="+v)
 	}
 	require.NoError(t, os.WriteFile(c.config, text, 0o600))
-	// Where the CLI keeps the salt of the stack's secrets, whatever the config file.
-	t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "Pulumi."+name+".yaml")) })
+	removeFile(t, name)
 	c.ok("stack", "init", name)
 	for key, value := range overlay() {
 		c.ok("config", "set", "--config-file", c.config, key, value)
 	}
 	return c
+}
+
+// fileOf is where the CLI keeps the salt of a stack's secrets, whatever the config file. Whoever else looks for stacks meanwhile passes
+// it over for its name.
+func fileOf(t *testing.T, stack string) string {
+	t.Helper()
+	require.True(t, strings.HasPrefix(stack, stackfile.EndToEnd), stack)
+	return filepath.Join(root, "Pulumi."+stack+".yaml")
+}
+
+// removeFile removes the stack's file when the test is over.
+func removeFile(t *testing.T, stack string) {
+	t.Helper()
+	path := fileOf(t, stack)
+	t.Cleanup(func() { _ = os.Remove(path) })
 }
 
 // run runs a command on the stack and gives all that it printed.

@@ -249,7 +249,7 @@ func (c *commands) wrongRegion(d *deployed) {
 	}
 	other := *c
 	other.stack = "e2e-elsewhere"
-	c.t.Cleanup(func() { _ = os.Remove(filepath.Join(root, "Pulumi.e2e-elsewhere.yaml")) })
+	removeFile(c.t, other.stack)
 	other.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "aws:region=mars-north-1", "--yes")
 	other.runIn([]string{"AWS_ENDPOINT_URL="}, 3, "✗ Region", "doctor")
 	other.run(0, "set up", "init", "-c", "aws:region=eu-west-3", "--yes")

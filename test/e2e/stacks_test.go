@@ -91,7 +91,7 @@ func TestStacks(t *testing.T) {
 // takes the configuration from the file that the CLI keeps the salt of secrets in.
 func (c *cli) planned() *planned {
 	c.t.Helper()
-	salted := filepath.Join(root, "Pulumi."+c.stack+".yaml")
+	salted := fileOf(c.t, c.stack)
 	own, whole := map[string]any{}, map[string]any{}
 	for path, into := range map[string]*map[string]any{c.config: &own, salted: &whole} {
 		text, err := os.ReadFile(path)
