@@ -75,7 +75,7 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 	if run.traceHeader != "" {
 		described["TraceHeader"] = run.traceHeader
 	}
-	if parameters.ExecutionArn == executionOf(call) {
+	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == PlacesKept {
 		return described, nil
 	}
 	select {

@@ -85,6 +85,9 @@ const (
 
 // The other faults.
 const (
+	// PlacesKept: whoever has a place among maxParallelTasks keeps it for all the
+	// time that others wait.
+	PlacesKept Fault = "places kept"
 	// NoticeRefused: SNS throttles sns:Publish.
 	NoticeRefused Fault = "notice refused"
 	// ObjectUnavailable: S3 answers s3:GetObject with 503 SlowDown.
@@ -105,6 +108,7 @@ const (
 	CallClaim  = "dynamodb:PutItem"
 	CallLook   = "dynamodb:GetItem"
 	CallSettle = "dynamodb:UpdateItem"
+	CallFollow = "states:DescribeExecution"
 	// CallAny is any call of a state machine's task.
 	CallAny = "any task"
 )
@@ -119,6 +123,7 @@ func Calls() map[Fault]string {
 		TaskInterrupted: CallTask, TaskTimedOut: CallTask,
 		HeartbeatsRefused: CallBeat,
 		ClaimThrottled:    CallClaim, SettleThrottled: CallSettle,
+		PlacesKept:    CallFollow,
 		NoticeRefused: CallNotify, ObjectUnavailable: CallRead, TransitionThrottled: CallAny,
 	}
 }
@@ -253,6 +258,7 @@ var interruptions = map[Fault]runtimeapi.Interruption{
 var actions = map[string]string{
 	"lambda:invoke": CallInvoke, "ecs:runTask.sync": CallTask, "ecs:runTask.waitForTaskToken": CallTask, "sns:publish": CallNotify,
 	"dynamodb:putItem": CallClaim, "dynamodb:getItem": CallLook, "dynamodb:updateItem": CallSettle,
+	"aws-sdk:sfn:describeExecution": CallFollow,
 }
 
 type faultKey struct{}

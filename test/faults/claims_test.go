@@ -178,13 +178,7 @@ func TestARedriveAfterTheLeaseHasTheObject(t *testing.T) {
 			lease := executionTimeout(t, b) + settings.ClaimLeaseMargin
 			b.Pass(lease + forgotten + time.Second)
 			meanwhile := &local.Trace{}
-			b.fate.mu.Lock()
-			b.fate.during["k"] = func() { // it is called with the lock of what it delivers to
-				b.fate.mu.Unlock()
-				defer b.fate.mu.Lock()
-				assert.NoError(t, b.Deliver(t.Context(), event, meanwhile))
-			}
-			b.fate.mu.Unlock()
+			b.fate.whileRead("k", func() { assert.NoError(t, b.Deliver(t.Context(), event, meanwhile)) })
 			redriven := console.redrive(t, gone, operate.RedriveResume)
 			b.requireProcessed(t, redriven)
 			require.Len(t, redriven.Runs, 2)

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -72,17 +73,26 @@ func (f *fate) set(key string, strikes []faults.Strike) {
 // decided is local.Options.Decided. It sees the calls that faults lead to as well.
 func (f *fate) decided(d authz.Decision) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	// Whether the bucket may be listed is asked to tell "not there" from "none of your business".
 	if !d.Allowed && d.Request.Action != "s3:ListBucket" {
 		f.refused = append(f.refused, d.Message())
 	}
-	for key, then := range f.during {
+	then := func() {}
+	for key, happens := range f.during {
 		if d.Request.Action == "s3:GetObjectVersion" && strings.HasSuffix(d.Request.Resource, "/"+key) {
 			delete(f.during, key)
-			then()
+			then = happens
 		}
 	}
+	f.mu.Unlock()
+	then()
+}
+
+// whileRead has something happen while a key is read for the first time.
+func (f *fate) whileRead(key string, happens func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.during[key] = happens
 }
 
 func newFate() *fate {
@@ -106,7 +116,7 @@ func start(t *testing.T, name string, config map[string]string) *bench {
 	t.Helper()
 	config["sizeThreshold"] = strconv.Itoa(threshold)
 	b := &bench{
-		system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir(), quiet: config["notifySuccess"] == "false",
+		system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir(), quiet: config[keyNotifySuccess] == "false",
 		once: config[keyDeduplicate] == "true", told: config[keyCompletion] == string(settings.CompletionCallback),
 	}
 	b.Router = localtest.Start(t, b.system, local.Options{Fault: b.fate.at, Decided: b.fate.decided})
@@ -145,10 +155,18 @@ func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
 		b.fate.set(key, row.Strikes)
 		return upload(0)
 	case faults.Stopped:
-		b.fate.mu.Lock()
-		b.fate.during[key] = cancel
-		b.fate.mu.Unlock()
+		b.fate.whileRead(key, cancel)
 		return upload(0)
+	case faults.Crowded:
+		b.fate.set(key, row.Strikes)
+		var trace *local.Trace
+		var uploaded error
+		crowd, path := "crowd/"+key, b.file(t, row.Route, 0)
+		b.fate.whileRead(crowd, func() { trace, uploaded = b.Upload(ctx, key, path) })
+		has, err := b.Upload(ctx, crowd, path)
+		require.NoError(t, errors.Join(err, uploaded))
+		require.True(t, has.Succeeded())
+		return trace
 	case faults.Twice:
 		trace := upload(0)
 		deliver(trace, trace)
@@ -388,9 +406,10 @@ func systems(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	out := map[string]map[string]string{
 		"defaults": {},
-		"quiet":    {"notifySuccess": "false"},
+		"quiet":    {keyNotifySuccess: "false"},
 		"token":    {keyCompletion: string(settings.CompletionCallback)},
 		"once":     {keyDeduplicate: "true"},
+		"few":      {keyMaxParallelTasks: "1", "executionTimeout": "7200"},
 		"once, by token": {
 			keyDeduplicate: "true", keyCompletion: string(settings.CompletionCallback),
 		},
@@ -408,9 +427,23 @@ func systems(t *testing.T) map[string]map[string]string {
 
 // The keys that the table's rows differ by.
 const (
-	keyCompletion  = "taskCompletion"
-	keyDeduplicate = "deduplicate"
+	keyCompletion       = "taskCompletion"
+	keyDeduplicate      = "deduplicate"
+	keyMaxParallelTasks = "maxParallelTasks"
+	keyNotifySuccess    = "notifySuccess"
 )
+
+// possible says whether a row can come about in a system.
+func possible(row faults.Row, config map[string]string) bool {
+	completion := faults.Followed
+	if config[keyCompletion] == string(settings.CompletionCallback) {
+		completion = faults.Told
+	}
+	return (row.Completion == faults.Either || row.Completion == completion) &&
+		(!row.Announced || config[keyNotifySuccess] != "false") &&
+		(!row.Once || config[keyDeduplicate] == "true") &&
+		(!row.Few || config[keyMaxParallelTasks] != "")
+}
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -419,12 +452,8 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			b := start(t, name, config)
 			console := b.console(t)
-			completion := faults.Followed
-			if b.told {
-				completion = faults.Told
-			}
 			for _, row := range faults.Table() {
-				if row.Completion != faults.Either && row.Completion != completion || row.Announced && b.quiet || row.Once && !b.once {
+				if !possible(row, config) {
 					continue
 				}
 				t.Run(row.Name, func(t *testing.T) {

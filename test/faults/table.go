@@ -60,6 +60,8 @@ const (
 	Deleted
 	// Stopped: somebody stops the execution.
 	Stopped
+	// Crowded: another file's task is at work, and has the only place.
+	Crowded
 )
 
 // Always is for a fault that befalls every attempt.
@@ -123,6 +125,8 @@ type Row struct {
 	// Duplicate says that one of the executions is for the same event as the
 	// other: with claims, it finds that and processes nothing.
 	Duplicate bool
+	// Few says that it takes a limit of the tasks at a time (maxParallelTasks).
+	Few bool
 	// Announced says that it is about a success that is announced (notifySuccess).
 	Announced bool
 	// Happening and Strikes bring it about.
@@ -373,6 +377,11 @@ func deliveries() []Row {
 
 func machine() []Row {
 	return []Row{
+		{
+			Name: "All places are taken for too long", Route: Fargate, Few: true, Happening: Crowded,
+			Strikes: []Strike{{local.PlacesKept, Always}}, Status: asl.StatusFailed, Error: "Upload.NoPlace", Executions: 1, Failed: 1,
+			Evidence: []Evidence{seen(InCause, "No place among")}, Resume: StartAgain,
+		},
 		{
 			Name: "The execution is out of time", Route: Fargate, Strikes: []Strike{{local.TransitionThrottled, Always}},
 			Status: asl.StatusTimedOut, Error: asl.ErrorTimeout, Executions: 1, Failed: 1,

@@ -87,6 +87,8 @@ func (b *bench) befalling(route faults.Route) []local.Fault {
 			return route != faults.Fargate || !b.told
 		case local.CallClaim, local.CallLook, local.CallSettle:
 			return !b.once
+		case local.CallFollow:
+			return true // as many tasks run as there are
 		default:
 			return false
 		}
