@@ -34,7 +34,7 @@ const (
 	CheckOK CheckStatus = "ok"
 	// CheckFailed is that a deployment would fail, or that nobody would hear if something that is protected does.
 	CheckFailed CheckStatus = "failed"
-	// CheckUnknown is that it could not be found out, such as for want of a right; a deployment may succeed.
+	// CheckUnknown is that it can't be told, such as for want of a right; a deployment may succeed.
 	CheckUnknown CheckStatus = "unknown"
 )
 

@@ -16,18 +16,10 @@ func (d *doctor) notices(ctx context.Context) {
 	if d.settings == nil || !d.settings.Protect {
 		return
 	}
-	const name = "Notices"
-	if d.settings.Notifies() {
-		d.ok(name, "to whom notify names")
-		return
-	}
-	nobody := Check{
-		Name: name, Found: "nobody hears of alarms and of files that fail", Status: CheckFailed,
-		Why: "people rely on what is protected (protect is true)", Mend: "pulumi config set --path 'notify[0]' ops@example.com",
-	}
 	topics := d.owned[typeTopic]
-	if len(topics) == 0 {
-		d.add(nobody)
+	// A topic of others needs none of the stack's own, which a deployment removes.
+	if len(topics) == 0 || d.settings.NotifyTopicARN != "" {
+		d.named()
 		return
 	}
 	if d.aws == nil {
@@ -35,35 +27,72 @@ func (d *doctor) notices(ctx context.Context) {
 	}
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	others, err := d.subscribed(ctx, topics[0])
-	switch {
-	case err != nil:
-		d.unknown(name, "", rightSubscriptions, err)
-	case others == 0:
-		d.add(nobody)
-	default:
-		d.ok(name, "to who has subscribed to the topic: "+plural(int64(others), "subscription"))
+	subscriptions, err := d.confirmed(ctx, topics[0])
+	if err != nil {
+		d.unknown(checkNotices, "", rightSubscriptions, err)
+		return
 	}
+	if d.settings.Notifies() {
+		d.addresses(len(subscriptions))
+		return
+	}
+	// Those that the stack has subscribed don't count: without notify, a deployment removes them.
+	others := slices.DeleteFunc(subscriptions, func(arn string) bool { return slices.Contains(d.owned[typeSubscription], arn) })
+	if len(others) == 0 {
+		d.nobodyHears()
+		return
+	}
+	d.ok(checkNotices, "to who has subscribed to the topic: "+plural(int64(len(others)), "subscription"))
 }
 
-// subscribed counts who has subscribed to the topic and confirmed it: until then
-// AWS lists a word in the place of the ARN. Those that the stack has subscribed
-// don't count: without notify, a deployment removes them.
+const checkNotices = "Notices"
+
+// named looks at the configuration, which is all that there is to look at.
+func (d *doctor) named() {
+	if !d.settings.Notifies() {
+		d.nobodyHears()
+		return
+	}
+	d.ok(checkNotices, "to whom notify names")
+}
+
+func (d *doctor) nobodyHears() {
+	d.add(Check{
+		Name: checkNotices, Found: "nobody hears of alarms and of files that fail", Status: CheckFailed,
+		Why: "people rely on what is protected (protect is true)", Mend: "pulumi config set --path 'notify[0]' ops@example.com",
+	})
+}
+
+// addresses looks whether any that notify names has confirmed its subscription. That
+// none has may be a matter of minutes, and keeps nobody from deploying a mend.
+func (d *doctor) addresses(confirmed int) {
+	if confirmed > 0 {
+		d.ok(checkNotices, "to whom notify names")
+		return
+	}
+	d.add(Check{
+		Name: checkNotices, Found: "no address of notify has confirmed its subscription", Status: CheckUnknown,
+		Why:  "until then nobody hears of alarms and of files that fail",
+		Mend: "follow the link in the e-mail of AWS that asks for it, or list the topic's subscriptions",
+	})
+}
+
+// confirmed gives who has subscribed to the topic and confirmed it: until then AWS
+// lists a word in the place of the ARN.
 // https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
-func (d *doctor) subscribed(ctx context.Context, topic string) (int, error) {
-	count := 0
+func (d *doctor) confirmed(ctx context.Context, topic string) ([]string, error) {
+	var arns []string
 	pages := sns.NewListSubscriptionsByTopicPaginator(sns.NewFromConfig(*d.aws), &sns.ListSubscriptionsByTopicInput{TopicArn: &topic})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return 0, fmt.Errorf("listing who has subscribed to %s: %w", topic, err)
+			return nil, fmt.Errorf("listing who has subscribed to %s: %w", topic, err)
 		}
 		for _, s := range page.Subscriptions {
-			arn := aws.ToString(s.SubscriptionArn)
-			if strings.HasPrefix(arn, "arn:") && !slices.Contains(d.owned[typeSubscription], arn) {
-				count++
+			if arn := aws.ToString(s.SubscriptionArn); strings.HasPrefix(arn, "arn:") {
+				arns = append(arns, arn)
 			}
 		}
 	}
-	return count, nil
+	return arns, nil
 }

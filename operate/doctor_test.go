@@ -250,10 +250,16 @@ func TestDoctorWantsSomebodyToHearOfWhatIsProtected(t *testing.T) { //nolint:par
 		"not protected":          {imageConfig, false, nobody, none, ""},
 		"not protected any more": {imageConfig, true, nobody, none, ""},
 		"an address":             {with("protect", "true", "notify", address), false, nobody, operate.CheckOK, "notify"},
-		"a topic":                {with("protect", "true", "notify", topic), true, nobody, operate.CheckOK, "notify"},
-		"nobody":                 {with("protect", "true"), false, nobody, operate.CheckFailed, "nobody hears"},
-		"nobody, deployed":       {with("protect", "true"), true, nobody, operate.CheckFailed, "nobody hears"},
-		"subscribed elsewhere":   {with("protect", "true"), true, subscribed(topicARN + ":2"), operate.CheckOK, "1 subscription"},
+		"an address, confirmed": {
+			with("protect", "true", "notify", address), true, subscribed(subscriptionARN, "PendingConfirmation"), operate.CheckOK, "notify",
+		},
+		"an address, not confirmed": {
+			with("protect", "true", "notify", address), true, subscribed("PendingConfirmation"), operate.CheckUnknown, "no address",
+		},
+		"a topic":              {with("protect", "true", "notify", topic), true, nobody, operate.CheckOK, "notify"},
+		"nobody":               {with("protect", "true"), false, nobody, operate.CheckFailed, "nobody hears"},
+		"nobody, deployed":     {with("protect", "true"), true, nobody, operate.CheckFailed, "nobody hears"},
+		"subscribed elsewhere": {with("protect", "true"), true, subscribed(topicARN + ":2"), operate.CheckOK, "1 subscription"},
 		"more than one": {
 			with("protect", "true"), true, subscribed(topicARN+":2", topicARN+":3", "PendingConfirmation"), operate.CheckOK, "2 subscriptions",
 		},
@@ -273,7 +279,7 @@ func TestDoctorWantsSomebodyToHearOfWhatIsProtected(t *testing.T) { //nolint:par
 			require.GreaterOrEqual(t, i, 0, "%+v", d.Checks)
 			require.Equal(t, test.status, d.Checks[i].Status, "%+v", d.Checks[i])
 			require.Contains(t, d.Checks[i].Found, test.found)
-			require.Equal(t, test.status == operate.CheckOK, d.Ready(), "a deployment waits for it: %+v", d.Checks)
+			require.Equal(t, test.status == operate.CheckFailed, !d.Ready(), "a deployment waits for it: %+v", d.Checks)
 			if test.status == operate.CheckFailed {
 				require.Equal(t, "pulumi config set --path 'notify[0]' ops@example.com", d.Checks[i].Mend)
 			}

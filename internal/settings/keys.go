@@ -299,7 +299,8 @@ func runningKeys() []Key {
 		},
 		{
 			Name: keyNotify, Type: TypeArray, Items: TypeString, Default: []any{}, Example: `["ops@example.com"]`,
-			Doc: "Who hears of failures: e-mail addresses, or the ARN of one existing SNS topic alone. An empty list: nobody.",
+			Doc: "Who hears of failures: e-mail addresses, or the ARN of one existing SNS topic alone, " +
+				"whose policy must hold what the output topicPolicy says. An empty list: nobody.",
 		},
 		{
 			Name: keyNotifySuccess, Type: TypeBoolean, Default: true, Example: yes,
