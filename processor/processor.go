@@ -44,10 +44,14 @@ import (
 const (
 	// bufferSize is large enough to make the cost of a read and of a hand-over small against that of hashing what was read, and small
 	// enough for what was read to be still in the processor's cache when it is hashed.
-	bufferSize = 256 << 10
+	bufferSize = 512 << 10
 
 	// buffersAhead is how many buffers may have been read and not be hashed.
-	buffersAhead = 8
+	buffersAhead = 6
+
+	// buffersBack is how many are given back for reading at a time: to wake a reader up takes hashing some microseconds, and one that
+	// was woken for each buffer would be waiting for the next before long.
+	buffersBack = 4
 
 	// sniffLength is how much of the beginning mimetype looks at by default.
 	sniffLength = 4096
@@ -175,9 +179,17 @@ func (c *content) pipeline(body io.Reader, first *[bufferSize]byte) error {
 	read, hashed := make(chan chunk, buffersAhead), make(chan *[bufferSize]byte, buffersAhead+1)
 	var hashing sync.WaitGroup
 	hashing.Go(func() {
+		done := make([]*[bufferSize]byte, 0, buffersBack)
 		for chunk := range read {
 			c.sha.Write(chunk.buffer[:chunk.size])
-			hashed <- chunk.buffer
+			done = append(done, chunk.buffer)
+			if len(done) < buffersBack && len(read) > 0 {
+				continue // or there is nothing to hash before the reader has some
+			}
+			for _, buffer := range done {
+				hashed <- buffer
+			}
+			done = done[:0]
 		}
 	})
 	read <- chunk{first, len(first)}
