@@ -79,11 +79,11 @@ func ArchitectureOf(name string) Architecture {
 // What was measured; see docs/performance.md. A processor core at AWS is another one: half a hyper-threaded core on x86_64.
 const (
 	// CPUSecondsPerGB is the processor time for 10^9 bytes, over several connections.
-	CPUSecondsPerGB = 1.40
+	CPUSecondsPerGB = 1.47
 	// OneCore is what SHA-256 does on one core, in bytes per second, which nothing makes faster.
 	OneCore = 1.4e9
 	// ManyConnections is what comes over many connections of 50 MB/s and 20 ms each, through the window of constant size.
-	ManyConnections = 930e6
+	ManyConnections = 863e6
 	// OneConnection is what S3 gives to one.
 	OneConnection = 50e6
 	// PartSize is what one request asks for.
