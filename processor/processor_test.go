@@ -2,10 +2,14 @@ package processor_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -13,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"upload-router/internal/upload"
 	"upload-router/processor"
@@ -151,6 +156,38 @@ func TestProcessReadsPieceByPiece(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, int64(64<<20), got.Size)
 	assert.LessOrEqual(t, body.largest, 1<<20)
+}
+
+// TestProcessHashesEachByteOnce is for objects about as large as the buffers between reading and hashing are, and as all of them are.
+func TestProcessHashesEachByteOnce(t *testing.T) {
+	t.Parallel()
+	const buffer = 512 << 10
+	content := make([]byte, 12*buffer)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
+	for _, buffers := range []int{0, 1, 2, 4, 5, 6, 7, 8, 11} {
+		for _, more := range []int{0, 1, buffer - 1} {
+			size := buffers*buffer + more
+			t.Run(strconv.Itoa(size), func(t *testing.T) {
+				t.Parallel()
+				got, err := processor.Process(t.Context(), upload.Object{}, iotest.HalfReader(bytes.NewReader(content[:size])))
+				require.NoError(t, err)
+				sum := sha256.Sum256(content[:size])
+				assert.Equal(t, hex.EncodeToString(sum[:]), got.SHA256)
+				assert.Equal(t, int64(size), got.Size)
+			})
+		}
+	}
+}
+
+// TestNothingIsLeftBehind has reading fail while another goroutine hashes.
+func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak would see those of the other tests.
+	before := goleak.IgnoreCurrent()
+	broken := errors.New("broken")
+	for _, size := range []int64{0, 1, 512 << 10, 5 << 20, 64 << 20} {
+		_, err := processor.Process(t.Context(), upload.Object{}, io.MultiReader(&greedy{left: size}, iotest.ErrReader(broken)))
+		require.ErrorIs(t, err, broken)
+		goleak.VerifyNone(t, before)
+	}
 }
 
 // BenchmarkProcess compares with the speed of SHA-256 on one core, which bounds it.

@@ -245,3 +245,16 @@ func TestTheProjectIsFoundFromAnyFolderInIt(t *testing.T) {
 		})
 	}
 }
+
+// What is deployed is small: a function's start is as slow as its archive is large, and each task pulls the image. How small is in
+// docs/performance.md.
+func TestWhatIsDeployedIsSmall(t *testing.T) { //nolint:paralleltest // The others change the process's folder.
+	const mostArchive, mostImage = 8e6, 10e6 // bytes
+	got, archive := processors(t, settings.X86)
+	root, err := build.Root()
+	require.NoError(t, err)
+	require.Less(t, len(archive), int(mostArchive))
+	task, err := os.Stat(filepath.Join(root, got.ImageContext, "task"))
+	require.NoError(t, err)
+	require.Less(t, task.Size(), int64(mostImage))
+}

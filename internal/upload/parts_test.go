@@ -568,6 +568,11 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 	before := goleak.IgnoreCurrent()
 	want := random(whole)
 	hang := uploadtest.Hang(want, 9*part+9, nil, headers(want)...)
+	unanswered := make(chan struct{}, whole/part)
+	silent := func(_ http.ResponseWriter, r *http.Request) {
+		unanswered <- struct{}{}
+		<-r.Context().Done()
+	}
 	usual := stored(want)
 	tests := map[string]struct {
 		answer http.HandlerFunc
@@ -589,6 +594,20 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 			require.NoError(t, err)
 			go cancel()
 			requireCode(t, upload.Interrupted, body.Verify())
+		}},
+		"stopped before the answer": {at(9*part, usual, silent), func(t *testing.T, body *upload.Body, cancel context.CancelFunc) {
+			t.Helper()
+			go func() {
+				<-unanswered
+				cancel()
+			}()
+			requireCode(t, upload.Interrupted, body.Verify())
+		}},
+		"closed while S3 is asked": {at(9*part, usual, silent), func(t *testing.T, body *upload.Body, _ context.CancelFunc) {
+			t.Helper()
+			_, err := io.ReadFull(body, make([]byte, 9*part))
+			require.NoError(t, err)
+			<-unanswered
 		}},
 		"failed": {
 			at(9*part, usual, uploadtest.Fault(403, "AccessDenied", "Access Denied")),
@@ -617,6 +636,37 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 			goleak.VerifyNone(t, before)
 		})
 	}
+}
+
+// TestNoPauseIsLeftBehind stops a read while all of its connections wait for S3 to recover, for a second and more.
+func TestNoPauseIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak would see those of the other tests.
+	before := goleak.IgnoreCurrent()
+	want := random(whole)
+	refused := make(chan struct{}, 1000)
+	slow := uploadtest.Fault(http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate.")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") == "" {
+			stored(want)(w, r)
+			return
+		}
+		slow(w, r)
+		refused <- struct{}{}
+	}))
+	transport := &http.Transport{}
+	options := uploadtest.Client(server.URL).Options()
+	options.HTTPClient = &http.Client{Transport: transport}
+	ctx, cancel := context.WithCancel(t.Context())
+	body, err := upload.OpenOverAll(ctx, getobject.New(options), announce(want))
+	require.NoError(t, err)
+	go func() {
+		<-refused
+		cancel()
+	}()
+	requireCode(t, upload.Interrupted, body.Verify())
+	require.NoError(t, body.Close())
+	transport.CloseIdleConnections()
+	server.Close()
+	goleak.VerifyNone(t, before)
 }
 
 // TestReadingAfterCloseIsAnError, so that a reader that goes on nevertheless does not take it for the end.
