@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ type chaos struct {
 
 	mu     sync.Mutex
 	random *rand.Rand
-	faults int
+	faults atomic.Int64
 }
 
 func (c *chaos) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.next(r)(w, r) }
@@ -98,7 +99,7 @@ func (c *chaos) next(r *http.Request) http.HandlerFunc {
 	if c.random.Float64() >= c.share {
 		return stored(c.content)
 	}
-	c.faults++
+	c.faults.Add(1)
 	first, last := asked(r, c.content)
 	where := first + c.random.IntN(last+1-first)
 	possible := []http.HandlerFunc{
@@ -138,7 +139,7 @@ func TestWhateverGoesWrongTheDigestIsRight(t *testing.T) {
 			var mu sync.Mutex
 			var group errgroup.Group
 			group.SetLimit(8) // they wait for connections that stall, most of the time
-			right, faults, failed := 0, 0, map[upload.Code]int{}
+			right, faults, failed := 0, int64(0), map[upload.Code]int{}
 			for seed := range uint64(rounds) {
 				group.Go(func() error {
 					random := rand.New(rand.NewPCG(seed, 0))
@@ -146,7 +147,7 @@ func TestWhateverGoesWrongTheDigestIsRight(t *testing.T) {
 					result, err := processed(t.Context(), uploadtest.Client(uploadtest.Serve(t, server.ServeHTTP)), announce(want))
 					mu.Lock()
 					defer mu.Unlock()
-					faults += server.faults
+					faults += server.faults.Load()
 					failure, typed := errors.AsType[*upload.Error](err)
 					switch {
 					case err == nil && (result.SHA256 != digest || result.CRC64NVME != uploadtest.CRC64NVME(want)):
