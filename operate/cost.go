@@ -105,6 +105,10 @@ type CostReport struct {
 	// Fixed costs without any upload. Total is all of it. Both are a month's.
 	Fixed float64 `json:"fixed"`
 	Total float64 `json:"total"`
+	// Threshold is the size of the largest object that goes to Lambda, in bytes (sizeThreshold). From about BreakEven on, in bytes too,
+	// a task costs less for an object than the function does; 0 if it never does.
+	Threshold int64 `json:"thresholdBytes"`
+	BreakEven int64 `json:"breakEvenBytes,omitempty"`
 	// SpotDiscount is the assumption about Fargate Spot that it is made with.
 	SpotDiscount float64 `json:"spotDiscount,omitempty"`
 	// Prices says which prices these are, NotCounted what isn't in it.
@@ -132,7 +136,18 @@ func Costs(options CostOptions) (*CostReport, error) {
 		c.uploads(share.Size, options.Uploads*share.Share)
 	}
 	c.fixed()
+	c.compare()
 	return c.finish(), nil
+}
+
+// compare tells from which size on which of both is cheaper.
+func (c *costing) compare() {
+	e := c.estimator
+	c.report.Threshold = e.threshold
+	// The function's architecture is the task's, which may have a discount besides.
+	if size := pricing.BreakEven(e.taskArchitecture, e.function, e.task); !math.IsInf(size, 1) {
+		c.report.BreakEven = int64(size)
+	}
 }
 
 // discount takes the assumption about Spot.

@@ -106,6 +106,11 @@ func (u *ui) costs(r *operate.CostReport) {
 			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
 		}
 	}
+	cheaper := "a task is never cheaper"
+	if r.BreakEven > 0 {
+		cheaper = "a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
+	}
+	u.say("Lambda takes files up to %s; %s.", humanBytes(r.Threshold), cheaper)
 	u.say("Without uploads: %s a month.", money(r.Fixed))
 	u.say("All together: %s a month.", money(r.Total))
 	if r.SpotDiscount > 0 {
