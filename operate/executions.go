@@ -182,19 +182,24 @@ func (s *System) executionARN(name string) string {
 // nameOf is the name in an execution's ARN.
 func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
 
-// running says whether an execution is at work, or about to be. One that Step
-// Functions has forgotten isn't.
-func (s *System) running(ctx context.Context, arn string) (bool, error) {
+// status is an execution's; empty if there is none, or none that Step Functions remembers.
+func (s *System) status(ctx context.Context, arn string) (string, error) {
 	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
 		ExecutionArn: &arn, IncludedData: sfntypes.IncludedDataMetadataOnly, // which takes no right on a key
 	})
 	switch {
 	case hasCode(err, "ExecutionDoesNotExist"):
-		return false, nil
+		return "", nil
 	case err != nil:
-		return false, asked("asking for the execution "+arn, err)
+		return "", asked("asking for the execution "+arn, err)
 	}
-	return !Execution{Status: string(answer.Status)}.Ended(), nil
+	return string(answer.Status), nil
+}
+
+// running says whether an execution is at work, or about to be.
+func (s *System) running(ctx context.Context, arn string) (bool, error) {
+	status, err := s.status(ctx, arn)
+	return status != "" && !Execution{Status: status}.Ended(), err
 }
 
 func (s *System) describe(ctx context.Context, arn string) (Execution, error) {

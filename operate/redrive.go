@@ -286,14 +286,12 @@ func (p *RedrivePlan) planRestart(ctx context.Context, item RedriveItem, seen he
 		return item.with(RedriveSkip, "it processed its object before it ended"), nil
 	}
 	item.Name = nextName(item.Execution.Name)
-	next, err := p.system.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
-		ExecutionArn: aws.String(p.system.executionARN(item.Name)),
-	})
-	switch {
-	case err == nil:
-		return item.with(RedriveSkip, fmt.Sprintf("it was run again as %s, which is %s", item.Name, next.Status)), nil
-	case !hasCode(err, "ExecutionDoesNotExist"):
-		return RedriveItem{}, asked("asking for the execution "+item.Name, err)
+	next, err := p.system.status(ctx, p.system.executionARN(item.Name))
+	if err != nil {
+		return RedriveItem{}, err
+	}
+	if next != "" {
+		return item.with(RedriveSkip, fmt.Sprintf("it was run again as %s, which is %s", item.Name, next)), nil
 	}
 	return item.with(RedriveRestart, reason), nil
 }

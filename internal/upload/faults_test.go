@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,36 +23,6 @@ import (
 	"upload-router/processor"
 )
 
-// asked are the first and the last byte that a request is for.
-func asked(r *http.Request, content []byte) (first, last int) {
-	last = len(content) - 1
-	_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last) // or all
-	return first, last
-}
-
-// lying answers with a range that has so many bytes more than its headers say it begins and ends with, or fewer.
-func lying(content []byte, more int) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		first, last := asked(r, content)
-		status := http.StatusOK
-		if r.Header.Get("Range") != "" {
-			status = http.StatusPartialContent
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(content)))
-		}
-		body := slices.Clone(content[first : last+1])
-		for range more {
-			body = append(body, '!')
-		}
-		body = body[:max(0, last+1-first+more)]
-		for i, h := 0, headers(content); i < len(h); i += 2 {
-			w.Header().Set(h[i], h[i+1])
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.WriteHeader(status)
-		_, _ = w.Write(body)
-	}
-}
-
 // TestARangeThatIsNotWhatItSays has more bytes, or fewer, than were asked for: that is mended, or an error, and never an object.
 func TestARangeThatIsNotWhatItSays(t *testing.T) {
 	t.Parallel()
@@ -63,7 +32,7 @@ func TestARangeThatIsNotWhatItSays(t *testing.T) {
 			for what, times := range map[string]int{"once": 1, "always": 1000} {
 				t.Run(fmt.Sprintf("%+d at %d, %s", more, start, what), func(t *testing.T) {
 					t.Parallel()
-					faults := slices.Repeat([]http.HandlerFunc{lying(want, more)}, times)
+					faults := slices.Repeat([]http.HandlerFunc{uploadtest.Resized(want, more, headers(want)...)}, times)
 					client := uploadtest.Client(uploadtest.Serve(t, at(start, stored(want), faults...)))
 					got, err := readParts(t.Context(), client, announce(want), long)
 					if err == nil {
@@ -96,12 +65,12 @@ func (c *chaos) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.next(r)(w,
 func (c *chaos) next(r *http.Request) http.HandlerFunc {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.random.Float64() >= c.share {
+	first, last, ok := uploadtest.Asked(r, c.content)
+	if c.random.Float64() >= c.share || !ok {
 		return stored(c.content)
 	}
 	c.faults.Add(1)
-	first, last := asked(r, c.content)
-	where := first + c.random.IntN(last+1-first)
+	where := first + c.random.IntN(last-first)
 	possible := []http.HandlerFunc{
 		uploadtest.Cut(c.content, where, headers(c.content)...),
 		uploadtest.Hang(c.content, where, nil, headers(c.content)...),
@@ -116,7 +85,7 @@ func (c *chaos) next(r *http.Request) http.HandlerFunc {
 			uploadtest.Content(other, headers(c.content)...),
 			uploadtest.Content(other, append(headers(other), "ETag", `"another"`)...),
 			uploadtest.Fault(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions did not hold"),
-			lying(c.content, c.random.IntN(2*part)-part),
+			uploadtest.Resized(c.content, c.random.IntN(2*part)-part, headers(c.content)...),
 		)
 	}
 	return possible[c.random.IntN(len(possible))]

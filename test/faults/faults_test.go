@@ -110,6 +110,7 @@ type bench struct {
 	quiet  bool // successes aren't announced
 	once   bool // objects are claimed
 	told   bool // tasks tell their end by a token
+	few    bool // tasks are limited in their number
 }
 
 func start(t *testing.T, name string, config map[string]string) *bench {
@@ -118,6 +119,7 @@ func start(t *testing.T, name string, config map[string]string) *bench {
 	b := &bench{
 		system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir(), quiet: config[keyNotifySuccess] == "false",
 		once: config[keyDeduplicate] == "true", told: config[keyCompletion] == string(settings.CompletionCallback),
+		few: config[keyMaxParallelTasks] != "",
 	}
 	b.Router = localtest.Start(t, b.system, local.Options{Fault: b.fate.at, Decided: b.fate.decided})
 	return b
@@ -433,16 +435,14 @@ const (
 	keyNotifySuccess    = "notifySuccess"
 )
 
-// possible says whether a row can come about in a system.
-func possible(row faults.Row, config map[string]string) bool {
+// possible says whether a row can come about here.
+func (b *bench) possible(row faults.Row) bool {
 	completion := faults.Followed
-	if config[keyCompletion] == string(settings.CompletionCallback) {
+	if b.told {
 		completion = faults.Told
 	}
 	return (row.Completion == faults.Either || row.Completion == completion) &&
-		(!row.Announced || config[keyNotifySuccess] != "false") &&
-		(!row.Once || config[keyDeduplicate] == "true") &&
-		(!row.Few || config[keyMaxParallelTasks] != "")
+		(!row.Announced || !b.quiet) && (!row.Once || b.once) && (!row.Few || b.few)
 }
 
 func TestFaults(t *testing.T) {
@@ -453,7 +453,7 @@ func TestFaults(t *testing.T) {
 			b := start(t, name, config)
 			console := b.console(t)
 			for _, row := range faults.Table() {
-				if !possible(row, config) {
+				if !b.possible(row) {
 					continue
 				}
 				t.Run(row.Name, func(t *testing.T) {

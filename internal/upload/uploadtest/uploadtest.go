@@ -2,12 +2,14 @@
 package uploadtest
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -57,6 +59,18 @@ func Content(content []byte, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if first, last, ok := begin(w, r, content, headers); ok {
 			_, _ = w.Write(content[first:last])
+		}
+	}
+}
+
+// Resized answers like Content, with so many bytes more than are asked for, or fewer.
+func Resized(content []byte, more int, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		first, last, _ := Asked(r, content) // begin answers what is wrong
+		length := max(0, last-first+more)
+		if _, _, ok := begin(w, r, content, append(slices.Clone(headers), "Content-Length", strconv.Itoa(length))); ok {
+			_, _ = w.Write(content[first:min(last, first+length)])
+			_, _ = w.Write(bytes.Repeat([]byte{'!'}, max(0, more)))
 		}
 	}
 }
@@ -122,16 +136,27 @@ func Drip(content []byte, pause time.Duration, headers ...string) http.HandlerFu
 	}
 }
 
+// Asked says from which byte of the content on a request asks, and before which one it ends; not ok is for a range that there is not.
+func Asked(r *http.Request, content []byte) (first, last int, ok bool) {
+	header := r.Header.Get("Range")
+	if header == "" {
+		return 0, len(content), true
+	}
+	if _, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last); err != nil || first >= len(content) {
+		return 0, 0, false
+	}
+	return first, min(last+1, len(content)), true
+}
+
 // begin sends the headers of an answer, and returns which bytes of the content are asked for. It has answered itself when there are none.
 func begin(w http.ResponseWriter, r *http.Request, content []byte, headers []string) (first, last int, ok bool) {
-	first, last = 0, len(content)
-	header, status := r.Header.Get("Range"), http.StatusOK
-	if header != "" {
-		if _, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last); err != nil || first >= len(content) {
-			Fault(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")(w, r)
-			return 0, 0, false
-		}
-		last = min(last+1, len(content))
+	first, last, ok = Asked(r, content)
+	if !ok {
+		Fault(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")(w, r)
+		return 0, 0, false
+	}
+	status := http.StatusOK
+	if r.Header.Get("Range") != "" {
 		status = http.StatusPartialContent
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last-1, len(content)))
 	}
