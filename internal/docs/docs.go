@@ -36,7 +36,7 @@ var (
 )
 
 // Files are the generated documents, by their path below the project's folder.
-// The README's own text is taken from root and kept.
+// Text that isn't generated is taken from root and kept.
 func Files(root string) (map[string][]byte, error) {
 	system, err := evaluate(nil)
 	if err != nil {
@@ -50,19 +50,6 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the state machine: %w", err)
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		return nil, fmt.Errorf("reading the README: %w", err)
-	}
-	for name, part := range map[string]string{
-		"architecture":  mermaid(architecture(system)),
-		"state machine": mermaid(asl.Mermaid(machine)),
-		"configuration": settings.Markdown(),
-	} {
-		if readme, err = replacePart(readme, name, part); err != nil {
-			return nil, fmt.Errorf("writing the README: %w", err)
-		}
-	}
 	full, err := evaluate(switchedOn)
 	if err != nil {
 		return nil, err
@@ -75,15 +62,7 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	runbook, err := os.ReadFile(filepath.Join(root, "docs", "runbook.md"))
-	if err != nil {
-		return nil, fmt.Errorf("reading the runbook: %w", err)
-	}
-	if runbook, err = replacePart(runbook, "faults", faults.Markdown()); err != nil {
-		return nil, fmt.Errorf("writing the runbook: %w", err)
-	}
-	return map[string][]byte{
-		"docs/runbook.md":         runbook,
+	out := map[string][]byte{
 		"docs/cli.md":             []byte(cli.Reference()),
 		"docs/security.md":        security,
 		"docs/state-machine.json": []byte(text),
@@ -91,8 +70,37 @@ func Files(root string) (map[string][]byte, error) {
 			"` could have, is [state-machine.json](state-machine.json).\n\n" + mermaid(asl.Mermaid(machine)) +
 			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
 			mermaid(asl.Mermaid(largest))),
-		"README.md": readme,
-	}, nil
+	}
+	drawn := mermaid(architecture(system))
+	for _, part := range []struct{ file, name, text string }{
+		{"README.md", "architecture", drawn},
+		{"docs/architecture.md", "architecture", drawn},
+		{"docs/architecture.md", "state machine", mermaid(asl.Mermaid(machine))},
+		{"docs/configuration.md", "configuration", settings.Markdown()},
+		{"docs/runbook.md", "faults", faults.Markdown()},
+	} {
+		if err := write(out, root, part.file, part.name, part.text); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// write puts a generated part into a document, whose other text is taken from root and kept.
+func write(out map[string][]byte, root, file, name, part string) error {
+	text, ok := out[file]
+	if !ok {
+		var err error
+		if text, err = os.ReadFile(filepath.Join(root, file)); err != nil {
+			return fmt.Errorf("reading a document: %w", err)
+		}
+	}
+	text, err := replacePart(text, name, part)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", file, err)
+	}
+	out[file] = text
+	return nil
 }
 
 // The values of what is switched on and off.

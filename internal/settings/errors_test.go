@@ -142,7 +142,7 @@ func TestUnknown(t *testing.T) {
 		problems := settings.Unknown([]string{key})
 		require.Len(t, problems, 1, key)
 		if want == "" {
-			assert.Contains(t, problems[0].Rule, "README.md", key)
+			assert.Contains(t, problems[0].Rule, "docs/configuration.md", key)
 			continue
 		}
 		assert.Equal(t, "there is no such key, did you mean "+want+"?", problems[0].Rule)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Markdown is the table of all keys for the README: key, type, default, meaning, in the order of [Keys].
+// Markdown is the table of all keys for docs/configuration.md: key, type, default, meaning, in the order of [Keys].
 func Markdown() string {
 	var table strings.Builder
 	table.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
