@@ -98,6 +98,13 @@ func (r *registry) breakPush() {
 	r.breaks++
 }
 
+// broke says whether the pushes that were to fail have failed.
+func (r *registry) broke() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.breaks == 0
+}
+
 // expire deletes an image, as a lifecycle policy does.
 func (r *registry) expire(t *testing.T, region, name string) {
 	t.Helper()
