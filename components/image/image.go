@@ -1,5 +1,6 @@
 // Package image is the container image of the Fargate task: an ECR repository,
-// and the image in it, built and pushed by `pulumi up` (requirements A19 to A22).
+// and the image in it, built and pushed by `pulumi up` unless its tag is there
+// (requirements A19 to A22).
 package image
 
 import (
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecr"
-	"github.com/pulumi/pulumi-docker/sdk/v4/go/docker"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/internal/location"
@@ -45,8 +45,8 @@ type Args struct {
 	Context string
 	// Dockerfile is the Dockerfile's path, relative to the project's folder. Required without URI.
 	Dockerfile string
-	// Tag is made of the image's content: tags can't be moved, so other content
-	// needs another tag. Required without URI.
+	// Tag is made of all of the image's content: an image that is there under
+	// it is taken as it is, and tags can't be moved. Required without URI.
 	Tag string
 	// Platform is Docker's name of the platform, such as linux/arm64. Required without URI.
 	Platform string
@@ -56,7 +56,7 @@ type Args struct {
 type Image struct {
 	pulumi.ResourceState
 
-	// URI names the image by digest, or as it was given.
+	// URI names the image by the digest that ECR has it by, or as it was given. Unknown in the preview of a deployment that builds it.
 	URI pulumi.StringOutput `pulumi:"uri"`
 	// RepositoryURI is the repository without tag or digest.
 	RepositoryURI pulumi.StringOutput `pulumi:"repositoryUri"`
@@ -89,36 +89,6 @@ func (i *Image) use(args *Args) {
 	i.URI = pulumi.String(args.URI).ToStringOutput()
 	i.RepositoryURI = pulumi.String(repository).ToStringOutput()
 	i.RepositoryARN = pulumi.String(arn).ToStringOutput()
-}
-
-func (i *Image) build(ctx *pulumi.Context, name string, args *Args) error {
-	repository, err := i.repository(ctx, name, args)
-	if err != nil {
-		return err
-	}
-	// The token is twelve hours old at most and never read from the state. The
-	// password is a secret all the same: it goes through the engine.
-	token := ecr.GetAuthorizationTokenOutput(ctx, ecr.GetAuthorizationTokenOutputArgs{
-		RegistryId: repository.RegistryId.ToStringPtrOutput(),
-	}, pulumi.Parent(i))
-	image, err := docker.NewImage(ctx, name+"-build", &docker.ImageArgs{
-		ImageName: pulumi.Sprintf("%s:%s", repository.RepositoryUrl, args.Tag),
-		Build: &docker.DockerBuildArgs{
-			Context:    pulumi.String(args.Context),
-			Dockerfile: pulumi.String(args.Dockerfile),
-			Platform:   pulumi.String(args.Platform),
-		},
-		Registry: &docker.RegistryArgs{
-			Server:   repository.RepositoryUrl,
-			Username: token.UserName(),
-			Password: pulumi.ToSecret(token.Password()).(pulumi.StringOutput),
-		},
-	}, pulumi.Parent(i))
-	if err != nil {
-		return fmt.Errorf("building the image: %w", err)
-	}
-	i.URI, i.RepositoryURI, i.RepositoryARN = image.RepoDigest, repository.RepositoryUrl, repository.Arn
-	return nil
 }
 
 func (i *Image) repository(ctx *pulumi.Context, name string, args *Args) (*ecr.Repository, error) {

@@ -13,11 +13,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"upload-router/internal/settings"
@@ -58,7 +57,7 @@ type Artifacts struct {
 	FunctionArchive string
 	// ImageContext is the folder that the task's image is built from.
 	ImageContext string
-	// ImageTag names the image by its content.
+	// ImageTag names the image by its content: that of every file in the context, of the Dockerfile, and the platform.
 	ImageTag string
 	// ImagePlatform is Docker's name of the platform, such as linux/arm64.
 	ImagePlatform string
@@ -89,7 +88,10 @@ func Processors(ctx context.Context, architecture settings.Architecture) (Artifa
 	if err := compile(ctx, root, taskPackage, task, goarch); err != nil {
 		return Artifacts{}, fmt.Errorf("building the Fargate task: %w", err)
 	}
-	if out.ImageTag, err = contentTag(task, filepath.Join(root, Dockerfile)); err != nil {
+	if err := alone(task); err != nil {
+		return Artifacts{}, err
+	}
+	if out.ImageTag, err = contentTag(filepath.Dir(task), filepath.Join(root, Dockerfile), out.ImagePlatform); err != nil {
 		return Artifacts{}, fmt.Errorf("naming the task's image: %w", err)
 	}
 	return out, nil
@@ -189,20 +191,86 @@ func replace(path string, content []byte) error {
 	return nil
 }
 
-// contentTag is made of all that goes into the image.
-func contentTag(files ...string) (string, error) {
-	sum := sha256.New()
-	for _, name := range files {
-		f, err := os.Open(name)
-		if err != nil {
-			return "", fmt.Errorf("reading what is in the image: %w", err)
-		}
-		one := sha256.New()
-		_, err = io.Copy(one, f)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return "", fmt.Errorf("reading what is in the image: %w", err)
-		}
-		sum.Write(one.Sum(nil))
+// alone makes the image's context hold the built binary and nothing else, as the Dockerfile says, with the same times on every machine:
+// a builder takes those of files and folders into the image.
+func alone(binary string) error {
+	folder := filepath.Dir(binary)
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("reading the image's context: %w", err)
 	}
-	return strings.ToLower(hex.EncodeToString(sum.Sum(nil))[:tagLength]), nil
+	for _, entry := range entries {
+		if path := filepath.Join(folder, entry.Name()); path != binary {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("clearing the image's context: %w", err)
+			}
+		}
+	}
+	if err := os.Chmod(folder, executable); err != nil { // whatever the umask
+		return fmt.Errorf("opening the image's context: %w", err)
+	}
+	for _, path := range []string{binary, folder} { // the folder's is set by what is put into it
+		if err := os.Chtimes(path, fixedModification, fixedModification); err != nil {
+			return fmt.Errorf("setting the time of %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// contentTag is made of all that an image is built from: each file and folder of the context with its name, its mode and its content or
+// where it links to, the Dockerfile, what that leaves out of the context, and the platform. Times and owners aren't in it: they are the same
+// for all.
+func contentTag(folder, dockerfile, platform string) (string, error) {
+	sum := sha256.New()
+	add := func(kind, name string, mode fs.FileMode, content []byte) {
+		fmt.Fprintf(sum, "%s %q %v %x\n", kind, name, mode, sha256.Sum256(content))
+	}
+	add("platform", platform, 0, nil)
+	text, err := os.ReadFile(dockerfile)
+	if err != nil {
+		return "", fmt.Errorf("reading the Dockerfile: %w", err)
+	}
+	add("Dockerfile", "", 0, text)
+	switch ignored, err := os.ReadFile(dockerfile + ".dockerignore"); {
+	case err == nil:
+		add("ignored", "", 0, ignored)
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("reading what the Dockerfile leaves out: %w", err)
+	}
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(folder, path) // in the order of the names
+		if err != nil {
+			return fmt.Errorf("naming what is in the image: %w", err)
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return fmt.Errorf("reading what is in the image: %w", err)
+		}
+		mode, content, err := contentOf(path, info.Mode())
+		if err != nil {
+			return fmt.Errorf("reading what is in the image: %w", err)
+		}
+		add("file", filepath.ToSlash(name), mode, content)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("reading the image's context: %w", err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:tagLength], nil
+}
+
+// contentOf is what a file says, or where a link leads to, whose mode differs from system to system; a folder has nothing of its own.
+func contentOf(path string, mode fs.FileMode) (fs.FileMode, []byte, error) {
+	switch {
+	case mode.IsRegular():
+		content, err := os.ReadFile(path)
+		return mode, content, err
+	case mode&fs.ModeSymlink != 0:
+		target, err := os.Readlink(path)
+		return fs.ModeSymlink, []byte(target), err
+	}
+	return mode, nil, nil
 }

@@ -38,6 +38,9 @@ type Options struct {
 	Subnets []string
 	// Zones are the Region's Availability Zones. Default: three.
 	Zones []string
+	// Images are the digests of what is in ECR before, by repository and tag: "repository:tag". An image that the program pushes is there
+	// as soon as it is declared.
+	Images map[string]string
 }
 
 // System is what a program registered.
@@ -154,6 +157,9 @@ type recorder struct {
 
 // NewResource records a resource and gives its outputs.
 func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
+	if args.ReadRPC != nil { // What is read isn't declared: it is there, and no part of the system.
+		return args.ID, args.Inputs, nil
+	}
 	made := Resource{Type: args.TypeToken, Name: args.Name, Custom: args.Custom}
 	made.Inputs = plainMap(args.Inputs)
 	made.Secrets = secrets("", resource.NewObjectProperty(args.Inputs))
@@ -190,11 +196,32 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 
 // Call answers a provider's function.
 func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
-	result, err := r.provider.call(args.Token, plainMap(args.Args))
+	given := plainMap(args.Args)
+	if args.Token == functionImage {
+		if pushed := r.pushed(given); pushed != "" {
+			return resource.NewPropertyMapFromMap(map[string]any{"imageDigest": pushed}), nil
+		}
+	}
+	result, err := r.provider.call(args.Token, given)
 	if err != nil {
 		return nil, err
 	}
 	return resource.NewPropertyMapFromMap(result), nil
+}
+
+// pushed is the digest of an image that the program has pushed; empty if it hasn't.
+func (r *recorder) pushed(look map[string]any) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, made := range r.resources {
+		name, _ := made.Inputs["imageName"].(string)
+		if made.Type == typeImage && strings.HasSuffix(name, "/"+imageName(look)) {
+			repoDigest, _ := made.Outputs["repoDigest"].(string)
+			_, pushed, _ := strings.Cut(repoDigest, "@")
+			return pushed
+		}
+	}
+	return ""
 }
 
 // plainMap gives the properties as plain values.

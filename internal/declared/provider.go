@@ -18,7 +18,20 @@ var (
 	errUnknownType     = errors.New("no values are known for resources of this type: add it to the table in internal/declared")
 	errUnknownFunction = errors.New("no answer is known for this function: add it to internal/declared")
 	errNoDefaultVPC    = errors.New("no matching EC2 VPC found")
+	errNoImage         = errors.New("reading ECR Images: operation error ECR: DescribeImages, ImageNotFoundException: " +
+		"The image with the given id does not exist within the repository")
 )
+
+const (
+	typeImage = "docker:index/image:Image"
+	// functionImage looks an image up.
+	functionImage = "aws:ecr/getImage:getImage"
+)
+
+// imageName is the image that a look-up is for, as repository and tag.
+func imageName(look map[string]any) string {
+	return fmt.Sprintf("%v:%v", look["repositoryName"], look["imageTag"])
+}
 
 // provider fills in what AWS and Docker would.
 type provider struct{ Options }
@@ -82,7 +95,7 @@ var kinds = map[string]kind{
 			"repositoryUrl": fmt.Sprintf("%s.dkr.ecr.%s.%s/%s", p.AccountID, p.Region, p.domain(), name),
 		}
 	}},
-	"docker:index/image:Image": {prefix: "image", fill: func(_ provider, _ string, in map[string]any) map[string]any {
+	typeImage: {prefix: "image", fill: func(_ provider, _ string, in map[string]any) map[string]any {
 		name, _ := in["imageName"].(string)
 		repository := name[:max(0, strings.LastIndex(name, ":"))]
 		return map[string]any{"repoDigest": repository + "@sha256:" + digest(fmt.Sprint(in["imageName"], in["build"]))}
@@ -207,7 +220,12 @@ func (p provider) call(token string, args map[string]any) (map[string]any, error
 	case "aws:ec2/getSubnets:getSubnets":
 		return map[string]any{"ids": anySlice(p.Subnets)}, nil
 	case "aws:ecr/getAuthorizationToken:getAuthorizationToken":
-		return map[string]any{"userName": "AWS", "password": "registry-password"}, nil
+		return map[string]any{"userName": "AWS", "password": "registry-password", "expiresAt": "2026-01-01T12:00:00Z"}, nil
+	case functionImage:
+		if digest := p.Images[imageName(args)]; digest != "" {
+			return map[string]any{"imageDigest": digest}, nil
+		}
+		return nil, errNoImage
 	}
 	return nil, fmt.Errorf("%s(%v): %w", token, args, errUnknownFunction)
 }
