@@ -114,7 +114,9 @@ func (c dynamoCase) call(table *dynamodb.Table, at, long dynamodb.Item) error {
 		item := maps.Clone(at)
 		maps.Copy(item, c.Item)
 		maps.Copy(item, long)
-		return table.Put(now(), dynamodb.PutInput{Item: item, ConditionExpression: c.Condition, Expressions: expressions}) //nolint:wrapcheck // compared
+		return table.Put(now(), dynamodb.PutInput{ //nolint:wrapcheck // compared
+			Item: item, ConditionExpression: c.Condition, Expressions: expressions,
+		})
 	}
 	maps.Copy(expressions.ExpressionAttributeValues, long)
 	return table.Update(now(), dynamodb.UpdateInput{ //nolint:wrapcheck // compared

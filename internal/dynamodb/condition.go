@@ -67,36 +67,41 @@ func (p *parser) not() condition {
 
 func (p *parser) primary() condition {
 	if p.take("(") {
-		opens := p.at
-		inner := p.or()
-		// What is in the parentheses must not be in parentheses alone.
-		double := p.err == nil && p.tokens[opens].text == "(" && p.closing(opens) == p.at-1
-		if p.expect(")"); double {
-			p.fail("The expression has redundant parentheses;")
-		}
-		return inner
+		return p.parenthesized()
 	}
 	left := p.operand()
-	switch {
+	switch next := p.peek(0); {
 	case p.err != nil:
 		return nil
 	case left.call != "" && left.call != functionSize:
-		if next := p.peek(0); next != "" && (isComparison(next) || strings.EqualFold(next, "IN") || strings.EqualFold(next, "BETWEEN")) {
-			p.fail("The function is not allowed to be used this way in an expression; function: %s", left.call)
+		if isComparison(next) || slices.ContainsFunc([]string{"IN", "BETWEEN"}, func(s string) bool { return strings.EqualFold(next, s) }) {
+			p.plain(left)
 		}
 		return left.holds
 	case p.take("BETWEEN"):
 		return p.between(left)
 	case p.take("IN"):
 		return p.in(left)
-	case isComparison(p.peek(0)):
+	case isComparison(next):
 		p.at++
-		return p.comparison(left, p.tokens[p.at-1].text)
-	case left.call == functionSize && (p.peek(0) == "" || p.peek(0) == ")"):
-		p.fail("The function is not allowed to be used this way in an expression; function: size")
+		return p.comparison(left, next)
+	case left.call == functionSize && (next == "" || next == ")"):
+		p.misused(left)
 	}
 	p.unexpected()
 	return nil
+}
+
+// parenthesized reads what is in parentheses, which must not be in parentheses alone.
+func (p *parser) parenthesized() condition {
+	opens := p.at
+	inner := p.or()
+	double := p.err == nil && p.tokens[opens].text == "(" && p.closing(opens) == p.at-1
+	p.expect(")")
+	if double {
+		p.fail("The expression has redundant parentheses;")
+	}
+	return inner
 }
 
 // closing is where a parenthesis that opens at a token is closed.
@@ -157,9 +162,13 @@ func (p *parser) checkTypeName(o operand) {
 func (p *parser) plain(operands ...operand) {
 	for _, o := range operands {
 		if o.call != "" && o.call != functionSize {
-			p.fail("The function is not allowed to be used this way in an expression; function: %s", o.call)
+			p.misused(o)
 		}
 	}
+}
+
+func (p *parser) misused(o operand) {
+	p.fail("The function is not allowed to be used this way in an expression; function: %s", o.call)
 }
 
 // distinct refuses an attribute that is compared with itself.

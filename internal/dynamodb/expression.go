@@ -34,26 +34,8 @@ var (
 // newExpressions checks the placeholders, given the expressions that may use them.
 func newExpressions(given Expressions, in ...expression) (*expressions, error) {
 	e := &expressions{names: given.ExpressionAttributeNames, values: map[string]Attribute{}, used: map[string]bool{}}
-	var missing []string
-	for _, x := range in {
-		if x.text == nil {
-			missing = append(missing, x.name)
-		}
-	}
-	none := len(missing) == len(in)
-	verb := " is null"
-	if len(in) > 1 {
-		verb = " are null"
-	}
-	switch {
-	case e.names != nil && none:
-		return nil, invalid("ExpressionAttributeNames can only be specified when using expressions")
-	case given.ExpressionAttributeValues != nil && none:
-		return nil, invalid("ExpressionAttributeValues can only be specified when using expressions: %s%s", strings.Join(missing, " and "), verb)
-	case e.names != nil && len(e.names) == 0:
-		return nil, invalid("ExpressionAttributeNames must not be empty")
-	case given.ExpressionAttributeValues != nil && len(given.ExpressionAttributeValues) == 0:
-		return nil, invalid("ExpressionAttributeValues must not be empty")
+	if err := given.wanted(in); err != nil {
+		return nil, err
 	}
 	for _, placeholder := range slices.Sorted(maps.Keys(e.names)) {
 		if !nameForm.MatchString(placeholder) {
@@ -71,6 +53,28 @@ func newExpressions(given Expressions, in ...expression) (*expressions, error) {
 		e.values[placeholder] = value
 	}
 	return e, nil
+}
+
+// wanted refuses placeholders without an expression, and empty lists of them.
+func (e Expressions) wanted(in []expression) error {
+	given := slices.ContainsFunc(in, func(x expression) bool { return x.text != nil })
+	parameters := make([]string, len(in))
+	for i, x := range in {
+		parameters[i] = x.name
+	}
+	verb := map[bool]string{true: "is", false: "are"}[len(in) == 1]
+	switch {
+	case e.ExpressionAttributeNames != nil && !given:
+		return invalid("ExpressionAttributeNames can only be specified when using expressions")
+	case e.ExpressionAttributeValues != nil && !given:
+		return invalid("ExpressionAttributeValues can only be specified when using expressions: %s %s null",
+			strings.Join(parameters, " and "), verb)
+	case e.ExpressionAttributeNames != nil && len(e.ExpressionAttributeNames) == 0:
+		return invalid("ExpressionAttributeNames must not be empty")
+	case e.ExpressionAttributeValues != nil && len(e.ExpressionAttributeValues) == 0:
+		return invalid("ExpressionAttributeValues must not be empty")
+	}
+	return nil
 }
 
 // messageOf is an error of this package without its name.
@@ -185,7 +189,8 @@ func (p *parser) path() string {
 	switch {
 	case nameForm.MatchString(text):
 	case wordForm.MatchString(text):
-		p.fail("the attribute %s is named as it is, which isn't supported here: name it by a placeholder, #name, in ExpressionAttributeNames", text)
+		p.fail("the attribute %s is named as it is, which isn't supported here: "+
+			"name it by a placeholder, #name, in ExpressionAttributeNames", text)
 		return ""
 	default:
 		p.unexpected()
