@@ -109,7 +109,7 @@ func TestWithoutAPlaceATaskWaits(t *testing.T) {
 	o := queued{most: 1, table: table, services: services{describe: func(ctx context.Context, call asl.Call) (any, error) {
 		assert.Equal(t, other, call.Parameters.(map[string]any)["ExecutionArn"])
 		if looks++; looks == 3 {
-			gone := dynamodb.UpdateInput{Key: placesOf(), UpdateExpression: "DELETE #h :o"}
+			gone := dynamodb.UpdateInput{Key: placesOf(), UpdateExpression: new("DELETE #h :o")}
 			gone.ExpressionAttributeNames = map[string]string{"#h": "holders"}
 			gone.ExpressionAttributeValues = map[string]dynamodb.Attribute{":o": {SS: []string{other}}}
 			if err := table.Update(began, gone); err != nil {

@@ -74,7 +74,7 @@ func (d Decision) Message() string {
 }
 
 // assumeRole is the one action that is decided by a role's trust policy.
-const assumeRole = "sts:AssumeRole"
+const assumeRole = "sts:assumerole"
 
 // Authorize decides on a request.
 func (p *Policies) Authorize(r Request) Decision {
@@ -99,7 +99,11 @@ func (p *Policies) Authorize(r Request) Decision {
 	if reason := e.endpoint(p.endpoints); reason != "" {
 		return e.refuse(reason)
 	}
-	return e.conclude(identity, resource, p.Declares(r.Resource))
+	d := e.conclude(identity, resource, p.Declares(r.Resource) || p.told[r.Resource] != "")
+	if output := p.told[r.Resource]; d.Allowed && output != "" && len(resource.grants)+len(resource.delegates) > 0 {
+		d.Assumed = "the policy of " + r.Resource + " holds what the output " + output + " says"
+	}
+	return d
 }
 
 // evaluation is one request being decided on.
@@ -158,7 +162,7 @@ const notMentioned = "-"
 // empty for a role's own policy. The account stands for all its roles; an Allow
 // for it is not for them directly.
 func (s statement) principalOf(who Principal) (as string, direct bool) {
-	if !s.anyone && len(s.accounts) == 0 && len(s.services) == 0 {
+	if s.form == identityForm {
 		return "", true
 	}
 	if s.anyone {
@@ -249,33 +253,89 @@ func (e *evaluation) endpoint(endpoints map[string]endpoint) string {
 	return ""
 }
 
-func (e *evaluation) conclude(identity, resource verdict, declared bool) Decision {
-	action := e.request.Action
-	service := e.request.Principal.Service != ""
-	isKey := strings.HasPrefix(strings.ToLower(action), "kms:")
+// conclude decides when nothing denies. Within an account the role's own policies or
+// the resource's are enough, but of a key its own policy must let the account's
+// policies govern it; for another account's resource it takes both.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
+func (e *evaluation) conclude(identity, resource verdict, known bool) Decision {
+	action := strings.ToLower(e.request.Action)
 	switch {
-	case len(resource.grants) > 0 && !isKey:
-		return e.allow(identity.grants, resource.grants)
+	case e.request.Principal.Service != "" || action == assumeRole:
+		return e.byResource(resource, known || action == assumeRole || e.request.Resource == everyone)
+	case strings.HasPrefix(action, "kms:"):
+		return e.byKey(identity, resource, known)
+	case e.crosses():
+		return e.byBoth(identity, resource, known)
 	case len(resource.grants) > 0:
-		return e.allow(resource.grants)
-	case !declared && (service || isKey) && action != assumeRole && e.request.Resource != everyone:
-		return e.assume(identity)
-	case service || action == assumeRole:
-		return e.refuse("because no resource-based policy allows the " + action + " action" + resource.near)
+		return e.allow(identity.grants, resource.grants)
 	case len(identity.grants) == 0:
-		return e.refuse("because no identity-based policy allows the " + action + " action" + identity.near)
-	case isKey && len(resource.delegates) == 0:
-		return e.refuse("because no resource-based policy allows the " + action + " action" + resource.near)
-	case isKey:
-		return e.allow(identity.grants, resource.delegates)
+		return e.refuse(e.none("identity-based", identity))
+	case !known && isBucket(e.request.Resource):
+		return e.assume("the bucket "+ownerOf(e.request.Resource)+
+			", which isn't declared here, is this account's, or its policy allows it, too", identity.grants)
 	}
 	return e.allow(identity.grants)
 }
 
+// byResource is for services, and for taking a role: its own policy alone allows that.
+func (e *evaluation) byResource(resource verdict, known bool) Decision {
+	switch {
+	case len(resource.grants) > 0:
+		return e.allow(resource.grants)
+	case !known:
+		return e.assume("the policy of " + ownerOf(e.request.Resource) + ", which isn't declared here, allows it")
+	}
+	return e.refuse(e.none("resource-based", resource))
+}
+
+// byKey is for keys, which no policy governs that the key's own doesn't let.
+// https://docs.aws.amazon.com/kms/latest/developerguide/policy-evaluation.html
+func (e *evaluation) byKey(identity, resource verdict, known bool) Decision {
+	byName := len(resource.grants) > 0
+	switch {
+	case byName && !e.crosses():
+		return e.allow(resource.grants)
+	case len(identity.grants) == 0:
+		return e.refuse(e.none("identity-based", identity))
+	case byName, len(resource.delegates) > 0:
+		return e.allow(identity.grants, resource.grants, resource.delegates)
+	case !known && e.request.Resource != everyone:
+		return e.assume("the policy of "+e.request.Resource+", which isn't declared here, allows it", identity.grants)
+	}
+	return e.refuse(e.none("resource-based", resource))
+}
+
+// byBoth is for a resource of another account.
+func (e *evaluation) byBoth(identity, resource verdict, known bool) Decision {
+	allowed := len(resource.grants)+len(resource.delegates) > 0
+	switch {
+	case len(identity.grants) == 0:
+		return e.refuse(e.none("identity-based", identity))
+	case !allowed && !known:
+		return e.refuse(fmt.Sprintf("because it is of the account %s, whose own policy must allow the %s action, too, and isn't declared here",
+			accountOf(e.request.Resource), e.request.Action))
+	case !allowed:
+		return e.refuse(e.none("resource-based", resource))
+	}
+	return e.allow(identity.grants, resource.grants, resource.delegates)
+}
+
+// crosses says whether the resource is another account's than the role. Of a bucket
+// the ARN doesn't tell.
+func (e *evaluation) crosses() bool {
+	of := accountOf(e.request.Resource)
+	return of != "" && of != everyone && of != accountOf(e.request.Principal.Role)
+}
+
+// none is the reason that no policy of a kind allows it.
+func (e *evaluation) none(kind string, v verdict) string {
+	return "because no " + kind + " policy allows the " + e.request.Action + " action" + v.near
+}
+
 // assume allows what depends on a policy that isn't declared here.
-func (e *evaluation) assume(identity verdict) Decision {
-	d := e.allow(identity.grants)
-	d.Assumed = "the policy of " + ownerOf(e.request.Resource) + ", which isn't declared here, allows it"
+func (e *evaluation) assume(what string, by ...[]Grant) Decision {
+	d := e.allow(by...)
+	d.Assumed = what
 	return d
 }
 

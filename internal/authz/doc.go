@@ -3,9 +3,10 @@
 // topics, keys and endpoints, and the trust policies of roles, all taken from
 // what a Pulumi program registered.
 //
-// It covers one account: a role needs an Allow in its own policies or in the
-// resource's, a service in the resource's, a key's policy must allow or
-// delegate, and a Deny anywhere wins.
+// A role needs an Allow in its own policies or in the resource's, or in both if the
+// resource is another account's; a service in the resource's; a key's policy must
+// allow or delegate; and a Deny anywhere wins. A resource that is given and not
+// declared has the policy that the stack's outputs say it must have.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 //
 // What it doesn't know (an element, an operator, a condition key, a variable, a

@@ -32,6 +32,7 @@ const everyone = "*"
 
 // statement is one statement of a policy.
 type statement struct {
+	form      form
 	policy    string // the logical name of what declares it
 	owner     string // the role's or the resource's ARN
 	sid       string // or its number, if it has none
@@ -79,6 +80,9 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 	if err := json.Unmarshal([]byte(document), &elements); err != nil {
 		return fail(err)
 	}
+	if err := givenOnce(document); err != nil {
+		return fail(err)
+	}
 	if err := only(elements, "Version", "Id", "Statement"); err != nil {
 		return fail(err)
 	}
@@ -93,10 +97,18 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 			return fail(fmt.Errorf("reading the statements: %w", err))
 		}
 	}
+	if len(list) == 0 {
+		return fail(fmt.Errorf("%w: Statement has none", errElement))
+	}
 	out := make([]statement, len(list))
+	seen := map[string]bool{}
 	for i, parts := range list {
 		s, err := parseStatement(parts, of)
-		if s.policy, s.owner = policy, owner; s.sid == "" {
+		if err == nil && of != resourceForm && s.sid != "" && seen[s.sid] {
+			err = fmt.Errorf("%w: Sid is another statement's, too", errElement)
+		}
+		seen[s.sid] = true
+		if s.form, s.policy, s.owner = of, policy, owner; s.sid == "" {
 			s.sid = fmt.Sprintf("statement %d", i+1)
 		}
 		if err != nil {
@@ -105,6 +117,45 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 		out[i] = s
 	}
 	return out, nil
+}
+
+// givenOnce refuses an element that is given twice, of which one would be lost: a
+// Condition, say.
+func givenOnce(document string) error {
+	decoder := json.NewDecoder(strings.NewReader(document))
+	type object struct {
+		keys map[string]bool // nil for a list
+		key  string          // the one whose value comes
+	}
+	var open []object
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil //nolint:nilerr // the end: it was read as JSON before
+		}
+		mark, isMark := token.(json.Delim)
+		if isMark && (mark == '}' || mark == ']') {
+			open = open[:len(open)-1]
+			continue
+		}
+		if n := len(open); n > 0 && open[n-1].keys != nil {
+			if open[n-1].key == "" {
+				name, _ := token.(string)
+				if open[n-1].keys[name] {
+					return fmt.Errorf("%w: %s is given twice", errElement, name)
+				}
+				open[n-1].keys[name], open[n-1].key = true, name+" "
+				continue
+			}
+			open[n-1].key = ""
+		}
+		switch mark {
+		case '{':
+			open = append(open, object{keys: map[string]bool{}})
+		case '[':
+			open = append(open, object{})
+		}
+	}
 }
 
 var errElement = errors.New("wrong element")
@@ -122,6 +173,9 @@ func parseStatement(parts map[string]json.RawMessage, of form) (statement, error
 	var s statement
 	if err := text(parts, "Sid", &s.sid); err != nil {
 		return s, err
+	}
+	if of != resourceForm && !sidForm.MatchString(s.sid) {
+		return s, fmt.Errorf("%w: Sid %q: IAM takes letters and digits only", errElement, s.sid)
 	}
 	if err := only(parts, elementsOf(of)...); err != nil {
 		return s, err
@@ -183,7 +237,11 @@ func elementsOf(of form) []string {
 	return names
 }
 
-var actionForm = regexp.MustCompile(`^(\*|[a-z0-9-]+:[A-Za-z0-9*?]+)$`)
+// actionForm is a service's prefix and an action's name, neither of which has a case.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+var actionForm = regexp.MustCompile(`^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$`)
+
+var sidForm = regexp.MustCompile(`^[A-Za-z0-9]*$`)
 
 func text(parts map[string]json.RawMessage, name string, into *string) error {
 	raw, ok := parts[name]
@@ -215,7 +273,7 @@ func either(parts map[string]json.RawMessage, name string) (values []string, neg
 
 var (
 	roleForm    = regexp.MustCompile(`^(arn:[a-z-]+:iam::[0-9]{12}:(root|role/[^*?]+)|[0-9]{12})$`)
-	serviceForm = regexp.MustCompile(`^[a-z0-9.-]+\.amazonaws\.com(\.cn)?$`)
+	serviceForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`) // its end is the partition's
 )
 
 func (s *statement) principals(raw json.RawMessage) error {
@@ -231,6 +289,9 @@ func (s *statement) principals(raw json.RawMessage) error {
 		return fmt.Errorf("%w: Principal: %s", errElement, raw)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		if len(kinds[kind]) == 0 {
+			return fmt.Errorf("%w: Principal %s names nobody", errElement, kind)
+		}
 		for _, id := range kinds[kind] {
 			switch {
 			case kind == "AWS" && id == everyone:

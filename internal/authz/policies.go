@@ -44,8 +44,9 @@ type Policies struct {
 	roles     map[string]*role // by ARN
 	resources map[string][]statement
 	endpoints map[string]endpoint
-	declared  map[string]bool // every ARN that a resource has
-	order     []string        // owners, in the order in which Grants shows them
+	declared  map[string]bool   // every ARN that a resource has
+	told      map[string]string // the outputs with the policies of what isn't declared, by its ARN
+	order     []string          // owners, in the order in which Grants shows them
 }
 
 type role struct {
@@ -64,7 +65,7 @@ type endpoint struct {
 func Load(system *declared.System) (*Policies, error) {
 	p := &Policies{
 		roles: map[string]*role{}, resources: map[string][]statement{},
-		endpoints: map[string]endpoint{}, declared: map[string]bool{},
+		endpoints: map[string]endpoint{}, declared: map[string]bool{}, told: map[string]string{},
 	}
 	for _, r := range system.Resources {
 		// One with an ARN among its inputs is about another resource.
@@ -97,7 +98,29 @@ func Load(system *declared.System) (*Policies, error) {
 			return nil, fmt.Errorf("reading the policy of %s: %w", r.Name, err)
 		}
 	}
-	return p, nil
+	return p, p.tell(system.Outputs)
+}
+
+// toldPolicies are the outputs that say what the policy of a resource must hold which
+// isn't declared but given, by the outputs with its ARN.
+var toldPolicies = map[string]string{"kmsKeyArn": "kmsKeyPolicy", "topicArn": "topicPolicy"}
+
+// tell reads the policies of resources that are given: they are taken to hold what
+// the outputs say, and no more. They are nobody's grants here.
+func (p *Policies) tell(outputs map[string]any) error {
+	for _, output := range slices.Sorted(maps.Keys(toldPolicies)) {
+		arn, _ := outputs[output].(string)
+		document, _ := outputs[toldPolicies[output]].(string)
+		if arn == "" || document == "" || p.declared[arn] {
+			continue
+		}
+		statements, err := parse("output "+toldPolicies[output], arn, document, resourceForm)
+		if err != nil {
+			return fmt.Errorf("reading what the policy of %s must hold: %w", arn, err)
+		}
+		p.resources[arn], p.told[arn] = statements, toldPolicies[output]
+	}
+	return nil
 }
 
 // holdsPolicies says whether a resource that isn't known here may grant something.
@@ -232,7 +255,7 @@ func (l loader) key(r declared.Resource) error {
 		return fmt.Errorf("%w: its ARN is %q", errElement, arn)
 	}
 	l.p.add(arn, []statement{{
-		policy: r.Name, owner: arn, sid: "default key policy", actions: []string{"kms:*"}, resources: []string{everyone},
+		form: resourceForm, policy: r.Name, owner: arn, sid: "default key policy", actions: []string{"kms:*"}, resources: []string{everyone},
 		accounts: []string{fmt.Sprintf("arn:%s:iam::%s:root", parts[1], parts[4])},
 	}})
 	return nil
@@ -281,11 +304,17 @@ func (p *Policies) Declares(arn string) bool { return p.declared[ownerOf(arn)] }
 
 // ownerOf is the ARN of what holds the policy of a resource.
 func ownerOf(arn string) string {
-	if parts := strings.SplitN(arn, ":", arnParts); len(parts) == arnParts && parts[2] == "s3" {
+	if isBucket(arn) {
 		bucket, _, _ := strings.Cut(arn, "/")
 		return bucket
 	}
 	return arn
+}
+
+// isBucket says whether the ARN is that of a bucket in S3 or of an object in one. It names no account.
+func isBucket(arn string) bool {
+	parts := strings.SplitN(arn, ":", arnParts)
+	return len(parts) == arnParts && parts[2] == "s3"
 }
 
 // Grant is something that an Allow statement lets happen: an action of the

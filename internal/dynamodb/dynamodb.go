@@ -1,7 +1,9 @@
-// Package dynamodb is a DynamoDB table in memory, with the operations and the part of the expression language that the state machine of
-// this project uses. Anything beyond is a ValidationException that says so, never a wrong answer.
+// Package dynamodb is a DynamoDB table in memory, with the operations that the state machine of this project uses, for attributes that
+// are strings, numbers and sets of strings. Conditions and updates are whole, but for paths into maps and lists. Anything beyond is a
+// ValidationException that says so, never a wrong answer.
 //
-// It is written here as the Go modules of this kind either don't resolve or take a whole emulator along.
+// It is written here as the Go modules of this kind either don't resolve or take a whole emulator along. testdata/cases.jsonl says what
+// it answers; dynalite is asked the same in test/engines.
 //
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 package dynamodb
@@ -15,16 +17,6 @@ import (
 	"sync"
 	"time"
 )
-
-// Attribute is the value of an attribute: exactly one of a string, a number and a set of strings.
-type Attribute struct {
-	S  *string  `json:"S,omitempty"`
-	N  *string  `json:"N,omitempty"`
-	SS []string `json:"SS,omitempty"`
-}
-
-// Item is an item by its attributes' names.
-type Item map[string]Attribute
 
 // Table is a table. Set the exported fields before the first call; then it is safe for concurrent use.
 type Table struct {
@@ -51,7 +43,7 @@ type PutInput struct {
 
 	TableName           string
 	Item                Item
-	ConditionExpression string
+	ConditionExpression *string
 }
 
 // GetInput are the parameters of GetItem. Every read is a consistent one.
@@ -67,8 +59,8 @@ type UpdateInput struct {
 
 	TableName           string
 	Key                 Item
-	UpdateExpression    string
-	ConditionExpression string
+	UpdateExpression    *string
+	ConditionExpression *string
 }
 
 // Error is a refusal, by its name in AWS's SDKs.
@@ -91,35 +83,45 @@ var errCondition = &Error{ConditionalCheckFailed, "The conditional request faile
 
 // Put replaces the whole item, if the condition holds for the one that is there.
 func (t *Table) Put(now time.Time, in PutInput) error {
-	for _, name := range slices.Sorted(maps.Keys(in.Item)) {
-		if err := in.Item[name].check(); err != nil {
-			return invalid("the attribute %s: %v", name, err)
+	expressions, err := newExpressions(in.Expressions, expression{nameCondition, in.ConditionExpression})
+	if err != nil {
+		return err
+	}
+	item, err := in.Item.normalized()
+	if err != nil {
+		return err
+	}
+	condition, err := expressions.condition(in.ConditionExpression)
+	if err != nil {
+		return err
+	}
+	if err := expressions.unused(); err != nil {
+		return err
+	}
+	for _, name := range t.Keys {
+		if _, there := item[name]; !there {
+			return invalid("One or more parameter values were invalid: Missing the key %s in the item", name)
 		}
 	}
-	p := &placeholders{Expressions: in.Expressions}
-	condition, err := parseCondition(in.ConditionExpression, p)
+	id, err := t.id(item)
 	if err != nil {
 		return err
 	}
-	if err := p.unused(); err != nil {
-		return err
-	}
-	id, err := t.id(in.Item, false)
-	if err != nil {
-		return err
+	if item.bytes() > maxItemBytes {
+		return invalid("Item size has exceeded the maximum allowed size")
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !condition(t.at(now, id)) {
 		return errCondition
 	}
-	t.set(id, in.Item)
+	t.set(id, item)
 	return nil
 }
 
 // Get gives an item; nil if there is none.
 func (t *Table) Get(now time.Time, in GetInput) (Item, error) {
-	id, err := t.id(in.Key, true)
+	_, id, err := t.key(in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -130,21 +132,30 @@ func (t *Table) Get(now time.Time, in GetInput) (Item, error) {
 
 // Update changes attributes of an item, which it makes if there is none, if the condition holds for the one that is there.
 func (t *Table) Update(now time.Time, in UpdateInput) error {
-	p := &placeholders{Expressions: in.Expressions}
-	condition, err := parseCondition(in.ConditionExpression, p)
+	expressions, err := newExpressions(in.Expressions,
+		expression{nameUpdate, in.UpdateExpression}, expression{nameCondition, in.ConditionExpression})
 	if err != nil {
 		return err
 	}
-	update, err := parseUpdate(in.UpdateExpression, p)
+	update, err := expressions.update(in.UpdateExpression)
 	if err != nil {
 		return err
 	}
-	if err := p.unused(); err != nil {
-		return err
-	}
-	id, err := t.id(in.Key, true)
+	condition, err := expressions.condition(in.ConditionExpression)
 	if err != nil {
 		return err
+	}
+	if err := expressions.unused(); err != nil {
+		return err
+	}
+	key, id, err := t.key(in.Key)
+	if err != nil {
+		return err
+	}
+	for _, name := range t.Keys {
+		if slices.Contains(update.paths, name) {
+			return invalid("One or more parameter values were invalid: Cannot update attribute %s. This attribute is part of the key", name)
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -152,27 +163,54 @@ func (t *Table) Update(now time.Time, in UpdateInput) error {
 	if !condition(item) {
 		return errCondition
 	}
-	changed := in.Key.clone()
+	changed := key
 	maps.Copy(changed, item.clone())
-	if err := update(changed); err != nil {
+	if err := update.apply(changed); err != nil {
 		return err
+	}
+	if changed.bytes() > maxItemBytes {
+		return invalid("Item size to update has exceeded the maximum allowed size")
 	}
 	t.set(id, changed)
 	return nil
 }
 
-// id is an item's key as one string. A key alone has no other attributes.
-func (t *Table) id(item Item, alone bool) (string, error) {
-	parts := make([]string, 0, len(t.Keys))
+// key reads a key alone, which has no other attributes.
+func (t *Table) key(item Item) (key Item, id string, err error) {
+	if key, err = item.normalized(); err != nil {
+		return nil, "", err
+	}
+	if len(key) != len(t.Keys) {
+		return nil, "", invalid("The provided key element does not match the schema")
+	}
 	for _, name := range t.Keys {
+		if key[name].S == nil {
+			return nil, "", invalid("The provided key element does not match the schema")
+		}
+	}
+	id, err = t.id(key)
+	return key, id, err
+}
+
+// id is an item's key as one string.
+func (t *Table) id(item Item) (string, error) {
+	parts := make([]string, 0, len(t.Keys))
+	for i, name := range t.Keys {
 		key := item[name]
-		if key.S == nil || *key.S == "" {
-			return "", invalid("the key %s must be a string that isn't empty", name)
+		switch {
+		case key.S == nil:
+			return "", invalid("One or more parameter values were invalid: Type mismatch for key %s expected: S actual: %s", name, key.kind())
+		case *key.S == "":
+			return "", invalid("One or more parameter values are not valid. "+
+				"The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", name)
+		case i == 0 && len(*key.S) > maxHashBytes:
+			return "", invalid("One or more parameter values were invalid: "+
+				"Size of hashkey has exceeded the maximum size limit of%d bytes", maxHashBytes)
+		case i > 0 && len(*key.S) > maxRangeBytes:
+			return "", invalid("One or more parameter values were invalid: "+
+				"Aggregated size of all range keys has exceeded the size limit of %d bytes", maxRangeBytes)
 		}
 		parts = append(parts, strconv.Quote(*key.S))
-	}
-	if alone && len(item) != len(t.Keys) {
-		return "", invalid("the provided key element does not match the schema")
 	}
 	return strings.Join(parts, " "), nil
 }
@@ -194,39 +232,4 @@ func (t *Table) set(id string, item Item) {
 		t.items = map[string]Item{}
 	}
 	t.items[id] = item.clone()
-}
-
-func (i Item) clone() Item {
-	if i == nil {
-		return nil
-	}
-	out := make(Item, len(i))
-	for name, value := range i {
-		value.SS = slices.Clone(value.SS)
-		out[name] = value
-	}
-	return out
-}
-
-// check is what DynamoDB demands of a value.
-func (a Attribute) check() error {
-	given := 0
-	for _, is := range []bool{a.S != nil, a.N != nil, a.SS != nil} {
-		if is {
-			given++
-		}
-	}
-	switch {
-	case given != 1:
-		return invalid("must be one of S, N and SS")
-	case a.N != nil:
-		if _, err := strconv.ParseFloat(*a.N, 64); err != nil {
-			return invalid("the parameter cannot be converted to a numeric value: %s", *a.N)
-		}
-	case a.SS != nil && len(a.SS) == 0:
-		return invalid("an attribute value may not contain an empty set")
-	case len(slices.Compact(slices.Sorted(slices.Values(a.SS)))) != len(a.SS):
-		return invalid("the set contains duplicates")
-	}
-	return nil
 }

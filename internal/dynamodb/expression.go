@@ -1,335 +1,295 @@
 package dynamodb
 
 import (
-	"cmp"
 	"maps"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// condition judges an item, nil for none.
-type condition func(item Item) bool
+// The expressions of a call, as its parameters are named.
+const (
+	nameCondition = "ConditionExpression"
+	nameUpdate    = "UpdateExpression"
+)
 
-// placeholders are those of a call, and which of them were used.
-type placeholders struct {
-	Expressions
-
-	used map[string]bool
+// expression is a parameter with an expression; the text is nil if it isn't given.
+type expression struct {
+	name string
+	text *string
 }
 
-func (p *placeholders) use(placeholder string) {
-	if p.used == nil {
-		p.used = map[string]bool{}
+// expressions are the placeholders of a call, and which of them its expressions use.
+type expressions struct {
+	names  map[string]string
+	values map[string]Attribute
+	used   map[string]bool
+}
+
+var (
+	nameForm  = regexp.MustCompile(`^#[0-9a-zA-Z_]+$`)
+	valueForm = regexp.MustCompile(`^:[0-9a-zA-Z_]+$`)
+)
+
+// newExpressions checks the placeholders, given the expressions that may use them.
+func newExpressions(given Expressions, in ...expression) (*expressions, error) {
+	e := &expressions{names: given.ExpressionAttributeNames, values: map[string]Attribute{}, used: map[string]bool{}}
+	if err := given.wanted(in); err != nil {
+		return nil, err
 	}
-	p.used[placeholder] = true
+	for _, placeholder := range slices.Sorted(maps.Keys(e.names)) {
+		if !nameForm.MatchString(placeholder) {
+			return nil, invalid("ExpressionAttributeNames contains invalid key: Syntax error; key: %q", placeholder)
+		}
+	}
+	for _, placeholder := range slices.Sorted(maps.Keys(given.ExpressionAttributeValues)) {
+		if !valueForm.MatchString(placeholder) {
+			return nil, invalid("ExpressionAttributeValues contains invalid key: Syntax error; key: %q", placeholder)
+		}
+		value, err := given.ExpressionAttributeValues[placeholder].normalized()
+		if err != nil {
+			return nil, invalid("ExpressionAttributeValues contains invalid value: %s for key %s", messageOf(err), placeholder)
+		}
+		e.values[placeholder] = value
+	}
+	return e, nil
 }
 
-// unused finds what no expression uses, which DynamoDB refuses.
-func (p *placeholders) unused() error {
-	for _, name := range slices.Concat(
-		slices.Sorted(maps.Keys(p.ExpressionAttributeNames)), slices.Sorted(maps.Keys(p.ExpressionAttributeValues)),
-	) {
-		if !p.used[name] {
-			return invalid("%s is unused in expressions", name)
-		}
+// wanted refuses placeholders without an expression, and empty lists of them.
+func (e Expressions) wanted(in []expression) error {
+	given := slices.ContainsFunc(in, func(x expression) bool { return x.text != nil })
+	parameters := make([]string, len(in))
+	for i, x := range in {
+		parameters[i] = x.name
+	}
+	verb := map[bool]string{true: "is", false: "are"}[len(in) == 1]
+	switch {
+	case e.ExpressionAttributeNames != nil && !given:
+		return invalid("ExpressionAttributeNames can only be specified when using expressions")
+	case e.ExpressionAttributeValues != nil && !given:
+		return invalid("ExpressionAttributeValues can only be specified when using expressions: %s %s null",
+			strings.Join(parameters, " and "), verb)
+	case e.ExpressionAttributeNames != nil && len(e.ExpressionAttributeNames) == 0:
+		return invalid("ExpressionAttributeNames must not be empty")
+	case e.ExpressionAttributeValues != nil && len(e.ExpressionAttributeValues) == 0:
+		return invalid("ExpressionAttributeValues must not be empty")
 	}
 	return nil
 }
 
-func (p *placeholders) name(token string) (string, error) {
-	name, ok := p.ExpressionAttributeNames[token]
-	if !ok {
-		return "", invalid("%q is no attribute: name it by a placeholder, #name, in ExpressionAttributeNames", token)
+// messageOf is an error of this package without its name.
+func messageOf(err error) string { return strings.TrimPrefix(err.Error(), Validation+": ") }
+
+// unused finds what no expression uses, which DynamoDB refuses.
+func (e *expressions) unused() error {
+	find := func(parameter string, placeholders []string) error {
+		left := slices.DeleteFunc(placeholders, func(p string) bool { return e.used[p] })
+		if len(left) == 0 {
+			return nil
+		}
+		return invalid("Value provided in %s unused in expressions: keys: {%s}", parameter, strings.Join(left, ", "))
 	}
-	p.use(token)
-	return name, nil
+	if err := find("ExpressionAttributeNames", slices.Sorted(maps.Keys(e.names))); err != nil {
+		return err
+	}
+	return find("ExpressionAttributeValues", slices.Sorted(maps.Keys(e.values)))
 }
 
-func (p *placeholders) value(token string) (Attribute, error) {
-	value, ok := p.ExpressionAttributeValues[token]
-	if !ok {
-		return Attribute{}, invalid("%q is not in ExpressionAttributeValues", token)
-	}
-	p.use(token)
-	return value, value.check()
+// tokenForm is a token of an expression: a placeholder, a word, a mark, or a character that is none of these.
+var tokenForm = regexp.MustCompile(`[#:][0-9a-zA-Z_]+|[a-zA-Z_][0-9a-zA-Z_]*|<>|<=|>=|[^ \t\r\n]`)
+
+// token is a token and where it stands.
+type token struct {
+	text       string
+	start, end int
 }
 
-// tokens are the words and marks of an expression.
-func tokens(text string) []string {
-	for _, mark := range []string{"(", ")", ",", "<>", "<=", ">="} {
-		text = strings.ReplaceAll(text, mark, " "+mark+" ")
+// parser goes through the tokens of one expression. The first error is kept, and nothing is read after it.
+type parser struct {
+	*expressions
+
+	name   string // the parameter's
+	text   string
+	tokens []token
+	at     int
+	err    error
+}
+
+// parse reads an expression that is given.
+func (e *expressions) parse(name, text string) *parser {
+	p := &parser{expressions: e, name: name, text: text}
+	for _, place := range tokenForm.FindAllStringIndex(text, -1) {
+		p.tokens = append(p.tokens, token{text[place[0]:place[1]], place[0], place[1]})
 	}
-	var out []string
-	for word := range strings.FieldsSeq(text) {
-		out = append(out, marks(word)...)
+	switch {
+	case text == "":
+		p.fail("The expression can not be empty;")
+	case len(text) > maxExpressionBytes:
+		p.fail("Expression size has exceeded the maximum allowed size; expression size: %d", len(text))
+	}
+	return p
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = invalid("Invalid "+p.name+": "+format, args...)
+	}
+}
+
+// endOfFile is what DynamoDB calls the end of an expression.
+const endOfFile = "<EOF>"
+
+// unexpected is the error for the next token. DynamoDB shows the ones beside it, too.
+func (p *parser) unexpected() {
+	found, from, to := endOfFile, p.at-1, p.at-1
+	if p.at < len(p.tokens) {
+		found, to = p.tokens[p.at].text, min(p.at+1, len(p.tokens)-1)
+	}
+	near := ""
+	if len(p.tokens) > 0 {
+		near = p.text[p.tokens[max(from, 0)].start:p.tokens[max(to, 0)].end]
+	}
+	p.fail("Syntax error; token: %q, near: %q", found, near)
+}
+
+// peek is the token that comes after so many; empty at the end.
+func (p *parser) peek(after int) string {
+	if p.err != nil || p.at+after >= len(p.tokens) {
+		return ""
+	}
+	return p.tokens[p.at+after].text
+}
+
+// take goes past a keyword or a mark, if that is what comes. Keywords have no case.
+func (p *parser) take(word string) bool {
+	if !strings.EqualFold(p.peek(0), word) {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func (p *parser) expect(mark string) {
+	if !p.take(mark) {
+		p.unexpected()
+	}
+}
+
+func (p *parser) end() {
+	if p.err == nil && p.at < len(p.tokens) {
+		p.unexpected()
+	}
+}
+
+var wordForm = regexp.MustCompile(`^[a-zA-Z_]`)
+
+// path reads the name of an attribute.
+func (p *parser) path() string {
+	text := p.peek(0)
+	switch {
+	case nameForm.MatchString(text):
+	case wordForm.MatchString(text):
+		p.fail("the attribute %s is named as it is, which isn't supported here: "+
+			"name it by a placeholder, #name, in ExpressionAttributeNames", text)
+		return ""
+	default:
+		p.unexpected()
+		return ""
+	}
+	name, known := p.names[text]
+	if !known {
+		p.fail("An expression attribute name used in the document path is not defined; attribute name: %s", text)
+		return ""
+	}
+	p.used[text] = true
+	p.at++
+	if next := p.peek(0); next == "." || next == "[" {
+		p.fail("a path into %s isn't supported here: its attributes are strings, numbers and sets of strings", text)
+	}
+	return name
+}
+
+// value reads a value by its placeholder.
+func (p *parser) value() *Attribute {
+	text := p.peek(0)
+	if !valueForm.MatchString(text) {
+		p.unexpected()
+		return nil
+	}
+	value, known := p.values[text]
+	if !known {
+		p.fail("An expression attribute value used in expression is not defined; attribute value: %s", text)
+		return nil
+	}
+	p.used[text] = true
+	p.at++
+	return &value
+}
+
+// operand is an attribute, a value, or what a function or an operator gives for others.
+type operand struct {
+	path  string
+	value *Attribute
+	call  string
+	args  []operand
+}
+
+// simple reads an attribute or a value.
+func (p *parser) simple() operand {
+	if strings.HasPrefix(p.peek(0), ":") {
+		return operand{value: p.value()}
+	}
+	return operand{path: p.path()}
+}
+
+// isCall says whether a function comes.
+func (p *parser) isCall() bool { return wordForm.MatchString(p.peek(0)) && p.peek(1) == "(" }
+
+// function reads a function and its arguments, of which it must have so many.
+func (p *parser) function(argument func() operand, counts map[string]int, others map[string]bool, where string) operand {
+	name := p.peek(0)
+	p.at += 2
+	out := operand{call: name}
+	for p.err == nil {
+		if out.args = append(out.args, argument()); !p.take(",") {
+			break
+		}
+	}
+	p.expect(")")
+	count, known := counts[name]
+	switch {
+	case others[name]:
+		p.fail("The function is not allowed in %s expression; function: %s", where, name)
+	case !known:
+		p.fail("Invalid function name; function: %s", name)
+	case count != len(out.args):
+		p.fail("Incorrect number of operands for operator or function; operator or function: %s, number of operands: %d", name, len(out.args))
 	}
 	return out
 }
 
-// marks splits the comparisons of one character off.
-func marks(word string) []string {
-	if len(word) == 2 && strings.ContainsAny(word, "<>") {
-		return []string{word}
-	}
-	for _, mark := range []string{"=", "<", ">"} {
-		word = strings.ReplaceAll(word, mark, " "+mark+" ")
-	}
-	return strings.Fields(word)
-}
-
-// parser goes through the tokens of one expression.
-type parser struct {
-	*placeholders
-
-	tokens []string
-}
-
-func (p *parser) next() string {
-	if len(p.tokens) == 0 {
-		return ""
-	}
-	token := p.tokens[0]
-	p.tokens = p.tokens[1:]
-	return token
-}
-
-func (p *parser) take(word string) bool {
-	if len(p.tokens) == 0 || !strings.EqualFold(p.tokens[0], word) {
-		return false
-	}
-	p.tokens = p.tokens[1:]
-	return true
-}
-
-func (p *parser) expect(mark string) error {
-	if token := p.next(); token != mark {
-		return invalid("syntax error: %q in the place of %q", token, mark)
-	}
-	return nil
-}
-
-// parseCondition reads a ConditionExpression; an empty one always holds.
-func parseCondition(text string, used *placeholders) (condition, error) {
-	if text == "" {
-		return func(Item) bool { return true }, nil
-	}
-	p := &parser{placeholders: used, tokens: tokens(text)}
-	whole, err := p.or()
-	if err == nil && len(p.tokens) > 0 {
-		err = invalid("syntax error: %q isn't expected", p.tokens[0])
-	}
-	return whole, err
-}
-
-func (p *parser) or() (condition, error) {
-	left, err := p.and()
-	for err == nil && p.take("OR") {
-		var right condition
-		right, err = p.and()
-		first := left
-		left = func(item Item) bool { return first(item) || right(item) }
-	}
-	return left, err
-}
-
-func (p *parser) and() (condition, error) {
-	left, err := p.primary()
-	for err == nil && p.take("AND") {
-		var right condition
-		right, err = p.primary()
-		first := left
-		left = func(item Item) bool { return first(item) && right(item) }
-	}
-	return left, err
-}
-
-func (p *parser) primary() (condition, error) {
+// kind is the type that the operand has whatever the item is; empty if that isn't known.
+func (o operand) kind() string {
 	switch {
-	case p.take("("):
-		inner, err := p.or()
-		if err != nil {
-			return nil, err
-		}
-		return inner, p.expect(")")
-	case p.take("attribute_not_exists"):
-		name, err := p.argument()
-		return func(item Item) bool { _, is := item[name]; return !is }, err
-	case p.take("contains"):
-		return p.contains()
+	case o.value != nil:
+		return o.value.kind()
+	case o.call == functionSize, o.call == "+", o.call == "-":
+		return typeNumber
 	}
-	return p.comparison()
+	return ""
 }
 
-// argument is the one attribute that a function takes.
-func (p *parser) argument() (string, error) {
-	if err := p.expect("("); err != nil {
-		return "", err
+// refuseKinds refuses operands of a type that a function or an operator doesn't take.
+func (p *parser) refuseKinds(name string, operands []operand, kinds ...string) {
+	for _, o := range operands {
+		if kind := o.kind(); o.value != nil && slices.Contains(kinds, kind) {
+			p.fail("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", name, kind)
+		}
 	}
-	name, err := p.name(p.next())
-	if err != nil {
-		return "", err
-	}
-	return name, p.expect(")")
 }
 
-func (p *parser) contains() (condition, error) {
-	if err := p.expect("("); err != nil {
-		return nil, err
-	}
-	name, err := p.name(p.next())
-	if err != nil {
-		return nil, err
-	}
-	if err := p.expect(","); err != nil {
-		return nil, err
-	}
-	element, err := p.value(p.next())
-	if err != nil {
-		return nil, err
-	}
-	if element.S == nil {
-		return nil, invalid("contains looks for a string")
-	}
-	return func(item Item) bool { return slices.Contains(item[name].SS, *element.S) }, p.expect(")")
-}
-
-// operand gives a value of an item; false if there is none.
-type operand func(item Item) (Attribute, bool)
-
-func (p *parser) comparison() (condition, error) {
-	left, err := p.operand()
-	if err != nil {
-		return nil, err
-	}
-	operator := p.next()
-	if !slices.Contains([]string{"=", "<>", "<", "<=", ">", ">="}, operator) {
-		return nil, invalid("syntax error: %q isn't a comparison that is supported", operator)
-	}
-	right, err := p.operand()
-	if err != nil {
-		return nil, err
-	}
-	return func(item Item) bool {
-		a, there := left(item)
-		b, too := right(item)
-		order, same := compare(a, b)
-		if !there || !too || !same {
-			return operator == "<>"
-		}
-		return map[string]bool{
-			"=": order == 0, "<>": order != 0, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0,
-		}[operator]
-	}, nil
-}
-
-func (p *parser) operand() (operand, error) {
-	if p.take("size") {
-		name, err := p.argument()
-		return func(item Item) (Attribute, bool) {
-			value, there := item[name]
-			return Attribute{N: new(strconv.Itoa(value.size()))}, there
-		}, err
-	}
-	token := p.next()
-	if strings.HasPrefix(token, ":") {
-		value, err := p.value(token)
-		return func(Item) (Attribute, bool) { return value, true }, err
-	}
-	name, err := p.name(token)
-	return func(item Item) (Attribute, bool) { value, there := item[name]; return value, there }, err
-}
-
-// size is what the function of this name gives.
-func (a Attribute) size() int {
-	if a.S != nil {
-		return len(*a.S)
-	}
-	return len(a.SS)
-}
-
-// compare orders two values of the same type.
-func compare(a, b Attribute) (order int, same bool) {
-	switch {
-	case a.S != nil && b.S != nil:
-		return cmp.Compare(*a.S, *b.S), true
-	case a.N != nil && b.N != nil:
-		// Both were checked to be numbers; those in use are seconds and sizes, which a float holds exactly.
-		x, _ := strconv.ParseFloat(*a.N, 64)
-		y, _ := strconv.ParseFloat(*b.N, 64)
-		return cmp.Compare(x, y), true
-	}
-	return 0, false
-}
-
-// update changes an item.
-type update func(item Item) error
-
-// parseUpdate reads an UpdateExpression of one clause: SET, ADD or DELETE.
-func parseUpdate(text string, used *placeholders) (update, error) {
-	p := &parser{placeholders: used, tokens: tokens(text)}
-	clause := strings.ToUpper(p.next())
-	var actions []update
-	for {
-		name, err := p.name(p.next())
-		if err != nil {
-			return nil, err
-		}
-		if clause == "SET" {
-			if err := p.expect("="); err != nil {
-				return nil, err
-			}
-		}
-		value, err := p.value(p.next())
-		if err != nil {
-			return nil, err
-		}
-		action, err := change(clause, name, value)
-		if err != nil {
-			return nil, err
-		}
-		actions = append(actions, action)
-		if !p.take(",") {
-			break
-		}
-	}
-	if len(p.tokens) > 0 {
-		return nil, invalid("syntax error: %q isn't expected", p.tokens[0])
-	}
-	return func(item Item) error {
-		for _, action := range actions {
-			if err := action(item); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil
-}
-
-func change(clause, name string, value Attribute) (update, error) {
-	switch clause {
-	case "SET":
-		return func(item Item) error { item[name] = value; return nil }, nil
-	case "ADD", "DELETE":
-		if value.SS == nil {
-			return nil, invalid("%s is supported for sets of strings only", clause)
-		}
-	default:
-		return nil, invalid("syntax error: %q isn't a clause that is supported", clause)
-	}
-	return func(item Item) error {
-		have, there := item[name]
-		if there && have.SS == nil {
-			return invalid("an operand in the update expression has an incorrect data type")
-		}
-		left := slices.DeleteFunc(slices.Clone(have.SS), func(s string) bool { return slices.Contains(value.SS, s) })
-		if clause == "ADD" {
-			left = append(left, value.SS...)
-		}
-		slices.Sort(left)
-		if item[name] = (Attribute{SS: left}); len(left) == 0 {
-			delete(item, name) // there are no empty sets
-		}
-		return nil
-	}, nil
-}
+// The refusals of operands that only show at the item.
+var (
+	errOperandType = &Error{Validation, "An operand in the update expression has an incorrect data type"}
+	errNoAttribute = &Error{Validation, "The provided expression refers to an attribute that does not exist in the item"}
+)

@@ -53,6 +53,7 @@ func (s *sandbox) routes() http.Handler {
 // serveNext waits for an invocation, however long that takes. A process that is to end is told so by a signal and not
 // by an answer here, which it would log as a failure.
 func (s *sandbox) serveNext(w http.ResponseWriter, r *http.Request) {
+	s.setInitialized()
 	select {
 	case s.polls <- struct{}{}:
 	case <-r.Context().Done():
@@ -86,8 +87,7 @@ func traceID(now time.Time) string {
 
 func (s *sandbox) serveResponse(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue(pathID)
-	if !s.isCurrent(id) {
-		refuseRequestID(w)
+	if !s.mayAnswer(w, id) {
 		return
 	}
 	payload, tooLarge, err := readBody(r.Body)
@@ -114,8 +114,7 @@ func (s *sandbox) serveResponse(w http.ResponseWriter, r *http.Request) {
 
 func (s *sandbox) serveError(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue(pathID)
-	if !s.isCurrent(id) {
-		refuseRequestID(w)
+	if !s.mayAnswer(w, id) {
 		return
 	}
 	payload, tooLarge, err := readBody(r.Body)
@@ -143,7 +142,12 @@ func (s *sandbox) finish(w http.ResponseWriter, id string, got outcome, tooLarge
 	accept(w)
 }
 
+// serveInitError takes the report of a process that can't begin. One that has asked for an invocation has begun.
 func (s *sandbox) serveInitError(w http.ResponseWriter, r *http.Request) {
+	if s.isInitialized() {
+		refuseTransition(w, "the initialization has ended: the process has asked for an invocation")
+		return
+	}
 	payload, tooLarge, err := readBody(r.Body)
 	if err != nil || tooLarge {
 		refuse(w, http.StatusBadRequest, "InvalidRequest", "The error could not be read, or is too large")
@@ -153,7 +157,7 @@ func (s *sandbox) serveInitError(w http.ResponseWriter, r *http.Request) {
 	case s.initFailed <- reportedFailure(payload, r.Header.Get(headerErrorType)):
 		accept(w)
 	default:
-		refuse(w, http.StatusForbidden, "InvalidStateTransition", "The initialization has been reported as failed before")
+		refuseTransition(w, "the initialization has been reported as failed before")
 	}
 }
 
@@ -175,6 +179,11 @@ func accept(w http.ResponseWriter) {
 
 func refuseRequestID(w http.ResponseWriter) {
 	refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
+}
+
+// refuseTransition refuses what the process may not do now, as AWS's emulator does.
+func refuseTransition(w http.ResponseWriter, why string) {
+	refuse(w, http.StatusForbidden, "InvalidStateTransition", "State transition failed for runtime. Error: "+why)
 }
 
 // refuse answers with an error as the Runtime API words it.

@@ -348,7 +348,32 @@ func TestRuntimeAPIRefusesMisuse(t *testing.T) {
 	assert.Contains(t, a.Bodies["wrong response"], `"errorType":"InvalidRequestID"`)
 	assert.Equal(t, 404, a.Statuses["unknown path"])
 	assert.Contains(t, a.Bodies["unknown path"], `"errorType"`)
-	assert.ElementsMatch(t, []int{202, 403}, []int{a.Statuses["init error"], a.Statuses["init again"]})
+	// R1, as AWS's emulator has it: who has asked for an invocation has begun.
+	assert.Equal(t, 403, a.Statuses["init error"])
+	assert.Contains(t, a.Bodies["init error"], `"errorType":"InvalidStateTransition"`)
+}
+
+func TestRuntimeAPITakesOneAnswer(t *testing.T) {
+	t.Parallel()
+	response := invoke(t, start(t, function()), event{Do: "answer twice"})
+	assert.Empty(t, response.FunctionError)
+	assert.Equal(t, `"answered"`, string(response.Payload))
+	logs := string(response.Logs)
+	assert.Contains(t, logs, `response 202 {"status":"OK"}`)
+	for _, again := range []string{"response", "error"} {
+		assert.Contains(t, logs, again+` 403 {"errorMessage":"State transition failed for runtime. `+
+			`Error: the invocation has been answered before","errorType":"InvalidStateTransition"}`)
+	}
+}
+
+// The first report of a start that failed counts.
+func TestRuntimeAPITakesOneReportOfTheStart(t *testing.T) {
+	t.Parallel()
+	f := function()
+	f.Env = map[string]string{"INIT": "report twice"}
+	response := invoke(t, start(t, f), event{})
+	assert.Equal(t, "Config.Missing", response.ErrorType)
+	assert.Equal(t, "no bucket", response.ErrorMessage)
 }
 
 // TestConcurrency holds as many invocations as there may be processes; one more is refused until one is free again.

@@ -67,6 +67,10 @@ type sandbox struct {
 
 	mu      sync.Mutex
 	current *invocation
+	// answered is the id of the last invocation that was answered.
+	answered string
+	// initialized says that the process has asked for an invocation.
+	initialized bool
 }
 
 func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, error) {
@@ -251,16 +255,36 @@ func (s *sandbox) answer(id string, got outcome) bool {
 		s.interrupt(s.current)
 		return true
 	}
-	s.current = nil
+	s.current, s.answered = nil, id
 	s.outcomes <- got
 	return true
 }
 
-// isCurrent reports whether the invocation with the id is being handled.
-func (s *sandbox) isCurrent(id string) bool {
+func (s *sandbox) setInitialized() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.current != nil && s.current.id == id
+	s.initialized = true
+}
+
+func (s *sandbox) isInitialized() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.initialized
+}
+
+// mayAnswer refuses an answer to another invocation than the one being handled, and a second one to that.
+func (s *sandbox) mayAnswer(w http.ResponseWriter, id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.current != nil && s.current.id == id:
+		return true
+	case s.answered == id && id != "":
+		refuseTransition(w, "the invocation has been answered before")
+	default:
+		refuseRequestID(w)
+	}
+	return false
 }
 
 func (s *sandbox) exitFailure(call *invocation) *failure {

@@ -78,8 +78,8 @@ func removals(t *testing.T, system *declared.System) []change {
 				statements := document["Statement"].([]any)
 				changed := statements[statement].(map[string]any)
 				changed[element] = slices.Delete(slices.Clone(list), i, i+1)
-				if len(list) == 1 {
-					document["Statement"] = slices.Delete(statements, statement, statement+1)
+				if len(list) == 1 { // a policy without statements, or one without actions, isn't one
+					changed[element] = []any{"nothing:Nothing"}
 				}
 				name := fmt.Sprintf("%s without %v of %v", resource, value, changed["Sid"])
 				out = append(out, change{name, resource, input, document})

@@ -51,6 +51,10 @@ func main() {
 		time.Sleep(time.Hour)
 	case "report":
 		report()
+	case "report twice":
+		report()
+		fmt.Println(post("/init/error", `{"errorMessage":"no key","errorType":"Config.Missing"}`))
+		return
 	case "report and wait":
 		report()
 		time.Sleep(time.Hour)
@@ -102,6 +106,9 @@ func handle(ctx context.Context, e event) (any, error) {
 		fmt.Fprint(os.Stderr, "end")
 	case "misuse":
 		return misuse(ctx), nil
+	case "answer twice":
+		misuseAnswers(ctx)
+		os.Exit(0)
 	}
 	return describe(ctx, e), nil
 }
@@ -129,11 +136,19 @@ func misuse(ctx context.Context) answer {
 		"wrong error":    "/invocation/00000000-0000-0000-0000-000000000000/error",
 		"unknown path":   "/invocation/" + lc.AwsRequestID + "/answer",
 		"init error":     "/init/error",
-		"init again":     "/init/error",
 	} {
 		a.Statuses[name], a.Bodies[name] = post(path, `{}`)
 	}
 	return a
+}
+
+// misuseAnswers answers the invocation, and then as a runtime must not; it writes to its log what it is told.
+func misuseAnswers(ctx context.Context) {
+	lc, _ := lambdacontext.FromContext(ctx)
+	for _, path := range []string{"response", "response", "error"} {
+		status, body := post("/invocation/"+lc.AwsRequestID+"/"+path, `"answered"`)
+		fmt.Println(path, status, body)
+	}
 }
 
 func post(path, body string) (int, string) {
