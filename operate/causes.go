@@ -129,8 +129,11 @@ type RefusalError struct {
 // Error tells code, message and likely cause.
 func (e *RefusalError) Error() string {
 	text := e.Message
-	if e.Code != "" {
-		text = e.Code + ": " + e.Message
+	switch {
+	case text == "":
+		text = e.Code // S3 answers some requests without a body
+	case e.Code != "":
+		text = e.Code + ": " + text
 	}
 	if e.Cause != "" {
 		text += " (likely: " + e.Cause + ")"

@@ -91,7 +91,7 @@ func (l *Local) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := CollectFiles(options.Files, options.Prefix)
+	files, err := CollectFiles(ctx, options.Files, options.Prefix)
 	if err != nil {
 		return nil, err
 	}

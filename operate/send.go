@@ -125,9 +125,10 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 
 // CollectFiles finds all that is to be sent, in order. What a folder has that can't
 // be sent has failed already. The error matches [ErrInput] if a file that is named
-// can't be sent, if none can, or if two would get the same key.
-func CollectFiles(names []string, prefix string) ([]Sent, error) {
-	files, err := FindFiles(names, prefix)
+// can't be sent, if none can, or if two would get the same key, and [ErrCanceled] if
+// the context ends.
+func CollectFiles(ctx context.Context, names []string, prefix string) ([]Sent, error) {
+	files, err := FindFiles(ctx, names, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +146,14 @@ func CollectFiles(names []string, prefix string) ([]Sent, error) {
 }
 
 // FindFiles is [CollectFiles] for who takes several files of one key.
-func FindFiles(names []string, prefix string) ([]Sent, error) {
+func FindFiles(ctx context.Context, names []string, prefix string) ([]Sent, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%w: no file is named", ErrInput)
 	}
-	found, err := files.Find(names, prefix)
+	found, err := files.Find(ctx, names, prefix)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("looking for files: %w", ErrCanceled)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
@@ -172,7 +176,7 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 	if err != nil {
 		return nil, err
 	}
-	files, err := CollectFiles(options.Files, options.Prefix)
+	files, err := CollectFiles(ctx, options.Files, options.Prefix)
 	if err != nil {
 		return nil, err
 	}

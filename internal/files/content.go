@@ -52,22 +52,23 @@ func (s state) equal(other state) bool {
 
 // Open opens a file. One whose size the system doesn't know is read at once. It
 // must be closed. The error matches [ErrNotFile] or [ErrSize] if it can't be uploaded.
-func Open(path string) (*Content, error) { return open(path, suspectSize) }
+func Open(path string) (*Content, error) { return open(path, suspectSize, MaxUnsized) }
 
-// open reads at once only what has no more than so many bytes, as the system says.
-func open(path string, suspect int64) (*Content, error) {
+// open reads at once only what has no more than suspect bytes, as the system says,
+// and of that at most so many.
+func open(path string, suspect, most int64) (*Content, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the file: %w", err)
 	}
 	c := &Content{ReaderAt: f, path: path, file: f}
-	if err := c.measure(suspect); err != nil {
+	if err := c.measure(suspect, most); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return c, nil
 }
 
-func (c *Content) measure(suspect int64) error {
+func (c *Content) measure(suspect, most int64) error {
 	var err error
 	if c.begun, err = stateOf(c.file); err != nil {
 		return err
@@ -76,7 +77,7 @@ func (c *Content) measure(suspect int64) error {
 	if err := checkFile(c.begun.info); err != nil || c.size > suspect {
 		return err
 	}
-	text, err := io.ReadAll(io.LimitReader(c.file, MaxUnsized+1))
+	text, err := io.ReadAll(io.LimitReader(c.file, most+1))
 	if err != nil {
 		return fmt.Errorf("reading the file: %w", err)
 	}
@@ -89,8 +90,8 @@ func (c *Content) measure(suspect int64) error {
 			return ErrChanged
 		}
 	}
-	if len(text) > MaxUnsized {
-		return fmt.Errorf("%w: the system doesn't know its size, and it has more than %d bytes: copy it into a file first", ErrSize, MaxUnsized)
+	if int64(len(text)) > most {
+		return fmt.Errorf("%w: the system doesn't know its size, and it has more than %d bytes: copy it into a file first", ErrSize, most)
 	}
 	c.ReaderAt, c.size, c.whole = bytes.NewReader(text), int64(len(text)), true
 	return nil

@@ -3,6 +3,7 @@
 package files
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,8 +50,8 @@ type File struct {
 //
 // What can't be uploaded although it was named is an error, all of it at once. In
 // a folder it has a Problem: it was not asked for by name, and the others can go.
-// The error matches [ErrNone] if nothing is left.
-func Find(names []string, prefix string) ([]File, error) {
+// The error matches [ErrNone] if nothing is left, and is the context's if that ends.
+func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func Find(names []string, prefix string) ([]File, error) {
 		case info.IsDir():
 			entries, err := os.ReadDir(name)
 			if err == nil {
-				found = walk(found, name, entries, prefix, []fs.FileInfo{info})
+				found = walk(ctx, found, name, entries, prefix, []fs.FileInfo{info})
 				continue
 			}
 			f.Problem = withoutPath(err)
@@ -76,6 +77,9 @@ func Find(names []string, prefix string) ([]File, error) {
 			wrong = append(wrong, fmt.Errorf("%s: %w", name, f.Problem))
 		}
 		found = append(found, f)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("looking for files: %w", ctx.Err())
 	}
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
@@ -101,8 +105,11 @@ func none(names []string, found []File) error {
 
 // walk adds all that is in a folder, and in those that it links to. The parents
 // are the folder and those that it is in: who links to one of them would never end.
-func walk(found []File, folder string, entries []fs.DirEntry, prefix string, parents []fs.FileInfo) []File {
+func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntry, prefix string, parents []fs.FileInfo) []File {
 	for _, entry := range entries {
+		if ctx.Err() != nil {
+			return found // see Find
+		}
 		path, key := filepath.Join(folder, entry.Name()), prefix+entry.Name()
 		info, err := os.Stat(path)
 		switch {
@@ -119,7 +126,7 @@ func walk(found []File, folder string, entries []fs.DirEntry, prefix string, par
 			if err != nil {
 				found = append(found, File{Path: path, Key: key + "/", Problem: withoutPath(err)})
 			}
-			found = walk(found, path, inside, key+"/", append(slices.Clip(parents), info))
+			found = walk(ctx, found, path, inside, key+"/", append(slices.Clip(parents), info))
 		}
 	}
 	return found
@@ -131,7 +138,7 @@ func describe(path, key string, info fs.FileInfo) File {
 	if f.Problem = errors.Join(checkFile(info), CheckKey(key)); f.Problem != nil {
 		return f
 	}
-	content, err := open(path, 0) // what can't be read now can't be read later
+	content, err := open(path, 0, MaxUnsized) // what can't be read now can't be read later
 	if err != nil {
 		f.Problem = withoutPath(err)
 		return f
