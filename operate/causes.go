@@ -9,8 +9,14 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// requestIDs are the parts of a message that help nobody but AWS's support.
-var requestIDs = regexp.MustCompile(`(?i),? ?(https response error )?(StatusCode: \d+,? ?)?(RequestID|HostID): [\w+/=-]+,? ?`)
+// requestIDs are the parts of a message that help nobody but AWS's support, each
+// with what separates it from the others: brackets of its own, what is before it,
+// or, of the first in a list, what is behind it.
+var requestIDs = regexp.MustCompile(`(?i) ?\(` + requestID + `\)| ?\[` + requestID + `\]|[,;] ` + requestID + `|\b` + requestID + `[,;]? ?`)
+
+// requestID is an id as the SDKs write it: Go's RequestID and HostID, which may be
+// empty, or request id and host id, and Java's Request ID and Extended Request ID.
+const requestID = `(?:Extended )?(?:Request|Host) ?ID: ?[\w+/=-]*`
 
 // cause pairs what a message says with what it likely means.
 type cause struct {
@@ -123,8 +129,11 @@ type RefusalError struct {
 // Error tells code, message and likely cause.
 func (e *RefusalError) Error() string {
 	text := e.Message
-	if e.Code != "" {
-		text = e.Code + ": " + e.Message
+	switch {
+	case text == "":
+		text = e.Code // S3 answers some requests without a body
+	case e.Code != "":
+		text = e.Code + ": " + text
 	}
 	if e.Cause != "" {
 		text += " (likely: " + e.Cause + ")"

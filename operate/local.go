@@ -2,7 +2,9 @@ package operate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"upload-router/internal/asl"
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
+	"upload-router/internal/files"
 	"upload-router/internal/local"
 	"upload-router/stack"
 )
@@ -80,31 +83,122 @@ func (l *Local) tell(who func(asl.Event)) {
 // Close ends the local run.
 func (l *Local) Close() error { return l.router.Close() }
 
-// Send puts files through the system, one after the other, and says the same of
-// them as [System.Send]. Only Files, Prefix and OnFile of the options count.
+// Send puts files through the system and says the same of them as [System.Send].
+// Only Files, Prefix, Parallel and OnFile of the options count. Large files have
+// half of the places at most, so that they don't hold up small ones.
 func (l *Local) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
-	files, err := CollectFiles(options.Files, options.Prefix)
+	options, err := options.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	board := &board{files: files, told: options.OnFile}
-	for i := range files {
-		board.change(i, func(*Sent) {})
+	files, err := CollectFiles(ctx, options.Files, options.Prefix)
+	if err != nil {
+		return nil, err
 	}
-	for i, f := range board.all() {
-		if ctx.Err() != nil {
-			return board.all(), fmt.Errorf("sending: %w", ErrCanceled)
-		}
-		board.change(i, func(f *Sent) { f.State, f.Started = FileUploading, time.Now() })
-		l.tell(func(event asl.Event) { board.change(i, func(f *Sent) { f.takeEvent(event) }) })
-		trace, err := l.router.Upload(ctx, f.Key, f.File)
-		l.tell(nil)
-		board.change(i, func(f *Sent) { f.takeTrace(trace, err) })
+	board := newBoard(files, options.OnFile)
+	run := localRun{board: board, byKey: map[string]int{}, byExecution: map[string]int{}}
+	for i, f := range files {
+		run.byKey[f.Key] = i
 	}
+	l.tell(run.take)
+	defer l.tell(nil)
+	eachFile(ctx, files, options.PartSize, options.Parallel, max(1, options.Parallel/2), func(i int) { l.sendFile(ctx, board, i, files[i]) })
 	if ctx.Err() != nil {
 		return board.all(), fmt.Errorf("sending: %w", ErrCanceled)
 	}
 	return board.all(), nil
+}
+
+// sendFile puts a file through the system, to its end.
+func (l *Local) sendFile(ctx context.Context, board *board, i int, file Sent) {
+	board.change(i, func(f *Sent) { f.State, f.Started = FileUploading, time.Now() })
+	trace, err := l.put(ctx, board, i, file)
+	if err == nil {
+		board.change(i, func(f *Sent) { f.Uploaded, f.Arrived = f.Size, time.Now() })
+		err = l.router.Deliver(ctx, trace.Event, trace)
+	}
+	board.change(i, func(f *Sent) {
+		f.takeTrace(trace, err)
+		if ctx.Err() != nil && f.State == FileFailed {
+			f.State, f.Error = FileCanceled, "canceled"
+		}
+	})
+}
+
+// put puts a file into the local bucket.
+func (l *Local) put(ctx context.Context, board *board, i int, file Sent) (*local.Trace, error) {
+	content, err := files.Open(file.File)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // It is our own.
+	}
+	defer func() { _ = content.Close() }() // nothing was written
+	board.change(i, func(f *Sent) { f.Size = content.Size() })
+	told := time.Now()
+	read := &readMeter{ReaderAt: content, told: func(bytes int64) {
+		if time.Since(told) < tellInterval {
+			return
+		}
+		told = time.Now()
+		board.change(i, func(f *Sent) { f.Uploaded = max(f.Uploaded, min(bytes/readsOfPut, f.Size)) })
+	}}
+	trace, err := l.router.PutContent(ctx, file.Key, read, content.Size())
+	if err != nil {
+		return nil, fmt.Errorf("uploading %s: %w", file.File, err)
+	}
+	if touched, err := content.Touched(); err != nil || touched {
+		return nil, files.ErrChanged // which is rare, and it is quickly sent again
+	}
+	return trace, nil
+}
+
+// readsOfPut is how often the local S3's client reads a file: for its checksum, and to send it.
+const readsOfPut = 2
+
+// readMeter tells how many bytes were read, by one after the other.
+type readMeter struct {
+	io.ReaderAt
+	read int64
+	told func(int64)
+}
+
+// ReadAt implements io.ReaderAt.
+func (m *readMeter) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := m.ReaderAt.ReadAt(p, offset)
+	m.read += int64(n)
+	m.told(m.read)
+	return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
+}
+
+// localRun knows which execution is for which file.
+type localRun struct {
+	board *board
+
+	mu          sync.Mutex
+	byKey       map[string]int
+	byExecution map[string]int
+}
+
+// take takes over what an execution does.
+func (r *localRun) take(event asl.Event) {
+	if i, known := r.fileOf(event); known {
+		r.board.change(i, func(f *Sent) { f.takeEvent(event) })
+	}
+}
+
+func (r *localRun) fileOf(event asl.Event) (i int, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if event.Type == asl.ExecutionStarted {
+		var input struct {
+			Detail struct{ Object struct{ Key string } }
+		}
+		_ = json.Unmarshal(event.Input, &input) // another machine's input may be anything
+		if i, known = r.byKey[input.Detail.Object.Key]; known {
+			r.byExecution[event.Execution] = i
+		}
+	}
+	i, known = r.byExecution[event.Execution]
+	return i, known
 }
 
 // takeEvent takes over what its execution does.
@@ -113,7 +207,7 @@ func (f *Sent) takeEvent(event asl.Event) {
 	if f.Execution != nil {
 		now = *f.Execution // a copy: who was told of it may still read it
 	} else {
-		now.Status, f.Uploaded, f.Arrived = string(sfntypes.ExecutionStatusRunning), f.Size, time.Now()
+		now.Status = string(sfntypes.ExecutionStatusRunning)
 	}
 	if now.Route == "" {
 		now.Route = localRoute(event)
@@ -131,7 +225,7 @@ func (f *Sent) takeTrace(trace *local.Trace, err error) {
 		f.Error, f.Execution = err.Error(), nil
 		return
 	}
-	f.Uploaded, f.VersionID, f.ETag, f.Arrived = f.Size, trace.VersionID, trace.ETag, f.Started
+	f.Uploaded, f.VersionID, f.ETag = f.Size, trace.VersionID, trace.ETag
 	if len(trace.Executions) > 0 {
 		e := localExecution(trace, trace.Executions[0])
 		f.Execution = &e

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
+
+	"upload-router/internal/crc64"
+	"upload-router/internal/files"
 )
 
 // upload is one file on its way. The SDK's transfer manager does all of this but
@@ -27,218 +29,406 @@ type upload struct {
 	system   *System
 	file     Sent
 	options  SendOptions
-	room     chan struct{} // shared by all files: one place a request
-	progress func(bytes, resumed int64)
+	lanes    *lanes // shared by all files: one place a request
+	progress func(progress)
 
-	mu      sync.Mutex
-	sent    int64
-	resumed int64
-	record  record
+	content *files.Content
 	path    string // of the record
+
+	mu     sync.Mutex
+	record record
+	saved  time.Time
+	sums   []crc64.Sum // of the parts that S3 has, as they were when they were read for it
+	now    progress
+	told   time.Time
+}
+
+// progress is how far an upload is. The sizes are in bytes.
+type progress struct {
+	state               FileState
+	size, sent, resumed int64
 }
 
 // stored is what S3 made of a file.
 type stored struct{ versionID, etag string }
 
-// record is what is needed to go on with an upload.
+// record is what is needed to go on with an upload. It says nothing of the file but
+// its size: what S3 has is compared with the file's content.
 type record struct {
-	// UploadID is S3's; Size, Modified and PartSize are the file's when it began.
-	UploadID string    `json:"uploadId"`
-	Size     int64     `json:"size"`
-	Modified time.Time `json:"modified"`
-	PartSize int64     `json:"partSize"`
-	// Parts are the parts that S3 has, with the ETags that it answered.
-	Parts map[int32]string `json:"parts"`
+	// UploadID is S3's; Size, PartSize and ContentType are those it began with.
+	UploadID    string `json:"uploadId"`
+	Size        int64  `json:"size"`
+	PartSize    int64  `json:"partSize"`
+	ContentType string `json:"contentType"`
+	// Parts are the parts that S3 has. S3 lists their checksums as well; another server may not.
+	Parts map[int32]recordedPart `json:"parts"`
 }
 
-var errChanged = errors.New("the file changed while it was uploaded: send it again")
+// recordedPart is a part as it was sent.
+type recordedPart struct {
+	ETag     string `json:"etag"`
+	Checksum string `json:"crc64nvme"`
+}
+
+const (
+	// saveInterval is how often a record is written: what a crash loses is only sent again.
+	saveInterval = time.Second
+	// tellInterval is how often it is told how far a part is.
+	tellInterval = 50 * time.Millisecond
+)
 
 // run uploads the file.
 func (u *upload) run(ctx context.Context) (stored, error) {
-	f, err := os.Open(u.file.File)
+	content, err := files.Open(u.file.File)
 	if err != nil {
-		return stored{}, fmt.Errorf("opening the file: %w", err)
+		return stored{}, err //nolint:wrapcheck // It is our own.
 	}
-	defer func() { _ = f.Close() }()
-	before, err := f.Stat()
-	if err != nil {
-		return stored{}, fmt.Errorf("looking at the file: %w", err)
+	defer func() { _ = content.Close() }() // nothing was written
+	u.content = content
+	u.now = progress{state: FileUploading, size: content.Size()}
+	u.tell(0, true)
+	if content.Size() > u.options.PartSize {
+		return u.parts(ctx)
 	}
-	if before.Size() != u.file.Size {
-		return stored{}, errChanged
-	}
-	send := u.whole
-	if before.Size() > u.options.PartSize {
-		send = u.parts
-	}
-	return send(ctx, f, before)
+	return u.whole(ctx)
 }
 
-// unchanged says whether the file is what it was.
-func unchanged(f *os.File, before os.FileInfo) error {
-	after, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("looking at the file: %w", err)
+// tell adds to what was sent, and says so: always, or not too often.
+func (u *upload) tell(more int64, always bool) {
+	u.mu.Lock()
+	u.now.sent += more
+	now := u.now
+	tell := always || time.Since(u.told) > tellInterval
+	if tell {
+		u.told = time.Now()
 	}
-	if after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
-		return errChanged
+	u.mu.Unlock()
+	if tell {
+		u.progress(now)
 	}
-	return nil
 }
 
-func (u *upload) whole(ctx context.Context, f *os.File, before os.FileInfo) (stored, error) {
-	if err := u.enter(ctx); err != nil {
+// body is a part of the file for a request, and its checksum. The request has the
+// checksum of what was read before: so S3 refuses what changed in between.
+type body struct {
+	*io.SectionReader
+	upload *upload
+	sum    crc64.Sum
+	told   int64 // how much was read of it; what is read again, to sign it or for another try, counts once
+}
+
+func (u *upload) body(ctx context.Context, offset, length int64) (*body, error) {
+	sum, err := u.sum(ctx, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	return &body{SectionReader: io.NewSectionReader(u.content, offset, length), upload: u, sum: sum}, nil
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.SectionReader.Read(p)
+	at, _ := b.Seek(0, io.SeekCurrent) // it can't fail
+	if more := at - b.told; more > 0 {
+		b.told = at
+		b.upload.tell(more, false)
+	}
+	return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
+}
+
+// end tells that all was sent, or that nothing was.
+func (b *body) end(err error) {
+	if err != nil {
+		b.upload.tell(-b.told, true)
+		return
+	}
+	b.upload.tell(b.Size()-b.told, true)
+}
+
+// sum reads a part of the file.
+func (u *upload) sum(ctx context.Context, offset, length int64) (crc64.Sum, error) {
+	sum, err := crc64.Of(readerOf(ctx, io.NewSectionReader(u.content, offset, length)))
+	if err != nil {
+		return 0, fmt.Errorf("reading the file: %w", err)
+	}
+	return sum, nil
+}
+
+// readerOf stops reading when a context ends.
+func readerOf(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
+
+type contextReader struct {
+	ctx context.Context //nolint:containedctx // It lives as long as one reading.
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (r contextReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, ErrCanceled
+	}
+	return r.Reader.Read(p) //nolint:wrapcheck // It is passed on.
+}
+
+func (u *upload) whole(ctx context.Context) (stored, error) {
+	if err := u.lanes.enter(ctx, u.lanes.small); err != nil {
 		return stored{}, err
 	}
-	defer u.leave()
-	answer, err := u.system.objects.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, Body: f, ContentType: &u.file.ContentType,
-		ContentLength: aws.Int64(before.Size()), ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme,
-	})
+	defer u.lanes.leave()
+	body, err := u.body(ctx, 0, u.content.Size())
 	if err != nil {
-		return stored{}, fmt.Errorf("putting the object: %w", err)
+		return stored{}, err
 	}
-	u.progress(before.Size(), 0)
-	return stored{aws.ToString(answer.VersionId), strings.Trim(aws.ToString(answer.ETag), `"`)}, unchanged(f, before)
+	answer, err := u.system.objects.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, Body: body, ContentType: &u.file.ContentType,
+		ContentLength: aws.Int64(body.Size()), ChecksumCRC64NVME: aws.String(body.sum.String()),
+	})
+	body.end(err)
+	if err != nil {
+		return stored{}, fmt.Errorf("putting the object: %w", altered(err))
+	}
+	u.sums = []crc64.Sum{body.sum}
+	return stored{aws.ToString(answer.VersionId), strings.Trim(aws.ToString(answer.ETag), `"`)}, u.unchanged(ctx, body.Size())
 }
 
-func (u *upload) enter(ctx context.Context) error {
-	select {
-	case u.room <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for a connection: %w", ErrCanceled)
+// altered adds what it means that S3 got something else than was read before.
+func altered(err error) error {
+	if hasCode(err, "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch") {
+		return fmt.Errorf("%w (%w)", files.ErrChanged, refusal(err))
 	}
+	return err
 }
 
-func (u *upload) leave() { <-u.room }
+// unchanged says whether the file still is what was sent. Where its times say that
+// somebody may have changed it, its content is compared.
+func (u *upload) unchanged(ctx context.Context, partSize int64) error {
+	const most = 3 // comparisons, each of which nobody may touch the file meanwhile
+	touched, err := u.content.Touched()
+	for tries := 0; err == nil && touched; tries++ {
+		if tries == most {
+			return files.ErrChanged
+		}
+		for i, sent := range u.sums {
+			now, err := u.sum(ctx, int64(i)*partSize, u.length(i, partSize))
+			if err != nil {
+				return err
+			}
+			if now != sent {
+				return files.ErrChanged
+			}
+		}
+		touched, err = u.content.Touched()
+	}
+	return err //nolint:wrapcheck // It is our own.
+}
+
+// length is how long a part is; they count from 0.
+func (u *upload) length(i int, partSize int64) int64 {
+	return min(partSize, u.content.Size()-int64(i)*partSize)
+}
 
 // parts uploads in parts. What breaks off leaves the parts that S3 has, and a
 // record of them; the same call later goes on from there. The bucket's own rule
 // throws parts away after some days.
-func (u *upload) parts(ctx context.Context, f *os.File, before os.FileInfo) (stored, error) {
+func (u *upload) parts(ctx context.Context) (stored, error) {
 	u.path = u.recordPath()
-	if err := u.begin(ctx, before); err != nil {
+	missing, err := u.begin(ctx)
+	if err != nil {
 		return stored{}, err
 	}
-	u.progress(u.sent, u.resumed)
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(u.options.Parallel)
-	for number := int32(1); int64(number-1)*u.record.PartSize < before.Size(); number++ {
-		if _, have := u.etag(number); have {
-			continue
-		}
-		group.Go(func() error { return u.part(inner, f, number, before.Size()) })
+	err = u.each(ctx, missing, u.part)
+	if saved := u.save(true); err == nil {
+		err = saved
 	}
-	if err := group.Wait(); err != nil {
+	if err != nil {
 		return stored{}, fmt.Errorf("%w; S3 keeps what it has: run the same command again to go on", refusal(err))
 	}
-	if err := unchanged(f, before); err != nil {
+	if err := u.unchanged(ctx, u.record.PartSize); errors.Is(err, files.ErrChanged) {
 		return stored{}, errors.Join(err, u.abandon(ctx))
+	} else if err != nil {
+		return stored{}, err
 	}
 	return u.complete(ctx)
 }
 
-func (u *upload) etag(number int32) (string, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	etag, have := u.record.Parts[number]
-	return etag, have
+// each does something for parts, several at a time. The first error ends it.
+func (u *upload) each(ctx context.Context, parts []int, do func(context.Context, int) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(u.options.Parallel)
+	for _, i := range parts {
+		group.Go(func() error { return do(inner, i) })
+	}
+	return group.Wait() //nolint:wrapcheck // It is our own.
 }
 
-func (u *upload) part(ctx context.Context, f *os.File, number int32, size int64) error {
-	if err := u.enter(ctx); err != nil {
+// part uploads one of the parts, which count from 0; in S3, from 1.
+func (u *upload) part(ctx context.Context, i int) error {
+	if err := u.lanes.enter(ctx, u.lanes.large); err != nil {
 		return err
 	}
-	defer u.leave()
-	offset := int64(number-1) * u.record.PartSize
-	length := min(u.record.PartSize, size-offset)
-	answer, err := u.system.objects.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &u.record.UploadID, PartNumber: &number,
-		Body: io.NewSectionReader(f, offset, length), ContentLength: &length, ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme,
-	})
+	defer u.lanes.leave()
+	body, err := u.body(ctx, int64(i)*u.record.PartSize, u.length(i, u.record.PartSize))
 	if err != nil {
-		return fmt.Errorf("uploading part %d: %w", number, err)
+		return err
+	}
+	checksum := body.sum.String()
+	answer, err := u.system.objects.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &u.record.UploadID, PartNumber: partNumber(i),
+		Body: body, ContentLength: aws.Int64(body.Size()), ChecksumCRC64NVME: &checksum,
+	})
+	body.end(err)
+	if err != nil {
+		return fmt.Errorf("uploading part %d: %w", *partNumber(i), altered(err))
 	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.record.Parts[number] = aws.ToString(answer.ETag)
-	u.sent += length
-	u.progress(u.sent, u.resumed)
-	return u.save()
+	u.sums[i] = body.sum
+	u.record.Parts[*partNumber(i)] = recordedPart{aws.ToString(answer.ETag), checksum}
+	u.mu.Unlock()
+	return u.save(false)
 }
 
-// begin goes on with an earlier upload of the same file, or starts one.
-func (u *upload) begin(ctx context.Context, before os.FileInfo) error {
-	if resumed, err := u.resume(ctx, before); err != nil || resumed {
-		return err
+// partNumber is a part's in S3.
+func partNumber(i int) *int32 { return aws.Int32(int32(i + 1)) } //nolint:gosec // There are at most 10,000.
+
+// partSizeFor is how large the parts of a file are: as wanted, or as large as it
+// takes to have no more than S3's most, in whole MiB. It is at most 5 GiB, as S3's
+// largest object is the most parts of that.
+func partSizeFor(size, wanted int64) int64 {
+	const mib = 1 << 20
+	least := (size + mostParts - 1) / mostParts
+	return max(wanted, (least+mib-1)/mib*mib)
+}
+
+// begin goes on with an earlier upload to the same key, or starts one. It gives the
+// parts that S3 doesn't have.
+func (u *upload) begin(ctx context.Context) (missing []int, err error) {
+	if listed, err := u.resume(ctx); err != nil {
+		return nil, err
+	} else if listed != nil {
+		return u.compare(ctx, listed)
 	}
 	answer, err := u.system.objects.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ContentType: &u.file.ContentType,
 		ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme, ChecksumType: s3types.ChecksumTypeFullObject,
 	})
 	if err != nil {
-		return fmt.Errorf("starting a multipart upload: %w", err)
+		return nil, fmt.Errorf("starting a multipart upload: %w", err)
 	}
-	size := u.options.PartSize
-	for (before.Size()+size-1)/size > mostParts {
-		size *= 2
-	}
+	size := u.content.Size()
 	u.record = record{
-		UploadID: aws.ToString(answer.UploadId), Size: before.Size(), Modified: before.ModTime(), PartSize: size, Parts: map[int32]string{},
+		UploadID: aws.ToString(answer.UploadId), Size: size, PartSize: partSizeFor(size, u.options.PartSize),
+		ContentType: u.file.ContentType, Parts: map[int32]recordedPart{},
 	}
-	return u.save()
+	count := u.count()
+	u.sums = make([]crc64.Sum, count)
+	for i := range count {
+		missing = append(missing, i)
+	}
+	return missing, u.save(true)
 }
 
-// resume takes up an earlier upload, if there is one of the same file and S3
-// still has it.
-func (u *upload) resume(ctx context.Context, before os.FileInfo) (bool, error) {
-	var earlier record
-	if text, err := os.ReadFile(u.path); err != nil || json.Unmarshal(text, &earlier) != nil || earlier.PartSize < leastPartSize ||
-		earlier.Size != before.Size() || !earlier.Modified.Equal(before.ModTime()) {
-		return false, nil //nolint:nilerr // There is none, or one of another file.
+// count is how many parts there are.
+func (u *upload) count() int { return int((u.record.Size + u.record.PartSize - 1) / u.record.PartSize) }
+
+// resume takes up an earlier upload, and gives the parts that S3 has; nil if there
+// is none. One that is of no use any more is thrown away.
+func (u *upload) resume(ctx context.Context) ([]s3types.Part, error) {
+	text, err := os.ReadFile(u.path)
+	if err != nil {
+		return nil, nil //nolint:nilerr // There is none.
 	}
-	have := map[int32]string{}
-	var bytes int64
+	var earlier record
+	_ = json.Unmarshal(text, &earlier) // of an older record, what is still known
+	if earlier.UploadID == "" {
+		return nil, nil
+	}
+	u.record = earlier
+	if earlier.PartSize < leastPartSize || earlier.PartSize > mostPartSize || earlier.Size != u.content.Size() ||
+		earlier.ContentType != u.file.ContentType || u.count() > mostParts {
+		_ = u.abandon(ctx) // who may not do it leaves it to the bucket's rule
+		return nil, nil
+	}
+	listed := []s3types.Part{}
 	pages := s3.NewListPartsPaginator(u.system.objects, &s3.ListPartsInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &earlier.UploadID,
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if hasCode(err, "NoSuchUpload") {
-			return false, nil // it has been completed or thrown away
+		if hasCode(err, noSuchUpload) {
+			return nil, nil // it has been completed or thrown away
 		}
 		if err != nil {
-			return false, fmt.Errorf("asking for the parts that S3 has: %w", err)
+			return nil, fmt.Errorf("asking for the parts that S3 has: %w", err)
 		}
-		for _, p := range page.Parts {
-			number := aws.ToInt32(p.PartNumber)
-			if tag := aws.ToString(p.ETag); tag != "" && strings.Trim(tag, `"`) == strings.Trim(earlier.Parts[number], `"`) {
-				have[number] = tag
-				bytes += aws.ToInt64(p.Size)
-			}
+		listed = append(listed, page.Parts...)
+	}
+	return listed, nil
+}
+
+const noSuchUpload = "NoSuchUpload"
+
+// compare finds out which parts of the file S3 doesn't have, by their checksums: a
+// file that has size and time of the one before may be another one.
+func (u *upload) compare(ctx context.Context, listed []s3types.Part) (missing []int, err error) {
+	u.sums = make([]crc64.Sum, u.count())
+	wanted, same := make([]string, u.count()), make([]bool, u.count())
+	recorded := u.record.Parts
+	u.record.Parts = map[int32]recordedPart{}
+	var compared []int
+	for _, p := range listed {
+		i := int(aws.ToInt32(p.PartNumber)) - 1
+		if i < 0 || i >= u.count() || aws.ToInt64(p.Size) != u.length(i, u.record.PartSize) {
+			continue
+		}
+		wanted[i] = aws.ToString(p.ChecksumCRC64NVME)
+		if known := recorded[*partNumber(i)]; wanted[i] == "" && strings.Trim(known.ETag, `"`) == strings.Trim(aws.ToString(p.ETag), `"`) {
+			wanted[i] = known.Checksum
+		}
+		if wanted[i] != "" {
+			u.record.Parts[*partNumber(i)] = recordedPart{aws.ToString(p.ETag), wanted[i]}
+			compared = append(compared, i)
 		}
 	}
-	earlier.Parts = have
-	u.record, u.sent, u.resumed = earlier, bytes, bytes
-	return true, nil
+	u.now.state = FileChecking
+	err = u.each(ctx, compared, func(ctx context.Context, i int) error {
+		length := u.length(i, u.record.PartSize)
+		sum, err := u.sum(ctx, int64(i)*u.record.PartSize, length)
+		u.sums[i], same[i] = sum, err == nil && sum.String() == wanted[i]
+		u.tell(length, false)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.now = progress{state: FileUploading, size: u.now.size}
+	for i := range same {
+		if same[i] {
+			u.now.resumed += u.length(i, u.record.PartSize)
+			continue
+		}
+		delete(u.record.Parts, *partNumber(i))
+		missing = append(missing, i)
+	}
+	u.tell(u.now.resumed, true)
+	return missing, u.save(true)
 }
 
 func (u *upload) complete(ctx context.Context) (stored, error) {
-	numbers := make([]int32, 0, len(u.record.Parts))
-	for number := range u.record.Parts {
-		numbers = append(numbers, number)
-	}
-	slices.Sort(numbers)
-	parts := make([]s3types.CompletedPart, 0, len(numbers))
-	for _, number := range numbers {
-		parts = append(parts, s3types.CompletedPart{PartNumber: aws.Int32(number), ETag: aws.String(u.record.Parts[number])})
+	var whole crc64.Sum
+	parts := make([]s3types.CompletedPart, len(u.sums))
+	for i, sum := range u.sums {
+		whole = whole.Append(sum, u.length(i, u.record.PartSize))
+		parts[i] = s3types.CompletedPart{PartNumber: partNumber(i), ETag: aws.String(u.record.Parts[*partNumber(i)].ETag)}
 	}
 	answer, err := u.system.objects.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &u.record.UploadID,
-		MultipartUpload: &s3types.CompletedMultipartUpload{Parts: parts},
-		ChecksumType:    s3types.ChecksumTypeFullObject, MpuObjectSize: aws.Int64(u.record.Size),
+		MultipartUpload: &s3types.CompletedMultipartUpload{Parts: parts}, MpuObjectSize: aws.Int64(u.record.Size),
+		// S3 refuses to make an object of parts that aren't the file's, such as another command's.
+		ChecksumType: s3types.ChecksumTypeFullObject, ChecksumCRC64NVME: aws.String(whole.String()),
 	})
+	if mixed := altered(err); err != nil && errors.Is(mixed, files.ErrChanged) {
+		return stored{}, errors.Join(fmt.Errorf("completing the multipart upload: %w", mixed), u.abandon(ctx))
+	}
 	if err != nil {
 		return stored{}, fmt.Errorf("completing the multipart upload: %w", err)
 	}
@@ -253,6 +443,9 @@ func (u *upload) abandon(ctx context.Context) error {
 	_, err := u.system.objects.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &u.record.UploadID,
 	})
+	if err != nil {
+		err = fmt.Errorf("throwing its parts away: %w", err)
+	}
 	return errors.Join(err, os.Remove(u.path))
 }
 
@@ -266,20 +459,31 @@ func (u *upload) recordPath() string {
 	return filepath.Join(u.options.ResumeFolder, hex.EncodeToString(sum[:])+".json")
 }
 
-// save writes the record so that a crash leaves the old one or the new one.
-func (u *upload) save() error {
-	text, err := json.Marshal(u.record)
-	if err != nil {
-		return fmt.Errorf("keeping the record of the upload: %w", err)
+// save writes the record, at once or if it has not been for a while, and so that a
+// crash leaves the old one or the new one.
+func (u *upload) save(now bool) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !now && time.Since(u.saved) < saveInterval {
+		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(u.path), 0o700); err != nil {
-		return fmt.Errorf("keeping the record of the upload: %w", err)
-	}
-	if err := os.WriteFile(u.path+".new", text, 0o600); err != nil {
-		return fmt.Errorf("keeping the record of the upload: %w", err)
-	}
-	if err := os.Rename(u.path+".new", u.path); err != nil {
+	u.saved = time.Now()
+	if err := u.write(); err != nil {
 		return fmt.Errorf("keeping the record of the upload: %w", err)
 	}
 	return nil
+}
+
+func (u *upload) write() error {
+	text, err := json.Marshal(u.record)
+	if err != nil {
+		return err //nolint:wrapcheck // Who calls it does.
+	}
+	if err := os.MkdirAll(filepath.Dir(u.path), 0o700); err != nil {
+		return err //nolint:wrapcheck // Who calls it does.
+	}
+	if err := os.WriteFile(u.path+".new", text, 0o600); err != nil {
+		return err //nolint:wrapcheck // Who calls it does.
+	}
+	return os.Rename(u.path+".new", u.path) //nolint:wrapcheck // Who calls it does.
 }

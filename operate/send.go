@@ -2,19 +2,14 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"mime"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/gabriel-vasile/mimetype"
-	"golang.org/x/sync/errgroup"
+	"upload-router/internal/files"
 )
 
 // FileState is how far a file is.
@@ -23,11 +18,13 @@ type FileState string
 // The states of a file, in their order.
 const (
 	FileQueued    FileState = "queued"
+	FileChecking  FileState = "checking" // what S3 has of it from an earlier try
 	FileUploading FileState = "uploading"
 	FileUploaded  FileState = "uploaded" // and no execution is known yet
 	FileRunning   FileState = "running"  // the execution is
 	FileSucceeded FileState = "succeeded"
 	FileFailed    FileState = "failed"
+	FileCanceled  FileState = "canceled" // its upload was, or here its execution
 )
 
 // Sent is what is known of a file that is sent.
@@ -35,7 +32,8 @@ type Sent struct {
 	// File is the file's path, Key where it goes in the bucket.
 	File string `json:"file"`
 	Key  string `json:"key"`
-	// Size is in bytes, Uploaded how many of them S3 has, Resumed how many it had from an earlier try.
+	// Size is in bytes, Uploaded how many of them were sent, or are checked, and
+	// Resumed how many S3 had from an earlier try.
 	Size     int64 `json:"size"`
 	Uploaded int64 `json:"uploaded"`
 	Resumed  int64 `json:"resumed,omitempty"`
@@ -59,11 +57,15 @@ type Sent struct {
 }
 
 // Over says whether nothing more will happen to the file.
-func (f Sent) Over() bool { return f.State == FileSucceeded || f.State == FileFailed }
+func (f Sent) Over() bool {
+	return f.State == FileSucceeded || f.State == FileFailed || f.State == FileCanceled
+}
 
 // SendOptions say what is sent, and how.
 type SendOptions struct {
-	// Files are files, and folders that are sent with all that is in them. Required.
+	// Files are files, and folders that are sent with all that is in them. Links are
+	// followed. What is in a folder and is no file, or can't be read, fails and says
+	// why; the others are sent. Required.
 	Files []string
 	// Prefix is put before each key, as it is: reports/ makes a folder. Default: none.
 	Prefix string
@@ -72,11 +74,12 @@ type SendOptions struct {
 	// StartTimeout is how long an execution may take to start after the upload.
 	// Default: 10 minutes, for a new bucket's events take about five to arrive.
 	StartTimeout time.Duration
-	// Parallel is how many parts are uploaded at a time. Default: 8.
+	// Parallel is how many parts are uploaded at a time; in a local run, how many
+	// files are on their way. Default: 8.
 	Parallel int
 	// PartSize is the size of a multipart upload's parts in bytes, at least S3's
-	// 5 MiB; a file of more than one part is uploaded in parts. It grows with
-	// files of more than 10,000. Default: 8 MiB.
+	// 5 MiB and at most its 5 GiB; a file of more than one part is uploaded in parts.
+	// It grows with files of more than 10,000. Default: 8 MiB.
 	PartSize int64
 	// ResumeFolder keeps what is needed to go on with a broken upload. Default: upload-router in the user's cache folder.
 	ResumeFolder string
@@ -85,12 +88,13 @@ type SendOptions struct {
 }
 
 const (
-	defaultParallel     = 8
-	defaultPartSize     = 8 << 20
+	defaultParallel = 8
+	defaultPartSize = 8 << 20
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	leastPartSize       = 5 << 20
+	mostPartSize        = 5 << 30
 	mostParts           = 10_000
 	defaultStartTimeout = 10 * time.Minute
-	mostKeyBytes        = 1024
 )
 
 func (o SendOptions) withDefaults() (SendOptions, error) {
@@ -106,8 +110,8 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 	if o.Parallel < 0 {
 		return o, fmt.Errorf("%w: Parallel is %d: it must be at least 1", ErrInput, o.Parallel)
 	}
-	if o.PartSize < leastPartSize {
-		return o, fmt.Errorf("%w: PartSize is %d: S3's least is %d", ErrInput, o.PartSize, leastPartSize)
+	if o.PartSize < leastPartSize || o.PartSize > mostPartSize {
+		return o, fmt.Errorf("%w: PartSize is %d: S3 takes %d to %d", ErrInput, o.PartSize, leastPartSize, int64(mostPartSize))
 	}
 	if o.ResumeFolder == "" {
 		cache, err := os.UserCacheDir()
@@ -119,37 +123,20 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 	return o, nil
 }
 
-// CollectFiles finds all that is to be sent, in order. The error matches
-// [ErrInput] if a file can't be read, or if two would get the same key.
-func CollectFiles(names []string, prefix string) ([]Sent, error) {
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: no file is named", ErrInput)
-	}
-	var files []Sent
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInput, err)
-		}
-		if !info.IsDir() {
-			file, err := describeFile(name, prefix+filepath.Base(name), info)
-			if err != nil {
-				return nil, err
-			}
-			files = append(files, file)
-			continue
-		}
-		inside, err := collectFolder(name, prefix)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, inside...)
-	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("%w: there is no file in %s", ErrInput, strings.Join(names, ", "))
+// CollectFiles finds all that is to be sent, in order. What a folder has that can't
+// be sent has failed already. The error matches [ErrInput] if a file that is named
+// can't be sent, if none can, or if two would get the same key, and [ErrCanceled] if
+// the context ends.
+func CollectFiles(ctx context.Context, names []string, prefix string) ([]Sent, error) {
+	files, err := FindFiles(ctx, names, prefix)
+	if err != nil {
+		return nil, err
 	}
 	keys := map[string]string{}
 	for _, f := range files {
+		if f.Over() {
+			continue
+		}
 		if other, twice := keys[f.Key]; twice {
 			return nil, fmt.Errorf("%w: %s and %s would both get the key %s: send them with different prefixes", ErrInput, other, f.File, f.Key)
 		}
@@ -158,53 +145,26 @@ func CollectFiles(names []string, prefix string) ([]Sent, error) {
 	return files, nil
 }
 
-func collectFolder(folder, prefix string) ([]Sent, error) {
-	var files []Sent
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err // links, sockets and devices are no uploads
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		file, err := describeFile(path, prefix+filepath.ToSlash(relative), info)
-		files = append(files, file)
-		return err
-	})
-	if errors.Is(err, ErrInput) {
-		return nil, err
+// FindFiles is [CollectFiles] for who takes several files of one key.
+func FindFiles(ctx context.Context, names []string, prefix string) ([]Sent, error) {
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w: no file is named", ErrInput)
+	}
+	found, err := files.Find(ctx, names, prefix)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("looking for files: %w", ErrCanceled)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: looking into %s: %w", ErrInput, folder, err)
+		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	return files, nil
-}
-
-func describeFile(path, key string, info fs.FileInfo) (Sent, error) {
-	if !info.Mode().IsRegular() {
-		return Sent{}, fmt.Errorf("%w: %s is no file", ErrInput, path)
-	}
-	if len(key) > mostKeyBytes {
-		return Sent{}, fmt.Errorf("%w: the key %.40s… has %d bytes: S3 takes %d", ErrInput, key, len(key), mostKeyBytes)
-	}
-	kind := mime.TypeByExtension(filepath.Ext(path))
-	if kind == "" {
-		detected, err := mimetype.DetectFile(path)
-		if err != nil {
-			return Sent{}, fmt.Errorf("%w: reading the file: %w", ErrInput, err)
+	sent := make([]Sent, len(found))
+	for i, f := range found {
+		sent[i] = Sent{File: f.Path, Key: f.Key, Size: f.Size, ContentType: f.ContentType, State: FileQueued}
+		if f.Problem != nil {
+			sent[i].State, sent[i].Error = FileFailed, "not sent: "+f.Problem.Error()
 		}
-		kind = detected.String()
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return Sent{}, fmt.Errorf("%w: %w", ErrInput, err)
-	}
-	return Sent{File: path, Key: key, Size: info.Size(), ContentType: kind, State: FileQueued}, f.Close()
+	return sent, nil
 }
 
 // Send uploads files, finds the execution that each upload starts, and follows
@@ -216,14 +176,11 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 	if err != nil {
 		return nil, err
 	}
-	files, err := CollectFiles(options.Files, options.Prefix)
+	files, err := CollectFiles(ctx, options.Files, options.Prefix)
 	if err != nil {
 		return nil, err
 	}
-	board := &board{files: files, told: options.OnFile}
-	for i := range files {
-		board.change(i, func(*Sent) {}) // everybody knows what is to come
-	}
+	board := newBoard(files, options.OnFile)
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
 	watched := make(chan error, 1)
@@ -232,19 +189,11 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 	} else {
 		go func() { watched <- s.watchUploads(watch, board, options.StartTimeout) }()
 	}
-	uploads := errgroup.Group{}
-	uploads.SetLimit(options.Parallel)
-	room := make(chan struct{}, options.Parallel)
-	for i := range files {
-		if ctx.Err() != nil {
-			break
-		}
-		uploads.Go(func() error {
-			s.uploadFile(ctx, board, i, options, room)
-			return nil
-		})
-	}
-	_ = uploads.Wait() // each file has its own error
+	lanes := newLanes(options.Parallel)
+	defer lanes.close()
+	eachFile(ctx, files, options.PartSize, options.Parallel, options.Parallel, func(i int) {
+		s.uploadFile(ctx, board, i, options, lanes)
+	})
 	board.uploaded()
 	err = <-watched
 	if ctx.Err() != nil {
@@ -253,28 +202,34 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 	return board.all(), err
 }
 
-func (s *System) uploadFile(ctx context.Context, board *board, i int, options SendOptions, room chan struct{}) {
+func (s *System) uploadFile(ctx context.Context, board *board, i int, options SendOptions, lanes *lanes) {
 	var file Sent
 	board.change(i, func(f *Sent) {
 		f.State, f.Started = FileUploading, time.Now()
 		file = *f
 	})
 	u := upload{
-		system: s, file: file, options: options, room: room,
-		progress: func(bytes, resumed int64) {
-			board.change(i, func(f *Sent) { f.Uploaded, f.Resumed = bytes, resumed })
+		system: s, file: file, options: options, lanes: lanes,
+		progress: func(p progress) {
+			board.change(i, func(f *Sent) { f.State, f.Size, f.Uploaded, f.Resumed = p.state, p.size, p.sent, p.resumed })
 		},
 	}
 	stored, err := u.run(ctx)
 	board.change(i, func(f *Sent) {
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			f.State, f.Error, f.Ended = FileCanceled, "the upload was canceled", time.Now()
+			if u.record.UploadID != "" {
+				f.Error += ": run the same command again to go on"
+			}
+		case err != nil:
 			f.State, f.Error, f.Ended = FileFailed, "uploading: "+refusal(err).Error(), time.Now()
-			return
-		}
-		f.Uploaded, f.VersionID, f.ETag = f.Size, stored.versionID, stored.etag
-		f.State, f.Arrived = FileUploaded, time.Now()
-		if options.NoWait {
-			f.Ended = f.Arrived
+		default:
+			f.Uploaded, f.VersionID, f.ETag = f.Size, stored.versionID, stored.etag
+			f.State, f.Arrived = FileUploaded, time.Now()
+			if options.NoWait {
+				f.Ended = f.Arrived
+			}
 		}
 	})
 }
@@ -285,6 +240,15 @@ type board struct {
 	files []Sent
 	told  func(Sent)
 	done  bool // with uploading
+}
+
+// newBoard tells of all files: everybody knows what is to come.
+func newBoard(files []Sent, told func(Sent)) *board {
+	b := &board{files: slices.Clone(files), told: told}
+	for i := range files {
+		b.change(i, func(*Sent) {})
+	}
+	return b
 }
 
 func (b *board) change(i int, how func(*Sent)) {

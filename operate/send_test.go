@@ -185,12 +185,12 @@ func TestCollectFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := operate.CollectFiles(test.files, test.prefix)
+			_, err := operate.CollectFiles(t.Context(), test.files, test.prefix)
 			require.ErrorIs(t, err, operate.ErrInput)
 			require.ErrorContains(t, err, test.want)
 		})
 	}
-	files, err := operate.CollectFiles([]string{folder}, "p/")
+	files, err := operate.CollectFiles(t.Context(), []string{folder}, "p/")
 	require.NoError(t, err)
 	require.Equal(t, "p/one/a.txt", files[0].Key)
 	require.Equal(t, "p/two/a.txt", files[1].Key)

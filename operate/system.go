@@ -101,28 +101,32 @@ func Connect(cfg aws.Config, outputs Outputs) *System {
 
 // newS3 gives a client. An endpoint of one's own rarely has a name for each bucket.
 func newS3(cfg aws.Config) *s3.Client {
-	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.UsePathStyle = o.BaseEndpoint != nil
+		o.APIOptions = append(o.APIOptions, readableXML)
+	})
 }
 
 // atLeast is a count that was stopped.
 const countLimit = 10_000
 
 func (s *System) countObjects(ctx context.Context) (string, error) {
-	pages := s3.NewListObjectVersionsPaginator(s.objects, &s3.ListObjectVersionsInput{Bucket: &s.Outputs.BucketName})
 	var n, bytes int64
-	for pages.HasMorePages() && n < countLimit {
-		page, err := pages.NextPage(ctx)
+	more := ""
+	for page, err := range s.versions(ctx, "") {
 		if err != nil {
-			return "", fmt.Errorf("listing the bucket's objects: %w", err)
+			return "", err
 		}
 		n += int64(len(page.Versions) + len(page.DeleteMarkers))
 		for _, v := range page.Versions {
 			bytes += aws.ToInt64(v.Size)
 		}
-	}
-	more := ""
-	if pages.HasMorePages() {
-		more = "more than "
+		if n >= countLimit {
+			if aws.ToBool(page.IsTruncated) {
+				more = "more than "
+			}
+			break
+		}
 	}
 	if n == 0 {
 		return nothingInIt, nil

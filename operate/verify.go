@@ -335,12 +335,10 @@ func (v *verifier) clean(ctx context.Context, prefix string) {
 
 // deleteVersions deletes all versions below a prefix.
 func (s *System) deleteVersions(ctx context.Context, prefix string) (int64, error) {
-	pages := s3.NewListObjectVersionsPaginator(s.objects, &s3.ListObjectVersionsInput{Bucket: &s.Outputs.BucketName, Prefix: &prefix})
 	var n int64
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+	for page, err := range s.versions(ctx, prefix) {
 		if err != nil {
-			return n, asked("listing the files", err)
+			return n, err
 		}
 		for _, object := range page.Versions {
 			_, err := s.objects.DeleteObject(ctx, &s3.DeleteObjectInput{

@@ -14,34 +14,7 @@ import (
 // and for the local S3.
 const largestSample = 1 << 30
 
-var (
-	errNotAFile = errors.New("not a file")
-	errNoSample = errors.New("no files are made for so large a threshold")
-)
-
-// readable checks all files, before anything is built.
-func readable(files []string) error {
-	wrong := make([]error, len(files))
-	for i, name := range files {
-		wrong[i] = readableFile(name)
-	}
-	return errors.Join(wrong...)
-}
-
-func readableFile(name string) error {
-	info, err := os.Stat(name)
-	if err != nil {
-		return fmt.Errorf("looking at the file: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%w: %s", errNotAFile, name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return fmt.Errorf("looking at the file: %w", err)
-	}
-	return f.Close()
-}
+var errNoSample = errors.New("no files are made for so large a threshold")
 
 // sampleFiles makes one file just under and one just over the threshold: text,
 // so that there are lines to count.

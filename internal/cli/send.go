@@ -35,9 +35,14 @@ func sendCommand() *cobra.Command {
 		Long: `Upload files and follow each to its end.
 
 Large files go in parts, several at a time. What breaks off, by Ctrl-C or with the
-network, goes on where it was when the same command is run again. For each upload
-the execution that it started is found and followed; a table at the end says what
-became of each file. A folder is sent with all that is in it.
+network, goes on where it was when the same command is run again: what S3 has is
+compared with the file, and what differs is sent again. A file that changes while
+it is sent fails. For each upload the execution that it started is found and
+followed; a table at the end says what became of each file.
+
+A folder is sent with all that is in it, and links are followed. What is in it and
+can't be sent, such as a named pipe or a link that leads nowhere, is listed as
+failed, and the rest is sent. S3 stores at most 48.8 TiB in one object.
 
 The first events of a new bucket can take five minutes to arrive.
 
@@ -60,7 +65,7 @@ Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 	flags.StringVar(&o.send.Prefix, "prefix", "", "put this before each key, such as reports/")
 	flags.BoolVar(&o.send.NoWait, "no-wait", false, "end when all is uploaded")
 	flags.DurationVar(&o.send.StartTimeout, "start-timeout", 10*time.Minute, "how long an execution may take to start")
-	flags.IntVar(&o.send.Parallel, "parallel", 8, "how many parts are uploaded at a time")
+	flags.IntVar(&o.send.Parallel, "parallel", 8, "how many parts are uploaded at a time; with --local: how many files")
 	flags.StringVar(&o.size, "part-size", "8MiB", "size of a part, at least 5MiB")
 	flags.BoolVar(&o.local, "local", false, "put the files through the declared system on this machine")
 	flags.StringArrayVarP(&o.config, "config", "c", nil, "with --local: set a value of the configuration, as key=value; may be repeated")
@@ -83,7 +88,7 @@ func (o *sendOptions) run(cmd *cobra.Command) error {
 	if len(o.config) > 0 && !o.local {
 		return fmt.Errorf("%w: --config is for --local; `pulumi config set` changes what is deployed", errFlag)
 	}
-	if _, err := operate.CollectFiles(o.send.Files, o.send.Prefix); err != nil {
+	if _, err := operate.CollectFiles(ctx, o.send.Files, o.send.Prefix); err != nil {
 		return err // before anything slow
 	}
 	view := &sendView{ui: u, began: time.Now(), noWait: o.send.NoWait, brief: o.local}
@@ -96,7 +101,11 @@ func (o *sendOptions) run(cmd *cobra.Command) error {
 	files, err := send(ctx, o.send)
 	stop()
 	u.rest()
-	return errors.Join(view.end(files), err, closed())
+	verdict := view.end(files)
+	if errors.Is(err, operate.ErrCanceled) && errors.Is(verdict, errNotProcessed) {
+		verdict = nil // it was canceled, and didn't fail
+	}
+	return errors.Join(verdict, err, closed())
 }
 
 // target gives what sends: what is deployed, or the local run.
@@ -123,7 +132,9 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	}
 	u.progress("building the processors and evaluating the program ...")
 	defer u.rest()
-	router, err := operate.StartLocal(ctx, operate.LocalOptions{Stack: config.stack, Config: config.values})
+	router, err := awaited(ctx, func() (*operate.Local, error) {
+		return operate.StartLocal(ctx, operate.LocalOptions{Stack: config.stack, Config: config.values})
+	}, func(late *operate.Local) { _ = late.Close() }) // the error would hide that it was canceled
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +169,7 @@ type onItsWay struct {
 
 // goingStates are the states of the files that have a line, in the order of the
 // lines. What is uploaded waits for its execution.
-var goingStates = []operate.FileState{operate.FileUploading, operate.FileRunning, operate.FileUploaded}
+var goingStates = []operate.FileState{operate.FileChecking, operate.FileUploading, operate.FileRunning, operate.FileUploaded}
 
 // totals are of all files: a folder can have so many that they can't be added up at each change.
 type totals struct {
@@ -182,7 +193,7 @@ func (t *totals) count(f operate.Sent, n int) {
 // take shows what is new about a file.
 func (v *sendView) take(f operate.Sent) {
 	before, known := v.note(f)
-	if known && (before.State != f.State || before.Step != f.Step || before.Resumed != f.Resumed) {
+	if !known && f.State == operate.FileFailed || known && (before.State != f.State || before.Step != f.Step || before.Resumed != f.Resumed) {
 		v.line(before, f)
 	}
 	v.show()
@@ -222,7 +233,7 @@ func (v *sendView) note(f operate.Sent) (before operate.Sent, known bool) {
 
 // over says whether a file in a state has come to its end.
 func (v *sendView) over(state operate.FileState) bool {
-	return state == operate.FileSucceeded || state == operate.FileFailed || v.noWait && state == operate.FileUploaded
+	return operate.Sent{State: state}.Over() || v.noWait && state == operate.FileUploaded
 }
 
 // line prints what stays to be seen. A terminal shows in the file's own line that it moves.
@@ -238,7 +249,10 @@ func (v *sendView) line(before, f operate.Sent) {
 	case f.State == operate.FileSucceeded:
 		v.named("✓", name, orDash(f.Execution.Route)+"  "+elapsed(f.Execution.Duration))
 	case f.State == operate.FileFailed:
-		v.named("✗", name, "")
+		v.named(markFailed, name, "")
+		v.wrapped("    ", printable(f.Error))
+	case f.State == operate.FileCanceled:
+		v.named("-", name, "")
 		v.wrapped("    ", f.Error)
 	}
 }
@@ -300,6 +314,8 @@ func (v *sendView) moving(most int) []string {
 // route and state.
 func stateOf(f operate.Sent) string {
 	switch f.State {
+	case operate.FileChecking:
+		return bar(f.Uploaded, f.Size) + "  comparing with what S3 has"
 	case operate.FileUploading:
 		return bar(f.Uploaded, f.Size) + pace(f.Uploaded-f.Resumed, f.Size-f.Uploaded, time.Since(f.Started))
 	case operate.FileRunning:
@@ -323,7 +339,7 @@ func (v *sendView) sum() string {
 	if !sum.first.IsZero() {
 		since = time.Since(sum.first)
 	}
-	if sum.states[operate.FileQueued]+sum.states[operate.FileUploading] > 0 {
+	if sum.states[operate.FileQueued]+sum.states[operate.FileChecking]+sum.states[operate.FileUploading] > 0 {
 		return line + bar(sum.sent, sum.size) + "  " + humanBytes(sum.sent) + " of " + humanBytes(sum.size) +
 			pace(sum.sent-sum.resumed, sum.size-sum.sent, since)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
 	"upload-router/internal/local"
+	"upload-router/operate"
 )
 
 // The stack that is tried if none is named, and where.
@@ -38,7 +38,7 @@ type tryOptions struct {
 func tryCommand(program pulumi.RunFunc) *cobra.Command {
 	o := tryOptions{program: program}
 	cmd := &cobra.Command{
-		Use:   "try [FILE...]",
+		Use:   "try [FILE|FOLDER...]",
 		Short: "Put files through the declared system on this machine",
 		Long: `Put files through the declared system on this machine.
 
@@ -49,7 +49,7 @@ really runs, reading the file from a local S3. No account and no Docker is neede
 
 Without files, two are made: one just under and one just over the threshold.
 A file's key is its name without folders; files of one name are versions of one
-object.
+object. A folder is tried with all that is in it, by the paths in there.
 
 Not checked:
 ` + indented(local.NotChecked, "") + `.
@@ -99,13 +99,16 @@ type file struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (err error) {
+func (o *tryOptions) run(ctx context.Context, out io.Writer, names []string) (err error) {
 	root, err := build.Root()
 	if err != nil {
 		return err
 	}
-	if err := readable(files); err != nil {
-		return err
+	var files []operate.Sent
+	if len(names) > 0 {
+		if files, err = operate.FindFiles(ctx, names, ""); err != nil {
+			return err
+		}
 	}
 	c, err := o.configuration(root)
 	if err != nil {
@@ -117,15 +120,19 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (er
 			return err
 		}
 		defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
-		files = samples
+		if files, err = operate.FindFiles(ctx, samples, ""); err != nil {
+			return err
+		}
 	}
 
 	p := &printer{out: out, json: o.json, logs: o.logs}
 	p.say("Building the processors and evaluating the program ...")
 	started := time.Now()
-	system, err := declared.Evaluate(o.program, declared.Options{
-		Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
-	})
+	system, err := awaited(ctx, func() (*declared.System, error) {
+		return declared.Evaluate(o.program, declared.Options{
+			Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
+		})
+	}, func(*declared.System) {})
 	if err != nil {
 		return err
 	}
@@ -140,11 +147,11 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (er
 	defer func() { err = errors.Join(err, router.Close()) }() //nolint:contextcheck // Closing must not be cut short by it.
 
 	p.start(r)
-	for _, name := range files {
+	for _, f := range files {
 		if ctx.Err() != nil {
 			break
 		}
-		r.add(ctx, router, name)
+		r.add(ctx, router, f)
 		p.file(r.Files[len(r.Files)-1])
 	}
 	if err := p.end(r); err != nil {
@@ -154,13 +161,15 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (er
 }
 
 // add puts a file through the system.
-func (r *report) add(ctx context.Context, router *local.Router, name string) {
-	trace, err := router.Upload(ctx, filepath.Base(name), name)
-	f := file{File: name, Trace: trace}
-	if err != nil {
-		f.Error = err.Error()
-	} else if trace.Succeeded() {
-		r.Processed++
+func (r *report) add(ctx context.Context, router *local.Router, found operate.Sent) {
+	f := file{File: found.File, Error: found.Error}
+	if !found.Over() {
+		var err error
+		if f.Trace, err = router.Upload(ctx, found.Key, found.File); err != nil {
+			f.Error = err.Error()
+		} else if f.Succeeded() {
+			r.Processed++
+		}
 	}
 	r.Files = append(r.Files, f)
 }
@@ -171,7 +180,7 @@ func (r *report) verdict(ctx context.Context, files int) error {
 	case r.Processed == files:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: interrupted after %d of %d", errNotProcessed, r.Processed, files)
+		return fmt.Errorf("%w: %d of %d files were processed", operate.ErrCanceled, r.Processed, files)
 	default:
 		return fmt.Errorf("%w: %d of %d", errNotProcessed, r.Processed, files)
 	}
@@ -188,16 +197,15 @@ func partition(region string) string {
 }
 
 // oneKey says which files become one object.
-func oneKey(files []string) []string {
+func oneKey(files []operate.Sent) []string {
 	var notes []string
 	first := map[string]string{}
-	for _, name := range files {
-		key := filepath.Base(name)
-		if other, double := first[key]; double {
-			notes = append(notes, fmt.Sprintf("%s and %s have one key, %s: they are versions of one object.", other, name, key))
+	for _, f := range files {
+		if other, double := first[f.Key]; double {
+			notes = append(notes, fmt.Sprintf("%s and %s have one key, %s: they are versions of one object.", other, f.File, f.Key))
 			continue
 		}
-		first[key] = name
+		first[f.Key] = f.File
 	}
 	return notes
 }

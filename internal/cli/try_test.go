@@ -335,14 +335,14 @@ func TestTryOfAnotherArchitecture(t *testing.T) {
 func TestTryRefuses(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
-	folder := t.TempDir()
+	empty := t.TempDir()
 	for name, test := range map[string]struct {
 		args []string
 		want []string
 	}{
 		"missing file":    {[]string{missing}, []string{missing, "no such file"}},
-		"folder":          {[]string{folder}, []string{"not a file: " + folder}},
-		"several at once": {[]string{missing, folder}, []string{missing, "not a file: " + folder}},
+		"empty folder":    {[]string{empty}, []string{"there is no file in " + empty}},
+		"several at once": {[]string{missing, os.DevNull}, []string{missing, os.DevNull + ": it is not a file but a device"}},
 		"no assignment":   {[]string{"-c", "sizeThreshold"}, []string{"--config sizeThreshold: write it as key=value"}},
 		"unknown key":     {[]string{"-c", "sizeTreshold=1"}, []string{"upload-router:sizeTreshold", "did you mean sizeThreshold?"}},
 		"wrong value":     {[]string{"-c", "sizeThreshold=big"}, []string{"upload-router:sizeThreshold: big"}},
@@ -424,8 +424,8 @@ func TestTryInterrupted(t *testing.T) {
 	cmd.SetOut(out)
 	cmd.SetArgs([]string{"try", named(t, "first", "x"), named(t, "second", "x")})
 	err := cmd.ExecuteContext(ctx)
-	require.ErrorIs(t, err, errNotProcessed)
-	require.ErrorContains(t, err, "interrupted after 1 of 2")
+	require.ErrorIs(t, err, operate.ErrCanceled)
+	require.ErrorContains(t, err, "1 of 2 files were processed")
 	assert.NotContains(t, out.String(), "second")
 	assert.Contains(t, out.String(), "1 of 1 file processed.")
 }

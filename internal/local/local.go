@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"upload-router/internal/authz"
 	"upload-router/internal/declared"
 	"upload-router/internal/eventbridge"
+	"upload-router/internal/files"
 	"upload-router/internal/objectstore"
 	"upload-router/internal/tokenapi"
 	"upload-router/internal/traceapi"
@@ -259,9 +261,23 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 // Put puts a file into the bucket, and leaves its event in the trace to be
 // delivered: by Deliver, once, several times, later or not at all.
 func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
-	stored, err := r.store.PutFile(ctx, r.bucket, key, file)
+	content, err := files.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
+	}
+	defer func() { _ = content.Close() }() // nothing was written
+	trace, err := r.PutContent(ctx, key, content, content.Size())
+	if err != nil {
+		return nil, fmt.Errorf("uploading %s: %w", file, err)
+	}
+	return trace, nil
+}
+
+// PutContent is Put for a content of so many bytes.
+func (r *Router) PutContent(ctx context.Context, key string, content io.ReaderAt, size int64) (*Trace, error) {
+	stored, err := r.store.Put(ctx, r.bucket, key, content, size)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // It is our own.
 	}
 	return r.trace(stored)
 }

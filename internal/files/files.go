@@ -1,0 +1,206 @@
+// Package files finds the files that are to be uploaded and reads them: with one
+// rule for links, for what is no file, for sizes and for keys, whoever uploads.
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gabriel-vasile/mimetype"
+
+	"upload-router/internal/settings"
+)
+
+// Errors of this package, to be told apart with [errors.Is].
+var (
+	// ErrNone is that there is no file that could be uploaded.
+	ErrNone = errors.New("there is no file")
+	// ErrNotFile is that something is no regular file.
+	ErrNotFile = errors.New("it is not a file")
+	// ErrKey is a key that S3 doesn't take.
+	ErrKey = errors.New("S3 doesn't take the key")
+	// ErrSize is a file that is larger than S3's largest object, or one whose size isn't known and that is long.
+	ErrSize = errors.New("the file is too large")
+	// ErrLink is a link that leads nowhere, or back to a folder that it is in.
+	ErrLink = errors.New("the link can't be followed")
+)
+
+// File is a file that was found.
+type File struct {
+	// Path is where it is, Key what it is to be called in the bucket.
+	Path, Key string
+	// Size is in bytes.
+	Size int64
+	// ContentType is its media type: by its name's ending, or by its content.
+	ContentType string
+	// Problem is why it can't be uploaded; nil if it can.
+	Problem error
+}
+
+// Find finds files, in order: those that are named, with their names without
+// folders as keys, and all in folders that are named, with their paths in there.
+// Links are followed, in folders as well. The prefix is put before each key.
+//
+// What can't be uploaded although it was named is an error, all of it at once. In
+// a folder it has a Problem: it was not asked for by name, and the others can go.
+// The error matches [ErrNone] if nothing is left, and is the context's if that ends.
+func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
+	if err := checkPrefix(prefix); err != nil {
+		return nil, err
+	}
+	var found []File
+	var wrong []error
+	for _, name := range names {
+		info, err := os.Stat(name)
+		f := File{Path: name, Key: prefix + filepath.Base(name)}
+		switch {
+		case err != nil:
+			f.Problem = unreachable(name, err)
+		case info.IsDir():
+			entries, err := os.ReadDir(name)
+			if err == nil {
+				found = walk(ctx, found, name, entries, prefix, []fs.FileInfo{info})
+				continue
+			}
+			f.Problem = withoutPath(err)
+		default:
+			f = describe(f.Path, f.Key, info)
+		}
+		if f.Problem != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", name, f.Problem))
+		}
+		found = append(found, f)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("looking for files: %w", ctx.Err())
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	if !slices.ContainsFunc(found, func(f File) bool { return f.Problem == nil }) {
+		return nil, none(names, found)
+	}
+	return found, nil
+}
+
+// none says that there is nothing to upload, and of some files why.
+func none(names []string, found []File) error {
+	const most = 5
+	text := "in " + strings.Join(names, ", ")
+	for _, f := range found[:min(most, len(found))] {
+		text += fmt.Sprintf("; %s: %v", f.Path, f.Problem)
+	}
+	if len(found) > most {
+		text += fmt.Sprintf("; and %d more", len(found)-most)
+	}
+	return fmt.Errorf("%w %s", ErrNone, text)
+}
+
+// walk adds all that is in a folder, and in those that it links to. The parents
+// are the folder and those that it is in: who links to one of them would never end.
+func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntry, prefix string, parents []fs.FileInfo) []File {
+	for _, entry := range entries {
+		if ctx.Err() != nil {
+			return found // see Find
+		}
+		path, key := filepath.Join(folder, entry.Name()), prefix+entry.Name()
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			found = append(found, File{Path: path, Key: key, Problem: unreachable(path, err)})
+		case !info.IsDir():
+			found = append(found, describe(path, key, info))
+		case slices.ContainsFunc(parents, func(parent fs.FileInfo) bool { return os.SameFile(parent, info) }):
+			target, _ := os.Readlink(path) // "" if it is no link but a mount of a parent
+			problem := fmt.Errorf("%w: it leads to %s, a folder that it is in", ErrLink, target)
+			found = append(found, File{Path: path, Key: key, Problem: problem})
+		default:
+			inside, err := os.ReadDir(path)
+			if err != nil {
+				found = append(found, File{Path: path, Key: key + "/", Problem: withoutPath(err)})
+			}
+			found = walk(ctx, found, path, inside, key+"/", append(slices.Clip(parents), info))
+		}
+	}
+	return found
+}
+
+// describe says what is known of a file before it is uploaded.
+func describe(path, key string, info fs.FileInfo) File {
+	f := File{Path: path, Key: key, Size: info.Size()}
+	if f.Problem = errors.Join(checkFile(info), CheckKey(key)); f.Problem != nil {
+		return f
+	}
+	content, err := open(path, 0, MaxUnsized) // what can't be read now can't be read later
+	if err != nil {
+		f.Problem = withoutPath(err)
+		return f
+	}
+	defer func() { _ = content.Close() }() // nothing was written
+	f.Size = content.Size()
+	if f.ContentType = mime.TypeByExtension(filepath.Ext(path)); f.ContentType == "" {
+		detected, err := mimetype.DetectReader(content.Reader())
+		if err != nil {
+			f.Problem = withoutPath(err)
+			return f
+		}
+		f.ContentType = detected.String()
+	}
+	return f
+}
+
+// checkFile says why something isn't a file that S3 could store.
+func checkFile(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%w but %s", ErrNotFile, kind(info.Mode()))
+	}
+	if info.Size() > settings.MaxObjectSize {
+		return fmt.Errorf("%w: it has %d bytes, and S3's largest object %d", ErrSize, info.Size(), settings.MaxObjectSize)
+	}
+	return nil
+}
+
+// kind is what is no file.
+func kind(mode fs.FileMode) string {
+	for _, known := range []struct {
+		bit  fs.FileMode
+		name string
+	}{
+		{fs.ModeDir, "a folder"},
+		{fs.ModeNamedPipe, "a named pipe (FIFO): write what it gives into a file first"},
+		{fs.ModeSocket, "a socket"},
+		{fs.ModeDevice, "a device"},
+	} {
+		if mode&known.bit != 0 {
+			return known.name
+		}
+	}
+	return "something that the system doesn't name"
+}
+
+// unreachable says why a path leads nowhere.
+func unreachable(path string, err error) error {
+	target, no := os.Readlink(path)
+	if no != nil {
+		return withoutPath(err) // it is no link
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: it leads to %s, which doesn't exist", ErrLink, target)
+	}
+	return fmt.Errorf("%w: it leads to %s: %w", ErrLink, target, withoutPath(err))
+}
+
+// withoutPath is an error of the system without the path, which is told beside it.
+func withoutPath(err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		return of.Err
+	}
+	return err
+}
