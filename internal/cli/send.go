@@ -123,7 +123,7 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	}
 	u.progress("building the processors and evaluating the program ...")
 	defer u.rest()
-	router, err := operate.StartLocal(ctx, operate.LocalOptions{Stack: config.stack, Config: config.values})
+	router, err := operate.StartLocal(ctx, operate.LocalOptions{Project: config.project, Stack: config.stack, Config: config.values})
 	if err != nil {
 		return nil, nil, err
 	}

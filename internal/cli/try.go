@@ -124,7 +124,7 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (er
 	p.say("Building the processors and evaluating the program ...")
 	started := time.Now()
 	system, err := declared.Evaluate(o.program, declared.Options{
-		Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
+		Project: c.project, Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
 	})
 	if err != nil {
 		return err
