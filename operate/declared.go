@@ -18,6 +18,10 @@ import (
 // declare evaluates the program for a configuration without namespace. Nothing
 // is built: neither a diagram nor a price depends on the processors' code.
 func declare(name string, config map[string]string) (*declared.System, error) {
+	// The program itself finds no key that isn't one: it isn't told which there are.
+	if err := CheckConfig(settings.Namespace, config); err != nil {
+		return nil, err
+	}
 	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
 		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
 	}

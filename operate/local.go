@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,11 +17,14 @@ import (
 	"upload-router/internal/declared"
 	"upload-router/internal/files"
 	"upload-router/internal/local"
+	"upload-router/internal/settings"
 	"upload-router/stack"
 )
 
 // LocalOptions configure a local run.
 type LocalOptions struct {
+	// Project is the project's name. Default: upload-router.
+	Project string
 	// Stack is the name of the stack that is declared. Default: local.
 	Stack string
 	// Config is its configuration without namespace, such as sizeThreshold, and with aws:region. Default: the defaults.
@@ -46,13 +50,16 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
+	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), options.Config); err != nil {
+		return nil, err
+	}
 	const account = "123456789012"
 	region := options.Config[keyRegion]
 	if region == "" {
 		region = "eu-central-1"
 	}
 	system, err := declared.Evaluate(stack.Program, declared.Options{
-		Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
+		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
@@ -35,9 +34,10 @@ type StackOptions struct {
 
 // Stack is an environment as Pulumi keeps it. It is safe for one operation at a time.
 type Stack struct {
-	name   string
-	folder string
-	stack  auto.Stack
+	name    string
+	project string
+	folder  string
+	stack   auto.Stack
 }
 
 // OpenStack finds an existing stack. The error matches [ErrNotReady] or [ErrNoStack].
@@ -95,7 +95,11 @@ func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace,
 		}
 		name = current.Name
 	}
-	return &Stack{name: name, folder: folder}, workspace, nil
+	project, err := workspace.ProjectSettings(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: reading the project in %s: %w", ErrNotReady, folder, err)
+	}
+	return &Stack{name: name, project: project.Name.String(), folder: folder}, workspace, nil
 }
 
 func projectFolder(folder string) (string, error) {
@@ -126,6 +130,9 @@ func explainOpening(ctx context.Context, name string, err error) error {
 
 // Name is the stack's name.
 func (s *Stack) Name() string { return s.name }
+
+// Project is the project's name, which is the namespace of its configuration.
+func (s *Stack) Project() string { return s.project }
 
 // Folder is the project's folder.
 func (s *Stack) Folder() string { return s.folder }
@@ -163,27 +170,26 @@ func (s *Stack) SetConfig(ctx context.Context, config map[string]string) error {
 	return nil
 }
 
-// CheckConfig checks a configuration by full key, such as aws:region. The error
-// matches [ErrInput] and names everything that is wrong at once.
-func CheckConfig(config map[string]string) error {
-	_, err := loadSettings(config)
+// UnsetConfig takes values out by full key.
+func (s *Stack) UnsetConfig(ctx context.Context, keys []string) error {
+	if err := s.stack.RemoveAllConfig(ctx, keys); err != nil {
+		return s.refused(ctx, "taking values out of the configuration of", err)
+	}
+	return nil
+}
+
+// CheckConfig checks a project's configuration by key, with the project's
+// namespace or without; others are full, such as aws:region. The error matches
+// [ErrInput] and names everything that is wrong at once.
+func CheckConfig(project string, config map[string]string) error {
+	_, err := loadSettings(project, config)
 	return err
 }
 
 // loadSettings gives the checked settings. The error is a
 // *settings.InvalidError with every problem if they are wrong.
-func loadSettings(config map[string]string) (*settings.Settings, error) {
-	var given []string
-	for key := range config {
-		if strings.HasPrefix(key, settings.Namespace+":") {
-			given = append(given, key)
-		}
-	}
-	slices.Sort(given)
-	loaded, err := settings.Load(func(key string) (string, bool) {
-		value, ok := config[settings.Namespace+":"+key]
-		return value, ok
-	}, settings.WithKeys(given), settings.WithRegion(config[keyRegion]))
+func loadSettings(project string, config map[string]string) (*settings.Settings, error) {
+	loaded, err := settings.LoadMap(project, config)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}

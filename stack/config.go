@@ -35,9 +35,10 @@ func begin(ctx *pulumi.Context) (*settings.Settings, location.Location, error) {
 // load reads the stack's configuration. It reports all that is wrong with it
 // at once, and warns of what is allowed but hardly meant.
 func load(ctx *pulumi.Context) (*settings.Settings, error) {
-	full := func(key string) string { return settings.Namespace + ":" + key }
+	full := func(key string) string { return ctx.Project() + ":" + key }
 	cfg, err := settings.Load(
 		func(key string) (string, bool) { return ctx.GetConfig(full(key)) },
+		settings.WithProject(ctx.Project()),
 		settings.WithSecrets(func(key string) bool { return ctx.IsConfigSecret(full(key)) }),
 		settings.WithKeys(givenKeys()),
 		settings.WithRegion(region(ctx)),

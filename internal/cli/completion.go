@@ -64,8 +64,9 @@ func completeKeys(_ *cobra.Command, _ []string, begun string) ([]string, cobra.S
 }
 
 func completeValue(key string) []string {
+	name := key[strings.LastIndex(key, ":")+1:]
 	for _, k := range settings.Keys() {
-		if k.Name == strings.TrimPrefix(key, settings.Namespace+":") && k.Type == settings.TypeBoolean {
+		if k.Name == name && k.Type == settings.TypeBoolean {
 			return []string{key + "=true", key + "=false"}
 		}
 	}

@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"runtime"
-	"slices"
 	"strings"
 
 	"upload-router/internal/settings"
@@ -16,33 +16,63 @@ var errFlag = errors.New("wrong flag")
 
 // configuration is a checked configuration, and what isn't as one might think of it.
 type configuration struct {
-	stack, region string
-	// values are as Pulumi hands them to the program, without our namespace.
+	project, stack, region string
+	// values are as Pulumi hands them to the program, without the project's namespace.
 	values   map[string]string
 	settings *settings.Settings
 	notes    []string
 }
 
-// configuration is the stack file's, with the flags over it. What is built must
-// run here, so the architecture is this machine's whatever the stack says.
-func (o *tryOptions) configuration(root string) (*configuration, error) {
-	c := &configuration{stack: defaultStack, region: defaultRegion}
-	var err error
-	if c.values, err = o.declared(root); err != nil {
+// configurationOf is the configuration of the project in a folder: what its file
+// says, the stack's file over it if a stack is named, and --config over both. It
+// is checked here for every command that reads one without Pulumi.
+func configurationOf(folder, stack string, flags []string) (*configuration, error) {
+	project, err := stackfile.ReadProject(folder)
+	if err != nil {
 		return nil, err
 	}
-	if o.stack != "" {
-		c.stack = o.stack
+	given, err := assignments(project.Name, flags)
+	if err != nil {
+		return nil, err
 	}
-	if region := c.values["aws:region"]; region != "" {
-		c.region = region
+	values := project.Values
+	if stack != "" {
+		declared, err := stackfile.ReadBut(folder, stack, given)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(values, declared)
 	}
-	lookup := func(key string) (string, bool) {
-		value, ok := c.values[key]
-		return value, ok
+	maps.Copy(values, given)
+	checked, err := settings.LoadMap(project.Name, values)
+	if err != nil {
+		return nil, err
 	}
-	keys := slices.Collect(maps.Keys(c.values))
-	if c.settings, err = settings.Load(lookup, settings.WithKeys(keys), settings.WithRegion(c.region)); err != nil {
+	return &configuration{
+		project: project.Name, stack: cmp.Or(stack, defaultStack), region: cmp.Or(values[keyRegion], defaultRegion),
+		values: values, settings: checked,
+	}, nil
+}
+
+// assignments are the values that the flags --config give, by key without the
+// project's namespace.
+func assignments(project string, flags []string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, flag := range flags {
+		key, value, ok := strings.Cut(flag, "=")
+		if !ok {
+			return nil, fmt.Errorf("%w: --config %s: write it as key=value", errFlag, flag)
+		}
+		values[strings.TrimPrefix(key, project+":")] = value
+	}
+	return values, nil
+}
+
+// configuration is that of what is run here. What is built must run here, so the
+// architecture is this machine's whatever the stack says.
+func (o *tryOptions) configuration(root string) (*configuration, error) {
+	c, err := configurationOf(root, o.stack, o.config)
+	if err != nil {
 		return nil, err
 	}
 	if here := hostArchitecture(); c.settings.Architecture != here {
@@ -52,36 +82,9 @@ func (o *tryOptions) configuration(root string) (*configuration, error) {
 	return c, nil
 }
 
-// declared is the stack file's configuration with the flags over it, unchecked.
-func (o *tryOptions) declared(root string) (map[string]string, error) {
-	flags, err := o.flags()
-	if err != nil || o.stack == "" {
-		return flags, err
-	}
-	values, err := stackfile.ReadBut(root, o.stack, flags)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(values, flags)
-	return values, nil
-}
-
 func hostArchitecture() settings.Architecture {
 	if runtime.GOARCH == settings.ARM64.GOARCH() {
 		return settings.ARM64
 	}
 	return settings.X86
-}
-
-// flags are the values that --config gives.
-func (o *tryOptions) flags() (map[string]string, error) {
-	values := map[string]string{}
-	for _, assignment := range o.config {
-		key, value, ok := strings.Cut(assignment, "=")
-		if !ok {
-			return nil, fmt.Errorf("%w: --config %s: write it as key=value", errFlag, assignment)
-		}
-		values[strings.TrimPrefix(key, settings.Namespace+":")] = value
-	}
-	return values, nil
 }

@@ -48,12 +48,11 @@ is at https://aws.amazon.com/fargate/pricing/.
 			if err != nil {
 				return err
 			}
-			from := tryOptions{stack: common.stack, config: config}
-			values, err := from.declared(root)
+			declared, err := configurationOf(root, common.stack, config)
 			if err != nil {
 				return err
 			}
-			report, err := operate.Costs(operate.CostOptions{Config: values, Uploads: uploads, Sizes: shares, SpotDiscount: less})
+			report, err := operate.Costs(operate.CostOptions{Config: declared.values, Uploads: uploads, Sizes: shares, SpotDiscount: less})
 			if err != nil {
 				return err
 			}

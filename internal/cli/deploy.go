@@ -287,7 +287,7 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 			view.wrapped(strings.Repeat(" ", 21), content)
 		}
 	}
-	if config["upload-router:forceDestroy"] != "true" {
+	if config[stack.Project()+":forceDestroy"] != "true" {
 		view.wrapped("", "forceDestroy isn't set: a bucket or a repository that isn't empty will not be deleted, and destroy will fail there.")
 	}
 	view.say("")

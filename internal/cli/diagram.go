@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"upload-router/internal/build"
 	"upload-router/operate"
 )
 
@@ -57,11 +58,15 @@ func diagramCommand() *cobra.Command {
 // definition is the deployed one if a stack is named, else the declared one.
 func definition(cmd *cobra.Command, common *commonFlags, config []string) ([]byte, error) {
 	if common.stack == "" && common.outputs == "" {
-		values, err := (&tryOptions{config: config}).flags()
+		root, err := build.Root()
 		if err != nil {
 			return nil, err
 		}
-		return operate.DeclaredDefinition(values)
+		declared, err := configurationOf(root, "", config)
+		if err != nil {
+			return nil, err
+		}
+		return operate.DeclaredDefinition(declared.values)
 	}
 	if len(config) > 0 {
 		return nil, fmt.Errorf("%w: --config is for the declared state machine, not for a deployed one", errFlag)

@@ -32,6 +32,8 @@ const (
 
 type initOptions struct {
 	commonFlags
+	project         string            // whose namespace the keys get
+	defaults        map[string]string // by full key, those that the project's file has
 	from            string
 	config          []string
 	all             bool
@@ -48,7 +50,8 @@ func initCommand() *cobra.Command {
 Values are taken from, each over the one before: what the stack has, --from (a
 file, an https URL, or - for the standard input; YAML or JSON, either the keys or
 a whole Pulumi.<stack>.yaml), the environment (AWS_REGION, and
-UPLOAD_ROUTER_BUCKET_NAME for bucketName), and --config. On a terminal the Region
+UPLOAD_ROUTER_BUCKET_NAME for bucketName), and --config. A blank value, or null,
+takes out what was before: the default counts again. On a terminal the Region
 and the names are asked for, with what there is as the suggestion; --all asks for
 every parameter. An empty answer keeps the suggestion.
 
@@ -86,7 +89,7 @@ func (o *initOptions) run(cmd *cobra.Command) error {
 	}
 	options := o.stackOptions(ctx)
 	options.Name, options.SecretsProvider = name, o.secretsProvider
-	stack, before, err := existing(ctx, options)
+	stack, before, err := o.existing(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -94,17 +97,12 @@ func (o *initOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	changes := map[string]string{}
-	for key, value := range values {
-		if had, has := before[key]; !has || had != value {
-			changes[key] = value
-		}
-	}
-	if len(changes) == 0 && stack != nil {
+	changes := o.changes(before, values)
+	if changes.none() && stack != nil {
 		u.say("Nothing to change: %s has all of it.", name)
 		return o.written(u, name, values, changes)
 	}
-	u.parameters(values, before)
+	u.parameters(o.project, values, before)
 	if !o.yes {
 		if err := u.confirm(ctx, "Write this to Pulumi."+name[strings.LastIndex(name, "/")+1:]+".yaml?"); err != nil {
 			return err
@@ -116,17 +114,45 @@ func (o *initOptions) run(cmd *cobra.Command) error {
 	return o.written(u, name, values, changes)
 }
 
+// changes are what is written, by full key.
+type changes struct {
+	set   map[string]string
+	unset []string // in order
+}
+
+func (o *initOptions) changes(before, values map[string]string) changes {
+	c := changes{set: map[string]string{}}
+	for key, value := range values {
+		if had, has := before[key]; !has || had != value {
+			c.set[key] = value
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(before)) {
+		if _, has := values[key]; !has && before[key] != o.defaults[key] {
+			c.unset = append(c.unset, key)
+		}
+	}
+	return c
+}
+
+func (c changes) none() bool { return len(c.set)+len(c.unset) == 0 }
+
 // set makes the stack, if there is none yet, and writes the changes.
-func set(ctx context.Context, stack *operate.Stack, options operate.StackOptions, changes map[string]string) (err error) {
+func set(ctx context.Context, stack *operate.Stack, options operate.StackOptions, changes changes) (err error) {
 	if stack == nil {
 		if stack, err = operate.CreateStack(ctx, options); err != nil {
 			return err
 		}
 	}
-	if len(changes) == 0 {
+	if len(changes.unset) > 0 {
+		if err := stack.UnsetConfig(ctx, changes.unset); err != nil {
+			return err
+		}
+	}
+	if len(changes.set) == 0 {
 		return nil
 	}
-	return stack.SetConfig(ctx, changes)
+	return stack.SetConfig(ctx, changes.set)
 }
 
 // values are the checked values by full key, from all sources.
@@ -140,18 +166,18 @@ func (o *initOptions) values(ctx context.Context, in io.Reader, u *ui, before ma
 			return nil, err
 		}
 	}
-	return values, checked(values)
+	return values, checked(o.project, values)
 }
 
-func (o *initOptions) written(u *ui, name string, values, changes map[string]string) error {
+func (o *initOptions) written(u *ui, name string, values map[string]string, changes changes) error {
 	if u.json {
 		return u.document(struct {
 			Stack   string            `json:"stack"`
 			Config  map[string]string `json:"config"`
 			Changed []string          `json:"changed"`
-		}{name, values, append([]string{}, slices.Sorted(maps.Keys(changes))...)})
+		}{name, values, append(slices.Sorted(maps.Keys(changes.set)), changes.unset...)})
 	}
-	if len(changes) > 0 {
+	if !changes.none() {
 		u.say("✓ %s set up. What it still needs: upload-router doctor --stack %s", name, name)
 	}
 	return nil
@@ -159,32 +185,45 @@ func (o *initOptions) written(u *ui, name string, values, changes map[string]str
 
 // existing gives the stack and its configuration. A stack that isn't made yet is
 // nil, and may have a file all the same, such as the project's own dev.
-func existing(ctx context.Context, options operate.StackOptions) (*operate.Stack, map[string]string, error) {
-	stack, err := operate.OpenStack(ctx, options)
-	if errors.Is(err, operate.ErrNoStack) {
-		before, err := fileOf(options.Name)
-		return nil, before, err
+func (o *initOptions) existing(ctx context.Context, options operate.StackOptions) (*operate.Stack, map[string]string, error) {
+	stack, opening := operate.OpenStack(ctx, options)
+	if opening != nil && !errors.Is(opening, operate.ErrNoStack) {
+		return nil, nil, opening
 	}
+	root, err := build.Root()
 	if err != nil {
 		return nil, nil, err
 	}
-	config, err := stack.Config(ctx)
-	return stack, config, err
+	project, err := stackfile.ReadProject(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.project, o.defaults = project.Name, map[string]string{}
+	for key, value := range project.Values {
+		o.defaults[o.fullKey(key)] = value
+	}
+	before := map[string]string{}
+	if opening != nil {
+		before, err = o.fileOf(root, options.Name)
+	} else {
+		before, err = stack.Config(ctx)
+	}
+	maps.DeleteFunc(before, blank)
+	return stack, before, err
 }
 
+// blank tells what Pulumi hands over for a key that was left blank: an empty text.
+func blank(_, value string) bool { return value == "" }
+
 // fileOf is what a stack's file has.
-func fileOf(name string) (map[string]string, error) {
-	root, err := build.Root()
-	if err != nil {
-		return nil, err
-	}
+func (o *initOptions) fileOf(root, name string) (map[string]string, error) {
 	plain, err := stackfile.Read(root, name[strings.LastIndex(name, "/")+1:])
 	if err != nil && !errors.Is(err, stackfile.ErrMissing) {
 		return nil, err
 	}
 	full := map[string]string{}
 	for key, value := range plain {
-		full[fullKey(key)] = value
+		full[o.fullKey(key)] = value
 	}
 	return full, nil
 }
@@ -197,12 +236,12 @@ func (o *initOptions) given(ctx context.Context, in io.Reader, before map[string
 		if err != nil {
 			return nil, err
 		}
-		parsed, err := stackfile.Parse(text)
+		parsed, err := stackfile.Parse(o.project, text)
 		if err != nil {
 			return nil, fmt.Errorf("--from %s: %w", o.from, err)
 		}
 		for key, value := range parsed {
-			values[fullKey(key)] = value
+			values[o.fullKey(key)] = value
 		}
 	}
 	if region := os.Getenv("AWS_REGION"); region != "" && values[keyRegion] == "" {
@@ -210,25 +249,26 @@ func (o *initOptions) given(ctx context.Context, in io.Reader, before map[string
 	}
 	for _, key := range settings.Keys() {
 		if value, set := os.LookupEnv(variable(key.Name)); set {
-			values[fullKey(key.Name)] = value
+			values[o.fullKey(key.Name)] = value
 		}
 	}
-	for _, assignment := range o.config {
-		key, value, ok := strings.Cut(assignment, "=")
-		if !ok {
-			return nil, fmt.Errorf("%w: --config %s: write it as key=value", errFlag, assignment)
-		}
-		values[fullKey(key)] = value
+	given, err := assignments(o.project, o.config)
+	if err != nil {
+		return nil, err
 	}
+	for key, value := range given {
+		values[o.fullKey(key)] = value
+	}
+	maps.DeleteFunc(values, blank)
 	return values, nil
 }
 
-// fullKey is a key with its namespace.
-func fullKey(key string) string {
+// fullKey is a key with its namespace, which is the project's if it has none.
+func (o *initOptions) fullKey(key string) string {
 	if strings.Contains(key, ":") {
 		return key
 	}
-	return settings.Namespace + ":" + key
+	return o.project + ":" + key
 }
 
 // variable is the environment variable for a key: bucketName is UPLOAD_ROUTER_BUCKET_NAME.
@@ -327,7 +367,7 @@ func (o *initOptions) ask(ctx context.Context, u *ui, values map[string]string) 
 		if !o.all && !slices.Contains(asked(), name) {
 			continue
 		}
-		suggestion, has := values[fullKey(name)]
+		suggestion, has := values[o.fullKey(name)]
 		if !has {
 			suggestion = suggestions[name]
 		}
@@ -338,7 +378,7 @@ func (o *initOptions) ask(ctx context.Context, u *ui, values map[string]string) 
 			return err
 		}
 		if answer != "" && answer != suggestions[name] || has && answer != "" {
-			values[fullKey(name)] = answer
+			values[o.fullKey(name)] = answer
 		}
 	}
 	u.say("")
@@ -346,32 +386,38 @@ func (o *initOptions) ask(ctx context.Context, u *ui, values map[string]string) 
 }
 
 // checked finds all that is wrong at once.
-func checked(values map[string]string) error {
-	err := operate.CheckConfig(values)
+func checked(project string, values map[string]string) error {
+	err := operate.CheckConfig(project, values)
 	if values[keyRegion] == "" {
 		err = errors.Join(err, fmt.Errorf("%w: no Region: --config %s=eu-central-1", errFlag, keyRegion))
 	}
 	return err
 }
 
-// parameters shows what is set, and which of it is new.
-func (u *ui) parameters(values, before map[string]string) {
-	keys := slices.Sorted(maps.Keys(values))
+// parameters shows what is set, which of it is new, and what is taken out.
+func (u *ui) parameters(project string, values, before map[string]string) {
+	all := maps.Clone(before)
+	maps.Copy(all, values)
+	bare := func(key string) string { return strings.TrimPrefix(key, project+":") }
+	keys := slices.Sorted(maps.Keys(all))
 	column := 0
-	for i, key := range keys {
-		keys[i] = strings.TrimPrefix(key, settings.Namespace+":")
-		column = max(column, len(keys[i]))
+	for _, key := range keys {
+		column = max(column, len(bare(key)))
 	}
 	for _, key := range keys {
-		full := fullKey(key)
+		value, set := values[key]
+		had, has := before[key]
 		mark := ""
-		if had, has := before[full]; !has {
+		switch {
+		case !set:
+			value, mark = "taken out", "  (was "+printable(had)+")"
+		case !has:
 			mark = "  (new)"
-		} else if had != values[full] {
+		case had != value:
 			mark = "  (was " + printable(had) + ")"
 		}
 		// Whole, even if the terminal breaks it: this is what is said yes to.
-		u.wrapped(fmt.Sprintf("%-*s  ", column, key), printable(values[full])+mark)
+		u.wrapped(fmt.Sprintf("%-*s  ", column, bare(key)), printable(value)+mark)
 	}
 	u.say("All others are the defaults, as docs/configuration.md has them.")
 }

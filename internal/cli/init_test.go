@@ -17,7 +17,7 @@ func TestInitTakesValuesFromEverywhere(t *testing.T) {
 	t.Setenv("UPLOAD_ROUTER_TASK_CPU", "512")
 	file := filepath.Join(t.TempDir(), "parameters.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("sizeThreshold: 1MB\nlambdaMemory: 256\nnotify: [ops@example.com]\n"), 0o600))
-	o := initOptions{from: file, config: []string{"taskCpu=2048"}}
+	o := initOptions{project: "upload-router", from: file, config: []string{"taskCpu=2048"}}
 	values, err := o.given(t.Context(), nil, map[string]string{"upload-router:forceDestroy": "true", "upload-router:sizeThreshold": "2MB"})
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{
@@ -29,7 +29,7 @@ func TestInitTakesValuesFromEverywhere(t *testing.T) {
 		"upload-router:taskCpu":       "2048",                // of a flag, over the environment
 	}, values)
 
-	o = initOptions{from: "-", config: []string{"aws:region=us-east-1"}}
+	o = initOptions{project: "upload-router", from: "-", config: []string{"aws:region=us-east-1"}}
 	values, err = o.given(t.Context(), strings.NewReader(`{"taskTimeout": 900}`), map[string]string{})
 	require.NoError(t, err)
 	require.Equal(t, "us-east-1", values["aws:region"])
@@ -78,11 +78,11 @@ func TestInitTakesAPage(t *testing.T) {
 
 func TestInitRefusesAllThatIsWrongAtOnce(t *testing.T) {
 	t.Parallel()
-	err := checked(map[string]string{"upload-router:taskCpu": "100", "upload-router:bucketname": "a"})
+	err := checked("upload-router", map[string]string{"upload-router:taskCpu": "100", "upload-router:bucketname": "a"})
 	require.ErrorContains(t, err, "upload-router:taskCpu: 100")
 	require.ErrorContains(t, err, "did you mean bucketName?")
 	require.ErrorContains(t, err, "no Region")
-	require.NoError(t, checked(map[string]string{"aws:region": "eu-west-1"}))
+	require.NoError(t, checked("upload-router", map[string]string{"aws:region": "eu-west-1"}))
 }
 
 func TestVariablesAreNamedAfterKeys(t *testing.T) {

@@ -133,7 +133,7 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	u.progress("building the processors and evaluating the program ...")
 	defer u.rest()
 	router, err := awaited(ctx, func() (*operate.Local, error) {
-		return operate.StartLocal(ctx, operate.LocalOptions{Stack: config.stack, Config: config.values})
+		return operate.StartLocal(ctx, operate.LocalOptions{Project: config.project, Stack: config.stack, Config: config.values})
 	}, func(late *operate.Local) { _ = late.Close() }) // the error would hide that it was canceled
 	if err != nil {
 		return nil, nil, err

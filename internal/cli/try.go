@@ -130,7 +130,7 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, names []string) (er
 	started := time.Now()
 	system, err := awaited(ctx, func() (*declared.System, error) {
 		return declared.Evaluate(o.program, declared.Options{
-			Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
+			Project: c.project, Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
 		})
 	}, func(*declared.System) {})
 	if err != nil {

@@ -2,12 +2,13 @@ package settings
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -95,8 +96,8 @@ func (l *loader) egressRule(index int, element json.RawMessage) (EgressRule, boo
 	r := &egressReader{loader: l, path: fmt.Sprintf("%s[%d]", keyEgress, index), fields: map[string]string{}, sound: true}
 	object, err := decodeJSON[map[string]json.RawMessage](string(element))
 	if err != nil || object == nil {
-		l.reportAt(keyEgress, r.path, string(element), "must be an object with fields out of "+strings.Join(egressFields, ", "),
-			l.keys[keyEgress].fix())
+		l.reportAt(keyEgress, r.path, string(element),
+			jsonRule(err, "must be an object with fields out of "+strings.Join(egressFields, ", ")), l.keys[keyEgress].fix(l.project))
 		return EgressRule{}, false
 	}
 	r.scalars(object)
@@ -192,20 +193,27 @@ func (r *egressReader) ports(protocol string) (from, to int) {
 	to, toErr := parsePort(last)
 	switch {
 	case fromErr != nil || toErr != nil:
-		r.report(fieldPort, value, "must be a port such as 443 or a range such as 1024-2048, from 0 to 65535", exampleOf(fieldPort))
+		r.report(fieldPort, value, "must be a port such as 443 or a range such as 1024-2048, from 0 to 65535"+
+			noted(errors.Join(fromErr, toErr)), exampleOf(fieldPort))
 	case from > to:
 		r.report(fieldPort, value, "must be a range from the lower port to the higher", fmt.Sprintf("%d-%d", to, from))
 	}
 	return from, to
 }
 
+// errPort is a number that no port has.
+var errPort = errors.New("it is no port")
+
 // parsePort reads a port's number.
 func parsePort(text string) (int, error) {
-	port, err := strconv.ParseUint(text, 10, 16)
+	port, err := wholeNumber(text)
 	if err != nil {
-		return 0, fmt.Errorf("reading a port: %w", err)
+		return 0, err
 	}
-	return int(port), nil
+	if port < 0 || port > math.MaxUint16 {
+		return 0, errPort
+	}
+	return port, nil
 }
 
 // destination reads the block or the prefix list.

@@ -16,7 +16,7 @@ import (
 func TestErrorTellsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	values := config{
-		"bucketName": "My Bucket", "sizeThreshold": "0.3KiB", "taskMemory": "3000", "vpcCidr": "", "notify": `["ops"]`,
+		"bucketName": "My Bucket", "sizeThreshold": "0.3KiB", "taskMemory": "3000", "vpcCidr": "10/8", "notify": `["ops"]`,
 		"logRetentionDays": "0", "network": "default", "vpcId": vpc,
 		"egress": `[{"protocol":"tcp","port":"443","cidr":"10.1.2.3/8"}]`,
 	}
@@ -29,9 +29,9 @@ func TestErrorTellsEverythingAtOnce(t *testing.T) {
 		`    to mend it: pulumi config set sizeThreshold 6MiB`,
 		`  upload-router:taskMemory: 3000: with taskCpu 1024 Fargate takes 2048, 3072, … 8192 MiB`,
 		`    to mend it: pulumi config set taskMemory 3072`,
-		`  upload-router:vpcCidr: "": must be an address block such as 10.0.0.0/16 or 2001:db8::/32`,
+		`  upload-router:vpcCidr: 10/8: must be an address block such as 10.0.0.0/16 or 2001:db8::/32`,
 		`    to mend it: pulumi config set vpcCidr 10.64.0.0/24`,
-		`  upload-router:vpcCidr: "": goes with network create and private only, not with default`,
+		`  upload-router:vpcCidr: 10/8: goes with network create and private only, not with default`,
 		`    to mend it: pulumi config rm vpcCidr`,
 		`  upload-router:vpcId: vpc-0a1b2c3d4e5f60718: goes with network existing only, not with default`,
 		`    to mend it: pulumi config set network existing`,
@@ -66,7 +66,7 @@ func TestErrorIsOneAmongOthers(t *testing.T) {
 func TestValuesAreFitToPrint(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{
-		"a\x1b[31mb": `"a\x1b[31mb"`, " a": `" a"`, "a\nb": `"a\nb"`, "\xff": `"\xff"`, "": `""`, "plain text": "plain text",
+		"a\x1b[31mb": `"a\x1b[31mb"`, " a": `" a"`, "a\nb": `"a\nb"`, "\xff": `"\xff"`, "plain text": "plain text",
 	} {
 		problems := problemsOf(t, config{"architecture": value})
 		require.Len(t, problems, 1)
@@ -126,20 +126,22 @@ func TestSecretsAreNotPrintedByOtherKeys(t *testing.T) {
 	}
 }
 
-func TestUnknown(t *testing.T) {
+func TestUnknownKeys(t *testing.T) {
 	t.Parallel()
-	known := make([]string, 0, len(settings.Keys()))
+	unknown := func(keys ...string) []settings.Problem { return problemsOf(t, config{}, settings.WithKeys(keys)) }
+	known := make([]string, 0, 2*len(settings.Keys()))
 	for _, key := range settings.Keys() {
 		known = append(known, key.Name, "upload-router:"+key.Name)
 	}
-	assert.Empty(t, settings.Unknown(append(known, "aws:region", "pulumi:tags")))
-	assert.Empty(t, settings.Unknown(nil))
+	assert.Empty(t, unknown(append(known, "aws:region", "pulumi:tags")...))
+	assert.Empty(t, unknown())
 
 	for key, want := range map[string]string{
 		"sizeTreshold": "sizeThreshold", "bucketname": "bucketName", "TaskCPU": "taskCpu", "vpcID": "vpcId", "subnetId": "subnetIds",
 		"logRetention": "logRetentionDays", "region": "", "taskMemroy": "taskMemory", "upload-router:imgae": "image", "": "",
+		"notify[0]": "notify", "sizeThreshhold": "sizeThreshold",
 	} {
-		problems := settings.Unknown([]string{key})
+		problems := unknown(key)
 		require.Len(t, problems, 1, key)
 		if want == "" {
 			assert.Contains(t, problems[0].Rule, "docs/configuration.md", key)
@@ -147,7 +149,7 @@ func TestUnknown(t *testing.T) {
 		}
 		assert.Equal(t, "there is no such key, did you mean "+want+"?", problems[0].Rule)
 	}
-	problems := settings.Unknown([]string{"zz", "aa"})
+	problems := unknown("zz", "aa")
 	require.Len(t, problems, 2)
 	assert.Equal(t, []string{"aa", "zz"}, []string{problems[0].Key, problems[1].Key})
 	assert.Empty(t, problems[0].Value, "what an unknown key holds may be a secret")

@@ -3,7 +3,6 @@ package settings
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -35,21 +34,22 @@ func steps(least, most, step int) []int {
 // taskSize reads the task's processor and memory, which Fargate takes in pairs only.
 func (l *loader) taskSize() (cpu, memory int) {
 	rawCPU, rawMemory := l.raw(keyTaskCPU), l.raw(keyTaskMemory)
-	memory, err := strconv.Atoi(rawMemory)
-	if err != nil || memory <= 0 || decimal(memory) != rawMemory {
-		l.report(keyTaskMemory, rawMemory, "must be a whole number of MiB")
+	memory, err := wholeNumber(rawMemory)
+	if err != nil || memory <= 0 {
+		l.report(keyTaskMemory, rawMemory, "must be a whole number of MiB"+noted(err))
 		memory = 0
 	}
+	wanted, err := wholeNumber(rawCPU)
 	var allowed []int
 	cpus := make([]string, 0, len(taskSizes))
 	for _, size := range taskSizes {
 		cpus = append(cpus, decimal(size.cpu))
-		if rawCPU == decimal(size.cpu) {
+		if wanted == size.cpu {
 			cpu, allowed = size.cpu, size.memory
 		}
 	}
 	if cpu == 0 {
-		l.report(keyTaskCPU, rawCPU, "Fargate takes "+orList(cpus)+" units of 1/1024 vCPU")
+		l.report(keyTaskCPU, rawCPU, "Fargate takes "+orList(cpus)+" units of 1/1024 vCPU"+noted(err))
 		return 0, 0
 	}
 	if memory != 0 && !slices.Contains(allowed, memory) {
@@ -90,10 +90,10 @@ const minTaskStorage, maxTaskStorage = 21, 200
 // taskStorage reads the task's disk; 0 asks for none.
 func (l *loader) taskStorage() int {
 	raw := l.raw(keyTaskStorage)
-	size, err := strconv.Atoi(raw)
-	if err != nil || decimal(size) != raw || size != 0 && (size < minTaskStorage || size > maxTaskStorage) {
+	size, err := wholeNumber(raw)
+	if err != nil || size != 0 && (size < minTaskStorage || size > maxTaskStorage) {
 		l.report(keyTaskStorage, raw, fmt.Sprintf("must be a whole number of GiB from %d to %d, or 0 for the 20 that come with every task",
-			minTaskStorage, maxTaskStorage))
+			minTaskStorage, maxTaskStorage)+noted(err))
 		return 0
 	}
 	return size

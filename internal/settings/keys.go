@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Namespace is the project's name and so the prefix Pulumi puts before every key: upload-router:bucketName.
+// Namespace is the name of the project as it comes, and so the prefix that Pulumi puts before every key: upload-router:bucketName. A
+// project of another name has that one as its prefix; see [WithProject].
 const Namespace = "upload-router"
 
 // Type is the type of a key in Pulumi's project file.
@@ -62,9 +63,9 @@ func (k Key) Text() string { return k.raw() }
 
 // fix says how to give the key its example. Pulumi's command line sets a list or an object one element at a time, so the stack's
 // file it is.
-func (k Key) fix() string {
+func (k Key) fix(project string) string {
 	if k.structured() {
-		return fmt.Sprintf("in Pulumi.<stack>.yaml, below config: %s:%s: %s", Namespace, k.Name, k.Example)
+		return fmt.Sprintf("in Pulumi.<stack>.yaml, below config: %s:%s: %s", project, k.Name, k.Example)
 	}
 	return setCommand(k.Name, k.Example)
 }
@@ -349,74 +350,4 @@ func keepingKeys() []Key {
 			Doc: "Whether pulumi destroy may delete the bucket's objects and the repository's images.",
 		},
 	}
-}
-
-// Unknown returns a [Problem] for each of the given keys that [Keys] does not have, in order, with the nearest known key where
-// one is near. Keys may come with or without the namespace; those of other namespaces, such as aws:region, are not judged.
-func Unknown(keys []string) []Problem {
-	known := make([]string, 0, len(Keys()))
-	for _, key := range Keys() {
-		known = append(known, key.Name)
-	}
-	var unknown []Problem
-	for _, key := range slices.Sorted(slices.Values(keys)) {
-		name, ours := ownName(key)
-		if !ours || slices.Contains(known, name) {
-			continue
-		}
-		unknown = append(unknown, unknownProblem(display(name), nearest(name, known)))
-	}
-	return unknown
-}
-
-// unknownProblem leaves the value out: what a mistyped key holds may be a secret.
-func unknownProblem(name, near string) Problem {
-	rule := "there is no such key; docs/configuration.md lists all of them"
-	if near != "" {
-		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
-	}
-	return Problem{Key: name, Rule: rule, Fix: removeCommand(name)}
-}
-
-// ownName strips the namespace and reports whether the key is in ours.
-func ownName(key string) (name string, ours bool) {
-	namespace, name, found := strings.Cut(key, ":")
-	if !found {
-		return key, true
-	}
-	return name, namespace == Namespace
-}
-
-// nearest is the candidate that fewest typing errors turn into name. It is empty when that takes more than two of them and more
-// than a third of the name's length.
-func nearest(name string, candidates []string) string {
-	best, distance := "", max(len(name)/3, 2)+1
-	for _, candidate := range candidates {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
-			best, distance = candidate, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's: how many letters to insert, drop or replace to get from one word to the other.
-func editDistance(from, to string) int {
-	a, b := []rune(from), []rune(to)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, left := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, right := range b {
-			replace := diagonal
-			if left != right {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

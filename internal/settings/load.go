@@ -3,12 +3,10 @@ package settings
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -30,16 +28,36 @@ func WithKeys(keys []string) Option {
 	return func(l *loader) { l.given = keys }
 }
 
-// WithRegion makes the key of kmsKeyArn and the topic of notify lie in the stack's Region, as CloudWatch demands of both. An
-// empty region checks nothing.
+// WithRegion checks that the stack's Region can be one, and makes the key of kmsKeyArn and the topic of notify lie in it, as
+// CloudWatch demands of both. An empty region checks nothing.
 func WithRegion(region string) Option {
 	return func(l *loader) { l.region = region }
 }
 
-// Load reads and checks the whole configuration. The error is an [*InvalidError] with every problem there is; settings are nil
-// then.
+// WithProject names the project that the configuration belongs to, whose name is the namespace of its keys. Default: [Namespace].
+func WithProject(name string) Option {
+	return func(l *loader) { l.project = name }
+}
+
+// LoadMap is [Load] of all that there is to read, by key, each with the project's namespace or without: every key has to be one of
+// [Keys], and aws:region one that can be a Region. Everything that reads a configuration outside of Pulumi reads it through here.
+func LoadMap(project string, values map[string]string) (*Settings, error) {
+	own := make(map[string]string, len(values))
+	for key, value := range values {
+		own[strings.TrimPrefix(key, project+":")] = value
+	}
+	return Load(func(key string) (string, bool) {
+		value, ok := own[key]
+		return value, ok
+	}, WithProject(project), WithKeys(slices.Collect(maps.Keys(own))), WithRegion(own[keyRegion]))
+}
+
+// Load reads and checks the whole configuration. An empty value is as good as none: so Pulumi hands over a key that was left blank
+// in a stack's file. The error is an [*InvalidError] with every problem there is; settings are nil then.
+//
+// https://github.com/pulumi/pulumi/pull/19483
 func Load(lookup Lookup, options ...Option) (*Settings, error) {
-	l := &loader{lookup: lookup, isSecret: func(string) bool { return false }, keys: map[string]Key{}}
+	l := &loader{lookup: lookup, isSecret: func(string) bool { return false }, keys: map[string]Key{}, project: Namespace}
 	for _, key := range Keys() {
 		l.keys[key.Name] = key
 		l.order = append(l.order, key.Name)
@@ -49,6 +67,10 @@ func Load(lookup Lookup, options ...Option) (*Settings, error) {
 	}
 
 	loaded := &Settings{}
+	if l.project != Namespace {
+		loaded.project = l.project
+	}
+	l.checkRegion()
 	l.names(loaded)
 	l.observation(loaded)
 	l.compute(loaded) // whose time-outs depend on what is looked up
@@ -56,8 +78,11 @@ func Load(lookup Lookup, options ...Option) (*Settings, error) {
 	l.encryption(loaded)
 	l.operation(loaded)
 	l.sortProblems()
-	l.problems = append(l.problems, Unknown(l.given)...)
+	l.problems = append(l.problems, l.unknown()...)
 	if len(l.problems) > 0 {
+		for i := range l.problems {
+			l.problems[i].project = loaded.project
+		}
 		return nil, &InvalidError{Problems: l.problems}
 	}
 	return loaded, nil
@@ -69,6 +94,7 @@ type loader struct {
 	isSecret func(key string) bool
 	given    []string
 	region   string
+	project  string
 	keys     map[string]Key
 	order    []string
 	problems []Problem
@@ -80,7 +106,7 @@ func (l *loader) names(s *Settings) {
 	s.ECRRepoName = l.text(keyECRRepoName, optional(checkRepositoryName))
 	s.StateMachineName = l.text(keyStateMachineName, optional(checkStateMachineName))
 	raw := l.raw(keySizeThreshold)
-	size, err := parseSize(raw)
+	size, err := ParseSize(raw)
 	if err != nil {
 		l.report(keySizeThreshold, raw, err.Error())
 	}
@@ -124,10 +150,10 @@ func (l *loader) operation(s *Settings) {
 // maxDays is the largest number a lifecycle rule can hold.
 const maxDays = math.MaxInt32
 
-// raw is a key's value, or its default when it is not set.
+// raw is a key's value, or its default when it is not set or blank.
 func (l *loader) raw(key string) string {
 	if l.lookup != nil {
-		if value, ok := l.lookup(key); ok {
+		if value, ok := l.lookup(key); ok && value != "" {
 			return value
 		}
 	}
@@ -144,7 +170,7 @@ func (l *loader) shownNetwork() string {
 
 // report notes that a key's value breaks a rule, with the key's example as the way out.
 func (l *loader) report(key, value, rule string) {
-	l.reportAt(key, key, value, rule, l.keys[key].fix())
+	l.reportAt(key, key, value, rule, l.keys[key].fix(l.project))
 }
 
 // reportAt notes a problem at a path inside a key. A secret's problem tells the key's documented rule only: the precise rule may
@@ -202,9 +228,9 @@ func (l *loader) choice(key string, allowed ...string) string {
 // integer reads a whole number within bounds.
 func (l *loader) integer(key, unit string, least, most int) (number int, ok bool) {
 	raw := l.raw(key)
-	number, err := strconv.Atoi(raw)
-	if err != nil || number < least || number > most || strings.HasPrefix(raw, "+") {
-		l.report(key, raw, fmt.Sprintf("must be a whole number of %s from %d to %d", unit, least, most))
+	number, err := wholeNumber(raw)
+	if err != nil || number < least || number > most {
+		l.report(key, raw, fmt.Sprintf("must be a whole number of %s from %d to %d", unit, least, most)+noted(err))
 		return 0, false
 	}
 	return number, true
@@ -269,21 +295,6 @@ func (l *loader) strings(key string, check func(string) error, same func(string)
 		values = append(values, *value)
 	}
 	return values, ok
-}
-
-// errTrailing is text behind a JSON value.
-var errTrailing = errors.New("text follows the JSON value")
-
-// decodeJSON reads exactly one JSON value.
-func decodeJSON[T any](text string) (value T, err error) {
-	decoder := json.NewDecoder(strings.NewReader(text))
-	if err := decoder.Decode(&value); err != nil {
-		return value, fmt.Errorf("reading JSON: %w", err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return value, errTrailing
-	}
-	return value, nil
 }
 
 // orList joins words as a sentence does: "a, b or c".

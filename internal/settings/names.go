@@ -130,14 +130,14 @@ var retentionDays = []int{
 // logRetention reads how long logs are kept.
 func (l *loader) logRetention() int {
 	raw := l.raw(keyLogRetentionDays)
-	at := slices.IndexFunc(retentionDays, func(days int) bool { return raw == decimal(days) })
-	if at >= 0 {
-		return retentionDays[at]
+	days, err := wholeNumber(raw)
+	if err == nil && slices.Contains(retentionDays, days) {
+		return days
 	}
 	rule := "CloudWatch keeps logs for " + orList(decimals(retentionDays)) + " days"
 	if raw == "0" {
 		rule += "; 0 would keep them for ever, at a growing cost"
 	}
-	l.report(keyLogRetentionDays, raw, rule)
+	l.report(keyLogRetentionDays, raw, rule+noted(err))
 	return 0
 }

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -21,7 +22,8 @@ const (
 
 // Problem is one configuration value that breaks a rule.
 type Problem struct {
-	// Key is the key without its namespace, with the path inside a list: "taskMemory", "egress[0].cidr".
+	// Key is the key without the project's namespace, with the path inside a list: "taskMemory", "egress[0].cidr". A key of another
+	// namespace has that: "aws:region".
 	Key string
 	// Value is the value as it may be shown: cut when long, quoted when it would not be readable, "[secret]" for a secret,
 	// empty when there is nothing to show, as for an unknown key.
@@ -30,14 +32,27 @@ type Problem struct {
 	Rule string
 	// Fix is the command that mends it.
 	Fix string
+
+	// project is the name of a project that is called otherwise than [Namespace].
+	project string
 }
 
 // String is the problem in one line: namespace and key, value, rule. The fix is left to [InvalidError], which has room for it.
 func (p Problem) String() string {
+	key := fullKey(p.project, p.Key)
 	if p.Value == "" {
-		return fmt.Sprintf("%s:%s: %s", Namespace, p.Key, p.Rule)
+		return fmt.Sprintf("%s: %s", key, p.Rule)
 	}
-	return fmt.Sprintf("%s:%s: %s: %s", Namespace, p.Key, p.Value, p.Rule)
+	return fmt.Sprintf("%s: %s: %s", key, p.Value, p.Rule)
+}
+
+// fullKey is a key with its namespace: that of the project, if it has none yet.
+func fullKey(project, key string) string {
+	root, _, _ := strings.Cut(key, ".") // a tag's name may have a colon
+	if strings.Contains(root, ":") {
+		return key
+	}
+	return cmp.Or(project, Namespace) + ":" + key
 }
 
 // InvalidError is all that is wrong with a configuration. It matches [ErrInvalid].

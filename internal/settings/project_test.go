@@ -25,8 +25,7 @@ type project struct {
 // declaration is one key in Pulumi.yaml.
 type declaration struct {
 	Description string
-	Type        settings.Type
-	Items       struct{ Type settings.Type }
+	Type        string
 	Default     any
 }
 
@@ -68,13 +67,13 @@ func TestProjectFileDeclaresTheKeys(t *testing.T) {
 		name := file.Config.Content[i].Value
 		names = append(names, name)
 		declared[name] = one
-		require.NotNil(t, one.Default, "Pulumi demands a value of every key with a type and no default: %s", name)
+		require.NotNil(t, one.Default, "Pulumi demands a value of every key without a default: %s", name)
+		// Pulumi's own check of a type refuses a blank value, and a list that is given as JSON: that is left to this package.
+		require.Empty(t, one.Type, name)
 		defaults[name] = raw(t, one.Default)
 	}
 	for _, key := range settings.Keys() {
 		want = append(want, key.Name)
-		assert.Equal(t, key.Type, declared[key.Name].Type, key.Name)
-		assert.Equal(t, key.Items, declared[key.Name].Items.Type, key.Name)
 		assert.Equal(t, key.Doc, declared[key.Name].Description, key.Name)
 		assert.Equal(t, key.Default, declared[key.Name].Default, key.Name)
 	}

@@ -285,6 +285,9 @@ type Settings struct {
 
 	// ForceDestroy says whether destroying the stack may delete objects and images. Default false. Key forceDestroy.
 	ForceDestroy bool
+
+	// project is the name of a project that is called otherwise than [Namespace].
+	project string
 }
 
 // Notifies reports whether anybody hears of failures.

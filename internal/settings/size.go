@@ -3,7 +3,7 @@ package settings
 import (
 	"math/big"
 	"regexp"
-	"strconv"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 )
@@ -16,12 +16,16 @@ const MaxObjectSize int64 = 10_000 * 5 << 30
 // sizePattern parts a number from its unit. It has no thousands separators, since one country's separator is the next one's point.
 var sizePattern = regexp.MustCompile(`^([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z]*)$`)
 
-// parseSize reads a number of bytes. Units are go-humanize's: MiB counts in 1024s, MB in 1000s. The arithmetic is exact, where
-// go-humanize's own would cut a fraction of a byte off without a word.
-func parseSize(text string) (int64, error) {
+// ParseSize reads the size of an object, in bytes, as sizeThreshold has it: at most [MaxObjectSize]. Units are go-humanize's: MiB
+// counts in 1024s, MB in 1000s. The arithmetic is exact, where go-humanize's own would cut a fraction of a byte off without a word. The
+// error says which rule the text breaks.
+func ParseSize(text string) (int64, error) {
 	parts := sizePattern.FindStringSubmatch(text)
 	if parts == nil {
 		return 0, breaks("must be a whole number of bytes, or a number with a unit such as 6MiB (6291456) or 6MB (6000000)")
+	}
+	if whole, _, _ := strings.Cut(parts[1], "."); whole != "0" && whole[0] == '0' {
+		return 0, breaks("must be a number of bytes%s", noted(errLeadingZero))
 	}
 	unit, err := humanize.ParseBytes("1" + parts[2])
 	if err != nil {
@@ -39,16 +43,4 @@ func parseSize(text string) (int64, error) {
 		return 0, breaks("must be at most %d bytes, S3's largest object", MaxObjectSize)
 	}
 	return size.Num().Int64(), nil
-}
-
-// decimal writes a number as a configuration holds it.
-func decimal(number int) string { return strconv.Itoa(number) }
-
-// decimals writes numbers as a configuration holds them.
-func decimals(numbers []int) []string {
-	words := make([]string, 0, len(numbers))
-	for _, number := range numbers {
-		words = append(words, decimal(number))
-	}
-	return words
 }

@@ -42,7 +42,7 @@ func (l *loader) tags() map[string]string {
 	raw := l.raw(keyTags)
 	given, err := decodeJSON[map[string]json.RawMessage](raw)
 	if err != nil || given == nil {
-		l.report(keyTags, raw, "must be an object of keys and values")
+		l.report(keyTags, raw, jsonRule(err, "must be an object of keys and values"))
 		return nil
 	}
 	if most := maxTags - len(ownTags); len(given) > most {
@@ -62,7 +62,7 @@ func (l *loader) tags() map[string]string {
 		}
 		seen[strings.ToLower(key)] = key
 		if problem != nil {
-			l.reportAt(keyTags, path, string(given[key]), problem.Error(), l.keys[keyTags].fix())
+			l.reportAt(keyTags, path, string(given[key]), problem.Error(), l.keys[keyTags].fix(l.project))
 			continue
 		}
 		if tags == nil {

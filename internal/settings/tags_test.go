@@ -93,7 +93,7 @@ func TestTaskStorage(t *testing.T) {
 	const rule1 = "from 21 to 200, or 0"
 	checkRules(t, config{}, "taskStorage", []rule{
 		{"0", ""}, {"21", ""}, {"200", ""},
-		{"20", rule1}, {"201", rule1}, {"-1", rule1}, {"", rule1}, {"+50", rule1}, {"21.5", rule1}, {"many", rule1},
+		{"20", rule1}, {"201", rule1}, {"-1", rule1}, {"", ""}, {"+50", rule1}, {"21.5", rule1}, {"many", rule1},
 	})
 }
 

@@ -21,10 +21,13 @@ type Warning struct {
 	Key string
 	// Text says what will happen, and holds nothing of the value itself.
 	Text string
+
+	// project is as in [Problem].
+	project string
 }
 
 // String is the warning in one line.
-func (w Warning) String() string { return fmt.Sprintf("%s:%s: %s", Namespace, w.Key, w.Text) }
+func (w Warning) String() string { return fmt.Sprintf("%s: %s", fullKey(w.project, w.Key), w.Text) }
 
 // Warnings are what is allowed but worth a word, in the order of [Keys]. None of them stops a deployment.
 func (s *Settings) Warnings() []Warning {
@@ -55,7 +58,7 @@ func (s *Settings) Warnings() []Warning {
 	var warnings []Warning
 	for _, check := range checks {
 		if check.holds {
-			warnings = append(warnings, Warning{Key: check.key, Text: check.text})
+			warnings = append(warnings, Warning{Key: check.key, Text: check.text, project: s.project})
 		}
 	}
 	return warnings

@@ -1,5 +1,5 @@
-// Package stackfile reads a stack's configuration from its file,
-// Pulumi.<stack>.yaml, for what evaluates the program without Pulumi.
+// Package stackfile reads a stack's configuration from its file, Pulumi.<stack>.yaml, for what evaluates the program without Pulumi: as
+// Pulumi itself reads it, and with Pulumi's own packages, since YAML has more forms of a value than one would think.
 // https://www.pulumi.com/docs/iac/concepts/config/
 package stackfile
 
@@ -8,13 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/encoding"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 
 	"upload-router/internal/settings"
 )
@@ -29,15 +31,51 @@ var (
 // told by this alone while the test runs, or after it was interrupted.
 const EndToEnd = "e2e-"
 
-// Read gives the configuration of a stack as Pulumi would hand it to the
-// program, without the project's namespace: lists and objects are JSON. The
-// folder is the project's. The error matches [ErrMissing], [ErrSecret] or neither.
+// Project is what a project's file, Pulumi.yaml, says of the configuration of its stacks.
+type Project struct {
+	// Name is the project's name, and so the namespace of its keys.
+	Name string
+	// Values are what a stack has that sets nothing: the defaults of the project's keys, and values for providers, such as aws:region.
+	// Keys are as in [Read].
+	Values map[string]string
+}
+
+// ReadProject reads the project's file in its folder. One without a file is called as this project comes, and has no values.
+func ReadProject(folder string) (Project, error) {
+	project := Project{Name: settings.Namespace, Values: map[string]string{}}
+	path := filepath.Join(folder, "Pulumi.yaml")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return project, nil
+	}
+	file, err := workspace.LoadProject(path)
+	if err != nil {
+		return Project{}, fmt.Errorf("reading the project's file: %w", err)
+	}
+	project.Name = file.Name.String()
+	for name, key := range file.Config {
+		value := key.Value
+		if key.Default != nil {
+			value = key.Default
+		}
+		if value == nil {
+			continue
+		}
+		if project.Values[bare(project.Name, name)], err = text(value); err != nil {
+			return Project{}, fmt.Errorf("reading %s: %s: %w", path, name, err)
+		}
+	}
+	return project, nil
+}
+
+// Read gives the configuration that a stack's file has as Pulumi would hand it to the program, by key: those of the project without
+// its namespace, others with theirs, such as aws:region. Lists and objects are JSON; what was left blank is empty. The folder is the
+// project's. The error matches [ErrMissing], [ErrSecret] or neither.
 func Read(folder, stack string) (map[string]string, error) { return ReadBut(folder, stack, nil) }
 
 // ReadBut is Read without the keys of others, which is how to do without a secret.
 func ReadBut(folder, stack string, others map[string]string) (map[string]string, error) {
 	path := filepath.Join(folder, "Pulumi."+stack+".yaml")
-	text, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		names, err := Names(folder)
 		if err != nil {
@@ -52,63 +90,80 @@ func ReadBut(folder, stack string, others map[string]string) (map[string]string,
 	if err != nil {
 		return nil, fmt.Errorf("reading the stack's configuration: %w", err)
 	}
-	var parsed struct {
-		Config map[string]any `yaml:"config"`
+	project, err := ReadProject(folder)
+	if err != nil {
+		return nil, err
 	}
-	if err := yaml.Unmarshal(text, &parsed); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	config, err := values(parsed.Config, others)
+	values, err := parse(project.Name, content, others)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	return config, nil
+	return values, nil
 }
 
-// Parse gives the configuration in a text of one's own: a stack's file, or its
-// keys alone, as YAML or JSON.
-func Parse(text []byte) (map[string]string, error) {
+// Parse gives the configuration in a text of one's own for a project: a stack's file, or its keys alone, as YAML or JSON. It is as
+// that of [Read].
+func Parse(project string, content []byte) (map[string]string, error) {
 	var parsed map[string]any
-	if err := yaml.Unmarshal(text, &parsed); err != nil {
+	if err := encoding.YAML.Unmarshal(content, &parsed); err != nil {
 		return nil, fmt.Errorf("it is neither YAML nor JSON of keys and values: %w", err)
 	}
-	if config, ok := parsed["config"].(map[string]any); ok {
-		parsed = config
+	if _, whole := parsed["config"].(map[string]any); !whole && len(parsed) > 0 {
+		wrapped, err := encoding.YAML.Marshal(map[string]any{"config": parsed})
+		if err != nil {
+			return nil, fmt.Errorf("reading the keys and values: %w", err)
+		}
+		content = wrapped
 	}
-	return values(parsed, nil)
+	return parse(project, content, nil)
 }
 
-func values(config map[string]any, others map[string]string) (map[string]string, error) {
-	plain := map[string]string{}
-	for _, full := range slices.Sorted(maps.Keys(config)) {
-		key := strings.TrimPrefix(full, settings.Namespace+":")
+// parse reads a stack's file, but for the keys of others.
+func parse(project string, content []byte, others map[string]string) (map[string]string, error) {
+	file, err := workspace.LoadProjectStackBytes(nil, &workspace.Project{Name: tokens.PackageName(project)}, content, "", encoding.YAML)
+	if err != nil {
+		return nil, fmt.Errorf("it is no stack's file: %w", err)
+	}
+	values := map[string]string{}
+	for full, value := range file.Config {
+		key := bare(project, full.String())
 		if _, given := others[key]; given {
 			continue
 		}
-		value, err := plainValue(config[full])
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w: use --config %s=<value>", full, err, key)
+		if value.Secure() {
+			return nil, fmt.Errorf("%s: %w: use --config %s=<value>", full, ErrSecret, key)
 		}
-		plain[key] = value
+		if values[key], err = plain(value); err != nil {
+			return nil, fmt.Errorf("%s: %w", full, err)
+		}
 	}
-	return plain, nil
+	return values, nil
 }
 
-// plainValue gives a value as Pulumi does: text as it is, all else as JSON.
-func plainValue(value any) (string, error) {
-	switch v := value.(type) {
-	case string:
-		return v, nil
-	case map[string]any:
-		if _, secret := v["secure"]; secret && len(v) == 1 {
-			return "", ErrSecret
-		}
-	}
-	text, err := json.Marshal(value)
+// bare is a key without the project's namespace.
+func bare(project, key string) string { return strings.TrimPrefix(key, project+":") }
+
+// plain is a value that is no secret as Pulumi hands it to the program.
+func plain(value config.Value) (string, error) {
+	// Any but the one that does nothing, which would leave out the form that Pulumi gives to numbers. There is nothing to open.
+	handed, err := value.Value(config.NewPanicCrypter())
 	if err != nil {
 		return "", fmt.Errorf("it is no value: %w", err)
 	}
-	return string(text), nil
+	return handed, nil
+}
+
+// text is a value of the project's file as Pulumi hands it to the program.
+func text(value any) (string, error) {
+	switch value.(type) {
+	case string, int, bool:
+		return fmt.Sprint(value), nil
+	}
+	content, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("it is no value: %w", err)
+	}
+	return plain(config.NewObjectValue(string(content)))
 }
 
 // Names are the stacks that have a file in the project's folder, in order; those of [EndToEnd] are left out.

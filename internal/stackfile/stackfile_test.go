@@ -86,11 +86,11 @@ func TestParseTakesAStackFileOrItsKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config, err := stackfile.Parse([]byte(text))
+			config, err := stackfile.Parse("upload-router", []byte(text))
 			require.NoError(t, err)
 			require.Equal(t, want, config)
 		})
 	}
-	_, err := stackfile.Parse([]byte("- a list"))
+	_, err := stackfile.Parse("upload-router", []byte("- a list"))
 	require.ErrorContains(t, err, "neither YAML nor JSON")
 }
