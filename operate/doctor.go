@@ -90,7 +90,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	d := &doctor{options: options}
 	for _, look := range []func(context.Context){
 		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.notices, d.vpcQuota,
-		d.fargateQuota, d.concurrency,
+		d.fargateQuota, d.concurrency, d.spotRole,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {
@@ -372,7 +372,7 @@ const (
 func DoctorRights() []string {
 	return []string{
 		rightRegion, rightVPCs, rightSubnets, rightBucket, rightRepository, rightMachine, rightSubscriptions, rightQuota, rightAccount,
-		rightConcurrency,
+		rightConcurrency, rightRole,
 	}
 }
 

@@ -314,6 +314,7 @@ func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest /
 		"DescribeSubnets":          {subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2), "ec2:DescribeSubnets", []string{"Subnets"}},
 		"ListSubscriptionsByTopic": {with("protect", "true"), "sns:ListSubscriptionsByTopic", []string{"Notices"}},
 		"DescribeVpcs":             {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
+		"GetRole":                  {everything, "iam:GetRole", []string{"ECS's own role"}},
 	} {
 		t.Run(operation, func(t *testing.T) {
 			deployed(t, awstest.Account)

@@ -92,6 +92,7 @@ func TestTheImageIsBuiltForThePlatformAndPushedUnderItsTag(t *testing.T) {
 		"imageName": repository + ":0123abcd",
 		"build": map[string]any{
 			"context": "build/image", "dockerfile": "task/Dockerfile", "platform": "linux/arm64",
+			"args": map[string]any{"SOURCE_DATE_EPOCH": "315532800", "LOGIN_EXPIRES": "2026-01-01T12:00:00Z"},
 		},
 		"registry":       map[string]any{"server": repository, "username": "AWS", "password": "registry-password"},
 		"buildOnPreview": false,
@@ -101,7 +102,7 @@ func TestTheImageIsBuiltForThePlatformAndPushedUnderItsTag(t *testing.T) {
 	declaredtest.RequireDependsOn(t, made, declaredtest.Only(t, system, typeRepository))
 }
 
-// A tag can be pushed again, a digest is the image.
+// A tag names what was pushed under it, a digest is the image.
 func TestTheOutputIsTheDigestOfWhatWasPushed(t *testing.T) {
 	t.Parallel()
 	system := declare(t, built())

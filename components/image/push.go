@@ -15,12 +15,10 @@ import (
 const (
 	// typeDocker is the type token of what builds and pushes.
 	typeDocker = "docker:index/image:Image"
-	// pluginVersion is the version of the Docker plugin, that of its SDK in go.mod: a read doesn't ask for it by itself, and would start
-	// a plugin of its own without it.
-	pluginVersion = "4.10.0"
 
-	// argSourceDate is the build argument that BuildKit takes the image's time of creation from, and sourceDate the same time that
-	// package build gives the files, 1980-01-01. Other builders ignore it. https://docs.docker.com/build/ci/github-actions/reproducible-builds/
+	// argSourceDate is the build argument that BuildKit takes the image's time of creation from, and sourceDate the time that package
+	// build gives the files as well, 1980-01-01. Other builders ignore it.
+	// https://docs.docker.com/build/ci/github-actions/reproducible-builds/
 	argSourceDate, sourceDate = "SOURCE_DATE_EPOCH", "315532800"
 	// argLogin is a build argument that no Dockerfile reads, with a value that differs from deployment to deployment. If the image of this
 	// very resource was deleted from the repository by others, no other input would have changed, and nothing would be pushed.
@@ -153,10 +151,11 @@ func (i *Image) push(ctx *pulumi.Context, name string, args *Args, repository *e
 // read declares an image that is in the repository: the resource that pushed it, but as one that is read and not managed. The engine
 // doesn't build, push, update or delete it then, and a plan shows no change, whoever pushed it.
 func (i *Image) read(ctx *pulumi.Context, name string, r *reference) error {
+	// docker.GetImage would lose what is known of it: the plugin gives back what it is given, and that has no fields for it.
 	var there docker.Image
 	if err := ctx.ReadResource(typeDocker, resourceName(name), pulumi.ID(r.tagged()), pulumi.Map{
 		"imageName": pulumi.String(r.tagged()), "repoDigest": pulumi.String(r.pinned()),
-	}, &there, pulumi.Parent(i), pulumi.Version(pluginVersion)); err != nil {
+	}, &there, pulumi.Parent(i)); err != nil {
 		return fmt.Errorf("reading the image: %w", err)
 	}
 	// From the look-up, and not from what the plugin makes of it.

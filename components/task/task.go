@@ -37,7 +37,9 @@ type Args struct {
 	// RepositoryARN is the ECR repository to pull from; empty for an image that
 	// is in another kind of registry.
 	RepositoryARN pulumi.StringInput
-	// Spot gives the cluster the capacity provider FARGATE_SPOT besides FARGATE.
+	// Spot gives the cluster the capacity providers FARGATE_SPOT and FARGATE. Without it the cluster has none, and tasks run by the launch
+	// type FARGATE, which takes none: to give a cluster its providers takes the role AWSServiceRoleForECS, which ECS only begins to make
+	// with an account's first cluster.
 	Spot bool
 	// Architecture is ARM64 or X86_64. Required.
 	Architecture string
@@ -148,13 +150,13 @@ func (t *Task) cluster(ctx *pulumi.Context, name string, args *Args) (*ecs.Clust
 	if err != nil {
 		return nil, fmt.Errorf("creating the cluster: %w", err)
 	}
-	capacity := pulumi.StringArray{pulumi.String("FARGATE")}
-	if args.Spot {
-		capacity = append(capacity, pulumi.String("FARGATE_SPOT"))
+	t.ClusterARN = cluster.Arn
+	if !args.Spot {
+		return cluster, nil
 	}
 	providers, err := ecs.NewClusterCapacityProviders(ctx, name+"-capacity", &ecs.ClusterCapacityProvidersArgs{
 		ClusterName:       cluster.Name,
-		CapacityProviders: capacity,
+		CapacityProviders: pulumi.ToStringArray([]string{"FARGATE", "FARGATE_SPOT"}),
 	}, pulumi.Parent(t))
 	if err != nil {
 		return nil, fmt.Errorf("giving the cluster Fargate: %w", err)

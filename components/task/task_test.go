@@ -55,11 +55,8 @@ func TestItIsOneDefinitionInOneClusterWithTwoRoles(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
 	require.Equal(t, map[string]int{
-		task.Type: 1, typeCluster: 1, typeCapacity: 1, typeDefinition: 1, typeRole: 2, typePolicy: 1,
+		task.Type: 1, typeCluster: 1, typeDefinition: 1, typeRole: 2, typePolicy: 1,
 	}, declaredtest.Counts(system))
-	cluster := declaredtest.Only(t, system, typeCluster)
-	require.Equal(t, map[string]any{"capacityProviders": []any{"FARGATE"}, "clusterName": cluster.Outputs["name"]},
-		declaredtest.Only(t, system, typeCapacity).Inputs)
 	component := declaredtest.Only(t, system, task.Type)
 	for _, r := range system.Resources {
 		if r.Custom {
@@ -72,8 +69,10 @@ func TestSpotIsACapacityProviderBesideFargate(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())
 	with.Spot = true
-	providers := declaredtest.Only(t, declare(t, with), typeCapacity)
-	require.Equal(t, []any{"FARGATE", "FARGATE_SPOT"}, providers.Inputs["capacityProviders"])
+	system := declare(t, with)
+	require.Equal(t, map[string]any{
+		"capacityProviders": []any{"FARGATE", "FARGATE_SPOT"}, "clusterName": declaredtest.Only(t, system, typeCluster).Outputs["name"],
+	}, declaredtest.Only(t, system, typeCapacity).Inputs)
 }
 
 func TestTheDefinitionHasExactlyTheseProperties(t *testing.T) {
@@ -241,10 +240,12 @@ func TestTheDefinitionWaitsForTheImageAndItsRights(t *testing.T) {
 	require.Equal(t, []string{group.URN, image.URN}, definition.PropertyDependencies["containerDefinitions"])
 }
 
-func TestWhoeverTakesTheClusterWaitsUntilItHasFargate(t *testing.T) {
+func TestWhoeverTakesTheClusterWaitsUntilItHasFargateSpot(t *testing.T) {
 	t.Parallel()
+	with := args(declaredtest.Home())
+	with.Spot = true
 	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
-		made, err := task.New(ctx, "task", args(declaredtest.Home()))
+		made, err := task.New(ctx, "task", with)
 		if err != nil {
 			return err
 		}

@@ -29,6 +29,8 @@ const (
 	LackOptIn  = "opt in" // it isn't enabled
 	LackQuota  = "quota"  // every quota is used up
 	LackVPC    = "vpc"    // there is no default VPC
+
+	LackECSRole = "ecs role" // ECS has no role of its own yet
 )
 
 // Break breaks a link.
@@ -153,7 +155,7 @@ func (s *Server) describeImages(map[string]any) (any, error) {
 	return map[string]any{"imageDetails": []any{map[string]any{"imageTags": []any{"1"}}}}, nil
 }
 
-// serveAccount answers STS, SNS and EC2, as far as they are asked what a deployment needs.
+// serveAccount answers STS, SNS, IAM and EC2, as far as they are asked what a deployment needs.
 func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action string) bool {
 	optIn, vpcs := "opt-in-not-required", "<item><vpcId>"+VPC+"</vpcId></item>"
 	if s.broken[LackOptIn] {
@@ -169,6 +171,7 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 	answers := map[string]string{
 		"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
 			subscribed.String() + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`,
+		"GetRole": `<GetRoleResponse><GetRoleResult><Role><RoleName>` + r.Form.Get("RoleName") + `</RoleName></Role></GetRoleResult></GetRoleResponse>`,
 		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::` + Account + `:user/ann</Arn>
 <Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +
@@ -182,6 +185,11 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 		return false
 	}
 	w.Header().Set("Content-Type", "text/xml")
+	if action == "GetRole" && s.broken[LackECSRole] { // IAM's errors have no list around them
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte("<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>there is none</Message></Error></ErrorResponse>"))
+		return true
+	}
 	code := ""
 	if action == "DescribeRegions" && s.broken[LackRegion] {
 		code = "InvalidParameterValue"

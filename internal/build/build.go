@@ -218,12 +218,12 @@ func alone(binary string) error {
 }
 
 // contentTag is made of all that an image is built from: each file and folder of the context with its name, its mode and its content or
-// where it links to, the Dockerfile, what that leaves out of the context, and the platform. Times and owners aren't in it: they are the same
-// for all.
+// where it links to, the Dockerfile, what that leaves out of the context, and the platform. Times and owners aren't in it: they are the
+// same for all.
 func contentTag(folder, dockerfile, platform string) (string, error) {
 	sum := sha256.New()
 	add := func(kind, name string, mode fs.FileMode, content []byte) {
-		fmt.Fprintf(sum, "%s %q %v %x\n", kind, name, mode, sha256.Sum256(content))
+		_, _ = fmt.Fprintf(sum, "%s %q %v %x\n", kind, name, mode, sha256.Sum256(content))
 	}
 	add("platform", platform, 0, nil)
 	text, err := os.ReadFile(dockerfile)

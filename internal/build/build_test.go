@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"errors"
 	"io"
 	"maps"
 	"os"
@@ -117,6 +118,12 @@ func TestEachArchitectureGetsItsProcessors(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "task", info.Name())
 			require.Equal(t, os.FileMode(0o755), info.Mode())
+			for _, path := range []string{got.ImageContext, filepath.Join(got.ImageContext, "task")} {
+				info, err := os.Stat(filepath.Join(root, path))
+				require.NoError(t, err)
+				require.Equal(t, os.FileMode(0o755), info.Mode().Perm(), path)
+				require.True(t, info.ModTime().Equal(time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)), "%s: a builder takes the time over", path)
+			}
 			binary, err = os.ReadFile(filepath.Join(root, got.ImageContext, "task"))
 			require.NoError(t, err)
 			requireStatic(t, binary, c.machine)
@@ -154,6 +161,84 @@ func TestTheTagFollowsWhatIsInTheImage(t *testing.T) {
 	require.NotEqual(t, tags["as it is"], tags["another task"])
 	require.NotEqual(t, tags["as it is"], tags["another Dockerfile"])
 	require.NotEqual(t, tags["another task"], tags["another Dockerfile"])
+}
+
+// What lies in the context from elsewhere would be in the image, or make another tag of the same image.
+func TestNothingElseIsInTheContext(t *testing.T) {
+	root := project(t, nil)
+	t.Chdir(root)
+	want, _ := processors(t, settings.X86)
+	for _, left := range []string{"left.txt", ".left", "folder/left.txt"} {
+		path := filepath.Join(root, want.ImageContext, left)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte("left"), 0o600))
+	}
+	got, _ := processors(t, settings.X86)
+	require.Equal(t, want, got)
+	entries, err := os.ReadDir(filepath.Join(root, got.ImageContext))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+// A tag can't be moved, so that all that is copied into an image counts in it, and nothing else.
+func TestTheTagCountsAllThatTheImageIsBuiltFrom(t *testing.T) {
+	t.Parallel()
+	tag := func(t *testing.T, platform string, change func(folder, dockerfile string) error) string {
+		t.Helper()
+		root := t.TempDir()
+		folder, dockerfile := filepath.Join(root, "context"), filepath.Join(root, "Dockerfile")
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, "etc"), 0o755))
+		for path, content := range map[string]string{
+			filepath.Join(folder, "task"): "program", filepath.Join(folder, "etc", "passwd"): "nonroot", dockerfile: "FROM scratch\n",
+		} {
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		}
+		require.NoError(t, os.Symlink("task", filepath.Join(folder, "link")))
+		if change != nil {
+			require.NoError(t, change(folder, dockerfile))
+		}
+		got, err := build.ContentTag(folder, dockerfile, platform)
+		require.NoError(t, err)
+		return got
+	}
+	asItIs := tag(t, "linux/amd64", nil)
+	require.NotEqual(t, asItIs, tag(t, "linux/arm64", nil))
+	for name, c := range map[string]struct {
+		change func(folder, dockerfile string) error
+		same   bool
+	}{
+		"nothing": {func(string, string) error { return nil }, true},
+		"times": {func(folder, _ string) error {
+			return errors.Join(os.Chtimes(folder, time.Now(), time.Now()), os.Chtimes(filepath.Join(folder, "task"), time.Now(), time.Now()))
+		}, true},
+		"a file's content": {func(folder, _ string) error {
+			return os.WriteFile(filepath.Join(folder, "task"), []byte("other"), 0o600)
+		}, false},
+		"a file below":    {func(folder, _ string) error { return os.WriteFile(filepath.Join(folder, "etc", "passwd"), nil, 0o600) }, false},
+		"a file's mode":   {func(folder, _ string) error { return os.Chmod(filepath.Join(folder, "task"), 0o700) }, false},
+		"a folder's mode": {func(folder, _ string) error { return os.Chmod(filepath.Join(folder, "etc"), 0o700) }, false},
+		"a file's name": {func(folder, _ string) error {
+			return os.Rename(filepath.Join(folder, "task"), filepath.Join(folder, "program"))
+		}, false},
+		"another file":    {func(folder, _ string) error { return os.WriteFile(filepath.Join(folder, "new"), nil, 0o600) }, false},
+		"an empty folder": {func(folder, _ string) error { return os.Mkdir(filepath.Join(folder, "new"), 0o755) }, false},
+		"a file gone":     {func(folder, _ string) error { return os.Remove(filepath.Join(folder, "task")) }, false},
+		"where a link leads": {func(folder, _ string) error {
+			link := filepath.Join(folder, "link")
+			return errors.Join(os.Remove(link), os.Symlink("etc", link))
+		}, false},
+		"the Dockerfile":            {func(_, dockerfile string) error { return os.WriteFile(dockerfile, []byte("FROM x\n"), 0o600) }, false},
+		"what the Dockerfile omits": {func(_, dockerfile string) error { return os.WriteFile(dockerfile+".dockerignore", nil, 0o600) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := tag(t, "linux/amd64", c.change); c.same {
+				require.Equal(t, asItIs, got)
+			} else {
+				require.NotEqual(t, asItIs, got)
+			}
+		})
+	}
 }
 
 func TestTheDevelopersBuildSettingsDontMatter(t *testing.T) {

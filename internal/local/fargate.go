@@ -46,8 +46,8 @@ var taskInputs = strings.Fields("containerDefinitions cpu ephemeralStorage execu
 var containerFields = strings.Fields("cpu environment essential image linuxParameters logConfiguration memory " +
 	"memoryReservation name readonlyRootFilesystem user")
 
-// buildInputs are those of an image's build.
-var buildInputs = strings.Fields("context dockerfile platform")
+// buildInputs are those of an image's build. A Dockerfile that reads an argument isn't followed, so that arguments make no difference.
+var buildInputs = strings.Fields("args context dockerfile platform")
 
 // container is the part of a container definition that the local run follows.
 type container struct {

@@ -82,7 +82,7 @@ var fromDefaults = map[string]change{
 	},
 	"tasks on Spot": {
 		config: map[string]string{"taskCapacity": "spot"},
-		want:   map[string]string{"fargate-capacity": "update", "workflow-machine": "update"},
+		want:   map[string]string{"fargate-capacity": "create", "workflow-machine": "update"},
 	},
 	"each version once": {
 		config: map[string]string{"deduplicate": "true"},
@@ -152,7 +152,7 @@ var fromDefaults = map[string]change{
 			built.ImageContext, built.ImageTag = folder, "new"
 			return built
 		},
-		want: map[string]string{"image-build": "update", "fargate-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{"image-build": "replace", "fargate-definition": "replace", "workflow-machine": "update"},
 	},
 	"a name of the bucket": {
 		config: map[string]string{"bucketName": "upload-router-e2e-other"},
@@ -177,7 +177,7 @@ var fromDefaults = map[string]change{
 		want: map[string]string{
 			"fargate-definition": "replace",
 			"fargate-execution":  "update",
-			"image-build":        "update",
+			"image-build":        "replace",
 			"image-lifecycle":    "replace",
 			"image-repository":   "replace",
 			"workflow-machine":   "update",
@@ -210,7 +210,7 @@ var fromDefaults = map[string]change{
 		},
 		want: map[string]string{
 			"fargate-definition": "replace",
-			"image-build":        "update",
+			"image-build":        "replace",
 			"lambda-function":    "update",
 			"workflow-machine":   "update",
 		},

@@ -232,7 +232,8 @@ func buildAndPush(address string, args []string) error {
 	}
 	_, architecture, _ := strings.Cut(args[3], "/")
 	config, err := json.Marshal(map[string]any{
-		"architecture": architecture, "os": "linux", "created": time.Now().UTC(), "config": map[string]any{"Labels": map[string]string{"build": rand.Text()}},
+		"architecture": architecture, "os": "linux", "created": time.Now().UTC(),
+		"config": map[string]any{"Labels": map[string]string{"build": rand.Text()}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digestOf(layer)}},
 	})
 	if err != nil {

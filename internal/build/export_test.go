@@ -1,0 +1,4 @@
+package build
+
+// ContentTag is contentTag, for the tests.
+var ContentTag = contentTag

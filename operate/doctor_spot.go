@@ -1,0 +1,39 @@
+package operate
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"upload-router/internal/settings"
+)
+
+// ecsRole is the role that ECS acts by itself with, one an account. It is made in the background of an account's first cluster.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
+const ecsRole = "AWSServiceRoleForECS"
+
+const rightRole = "iam:GetRole"
+
+// spotRole looks for the role without which a cluster can't be given Fargate Spot.
+func (d *doctor) spotRole(ctx context.Context) {
+	if d.settings == nil || d.aws == nil || d.settings.TaskCapacity != settings.CapacitySpot {
+		return
+	}
+	ctx, cancel := d.limited(ctx)
+	defer cancel()
+	const name = "ECS's own role"
+	_, err := iam.NewFromConfig(*d.aws).GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String(ecsRole)})
+	switch {
+	case err == nil:
+		d.ok(name, ecsRole)
+	case hasCode(err, "NoSuchEntity"):
+		d.add(Check{
+			Name: name, Found: "there is no role " + ecsRole, Status: CheckFailed,
+			Why:  "taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
+			Mend: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+		})
+	default:
+		d.unknown(name, "", rightRole, err)
+	}
+}
