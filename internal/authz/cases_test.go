@@ -1,7 +1,6 @@
 package authz_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"os"
 	"strings"
@@ -30,20 +29,22 @@ type authzCase struct {
 	Allowed                   bool
 }
 
-func cases(t *testing.T) []authzCase {
-	t.Helper()
-	file, err := os.Open("testdata/cases.jsonl")
-	require.NoError(t, err)
-	defer func() { _ = file.Close() }()
+// mustCases reads the file of the cases.
+func mustCases() []authzCase {
+	text, err := os.ReadFile("testdata/cases.jsonl")
+	if err != nil {
+		panic(err)
+	}
 	var out []authzCase
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		decoder := json.NewDecoder(strings.NewReader(lines.Text()))
+	for line := range strings.Lines(string(text)) {
+		decoder := json.NewDecoder(strings.NewReader(line))
 		decoder.DisallowUnknownFields()
 		var c authzCase
-		require.NoError(t, decoder.Decode(&c), lines.Text())
+		if err := decoder.Decode(&c); err != nil {
+			panic(line + ": " + err.Error())
+		}
 		out = append(out, c)
 	}
-	require.NotEmpty(t, out)
 	return out
 }
 
@@ -74,7 +75,7 @@ func (c authzCase) system() *declared.System {
 
 func TestCases(t *testing.T) {
 	t.Parallel()
-	for _, c := range cases(t) {
+	for _, c := range mustCases() {
 		t.Run(c.Case, func(t *testing.T) {
 			t.Parallel()
 			policies, err := authz.Load(c.system())

@@ -90,15 +90,9 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 	if err := json.Unmarshal(elements["Version"], &have); err != nil || have != version {
 		return fail(fmt.Errorf("%w: Version must be %s", errElement, version))
 	}
-	var list []map[string]json.RawMessage
-	if err := json.Unmarshal(elements["Statement"], &list); err != nil {
-		list = make([]map[string]json.RawMessage, 1)
-		if err := json.Unmarshal(elements["Statement"], &list[0]); err != nil {
-			return fail(fmt.Errorf("reading the statements: %w", err))
-		}
-	}
-	if len(list) == 0 {
-		return fail(fmt.Errorf("%w: Statement has none", errElement))
+	list, err := statements(elements["Statement"])
+	if err != nil {
+		return fail(err)
 	}
 	out := make([]statement, len(list))
 	seen := map[string]bool{}
@@ -117,6 +111,21 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 		out[i] = s
 	}
 	return out, nil
+}
+
+// statements are the parts of each statement, of which there is one at least.
+func statements(raw json.RawMessage) ([]map[string]json.RawMessage, error) {
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		list = make([]map[string]json.RawMessage, 1)
+		if err := json.Unmarshal(raw, &list[0]); err != nil {
+			return nil, fmt.Errorf("reading the statements: %w", err)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%w: Statement has none", errElement)
+	}
+	return list, nil
 }
 
 // givenOnce refuses an element that is given twice, of which one would be lost: a

@@ -57,6 +57,10 @@ func (q *request) action() string {
 		return "s3:ListAllMyBuckets"
 	case q.key == "":
 		return q.bucketAction()
+	case q.query.Has("tagging"):
+		return map[string]string{
+			http.MethodGet: "s3:GetObject", http.MethodPut: "s3:PutObject", http.MethodDelete: "s3:DeleteObject",
+		}[q.r.Method] + version + "Tagging"
 	case q.r.Method == http.MethodGet && q.query.Has("uploadId"):
 		return "s3:ListMultipartUploadParts"
 	case q.r.Method == http.MethodDelete && q.query.Has("uploadId"):

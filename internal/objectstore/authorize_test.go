@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithy "github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,6 +67,7 @@ func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
 
 	c := as(s, "ASIAREADER")
 	bucket, key := aws.String("uploads"), aws.String("a/b c")
+	noTags := &types.Tagging{TagSet: []types.Tag{}}
 	for action, call := range map[string]func() error{
 		"s3:GetObject": func() error {
 			_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key})
@@ -85,6 +87,32 @@ func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
 		},
 		"s3:DeleteObjectVersion": func() error {
 			_, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: key, VersionId: &stored.VersionID})
+			return err
+		},
+		"s3:GetObjectTagging": func() error {
+			_, err := c.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: bucket, Key: key})
+			return err
+		},
+		"s3:GetObjectVersionTagging": func() error {
+			_, err := c.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: bucket, Key: key, VersionId: &stored.VersionID})
+			return err
+		},
+		"s3:PutObjectTagging": func() error {
+			_, err := c.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: noTags})
+			return err
+		},
+		"s3:PutObjectVersionTagging": func() error {
+			_, err := c.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+				Bucket: bucket, Key: key, VersionId: &stored.VersionID, Tagging: noTags,
+			})
+			return err
+		},
+		"s3:DeleteObjectTagging": func() error {
+			_, err := c.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{Bucket: bucket, Key: key})
+			return err
+		},
+		"s3:DeleteObjectVersionTagging": func() error {
+			_, err := c.DeleteObjectTagging(t.Context(), &s3.DeleteObjectTaggingInput{Bucket: bucket, Key: key, VersionId: &stored.VersionID})
 			return err
 		},
 		"s3:ListBucket": func() error {
@@ -115,6 +143,68 @@ func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
 		return err
 	}())
 	require.Equal(t, objectstore.Access{AccessKeyID: "ASIAREADER", Action: "s3:GetObject", Bucket: "uploads", Key: "a/b c"}, d.last())
+}
+
+// Tags and copies take rights of their own, besides that of writing the object.
+func TestWhatAnObjectIsMadeOfTakesRightsToo(t *testing.T) {
+	t.Parallel()
+	d := &desk{}
+	s, err := objectstore.Start(t.Context(), objectstore.Options{
+		Buckets: []objectstore.Bucket{{Name: "uploads", Versioned: true}}, Authorize: d.authorize,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	bucket, key, tags := aws.String("uploads"), aws.String("k"), aws.String("a=b")
+	stored, err := s.Put(t.Context(), "uploads", "k", strings.NewReader("x"), 1)
+	require.NoError(t, err)
+	_, err = s.Client().PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+		Bucket: bucket, Key: key, Tagging: &types.Tagging{TagSet: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}},
+	})
+	require.NoError(t, err)
+	c := as(s, "ASIAWRITER")
+	version := aws.String("uploads/k?versionId=" + stored.VersionID)
+	for name, test := range map[string]struct {
+		call  func() error
+		takes []string
+	}{
+		"a tagged object": {func() error {
+			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("new"), Tagging: tags})
+			return err
+		}, []string{"s3:PutObject", "s3:PutObjectTagging"}},
+		"a tagged upload": {func() error {
+			_, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: bucket, Key: key, Tagging: tags})
+			return err
+		}, []string{"s3:PutObject", "s3:PutObjectTagging"}},
+		"a copy of what is tagged": {func() error {
+			_, err := c.CopyObject(t.Context(), &s3.CopyObjectInput{
+				Bucket: bucket, Key: aws.String("copy"), CopySource: aws.String("uploads/k"),
+			})
+			return err
+		}, []string{"s3:PutObject", "s3:GetObject", "s3:GetObjectTagging", "s3:PutObjectTagging"}},
+		"a copy of a version without its tags": {func() error {
+			_, err := c.CopyObject(t.Context(), &s3.CopyObjectInput{
+				Bucket: bucket, Key: aws.String("copy"), CopySource: version, TaggingDirective: types.TaggingDirectiveReplace,
+			})
+			return err
+		}, []string{"s3:PutObject", "s3:GetObjectVersion"}},
+	} {
+		for i, missing := range test.takes {
+			d.allowed = slices.Delete(slices.Clone(test.takes), i, i+1)
+			var refused smithy.APIError
+			require.ErrorAs(t, test.call(), &refused, "%s without %s", name, missing)
+			require.Equal(t, "AccessDenied", refused.ErrorCode())
+			require.Equal(t, missing, d.last().Action, name)
+		}
+		d.allowed = test.takes
+		require.NoError(t, test.call(), name)
+	}
+	// How many tags there are is told to who may read them.
+	for _, allowed := range [][]string{{"s3:GetObject"}, {"s3:GetObject", "s3:GetObjectTagging"}} {
+		d.allowed = allowed
+		out, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key})
+		require.NoError(t, err)
+		require.Equal(t, len(allowed) == 2, out.TagCount != nil)
+	}
 }
 
 // Who may not list a bucket isn't told that an object isn't there.

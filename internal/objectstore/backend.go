@@ -44,15 +44,9 @@ func (w *statusWriter) WriteHeader(status int) {
 var (
 	_ gofakes3.Backend          = (*view)(nil)
 	_ gofakes3.VersionedBackend = (*view)(nil)
-	_ gofakes3.MultipartBackend = (*view)(nil)
 )
 
 func (v *view) ListBuckets() ([]gofakes3.BucketInfo, error) { return v.store.bucketInfos(), nil }
-
-func (v *view) ListBucket(name string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
-	list, err := v.store.list(name, selectionOf(prefix), page)
-	return list, v.fail(err)
-}
 
 func (v *view) CreateBucket(name string) error { return v.fail(v.store.createBucket(name)) }
 
@@ -177,25 +171,21 @@ func (v *view) put(bucketName, key string, metadata map[string]string, in *incom
 	return stored, nil
 }
 
-func (v *view) CopyObject(
-	sourceBucket, sourceKey, bucketName, key string, metadata map[string]string,
-) (gofakes3.CopyObjectResult, error) {
-	source, err := v.store.find(sourceBucket, sourceKey, "")
-	if err == nil && source.deleteMarker {
-		err = errNoSuchKey()
-	}
-	if err != nil {
-		return gofakes3.CopyObjectResult{}, v.fail(err)
-	}
+// CopyObject is answered before gofakes3 is asked.
+func (v *view) CopyObject(_, _, _, _ string, _ map[string]string) (gofakes3.CopyObjectResult, error) {
+	return gofakes3.CopyObjectResult{}, v.fail(errNotImplemented("CopyObject"))
+}
 
-	reader := source.body.reader(0, source.body.size())
-	defer func() { _ = reader.Close() }()
-	in := &incoming{reader: reader, size: source.body.size()}
-	stored, err := v.put(bucketName, key, metadata, in, reasonCopy)
-	if err != nil {
-		return gofakes3.CopyObjectResult{}, v.fail(err)
-	}
-	return gofakes3.CopyObjectResult{ETag: `"` + stored.etag + `"`, LastModified: gofakes3.NewContentTime(stored.modified)}, nil
+// ListBucket is answered before gofakes3 is asked.
+func (v *view) ListBucket(string, *gofakes3.Prefix, gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
+	return nil, v.fail(errNotImplemented("ListObjects"))
+}
+
+// ListBucketVersions is answered before gofakes3 is asked.
+func (v *view) ListBucketVersions(
+	string, *gofakes3.Prefix, *gofakes3.ListBucketVersionsPage,
+) (*gofakes3.ListBucketVersionsResult, error) {
+	return nil, v.fail(errNotImplemented("ListObjectVersions"))
 }
 
 func (v *view) VersioningConfiguration(name string) (gofakes3.VersioningConfiguration, error) {
@@ -208,120 +198,6 @@ func (v *view) SetVersioningConfiguration(name string, want gofakes3.VersioningC
 		return v.fail(errNotImplemented("MFA delete"))
 	}
 	return v.fail(v.store.setVersioning(name, want.Status))
-}
-
-func (v *view) ListBucketVersions(
-	name string, prefix *gofakes3.Prefix, page *gofakes3.ListBucketVersionsPage,
-) (*gofakes3.ListBucketVersionsResult, error) {
-	if page == nil {
-		page = &gofakes3.ListBucketVersionsPage{}
-	}
-	result, err := v.store.listVersions(name, prefix, *page)
-	return result, v.fail(err)
-}
-
-func (v *view) CreateMultipartUpload(bucketName, key string, metadata map[string]string) (gofakes3.UploadID, error) {
-	if len(key) > maxKeyBytes {
-		return "", v.fail(errKeyTooLong())
-	}
-	u, err := v.store.beginUpload(bucketName, key, kept(metadata), v.request.r.Header)
-	if err != nil {
-		return "", v.fail(err)
-	}
-	if u.algorithm != "" {
-		v.request.w.Header().Set("X-Amz-Checksum-Algorithm", u.algorithm)
-	}
-	return gofakes3.UploadID(u.id), nil
-}
-
-// UploadPart is not reached over HTTP: parts come in past gofakes3, which does not verify their checksums.
-func (v *view) UploadPart(
-	bucketName, key string, id gofakes3.UploadID, number int, size int64, input io.Reader,
-) (string, error) {
-	p, err := v.store.addPart(bucketName, key, string(id), number, &incoming{reader: input, size: size})
-	if err != nil {
-		return "", v.fail(err)
-	}
-	return `"` + p.etag() + `"`, nil
-}
-
-func (v *view) ListMultipartUploads(
-	bucketName string, marker *gofakes3.UploadListMarker, prefix gofakes3.Prefix, limit int64,
-) (*gofakes3.ListMultipartUploadsResult, error) {
-	sel := selectionOf(&prefix)
-	result := &gofakes3.ListMultipartUploadsResult{
-		Bucket: bucketName, Prefix: sel.prefix, Delimiter: sel.delimiter, MaxUploads: limit,
-	}
-	seen := ""
-	for _, u := range v.store.listUploads(bucketName) {
-		if !strings.HasPrefix(u.key, sel.prefix) || (marker != nil && !afterMarker(u, marker)) {
-			continue
-		}
-		if common := sel.common(u.key); common != "" {
-			if common != seen {
-				result.CommonPrefixes = append(result.CommonPrefixes, gofakes3.CommonPrefix{Prefix: common})
-			}
-			seen = common
-			continue
-		}
-		if int64(len(result.Uploads)) == limit {
-			last := result.Uploads[len(result.Uploads)-1]
-			result.IsTruncated, result.NextKeyMarker, result.NextUploadIDMarker = true, last.Key, last.UploadID
-			break
-		}
-		result.Uploads = append(result.Uploads, gofakes3.ListMultipartUploadItem{
-			Key: u.key, UploadID: gofakes3.UploadID(u.id), Initiated: gofakes3.NewContentTime(u.began),
-		})
-	}
-	return result, nil
-}
-
-// afterMarker reports whether the upload comes after the marker: of the marked key only later uploads do, and without an
-// upload id none.
-func afterMarker(u *upload, marker *gofakes3.UploadListMarker) bool {
-	if u.key != marker.Object {
-		return u.key > marker.Object
-	}
-	return marker.UploadID != "" && u.id > string(marker.UploadID)
-}
-
-func (v *view) ListParts(
-	bucketName, key string, id gofakes3.UploadID, marker int, limit int64,
-) (*gofakes3.ListMultipartUploadPartsResult, error) {
-	parts, err := v.store.listParts(bucketName, key, string(id))
-	if err != nil {
-		return nil, v.fail(err)
-	}
-	result := &gofakes3.ListMultipartUploadPartsResult{
-		Bucket: bucketName, Key: key, UploadID: id, PartNumberMarker: marker, MaxParts: limit,
-	}
-	for _, p := range parts {
-		if p.PartNumber <= marker {
-			continue
-		}
-		if int64(len(result.Parts)) == limit {
-			result.IsTruncated = true
-			break
-		}
-		result.NextPartNumberMarker = p.PartNumber
-		result.Parts = append(result.Parts, p)
-	}
-	return result, nil
-}
-
-func (v *view) AbortMultipartUpload(bucketName, key string, id gofakes3.UploadID) error {
-	return v.fail(v.store.abortUpload(bucketName, key, string(id)))
-}
-
-func (v *view) CompleteMultipartUpload(
-	bucketName, key string, id gofakes3.UploadID, input *gofakes3.CompleteMultipartUploadRequest,
-) (gofakes3.VersionID, string, error) {
-	stored, err := v.store.completeUpload(bucketName, key, string(id), input.Parts)
-	if err != nil {
-		return "", "", v.fail(err)
-	}
-	v.request.created(bucketName, stored)
-	return gofakes3.VersionID(stored.shownID()), `"` + stored.etag + `"`, nil
 }
 
 // kept is the part of a request's headers S3 returns with the object.

@@ -76,19 +76,3 @@ func TestBackendObjects(t *testing.T) {
 	_, err = v.DeleteObject("bucket", "key")
 	assert.True(t, gofakes3.HasErrorCode(err, gofakes3.ErrNoSuchBucket))
 }
-
-func TestBackendParts(t *testing.T) {
-	t.Parallel()
-	v := newView(t)
-	id, err := v.CreateMultipartUpload("bucket", "key", nil)
-	require.NoError(t, err)
-	etag, err := v.UploadPart("bucket", "key", id, 1, 1, strings.NewReader("x"))
-	require.NoError(t, err)
-	assert.Equal(t, `"9dd4e461268c8034f5c8564e155c67a6"`, etag)
-	_, err = v.UploadPart("bucket", "key", id, 1, 2, strings.NewReader("x"))
-	assert.True(t, gofakes3.HasErrorCode(err, gofakes3.ErrIncompleteBody))
-	_, _, err = v.CompleteMultipartUpload("bucket", "key", id, &gofakes3.CompleteMultipartUploadRequest{
-		Parts: []gofakes3.CompletedPart{{PartNumber: 1, ETag: etag}},
-	})
-	require.NoError(t, err)
-}

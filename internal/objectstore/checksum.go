@@ -42,11 +42,24 @@ func (c checksum) setHeader(header http.Header) {
 		return
 	}
 	header.Set(checksumPrefix+c.algorithm, c.value)
+	header.Set(headerChecksum, c.kind())
+}
+
+// kind is the checksum's type.
+func (c checksum) kind() string {
 	if c.composite {
-		header.Set(headerChecksum, checksumCombine)
-		return
+		return checksumCombine
 	}
-	header.Set(headerChecksum, checksumFull)
+	return checksumFull
+}
+
+// namedAlgorithm is the algorithm that a request names for the checksum S3 is to compute; "" for none.
+func namedAlgorithm(header http.Header) (string, error) {
+	algorithm := strings.ToUpper(header.Get("X-Amz-Checksum-Algorithm"))
+	if algorithm != "" && algorithms[algorithm] == nil {
+		return "", fail(http.StatusBadRequest, "InvalidRequest", "Checksum algorithm "+algorithm+" is not one this server knows")
+	}
+	return algorithm, nil
 }
 
 func encodeSum(h hash.Hash) string { return base64.StdEncoding.EncodeToString(h.Sum(nil)) }

@@ -46,6 +46,18 @@ func errPrecondition() error {
 	return fail(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 }
 
+func errMethodNotAllowed() error {
+	return fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+}
+
+func errMalformedXML() error {
+	return fail(http.StatusBadRequest, "MalformedXML",
+		"The XML you provided was not well-formed or did not validate against our published schema")
+}
+
+// errBadRequest has no body: the web server in front of S3 answers so (measured: floci#1231, #1320).
+func errBadRequest() error { return fail(http.StatusBadRequest, "", "") }
+
 func errNotImplemented(what string) error {
 	return fail(http.StatusNotImplemented, "NotImplemented", what+" is not implemented by this server")
 }
@@ -67,7 +79,7 @@ func writeError(w http.ResponseWriter, r *http.Request, requestID string, err er
 	header := w.Header()
 	header.Set(headerRequestID, requestID)
 	header.Del("Content-Length")
-	if answer.status == http.StatusNotModified || r.Method == http.MethodHead {
+	if answer.status == http.StatusNotModified || r.Method == http.MethodHead || answer.code == "" {
 		w.WriteHeader(answer.status)
 		return
 	}

@@ -45,7 +45,7 @@ var missing = []string{
 	"accelerate", "acl", "analytics", "annotation", "attributes", "cors", "encryption", "intelligent-tiering", "inventory",
 	"legal-hold", "lifecycle", "logging", "metadataTable", "metrics", "notification", "object-lock", "ownershipControls",
 	"policy", "policyStatus", "publicAccessBlock", "renameObject", "replication", "requestPayment", "restore", "retention",
-	"select", "session", "tagging", "torrent", "website",
+	"select", "session", "torrent", "website",
 }
 
 // request is a request being answered.
@@ -102,6 +102,9 @@ func (q *request) answer(number uint64) error {
 			return errNotImplemented("?" + name)
 		}
 	}
+	if climbs(q.key) {
+		return errBadRequest()
+	}
 	if len(q.key) > maxKeyBytes {
 		return errKeyTooLong()
 	}
@@ -128,14 +131,15 @@ func (q *request) answer(number uint64) error {
 
 // handler returns what handles the request here, or nil if gofakes3 does.
 func (q *request) handler() func() error {
-	if q.bucket == "" || q.key == "" || q.query.Has("uploads") {
+	switch {
+	case q.bucket == "":
 		return nil
-	}
-	if q.query.Has("uploadId") {
-		if q.r.Method == http.MethodPut {
-			return q.putPart
-		}
-		return nil
+	case q.key == "":
+		return q.bucketHandler()
+	case q.query.Has("tagging"):
+		return q.tagging
+	case q.query.Has("uploads"), q.query.Has("uploadId"):
+		return q.uploadHandler()
 	}
 	switch q.r.Method {
 	case http.MethodGet, http.MethodHead:
@@ -143,11 +147,57 @@ func (q *request) handler() func() error {
 	case http.MethodDelete:
 		return q.delete
 	case http.MethodPut:
-		if q.r.Header.Get(headerCopySource) == "" {
-			return q.put
+		if q.r.Header.Get(headerCopySource) != "" {
+			return q.copy
 		}
+		return q.put
 	}
 	return nil
+}
+
+// bucketHandler is for the listings. Of a bucket itself gofakes3 knows all that is needed.
+func (q *request) bucketHandler() func() error {
+	switch {
+	case q.r.Method != http.MethodGet, q.query.Has("location"), q.query.Has("versioning"):
+		return nil
+	case q.query.Has("tagging"):
+		return func() error { return errNotImplemented("?tagging of a bucket") }
+	case q.query.Has("versions"):
+		return q.listVersions
+	case q.query.Has("uploads"):
+		return q.listUploads
+	}
+	return q.list
+}
+
+// uploadHandler is for multipart uploads.
+func (q *request) uploadHandler() func() error {
+	if q.query.Has("uploads") {
+		if q.r.Method == http.MethodPost {
+			return q.createUpload
+		}
+		return nil
+	}
+	return map[string]func() error{
+		http.MethodPut: q.putPart, http.MethodPost: q.completeUpload, http.MethodDelete: q.abortUpload, http.MethodGet: q.listParts,
+	}[q.r.Method]
+}
+
+// climbs says whether the key's elements .. lead above the bucket: S3 counts, from the left, that they never become more than the other
+// elements before them. So a/../b is a key, and a/../../b is none.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+func climbs(key string) bool {
+	depth := 0
+	for element := range strings.SplitSeq(key, "/") {
+		if element != ".." {
+			depth++
+			continue
+		}
+		if depth--; depth < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func newVersion(key string, got *received, metadata map[string]string, reason string) *version {
@@ -166,16 +216,17 @@ func (q *request) put() error {
 	if err != nil {
 		return err
 	}
+	tags, err := q.newTags()
+	if err != nil {
+		return err
+	}
 	when := conditions{ifMatch: q.r.Header.Get("If-Match"), ifNoneMatch: q.r.Header.Get("If-None-Match")}
 	got, err := q.server.store.receive(in)
 	if err != nil {
 		return err
 	}
-	metadata := make(map[string]string, len(q.r.Header))
-	for name := range q.r.Header {
-		metadata[name] = q.r.Header.Get(name)
-	}
-	v := newVersion(q.key, got, kept(metadata), reasonPut)
+	v := newVersion(q.key, got, q.metadata(), reasonPut)
+	v.tags = tags
 	if err := q.server.store.commit(q.bucket, v, when); err != nil {
 		v.body.remove()
 		return err
@@ -250,7 +301,7 @@ func (q *request) get() error {
 			return q.hide(errNoSuchKey())
 		}
 		header.Set("Allow", http.MethodDelete)
-		return fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+		return errMethodNotAllowed()
 	}
 
 	header.Set("ETag", `"`+v.etag+`"`)
@@ -381,6 +432,9 @@ func (q *request) writeObject(v *version, part span) {
 		setUnlessEmpty(header, name, q.query.Get(parameter))
 	}
 	header.Set("Accept-Ranges", "bytes")
+	if n := len(q.server.store.tags(v)); n > 0 && q.mayI("s3:GetObjectTagging", q.key) == nil {
+		header.Set("X-Amz-Tagging-Count", strconv.Itoa(n))
+	}
 	header.Set("Content-Length", strconv.FormatInt(part.length, 10))
 	// The checksum is that of the whole object: a client must not check a part against it.
 	if strings.EqualFold(q.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") && part.length == v.body.size() {

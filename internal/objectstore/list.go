@@ -3,19 +3,10 @@ package objectstore
 import (
 	"slices"
 	"strings"
-
-	"github.com/johannesboyne/gofakes3"
 )
 
 // selection decides what a listing shows of a key.
 type selection struct{ prefix, delimiter string }
-
-func selectionOf(prefix *gofakes3.Prefix) selection {
-	if prefix == nil {
-		return selection{}
-	}
-	return selection{prefix: prefix.Prefix, delimiter: prefix.Delimiter}
-}
 
 // common returns the common prefix that stands for the key in a listing with a delimiter, or "".
 func (s selection) common(key string) string {
@@ -60,72 +51,81 @@ func (b *bucket) keysAfter(s selection, marker string) []string {
 	return keys[under:]
 }
 
-// list is a page of the current objects.
-func (s *store) list(bucketName string, sel selection, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	b := s.buckets[bucketName]
-	if b == nil {
-		return nil, errNoSuchBucket()
-	}
-
-	list := gofakes3.NewObjectList()
-	var count int64
-	last := ""
-	for _, key := range b.keysAfter(sel, page.Marker) {
-		versions := b.objects[key]
-		current := versions[len(versions)-1]
-		common := sel.common(key)
-		if current.deleteMarker || (common != "" && common == last) {
+// page takes what a listing shows of sorted items, at most so many items and common prefixes together.
+func page[T any](
+	items []T, sel selection, limit int, key func(T) string, wanted func(T) bool,
+) (shown []T, common []string, truncated bool) {
+	for _, item := range items {
+		if !strings.HasPrefix(key(item), sel.prefix) || !wanted(item) {
 			continue
 		}
-		if page.MaxKeys > 0 && count == page.MaxKeys {
-			list.IsTruncated, list.NextMarker = true, last
-			break
-		}
-		count++
-		if common != "" {
-			list.AddPrefix(common)
-			last = common
+		prefix := sel.common(key(item))
+		if n := len(common); prefix != "" && n > 0 && common[n-1] == prefix {
 			continue
 		}
-		last = key
-		list.Add(&gofakes3.Content{
-			Key: key, LastModified: gofakes3.NewContentTime(current.modified), ETag: `"` + current.etag + `"`, Size: current.body.size(),
-		})
+		if len(shown)+len(common) >= limit {
+			return shown, common, limit > 0 // a listing of nothing is whole
+		}
+		if prefix != "" {
+			common = append(common, prefix)
+			continue
+		}
+		shown = append(shown, item)
 	}
-	return list, nil
+	return shown, common, false
 }
 
-// listVersions is a page of all versions: by key, the newest first.
-func (s *store) listVersions(
-	bucketName string, prefix *gofakes3.Prefix, page gofakes3.ListBucketVersionsPage,
-) (*gofakes3.ListBucketVersionsResult, error) {
+// found is a page of a listing, and where the next one begins.
+type found struct {
+	versions          []*version
+	common            []string
+	truncated         bool
+	next, nextVersion string
+}
+
+func newFound(versions []*version, common []string, truncated bool) found {
+	f := found{versions: versions, common: common, truncated: truncated}
+	if n := len(versions); n > 0 {
+		f.next, f.nextVersion = versions[n-1].key, versions[n-1].id
+	}
+	if n := len(common); n > 0 && common[n-1] > f.next {
+		f.next, f.nextVersion = common[n-1], ""
+	}
+	return f
+}
+
+func keyOf(v *version) string { return v.key }
+
+// list is a page of the current objects.
+func (s *store) list(bucketName string, sel selection, marker string, limit int) (found, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	b := s.buckets[bucketName]
 	if b == nil {
-		return nil, errNoSuchBucket()
+		return found{}, errNoSuchBucket()
 	}
+	var current []*version
+	for _, key := range b.keysAfter(sel, marker) {
+		versions := b.objects[key]
+		current = append(current, versions[len(versions)-1])
+	}
+	return newFound(page(current, sel, limit, keyOf, func(v *version) bool { return !v.deleteMarker })), nil
+}
 
-	sel := selectionOf(prefix)
-	result := gofakes3.NewListBucketVersionsResult(bucketName, prefix, &page)
-	for _, v := range b.versionsAfter(sel, page) {
-		if common := sel.common(v.key); common != "" {
-			result.AddPrefix(common)
-			continue
-		}
-		if page.MaxKeys > 0 && int64(len(result.Versions)) == page.MaxKeys {
-			result.IsTruncated = true
-			break
-		}
-		result.NextKeyMarker, result.NextVersionIDMarker = v.key, gofakes3.VersionID(v.id)
-		result.Versions = append(result.Versions, v.item(b.isLatest(v)))
+// listVersions is a page of all versions, by key, the newest first, and which of them are the latest.
+func (s *store) listVersions(bucketName string, sel selection, key, id string, limit int) (found, []bool, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b := s.buckets[bucketName]
+	if b == nil {
+		return found{}, nil, errNoSuchBucket()
 	}
-	if !result.IsTruncated {
-		result.NextKeyMarker, result.NextVersionIDMarker = "", ""
+	f := newFound(page(b.versionsAfter(sel, key, id), sel, limit, keyOf, func(*version) bool { return true }))
+	latest := make([]bool, len(f.versions))
+	for i, v := range f.versions {
+		latest[i] = b.isLatest(v)
 	}
-	return result, nil
+	return f, latest, nil
 }
 
 func (b *bucket) isLatest(v *version) bool {
@@ -134,13 +134,13 @@ func (b *bucket) isLatest(v *version) bool {
 }
 
 // versionsAfter returns the selected versions after the markers: the rest of the marked key's, and all of later keys.
-func (b *bucket) versionsAfter(sel selection, page gofakes3.ListBucketVersionsPage) []*version {
+func (b *bucket) versionsAfter(sel selection, key, id string) []*version {
 	var all []*version
-	if marked := b.objects[page.KeyMarker]; page.VersionIDMarker != "" && len(marked) > 0 {
-		older := marked[:max(0, indexOf(marked, string(page.VersionIDMarker)))]
+	if marked := b.objects[key]; id != "" && len(marked) > 0 {
+		older := marked[:max(0, indexOf(marked, id))]
 		all = append(all, reversed(older)...)
 	}
-	for _, key := range b.keysAfter(sel, page.KeyMarker) {
+	for _, key := range b.keysAfter(sel, key) {
 		all = append(all, reversed(b.objects[key])...)
 	}
 	return all
@@ -150,17 +150,4 @@ func reversed(versions []*version) []*version {
 	versions = slices.Clone(versions)
 	slices.Reverse(versions)
 	return versions
-}
-
-func (v *version) item(latest bool) gofakes3.VersionItem {
-	modified := gofakes3.NewContentTime(v.modified)
-	if v.deleteMarker {
-		return &gofakes3.DeleteMarker{
-			Key: v.key, VersionID: gofakes3.VersionID(v.id), IsLatest: latest, LastModified: modified,
-		}
-	}
-	return &gofakes3.Version{
-		Key: v.key, VersionID: gofakes3.VersionID(v.id), IsLatest: latest, LastModified: modified,
-		Size: v.body.size(), ETag: `"` + v.etag + `"`,
-	}
 }

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/johannesboyne/gofakes3"
 	"github.com/minio/crc64nvme"
 )
 
@@ -31,6 +30,25 @@ type upload struct {
 	algorithm string
 	full      bool
 	parts     map[int]*part
+	// tags are those of the object that it becomes.
+	tags []tag
+}
+
+// checksumType is the type of the checksum that the client wants; "" without one.
+func (u *upload) checksumType() string {
+	if u.algorithm == "" {
+		return ""
+	}
+	return checksum{composite: !u.full}.kind()
+}
+
+// completion is what the client says of the whole object at the end: its parts, and perhaps its checksum and its size, which is -1 if it
+// isn't said.
+type completion struct {
+	parts    []completedPart
+	checksum checksum
+	size     int64
+	when     conditions
 }
 
 type part struct {
@@ -41,9 +59,9 @@ type part struct {
 func (p *part) etag() string { return hex.EncodeToString(p.md5) }
 
 func (s *store) beginUpload(bucketName, key string, metadata map[string]string, header http.Header) (*upload, error) {
-	algorithm := strings.ToUpper(header.Get("X-Amz-Checksum-Algorithm"))
-	if algorithm != "" && algorithms[algorithm] == nil {
-		return nil, fail(http.StatusBadRequest, "InvalidRequest", "Checksum algorithm "+algorithm+" is not one this server knows")
+	algorithm, err := namedAlgorithm(header)
+	if err != nil {
+		return nil, err
 	}
 	u := &upload{
 		bucket: bucketName, key: key, began: time.Now(), metadata: metadata, parts: make(map[int]*part),
@@ -116,34 +134,53 @@ func (s *store) abortUpload(bucketName, key, id string) error {
 }
 
 // completeUpload makes a version of the parts. Their files stay as they are: an object of many gigabytes is not copied.
-func (s *store) completeUpload(bucketName, key, id string, want []gofakes3.CompletedPart) (*version, error) {
-	u, parts, err := s.takeParts(bucketName, key, id, want)
+func (s *store) completeUpload(bucketName, key, id string, want completion) (*version, error) {
+	u, parts, err := s.takeParts(bucketName, key, id, want.parts)
 	if err != nil {
 		return nil, err
 	}
 
-	v := &version{key: key, metadata: u.metadata, reason: reasonComplete, etag: partsETag(parts)}
+	v := &version{key: key, metadata: u.metadata, reason: reasonComplete, etag: partsETag(parts), tags: u.tags}
 	for _, p := range parts {
 		v.body = append(v.body, p.segment)
 	}
-	if err := u.sum(v, parts); err != nil {
-		s.returnUpload(u)
-		return nil, err
+	if err = u.sum(v, parts); err == nil {
+		err = want.check(v)
 	}
-	if err := s.commit(bucketName, v, conditions{}); err != nil {
+	if err == nil {
+		err = s.commit(bucketName, v, want.when)
+	}
+	if err != nil {
 		s.returnUpload(u)
 		return nil, err
 	}
 	for number, p := range u.parts {
-		if !slices.ContainsFunc(want, func(c gofakes3.CompletedPart) bool { return c.PartNumber == number }) {
+		if !slices.ContainsFunc(want.parts, func(c completedPart) bool { return c.PartNumber == number }) {
 			body{p.segment}.remove()
 		}
 	}
 	return v, nil
 }
 
+// check compares what the client says of the object with what it is.
+func (c completion) check(v *version) error {
+	switch {
+	case c.size >= 0 && c.size != v.body.size():
+		return fail(http.StatusBadRequest, "InvalidRequest",
+			"The provided 'x-amz-mp-object-size' header value "+strconv.FormatInt(c.size, 10)+" does not match what was computed.")
+	case c.checksum.algorithm == "":
+		return nil
+	case c.checksum.algorithm != v.checksum.algorithm:
+		return fail(http.StatusBadRequest, "InvalidRequest",
+			"The upload was created using the "+v.checksum.algorithm+" checksum; the one of the whole object is a "+c.checksum.algorithm)
+	case c.checksum.value != v.checksum.value:
+		return fail(http.StatusBadRequest, "BadDigest", "The "+c.checksum.algorithm+" you specified did not match the calculated checksum.")
+	}
+	return nil
+}
+
 // takeParts ends the upload and returns its parts in the order wanted.
-func (s *store) takeParts(bucketName, key, id string, want []gofakes3.CompletedPart) (*upload, []*part, error) {
+func (s *store) takeParts(bucketName, key, id string, want []completedPart) (*upload, []*part, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, err := s.uploadOf(bucketName, key, id)
@@ -162,7 +199,7 @@ func (s *store) takeParts(bucketName, key, id string, want []gofakes3.CompletedP
 }
 
 // selected returns the parts the client names, which must be in order, as they were uploaded, and large enough.
-func (u *upload) selected(want []gofakes3.CompletedPart) ([]*part, error) {
+func (u *upload) selected(want []completedPart) ([]*part, error) {
 	for i := range want[1:] {
 		if want[i+1].PartNumber <= want[i].PartNumber {
 			return nil, fail(http.StatusBadRequest, "InvalidPartOrder", "The list of parts was not in ascending order.")
@@ -171,7 +208,7 @@ func (u *upload) selected(want []gofakes3.CompletedPart) ([]*part, error) {
 	parts := make([]*part, 0, len(want))
 	for i, c := range want {
 		p := u.parts[c.PartNumber]
-		if p == nil || strings.Trim(c.ETag, `"`) != p.etag() {
+		if p == nil || strings.Trim(c.ETag, `"`) != p.etag() || !c.sumOf(p) {
 			return nil, fail(http.StatusBadRequest, "InvalidPart",
 				"Part "+strconv.Itoa(c.PartNumber)+" could not be found, or its entity tag does not match.")
 		}
@@ -182,6 +219,12 @@ func (u *upload) selected(want []gofakes3.CompletedPart) ([]*part, error) {
 		parts = append(parts, p)
 	}
 	return parts, nil
+}
+
+// sumOf says whether the checksum that the client names, if it does, is the part's.
+func (c completedPart) sumOf(p *part) bool {
+	value := c.of(p.checksum.algorithm)
+	return value == nil || *value == "" || *value == p.checksum.value
 }
 
 func (s *store) returnUpload(u *upload) {
@@ -252,20 +295,21 @@ func (s *store) listUploads(bucketName string) []*upload {
 	return slices.DeleteFunc(uploads, func(u *upload) bool { return u.bucket != bucketName })
 }
 
-// listParts returns the parts of the upload in order.
-func (s *store) listParts(bucketName, key, id string) ([]gofakes3.ListMultipartUploadPartItem, error) {
+// listParts returns the upload and its parts in order.
+func (s *store) listParts(bucketName, key, id string) (*upload, []listedPart, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	u, err := s.uploadOf(bucketName, key, id)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	items := make([]gofakes3.ListMultipartUploadPartItem, 0, len(u.parts))
+	parts := make([]listedPart, 0, len(u.parts))
 	for _, number := range slices.Sorted(maps.Keys(u.parts)) {
 		p := u.parts[number]
-		items = append(items, gofakes3.ListMultipartUploadPartItem{
-			PartNumber: number, LastModified: gofakes3.NewContentTime(p.uploaded), ETag: `"` + p.etag() + `"`, Size: p.segment.size,
+		parts = append(parts, listedPart{
+			PartNumber: number, LastModified: xmlTime(p.uploaded), ETag: `"` + p.etag() + `"`, Size: p.segment.size,
+			xmlChecksum: p.checksum.elements(true),
 		})
 	}
-	return items, nil
+	return u, parts, nil
 }

@@ -35,9 +35,11 @@ type incoming struct {
 	size   int64
 	// algorithm and want are the declared checksum; want may come with the trailer.
 	algorithm, want string
-	trailer         func() http.Header
-	contentMD5      string
-	contentSHA256   string
+	// compute says that the client leaves the checksum to the server.
+	compute       bool
+	trailer       func() http.Header
+	contentMD5    string
+	contentSHA256 string
 }
 
 // incomingOf reads what the request says of its body. aws-chunked bodies come out decoded.
@@ -145,7 +147,7 @@ func (in *incoming) verify(md5Hash, declared, sha hash.Hash) error {
 		return fail(http.StatusBadRequest, "XAmzContentSHA256Mismatch",
 			"The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
-	if declared == nil {
+	if declared == nil || in.compute {
 		return nil
 	}
 	want := in.want

@@ -37,7 +37,7 @@ type bucket struct {
 	objects map[string][]*version
 }
 
-// version is one version of an object. It does not change once it is stored.
+// version is one version of an object. It does not change once it is stored, but for its tags, which the store's lock guards.
 type version struct {
 	key string
 	// id is nullVersion in a bucket without versioning.
@@ -52,6 +52,7 @@ type version struct {
 	modified  time.Time
 	sequencer string
 	reason    string
+	tags      []tag
 }
 
 // shownID is the id as response headers have it: nothing for the null version.

@@ -1,0 +1,159 @@
+package objectstore
+
+import (
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"upload-router/internal/loopback"
+)
+
+type copyResult struct {
+	XMLName      xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CopyObjectResult"`
+	ETag         string
+	LastModified xmlTime
+	xmlChecksum
+}
+
+// copySource is what is copied.
+type copySource struct{ bucket, key, id string }
+
+// copySourceOf reads the header: bucket/key, URL-encoded, and perhaps ?versionId=….
+func copySourceOf(header string) (copySource, error) {
+	path, id, _ := strings.Cut(header, "?versionId=")
+	bucket, key, found := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	whole := key
+	if !found { // the slash may be encoded, too
+		whole = path
+	}
+	text, err := url.QueryUnescape(whole)
+	if !found && err == nil {
+		bucket, text, found = strings.Cut(strings.TrimPrefix(text, "/"), "/")
+	}
+	if err != nil || !found || bucket == "" || text == "" {
+		return copySource{}, fail(http.StatusBadRequest, "InvalidArgument",
+			"Invalid copy source object key: X-Amz-Copy-Source must be bucket/key, URL-encoded, perhaps with ?versionId=")
+	}
+	return copySource{bucket, text, id}, nil
+}
+
+// ask asks Options.Authorize about the source, as mayI does about the request's own object.
+func (q *request) ask(action string, source copySource) error {
+	signer := loopback.AccessKeyID(q.r)
+	if q.server.options.Authorize == nil || signer == localCredential {
+		return nil
+	}
+	if source.id != "" {
+		action += "Version"
+	}
+	if err := q.server.options.Authorize(Access{AccessKeyID: signer, Action: action, Bucket: source.bucket, Key: source.key}); err != nil {
+		return fail(http.StatusForbidden, "AccessDenied", err.Error())
+	}
+	return nil
+}
+
+// copy answers CopyObject.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+func (q *request) copy() error {
+	from, err := copySourceOf(q.r.Header.Get(headerCopySource))
+	if err != nil {
+		return err
+	}
+	algorithm, err := namedAlgorithm(q.r.Header)
+	if err != nil {
+		return err
+	}
+	source, err := q.source(from)
+	if err != nil {
+		return err
+	}
+	replace := strings.EqualFold(q.r.Header.Get("X-Amz-Metadata-Directive"), "REPLACE")
+	if from == (copySource{bucket: q.bucket, key: q.key}) && !replace && q.r.Header.Get("X-Amz-Storage-Class") == "" {
+		return fail(http.StatusBadRequest, "InvalidRequest", "This copy request is illegal because it is trying to copy an object to itself "+
+			"without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	tags, err := q.copiedTags(from, source)
+	if err != nil {
+		return err
+	}
+	// The copy has the checksum that the source has, of the whole object though the source's may be one of its parts.
+	if algorithm == "" {
+		algorithm = source.checksum.algorithm
+	}
+	reader := source.body.reader(0, source.body.size())
+	defer func() { _ = reader.Close() }()
+	got, err := q.server.store.receive(&incoming{reader: reader, size: source.body.size(), algorithm: algorithm, compute: true})
+	if err != nil {
+		return err
+	}
+	metadata := source.metadata
+	if replace {
+		metadata = q.metadata()
+	}
+	v := newVersion(q.key, got, metadata, reasonCopy)
+	v.tags = tags
+	if err := q.server.store.commit(q.bucket, v, conditions{}); err != nil {
+		v.body.remove()
+		return err
+	}
+
+	q.created(q.bucket, v)
+	setUnlessEmpty(q.w.Header(), headerVersion, v.shownID())
+	setUnlessEmpty(q.w.Header(), "X-Amz-Copy-Source-Version-Id", source.shownID())
+	return q.writeXML(copyResult{ETag: `"` + v.etag + `"`, LastModified: xmlTime(v.modified), xmlChecksum: v.checksum.elements(false)})
+}
+
+// source finds what is to be copied, if that is allowed and as the request's conditions have it.
+func (q *request) source(from copySource) (*version, error) {
+	if err := q.ask("s3:GetObject", from); err != nil {
+		return nil, err
+	}
+	v, err := q.server.store.find(from.bucket, from.key, from.id)
+	switch {
+	case err != nil:
+		return nil, err
+	case v.deleteMarker && from.id != "":
+		return nil, fail(http.StatusBadRequest, "InvalidRequest",
+			"The source of a copy request may not specifically refer to a delete marker by version id.")
+	case v.deleteMarker:
+		return nil, errNoSuchKey()
+	case v.body.size() > maxPutBytes:
+		return nil, fail(http.StatusBadRequest, "InvalidRequest",
+			"The specified copy source is larger than the maximum allowable size for a copy source: 5368709120")
+	}
+	when := http.Header{}
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if value := q.r.Header.Get("X-Amz-Copy-Source-" + name); value != "" {
+			when.Set(name, value)
+		}
+	}
+	if preconditions(when, v) != nil { // of a copy, "not modified" is a failure, too
+		return nil, errPrecondition()
+	}
+	return v, nil
+}
+
+// copiedTags are the source's, or those of the request.
+func (q *request) copiedTags(from copySource, source *version) ([]tag, error) {
+	if strings.EqualFold(q.r.Header.Get("X-Amz-Tagging-Directive"), "REPLACE") {
+		return q.newTags()
+	}
+	tags := q.server.store.tags(source)
+	if len(tags) == 0 {
+		return nil, nil
+	}
+	if err := q.ask("s3:GetObjectTagging", from); err != nil {
+		return nil, err
+	}
+	return tags, q.mayI("s3:PutObjectTagging", q.key)
+}
+
+// metadata are the headers of the request that S3 keeps with the object.
+func (q *request) metadata() map[string]string {
+	all := make(map[string]string, len(q.r.Header))
+	for name := range q.r.Header {
+		all[name] = q.r.Header.Get(name)
+	}
+	return kept(all)
+}
