@@ -1,4 +1,14 @@
 package operate
 
+import "context"
+
 // NextName is for the specification of the names that a redrive gives.
 var NextName = nextName
+
+// PartSizeFor is how large the parts of a file are.
+var PartSizeFor = partSizeFor
+
+// DeleteVersions deletes all versions below a prefix.
+func DeleteVersions(ctx context.Context, s *System, prefix string) (int64, error) {
+	return s.deleteVersions(ctx, prefix)
+}

@@ -390,6 +390,7 @@ func (u *upload) compare(ctx context.Context, listed []s3types.Part) (missing []
 		}
 	}
 	u.now.state = FileChecking
+	u.tell(0, true)
 	err = u.each(ctx, compared, func(ctx context.Context, i int) error {
 		length := u.length(i, u.record.PartSize)
 		sum, err := u.sum(ctx, int64(i)*u.record.PartSize, length)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -252,6 +253,9 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"outputs aren't JSON":   {[]string{"summary", "--outputs", "-"}, "pulumi", exitUsage, "reading the stack's outputs"},
 		"outputs are empty":     {[]string{"summary", "--outputs", "-"}, "{}", exitNotReady, "no output stateMachineArn, bucketName"},
 		"no such execution":     {[]string{"show", "nobody", "--outputs", s.outputs}, "", exitUsage, "there is no execution"},
+		"S6, ../":               {[]string{"send", "--prefix", "../", s.outputs, "--outputs", s.outputs}, "", exitUsage, "its .. lead out of the bucket"},
+		"S6, a/../../b/":        {[]string{"send", "--local", "--prefix", "a/../../b/", s.outputs}, "", exitUsage, "its .. lead out of the bucket"},
+		"no file but a device":  {[]string{"send", "--local", os.DevNull}, "", exitUsage, "it is not a file but a device"},
 		"no such file":          {[]string{"send", "nowhere.bin", "--outputs", s.outputs}, "", exitUsage, "nowhere.bin"},
 		"no file":               {[]string{"send"}, "", exitUsage, "requires at least 1 arg"},
 		"part size":             {[]string{"send", "x", "--part-size", "huge"}, "", exitUsage, "write it as 8MiB"},
@@ -286,6 +290,33 @@ func TestSessionLocal(t *testing.T) {
 	require.Contains(t, a.out, "✓ large.bin  Fargate")
 	require.Contains(t, a.out, "2 of 2 files processed.")
 	require.Zero(t, s.server.Calls("ListExecutions"))
+}
+
+// TestSessionLocalFiles sends what is named by links, what has no size, and a key
+// that XML has not, and names what it can't send.
+func TestSessionLocalFiles(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	t.Setenv("AWS_ENDPOINT_URL", "")
+	folder := filepath.Dir(s.file("small.txt", 10))
+	require.NoError(t, os.Symlink(s.file("elsewhere.txt", 20), filepath.Join(folder, "linked.txt")))
+	require.NoError(t, os.Symlink(".", filepath.Join(folder, "again")))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(folder, "dangling")))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(folder, "pipe"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "a\x08.bin"), make([]byte, 9_000_000), 0o600))
+	current := filepath.Join(t.TempDir(), "current")
+	require.NoError(t, os.Symlink(folder, current))
+	a := s.runIn(t.Context(), "", "send", "--local", "--prefix", "a/../b/", current, "/proc/self/status")
+	require.Equal(t, exitFailed, a.code, a.out)
+	for _, want := range []string{
+		"✓ a/../b/small.txt  Lambda", "✓ a/../b/linked.txt  Lambda", `✓ a/../b/a\b.bin  Fargate`,
+		"✓ a/../b/status  Lambda",
+		"✗ a/../b/dangling\n    not sent: the link can't be followed: it leads to nowhere, which doesn't\n    exist\n",
+		"✗ a/../b/again\n    not sent: the link can't be followed: it leads to ., a folder that it is in\n",
+		"✗ a/../b/pipe\n    not sent: it is not a file but a named pipe (FIFO)",
+	} {
+		require.Contains(t, a.out, want)
+	}
+	require.NotContains(t, a.out, "status     0 B")
 }
 
 func TestStacksAreCompleted(t *testing.T) {

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,8 +126,8 @@ func TestSendShowsEachFileOnItsWay(t *testing.T) {
 	server.Script("*", awstest.Script{Polls: 2})
 	s := d.terminal(80, "send", d.file("film.mp4", 17<<20), d.file("note.txt", 10), "--part-size", "5MiB", "--parallel", "1", outputs)
 	<-held
-	s.sees("film.mp4  [█████░░░░░]  58%")
-	s.sees("0/2 done  [█████░░░░░]  58%  10 MiB of 17 MiB")
+	s.sees("film.mp4  [████████░░]  88%") // two parts have arrived, and the third is sent
+	s.sees("/2 done  [████████░░]  88%  15 MiB of 17 MiB")
 	s.sees("/s  ")
 	s.sees(" left")
 	close(released)
@@ -151,6 +153,55 @@ func TestSendLocalShowsEachFileOnItsWay(t *testing.T) {
 	lines := shown(s.ends(0))
 	require.Equal(t, "1 of 1 files processed.", lines[len(lines)-2])
 	require.NotContains(t, strings.Join(lines, "\n"), "[", "nothing is left of what moved")
+}
+
+// TestSendLocalMovesAndIsCanceled has rate and time to go of one large file, and
+// Ctrl-C end it within a second.
+func TestSendLocalMovesAndIsCanceled(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "none")
+	d.dir = project(t)
+	d.env = goEnvironment(t)
+	path := d.file("film.mp4", 0)
+	require.NoError(t, os.Truncate(path, 8<<30)) // a hole
+	s := d.terminal(80, "send", "--local", path)
+	s.sees("  film.mp4  [")
+	s.sees("B/s  ")
+	s.sees(" left")
+	s.types(ctrlC)
+	began := time.Now()
+	lines := shown(s.ends(exitCanceled))
+	require.Less(t, time.Since(began), time.Second)
+	text := strings.Join(lines, "\n")
+	require.Contains(t, text, "- film.mp4\n    canceled\n")
+	require.Contains(t, text, "upload-router: sending: canceled")
+	require.NotContains(t, text, "failed")
+	require.NotContains(t, text, "not every file was processed")
+}
+
+// TestSendIsCanceledAtATerminal keeps what S3 has, and says so.
+func TestSendIsCanceledAtATerminal(t *testing.T) {
+	t.Parallel()
+	d, server, outputs := deployed(t)
+	held := make(chan struct{})
+	var once sync.Once
+	server.Cut(func(r *http.Request) bool {
+		if r.URL.Query().Get("partNumber") == "3" {
+			_, _ = io.Copy(io.Discard, r.Body) // or nobody notices that the client is gone
+			once.Do(func() { close(held) })
+			<-r.Context().Done()
+		}
+		return false
+	})
+	s := d.terminal(80, "send", d.file("film.mp4", 17<<20), "--part-size", "5MiB", "--parallel", "1", outputs)
+	<-held
+	s.types(ctrlC)
+	began := time.Now()
+	text := strings.Join(shown(s.ends(exitCanceled)), "\n")
+	require.Less(t, time.Since(began), time.Second)
+	require.Contains(t, text, "- film.mp4\n    the upload was canceled: run the same command again to go on\n")
+	require.Contains(t, text, "canceled  -")
+	require.NotContains(t, text, "failed")
 }
 
 // goEnvironment is what builds the processors.

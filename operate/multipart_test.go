@@ -1,0 +1,554 @@
+package operate_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/awstest"
+	"upload-router/internal/crc64"
+	"upload-router/operate"
+)
+
+// strict is an AWS whose S3 answers as S3 does where the one behind it is kinder.
+type strict struct {
+	*awstest.Server
+	objects *s3.Client
+
+	mu     sync.Mutex
+	before func(w http.ResponseWriter, r *http.Request) bool // answers in the place of S3 if it says so
+}
+
+// connectStrict starts a strict AWS and connects to it.
+func connectStrict(t *testing.T) (*strict, *operate.System) {
+	t.Helper()
+	s := &strict{Server: awstest.Start(t)}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	outputs, err := operate.ParseOutputs(s.Outputs())
+	require.NoError(t, err)
+	config := s.Config()
+	s.objects = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
+	config.BaseEndpoint = aws.String(server.URL)
+	system := operate.Connect(config, outputs)
+	system.Poll = time.Millisecond
+	return s, system
+}
+
+// on sets what is done before a request of S3 is answered.
+func (s *strict) on(before func(w http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = before
+}
+
+// refusePart lets a part get no answer.
+func (s *strict) refusePart(number string) {
+	s.on(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("partNumber") == number {
+			panic(http.ErrAbortHandler) // the server closes the connection
+		}
+		return false
+	})
+}
+
+var keyElement = regexp.MustCompile(`<Key>[^<]*</Key>`)
+
+func (s *strict) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	before := s.before
+	s.mu.Unlock()
+	if before != nil && before(w, r) {
+		return
+	}
+	_, key, of := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+awstest.Bucket), "/")
+	if r.Method == http.MethodPut || !of || key == "" {
+		s.Server.ServeHTTP(w, r)
+		return
+	}
+	recorded := httptest.NewRecorder()
+	s.Server.ServeHTTP(recorded, r)
+	for name, values := range recorded.Header() {
+		if name != "Content-Length" {
+			w.Header()[name] = values
+		}
+	}
+	w.WriteHeader(recorded.Code)
+	// S3 writes the key as it is, as a reference if it must.
+	var written strings.Builder
+	for _, c := range key {
+		if c < ' ' {
+			fmt.Fprintf(&written, "&#x%x;", c)
+			continue
+		}
+		written.WriteRune(c)
+	}
+	_, _ = io.WriteString(w, keyElement.ReplaceAllLiteralString(recorded.Body.String(), "<Key>"+written.String()+"</Key>"))
+}
+
+// object is what the bucket has.
+func (s *strict) object(t *testing.T, key string) []byte {
+	t.Helper()
+	answer, err := s.objects.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(awstest.Bucket), Key: &key})
+	require.NoError(t, err)
+	content, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return content
+}
+
+// noUploads holds that nothing is left of an upload.
+func (s *strict) noUploads(t *testing.T, resume string) {
+	t.Helper()
+	uploads, err := s.objects.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(awstest.Bucket)})
+	require.NoError(t, err)
+	require.Empty(t, uploads.Uploads, "in S3")
+	records, err := os.ReadDir(resume)
+	require.NoError(t, err)
+	require.Empty(t, records, "on this machine")
+}
+
+func sum(t *testing.T, content []byte) string {
+	t.Helper()
+	sum, err := crc64.Of(bytes.NewReader(content))
+	require.NoError(t, err)
+	return sum.String()
+}
+
+// TestResumedUploadIsOneFile has the file replaced by one of the same size and
+// time, as `cp -p` and reproducible builds do, between two tries.
+func TestResumedUploadIsOneFile(t *testing.T) {
+	t.Parallel()
+	const size = 16_000_000
+	half := strings.Repeat("A", 8<<20) + strings.Repeat("B", size-8<<20)
+	for name, test := range map[string]struct {
+		now     string
+		resumed int64
+		parts   int // that are sent in all
+	}{
+		"S1, another file":         {strings.Repeat("B", size), 0, 3},
+		"another second part":      {half, 8 << 20, 2},
+		"the same file":            {strings.Repeat("A", size), 8 << 20, 2},
+		"a file of another size":   {strings.Repeat("A", size+1), 0, 3},
+		"a file with a first byte": {"B" + strings.Repeat("A", size-1), 0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path, then := filepath.Join(t.TempDir(), "build.bin"), time.Now().Add(-time.Hour)
+			put := func(content string) {
+				require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+				require.NoError(t, os.Chtimes(path, then, then))
+			}
+			put(strings.Repeat("A", size))
+			options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), Parallel: 1, NoWait: true}
+			server.refusePart("2")
+			files, err := system.Send(t.Context(), options)
+			require.NoError(t, err)
+			require.Equal(t, operate.FileFailed, files[0].State)
+
+			put(test.now)
+			whole := ""
+			server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
+					whole = r.Header.Get("X-Amz-Checksum-Crc64nvme")
+				}
+				return false
+			})
+			var states []operate.FileState
+			options.OnFile = func(f operate.Sent) {
+				if len(states) == 0 || states[len(states)-1] != f.State {
+					states = append(states, f.State)
+				}
+			}
+			files, err = system.Send(t.Context(), options)
+			require.NoError(t, err)
+			require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+			require.Equal(t, test.resumed, files[0].Resumed)
+			require.Equal(t, test.parts, server.Calls("PUT part"))
+			require.True(t, test.now == string(server.object(t, "build.bin")), "the object is the file")
+			require.Equal(t, sum(t, []byte(test.now)), whole, "S3 is told what the object has to be")
+			server.noUploads(t, options.ResumeFolder)
+			if len(test.now) == size {
+				require.Equal(t, []operate.FileState{
+					operate.FileQueued, operate.FileUploading, operate.FileChecking, operate.FileUploading, operate.FileUploaded,
+				}, states)
+			}
+		})
+	}
+}
+
+// TestFileChangesWhileItIsSent has a file written to when its second part is on its
+// way, and its time set back.
+func TestFileChangesWhileItIsSent(t *testing.T) {
+	t.Parallel()
+	const size = 16_000_000
+	then := time.Now().Add(-time.Hour)
+	for name, test := range map[string]struct {
+		size   int
+		change func(t *testing.T, path string)
+		fails  bool
+	}{
+		"S1, its first byte": {size, func(t *testing.T, path string) {
+			t.Helper()
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteString("B")
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+			require.NoError(t, os.Chtimes(path, then, then))
+		}, true},
+		"it grows": {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size+1)) }, true},
+		"another one takes its place": {size, func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(path+".new", bytes.Repeat([]byte("B"), size), 0o600))
+			require.NoError(t, os.Rename(path+".new", path))
+		}, true},
+		"only its rights": {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Chmod(path, 0o400)) }, false},
+		"it is deleted":   {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) }, false},
+		"in one request":  {1_000_000, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size)) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path := filepath.Join(t.TempDir(), "log.bin")
+			content := bytes.Repeat([]byte("A"), test.size)
+			require.NoError(t, os.WriteFile(path, content, 0o600))
+			require.NoError(t, os.Chtimes(path, then, then))
+			var once sync.Once
+			server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+				if number := r.URL.Query().Get("partNumber"); r.Method == http.MethodPut && number != "1" {
+					once.Do(func() { test.change(t, path) })
+				}
+				return false
+			})
+			options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), Parallel: 1, NoWait: true}
+			files, err := system.Send(t.Context(), options)
+			require.NoError(t, err)
+			server.noUploads(t, options.ResumeFolder)
+			if test.fails {
+				require.Equal(t, operate.FileFailed, files[0].State)
+				require.Contains(t, files[0].Error, "the file changed while it was read")
+				return
+			}
+			require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+			require.True(t, bytes.Equal(content, server.object(t, "log.bin")))
+		})
+	}
+}
+
+// TestS3RefusesAMix has S3 find that the parts aren't the file: nothing of them is left to go on with.
+func TestS3RefusesAMix(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	path := file(t, t.TempDir(), "a.bin", 9_000_000)
+	server.on(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") {
+			return false
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<Error><Code>BadDigest</Code><Message>The CRC64NVME you specified did not match the calculated checksum."+
+			"</Message></Error>")
+		return true
+	})
+	options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), NoWait: true}
+	files, err := system.Send(t.Context(), options)
+	require.NoError(t, err)
+	require.Equal(t, operate.FileFailed, files[0].State)
+	require.Contains(t, files[0].Error, "BadDigest: The CRC64NVME you specified did not match the calculated checksum.")
+	server.noUploads(t, options.ResumeFolder)
+}
+
+// TestKeysThatXMLHasNot uploads them in parts, in two tries, from answers as S3
+// writes them. See botocore#3496, aws-sdk-go#5056, aws-sdk-go-v2#1676.
+func TestKeysThatXMLHasNot(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"S2, U+0008": "a\x08.bin", "S2, U+001B": "a\x1b.bin", "S2, U+FFFF": "a\uffff.bin"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path := file(t, t.TempDir(), key, 9_000_000)
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), Parallel: 1}
+			server.refusePart("2")
+			files, err := system.Send(t.Context(), options)
+			require.NoError(t, err)
+			require.Contains(t, files[0].Error, "run the same command again")
+
+			server.on(nil)
+			files, err = system.Send(t.Context(), options)
+			require.NoError(t, err)
+			require.Equal(t, operate.FileSucceeded, files[0].State, files[0].Error)
+			require.EqualValues(t, 8<<20, files[0].Resumed, "ListParts could be read")
+			require.Equal(t, key, files[0].Execution.Key)
+			require.True(t, bytes.Equal(content, server.object(t, key)))
+			server.noUploads(t, options.ResumeFolder)
+		})
+	}
+}
+
+// TestRefusalsOfKeysThatXMLHasNot keep AWS's words.
+func TestRefusalsOfKeysThatXMLHasNot(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	server.on(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message><Key>a&#x8;\uffff&#xFFFF;</Key></Error>")
+		return true
+	})
+	files, err := system.Send(t.Context(), operate.SendOptions{Files: []string{file(t, t.TempDir(), "a\x08", 1)}, NoWait: true})
+	require.NoError(t, err)
+	require.Contains(t, files[0].Error, "AccessDenied: Access Denied")
+}
+
+// TestListingsAskForEncodedKeys reads pages as S3 writes them, deletes what they
+// name, and goes on from a key that XML has not.
+func TestListingsAskForEncodedKeys(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	type version struct {
+		Key       string
+		VersionID string `xml:"VersionId"`
+	}
+	type page struct {
+		XMLName      xml.Name `xml:"ListVersionsResult"`
+		EncodingType string   `xml:",omitempty"`
+		IsTruncated  bool
+		NextKey      string `xml:"NextKeyMarker,omitempty"`
+		NextVersion  string `xml:"NextVersionIdMarker,omitempty"`
+		Version      version
+	}
+	keys := []string{"a\x08 +%20.bin", "b\x1b\uffff.bin"}
+	var mu sync.Mutex
+	var deleted []string
+	server.on(func(w http.ResponseWriter, r *http.Request) bool {
+		query := r.URL.Query()
+		if r.Method == http.MethodDelete {
+			mu.Lock()
+			deleted = append(deleted, strings.TrimPrefix(r.URL.Path, "/"+awstest.Bucket+"/")+" "+query.Get("versionId"))
+			mu.Unlock()
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}
+		if !query.Has("versions") {
+			return false
+		}
+		i := 0
+		if query.Get("key-marker") == keys[0] && query.Get("version-id-marker") == "v0" {
+			i = 1
+		}
+		p := page{EncodingType: query.Get("encoding-type"), Version: version{keys[i], fmt.Sprintf("v%d", i)}}
+		if p.EncodingType == "url" {
+			p.Version.Key = url.QueryEscape(keys[i])
+		}
+		if i == 0 {
+			p.IsTruncated, p.NextKey, p.NextVersion = true, p.Version.Key, "v0"
+		}
+		_ = xml.NewEncoder(w).Encode(p)
+		return true
+	})
+	n, err := operate.DeleteVersions(t.Context(), system, "")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	require.Equal(t, []string{keys[0] + " v0", keys[1] + " v1"}, deleted)
+}
+
+// TestParts has parts of at most 5 GiB and at most 10,000 of them, up to S3's largest object.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	const mib, gib, tib, wanted = int64(1 << 20), int64(1 << 30), int64(1 << 40), int64(8 << 20)
+	for name, test := range map[string]struct{ size, wanted, want int64 }{
+		"small":               {wanted + 1, wanted, wanted},
+		"10,000 parts":        {10_000 * wanted, wanted, wanted},
+		"a byte more":         {10_000*wanted + 1, wanted, wanted + mib},
+		"5 TiB":               {5 * tib, wanted, 525 * mib},
+		"S3, 45 TiB":          {45 * tib, wanted, 4719 * mib},
+		"the largest":         {10_000 * 5 * gib, wanted, 5 * gib},
+		"a byte less":         {10_000*5*gib - 1, wanted, 5 * gib},
+		"as large as wanted":  {6 * gib, 5 * gib, 5 * gib},
+		"large where it must": {45 * tib, 5 * gib, 5 * gib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			size := operate.PartSizeFor(test.size, test.wanted)
+			require.Equal(t, test.want, size)
+			require.LessOrEqual(t, size, 5*gib)
+			require.LessOrEqual(t, (test.size+size-1)/size, int64(10_000))
+		})
+	}
+}
+
+// TestLargeFilesDontHoldUpSmallOnes has eight large files, named first, whose parts
+// get no answer until all small files are uploaded.
+func TestLargeFilesDontHoldUpSmallOnes(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	folder, small := t.TempDir(), 20
+	for i := range 8 {
+		file(t, folder, fmt.Sprintf("a/large%d.bin", i), 11*mib)
+	}
+	for i := range small {
+		file(t, folder, fmt.Sprintf("b/small%d.txt", i), 10)
+	}
+	var mu sync.Mutex
+	uploaded, held, enough := 0, 0, make(chan struct{})
+	server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Has("partNumber") {
+			mu.Lock()
+			held++
+			first := held < 8 // of eight places, one is left
+			mu.Unlock()
+			if first {
+				select {
+				case <-enough:
+				case <-r.Context().Done():
+				}
+			}
+		}
+		return false
+	})
+	files, err := system.Send(t.Context(), operate.SendOptions{
+		Files: []string{folder}, NoWait: true, ResumeFolder: t.TempDir(), PartSize: 5 * mib, Parallel: 8,
+		OnFile: func(f operate.Sent) {
+			mu.Lock()
+			defer mu.Unlock()
+			if f.State == operate.FileUploaded && f.Size == 10 {
+				if uploaded++; uploaded == small {
+					close(enough)
+				}
+			}
+		},
+	})
+	require.NoError(t, err)
+	for _, f := range files {
+		require.Equal(t, operate.FileUploaded, f.State, f.Error)
+	}
+}
+
+// TestCanceledUpload ends within a second, whatever S3 does, and says canceled.
+func TestCanceledUpload(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"in one request": 10, "in parts": 11 * mib} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			var canceled time.Time
+			server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPut && r.URL.Query().Get("partNumber") != "1" {
+					_, _ = io.Copy(io.Discard, r.Body) // or nobody notices that the client is gone
+					canceled = time.Now()
+					cancel()
+					<-r.Context().Done() // S3 never answers
+				}
+				return false
+			})
+			files, err := system.Send(ctx, operate.SendOptions{
+				Files: []string{file(t, t.TempDir(), "a.bin", size)}, ResumeFolder: t.TempDir(), PartSize: 5 * mib, Parallel: 1,
+			})
+			require.ErrorIs(t, err, operate.ErrCanceled)
+			require.Less(t, time.Since(canceled), time.Second)
+			require.Equal(t, operate.FileCanceled, files[0].State)
+			require.Contains(t, files[0].Error, "canceled")
+			require.Equal(t, size > 10, strings.Contains(files[0].Error, "run the same command again to go on"))
+		})
+	}
+}
+
+// TestProgressWithinAPart tells of bytes before a part has arrived.
+func TestProgressWithinAPart(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	moved := make(chan struct{})
+	var once sync.Once
+	server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			select { // the answer waits until somebody has heard of the bytes
+			case <-moved:
+			case <-r.Context().Done():
+			}
+		}
+		return false
+	})
+	var last int64
+	files, err := system.Send(t.Context(), operate.SendOptions{
+		Files: []string{file(t, t.TempDir(), "a.bin", 40*mib)}, NoWait: true, PartSize: 64 * mib, ResumeFolder: t.TempDir(),
+		OnFile: func(f operate.Sent) {
+			if f.State == operate.FileUploading && f.Uploaded > 0 && f.Uploaded < f.Size {
+				once.Do(func() { close(moved) })
+			}
+			if f.Uploaded < last {
+				t.Errorf("it went back from %d to %d", last, f.Uploaded)
+			}
+			last = f.Uploaded
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+	require.EqualValues(t, 40*mib, last)
+}
+
+// TestFolderWithWhatIsNoFile is S4: the rest is sent, and what wasn't has failed.
+func TestFolderWithWhatIsNoFile(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	folder := t.TempDir()
+	require.NoError(t, os.Symlink(file(t, t.TempDir(), "real.txt", 3), filepath.Join(folder, "linked.txt")))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(folder, "dangling")))
+	files, err := system.Send(t.Context(), operate.SendOptions{Files: []string{folder}, NoWait: true})
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	require.Equal(t, operate.FileFailed, files[0].State)
+	require.Equal(t, "not sent: the link can't be followed: it leads to nowhere, which doesn't exist", files[0].Error)
+	require.Equal(t, operate.FileUploaded, files[1].State)
+	require.Len(t, server.object(t, "linked.txt"), 3)
+}
+
+// TestUnsizedFileIsSent is S5: its size is what was read.
+func TestUnsizedFileIsSent(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("this system has no /proc")
+	}
+	server, system := connectStrict(t)
+	files, err := system.Send(t.Context(), operate.SendOptions{Files: []string{"/proc/self/status"}, NoWait: true})
+	require.NoError(t, err)
+	require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+	require.Contains(t, string(server.object(t, "status")), "Pid:")
+	require.EqualValues(t, len(server.object(t, "status")), files[0].Size)
+}
+
+// TestRelativeKeys is S6: refused before anything is asked, or sent, as S3 has it.
+func TestRelativeKeys(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	path := file(t, t.TempDir(), "x.txt", 1)
+	for _, prefix := range []string{"../", "a/../../b/"} {
+		_, err := system.Send(t.Context(), operate.SendOptions{Files: []string{path}, Prefix: prefix, NoWait: true})
+		require.ErrorIs(t, err, operate.ErrInput, prefix)
+	}
+	require.Zero(t, server.Calls("PUT"))
+	files, err := system.Send(t.Context(), operate.SendOptions{Files: []string{path}, Prefix: "a/../b/", NoWait: true})
+	require.NoError(t, err)
+	require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+	require.Len(t, server.object(t, "a/../b/x.txt"), 1)
+}
