@@ -3,30 +3,38 @@ package operate
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/dustin/go-humanize"
 
 	"upload-router/internal/asl"
 	"upload-router/internal/declared"
 	"upload-router/internal/pricing"
+	"upload-router/internal/settings"
 )
 
 // What one run writes into its log: Lambda's own lines and the processor's, the
-// task's two. An event of the execution's own log has its state's data.
+// task's two. An event of the execution's own log has its type, state and ARNs,
+// and its state's data only with executionLogData: what `try --json` shows of it,
+// in JSON once more.
 const (
 	functionLogBytes = 1200
 	taskLogBytes     = 1000
-	eventLogBytes    = 1500
-	// eventsPerState is how many events the history has for a state.
-	eventsPerState = 2
+	eventLogBytes    = 400
+	eventDataBytes   = 850
 )
 
-// CostNotCounted is what an estimate leaves out.
-const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
-	"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, " +
-	"whatever your own processor does beyond reading the object, and AWS's free tier"
+// What an estimate leaves out, whatever the processor, and of the processor.
+const (
+	notCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
+		"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, "
+	ownTimeNotCounted = "whatever your own processor does beyond reading the object"
+	ownUseNotCounted  = "what your own processor calls and writes"
+	tierNotCounted    = ", and AWS's free tier"
+)
+
+// CostNotCounted is what an estimate leaves out that doesn't know the processor's own time.
+const CostNotCounted = notCounted + ownTimeNotCounted + tierNotCounted
 
 // What it leaves out besides where tasks run on Spot.
 const (
@@ -39,6 +47,22 @@ type SizeShare struct {
 	// Size is in bytes. Share is above 0 and at most 1.
 	Size  int64   `json:"size"`
 	Share float64 `json:"share"`
+}
+
+// mostUploads is more than EventBridge delivers in a month anywhere.
+const mostUploads = 1e12
+
+// ParsePercent reads a share from 0 to 100 %, such as 65% or 65, as a number from
+// 0 to 1. The error matches [ErrInput].
+func ParsePercent(text string) (float64, error) {
+	percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%")), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %q is no share: write it as 65%%", ErrInput, text)
+	}
+	if !(percent >= 0 && percent <= 100) { // which NaN isn't
+		return 0, fmt.Errorf("%w: %q is no share from 0 %% to 100 %%", ErrInput, text)
+	}
+	return percent / 100, nil
 }
 
 // ParseSizes reads a distribution of sizes, such as 100KB:70%,20MB:25%,2GB:5%.
@@ -54,19 +78,19 @@ func ParseSizes(text string) ([]SizeShare, error) {
 		if !found {
 			return nil, wrong("%q has no share", part)
 		}
-		bytes, err := humanize.ParseBytes(size)
-		if err != nil || bytes > math.MaxInt64 {
-			return nil, wrong("%q is no size", size)
+		bytes, err := settings.ParseSize(size)
+		if err != nil {
+			return nil, wrong("%q is no size: it %s", size, err)
 		}
-		percent, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(share), "%"), 64)
-		if err != nil || percent <= 0 || percent > 100 {
+		part, err := ParsePercent(share)
+		if err != nil || part == 0 {
 			return nil, wrong("%q is no share between 0 and 100 %%", share)
 		}
-		shares = append(shares, SizeShare{Size: int64(bytes), Share: percent / 100})
-		sum += percent
+		shares = append(shares, SizeShare{Size: bytes, Share: part})
+		sum += part
 	}
-	if math.Abs(sum-100) > 0.01 {
-		return nil, wrong("the shares add up to %g %%", sum)
+	if math.Abs(sum-1) > 1e-4 {
+		return nil, wrong("the shares add up to %g %%", 100*sum)
 	}
 	return shares, nil
 }
@@ -82,6 +106,31 @@ type CostOptions struct {
 	// memory cost less on Fargate Spot; only where taskCapacity is spot. AWS has
 	// another one for every day and Region. Default: 0, as on demand.
 	SpotDiscount float64
+	// SecondsPerGB is how many seconds your own processor takes for 10^9 bytes on one vCPU, reading included. With less than a vCPU it
+	// takes longer in proportion; with more it is taken to be no faster. Default: as the processor that comes was measured.
+	SecondsPerGB float64
+}
+
+// check finds what no estimate can be made of.
+func (o CostOptions) check() error {
+	wrong := func(why string, args ...any) error { return fmt.Errorf("%w: %s", ErrInput, fmt.Sprintf(why, args...)) }
+	switch {
+	case len(o.Sizes) == 0:
+		return wrong("it takes the sizes of the uploads")
+	case !(o.Uploads >= 0 && o.Uploads <= mostUploads): // which NaN isn't
+		return wrong("the uploads of a month are a number from 0 to %g, not %g", mostUploads, o.Uploads)
+	case !(o.SecondsPerGB >= 0 && o.SecondsPerGB <= settings.MaxExecutionTime.Seconds()):
+		return wrong("the seconds for a GB are a number from above 0 to %g, not %g", settings.MaxExecutionTime.Seconds(), o.SecondsPerGB)
+	}
+	for _, s := range o.Sizes {
+		if s.Size < 0 || s.Size > settings.MaxObjectSize {
+			return wrong("an object has from 0 to %d bytes, not %d", settings.MaxObjectSize, s.Size)
+		}
+		if !(s.Share > 0 && s.Share <= 1) {
+			return wrong("a share is above 0 and at most 1, not %g", s.Share)
+		}
+	}
+	return nil
 }
 
 // CostItem is one position of a bill for a month.
@@ -111,6 +160,10 @@ type CostReport struct {
 	BreakEven int64 `json:"breakEvenBytes,omitempty"`
 	// SpotDiscount is the assumption about Fargate Spot that it is made with.
 	SpotDiscount float64 `json:"spotDiscount,omitempty"`
+	// SecondsPerGB is the assumption about the processor, if one was made.
+	SecondsPerGB float64 `json:"secondsPerGB,omitempty"`
+	// Late are the sizes, in bytes, whose processing would take longer than its time-out: they would fail.
+	Late []int64 `json:"lateBytes,omitempty"`
 	// Prices says which prices these are, NotCounted what isn't in it.
 	Prices     string `json:"prices"`
 	NotCounted string `json:"notCounted"`
@@ -118,8 +171,8 @@ type CostReport struct {
 
 // Costs estimates a month, from what the project declares for a configuration.
 func Costs(options CostOptions) (*CostReport, error) {
-	if options.Uploads < 0 || len(options.Sizes) == 0 {
-		return nil, fmt.Errorf("%w: it takes a number of uploads and their sizes", ErrInput)
+	if err := options.check(); err != nil {
+		return nil, err
 	}
 	system, err := declare("local", options.Config)
 	if err != nil {
@@ -129,6 +182,7 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.processor(options.SecondsPerGB)
 	if err := c.discount(options.SpotDiscount); err != nil {
 		return nil, err
 	}
@@ -138,6 +192,15 @@ func Costs(options CostOptions) (*CostReport, error) {
 	c.fixed()
 	c.compare()
 	return c.finish(), nil
+}
+
+// processor takes the assumption about the processor.
+func (c *costing) processor(secondsPerGB float64) {
+	if secondsPerGB == 0 {
+		return
+	}
+	c.report.SecondsPerGB, c.report.NotCounted = secondsPerGB, notCounted+ownUseNotCounted+tierNotCounted
+	c.estimator.function.Processor, c.estimator.task.Processor = pricing.Processor(secondsPerGB), pricing.Processor(secondsPerGB)
 }
 
 // compare tells from which size on which of both is cheaper.
@@ -175,11 +238,15 @@ type costing struct {
 	system    *declared.System
 	estimator estimator
 	// tasks is what the position of the tasks is called, spot whether they run on
-	// Spot first, public whether they have an address, history whether executions are
-	// logged, traced whether they are traced, keyed whether each object takes KMS.
-	tasks                                string
-	spot, public, history, traced, keyed bool
-	endpoints                            float64 // interface endpoints, times zones
+	// Spot first, public whether they have an address, traced whether they are
+	// traced, keyed whether each object takes KMS.
+	tasks                       string
+	spot, public, traced, keyed bool
+	// event is how many bytes the log takes for an event of an execution that succeeds.
+	event float64
+	// lambdaTimeout and taskTimeout are the time that a run has, in seconds.
+	lambdaTimeout, taskTimeout float64
+	endpoints                  float64 // interface endpoints, times zones
 	items                                []CostItem
 	report                               *CostReport
 }
@@ -201,8 +268,8 @@ func newCosting(system *declared.System) (*costing, error) {
 	}
 	c.spot = strings.Contains(machine.Text("definition"), `"FARGATE_SPOT"`)
 	c.public = strings.Contains(machine.Text("definition"), `"AssignPublicIp":"ENABLED"`)
-	level, _ := machine.Object("loggingConfiguration")["level"].(string)
-	c.history = level != "" && level != "OFF"
+	c.event = eventBytes(machine.Object("loggingConfiguration"))
+	c.taskTimeout = taskTimeout(definition)
 	c.traced, _ = machine.Object("tracingConfiguration")["enabled"].(bool)
 	if err := c.processors(); err != nil {
 		return nil, err
@@ -220,6 +287,30 @@ func newCosting(system *declared.System) (*costing, error) {
 	return c, nil
 }
 
+// eventBytes is how many bytes the log takes for an event of an execution that
+// succeeds: those are logged at the level ALL alone. ERROR has only what goes
+// wrong, FATAL what ends an execution badly.
+// https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-log-level
+func eventBytes(logging map[string]any) float64 {
+	if level, _ := logging["level"].(string); level != string(settings.LogAll) {
+		return 0
+	}
+	if data, _ := logging["includeExecutionData"].(bool); data {
+		return eventLogBytes + eventDataBytes
+	}
+	return eventLogBytes
+}
+
+// taskTimeout is the time that the state machine gives to a task, in seconds; 0 is any.
+func taskTimeout(definition *asl.Machine) float64 {
+	for _, state := range definition.States {
+		if task, ok := state.(*asl.Task); ok && processorOf(task.Resource) == RouteFargate && task.TimeoutSeconds > 0 {
+			return float64(task.TimeoutSeconds)
+		}
+	}
+	return 0
+}
+
 // processors takes the sizes of both.
 func (c *costing) processors() error {
 	function, err := c.system.Only(typeFunction)
@@ -231,7 +322,7 @@ func (c *costing) processors() error {
 		return fmt.Errorf("finding the task: %w", err)
 	}
 	e := &c.estimator
-	e.function = pricing.Function(function.Number("memorySize"))
+	e.function.Memory, c.lambdaTimeout = int(function.Number("memorySize")), function.Number("timeout")
 	e.lambdaArchitecture = pricing.Architectures()[0]
 	if names, _ := function.Inputs["architectures"].([]any); len(names) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(fmt.Sprint(names[0]))
@@ -277,6 +368,9 @@ func (c *costing) uploads(size int64, n float64) {
 	transitions := float64(e.transitions[route]) * n
 	c.add(route, "state transitions", transitions, transitions*pricing.StateTransition)
 	var logged float64
+	if c.late(route, bytes) && !slices.Contains(c.report.Late, size) {
+		c.report.Late = append(c.report.Late, size)
+	}
 	if route == RouteLambda {
 		c.add(route, "Lambda runs, with reading", n, n*e.function.Cost(e.lambdaArchitecture, bytes))
 		logged = functionLogBytes
@@ -288,15 +382,14 @@ func (c *costing) uploads(size int64, n float64) {
 		c.add(route, c.tasks, n, n*each)
 		logged = taskLogBytes
 	}
-	if c.history {
-		logged += eventLogBytes * eventsPerState * float64(e.transitions[route])
-	}
+	logged += c.event * float64(e.events[route])
 	c.add(route, "GB of logs", n*logged/1e9, n*logged/1e9*pricing.LogGB)
 	c.services(route, n)
 	c.add("", "events", n, n*pricing.Event)
 	parts := 1.0
 	if size > defaultPartSize {
-		parts = math.Ceil(bytes/defaultPartSize) + 2
+		// A larger file has larger parts.
+		parts = min(math.Ceil(bytes/defaultPartSize), mostParts) + 2
 	}
 	c.add("", "PUTs and parts", n*parts, n*parts*pricing.PutRequest)
 	c.add("", "GB of objects, kept for a month", n*bytes/1e9, n*bytes/1e9*pricing.StorageGBMonth)
@@ -306,6 +399,15 @@ func (c *costing) uploads(size int64, n float64) {
 	if c.traced {
 		c.add("", "traces", n, n*pricing.Trace)
 	}
+}
+
+// late says whether a run takes longer than the time that it has.
+func (c *costing) late(route string, bytes float64) bool {
+	if route == RouteLambda {
+		return c.lambdaTimeout > 0 && c.estimator.function.Seconds(bytes) > c.lambdaTimeout
+	}
+	// What a task is billed at least isn't what it takes.
+	return c.taskTimeout > 0 && bytes/c.estimator.task.Rate() > c.taskTimeout
 }
 
 // services adds what the state machine calls besides the processor.

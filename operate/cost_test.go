@@ -6,6 +6,7 @@
 package operate_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,7 +25,20 @@ func TestParseSizes(t *testing.T) {
 		"huge:100%":        `"huge" is no size`,
 		"1MB:many":         "is no share between 0 and 100 %",
 		"1MB:-1%,2MB:101%": "is no share between 0 and 100 %",
-		"1MB:50%,2MB:40%":  "the shares add up to 90 %",
+		// Case S9.
+		"100KB:NaN%":         "is no share between 0 and 100 %",
+		"100KB:Inf%":         "is no share between 0 and 100 %",
+		"1MB:0%,2MB:100%":    `"0%" is no share between 0 and 100 %`,
+		"1MB:%":              `"%" is no share`,
+		"60TB:100%":          `"60TB" is no size: it must be at most 53687091200000 bytes, S3's largest object`,
+		"-1MB:100%":          `"-1MB" is no size`,
+		"NaN:100%":           `"NaN" is no size`,
+		"0.3B:100%":          `"0.3B" is no size: it must be a whole number of bytes`,
+		"010MB:100%":         "without a zero in front",
+		"1MB:100%,":          `"" has no share`,
+		"1MB:100%:100%":      `"100%:100%" is no share`,
+		"1MB:60%,2MB:40.02%": "the shares add up to 100.02 %",
+		"1MB:50%,2MB:40%":    "the shares add up to 90 %",
 	} {
 		_, err := operate.ParseSizes(text)
 		require.ErrorIs(t, err, operate.ErrInput, text)
@@ -90,6 +104,130 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	_, err := operate.Costs(operate.CostOptions{Config: map[string]string{"taskCpu": "1"}, Sizes: []operate.SizeShare{{Size: 1, Share: 1}}})
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "upload-router:taskCpu")
+}
+
+// Case S9.
+func TestCostsAreMadeOfNumbers(t *testing.T) {
+	t.Parallel()
+	one := []operate.SizeShare{{Size: 1, Share: 1}}
+	for name, wrong := range map[string]operate.CostOptions{
+		"NaN uploads":       {Uploads: math.NaN(), Sizes: one},
+		"Inf uploads":       {Uploads: math.Inf(1), Sizes: one},
+		"-Inf uploads":      {Uploads: math.Inf(-1), Sizes: one},
+		"negative uploads":  {Uploads: -1, Sizes: one},
+		"too many uploads":  {Uploads: 1.1e12, Sizes: one},
+		"no sizes":          {Uploads: 1},
+		"negative size":     {Uploads: 1, Sizes: []operate.SizeShare{{Size: -1, Share: 1}}},
+		"above S3's":        {Uploads: 1, Sizes: []operate.SizeShare{{Size: 53_687_091_200_001, Share: 1}}},
+		"NaN share":         {Uploads: 1, Sizes: []operate.SizeShare{{Size: 1, Share: math.NaN()}}},
+		"no share":          {Uploads: 1, Sizes: []operate.SizeShare{{Size: 1}}},
+		"too large a share": {Uploads: 1, Sizes: []operate.SizeShare{{Size: 1, Share: 1.1}}},
+		"NaN seconds":       {Uploads: 1, Sizes: one, SecondsPerGB: math.NaN()},
+		"Inf seconds":       {Uploads: 1, Sizes: one, SecondsPerGB: math.Inf(1)},
+		"negative seconds":  {Uploads: 1, Sizes: one, SecondsPerGB: -1},
+		"NaN discount":      {Uploads: 1, Sizes: one, SpotDiscount: math.NaN()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := operate.Costs(wrong)
+			require.ErrorIs(t, err, operate.ErrInput)
+		})
+	}
+	none, err := operate.Costs(operate.CostOptions{Sizes: []operate.SizeShare{{Size: 53_687_091_200_000, Share: 1}}})
+	require.NoError(t, err)
+	require.InDelta(t, none.Fixed, none.Total, 0, "a month without uploads")
+	for text, want := range map[string]float64{"0": 0, "65%": 0.65, " 65 % ": 0.65, "100%": 1} {
+		share, err := operate.ParsePercent(text)
+		require.NoError(t, err)
+		require.InDelta(t, want, share, 0)
+	}
+	for _, text := range []string{"", "%", "NaN", "Inf%", "-1%", "100.1%", "a"} {
+		_, err := operate.ParsePercent(text)
+		require.ErrorIs(t, err, operate.ErrInput, text)
+	}
+}
+
+// Case S8. What is no key changes nothing, which nobody would notice.
+func TestS8NoKeyIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for _, config := range []map[string]string{{"sizeThreshhold": "20MB"}, {"notify[0]": "x"}, {"aws:region": "nowhere"}} {
+		_, err := operate.Costs(operate.CostOptions{Config: config, Sizes: []operate.SizeShare{{Size: 1, Share: 1}}})
+		require.ErrorIs(t, err, operate.ErrInput)
+		_, err = operate.DeclaredDefinition(config)
+		require.ErrorIs(t, err, operate.ErrInput)
+		_, err = operate.StartLocal(t.Context(), operate.LocalOptions{Config: config})
+		require.ErrorIs(t, err, operate.ErrInput)
+		require.ErrorIs(t, operate.CheckConfig("upload-router", config), operate.ErrInput)
+	}
+}
+
+// The log of the executions has what its level takes: of one that succeeds, nothing but at ALL.
+func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
+	t.Parallel()
+	// Of an execution: its beginning and end, two for each of its states, three more for each task, and one more for a task that is
+	// followed, or that calls back.
+	const lambda, fargate = 2 + 2*4 + 2*3, 2 + 2*6 + 2*3 + 1
+	for name, row := range map[string]struct {
+		config       map[string]string
+		lambda, task float64 // bytes of an upload
+	}{
+		"as it comes": {nil, 1200, 1000},
+		"ERROR":       {map[string]string{"executionLogLevel": "ERROR", "executionLogData": "true"}, 1200, 1000},
+		"FATAL":       {map[string]string{"executionLogLevel": "FATAL"}, 1200, 1000},
+		"OFF":         {map[string]string{"executionLogLevel": "OFF"}, 1200, 1000},
+		"ALL":         {map[string]string{"executionLogLevel": "ALL"}, 1200 + lambda*400, 1000 + fargate*400},
+		"ALL, with data": {
+			map[string]string{"executionLogLevel": "ALL", "executionLogData": "true"}, 1200 + lambda*1250, 1000 + fargate*1250,
+		},
+		"ALL, by a call": {
+			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1200 + lambda*400, 1000 + fargate*400,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, items := costs(t, row.config, "1MB:50%,10MB:50%")
+			require.InDelta(t, 500*row.lambda/1e9, items["Lambda GB of logs"].Quantity, 1e-12)
+			require.InDelta(t, 500*row.task/1e9, items["Fargate GB of logs"].Quantity, 1e-12)
+			require.InDelta(t, 500*row.lambda/1e9*0.5, items["Lambda GB of logs"].Dollars, 1e-12)
+		})
+	}
+}
+
+// A processor of one's own takes its time on both routes, and what is cheaper follows.
+func TestCostsTakeTheProcessorsOwnTime(t *testing.T) {
+	t.Parallel()
+	ask := func(seconds float64, config map[string]string, size int64) (*operate.CostReport, map[string]operate.CostItem) {
+		report, err := operate.Costs(operate.CostOptions{
+			Config: config, Uploads: 1, Sizes: []operate.SizeShare{{Size: size, Share: 1}}, SecondsPerGB: seconds,
+		})
+		require.NoError(t, err)
+		items := map[string]operate.CostItem{}
+		for _, item := range report.Items {
+			items[item.What] = item
+		}
+		return report, items
+	}
+	usual, _ := ask(0, nil, 2e9)
+	require.Contains(t, usual.NotCounted, "whatever your own processor does")
+	require.Empty(t, usual.Late)
+	report, items := ask(100, nil, 2e9)
+	require.NotContains(t, report.NotCounted, "whatever your own processor does")
+	require.InDelta(t, 100, report.SecondsPerGB, 0)
+	require.InDelta(t, 200.0/3600*(0.04048+2*0.004445+0.005)+239*0.0004/1000, items["Fargate tasks, with reading"].Dollars, 1e-9)
+	require.Empty(t, report.Late)
+	require.Positive(t, report.BreakEven)
+	require.Less(t, report.BreakEven, usual.BreakEven)
+
+	_, items = ask(100, map[string]string{"lambdaMemory": "1769"}, 5e6)
+	require.InDelta(t, (0.02+0.5)*1769/1024*0.0000166667+0.2/1e6+0.0004/1000, items["Lambda runs, with reading"].Dollars, 1e-12)
+
+	// Of 1500 s, and of 60 s with a third of a vCPU.
+	report, _ = ask(100, nil, 15_000_000_001)
+	require.Equal(t, []int64{15_000_000_001}, report.Late)
+	report, _ = ask(3000, nil, 6e6)
+	require.Equal(t, []int64{6e6}, report.Late)
+	report, _ = ask(3000, map[string]string{"lambdaTimeout": "63"}, 6e6)
+	require.Empty(t, report.Late)
 }
 
 // Nobody knows what Spot costs tomorrow: it is as on demand, unless one says how much less it is.

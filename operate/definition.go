@@ -31,6 +31,8 @@ type routing struct {
 	transitions map[string]int
 	// calls are how often it calls a service then, by route and service, such as sns.
 	calls map[string]map[string]int
+	// events are how many its history has then, by route.
+	events map[string]int
 }
 
 // route is the one that an object takes.
@@ -58,7 +60,7 @@ func (s *System) routing(ctx context.Context) (routing, error) {
 // routingOf looks for the decision and for the shortest way through each
 // processor, which is the one without retries and failures.
 func routingOf(machine *asl.Machine) (routing, error) {
-	r := routing{threshold: -1, transitions: map[string]int{}, calls: map[string]map[string]int{}}
+	r := routing{threshold: -1, transitions: map[string]int{}, calls: map[string]map[string]int{}, events: map[string]int{}}
 	for _, state := range machine.States {
 		if choice, ok := state.(*asl.Choice); ok {
 			r.takeThreshold(choice)
@@ -79,7 +81,7 @@ func routingOf(machine *asl.Machine) (routing, error) {
 			continue
 		}
 		states := slices.Concat(before, after[1:])
-		r.transitions[route], r.calls[route] = len(states), calls(machine, states)
+		r.transitions[route], r.calls[route], r.events[route] = len(states), calls(machine, states), historyOf(machine, states)
 	}
 	if r.threshold < 0 || len(r.transitions) != 2 {
 		return routing{}, errNoRoutes
@@ -118,6 +120,23 @@ func calls(machine *asl.Machine, states []string) map[string]int {
 			// arn:aws:states:::sns:publish
 			if parts := strings.Split(task.Resource, ":"); len(parts) > 5 {
 				count[parts[5]]++
+			}
+		}
+	}
+	return count
+}
+
+// historyOf counts what the history of an execution has that goes through states
+// and succeeds: its beginning and end, each state's, and a task's schedule, start
+// and success, and submission where its end is waited for.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
+func historyOf(machine *asl.Machine, states []string) int {
+	count := 2 + 2*len(states)
+	for _, name := range states {
+		if task, ok := machine.States[name].(*asl.Task); ok {
+			count += 3
+			if strings.HasSuffix(task.Resource, ".sync") || strings.HasSuffix(task.Resource, ".waitForTaskToken") {
+				count++
 			}
 		}
 	}

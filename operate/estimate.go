@@ -49,7 +49,7 @@ func (s *System) estimator(ctx context.Context) (*estimator, error) {
 	if err != nil {
 		return nil, asked("asking for the function's size", err)
 	}
-	e.function = pricing.Function(aws.ToInt32(function.MemorySize))
+	e.function = pricing.Function{Memory: int(aws.ToInt32(function.MemorySize))}
 	e.lambdaArchitecture = pricing.Architectures()[0]
 	if len(function.Architectures) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(string(function.Architectures[0]))

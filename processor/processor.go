@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -78,7 +79,10 @@ type Result struct {
 	// for the whole object.
 	Verified string `json:"verified,omitempty"`
 	// MediaType is the media type as the first 4 KiB show it, whatever the uploader declared: "application/octet-stream" when they
-	// do not show any.
+	// do not show any, as for an empty object. A charset that the content declares of itself is kept, but for UTF-16 and UTF-32 in
+	// content that shows to be neither: it is UTF-8, as browsers take it.
+	//
+	// https://html.spec.whatwg.org/multipage/parsing.html#prescan-a-byte-stream-to-determine-its-encoding
 	MediaType string `json:"mediaType"`
 	// Lines is the number of lines when MediaType is a kind of text (plain, JSON, CSV, HTML, XML, source code, ...): the number of
 	// line feeds, and one more when the last line does not end in one. It is left out for all else, and for UTF-16 and UTF-32, in
@@ -96,7 +100,7 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 		return Result{}, fmt.Errorf("fingerprinting: %w", err)
 	}
 
-	mediaType := mimetype.Detect(content.start.bytes)
+	mediaType, hasLines := mediaTypeOf(content.start.bytes)
 	result := Result{
 		Bucket:    object.Bucket,
 		Key:       object.Key,
@@ -106,9 +110,9 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 		SHA256:    hex.EncodeToString(content.sha.Sum(nil)),
 		CRC64NVME: content.crc64(),
 		Verified:  string(object.Checksum.Algorithm),
-		MediaType: mediaType.String(),
+		MediaType: mediaType,
 	}
-	if hasByteLines(mediaType) {
+	if hasLines {
 		result.Lines = new(content.lines.count())
 	}
 	return result, nil
@@ -237,15 +241,42 @@ func (c *content) observe(chunk []byte) {
 	c.lines.add(chunk)
 }
 
-// hasByteLines reports whether counting line feed bytes counts lines: the type is text or derives from it, in an encoding that holds
-// ASCII as single bytes.
-func hasByteLines(mediaType *mimetype.MIME) bool {
-	for m := mediaType; m != nil; m = m.Parent() {
-		if m.Is("text/plain") {
-			return !strings.Contains(m.String(), "charset=utf-16") && !strings.Contains(m.String(), "charset=utf-32")
-		}
+// mediaTypeOf is the media type that the beginning of an object shows, and whether counting line feed bytes counts lines: the type is
+// text or derives from it, in an encoding that holds ASCII as single bytes.
+func mediaTypeOf(start []byte) (name string, hasLines bool) {
+	if len(start) == 0 {
+		return "application/octet-stream", false
 	}
-	return false
+	const plain, charset = "text/plain", "; charset="
+	detected := mimetype.Detect(start)
+	name = detected.String()
+	text := detected
+	for text != nil && !text.Is(plain) {
+		text = text.Parent()
+	}
+	if text == nil {
+		return name, false
+	}
+	base, declared, _ := strings.Cut(name, charset)
+	if !isWide(declared) {
+		return name, true
+	}
+	if detected == text {
+		return name, false // by its byte order mark
+	}
+	// What made it out to be more than plain text, the declaration among it, was read byte by byte.
+	return base + charset + "utf-8", true
+}
+
+// wideCharsets are how the names of encodings begin in which a character takes two bytes or four, whatever it is.
+//
+// https://encoding.spec.whatwg.org/#names-and-labels
+var wideCharsets = []string{"utf-16", "utf-32", "ucs-", "iso-10646-ucs-", "unicode", "csunicode"}
+
+// isWide reports whether a charset is one of those.
+func isWide(charset string) bool {
+	name := strings.ToLower(strings.TrimLeft(charset, ` "'`))
+	return slices.ContainsFunc(wideCharsets, func(wide string) bool { return strings.HasPrefix(name, wide) })
 }
 
 // prefix keeps the first bytes added to it.

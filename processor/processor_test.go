@@ -55,7 +55,19 @@ func TestProcessMediaTypeAndLines(t *testing.T) {
 		mediaType string
 		lines     int64
 	}{
-		"nothing":                   {"", "text/plain", 0},
+		"S15, nothing":              {"", "application/octet-stream", notText},
+		"S15, HTML as UTF-16":       {"<!DOCTYPE html>\n<meta charset=\"utf-16\">\n<p>a\n</p>\n", "text/html; charset=utf-8", 4},
+		"HTML as UTF-16, by a type": {"<html><meta http-equiv=Content-Type content='a; charset=UTF-16LE'>\n", "text/html; charset=utf-8", 1},
+		"HTML as UCS-2":             {"<html><meta charset='UCS-2'>\n", "text/html; charset=utf-8", 1},
+		"HTML as UTF-32":            {"<html><meta charset=utf-32>\n", "text/html; charset=utf-8", 1},
+		"HTML as Latin":             {"<html><meta charset=ISO-8859-1>\n", "text/html; charset=ISO-8859-1", 1},
+		"HTML as UTF-16 and a mark": {"\ufeff<html><meta charset=utf-16>\n", "text/html; charset=utf-8", 1},
+		"XML as UTF-16":             {"<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<a/>\n", "text/xml; charset=utf-8", 2},
+		"SVG as UTF-16":             {"<?xml version='1.0' encoding='UTF-16'?>\n<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", 2},
+		"HTML in UTF-16":            {"\xff\xfe<\x00h\x00t\x00m\x00l\x00>\x00\n\x00", "text/plain; charset=utf-16le", notText},
+		"UTF-16, big end first":     {"\xfe\xff\x00a\x00\n", "text/plain; charset=utf-16be", notText},
+		"UTF-32":                    {"\xff\xfe\x00\x00a\x00\x00\x00\n\x00\x00\x00", "text/plain; charset=utf-32le", notText},
+		"a space":                   {" ", "text/plain; charset=utf-8", 1},
 		"one line feed":             {"\n", "text/plain; charset=utf-8", 1},
 		"a line without its end":    {"a", "text/plain; charset=utf-8", 1},
 		"a line with its end":       {"a\n", "text/plain; charset=utf-8", 1},

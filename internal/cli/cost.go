@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -12,9 +11,12 @@ import (
 	"upload-router/operate"
 )
 
+// flagSeconds is the flag about the processor's own time.
+const flagSeconds = "seconds-per-gb"
+
 func costCommand() *cobra.Command {
 	var common commonFlags
-	var uploads float64
+	var uploads, seconds float64
 	var sizes, discount string
 	var config []string
 	cmd := &cobra.Command{
@@ -28,11 +30,16 @@ What Fargate Spot costs less changes from day to day and from Region to Region, 
 it is counted as on demand unless --spot-discount says otherwise: the price of now
 is at https://aws.amazon.com/fargate/pricing/.
 
+The processor is taken for the one that comes with the project. --seconds-per-gb
+says what your own takes: the seconds for 10^9 bytes on one vCPU, reading included.
+With less than a vCPU it takes longer in proportion, with more no less.
+
 ` + indented("Not in it: "+operate.CostNotCounted+".", ""),
 		Example: `  upload-router cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%
   upload-router cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%
   upload-router cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json
-  upload-router cost --size-distribution 20MB:100% --config taskCapacity=spot --spot-discount 65%`,
+  upload-router cost --size-distribution 20MB:100% --config taskCapacity=spot --spot-discount 65%
+  upload-router cost --size-distribution 2GB:100% --seconds-per-gb 12`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			u := newUI(cmd, &common)
@@ -40,9 +47,12 @@ is at https://aws.amazon.com/fargate/pricing/.
 			if err != nil {
 				return err
 			}
-			less, err := percent(discount)
+			less, err := operate.ParsePercent(discount)
 			if err != nil {
-				return err
+				return fmt.Errorf("--spot-discount: %w", err)
+			}
+			if cmd.Flags().Changed(flagSeconds) && seconds == 0 {
+				return fmt.Errorf("%w: --%s must be above 0", errFlag, flagSeconds)
 			}
 			root, err := build.Root()
 			if err != nil {
@@ -52,7 +62,8 @@ is at https://aws.amazon.com/fargate/pricing/.
 			if err != nil {
 				return err
 			}
-			report, err := operate.Costs(operate.CostOptions{Config: declared.values, Uploads: uploads, Sizes: shares, SpotDiscount: less})
+			report, err := operate.Costs(operate.CostOptions{Config: declared.values, Uploads: uploads, Sizes: shares, SpotDiscount: less,
+				SecondsPerGB: seconds})
 			if err != nil {
 				return err
 			}
@@ -69,18 +80,10 @@ is at https://aws.amazon.com/fargate/pricing/.
 	flags.BoolVar(&common.json, "json", false, "print JSON")
 	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
 	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
+	flags.Float64Var(&seconds, flagSeconds, 0, "how many seconds your own processor takes for 10^9 bytes on one vCPU (default: as measured)")
 	flags.StringVar(&discount, "spot-discount", "0%", "how much less a task costs on Spot, with taskCapacity spot")
 	flags.StringArrayVarP(&config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
 	return cmd
-}
-
-// percent reads a share of 100 %.
-func percent(text string) (float64, error) {
-	value, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(text), "%"), 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w: --spot-discount %q: write it as 65%%", errFlag, text)
-	}
-	return value / 100, nil
 }
 
 func (u *ui) costs(r *operate.CostReport) {
@@ -112,6 +115,13 @@ func (u *ui) costs(r *operate.CostReport) {
 	u.say("Lambda takes files up to %s; %s.", humanBytes(r.Threshold), cheaper)
 	u.say("Without uploads: %s a month.", money(r.Fixed))
 	u.say("All together: %s a month.", money(r.Total))
+	if r.SecondsPerGB > 0 {
+		u.say("The processor is counted as %g s for 10^9 bytes on one vCPU.", r.SecondsPerGB)
+	}
+	for _, size := range r.Late {
+		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
+			humanBytes(size)))
+	}
 	if r.SpotDiscount > 0 {
 		u.say("Spot is counted as %g %% below the price on demand.", 100*r.SpotDiscount)
 	}

@@ -36,6 +36,30 @@ func TestInitTakesValuesFromEverywhere(t *testing.T) {
 	require.Equal(t, "900", values["upload-router:taskTimeout"])
 }
 
+// Case S7. A blank value and null take out what was there before, and the default counts again.
+func TestS7InitTakesABlankValueForNone(t *testing.T) {
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("UPLOAD_ROUTER_TASK_CPU", "")
+	before := map[string]string{
+		"aws:region": "eu-west-1", "upload-router:stateMachineName": "machine", "upload-router:taskCpu": "512", "upload-router:image": "a:1",
+		"upload-router:lambdaMemory": "512", "upload-router:taskMemory": "4096",
+	}
+	o := initOptions{
+		project: "upload-router", from: "-", config: []string{"image=", "lambdaMemory="},
+		defaults: map[string]string{"upload-router:lambdaMemory": "512"},
+	}
+	values, err := o.given(t.Context(), strings.NewReader(`{"stateMachineName": null, "bucketName": null, "notify": ""}`), before)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"aws:region": "eu-west-1", "upload-router:taskMemory": "4096"}, values)
+	require.Equal(t, changes{
+		set: map[string]string{}, unset: []string{"upload-router:image", "upload-router:stateMachineName", "upload-router:taskCpu"},
+	}, o.changes(before, values), "what counts anyway is no change")
+
+	values, err = o.given(t.Context(), strings.NewReader("aws:region:\n"), before)
+	require.NoError(t, err)
+	require.ErrorContains(t, checked("upload-router", values), "no Region")
+}
+
 func TestInitTakesAPage(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -82,6 +106,10 @@ func TestInitRefusesAllThatIsWrongAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, "upload-router:taskCpu: 100")
 	require.ErrorContains(t, err, "did you mean bucketName?")
 	require.ErrorContains(t, err, "no Region")
+	err = checked("team-a", map[string]string{
+		"aws:region": "nowhere", "team-a:sizeThreshhold": "20MB", "team-a:notify[0]": "x", "upload-router:taskCpu": "512",
+	})
+	require.ErrorContains(t, err, "invalid configuration: 4 problems")
 	require.NoError(t, checked("upload-router", map[string]string{"aws:region": "eu-west-1"}))
 }
 

@@ -85,6 +85,9 @@ func (o *sendOptions) run(cmd *cobra.Command) error {
 		return fmt.Errorf("%w: --part-size %s: write it as 8MiB, at most 5GiB", errFlag, o.size)
 	}
 	o.send.PartSize = int64(size)
+	if o.send.Parallel < 1 || o.send.StartTimeout <= 0 {
+		return fmt.Errorf("%w: --parallel and --start-timeout must be positive", errFlag)
+	}
 	if len(o.config) > 0 && !o.local {
 		return fmt.Errorf("%w: --config is for --local; `pulumi config set` changes what is deployed", errFlag)
 	}

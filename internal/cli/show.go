@@ -166,6 +166,9 @@ An argument that is an execution's name or ARN is taken as one; any other is a k
   upload-router logs --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11 --follow`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if since <= 0 {
+				return fmt.Errorf("%w: --since must be positive", errFlag)
+			}
 			ctx, u := cmd.Context(), newUI(cmd, &common)
 			system, err := common.system(ctx, cmd.InOrStdin())
 			if err != nil {

@@ -46,14 +46,14 @@ func writeBreakEven(b *strings.Builder) {
 	b.WriteString("| function, MB | task: CPU units, MiB | architecture | the task is cheaper from | the function takes for that | " +
 		"6 MiB in the function | 6 MiB in the task |\n|--:|---|---|--:|--:|--:|--:|\n")
 	const threshold = 6 << 20
-	for _, f := range []Function{512, LambdaCPUMemory} {
+	for _, f := range []Function{{Memory: 512}, {Memory: LambdaCPUMemory}} {
 		for _, t := range []Task{{CPU: 256, Memory: 512}, {CPU: 1024, Memory: 2048}} {
 			for _, a := range Architectures() {
 				from, taken := "never", "–"
 				if size := BreakEven(a, f, t); !math.IsInf(size, 1) {
 					from, taken = fmt.Sprintf("%.1f GB", size/1e9), fmt.Sprintf("%.0f s", f.Seconds(size))
 				}
-				fmt.Fprintf(b, "| %d | %d, %d | %s | %s | %s | $%.7f | $%.7f |\n", f, t.CPU, t.Memory, a.Name, from, taken,
+				fmt.Fprintf(b, "| %d | %d, %d | %s | %s | %s | $%.7f | $%.7f |\n", f.Memory, t.CPU, t.Memory, a.Name, from, taken,
 					f.Cost(a, threshold), t.Cost(a, threshold))
 			}
 		}

@@ -94,15 +94,24 @@ const (
 	LambdaCPUMemory = limits.LambdaProcessorMB
 )
 
+// Processor is how fast what is done to an object is: the seconds that one vCPU takes for 10^9 bytes, reading included. 0 is what was
+// measured of the processor as this project comes, which works on a second vCPU too; any other is taken not to.
+type Processor float64
+
 // Rate is the speed in bytes per second with so many vCPUs: what they can do, or the network gives.
-func Rate(cpus float64) float64 {
-	return min(cpus/CPUSecondsPerGB*1e9, OneCore, ManyConnections)
+func (p Processor) Rate(cpus float64) float64 {
+	if p == 0 {
+		return min(cpus/CPUSecondsPerGB*1e9, OneCore, ManyConnections)
+	}
+	return min(min(cpus, 1)/float64(p)*1e9, ManyConnections)
 }
 
 // Task is a size of a Fargate task.
 type Task struct {
 	// CPU is in units of 1/1024 vCPU, Memory in MiB, Storage in GiB; 0 is the disk that comes with it.
 	CPU, Memory, Storage int
+	// Processor is what it runs.
+	Processor Processor
 }
 
 // Hour is the price of one hour of the task, with its public address.
@@ -112,7 +121,7 @@ func (t Task) Hour(a Architecture) float64 {
 }
 
 // Rate is the task's speed in bytes per second.
-func (t Task) Rate() float64 { return Rate(float64(t.CPU) / 1024) }
+func (t Task) Rate() float64 { return t.Processor.Rate(float64(t.CPU) / 1024) }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (t Task) Cost(a Architecture, size float64) float64 {
@@ -125,8 +134,13 @@ func (t Task) Seconds(size float64) float64 { return max(size/t.Rate(), FargateM
 // gets is the price of the requests for an object.
 func gets(size float64) float64 { return max(1, math.Ceil(size/PartSize)) * GetRequest }
 
-// Function is a size of a Lambda function: its memory in MB.
-type Function int
+// Function is a size of a Lambda function.
+type Function struct {
+	// Memory is in MB.
+	Memory int
+	// Processor is what it runs.
+	Processor Processor
+}
 
 // Seconds is how long a warm function takes for an object of so many bytes.
 func (f Function) Seconds(size float64) float64 {
@@ -139,12 +153,12 @@ func (f Function) rate(size float64) float64 {
 	if size > PartSize {
 		network = limits.LambdaBytesPerSecond
 	}
-	return min(Rate(float64(f)/LambdaCPUMemory), network)
+	return min(f.Processor.Rate(float64(f.Memory)/LambdaCPUMemory), network)
 }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (f Function) Cost(a Architecture, size float64) float64 {
-	return f.Seconds(size)*float64(f)/1024*a.LambdaGBSecond + LambdaRequest + gets(size)
+	return f.Seconds(size)*float64(f.Memory)/1024*a.LambdaGBSecond + LambdaRequest + gets(size)
 }
 
 // largest is the size of the largest object there is.

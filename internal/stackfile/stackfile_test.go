@@ -1,6 +1,8 @@
 package stackfile_test
 
 import (
+	"bufio"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -61,14 +63,82 @@ func TestReadNamesTheFileThatIsWrong(t *testing.T) {
 	_, err := stackfile.Read(t.TempDir(), "prod")
 	require.ErrorIs(t, err, stackfile.ErrMissing)
 	require.ErrorContains(t, err, "Pulumi.prod.yaml; there is none")
-	_, err = stackfile.Read(write(t, "Pulumi.x.yaml", "config: ["), "x")
-	require.ErrorContains(t, err, "Pulumi.x.yaml")
+	for _, text := range []string{
+		"config: [", "config: [a]", "config: a", "config:\n  a: 1\n  a: 2\n", "config:\n  a: .inf\n", "config:\n  a:b:c: 1\n", "- a\n",
+	} {
+		_, err = stackfile.Read(write(t, "Pulumi.x.yaml", text), "x")
+		require.ErrorContains(t, err, "Pulumi.x.yaml", text)
+	}
+	for _, text := range []string{"", "config:\n", "secretsprovider: passphrase\n"} {
+		values, err := stackfile.Read(write(t, "Pulumi.x.yaml", text), "x")
+		require.NoError(t, err)
+		require.Empty(t, values)
+	}
+}
+
+// Cases S7 and S12. What each form of a value becomes is held against the CLI by an end-to-end test.
+func TestS7S12ReadGivesEachFormOfAValueAsPulumiDoes(t *testing.T) {
+	t.Parallel()
+	file, err := os.Open(filepath.Join("testdata", "values.jsonl"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		var row struct{ Name, YAML, Handed string }
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &row))
+		t.Run(row.Name, func(t *testing.T) {
+			t.Parallel()
+			values, err := stackfile.Read(write(t, "Pulumi.x.yaml", "config:\n  upload-router:key: "+row.YAML+"\n"), "x")
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{"key": row.Handed}, values)
+			for _, text := range []string{"key: " + row.YAML, "config:\n  key: " + row.YAML} {
+				parsed, err := stackfile.Parse("upload-router", []byte(text+"\n"))
+				require.NoError(t, err)
+				require.Equal(t, values, parsed)
+			}
+		})
+	}
+	require.NoError(t, lines.Err())
+	parsed, err := stackfile.Parse("upload-router", []byte(`{"stateMachineName": null, "aws:region": null}`))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"stateMachineName": "", "aws:region": ""}, parsed)
+}
+
+// Case S13. Keys without a namespace are the project's own, and the old form of a key still counts.
+func TestS13TheProjectGivesTheNamespace(t *testing.T) {
+	t.Parallel()
+	folder := write(t, "Pulumi.x.yaml", `config:
+  team-a:lambdaMemory: 7
+  team-a:config:taskCpu: 512
+  taskMemory: 3072
+  upload-router:lambdaTimeout: 60
+  aws:config:region: eu-west-1
+`)
+	project := "name: team-a\nruntime: go\nconfig:\n  sizeThreshold: 1MB\n  lambdaMemory: {default: 256, type: integer}\n" +
+		"  notify: {default: [a@example.com]}\n  aws:profile: ours\n"
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte(project), 0o600))
+	values, err := stackfile.Read(folder, "x")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"lambdaMemory": "7", "taskCpu": "512", "taskMemory": "3072", "upload-router:lambdaTimeout": "60", "aws:region": "eu-west-1",
+	}, values)
+	file, err := stackfile.ReadProject(folder)
+	require.NoError(t, err)
+	require.Equal(t, stackfile.Project{Name: "team-a", Values: map[string]string{
+		"sizeThreshold": "1MB", "lambdaMemory": "256", "notify": `["a@example.com"]`, "aws:profile": "ours",
+	}}, file)
+
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("runtime: go\n"), 0o600))
+	_, err = stackfile.Read(folder, "x")
+	require.ErrorContains(t, err, "reading the project's file: ")
 }
 
 func TestReadLeavesSecretsToOthers(t *testing.T) {
 	t.Parallel()
+	_, err := stackfile.Read(write(t, "Pulumi.x.yaml", "config:\n  upload-router:tags: {a: [{secure: AAAB}]}\n"), "x")
+	require.ErrorIs(t, err, stackfile.ErrSecret, "deep in a value")
 	folder := write(t, "Pulumi.x.yaml", "config:\n  upload-router:notify: {secure: AAAB}\n")
-	_, err := stackfile.Read(folder, "x")
+	_, err = stackfile.Read(folder, "x")
 	require.ErrorIs(t, err, stackfile.ErrSecret)
 	require.ErrorContains(t, err, "upload-router:notify")
 	config, err := stackfile.ReadBut(folder, "x", map[string]string{"notify": "[]"})

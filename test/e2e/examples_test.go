@@ -67,6 +67,10 @@ func examples() []example {
 			want: "Spot is counted as 65 % below the price on demand.",
 		},
 		{
+			line: "cost --size-distribution 2GB:100% --seconds-per-gb 12",
+			want: "The processor is counted as 12 s for 10^9 bytes on one vCPU.",
+		},
+		{
 			line: "destroy --stack dev",
 			code: nobodyToAsk, want: "--yes says yes",
 		},

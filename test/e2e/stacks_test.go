@@ -102,7 +102,7 @@ func (c *cli) planned() *planned {
 	text, err := yaml.Marshal(whole)
 	require.NoError(c.t, err)
 	require.NoError(c.t, os.WriteFile(salted, text, 0o600))
-	plain, err := stackfile.Parse(text)
+	plain, err := stackfile.Parse(project, text)
 	require.NoError(c.t, err)
 	config := auto.ConfigMap{}
 	for key, value := range plain {

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// write makes a project in a folder of its own.
+func writeProject(t *testing.T, project, stack string) string {
+	t.Helper()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte(project), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.dev.yaml"), []byte(stack), 0o600))
+	return folder
+}
+
+// What is nearer goes before what is farther, as with Pulumi; S7: a blank value takes the key's default.
+func TestConfigurationIsWhatPulumiWouldHandOver(t *testing.T) {
+	t.Parallel()
+	const project = "name: upload-router\nruntime: go\nconfig:\n  lambdaMemory: 256\n  taskCpu: 512\n  aws:region: eu-west-1\n"
+	folder := writeProject(t, project, "config:\n  upload-router:taskCpu: 2048\n  upload-router:taskMemory: 4096\n")
+	c, err := configurationOf(folder, "dev", []string{"taskMemory=5120", "upload-router:lambdaTimeout=7"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"lambdaMemory": "256", "taskCpu": "2048", "taskMemory": "5120", "lambdaTimeout": "7", "aws:region": "eu-west-1",
+	}, c.values)
+	require.Equal(t, []any{"upload-router", "dev", "eu-west-1", 256}, []any{c.project, c.stack, c.region, c.settings.LambdaMemory})
+
+	folder = writeProject(t, project, "config:\n  upload-router:lambdaMemory:\n  upload-router:stateMachineName:\n  aws:region:\n")
+	c, err = configurationOf(folder, "dev", nil)
+	require.NoError(t, err)
+	require.Equal(t, []any{512, "", defaultRegion}, []any{c.settings.LambdaMemory, c.settings.StateMachineName, c.region})
+	c, err = configurationOf(folder, "", []string{"lambdaMemory="})
+	require.NoError(t, err)
+	require.Equal(t, []any{512, "eu-west-1", defaultStack}, []any{c.settings.LambdaMemory, c.region, c.stack})
+}
+
+// Case S13.
+func TestS13ARenamedProjectKeepsItsConfiguration(t *testing.T) {
+	t.Parallel()
+	const project = "name: team-a\nruntime: go\n"
+	folder := writeProject(t, project, "config:\n  team-a:lambdaMemory: 7\n")
+	_, err := configurationOf(folder, "dev", nil)
+	require.ErrorContains(t, err, "team-a:lambdaMemory: 7: must be a whole number of MB from 128 to 10240")
+	c, err := configurationOf(folder, "dev", []string{"team-a:lambdaMemory=256"})
+	require.NoError(t, err)
+	require.Equal(t, []any{"team-a", 256}, []any{c.project, c.settings.LambdaMemory})
+
+	folder = writeProject(t, project, "config:\n  upload-router:lambdaMemory: 256\n")
+	_, err = configurationOf(folder, "dev", nil)
+	require.ErrorContains(t, err, "upload-router:lambdaMemory: is not read, since the project is called team-a (name: in Pulumi.yaml)")
+	_, err = configurationOf(folder, "", []string{"upload-router:lambdaMemory=256"})
+	require.ErrorContains(t, err, "is not read, since the project is called team-a")
+}
+
+// Case S8; init, which takes Pulumi, is in TestInitRefusesAllThatIsWrongAtOnce. Each command that reads a configuration refuses the same, before anything slow.
+func TestS8EveryCommandRefusesWhatIsNoKey(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	file := filepath.Join(t.TempDir(), "report.pdf")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, command := range [][]string{
+		{"try"}, {"cost"}, {"diagram"}, {"send", "--local", file},
+	} {
+		for assignment, want := range map[string]string{
+			"sizeThreshhold=20MB": "upload-router:sizeThreshhold: there is no such key, did you mean sizeThreshold?",
+			"notify[0]=x":         "upload-router:notify[0]: there is no such key, did you mean notify?",
+			"lambdaTimeout=060":   "upload-router:lambdaTimeout: 060: must be a whole number of seconds from 1 to 900, without a zero in front",
+			"aws:region=nowhere":  "aws:region: nowhere: must be a Region such as eu-central-1",
+			"team-a:lambdaMemory": "--config team-a:lambdaMemory: write it as key=value",
+			"team-a:taskCpu=512":  "team-a:taskCpu: is not read, since the project is called upload-router",
+			`tags={"a":1,"a":2}`:  "upload-router:tags: {\"a\":1,\"a\":2}: must have each key once, and has a twice",
+		} {
+			a := s.runIn(t.Context(), "", append(command, "--config", assignment)...)
+			require.Equal(t, exitUsage, a.code, "%v %s: %s", command, assignment, a.out)
+			require.Contains(t, a.out, want, "%v", command)
+		}
+	}
+}
+
+// Case S9.
+func TestS9NumbersOfFlagsHaveBounds(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	file := filepath.Join(t.TempDir(), "report.pdf")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, row := range []struct{ command, argument, flag, value string }{
+		{"send", file, "--parallel", "0"}, {"send", file, "--parallel", "-1"}, {"send", file, "--start-timeout", "-1s"},
+		{"send", file, "--part-size", "NaN"}, {"send", file, "--part-size", "-5MiB"}, {"send", file, "--part-size", "6GiB"},
+		{"executions", "--json", "--since", "-1h"}, {"executions", "--json", "--limit", "-1"}, {"redrive", "--failed", "--since", "0s"},
+		{"logs", "key", "--since", "-1h"}, {"logs", "key", "--since", "NaN"},
+		{"verify", "--json", "--timeout", "0s"}, {"verify", "--json", "--start-timeout", "-1s"},
+	} {
+		a := s.runIn(t.Context(), "", row.command, row.argument, row.flag+"="+row.value)
+		require.Equal(t, exitUsage, a.code, "%v: %s", row, a.out)
+		require.Contains(t, a.out, row.flag, "%v", row)
+	}
+}
