@@ -89,6 +89,8 @@ type report struct {
 	Files []file `json:"files"`
 	// Processed is how many of them were processed.
 	Processed int `json:"processed"`
+	// NotProcessed is how many have nothing to process, such as folder markers.
+	NotProcessed int `json:"notProcessed,omitempty"`
 }
 
 type file struct {
@@ -157,9 +159,12 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (er
 func (r *report) add(ctx context.Context, router *local.Router, name string) {
 	trace, err := router.Upload(ctx, filepath.Base(name), name)
 	f := file{File: name, Trace: trace}
-	if err != nil {
+	switch {
+	case err != nil:
 		f.Error = err.Error()
-	} else if trace.Succeeded() {
+	case trace.NotProcessed():
+		r.NotProcessed++
+	case trace.Succeeded():
 		r.Processed++
 	}
 	r.Files = append(r.Files, f)
@@ -168,7 +173,7 @@ func (r *report) add(ctx context.Context, router *local.Router, name string) {
 // verdict is the error of a run that didn't process every file.
 func (r *report) verdict(ctx context.Context, files int) error {
 	switch {
-	case r.Processed == files:
+	case r.Processed+r.NotProcessed == files:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: interrupted after %d of %d", errNotProcessed, r.Processed, files)
