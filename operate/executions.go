@@ -239,6 +239,15 @@ func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 	return e, nil
 }
 
+// NotProcessed says why an execution that succeeded ran no processor: its object is
+// a folder marker. It is empty for any other execution.
+func (e Execution) NotProcessed() string {
+	if e.Status == string(sfntypes.ExecutionStatusSucceeded) && e.Route == "" && e.Size == 0 && strings.HasSuffix(e.Key, "/") {
+		return "folder marker"
+	}
+	return ""
+}
+
 // takeInput reads the event that started the execution.
 func (e *Execution) takeInput(input []byte) {
 	var event struct {

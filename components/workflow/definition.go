@@ -12,12 +12,12 @@ import (
 // The names of the states, as people read them in the console and in notices.
 const (
 	stateCheck        = "Check file size"
+	stateFolder       = "Folder marker"
 	stateFunction     = "Invoke Lambda function"
 	stateFunctionGone = "Lambda route failed"
 	stateDefaults     = "Set defaults"
 	stateDescribe     = "Describe object"
 	stateTrace        = "Look up the trace"
-	stateTraceUnknown = "Trace unknown"
 	stateTask         = "Run Fargate task"
 	stateTaskStopped  = "Is another try worth it?"
 	stateTaskWait     = "Wait before another try"
@@ -146,12 +146,16 @@ func (to References) integration(name string) string {
 // Definition is the state machine.
 //
 //   - An event without bucket, key or size is rejected.
+//   - A folder marker, which the console makes for a folder, is left alone.
 //   - Files up to the threshold go to Lambda, larger ones to Fargate.
 //   - Transient errors are tried again; any other failure is announced and ends
 //     the execution FAILED, so that its alarm goes off (requirements B2 and A39,
 //     and the contradiction between them).
 func Definition(r Routing, to References) *asl.Machine {
-	states := map[string]asl.State{stateProcessed: &asl.Succeed{}}
+	states := map[string]asl.State{
+		stateProcessed: &asl.Succeed{},
+		stateFolder:    &asl.Succeed{Comment: "Nothing to process: an object without content whose key ends with a slash"},
+	}
 	parts := []map[string]asl.State{check(r), functionRoute(r, to), taskRoute(r, to), failure(r, to), rejection(to)}
 	if r.Deduplicate {
 		parts = append(parts, claim(r, to))
@@ -181,7 +185,10 @@ func (r Routing) start() string {
 	return stateCheck
 }
 
-const sizePath = "$.detail.object.size"
+const (
+	sizePath = "$.detail.object.size"
+	keyPath  = "$.detail.object.key"
+)
 
 // check is the decision that it is all about. The guards come first: a later
 // rule may rely on what they found (requirements A1 and C9). An object is claimed
@@ -196,17 +203,33 @@ func check(r Routing) map[string]asl.State {
 	}
 	if r.Deduplicate {
 		return map[string]asl.State{
-			stateEvent: &asl.Choice{Choices: []asl.Rule{unusable()}, Default: stateClaimNote},
+			stateEvent: &asl.Choice{Choices: []asl.Rule{unusable(), folderMarker()}, Default: stateClaimNote},
 			stateCheck: bySize,
 		}
 	}
-	bySize.Choices = slices.Insert(bySize.Choices, 0, unusable())
+	bySize.Choices = slices.Insert(bySize.Choices, 0, unusable(), folderMarker())
 	return map[string]asl.State{stateCheck: bySize}
+}
+
+// folderMarker is for what the console's "Create folder" and other tools put in a
+// bucket for a folder: an object without content whose key ends with a slash. A
+// pattern of the rule can't tell it: what a key ends with isn't enough, and size
+// may not be in a pattern, whose numbers end at 5e9.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-folders.html
+func folderMarker() asl.Rule {
+	return asl.Rule{
+		Comment: "a folder marker",
+		And: []asl.Rule{
+			{Variable: keyPath, Operator: asl.StringMatches, Value: "*/"},
+			{Variable: sizePath, Operator: asl.NumericEquals, Value: 0},
+		},
+		Next: stateFolder,
+	}
 }
 
 // unusable is for events that no S3 bucket sends.
 func unusable() asl.Rule {
-	const bucket, key = "$.detail.bucket.name", "$.detail.object.key"
+	const bucket, key = "$.detail.bucket.name", keyPath
 	is := func(variable string, operator asl.Operator) asl.Rule {
 		return asl.Rule{Variable: variable, Operator: operator, Value: true}
 	}

@@ -903,9 +903,7 @@ func TestOutput(t *testing.T) {
 				"detail": given["detail"],
 				"object": announced.Detail.Object,
 				"try":    2,
-				"result": map[string]any{
-					"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/large/0123456789abcdef", "exitCode": 0,
-				},
+				"result": map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/large/0123456789abcdef"},
 			}), string(o.Output))
 		})
 	}

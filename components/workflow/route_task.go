@@ -14,18 +14,17 @@ var exitRetryable = strconv.Itoa(upload.ExitRetryable)
 
 func taskRoute(r Routing, to References) map[string]asl.State {
 	states := map[string]asl.State{
-		// The version and the tag may be missing from an event; a path to what is
-		// missing would end the execution.
+		// The version and the tag may be missing from an event.
 		stateDefaults: &asl.Pass{
-			Result:     map[string]any{"version-id": "", "etag": ""},
+			Result:     r.defaults(),
 			ResultPath: "$.defaults",
 			Next:       r.firstLook(),
 		},
 		stateDescribe: &asl.Pass{
 			Parameters: r.on(spotFirst, r.keptForTask(map[string]any{
-				"object.$": "States.JsonMerge($.defaults, $.detail.object, false)",
+				"object.$": "States.JsonMerge($.defaults.object, $.detail.object, false)",
 				"try":      1,
-			})),
+			}, "States.JsonMerge($.defaults.trace, $.trace, false)")),
 			Next: r.firstTask(),
 		},
 		stateTask:        runTask(r, to),
@@ -35,31 +34,45 @@ func taskRoute(r Routing, to References) map[string]asl.State {
 			Parameters: r.on(onDemand, r.keptForTask(map[string]any{
 				"object.$": "$.object",
 				"try.$":    "States.MathAdd($.try, 1)",
-			})),
+			}, tracePath)),
 			Next: stateTask,
 		},
 		stateTaskGone: routeFailed("Fargate", r.afterTaskGone()),
 	}
 	if r.Tracing {
 		states[stateTrace] = to.lookUpTrace()
-		states[stateTraceUnknown] = &asl.Pass{
-			Comment: "The task begins a trace of its own", Result: map[string]any{"header": ""}, ResultPath: tracePath, Next: stateDescribe,
-		}
 	}
 	return states
 }
 
-// tracePath is where the trace of the execution goes.
-const tracePath = "$.trace"
+// tracePath is where the description of the execution goes, traceHeader the field of it that names its trace.
+const (
+	tracePath   = "$.trace"
+	traceHeader = "TraceHeader"
+)
+
+// defaults are the values of what may be missing. A path to what is missing ends
+// the execution with States.Runtime, which no Catch takes: no notice would be sent.
+func (r Routing) defaults() map[string]any {
+	out := map[string]any{"object": map[string]any{"version-id": "", "etag": ""}}
+	if r.Tracing {
+		out["trace"] = map[string]any{traceHeader: ""} // The task then begins a trace of its own.
+	}
+	return out
+}
 
 // lookUpTrace asks for the header of the execution's own trace: the context
-// object doesn't have it. No file fails for want of a trace, and none waits for it.
+// object doesn't have it. No file fails for want of a trace, and none waits for it:
+// an execution that isn't traced has none in its description, and after a failure
+// the error is in the description's place.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
 func (to References) lookUpTrace() *asl.Task {
 	look := to.describeExecution("$$.Execution.Id")
-	look.ResultSelector = map[string]any{"header.$": "$.TraceHeader"}
 	look.ResultPath = tracePath
-	look.Catch = []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: stateTraceUnknown}}
+	look.Catch = catchAll(stateDescribe)
+	for i := range look.Catch {
+		look.Catch[i].ResultPath = tracePath
+	}
 	look.Next = stateDescribe
 	return look
 }
@@ -82,10 +95,11 @@ func (r Routing) firstLook() string {
 	return stateDescribe
 }
 
-// keptForTask is kept, with what the task is told besides the object.
-func (r Routing) keptForTask(fields map[string]any) map[string]any {
+// keptForTask is kept, with what the task is told besides the object: the trace, by
+// a path or an intrinsic.
+func (r Routing) keptForTask(fields map[string]any, trace string) map[string]any {
 	if r.Tracing {
-		fields["trace.$"] = tracePath
+		fields["trace.$"] = trace
 	}
 	return r.kept(fields)
 }
@@ -184,9 +198,9 @@ func runTask(r Routing, to References) *asl.Task {
 				"Name": r.ContainerName, "Environment": r.taskEnvironment(),
 			}}},
 		},
-		ResultSelector: map[string]any{
-			fieldRoute: "Fargate", "taskArn.$": "$.TaskArn", "exitCode.$": "$.Containers[0].ExitCode",
-		},
+		// Not the exit code as well: that of a task that has succeeded is 0, and a
+		// description without one would fail a file that is processed.
+		ResultSelector: map[string]any{fieldRoute: "Fargate", "taskArn.$": "$.TaskArn"},
 		ResultPath:     "$.result",
 		TimeoutSeconds: seconds(r.TaskTimeout),
 		Retry: []asl.Retrier{{
@@ -243,7 +257,7 @@ func (r Routing) taskEnvironment() []any {
 		environment(upload.EnvironmentExecution, "$$.Execution.Id"),
 	}
 	if r.Tracing {
-		object = append(object, environment(upload.EnvironmentTrace, tracePath+".header"))
+		object = append(object, environment(upload.EnvironmentTrace, tracePath+"."+traceHeader))
 	}
 	if !r.TaskCallback {
 		return object

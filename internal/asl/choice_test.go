@@ -197,7 +197,7 @@ func TestChoiceOnAMissingValueFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireFailed(t, chosen(t, rule), asl.ErrorRuntime, "the path $.missing selects nothing in the state's input; guard it with IsPresent")
+			requireFailed(t, chosen(t, rule), asl.ErrorRuntime, "Invalid path '$.missing': The choice state's condition path references an invalid value.")
 		})
 	}
 }

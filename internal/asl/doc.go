@@ -14,8 +14,13 @@
 // the AWS Step Functions Developer Guide. Where the guide leaves the behaviour
 // open, the doc comment of the type concerned says what was chosen.
 //
-// A Pass may compute its output in JSONata, as far as package jsonata knows it.
-// Otherwise Parallel and Map states, JSONata and Express workflows are outside
-// this package: a definition that uses them is refused when it is loaded, never
-// run wrongly.
+// States may be in JSONata, which package jsonata evaluates as Step Functions does.
+//
+// Outside this package are Parallel and Map states, Express workflows, variables in
+// states of JSONPath, and time limits of tasks as expressions: a definition that
+// uses them is refused when it is loaded, never run wrongly.
+//
+// What differs from AWS all the same is in docs/differences.md. The case files of
+// testdata hold what was measured on AWS, with the source; test/engines asks other
+// engines for the same.
 package asl

@@ -28,8 +28,8 @@ const (
 	ErrorItemReaderFailed = "States.ItemReaderFailed"
 	// ErrorNoChoiceMatched reports a Choice without Default whose rules all failed.
 	ErrorNoChoiceMatched = "States.NoChoiceMatched"
-	// ErrorParameterPathFailure reports a path in a Parameters or ResultSelector
-	// template that selects nothing.
+	// ErrorParameterPathFailure is a name of the language for a path in a template
+	// that selects nothing. Step Functions reports [ErrorRuntime] instead.
 	ErrorParameterPathFailure = "States.ParameterPathFailure"
 	// ErrorPermissions reports a Task that may not run its resource.
 	ErrorPermissions = "States.Permissions"
@@ -40,7 +40,7 @@ const (
 	// ErrorResultWriterFailed is reported by a Map state.
 	ErrorResultWriterFailed = "States.ResultWriterFailed"
 	// ErrorRuntime reports a failure that no retrier or catcher can match, such
-	// as an InputPath that selects nothing.
+	// as a path that selects nothing, wherever it stands.
 	ErrorRuntime = "States.Runtime"
 	// ErrorTaskFailed is the wildcard for any error name but ErrorTimeout.
 	ErrorTaskFailed = "States.TaskFailed"

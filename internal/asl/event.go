@@ -33,7 +33,8 @@ const (
 	CatchTaken EventType = "CatchTaken"
 	// ChoiceMade has Next and Choice, the rule in words or "Default".
 	ChoiceMade EventType = "ChoiceMade"
-	// StateExited has State, Output and, but for the last state, Next.
+	// StateExited has State, Output and, but for the last state, Next. It has
+	// AssignedVariables if the state has set any.
 	StateExited EventType = "StateExited"
 	// ExecutionRedriven begins what a redrive added.
 	ExecutionRedriven EventType = "ExecutionRedriven"
@@ -72,6 +73,8 @@ type Event struct {
 	Parameters json.RawMessage `json:"parameters,omitempty"`
 	// Output is the JSON that came out.
 	Output json.RawMessage `json:"output,omitempty"`
+	// AssignedVariables is a JSON object of the variables that the state has set.
+	AssignedVariables json.RawMessage `json:"assignedVariables,omitempty"`
 	// Error is the error name.
 	Error string `json:"error,omitempty"`
 	// Cause explains the error.

@@ -119,23 +119,28 @@ func TestPathErrors(t *testing.T) {
 		"InputPath": {
 			&asl.Task{InputPath: "$.no"},
 			asl.ErrorRuntime,
-			"InputPath: the path $.no selects nothing in the state's input",
+			"Invalid path '$.no' : No results for path: $['no']",
 			false,
 		},
-		"OutputPath": {&asl.Task{OutputPath: "$.no"}, asl.ErrorRuntime, "OutputPath: the path $.no", false},
+		"OutputPath": {&asl.Task{OutputPath: "$.no"}, asl.ErrorRuntime, "Invalid path '$.no' : No results for path: $['no']", false},
 		"Parameters": {
 			&asl.Task{Parameters: map[string]any{"a": map[string]any{"b.$": "$.no"}}},
-			asl.ErrorParameterPathFailure,
-			"a: b.$",
-			true,
+			asl.ErrorRuntime,
+			"The JSONPath '$.no' specified for the field 'b.$' could not be found in the input '{\"comment\":",
+			false,
 		},
 		"Parameters of context": {
 			&asl.Task{Parameters: map[string]any{"t.$": "$$.Task.Token"}},
-			asl.ErrorParameterPathFailure,
-			"in the context object",
-			true,
+			asl.ErrorRuntime,
+			"The JSONPath '$$.Task.Token' specified for the field 't.$' could not be found in the input '{\"Execution\":",
+			false,
 		},
-		"ResultSelector": {&asl.Task{ResultSelector: map[string]any{"a.$": "$.no"}}, asl.ErrorParameterPathFailure, "$.no", true},
+		"ResultSelector": {
+			&asl.Task{ResultSelector: map[string]any{"a.$": "$.no"}},
+			asl.ErrorRuntime,
+			"The JSONPath '$.no' specified for the field 'a.$' could not be found in the input '{\"comment\":",
+			false,
+		},
 		"intrinsic": {
 			&asl.Task{Parameters: map[string]any{"a.$": "States.ArrayLength($.extra)"}},
 			asl.ErrorIntrinsicFailure,
@@ -144,9 +149,9 @@ func TestPathErrors(t *testing.T) {
 		},
 		"path in intrinsic": {
 			&asl.Task{Parameters: map[string]any{"a.$": "States.Array($.no)"}},
-			asl.ErrorParameterPathFailure,
-			"$.no",
-			true,
+			asl.ErrorRuntime,
+			"The function 'States.Array($.no)' had the following error: The JsonPath argument for the field '$.no' could not be found in",
+			false,
 		},
 		"ResultPath into text": {&asl.Task{ResultPath: "$.extra.a"}, asl.ErrorResultPathMatchFailure, "the input has a string there", true},
 		"ResultPath index":     {&asl.Task{ResultPath: "$.list[4]"}, asl.ErrorResultPathMatchFailure, "an element 4", true},
@@ -154,11 +159,16 @@ func TestPathErrors(t *testing.T) {
 		"TimeoutSecondsPath": {
 			&asl.Task{TimeoutSecondsPath: "$.extra"},
 			asl.ErrorRuntime,
-			"must select an integer and selects a string",
+			"TimeoutSecondsPath $.extra must select an integer from 1 to 99999999 and selects foo",
 			false,
 		},
-		"HeartbeatSecondsPath": {&asl.Task{HeartbeatSecondsPath: "$.no"}, asl.ErrorRuntime, "HeartbeatSecondsPath: the path $.no", false},
-		"Credentials":          {&asl.Task{Credentials: map[string]any{"RoleArn.$": "$.no"}}, asl.ErrorParameterPathFailure, "RoleArn", true},
+		"HeartbeatSecondsPath": {&asl.Task{HeartbeatSecondsPath: "$.no"}, asl.ErrorRuntime, "Invalid path '$.no' : No results", false},
+		"Credentials": {
+			&asl.Task{Credentials: map[string]any{"RoleArn.$": "$.no"}},
+			asl.ErrorRuntime,
+			"The JSONPath '$.no' specified for the field 'RoleArn.$' could",
+			false,
+		},
 	}
 
 	for name, test := range tests {
@@ -344,9 +354,9 @@ func TestFail(t *testing.T) {
 		"paths":          {&asl.Fail{ErrorPath: "$.error.Error", CausePath: "$.error.Cause"}, "E", "C"},
 		"context":        {&asl.Fail{ErrorPath: "$$.State.Name"}, "F", ""},
 		"functions":      {&asl.Fail{Error: "E", CausePath: "States.Format('{} by {}', $.error.Cause, $.error.Error)"}, "E", "C by E"},
-		"missing path":   {&asl.Fail{ErrorPath: "$.no"}, asl.ErrorRuntime, "ErrorPath: the path $.no"},
+		"missing path":   {&asl.Fail{ErrorPath: "$.no"}, asl.ErrorRuntime, "The JSONPath '$.no' specified for the field 'ErrorPath' could not be found in the input"},
 		"not a string":   {&asl.Fail{CausePath: "$.n"}, asl.ErrorRuntime, "CausePath must give a string and gives a number"},
-		"function fails": {&asl.Fail{CausePath: "States.ArrayGetItem($.n, 0)"}, asl.ErrorRuntime, "CausePath: States.ArrayGetItem"},
+		"function fails": {&asl.Fail{CausePath: "States.ArrayGetItem($.n, 0)"}, asl.ErrorRuntime, "States.ArrayGetItem: "},
 	}
 
 	for name, test := range tests {
@@ -375,12 +385,12 @@ func TestWait(t *testing.T) {
 		"TimestampPath":         {wait: &asl.Wait{TimestampPath: "$.when"}, seconds: 59.994},
 		"Timestamp in the past": {wait: &asl.Wait{TimestampPath: "$.past"}},
 		"InputPath":             {wait: &asl.Wait{SecondsPath: "$", InputPath: "$.s", OutputPath: asl.Discard}, seconds: 90},
-		"negative":              {wait: &asl.Wait{SecondsPath: "$.neg"}, cause: "integer from 0 to 99999999 and selects -1"},
-		"fraction":              {wait: &asl.Wait{SecondsPath: "$.half"}, cause: "selects 1.5"},
-		"text":                  {wait: &asl.Wait{SecondsPath: "$.text"}, cause: "selects a string"},
-		"missing":               {wait: &asl.Wait{SecondsPath: "$.no"}, cause: "SecondsPath: the path $.no"},
-		"no timestamp":          {wait: &asl.Wait{TimestampPath: "$.text"}, cause: "want an RFC 3339"},
-		"missing timestamp":     {wait: &asl.Wait{TimestampPath: "$.no"}, cause: "TimestampPath $.no"},
+		"negative":              {wait: &asl.Wait{SecondsPath: "$.neg"}, cause: "The SecondsPath parameter references a negative value: $.neg == -1"},
+		"fraction":              {wait: &asl.Wait{SecondsPath: "$.half"}, cause: "The SecondsPath parameter cannot be parsed as a long value: $.half == 1.5"},
+		"text":                  {wait: &asl.Wait{SecondsPath: "$.text"}, cause: "The SecondsPath parameter cannot be parsed as a long value: $.text == x"},
+		"missing":               {wait: &asl.Wait{SecondsPath: "$.no"}, cause: "The SecondsPath parameter does not reference an input value: $.no"},
+		"no timestamp":          {wait: &asl.Wait{TimestampPath: "$.text"}, cause: "does not reference a valid ISO-8601 extended offset date-time format string: $.text == x"},
+		"missing timestamp":     {wait: &asl.Wait{TimestampPath: "$.no"}, cause: "The TimestampPath parameter does not reference an input value: $.no"},
 	}
 
 	for name, test := range tests {

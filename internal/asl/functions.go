@@ -103,16 +103,17 @@ func wantString(args []any, i int) (string, error) {
 	return text, nil
 }
 
-func wantObject(args []any, i int) (map[string]any, error) {
-	object, ok := args[i].(map[string]any)
+func wantObject(args []any, i int) (*object, error) {
+	value, ok := args[i].(*object)
 	if !ok {
 		return nil, fmt.Errorf("%w: argument %d must be an object and is %s", errArgument, i+1, kindOf(args[i]))
 	}
 
-	return object, nil
+	return value, nil
 }
 
-// wantInt rounds a fraction to the nearest integer, as the guide says.
+// wantInt rounds a fraction to the nearest integer, as the guide says; a half
+// upwards, -1.5 to -1 (measured: LocalStack's recordings of States.MathAdd).
 func wantInt(args []any, i int) (int64, error) {
 	number, ok := args[i].(json.Number)
 	if !ok {
@@ -123,7 +124,7 @@ func wantInt(args []any, i int) (int64, error) {
 		return n, nil
 	}
 
-	f := math.Round(numberFloat(number))
+	f := math.Floor(numberFloat(number) + 0.5)
 	if math.Abs(f) >= 1<<62 {
 		return 0, fmt.Errorf("%w: argument %d is %s", errOutside, i+1, number)
 	}
@@ -281,7 +282,16 @@ func base64Decode(_ *scope, args []any) (any, error) {
 		return nil, err
 	}
 
-	data, err := base64.StdEncoding.DecodeString(text)
+	// MIME's decoding (RFC 2045): what is no letter of the alphabet is skipped.
+	text = strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && isBase64(byte(r)) {
+			return r
+		}
+
+		return -1
+	}, text)
+
+	data, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil {
 		return nil, fmt.Errorf("decoding: %w", err)
 	}
@@ -293,16 +303,15 @@ func base64Decode(_ *scope, args []any) (any, error) {
 	return string(data), nil
 }
 
+func isBase64(c byte) bool {
+	return c == '+' || c == '/' || c == '=' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
 // hash takes a string as it is and any other value as its JSON text.
 func hash(_ *scope, args []any) (any, error) {
 	text, ok := args[0].(string)
 	if !ok {
-		raw, err := encodeJSON(args[0])
-		if err != nil {
-			return nil, err
-		}
-
-		text = string(raw)
+		text = string(encodeTree(args[0]))
 	}
 
 	if err := checkLength(text); err != nil {
@@ -354,15 +363,20 @@ func jsonMerge(_ *scope, args []any) (any, error) {
 		return nil, errDeepMerge
 	}
 
-	out := maps.Clone(first)
-	maps.Copy(out, second)
+	out := newObject(len(first.keys) + len(second.keys))
+	for _, source := range []*object{first, second} {
+		for _, key := range source.keys {
+			out.set(key, source.values[key])
+		}
+	}
 
 	return out, nil
 }
 
+// stringToJSON makes null of blank text (measured: LocalStack's recordings).
 func stringToJSON(_ *scope, args []any) (any, error) {
 	text, err := wantString(args, 0)
-	if err != nil {
+	if err != nil || strings.TrimSpace(text) == "" {
 		return nil, err
 	}
 
@@ -370,12 +384,7 @@ func stringToJSON(_ *scope, args []any) (any, error) {
 }
 
 func jsonToString(_ *scope, args []any) (any, error) {
-	raw, err := encodeJSON(args[0])
-	if err != nil {
-		return nil, err
-	}
-
-	return string(raw), nil
+	return string(encodeTree(args[0])), nil
 }
 
 func mathAdd(_ *scope, args []any) (any, error) {
@@ -506,10 +515,10 @@ func displayText(value any) string {
 		}
 
 		return "[" + strings.Join(items, ", ") + "]"
-	case map[string]any:
-		items := make([]string, 0, len(v))
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			items = append(items, key+"="+displayText(v[key]))
+	case *object:
+		items := make([]string, 0, len(v.keys))
+		for _, key := range v.keys {
+			items = append(items, key+"="+displayText(v.values[key]))
 		}
 
 		return "{" + strings.Join(items, ", ") + "}"

@@ -23,6 +23,9 @@ type Call struct {
 	// Parameters is the payload: nil, bool, [json.Number], string, []any or
 	// map[string]any. It is the integration's own copy.
 	Parameters any
+	// JSON is Parameters as JSON text, with the members of objects in the order
+	// that Step Functions gives them.
+	JSON json.RawMessage
 	// Credentials is the Task's Credentials, computed; nil without them.
 	Credentials any
 	// Attempt is 0 for the first try and counts the retries.
@@ -249,8 +252,13 @@ type run struct {
 	// The state being run.
 	state   string
 	entered time.Time
-	retries int
-	token   string
+	// enteredAt is the event with which it was entered, as Step Functions counts.
+	enteredAt int
+	retries   int
+	token     string
+
+	// variables are those that Assign has set; nobody changes the object.
+	variables *object
 }
 
 func (p *Program) newRun(ctx context.Context, start Execution, input payload) *run {
@@ -308,6 +316,8 @@ func (r *run) follow(name string, input payload) error {
 type outcome struct {
 	data payload
 	next string
+	// assigned are the variables that it sets; nil for none.
+	assigned *object
 }
 
 func (r *run) visit(name string, input payload) (outcome, error) {
@@ -323,6 +333,8 @@ func (r *run) visit(name string, input payload) (outcome, error) {
 		if err := r.emit(Event{Type: StateEntered, State: name, StateType: state.kind, Input: input.raw}); err != nil {
 			return outcome{}, err
 		}
+
+		r.enteredAt = r.recorded
 	}
 
 	r.resumed = false
@@ -332,7 +344,14 @@ func (r *run) visit(name string, input payload) (outcome, error) {
 		return outcome{}, err
 	}
 
-	return out, r.emit(Event{Type: StateExited, State: name, Output: out.data.raw, Next: out.next})
+	exited := Event{Type: StateExited, State: name, Output: out.data.raw, Next: out.next}
+
+	if out.assigned != nil {
+		r.assign(out.assigned)
+		exited.AssignedVariables = encodeTree(out.assigned)
+	}
+
+	return out, r.emit(exited)
 }
 
 // check tells whether the execution has to stop.
@@ -392,7 +411,7 @@ func (r *run) emit(e Event) error {
 }
 
 func (r *run) scope(input any) *scope {
-	return &scope{input: input, context: r.contextObject(), random: r.program.interpreter.Random}
+	return &scope{input: input, context: r.contextObject(), random: r.program.interpreter.Random, failed: r.failed()}
 }
 
 // result makes the last event and the Result.
@@ -438,32 +457,37 @@ func failure(err error) (name, cause string) {
 // contextTime is the time format of the context object.
 const contextTime = "2006-01-02T15:04:05.000Z07:00"
 
+// failed begins the cause of an error that the service itself finds.
+func (r *run) failed() string {
+	return fmt.Sprintf("An error occurred while executing the state '%s' (entered at the event id #%d). ", r.state, r.enteredAt)
+}
+
 // contextObject is what "$$" selects from.
-func (r *run) contextObject() map[string]any {
-	execution := map[string]any{
-		"Id":           r.start.ID,
-		"Input":        r.input,
-		"Name":         r.start.Name,
-		"RoleArn":      r.start.RoleARN,
-		"StartTime":    r.start.StartTime.UTC().Format(contextTime),
-		"RedriveCount": intNumber(int64(r.redrives)),
-	}
+func (r *run) contextObject() *object {
+	execution := objectOf(
+		"Id", r.start.ID,
+		"Input", r.input,
+		"Name", r.start.Name,
+		"RoleArn", r.start.RoleARN,
+		"StartTime", r.start.StartTime.UTC().Format(contextTime),
+		"RedriveCount", intNumber(int64(r.redrives)),
+	)
 	if r.redrives > 0 {
-		execution["RedriveTime"] = r.redriven.UTC().Format(contextTime)
+		execution.set("RedriveTime", r.redriven.UTC().Format(contextTime))
 	}
 
-	out := map[string]any{
-		"Execution": execution,
-		"State": map[string]any{
-			"EnteredTime": r.entered.UTC().Format(contextTime),
-			"Name":        r.state,
-			"RetryCount":  intNumber(int64(r.retries)),
-		},
-		"StateMachine": map[string]any{"Id": r.start.StateMachineID, "Name": r.start.StateMachineName},
-	}
+	out := objectOf(
+		"Execution", execution,
+		"State", objectOf(
+			"EnteredTime", r.entered.UTC().Format(contextTime),
+			"Name", r.state,
+			"RetryCount", intNumber(int64(r.retries)),
+		),
+		"StateMachine", objectOf("Id", r.start.StateMachineID, "Name", r.start.StateMachineName),
+	)
 
 	if r.token != "" {
-		out["Task"] = map[string]any{"Token": r.token}
+		out.set("Task", objectOf("Token", r.token))
 	}
 
 	return out

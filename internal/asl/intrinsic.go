@@ -25,15 +25,67 @@ type expression interface {
 	eval(s *scope) (any, error)
 }
 
-type pathExpr struct{ path *path }
+// pathExpr is a path by itself, for the field that its cause names.
+type pathExpr struct {
+	path  *path
+	field string
+}
 
+// eval gives null for an element that an array doesn't have, as was measured
+// (floci's pull request 3199); anything else that isn't there is [ErrorRuntime].
 func (e pathExpr) eval(s *scope) (any, error) {
-	value, ok := e.path.resolve(s)
-	if !ok {
-		return nil, failf(ErrorParameterPathFailure, "%s", e.path.missing())
+	value, miss := e.path.resolve(s)
+	if miss == nil || miss.index {
+		return value, nil
 	}
 
-	return value, nil
+	return nil, s.failf(ErrorRuntime, "The JSONPath '%s' specified for the field '%s' could not be found in the input '%s'",
+		e.path.text, e.field, encodeTree(e.path.root(s)))
+}
+
+// argumentExpr is a path as the argument of a function. Of it an element that
+// isn't there is missing, too (measured: floci's pull request 2872).
+type argumentExpr struct{ path *path }
+
+// missingArgument is why a function could not be called; functionExpr makes the
+// error of it, which names the whole expression.
+type missingArgument struct{ reason string }
+
+func (e *missingArgument) Error() string { return e.reason }
+
+func (e argumentExpr) eval(s *scope) (any, error) {
+	value, miss := e.path.resolve(s)
+
+	switch {
+	case miss == nil:
+		return value, nil
+	case strings.HasPrefix(miss.reason, notAnArray):
+		return nil, &missingArgument{reason: miss.reason}
+	default:
+		// A path of the context object is named without its first $, and the input
+		// is the state's all the same.
+		text := "$" + strings.TrimLeft(e.path.text, "$")
+
+		return nil, &missingArgument{reason: fmt.Sprintf(
+			"The JsonPath argument for the field '%s' could not be found in the input '%s'", text, encodeTree(s.input))}
+	}
+}
+
+// functionExpr is a whole intrinsic function call.
+type functionExpr struct {
+	call expression
+	text string
+}
+
+func (e functionExpr) eval(s *scope) (any, error) {
+	value, err := e.call.eval(s)
+
+	var missing *missingArgument
+	if errors.As(err, &missing) {
+		return nil, s.failf(ErrorRuntime, "The function '%s' had the following error: %s", e.text, missing.reason)
+	}
+
+	return value, err
 }
 
 type literalExpr struct {
@@ -98,15 +150,15 @@ func (e formatExpr) eval(s *scope) (any, error) {
 	return out.String(), nil
 }
 
-// parseExpression reads a path or an intrinsic function call.
-func parseExpression(text string) (expression, error) {
+// parseExpression reads a path or an intrinsic function call for a field.
+func parseExpression(field, text string) (expression, error) {
 	if strings.HasPrefix(text, "$") {
 		p, err := parsePath(text)
 		if err != nil {
 			return nil, err
 		}
 
-		return pathExpr{path: p}, nil
+		return pathExpr{path: p, field: field}, nil
 	}
 
 	if !strings.HasPrefix(text, reservedPrefix) {
@@ -126,7 +178,7 @@ func parseExpression(text string) (expression, error) {
 		return nil, p.errorf("unexpected text after the call")
 	}
 
-	return call, nil
+	return functionExpr{call: call, text: text}, nil
 }
 
 type intrinsicParser struct {
@@ -272,24 +324,16 @@ func (p *intrinsicParser) argument() (expression, error) {
 }
 
 func (p *intrinsicParser) pathArgument() (expression, error) {
-	start := p.pos
+	r := &pathReader{text: p.text, pos: p.pos}
 
-	for p.pos < len(p.text) && p.text[p.pos] != ',' && p.text[p.pos] != ')' {
-		if p.text[p.pos] == '[' {
-			p.pos = skipBracket(p.text, p.pos)
-
-			continue
-		}
-
-		p.pos++
-	}
-
-	parsed, err := parsePath(strings.TrimRight(p.text[start:p.pos], " \t\r\n"))
+	parsed, err := r.path()
 	if err != nil {
 		return nil, err
 	}
 
-	return pathExpr{path: parsed}, nil
+	p.pos = r.pos
+
+	return argumentExpr{path: parsed}, nil
 }
 
 var scalarPattern = regexp.MustCompile(`^(?:null|true|false|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)`)
@@ -304,10 +348,10 @@ func (p *intrinsicParser) scalar() (expression, error) {
 		p.pos += len(text)
 
 		return literalExpr{}, nil
-	case "true", "false":
+	case trueText, falseText:
 		p.pos += len(text)
 
-		return literalExpr{value: text == "true"}, nil
+		return literalExpr{value: text == trueText}, nil
 	default:
 		p.pos += len(text)
 

@@ -27,7 +27,8 @@ type Machine struct {
 	Comment string `json:"Comment,omitempty"`
 	// Version is the version of the language, "1.0" when empty, the only one.
 	Version string `json:"Version,omitempty"`
-	// QueryLanguage may be empty or "JSONPath"; only a [Pass] may be in JSONata.
+	// QueryLanguage is "JSONPath" when empty, or [LanguageJSONata]. A state may have
+	// the latter by itself.
 	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// StartAt names the first state; required.
 	StartAt string `json:"StartAt"`
@@ -64,6 +65,8 @@ type edge struct {
 type Task struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
+	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
+	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// Resource is the ARN of the integration, such as
 	// "arn:aws:states:::lambda:invoke"; required.
 	Resource string `json:"Resource"`
@@ -71,6 +74,8 @@ type Task struct {
 	InputPath Path `json:"InputPath,omitempty"`
 	// Parameters is the payload template of the call; nil passes the input.
 	Parameters map[string]any `json:"Parameters,omitzero"`
+	// Arguments is what the call gets in JSONata, in the place of Parameters.
+	Arguments any `json:"Arguments,omitempty"`
 	// Credentials is the payload template of the role to assume; optional.
 	Credentials map[string]any `json:"Credentials,omitzero"`
 	// ResultSelector is a payload template applied to the result; optional.
@@ -80,6 +85,11 @@ type Task struct {
 	ResultPath Path `json:"ResultPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
+	// Output is the state's output in JSONata: any JSON value, whose strings between
+	// {% and %} are computed; without it the result.
+	Output any `json:"Output,omitempty"`
+	// Assign sets variables, by name without the $, in JSONata.
+	Assign map[string]any `json:"Assign,omitzero"`
 	// TimeoutSeconds ends the task with [ErrorTimeout]; 0 is the language's
 	// default of 99999999.
 	TimeoutSeconds int `json:"TimeoutSeconds,omitempty"`
@@ -97,6 +107,9 @@ type Task struct {
 	Next string `json:"Next,omitempty"`
 	// End makes the state the last one.
 	End bool `json:"End,omitempty"`
+
+	// order is that of the keys in the text that it was read from.
+	order keyOrder
 }
 
 // Choice picks the next state by rules. See
@@ -104,15 +117,25 @@ type Task struct {
 type Choice struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
+	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
+	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
+	// Output is the state's output in JSONata: any JSON value, whose strings between
+	// {% and %} are computed. It and Assign are for Default; without it
+	// the input.
+	Output any `json:"Output,omitempty"`
+	// Assign sets variables, by name without the $, in JSONata.
+	Assign map[string]any `json:"Assign,omitzero"`
 	// Choices are tried in order, the first that is true wins; at least one.
 	Choices []Rule `json:"Choices"`
 	// Default names the state taken when no rule is true. Without it that case
 	// fails with [ErrorNoChoiceMatched].
 	Default string `json:"Default,omitempty"`
+
+	order keyOrder
 }
 
 // Pass hands its input on, or fixed data. See
@@ -120,12 +143,13 @@ type Choice struct {
 type Pass struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
-	// QueryLanguage is "JSONPath" when empty, or [LanguageJSONata], with which
-	// the state has Output instead of the paths, Parameters and Result.
+	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
 	QueryLanguage string `json:"QueryLanguage,omitempty"`
-	// Output is the state's output in JSONata: any JSON value, whose strings
-	// between {% and %} are computed. A nil passes the input on.
+	// Output is the state's output in JSONata: any JSON value, whose strings between
+	// {% and %} are computed; without it the input.
 	Output any `json:"Output,omitempty"`
+	// Assign sets variables, by name without the $, in JSONata.
+	Assign map[string]any `json:"Assign,omitzero"`
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// Parameters is a payload template that makes the effective input; optional.
@@ -142,6 +166,8 @@ type Pass struct {
 	Next string `json:"Next,omitempty"`
 	// End makes the state the last one.
 	End bool `json:"End,omitempty"`
+
+	order keyOrder
 }
 
 // Wait delays the execution by exactly one of its four fields. See
@@ -149,23 +175,36 @@ type Pass struct {
 type Wait struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
+	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
+	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
 	// Seconds is the time to wait, 0 to 99999999: new(30).
 	Seconds *int `json:"Seconds,omitempty"`
+	// SecondsExpression is the time to wait in JSONata, {% ... %}; in the definition
+	// it is Seconds, too.
+	SecondsExpression string `json:"-"`
 	// SecondsPath is a reference path to that number.
 	SecondsPath string `json:"SecondsPath,omitempty"`
 	// Timestamp is the time to wait for, RFC 3339 with upper-case T and Z. One
-	// in the past does not wait; fractions of a second are cut off.
+	// in the past does not wait; fractions of a second are cut off. In JSONata it
+	// may be an expression.
 	Timestamp string `json:"Timestamp,omitempty"`
 	// TimestampPath is a reference path to that time.
 	TimestampPath string `json:"TimestampPath,omitempty"`
+	// Output is the state's output in JSONata: any JSON value, whose strings between
+	// {% and %} are computed; without it the input.
+	Output any `json:"Output,omitempty"`
+	// Assign sets variables, by name without the $, in JSONata.
+	Assign map[string]any `json:"Assign,omitzero"`
 	// Next names the following state; either Next or End.
 	Next string `json:"Next,omitempty"`
 	// End makes the state the last one.
 	End bool `json:"End,omitempty"`
+
+	order keyOrder
 }
 
 // Succeed ends the execution SUCCEEDED. See
@@ -173,10 +212,17 @@ type Wait struct {
 type Succeed struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
+	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
+	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
+	// Output is the state's output in JSONata: any JSON value, whose strings between
+	// {% and %} are computed; without it the input.
+	Output any `json:"Output,omitempty"`
+
+	order keyOrder
 }
 
 // Fail ends the execution FAILED. See
@@ -184,12 +230,16 @@ type Succeed struct {
 type Fail struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
-	// Error is the error name; excludes ErrorPath. Optional.
+	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
+	QueryLanguage string `json:"QueryLanguage,omitempty"`
+	// Error is the error name, in JSONata maybe an expression; excludes ErrorPath.
+	// Optional.
 	Error string `json:"Error,omitempty"`
 	// ErrorPath is a reference path to a string, or an intrinsic function that
 	// returns one.
 	ErrorPath string `json:"ErrorPath,omitempty"`
-	// Cause is the explanation; excludes CausePath. Keep secrets out of it. Optional.
+	// Cause is the explanation, in JSONata maybe an expression; excludes CausePath.
+	// Keep secrets out of it. Optional.
 	Cause string `json:"Cause,omitempty"`
 	// CausePath is like ErrorPath, for the cause.
 	CausePath string `json:"CausePath,omitempty"`
@@ -240,6 +290,11 @@ type Catcher struct {
 	// ResultPath says where in the state's input the error output {Error, Cause}
 	// goes; empty replaces the input, so "$.error" is the usual choice.
 	ResultPath Path `json:"ResultPath,omitempty"`
+	// Output is the state's output in JSONata, in the place of ResultPath, and may
+	// have $states.errorOutput; without it the error output.
+	Output any `json:"Output,omitempty"`
+	// Assign sets variables, by name without the $, in JSONata.
+	Assign map[string]any `json:"Assign,omitzero"`
 	// Next names the state taken; required.
 	Next string `json:"Next"`
 }
@@ -296,6 +351,14 @@ func (p *Pass) MarshalJSON() ([]byte, error) {
 func (w *Wait) MarshalJSON() ([]byte, error) {
 	type fields Wait
 
+	if w.SecondsExpression != "" {
+		return encodeJSON(struct {
+			Type    StateType
+			Seconds string
+			*fields
+		}{TypeWait, w.SecondsExpression, (*fields)(w)})
+	}
+
 	return encodeJSON(struct {
 		Type StateType
 		*fields
@@ -346,7 +409,7 @@ func (m *Machine) IndentedJSON() (string, error) {
 	return out.String() + "\n", nil
 }
 
-// canonical decodes the struct's JSON and writes it again, because only maps
+// canonical decodes the struct's JSON and writes it again, because only Go's maps
 // have sorted keys.
 func (m *Machine) canonical() (json.RawMessage, error) {
 	tree, err := normalize(m)
@@ -354,7 +417,7 @@ func (m *Machine) canonical() (json.RawMessage, error) {
 		return nil, fmt.Errorf("writing the definition: %w", err)
 	}
 
-	return encodeJSON(tree)
+	return encodeJSON(plain(tree))
 }
 
 func (t *Task) edges() []edge {

@@ -15,7 +15,7 @@ type node interface {
 
 // finish applies OutputPath and the payload limit.
 func finish(s *scope, output filter, value any, next string) (outcome, error) {
-	selected, err := output.apply("OutputPath", s, value)
+	selected, err := output.apply(s, value)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -29,14 +29,12 @@ func finish(s *scope, output filter, value any, next string) (outcome, error) {
 func effective(r *run, input filter, in payload) (*scope, error) {
 	s := r.scope(in.value)
 
-	value, err := input.apply("InputPath", s, in.value)
+	value, err := input.apply(s, in.value)
 	if err != nil {
 		return nil, err
 	}
 
-	s.input = value
-
-	return s, nil
+	return s.on(value), nil
 }
 
 type passNode struct {
@@ -112,16 +110,22 @@ func failText(field, fixed string, expr expression, s *scope) (string, error) {
 
 	value, err := expr.eval(s)
 	if err != nil {
-		return "", failf(ErrorRuntime, "%s: %s", field, asError(err).Cause)
+		// Nothing can catch it here, whatever its name.
+		failed := *asError(err)
+		failed.Name = ErrorRuntime
+
+		return "", &failed
 	}
 
 	text, ok := value.(string)
 	if !ok {
-		return "", failf(ErrorRuntime, "%s must give a string and gives %s", field, kindOf(value))
+		return "", s.failf(ErrorRuntime, "%s must give a string and gives %s", field, kindOf(value))
 	}
 
 	return text, nil
 }
+
+const noChoice = "no rule of the Choice is true and it has no Default"
 
 // branch is one rule of a Choice.
 type branch struct {
@@ -167,7 +171,7 @@ func (n *choiceNode) decide(s *scope) (next, label string, err error) {
 	}
 
 	if n.fallback == "" {
-		return "", "", failf(ErrorNoChoiceMatched, "no rule of the Choice is true and it has no Default")
+		return "", "", s.failf(ErrorNoChoiceMatched, "%s", noChoice)
 	}
 
 	return n.fallback, defaultField, nil
@@ -202,54 +206,91 @@ func (n *waitNode) run(r *run, in payload) (outcome, error) {
 }
 
 func (n *waitNode) duration(s *scope, now time.Time) (time.Duration, error) {
-	until := n.until
-
 	switch {
 	case n.secondsPath != nil:
-		return secondsAt("SecondsPath", n.secondsPath, s, 0)
+		return n.fromPath(s)
 	case n.timestampPath != nil:
-		value, _ := n.timestampPath.resolve(s)
-		text, _ := value.(string)
+		until, err := n.timestamp(s)
 
-		parsed, err := parseTimestamp(text)
-		if err != nil {
-			return 0, failf(ErrorRuntime, "TimestampPath %s: %v", n.timestampPath.text, err)
-		}
-
-		until = parsed
-	case until.IsZero():
+		return untilSecond(until, now), err
+	case n.until.IsZero():
 		return time.Duration(n.seconds) * time.Second, nil
+	default:
+		return untilSecond(n.until, now), nil
 	}
-
-	return until.Truncate(time.Second).Sub(now), nil
 }
 
-// secondsAt reads a number of seconds, at least least, from a path.
-func secondsAt(field string, p *path, s *scope, least int64) (time.Duration, error) {
-	value, ok := p.resolve(s)
-	if !ok {
-		return 0, failf(ErrorRuntime, "%s: %s", field, p.missing())
+// untilSecond is the time until then, whose fractions of a second are cut off.
+func untilSecond(then, now time.Time) time.Duration { return then.Truncate(time.Second).Sub(now) }
+
+// fromPath reads SecondsPath. The causes are AWS's (LocalStack's recordings).
+func (n *waitNode) fromPath(s *scope) (time.Duration, error) {
+	text := n.secondsPath.text
+
+	value, miss := n.secondsPath.resolve(s)
+	if miss != nil {
+		return 0, s.failf(ErrorRuntime, "The SecondsPath parameter does not reference an input value: %s", text)
 	}
 
+	seconds, ok := wholeSeconds(value)
+
+	switch {
+	case !ok:
+		return 0, s.failf(ErrorRuntime, "The SecondsPath parameter cannot be parsed as a long value: %s == %s", text, displayText(value))
+	case seconds < 0:
+		return 0, s.failf(ErrorRuntime, "The SecondsPath parameter references a negative value: %s == %s", text, displayText(value))
+	case seconds > maxSeconds:
+		return 0, s.failf(ErrorRuntime, "The SecondsPath parameter references a value above %d: %s == %s", maxSeconds, text, displayText(value))
+	default:
+		return time.Duration(seconds) * time.Second, nil
+	}
+}
+
+func (n *waitNode) timestamp(s *scope) (time.Time, error) {
+	text := n.timestampPath.text
+
+	value, miss := n.timestampPath.resolve(s)
+	if miss != nil {
+		return time.Time{}, s.failf(ErrorRuntime, "The TimestampPath parameter does not reference an input value: %s", text)
+	}
+
+	given, _ := value.(string)
+
+	until, err := parseTimestamp(given)
+	if err != nil {
+		return time.Time{}, s.failf(ErrorRuntime, "The TimestampPath parameter does not reference a valid ISO-8601 extended offset "+
+			"date-time format string: %s == %s", text, displayText(value))
+	}
+
+	return until, nil
+}
+
+// wholeSeconds reads an integer, which 30.0 and 3e1 are, too.
+func wholeSeconds(value any) (int64, bool) {
 	number, ok := value.(json.Number)
 	if !ok {
-		return 0, failf(ErrorRuntime, "%s %s must select an integer and selects %s", field, p.text, kindOf(value))
+		return 0, false
 	}
 
-	n, err := strconv.ParseInt(number.String(), 10, 64)
-	if err != nil {
-		// 30.0 and 3e1 are integers too.
-		f := numberFloat(number)
-		if f != math.Trunc(f) || math.Abs(f) > maxSeconds {
-			n = -1
-		} else {
-			n = int64(f)
-		}
+	if n, err := strconv.ParseInt(number.String(), 10, 64); err == nil {
+		return n, true
 	}
 
-	if n < least || n > maxSeconds {
-		return 0, failf(ErrorRuntime, "%s %s must select an integer from %d to %d and selects %s",
-			field, p.text, least, maxSeconds, number)
+	f := numberFloat(number)
+
+	return int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<62
+}
+
+// secondsAt reads a time limit, at least one second, from a path.
+func secondsAt(field string, p *path, s *scope) (time.Duration, error) {
+	value, miss := p.resolve(s)
+	if miss != nil {
+		return 0, s.failf(ErrorRuntime, "Invalid path '%s' : %s", p.text, miss.reason)
+	}
+
+	n, ok := wholeSeconds(value)
+	if !ok || n < 1 || n > maxSeconds {
+		return 0, s.failf(ErrorRuntime, "%s %s must select an integer from 1 to %d and selects %s", field, p.text, maxSeconds, displayText(value))
 	}
 
 	return time.Duration(n) * time.Second, nil

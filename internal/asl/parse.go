@@ -57,7 +57,67 @@ type parser struct {
 
 	// broken names the states that could not be read.
 	broken map[string]bool
+	// read is the order of the state's keys, as far as it is read.
+	read keyOrder
 }
+
+// keyOrder is the order of an object's keys by its place in a state, such as
+// "Parameters.Payload", where it is another than that of the letters, in which Go
+// writes a map's: the order is visible in what a state computes.
+type keyOrder map[string][]string
+
+// note records the order of the objects in a normalized tree.
+func (o keyOrder) note(place string, value any) {
+	switch v := value.(type) {
+	case *object:
+		if !slices.IsSorted(v.keys) {
+			o[place] = v.keys
+		}
+
+		for key, item := range v.values {
+			o.note(place+"."+key, item)
+		}
+	case []any:
+		for i, item := range v {
+			o.note(fmt.Sprintf("%s[%d]", place, i), item)
+		}
+	}
+}
+
+// arrange puts the members of objects in that order; those that it doesn't know
+// come last.
+func (o keyOrder) arrange(place string, value any) any {
+	switch v := value.(type) {
+	case *object:
+		out := newObject(len(v.keys))
+
+		for _, key := range slices.Concat(o[place], v.keys) {
+			if item, ok := v.get(key); ok {
+				out.set(key, o.arrange(place+"."+key, item))
+			}
+		}
+
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = o.arrange(fmt.Sprintf("%s[%d]", place, i), item)
+		}
+
+		return out
+	default:
+		return value
+	}
+}
+
+// keeper is a state that computes objects.
+type keeper interface{ keep(order keyOrder) }
+
+func (t *Task) keep(order keyOrder)    { t.order = order }
+func (ch *Choice) keep(order keyOrder) { ch.order = order }
+func (p *Pass) keep(order keyOrder)    { p.order = order }
+func (w *Wait) keep(order keyOrder)    { w.order = order }
+func (s *Succeed) keep(order keyOrder) { s.order = order }
 
 func (p *parser) machine(data []byte) *Machine {
 	m := &Machine{States: map[string]State{}}
@@ -150,7 +210,18 @@ func (p *parser) stateOf(raw json.RawMessage) State {
 	}
 
 	delete(fields, typeField)
+
+	if wait, ok := state.(*Wait); ok && bytes.HasPrefix(fields["Seconds"], []byte(`"`)) {
+		p.plain(fields["Seconds"], reflect.ValueOf(&wait.SecondsExpression).Elem(), "Seconds")
+		delete(fields, "Seconds")
+	}
+
+	p.read = keyOrder{}
 	p.fill(fields, reflect.ValueOf(state).Elem(), "", "a "+string(kind)+" state", typeField)
+
+	if computing, ok := state.(keeper); ok && len(p.read) > 0 {
+		computing.keep(p.read)
+	}
 
 	return state
 }
@@ -172,7 +243,9 @@ func (p *parser) fill(fields map[string]json.RawMessage, target reflect.Value, p
 
 	for i := range target.NumField() {
 		name, _, _ := strings.Cut(target.Type().Field(i).Tag.Get("json"), ",")
-		known[name] = target.Field(i)
+		if name != "" && name != "-" {
+			known[name] = target.Field(i)
+		}
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -208,7 +281,7 @@ func (p *parser) value(raw json.RawMessage, target reflect.Value, field string) 
 	case *[]Rule:
 		list(p, raw, field, out, p.rule)
 	case *any:
-		p.result(raw, out)
+		p.result(raw, out, field)
 	case *map[string]any:
 		p.tree(raw, out, field)
 	default:
@@ -263,16 +336,23 @@ func (p *parser) path(raw json.RawMessage, out *Path, field string) {
 	*out = Path(text)
 }
 
-func (p *parser) result(raw json.RawMessage, out *any) {
+// note records the order of a field's objects. Rules and catchers name theirs as
+// [checker.results] does.
+func (p *parser) note(field string, value any) {
+	p.read.note(strings.ReplaceAll(field, "].", "]/"), value)
+}
+
+func (p *parser) result(raw json.RawMessage, out *any, field string) {
 	value, err := decodeJSON(raw)
 
 	switch {
 	case err != nil:
-		p.add("Result", err)
+		p.add(field, err)
 	case value == nil:
 		*out = Null{}
 	default:
-		*out = value
+		p.note(field, value)
+		*out = plain(value)
 	}
 }
 
@@ -284,13 +364,14 @@ func (p *parser) tree(raw json.RawMessage, out *map[string]any, field string) {
 		return
 	}
 
-	object, ok := value.(map[string]any)
+	object, ok := plain(value).(map[string]any)
 	if !ok {
 		p.addf(field, "must be an object and is %s", kindOf(value))
 
 		return
 	}
 
+	p.note(field, value)
 	*out = object
 }
 
@@ -372,6 +453,12 @@ func (p *parser) ruleField(name string, raw json.RawMessage, out *Rule, field st
 	case "Not":
 		out.Not = &Rule{}
 		p.rule(raw, out.Not, place)
+	case conditionField:
+		p.plain(raw, reflect.ValueOf(&out.Condition).Elem(), place)
+	case outputField:
+		p.result(raw, &out.Output, place)
+	case assignField:
+		p.tree(raw, &out.Assign, place)
 	default:
 		p.operator(name, raw, out, field)
 	}
@@ -397,7 +484,7 @@ func (p *parser) operator(name string, raw json.RawMessage, out *Rule, field str
 		return
 	}
 
-	out.Operator, out.Value = Operator(name), value
+	out.Operator, out.Value = Operator(name), plain(value)
 }
 
 // duplicates reports keys that an object has twice, of which encoding/json

@@ -36,8 +36,11 @@ func TestParseRefuses(t *testing.T) {
 		"dangling StartAt":   {`{"StartAt":"X","States":{"S":{"Type":"Succeed"}}}`, `StartAt: there is no state named "X"`},
 		"unknown top field":  {`{"Foo":1,"StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, "Foo: the top level has no such field"},
 		"version":            {`{"Version":"2.0","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `Version: "2.0" is not supported`},
-		"JSONata":            {`{"QueryLanguage":"JSONata","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `"JSONata" is not supported`},
-		"state JSONata":      {wrap(`"Type":"Succeed","QueryLanguage":"JSONata"`), "QueryLanguage: a Succeed state has no such field"},
+		"another language":   {`{"QueryLanguage":"jsonata","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `"jsonata" is not supported`},
+		"JSONPath in JSONata": {
+			`{"QueryLanguage":"JSONata","StartAt":"S","States":{"S":{"Type":"Succeed","QueryLanguage":"JSONPath"}}}`,
+			"QueryLanguage: can not be 'JSONPath' if set to 'JSONata' for whole state machine",
+		},
 		"machine timeout 0":  {`{"TimeoutSeconds":0,"StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, "TimeoutSeconds: must not be 0"},
 		"machine timeout -1": {`{"TimeoutSeconds":-1,"StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, "must be from 1 to 99999999"},
 		"state is a list":    {`{"StartAt":"S","States":{"S":[]}}`, `state "S": must be an object`},
@@ -195,7 +198,7 @@ func TestParseReportsAllProblemsTogether(t *testing.T) {
 	t.Parallel()
 
 	_, err := asl.Parse([]byte(`{"Foo":1,"StartAt":"A","States":{
-		"A":{"Type":"Task","Resource":"arn:x","Nope":1,"TimeoutSeconds":"1","Next":"X",
+		"A":{"Type":"Task","Resource":"arn:aws:lambda:::function:x","Nope":1,"TimeoutSeconds":"1","Next":"X",
 			"Retry":[{"ErrorEquals":["States.ALL","B"],"MaxAttempts":-1}]},
 		"B":{"Type":"Map"},
 		"C":{"Type":"Wait","Next":"B"}}}`))

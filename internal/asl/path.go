@@ -3,20 +3,21 @@ package asl
 import (
 	"errors"
 	"fmt"
-	"maps"
+	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/theory/jsonpath"
-	"github.com/theory/jsonpath/spec"
 )
 
 // Path is an InputPath, OutputPath or ResultPath. Empty means that the field is
 // absent, which the language reads as "$"; [Discard] is the JSON null.
 //
-// The syntax is RFC 9535 JSONPath. Two forms of the AWS guide that the RFC does
-// not have are accepted as well: a bracket after a dot ($.a.['b c']) and a
-// hyphen in a dotted name ($.error-info). "$$" at the front selects from the
-// context object.
+// The syntax is that of Jayway's JSONPath, which is what Step Functions evaluates
+// with (its messages are Jayway's): names after a dot may begin with a digit and
+// have hyphens, a bracket may follow a dot, and filters have Jayway's operators.
+// It is written here, since no Go module knows that dialect or keeps the order of
+// an object's members. Jayway's functions, such as length(), are refused, and so
+// is a slice with a step, which Jayway drops without a word. "$$" at the front
+// selects from the context object.
 type Path string
 
 // Discard is the explicit JSON null. In ResultPath it drops the result and
@@ -37,6 +38,7 @@ var (
 	errNotAReference  = errors.New("the path must select exactly one node: only names and array indexes, no wildcard, slice, filter or \"..\"")
 	errContextResult  = errors.New("a ResultPath writes to the state input: it cannot start with \"$$\"")
 	errNegativeResult = errors.New("a ResultPath cannot use a negative array index")
+	errMalformedPath  = errors.New("malformed path")
 )
 
 // path is a parsed Path.
@@ -44,14 +46,273 @@ type path struct {
 	text     string
 	context  bool
 	definite bool
-	query    *jsonpath.Path
+	steps    []step
 }
+
+// step is one level of a path: what it selects of a node's children, or, with
+// deep, of the node's and all its descendants' children.
+type step struct {
+	deep      bool
+	selectors []selector
+}
+
+// selector selects children of a node: one of its fields tells which.
+type selector struct {
+	kind  selectorKind
+	name  string
+	index int
+	// from and to bound a slice; nil is its beginning or end.
+	from, to *int
+	filter   predicate
+}
+
+type selectorKind int
+
+const (
+	byName selectorKind = iota
+	byIndex
+	bySlice
+	byWildcard
+	byFilter
+)
+
+// one tells whether the selector selects one node at most.
+func (s selector) one() bool { return s.kind == byName || s.kind == byIndex }
 
 // scope is what paths and intrinsic functions can see.
 type scope struct {
 	input   any
 	context any
 	random  func() float64
+	// failed begins the cause of an error that the service itself finds: it names
+	// the state and the event with which it was entered.
+	failed string
+}
+
+// on is the scope with another input.
+func (s *scope) on(input any) *scope {
+	out := *s
+	out.input = input
+
+	return &out
+}
+
+// failf makes an error that the service itself finds.
+func (s *scope) failf(name, format string, args ...any) *Error {
+	return failf(name, "%s%s", s.failed, fmt.Sprintf(format, args...))
+}
+
+// root is what a path selects from.
+func (p *path) root(s *scope) any {
+	if p.context {
+		return s.context
+	}
+
+	return s.input
+}
+
+// notAnArray begins Jayway's word for an index of what is no array.
+const notAnArray = "Filter: "
+
+// miss tells why a definite path selects nothing, in Jayway's words.
+type miss struct {
+	reason string
+	// index says that it ends at an element that its array doesn't have.
+	index bool
+}
+
+// resolve returns the selected value. A definite path that selects nothing has a
+// miss; an indefinite one gives the list of its matches, maybe empty, in the order
+// of the document.
+func (p *path) resolve(s *scope) (any, *miss) {
+	root := p.root(s)
+
+	if p.definite {
+		return p.follow(root)
+	}
+
+	nodes := []any{root}
+	for _, st := range p.steps {
+		nodes = st.apply(nodes, root)
+	}
+
+	return nodes, nil
+}
+
+// follow is resolve for a definite path.
+func (p *path) follow(node any) (any, *miss) {
+	for i, st := range p.steps {
+		child, ok := st.selectors[0].child(node)
+		if !ok {
+			return nil, p.miss(i, node)
+		}
+
+		node = child
+	}
+
+	return node, nil
+}
+
+func (p *path) miss(at int, node any) *miss {
+	sel := p.steps[at].selectors[0]
+	last := at == len(p.steps)-1
+	_, object := node.(*object)
+	_, array := node.([]any)
+
+	switch {
+	case sel.kind == byIndex && !array:
+		return &miss{reason: fmt.Sprintf("%s[%d] can only be applied to arrays. Current context is: %s", notAnArray, sel.index, encodeTree(node))}
+	case sel.kind == byName && object && !last:
+		return &miss{reason: "Missing property in path " + p.normalized(at+1)}
+	default:
+		return &miss{reason: "No results for path: " + p.normalized(len(p.steps)), index: sel.kind == byIndex && last}
+	}
+}
+
+// normalized is the path of the first steps as Jayway writes it, $['a'][0].
+func (p *path) normalized(steps int) string {
+	var out strings.Builder
+
+	out.WriteByte('$')
+
+	for _, st := range p.steps[:steps] {
+		if sel := st.selectors[0]; sel.kind == byIndex {
+			fmt.Fprintf(&out, "[%d]", sel.index)
+		} else {
+			fmt.Fprintf(&out, "['%s']", sel.name)
+		}
+	}
+
+	return out.String()
+}
+
+// lastName is the name of the path's last step, if that has one.
+func (p *path) lastName() (string, bool) {
+	if !p.definite || len(p.steps) == 0 {
+		return "", false
+	}
+
+	sel := p.steps[len(p.steps)-1].selectors[0]
+
+	return sel.name, sel.kind == byName
+}
+
+// apply selects from each node, and with a deep step from all that is below it.
+func (st step) apply(nodes []any, root any) []any {
+	out := []any{}
+
+	for _, node := range nodes {
+		if st.deep {
+			out = st.descend(out, node, root)
+		} else {
+			out = st.pick(out, node, root)
+		}
+	}
+
+	return out
+}
+
+func (st step) pick(out []any, node, root any) []any {
+	for _, sel := range st.selectors {
+		out = sel.pick(out, node, root)
+	}
+
+	return out
+}
+
+// descend selects from the node before its descendants, which come in the order
+// of the document.
+func (st step) descend(out []any, node, root any) []any {
+	out = st.pick(out, node, root)
+	for _, child := range children(node) {
+		out = st.descend(out, child, root)
+	}
+
+	return out
+}
+
+// children are an array's elements or an object's values.
+func children(node any) []any {
+	switch v := node.(type) {
+	case []any:
+		return v
+	case *object:
+		out := make([]any, len(v.keys))
+		for i, key := range v.keys {
+			out[i] = v.values[key]
+		}
+
+		return out
+	default:
+		return nil
+	}
+}
+
+// child is the one node that a name or an index selects.
+func (s selector) child(node any) (any, bool) {
+	switch v := node.(type) {
+	case *object:
+		if s.kind == byName {
+			return v.get(s.name)
+		}
+	case []any:
+		if i := s.index; s.kind == byIndex {
+			if i < 0 {
+				i += len(v)
+			}
+
+			if i >= 0 && i < len(v) {
+				return v[i], true
+			}
+		}
+	}
+
+	return nil, false
+}
+
+func (s selector) pick(out []any, node, root any) []any {
+	switch s.kind {
+	case byName, byIndex:
+		if child, ok := s.child(node); ok {
+			out = append(out, child)
+		}
+	case bySlice:
+		if array, ok := node.([]any); ok {
+			out = append(out, s.slice(array)...)
+		}
+	case byWildcard:
+		out = append(out, children(node)...)
+	case byFilter:
+		for _, child := range children(node) {
+			if s.filter(child, root) {
+				out = append(out, child)
+			}
+		}
+	}
+
+	return out
+}
+
+func (s selector) slice(array []any) []any {
+	at := func(bound *int, otherwise int) int {
+		if bound == nil {
+			return otherwise
+		}
+
+		i := *bound
+		if i < 0 {
+			i += len(array)
+		}
+
+		return min(max(i, 0), len(array))
+	}
+
+	from, to := at(s.from, 0), at(s.to, len(array))
+	if from >= to {
+		return nil
+	}
+
+	return array[from:to]
 }
 
 func parsePath(text string) (*path, error) {
@@ -59,20 +320,43 @@ func parsePath(text string) (*path, error) {
 		return nil, fmt.Errorf("%q: %w", text, errNotAPath)
 	}
 
-	body, context := text, false
-	if strings.HasPrefix(text, "$$") {
-		body, context = text[1:], true
-	}
+	r := &pathReader{text: text}
 
-	query, err := jsonpath.Parse(toStandardPath(body))
+	p, err := r.path()
 	if err != nil {
-		return nil, fmt.Errorf("malformed path %q: %w", text, err)
+		return nil, err
 	}
 
-	return &path{
-		text: text, context: context, query: query,
-		definite: query.Query().Singular() != nil,
-	}, nil
+	if r.pos < len(text) {
+		return nil, r.errorf(`expected ".", ".." or "["`)
+	}
+
+	return p, nil
+}
+
+// path reads a path that begins with $ or $$, and ends where no further step follows.
+func (r *pathReader) path() (*path, error) {
+	start := r.pos
+	p := &path{}
+	r.take("$")
+	p.context = r.take("$")
+
+	var err error
+	if p.steps, err = r.steps(); err != nil {
+		return nil, err
+	}
+
+	p.text = r.text[start:r.pos]
+	p.define()
+
+	return p, nil
+}
+
+// define notes whether the path selects one node at most.
+func (p *path) define() {
+	p.definite = !slices.ContainsFunc(p.steps, func(st step) bool {
+		return st.deep || len(st.selectors) != 1 || !st.selectors[0].one()
+	})
 }
 
 // parseReference accepts only a path that selects one node.
@@ -89,119 +373,279 @@ func parseReference(text string) (*path, error) {
 	return p, nil
 }
 
-// resolve returns the selected value. A definite path that selects nothing is
-// not found; an indefinite one gives the list of its matches, maybe empty.
-func (p *path) resolve(s *scope) (any, bool) {
-	root := s.input
-	if p.context {
-		root = s.context
-	}
-
-	nodes := p.query.Select(root)
-	if !p.definite {
-		return []any(nodes), true
-	}
-
-	if len(nodes) == 0 {
-		return nil, false
-	}
-
-	return nodes[0], true
+// pathReader reads the text of a path.
+type pathReader struct {
+	text string
+	pos  int
+	// depth is how deep in a filter's parentheses it is.
+	depth int
 }
 
-// missing describes a path that selected nothing.
-func (p *path) missing() string {
-	where := "the state's input"
-	if p.context {
-		where = "the context object"
-	}
-
-	return fmt.Sprintf("the path %s selects nothing in %s", p.text, where)
+func (r *pathReader) errorf(format string, args ...any) error {
+	return fmt.Errorf("%w %q at offset %d: %s", errMalformedPath, r.text, r.pos, fmt.Sprintf(format, args...))
 }
 
-// toStandardPath rewrites the two AWS forms that RFC 9535 does not have.
-// Quoted text and everything inside brackets is left alone.
-func toStandardPath(text string) string {
-	var out strings.Builder
+func (r *pathReader) peek() byte {
+	if r.pos >= len(r.text) {
+		return 0
+	}
 
-	for i := 0; i < len(text); {
-		switch text[i] {
-		case '[':
-			end := skipBracket(text, i)
-			out.WriteString(text[i:end])
-			i = end
-		case '.':
-			i = rewriteSegment(&out, text, i)
+	return r.text[r.pos]
+}
+
+// take skips the text if it stands here.
+func (r *pathReader) take(text string) bool {
+	if !strings.HasPrefix(r.text[r.pos:], text) {
+		return false
+	}
+
+	r.pos += len(text)
+
+	return true
+}
+
+func (r *pathReader) space() {
+	for r.pos < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.pos]) >= 0 {
+		r.pos++
+	}
+}
+
+// steps reads as many steps as there are.
+func (r *pathReader) steps() ([]step, error) {
+	var out []step
+
+	for {
+		deep := r.take("..")
+		dot := deep || r.take(".")
+
+		st, err := step{}, error(nil)
+
+		switch {
+		case r.take("["):
+			st, err = r.bracket()
+		case dot && r.take("*"):
+			st = step{selectors: []selector{{kind: byWildcard}}}
+		case dot:
+			st, err = r.dotted()
 		default:
-			out.WriteByte(text[i])
-			i++
+			return out, nil
 		}
-	}
 
-	return out.String()
+		if err != nil {
+			return nil, err
+		}
+
+		st.deep = deep
+		out = append(out, st)
+	}
 }
 
-// rewriteSegment copies the segment that starts with the dot at i and returns
-// the offset behind it.
-func rewriteSegment(out *strings.Builder, text string, i int) int {
-	dots := "."
-	if strings.HasPrefix(text[i:], "..") {
-		dots = ".."
+// dotted reads the name behind a dot.
+func (r *pathReader) dotted() (step, error) {
+	start := r.pos
+	for r.pos < len(r.text) && isNameByte(r.text[r.pos]) {
+		r.pos++
 	}
 
-	start := i + len(dots)
-	end := start
-
-	for end < len(text) && isNameByte(text[end]) {
-		end++
-	}
-
-	name := text[start:end]
+	name := r.text[start:r.pos]
 
 	switch {
-	case name == "" && dots == "." && end < len(text) && text[end] == '[':
-		return end // "$.a.['b']": the dot says nothing.
-	case !strings.Contains(name, "-"):
-		out.WriteString(dots + name)
-	case dots == "..":
-		out.WriteString("..['" + name + "']")
+	case name == "":
+		return step{}, r.errorf("a name is missing; write any but the simplest as ['name']")
+	case r.peek() == '(':
+		return step{}, r.errorf("the function %s() isn't supported; use an intrinsic function such as States.ArrayLength", name)
 	default:
-		out.WriteString("['" + name + "']")
+		return step{selectors: []selector{{name: name}}}, nil
 	}
-
-	return end
 }
 
+// isNameByte tells which bytes a name behind a dot may have, as its first one too.
 func isNameByte(c byte) bool {
 	return c == '_' || c == '-' || c >= 0x80 ||
 		'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// skipBracket returns the offset behind the bracket that opens at i, or the
-// text's end when it is never closed.
-func skipBracket(text string, i int) int {
-	depth := 0
+// bracket reads what stands between brackets: a filter, a wildcard, a slice, or
+// names or indexes.
+func (r *pathReader) bracket() (step, error) {
+	st := step{}
 
-	for i < len(text) {
-		switch text[i] {
-		case '[':
-			depth++
-		case ']':
-			depth--
-		case '\'', '"':
-			i = skipQuoted(text, i)
+	for {
+		r.space()
+
+		sel, err := r.selector()
+		if err != nil {
+			return step{}, err
+		}
+
+		if first := len(st.selectors) == 0; !first && (!sel.one() || sel.kind != st.selectors[0].kind) {
+			return step{}, r.errorf("several selectors in brackets must all be names, or all be indexes")
+		}
+
+		st.selectors = append(st.selectors, sel)
+
+		r.space()
+
+		switch {
+		case r.take("]"):
+			return st, nil
+		case sel.one() && r.take(","):
+		default:
+			return step{}, r.errorf(`expected "]"`)
+		}
+	}
+}
+
+func (r *pathReader) selector() (selector, error) {
+	switch c := r.peek(); {
+	case c == '\'' || c == '"':
+		name, err := r.quoted()
+
+		return selector{kind: byName, name: name}, err
+	case r.take("*"):
+		return selector{kind: byWildcard}, nil
+	case r.take("?"):
+		return r.filter()
+	default:
+		return r.numeric()
+	}
+}
+
+// numeric reads an index or a slice.
+func (r *pathReader) numeric() (selector, error) {
+	from, err := r.integer()
+	if err != nil {
+		return selector{}, err
+	}
+
+	r.space()
+
+	if !r.take(":") {
+		if from == nil {
+			return selector{}, r.errorf("expected a quoted name, an index, a slice, * or ?(filter)")
+		}
+
+		return selector{kind: byIndex, index: *from}, nil
+	}
+
+	r.space()
+
+	to, err := r.integer()
+	if err != nil {
+		return selector{}, err
+	}
+
+	r.space()
+
+	if r.peek() == ':' {
+		return selector{}, r.errorf("a slice has no step")
+	}
+
+	return selector{kind: bySlice, from: from, to: to}, nil
+}
+
+// integer reads an integer; nil if there is none.
+func (r *pathReader) integer() (*int, error) {
+	start := r.pos
+	r.take("-")
+
+	for c := r.peek(); '0' <= c && c <= '9'; c = r.peek() {
+		r.pos++
+	}
+
+	if r.pos == start {
+		return nil, nil //nolint:nilnil // No integer is no error: a slice may leave its bounds out.
+	}
+
+	n, err := strconv.ParseInt(r.text[start:r.pos], 10, 32)
+	if err != nil {
+		return nil, r.errorf("%q is no index", r.text[start:r.pos])
+	}
+
+	return new(int(n)), nil
+}
+
+// quoted reads a name or text in quotes, in which a backslash escapes what JSON's
+// does, and both quotes.
+func (r *pathReader) quoted() (string, error) {
+	end := skipQuoted(r.text, r.pos)
+	if end > len(r.text) || end-r.pos < 2 || r.text[end-1] != r.text[r.pos] {
+		return "", r.errorf("the quoted text has no end")
+	}
+
+	inner := r.text[r.pos+1 : end-1]
+	if !strings.Contains(inner, `\`) {
+		r.pos = end
+
+		return inner, nil
+	}
+
+	out, err := unescape(inner)
+	if err != nil {
+		return "", r.errorf("%v", err)
+	}
+
+	r.pos = end
+
+	return out, nil
+}
+
+var errEscape = errors.New("unknown escape in quoted text")
+
+func unescape(text string) (string, error) {
+	var out strings.Builder
+
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			out.WriteByte(text[i])
 
 			continue
 		}
 
 		i++
+		if i >= len(text) {
+			return "", errEscape
+		}
 
-		if depth == 0 {
-			return i
+		switch c := text[i]; c {
+		case '\'', '"', '\\', '/':
+			out.WriteByte(c)
+		case 'b', 'f', 'n', 'r', 't':
+			out.WriteByte("\b\f\n\r\t"[strings.IndexByte("bfnrt", c)])
+		case 'u':
+			units := unicodeEscapes(text[i-1:])
+			if units == "" {
+				return "", errEscape
+			}
+
+			decoded, err := decodeJSON([]byte(`"` + units + `"`))
+			if err != nil {
+				return "", fmt.Errorf("%w: %w", errEscape, err)
+			}
+
+			piece, _ := decoded.(string)
+			out.WriteString(piece)
+
+			i += len(units) - 2
+		default:
+			return "", errEscape
 		}
 	}
 
-	return i
+	return out.String(), nil
+}
+
+// unicodeEscapes is the run of \uXXXX that the text begins with: two of them may
+// be one character.
+func unicodeEscapes(text string) string {
+	const length = len(`\u0000`)
+
+	end := 0
+	for strings.HasPrefix(text[end:], `\u`) && len(text) >= end+length {
+		end += length
+	}
+
+	return text[:end]
 }
 
 // skipQuoted returns the offset behind the quoted text that starts at i.
@@ -224,7 +668,7 @@ func skipQuoted(text string, i int) int {
 // place where the result goes.
 type resultTarget struct {
 	text  string
-	steps []spec.Selector
+	steps []selector
 }
 
 func parseResultPath(text string) (*resultTarget, error) {
@@ -239,13 +683,12 @@ func parseResultPath(text string) (*resultTarget, error) {
 
 	target := &resultTarget{text: text}
 
-	for _, segment := range p.query.Query().Segments() {
-		step := segment.Selectors()[0]
-		if index, ok := step.(spec.Index); ok && index < 0 {
+	for _, st := range p.steps {
+		if st.selectors[0].index < 0 {
 			return nil, fmt.Errorf("%q: %w", text, errNegativeResult)
 		}
 
-		target.steps = append(target.steps, step)
+		target.steps = append(target.steps, st.selectors[0])
 	}
 
 	return target, nil
@@ -257,42 +700,37 @@ func (t *resultTarget) put(input, result any) (any, error) {
 	return t.assign(input, true, t.steps, result)
 }
 
-func (t *resultTarget) assign(node any, present bool, steps []spec.Selector, result any) (any, error) {
+func (t *resultTarget) assign(node any, present bool, steps []selector, result any) (any, error) {
 	if len(steps) == 0 {
 		return result, nil
 	}
 
-	if index, ok := steps[0].(spec.Index); ok {
-		return t.assignIndex(node, int(index), steps, result)
+	if steps[0].kind == byIndex {
+		return t.assignIndex(node, steps[0].index, steps, result)
 	}
 
-	name, ok := steps[0].(spec.Name)
-	if !ok {
-		return nil, failf(ErrorResultPathMatchFailure, "ResultPath %s is not a reference path", t.text)
-	}
+	name := steps[0].name
 
-	object, ok := node.(map[string]any)
+	parent, ok := node.(*object)
 	if !ok && present {
 		return nil, failf(ErrorResultPathMatchFailure,
-			"ResultPath %s needs an object to put %q in, and the input has %s there", t.text, string(name), kindOf(node))
+			"ResultPath %s needs an object to put %q in, and the input has %s there", t.text, name, kindOf(node))
 	}
 
-	child, present := object[string(name)]
+	var child any
+	if present = ok; ok {
+		child, present = parent.get(name)
+	}
 
 	value, err := t.assign(child, present, steps[1:], result)
 	if err != nil {
 		return nil, err
 	}
 
-	out := make(map[string]any, len(object)+1)
-	maps.Copy(out, object)
-
-	out[string(name)] = value
-
-	return out, nil
+	return parent.with(name, value), nil
 }
 
-func (t *resultTarget) assignIndex(node any, index int, steps []spec.Selector, result any) (any, error) {
+func (t *resultTarget) assignIndex(node any, index int, steps []selector, result any) (any, error) {
 	array, ok := node.([]any)
 	if !ok || index >= len(array) {
 		return nil, failf(ErrorResultPathMatchFailure,
@@ -319,18 +757,18 @@ type filter struct {
 
 // apply selects from value; a path that selects nothing is [ErrorRuntime],
 // which nothing can catch.
-func (f filter) apply(field string, s *scope, value any) (any, error) {
+func (f filter) apply(s *scope, value any) (any, error) {
 	if f.discard {
-		return map[string]any{}, nil
+		return newObject(0), nil
 	}
 
 	if f.path == nil {
 		return value, nil
 	}
 
-	out, ok := f.path.resolve(&scope{input: value, context: s.context, random: s.random})
-	if !ok {
-		return nil, failf(ErrorRuntime, "%s: %s", field, f.path.missing())
+	out, miss := f.path.resolve(s.on(value))
+	if miss != nil {
+		return nil, s.failf(ErrorRuntime, "Invalid path '%s' : %s", f.path.text, miss.reason)
 	}
 
 	return out, nil

@@ -51,7 +51,7 @@ func TestPassInJSONataWithoutAValue(t *testing.T) {
 
 	result := run(t, inJSONata(map[string]any{"x": []any{"{% $states.input.nothing %}"}}), `{}`, echo)
 	requireFailed(t, result, asl.ErrorQueryEvaluation,
-		"Output.x[0]: the JSONata expression has no value: it refers to something that isn't there")
+		"The JSONata expression '$states.input.nothing' specified for the field 'Output/x[0]' returned nothing (undefined).")
 }
 
 func TestWhatJSONataMayNotBe(t *testing.T) {
@@ -59,7 +59,7 @@ func TestWhatJSONataMayNotBe(t *testing.T) {
 
 	for name, test := range map[string]struct{ state, says string }{
 		"another language":        {`"QueryLanguage":"JMESPath"`, `QueryLanguage: "JMESPath" is not supported: use "JSONPath" or "JSONata"`},
-		"an unknown expression":   {`"QueryLanguage":"JSONata","Output":"{% $now() %}"`, "Output: not in the supported part of JSONata"},
+		"an unknown expression":   {`"QueryLanguage":"JSONata","Output":"{% 1 + %}"`, "Output: not an expression that Step Functions takes: Unexpected end of expression"},
 		"half an expression":      {`"QueryLanguage":"JSONata","Output":["{% 1"]`, "Output[0]: an expression begins with {%"},
 		"the other half":          {`"QueryLanguage":"JSONata","Output":"now: {% 1 %}"`, "Output: an expression begins with {%"},
 		"fields of JSONPath":      {`"QueryLanguage":"JSONata","ResultPath":"$.a"`, "ResultPath: is of JSONPath"},

@@ -56,8 +56,17 @@ func (r *run) resume(history []Event) {
 	for _, e := range history {
 		r.recorded += e.weight(isJob(e.Resource))
 
-		if e.Type == ExecutionRedriven {
+		switch {
+		case e.Type == ExecutionRedriven:
 			r.redrives++
+		case e.Type == StateEntered:
+			r.enteredAt = r.recorded
+		case e.AssignedVariables != nil:
+			// Of the history's own making, so that it can be read.
+			if value, _ := decodeJSON(e.AssignedVariables); isA[*object](value) {
+				assigned, _ := value.(*object)
+				r.assign(assigned)
+			}
 		}
 	}
 

@@ -67,7 +67,9 @@ func (r retrier) delay(done int, random func() float64) time.Duration {
 type catcher struct {
 	errors []string
 	result sink
-	next   string
+	// query is Output and Assign, in JSONata.
+	query *results
+	next  string
 }
 
 // matches tells whether a list of error names covers the error.

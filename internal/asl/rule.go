@@ -63,10 +63,13 @@ const (
 )
 
 const (
-	nextField     = "Next"
-	defaultField  = "Default"
-	variableField = "Variable"
-	commentField  = "Comment"
+	nextField      = "Next"
+	defaultField   = "Default"
+	variableField  = "Variable"
+	commentField   = "Comment"
+	conditionField = "Condition"
+	outputField    = "Output"
+	assignField    = "Assign"
 )
 
 // Rule is one rule of a Choice: a comparison (Variable, Operator, Value) or a
@@ -93,6 +96,12 @@ type Rule struct {
 	Or []Rule
 	// Not is true when its rule is false.
 	Not *Rule
+	// Condition is an expression in JSONata, in whose Choice it takes the place of
+	// all the fields above.
+	Condition string
+	// Output and Assign are those of the state, for this rule; only with Condition.
+	Output any
+	Assign map[string]any
 	// Next names the target; required in a rule of Choices, forbidden below it.
 	Next string
 }
@@ -134,6 +143,9 @@ func (r Rule) MarshalJSON() ([]byte, error) {
 	set(r.And != nil, "And", r.And)
 	set(r.Or != nil, "Or", r.Or)
 	set(r.Not != nil, "Not", r.Not)
+	set(r.Condition != "", conditionField, r.Condition)
+	set(r.Output != nil, outputField, r.Output)
+	set(r.Assign != nil, assignField, r.Assign)
 	set(r.Next != "", nextField, r.Next)
 
 	return encodeJSON(out)
@@ -246,6 +258,10 @@ func (r Rule) compile(c *checker, field string) condition {
 		}
 	}
 
+	c.excluded(LanguageJSONata, field+".", map[string]bool{
+		conditionField: r.Condition != "", outputField: r.Output != nil, assignField: r.Assign != nil,
+	})
+
 	if forms != 1 {
 		c.addf(field, "a rule needs exactly one of a comparison (Variable and an operator), And, Or and Not; it has %d", forms)
 
@@ -356,16 +372,15 @@ func (r Rule) compileTest(c *checker, field string, op operation, variable *path
 	}
 
 	return func(s *scope) (bool, error) {
-		value, found := variable.resolve(s)
 		if op.test == nil {
-			return found == want, nil
+			_, miss := variable.resolve(s)
+
+			return (miss == nil) == want, nil
 		}
 
-		if !found {
-			return false, failf(ErrorRuntime, "Choice: %s; guard it with IsPresent", variable.missing())
-		}
+		value, err := choiceValue(variable, s)
 
-		return op.test(value) == want, nil
+		return err == nil && op.test(value) == want, err
 	}
 }
 
@@ -397,9 +412,9 @@ func (r Rule) compileMatch(c *checker, field string, variable *path) condition {
 }
 
 func choiceValue(p *path, s *scope) (any, error) {
-	value, ok := p.resolve(s)
-	if !ok {
-		return nil, failf(ErrorRuntime, "Choice: %s; guard it with IsPresent", p.missing())
+	value, miss := p.resolve(s)
+	if miss != nil {
+		return nil, s.failf(ErrorRuntime, "Invalid path '%s': The choice state's condition path references an invalid value.", p.text)
 	}
 
 	return value, nil
@@ -590,6 +605,8 @@ func (r Rule) Label() string {
 	switch {
 	case r.Comment != "":
 		return r.Comment
+	case r.Condition != "":
+		return expressionText(r.Condition)
 	case r.onlyGuards():
 		return "valid " + r.guarded()
 	case r.And != nil:
@@ -702,13 +719,8 @@ func lastName(text string) string {
 		return text
 	}
 
-	segments := p.query.Query().Segments()
-	if len(segments) == 0 || !p.definite {
-		return text
-	}
-
-	name, err := strconv.Unquote(segments[len(segments)-1].Selectors()[0].String())
-	if err != nil {
+	name, ok := p.lastName()
+	if !ok {
 		return text
 	}
 

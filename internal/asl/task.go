@@ -16,7 +16,7 @@ type limit struct {
 
 func (l limit) duration(field string, s *scope) (time.Duration, error) {
 	if l.path != nil {
-		return secondsAt(field, l.path, s, 1)
+		return secondsAt(field, l.path, s)
 	}
 
 	return time.Duration(l.seconds) * time.Second, nil
@@ -35,6 +35,13 @@ type taskNode struct {
 	catchers           []catcher
 	waitsForToken      bool
 	next               string
+	// query takes the place of the fields of JSONPath, in JSONata.
+	query *taskQuery
+}
+
+type taskQuery struct {
+	arguments query
+	results   results
 }
 
 // run tries the task until it succeeds, no retrier is left, or the execution
@@ -104,22 +111,38 @@ func (n *taskNode) catch(r *run, in payload, failed *Error) (outcome, error) {
 
 		name := reported(failed.Name)
 
-		merged, err := catcher.result.apply(in.value, map[string]any{"Error": name, "Cause": failed.Cause})
-		if err != nil {
-			return outcome{}, err
-		}
-
-		data, err := newPayload("state's output", merged)
+		out, err := catcher.leave(r, in, objectOf("Error", name, "Cause", failed.Cause))
 		if err != nil {
 			return outcome{}, err
 		}
 
 		err = r.emit(Event{Type: CatchTaken, State: r.state, Next: catcher.next, Error: name, Cause: failed.Cause})
 
-		return outcome{data: data, next: catcher.next}, err
+		return out, err
 	}
 
 	return outcome{}, failed
+}
+
+// leave makes the state's output of the error output.
+func (c catcher) leave(r *run, in payload, failed *object) (outcome, error) {
+	if c.query != nil {
+		otherwise, err := newPayload("state's output", failed)
+		if err != nil {
+			return outcome{}, err
+		}
+
+		return c.query.leave(r.evaluation(in, "errorOutput", failed), otherwise, c.next)
+	}
+
+	merged, err := c.result.apply(in.value, failed)
+	if err != nil {
+		return outcome{}, err
+	}
+
+	data, err := newPayload("state's output", merged)
+
+	return outcome{data: data, next: c.next}, err
 }
 
 // attempt is one try, from InputPath to OutputPath.
@@ -133,7 +156,7 @@ func (n *taskNode) attempt(r *run, in payload) (outcome, error) {
 		return outcome{}, err
 	}
 
-	call, parameters, err := n.prepare(r, s)
+	call, parameters, err := n.prepare(r, s, in)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -150,21 +173,30 @@ func (n *taskNode) attempt(r *run, in payload) (outcome, error) {
 		return outcome{}, err
 	}
 
-	return n.deliver(s, in, result)
+	if n.query != nil {
+		return n.query.results.leave(r.evaluation(in, "result", result.value), result, n.next)
+	}
+
+	return n.deliver(s, in, result.value)
 }
 
 // prepare computes the call.
-func (n *taskNode) prepare(r *run, s *scope) (Call, payload, error) {
+func (n *taskNode) prepare(r *run, s *scope, in payload) (Call, payload, error) {
 	call := Call{State: r.state, Resource: n.resource, Attempt: r.retries, TaskToken: r.token, Clock: r.clock}
 
 	value := s.input
 
 	var err error
 
-	if n.parameters != nil {
-		if value, err = n.parameters.build(s); err != nil {
-			return call, payload{}, err
-		}
+	switch {
+	case n.parameters != nil:
+		value, err = n.parameters.build(s)
+	case n.query != nil && n.query.arguments != nil:
+		value, err = n.query.arguments.compute(r.evaluation(in))
+	}
+
+	if err != nil {
+		return call, payload{}, err
 	}
 
 	parameters, err := newPayload("task's input", value)
@@ -173,9 +205,12 @@ func (n *taskNode) prepare(r *run, s *scope) (Call, payload, error) {
 	}
 
 	if n.credentials != nil {
-		if call.Credentials, err = n.credentials.build(s); err != nil {
+		credentials, err := n.credentials.build(s)
+		if err != nil {
 			return call, payload{}, err
 		}
+
+		call.Credentials = plain(credentials)
 	}
 
 	if call.Timeout, err = n.timeout.duration("TimeoutSecondsPath", s); err != nil {
@@ -186,7 +221,7 @@ func (n *taskNode) prepare(r *run, s *scope) (Call, payload, error) {
 		return call, payload{}, err
 	}
 
-	call.Parameters, call.Context = clone(parameters.value), clone(s.context)
+	call.Parameters, call.JSON, call.Context = plain(parameters.value), parameters.raw, plain(s.context)
 
 	return call, parameters, nil
 }
@@ -198,31 +233,31 @@ var (
 )
 
 // invoke calls the integration within the limits of time, and records how it ended.
-func (n *taskNode) invoke(r *run, call Call) (any, error) {
+func (n *taskNode) invoke(r *run, call Call) (payload, error) {
 	ctx, cancel := n.limits(r, call)
 	defer cancel()
 
 	value, err := n.integration(ctx, call)
 
 	if stop := r.check(); stop != nil {
-		return nil, stop
+		return payload{}, stop
 	}
 
 	if err != nil {
-		return nil, n.failed(r, call, err, context.Cause(ctx))
+		return payload{}, n.failed(r, call, err, context.Cause(ctx))
 	}
 
 	tree, err := normalize(value)
 	if err != nil {
-		return nil, n.failed(r, call, failf(ErrorRuntime, "the result of %s is not JSON: %v", n.resource, err), nil)
+		return payload{}, n.failed(r, call, failf(ErrorRuntime, "the result of %s is not JSON: %v", n.resource, err), nil)
 	}
 
 	result, err := newPayload("task's result", tree)
 	if err != nil {
-		return nil, n.failed(r, call, err, nil)
+		return payload{}, n.failed(r, call, err, nil)
 	}
 
-	return result.value, r.emit(Event{
+	return result, r.emit(Event{
 		Type: TaskSucceeded, State: r.state, Resource: n.resource, Attempt: call.Attempt, Output: result.raw,
 	})
 }
@@ -274,7 +309,7 @@ func (n *taskNode) failed(r *run, call Call, err, ended error) error {
 // deliver turns the result into the state's output.
 func (n *taskNode) deliver(s *scope, in payload, result any) (outcome, error) {
 	if n.selector != nil {
-		selected, err := n.selector.build(&scope{input: result, context: s.context, random: s.random})
+		selected, err := n.selector.build(s.on(result))
 		if err != nil {
 			return outcome{}, err
 		}

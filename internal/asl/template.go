@@ -3,8 +3,6 @@ package asl
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -30,21 +28,24 @@ type dynamic struct{ expr expression }
 
 func (t dynamic) build(s *scope) (any, error) { return t.expr.eval(s) }
 
-type objectTemplate map[string]template
+// objectTemplate has its members in the order of the definition.
+type objectTemplate []templateMember
+
+type templateMember struct {
+	key   string
+	value template
+}
 
 func (t objectTemplate) build(s *scope) (any, error) {
-	out := make(map[string]any, len(t))
+	out := newObject(len(t))
 
-	// In key order, so that of several faults always the same one is reported.
-	for _, key := range slices.Sorted(maps.Keys(t)) {
-		value, err := t[key].build(s)
+	for _, member := range t {
+		value, err := member.value.build(s)
 		if err != nil {
-			named := asError(err)
-
-			return nil, &Error{Name: named.Name, Cause: key + ": " + named.Cause}
+			return nil, err
 		}
 
-		out[key] = value
+		out.set(member.key, value)
 	}
 
 	return out, nil
@@ -71,7 +72,7 @@ func (t arrayTemplate) build(s *scope) (any, error) {
 // fault with its place.
 func compileTemplate(value any, field string, report func(field string, err error)) template {
 	switch v := value.(type) {
-	case map[string]any:
+	case *object:
 		return compileObject(v, field, report)
 	case []any:
 		out := make(arrayTemplate, len(v))
@@ -85,45 +86,45 @@ func compileTemplate(value any, field string, report func(field string, err erro
 	}
 }
 
-func compileObject(object map[string]any, field string, report func(field string, err error)) template {
-	out := make(objectTemplate, len(object))
+func compileObject(source *object, field string, report func(field string, err error)) template {
+	out := make(objectTemplate, 0, len(source.keys))
 
-	for _, key := range slices.Sorted(maps.Keys(object)) {
+	for _, key := range source.keys {
 		place := field + "." + key
 
 		name, isDynamic := strings.CutSuffix(key, dynamicSuffix)
 		if !isDynamic {
-			out[key] = compileTemplate(object[key], place, report)
+			out = append(out, templateMember{key: key, value: compileTemplate(source.values[key], place, report)})
 
 			continue
 		}
 
-		expr, err := compileDynamic(object, name, object[key])
+		expr, err := compileDynamic(source, name, key)
 		if err != nil {
 			report(place, err)
 
 			continue
 		}
 
-		out[name] = dynamic{expr: expr}
+		out = append(out, templateMember{key: name, value: dynamic{expr: expr}})
 	}
 
 	return out
 }
 
-func compileDynamic(object map[string]any, name string, value any) (expression, error) {
+func compileDynamic(source *object, name, key string) (expression, error) {
 	if name == "" {
 		return nil, errEmptyKey
 	}
 
-	if _, both := object[name]; both {
+	if _, both := source.get(name); both {
 		return nil, errDuplicateKey
 	}
 
-	text, ok := value.(string)
+	text, ok := source.values[key].(string)
 	if !ok {
-		return nil, fmt.Errorf("%w and is %s", errNotString, kindOf(value))
+		return nil, fmt.Errorf("%w and is %s", errNotString, kindOf(source.values[key]))
 	}
 
-	return parseExpression(text)
+	return parseExpression(key, text)
 }

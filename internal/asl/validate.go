@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -24,6 +25,20 @@ const (
 type checker struct {
 	state    string
 	problems []Problem
+	// language is the machine's QueryLanguage, order that of the state's keys.
+	language string
+	order    keyOrder
+}
+
+// tree normalizes a value, and puts the members of objects in the order of the
+// text that the state was read from.
+func (c *checker) tree(field string, value any) (any, error) {
+	tree, err := normalize(value)
+	if err != nil {
+		return nil, err
+	}
+
+	return c.order.arrange(field, tree), nil
 }
 
 func (c *checker) addf(field, format string, args ...any) {
@@ -97,9 +112,8 @@ func (m *Machine) checkFields(c *checker) {
 		c.addf("Version", `%q is not supported: the only version is "1.0"`, m.Version)
 	}
 
-	if m.QueryLanguage != "" && m.QueryLanguage != languageJSONPath {
-		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or leave the field out; a Pass may be in JSONata by itself`, m.QueryLanguage)
-	}
+	c.inJSONata(m.QueryLanguage)
+	c.language = m.QueryLanguage
 
 	c.seconds("TimeoutSeconds", m.TimeoutSeconds, maxSeconds)
 }
@@ -259,7 +273,7 @@ func (c *checker) template(field string, object map[string]any) template {
 		return nil
 	}
 
-	tree, err := normalize(object)
+	tree, err := c.tree(field, object)
 	if err != nil {
 		c.add(field, err)
 
@@ -290,14 +304,15 @@ func (t *Task) compile(c *checker) node {
 	switch {
 	case t.Resource == "":
 		c.addf("Resource", "name the ARN of the work to do, such as arn:aws:states:::lambda:invoke")
-	case !strings.HasPrefix(t.Resource, "arn:"):
+	case !resourcePattern.MatchString(t.Resource):
 		c.addf("Resource", "%q is not an ARN, such as arn:aws:states:::lambda:invoke", t.Resource)
 	}
 
+	c.order = t.order
 	t.checkLimits(c)
 	c.transition(t.Next, t.End)
 
-	return &taskNode{
+	out := &taskNode{
 		resource:      t.Resource,
 		input:         c.filter("InputPath", t.InputPath),
 		parameters:    c.template("Parameters", t.Parameters),
@@ -308,11 +323,34 @@ func (t *Task) compile(c *checker) node {
 		timeout:       limit{seconds: t.TimeoutSeconds, path: c.optionalReference("TimeoutSecondsPath", t.TimeoutSecondsPath)},
 		heartbeat:     limit{seconds: t.HeartbeatSeconds, path: c.optionalReference("HeartbeatSecondsPath", t.HeartbeatSecondsPath)},
 		retriers:      compileRetriers(c, t.Retry),
-		catchers:      compileCatchers(c, t.Catch),
+		catchers:      compileCatchers(c, t.Catch, c.inJSONata(t.QueryLanguage)),
 		waitsForToken: strings.HasSuffix(t.Resource, ".waitForTaskToken"),
 		next:          t.Next,
 	}
+
+	if !c.inJSONata(t.QueryLanguage) {
+		c.excluded(LanguageJSONata, "", map[string]bool{
+			"Arguments": t.Arguments != nil, outputField: t.Output != nil, assignField: t.Assign != nil,
+		})
+
+		return out
+	}
+
+	c.excluded(languageJSONPath, "", map[string]bool{
+		"InputPath": t.InputPath != "", "Parameters": t.Parameters != nil, "ResultSelector": t.ResultSelector != nil,
+		"ResultPath": t.ResultPath != "", "OutputPath": t.OutputPath != "",
+		"TimeoutSecondsPath": t.TimeoutSecondsPath != "", "HeartbeatSecondsPath": t.HeartbeatSecondsPath != "",
+	})
+
+	out.query = &taskQuery{arguments: c.optionalQuery("Arguments", t.Arguments), results: c.results("", t.Output, t.Assign)}
+
+	return out
 }
+
+// resourcePattern is an ARN with a partition, a service and a resource, which
+// itself is none: arn:aws:arn:aws:states:::lambda:invoke comes of a template that
+// was filled in twice.
+var resourcePattern = regexp.MustCompile(`^arn:aws(-[a-z]+)*:[a-z0-9-]+:[a-z0-9-]*:([0-9]+|aws)?:[^\s:]\S*$`)
 
 func (t *Task) checkLimits(c *checker) {
 	c.seconds("TimeoutSeconds", t.TimeoutSeconds, maxSeconds)
@@ -329,6 +367,14 @@ func (ch *Choice) compile(c *checker) node {
 	if len(ch.Choices) == 0 {
 		c.addf("Choices", "must have at least one rule")
 	}
+
+	c.order = ch.order
+
+	if c.inJSONata(ch.QueryLanguage) {
+		return ch.compileQuery(c)
+	}
+
+	c.excluded(LanguageJSONata, "", map[string]bool{outputField: ch.Output != nil, assignField: ch.Assign != nil})
 
 	out := &choiceNode{
 		input:    c.filter("InputPath", ch.InputPath),
@@ -348,20 +394,44 @@ func (ch *Choice) compile(c *checker) node {
 	return out
 }
 
+func (ch *Choice) compileQuery(c *checker) node {
+	c.excluded(languageJSONPath, "", map[string]bool{"InputPath": ch.InputPath != "", "OutputPath": ch.OutputPath != ""})
+
+	out := &queryChoiceNode{results: c.results("", ch.Output, ch.Assign), fallback: ch.Default}
+
+	for i, rule := range ch.Choices {
+		field := fmt.Sprintf("Choices[%d]", i)
+		if rule.Next == "" {
+			c.addf(field, "needs Next, the state to go to")
+		}
+
+		c.excluded(languageJSONPath, field+"/", map[string]bool{
+			variableField: rule.Variable != "", "And": rule.And != nil, "Or": rule.Or != nil, "Not": rule.Not != nil,
+		})
+
+		out.choices = append(out.choices, queryBranch{
+			condition: c.expression(field+"/"+conditionField, rule.Condition),
+			results:   c.results(field+"/", rule.Output, rule.Assign), next: rule.Next, label: rule.Label(),
+		})
+	}
+
+	return out
+}
+
 func (p *Pass) compile(c *checker) node {
+	c.order = p.order
 	c.transition(p.Next, p.End)
 
-	switch p.QueryLanguage {
-	case LanguageJSONata:
-		return p.compileQuery(c)
-	case "", languageJSONPath:
-	default:
-		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or "JSONata"`, p.QueryLanguage)
+	if c.inJSONata(p.QueryLanguage) {
+		c.excluded(languageJSONPath, "", map[string]bool{
+			"InputPath": p.InputPath != "", "Parameters": p.Parameters != nil, "Result": p.Result != nil,
+			"ResultPath": p.ResultPath != "", "OutputPath": p.OutputPath != "",
+		})
+
+		return &queryNode{results: c.results("", p.Output, p.Assign), next: p.Next}
 	}
 
-	if p.Output != nil {
-		c.addf("Output", "is of JSONata: set QueryLanguage to it, or use Result or Parameters")
-	}
+	c.excluded(LanguageJSONata, "", map[string]bool{outputField: p.Output != nil, assignField: p.Assign != nil})
 
 	out := &passNode{
 		input:      c.filter("InputPath", p.InputPath),
@@ -376,7 +446,7 @@ func (p *Pass) compile(c *checker) node {
 		return out
 	}
 
-	value, err := normalize(p.Result)
+	value, err := c.tree("Result", p.Result)
 	if err != nil {
 		c.add("Result", err)
 	}
@@ -387,19 +457,14 @@ func (p *Pass) compile(c *checker) node {
 }
 
 func (w *Wait) compile(c *checker) node {
+	c.order = w.order
 	c.transition(w.Next, w.End)
-
-	out := &waitNode{
-		input:         c.filter("InputPath", w.InputPath),
-		output:        c.filter("OutputPath", w.OutputPath),
-		secondsPath:   c.optionalReference("SecondsPath", w.SecondsPath),
-		timestampPath: c.optionalReference("TimestampPath", w.TimestampPath),
-		next:          w.Next,
-	}
 
 	set := 0
 
-	for _, present := range []bool{w.Seconds != nil, w.SecondsPath != "", w.Timestamp != "", w.TimestampPath != ""} {
+	for _, present := range []bool{
+		w.Seconds != nil || w.SecondsExpression != "", w.SecondsPath != "", w.Timestamp != "", w.TimestampPath != "",
+	} {
 		if present {
 			set++
 		}
@@ -408,6 +473,27 @@ func (w *Wait) compile(c *checker) node {
 	if set != 1 {
 		c.addf("", "a Wait needs exactly one of Seconds, SecondsPath, Timestamp and TimestampPath; it has %d", set)
 	}
+
+	if c.inJSONata(w.QueryLanguage) {
+		return w.compileQuery(c)
+	}
+
+	c.excluded(LanguageJSONata, "", map[string]bool{
+		"Seconds": w.SecondsExpression != "", outputField: w.Output != nil, assignField: w.Assign != nil,
+	})
+
+	out := w.fixed(c)
+	out.input = c.filter("InputPath", w.InputPath)
+	out.output = c.filter("OutputPath", w.OutputPath)
+	out.secondsPath = c.optionalReference("SecondsPath", w.SecondsPath)
+	out.timestampPath = c.optionalReference("TimestampPath", w.TimestampPath)
+
+	return out
+}
+
+// fixed reads Seconds and Timestamp.
+func (w *Wait) fixed(c *checker) *waitNode {
+	out := &waitNode{next: w.Next}
 
 	if w.Seconds != nil {
 		out.seconds = *w.Seconds
@@ -428,7 +514,37 @@ func (w *Wait) compile(c *checker) node {
 	return out
 }
 
+func (w *Wait) compileQuery(c *checker) node {
+	c.excluded(languageJSONPath, "", map[string]bool{
+		"InputPath": w.InputPath != "", "OutputPath": w.OutputPath != "",
+		"SecondsPath": w.SecondsPath != "", "TimestampPath": w.TimestampPath != "",
+	})
+
+	out := &queryWaitNode{results: c.results("", w.Output, w.Assign), next: w.Next}
+
+	switch {
+	case w.SecondsExpression != "":
+		out.seconds = new(c.expression("Seconds", w.SecondsExpression))
+	case strings.HasPrefix(w.Timestamp, queryBegin):
+		out.timestamp = new(c.expression("Timestamp", w.Timestamp))
+	default:
+		out.fixed = w.fixed(c)
+	}
+
+	return out
+}
+
 func (s *Succeed) compile(c *checker) node {
+	c.order = s.order
+
+	if c.inJSONata(s.QueryLanguage) {
+		c.excluded(languageJSONPath, "", map[string]bool{"InputPath": s.InputPath != "", "OutputPath": s.OutputPath != ""})
+
+		return &queryNode{results: c.results("", s.Output, nil)}
+	}
+
+	c.excluded(LanguageJSONata, "", map[string]bool{outputField: s.Output != nil})
+
 	return &succeedNode{
 		input:  c.filter("InputPath", s.InputPath),
 		output: c.filter("OutputPath", s.OutputPath),
@@ -439,6 +555,12 @@ func (f *Fail) compile(c *checker) node {
 	c.exclusive("Error", f.Error != "", "ErrorPath", f.ErrorPath != "")
 	c.exclusive("Cause", f.Cause != "", "CausePath", f.CausePath != "")
 	checkErrorName(c, "Error", f.Error)
+
+	if c.inJSONata(f.QueryLanguage) {
+		c.excluded(languageJSONPath, "", map[string]bool{"ErrorPath": f.ErrorPath != "", "CausePath": f.CausePath != ""})
+
+		return &queryFailNode{name: c.queryText("Error", f.Error), cause: c.queryText("Cause", f.Cause)}
+	}
 
 	return &failNode{
 		name: f.Error, cause: f.Cause,
@@ -463,13 +585,13 @@ func compileText(c *checker, field, text string) expression {
 
 	if strings.HasPrefix(text, "$") {
 		if p := c.reference(field, text); p != nil {
-			return pathExpr{path: p}
+			return pathExpr{path: p, field: field}
 		}
 
 		return nil
 	}
 
-	expr, err := parseExpression(text)
+	expr, err := parseExpression(field, text)
 	if err != nil {
 		c.add(field, err)
 
@@ -516,18 +638,28 @@ func (r Retrier) check(c *checker, field string) {
 	}
 }
 
-func compileCatchers(c *checker, catchers []Catcher) []catcher {
+const catchField = "Catch"
+
+func compileCatchers(c *checker, catchers []Catcher, inJSONata bool) []catcher {
 	out := make([]catcher, len(catchers))
 
 	for i, item := range catchers {
-		field := fmt.Sprintf("Catch[%d]", i)
+		field := fmt.Sprintf("%s[%d]", catchField, i)
 		checkErrors(c, field, item.ErrorEquals, i == len(catchers)-1)
 
 		if item.Next == "" {
 			c.addf(field, "needs Next, the state to go to")
 		}
 
-		out[i] = catcher{errors: item.ErrorEquals, result: c.sink(field+".ResultPath", item.ResultPath), next: item.Next}
+		out[i] = catcher{errors: item.ErrorEquals, next: item.Next}
+
+		if inJSONata {
+			c.excluded(languageJSONPath, field+"/", map[string]bool{"ResultPath": item.ResultPath != ""})
+			out[i].query = new(c.results(field+"/", item.Output, item.Assign))
+		} else {
+			c.excluded(LanguageJSONata, field+".", map[string]bool{outputField: item.Output != nil, assignField: item.Assign != nil})
+			out[i].result = c.sink(field+".ResultPath", item.ResultPath)
+		}
 	}
 
 	return out

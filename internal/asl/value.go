@@ -3,9 +3,7 @@ package asl
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -20,6 +18,8 @@ const PayloadLimit = 256 * 1024
 // Words for messages and labels.
 const (
 	nullText   = "null"
+	trueText   = "true"
+	falseText  = "false"
 	numberText = "a number"
 )
 
@@ -29,26 +29,6 @@ type Null struct{}
 
 // MarshalJSON returns null.
 func (Null) MarshalJSON() ([]byte, error) { return []byte(nullText), nil }
-
-var errTrailingData = errors.New("more than one JSON value")
-
-// decodeJSON reads one JSON value; numbers stay [json.Number], so that an
-// integer keeps its digits.
-func decodeJSON(data []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-
-	var value any
-	if err := dec.Decode(&value); err != nil {
-		return nil, fmt.Errorf("reading JSON: %w", err)
-	}
-
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errTrailingData
-	}
-
-	return value, nil
-}
 
 // encodeJSON writes compact JSON with sorted keys and without HTML escapes.
 func encodeJSON(value any) (json.RawMessage, error) {
@@ -65,7 +45,7 @@ func encodeJSON(value any) (json.RawMessage, error) {
 }
 
 // normalize turns any Go value into the tree that the interpreter works on:
-// nil, bool, json.Number, string, []any and map[string]any.
+// see [decodeJSON]. The members of Go maps come in the order of their keys.
 func normalize(value any) (any, error) {
 	raw, err := encodeJSON(value)
 	if err != nil {
@@ -73,29 +53,6 @@ func normalize(value any) (any, error) {
 	}
 
 	return decodeJSON(raw)
-}
-
-// clone copies a normalized tree, so that foreign code cannot change the
-// execution's data through a shared map.
-func clone(value any) any {
-	switch v := value.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, item := range v {
-			out[key] = clone(item)
-		}
-
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = clone(item)
-		}
-
-		return out
-	default:
-		return value
-	}
 }
 
 // payload is a value together with its JSON text, which is needed for the
@@ -107,11 +64,7 @@ type payload struct {
 
 // newPayload fails with [ErrorDataLimitExceeded] above [PayloadLimit].
 func newPayload(what string, value any) (payload, error) {
-	raw, err := encodeJSON(value)
-	if err != nil {
-		return payload{}, failf(ErrorRuntime, "the %s is not JSON: %v", what, err)
-	}
-
+	raw := encodeTree(value)
 	if len(raw) > PayloadLimit {
 		return payload{}, failf(ErrorDataLimitExceeded,
 			"the %s has %d bytes, above the limit of %d; keep the data in S3 and pass its bucket and key",
@@ -183,8 +136,8 @@ func equalValues(a, b any) bool {
 		y, ok := b.([]any)
 
 		return ok && equalArrays(x, y)
-	case map[string]any:
-		y, ok := b.(map[string]any)
+	case *object:
+		y, ok := b.(*object)
 
 		return ok && equalObjects(x, y)
 	default:
@@ -194,7 +147,7 @@ func equalValues(a, b any) bool {
 
 func isScalar(v any) bool {
 	switch v.(type) {
-	case []any, map[string]any:
+	case []any, *object:
 		return false
 	default:
 		return true
@@ -208,21 +161,6 @@ func equalArrays(a, b []any) bool {
 
 	for i := range a {
 		if !equalValues(a[i], b[i]) {
-			return false
-		}
-	}
-
-	return true
-}
-
-func equalObjects(a, b map[string]any) bool {
-	if len(a) != len(b) {
-		return false
-	}
-
-	for key, item := range a {
-		other, ok := b[key]
-		if !ok || !equalValues(item, other) {
 			return false
 		}
 	}

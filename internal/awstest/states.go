@@ -293,7 +293,7 @@ func (s *Server) output(e *execution) string {
 	case e.large() && s.callback:
 		result["route"] = "Fargate"
 	case e.large():
-		result = map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/c/task-" + e.name, "exitCode": 0}
+		result = map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/c/task-" + e.name}
 	}
 	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
 	if err != nil {

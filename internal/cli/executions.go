@@ -83,7 +83,7 @@ func (u *ui) list(found []operate.Execution) {
 	rows := make([][]string, len(found))
 	for i, e := range found {
 		rows[i] = []string{
-			clock(e.Started), e.Status, orDash(e.Route), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, why(e),
+			clock(e.Started), e.Status, routeText(&e, ""), humanBytes(e.Size), elapsed(e.Duration), printable(orDash(e.Key)), e.Name, why(e),
 		}
 	}
 	if !u.screen {
@@ -104,4 +104,13 @@ func why(e operate.Execution) string {
 		return e.Error
 	}
 	return printable(e.Error + ": " + clip(e.Reason))
+}
+
+// routeText is the route of an execution, or why it took none, behind a few words
+// where there is room for them.
+func routeText(e *operate.Execution, words string) string {
+	if why := e.NotProcessed(); why != "" {
+		return words + why
+	}
+	return orDash(e.Route)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -86,6 +87,10 @@ func (p *printer) execution(e *local.Execution) {
 	p.steps(e)
 	if e.Status == asl.StatusSucceeded {
 		p.notices(e)
+		if state := e.NotProcessed(); state != "" {
+			p.say("  ✓ %s in %s, not processed: %s", e.Status, short(e.Duration), lowered(printable(state)))
+			return
+		}
 		p.say("  ✓ %s by %s in %s", e.Status, route(e), short(e.Duration))
 		p.answer(e)
 		return
@@ -178,7 +183,11 @@ func (p *printer) answer(e *local.Execution) {
 func (p *printer) end(r *report) error {
 	if !p.json {
 		p.say("")
-		p.say("%d of %s processed.", r.Processed, plural(int64(len(r.Files)), "file"))
+		nothing := ""
+		if r.NotProcessed > 0 {
+			nothing = fmt.Sprintf(", %d with nothing to process", r.NotProcessed)
+		}
+		p.say("%d of %s processed%s.", r.Processed, plural(int64(len(r.Files)), "file"), nothing)
 		return nil
 	}
 	var text bytes.Buffer
@@ -194,11 +203,11 @@ func (p *printer) end(r *report) error {
 	return nil
 }
 
+// lowered is a state's name in a sentence.
+func lowered(name string) string { return strings.ToLower(name[:1]) + name[1:] }
+
 // route is where the last processor of an execution ran.
 func route(e *local.Execution) string {
-	if len(e.Runs) == 0 {
-		return "nobody"
-	}
 	return e.Runs[len(e.Runs)-1].Route
 }
 

@@ -250,7 +250,7 @@ func (v *sendView) line(before, f operate.Sent) {
 	case f.State == operate.FileRunning && moving:
 		v.say("  %s  %s  %s  %s", name, orDash(f.Execution.Route), f.Step, elapsed(time.Since(f.Execution.Started)))
 	case f.State == operate.FileSucceeded:
-		v.named("✓", name, orDash(f.Execution.Route)+"  "+elapsed(f.Execution.Duration))
+		v.named("✓", name, routeText(f.Execution, "not processed: ")+"  "+elapsed(f.Execution.Duration))
 	case f.State == operate.FileFailed:
 		v.named(markFailed, name, "")
 		v.wrapped("    ", printable(f.Error))
@@ -479,7 +479,7 @@ func sentRow(f operate.Sent) []string {
 	mark := map[operate.FileState]string{operate.FileSucceeded: "✓", operate.FileFailed: markFailed}[f.State]
 	route, took, state := "-", "-", string(f.State)
 	if f.Execution != nil {
-		route, took, state = orDash(f.Execution.Route), elapsed(f.Execution.Duration), f.Execution.Status
+		route, took, state = routeText(f.Execution, ""), elapsed(f.Execution.Duration), f.Execution.Status
 	}
 	return []string{mark, printable(f.Key), humanBytes(f.Size), route, state, took}
 }

@@ -62,7 +62,7 @@ func (u *ui) timeline(t *operate.Timeline, short bool) {
 	}
 	u.field("execution", t.Name)
 	u.field("started", clock(t.Started)+", took "+elapsed(t.Duration))
-	u.field("route", orDash(t.Route)+", "+humanBytes(t.Size))
+	u.field("route", routeText(&t.Execution, "not processed: ")+", "+humanBytes(t.Size))
 	if t.Redrives > 0 {
 		u.field("redriven", fmt.Sprintf("%d times", t.Redrives))
 	}

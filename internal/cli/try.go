@@ -89,6 +89,8 @@ type report struct {
 	Files []file `json:"files"`
 	// Processed is how many of them were processed.
 	Processed int `json:"processed"`
+	// NotProcessed is how many have nothing to process, such as folder markers.
+	NotProcessed int `json:"notProcessed,omitempty"`
 }
 
 type file struct {
@@ -165,9 +167,13 @@ func (r *report) add(ctx context.Context, router *local.Router, found operate.Se
 	f := file{File: found.File, Error: found.Error}
 	if !found.Over() {
 		var err error
-		if f.Trace, err = router.Upload(ctx, found.Key, found.File); err != nil {
+		f.Trace, err = router.Upload(ctx, found.Key, found.File)
+		switch {
+		case err != nil:
 			f.Error = err.Error()
-		} else if f.Succeeded() {
+		case f.NotProcessed():
+			r.NotProcessed++
+		case f.Succeeded():
 			r.Processed++
 		}
 	}
@@ -177,7 +183,7 @@ func (r *report) add(ctx context.Context, router *local.Router, found operate.Se
 // verdict is the error of a run that didn't process every file.
 func (r *report) verdict(ctx context.Context, files int) error {
 	switch {
-	case r.Processed == files:
+	case r.Processed+r.NotProcessed == files:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w: %d of %d files were processed", operate.ErrCanceled, r.Processed, files)

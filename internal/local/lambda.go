@@ -163,7 +163,8 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 		FunctionName string
 		Payload      json.RawMessage
 	}
-	if err := decode(call.Parameters, &parameters); err != nil {
+	// The function sees the members of its payload in Step Functions' order.
+	if err := decode(call.JSON, &parameters); err != nil {
 		return nil, err
 	}
 	invoked := r.functions.get(parameters.FunctionName)

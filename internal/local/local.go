@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -213,6 +214,26 @@ func (t *Trace) Succeeded() bool {
 		}
 	}
 	return len(t.Executions) > 0 && len(t.DeadLetters) == 0
+}
+
+// NotProcessed is the state in which an execution ended SUCCEEDED without a run of
+// a processor, such as "Folder marker"; empty if it ran one or failed.
+func (e *Execution) NotProcessed() string {
+	if e.Status != asl.StatusSucceeded || len(e.Runs) > 0 {
+		return ""
+	}
+	last := ""
+	for _, event := range e.Events {
+		if event.Type == asl.StateEntered {
+			last = event.State
+		}
+	}
+	return last
+}
+
+// NotProcessed says whether the upload started executions, all of which had nothing to process.
+func (t *Trace) NotProcessed() bool {
+	return t.Succeeded() && !slices.ContainsFunc(t.Executions, func(e *Execution) bool { return e.NotProcessed() == "" })
 }
 
 // Start makes the declared system ready. Whatever it doesn't know how to run is

@@ -1,284 +1,96 @@
-// Package jsonata is the part of JSONata that the state machine of this project uses, since JSONPath has no clock: paths of
-// $states.input and $states.context, literals, objects and arrays, the operators + - * / & = and ?:, and the functions in [Functions].
-// What goes beyond that is an error of [Parse], never a wrong value.
+// Package jsonata evaluates JSONata as Step Functions does: in version 2.0.6, with its own functions ($partition, $range,
+// $hash, $random, $uuid, $parse), without $eval, without a context at the top level, and within bounds.
 //
-// It is written here as no Go module of JSONata is maintained and resolves; a JavaScript engine would be much for one expression.
+// The language is that of the npm package jsonata 2.0.6, the one that the language's authors keep and that AWS names, run by a
+// JavaScript engine written in Go. The two libraries of JSONata in Go differ from it: github.com/blues/jsonata-go v1.5.4 and
+// github.com/xiatechs/jsonata-go v1.8.8 give $string(1/3) 16 digits and 8, and -0 for -0 (case L9 of the tests).
 //
 // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html and https://docs.jsonata.org/overview.html
 package jsonata
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
+	"strings"
 	"time"
 )
 
+// MaxTime is how long one evaluation may take. AWS bounds it, too, and doesn't say at what.
+const MaxTime = 5 * time.Second
+
 var (
 	// ErrSyntax is matched by every error of [Parse].
-	ErrSyntax = errors.New("not in the supported part of JSONata")
-	// ErrEvaluation is matched by every error of [Expression.Eval].
-	ErrEvaluation = errors.New("the JSONata expression has no value")
+	ErrSyntax = errors.New("not an expression that Step Functions takes")
+	// ErrNothing is the error of [Expression.Eval] for an expression that gives nothing, such as a path to what isn't there.
+	ErrNothing = errors.New("returned nothing (undefined)")
+	// ErrUnsupported is the error of [Expression.Eval] for an expression that gives a function.
+	ErrUnsupported = errors.New("returned an unsupported result type")
 )
 
-// Environment is what an expression sees. Values are nil, bool, [json.Number], string, []any and map[string]any.
+// EvaluationError is the error of [Expression.Eval] for an expression that can't be evaluated.
+type EvaluationError struct {
+	// Code is JSONata's, such as D1009; empty for an error of the bounds.
+	Code string
+	// Message explains it, in JSONata's words.
+	Message string
+}
+
+// Error returns the code, if there is one, and the message.
+func (e *EvaluationError) Error() string {
+	if e.Code == "" {
+		return e.Message
+	}
+	return e.Code + ": " + e.Message
+}
+
+// Environment is what an expression sees.
 type Environment struct {
-	// Input is $states.input, Context is $states.context.
-	Input, Context any
-	// Now is the time that $millis gives.
+	// Variables are the variables by name, without the $, each as JSON text: states and those that Assign has set.
+	Variables map[string]json.RawMessage
+	// Now is the time that $millis and $now give.
 	Now time.Time
+	// Random gives numbers from 0 up to but not 1, for $random and $shuffle.
+	Random func() float64
 }
 
-// Expression is a parsed expression.
-type Expression struct{ root term }
-
-// missing is the value of a path to what isn't there: JSONata's "nothing", which is no error until it is the result.
-type missing struct{}
-
-// term is a part of an expression.
-type term interface {
-	eval(env Environment) (any, error)
+// Expression is a parsed expression. It is safe for concurrent use.
+type Expression struct {
+	source           string
+	readsErrorOutput bool
 }
 
-// Eval computes the value. The error matches [ErrEvaluation].
-func (e *Expression) Eval(env Environment) (any, error) {
-	value, err := e.root.eval(env)
+// Parse checks an expression. Its error matches [ErrSyntax] and has the words that AWS refuses a definition with.
+func Parse(source string) (*Expression, error) {
+	source = strings.TrimSpace(source)
+	vm := runtimes.get()
+	expression, err := vm.parse(source)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
-	if _, nothing := value.(missing); nothing {
-		return nil, fmt.Errorf("%w: it refers to something that isn't there", ErrEvaluation)
-	}
-	return value, nil
+	runtimes.put(vm)
+	return expression, nil
 }
 
-type literal struct{ value any }
+// String is the expression's text, without the space around it.
+func (e *Expression) String() string { return e.source }
 
-func (l literal) eval(Environment) (any, error) { return l.value, nil }
+// ReadsErrorOutput tells whether $states.errorOutput stands in the expression, which only a catcher's may have.
+func (e *Expression) ReadsErrorOutput() bool { return e.readsErrorOutput }
 
-// path is a path of $states.input or $states.context.
-type path struct {
-	context bool
-	fields  []string
-}
-
-func (p path) eval(env Environment) (any, error) {
-	value := env.Input
-	if p.context {
-		value = env.Context
+// Eval computes the value, as JSON text. The error is [ErrNothing], [ErrUnsupported], an [*EvaluationError], or ctx's own.
+func (e *Expression) Eval(ctx context.Context, env Environment) (json.RawMessage, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("evaluating JSONata: %w", err)
 	}
-	for _, field := range p.fields {
-		object, ok := value.(map[string]any)
-		if !ok {
-			if _, list := value.([]any); list {
-				return nil, fmt.Errorf("%w: the path goes through an array, which isn't supported", ErrEvaluation)
-			}
-			return missing{}, nil
-		}
-		if value, ok = object[field]; !ok {
-			return missing{}, nil
-		}
+	vm := runtimes.get()
+	result, err := vm.eval(ctx, e.source, env)
+	if interrupted := ctx.Err(); interrupted != nil {
+		return nil, fmt.Errorf("evaluating JSONata: %w", interrupted)
 	}
-	return value, nil
-}
-
-type array []term
-
-func (a array) eval(env Environment) (any, error) {
-	out := make([]any, 0, len(a))
-	for _, item := range a {
-		value, err := item.eval(env)
-		if err != nil {
-			return nil, err
-		}
-		if _, nothing := value.(missing); !nothing {
-			out = append(out, value)
-		}
+	if !vm.spent {
+		runtimes.put(vm)
 	}
-	return out, nil
-}
-
-type member struct {
-	key   string
-	value term
-}
-
-type object []member
-
-func (o object) eval(env Environment) (any, error) {
-	out := make(map[string]any, len(o))
-	for _, m := range o {
-		value, err := m.value.eval(env)
-		if err != nil {
-			return nil, err
-		}
-		if _, nothing := value.(missing); !nothing {
-			out[m.key] = value
-		}
-	}
-	return out, nil
-}
-
-// choice is condition ? yes : no.
-type choice struct{ condition, yes, no term }
-
-func (c choice) eval(env Environment) (any, error) {
-	value, err := c.condition.eval(env)
-	if err != nil {
-		return nil, err
-	}
-	switch is := value.(type) {
-	case bool:
-		if is {
-			return c.yes.eval(env)
-		}
-		return c.no.eval(env)
-	default:
-		// JSONata takes anything for true or false; a mistake is likelier here.
-		return nil, fmt.Errorf("%w: the condition of ?: is %s, not true or false", ErrEvaluation, kind(value))
-	}
-}
-
-// binary is an operator between two terms.
-type binary struct {
-	operator    byte
-	left, right term
-}
-
-func (b binary) eval(env Environment) (any, error) {
-	left, err := b.left.eval(env)
-	if err != nil {
-		return nil, err
-	}
-	right, err := b.right.eval(env)
-	if err != nil {
-		return nil, err
-	}
-	switch b.operator {
-	case '&':
-		return concatenate(left, right)
-	case '=':
-		return equal(left, right)
-	}
-	_, noLeft := left.(missing)
-	_, noRight := right.(missing)
-	if noLeft || noRight {
-		return missing{}, nil
-	}
-	return compute(b.operator, left, right)
-}
-
-// equal compares two values that aren't made of others. Nothing equals nothing, not even itself.
-func equal(left, right any) (any, error) {
-	for _, value := range []any{left, right} {
-		switch value.(type) {
-		case []any, map[string]any:
-			return nil, fmt.Errorf("%w: = between %s and %s isn't supported", ErrEvaluation, kind(left), kind(right))
-		case missing:
-			return false, nil
-		}
-	}
-	_, numbers := left.(json.Number)
-	if _, number := right.(json.Number); !numbers || !number {
-		return left == right, nil
-	}
-	a, err := float(left)
-	if err != nil {
-		return nil, err
-	}
-	b, err := float(right)
-	return a == b, err
-}
-
-func concatenate(left, right any) (any, error) {
-	first, err := text(left)
-	if err != nil {
-		return nil, err
-	}
-	second, err := text(right)
-	return first + second, err
-}
-
-func compute(operator byte, left, right any) (any, error) {
-	a, err := float(left)
-	if err != nil {
-		return nil, fmt.Errorf("%w on the left of %c", err, operator)
-	}
-	b, err := float(right)
-	if err != nil {
-		return nil, fmt.Errorf("%w on the right of %c", err, operator)
-	}
-	switch operator {
-	case '+':
-		return number(a + b)
-	case '-':
-		return number(a - b)
-	case '*':
-		return number(a * b)
-	default:
-		return number(a / b)
-	}
-}
-
-// text is a value as & and $string write it.
-func text(value any) (string, error) {
-	switch v := value.(type) {
-	case missing:
-		return "", nil
-	case string:
-		return v, nil
-	case json.Number:
-		f, err := float(v)
-		if err != nil {
-			return "", err
-		}
-		return digits(f), nil
-	case bool:
-		return strconv.FormatBool(v), nil
-	default:
-		return "", fmt.Errorf("%w: %s as text isn't supported", ErrEvaluation, kind(value))
-	}
-}
-
-func float(value any) (float64, error) {
-	n, ok := value.(json.Number)
-	if !ok {
-		return 0, fmt.Errorf("%w: %s, not a number", ErrEvaluation, kind(value))
-	}
-	f, err := n.Float64()
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrEvaluation, err)
-	}
-	return f, nil
-}
-
-func number(f float64) (any, error) {
-	if math.IsInf(f, 0) || math.IsNaN(f) {
-		return nil, fmt.Errorf("%w: the number is out of range", ErrEvaluation)
-	}
-	return json.Number(digits(f)), nil
-}
-
-// digits writes a number as JavaScript does, up to where that begins to use exponents.
-func digits(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
-
-func kind(value any) string {
-	switch value.(type) {
-	case missing:
-		return "nothing"
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case json.Number:
-		return "a number"
-	case string:
-		return "a string"
-	case []any:
-		return "an array"
-	default:
-		return "an object"
-	}
+	return result, err
 }

@@ -1,0 +1,200 @@
+package jsonata
+
+import (
+	"context"
+	_ "embed" // for the engine's source
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dop251/goja"
+)
+
+// The npm package jsonata 2.0.6, as published; its licence (MIT) is beside it.
+//
+//go:embed jsonata.min.js
+var engineSource string
+
+//go:embed stepfunctions.js
+var stepFunctionsSource string
+
+// maxCalls bounds the engine's call stack, of an expression that is nested deeper than JSONata's own bound can see.
+const maxCalls = 10_000
+
+// maxCompiled is how many expressions a runtime keeps compiled: far more than a definition has.
+const maxCompiled = 500
+
+// programs are the sources, compiled once.
+var programs = sync.OnceValue(func() [2]*goja.Program {
+	return [2]*goja.Program{
+		goja.MustCompile("jsonata.min.js", engineSource, false),
+		goja.MustCompile("stepfunctions.js", stepFunctionsSource, true),
+	}
+})
+
+// pool keeps runtimes for the next evaluation: one serves one at a time, and takes some milliseconds to make.
+type pool struct{ idle sync.Pool }
+
+var runtimes pool
+
+func (p *pool) get() *runtime {
+	if vm, ok := p.idle.Get().(*runtime); ok {
+		return vm
+	}
+	return newRuntime()
+}
+
+func (p *pool) put(vm *runtime) { p.idle.Put(vm) }
+
+// runtime is a JavaScript engine with JSONata in it.
+type runtime struct {
+	*goja.Runtime
+
+	parseExpression, evaluate, errorOutput goja.Callable
+	compiled                               map[string]goja.Value
+	now                                    time.Time
+	random                                 func() float64
+	// spent says that an evaluation was interrupted and the runtime can't be used any more.
+	spent bool
+}
+
+// newRuntime can only fail if the sources above are at fault, which the first test would show.
+func newRuntime() *runtime {
+	vm := &runtime{Runtime: goja.New(), compiled: map[string]goja.Value{}}
+	vm.SetMaxCallStackSize(maxCalls)
+	vm.SetTimeSource(func() time.Time { return vm.now })
+	vm.SetRandSource(func() float64 { return vm.random() })
+	must := func(value goja.Value, err error) goja.Value {
+		if err != nil {
+			panic(fmt.Sprintf("jsonata: loading the engine: %v", err))
+		}
+		return value
+	}
+	must(vm.RunProgram(programs()[0]))
+	make, _ := goja.AssertFunction(must(vm.RunProgram(programs()[1])))
+	api := must(make(goja.Undefined(), vm.Get("jsonata"), vm.host())).ToObject(vm.Runtime)
+	vm.parseExpression, _ = goja.AssertFunction(api.Get("parse"))
+	vm.evaluate, _ = goja.AssertFunction(api.Get("evaluate"))
+	vm.errorOutput, _ = goja.AssertFunction(api.Get("readsErrorOutput"))
+	return vm
+}
+
+func (vm *runtime) parse(source string) (*Expression, error) {
+	compiled, err := vm.compile(source)
+	if err != nil {
+		return nil, err
+	}
+	reads, err := vm.errorOutput(goja.Undefined(), compiled)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return &Expression{source: source, readsErrorOutput: reads.ToBoolean()}, nil
+}
+
+// compile gives the expression in this runtime.
+func (vm *runtime) compile(source string) (goja.Value, error) {
+	if compiled, ok := vm.compiled[source]; ok {
+		return compiled, nil
+	}
+	compiled, err := vm.parseExpression(goja.Undefined(), vm.ToValue(source))
+	if err != nil {
+		return nil, message(failure(err))
+	}
+	if len(vm.compiled) >= maxCompiled {
+		clear(vm.compiled)
+	}
+	vm.compiled[source] = compiled
+	return compiled, nil
+}
+
+// message leaves out the code of a syntax error, as AWS does.
+func message(err error) error {
+	var failed *EvaluationError
+	if errors.As(err, &failed) && failed.Code != "" {
+		return &EvaluationError{Message: failed.Message}
+	}
+	return err
+}
+
+// errTimeout ends an evaluation that takes too long, in the words of the language's own playground.
+var errTimeout = errors.New("Expression evaluation timeout: Check for infinite loop") //nolint:staticcheck // Not ours to word.
+
+func (vm *runtime) eval(ctx context.Context, source string, env Environment) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, MaxTime, errTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { vm.Interrupt(context.Cause(ctx)) })
+
+	vm.now, vm.random = env.Now, env.Random
+	value, err := vm.run(source, env)
+
+	// If the interruption has begun, it may come at any time.
+	vm.spent = !stop()
+	return value, err
+}
+
+func (vm *runtime) run(source string, env Environment) (json.RawMessage, error) {
+	compiled, err := vm.compile(source)
+	if err != nil {
+		return nil, err
+	}
+	variables, err := json.Marshal(env.Variables)
+	if err != nil {
+		return nil, fmt.Errorf("writing the variables: %w", err)
+	}
+	value, err := vm.evaluate(goja.Undefined(), compiled, vm.ToValue(string(variables)))
+	if err != nil {
+		return nil, failure(err)
+	}
+	promise, ok := value.Export().(*goja.Promise)
+	if !ok || promise.State() == goja.PromiseStatePending {
+		return nil, &EvaluationError{Message: "the evaluation has not ended"}
+	}
+	if promise.State() == goja.PromiseStateRejected {
+		return nil, thrown(promise.Result())
+	}
+	if goja.IsUndefined(promise.Result()) {
+		return nil, ErrNothing
+	}
+	return json.RawMessage(promise.Result().String()), nil
+}
+
+// failure is the error of a call into the engine.
+func failure(err error) error {
+	var interrupted *goja.InterruptedError
+	if errors.As(err, &interrupted) {
+		return &EvaluationError{Message: fmt.Sprint(interrupted.Value())}
+	}
+	var exception *goja.Exception
+	if errors.As(err, &exception) {
+		return thrown(exception.Value())
+	}
+	return &EvaluationError{Message: err.Error()}
+}
+
+// thrown is the error of a value that JSONata has thrown.
+func thrown(value goja.Value) error {
+	object, ok := value.(*goja.Object)
+	if !ok {
+		return &EvaluationError{Message: value.String()}
+	}
+	text := func(name string) string {
+		if field := object.Get(name); field != nil && !goja.IsUndefined(field) {
+			return field.String()
+		}
+		return ""
+	}
+	code := text("code")
+	if code == unsupportedResult {
+		return ErrUnsupported
+	}
+	out := &EvaluationError{Code: code, Message: text("message")}
+	if out.Message == "" {
+		out.Message = value.String()
+	}
+	return out
+}
+
+// unsupportedResult is the code of stepfunctions.js for a result that is a function.
+const unsupportedResult = "UNSUPPORTED_RESULT"
