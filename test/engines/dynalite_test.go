@@ -38,7 +38,10 @@ type (
 	}
 )
 
-var namePlaceholder = regexp.MustCompile(`#[0-9a-zA-Z_]+`)
+var (
+	namePlaceholder  = regexp.MustCompile(`#[0-9a-zA-Z_]+`)
+	valuePlaceholder = regexp.MustCompile(`:[0-9a-zA-Z_]+`)
+)
 
 func dynamoKey() dynamoItem {
 	return dynamoItem{"object": {"S": "o"}, "version": {"S": "v"}}

@@ -1,0 +1,96 @@
+package engines_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/build"
+	"upload-router/internal/declared"
+	"upload-router/internal/settings"
+	"upload-router/internal/stackfile"
+	"upload-router/stack"
+)
+
+// systems are the systems of the stack files, and of all choices that change the state machine or who may do what.
+var systems = sync.OnceValues(func() (map[string]*declared.System, error) {
+	configs := []map[string]string{{"executionTimeout": "7200"}}
+	for _, choice := range []struct {
+		key    string
+		values []string
+	}{
+		{"taskCompletion", []string{"sync", "callback"}},
+		{"deduplicate", []string{"false", "true"}},
+		{"maxParallelTasks", []string{"0", "2"}},
+		{"encryption", []string{"aws", "customer"}},
+		{"network", []string{"create", "private"}},
+		{"tracing", []string{"false", "true"}},
+	} {
+		var more []map[string]string
+		for _, config := range configs {
+			for _, value := range choice.values {
+				with := maps.Clone(config)
+				with[choice.key] = value
+				more = append(more, with)
+			}
+		}
+		configs = more
+	}
+	configs = append(configs,
+		map[string]string{"flowLogs": "true", "network": "create", "executionLogLevel": "ALL"},
+		map[string]string{"network": "default", "taskCapacity": "spot"},
+		map[string]string{
+			"notify":    `["arn:aws:sns:eu-central-1:123456789012:people"]`,
+			"kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555", "encryption": "customer",
+		},
+		map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`, "executionLogLevel": "OFF"},
+	)
+	root, err := build.Root()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // as it is
+	}
+	names, err := stackfile.Names(root)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // as it is
+	}
+	out := map[string]*declared.System{}
+	for _, name := range names {
+		config, err := stackfile.Read(root, name)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // as it is
+		}
+		if out[name], err = evaluate(name, config); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for _, config := range configs {
+		name := fmt.Sprint(config)
+		if out[name], err = evaluate("engines", config); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return out, nil
+})
+
+func evaluate(name string, config map[string]string) (*declared.System, error) {
+	built := build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImagePlatform: "linux/arm64", ImageTag: "tag"}
+	return declared.Evaluate(func(ctx *pulumi.Context) error { //nolint:wrapcheck // as it is
+		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil })
+	}, declared.Options{Stack: name, Config: config, AccountID: "123456789012", Region: "eu-central-1"})
+}
+
+// eachSystem calls for each system, in the order of their names.
+func eachSystem(t *testing.T, do func(name string, system *declared.System)) {
+	t.Helper()
+	all, err := systems()
+	require.NoError(t, err)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		do(name, all[name])
+	}
+}
