@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -124,7 +123,7 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, files []string) (er
 	p.say("Building the processors and evaluating the program ...")
 	started := time.Now()
 	system, err := declared.Evaluate(o.program, declared.Options{
-		Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
+		Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region,
 	})
 	if err != nil {
 		return err
@@ -175,16 +174,6 @@ func (r *report) verdict(ctx context.Context, files int) error {
 	default:
 		return fmt.Errorf("%w: %d of %d", errNotProcessed, r.Processed, files)
 	}
-}
-
-// partition is the partition that a Region is in.
-func partition(region string) string {
-	for prefix, partition := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov"} {
-		if strings.HasPrefix(region, prefix) {
-			return partition
-		}
-	}
-	return "aws"
 }
 
 // oneKey says which files become one object.
