@@ -46,7 +46,7 @@ var causes = []cause{
 	{
 		regexp.MustCompile(`(?i)LimitExceeded|QuotaExceeded|service quota|(?:reached|exceed)[^.]* (?:limit|quota)|` +
 			`maximum number of|TooManyBuckets`),
-		"a quota of the account is used up: delete what isn't needed, or ask for more at https://console.aws.amazon.com/servicequotas",
+		"a quota of the account is used up: delete what isn't needed, or ask for more in the console of Service Quotas",
 	},
 	{
 		regexp.MustCompile(`ExpiredToken|RequestExpired`),
@@ -59,7 +59,7 @@ var causes = []cause{
 	},
 	{
 		regexp.MustCompile(`(?i)OptInRequired|is not enabled in this account|AuthFailure.*region`),
-		"the Region isn't enabled for the account: enable it at https://console.aws.amazon.com/billing/home#/account, or set aws:region",
+		"the Region isn't enabled for the account: enable it in the console, at the account's settings, or set aws:region",
 	},
 	{
 		regexp.MustCompile(`(?i)no such host|could not resolve|invalid AWS Region|Invalid region`),

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/blang/semver"
 
+	"upload-router/internal/partition"
 	"upload-router/internal/settings"
 )
 
@@ -525,13 +526,8 @@ func (d *doctor) machineName(ctx context.Context) {
 		d.ok("State machine's name", name+", this stack's")
 		return
 	}
-	partition := "aws"
-	if strings.HasPrefix(d.aws.Region, "cn-") {
-		partition = "aws-cn"
-	} else if strings.HasPrefix(d.aws.Region, "us-gov-") {
-		partition = "aws-us-gov"
-	}
-	arn := fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", partition, d.aws.Region, d.account, name)
+	own, _ := partition.OfRegion(d.aws.Region)
+	arn := fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", own.Name, d.aws.Region, d.account, name)
 	_, err := sfn.NewFromConfig(*d.aws).DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package operate_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,25 @@ func TestShowTellsTheTimeline(t *testing.T) {
 	_, err = system.Show(t.Context(), "nobody")
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "there is no execution")
+}
+
+// Each partition has a console of its own, and the isolated ones none that is public.
+func TestTheConsoleIsThePartitionsOwn(t *testing.T) {
+	t.Parallel()
+	for where, domain := range map[string]string{
+		"aws:states:eu-central-1": "console.aws.amazon.com", "aws-cn:states:cn-north-1": "console.amazonaws.cn",
+		"aws-us-gov:states:us-gov-west-1": "console.amazonaws-us-gov.com", "aws-eusc:states:eusc-de-east-1": "console.amazonaws-eusc.eu",
+		"aws-iso:states:us-iso-east-1": "", "aws-iso-b:states:us-isob-east-1": "",
+		"aws-iso-e:states:eu-isoe-west-1": "", "aws-iso-f:states:us-isof-south-1": "",
+	} {
+		_, region, _ := strings.Cut(where, ":states:")
+		want := ""
+		if domain != "" {
+			want = "https://" + region + "." + domain + "/states/home?region=" + region + "#/x"
+		}
+		outputs := operate.Outputs{StateMachineARN: "arn:" + where + ":123456789012:stateMachine:m"}
+		require.Equal(t, want, outputs.ConsolePage("states", "/x"))
+	}
 }
 
 // TestShowTellsWhereTheLogIs also where there is no line.

@@ -12,3 +12,6 @@ var PartSizeFor = partSizeFor
 func DeleteVersions(ctx context.Context, s *System, prefix string) (int64, error) {
 	return s.deleteVersions(ctx, prefix)
 }
+
+// ConsolePage is a page of AWS's console.
+func (o Outputs) ConsolePage(service, page string) string { return o.consolePage(service, page) }

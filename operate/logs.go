@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+
+	"upload-router/internal/partition"
 )
 
 // LogLine is a line that a processor wrote.
@@ -32,7 +34,7 @@ type LogStream struct {
 	// Group and Stream are its names. Stream is empty if it isn't known, as for a function that has logged nothing yet.
 	Group  string `json:"group"`
 	Stream string `json:"stream,omitempty"`
-	// Console is its page in AWS's console.
+	// Console is its page in AWS's console; empty where there is none in public.
 	Console string `json:"console"`
 }
 
@@ -178,21 +180,22 @@ func (s *System) logPage(group, stream string) string {
 	escaped := func(name string) string {
 		return strings.ReplaceAll(url.QueryEscape(url.QueryEscape(name)), "%", "$")
 	}
-	page := s.Outputs.console("cloudwatch") + "#logsV2:log-groups/log-group/" + escaped(group)
+	page := "logsV2:log-groups/log-group/" + escaped(group)
 	if stream != "" {
 		page += "/log-events/" + escaped(stream)
 	}
-	return page
+	return s.Outputs.consolePage("cloudwatch", page)
 }
 
-// console is a service's first page in AWS's console.
-func (o Outputs) console(service string) string {
+// consolePage is a page of a service in AWS's console, by what is behind its
+// #; empty in a partition that has no console in public.
+func (o Outputs) consolePage(service, page string) string {
 	machine, _ := o.machine() // ParseOutputs has looked
-	domain := map[string]string{"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}[machine.Partition]
-	if domain == "" {
-		domain = "console.aws.amazon.com"
+	own, _ := partition.Named(machine.Partition)
+	if own.ConsoleDomain == "" {
+		return ""
 	}
-	return fmt.Sprintf("https://%s.%s/%s/home?region=%s", machine.Region, domain, service, machine.Region)
+	return fmt.Sprintf("https://%s.%s/%s/home?region=%s#%s", machine.Region, own.ConsoleDomain, service, machine.Region, page)
 }
 
 // logFields are the fields of a processor's log line that tell whose it is.

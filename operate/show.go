@@ -15,7 +15,7 @@ import (
 // Timeline is an execution, state by state.
 type Timeline struct {
 	Execution
-	// Console is the execution's page in AWS's console.
+	// Console is the execution's page in AWS's console; empty where there is none in public.
 	Console string `json:"console"`
 	// Steps are the states in the order in which they were entered.
 	Steps []Step `json:"steps"`
@@ -66,7 +66,7 @@ func (s *System) Show(ctx context.Context, name string) (*Timeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Timeline{Execution: execution, Console: s.Outputs.console("states") + "#/v2/executions/details/" + url.PathEscape(execution.ARN)}
+	t := &Timeline{Execution: execution, Console: s.Outputs.consolePage("states", "/v2/executions/details/"+url.PathEscape(execution.ARN))}
 	pages := sfn.NewGetExecutionHistoryPaginator(s.states, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &execution.ARN, IncludeExecutionData: aws.Bool(true), MaxResults: 1000,
 	})

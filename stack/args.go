@@ -33,18 +33,20 @@ const (
 // Builder makes the processors for an architecture.
 type Builder func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error)
 
-func networkArgs(cfg *settings.Settings, at location.Location) *network.Args {
+func networkArgs(cfg *settings.Settings, at location.Location, services map[string][]string) *network.Args {
 	rules := make([]network.EgressRule, len(cfg.Egress))
 	for i, r := range cfg.Egress {
 		rules[i] = network.EgressRule(r)
 	}
 	return &network.Args{
-		Mode:      network.Mode(cfg.Network),
-		Region:    at.Region,
-		CIDR:      cfg.VPCCIDR,
-		VPCID:     cfg.VPCID,
-		SubnetIDs: cfg.SubnetIDs,
-		Egress:    rules,
+		Mode:         network.Mode(cfg.Network),
+		Region:       at.Region,
+		CIDR:         cfg.VPCCIDR,
+		VPCID:        cfg.VPCID,
+		SubnetIDs:    cfg.SubnetIDs,
+		Architecture: cfg.Architecture.ECS(),
+		ServiceZones: slices.Collect(maps.Values(services)),
+		Egress:       rules,
 	}
 }
 

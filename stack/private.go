@@ -29,40 +29,96 @@ func logConnections(
 	return err
 }
 
+// newNetwork makes the network. It gives the zones of the services' endpoints as
+// well, by the service, as [endpointZones] has them.
+func newNetwork(
+	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location,
+) (*network.Network, map[string][]string, error) {
+	services, err := endpointZones(ctx, cfg, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	net, err := network.New(ctx, name, networkArgs(cfg, at, services))
+	return net, services, err
+}
+
 // wayOut is what the task reaches out of a private network; nil in the others.
 func wayOut(
-	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location,
+	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, zones map[string][]string,
 	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
 ) (*endpoints.Endpoints, error) {
 	if cfg.Network != settings.NetworkPrivate {
 		return nil, nil //nolint:nilnil // there is nothing to reach, and nothing wrong
 	}
-	return endpoints.New(ctx, name+"-endpoints", endpointsArgs(cfg, at, name, net, img, large, log))
+	args := endpointsArgs(cfg, at, name, net, img, large, log)
+	for i, service := range args.Services {
+		args.Services[i].Zones = zones[service.Name]
+	}
+	return endpoints.New(ctx, name+"-endpoints", args)
 }
 
-// endpointsArgs has the services that the task needs: it gets its image, writes
-// its logs, and tells its end and sends its trace if it is to. Notices aren't its business, so there is no endpoint of SNS.
+// interfaces are the services that the task needs interface endpoints of: it gets
+// its image, writes its logs, and tells its end and sends its trace if it is to.
+// Notices aren't its business, so there is none of SNS.
+func interfaces(cfg *settings.Settings) []string {
+	services := []string{serviceRegistry, serviceImages, serviceLogs}
+	if cfg.TaskCompletion == settings.CompletionCallback {
+		services = append(services, serviceStates)
+	}
+	if cfg.Tracing {
+		services = append(services, serviceTraces)
+	}
+	return services
+}
+
+// The services that have interface endpoints, as they call themselves.
+const (
+	serviceRegistry = "ecr.api"
+	serviceImages   = "ecr.dkr"
+	serviceLogs     = "logs"
+	serviceStates   = "states"
+	serviceTraces   = "xray"
+)
+
+// endpointZones are the Availability Zones that have each of the endpoints that are
+// needed, by the service; none are in the networks with a way out.
+func endpointZones(ctx *pulumi.Context, cfg *settings.Settings, at location.Location) (map[string][]string, error) {
+	if cfg.Network != settings.NetworkPrivate {
+		return nil, nil //nolint:nilnil // there is nothing to reach, and nothing wrong
+	}
+	zones := map[string][]string{}
+	for _, service := range interfaces(cfg) {
+		var err error
+		if zones[service], err = at.EndpointZones(ctx, service); err != nil {
+			return nil, err
+		}
+	}
+	return zones, nil
+}
+
+// endpointsArgs says what may be asked of each service.
 func endpointsArgs(
 	cfg *settings.Settings, at location.Location, name string,
 	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
 ) *endpoints.Args {
 	pulls := pullThrough(img, large)
-	services := []endpoints.Service{
-		{Name: "ecr.api", Allows: pulls},
-		{Name: "ecr.dkr", Allows: pulls},
-		{Name: "logs", Allows: logThrough(large, log)},
+	allows := map[string][]policy.Statement{
+		serviceRegistry: pulls,
+		serviceImages:   pulls,
+		serviceLogs:     logThrough(large, log),
+		serviceStates:   tellThrough(large, workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)),
+		serviceTraces:   traceThrough(large),
 	}
-	if cfg.TaskCompletion == settings.CompletionCallback {
-		machine := workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)
-		services = append(services, endpoints.Service{Name: "states", Allows: tellThrough(large, machine)})
-	}
-	if cfg.Tracing {
-		services = append(services, endpoints.Service{Name: "xray", Allows: traceThrough(large)})
+	names := interfaces(cfg)
+	services := make([]endpoints.Service, 0, len(names))
+	for _, service := range names {
+		services = append(services, endpoints.Service{Name: service, Allows: allows[service]})
 	}
 	return &endpoints.Args{
 		Location:        at,
 		VPCID:           net.VPCID,
 		SubnetIDs:       net.SubnetIDs,
+		Zones:           net.Zones,
 		RouteTableID:    net.RouteTableID,
 		SecurityGroupID: net.SecurityGroupID,
 		S3Allows:        readThrough(at, large, uploads.BucketARN(at, name+"-uploads", cfg.BucketName)),

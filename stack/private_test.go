@@ -28,6 +28,36 @@ func TestAPrivateNetworkHasNoOtherWayOutThanItsEndpoints(t *testing.T) {
 	}
 }
 
+// Each service's endpoint is where the service is, and so are the subnets.
+func TestThePrivateNetworkIsWhereItsServicesAre(t *testing.T) {
+	t.Parallel()
+	options := declaredtest.At(declaredtest.Home())
+	options.Config = config{"network": "private", "taskCompletion": "callback", "tracing": "true"}
+	options.EndpointZones = map[string][]string{
+		"com.amazonaws.eu-central-1.ecr.dkr": {"eu-central-1b", "eu-central-1c"},
+		"com.amazonaws.eu-central-1.states":  {"eu-central-1a", "eu-central-1c"},
+		"com.amazonaws.eu-central-1.xray":    {"eu-central-1a", "eu-central-1b"},
+	}
+	system := declaredtest.Evaluate(t, options, program)
+	subnets := map[any]string{}
+	for _, subnet := range system.OfType(typeSubnet) {
+		subnets[subnet.ID] = subnet.Text("availabilityZone")
+	}
+	got := map[string][]string{}
+	for _, e := range system.OfType(typeEndpoint) {
+		if ids, inSubnets := e.Inputs["subnetIds"].([]any); inSubnets {
+			for _, id := range ids {
+				got[e.Text("serviceName")] = append(got[e.Text("serviceName")], subnets[id])
+			}
+		}
+	}
+	both := []string{"eu-central-1a", "eu-central-1b"} // each zone lacks one of them
+	require.Equal(t, map[string][]string{
+		"com.amazonaws.eu-central-1.ecr.api": both, "com.amazonaws.eu-central-1.logs": both, "com.amazonaws.eu-central-1.xray": both,
+		"com.amazonaws.eu-central-1.ecr.dkr": {"eu-central-1b"}, "com.amazonaws.eu-central-1.states": {"eu-central-1a"},
+	}, got)
+}
+
 // Requirement C38.
 func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
 	t.Parallel()

@@ -212,8 +212,9 @@ func TestThePasswordOfTheRegistryIsNowhereInPlain(t *testing.T) {
 }
 
 var (
-	arns    = regexp.MustCompile(`arn:([a-z-]+):([a-z0-9-]+):([a-z0-9-]*):([0-9]*|aws):`)
-	domains = regexp.MustCompile(`\.amazonaws\.com(?:\.cn)?`)
+	arns = regexp.MustCompile(`arn:([a-z-]+):([a-z0-9-]+):([a-z0-9-]*):([0-9]*|aws):`)
+	// services are the principals that are services.
+	services = regexp.MustCompile(`"Service":"([^"]+)"`)
 )
 
 // Nothing names another partition, Region or account than the stack's own.
@@ -238,14 +239,24 @@ func TestEveryARNIsOfTheStacksOwnPlace(t *testing.T) {
 	}
 }
 
-// The services' names are the same in every partition, but for CloudWatch Logs in China.
-func TestOnlyChinaHasADomainOfItsOwn(t *testing.T) {
+// The services' names are the same in every partition, but for that of CloudWatch Logs, which has the Region.
+func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 	t.Parallel()
 	for _, at := range declaredtest.Locations() {
 		t.Run(at.Region, func(t *testing.T) {
 			t.Parallel()
 			key := declaredtest.Only(t, declaredtest.Evaluate(t, declaredtest.At(at), program), typeKey)
-			require.Equal(t, []string{"." + at.DNSSuffix()}, domains.FindAllString(key.Text("policy"), -1))
+			found := services.FindAllStringSubmatch(key.Text("policy"), -1)
+			require.Len(t, found, 1)
+			require.Equal(t, "logs."+at.Region+"."+at.DNSSuffix(), found[0][1])
+			others := 0
+			for _, r := range declaredtest.Evaluate(t, declaredtest.At(at), program).OfType(typeRole) {
+				for _, principal := range services.FindAllStringSubmatch(r.Text("assumeRolePolicy"), -1) {
+					require.Regexp(t, `^[a-z-]+\.amazonaws\.com$`, principal[1])
+					others++
+				}
+			}
+			require.Equal(t, 5, others)
 		})
 	}
 }

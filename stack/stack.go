@@ -6,7 +6,6 @@ import (
 
 	"upload-router/components/function"
 	"upload-router/components/image"
-	"upload-router/components/network"
 	"upload-router/components/notifications"
 	"upload-router/components/task"
 	"upload-router/components/uploads"
@@ -31,7 +30,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	name := prefix(ctx.Project(), ctx.Stack())
 
 	// Where things run, what encrypts them, and where they write.
-	net, err := network.New(ctx, name+"-network", networkArgs(cfg, at))
+	net, services, err := newNetwork(ctx, name+"-network", cfg, at)
 	if err != nil {
 		return err
 	}
@@ -57,7 +56,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What that task reaches out of a private network.
-	out, err := wayOut(ctx, name, cfg, at, net, img, large, log)
+	out, err := wayOut(ctx, name, cfg, at, services, net, img, large, log)
 	if err != nil {
 		return err
 	}

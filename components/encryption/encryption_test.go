@@ -94,10 +94,9 @@ func TestEachServiceMayUseTheKeyForThisStackAlone(t *testing.T) {
 		t.Run(at.Region, func(t *testing.T) {
 			t.Parallel()
 			found := statements(t, declare(t, forAll(at)))
-			suffix := map[string]string{"aws-cn": ".cn"}[at.Partition]
 			want := map[string]string{
 				"AccountGovernsTheKey": `"Principal": {"AWS": "arn:%[1]s:iam::123456789012:root"}, "Action": ["kms:*"]`,
-				"LogGroupsOfThisStack": `"Principal": {"Service": "logs.%[2]s.amazonaws.com%[3]s"},
+				"LogGroupsOfThisStack": `"Principal": {"Service": "logs.%[2]s.%[3]s"},
 					"Action": ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": [
 						"arn:%[1]s:logs:%[2]s:123456789012:log-group:system-logs-*",
@@ -110,12 +109,12 @@ func TestEachServiceMayUseTheKeyForThisStackAlone(t *testing.T) {
 				"AlarmsOfThisStack": `"Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": ["arn:%[1]s:sns:%[2]s:123456789012:system-n-*"]}}`,
 				"ExecutionLogsOfThisAccount": `"Principal": {"Service": "delivery.logs.amazonaws.com"}, "Action": ["kms:Decrypt"],
-					"Condition": {"StringEquals": {"kms:EncryptionContext:SourceArn": ["arn:%[1]s:logs:%[2]s:123456789012:*"]}}`,
+					"Condition": {"ArnLike": {"kms:EncryptionContext:SourceArn": ["arn:%[1]s:logs:%[2]s:123456789012:*"]}}`,
 			}
 			require.Len(t, found, len(want))
 			for sid, parts := range want {
 				parts = fmt.Sprintf(`{"Sid": "`+sid+`", "Effect": "Allow", "Resource": ["*"], `+parts+`%.0[1]s%.0[2]s%.0[3]s}`,
-					at.Partition, at.Region, suffix)
+					at.Partition, at.Region, at.DNSSuffix())
 				require.JSONEq(t, parts, found[sid], sid)
 			}
 		})

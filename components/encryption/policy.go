@@ -51,7 +51,7 @@ func logGroups(at location.Location, names []string) policy.Statement {
 	}
 	return policy.Statement{
 		Sid:        "LogGroupsOfThisStack",
-		Principal:  policy.Service("logs." + at.Region + "." + at.DNSSuffix()),
+		Principal:  policy.Service(at.RegionalPrincipal("logs")),
 		Actions:    []string{"kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
 		Resources:  thisKey(),
 		Conditions: []policy.Condition{policy.When("ArnLike", "kms:EncryptionContext:aws:logs:arn", groups...)},
@@ -77,7 +77,8 @@ func uses(sid, service, context, pattern string) policy.Statement {
 
 // executionLogs lets CloudWatch's log delivery read what a state machine with the
 // key logs. AWS's example has no condition. The state machine's role encrypts the
-// logs with this very context (requirement C16), so decrypting takes it as well.
+// logs with this very context (requirement C16), so decrypting takes it as well:
+// AWS writes it with a star at its end, be that the star itself or any log group.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func executionLogs(at location.Location) policy.Statement {
 	return policy.Statement{
@@ -86,7 +87,7 @@ func executionLogs(at location.Location) policy.Statement {
 		Actions:   []string{"kms:Decrypt"},
 		Resources: thisKey(),
 		Conditions: []policy.Condition{
-			policy.When("StringEquals", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
+			policy.When("ArnLike", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
 		},
 	}
 }

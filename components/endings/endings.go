@@ -139,10 +139,9 @@ func (e *Endings) deadLetters(
 				Principal: policy.Service("events.amazonaws.com"),
 				Actions:   []string{"sqs:SendMessage"},
 				Resources: []pulumi.StringInput{queue.Arn},
-				Conditions: []policy.Condition{
-					policy.FromAccount(args.Location),
-					policy.When("ArnEquals", "aws:SourceArn", rule.Arn),
-				},
+				// The rule's ARN alone: AWS's example has no account beside it, and doesn't say that EventBridge sends one.
+				// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+				Conditions: []policy.Condition{policy.When("ArnEquals", "aws:SourceArn", rule.Arn)},
 			},
 			policy.DenyInsecureTransport([]string{"sqs:*"}, queue.Arn),
 		),

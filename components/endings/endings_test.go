@@ -93,7 +93,7 @@ func TestTheQueueTakesWhatTheTopicDoesNot(t *testing.T) {
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 				"Sid": "EventsOfTheRule", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
 				"Action": ["sqs:SendMessage"], "Resource": ["%[1]s"],
-				"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}, "ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
+				"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
 			}, {
 				"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": ["sqs:*"], "Resource": ["%[1]s"],
 				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}

@@ -4,7 +4,9 @@
 package endpoints
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
@@ -22,6 +24,8 @@ const Type = "upload-router:components:Endpoints"
 // https is the one port that AWS's services are on.
 const https = 443
 
+var errNoZone = errors.New("no Availability Zone of the network has endpoints of the service")
+
 // Args configure Endpoints.
 type Args struct {
 	// Location is where the stack is. Required.
@@ -29,6 +33,9 @@ type Args struct {
 	// VPCID and SubnetIDs are where the interface endpoints are. Required.
 	VPCID     pulumi.StringInput
 	SubnetIDs pulumi.StringArrayInput
+	// Zones are the names of the Availability Zones of the subnets, in their order.
+	// Required.
+	Zones []string
 	// RouteTableID is the subnets' route table, which gets the route to S3. Required.
 	RouteTableID pulumi.StringInput
 	// SecurityGroupID is the group of the tasks. It gets the rules that let them
@@ -45,6 +52,9 @@ type Service struct {
 	// Name is the service's, without Region: ecr.api, logs.
 	// https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
 	Name string
+	// Zones are the names of the Availability Zones that have its endpoints; nil is
+	// all.
+	Zones []string
 	// Allows is all that may be asked of it through the endpoint, by statements
 	// for everyone under the condition of who it is. Required: without a policy an
 	// endpoint lets everything through.
@@ -106,7 +116,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 func (e *Endpoints) gateway(ctx *pulumi.Context, name string, args *Args) (*ec2.VpcEndpoint, error) {
 	endpoint, err := ec2.NewVpcEndpoint(ctx, name+"-s3", &ec2.VpcEndpointArgs{
 		VpcId:           args.VPCID,
-		ServiceName:     pulumi.String(serviceName(args.Location, "s3")),
+		ServiceName:     pulumi.String(args.Location.EndpointService("s3")),
 		VpcEndpointType: pulumi.String("Gateway"),
 		RouteTableIds:   pulumi.StringArray{args.RouteTableID},
 		Policy:          policy.Document(args.S3Allows...),
@@ -125,12 +135,16 @@ func (e *Endpoints) service(
 	ctx *pulumi.Context, name string, args *Args, group *ec2.SecurityGroup, service Service,
 ) (*ec2.VpcEndpoint, error) {
 	name += "-" + strings.ReplaceAll(service.Name, ".", "-")
+	subnets, err := subnetsWith(args, service)
+	if err != nil {
+		return nil, err
+	}
 	endpoint, err := ec2.NewVpcEndpoint(ctx, name, &ec2.VpcEndpointArgs{
 		VpcId:             args.VPCID,
-		ServiceName:       pulumi.String(serviceName(args.Location, service.Name)),
+		ServiceName:       pulumi.String(args.Location.EndpointService(service.Name)),
 		VpcEndpointType:   pulumi.String("Interface"),
 		PrivateDnsEnabled: pulumi.Bool(true),
-		SubnetIds:         args.SubnetIDs,
+		SubnetIds:         subnets,
 		SecurityGroupIds:  pulumi.StringArray{group.ID()},
 		Policy:            policy.Document(service.Allows...),
 		Tags:              named(name),
@@ -141,14 +155,26 @@ func (e *Endpoints) service(
 	return endpoint, nil
 }
 
-// serviceName is how EC2 calls a service. In China those of other teams than S3
-// and CloudWatch Logs begin with the country.
-func serviceName(at location.Location, service string) string {
-	name := "com.amazonaws." + at.Region + "." + service
-	if at.Partition == "aws-cn" && service != "s3" && service != "logs" {
-		return "cn." + name
+// subnetsWith are the subnets that a service's endpoint can be in. By its private
+// DNS tasks reach it from the others, too.
+func subnetsWith(args *Args, service Service) (pulumi.StringArrayInput, error) {
+	if service.Zones == nil {
+		return args.SubnetIDs, nil
 	}
-	return name
+	var in pulumi.StringArray
+	for i, zone := range args.Zones {
+		if slices.Contains(service.Zones, zone) {
+			in = append(in, args.SubnetIDs.ToStringArrayOutput().Index(pulumi.Int(i)))
+		}
+	}
+	switch len(in) {
+	case 0:
+		return nil, fmt.Errorf("%w: %s is in %s, and the network in %s", errNoZone, service.Name,
+			strings.Join(service.Zones, ", "), strings.Join(args.Zones, ", "))
+	case len(args.Zones):
+		return args.SubnetIDs, nil
+	}
+	return in, nil
 }
 
 // open lets the tasks reach the endpoints and S3 by HTTPS. There is no rule for

@@ -117,6 +117,34 @@ func TestWhoeverTakesTheGroupWaitsForAllOfThem(t *testing.T) {
 	declaredtest.RequireDependsOn(t, probe, system.OfType(typeIngress)...)
 }
 
+// An endpoint is refused in a zone that doesn't have its service.
+func TestAnEndpointIsWhereItsServiceIs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		zones []string
+		want  []any
+	}{
+		"nobody knows where": {nil, []any{"subnet-a", "subnet-b"}},
+		"everywhere":         {[]string{"c", "b", "a"}, []any{"subnet-a", "subnet-b"}},
+		"in the second":      {[]string{"c", "b"}, []any{"subnet-b"}},
+		"in the first":       {[]string{"a"}, []any{"subnet-a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with := args(frankfurt(), "logs")
+			with.Zones, with.Services[0].Zones = []string{"a", "b"}, c.zones
+			require.Equal(t, c.want, declaredtest.Named(t, declare(t, with), typeEndpoint, "out-logs").Inputs["subnetIds"])
+		})
+	}
+	with := args(frankfurt(), "logs")
+	with.Zones, with.Services[0].Zones = []string{"a", "b"}, []string{"c", "d"}
+	_, err := declaredtest.Fail(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		_, err := endpoints.New(ctx, "out", with)
+		return err
+	})
+	require.ErrorContains(t, err, "no Availability Zone of the network has endpoints of the service: logs is in c, d, and the network in a, b")
+}
+
 func TestServicesHaveTheNamesThatTheyHaveInThePartition(t *testing.T) {
 	t.Parallel()
 	at := location.Location{AccountID: "123456789012", Region: "cn-north-1", Partition: "aws-cn"}

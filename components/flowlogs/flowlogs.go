@@ -57,6 +57,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			Sid:       "WriteFlowLogs",
 			Actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
+		}, policy.Statement{
+			// AWS's page asks for it. It lists groups, and so is for all of them.
+			Sid:       "FindTheLogGroup",
+			Actions:   []string{"logs:DescribeLogGroups"},
+			Resources: []pulumi.StringInput{pulumi.String("*")},
 		}),
 	}, parent)
 	if err != nil {

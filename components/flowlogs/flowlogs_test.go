@@ -46,7 +46,9 @@ func TestFlowLogsGoToTheirGroupAndNowhereElse(t *testing.T) {
 					"StringEquals":{"aws:SourceAccount":["`+at.AccountID+`"]},
 					"ArnLike":{"aws:SourceArn":["`+at.ARN("ec2", "vpc-flow-log/*")+`"]}}}]}`, role.Text("assumeRolePolicy"))
 			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"WriteFlowLogs","Effect":"Allow",
-				"Action":["logs:CreateLogStream","logs:DescribeLogStreams","logs:PutLogEvents"],"Resource":["`+group+`:*"]}]}`,
+				"Action":["logs:CreateLogStream","logs:DescribeLogStreams","logs:PutLogEvents"],"Resource":["`+group+`:*"]},
+				{"Sid":"FindTheLogGroup","Effect":"Allow","Action":["logs:DescribeLogGroups"],
+				"Resource":["*"]}]}`,
 				grant.Text("policy"))
 			for _, r := range system.Resources {
 				if r.Custom {

@@ -5,13 +5,13 @@ package image
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecr"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"upload-router/internal/location"
+	"upload-router/internal/partition"
 )
 
 // Type is the component's type token.
@@ -85,7 +85,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 
 // use takes a given image.
 func (i *Image) use(args *Args) {
-	repository, arn := parse(args.URI, args.Location.Partition)
+	repository, arn := parse(args.URI)
 	i.URI = pulumi.String(args.URI).ToStringOutput()
 	i.RepositoryURI = pulumi.String(repository).ToStringOutput()
 	i.RepositoryARN = pulumi.String(arn).ToStringOutput()
@@ -122,25 +122,17 @@ func (i *Image) repository(ctx *pulumi.Context, name string, args *Args) (*ecr.R
 	return repository, nil
 }
 
-// privateECR matches the hosts of private ECR registries, the FIPS and the
-// dual-stack ones among them, and takes the account and the Region out.
-// https://docs.aws.amazon.com/general/latest/gr/ecr.html
-var privateECR = regexp.MustCompile(
-	`^([0-9]{12})\.(?:dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|` +
-		`dkr-ecr(?:-fips)?\.([a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.com\.cn))$`)
-
 // parse gives the repository of an image, and its ARN if it is a private ECR
 // repository such as <account>.dkr.ecr.<region>.amazonaws.com/<name>.
-func parse(uri, partition string) (repository, arn string) {
+func parse(uri string) (repository, arn string) {
 	repository, _, _ = strings.Cut(uri, "@")
 	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
 		repository = repository[:colon]
 	}
 	host, path, _ := strings.Cut(repository, "/")
-	parts := privateECR.FindStringSubmatch(host)
-	if parts == nil {
+	registry, ok := partition.RegistryOf(host)
+	if !ok {
 		return repository, ""
 	}
-	account, region := parts[1], parts[2]+parts[3] // one of the two forms
-	return repository, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", partition, region, account, path)
+	return repository, fmt.Sprintf("arn:%s:ecr:%s:%s:repository/%s", registry.Partition.Name, registry.Region, registry.AccountID, path)
 }

@@ -141,61 +141,69 @@ func TestTheComponentIsTheParentOfAll(t *testing.T) {
 func TestAGivenImageIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	for name, c := range map[string]struct{ uri, partition, repository, arn string }{
+	for name, c := range map[string]struct{ uri, repository, arn string }{
 		"ECR with a tag": {
-			"123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/app:v1", "aws",
+			"123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/app:v1",
 			"123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/app", "arn:aws:ecr:eu-central-1:123456789012:repository/team/app",
 		},
 		"ECR with a digest": {
-			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app" + digest, "aws",
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app" + digest,
 			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
 		},
 		"ECR with both": {
-			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1" + digest, "aws",
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1" + digest,
 			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
 		},
 		"ECR of another account and Region": {
-			"210987654321.dkr.ecr.ap-southeast-2.amazonaws.com/app:v1", "aws",
+			"210987654321.dkr.ecr.ap-southeast-2.amazonaws.com/app:v1",
 			"210987654321.dkr.ecr.ap-southeast-2.amazonaws.com/app", "arn:aws:ecr:ap-southeast-2:210987654321:repository/app",
 		},
 		"ECR in China": {
-			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app:v1", "aws-cn",
+			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app:v1",
 			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app", "arn:aws-cn:ecr:cn-north-1:123456789012:repository/app",
 		},
 		"ECR in GovCloud": {
-			"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/app:v1", "aws-us-gov",
+			"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/app:v1",
 			"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/app", "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/app",
 		},
+		"ECR in the European Sovereign Cloud": {
+			"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/app:v1",
+			"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/app", "arn:aws-eusc:ecr:eusc-de-east-1:123456789012:repository/app",
+		},
+		"ECR in an isolated Region": {
+			"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov/app:v1",
+			"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov/app", "arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/app",
+		},
 		"ECR's FIPS endpoint": {
-			"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1", "aws",
+			"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1",
 			"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
 		},
 		"ECR's dual-stack endpoint": {
-			"123456789012.dkr-ecr.us-east-1.on.aws/app:v1", "aws",
+			"123456789012.dkr-ecr.us-east-1.on.aws/app:v1",
 			"123456789012.dkr-ecr.us-east-1.on.aws/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
 		},
 		"ECR's dual-stack endpoint with FIPS": {
-			"123456789012.dkr-ecr-fips.us-east-1.on.aws/app:v1", "aws",
+			"123456789012.dkr-ecr-fips.us-east-1.on.aws/app:v1",
 			"123456789012.dkr-ecr-fips.us-east-1.on.aws/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
 		},
-		"ECR's public gallery": {"public.ecr.aws/team/app:v1", "aws", "public.ecr.aws/team/app", ""},
-		"Docker Hub":           {"library/busybox:1.37", "aws", "library/busybox", ""},
-		"Docker Hub, official": {"busybox:1.37", "aws", "busybox", ""},
-		"Docker Hub by digest": {"busybox" + digest, "aws", "busybox", ""},
-		"a port":               {"registry.example.com:5000/team/app:v1", "aws", "registry.example.com:5000/team/app", ""},
-		"a port, no tag":       {"registry.example.com:5000/app" + digest, "aws", "registry.example.com:5000/app", ""},
+		"ECR's public gallery": {"public.ecr.aws/team/app:v1", "public.ecr.aws/team/app", ""},
+		"Docker Hub":           {"library/busybox:1.37", "library/busybox", ""},
+		"Docker Hub, official": {"busybox:1.37", "busybox", ""},
+		"Docker Hub by digest": {"busybox" + digest, "busybox", ""},
+		"a port":               {"registry.example.com:5000/team/app:v1", "registry.example.com:5000/team/app", ""},
+		"a port, no tag":       {"registry.example.com:5000/app" + digest, "registry.example.com:5000/app", ""},
 		"a host like ECR's": {
-			"123456789012.dkr.ecr.eu-central-1.example.com/app:v1", "aws", "123456789012.dkr.ecr.eu-central-1.example.com/app", "",
+			"123456789012.dkr.ecr.eu-central-1.example.com/app:v1", "123456789012.dkr.ecr.eu-central-1.example.com/app", "",
 		},
 		"a host that begins like ECR's": {
-			"123456789012.dkr.ecr.eu-central-1.amazonaws.com.example.com/app:v1", "aws",
+			"123456789012.dkr.ecr.eu-central-1.amazonaws.com.example.com/app:v1",
 			"123456789012.dkr.ecr.eu-central-1.amazonaws.com.example.com/app", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			system := declare(t, &image.Args{
-				Location: location.Location{AccountID: declaredtest.AccountID, Region: "eu-central-1", Partition: c.partition}, URI: c.uri,
+				Location: location.Location{AccountID: declaredtest.AccountID, Region: "eu-central-1", Partition: "aws"}, URI: c.uri,
 			})
 			require.Equal(t, map[string]int{image.Type: 1}, declaredtest.Counts(system), "nothing is built, no repository made")
 			require.Equal(t, map[string]any{"uri": c.uri, "repositoryUri": c.repository, "repositoryArn": c.arn}, system.Outputs)

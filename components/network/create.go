@@ -10,13 +10,18 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"upload-router/internal/location"
 	"upload-router/internal/order"
 )
 
 // create makes a VPC: with its way to the internet (requirements A2 and A17), or
 // without any (requirement A16).
 func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, error) {
-	zones, err := n.zones(ctx)
+	all, err := n.zones(ctx, args)
+	if err != nil {
+		return place{}, err
+	}
+	zones, err := twoOf(all, args.ServiceZones)
 	if err != nil {
 		return place{}, err
 	}
@@ -48,7 +53,7 @@ func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, e
 			return place{}, err
 		}
 	}
-	at := place{vpc: vpc.ID().ToStringOutput(), subnets: ids.ToStringArrayOutput()}
+	at := place{vpc: vpc.ID().ToStringOutput(), subnets: ids.ToStringArrayOutput(), zones: zones}
 	if args.Mode == Private {
 		at.routes = table.ID().ToStringOutput()
 	}
@@ -121,28 +126,38 @@ func (n *Network) subnet(
 // named gives what the console shows as a network resource's name.
 func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
 
-// withoutFargate are the ids of the zones that have no Fargate, in Regions that
-// have it elsewhere: California, Tokyo and Beijing. Ids, since each account has
-// names of its own for the zones.
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html
-var withoutFargate = []string{"usw1-az2", "apne1-az3", "cnn1-az3", "cnn1-az4"}
-
-// zones gives the first Availability Zones in the order of their names, which
-// the API doesn't promise. Zones without Fargate are left out, Local and
-// Wavelength Zones among them.
-func (n *Network) zones(ctx *pulumi.Context) ([]string, error) {
+// zones gives the names of the Availability Zones in which Fargate runs the tasks,
+// in their order, which the API doesn't promise. Local and Wavelength Zones are left
+// out.
+func (n *Network) zones(ctx *pulumi.Context, args *Args) ([]string, error) {
 	found, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
 		State:          pulumi.StringRef("available"),
-		ExcludeZoneIds: withoutFargate,
+		ExcludeZoneIds: location.ZonesWithoutFargate(args.Architecture),
 		Filters:        []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
 	}, pulumi.Parent(n))
 	if err != nil {
 		return nil, fmt.Errorf("listing the Availability Zones: %w", err)
 	}
-	if len(found.Names) < subnetCount {
-		return nil, fmt.Errorf("%w: %d, but the subnets need %d", errTooFewZones, len(found.Names), subnetCount)
+	return slices.Sorted(slices.Values(found.Names)), nil
+}
+
+// twoOf gives the zones of the subnets: the first that have most of the services
+// that are needed there.
+func twoOf(zones []string, services [][]string) ([]string, error) {
+	if len(zones) < subnetCount {
+		return nil, fmt.Errorf("%w: %d, but the subnets need %d", errTooFewZones, len(zones), subnetCount)
 	}
-	return slices.Sorted(slices.Values(found.Names))[:subnetCount], nil
+	missing := func(zone string) (count int) {
+		for _, has := range services {
+			if has != nil && !slices.Contains(has, zone) {
+				count++
+			}
+		}
+		return count
+	}
+	best := slices.Clone(zones)
+	slices.SortStableFunc(best, func(a, b string) int { return missing(a) - missing(b) })
+	return slices.Sorted(slices.Values(best[:subnetCount])), nil
 }
 
 // subnetBlocks gives the first two quarters of a block: the other half stays

@@ -16,14 +16,19 @@ func (n *Network) useDefault(ctx *pulumi.Context, args *Args) (place, error) {
 		return place{}, fmt.Errorf("%w: make one with `aws ec2 create-default-vpc --region %s`, "+
 			"or set `network` to create or existing: %w", errNoDefaultVPC, args.Region, err)
 	}
-	ids, err := n.subnetsOf(ctx, vpc.Id, ec2.GetSubnetsFilter{Name: "default-for-az", Values: []string{"true"}})
+	zones, err := n.zones(ctx, args)
+	if err != nil {
+		return place{}, err
+	}
+	ids, err := n.subnetsOf(ctx, vpc.Id,
+		ec2.GetSubnetsFilter{Name: "default-for-az", Values: []string{"true"}}, ec2.GetSubnetsFilter{Name: "availability-zone", Values: zones})
 	if err != nil {
 		return place{}, err
 	}
 	if len(ids) < subnetCount {
-		return place{}, fmt.Errorf("%w: the default VPC %s has %d default subnets, but tasks need %d: "+
+		return place{}, fmt.Errorf("%w: the default VPC %s has %d default subnets in zones with Fargate, %s, but tasks need %d: "+
 			"make one with `aws ec2 create-default-subnet --availability-zone ... --region %s`",
-			errTooFewSubnets, vpc.Id, len(ids), subnetCount, args.Region)
+			errTooFewSubnets, vpc.Id, len(ids), strings.Join(zones, ", "), subnetCount, args.Region)
 	}
 	return found(vpc.Id, ids[:subnetCount]), nil
 }

@@ -60,8 +60,8 @@ func lookups(t *testing.T, args *network.Args) []pulumi.MockCallArgs {
 	return answers.calls
 }
 
-func filter(name, value string) map[string]any {
-	return map[string]any{"name": name, "values": []any{value}}
+func filter(name string, values ...any) map[string]any {
+	return map[string]any{"name": name, "values": values}
 }
 
 func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
@@ -70,26 +70,34 @@ func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
 		function string
 		args     map[string]any
 	}
+	zones := func(without ...any) call {
+		return call{"getAvailabilityZones", map[string]any{
+			"state":   "available",
+			"filters": []any{filter("opt-in-status", "opt-in-not-required")}, // no Local or Wavelength Zones
+			// Where https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html has no Fargate.
+			"excludeZoneIds": append([]any{"apne1-az3", "cnn1-az3", "cnn1-az4", "usw1-az2"}, without...),
+		}}
+	}
 	for _, c := range []struct {
 		args *network.Args
 		want []call
 	}{
 		{
-			&network.Args{Mode: network.Create, CIDR: netip.MustParsePrefix("10.64.0.0/24")},
-			[]call{{"getAvailabilityZones", map[string]any{
-				"state":   "available",
-				"filters": []any{filter("opt-in-status", "opt-in-not-required")}, // no Local or Wavelength Zones
-				// Where https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html has no Fargate.
-				"excludeZoneIds": []any{"usw1-az2", "apne1-az3", "cnn1-az3", "cnn1-az4"},
-			}}},
+			&network.Args{Mode: network.Create, CIDR: netip.MustParsePrefix("10.64.0.0/24"), Architecture: "X86_64"},
+			[]call{zones()},
 		},
 		{
-			&network.Args{Mode: network.Default},
+			&network.Args{Mode: network.Private, CIDR: netip.MustParsePrefix("10.64.0.0/24"), Architecture: "ARM64"},
+			[]call{zones("use1-az3")},
+		},
+		{
+			&network.Args{Mode: network.Default, Architecture: "ARM64"},
 			[]call{
 				{"getVpc", map[string]any{"default": true}},
-				{"getSubnets", map[string]any{
-					"filters": []any{filter("vpc-id", "vpc-0default"), filter("default-for-az", "true")},
-				}},
+				zones("use1-az3"),
+				{"getSubnets", map[string]any{"filters": []any{
+					filter("vpc-id", "vpc-0default"), filter("default-for-az", "true"), filter("availability-zone", "a", "b"),
+				}}},
 			},
 		},
 		{

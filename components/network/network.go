@@ -57,6 +57,13 @@ type Args struct {
 	VPCID string
 	// SubnetIDs are the subnets to use with Existing, two or more of VPCID.
 	SubnetIDs []string
+	// Architecture is that of the tasks, ARM64 or X86_64, which not every zone with
+	// Fargate has. Required.
+	Architecture string
+	// ServiceZones are the names of the Availability Zones that have each of the
+	// services that Private's endpoints are of; nil is all. The subnets are in zones
+	// that have all of them if there are two.
+	ServiceZones [][]string
 	// Egress is all that tasks may reach. Empty: nothing.
 	Egress []EgressRule
 }
@@ -73,6 +80,10 @@ type Network struct {
 	SecurityGroupID pulumi.StringOutput `pulumi:"securityGroupId"`
 	// RouteTableID is the subnets' route table with Private, else empty.
 	RouteTableID pulumi.StringOutput `pulumi:"routeTableId"`
+
+	// Zones are the names of the Availability Zones of the subnets that Create and
+	// Private make, in their order; else there are none.
+	Zones []string
 }
 
 // place is the VPC and the subnets that a mode found or made. Resources that
@@ -81,6 +92,7 @@ type place struct {
 	vpc     pulumi.StringOutput
 	subnets pulumi.StringArrayOutput
 	routes  pulumi.StringInput // of Private; nil with the others
+	zones   []string           // of Create and Private
 }
 
 // New makes a Network. It fails, before it registers a child, if the default
@@ -95,6 +107,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 	n.VPCID, n.SubnetIDs, n.RouteTableID = at.vpc, at.subnets, pulumi.String("").ToStringOutput()
+	n.Zones = at.zones
 	if at.routes != nil {
 		n.RouteTableID = at.routes.ToStringOutput()
 	}

@@ -170,6 +170,34 @@ func TestTheZonesAreTheFirstTwoByNameWhateverTheAPIsOrder(t *testing.T) {
 	}
 }
 
+// An endpoint in a zone that doesn't have its service is refused.
+func TestTheSubnetsAreWhereTheServicesAre(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		services [][]string
+		want     []string
+	}{
+		"no services":                       {nil, []string{"a", "b"}},
+		"in all zones":                      {[][]string{{"a", "b", "c", "d"}, {"d", "c", "b", "a"}}, []string{"a", "b"}},
+		"nobody knows where":                {[][]string{nil, nil}, []string{"a", "b"}},
+		"one isn't in the first zone":       {[][]string{{"b", "c", "d"}, {"a", "b", "c", "d"}, nil}, []string{"b", "c"}},
+		"each is missing somewhere":         {[][]string{{"a", "c", "d"}, {"a", "b", "d"}}, []string{"a", "d"}},
+		"all are in one zone only":          {[][]string{{"c"}, {"c", "b"}}, []string{"b", "c"}},
+		"in a zone that Fargate isn't in":   {[][]string{{"x", "b", "c"}}, []string{"b", "c"}},
+		"in one zone, and that is the last": {[][]string{{"d"}}, []string{"a", "d"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := creating("10.64.0.0/24")
+			args.Mode, args.ServiceZones = network.Private, c.services
+			system := declare(t, declared.Options{Zones: []string{"d", "b", "a", "c"}}, args)
+			for i, zone := range c.want {
+				require.Equal(t, zone, declaredtest.Named(t, system, typeSubnet, fmt.Sprintf("net-subnet-%d", i)).Text("availabilityZone"))
+			}
+		})
+	}
+}
+
 func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -187,7 +215,11 @@ func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 		},
 		"one default subnet": {
 			declared.Options{Subnets: []string{"subnet-0a"}}, &network.Args{Mode: network.Default, Region: "us-west-2"},
-			[]string{"too few subnets", "vpc-0default has 1 default subnets", "need 2", "create-default-subnet", "--region us-west-2"},
+			[]string{
+				"too few subnets", "need 2",
+				"vpc-0default has 1 default subnets in zones with Fargate, eu-central-1a, eu-central-1b, eu-central-1c",
+				"create-default-subnet", "--region us-west-2",
+			},
 		},
 		"one subnet given": {
 			declared.Options{}, &network.Args{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a"}},

@@ -31,7 +31,11 @@ type linuxParameters struct {
 	Capabilities capabilities `json:"capabilities"`
 }
 
+// capabilities have both lists: ECS gives an empty one back, too.
+// https://github.com/braintrustdata/terraform-aws-braintrust-data-plane/pull/335
+// https://github.com/terraform-aws-modules/terraform-aws-ecs/pull/176
 type capabilities struct {
+	Add  []string `json:"add"`
 	Drop []string `json:"drop"`
 }
 
@@ -56,7 +60,7 @@ func containers(args *Args) pulumi.StringOutput {
 			Essential:              true,
 			User:                   user,
 			ReadonlyRootFilesystem: true,
-			LinuxParameters:        linuxParameters{Capabilities: capabilities{Drop: []string{"ALL"}}},
+			LinuxParameters:        linuxParameters{Capabilities: capabilities{Add: []string{}, Drop: []string{"ALL"}}},
 			LogConfiguration: logConfiguration{LogDriver: "awslogs", Options: map[string]string{
 				"awslogs-group":         v[1].(string),
 				"awslogs-region":        args.Location.Region,

@@ -114,7 +114,7 @@ func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
 				"essential": true,
 				"user": "65532:65532",
 				"readonlyRootFilesystem": true,
-				"linuxParameters": {"capabilities": {"drop": ["ALL"]}},
+				"linuxParameters": {"capabilities": {"add": [], "drop": ["ALL"]}},
 				"logConfiguration": {"logDriver": "awslogs", "options": {
 					"awslogs-group": "group", "awslogs-region": "%s", "awslogs-stream-prefix": "containerlog"
 				}},

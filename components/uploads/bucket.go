@@ -160,7 +160,8 @@ func lifecycleRules(args *Args) s3.BucketLifecycleConfigurationV2RuleArray {
 
 // readers lets each processor read the objects, in any version, and nothing else.
 // With a key of our own each may decrypt what S3 reads for it from this bucket: the
-// encryption context of an object is the bucket, as it has a bucket key.
+// encryption context of an object is the bucket, as it has a bucket key, or the
+// object itself if whoever uploads it asks for none.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
 	statements := []policy.Statement{{
@@ -174,8 +175,8 @@ func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulum
 			Actions:   []string{"kms:Decrypt"},
 			Resources: []pulumi.StringInput{args.KMSKeyARN},
 			Conditions: []policy.Condition{
-				policy.When("StringEquals", "kms:ViaService", pulumi.String("s3."+args.Location.Region+"."+args.Location.DNSSuffix())),
-				policy.When("StringEquals", "kms:EncryptionContext:aws:s3:arn", u.BucketARN),
+				policy.Via("s3", args.Location),
+				policy.When("ArnLike", "kms:EncryptionContext:aws:s3:arn", u.BucketARN, pulumi.Sprintf("%s/*", u.BucketARN)),
 			},
 		})
 	}

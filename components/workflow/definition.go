@@ -47,19 +47,20 @@ const (
 	stateClaimFree  = "Free the claim"
 
 	// With places.
-	statePlaceNote   = "Describe wait"
-	statePlace       = "Take a place"
-	statePlaceTime   = "Is there time to wait?"
-	statePlaceLate   = "No place became free"
-	statePlaceLook   = "Look at the places"
-	statePlaceFull   = "Is a place taken?"
-	statePlacePick   = "Pick a holder"
-	statePlaceHolder = "Look at the holder"
-	statePlaceAlive  = "Does the holder still run?"
-	statePlaceReap   = "Free the holder's place"
-	statePlaceWait   = "Wait for a place"
-	statePlaceBack   = "Give the place back"
-	statePlaceFailed = "Give the failed task's place back"
+	statePlaceNote    = "Describe wait"
+	statePlace        = "Take a place"
+	statePlaceTime    = "Is there time to wait?"
+	statePlaceLate    = "No place became free"
+	statePlaceLook    = "Look at the places"
+	statePlaceFull    = "Is a place taken?"
+	statePlacePick    = "Pick a holder"
+	statePlacePickSDK = "Pick a holder, as the SDK has it"
+	statePlaceHolder  = "Look at the holder"
+	statePlaceAlive   = "Does the holder still run?"
+	statePlaceReap    = "Free the holder's place"
+	statePlaceWait    = "Wait for a place"
+	statePlaceBack    = "Give the place back"
+	statePlaceFailed  = "Give the failed task's place back"
 )
 
 // The integrations that the definition uses, as the partition aws names them.

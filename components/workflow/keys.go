@@ -50,9 +50,10 @@ func keyStatements(name string, args *Args) []policy.Statement {
 			policy.When("StringEquals", "kms:EncryptionContext:aws:dynamodb:tableName", args.TableName), "kms:Decrypt"))
 	}
 	if args.KMSKeyARN != nil && args.Logging != nil {
-		// What is logged is encrypted on its way to CloudWatch (requirement C16).
+		// What is logged is encrypted on its way to CloudWatch (requirement C16). AWS writes the context with a star at its end, be that
+		// the star itself or any log group.
 		statements = append(statements, use("EncryptExecutionLogs", args.KMSKeyARN,
-			policy.When("StringEquals", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
+			policy.When("ArnLike", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
 			"kms:GenerateDataKey"))
 	}
 	if args.TopicKMSKeyARN != nil {

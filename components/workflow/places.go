@@ -57,32 +57,57 @@ func places(r Routing, to References) map[string]asl.State {
 		},
 		statePlaceLook: to.lookAtPlaces(),
 		statePlaceFull: &asl.Choice{
-			Choices: []asl.Rule{{
-				Comment: "somebody has one", Variable: "$.places.found.Item.holders.SS[0]", Operator: asl.IsPresent, Value: true, Next: statePlacePick,
-			}},
-			Default: statePlace,
-		},
-		statePlacePick: &asl.Pass{
-			Parameters: map[string]any{
-				"until.$": "$.places.until",
-				"holder.$": "States.ArrayGetItem($.places.found.Item.holders.SS, " +
-					"States.MathRandom(0, States.ArrayLength($.places.found.Item.holders.SS)))",
+			Comment: "Does somebody have one? The set's type is SS in DynamoDB's API and Ss in the SDK that Step Functions is made with",
+			Choices: []asl.Rule{
+				somebodyHas("SS", statePlacePick),
+				somebodyHas("Ss", statePlacePickSDK),
 			},
-			ResultPath: "$.places",
-			Next:       statePlaceHolder,
+			Default: statePlaceWait,
 		},
-		statePlaceHolder: to.lookAtHolder(),
+		statePlacePick:    pickHolder("SS"),
+		statePlacePickSDK: pickHolder("Ss"),
+		statePlaceHolder:  to.lookAtHolder(),
 		statePlaceAlive: &asl.Choice{
-			Choices: []asl.Rule{{
-				Variable: "$.places.state.status", Operator: asl.StringEquals, Value: "RUNNING", Next: statePlaceWait,
-			}},
-			Default: statePlaceReap,
+			Comment: "Whoever isn't known to have ended keeps its place",
+			Choices: []asl.Rule{{Comment: "it has ended", Or: hasEnded(), Next: statePlaceReap}},
+			Default: statePlaceWait,
 		},
 		statePlaceReap:   goOn(to.giveBack("$.places.holder"), statePlace),
 		statePlaceWait:   &asl.Wait{Seconds: new(seconds(r.PlaceWait)), Next: statePlace},
 		statePlaceBack:   goOn(to.giveBack("$$.Execution.Id"), r.afterProcessing()),
 		statePlaceFailed: goOn(to.giveBack("$$.Execution.Id"), stateDescribeFail),
 	}
+}
+
+// setOfHolders is where those who have a place were put, by the name that the
+// answer has for the type of a set of strings.
+func setOfHolders(kind string) string { return "$.places.found.Item." + attributeHolders + "." + kind }
+
+func somebodyHas(kind, next string) asl.Rule {
+	return asl.Rule{Comment: "somebody has one", Variable: setOfHolders(kind) + "[0]", Operator: asl.IsPresent, Value: true, Next: next}
+}
+
+// pickHolder draws one of those who have a place.
+func pickHolder(kind string) *asl.Pass {
+	set := setOfHolders(kind)
+	return &asl.Pass{
+		Parameters: map[string]any{
+			"until.$":  "$.places.until",
+			"holder.$": "States.ArrayGetItem(" + set + ", States.MathRandom(0, States.ArrayLength(" + set + ")))",
+		},
+		ResultPath: "$.places",
+		Next:       statePlaceHolder,
+	}
+}
+
+// hasEnded is any of the statuses of an execution that won't go on by itself.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+func hasEnded() []asl.Rule {
+	is := make([]asl.Rule, 4)
+	for i, status := range []string{"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"} {
+		is[i] = asl.Rule{Variable: "$.places.state.status", Operator: asl.StringEquals, Value: status}
+	}
+	return is
 }
 
 // placesKey is the key of the item. No object has it: theirs have a line break.
@@ -134,6 +159,8 @@ func (to References) lookAtHolder() *asl.Task {
 	look.Retry = []asl.Retrier{{ErrorEquals: []string{errorNoExecution}, MaxAttempts: new(0)}, retryItem()}
 	look.Catch = []asl.Catcher{
 		{ErrorEquals: []string{errorNoExecution}, ResultPath: asl.Discard, Next: statePlaceReap},
+		// The answer has input and output, which may be too large together.
+		{ErrorEquals: []string{asl.ErrorDataLimitExceeded}, ResultPath: asl.Discard, Next: statePlaceWait},
 		{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: statePlaceWait},
 	}
 	look.Next = statePlaceAlive

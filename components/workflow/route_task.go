@@ -77,12 +77,15 @@ func (to References) lookUpTrace() *asl.Task {
 	return look
 }
 
-// describeExecution asks for an execution's metadata alone: neither its data nor
-// the key that they may be encrypted with are anybody else's business.
+// describeExecution asks for an execution. It doesn't say IncludedData, with which
+// the answer would be without input and output: no public definition has it, and a
+// parameter that Step Functions' model of the API doesn't have is refused with the
+// whole definition. So the role needs the key that the machine is encrypted with,
+// which it has.
 func (to References) describeExecution(arn string) *asl.Task {
 	return &asl.Task{
 		Resource:       to.integration(ResourceDescribe),
-		Parameters:     map[string]any{"ExecutionArn.$": arn, "IncludedData": "METADATA_ONLY"},
+		Parameters:     map[string]any{"ExecutionArn.$": arn},
 		TimeoutSeconds: seconds(settings.ItemTimeout),
 	}
 }

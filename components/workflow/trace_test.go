@@ -57,7 +57,7 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 				requireSucceeded(t, o)
 				asked := o.of(workflow.ResourceDescribe)
 				require.Len(t, asked, 1)
-				assert.Equal(t, map[string]any{"ExecutionArn": executionARN, "IncludedData": "METADATA_ONLY"}, asked[0].Parameters)
+				assert.Equal(t, map[string]any{"ExecutionArn": executionARN}, asked[0].Parameters)
 				ran := slices.Concat(o.of(workflow.ResourceECS), o.of(workflow.ResourceECSCallback))
 				require.Len(t, ran, 1)
 				variables := environment(t, ran[0])

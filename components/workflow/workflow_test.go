@@ -421,7 +421,7 @@ func TestWhatIsLoggedIsEncryptedOnItsWay(t *testing.T) {
 	with.KMSKeyARN, with.KMSDataKeyReuseSeconds = pulumi.String(customerKey), 300
 	with.Logging = &workflow.Logging{Level: "ERROR", LogGroupARN: pulumi.String("arn:group")}
 	require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"),
-		`{"Action":["kms:GenerateDataKey"],"Condition":{"StringEquals":{"kms:EncryptionContext:SourceArn":`+
+		`{"Action":["kms:GenerateDataKey"],"Condition":{"ArnLike":{"kms:EncryptionContext:SourceArn":`+
 			`["arn:aws:logs:eu-central-1:123456789012:*"]}},"Effect":"Allow","Resource":["`+customerKey+`"],"Sid":"EncryptExecutionLogs"}`)
 }
 

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"upload-router/internal/partition"
 )
 
 // version is the policy language that is evaluated here; in the older one text
@@ -281,8 +283,7 @@ func either(parts map[string]json.RawMessage, name string) (values []string, neg
 }
 
 var (
-	roleForm    = regexp.MustCompile(`^(arn:[a-z-]+:iam::[0-9]{12}:(root|role/[^*?]+)|[0-9]{12})$`)
-	serviceForm = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`) // its end is the partition's
+	roleForm = regexp.MustCompile(`^(arn:[a-z-]+:iam::[0-9]{12}:(root|role/[^*?]+)|[0-9]{12})$`)
 )
 
 func (s *statement) principals(raw json.RawMessage) error {
@@ -307,7 +308,7 @@ func (s *statement) principals(raw json.RawMessage) error {
 				s.anyone = true
 			case kind == "AWS" && roleForm.MatchString(id):
 				s.accounts = append(s.accounts, id)
-			case kind == "Service" && serviceForm.MatchString(id):
+			case kind == "Service" && partition.IsServicePrincipal(id):
 				s.services = append(s.services, id)
 			default:
 				return fmt.Errorf("%w: Principal %s %q isn't known here", errElement, kind, id)

@@ -290,6 +290,11 @@ func TestSessionLocal(t *testing.T) {
 	require.Contains(t, a.out, "✓ large.bin  Fargate")
 	require.Contains(t, a.out, "2 of 2 files processed.")
 	require.Zero(t, s.server.Calls("ListExecutions"))
+
+	// S10
+	a = s.runIn(t.Context(), "", "send", "--local", "--json", s.file("small.txt", 10), "--config", "aws:region=cn-north-1")
+	require.Zero(t, a.code, a.out)
+	require.Contains(t, a.out, `"arn:aws-cn:states:cn-north-1:`)
 }
 
 // TestSessionLocalFiles sends what is named by links, what has no size, and a key

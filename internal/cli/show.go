@@ -70,7 +70,9 @@ func (u *ui) timeline(t *operate.Timeline, short bool) {
 		u.field("error", t.Error)
 		u.wrapped("  cause      ", printable(t.Reason))
 	}
-	u.field("console", t.Console)
+	if t.Console != "" {
+		u.field("console", t.Console)
+	}
 	if t.Trace != "" {
 		u.field("trace", t.Trace)
 	}
@@ -100,7 +102,9 @@ func (u *ui) logs(t *operate.Timeline) {
 		if stream.Stream != "" {
 			u.field("stream", stream.Stream)
 		}
-		u.field("console", stream.Console)
+		if stream.Console != "" {
+			u.field("console", stream.Console)
+		}
 	}
 }
 

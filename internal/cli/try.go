@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -132,7 +131,7 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, names []string) (er
 	started := time.Now()
 	system, err := awaited(ctx, func() (*declared.System, error) {
 		return declared.Evaluate(o.program, declared.Options{
-			Project: c.project, Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region, Partition: partition(c.region),
+			Project: c.project, Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region,
 		})
 	}, func(*declared.System) {})
 	if err != nil {
@@ -190,16 +189,6 @@ func (r *report) verdict(ctx context.Context, files int) error {
 	default:
 		return fmt.Errorf("%w: %d of %d", errNotProcessed, r.Processed, files)
 	}
-}
-
-// partition is the partition that a Region is in.
-func partition(region string) string {
-	for prefix, partition := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov"} {
-		if strings.HasPrefix(region, prefix) {
-			return partition
-		}
-	}
-	return "aws"
 }
 
 // oneKey says which files become one object.

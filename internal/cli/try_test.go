@@ -203,6 +203,31 @@ func parse(t *testing.T, out string) printed {
 	return p
 }
 
+// S10: a system is of the partition that its Region is in, with all that is written into its definition, its policies and its events.
+func TestTryIsOfTheRegionsPartition(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string]string{
+		"eusc-de-east-1": "aws-eusc", "us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e",
+		"us-isof-south-1": "aws-iso-f", "us-gov-west-1": "aws-us-gov",
+	} {
+		t.Run(region, func(t *testing.T) {
+			t.Parallel()
+			const account = "123456789012"
+			out, err := try(t, processing, "--json", "--config", "sizeThreshold=1000", "--config", "aws:region="+region,
+				"--config", `notify=["arn:`+want+`:sns:`+region+`:`+account+`:people"]`,
+				"--config", "kmsKeyArn=arn:"+want+":kms:"+region+":"+account+":key/1234abcd-12ab-34cd-56ef-1234567890ab")
+			require.NoError(t, err, out)
+			p := parse(t, out)
+			assert.Equal(t, 2, p.Processed)
+			assert.Equal(t, region, p.Region)
+			assert.Contains(t, p.Outputs["stateMachineArn"], "arn:"+want+":states:"+region+":")
+			for _, f := range p.Files {
+				assert.Contains(t, string(f.Event), `"arn:`+want+`:s3:::`)
+			}
+		})
+	}
+}
+
 // The threshold of the flags is the one that the made files are around.
 func TestTryJSON(t *testing.T) {
 	t.Parallel()

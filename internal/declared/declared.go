@@ -18,6 +18,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/internals"
+
+	"upload-router/internal/partition"
 )
 
 // Options say for which stack a program is evaluated.
@@ -30,7 +32,7 @@ type Options struct {
 	// lists and objects are JSON.
 	Config map[string]string
 	// AccountID, Region and Partition are where AWS would say that the stack is.
-	// Default 123456789012, eu-central-1, aws.
+	// Default 123456789012, eu-central-1, the partition of the Region.
 	AccountID, Region, Partition string
 	// NoDefaultVPC lets the look-up of the default VPC fail.
 	NoDefaultVPC bool
@@ -41,6 +43,9 @@ type Options struct {
 	// Images are the digests of what is in ECR before, by repository and tag: "repository:tag". An image that the program pushes is there
 	// as soon as it is declared.
 	Images map[string]string
+	// EndpointZones are the zones that have a service's interface endpoints, by the
+	// endpoint's name. Default: all.
+	EndpointZones map[string][]string
 }
 
 // System is what a program registered.
@@ -89,7 +94,8 @@ func (o Options) withDefaults() Options {
 	or(&o.Stack, "local")
 	or(&o.AccountID, "123456789012")
 	or(&o.Region, "eu-central-1")
-	or(&o.Partition, "aws")
+	own, _ := partition.OfRegion(o.Region)
+	or(&o.Partition, own.Name)
 	if o.Subnets == nil {
 		o.Subnets = []string{"subnet-0b", "subnet-0a", "subnet-0c"}
 	}

@@ -217,6 +217,12 @@ func (p provider) call(token string, args map[string]any) (map[string]any, error
 			return nil, errNoDefaultVPC
 		}
 		return map[string]any{"id": "vpc-0default"}, nil
+	case "aws:ec2/getVpcEndpointService:getVpcEndpointService":
+		name, _ := args["serviceName"].(string)
+		if zones, given := p.EndpointZones[name]; given {
+			return map[string]any{"serviceName": name, "availabilityZones": anySlice(zones)}, nil
+		}
+		return map[string]any{"serviceName": name, "availabilityZones": anySlice(p.Zones)}, nil
 	case "aws:ec2/getSubnets:getSubnets":
 		return map[string]any{"ids": anySlice(p.Subnets)}, nil
 	case "aws:ecr/getAuthorizationToken:getAuthorizationToken":

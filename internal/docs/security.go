@@ -31,6 +31,7 @@ var reasons = map[string]string{
 	"ExecutionLogsOfThisAccount": "CloudWatch decrypts what Step Functions logs",
 	"SendTraces":                 "what ran for a file, and how long, is seen in X-Ray",
 	"EventsOfTheRule":            "EventBridge keeps what it could not deliver",
+	"FindTheLogGroup":            "the connections in the VPC are logged, which takes a look at the log groups",
 	"FollowAndStopTasks":         "Step Functions looks at the task it waits for, and stops it when the execution ends first",
 	"GetTheImagesLayers":         "ECS fetches the image, whose layers ECR keeps in S3",
 	"GiveTasksTheirRoles":        "the task gets its two roles, and no service but ECS can",

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"upload-router/internal/partition"
 )
 
 // The fixed values of the event, for rules that are built in code.
@@ -136,6 +138,7 @@ func S3ObjectCreated(o ObjectCreated) (Event, error) {
 		o.Reason = ReasonPutObject
 	}
 
+	of, _ := partition.OfRegion(o.Region)
 	return Event{
 		Version:    "0",
 		ID:         o.ID,
@@ -144,7 +147,7 @@ func S3ObjectCreated(o ObjectCreated) (Event, error) {
 		Account:    o.Account,
 		Time:       o.Time.UTC().Format("2006-01-02T15:04:05Z"),
 		Region:     o.Region,
-		Resources:  []string{"arn:" + partition(o.Region) + ":s3:::" + o.Bucket},
+		Resources:  []string{"arn:" + of.Name + ":s3:::" + o.Bucket},
 		Detail: ObjectDetail{
 			Version: "0",
 			Bucket:  EventBucket{Name: o.Bucket},
@@ -197,17 +200,5 @@ func knownReason(reason string) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// partition returns the ARN partition of a Region.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	default:
-		return "aws"
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"upload-router/internal/authz"
 	"upload-router/internal/declared"
 	"upload-router/internal/eventbridge"
-	"upload-router/internal/location"
 	"upload-router/internal/objectstore"
+	"upload-router/internal/partition"
 )
 
 // guard has every call of the local run decided by the declared policies.
@@ -175,29 +175,31 @@ func (g *guard) decryptObject(role string, bucket declared.Resource, object stri
 	if key == "" {
 		return nil
 	}
-	context := object
+	contexts := []string{object} // of one that was uploaded without a bucket key, whatever the bucket's default
 	if bucketKey {
-		context, _ = bucket.Outputs["arn"].(string)
+		contexts = append(contexts, "arn:"+g.partition().Name+":s3:::"+a.Bucket)
 	}
-	return g.may(role, "kms:Decrypt", key, map[string][]string{
-		keyViaService: {g.via("s3")}, keyEncryption + "aws:s3:arn": {context},
-	})
+	for _, context := range contexts {
+		err := g.may(role, "kms:Decrypt", key, map[string][]string{
+			keyViaService: {g.via("s3")}, keyEncryption + "aws:s3:arn": {context},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // via is what KMS calls the service that a call comes by.
 // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
 func (g *guard) via(service string) string {
-	return service + "." + g.options.Region + "." + location.Location{Partition: g.partition()}.DNSSuffix()
+	return service + "." + g.options.Region + "." + g.partition().DNSSuffix
 }
 
-// partition is that of the declared resources.
-func (g *guard) partition() string {
-	for _, r := range g.system.OfType(typeRole) {
-		if arn, _ := r.Outputs["arn"].(string); strings.HasPrefix(arn, "arn:") {
-			return strings.Split(arn, ":")[1]
-		}
-	}
-	return ""
+// partition is the one that the system's Region is in.
+func (g *guard) partition() partition.Partition {
+	own, _ := partition.OfRegion(g.options.Region)
+	return own
 }
 
 // bucketKey is the key of the account's own that the bucket encrypts with, and
@@ -264,7 +266,11 @@ func (g *guard) start(ruleARN, roleARN, machineARN string) error {
 // What it may not put there is lost.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 func (g *guard) letter(ruleARN, queueARN string) error {
-	if err := g.serves(serviceEvents, "sqs:SendMessage", queueARN, ruleARN, nil); err != nil {
+	err := g.ask(authz.Request{
+		Principal: authz.Principal{Service: serviceEvents}, Action: "sqs:SendMessage", Resource: queueARN,
+		Context: map[string][]string{keySourceARN: {ruleARN}}, // and no account, for all that AWS says
+	})
+	if err != nil {
 		return err
 	}
 	return g.queueKey(serviceEvents, queueARN, ruleARN)

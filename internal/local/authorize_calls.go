@@ -240,7 +240,7 @@ func (g *guard) pull(role, image string) error {
 		return errors.Join(
 			g.pulls(role, "*", "ecr:GetAuthorizationToken"),
 			g.pulls(role, arn, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-			g.layers(role, arn),
+			g.layers(role),
 		)
 	}
 	return nil
@@ -266,15 +266,14 @@ func (g *guard) pulls(role, resource string, actions ...string) error {
 // layers asks for the bucket that ECR has layers fetched from, by an address
 // that ECR signs: only a VPC endpoint could keep a task from it.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-func (g *guard) layers(role, repository string) error {
+func (g *guard) layers(role string) error {
 	through := g.endpointOf(role, "s3")
 	if through == "" {
 		return nil
 	}
-	partition := strings.Split(repository, ":")[1]
 	return g.ask(authz.Request{
 		Principal: authz.Principal{Service: "ecr.amazonaws.com"}, Action: "s3:GetObject", Endpoint: through,
-		Resource: "arn:" + partition + ":s3:::prod-" + g.options.Region + "-starport-layer-bucket/layer",
+		Resource: "arn:" + g.partition().Name + ":s3:::prod-" + g.options.Region + "-starport-layer-bucket/layer",
 	})
 }
 

@@ -94,13 +94,16 @@ func (g *guard) machineKey(named any, role, machine string, logging bool) error 
 	if !logging {
 		return nil
 	}
-	source := beside(machine, "logs", "*")
-	logs := map[string][]string{keyEncryption + "SourceArn": {source}}
-	if err := g.all(role, key, logs, "kms:GenerateDataKey"); err != nil {
-		return fmt.Errorf("it can't encrypt its logs: %w", err)
-	}
-	if err := g.serves("delivery.logs.amazonaws.com", "kms:Decrypt", key, source, logs); err != nil {
-		return fmt.Errorf("its logs can't be delivered: %w", err)
+	// AWS's page writes the context with a star at its end, and doesn't say whether that is a star or stands for the log group.
+	for _, resource := range []string{"*", "log-group:/aws/vendedlogs/states/executions:*"} {
+		source := beside(machine, "logs", resource)
+		logs := map[string][]string{keyEncryption + "SourceArn": {source}}
+		if err := g.all(role, key, logs, "kms:GenerateDataKey"); err != nil {
+			return fmt.Errorf("it can't encrypt its logs: %w", err)
+		}
+		if err := g.serves("delivery.logs.amazonaws.com", "kms:Decrypt", key, source, logs); err != nil {
+			return fmt.Errorf("its logs can't be delivered: %w", err)
+		}
 	}
 	return nil
 }
@@ -131,6 +134,9 @@ func (g *guard) flowLog(r declared.Resource) error {
 	if err := g.all(role, stream, nil, "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"); err != nil {
 		return fmt.Errorf("it can't write: %w", err)
 	}
+	if err := g.may(role, "logs:DescribeLogGroups", "*", nil); err != nil {
+		return fmt.Errorf("it can't find its log group: %w", err)
+	}
 	return nil
 }
 
@@ -142,10 +148,7 @@ func (g *guard) logGroup(r declared.Resource) error {
 	if key == "" {
 		return nil
 	}
-	service := "logs." + g.options.Region + ".amazonaws.com"
-	if strings.HasPrefix(arn, "arn:aws-cn:") {
-		service += ".cn"
-	}
+	service := g.partition().RegionalPrincipal(g.options.Region, "logs")
 	context := map[string][]string{keyEncryption + "aws:logs:arn": {arn}}
 	for _, action := range []string{
 		"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey",

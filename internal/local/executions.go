@@ -50,19 +50,16 @@ func (e *executions) get(arn string) *running {
 
 // prepareDescribe checks the parameters of a state that looks at an execution.
 func (r *Router) prepareDescribe(parameters map[string]any) error {
-	return onlyKnown(parameters, []string{"ExecutionArn", "IncludedData"})
+	return onlyKnown(parameters, []string{"ExecutionArn"})
 }
 
 // describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are
 // skipped here, so that whoever looks at another execution again and again would
 // give up before that could end: it is answered when that has ended.
 func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, error) {
-	var parameters struct{ ExecutionArn, IncludedData string }
+	var parameters struct{ ExecutionArn string }
 	if err := decode(call.Parameters, &parameters); err != nil {
 		return nil, err
-	}
-	if parameters.IncludedData != "METADATA_ONLY" {
-		return nil, fmt.Errorf("%w: IncludedData %q: only METADATA_ONLY", errParameters, parameters.IncludedData)
 	}
 	run := r.executions.get(parameters.ExecutionArn)
 	if run == nil {
@@ -92,6 +89,17 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 func (g *guard) describeExecution(role string, parameters map[string]any) (after, error) {
 	if err := g.may(role, "states:DescribeExecution", text(parameters, "ExecutionArn"), nil); err != nil {
 		return after{}, refusal("Sfn.SfnException", "Sfn", "AccessDeniedException", http.StatusBadRequest, err)
+	}
+	for _, machine := range g.system.OfType(typeMachine) {
+		key := g.keyARN(machine.Object("encryptionConfiguration")["kmsKeyId"])
+		if key == "" {
+			continue
+		}
+		arn, _ := machine.Outputs["arn"].(string)
+		context := map[string][]string{keyEncryption + "aws:states:stateMachineArn": {arn}, keyViaService: {g.via("states")}}
+		if err := g.may(role, "kms:Decrypt", key, context); err != nil { // for its input and output, which come along
+			return after{}, refusal("Sfn.KmsAccessDeniedException", "Sfn", "KmsAccessDeniedException", http.StatusBadRequest, err)
+		}
 	}
 	return after{}, nil
 }

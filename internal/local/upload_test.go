@@ -259,7 +259,7 @@ func TestDeletedBeforeItIsProcessed(t *testing.T) {
 			require.NoError(t, err)
 			late := &local.Trace{}
 			require.NoError(t, router.Deliver(t.Context(), trace.Event, late))
-			requireAnnounced(t, late, route, "ObjectMissing")
+			requireAnnounced(t, late, route, "AccessDenied") // as S3 has it for who may not list
 		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"upload-router/internal/partition"
 )
 
 // Location is where a stack is deployed.
@@ -15,7 +17,7 @@ type Location struct {
 	AccountID string
 	// Region is the Region's name, such as eu-central-1.
 	Region string
-	// Partition is aws, aws-cn or aws-us-gov.
+	// Partition is the name of one of AWS's partitions, such as aws or aws-cn.
 	Partition string
 }
 
@@ -30,11 +32,11 @@ func Of(ctx *pulumi.Context) (Location, error) {
 	if err != nil {
 		return Location{}, fmt.Errorf("finding the Region (set it with `pulumi config set aws:region`): %w", err)
 	}
-	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{})
+	own, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{})
 	if err != nil {
 		return Location{}, fmt.Errorf("finding the Region's partition: %w", err)
 	}
-	return Location{AccountID: identity.AccountId, Region: region.Name, Partition: partition.Partition}, nil
+	return Location{AccountID: identity.AccountId, Region: region.Name, Partition: own.Partition}, nil
 }
 
 // ARN is the ARN of a resource of a service in this account and Region.
@@ -42,12 +44,24 @@ func (l Location) ARN(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", l.Partition, service, l.Region, l.AccountID, resource)
 }
 
-// DNSSuffix is the partition's domain, which the names of a few services'
-// principals end with.
-// https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-arns.html
-func (l Location) DNSSuffix() string {
-	if l.Partition == "aws-cn" {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
+// DNSSuffix is the partition's domain.
+func (l Location) DNSSuffix() string { return l.own().DNSSuffix }
+
+// RegionalPrincipal is the principal of a service that has one in each Region,
+// such as logs.
+func (l Location) RegionalPrincipal(service string) string {
+	return l.own().RegionalPrincipal(l.Region, service)
+}
+
+// EndpointService is the name of a service's VPC endpoint here, for a service as
+// it calls itself, such as ecr.api.
+func (l Location) EndpointService(service string) string {
+	return l.own().EndpointService(l.Region, service)
+}
+
+// own is the partition's row; for one that the table doesn't know yet it is that
+// of the standard partition.
+func (l Location) own() partition.Partition {
+	p, _ := partition.Named(l.Partition)
+	return p
 }

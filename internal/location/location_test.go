@@ -33,10 +33,15 @@ func TestALocationIsWhereTheProviderSaysItIs(t *testing.T) {
 func TestARNsAndDomainsAreThePartitionsOwn(t *testing.T) {
 	t.Parallel()
 	for region, want := range map[string]struct{ arn, suffix string }{
-		"eu-central-1":  {"arn:aws:ecs:eu-central-1:123456789012:cluster/c", "amazonaws.com"},
-		"us-east-1":     {"arn:aws:ecs:us-east-1:123456789012:cluster/c", "amazonaws.com"},
-		"cn-north-1":    {"arn:aws-cn:ecs:cn-north-1:123456789012:cluster/c", "amazonaws.com.cn"},
-		"us-gov-west-1": {"arn:aws-us-gov:ecs:us-gov-west-1:123456789012:cluster/c", "amazonaws.com"},
+		"eu-central-1":    {"arn:aws:ecs:eu-central-1:123456789012:cluster/c", "amazonaws.com"},
+		"us-east-1":       {"arn:aws:ecs:us-east-1:123456789012:cluster/c", "amazonaws.com"},
+		"cn-north-1":      {"arn:aws-cn:ecs:cn-north-1:123456789012:cluster/c", "amazonaws.com.cn"},
+		"us-gov-west-1":   {"arn:aws-us-gov:ecs:us-gov-west-1:123456789012:cluster/c", "amazonaws.com"},
+		"eusc-de-east-1":  {"arn:aws-eusc:ecs:eusc-de-east-1:123456789012:cluster/c", "amazonaws.eu"},
+		"us-iso-east-1":   {"arn:aws-iso:ecs:us-iso-east-1:123456789012:cluster/c", "c2s.ic.gov"},
+		"us-isob-east-1":  {"arn:aws-iso-b:ecs:us-isob-east-1:123456789012:cluster/c", "sc2s.sgov.gov"},
+		"eu-isoe-west-1":  {"arn:aws-iso-e:ecs:eu-isoe-west-1:123456789012:cluster/c", "cloud.adc-e.uk"},
+		"us-isof-south-1": {"arn:aws-iso-f:ecs:us-isof-south-1:123456789012:cluster/c", "csp.hci.ic.gov"},
 	} {
 		t.Run(region, func(t *testing.T) {
 			t.Parallel()

@@ -32,14 +32,18 @@ func (q *request) mayI(action, key string) error {
 	return nil
 }
 
-// hide answers like S3 to who may not list the bucket: that an object isn't there is none of its business.
+// hide answers like S3 to who may not list the bucket: that an object, or a version of it, isn't there is none of its business. It is
+// for every request that reads an object by name.
 // See "Permissions" in https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html.
 func (q *request) hide(err error) error {
 	var answer *requestError
-	if !errors.As(err, &answer) || answer.code != errCodeNoSuchKey {
+	if !errors.As(err, &answer) || answer.code != errCodeNoSuchKey && answer.code != errCodeNoSuchVersion {
 		return err
 	}
 	if refused := q.mayI("s3:ListBucket", ""); refused != nil {
+		header := q.w.Header() // which would tell of a delete marker
+		header.Del(headerMarker)
+		header.Del(headerVersion)
 		return refused
 	}
 	return err

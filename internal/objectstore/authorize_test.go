@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -207,30 +208,75 @@ func TestWhatAnObjectIsMadeOfTakesRightsToo(t *testing.T) {
 	}
 }
 
-// Who may not list a bucket isn't told that an object isn't there.
-func TestMissingObjectIsHiddenFromWhoMayNotList(t *testing.T) {
+// Who may not list a bucket isn't told that an object isn't there, be it a key that never was, one under a delete marker, or a version
+// that was deleted. HEAD has no body that could say why. A delete marker itself is no object to read, for anybody.
+func TestWhatIsGoneIsHiddenFromWhoMayNotList(t *testing.T) {
 	t.Parallel()
+	d := &desk{allowed: []string{"s3:GetObject", "s3:GetObjectVersion"}}
+	s, err := objectstore.Start(t.Context(), objectstore.Options{
+		Buckets: []objectstore.Bucket{{Name: "uploads", Versioned: true}}, Authorize: func(a objectstore.Access) error {
+			if a.AccessKeyID == "lister" && a.Action == "s3:ListBucket" {
+				return nil
+			}
+			return d.authorize(a)
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	bucket := aws.String("uploads")
+	version, err := s.Put(t.Context(), "uploads", "version", strings.NewReader("x"), 1)
+	require.NoError(t, err)
+	_, err = s.Client().DeleteObject(t.Context(), &s3.DeleteObjectInput{
+		Bucket: bucket, Key: aws.String("version"), VersionId: &version.VersionID,
+	})
+	require.NoError(t, err)
+	_, err = s.Put(t.Context(), "uploads", "marked", strings.NewReader("x"), 1)
+	require.NoError(t, err)
+	marker, err := s.Client().DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("marked")})
+	require.NoError(t, err)
+
 	for name, test := range map[string]struct {
-		allowed []string
-		code    string
+		key, version    string
+		lists, listsNot int
+		code            string
 	}{
-		"may list":     {[]string{"s3:GetObject", "s3:ListBucket"}, "NoSuchKey"},
-		"may not list": {[]string{"s3:GetObject"}, "AccessDenied"},
+		"a key that never was": {"never", "", 404, 403, "NoSuchKey"},
+		"a delete marker":      {"marked", "", 404, 403, "NoSuchKey"},
+		"a deleted version":    {"version", version.VersionID, 404, 403, "NoSuchVersion"},
+		"the marker's version": {"marked", aws.ToString(marker.VersionId), 405, 405, "MethodNotAllowed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &desk{allowed: test.allowed}
-			s, err := objectstore.Start(t.Context(), objectstore.Options{
-				Buckets: []objectstore.Bucket{{Name: "uploads"}}, Authorize: d.authorize,
-			})
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, s.Close()) })
-			_, err = as(s, "k").GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("uploads"), Key: aws.String("gone")})
-			var refused smithy.APIError
-			require.ErrorAs(t, err, &refused)
-			require.Equal(t, test.code, refused.ErrorCode())
+			var id *string
+			if test.version != "" {
+				id = &test.version
+			}
+			for who, status := range map[string]int{"lister": test.lists, "reader": test.listsNot} {
+				_, err := as(s, who).GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: &test.key, VersionId: id})
+				answer := responseOf(t, err, status)
+				var refused smithy.APIError
+				require.ErrorAs(t, err, &refused)
+				if status == http.StatusForbidden {
+					assert.Equal(t, "AccessDenied", refused.ErrorCode(), who)
+					assert.Empty(t, answer.Header.Get("X-Amz-Delete-Marker")+answer.Header.Get("X-Amz-Version-Id"), who)
+				} else {
+					assert.Equal(t, test.code, refused.ErrorCode(), who)
+				}
+				_, err = as(s, who).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: &test.key, VersionId: id})
+				answer = responseOf(t, err, status)
+				assert.LessOrEqual(t, answer.ContentLength, int64(0), who)
+			}
 		})
 	}
+}
+
+// responseOf is the answer behind an error, which has a status.
+func responseOf(t *testing.T, err error, status int) *smithyhttp.Response {
+	t.Helper()
+	var failed *smithyhttp.ResponseError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, status, failed.HTTPStatusCode())
+	return failed.Response
 }
 
 // A request without a signature is somebody too.

@@ -23,7 +23,10 @@ func fail(status int, code, message string) error {
 	return &requestError{status: status, code: code, message: message}
 }
 
-const errCodeNoSuchKey = "NoSuchKey"
+const (
+	errCodeNoSuchKey     = "NoSuchKey"
+	errCodeNoSuchVersion = "NoSuchVersion"
+)
 
 func errNoSuchBucket() error {
 	return fail(http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
@@ -34,7 +37,7 @@ func errNoSuchKey() error {
 }
 
 func errNoSuchVersion() error {
-	return fail(http.StatusNotFound, "NoSuchVersion", "The specified version does not exist.")
+	return fail(http.StatusNotFound, errCodeNoSuchVersion, "The specified version does not exist.")
 }
 
 func errNoSuchUpload() error {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"upload-router/internal/partition"
 )
 
 // The quotas of a synchronous invocation.
@@ -114,7 +116,8 @@ func (f Function) Start(ctx context.Context) (*Runtime, error) {
 }
 
 func (f Function) withDefaults() Function {
-	setDefault(&f.ARN, "arn:aws:lambda:"+f.Region+":000000000000:function:"+f.Name)
+	own, _ := partition.OfRegion(f.Region)
+	setDefault(&f.ARN, "arn:"+own.Name+":lambda:"+f.Region+":000000000000:function:"+f.Name)
 	setDefault(&f.Handler, "bootstrap")
 	setDefault(&f.Version, "$LATEST")
 	setDefault(&f.Timeout, DefaultTimeout)

@@ -11,6 +11,7 @@ import (
 	"upload-router/internal/asl"
 	"upload-router/internal/authz"
 	"upload-router/internal/declared"
+	"upload-router/internal/partition"
 )
 
 // The types that the rules are about.
@@ -356,7 +357,7 @@ func servicesActForUs(f facts) map[string]string {
 		if g.Principal == "events.amazonaws.com" && g.Action == "sns:Publish" {
 			return ""
 		}
-		if !strings.Contains(g.Principal, ".amazonaws.com") || slices.ContainsFunc(g.Conditions, func(c string) bool {
+		if !partition.IsServicePrincipal(g.Principal) || slices.ContainsFunc(g.Conditions, func(c string) bool {
 			return strings.Contains(c, " aws:SourceAccount ") || strings.Contains(c, " aws:SourceArn ") ||
 				strings.Contains(c, " kms:EncryptionContext:")
 		}) {

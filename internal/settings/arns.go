@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"upload-router/internal/partition"
 )
 
 // The parts of an ARN that AWS gives a form to.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 var (
-	regionPattern  = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}$`)
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
 	// A key's id is a UUID, or mrk- and 32 hexadecimal digits for a multi-Region key.
 	//
@@ -85,22 +86,16 @@ func checkARN(value, service, region string) error {
 }
 
 // checkPartition checks that a partition exists and that the Region is one of its own.
-func checkPartition(partition, region string) error {
-	if !regionPattern.MatchString(region) {
+func checkPartition(name, region string) error {
+	belongs, ok := partition.OfRegion(region)
+	if !ok {
 		return breaks("must have a Region such as eu-central-1, not %s", display(region))
 	}
-	belongs := "aws"
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		belongs = "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		belongs = "aws-us-gov"
+	if _, ok := partition.Named(name); !ok {
+		return breaks("must be in one of AWS's partitions, %s, not in %s", strings.Join(partition.Names(), ", "), display(name))
 	}
-	if partition != "aws" && partition != "aws-cn" && partition != "aws-us-gov" {
-		return breaks("must be in the partition aws, aws-cn or aws-us-gov, not in %s", display(partition))
-	}
-	if partition != belongs {
-		return breaks("must begin with arn:%s: since %s is in that partition", belongs, region)
+	if name != belongs.Name {
+		return breaks("must begin with arn:%s: since %s is in that partition", belongs.Name, region)
 	}
 	return nil
 }

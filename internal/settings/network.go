@@ -3,8 +3,9 @@ package settings
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
+
+	"upload-router/internal/partition"
 )
 
 // maxSubnets is how many subnets RunTask takes.
@@ -82,11 +83,6 @@ func (l *loader) publicIP(mode NetworkMode) bool {
 	return false
 }
 
-// privateImage is an image that the endpoints of ECR lead to: AWS gives private DNS to this form of its name.
-//
-// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-var privateImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/`)
-
 // checkPrivate refuses what a network without a way out has no use for.
 func (l *loader) checkPrivate(s *Settings) {
 	if l.raw(keyEgress) != l.keys[keyEgress].raw() {
@@ -98,8 +94,10 @@ func (l *loader) checkPrivate(s *Settings) {
 	if s.Image == "" {
 		return
 	}
-	host := privateImage.FindStringSubmatch(s.Image)
-	if host == nil || l.region != "" && host[1] != l.region {
+	// AWS gives private DNS to the plain form of a registry's name, which is the one that the endpoints of ECR lead to.
+	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+	host, _, _ := strings.Cut(s.Image, "/")
+	if registry, ok := partition.RegistryOf(host); !ok || !registry.Plain || l.region != "" && registry.Region != l.region {
 		l.report(keyImage, s.Image, fmt.Sprintf("must be in ECR of the stack's own Region with %s %s, "+
 			"<account>.dkr.ecr.<region>.amazonaws.com/...: no other registry can be reached", keyNetwork, l.shownNetwork()))
 	}

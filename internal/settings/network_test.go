@@ -102,6 +102,18 @@ func TestWhatFollowsFromAPrivateNetwork(t *testing.T) {
 	require.Len(t, problems, 1)
 	assert.Equal(t, "image", problems[0].Key)
 	assert.Empty(t, problemsOf(t, elsewhere, settings.WithRegion("eu-west-1")))
+
+	for region, domain := range map[string]string{ // S10
+		"cn-north-1": "amazonaws.com.cn", "us-gov-west-1": "amazonaws.com", "eusc-de-east-1": "amazonaws.eu", "us-iso-east-1": "c2s.ic.gov",
+		"us-isob-east-1": "sc2s.sgov.gov", "eu-isoe-west-1": "cloud.adc-e.uk", "us-isof-south-1": "csp.hci.ic.gov",
+	} {
+		there := private().with("image", "123456789012.dkr.ecr."+region+"."+domain+"/a:1")
+		assert.Empty(t, problemsOf(t, there, settings.WithRegion(region)), region)
+		if domain != "amazonaws.com" {
+			there["image"] = "123456789012.dkr.ecr." + region + ".amazonaws.com/a:1"
+			assert.Len(t, problemsOf(t, there, settings.WithRegion(region)), 1, region)
+		}
+	}
 }
 
 func TestFlowLogsAreOfAVPCOfTheStacksOwn(t *testing.T) {

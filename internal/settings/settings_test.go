@@ -508,9 +508,17 @@ func TestKMSKeyARN(t *testing.T) {
 	checkRules(t, config{}, "kmsKeyArn", []rule{
 		{"", ""}, {keyARN, ""}, {"arn:aws:kms:us-east-1:123456789012:key/mrk-" + strings.Repeat("0a", 16), ""},
 		{"arn:aws-cn:kms:cn-north-1:123456789012:key/" + id, ""}, {"arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/" + id, ""},
+		{"arn:aws-eusc:kms:eusc-de-east-1:123456789012:key/" + id, ""}, {"arn:aws-iso:kms:us-iso-east-1:123456789012:key/" + id, ""},
+		{"arn:aws-iso-b:kms:us-isob-east-1:123456789012:key/" + id, ""}, {"arn:aws-iso-e:kms:eu-isoe-west-1:123456789012:key/" + id, ""},
+		{"arn:aws-iso-f:kms:us-isof-south-1:123456789012:key/" + id, ""},
+		{"arn:aws:kms:eusc-de-east-1:123456789012:key/" + id, "arn:aws-eusc:"},
+		{"arn:aws:kms:us-iso-east-1:123456789012:key/" + id, "arn:aws-iso:"},
 		{id, "must be an ARN: arn:aws:kms"}, {"alias/mine", "must be an ARN"}, {"arn:aws:kms", "must be an ARN"},
 		{"arn:aws:sns:eu-central-1:123456789012:key/" + id, "of kms, this is one of sns"},
-		{"arn:amazon:kms:eu-central-1:123456789012:key/" + id, "partition aws, aws-cn or aws-us-gov"},
+		{
+			"arn:amazon:kms:eu-central-1:123456789012:key/" + id,
+			"one of AWS's partitions, aws, aws-cn, aws-eusc, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-us-gov",
+		},
 		{"arn:aws:kms:cn-north-1:123456789012:key/" + id, "arn:aws-cn:"}, {"arn:aws:kms:us-gov-east-1:123456789012:key/" + id, "arn:aws-us-gov:"},
 		{"arn:aws-cn:kms:eu-central-1:123456789012:key/" + id, "arn:aws:"},
 		{"arn:aws:kms::123456789012:key/" + id, `Region such as eu-central-1, not ""`},
@@ -529,6 +537,7 @@ func TestNotify(t *testing.T) {
 	checkRules(t, config{}, "notify", []rule{
 		{"[]", ""}, {list("ops@example.com"), ""}, {list("a@example.com", "b+c@sub.example.co.uk"), ""}, {list(local + "@example.com"), ""},
 		{list(topic), ""}, {list("arn:aws-cn:sns:cn-north-1:123456789012:A_b-1"), ""},
+		{list("arn:aws-eusc:sns:eusc-de-east-1:123456789012:t"), ""}, {list("arn:aws-iso:sns:us-iso-east-1:123456789012:t"), ""},
 		{"", ""}, {"null", "list of strings"}, {"ops@example.com", "list of strings"}, {`"ops@example.com"`, "list of strings"},
 		{"[] []", "list of strings"}, {`{"a":1}`, "list of strings"}, {"[", "list of strings"},
 		{"[1]", "must be a string"}, {"[null]", "must be a string"}, {`[["a@example.com"]]`, "must be a string"},

@@ -3,6 +3,8 @@ package upload
 import (
 	"errors"
 	"fmt"
+	"math"
+	"regexp"
 	"strconv"
 )
 
@@ -15,7 +17,7 @@ const (
 	EnvironmentKey = "UPLOAD_KEY"
 	// EnvironmentVersionID holds the version to read. Empty or unset means "not given".
 	EnvironmentVersionID = "UPLOAD_VERSION_ID"
-	// EnvironmentSize holds the announced size in bytes, in decimal. Required.
+	// EnvironmentSize holds the announced size in bytes, as a JSON number. Required.
 	EnvironmentSize = "UPLOAD_SIZE"
 	// EnvironmentETag holds the entity tag, with or without quotes. Empty or unset means "not given".
 	EnvironmentETag = "UPLOAD_ETAG"
@@ -76,9 +78,31 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 }
 
 func parseSize(text string) (int64, error) {
-	size, err := strconv.ParseInt(text, 10, 64)
+	size, err := wholeNumber(text)
 	if err != nil {
 		return 0, fmt.Errorf("the environment variable %s is not a number of bytes: %w", EnvironmentSize, err)
 	}
 	return size, nil
 }
+
+// exactBelow is 2^53: a whole number below it is exact as a JSON number, however that is written.
+const exactBelow = 1 << 53
+
+// wholeNumber reads a whole number as Step Functions may write it. Its numbers are JSON's, which are IEEE 754 doubles, and it isn't
+// documented that one of a size comes out without a fraction or an exponent, as 12000000 and not as 1.2E7.
+//
+// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-state-machine-data.html
+func wholeNumber(text string) (int64, error) {
+	whole, err := strconv.ParseInt(text, 10, 64)
+	if err == nil {
+		return whole, nil
+	}
+	number, floatErr := strconv.ParseFloat(text, 64)
+	if floatErr != nil || number != math.Trunc(number) || math.Abs(number) >= exactBelow || !jsonNumber.MatchString(text) {
+		return 0, err
+	}
+	return int64(number), nil
+}
+
+// jsonNumber is JSON's form of a number; Go's has others too. https://www.rfc-editor.org/rfc/rfc8259#section-6
+var jsonNumber = regexp.MustCompile(`^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$`)

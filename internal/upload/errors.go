@@ -14,7 +14,8 @@ type Code string
 const (
 	// Invalid means that what the run was started with does not name an object. Not retryable.
 	Invalid Code = "Upload.Invalid"
-	// ObjectMissing means that the bucket, the key or the version does not exist any more. Not retryable.
+	// ObjectMissing means that the bucket, the key or the version does not exist any more, and that S3 says so: of a key or a version it
+	// does to who has s3:ListBucket, and to others it says what is [AccessDenied]. Not retryable.
 	ObjectMissing Code = "Upload.ObjectMissing"
 	// ObjectChanged means that the key now holds something else than what the event announced. Not retryable: the change has its own
 	// event.
@@ -23,7 +24,10 @@ const (
 	SizeMismatch Code = "Upload.SizeMismatch"
 	// ChecksumMismatch means that the bytes read do not match the checksum that S3 stores for them. Not retryable.
 	ChecksumMismatch Code = "Upload.ChecksumMismatch"
-	// AccessDenied means that the host's role may not read the object or may not use the KMS key it is encrypted with. Not retryable.
+	// AccessDenied means that the host's role may not read the object or may not use the KMS key it is encrypted with, or that the object
+	// or its version does not exist any more and the role lacks s3:ListBucket, which the roles of this project do. Not retryable.
+	//
+	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 	AccessDenied Code = "Upload.AccessDenied"
 	// Unavailable means that S3 did not answer, answered that it cannot now, or stopped in the middle, after all attempts.
 	// Retryable.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 )
@@ -30,12 +31,25 @@ type eventDetail struct {
 		Name string `json:"name"`
 	} `json:"bucket"`
 	Object struct {
-		Key       string `json:"key"`
-		Size      *int64 `json:"size"`
-		ETag      string `json:"etag"`
-		VersionID string `json:"version-id"`
-		Sequencer string `json:"sequencer"`
+		Key       string     `json:"key"`
+		Size      *byteCount `json:"size"`
+		ETag      string     `json:"etag"`
+		VersionID string     `json:"version-id"`
+		Sequencer string     `json:"sequencer"`
 	} `json:"object"`
+}
+
+// byteCount is a whole number that Step Functions may have written, as [wholeNumber] reads it.
+type byteCount int64
+
+// UnmarshalJSON reads a number. Its error is the one that encoding/json has for a number that doesn't fit.
+func (c *byteCount) UnmarshalJSON(text []byte) error {
+	number, err := wholeNumber(string(text))
+	if err != nil {
+		return &json.UnmarshalTypeError{Value: "number " + string(text), Type: reflect.TypeFor[int64]()}
+	}
+	*c = byteCount(number)
+	return nil
 }
 
 // Request is what the state machine sends to the function: the event as it came, and beside it what it was sent for.
@@ -101,6 +115,6 @@ func decodeEvent(payload []byte) (Object, error) {
 	if detail.Object.Size == nil {
 		return object, errors.New("it has no detail.object.size")
 	}
-	object.Size = *detail.Object.Size
+	object.Size = int64(*detail.Object.Size)
 	return object, nil
 }

@@ -134,6 +134,33 @@ func TestFromEventTakesADetailAlone(t *testing.T) {
 	require.Equal(t, upload.Object{Bucket: bucket, Key: key}, got)
 }
 
+// A number is the same number in each form that JSON has for it. Step Functions doesn't say which it writes.
+func TestASizeIsReadHoweverItIsWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "0.0": 0, "12000000": 12_000_000, "1.2E7": 12_000_000, "1.2e+07": 12_000_000, "1.2E+7": 12_000_000, "12000000.0": 12_000_000,
+		"6291457.0": 6_291_457, "6.291457E6": 6_291_457, "5.36870912E13": 53_687_091_200_000, "1e0": 1,
+	} {
+		event := `{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":` + text + `}}}`
+		got, err := upload.FromEvent([]byte(event))
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got.Size, text)
+		got, err = upload.FromEnvironment(environment(map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": text}))
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got.Size, text)
+	}
+	for _, text := range []string{"1.5", "1.2E-1", "1e99", "9007199254740992.0", "0x1p4", "1_000.0", "Inf", "NaN", "1.", ".0", " 1", "1e"} {
+		_, err := upload.FromEnvironment(environment(map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": text}))
+		requireCode(t, upload.Invalid, err)
+		event := `{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":` + strings.TrimSpace(text) + `}}}`
+		if text == " 1" {
+			continue // a space beside a number is no part of it in JSON
+		}
+		_, err = upload.FromEvent([]byte(event))
+		requireCode(t, upload.Invalid, err)
+	}
+}
+
 func TestFromEventRefuses(t *testing.T) {
 	t.Parallel()
 	const detail = `"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1}}`

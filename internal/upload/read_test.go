@@ -212,7 +212,7 @@ func TestProcessTellsFailuresApart(t *testing.T) {
 		},
 		"no right to read, or no object": {
 			announced(), uploadtest.Fault(403, "AccessDenied", "Access Denied"),
-			upload.AccessDenied, "it does not exist and the role lacks s3:ListBucket",
+			upload.AccessDenied, "it does not exist any more and the role lacks s3:ListBucket",
 		},
 		"no right to the KMS key": {
 			announced(), uploadtest.Fault(403, "AccessDenied", "User: arn:aws:sts::111122223333:assumed-role/sfn-ecs-task-role/x is not "+

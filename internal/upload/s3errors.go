@@ -97,7 +97,7 @@ func forbiddenError(code, message string, err error) (Code, error) {
 		return AccessDenied, fmt.Errorf("the host's role may not use the KMS key that the object is encrypted with; allow kms:Decrypt: %w", err)
 	default:
 		return AccessDenied, fmt.Errorf("the host's role may not read it (s3:GetObject, or s3:GetObjectVersion for a given version; "+
-			"kms:Decrypt when it is encrypted with a KMS key), or it does not exist and the role lacks s3:ListBucket: %w", err)
+			"kms:Decrypt when it is encrypted with a KMS key), or it does not exist any more and the role lacks s3:ListBucket: %w", err)
 	}
 }
 

@@ -300,7 +300,7 @@ func objects() []Row {
 	missing := func(name string, route Route, completion Completion, code string) Row {
 		return Row{
 			Name: name, Route: route, Completion: completion, Happening: Deleted, Status: asl.StatusFailed, Error: code,
-			Executions: 1, Runs: 1, Failed: 1, Evidence: []Evidence{seen(InLog, objectMissing)}, Resume: Never,
+			Executions: 1, Runs: 1, Failed: 1, Evidence: []Evidence{seen(InLog, accessDenied)}, Resume: Never,
 		}
 	}
 	unreadable := func(name string, completion Completion, code string, cause Evidence) Row {
@@ -320,9 +320,9 @@ func objects() []Row {
 		},
 		unreadable("S3 can't be read for longer", Followed, asl.ErrorTaskFailed, seen(InCause, `"ExitCode":75,`)),
 		unreadable("The task tells that S3 can't be read", Told, unavailable, seen(InHistory, unavailable)),
-		missing("The object is deleted before the function reads it", Lambda, Either, objectMissing),
+		missing("The object is deleted before the function reads it", Lambda, Either, accessDenied),
 		missing("The object is deleted before the task reads it", Fargate, Followed, asl.ErrorTaskFailed),
-		missing("The task tells that the object is gone", Fargate, Told, objectMissing),
+		missing("The task tells that the object is gone", Fargate, Told, accessDenied),
 		processed("The object is overwritten before it is read", Overwritten),
 		processed("Events come in another order", Reordered),
 		processed("An event comes late", Late),
@@ -336,8 +336,8 @@ func objects() []Row {
 
 // The names that the processors give to what goes wrong with an object.
 const (
-	objectMissing = "Upload.ObjectMissing"
-	unavailable   = "Upload.Unavailable"
+	accessDenied = "Upload.AccessDenied"
+	unavailable  = "Upload.Unavailable"
 )
 
 // ofVersion is what a processor's line has of the version that it read.

@@ -141,7 +141,7 @@ func allRemovals(t *testing.T) []removal {
 			out = append(out, removal{c, private})
 		}
 	}
-	require.Len(t, out[before:], 2*4+2+3+3+3+4,
+	require.Len(t, out[before:], 2*4+2+3+3+3+5,
 		"two endpoints of ECR, one each of the logs, S3 and Step Functions, what the task tells that, and the flow logs' role")
 	return out
 }

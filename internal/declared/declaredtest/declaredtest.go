@@ -31,6 +31,11 @@ func Locations() []location.Location {
 		{AccountID: AccountID, Region: "us-east-1", Partition: "aws"},
 		{AccountID: AccountID, Region: "cn-north-1", Partition: "aws-cn"},
 		{AccountID: AccountID, Region: "us-gov-west-1", Partition: "aws-us-gov"},
+		{AccountID: AccountID, Region: "eusc-de-east-1", Partition: "aws-eusc"},
+		{AccountID: AccountID, Region: "us-iso-east-1", Partition: "aws-iso"},
+		{AccountID: AccountID, Region: "us-isob-east-1", Partition: "aws-iso-b"},
+		{AccountID: AccountID, Region: "eu-isoe-west-1", Partition: "aws-iso-e"},
+		{AccountID: AccountID, Region: "us-isof-south-1", Partition: "aws-iso-f"},
 	}
 }
 

@@ -1,0 +1,37 @@
+package partition
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Registry is a private registry of ECR, as its host's name tells.
+type Registry struct {
+	// AccountID is whose it is, Region where, both as the name has them.
+	AccountID, Region string
+	// Partition is the one that the Region is in.
+	Partition Partition
+	// Plain is false for the names by which ECR can also be called, those with FIPS or IPv6, which VPC endpoints don't lead to.
+	Plain bool
+}
+
+var (
+	registryHost  = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr(-fips)?\.([a-z0-9-]+)\.(.+)$`)
+	dualStackHost = regexp.MustCompile(`^([0-9]{12})\.dkr-ecr(-fips)?\.([a-z0-9-]+)\.on\.(.+)$`)
+)
+
+// RegistryOf is the registry of a host's name. It is false for a host that isn't one of ECR's private registries: one of another domain
+// than its Region's too.
+//
+// https://docs.aws.amazon.com/general/latest/gr/ecr.html
+func RegistryOf(host string) (Registry, bool) {
+	if parts := registryHost.FindStringSubmatch(host); parts != nil {
+		p, known := OfRegion(parts[3])
+		return Registry{AccountID: parts[1], Region: parts[3], Partition: p, Plain: parts[2] == ""}, known && parts[4] == p.DNSSuffix
+	}
+	if parts := dualStackHost.FindStringSubmatch(host); parts != nil {
+		p, known := OfRegion(parts[3])
+		return Registry{AccountID: parts[1], Region: parts[3], Partition: p}, known && parts[4] == strings.TrimPrefix(p.DualStackSuffix, "api.")
+	}
+	return Registry{}, false
+}
