@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -27,11 +28,26 @@ func declare(name string, config map[string]string) (*declared.System, error) {
 	}
 	system, err := declared.Evaluate(
 		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
-		declared.Options{Stack: name, Config: config, Region: region})
+		declared.Options{Stack: name, Config: config, Region: region, Partition: partitionOf(region), Subnets: givenSubnets(config)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
 	return system, nil
+}
+
+// givenSubnets are those that a configuration names, which are taken to be there;
+// nil if it names none.
+func givenSubnets(config map[string]string) []string {
+	const key = "subnetIds"
+	text := config[key]
+	if text == "" {
+		text = config[settings.Namespace+":"+key]
+	}
+	var subnets []string
+	if json.Unmarshal([]byte(text), &subnets) != nil { // the settings say what is wrong with it
+		return nil
+	}
+	return subnets
 }
 
 // DeclaredDefinition is the state machine that the project declares for a
