@@ -71,7 +71,11 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	security, err := security(root, system, full)
+	deployers, err := deployers(root)
+	if err != nil {
+		return nil, err
+	}
+	security, err := security(root, system, full, deployers)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +86,7 @@ func Files(root string) (map[string][]byte, error) {
 	if runbook, err = replacePart(runbook, "faults", faults.Markdown()); err != nil {
 		return nil, fmt.Errorf("writing the runbook: %w", err)
 	}
-	return map[string][]byte{
+	files := map[string][]byte{
 		"docs/runbook.md":         runbook,
 		"docs/cli.md":             []byte(cli.Reference()),
 		"docs/security.md":        security,
@@ -92,7 +96,11 @@ func Files(root string) (map[string][]byte, error) {
 			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
 			mermaid(asl.Mermaid(largest))),
 		"README.md": readme,
-	}, nil
+	}
+	for _, d := range deployers {
+		files["docs/"+d.file()] = []byte(d.whole)
+	}
+	return files, nil
 }
 
 // The values of what is switched on and off.
