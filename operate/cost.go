@@ -174,7 +174,7 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	system, err := declare("local", options.Config)
+	system, err := declare("", "local", options.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -247,8 +247,8 @@ type costing struct {
 	// lambdaTimeout and taskTimeout are the time that a run has, in seconds.
 	lambdaTimeout, taskTimeout float64
 	endpoints                  float64 // interface endpoints, times zones
-	items                                []CostItem
-	report                               *CostReport
+	items                      []CostItem
+	report                     *CostReport
 }
 
 func newCosting(system *declared.System) (*costing, error) {

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -17,7 +18,7 @@ import (
 
 // declare evaluates the program for a configuration without namespace. Nothing
 // is built: neither a diagram nor a price depends on the processors' code.
-func declare(name string, config map[string]string) (*declared.System, error) {
+func declare(project, name string, config map[string]string) (*declared.System, error) {
 	// The program itself finds no key that isn't one: it isn't told which there are.
 	if err := CheckConfig(settings.Namespace, config); err != nil {
 		return nil, err
@@ -31,17 +32,32 @@ func declare(name string, config map[string]string) (*declared.System, error) {
 	}
 	system, err := declared.Evaluate(
 		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
-		declared.Options{Stack: name, Config: config, Region: region})
+		declared.Options{Project: project, Stack: name, Config: config, Region: region, Subnets: givenSubnets(config)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
 	return system, nil
 }
 
+// givenSubnets are those that a configuration names, which are taken to be there;
+// nil if it names none.
+func givenSubnets(config map[string]string) []string {
+	const key = "subnetIds"
+	text := config[key]
+	if text == "" {
+		text = config[settings.Namespace+":"+key]
+	}
+	var subnets []string
+	if json.Unmarshal([]byte(text), &subnets) != nil { // the settings say what is wrong with it
+		return nil
+	}
+	return subnets
+}
+
 // DeclaredDefinition is the state machine that the project declares for a
 // configuration without namespace, such as sizeThreshold, and with aws:region.
 func DeclaredDefinition(config map[string]string) ([]byte, error) {
-	system, err := declare("local", config)
+	system, err := declare("", "local", config)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ const leastGo = "1.26.6"
 
 // Doctor looks for all that a deployment needs before it starts (requirements
 // A9 and A10): tools, project, configuration, credentials, Region, network,
-// free names, whoever is to hear of failures, and quotas. Whatever is missing is a failed check and not an error.
+// free names, whoever is to hear of failures, quotas, and the deployer's rights. Whatever is missing is a failed check and not an error.
 func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 15 * time.Second
@@ -91,7 +91,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	d := &doctor{options: options}
 	for _, look := range []func(context.Context){
 		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.notices, d.vpcQuota,
-		d.fargateQuota, d.concurrency, d.spotRole,
+		d.fargateQuota, d.concurrency, d.spotRole, d.rights,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {
@@ -113,7 +113,8 @@ type doctor struct {
 	settings *settings.Settings
 	aws      *aws.Config
 	account  string
-	nowhere  bool // the Region has no address
+	caller   string // the ARN of whose credentials they are
+	nowhere  bool   // the Region has no address
 }
 
 func (d *doctor) add(c Check) {
@@ -295,7 +296,7 @@ func (d *doctor) credentials(ctx context.Context) {
 		d.add(failure)
 		return
 	}
-	d.account = aws.ToString(identity.Account)
+	d.account, d.caller = aws.ToString(identity.Account), aws.ToString(identity.Arn)
 	d.ok(name, "account "+d.account+", "+lastPart(aws.ToString(identity.Arn), ":"))
 	if d.outputs != nil && d.outputs.AccountID() != d.account {
 		d.add(Check{
@@ -366,6 +367,8 @@ const (
 	rightQuota         = "servicequotas:GetServiceQuota"
 	rightAccount       = "lambda:GetAccountSettings"
 	rightConcurrency   = "lambda:GetFunctionConcurrency"
+	rightSimulate      = "iam:SimulatePrincipalPolicy"
+	rightRole          = "iam:GetRole"
 )
 
 // DoctorRights are the rights that [Doctor] asks AWS with. One that the
@@ -373,7 +376,7 @@ const (
 func DoctorRights() []string {
 	return []string{
 		rightRegion, rightVPCs, rightSubnets, rightBucket, rightRepository, rightMachine, rightSubscriptions, rightQuota, rightAccount,
-		rightConcurrency, rightRole,
+		rightConcurrency, rightSimulate, rightRole,
 	}
 }
 

@@ -13,8 +13,6 @@ import (
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
 const ecsRole = "AWSServiceRoleForECS"
 
-const rightRole = "iam:GetRole"
-
 // spotRole looks for the role without which a cluster can't be given Fargate Spot.
 func (d *doctor) spotRole(ctx context.Context) {
 	if d.settings == nil || d.aws == nil || d.settings.TaskCapacity != settings.CapacitySpot {

@@ -78,7 +78,7 @@ func TestDoctorFindsAllThatIsNeeded(t *testing.T) { //nolint:paralleltest // It 
 	require.True(t, d.Ready(), "%+v", d.Checks)
 	want := map[string]operate.CheckStatus{
 		"Go": "ok", "Pulumi CLI": "ok", "Stack": "ok", "Configuration": "ok", "Image": "ok", "Credentials": "ok", "Region": "ok",
-		"Quota of VPCs": "ok", "Quota of Fargate": "ok",
+		"Quota of VPCs": "ok", "Quota of Fargate": "ok", "Deployer's rights": "ok",
 	}
 	require.Equal(t, want, statuses(d.Checks))
 }
@@ -315,6 +315,7 @@ func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest /
 		"ListSubscriptionsByTopic": {with("protect", "true"), "sns:ListSubscriptionsByTopic", []string{"Notices"}},
 		"DescribeVpcs":             {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
 		"GetRole":                  {everything, "iam:GetRole", []string{"ECS's own role"}},
+		"SimulatePrincipalPolicy":  {everything, "iam:SimulatePrincipalPolicy", []string{"Deployer's rights"}},
 	} {
 		t.Run(operation, func(t *testing.T) {
 			deployed(t, awstest.Account)

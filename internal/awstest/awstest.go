@@ -98,6 +98,7 @@ type Server struct {
 	lost       map[string]bool // operations whose next answer is lost
 	claims     *dynamodb.Table // nil if nothing is claimed
 	broken     map[string]bool
+	simulated  simulated
 }
 
 // Start starts a server that ends with the test.
@@ -375,7 +376,7 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "<Response>"+fault+"</Response>")
 		return
 	}
-	if s.serveLinks(w, action) || s.serveAccount(w, r, action) {
+	if s.serveLinks(w, r, action) || s.serveAccount(w, r, action) {
 		return
 	}
 	if action != "DescribeAlarms" {

@@ -172,7 +172,7 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 		"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
 			subscribed.String() + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`,
 		"GetRole": `<GetRoleResponse><GetRoleResult><Role><RoleName>` + r.Form.Get("RoleName") + `</RoleName></Role></GetRoleResult></GetRoleResponse>`,
-		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::` + Account + `:user/ann</Arn>
+		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>` + s.callerARN() + `</Arn>
 <Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +
 			`</optInStatus></item></regionInfo></DescribeRegionsResponse>`,
@@ -208,11 +208,8 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 }
 
 // serveLinks answers IAM and EC2, as far as the links ask them.
-func (s *Server) serveLinks(w http.ResponseWriter, action string) bool {
-	decision, gateway, port := "allowed", "igw-1", 443
-	if s.broken[LinkRights] {
-		decision = "implicitDeny"
-	}
+func (s *Server) serveLinks(w http.ResponseWriter, r *http.Request, action string) bool {
+	gateway, port := "igw-1", 443
 	var endpoints strings.Builder
 	if s.broken[LinkRoute] || s.broken[LinkStates] {
 		gateway = ""
@@ -226,9 +223,8 @@ func (s *Server) serveLinks(w http.ResponseWriter, action string) bool {
 		port = 53
 	}
 	answers := map[string]string{
-		"SimulatePrincipalPolicy": `<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><EvaluationResults><member>
-<EvalActionName>a</EvalActionName><EvalDecision>` + decision + `</EvalDecision></member></EvaluationResults>
-</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>`,
+		"SimulatePrincipalPolicy": s.simulate(r),
+		"GetRole":                 s.role(r),
 		"DescribeRouteTables": `<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId>
 <routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>` + gateway + `</gatewayId>
 <state>active</state></item></routeSet>

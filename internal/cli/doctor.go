@@ -21,7 +21,8 @@ configuration, credentials and their account, the Region, the network that the
 configuration names, whether the chosen names are free, whether anybody hears of
 failures if the stack is protected, and the quotas that new accounts run into:
 VPCs, the vCPUs of Fargate and of Fargate Spot for as many tasks as may run at a
-time, and Lambda's concurrency. Nothing is changed.
+time, and Lambda's concurrency. IAM simulates whether the credentials may do all
+that deployer-policy prints. Nothing is changed.
 
 ✓ is well, ✗ stands in the way of a deployment, ? could not be found out.
 

@@ -68,7 +68,7 @@ func root(program pulumi.RunFunc) *cobra.Command {
 		tryCommand(program),
 		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
 		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
-		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(),
+		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(), deployerCommand(), checkAWSCommand(),
 	)
 	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())

@@ -52,6 +52,9 @@ type Options struct {
 type System struct {
 	// Resources are the resources in the order of their names.
 	Resources []Resource
+	// Functions are the tokens of the providers' functions that were called, such
+	// as aws:ec2/getVpc:getVpc, each once and in order.
+	Functions []string
 	// Outputs are the stack's outputs.
 	Outputs map[string]any
 }
@@ -140,6 +143,8 @@ func Evaluate(program pulumi.RunFunc, options Options) (*System, error) {
 		return strings.Compare(a.Type+" "+a.Name, b.Type+" "+b.Name)
 	})
 	system.Resources = r.resources
+	slices.Sort(r.functions)
+	system.Functions = slices.Compact(r.functions)
 	return system, nil
 }
 
@@ -159,6 +164,7 @@ type recorder struct {
 
 	mu        sync.Mutex
 	resources []Resource
+	functions []string
 }
 
 // NewResource records a resource and gives its outputs.
@@ -202,6 +208,9 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 
 // Call answers a provider's function.
 func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
+	r.mu.Lock()
+	r.functions = append(r.functions, args.Token)
+	r.mu.Unlock()
 	given := plainMap(args.Args)
 	if args.Token == functionImage {
 		if pushed := r.pushed(given); pushed != "" {

@@ -58,7 +58,11 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	security, err := security(root, system, full)
+	deployers, err := deployers(root)
+	if err != nil {
+		return nil, err
+	}
+	security, err := security(root, system, full, deployers)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +86,9 @@ func Files(root string) (map[string][]byte, error) {
 		if err := write(out, root, part.file, part.name, part.text); err != nil {
 			return nil, err
 		}
+	}
+	for _, d := range deployers {
+		out["docs/"+d.file()] = []byte(d.whole)
 	}
 	return out, nil
 }

@@ -57,7 +57,7 @@ var reasons = map[string]string{
 const securityFile = "docs/security.md"
 
 // security is the document with its generated parts.
-func security(root string, system, more *declared.System) ([]byte, error) {
+func security(root string, system, more *declared.System, deployers []deployerPolicy) ([]byte, error) {
 	document, err := os.ReadFile(filepath.Join(root, securityFile))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", securityFile, err)
@@ -75,6 +75,7 @@ func security(root string, system, more *declared.System) ([]byte, error) {
 	})
 	for name, part := range map[string]string{
 		"rights": all.String(), "rights that are switched on": added.String(), "required": required(), "exceptions": scan.Markdown(),
+		"deployers": deployerTable(deployers),
 	} {
 		if document, err = replacePart(document, name, part); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", securityFile, err)

@@ -1,19 +1,13 @@
 package settings
 
-import "regexp"
+import "upload-router/internal/partition"
 
 // keyRegion is the provider's key of the Region that everything is made in.
 const keyRegion = "aws:region"
 
-// regionForm is the form of a Region's name: eu-central-1, us-gov-west-1, eusc-de-east-1. Whether there is such a Region is left to
-// AWS, which opens new ones.
-//
-// https://docs.aws.amazon.com/general/latest/gr/rande.html
-var regionForm = regexp.MustCompile(`^[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2}$`)
-
-// checkRegion checks that the stack's Region can be one.
+// checkRegion checks that the stack's Region can be one, by its form. Whether there is such a Region is left to AWS, which opens new ones.
 func (l *loader) checkRegion() {
-	if l.region == "" || regionForm.MatchString(l.region) {
+	if _, known := partition.OfRegion(l.region); known || l.region == "" {
 		return
 	}
 	l.problems = append(l.problems, Problem{

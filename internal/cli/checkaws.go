@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"upload-router/internal/build"
+	"upload-router/operate"
+)
+
+// checkAWSOptions are the flags of `check-aws`.
+type checkAWSOptions struct {
+	common commonFlags
+	config []string
+	role   string
+}
+
+func checkAWSCommand() *cobra.Command {
+	var o checkAWSOptions
+	cmd := &cobra.Command{
+		Use:   "check-aws",
+		Short: "Ask Step Functions whether it does what the local run believes",
+		Long: `Ask Step Functions whether it does what the local run believes.
+
+The declared definition is validated (ValidateStateMachineDefinition), and its
+states are tested one by one (TestState): with the inputs, and the results of
+their tasks, that executions on this machine had. What AWS answers is compared
+with what the local interpreter made of them. So are small states for rules that
+AWS documents nowhere, and spellings of results that it leaves open.
+
+Nothing is made, started, called or changed, and no stack need be deployed: a
+task's result is given to the test, which calls nothing then. It takes credentials
+and a Region, and up to about a hundred requests; AWS's price list has no price
+for either of them, which are no state transitions of an execution.
+
+✓ is as the interpreter has it, ✗ is a difference, ? could not be found out: as for
+Pass, Choice, Succeed and Fail states if Step Functions wants a role for them, which
+--role names. Wait states, and states that look at the clock, are not
+tested.
+
+` + indented("It asks by these rights, and with --role by iam:PassRole: "+strings.Join(operate.CheckAWSRights(), ", ")+".", "") + `
+
+Exit codes: 0 no difference, 1 a difference, 2 wrong arguments or configuration,
+3 no credentials or no Region.`,
+		Example: `  upload-router check-aws --stack dev
+  upload-router check-aws --config aws:region=eu-central-1 --config deduplicate=true
+  upload-router check-aws --stack prod --json | jq '.checks[] | select(.status == "failed")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.common.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
+	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
+	flags.BoolVar(&o.common.json, "json", false, "print JSON")
+	flags.StringVar(&o.common.profile, "profile", "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
+	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
+	flags.StringArrayVarP(&o.config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
+	flags.StringVar(&o.role, "role", "",
+		"the ARN of a role that Step Functions may take, to test states that aren't tasks with; it needs no rights")
+	return cmd
+}
+
+func (o *checkAWSOptions) run(cmd *cobra.Command) error {
+	ctx, u := cmd.Context(), newUI(cmd, &o.common)
+	root, err := build.Root()
+	if err != nil {
+		return err
+	}
+	declared, err := configurationOf(root, o.common.stack, o.config)
+	if err != nil {
+		return err
+	}
+	options, err := o.asked(ctx, declared.values)
+	if err != nil {
+		return err
+	}
+	options.OnCheck = u.check
+	u.progress("asking Step Functions ...")
+	diagnosis, err := operate.CheckAWS(ctx, options)
+	u.rest()
+	if err != nil {
+		return err
+	}
+	if u.json {
+		if err := u.document(struct {
+			Same bool `json:"same"`
+			operate.Diagnosis
+		}{diagnosis.Ready(), diagnosis}); err != nil {
+			return err
+		}
+	}
+	if !diagnosis.Ready() {
+		return fmt.Errorf("%w: AWS differs: %s", errNotWell, failures(diagnosis))
+	}
+	return nil
+}
+
+// asked are the definition, and the account that is asked.
+func (o *checkAWSOptions) asked(ctx context.Context, values map[string]string) (operate.CheckAWSOptions, error) {
+	definition, err := operate.DeclaredDefinition(values) //nolint:contextcheck // Nothing of the program waits.
+	if err != nil {
+		return operate.CheckAWSOptions{}, err
+	}
+	profile := o.common.profile
+	if profile == "" {
+		profile = values["aws:profile"]
+	}
+	cfg, err := operate.LoadAWS(ctx, values["aws:region"], profile)
+	if err != nil {
+		return operate.CheckAWSOptions{}, err
+	}
+	if cfg.Region == "" {
+		return operate.CheckAWSOptions{}, fmt.Errorf(
+			"%w: no Region: AWS_REGION, or --config aws:region=eu-central-1", operate.ErrNotReady)
+	}
+	if err := credentials(ctx, cfg); err != nil {
+		return operate.CheckAWSOptions{}, err
+	}
+	return operate.CheckAWSOptions{Definition: definition, AWS: cfg, RoleARN: o.role}, nil
+}

@@ -1,0 +1,348 @@
+package deployer
+
+// The types of resources that rights of others refer to.
+const (
+	typeBucket     = "aws:s3/bucketV2:BucketV2"
+	typeFunction   = "aws:lambda/function:Function"
+	typeKey        = "aws:kms/key:Key"
+	typeMachine    = "aws:sfn/stateMachine:StateMachine"
+	typeQueue      = "aws:sqs/queue:Queue"
+	typeRepository = "aws:ecr/repository:Repository"
+	typeRole       = "aws:iam/role:Role"
+	typeRule       = "aws:cloudwatch/eventRule:EventRule"
+	typeTable      = "aws:dynamodb/table:Table"
+	typeTopic      = "aws:sns/topic:Topic"
+	typeVPC        = "aws:ec2/vpc:Vpc"
+)
+
+// The ids of statements that several kinds contribute to.
+const (
+	sidBuckets        = "Buckets"
+	sidChangeNetwork  = "ChangeNetwork"
+	sidClusters       = "Clusters"
+	sidLookAround     = "LookAround"
+	sidMakeGroups     = "MakeSecurityGroups"
+	sidMakeNetwork    = "MakeNetwork"
+	sidQueues         = "Queues"
+	sidRepositories   = "Repositories"
+	sidRoles          = "Roles"
+	sidRules          = "Rules"
+	sidTopics         = "Topics"
+	sidKeys           = "Keys"
+	sidTagNewNetworks = "TagNewNetworks"
+	// What AWS takes no resource for, and so can't be narrowed, changes something by these.
+	sidWithoutResource = "WithoutResource"
+)
+
+// Actions that are written more than once.
+const (
+	createTags = "ec2:CreateTags"
+	deleteTags = "ec2:DeleteTags"
+	passRole   = "iam:PassRole"
+)
+
+// kinds has every type of resource that the program may declare, with the actions
+// that the Terraform AWS provider 5.100, which Pulumi's 6.83 wraps, calls to
+// create, read, update, tag and delete it. What it calls was recorded before an
+// emulator (test/e2e/deployer_test.go holds the table to that); which resources
+// and conditions an action knows is AWS's service authorization reference:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+var kinds = map[string][]right{
+	"aws:cloudwatch/dashboard:Dashboard": {
+		{sid: "Dashboards", on: dashboard, actions: list("cloudwatch", "DeleteDashboards", "GetDashboard", "PutDashboard")},
+	},
+	"aws:cloudwatch/eventRule:EventRule": {
+		{sid: sidRules, on: named("events", "rule/"), actions: list("events",
+			"DeleteRule", "DescribeRule", "ListTagsForResource", "PutRule", "TagResource", "UntagResource")},
+	},
+	"aws:cloudwatch/eventTarget:EventTarget": {
+		{sid: sidRules, on: of(typeRule, "rule"), actions: list("events", "ListTargetsByRule", "PutTargets", "RemoveTargets")},
+		{sid: "PassRoleToEventBridge", on: roles("roleArn"), when: passedTo("events"), actions: []string{passRole}},
+	},
+	"aws:cloudwatch/logGroup:LogGroup": {
+		{sid: "LogGroups", on: logGroup, actions: list("logs", "AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy",
+			"DisassociateKmsKey", "ListTagsForResource", "PutRetentionPolicy", "TagResource", "UntagResource")},
+		{sid: sidLookAround, on: everything, actions: list("logs", "DescribeLogGroups")},
+	},
+	"aws:cloudwatch/metricAlarm:MetricAlarm": {
+		{sid: "Alarms", on: many(named("cloudwatch", "alarm:")), actions: list("cloudwatch",
+			"DeleteAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource", "UntagResource")},
+		// It lists, and is authorized for all alarms of the account, whichever it is asked for.
+		{sid: "SeeAlarms", on: account("cloudwatch", "alarm:*"), actions: list("cloudwatch", "DescribeAlarms")},
+	},
+	"aws:cloudwatch/queryDefinition:QueryDefinition": {
+		{sid: sidLookAround, on: everything, actions: list("logs", "DescribeQueryDefinitions")},
+		{sid: sidWithoutResource, on: everything, actions: list("logs", "DeleteQueryDefinition", "PutQueryDefinition")},
+	},
+
+	typeTable: {
+		{sid: "Tables", on: named("dynamodb", "table/"), actions: list("dynamodb", "CreateTable", "DeleteTable", "DescribeContinuousBackups",
+			"DescribeTable", "DescribeTimeToLive", "ListTagsOfResource", "TagResource", "UntagResource", "UpdateContinuousBackups", "UpdateTable",
+			"UpdateTimeToLive")},
+		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+		{sid: "KeysByDynamoDB", only: hasKey("serverSideEncryption", "kmsKeyArn"), on: anyKey, when: via("dynamodb"), actions: list("kms",
+			"CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom",
+			"ReEncryptTo")},
+	},
+
+	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
+		// The provider tags it first, and may then take its rules away as from what the stack made.
+		{sid: "TagDefaultSecurityGroup", on: ec2("security-group"), when: both(requestTags, untagged), actions: []string{createTags}},
+		changes("security-group", "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress",
+			"RevokeSecurityGroupIngress"),
+		looks("DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcs"),
+	},
+	"aws:ec2/flowLog:FlowLog": {
+		{sid: "MakeFlowLogs", on: ec2("vpc-flow-log"), when: requestTags, actions: list("ec2", "CreateFlowLogs")},
+		tagsNew("vpc-flow-log"),
+		changes("vpc-flow-log", "DeleteFlowLogs"),
+		changes("vpc", "CreateFlowLogs"),
+		// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam.html
+		{sid: sidWithoutResource, on: everything, actions: list("logs", "CreateLogDelivery", "DeleteLogDelivery")},
+		{sid: "PassRoleToFlowLogs", on: roles("iamRoleArn"), when: passedTo("vpc-flow-logs"), actions: []string{passRole}},
+		looks("DescribeFlowLogs"),
+	},
+	"aws:ec2/internetGateway:InternetGateway": {
+		makes("internet-gateway", "CreateInternetGateway"), tagsNew("internet-gateway"),
+		changes("internet-gateway", "AttachInternetGateway", "DeleteInternetGateway", "DetachInternetGateway"),
+		changes("vpc", "AttachInternetGateway", "DetachInternetGateway"),
+		looks("DescribeInternetGateways"),
+	},
+	"aws:ec2/routeTable:RouteTable": {
+		makes("route-table", "CreateRouteTable"), tagsNew("route-table"),
+		changes("route-table", "CreateRoute", "DeleteRoute", "DeleteRouteTable", "ReplaceRoute"),
+		changes("vpc", "CreateRouteTable"),
+		looks("DescribeRouteTables"),
+	},
+	"aws:ec2/routeTableAssociation:RouteTableAssociation": {
+		changes("route-table", "AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
+		changes("subnet", "AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
+		looks("DescribeRouteTables"),
+	},
+	"aws:ec2/securityGroup:SecurityGroup": {
+		{sid: sidMakeGroups, on: ec2("security-group"), when: requestTags, actions: list("ec2", "CreateSecurityGroup")},
+		tagsNew("security-group"),
+		changes("security-group", "DeleteSecurityGroup", "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress"),
+		changes("vpc", "CreateSecurityGroup"),
+		{sid: "UseVPC", on: foreignVPC, actions: list("ec2", "CreateSecurityGroup")},
+		// What still uses a group is looked for when it can't be deleted yet.
+		looks("DescribeNetworkInterfaces", "DescribeSecurityGroups"),
+	},
+	"aws:ec2/subnet:Subnet": {
+		makes("subnet", "CreateSubnet"), tagsNew("subnet"),
+		changes("subnet", "DeleteSubnet", "ModifySubnetAttribute"), changes("vpc", "CreateSubnet"),
+		looks("DescribeNetworkInterfaces", "DescribeSubnets"),
+	},
+	typeVPC: {
+		{sid: "MakeVPCs", on: ec2("vpc"), when: requestTags, actions: list("ec2", "CreateVpc")}, tagsNew("vpc"),
+		changes("vpc", "DeleteVpc", "ModifyVpcAttribute"),
+		looks("DescribeNetworkAcls", "DescribeRouteTables", "DescribeSecurityGroups", "DescribeVpcAttribute", "DescribeVpcs"),
+	},
+	"aws:ec2/vpcEndpoint:VpcEndpoint": {
+		makes("vpc-endpoint", "CreateVpcEndpoint"), tagsNew("vpc-endpoint"),
+		changes("vpc-endpoint", "DeleteVpcEndpoints", "ModifyVpcEndpoint"),
+		changes("vpc", "CreateVpcEndpoint"), changes("subnet", "CreateVpcEndpoint", "ModifyVpcEndpoint"),
+		changes("route-table", "CreateVpcEndpoint", "ModifyVpcEndpoint"), changes("security-group", "CreateVpcEndpoint", "ModifyVpcEndpoint"),
+		// Private DNS is a hosted zone that EC2 associates with the VPC in the caller's name.
+		// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-iam.html
+		{sid: "PrivateDNS", only: interfaceEndpoint, on: hostedZones, actions: list("route53", "AssociateVPCWithHostedZone")},
+		looks("DescribeNetworkInterfaces", "DescribePrefixLists", "DescribeVpcEndpoints"),
+	},
+	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": {
+		makes("security-group-rule", "AuthorizeSecurityGroupEgress"), tagsNew("security-group-rule"),
+		changes("security-group-rule", "ModifySecurityGroupRules"),
+		changes("security-group", "AuthorizeSecurityGroupEgress", "ModifySecurityGroupRules", "RevokeSecurityGroupEgress"),
+		looks("DescribeSecurityGroupRules"),
+	},
+	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {
+		makes("security-group-rule", "AuthorizeSecurityGroupIngress"), tagsNew("security-group-rule"),
+		changes("security-group-rule", "ModifySecurityGroupRules"),
+		changes("security-group", "AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules", "RevokeSecurityGroupIngress"),
+		looks("DescribeSecurityGroupRules"),
+	},
+
+	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {
+		{sid: sidRepositories, on: of(typeRepository, "repository"), actions: list("ecr",
+			"DeleteLifecyclePolicy", "GetLifecyclePolicy", "PutLifecyclePolicy")},
+	},
+	typeRepository: {
+		{sid: sidRepositories, on: named("ecr", "repository/"), actions: list("ecr", "CreateRepository", "DeleteRepository",
+			"DescribeRepositories", "ListTagsForResource", "PutImageScanningConfiguration", "PutImageTagMutability", "TagResource",
+			"UntagResource")},
+		// https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
+		{sid: "KeysByECR", only: hasKey("encryptionConfigurations", "kmsKey"), on: anyKey, when: via("ecr"), actions: list("kms",
+			"CreateGrant", "DescribeKey", "RetireGrant")},
+	},
+	"docker:index/image:Image": {
+		// Docker's, not the provider's: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+		{sid: sidRepositories, on: pushedTo, actions: list("ecr", "BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload",
+			"GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "UploadLayerPart")},
+	},
+
+	"aws:ecs/cluster:Cluster": {
+		{sid: sidClusters, on: named("ecs", "cluster/"), actions: list("ecs", "CreateCluster", "DeleteCluster", "DescribeClusters",
+			"ListTagsForResource", "TagResource",
+			"UntagResource", "UpdateCluster")},
+		// The first cluster of an account makes the role that ECS calls other services by.
+		// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using-service-linked-roles.html
+		{sid: "FirstUseOfECS", on: serviceLinkedRole("ecs", "AWSServiceRoleForECS*"), when: forService("ecs"),
+			actions: list("iam", "CreateServiceLinkedRole")},
+	},
+	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": {
+		{sid: sidClusters, on: of("aws:ecs/cluster:Cluster", "clusterName"), actions: list("ecs", "DescribeClusters",
+			"PutClusterCapacityProviders")},
+	},
+	"aws:ecs/taskDefinition:TaskDefinition": {
+		// AWS began to take a resource for it; where it doesn't yet, nothing but * does.
+		{sid: "RegisterTaskDefinitions", on: everything, when: requestTags, actions: list("ecs", "RegisterTaskDefinition")},
+		{sid: "TaskDefinitions", on: taskDefinition, actions: list("ecs", "ListTagsForResource", "TagResource", "UntagResource")},
+		{sid: sidLookAround, on: everything, actions: list("ecs", "DescribeTaskDefinition")},
+		{sid: sidWithoutResource, on: everything, actions: list("ecs", "DeregisterTaskDefinition")},
+		{sid: "PassRoleToECS", on: roles("executionRoleArn", "taskRoleArn"), when: passedTo("ecs-tasks"), actions: []string{passRole}},
+	},
+
+	typeRole: {
+		{sid: sidRoles, on: named("iam", "role/"), actions: list("iam", "CreateRole", "DeleteRole", "GetRole", "ListAttachedRolePolicies",
+			"ListInstanceProfilesForRole", "ListRolePolicies", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
+			"UpdateRoleDescription")},
+	},
+	"aws:iam/rolePolicy:RolePolicy": {
+		{sid: sidRoles, on: of(typeRole, "role"), actions: list("iam", "DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")},
+	},
+
+	"aws:kms/alias:Alias": {
+		{sid: "Aliases", on: named("kms", "alias/"), actions: list("kms", "CreateAlias", "DeleteAlias", "UpdateAlias")},
+		{sid: sidKeys, on: anyKey, when: resourceTags, actions: list("kms", "CreateAlias", "DeleteAlias", "UpdateAlias")},
+		{sid: "NewKeys", on: anyKey, actions: list("kms", "CreateAlias")},
+		{sid: sidLookAround, on: everything, actions: list("kms", "ListAliases")},
+	},
+	typeKey: {
+		{sid: "MakeKeys", on: everything, when: requestTags, actions: list("kms", "CreateKey")},
+		{sid: "TagNewKeys", on: anyKey, when: both(requestTags, untagged), actions: list("kms", "TagResource")},
+		// A new key's tags take up to five minutes to count, so what is asked of it at once can't depend on them.
+		// https://docs.aws.amazon.com/kms/latest/developerguide/abac.html
+		{sid: "NewKeys", on: anyKey, actions: list("kms", "DescribeKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus",
+			"ListResourceTags")},
+		{sid: sidKeys, on: anyKey, when: resourceTags, actions: list("kms", "DisableKeyRotation", "PutKeyPolicy", "ScheduleKeyDeletion",
+			"TagResource", "UntagResource", "UpdateKeyDescription")},
+	},
+
+	typeFunction: {
+		{sid: "Functions", on: named("lambda", "function:"), actions: list("lambda", "CreateFunction", "DeleteFunction",
+			"DeleteFunctionConcurrency", "GetFunction", "GetFunctionCodeSigningConfig", "ListTags",
+			"ListVersionsByFunction", "PutFunctionConcurrency", "TagResource", "UntagResource", "UpdateFunctionCode",
+			"UpdateFunctionConfiguration")},
+		{sid: "PassRoleToLambda", on: roles("role"), when: passedTo("lambda"), actions: []string{passRole}},
+	},
+
+	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetLifecycleConfiguration", "PutLifecycleConfiguration")},
+	},
+	"aws:s3/bucketNotification:BucketNotification": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketNotification", "PutBucketNotification")},
+	},
+	"aws:s3/bucketOwnershipControls:BucketOwnershipControls": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketOwnershipControls", "PutBucketOwnershipControls")},
+	},
+	"aws:s3/bucketPolicy:BucketPolicy": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy")},
+	},
+	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock")},
+	},
+	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetEncryptionConfiguration", "PutEncryptionConfiguration")},
+	},
+	"aws:s3/bucketVersioningV2:BucketVersioningV2": {
+		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketVersioning", "PutBucketVersioning")},
+	},
+	typeBucket: {
+		{sid: sidBuckets, on: bucket(""), actions: list("s3", "CreateBucket", "DeleteBucket", "GetAccelerateConfiguration", "GetBucketAcl",
+			"GetBucketCORS", "GetBucketLogging", "GetBucketObjectLockConfiguration", "GetBucketPolicy", "GetBucketRequestPayment",
+			"GetBucketTagging", "GetBucketVersioning", "GetBucketWebsite", "GetEncryptionConfiguration", "GetLifecycleConfiguration",
+			"GetReplicationConfiguration", "ListBucket", "PutBucketTagging")},
+		// Only a bucket that may be deleted with what is in it is emptied.
+		{sid: sidBuckets, only: isTrue("forceDestroy"), on: bucket(""), actions: list("s3", "ListBucketVersions")},
+		{sid: "EmptyBuckets", only: isTrue("forceDestroy"), on: bucket("/*"), actions: list("s3", "DeleteObject", "DeleteObjectVersion")},
+	},
+
+	typeMachine: {
+		{sid: "StateMachines", on: named("states", "stateMachine:"), actions: list("states", "CreateStateMachine", "DeleteStateMachine",
+			"DescribeStateMachine", "ListStateMachineVersions", "ListTagsForResource", "TagResource", "UntagResource", "UpdateStateMachine")},
+		{sid: sidLookAround, on: everything, actions: list("states", "ValidateStateMachineDefinition")},
+		{sid: "PassRoleToStepFunctions", on: roles("roleArn"), when: passedTo("states"), actions: []string{passRole}},
+		// The definition is encrypted, in the name of who creates, updates or reads it.
+		// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+		{sid: "KeysByStepFunctions", only: hasKey("encryptionConfiguration", "kmsKeyId"), on: anyKey, when: encryptsMachine,
+			actions: list("kms", "Decrypt", "GenerateDataKey")},
+		{sid: "NewKeys", only: hasKey("encryptionConfiguration", "kmsKeyId"), on: anyKey, actions: list("kms", "DescribeKey")},
+	},
+
+	typeTopic: {
+		{sid: sidTopics, on: named("sns", ""), actions: list("sns", "CreateTopic", "DeleteTopic", "GetTopicAttributes", "ListTagsForResource",
+			"SetTopicAttributes", "TagResource", "UntagResource")},
+	},
+	"aws:sns/topicPolicy:TopicPolicy": {
+		{sid: sidTopics, on: of(typeTopic, "arn"), actions: list("sns", "GetTopicAttributes", "SetTopicAttributes")},
+	},
+	"aws:sns/topicSubscription:TopicSubscription": {
+		{sid: sidTopics, on: of(typeTopic, "topic"), actions: list("sns", "ListSubscriptionsByTopic", "Subscribe")},
+		// A subscription is no resource of its own.
+		// https://docs.aws.amazon.com/sns/latest/dg/sns-using-identity-based-policies.html
+		{sid: sidWithoutResource, on: everything, actions: list("sns", "GetSubscriptionAttributes", "SetSubscriptionAttributes", "Unsubscribe")},
+	},
+
+	typeQueue: {
+		{sid: sidQueues, on: named("sqs", ""), actions: list("sqs", "CreateQueue", "DeleteQueue", "GetQueueAttributes", "ListQueueTags",
+			"SetQueueAttributes", "TagQueue", "UntagQueue")},
+	},
+	"aws:sqs/queuePolicy:QueuePolicy": {
+		{sid: sidQueues, on: of(typeQueue, "queueUrl"), actions: list("sqs", "GetQueueAttributes", "SetQueueAttributes")},
+	},
+}
+
+// functions has every function of a provider that the program may call.
+var functions = map[string][]right{
+	"aws:index/getCallerIdentity:getCallerIdentity": nil, // takes none
+	"aws:index/getPartition:getPartition":           nil, // asks nobody
+	"aws:index/getRegion:getRegion":                 nil, // asks nobody
+	"aws:index/getAvailabilityZones:getAvailabilityZones": {
+		looks("DescribeAvailabilityZones"),
+	},
+	"aws:ec2/getSubnet:getSubnet":                         {looks("DescribeSubnets")},
+	"aws:ec2/getSubnets:getSubnets":                       {looks("DescribeSubnets")},
+	"aws:ec2/getVpc:getVpc":                               {looks("DescribeRouteTables", "DescribeVpcAttribute", "DescribeVpcs")},
+	"aws:ec2/getVpcEndpointService:getVpcEndpointService": {looks("DescribeVpcEndpointServices")},
+	"aws:ecr/getAuthorizationToken:getAuthorizationToken": {
+		{sid: sidLookAround, on: everything, actions: list("ecr", "GetAuthorizationToken")},
+	},
+	"aws:ecr/getImage:getImage": {
+		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "DescribeImages")},
+	},
+	"aws:ecr/getImages:getImages": {
+		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "ListImages")},
+	},
+	"aws:ecr/getRepository:getRepository": {
+		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "DescribeRepositories", "ListTagsForResource")},
+	},
+}
+
+// makes creates what the stack's tags are given to, and nothing else.
+func makes(typ string, actions ...string) right {
+	return right{sid: sidMakeNetwork, on: ec2(typ), when: requestTags, actions: list("ec2", actions...)}
+}
+
+// changes changes, deletes and tags what has the stack's tags.
+func changes(typ string, actions ...string) right {
+	return right{sid: sidChangeNetwork, on: ec2(typ), when: resourceTags, actions: append(list("ec2", actions...), createTags, deleteTags)}
+}
+
+// tagsNew tags what is being created.
+func tagsNew(typ string) right {
+	return right{sid: sidTagNewNetworks, on: ec2(typ), when: both(requestTags, creating), actions: []string{createTags}}
+}
+
+// looks reads what EC2 has, for which it takes no resource.
+func looks(actions ...string) right {
+	return right{sid: sidLookAround, on: everything, actions: list("ec2", actions...)}
+}

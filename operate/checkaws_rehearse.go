@@ -1,0 +1,231 @@
+package operate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"upload-router/components/workflow"
+	"upload-router/internal/asl"
+	"upload-router/internal/claimtable"
+)
+
+// rehearsal is an execution whose tasks answer by a script.
+type rehearsal struct {
+	name  string
+	input string
+	// answers are the results of tasks by their resource, instead of the usual ones; an *asl.Error lets the task fail.
+	answers map[string]any
+}
+
+// The events of the rehearsals: one with a small file, a large one, and one that is none.
+const (
+	smallEvent = `{"version":"0","source":"aws.s3","detail-type":"Object Created","account":"123456789012","region":"eu-central-1",` +
+		`"detail":{"version":"0","bucket":{"name":"uploads"},"object":{"key":"small.txt","size":5,"etag":"e","version-id":"v",` +
+		`"sequencer":"0062E99A88DC407460"},"reason":"PutObject"}}`
+	nothing = `{"detail":{"bucket":{"name":"uploads"},"object":{"key":"no-size.txt"}}}`
+)
+
+// largeEvent is above every size that a function takes.
+var largeEvent = strings.NewReplacer("small.txt", "large.bin", `"size":5`, `"size":50000000000`).Replace(smallEvent)
+
+// answered are the usual results of the integrations, in the form that AWS documents.
+var answered = map[string]any{
+	workflow.ResourceLambda: json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":{"key":"small.txt","size":5},"StatusCode":200}`),
+	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
+	workflow.ResourceECS: json.RawMessage(`{"Attachments":[],"Containers":[{"ExitCode":0,"LastStatus":"STOPPED","Name":"processor"}],` +
+		`"DesiredStatus":"STOPPED","LastStatus":"STOPPED","LaunchType":"FARGATE","StopCode":"EssentialContainerExited",` +
+		`"StoppedReason":"Essential container in task exited",` +
+		`"TaskArn":"arn:aws:ecs:eu-central-1:123456789012:task/c/0123456789abcdef0123456789abcdef"}`),
+	workflow.ResourceECSCallback: json.RawMessage(`{"key":"large.bin","size":50000000000}`),
+	workflow.ResourceSNS:         json.RawMessage(`{"MessageId":"00000000-0000-0000-0000-000000000000"}`),
+	workflow.ResourceGetItem:     item(claimtable.Working, ""),
+	workflow.ResourcePutItem:     json.RawMessage(`{}`),
+	workflow.ResourceUpdateItem:  json.RawMessage(`{}`),
+	workflow.ResourceDescribe:    json.RawMessage(describedExecution),
+}
+
+// item is an item of the table, with what the claims and the places have in theirs.
+func item(status, sequencer string) json.RawMessage {
+	return fmt.Appendf(nil, `{"Item":{%q:{"S":"uploads\nsmall.txt"},%q:{"S":"v"},%q:{"S":"other"},%q:{"S":%q},%q:{"S":%q},`+
+		`%q:{"N":"9999999999"},"holders":{"SS":["other"]}}}`, claimtable.HashKey, claimtable.RangeKey, claimtable.Execution,
+		claimtable.Sequencer, sequencer, claimtable.Status, status, claimtable.LeaseUntil)
+}
+
+// taken is how DynamoDB refuses what somebody else has.
+var taken = &asl.Error{Name: "DynamoDB.ConditionalCheckFailedException", Cause: "The conditional request failed"}
+
+// throttled is how DynamoDB refuses what it has no capacity for.
+var throttled = &asl.Error{Name: "DynamoDB.ThrottlingException", Cause: "Throughput exceeds the current capacity"}
+
+// rehearsals go through as many states, and ends of states, as the definitions have.
+var rehearsals = []rehearsal{
+	{name: "a small file", input: smallEvent},
+	{name: "a large file", input: largeEvent},
+	{name: "an event of no file", input: nothing},
+	{name: "a function that fails", input: smallEvent, answers: map[string]any{
+		workflow.ResourceLambda: &asl.Error{Name: "Upload.Invalid", Cause: `{"errorMessage":"no such object","errorType":"Upload.Invalid"}`},
+	}},
+	{name: "a function that is throttled", input: smallEvent, answers: map[string]any{
+		workflow.ResourceLambda: &asl.Error{Name: "Lambda.TooManyRequestsException", Cause: "Rate Exceeded."},
+	}},
+	{name: "a task that fails", input: largeEvent, answers: map[string]any{
+		workflow.ResourceECS: &asl.Error{
+			Name: "States.TaskFailed",
+			Cause: `{"Containers":[{"ExitCode":1,"Name":"processor"}],"StopCode":"EssentialContainerExited",` +
+				`"StoppedReason":"Essential container in task exited"}`,
+		},
+		workflow.ResourceECSCallback: &asl.Error{Name: "Upload.Invalid", Cause: "no such object"},
+	}},
+	{name: "a task that is refused", input: largeEvent, answers: map[string]any{
+		workflow.ResourceECS:         &asl.Error{Name: "ECS.AmazonECSException", Cause: "Capacity is unavailable at this time."},
+		workflow.ResourceECSCallback: &asl.Error{Name: "ECS.AmazonECSException", Cause: "Capacity is unavailable at this time."},
+	}},
+	{name: "a file that another execution has", input: smallEvent, answers: map[string]any{workflow.ResourcePutItem: taken}},
+	{name: "a file that was processed", input: smallEvent, answers: map[string]any{
+		workflow.ResourcePutItem: taken, workflow.ResourceGetItem: item(claimtable.Done, ""),
+	}},
+	{name: "a file with a newer event", input: smallEvent, answers: map[string]any{
+		workflow.ResourcePutItem: taken, workflow.ResourceGetItem: item(claimtable.Working, "FF"),
+	}},
+	{name: "a claim that is gone", input: smallEvent, answers: map[string]any{
+		workflow.ResourcePutItem: taken, workflow.ResourceGetItem: json.RawMessage(`{}`),
+	}},
+	{name: "a table that can't be asked", input: largeEvent, answers: map[string]any{
+		workflow.ResourceGetItem: throttled, workflow.ResourcePutItem: throttled, workflow.ResourceUpdateItem: throttled,
+	}},
+	{name: "no room for a task", input: largeEvent, answers: map[string]any{workflow.ResourceUpdateItem: taken}},
+	{name: "a holder that is gone", input: largeEvent, answers: map[string]any{
+		workflow.ResourceUpdateItem: taken,
+		workflow.ResourceDescribe:   &asl.Error{Name: "Sfn.ExecutionDoesNotExistException", Cause: "Execution Does Not Exist: 'other'"},
+	}},
+	{name: "an execution that can't be described", input: largeEvent, answers: map[string]any{
+		workflow.ResourceDescribe: &asl.Error{Name: "Sfn.SfnException", Cause: "User is not authorized to perform states:DescribeExecution"},
+	}},
+	{name: "a topic that is gone", input: smallEvent, answers: map[string]any{
+		workflow.ResourceSNS: &asl.Error{Name: "SNS.NotFoundException", Cause: "Topic does not exist"},
+	}},
+}
+
+// rehearse runs the machine with every script, and gives each visit of a state
+// that ended as no other did, in the order of the rehearsals.
+func rehearse(ctx context.Context, definition []byte) ([]stateTest, error) {
+	var tests []stateTest
+	seen := map[string]bool{}
+	for _, r := range rehearsals {
+		contexts := map[string]string{} // of a task, by its state
+		result, err := interpret(ctx, definition, json.RawMessage(r.input), func(_ context.Context, call asl.Call) (any, error) {
+			if text, err := json.Marshal(call.Context); err == nil && contexts[call.State] == "" {
+				contexts[call.State] = string(text)
+			}
+			return r.answer(call.Resource)
+		})
+		if err != nil {
+			return nil, fmt.Errorf("rehearsing %s: %w", r.name, err)
+		}
+		for _, t := range visits(result.Events) {
+			key := fmt.Sprint(t.stateName, t.want.Status, t.want.Next, t.want.Error)
+			if seen[key] || !askable(definition, t) {
+				continue
+			}
+			seen[key] = true
+			t.definition = string(definition)
+			if t.isTask() {
+				t.context = contexts[t.stateName]
+			}
+			t.name = fmt.Sprintf("%s: %s", t.stateName, r.name)
+			tests = append(tests, t)
+		}
+	}
+	return tests, nil
+}
+
+func (r rehearsal) answer(resource string) (any, error) {
+	resource = integrationOf(resource)
+	answer, scripted := r.answers[resource]
+	if !scripted {
+		answer = answered[resource]
+	}
+	if failed, ok := answer.(*asl.Error); ok {
+		return nil, failed
+	}
+	return answer, nil
+}
+
+// integrationOf is a resource as the partition aws has it.
+func integrationOf(resource string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(resource, "arn:"), ":")
+	return "arn:aws:" + rest
+}
+
+// visits takes the visits of states out of a history, each attempt of a task by itself.
+func visits(events []asl.Event) []stateTest {
+	var tests []stateTest
+	for start := range events {
+		if events[start].Type != asl.StateEntered {
+			continue
+		}
+		end := start + 1
+		for end < len(events) && events[end].Type != asl.StateEntered {
+			end++
+		}
+		tests = append(tests, attempts(events[start:end])...)
+	}
+	return tests
+}
+
+// attempts are the tests of one visit: of a task, each of its attempts.
+func attempts(visit []asl.Event) []stateTest {
+	test := stateTest{stateName: visit[0].State, input: string(visit[0].Input)}
+	var tests []stateTest
+	for _, e := range visit[1:] {
+		switch e.Type { //nolint:exhaustive // the others say nothing that these don't
+		case asl.TaskSucceeded:
+			test.result = string(e.Output)
+		case asl.TaskFailed:
+			test.failure = &sfntypes.MockErrorOutput{Error: &e.Error, Cause: &e.Cause}
+			test.retries = int32(min(e.Attempt, 1<<10)) //nolint:gosec // it is small
+		case asl.RetryScheduled:
+			test.want = outcome{Status: sfntypes.TestExecutionStatusRetriable, Error: e.Error, Cause: e.Cause}
+			tests = append(tests, test)
+		case asl.CatchTaken:
+			test.want = outcome{Status: sfntypes.TestExecutionStatusCaughtError, Error: e.Error, Cause: e.Cause}
+		case asl.StateExited:
+			if test.want.Status != sfntypes.TestExecutionStatusCaughtError {
+				test.want = outcome{Status: sfntypes.TestExecutionStatusSucceeded}
+			}
+			test.want.Output, test.want.Next = string(e.Output), e.Next
+		case asl.ExecutionFailed:
+			test.want = outcome{Status: sfntypes.TestExecutionStatusFailed, Error: e.Error, Cause: e.Cause}
+		}
+	}
+	if visit[0].StateType == asl.TypeTask && !test.isTask() {
+		return tests // it ended before its task did; without a result, AWS would call it
+	}
+	return append(tests, test)
+}
+
+// askable tells whether a visit can be tested: TestState waits as long as a Wait
+// state says, it takes a context object for tasks only, and nothing can be
+// compared where a state looks at the clock. Lots are drawn among one.
+func askable(definition []byte, t stateTest) bool {
+	var machine struct {
+		States map[string]json.RawMessage
+	}
+	if json.Unmarshal(definition, &machine) != nil {
+		return false
+	}
+	state := string(machine.States[t.stateName])
+	if t.want.Status == "" || strings.Contains(state, `"Type":"Wait"`) {
+		return false
+	}
+	changing := []string{"$millis", "$now", "States.UUID"}
+	if !t.isTask() {
+		changing = append(changing, `"$$.`, "($$.", " $$.", "$states.context")
+	}
+	return !slices.ContainsFunc(changing, func(part string) bool { return strings.Contains(state, part) })
+}
