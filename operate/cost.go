@@ -247,8 +247,8 @@ type costing struct {
 	// lambdaTimeout and taskTimeout are the time that a run has, in seconds.
 	lambdaTimeout, taskTimeout float64
 	endpoints                  float64 // interface endpoints, times zones
-	items                                []CostItem
-	report                               *CostReport
+	items                      []CostItem
+	report                     *CostReport
 }
 
 func newCosting(system *declared.System) (*costing, error) {
