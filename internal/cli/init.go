@@ -419,5 +419,5 @@ func (u *ui) parameters(project string, values, before map[string]string) {
 		// Whole, even if the terminal breaks it: this is what is said yes to.
 		u.wrapped(fmt.Sprintf("%-*s  ", column, bare(key)), printable(value)+mark)
 	}
-	u.say("All others are the defaults, as README.md has them.")
+	u.say("All others are the defaults, as docs/configuration.md has them.")
 }

@@ -144,7 +144,7 @@ func TestUnknownKeys(t *testing.T) {
 		problems := unknown(key)
 		require.Len(t, problems, 1, key)
 		if want == "" {
-			assert.Contains(t, problems[0].Rule, "README.md", key)
+			assert.Contains(t, problems[0].Rule, "docs/configuration.md", key)
 			continue
 		}
 		assert.Equal(t, "there is no such key, did you mean "+want+"?", problems[0].Rule)

@@ -47,7 +47,7 @@ func (l *loader) foreignProblem(key, name string) Problem {
 
 // unknownProblem leaves the value out: what a mistyped key holds may be a secret.
 func unknownProblem(name, near string) Problem {
-	rule := "there is no such key; README.md lists all of them"
+	rule := "there is no such key; docs/configuration.md lists all of them"
 	if near != "" {
 		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
 	}
