@@ -136,7 +136,7 @@ func TestCostsAreMadeOfNumbers(t *testing.T) {
 	none, err := operate.Costs(operate.CostOptions{Sizes: []operate.SizeShare{{Size: 53_687_091_200_000, Share: 1}}})
 	require.NoError(t, err)
 	require.InDelta(t, none.Fixed, none.Total, 0, "a month without uploads")
-	for text, want := range map[string]float64{"0": 0, "65%": 0.65, " 65 % ": 0.65, "100%": 1} {
+	for text, want := range map[string]float64{"0": 0, "65%": 0.65, "65 %": 0.65, "100%": 1} {
 		share, err := operate.ParsePercent(text)
 		require.NoError(t, err)
 		require.InDelta(t, want, share, 0)

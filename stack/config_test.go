@@ -72,6 +72,23 @@ func TestAMisspeltKeyIsFoundWhereTheEngineHandsItOver(t *testing.T) {
 	require.Empty(t, registered)
 }
 
+// Case S13. The namespace of the configuration is the project's own name, and what another's was is told.
+func TestS13TheConfigurationIsTheProjectsOwn(t *testing.T) {
+	t.Setenv(pulumi.EnvConfig, `{"upload-router:lambdaMemory":"256","team-a:taskCpu":"1","aws:region":"eu-central-1"}`)
+	registered, err := declaredtest.Fail(t, declared.Options{Project: "team-a", Config: config{"taskCpu": "1"}}, neverBuilt(t))
+	require.Equal(t, []string{"taskCpu", "upload-router:lambdaMemory"}, problems(t, err))
+	require.ErrorContains(t, err, "team-a:taskCpu: 1: Fargate takes ")
+	require.ErrorContains(t, err, "upload-router:lambdaMemory: is not read, since the project is called team-a")
+	require.Empty(t, registered)
+}
+
+// Case S12.
+func TestS12ARegionThatCantBeOneIsRefused(t *testing.T) {
+	t.Parallel()
+	_, err := declaredtest.Fail(t, declared.Options{Config: config{"aws:region": "nowhere"}}, neverBuilt(t))
+	require.Equal(t, []string{"aws:region"}, problems(t, err))
+}
+
 func TestTheErrorOfASecretDoesNotShowIt(t *testing.T) {
 	t.Setenv("PULUMI_CONFIG_SECRET_KEYS", `["upload-router:kmsKeyArn"]`)
 	_, err := declaredtest.Fail(t, declared.Options{Config: config{"kmsKeyArn": "arn:aws:kms:hush"}}, neverBuilt(t))

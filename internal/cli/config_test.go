@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// write makes a project in a folder of its own.
+// writeProject makes a project in a folder of its own.
 func writeProject(t *testing.T, project, stack string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -56,7 +56,8 @@ func TestS13ARenamedProjectKeepsItsConfiguration(t *testing.T) {
 	require.ErrorContains(t, err, "is not read, since the project is called team-a")
 }
 
-// Case S8; init, which takes Pulumi, is in TestInitRefusesAllThatIsWrongAtOnce. Each command that reads a configuration refuses the same, before anything slow.
+// Case S8. Each command that reads a configuration refuses the same, before anything slow; init, which takes Pulumi, has a test of its
+// own, TestInitRefusesAllThatIsWrongAtOnce.
 func TestS8EveryCommandRefusesWhatIsNoKey(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	file := filepath.Join(t.TempDir(), "report.pdf")

@@ -13,7 +13,6 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/settings"
 	"upload-router/operate"
 )
 
@@ -144,7 +143,7 @@ func (o *deployOptions) open(cmd *cobra.Command) (*operate.Stack, *deployView, e
 	if err != nil {
 		return nil, nil, err
 	}
-	view.stack = stack.Name()
+	view.prefix = stack.Project() + "-" + stack.Name() + "-"
 	return stack, view, nil
 }
 
@@ -297,7 +296,7 @@ func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *de
 // deployView shows operations.
 type deployView struct {
 	*ui
-	stack  string
+	prefix string   // of the names that the program gives to resources
 	warned []string // what was said already
 }
 
@@ -430,7 +429,7 @@ func (v *deployView) step(e operate.DeployEvent) {
 // resource prints what is done to a resource.
 func (v *deployView) resource(mark string, e operate.DeployEvent) {
 	// The program's own prefix says nothing in a list of one stack.
-	name := strings.TrimPrefix(e.Resource.Name, settings.Namespace+"-"+v.stack+"-")
+	name := strings.TrimPrefix(e.Resource.Name, v.prefix)
 	column := typeColumn
 	if v.screen && v.width() < wholeTypes {
 		column = narrowColumn

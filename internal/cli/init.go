@@ -202,7 +202,7 @@ func (o *initOptions) existing(ctx context.Context, options operate.StackOptions
 	for key, value := range project.Values {
 		o.defaults[o.fullKey(key)] = value
 	}
-	before := map[string]string{}
+	var before map[string]string
 	if opening != nil {
 		before, err = o.fileOf(root, options.Name)
 	} else {

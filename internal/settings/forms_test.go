@@ -116,7 +116,9 @@ func TestS12ARegionMustBeAbleToBeOne(t *testing.T) {
 // Case S13. The namespace of the keys is the project's own name, and what is in another is told.
 func TestS13TheNamespaceIsTheProjects(t *testing.T) {
 	t.Parallel()
-	loaded, err := settings.LoadMap("team-a", config{"team-a:lambdaMemory": "256", "lambdaTimeout": "7", "aws:profile": "x", "docker:host": "y"})
+	loaded, err := settings.LoadMap("team-a", config{
+		"team-a:lambdaMemory": "256", "lambdaTimeout": "7", "aws:profile": "x", "docker:host": "y",
+	})
 	require.NoError(t, err)
 	require.Equal(t, []any{256, "7s"}, []any{loaded.LambdaMemory, loaded.LambdaTimeout.String()})
 	require.Equal(t, "team-a:notify: nobody will hear of a failure", loaded.Warnings()[0].String())

@@ -81,7 +81,7 @@ func TestS7S12ReadGivesEachFormOfAValueAsPulumiDoes(t *testing.T) {
 	t.Parallel()
 	file, err := os.Open(filepath.Join("testdata", "values.jsonl"))
 	require.NoError(t, err)
-	defer func() { require.NoError(t, file.Close()) }()
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		var row struct{ Name, YAML, Handed string }
