@@ -140,15 +140,22 @@ const patience = time.Minute
 // sees waits for a text below all that was seen before.
 func (s *terminal) sees(text string) {
 	s.t.Helper()
+	s.seesLike(regexp.QuoteMeta(text))
+}
+
+// seesLike is sees for a text that a pattern matches.
+func (s *terminal) seesLike(pattern string) {
+	s.t.Helper()
+	like := regexp.MustCompile(pattern)
 	seen := assert.Eventually(s.t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		at := strings.Index(s.text.String()[s.read:], text)
-		if at >= 0 {
-			s.read += at + len(text)
+		at := like.FindStringIndex(s.text.String()[s.read:])
+		if at != nil {
+			s.read += at[1]
 		}
-		return at >= 0
-	}, patience, 5*time.Millisecond, "waiting for %q", text)
+		return at != nil
+	}, patience, 5*time.Millisecond, "waiting for %q", pattern)
 	if !seen {
 		require.FailNow(s.t, "it isn't shown", "%s", s.screen())
 	}

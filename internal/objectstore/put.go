@@ -18,6 +18,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
+// abortTimeout is how long it may take to throw an upload away.
+const abortTimeout = 300 * time.Millisecond
+
 // errNoResponse says that the SDK gave no HTTP response.
 var errNoResponse = errors.New("the response is missing")
 
@@ -79,8 +82,11 @@ func (s *Server) putParts(ctx context.Context, stored *Stored, content io.Reader
 	}
 	parts, err := s.uploadParts(ctx, stored, created.UploadId, content)
 	if err != nil {
-		// The upload is of no use any more; that it may stay behind changes nothing about the error.
-		_, _ = s.client.AbortMultipartUpload(context.WithoutCancel(ctx), &s3.AbortMultipartUploadInput{
+		// The upload is of no use any more; that it may stay behind changes nothing about the error. The context that ended may be the
+		// server's as well, which nobody waits for then.
+		abort, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
+		_, _ = s.client.AbortMultipartUpload(abort, &s3.AbortMultipartUploadInput{
 			Bucket: &stored.Bucket, Key: &stored.Key, UploadId: created.UploadId,
 		})
 		return err
