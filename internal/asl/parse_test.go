@@ -26,17 +26,17 @@ func TestParseRefuses(t *testing.T) {
 	const pass = `"Type":"Pass","End":true,`
 
 	tests := map[string]struct{ definition, want string }{
-		"no JSON":            {"{\n\"StartAt\": ,}", "line 2: "},
-		"two documents":      {`{} {}`, "more than one JSON value"},
-		"not an object":      {`[]`, "must be an object"},
-		"no states":          {`{"StartAt":"S","States":{}}`, "States: the machine has no states"},
-		"no States":          {`{"StartAt":"S"}`, "States: the machine has no states"},
-		"States null":        {`{"StartAt":"S","States":null}`, "States: must be an object"},
-		"no StartAt":         {`{"States":{"S":{"Type":"Succeed"}}}`, "StartAt: name the first state"},
-		"dangling StartAt":   {`{"StartAt":"X","States":{"S":{"Type":"Succeed"}}}`, `StartAt: there is no state named "X"`},
-		"unknown top field":  {`{"Foo":1,"StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, "Foo: the top level has no such field"},
-		"version":            {`{"Version":"2.0","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `Version: "2.0" is not supported`},
-		"another language":   {`{"QueryLanguage":"jsonata","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `"jsonata" is not supported`},
+		"no JSON":           {"{\n\"StartAt\": ,}", "line 2: "},
+		"two documents":     {`{} {}`, "more than one JSON value"},
+		"not an object":     {`[]`, "must be an object"},
+		"no states":         {`{"StartAt":"S","States":{}}`, "States: the machine has no states"},
+		"no States":         {`{"StartAt":"S"}`, "States: the machine has no states"},
+		"States null":       {`{"StartAt":"S","States":null}`, "States: must be an object"},
+		"no StartAt":        {`{"States":{"S":{"Type":"Succeed"}}}`, "StartAt: name the first state"},
+		"dangling StartAt":  {`{"StartAt":"X","States":{"S":{"Type":"Succeed"}}}`, `StartAt: there is no state named "X"`},
+		"unknown top field": {`{"Foo":1,"StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, "Foo: the top level has no such field"},
+		"version":           {`{"Version":"2.0","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `Version: "2.0" is not supported`},
+		"another language":  {`{"QueryLanguage":"jsonata","StartAt":"S","States":{"S":{"Type":"Succeed"}}}`, `"jsonata" is not supported`},
 		"JSONPath in JSONata": {
 			`{"QueryLanguage":"JSONata","StartAt":"S","States":{"S":{"Type":"Succeed","QueryLanguage":"JSONPath"}}}`,
 			"QueryLanguage: can not be 'JSONPath' if set to 'JSONata' for whole state machine",

@@ -269,9 +269,9 @@ func (c *checker) assignment(field string, assign map[string]any) query {
 func (c *checker) inJSONata(language string) bool {
 	switch {
 	case language != "" && language != languageJSONPath && language != LanguageJSONata:
-		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or "JSONata"`, language)
+		c.addf(languageField, `%q is not supported: use "JSONPath" or "JSONata"`, language)
 	case language == languageJSONPath && c.language == LanguageJSONata:
-		c.addf("QueryLanguage", "can not be 'JSONPath' if set to 'JSONata' for whole state machine")
+		c.addf(languageField, "can not be 'JSONPath' if set to 'JSONata' for whole state machine")
 	}
 
 	if language == "" {

@@ -73,8 +73,8 @@ func newRuntime() *runtime {
 		return value
 	}
 	must(vm.RunProgram(programs()[0]))
-	make, _ := goja.AssertFunction(must(vm.RunProgram(programs()[1])))
-	api := must(make(goja.Undefined(), vm.Get("jsonata"), vm.host())).ToObject(vm.Runtime)
+	connect, _ := goja.AssertFunction(must(vm.RunProgram(programs()[1])))
+	api := must(connect(goja.Undefined(), vm.Get("jsonata"), vm.host())).ToObject(vm.Runtime)
 	vm.parseExpression, _ = goja.AssertFunction(api.Get("parse"))
 	vm.evaluate, _ = goja.AssertFunction(api.Get("evaluate"))
 	vm.errorOutput, _ = goja.AssertFunction(api.Get("readsErrorOutput"))
