@@ -423,7 +423,10 @@ func (r *pathReader) steps() ([]step, error) {
 		deep := r.take("..")
 		dot := deep || r.take(".")
 
-		st, err := step{}, error(nil)
+		var (
+			st  step
+			err error
+		)
 
 		switch {
 		case r.take("["):

@@ -24,7 +24,7 @@ import (
 //
 // Go's maps have no order, so that of several nodes is not compared: case L6 does.
 func FuzzPath(f *testing.F) {
-	for _, seed := range []string{"", "0", "objects and arrays of both", "\x06\x05\x04\x03\x02\x01\x00\x07\x06\x05\x04\x03", "~}|{zyxwvutsrqponmlkjihgfedcba"} {
+	for _, seed := range []string{"", "0", "objects and arrays of both", "~}|{zyxwvutsrqponmlkjihgfedcba"} {
 		f.Add([]byte(seed))
 	}
 

@@ -3,6 +3,7 @@ package asl
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -107,15 +108,15 @@ func (q computedQuery) compute(e *evaluation) (any, error) {
 
 // failf begins with AWS's sentence, which names the expression and its field.
 func (q computedQuery) failf(e *evaluation, format string, args ...any) *Error {
-	failed := failf(ErrorQueryEvaluation, format, args...)
-	failed.Cause = e.run.failed() + "The JSONata expression '" + q.expression.String() + "' specified for the field '" + q.field + "'" + failed.Cause
+	sentence := fmt.Sprintf("The JSONata expression '%s' specified for the field '%s'", q.expression, q.field)
 
-	return failed
+	return failf(ErrorQueryEvaluation, "%s%s%s", e.run.failed(), sentence, fmt.Sprintf(format, args...))
 }
 
 // unexpected is for a value of another kind than the field takes.
 func (q computedQuery) unexpected(e *evaluation, want string, value any) *Error {
-	return q.failf(e, " returned an unexpected result type. Expected '%s', but was '%s' for value: %s", want, jsonType(value), encodeTree(value))
+	return q.failf(e, " returned an unexpected result type. Expected '%s', but was '%s' for value: %s",
+		want, jsonType(value), encodeTree(value))
 }
 
 // jsonType names a value's JSON type as AWS does.

@@ -195,9 +195,10 @@ func scenarios() map[string]scenario {
 		workflow.ResourceLambda: {function}, workflow.ResourceECS: {task}, workflow.ResourceECSCallback: {gives(map[string]any{"lines": 3})},
 		workflow.ResourceDescribe: {running}, workflow.ResourceGetItem: {claim("done")},
 	}
-	with := func(input string, changes map[string][]taskOutcome) scenario {
+	type changes = map[string][]taskOutcome
+	with := func(input string, differently changes) scenario {
 		answers := maps.Clone(normal)
-		maps.Copy(answers, changes)
+		maps.Copy(answers, differently)
 		return scenario{input: input, answers: answers}
 	}
 	both := func(outcomes ...taskOutcome) map[string][]taskOutcome {
@@ -212,26 +213,32 @@ func scenarios() map[string]scenario {
 		"an empty file":      with(uploaded("empty", 0), nil),
 		"no event of S3":     with(`{"detail":{}}`, nil),
 		"a key that forges":  with(uploaded("x\nError: none\n{}", small), nil),
-		"Lambda tries again": with(uploaded("k", small), map[string][]taskOutcome{workflow.ResourceLambda: {fails("Lambda.ServiceException", ""), function}}),
-		"Lambda fails":       with(uploaded("k", small), map[string][]taskOutcome{workflow.ResourceLambda: {fails("Upload.Failed", `{"errorMessage":"no"}`)}}),
-		"the answer is too large": with(uploaded("k", small), map[string][]taskOutcome{
+		"Lambda tries again": with(uploaded("k", small), changes{workflow.ResourceLambda: {fails("Lambda.ServiceException", ""), function}}),
+		"Lambda fails":       with(uploaded("k", small), changes{workflow.ResourceLambda: {fails("Upload.Failed", `{"errorMessage":"no"}`)}}),
+		"the answer is too large": with(uploaded("k", small), changes{
 			workflow.ResourceLambda: {fails(asl.ErrorDataLimitExceeded, "too large")},
 		}),
 		"no capacity at first":  with(uploaded("k", large), both(fails("AmazonECS.Unknown", ""), task)),
 		"the task fails":        with(uploaded("k", large), both(fails("Upload.Failed", "no"))),
 		"the task exits with 1": with(uploaded("k", large), both(fails(asl.ErrorTaskFailed, `{"Containers":[{"ExitCode":1}]}`))),
-		"another task": with(uploaded("k", large), map[string][]taskOutcome{
+		"another task": with(uploaded("k", large), changes{
 			workflow.ResourceECS: {again, task}, workflow.ResourceECSCallback: {retried, gives(map[string]any{"lines": 3})},
 		}),
-		"two tasks fail":          with(uploaded("k", large), map[string][]taskOutcome{workflow.ResourceECS: {again}, workflow.ResourceECSCallback: {retried}}),
-		"notices are refused":     with(uploaded("k", small), map[string][]taskOutcome{workflow.ResourceSNS: {fails("SNS.NotFoundException", "gone")}}),
-		"without a trace":         with(uploaded("k", large), map[string][]taskOutcome{workflow.ResourceDescribe: {gives(map[string]any{"Status": "RUNNING"})}}),
-		"the trace is refused":    with(uploaded("k", large), map[string][]taskOutcome{workflow.ResourceDescribe: {fails("Sfn.SfnException", "no")}}),
-		"processed already":       with(uploaded("k", small), map[string][]taskOutcome{workflow.ResourcePutItem: {taken}}),
-		"being processed":         with(uploaded("k", small), map[string][]taskOutcome{workflow.ResourcePutItem: {taken}, workflow.ResourceGetItem: {claim("working")}}),
-		"DynamoDB is away":        with(uploaded("k", small), map[string][]taskOutcome{workflow.ResourcePutItem: {fails("DynamoDB.InternalServerErrorException", "")}}),
-		"claims can't be settled": with(uploaded("k", large), map[string][]taskOutcome{workflow.ResourceUpdateItem: {fails("DynamoDB.AmazonDynamoDBException", "no")}}),
-		"a place after a holder's end": with(uploaded("k", large), map[string][]taskOutcome{
+		"two tasks fail":       with(uploaded("k", large), changes{workflow.ResourceECS: {again}, workflow.ResourceECSCallback: {retried}}),
+		"notices are refused":  with(uploaded("k", small), changes{workflow.ResourceSNS: {fails("SNS.NotFoundException", "gone")}}),
+		"without a trace":      with(uploaded("k", large), changes{workflow.ResourceDescribe: {gives(map[string]any{"Status": "RUNNING"})}}),
+		"the trace is refused": with(uploaded("k", large), changes{workflow.ResourceDescribe: {fails("Sfn.SfnException", "no")}}),
+		"processed already":    with(uploaded("k", small), changes{workflow.ResourcePutItem: {taken}}),
+		"being processed": with(uploaded("k", small), changes{
+			workflow.ResourcePutItem: {taken}, workflow.ResourceGetItem: {claim("working")},
+		}),
+		"DynamoDB is away": with(uploaded("k", small), changes{
+			workflow.ResourcePutItem: {fails("DynamoDB.InternalServerErrorException", "")},
+		}),
+		"claims can't be settled": with(uploaded("k", large), changes{
+			workflow.ResourceUpdateItem: {fails("DynamoDB.AmazonDynamoDBException", "no")},
+		}),
+		"a place after a holder's end": with(uploaded("k", large), changes{
 			workflow.ResourceUpdateItem: slices.Concat(slices.Repeat([]taskOutcome{taken}, 4), []taskOutcome{gives(map[string]any{})}),
 			workflow.ResourceDescribe:   {running, gives(map[string]any{"Status": "FAILED"})},
 		}),
@@ -311,7 +318,9 @@ func interpreted(t *testing.T, definition string, s scenario) (ran, json.RawMess
 	in := &asl.Interpreter{Integrations: integrations, Clock: asl.NewVirtualClock(began), Random: func() float64 { return 0 }}
 	program, err := in.Load(machine)
 	require.NoError(t, err)
-	result, err := program.Run(t.Context(), asl.Execution{ID: executionARN, Name: "one", StateMachineName: "machine", Input: json.RawMessage(s.input)})
+	result, err := program.Run(t.Context(), asl.Execution{
+		ID: executionARN, Name: "one", StateMachineName: "machine", Input: json.RawMessage(s.input),
+	})
 	require.NoError(t, err)
 
 	out := ran{Output: result.Output, Error: result.Error}
