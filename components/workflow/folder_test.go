@@ -15,7 +15,9 @@ func TestFolderMarkersAreLeftAlone(t *testing.T) {
 	for _, deduplicate := range []bool{false, true} {
 		r := routing()
 		r.Deduplicate = deduplicate
-		for key, marker := range map[string]bool{"folder/": true, "a/b/": true, "/": true, "//": true, "folder": false, "folder/x": false, "folder/ ": false} {
+		for key, marker := range map[string]bool{
+			"folder/": true, "a/b/": true, "/": true, "//": true, "folder": false, "folder/x": false, "folder/.": false,
+		} {
 			for _, size := range []int64{0, 5, large} {
 				t.Run(key, func(t *testing.T) {
 					t.Parallel()

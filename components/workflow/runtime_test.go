@@ -15,9 +15,11 @@ import (
 func sparse() services {
 	return services{
 		lambda: func(context.Context, asl.Call) (any, error) { return map[string]any{"Payload": nil}, nil },
-		ecs:    func(context.Context, asl.Call) (any, error) { return map[string]any{"TaskArn": "arn:aws:ecs:task"}, nil },
-		token:  func(context.Context, asl.Call) (any, error) { return nil, nil }, //nolint:nilnil // A token's output may be null.
-		sns:    func(context.Context, asl.Call) (any, error) { return map[string]any{}, nil },
+		ecs: func(context.Context, asl.Call) (any, error) {
+			return map[string]any{"TaskArn": "arn:aws:ecs:task"}, nil
+		},
+		token: func(context.Context, asl.Call) (any, error) { return nil, nil },
+		sns:   func(context.Context, asl.Call) (any, error) { return map[string]any{}, nil },
 	}
 }
 

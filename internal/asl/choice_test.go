@@ -197,7 +197,8 @@ func TestChoiceOnAMissingValueFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireFailed(t, chosen(t, rule), asl.ErrorRuntime, "Invalid path '$.missing': The choice state's condition path references an invalid value.")
+			requireFailed(t, chosen(t, rule), asl.ErrorRuntime,
+				"Invalid path '$.missing': The choice state's condition path references an invalid value.")
 		})
 	}
 }

@@ -320,10 +320,9 @@ func (r *pathReader) pathOperand() (operand, error) {
 			return value, miss == nil
 		}
 
-		list, _ := inner.resolve(&scope{input: from})
-		found, _ := list.([]any)
+		list := inner.all(from, root)
 
-		return list, len(found) > 0
+		return list, len(list) > 0
 	}, nil
 }
 
@@ -346,7 +345,7 @@ func (r *pathReader) literal() (operand, error) {
 			continue
 		case c == '[' || c == '{':
 			depth++
-		case depth == 0 && strings.IndexByte(" \t\r\n)&|", c) >= 0:
+		case depth == 0 && strings.IndexByte(" \t\r\n)&|=!<>~", c) >= 0:
 			return r.literalValue(start, text.String())
 		case c == ']' || c == '}':
 			depth--

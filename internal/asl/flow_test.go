@@ -349,12 +349,15 @@ func TestFail(t *testing.T) {
 		fail        *asl.Fail
 		name, cause string
 	}{
-		"fixed":          {&asl.Fail{Error: "ErrorA", Cause: "Invalid response."}, "ErrorA", "Invalid response."},
-		"nothing":        {&asl.Fail{}, "", ""},
-		"paths":          {&asl.Fail{ErrorPath: "$.error.Error", CausePath: "$.error.Cause"}, "E", "C"},
-		"context":        {&asl.Fail{ErrorPath: "$$.State.Name"}, "F", ""},
-		"functions":      {&asl.Fail{Error: "E", CausePath: "States.Format('{} by {}', $.error.Cause, $.error.Error)"}, "E", "C by E"},
-		"missing path":   {&asl.Fail{ErrorPath: "$.no"}, asl.ErrorRuntime, "The JSONPath '$.no' specified for the field 'ErrorPath' could not be found in the input"},
+		"fixed":     {&asl.Fail{Error: "ErrorA", Cause: "Invalid response."}, "ErrorA", "Invalid response."},
+		"nothing":   {&asl.Fail{}, "", ""},
+		"paths":     {&asl.Fail{ErrorPath: "$.error.Error", CausePath: "$.error.Cause"}, "E", "C"},
+		"context":   {&asl.Fail{ErrorPath: "$$.State.Name"}, "F", ""},
+		"functions": {&asl.Fail{Error: "E", CausePath: "States.Format('{} by {}', $.error.Cause, $.error.Error)"}, "E", "C by E"},
+		"missing path": {
+			&asl.Fail{ErrorPath: "$.no"}, asl.ErrorRuntime,
+			"The JSONPath '$.no' specified for the field 'ErrorPath' could not be found in the input",
+		},
 		"not a string":   {&asl.Fail{CausePath: "$.n"}, asl.ErrorRuntime, "CausePath must give a string and gives a number"},
 		"function fails": {&asl.Fail{CausePath: "States.ArrayGetItem($.n, 0)"}, asl.ErrorRuntime, "States.ArrayGetItem: "},
 	}
@@ -385,12 +388,30 @@ func TestWait(t *testing.T) {
 		"TimestampPath":         {wait: &asl.Wait{TimestampPath: "$.when"}, seconds: 59.994},
 		"Timestamp in the past": {wait: &asl.Wait{TimestampPath: "$.past"}},
 		"InputPath":             {wait: &asl.Wait{SecondsPath: "$", InputPath: "$.s", OutputPath: asl.Discard}, seconds: 90},
-		"negative":              {wait: &asl.Wait{SecondsPath: "$.neg"}, cause: "The SecondsPath parameter references a negative value: $.neg == -1"},
-		"fraction":              {wait: &asl.Wait{SecondsPath: "$.half"}, cause: "The SecondsPath parameter cannot be parsed as a long value: $.half == 1.5"},
-		"text":                  {wait: &asl.Wait{SecondsPath: "$.text"}, cause: "The SecondsPath parameter cannot be parsed as a long value: $.text == x"},
-		"missing":               {wait: &asl.Wait{SecondsPath: "$.no"}, cause: "The SecondsPath parameter does not reference an input value: $.no"},
-		"no timestamp":          {wait: &asl.Wait{TimestampPath: "$.text"}, cause: "does not reference a valid ISO-8601 extended offset date-time format string: $.text == x"},
-		"missing timestamp":     {wait: &asl.Wait{TimestampPath: "$.no"}, cause: "The TimestampPath parameter does not reference an input value: $.no"},
+		"negative": {
+			wait:  &asl.Wait{SecondsPath: "$.neg"},
+			cause: "The SecondsPath parameter references a negative value: $.neg == -1",
+		},
+		"fraction": {
+			wait:  &asl.Wait{SecondsPath: "$.half"},
+			cause: "The SecondsPath parameter cannot be parsed as a long value: $.half == 1.5",
+		},
+		"text": {
+			wait:  &asl.Wait{SecondsPath: "$.text"},
+			cause: "The SecondsPath parameter cannot be parsed as a long value: $.text == x",
+		},
+		"missing": {
+			wait:  &asl.Wait{SecondsPath: "$.no"},
+			cause: "The SecondsPath parameter does not reference an input value: $.no",
+		},
+		"no timestamp": {
+			wait:  &asl.Wait{TimestampPath: "$.text"},
+			cause: "does not reference a valid ISO-8601 extended offset date-time format string: $.text == x",
+		},
+		"missing timestamp": {
+			wait:  &asl.Wait{TimestampPath: "$.no"},
+			cause: "The TimestampPath parameter does not reference an input value: $.no",
+		},
 	}
 
 	for name, test := range tests {

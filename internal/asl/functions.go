@@ -284,7 +284,7 @@ func base64Decode(_ *scope, args []any) (any, error) {
 
 	// MIME's decoding (RFC 2045): what is no letter of the alphabet is skipped.
 	text = strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && isBase64(byte(r)) {
+		if isBase64(r) {
 			return r
 		}
 
@@ -303,7 +303,7 @@ func base64Decode(_ *scope, args []any) (any, error) {
 	return string(data), nil
 }
 
-func isBase64(c byte) bool {
+func isBase64(c rune) bool {
 	return c == '+' || c == '/' || c == '=' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 

@@ -47,11 +47,11 @@ func (e pathExpr) eval(s *scope) (any, error) {
 // isn't there is missing, too (measured: floci's pull request 2872).
 type argumentExpr struct{ path *path }
 
-// missingArgument is why a function could not be called; functionExpr makes the
+// missingArgumentError is why a function could not be called; functionExpr makes the
 // error of it, which names the whole expression.
-type missingArgument struct{ reason string }
+type missingArgumentError struct{ reason string }
 
-func (e *missingArgument) Error() string { return e.reason }
+func (e *missingArgumentError) Error() string { return e.reason }
 
 func (e argumentExpr) eval(s *scope) (any, error) {
 	value, miss := e.path.resolve(s)
@@ -60,13 +60,13 @@ func (e argumentExpr) eval(s *scope) (any, error) {
 	case miss == nil:
 		return value, nil
 	case strings.HasPrefix(miss.reason, notAnArray):
-		return nil, &missingArgument{reason: miss.reason}
+		return nil, &missingArgumentError{reason: miss.reason}
 	default:
 		// A path of the context object is named without its first $, and the input
 		// is the state's all the same.
 		text := "$" + strings.TrimLeft(e.path.text, "$")
 
-		return nil, &missingArgument{reason: fmt.Sprintf(
+		return nil, &missingArgumentError{reason: fmt.Sprintf(
 			"The JsonPath argument for the field '%s' could not be found in the input '%s'", text, encodeTree(s.input))}
 	}
 }
@@ -80,8 +80,7 @@ type functionExpr struct {
 func (e functionExpr) eval(s *scope) (any, error) {
 	value, err := e.call.eval(s)
 
-	var missing *missingArgument
-	if errors.As(err, &missing) {
+	if missing, ok := errors.AsType[*missingArgumentError](err); ok {
 		return nil, s.failf(ErrorRuntime, "The function '%s' had the following error: %s", e.text, missing.reason)
 	}
 

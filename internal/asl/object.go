@@ -192,18 +192,18 @@ func (r *treeReader) array() []any {
 
 func (r *treeReader) text() string {
 	start := r.pos
-	plain := true
+	escapes := false
 
 	for r.pos++; r.data[r.pos] != '"'; r.pos++ {
 		if r.data[r.pos] == '\\' {
 			r.pos++
-			plain = false
+			escapes = true
 		}
 	}
 
 	r.pos++
 
-	if inner := r.data[start+1 : r.pos-1]; plain && utf8.Valid(inner) {
+	if inner := r.data[start+1 : r.pos-1]; !escapes && utf8.Valid(inner) {
 		return string(inner)
 	}
 

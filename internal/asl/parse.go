@@ -211,9 +211,9 @@ func (p *parser) stateOf(raw json.RawMessage) State {
 
 	delete(fields, typeField)
 
-	if wait, ok := state.(*Wait); ok && bytes.HasPrefix(fields["Seconds"], []byte(`"`)) {
-		p.plain(fields["Seconds"], reflect.ValueOf(&wait.SecondsExpression).Elem(), "Seconds")
-		delete(fields, "Seconds")
+	if wait, ok := state.(*Wait); ok && bytes.HasPrefix(fields[secondsField], []byte(`"`)) {
+		p.plain(fields[secondsField], reflect.ValueOf(&wait.SecondsExpression).Elem(), secondsField)
+		delete(fields, secondsField)
 	}
 
 	p.read = keyOrder{}

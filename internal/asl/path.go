@@ -131,12 +131,17 @@ func (p *path) resolve(s *scope) (any, *miss) {
 		return p.follow(root)
 	}
 
-	nodes := []any{root}
+	return p.all(root, root), nil
+}
+
+// all are the nodes that the path selects, from a node of the root.
+func (p *path) all(node, root any) []any {
+	nodes := []any{node}
 	for _, st := range p.steps {
 		nodes = st.apply(nodes, root)
 	}
 
-	return nodes, nil
+	return nodes
 }
 
 // follow is resolve for a definite path.
@@ -418,7 +423,10 @@ func (r *pathReader) steps() ([]step, error) {
 		deep := r.take("..")
 		dot := deep || r.take(".")
 
-		st, err := step{}, error(nil)
+		var (
+			st  step
+			err error
+		)
 
 		switch {
 		case r.take("["):

@@ -3,6 +3,7 @@ package asl
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -107,15 +108,15 @@ func (q computedQuery) compute(e *evaluation) (any, error) {
 
 // failf begins with AWS's sentence, which names the expression and its field.
 func (q computedQuery) failf(e *evaluation, format string, args ...any) *Error {
-	failed := failf(ErrorQueryEvaluation, format, args...)
-	failed.Cause = e.run.failed() + "The JSONata expression '" + q.expression.String() + "' specified for the field '" + q.field + "'" + failed.Cause
+	sentence := fmt.Sprintf("The JSONata expression '%s' specified for the field '%s'", q.expression, q.field)
 
-	return failed
+	return failf(ErrorQueryEvaluation, "%s%s%s", e.run.failed(), sentence, fmt.Sprintf(format, args...))
 }
 
 // unexpected is for a value of another kind than the field takes.
 func (q computedQuery) unexpected(e *evaluation, want string, value any) *Error {
-	return q.failf(e, " returned an unexpected result type. Expected '%s', but was '%s' for value: %s", want, jsonType(value), encodeTree(value))
+	return q.failf(e, " returned an unexpected result type. Expected '%s', but was '%s' for value: %s",
+		want, jsonType(value), encodeTree(value))
 }
 
 // jsonType names a value's JSON type as AWS does.
@@ -269,9 +270,9 @@ func (c *checker) assignment(field string, assign map[string]any) query {
 func (c *checker) inJSONata(language string) bool {
 	switch {
 	case language != "" && language != languageJSONPath && language != LanguageJSONata:
-		c.addf("QueryLanguage", `%q is not supported: use "JSONPath" or "JSONata"`, language)
+		c.addf(languageField, `%q is not supported: use "JSONPath" or "JSONata"`, language)
 	case language == languageJSONPath && c.language == LanguageJSONata:
-		c.addf("QueryLanguage", "can not be 'JSONPath' if set to 'JSONata' for whole state machine")
+		c.addf(languageField, "can not be 'JSONPath' if set to 'JSONata' for whole state machine")
 	}
 
 	if language == "" {

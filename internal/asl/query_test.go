@@ -58,8 +58,11 @@ func TestWhatJSONataMayNotBe(t *testing.T) {
 	t.Parallel()
 
 	for name, test := range map[string]struct{ state, says string }{
-		"another language":        {`"QueryLanguage":"JMESPath"`, `QueryLanguage: "JMESPath" is not supported: use "JSONPath" or "JSONata"`},
-		"an unknown expression":   {`"QueryLanguage":"JSONata","Output":"{% 1 + %}"`, "Output: not an expression that Step Functions takes: Unexpected end of expression"},
+		"another language": {`"QueryLanguage":"JMESPath"`, `QueryLanguage: "JMESPath" is not supported: use "JSONPath" or "JSONata"`},
+		"no expression": {
+			`"QueryLanguage":"JSONata","Output":"{% 1 + %}"`,
+			"Output: not an expression that Step Functions takes: Unexpected end of expression",
+		},
 		"half an expression":      {`"QueryLanguage":"JSONata","Output":["{% 1"]`, "Output[0]: an expression begins with {%"},
 		"the other half":          {`"QueryLanguage":"JSONata","Output":"now: {% 1 %}"`, "Output: an expression begins with {%"},
 		"fields of JSONPath":      {`"QueryLanguage":"JSONata","ResultPath":"$.a"`, "ResultPath: is of JSONPath"},

@@ -21,6 +21,15 @@ const (
 	maxDelay = 31622400
 )
 
+// Fields that several states have.
+const (
+	inputPathField  = "InputPath"
+	outputPathField = "OutputPath"
+	resultPathField = "ResultPath"
+	secondsField    = "Seconds"
+	languageField   = "QueryLanguage"
+)
+
 // checker collects the problems of a definition.
 type checker struct {
 	state    string
@@ -314,12 +323,12 @@ func (t *Task) compile(c *checker) node {
 
 	out := &taskNode{
 		resource:      t.Resource,
-		input:         c.filter("InputPath", t.InputPath),
+		input:         c.filter(inputPathField, t.InputPath),
 		parameters:    c.template("Parameters", t.Parameters),
 		credentials:   c.template("Credentials", t.Credentials),
 		selector:      c.template("ResultSelector", t.ResultSelector),
-		result:        c.sink("ResultPath", t.ResultPath),
-		output:        c.filter("OutputPath", t.OutputPath),
+		result:        c.sink(resultPathField, t.ResultPath),
+		output:        c.filter(outputPathField, t.OutputPath),
 		timeout:       limit{seconds: t.TimeoutSeconds, path: c.optionalReference("TimeoutSecondsPath", t.TimeoutSecondsPath)},
 		heartbeat:     limit{seconds: t.HeartbeatSeconds, path: c.optionalReference("HeartbeatSecondsPath", t.HeartbeatSecondsPath)},
 		retriers:      compileRetriers(c, t.Retry),
@@ -337,8 +346,8 @@ func (t *Task) compile(c *checker) node {
 	}
 
 	c.excluded(languageJSONPath, "", map[string]bool{
-		"InputPath": t.InputPath != "", "Parameters": t.Parameters != nil, "ResultSelector": t.ResultSelector != nil,
-		"ResultPath": t.ResultPath != "", "OutputPath": t.OutputPath != "",
+		inputPathField: t.InputPath != "", "Parameters": t.Parameters != nil, "ResultSelector": t.ResultSelector != nil,
+		resultPathField: t.ResultPath != "", outputPathField: t.OutputPath != "",
 		"TimeoutSecondsPath": t.TimeoutSecondsPath != "", "HeartbeatSecondsPath": t.HeartbeatSecondsPath != "",
 	})
 
@@ -377,8 +386,8 @@ func (ch *Choice) compile(c *checker) node {
 	c.excluded(LanguageJSONata, "", map[string]bool{outputField: ch.Output != nil, assignField: ch.Assign != nil})
 
 	out := &choiceNode{
-		input:    c.filter("InputPath", ch.InputPath),
-		output:   c.filter("OutputPath", ch.OutputPath),
+		input:    c.filter(inputPathField, ch.InputPath),
+		output:   c.filter(outputPathField, ch.OutputPath),
 		fallback: ch.Default,
 	}
 
@@ -395,7 +404,7 @@ func (ch *Choice) compile(c *checker) node {
 }
 
 func (ch *Choice) compileQuery(c *checker) node {
-	c.excluded(languageJSONPath, "", map[string]bool{"InputPath": ch.InputPath != "", "OutputPath": ch.OutputPath != ""})
+	c.excluded(languageJSONPath, "", map[string]bool{inputPathField: ch.InputPath != "", outputPathField: ch.OutputPath != ""})
 
 	out := &queryChoiceNode{results: c.results("", ch.Output, ch.Assign), fallback: ch.Default}
 
@@ -424,8 +433,8 @@ func (p *Pass) compile(c *checker) node {
 
 	if c.inJSONata(p.QueryLanguage) {
 		c.excluded(languageJSONPath, "", map[string]bool{
-			"InputPath": p.InputPath != "", "Parameters": p.Parameters != nil, "Result": p.Result != nil,
-			"ResultPath": p.ResultPath != "", "OutputPath": p.OutputPath != "",
+			inputPathField: p.InputPath != "", "Parameters": p.Parameters != nil, "Result": p.Result != nil,
+			resultPathField: p.ResultPath != "", outputPathField: p.OutputPath != "",
 		})
 
 		return &queryNode{results: c.results("", p.Output, p.Assign), next: p.Next}
@@ -434,10 +443,10 @@ func (p *Pass) compile(c *checker) node {
 	c.excluded(LanguageJSONata, "", map[string]bool{outputField: p.Output != nil, assignField: p.Assign != nil})
 
 	out := &passNode{
-		input:      c.filter("InputPath", p.InputPath),
+		input:      c.filter(inputPathField, p.InputPath),
 		parameters: c.template("Parameters", p.Parameters),
-		result:     c.sink("ResultPath", p.ResultPath),
-		output:     c.filter("OutputPath", p.OutputPath),
+		result:     c.sink(resultPathField, p.ResultPath),
+		output:     c.filter(outputPathField, p.OutputPath),
 		fixed:      p.Result != nil,
 		next:       p.Next,
 	}
@@ -479,12 +488,12 @@ func (w *Wait) compile(c *checker) node {
 	}
 
 	c.excluded(LanguageJSONata, "", map[string]bool{
-		"Seconds": w.SecondsExpression != "", outputField: w.Output != nil, assignField: w.Assign != nil,
+		secondsField: w.SecondsExpression != "", outputField: w.Output != nil, assignField: w.Assign != nil,
 	})
 
 	out := w.fixed(c)
-	out.input = c.filter("InputPath", w.InputPath)
-	out.output = c.filter("OutputPath", w.OutputPath)
+	out.input = c.filter(inputPathField, w.InputPath)
+	out.output = c.filter(outputPathField, w.OutputPath)
 	out.secondsPath = c.optionalReference("SecondsPath", w.SecondsPath)
 	out.timestampPath = c.optionalReference("TimestampPath", w.TimestampPath)
 
@@ -498,7 +507,7 @@ func (w *Wait) fixed(c *checker) *waitNode {
 	if w.Seconds != nil {
 		out.seconds = *w.Seconds
 		if *w.Seconds < 0 || *w.Seconds > maxSeconds {
-			c.addf("Seconds", "must be from 0 to %d and is %d", maxSeconds, *w.Seconds)
+			c.addf(secondsField, "must be from 0 to %d and is %d", maxSeconds, *w.Seconds)
 		}
 	}
 
@@ -516,7 +525,7 @@ func (w *Wait) fixed(c *checker) *waitNode {
 
 func (w *Wait) compileQuery(c *checker) node {
 	c.excluded(languageJSONPath, "", map[string]bool{
-		"InputPath": w.InputPath != "", "OutputPath": w.OutputPath != "",
+		inputPathField: w.InputPath != "", outputPathField: w.OutputPath != "",
 		"SecondsPath": w.SecondsPath != "", "TimestampPath": w.TimestampPath != "",
 	})
 
@@ -524,7 +533,7 @@ func (w *Wait) compileQuery(c *checker) node {
 
 	switch {
 	case w.SecondsExpression != "":
-		out.seconds = new(c.expression("Seconds", w.SecondsExpression))
+		out.seconds = new(c.expression(secondsField, w.SecondsExpression))
 	case strings.HasPrefix(w.Timestamp, queryBegin):
 		out.timestamp = new(c.expression("Timestamp", w.Timestamp))
 	default:
@@ -538,7 +547,7 @@ func (s *Succeed) compile(c *checker) node {
 	c.order = s.order
 
 	if c.inJSONata(s.QueryLanguage) {
-		c.excluded(languageJSONPath, "", map[string]bool{"InputPath": s.InputPath != "", "OutputPath": s.OutputPath != ""})
+		c.excluded(languageJSONPath, "", map[string]bool{inputPathField: s.InputPath != "", outputPathField: s.OutputPath != ""})
 
 		return &queryNode{results: c.results("", s.Output, nil)}
 	}
@@ -546,8 +555,8 @@ func (s *Succeed) compile(c *checker) node {
 	c.excluded(LanguageJSONata, "", map[string]bool{outputField: s.Output != nil})
 
 	return &succeedNode{
-		input:  c.filter("InputPath", s.InputPath),
-		output: c.filter("OutputPath", s.OutputPath),
+		input:  c.filter(inputPathField, s.InputPath),
+		output: c.filter(outputPathField, s.OutputPath),
 	}
 }
 
@@ -654,7 +663,7 @@ func compileCatchers(c *checker, catchers []Catcher, inJSONata bool) []catcher {
 		out[i] = catcher{errors: item.ErrorEquals, next: item.Next}
 
 		if inJSONata {
-			c.excluded(languageJSONPath, field+"/", map[string]bool{"ResultPath": item.ResultPath != ""})
+			c.excluded(languageJSONPath, field+"/", map[string]bool{resultPathField: item.ResultPath != ""})
 			out[i].query = new(c.results(field+"/", item.Output, item.Assign))
 		} else {
 			c.excluded(LanguageJSONata, field+".", map[string]bool{outputField: item.Output != nil, assignField: item.Assign != nil})

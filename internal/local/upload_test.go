@@ -169,6 +169,10 @@ func TestHostileKeys(t *testing.T) {
 				t.Parallel()
 				trace, execution := upload(t, router, key, sized(t, size))
 				requireSucceeded(t, trace)
+				if size == 0 && strings.HasSuffix(key, "/") {
+					assert.Equal(t, "Folder marker", execution.NotProcessed())
+					return
+				}
 				assert.Equal(t, route, execution.Runs[0].Route)
 				got := answer(t, execution)
 				assert.Equal(t, key, got.Key)
@@ -346,4 +350,27 @@ func TestTwoTargets(t *testing.T) {
 	require.Len(t, trace.Executions, 2)
 	assert.Equal(t, "Second", trace.Executions[1].Target)
 	assert.NotEqual(t, trace.Executions[0].ARN, trace.Executions[1].ARN)
+}
+
+// S11: what the console's "Create folder" puts in the bucket starts an execution, which ends at once. An empty file, and a key with
+// a slash at its end and content, are processed.
+func TestFolderMarkers(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "default"))
+
+	trace, e := upload(t, router, "folder/", sized(t, 0))
+	requireSucceeded(t, trace)
+	assert.Equal(t, []string{"Check file size", "Folder marker"}, path(e))
+	assert.Empty(t, e.Runs)
+	assert.Empty(t, e.Notices)
+	assert.Equal(t, "Folder marker", e.NotProcessed())
+	assert.True(t, trace.NotProcessed())
+
+	for key, size := range map[string]int{"empty": 0, "folder/empty": 0, "content/": 5} {
+		trace, e := upload(t, router, key, sized(t, size))
+		requireSucceeded(t, trace)
+		assert.Equal(t, viaLambda(), path(e), key)
+		assert.Empty(t, e.NotProcessed())
+		assert.False(t, trace.NotProcessed())
+	}
 }

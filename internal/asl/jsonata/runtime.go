@@ -73,8 +73,8 @@ func newRuntime() *runtime {
 		return value
 	}
 	must(vm.RunProgram(programs()[0]))
-	make, _ := goja.AssertFunction(must(vm.RunProgram(programs()[1])))
-	api := must(make(goja.Undefined(), vm.Get("jsonata"), vm.host())).ToObject(vm.Runtime)
+	connect, _ := goja.AssertFunction(must(vm.RunProgram(programs()[1])))
+	api := must(connect(goja.Undefined(), vm.Get("jsonata"), vm.host())).ToObject(vm.Runtime)
 	vm.parseExpression, _ = goja.AssertFunction(api.Get("parse"))
 	vm.evaluate, _ = goja.AssertFunction(api.Get("evaluate"))
 	vm.errorOutput, _ = goja.AssertFunction(api.Get("readsErrorOutput"))
@@ -111,15 +111,14 @@ func (vm *runtime) compile(source string) (goja.Value, error) {
 
 // message leaves out the code of a syntax error, as AWS does.
 func message(err error) error {
-	var failed *EvaluationError
-	if errors.As(err, &failed) && failed.Code != "" {
+	if failed, ok := errors.AsType[*EvaluationError](err); ok && failed.Code != "" {
 		return &EvaluationError{Message: failed.Message}
 	}
 	return err
 }
 
 // errTimeout ends an evaluation that takes too long, in the words of the language's own playground.
-var errTimeout = errors.New("Expression evaluation timeout: Check for infinite loop") //nolint:staticcheck // Not ours to word.
+var errTimeout = errors.New("Expression evaluation timeout: Check for infinite loop")
 
 func (vm *runtime) eval(ctx context.Context, source string, env Environment) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, MaxTime, errTimeout)
@@ -162,12 +161,10 @@ func (vm *runtime) run(source string, env Environment) (json.RawMessage, error) 
 
 // failure is the error of a call into the engine.
 func failure(err error) error {
-	var interrupted *goja.InterruptedError
-	if errors.As(err, &interrupted) {
+	if interrupted, ok := errors.AsType[*goja.InterruptedError](err); ok {
 		return &EvaluationError{Message: fmt.Sprint(interrupted.Value())}
 	}
-	var exception *goja.Exception
-	if errors.As(err, &exception) {
+	if exception, ok := errors.AsType[*goja.Exception](err); ok {
 		return thrown(exception.Value())
 	}
 	return &EvaluationError{Message: err.Error()}

@@ -1,0 +1,32 @@
+// Evaluates expressions in npm's jsonata, with $states and at a given time.
+"use strict";
+
+const readline = require("readline");
+const jsonata = require("jsonata");
+
+const RealDate = Date;
+let now;
+globalThis.Date = class extends RealDate {
+    constructor(...given) {
+        super(...(given.length > 0 ? given : [now]));
+    }
+    static now() {
+        return now;
+    }
+};
+
+async function evaluate({ expression, states, at }) {
+    now = at;
+    try {
+        const value = await jsonata(expression).evaluate(undefined, { states });
+        return value === undefined ? { nothing: true } : { value };
+    } catch (failure) {
+        return { code: failure.code, message: failure.message };
+    }
+}
+
+(async () => {
+    for await (const line of readline.createInterface({ input: process.stdin })) {
+        process.stdout.write(JSON.stringify(await evaluate(JSON.parse(line))) + "\n");
+    }
+})();

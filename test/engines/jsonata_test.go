@@ -1,0 +1,176 @@
+package engines_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/asl/jsonata"
+	"upload-router/internal/docs"
+)
+
+// otherJSONata are the cases in which npm's jsonata isn't as AWS, by how their expressions begin, and why.
+var otherJSONata = map[string]string{
+	"1/0":             "its number is none that JSON has; AWS writes the number's name",
+	"-1/0":            "its number is none that JSON has; AWS writes the number's name",
+	"1e308 * 10":      "its number is none that JSON has; AWS writes the number's name",
+	"0/0":             "its number is none that JSON has; AWS writes the number's name",
+	"[1/0]":           "its number is none that JSON has; AWS writes the number's name",
+	"{'k': 1/0}":      "its number is none that JSON has; AWS writes the number's name",
+	"$parseInteger(":  "its number is none that JSON has; AWS writes the number's name",
+	"$eval(":          "it has $eval",
+	"[1..900000]":     "it has no bounds",
+	"$sum([1..900000": "it has no bounds",
+	"1+1+1":           "it has no bounds",
+	"$parse(":         "the function is Step Functions' own",
+	"$partition(":     "the function is Step Functions' own",
+	"$range(":         "the function is Step Functions' own",
+	"$count($range(":  "the function is Step Functions' own",
+	"$hash(":          "the function is Step Functions' own",
+	"$random(":        "its random numbers are its own",
+	"$$":              "it has a context at the top level",
+	"phone":           "it has a context at the top level",
+	"$map($states.input.a, function($x){ b })": "it has a context at the top level",
+}
+
+type jsonataRequest struct {
+	Expression string          `json:"expression"`
+	States     json.RawMessage `json:"states"`
+	At         int64           `json:"at"`
+}
+
+type jsonataAnswer struct {
+	Value         json.RawMessage
+	Nothing       bool
+	Code, Message string
+}
+
+func askedJSONata(t *testing.T, requests []jsonataRequest) []jsonataAnswer {
+	t.Helper()
+	var answers []jsonataAnswer
+	for _, line := range node(t, "jsonata", "jsonata.js", requests) {
+		var answer jsonataAnswer
+		require.NoError(t, json.Unmarshal(line, &answer))
+		answers = append(answers, answer)
+	}
+	return answers
+}
+
+// TestJSONata asks npm's jsonata for our own cases.
+func TestJSONata(t *testing.T) {
+	t.Parallel()
+	type jsonataCase struct {
+		Name, Expression, Error, Refused string
+		Nothing                          bool
+		Input, Value                     json.RawMessage
+	}
+	cases := readCases[jsonataCase](t, "jsonata.jsonl")
+	requests := make([]jsonataRequest, len(cases))
+	for i, c := range cases {
+		if c.Input == nil {
+			c.Input = json.RawMessage(`{}`)
+		}
+		// The time of the cases' own test.
+		requests[i] = jsonataRequest{c.Expression, json.RawMessage(`{"input":` + string(c.Input) + `}`), 1767323045678}
+	}
+	used := map[string]bool{}
+	for i, got := range askedJSONata(t, requests) {
+		c := cases[i]
+		failed := got.Message
+		if c.Error != "" && got.Code != "" {
+			failed = got.Code + ": " + got.Message
+		}
+		same := got.Nothing == c.Nothing && failed == c.Error+c.Refused && (c.Value == nil || sameJSON(c.Value, got.Value))
+		if why, known := reason(otherJSONata, c.Expression); known {
+			used[why] = used[why] || !same
+			continue
+		}
+		assert.True(t, same, "%s: the engine has %+v", c.Name, got)
+	}
+	for _, why := range otherJSONata {
+		assert.True(t, used[why], "the engine is as AWS meanwhile: %s", why)
+	}
+}
+
+// TestExpressionsInUse evaluates every expression of our own definitions in npm's jsonata and in ours.
+func TestExpressionsInUse(t *testing.T) {
+	t.Parallel()
+	folder(t)
+	definitions, err := docs.Variants()
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for _, definition := range definitions {
+		var machine any
+		require.NoError(t, json.Unmarshal([]byte(definition), &machine))
+		collect(machine, found)
+	}
+	require.NotEmpty(t, found)
+	var requests []jsonataRequest
+	for _, expression := range slices.Sorted(maps.Keys(found)) {
+		for _, input := range []string{
+			uploaded("a b/ü\n\"'", 5_000_000_000_000),
+			`{"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":1,"version-id":"v1","sequencer":"0061"}}}`,
+			`{"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":1,"version-id":"null","sequencer":"0061"}},"claim":{"try":1}}`,
+			`{"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":1}},"claim":{"try":2},"try":1,"list":[1,[2]],"nothing":null}`,
+		} {
+			requests = append(requests, jsonataRequest{expression, json.RawMessage(`{"input":` + input + `,"context":{}}`), began.UnixMilli()})
+		}
+	}
+	for i, want := range askedJSONata(t, requests) {
+		r := requests[i]
+		require.NotNil(t, want.Value, "%s of %s: %+v", r.Expression, r.States, want)
+		expression, err := jsonata.Parse(r.Expression)
+		require.NoError(t, err)
+		got, err := expression.Eval(t.Context(), jsonata.Environment{
+			Variables: map[string]json.RawMessage{"states": r.States}, Now: began, Random: func() float64 { return 0 },
+		})
+		require.NoError(t, err)
+		assert.Equal(t, string(want.Value), string(got), "%s of %s", r.Expression, r.States)
+	}
+}
+
+// collect finds the expressions in a definition.
+func collect(value any, found map[string]bool) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, item := range v {
+			collect(item, found)
+		}
+	case []any:
+		for _, item := range v {
+			collect(item, found)
+		}
+	case string:
+		if inner, ok := strings.CutPrefix(v, "{%"); ok {
+			found[strings.TrimSpace(strings.TrimSuffix(inner, "%}"))] = true
+		}
+	}
+}
+
+// otherResources are the forms of a Resource about which asl-validator isn't as AWS.
+var otherResources = map[string]string{
+	"the European Sovereign Cloud": "it doesn't know the partition",
+	"an isolated partition":        "it doesn't know the partition",
+}
+
+// TestResources asks asl-validator for the forms of a Resource.
+func TestResources(t *testing.T) {
+	t.Parallel()
+	type resource struct {
+		Name     string `json:"name"`
+		Resource string `json:"resource"`
+		Valid    bool   `json:"valid"`
+	}
+	cases := readCases[resource](t, "resources.jsonl")
+	for i, line := range node(t, "asl-validator", "resources.js", cases) {
+		var got resource
+		require.NoError(t, json.Unmarshal(line, &got))
+		_, known := otherResources[cases[i].Name]
+		assert.Equal(t, cases[i].Valid, got.Valid != known, cases[i].Name)
+	}
+}

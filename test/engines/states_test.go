@@ -1,0 +1,348 @@
+package engines_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/workflow"
+	"upload-router/internal/asl"
+	"upload-router/internal/docs"
+)
+
+const statesEngine = "aws-local-stepfunctions"
+
+// request asks for an execution.
+type request struct {
+	Definition json.RawMessage          `json:"definition"`
+	Input      json.RawMessage          `json:"input"`
+	Context    map[string]any           `json:"context"`
+	Answers    map[string][]taskOutcome `json:"answers"`
+}
+
+// taskOutcome is what one call of a resource comes to.
+type taskOutcome struct {
+	Result any    `json:"result"`
+	Error  string `json:"error,omitempty"`
+	Cause  string `json:"cause,omitempty"`
+}
+
+// ran is how an execution went.
+type ran struct {
+	States  []string        `json:"states"`
+	Output  json.RawMessage `json:"output"`
+	Error   string          `json:"error"`
+	Cause   string          `json:"cause"`
+	Refused string          `json:"refused"`
+}
+
+func asked(t *testing.T, requests []request) []ran {
+	t.Helper()
+	var answers []ran
+	for _, line := range node(t, statesEngine, "states.js", requests) {
+		var answer ran
+		require.NoError(t, json.Unmarshal(line, &answer))
+		require.Empty(t, answer.Refused)
+		answers = append(answers, answer)
+	}
+	return answers
+}
+
+// readCases reads a file of our own interpreter's cases.
+func readCases[C any](t *testing.T, name string) []C {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", "internal", "asl", "testdata", name))
+	require.NoError(t, err)
+	var cases []C
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		var c C
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &c))
+		cases = append(cases, c)
+	}
+	require.NotEmpty(t, cases)
+	return cases
+}
+
+// otherStates are the cases in which the engine isn't as AWS, by how their names begin, and why.
+var otherStates = map[string]string{
+	"L1 a missing index":       "it takes it for missing, as any other path; AWS gives null",
+	"L1 a wildcard":            "it takes no match for a missing value; AWS gives an empty list",
+	"L1 a Choice's IsPresent":  "it counts a match of false as no match",
+	"L1 SecondsPath":           "its waits are replaced, so that the time isn't looked at",
+	"L1 TimestampPath":         "its waits are replaced, so that the time isn't looked at",
+	"L2":                       "it has no JSONata",
+	"JSONata":                  "it has no JSONata",
+	"L6 JSONata":               "it has no JSONata",
+	"L3":                       "it doesn't round",
+	"L4 States.StringToJson('": "it takes blank text for no JSON",
+	"L5 @.name =~":             "it has no operators of Jayway's JSONPath",
+	"L5 @.name in":             "it has no operators of Jayway's JSONPath",
+	"L5 @.name nin":            "it has no operators of Jayway's JSONPath",
+	"L5 @.name IN":             "it has no operators of Jayway's JSONPath",
+	"L5 @.n in":                "it has no operators of Jayway's JSONPath",
+	"L5 @.name size":           "it has no operators of Jayway's JSONPath",
+	"L5 @.name contains":       "it has no operators of Jayway's JSONPath",
+	"L5 @.tags":                "it has no operators of Jayway's JSONPath",
+	"L5 @.name == null":        "it takes what isn't there for null, as JavaScript's == does",
+	"L6 $['b','a']":            "it has no lists of names",
+	"L6 States.StringToJson":   "it leaves a literal's escapes in",
+	"L6 States.Format":         "it takes no objects",
+}
+
+// reason is why a case differs in the engine, if it is known to.
+func reason(known map[string]string, name string) (string, bool) {
+	for start, why := range known {
+		if strings.HasPrefix(name, start) {
+			return why, true
+		}
+	}
+	return "", false
+}
+
+// TestStatesOfTheLanguage asks the engine for the cases of our own interpreter. What it knows to be
+// different has to be different: a reason that holds no more is taken out.
+func TestStatesOfTheLanguage(t *testing.T) {
+	t.Parallel()
+	type stateCase struct {
+		Name   string
+		States json.RawMessage
+		Input  json.RawMessage
+		Result any
+		Output json.RawMessage
+		Error  string
+	}
+	cases := readCases[stateCase](t, "states.jsonl")
+	requests := make([]request, len(cases))
+	for i, c := range cases {
+		requests[i] = request{
+			Definition: json.RawMessage(`{"StartAt":"E","States":` + string(c.States) + `}`), Input: c.Input, Context: map[string]any{},
+			Answers: map[string][]taskOutcome{workflow.ResourceLambda: {{Result: c.Result}}},
+		}
+	}
+	used := map[string]bool{}
+	for i, got := range asked(t, requests) {
+		c := cases[i]
+		same := got.Error == c.Error && (c.Error != "" || sameJSON(c.Output, got.Output))
+		if why, known := reason(otherStates, c.Name); known {
+			used[why] = used[why] || !same
+			continue
+		}
+		assert.True(t, same, "%s: want %s%s, the engine has %s%s (%s)", c.Name, c.Output, c.Error, got.Output, got.Error, got.Cause)
+	}
+	for _, why := range otherStates {
+		assert.True(t, used[why], "the engine is as AWS meanwhile: %s", why)
+	}
+}
+
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && assert.ObjectsAreEqual(x, y)
+}
+
+// began is the time of every execution.
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+const executionARN = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
+
+// scenario is an input and what the tasks come to, by resource.
+type scenario struct {
+	input   string
+	answers map[string][]taskOutcome
+}
+
+func uploaded(key string, size int64) string {
+	event, err := json.Marshal(map[string]any{"detail": map[string]any{
+		"bucket": map[string]any{"name": "uploads"},
+		"object": map[string]any{"key": key, "size": size, "etag": "e", "sequencer": "0061"},
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return string(event)
+}
+
+// scenarios are what an execution of our own definition can go through: each route with success, failure and another try, and
+// what the other services can answer.
+func scenarios() map[string]scenario {
+	const small, large = 1, 100_000_000
+	fails := func(name, cause string) taskOutcome { return taskOutcome{Error: name, Cause: cause} }
+	gives := func(result map[string]any) taskOutcome { return taskOutcome{Result: result} }
+	function := gives(map[string]any{"StatusCode": 200, "Payload": map[string]any{"lines": 3}})
+	task := gives(map[string]any{"TaskArn": "arn:aws:ecs:task", "Containers": []any{map[string]any{"ExitCode": 0}}})
+	again := fails(asl.ErrorTaskFailed, `{"Containers":[{"ExitCode":75,"Name":"processor"}],"StopCode":"EssentialContainerExited"}`)
+	taken := fails("DynamoDB.ConditionalCheckFailedException", "The conditional request failed")
+	running := gives(map[string]any{"Status": "RUNNING", "TraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"})
+	claim := func(status string) taskOutcome {
+		return gives(map[string]any{"Item": map[string]any{
+			"sequencer": map[string]any{"S": "0061"}, "status": map[string]any{"S": status}, "execution": map[string]any{"S": "arn:other"},
+			"leaseUntil": map[string]any{"N": "9999999999"},
+			"holders":    map[string]any{"SS": []any{"arn:other"}},
+		}})
+	}
+	normal := map[string][]taskOutcome{
+		workflow.ResourceLambda: {function}, workflow.ResourceECS: {task}, workflow.ResourceECSCallback: {gives(map[string]any{"lines": 3})},
+		workflow.ResourceDescribe: {running}, workflow.ResourceGetItem: {claim("done")},
+	}
+	type changes = map[string][]taskOutcome
+	with := func(input string, differently changes) scenario {
+		answers := maps.Clone(normal)
+		maps.Copy(answers, differently)
+		return scenario{input: input, answers: answers}
+	}
+	both := func(outcomes ...taskOutcome) map[string][]taskOutcome {
+		return map[string][]taskOutcome{workflow.ResourceECS: outcomes, workflow.ResourceECSCallback: outcomes}
+	}
+	retried := fails("Upload.Interrupted", "")
+	return map[string]scenario{
+		"small":              with(uploaded("k", small), nil),
+		"large":              with(uploaded("k", large), nil),
+		"a folder marker":    with(uploaded("folder/", 0), nil),
+		"folder/, 5 bytes":   with(uploaded("folder/", 5), nil),
+		"an empty file":      with(uploaded("empty", 0), nil),
+		"no event of S3":     with(`{"detail":{}}`, nil),
+		"a key that forges":  with(uploaded("x\nError: none\n{}", small), nil),
+		"Lambda tries again": with(uploaded("k", small), changes{workflow.ResourceLambda: {fails("Lambda.ServiceException", ""), function}}),
+		"Lambda fails":       with(uploaded("k", small), changes{workflow.ResourceLambda: {fails("Upload.Failed", `{"errorMessage":"no"}`)}}),
+		"the answer is too large": with(uploaded("k", small), changes{
+			workflow.ResourceLambda: {fails(asl.ErrorDataLimitExceeded, "too large")},
+		}),
+		"no capacity at first":  with(uploaded("k", large), both(fails("AmazonECS.Unknown", ""), task)),
+		"the task fails":        with(uploaded("k", large), both(fails("Upload.Failed", "no"))),
+		"the task exits with 1": with(uploaded("k", large), both(fails(asl.ErrorTaskFailed, `{"Containers":[{"ExitCode":1}]}`))),
+		"another task": with(uploaded("k", large), changes{
+			workflow.ResourceECS: {again, task}, workflow.ResourceECSCallback: {retried, gives(map[string]any{"lines": 3})},
+		}),
+		"two tasks fail":       with(uploaded("k", large), changes{workflow.ResourceECS: {again}, workflow.ResourceECSCallback: {retried}}),
+		"notices are refused":  with(uploaded("k", small), changes{workflow.ResourceSNS: {fails("SNS.NotFoundException", "gone")}}),
+		"without a trace":      with(uploaded("k", large), changes{workflow.ResourceDescribe: {gives(map[string]any{"Status": "RUNNING"})}}),
+		"the trace is refused": with(uploaded("k", large), changes{workflow.ResourceDescribe: {fails("Sfn.SfnException", "no")}}),
+		"processed already":    with(uploaded("k", small), changes{workflow.ResourcePutItem: {taken}}),
+		"being processed": with(uploaded("k", small), changes{
+			workflow.ResourcePutItem: {taken}, workflow.ResourceGetItem: {claim("working")},
+		}),
+		"DynamoDB is away": with(uploaded("k", small), changes{
+			workflow.ResourcePutItem: {fails("DynamoDB.InternalServerErrorException", "")},
+		}),
+		"claims can't be settled": with(uploaded("k", large), changes{
+			workflow.ResourceUpdateItem: {fails("DynamoDB.AmazonDynamoDBException", "no")},
+		}),
+		"a place after a holder's end": with(uploaded("k", large), changes{
+			workflow.ResourceUpdateItem: slices.Concat(slices.Repeat([]taskOutcome{taken}, 4), []taskOutcome{gives(map[string]any{})}),
+			workflow.ResourceDescribe:   {running, gives(map[string]any{"Status": "FAILED"})},
+		}),
+	}
+}
+
+// TestEveryVariant runs every variant of our own definition in the engine and in our own interpreter: the same states, the same
+// output, the same error. The engine has no JSONata: of such a state, and of one that draws lots, it is told what our own
+// interpreter gives.
+func TestEveryVariant(t *testing.T) {
+	t.Parallel()
+	folder(t)
+	definitions, err := docs.Variants()
+	require.NoError(t, err)
+	var names []string
+	var requests []request
+	var want []ran
+	for _, variant := range slices.Sorted(maps.Keys(definitions)) {
+		for _, name := range slices.Sorted(maps.Keys(scenarios())) {
+			s := scenarios()[name]
+			ours, definition := interpreted(t, definitions[variant], s)
+			names, want = append(names, variant+", "+name), append(want, ours)
+			requests = append(requests, request{
+				Definition: definition, Input: json.RawMessage(s.input), Answers: s.answers,
+				Context: map[string]any{
+					"Execution":    map[string]any{"Id": executionARN, "Input": json.RawMessage(s.input)},
+					"StateMachine": map[string]any{"Name": "machine"}, "Task": map[string]any{"Token": "token"},
+					"State": map[string]any{"EnteredTime": began.Format(time.RFC3339)},
+				},
+			})
+		}
+	}
+	for i, got := range asked(t, requests) {
+		assert.Equal(t, want[i].States, got.States, names[i])
+		assert.Equal(t, want[i].Error, got.Error, "%s: %s", names[i], got.Cause)
+		if want[i].Error == "" {
+			assert.JSONEq(t, string(want[i].Output), string(got.Output), names[i])
+		}
+	}
+}
+
+// drawsLots says whether a state's output is random: to the engine, the end of States.MathRandom is one of its numbers.
+func drawsLots(t *testing.T, pass *asl.Pass) bool {
+	t.Helper()
+	text, err := json.Marshal(pass)
+	require.NoError(t, err)
+	return strings.Contains(string(text), "States.MathRandom")
+}
+
+// interpreted is a run in our own interpreter, and the definition with what its states of JSONata gave.
+func interpreted(t *testing.T, definition string, s scenario) (ran, json.RawMessage) {
+	t.Helper()
+	machine, err := asl.Parse([]byte(definition))
+	require.NoError(t, err)
+	var mu sync.Mutex
+	calls := map[string]int{}
+	integrations := map[string]asl.Integration{}
+	for _, resource := range []string{
+		workflow.ResourceLambda, workflow.ResourceECS, workflow.ResourceECSCallback, workflow.ResourceSNS, workflow.ResourceGetItem,
+		workflow.ResourcePutItem, workflow.ResourceUpdateItem, workflow.ResourceDescribe,
+	} {
+		integrations[resource] = func(context.Context, asl.Call) (any, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			script := s.answers[resource]
+			if len(script) == 0 {
+				return map[string]any{}, nil
+			}
+			outcome := script[min(calls[resource], len(script)-1)]
+			calls[resource]++
+			if outcome.Error != "" {
+				return nil, &asl.Error{Name: outcome.Error, Cause: outcome.Cause}
+			}
+			return outcome.Result, nil
+		}
+	}
+	in := &asl.Interpreter{Integrations: integrations, Clock: asl.NewVirtualClock(began), Random: func() float64 { return 0 }}
+	program, err := in.Load(machine)
+	require.NoError(t, err)
+	result, err := program.Run(t.Context(), asl.Execution{
+		ID: executionARN, Name: "one", StateMachineName: "machine", Input: json.RawMessage(s.input),
+	})
+	require.NoError(t, err)
+
+	out := ran{Output: result.Output, Error: result.Error}
+	given := map[string]any{}
+	for _, event := range result.Events {
+		switch event.Type {
+		case asl.StateEntered:
+			out.States = append(out.States, event.State)
+		case asl.StateExited:
+			given[event.State] = event.Output
+		default: // says nothing of the way
+		}
+	}
+	for name, state := range machine.States {
+		if pass, ok := state.(*asl.Pass); ok && (pass.QueryLanguage == asl.LanguageJSONata || drawsLots(t, pass)) {
+			machine.States[name] = &asl.Pass{Result: given[name], Next: pass.Next, End: pass.End}
+			if given[name] == nil {
+				machine.States[name] = &asl.Pass{Next: pass.Next, End: pass.End} // which it doesn't come to
+			}
+		}
+	}
+	text, err := machine.JSON()
+	require.NoError(t, err)
+	return out, json.RawMessage(text)
+}
