@@ -333,6 +333,7 @@ func fargate() map[string]string {
 			"17408 18432 19456 20480 21504 22528 23552 24576 25600 26624 27648 28672 29696 30720",
 		"8192":  "16384 20480 24576 28672 32768 36864 40960 45056 49152 53248 57344 61440",
 		"16384": "32768 40960 49152 57344 65536 73728 81920 90112 98304 106496 114688 122880",
+		"32768": "61440 122880 249856", // 60, 120 and 244 GB, and nothing between
 	}
 }
 
@@ -366,8 +367,8 @@ func TestFargateTable(t *testing.T) {
 		})
 	}
 	checkRules(t, config{}, "taskCpu", []rule{
-		{"128", "256, 512, 1024, 2048, 4096, 8192 or 16384"}, {"32768", "Fargate takes"}, {"1 vCPU", "Fargate takes"}, {"", "Fargate takes"},
-		{"01024", "Fargate takes"},
+		{"128", "256, 512, 1024, 2048, 4096, 8192, 16384 or 32768"}, {"65536", "Fargate takes"}, {"1 vCPU", "Fargate takes"},
+		{"", "Fargate takes"}, {"01024", "Fargate takes"},
 	})
 	checkRules(t, config{}, "taskMemory", []rule{
 		{"", "whole number of MiB"}, {"8GB", "whole number of MiB"}, {"-8192", "whole number of MiB"}, {"0", "whole number of MiB"},
