@@ -26,6 +26,7 @@ const (
 // CostNotCounted is what an estimate leaves out.
 const CostNotCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
 	"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, " +
+	"the $1 a month that each of the first two yearly rotations adds to a KMS key, " +
 	"whatever your own processor does beyond reading the object, and AWS's free tier"
 
 // What it leaves out besides where tasks run on Spot.
