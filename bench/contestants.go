@@ -101,7 +101,7 @@ func taskEnvironment(s *server, key string) []string {
 	return append(awsEnvironment(s, key),
 		"AWS_ENDPOINT_URL_S3="+s.url(),
 		upload.EnvironmentBucket+"="+bucket,
-		upload.EnvironmentKey+"="+key,
+		upload.EnvironmentKey+"="+upload.EncodeKey(key),
 		upload.EnvironmentETag+"="+strings.Trim(etag, `"`),
 		upload.EnvironmentSize+"="+strconv.FormatInt(s.objects[key].size, 10),
 	)

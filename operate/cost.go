@@ -27,7 +27,8 @@ const (
 // What an estimate leaves out, whatever the processor, and of the processor.
 const (
 	notCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
-		"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, "
+		"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, " +
+		"the $1 a month that each of the first two yearly rotations adds to a KMS key, "
 	ownTimeNotCounted = "whatever your own processor does beyond reading the object"
 	ownUseNotCounted  = "what your own processor calls and writes"
 	tierNotCounted    = ", and AWS's free tier"

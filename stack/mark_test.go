@@ -39,7 +39,7 @@ func TestEveryResourceThatCanHaveTagsHasThem(t *testing.T) {
 	without := map[string]bool{}
 	for name, c := range map[string]config{
 		"create":  {"notify": `["a@example.com"]`},
-		"private": {"network": "private", "flowLogs": "true", "deduplicate": "true"},
+		"private": {"network": "private", "flowLogs": "true", "deduplicate": "true", "taskCapacity": "spot"},
 	} {
 		c["tags"] = `{"owner":"us"}`
 		for _, r := range declare(t, c).Resources {

@@ -52,7 +52,7 @@ type outcome struct {
 func variables(key string) []string {
 	return []string{
 		upload.EnvironmentBucket + "=uploads",
-		upload.EnvironmentKey + "=" + key,
+		upload.EnvironmentKey + "=" + upload.EncodeKey(key),
 		upload.EnvironmentVersionID + "=v1",
 		upload.EnvironmentSize + "=" + strconv.Itoa(len(text)),
 		upload.EnvironmentETag + "=e1",

@@ -130,7 +130,8 @@ func table(args *Args) []alarm {
 				"tried again if that may help; if it doesn't, the execution fails.",
 		},
 		rule("event-failures", "FailedInvocations",
-			"EventBridge could not start an execution, and will not try again: the event goes to the dead-letter queue."),
+			"EventBridge could not start an execution, and will not try again. What it counts as a dead letter isn't in this: the alarm "+
+				"undelivered-events tells of that."),
 		rule("lost-events", "InvocationsFailedToBeSentToDlq",
 			"EventBridge could neither start an execution nor keep the event: it is lost, and the file has to be uploaded again."),
 		{

@@ -52,7 +52,7 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 	require.NotEmpty(t, calls[0].TaskToken)
 	assert.Equal(t, map[string]string{
 		upload.EnvironmentBucket:    "uploads",
-		upload.EnvironmentKey:       "report.csv",
+		upload.EnvironmentKey:       upload.EncodeKey("report.csv"),
 		upload.EnvironmentVersionID: "v1",
 		upload.EnvironmentETag:      "9f86d081884c7d65",
 		upload.EnvironmentSize:      "6291457",

@@ -583,7 +583,7 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 			requireSucceeded(t, o)
 			assert.Equal(t, map[string]string{
 				upload.EnvironmentBucket:    "uploads",
-				upload.EnvironmentKey:       "k",
+				upload.EnvironmentKey:       upload.EncodeKey("k"),
 				upload.EnvironmentVersionID: test.version,
 				upload.EnvironmentETag:      test.etag,
 				upload.EnvironmentSize:      strconv.FormatInt(large, 10),

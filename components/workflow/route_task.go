@@ -179,6 +179,7 @@ func (r Routing) worthATry() *asl.Choice {
 
 // runTask runs the container with the object in its environment: by name, since
 // the whole event may be longer than the 8,192 characters that overrides have.
+// So may a key as JSON has it, beside a token; in Base64 it fits, whatever it is.
 func runTask(r Routing, to References) *asl.Task {
 	public := "DISABLED"
 	if r.AssignPublicIP {
@@ -253,7 +254,7 @@ func (r Routing) awaitToken(run *asl.Task, to References) {
 func (r Routing) taskEnvironment() []any {
 	object := []any{
 		environment(upload.EnvironmentBucket, "$.detail.bucket.name"),
-		environment(upload.EnvironmentKey, "$.object.key"),
+		environment(upload.EnvironmentKey, "States.Base64Encode($.object.key)"),
 		environment(upload.EnvironmentVersionID, "$.object['version-id']"),
 		environment(upload.EnvironmentSize, "States.Format('{}', $.object.size)"),
 		environment(upload.EnvironmentETag, "$.object.etag"),

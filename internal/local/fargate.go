@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -18,8 +19,9 @@ import (
 	"upload-router/internal/declared"
 )
 
-// maxOverrides is how many characters the overrides of a task may have, as JSON.
-// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
+// maxOverrides is how many characters the overrides of a task may have, as JSON with all that makes it JSON. What ECS says to more is
+// quoted in convox/rack#1906 and Netflix/metaflow#1482.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 const maxOverrides = 8192
 
 // tasks are the task definitions that the state machine names, by their ARN.
@@ -301,11 +303,13 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 
 // overridden is the container's environment for one run.
 func (d *taskDefinition) overridden(parameters runTaskParameters) ([]variable, error) {
-	text, err := json.Marshal(parameters.Overrides)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // which only Go does
+	if err := encoder.Encode(parameters.Overrides); err != nil {
 		return nil, fmt.Errorf("measuring the overrides: %w", err)
 	}
-	if len(text) > maxOverrides {
+	if utf8.RuneCount(bytes.TrimSpace(text.Bytes())) > maxOverrides {
 		return nil, invalidParameter("Container Overrides length must be at most %d", maxOverrides)
 	}
 	variables := slices.Clone(d.container.Environment)

@@ -173,8 +173,10 @@ func TestRefusedTask(t *testing.T) {
 
 		"image isn't built here": {inContainer(func(c map[string]any) { c["image"] = "public.ecr.aws/acme/processor:1.0.0" }),
 			"the image public.ecr.aws/acme/processor:1.0.0 isn't built here"},
-		"image with arguments": {image(map[string]any{"args": map[string]any{"A": "1"}}), "doesn't know these parameters: args"},
-		"no Dockerfile":        {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening its Dockerfile"},
+		"image of a stage": {image(map[string]any{"target": "last"}), "doesn't know these parameters: target"},
+		"image with arguments": {image(project("FROM scratch\nARG A\n")),
+			"the local run can't follow this Dockerfile: line 2: unsupported operation: ARG"},
+		"no Dockerfile": {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening its Dockerfile"},
 		"unknown instruction": {image(project("FROM scratch\nRUN true\n")),
 			"the local run can't follow this Dockerfile: line 2: unsupported operation: RUN"},
 		"program isn't there": {image(project("FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n")), "looking at the image's program"},

@@ -18,6 +18,10 @@ func TestCost(t *testing.T) {
 	task := pricing.Task{CPU: 1024, Memory: 2048}
 	assert.InDelta(t, 0.04048+2*0.004445+0.005, task.Hour(x86), 1e-9)
 
+	largest := pricing.Task{CPU: 32768, Memory: 249856, Storage: 200}
+	assert.InDelta(t, 32*0.04048+244*0.004445+180*0.000111+0.005, largest.Hour(x86), 1e-9)
+	assert.InDelta(t, pricing.ManyConnections, largest.Rate(), 1, "the network doesn't grow with it")
+
 	minute := task.Hour(x86)/60 + pricing.GetRequest
 	assert.InDelta(t, minute, task.Cost(x86, 1), 1e-12, "a minute is the least")
 	assert.InDelta(t, minute, task.Cost(x86, 0), 1e-12, "an empty object is one request as well")

@@ -15,7 +15,8 @@ const (
 	// AlarmMonth is for one alarm of one metric, DashboardMonth for one dashboard. https://aws.amazon.com/cloudwatch/pricing/
 	AlarmMonth     = 0.10
 	DashboardMonth = 3.00
-	// KeyMonth is for one customer key. https://aws.amazon.com/kms/pricing/
+	// KeyMonth is for one customer key. Its first rotation adds as much, and its second; further ones add nothing.
+	// https://aws.amazon.com/kms/pricing/
 	KeyMonth = 1.00
 	// KeyRequest is for one use of a key.
 	KeyRequest = 0.03 / 1e4

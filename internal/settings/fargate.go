@@ -20,6 +20,7 @@ var taskSizes = []struct {
 	{4096, steps(8192, 30720, 1024)},
 	{8192, steps(16384, 61440, 4096)},
 	{16384, steps(32768, 122880, 8192)},
+	{32768, []int{61440, 122880, 249856}},
 }
 
 // steps counts from least to most.

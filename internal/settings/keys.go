@@ -203,7 +203,7 @@ func computeKeys() []Key {
 		},
 		{
 			Name: keyTaskCPU, Type: TypeInteger, Default: 1024, Example: "1024",
-			Doc: "Processor of the Fargate task in units of 1/1024 vCPU: 256, 512, 1024, 2048, 4096, 8192 or 16384.",
+			Doc: "Processor of the Fargate task in units of 1/1024 vCPU: 256, 512, 1024, 2048, 4096, 8192, 16384 or 32768.",
 		},
 		{
 			Name: keyTaskMemory, Type: TypeInteger, Default: 2048, Example: "2048",

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -13,8 +14,9 @@ import (
 const (
 	// EnvironmentBucket holds the bucket's name. Required.
 	EnvironmentBucket = "UPLOAD_BUCKET"
-	// EnvironmentKey holds the object's key, raw. Required.
-	EnvironmentKey = "UPLOAD_KEY"
+	// EnvironmentKey holds the object's key in Base64, as [EncodeKey] gives it: 1,368 characters at most. Raw, its 1,024 bytes could take
+	// 6,144 characters of the overrides' JSON, which with a task token is more than there are. Required.
+	EnvironmentKey = "UPLOAD_KEY_BASE64"
 	// EnvironmentVersionID holds the version to read. Empty or unset means "not given".
 	EnvironmentVersionID = "UPLOAD_VERSION_ID"
 	// EnvironmentSize holds the announced size in bytes, as a JSON number. Required.
@@ -41,6 +43,19 @@ const (
 	EnvironmentHeartbeat = "UPLOAD_HEARTBEAT_SECONDS"
 )
 
+// EncodeKey gives an object's key as [EnvironmentKey] holds it: as the intrinsic States.Base64Encode does, which encodes text as UTF-8
+// (measured: ministackorg/ministack#1360).
+func EncodeKey(key string) string { return base64.StdEncoding.EncodeToString([]byte(key)) }
+
+// decodeKey reads what [EncodeKey] gives. Lines may be broken, as those of MIME are.
+func decodeKey(encoded string) (string, error) {
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", fmt.Errorf("the environment variable %s is not Base64: %w", EnvironmentKey, err)
+	}
+	return string(key), nil
+}
+
 // FromEnvironment reads the object out of the environment variables of the task; lookup is [os.LookupEnv] in a real one.
 // Every error is an [Error] with code [Invalid], and names all the variables that are missing or wrong. What could be read comes with it,
 // for the log and for nothing else.
@@ -58,7 +73,8 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 	}
 
 	bucket, noBucket := required(EnvironmentBucket)
-	key, noKey := required(EnvironmentKey)
+	encoded, noKey := required(EnvironmentKey)
+	key, badKey := decodeKey(encoded)
 	text, noSize := required(EnvironmentSize)
 	size, badSize := parseSize(text)
 	if noSize != nil {
@@ -71,7 +87,7 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 		ETag:      trimETag(optional(EnvironmentETag)),
 		Size:      size,
 	}
-	if err := errors.Join(noBucket, noKey, noSize, badSize); err != nil {
+	if err := errors.Join(noBucket, noKey, badKey, noSize, badSize); err != nil {
 		return object, &Error{Code: Invalid, Err: err}
 	}
 	return object, object.Validate()

@@ -204,7 +204,7 @@ func TestWhatIsRefusedIsStillNamed(t *testing.T) {
 	assert.Equal(t, named, object)
 
 	object, err = upload.FromEnvironment(environment(map[string]string{
-		"UPLOAD_BUCKET": "uploads", "UPLOAD_KEY": "k", "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6 MiB",
+		"UPLOAD_BUCKET": "uploads", "UPLOAD_KEY_BASE64": upload.EncodeKey("k"), "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6 MiB",
 	}))
 	requireCode(t, upload.Invalid, err)
 	assert.Equal(t, named, object)
@@ -229,20 +229,24 @@ func TestFromEnvironment(t *testing.T) {
 	}{
 		"everything": {
 			map[string]string{
-				"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6291457", "UPLOAD_ETAG": etag,
+				"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6291457", "UPLOAD_ETAG": etag,
 			},
 			upload.Object{Bucket: bucket, Key: key, VersionID: version, Size: 6291457, ETag: etag},
 		},
 		"empty means not given": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_VERSION_ID": "", "UPLOAD_SIZE": "0", "UPLOAD_ETAG": ""},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_VERSION_ID": "", "UPLOAD_SIZE": "0", "UPLOAD_ETAG": ""},
 			upload.Object{Bucket: bucket, Key: key},
 		},
 		"unset means not given": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": "1"},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_SIZE": "1"},
 			upload.Object{Bucket: bucket, Key: key, Size: 1},
 		},
+		"a key in lines, as MIME has it": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": "a2\r\nV5\r\n", "UPLOAD_SIZE": "1"},
+			upload.Object{Bucket: bucket, Key: "key", Size: 1},
+		},
 		"a quoted entity tag": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": "1", "UPLOAD_ETAG": `"` + etag + `"`},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_SIZE": "1", "UPLOAD_ETAG": `"` + etag + `"`},
 			upload.Object{Bucket: bucket, Key: key, Size: 1, ETag: etag},
 		},
 	}
@@ -251,7 +255,7 @@ func TestFromEnvironment(t *testing.T) {
 			variables map[string]string
 			want      upload.Object
 		}{
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": hostile, "UPLOAD_SIZE": "1"},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(hostile), "UPLOAD_SIZE": "1"},
 			upload.Object{Bucket: bucket, Key: hostile, Size: 1},
 		}
 	}
@@ -271,17 +275,21 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 		variables map[string]string
 		want      []string
 	}{
-		"nothing set": {nil, []string{"UPLOAD_BUCKET is not set", "UPLOAD_KEY is not set", "UPLOAD_SIZE is not set"}},
+		"nothing set": {nil, []string{"UPLOAD_BUCKET is not set", "UPLOAD_KEY_BASE64 is not set", "UPLOAD_SIZE is not set"}},
 		"a size with a unit": {
 			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_SIZE": "6 MiB"},
-			[]string{"UPLOAD_KEY is not set", "UPLOAD_SIZE is not a number of bytes"},
+			[]string{"UPLOAD_KEY_BASE64 is not set", "UPLOAD_SIZE is not a number of bytes"},
+		},
+		"a key that is raw": {
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": "a/b.txt", "UPLOAD_SIZE": "1"},
+			[]string{"UPLOAD_KEY_BASE64 is not Base64"},
 		},
 		"a size out of range": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": "9223372036854775808"},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_SIZE": "9223372036854775808"},
 			[]string{"UPLOAD_SIZE is not a number of bytes"},
 		},
 		"what S3 could not announce": {
-			map[string]string{"UPLOAD_BUCKET": "a/b", "UPLOAD_KEY": strings.Repeat("k", 1025), "UPLOAD_SIZE": "-1", "UPLOAD_ETAG": "a b"},
+			map[string]string{"UPLOAD_BUCKET": "a/b", "UPLOAD_KEY_BASE64": upload.EncodeKey(strings.Repeat("k", 1025)), "UPLOAD_SIZE": "-1", "UPLOAD_ETAG": "a b"},
 			[]string{"the bucket name", "the object key", "the size", "the entity tag"},
 		},
 	}
@@ -346,7 +354,7 @@ func FuzzFromEnvironment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, bucket, key, version, size, etag string) {
 		object, err := upload.FromEnvironment(environment(map[string]string{
 			upload.EnvironmentBucket:    bucket,
-			upload.EnvironmentKey:       key,
+			upload.EnvironmentKey:       upload.EncodeKey(key),
 			upload.EnvironmentVersionID: version,
 			upload.EnvironmentSize:      size,
 			upload.EnvironmentETag:      etag,

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,11 @@ const started = "PROBE_STARTED"
 
 func main() {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		os.Exit(task(os.Getenv("UPLOAD_KEY")))
+		key, err := base64.StdEncoding.DecodeString(os.Getenv("UPLOAD_KEY_BASE64"))
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(task(string(key)))
 	}
 	lambda.Start(function)
 }
