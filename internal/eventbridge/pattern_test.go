@@ -22,6 +22,24 @@ const sampleEvent = `{
 }`
 
 // TestMatch is the specification of the operators: each row is a pattern for sampleEvent and whether it fits.
+// E1: numbers are compared by their text, as AWS documents: "300, 300.0 and 3.0e2 are not considered equal". Measured was that they are
+// (floci#1889), and docs/differences.md says so; a pattern that must hold either way uses numeric.
+func TestNumbersAreComparedByTheirText(t *testing.T) {
+	t.Parallel()
+	for event, want := range map[string][2]bool{ // by [300], and by numeric
+		`{"a":300}`: {true, true}, `{"a":300.0}`: {false, true}, `{"a":3e2}`: {false, true}, `{"a":3.0e2}`: {false, true},
+		`{"a":301}`: {false, false}, `{"a":"300"}`: {false, false},
+	} {
+		for i, pattern := range []string{`{"a":[300]}`, `{"a":[{"numeric":["=",300]}]}`} {
+			p, err := eventbridge.ParsePattern([]byte(pattern))
+			require.NoError(t, err)
+			got, err := p.Match([]byte(event))
+			require.NoError(t, err)
+			require.Equal(t, want[i], got, "%s against %s", pattern, event)
+		}
+	}
+}
+
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
