@@ -104,7 +104,7 @@ func (c *cli) policies() []deployer.Policy {
 	c.t.Helper()
 	text, err := os.ReadFile(c.config)
 	require.NoError(c.t, err)
-	config, err := stackfile.Parse(text)
+	config, err := stackfile.Parse(project, text)
 	require.NoError(c.t, err)
 	documents, err := operate.DeployerPolicy(operate.DeployerOptions{Stack: c.stack, Config: config, AccountID: account})
 	require.NoError(c.t, err)

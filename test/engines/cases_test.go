@@ -24,5 +24,6 @@ func readCases[C any](t *testing.T, path string) []C {
 		out = append(out, c)
 	}
 	require.NoError(t, lines.Err())
+	require.NotEmpty(t, out, path)
 	return out
 }

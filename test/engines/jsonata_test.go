@@ -69,7 +69,7 @@ func TestJSONata(t *testing.T) {
 		Nothing                          bool
 		Input, Value                     json.RawMessage
 	}
-	cases := readCases[jsonataCase](t, "jsonata.jsonl")
+	cases := readCases[jsonataCase](t, aslCases+"jsonata.jsonl")
 	requests := make([]jsonataRequest, len(cases))
 	for i, c := range cases {
 		if c.Input == nil {
@@ -166,7 +166,7 @@ func TestResources(t *testing.T) {
 		Resource string `json:"resource"`
 		Valid    bool   `json:"valid"`
 	}
-	cases := readCases[resource](t, "resources.jsonl")
+	cases := readCases[resource](t, aslCases+"resources.jsonl")
 	for i, line := range node(t, "asl-validator", "resources.js", cases) {
 		var got resource
 		require.NoError(t, json.Unmarshal(line, &got))

@@ -1,13 +1,9 @@
 package engines_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +19,9 @@ import (
 )
 
 const statesEngine = "aws-local-stepfunctions"
+
+// aslCases is where the cases of our own interpreter are.
+const aslCases = "../../internal/asl/testdata/"
 
 // request asks for an execution.
 type request struct {
@@ -58,21 +57,6 @@ func asked(t *testing.T, requests []request) []ran {
 		answers = append(answers, answer)
 	}
 	return answers
-}
-
-// readCases reads a file of our own interpreter's cases.
-func readCases[C any](t *testing.T, name string) []C {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "internal", "asl", "testdata", name))
-	require.NoError(t, err)
-	var cases []C
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		var c C
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &c))
-		cases = append(cases, c)
-	}
-	require.NotEmpty(t, cases)
-	return cases
 }
 
 // otherStates are the cases in which the engine isn't as AWS, by how their names begin, and why.
@@ -123,7 +107,7 @@ func TestStatesOfTheLanguage(t *testing.T) {
 		Output json.RawMessage
 		Error  string
 	}
-	cases := readCases[stateCase](t, "states.jsonl")
+	cases := readCases[stateCase](t, aslCases+"states.jsonl")
 	requests := make([]request, len(cases))
 	for i, c := range cases {
 		requests[i] = request{
