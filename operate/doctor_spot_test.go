@@ -36,7 +36,6 @@ func TestDoctorLooksForECSsOwnRoleWithSpot(t *testing.T) { //nolint:paralleltest
 		t.Run(name, func(t *testing.T) {
 			d := examine(t, "good", "{"+test.config+"}", test.prepare)
 			got := slices.DeleteFunc(slices.Clone(d.Checks), func(c operate.Check) bool { return c.Name != "ECS's own role" })
-			require.Equal(t, len(test.want), len(got))
 			require.ElementsMatch(t, test.want, got)
 		})
 	}

@@ -171,7 +171,8 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 	answers := map[string]string{
 		"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
 			subscribed.String() + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`,
-		"GetRole": `<GetRoleResponse><GetRoleResult><Role><RoleName>` + r.Form.Get("RoleName") + `</RoleName></Role></GetRoleResult></GetRoleResponse>`,
+		"GetRole": `<GetRoleResponse><GetRoleResult><Role><RoleName>` + r.Form.Get("RoleName") +
+			`</RoleName></Role></GetRoleResult></GetRoleResponse>`,
 		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>` + s.callerARN() + `</Arn>
 <Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +

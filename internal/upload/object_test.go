@@ -223,22 +223,24 @@ func environment(pairs map[string]string) func(string) (string, bool) {
 
 func TestFromEnvironment(t *testing.T) {
 	t.Parallel()
+	encoded := upload.EncodeKey(key)
 	tests := map[string]struct {
 		variables map[string]string
 		want      upload.Object
 	}{
 		"everything": {
 			map[string]string{
-				"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6291457", "UPLOAD_ETAG": etag,
+				"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": encoded, "UPLOAD_VERSION_ID": version, "UPLOAD_SIZE": "6291457",
+				"UPLOAD_ETAG": etag,
 			},
 			upload.Object{Bucket: bucket, Key: key, VersionID: version, Size: 6291457, ETag: etag},
 		},
 		"empty means not given": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_VERSION_ID": "", "UPLOAD_SIZE": "0", "UPLOAD_ETAG": ""},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": encoded, "UPLOAD_VERSION_ID": "", "UPLOAD_SIZE": "0", "UPLOAD_ETAG": ""},
 			upload.Object{Bucket: bucket, Key: key},
 		},
 		"unset means not given": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_SIZE": "1"},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": encoded, "UPLOAD_SIZE": "1"},
 			upload.Object{Bucket: bucket, Key: key, Size: 1},
 		},
 		"a key in lines, as MIME has it": {
@@ -246,7 +248,7 @@ func TestFromEnvironment(t *testing.T) {
 			upload.Object{Bucket: bucket, Key: "key", Size: 1},
 		},
 		"a quoted entity tag": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_SIZE": "1", "UPLOAD_ETAG": `"` + etag + `"`},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": encoded, "UPLOAD_SIZE": "1", "UPLOAD_ETAG": `"` + etag + `"`},
 			upload.Object{Bucket: bucket, Key: key, Size: 1, ETag: etag},
 		},
 	}
@@ -271,6 +273,7 @@ func TestFromEnvironment(t *testing.T) {
 
 func TestFromEnvironmentRefuses(t *testing.T) {
 	t.Parallel()
+	encoded := upload.EncodeKey(key)
 	tests := map[string]struct {
 		variables map[string]string
 		want      []string
@@ -285,11 +288,14 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 			[]string{"UPLOAD_KEY_BASE64 is not Base64"},
 		},
 		"a size out of range": {
-			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": upload.EncodeKey(key), "UPLOAD_SIZE": "9223372036854775808"},
+			map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": encoded, "UPLOAD_SIZE": "9223372036854775808"},
 			[]string{"UPLOAD_SIZE is not a number of bytes"},
 		},
 		"what S3 could not announce": {
-			map[string]string{"UPLOAD_BUCKET": "a/b", "UPLOAD_KEY_BASE64": upload.EncodeKey(strings.Repeat("k", 1025)), "UPLOAD_SIZE": "-1", "UPLOAD_ETAG": "a b"},
+			map[string]string{
+				"UPLOAD_BUCKET": "a/b", "UPLOAD_KEY_BASE64": upload.EncodeKey(strings.Repeat("k", 1025)), "UPLOAD_SIZE": "-1",
+				"UPLOAD_ETAG": "a b",
+			},
 			[]string{"the bucket name", "the object key", "the size", "the entity tag"},
 		},
 	}
