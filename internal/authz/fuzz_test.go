@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
@@ -53,6 +54,18 @@ func decide(t *testing.T, c authzCase) (allowed, read bool) {
 	return d.Allowed, true
 }
 
+// with is the case with another statement in a policy.
+func (c authzCase) with(t *testing.T, of, effect, action string) authzCase {
+	t.Helper()
+	statement := map[string]any{"Effect": effect, "Action": action, "Resource": "*"}
+	if of == "bucket" {
+		statement["Principal"] = map[string]any{"AWS": role}
+	}
+	c.Policies = maps.Clone(c.Policies)
+	c.Policies[of] = policyWith(t, c.Policies[of], statement)
+	return c
+}
+
 // FuzzDecide holds that a Deny never allows, an Allow never denies, neither statement has an effect on what it isn't about, and the case
 // of an action makes no difference.
 func FuzzDecide(f *testing.F) {
@@ -73,27 +86,16 @@ func FuzzDecide(f *testing.F) {
 		if !read {
 			return
 		}
-		change := func(of string, statement map[string]any) (after, read bool) {
-			if len(c.Policies[of]) == 0 {
-				return before, true
-			}
-			changed := c
-			changed.Policies = map[string]json.RawMessage{"identity": c.Policies["identity"], "bucket": c.Policies["bucket"]}
-			changed.Policies[of] = policyWith(t, c.Policies[of], statement)
-			return decide(t, changed)
-		}
 		for _, of := range []string{"identity", "bucket"} {
+			if len(c.Policies[of]) == 0 {
+				continue
+			}
 			for _, effect := range []string{"Allow", "Deny"} {
-				statement := map[string]any{"Effect": effect, "Action": pattern, "Resource": "*"}
-				if of == "bucket" {
-					statement["Principal"] = map[string]any{"AWS": role}
-				}
-				after, read := change(of, statement)
-				if read && before != after && after != (effect == "Allow") {
+				if after, read := decide(t, c.with(t, of, effect, pattern)); read && before != after && after != (effect == "Allow") {
 					t.Fatalf("%s %s of the %s: %t, and was %t", effect, pattern, of, after, before)
 				}
-				statement["Action"] = "none:None"
-				if after, read := change(of, statement); read && before != after && !strings.EqualFold(action, "none:None") {
+				after, read := decide(t, c.with(t, of, effect, "none:None"))
+				if read && before != after && !strings.EqualFold(action, "none:None") {
 					t.Fatalf("%s of the %s that is about nothing: %t, and was %t", effect, of, after, before)
 				}
 			}

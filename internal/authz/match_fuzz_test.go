@@ -19,8 +19,8 @@ func FuzzGlob(f *testing.F) {
 		if !utf8.ValidString(pattern) || !utf8.ValidString(text) { // a JSON text is always valid
 			return
 		}
-		like := func(pattern string, any string) *regexp.Regexp {
-			return regexp.MustCompile(`(?s)^` + strings.NewReplacer(`\*`, any+`*`, `\?`, any).Replace(regexp.QuoteMeta(pattern)) + `$`)
+		like := func(pattern, one string) *regexp.Regexp {
+			return regexp.MustCompile(`(?s)^` + strings.NewReplacer(`\*`, one+`*`, `\?`, one).Replace(regexp.QuoteMeta(pattern)) + `$`)
 		}
 		if len(pattern) > 500 {
 			return
@@ -38,14 +38,14 @@ func FuzzGlob(f *testing.F) {
 		// No wildcard of an ARN's first five parts reaches over a colon.
 		var whole strings.Builder
 		for i, part := range parts {
-			any := "[^:]"
+			one := "[^:]"
 			if i == arnParts-1 {
-				any = "."
+				one = "."
 			}
 			if i > 0 {
 				whole.WriteString(":")
 			}
-			whole.WriteString(strings.NewReplacer(`\*`, any+`*`, `\?`, any).Replace(regexp.QuoteMeta(part)))
+			whole.WriteString(strings.NewReplacer(`\*`, one+`*`, `\?`, one).Replace(regexp.QuoteMeta(part)))
 		}
 		if got, want := globARN(pattern, text), regexp.MustCompile(`(?s)^`+whole.String()+`$`).MatchString(text); got != want {
 			t.Fatalf("the ARN %q fits %q: %t, by an expression %t", pattern, text, got, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"math/rand/v2"
 	"net"
@@ -57,9 +58,7 @@ func (r *reference) flatten(value any, path, place string, members map[string]in
 	case []any:
 		for i, element := range value {
 			inner := map[string]int{place: i}
-			for array, member := range members {
-				inner[array] = member
-			}
+			maps.Copy(inner, members)
 			r.flatten(element, path, fmt.Sprint(place, "\x00", i), inner)
 		}
 	default:
@@ -89,7 +88,7 @@ func count(pattern map[string]any) int {
 				}
 			}
 		}
-		if n = n * alternatives; n > maxConjunctions {
+		if n *= alternatives; n > maxConjunctions {
 			return maxConjunctions + 1
 		}
 	}
@@ -182,10 +181,7 @@ func (r *reference) fits(fields []field, chosen map[string]int) bool {
 
 // agreed joins two choices of elements, if they are of the same ones.
 func agreed(chosen, members map[string]int) (map[string]int, bool) {
-	merged := map[string]int{}
-	for array, member := range chosen {
-		merged[array] = member
-	}
+	merged := maps.Clone(chosen)
 	for array, member := range members {
 		if other, is := merged[array]; is && other != member {
 			return nil, false
@@ -311,7 +307,10 @@ func decoded(t *testing.T, text []byte) map[string]any {
 // seeds are patterns with events: all operators, arrays, nesting.
 var seeds = [][2]string{
 	{`{"source":["aws.s3"]}`, `{"source":"aws.s3"}`},
-	{`{"detail":{"object":{"size":[{"numeric":[">",0,"<=",5]}],"key":[{"prefix":"a"},{"suffix":".b"}]}}}`, `{"detail":{"object":{"size":5,"key":"x.b"}}}`},
+	{
+		`{"detail":{"object":{"size":[{"numeric":[">",0,"<=",5]}],"key":[{"prefix":"a"},{"suffix":".b"}]}}}`,
+		`{"detail":{"object":{"size":5,"key":"x.b"}}}`,
+	},
 	{`{"a":[{"anything-but":["x","y"]}]}`, `{"a":["x","z"]}`},
 	{`{"a":[{"anything-but":{"prefix":["x","y"]}}],"b":[{"exists":false}]}`, `{"a":"z"}`},
 	{`{"a":[{"anything-but":[1,2.0]}]}`, `{"a":2}`},
@@ -362,7 +361,7 @@ func FuzzPattern(f *testing.F) {
 // TestSecondMatcher compares both on patterns and events made at random of little, which is where they meet.
 func TestSecondMatcher(t *testing.T) {
 	t.Parallel()
-	g := generator{rand.New(rand.NewPCG(3, 4))} //nolint:gosec // the same each time
+	g := generator{rand.New(rand.NewPCG(3, 4))} // the same each time
 	outcomes := map[bool]int{}
 	for range 20_000 {
 		pattern, event := marshal(t, g.pattern(3, false)), marshal(t, g.object(3))

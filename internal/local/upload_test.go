@@ -167,6 +167,11 @@ func TestHostileKeys(t *testing.T) {
 		for size, route := range map[int]string{0: "Lambda", 1: "Fargate"} {
 			t.Run(name+", "+route, func(t *testing.T) {
 				t.Parallel()
+				if strings.HasPrefix(key, "..") { // S6: S3 refuses what leads above the bucket
+					_, err := router.Upload(t.Context(), key, sized(t, size))
+					require.ErrorContains(t, err, "StatusCode: 400")
+					return
+				}
 				trace, execution := upload(t, router, key, sized(t, size))
 				requireSucceeded(t, trace)
 				if size == 0 && strings.HasSuffix(key, "/") {

@@ -274,7 +274,9 @@ func TestPoliciesOfWhatDoesntExist(t *testing.T) {
 		require.NoError(t, json.Unmarshal(answer, &service))
 		known[services[i]] = service
 	}
-	good := policyStatement{effect: "Allow", actions: []string{"s3:GetObject*"}, resources: []string{"arn:aws:s3:::b/*"}, keys: []string{"s3:TlsVersion"}}
+	good := policyStatement{
+		effect: "Allow", actions: []string{"s3:GetObject*"}, resources: []string{"arn:aws:s3:::b/*"}, keys: []string{"s3:TlsVersion"},
+	}
 	for name, change := range map[string]func(*policyStatement){
 		"":           func(*policyStatement) {},
 		"an action":  func(s *policyStatement) { s.actions = []string{"s3:GetObjekt"} },

@@ -36,8 +36,10 @@ import (
 const (
 	emulator        = "aws-lambda-rie"
 	emulatorModule  = "github.com/aws/aws-lambda-runtime-interface-emulator@v0.0.0-20261030222936-bef5c4ba774d"
-	emulatorInstall = `dir=$(mktemp -d) && cp -r "$(go mod download -json ` + emulatorModule + ` | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/." "$dir" && ` +
-		`chmod -R u+w "$dir" && (cd "$dir" && CGO_ENABLED=0 go build -trimpath -o "$UPLOAD_ROUTER_ENGINES/bin/aws-lambda-rie" ./cmd/aws-lambda-rie)`
+	emulatorInstall = `dir=$(mktemp -d); ` +
+		`cp -r "$(go mod download -json ` + emulatorModule + ` | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/." "$dir"; ` +
+		`chmod -R u+w "$dir"; ` +
+		`(cd "$dir" && CGO_ENABLED=0 go build -trimpath -o "$` + folderVariable + `/bin/` + emulator + `" ./cmd/aws-lambda-rie)`
 )
 
 // rie is a running emulator with one function.

@@ -2,6 +2,8 @@ package leastprivilege_test
 
 import (
 	"fmt"
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -122,6 +124,40 @@ func TestWhatFailsBesideTheFileIsNoted(t *testing.T) {
 				require.Empty(t, e.Runs[0].Logs)
 			}
 		})
+	}
+}
+
+// I4: a key that is given lets nobody use it whose own policy doesn't, and no service that the output kmsKeyPolicy doesn't name.
+func TestAGivenKeyTakesRights(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "givenkey", map[string]string{
+		"encryption": "customer", "kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+		"deduplicate": "true",
+	})
+	l, err := run(t, system)
+	require.NoError(t, err)
+	require.Empty(t, l.refused())
+	changes := 0
+	for _, c := range removals(t, system) {
+		if !strings.Contains(c.name, " without kms:") {
+			continue
+		}
+		changes++
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l, err := run(t, c.apply(t, system))
+			require.Error(t, err)
+			require.NotEmpty(t, l.refused())
+		})
+	}
+	require.Greater(t, changes, 5)
+	said, _ := system.Outputs["kmsKeyPolicy"].(string)
+	for _, service := range []string{"events.amazonaws.com", "logs.eu-central-1.amazonaws.com"} {
+		changed := &declared.System{Resources: system.Resources, Outputs: maps.Clone(system.Outputs)}
+		changed.Outputs["kmsKeyPolicy"] = strings.ReplaceAll(said, `"`+service+`"`, `"none.amazonaws.com"`)
+		require.NotEqual(t, said, changed.Outputs["kmsKeyPolicy"], service)
+		_, err := run(t, changed)
+		require.ErrorContains(t, err, service+" is not authorized to perform: kms:")
 	}
 }
 

@@ -244,7 +244,8 @@ func Event(tb testing.TB, object upload.Object) []byte {
 	return event
 }
 
-// HostileKeys are keys that S3 accepts and that break programs, by what is hostile about them.
+// HostileKeys are keys that break programs, by what is hostile about them. S3 accepts all but those that begin with "..", which only an
+// event that somebody else wrote can have.
 func HostileKeys() map[string]string {
 	return map[string]string{
 		"climbs to the parent":         "a/../b",
