@@ -7,11 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,35 +20,6 @@ import (
 	"upload-router/internal/crc64"
 	"upload-router/internal/files"
 )
-
-// upload is one file on its way. The SDK's transfer manager does all of this but
-// go on where an earlier try broke off.
-type upload struct {
-	system   *System
-	file     Sent
-	options  SendOptions
-	lanes    *lanes // shared by all files: one place a request
-	progress func(progress)
-
-	content *files.Content
-	path    string // of the record
-
-	mu     sync.Mutex
-	record record
-	saved  time.Time
-	sums   []crc64.Sum // of the parts that S3 has, as they were when they were read for it
-	now    progress
-	told   time.Time
-}
-
-// progress is how far an upload is. The sizes are in bytes.
-type progress struct {
-	state               FileState
-	size, sent, resumed int64
-}
-
-// stored is what S3 made of a file.
-type stored struct{ versionID, etag string }
 
 // record is what is needed to go on with an upload. It says nothing of the file but
 // its size: what S3 has is compared with the file's content.
@@ -70,162 +39,8 @@ type recordedPart struct {
 	Checksum string `json:"crc64nvme"`
 }
 
-const (
-	// saveInterval is how often a record is written: what a crash loses is only sent again.
-	saveInterval = time.Second
-	// tellInterval is how often it is told how far a part is.
-	tellInterval = 50 * time.Millisecond
-)
-
-// run uploads the file.
-func (u *upload) run(ctx context.Context) (stored, error) {
-	content, err := files.Open(u.file.File)
-	if err != nil {
-		return stored{}, err //nolint:wrapcheck // It is our own.
-	}
-	defer func() { _ = content.Close() }() // nothing was written
-	u.content = content
-	u.now = progress{state: FileUploading, size: content.Size()}
-	u.tell(0, true)
-	if content.Size() > u.options.PartSize {
-		return u.parts(ctx)
-	}
-	return u.whole(ctx)
-}
-
-// tell adds to what was sent, and says so: always, or not too often.
-func (u *upload) tell(more int64, always bool) {
-	u.mu.Lock()
-	u.now.sent += more
-	now := u.now
-	tell := always || time.Since(u.told) > tellInterval
-	if tell {
-		u.told = time.Now()
-	}
-	u.mu.Unlock()
-	if tell {
-		u.progress(now)
-	}
-}
-
-// body is a part of the file for a request, and its checksum. The request has the
-// checksum of what was read before: so S3 refuses what changed in between.
-type body struct {
-	*io.SectionReader
-	upload *upload
-	sum    crc64.Sum
-	told   int64 // how much was read of it; what is read again, to sign it or for another try, counts once
-}
-
-func (u *upload) body(ctx context.Context, offset, length int64) (*body, error) {
-	sum, err := u.sum(ctx, offset, length)
-	if err != nil {
-		return nil, err
-	}
-	return &body{SectionReader: io.NewSectionReader(u.content, offset, length), upload: u, sum: sum}, nil
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.SectionReader.Read(p)
-	at, _ := b.Seek(0, io.SeekCurrent) // it can't fail
-	if more := at - b.told; more > 0 {
-		b.told = at
-		b.upload.tell(more, false)
-	}
-	return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
-}
-
-// end tells that all was sent, or that nothing was.
-func (b *body) end(err error) {
-	if err != nil {
-		b.upload.tell(-b.told, true)
-		return
-	}
-	b.upload.tell(b.Size()-b.told, true)
-}
-
-// sum reads a part of the file.
-func (u *upload) sum(ctx context.Context, offset, length int64) (crc64.Sum, error) {
-	sum, err := crc64.Of(readerOf(ctx, io.NewSectionReader(u.content, offset, length)))
-	if err != nil {
-		return 0, fmt.Errorf("reading the file: %w", err)
-	}
-	return sum, nil
-}
-
-// readerOf stops reading when a context ends.
-func readerOf(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
-
-type contextReader struct {
-	ctx context.Context //nolint:containedctx // It lives as long as one reading.
-	io.Reader
-}
-
-// Read implements io.Reader.
-func (r contextReader) Read(p []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, ErrCanceled
-	}
-	return r.Reader.Read(p) //nolint:wrapcheck // It is passed on.
-}
-
-func (u *upload) whole(ctx context.Context) (stored, error) {
-	if err := u.lanes.enter(ctx, u.lanes.small); err != nil {
-		return stored{}, err
-	}
-	defer u.lanes.leave()
-	body, err := u.body(ctx, 0, u.content.Size())
-	if err != nil {
-		return stored{}, err
-	}
-	answer, err := u.system.objects.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, Body: body, ContentType: &u.file.ContentType,
-		ContentLength: aws.Int64(body.Size()), ChecksumCRC64NVME: aws.String(body.sum.String()),
-	})
-	body.end(err)
-	if err != nil {
-		return stored{}, fmt.Errorf("putting the object: %w", altered(err))
-	}
-	u.sums = []crc64.Sum{body.sum}
-	return stored{aws.ToString(answer.VersionId), strings.Trim(aws.ToString(answer.ETag), `"`)}, u.unchanged(ctx, body.Size())
-}
-
-// altered adds what it means that S3 got something else than was read before.
-func altered(err error) error {
-	if hasCode(err, "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch") {
-		return fmt.Errorf("%w (%w)", files.ErrChanged, refusal(err))
-	}
-	return err
-}
-
-// unchanged says whether the file still is what was sent. Where its times say that
-// somebody may have changed it, its content is compared.
-func (u *upload) unchanged(ctx context.Context, partSize int64) error {
-	const most = 3 // comparisons, each of which nobody may touch the file meanwhile
-	touched, err := u.content.Touched()
-	for tries := 0; err == nil && touched; tries++ {
-		if tries == most {
-			return files.ErrChanged
-		}
-		for i, sent := range u.sums {
-			now, err := u.sum(ctx, int64(i)*partSize, u.length(i, partSize))
-			if err != nil {
-				return err
-			}
-			if now != sent {
-				return files.ErrChanged
-			}
-		}
-		touched, err = u.content.Touched()
-	}
-	return err //nolint:wrapcheck // It is our own.
-}
-
-// length is how long a part is; they count from 0.
-func (u *upload) length(i int, partSize int64) int64 {
-	return min(partSize, u.content.Size()-int64(i)*partSize)
-}
+// saveInterval is how often a record is written: what a crash loses is only sent again.
+const saveInterval = time.Second
 
 // parts uploads in parts. What breaks off leaves the parts that S3 has, and a
 // record of them; the same call later goes on from there. The bucket's own rule

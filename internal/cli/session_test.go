@@ -239,6 +239,7 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		require.Equal(t, exitRefused, a.code, a.out)
 		require.Contains(t, a.out, "the Region's name is wrong, or this machine has no network")
 	})
+	const outOfBucket = "its .. lead out of the bucket"
 	for name, test := range map[string]struct { //nolint:paralleltest // It sets the environment.
 		args []string
 		in   string
@@ -253,8 +254,8 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"outputs aren't JSON":   {[]string{"summary", "--outputs", "-"}, "pulumi", exitUsage, "reading the stack's outputs"},
 		"outputs are empty":     {[]string{"summary", "--outputs", "-"}, "{}", exitNotReady, "no output stateMachineArn, bucketName"},
 		"no such execution":     {[]string{"show", "nobody", "--outputs", s.outputs}, "", exitUsage, "there is no execution"},
-		"S6, ../":               {[]string{"send", "--prefix", "../", s.outputs, "--outputs", s.outputs}, "", exitUsage, "its .. lead out of the bucket"},
-		"S6, a/../../b/":        {[]string{"send", "--local", "--prefix", "a/../../b/", s.outputs}, "", exitUsage, "its .. lead out of the bucket"},
+		"S6, ../":               {[]string{"send", "--prefix", "../", s.outputs, "--outputs", s.outputs}, "", exitUsage, outOfBucket},
+		"S6, a/../../b/":        {[]string{"send", "--local", "--prefix", "a/../../b/", s.outputs}, "", exitUsage, outOfBucket},
 		"no file but a device":  {[]string{"send", "--local", os.DevNull}, "", exitUsage, "it is not a file but a device"},
 		"no such file":          {[]string{"send", "nowhere.bin", "--outputs", s.outputs}, "", exitUsage, "nowhere.bin"},
 		"no file":               {[]string{"send"}, "", exitUsage, "requires at least 1 arg"},
@@ -299,7 +300,7 @@ func TestSessionLocal(t *testing.T) {
 
 // TestSessionLocalFiles sends what is named by links, what has no size, and a key
 // that XML has not, and names what it can't send.
-func TestSessionLocalFiles(t *testing.T) { //nolint:paralleltest // It sets the environment.
+func TestSessionLocalFiles(t *testing.T) {
 	s := newSession(t)
 	t.Setenv("AWS_ENDPOINT_URL", "")
 	folder := filepath.Dir(s.file("small.txt", 10))

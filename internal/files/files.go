@@ -93,14 +93,14 @@ func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 // none says that there is nothing to upload, and of some files why.
 func none(names []string, found []File) error {
 	const most = 5
-	text := "in " + strings.Join(names, ", ")
+	said := []string{"in " + strings.Join(names, ", ")}
 	for _, f := range found[:min(most, len(found))] {
-		text += fmt.Sprintf("; %s: %v", f.Path, f.Problem)
+		said = append(said, fmt.Sprintf("%s: %v", f.Path, f.Problem))
 	}
 	if len(found) > most {
-		text += fmt.Sprintf("; and %d more", len(found)-most)
+		said = append(said, fmt.Sprintf("and %d more", len(found)-most))
 	}
-	return fmt.Errorf("%w %s", ErrNone, text)
+	return fmt.Errorf("%w %s", ErrNone, strings.Join(said, "; "))
 }
 
 // walk adds all that is in a folder, and in those that it links to. The parents

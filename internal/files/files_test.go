@@ -187,7 +187,7 @@ func TestLargestFile(t *testing.T) {
 	large := func(t *testing.T, size int64) string {
 		t.Helper()
 		folder := t.TempDir()
-		if shm, err := os.MkdirTemp("/dev/shm", "files-*"); err == nil { // many a file system has no files so large
+		if shm, err := os.MkdirTemp("/dev/shm", "files-*"); err == nil { //nolint:usetesting // Many a file system has no files so large.
 			folder = shm
 			t.Cleanup(func() { _ = os.RemoveAll(shm) })
 		}
@@ -229,7 +229,10 @@ func TestTouched(t *testing.T) {
 		"nothing": {func(*testing.T, string) {}, false, nil},
 		"deleted": {func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) }, true, nil},
 		"rights":  {func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Chmod(path, 0o644)) }, true, nil}, //nolint:gosec // It is the test.
-		"longer":  {func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size+1)) }, false, files.ErrChanged},
+		"longer": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Truncate(path, size+1))
+		}, false, files.ErrChanged},
 		"replaced": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Rename(write(t, path+".new", strings.Repeat("a", size)), path))
