@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/asl"
 	"upload-router/internal/local"
@@ -31,9 +32,9 @@ func TestFolderMarkerIsShown(t *testing.T) {
 
 	assert.True(t, trace.NotProcessed())
 	r := &report{Files: []file{{}}, NotProcessed: 1}
-	assert.NoError(t, r.verdict(t.Context(), 1))
+	require.NoError(t, r.verdict(t.Context(), 1))
 	out.Reset()
-	assert.NoError(t, p.end(r))
+	require.NoError(t, p.end(r))
 	assert.Equal(t, "\n0 of 1 file processed, 1 with nothing to process.\n", out.String())
 
 	e := operate.Execution{Status: "SUCCEEDED", Key: "folder/"}

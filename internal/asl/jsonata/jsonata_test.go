@@ -134,16 +134,16 @@ func TestDeepNesting(t *testing.T) {
 // One expression serves many executions at a time, and none sees another's values.
 func TestConcurrentEvaluations(t *testing.T) {
 	t.Parallel()
-	expression := parse(t, "$map([1..50], function($i) { $i + $states.input.n })[49]")
+	expression := parse(t, "$map([1..5], function($i) { $i + $states.input.n })[4]")
 	var group errgroup.Group
-	for n := range 20 {
+	for n := range 8 {
 		group.Go(func() error {
 			for range 10 {
 				value, err := expression.Eval(t.Context(), environment(`{"n":`+strconv.Itoa(n*1000)+`}`))
 				if err != nil {
 					return err
 				}
-				assert.Equal(t, strconv.Itoa(n*1000+50), string(value))
+				assert.Equal(t, strconv.Itoa(n*1000+5), string(value))
 			}
 			return nil
 		})

@@ -86,6 +86,21 @@
 
     let depth = 0;
 
+    // Where a range begins, between the evaluation of its two ends: one that is too
+    // long isn't made at all.
+    const begins = new WeakMap(), ends = new WeakMap();
+
+    const noteRanges = (node) => {
+        if (node === null || typeof node !== "object") {
+            return;
+        }
+        if (node.type === "binary" && node.value === "..") {
+            begins.set(node.lhs, node);
+            ends.set(node.rhs, node);
+        }
+        Object.keys(node).forEach((key) => noteRanges(node[key]));
+    };
+
     const enter = (expression, input, environment) => {
         if (environment.isParallelCall) {
             return;
@@ -100,6 +115,12 @@
     const leave = (expression, input, environment, result) => {
         if (!environment.isParallelCall) {
             depth--;
+        }
+        if (begins.has(expression)) {
+            begins.get(expression).first = result;
+        }
+        if (ends.has(expression) && 8 * (result - ends.get(expression).first + 1) > maxBytes) {
+            throw memory();
         }
         const size = typeof result === "string" ? result.length : Array.isArray(result) ? 8 * result.length : 0;
         if (size > maxBytes) {
@@ -176,6 +197,7 @@
             const expression = jsonata(source);
             topLevel(expression.ast());
             if (unbounded(expression.ast())) {
+                noteRanges(expression.ast());
                 expression.assign(Symbol.for("jsonata.__evaluate_entry"), enter);
                 expression.assign(Symbol.for("jsonata.__evaluate_exit"), leave);
             }
