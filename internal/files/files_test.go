@@ -228,7 +228,10 @@ func TestTouched(t *testing.T) {
 	}{
 		"nothing": {func(*testing.T, string) {}, false, nil},
 		"deleted": {func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) }, true, nil},
-		"rights":  {func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Chmod(path, 0o644)) }, true, nil}, //nolint:gosec // It is the test.
+		"rights": {func(t *testing.T, path string) {
+			t.Helper()
+			require.NoError(t, os.Chmod(path, 0o400))
+		}, true, nil},
 		"longer": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Truncate(path, size+1))
