@@ -60,16 +60,18 @@ func TestValuesAreWhatTheEngineHandsOver(t *testing.T) {
 	file, err := os.Open(filepath.Join(root, "internal", "stackfile", "testdata", "values.jsonl"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, file.Close()) }()
-	stackFile, names, want := "config:\n", map[string]string{}, map[string]string{}
+	var stackFile strings.Builder
+	stackFile.WriteString("config:\n")
+	names, want := map[string]string{}, map[string]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var row struct{ Name, YAML, Handed string }
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &row))
 		key := fmt.Sprintf("team-a:key%d", len(names))
 		names[key], want[key] = row.Name, row.Handed
-		stackFile += fmt.Sprintf("  %s: %s\n", key, row.YAML)
+		fmt.Fprintf(&stackFile, "  %s: %s\n", key, row.YAML)
 	}
 	output := filepath.Join(t.TempDir(), "handed.json")
-	said, _ := preview(t, folder, stackFile, "HANDED="+output) // which fails: the program registers no stack
+	said, _ := preview(t, folder, stackFile.String(), "HANDED="+output) // which fails: the program registers no stack
 	text, err := os.ReadFile(output)
 	require.NoError(t, err, said)
 	var handed map[string]string
@@ -87,12 +89,13 @@ func TestARenamedProjectReadsItsOwnKeys(t *testing.T) {
 	program, err := filepath.Abs(root)
 	require.NoError(t, err)
 	renamed := strings.Replace(string(ours), "name: "+project, "name: team-a\nmain: "+program, 1)
-	blank := "config:\n  aws:region:\n"
+	var blanks strings.Builder
 	for _, key := range settings.Keys() {
 		if key.Name != "lambdaMemory" {
-			blank += "  team-a:" + key.Name + ":\n"
+			fmt.Fprintf(&blanks, "  team-a:%s:\n", key.Name)
 		}
 	}
+	blank := "config:\n  aws:region:\n" + blanks.String()
 	for name, test := range map[string]struct{ config, want string }{
 		"its own":   {"config:\n  team-a:lambdaMemory: 7\n", "team-a:lambdaMemory: 7: must be a whole number of MB from 128 to 10240"},
 		"a list":    {"config:\n  team-a:notify: '[\"ops\"]'\n", "team-a:notify[0]: ops: must be an e-mail address"},

@@ -1,6 +1,7 @@
 package jsonata
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // for the engine's source
 	"encoding/json"
@@ -121,7 +122,7 @@ func message(err error) error {
 var errTimeout = errors.New("Expression evaluation timeout: Check for infinite loop")
 
 func (vm *runtime) eval(ctx context.Context, source string, env Environment) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, MaxTime, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(env.Time, MaxTime), errTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { vm.Interrupt(context.Cause(ctx)) })
 
