@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/mitchellh/go-wordwrap"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -44,7 +45,11 @@ func Main() int {
 // complain tells an error, on a terminal without a break in a word. A log has it
 // in one line, as it is searched by the line.
 func complain(to *os.File, err error) {
-	text := "upload-router: " + err.Error()
+	lines := strings.Split(err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line) // it may have names of files and keys
+	}
+	text := "upload-router: " + strings.Join(lines, "\n")
 	if isTerminal(to) {
 		u := &ui{out: to}
 		text = wordwrap.WrapString(text, uint(u.width()))

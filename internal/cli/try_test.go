@@ -319,12 +319,17 @@ func TestTryOfAFileThatFailsAsJSON(t *testing.T) {
 func TestTryOfAHostileName(t *testing.T) {
 	t.Parallel()
 	hostile := "a\x1b[2J\x1b]0;title\x07\u0090\u009b31m\u202egpj.exe\nERROR"
-	out, err := try(t, processing, "--logs", named(t, hostile, "x\n"), named(t, "no UTF-8 \xff\x1b", "x"))
+	folder := filepath.Dir(named(t, hostile, "x\n"))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "no UTF-8 \xff\x1b"), []byte("x"), 0o600))
+	out, err := try(t, processing, "--logs", folder)
 	require.ErrorIs(t, err, errNotProcessed)
 	require.ErrorContains(t, err, "1 of 2")
 	requireShowable(t, out)
 	requireInOrder(t, out, `a\x1b[2J\x1b]0;title\a\u0090\u009b31m\u202egpj.exe\nERROR`, "✓ SUCCEEDED by Lambda",
-		`no UTF-8 \xff\x1b`, "✗ uploading", "1 of 2 files processed.")
+		`no UTF-8 \xff\x1b`, "✗ not sent: S3 doesn't take the key", "1 of 2 files processed.")
+	_, err = try(t, refuseToRun(t), filepath.Join(folder, "no UTF-8 \xff\x1b"))
+	require.ErrorContains(t, err, `no UTF-8 \xff\x1b`)
+	requireShowable(t, err.Error())
 }
 
 // Files of one name become one object, which is said.

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gabriel-vasile/mimetype"
 
@@ -74,7 +76,7 @@ func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 			f = describe(f.Path, f.Key, info)
 		}
 		if f.Problem != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w", name, f.Problem))
+			wrong = append(wrong, fmt.Errorf("%s: %w", shown(name), f.Problem))
 		}
 		found = append(found, f)
 	}
@@ -93,9 +95,13 @@ func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 // none says that there is nothing to upload, and of some files why.
 func none(names []string, found []File) error {
 	const most = 5
-	said := []string{"in " + strings.Join(names, ", ")}
+	in := make([]string, len(names))
+	for i, name := range names {
+		in[i] = shown(name)
+	}
+	said := []string{"in " + strings.Join(in, ", ")}
 	for _, f := range found[:min(most, len(found))] {
-		said = append(said, fmt.Sprintf("%s: %v", f.Path, f.Problem))
+		said = append(said, fmt.Sprintf("%s: %v", shown(f.Path), f.Problem))
 	}
 	if len(found) > most {
 		said = append(said, fmt.Sprintf("and %d more", len(found)-most))
@@ -119,7 +125,7 @@ func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntr
 			found = append(found, describe(path, key, info))
 		case slices.ContainsFunc(parents, func(parent fs.FileInfo) bool { return os.SameFile(parent, info) }):
 			target, _ := os.Readlink(path) // "" if it is no link but a mount of a parent
-			problem := fmt.Errorf("%w: it leads to %s, a folder that it is in", ErrLink, target)
+			problem := fmt.Errorf("%w: it leads to %s, a folder that it is in", ErrLink, shown(target))
 			found = append(found, File{Path: path, Key: key, Problem: problem})
 		default:
 			inside, err := os.ReadDir(path)
@@ -192,9 +198,9 @@ func unreachable(path string, err error) error {
 		return withoutPath(err) // it is no link
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: it leads to %s, which doesn't exist", ErrLink, target)
+		return fmt.Errorf("%w: it leads to %s, which doesn't exist", ErrLink, shown(target))
 	}
-	return fmt.Errorf("%w: it leads to %s: %w", ErrLink, target, withoutPath(err))
+	return fmt.Errorf("%w: it leads to %s: %w", ErrLink, shown(target), withoutPath(err))
 }
 
 // withoutPath is an error of the system without the path, which is told beside it.
@@ -203,4 +209,13 @@ func withoutPath(err error) error {
 		return of.Err
 	}
 	return err
+}
+
+// shown is a name as an error has it: one that would do something to a terminal, or
+// look like several lines, is quoted.
+func shown(name string) string {
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return name
+	}
+	return strconv.Quote(name)
 }

@@ -17,11 +17,11 @@ func CheckKey(key string) error {
 	case key == "":
 		return fmt.Errorf("%w: it is empty", ErrKey)
 	case len(key) > MaxKeyBytes:
-		return fmt.Errorf("%w %.40s…: it has %d bytes, and S3 takes %d", ErrKey, key, len(key), MaxKeyBytes)
+		return fmt.Errorf("%w %s…: it has %d bytes, and S3 takes %d", ErrKey, shown(strings.ToValidUTF8(key[:40], "")), len(key), MaxKeyBytes)
 	case !utf8.ValidString(key):
-		return fmt.Errorf("%w %q: it isn't UTF-8: rename the file", ErrKey, key)
+		return fmt.Errorf("%w %s: it isn't UTF-8: rename the file", ErrKey, shown(key))
 	case climbs(key):
-		return fmt.Errorf("%w %s: its .. lead out of the bucket", ErrKey, key)
+		return fmt.Errorf("%w %s: its .. lead out of the bucket", ErrKey, shown(key))
 	}
 	return nil
 }
