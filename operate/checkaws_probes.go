@@ -37,6 +37,7 @@ var probed = []probe{
 		selector: `{"a.$":"States.MathAdd(-1.49, -1.5)","b.$":"States.MathAdd(-1.5, -1.51)","c.$":"States.MathAdd(-0.5, 0.5)"}`},
 	{name: "StringToJson of nothing", selector: `{"value.$":"States.StringToJson($.text)"}`, result: `{"text":""}`},
 	{name: "Base64Decode with spaces", selector: `{"value.$":"States.Base64Decode($.text)"}`, result: `{"text":"Y Q = ="}`},
+	{name: "the order of a wildcard", selector: `{"value.$":"$.of.*"}`, result: `{"of":{"d":1,"a":2,"c":3,"b":4}}`},
 	{name: "JSONata's arrays and numbers", output: `{% {'list': [$states.input.list], 'third': $string(1/3), 'sum': 'a' & (0.1+0.2)} %}`,
 		input: `{"list":[1,2]}`},
 }

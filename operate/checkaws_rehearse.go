@@ -30,6 +30,9 @@ const (
 	nothing = `{"detail":{"bucket":{"name":"uploads"},"object":{"key":"no-size.txt"}}}`
 )
 
+// folderEvent is of what the console makes for a folder.
+var folderEvent = strings.NewReplacer("small.txt", "folder/", `"size":5`, `"size":0`).Replace(smallEvent)
+
 // largeEvent is above every size that a function takes.
 var largeEvent = strings.NewReplacer("small.txt", "large.bin", `"size":5`, `"size":50000000000`).Replace(smallEvent)
 
@@ -67,6 +70,7 @@ var rehearsals = []rehearsal{
 	{name: "a small file", input: smallEvent},
 	{name: "a large file", input: largeEvent},
 	{name: "an event of no file", input: nothing},
+	{name: "a folder marker", input: folderEvent},
 	{name: "a function that fails", input: smallEvent, answers: map[string]any{
 		workflow.ResourceLambda: &asl.Error{Name: "Upload.Invalid", Cause: `{"errorMessage":"no such object","errorType":"Upload.Invalid"}`},
 	}},
@@ -99,6 +103,9 @@ var rehearsals = []rehearsal{
 		workflow.ResourceGetItem: throttled, workflow.ResourcePutItem: throttled, workflow.ResourceUpdateItem: throttled,
 	}},
 	{name: "no room for a task", input: largeEvent, answers: map[string]any{workflow.ResourceUpdateItem: taken}},
+	{name: "a holder, in the SDK's spelling", input: largeEvent, answers: map[string]any{
+		workflow.ResourceUpdateItem: taken, workflow.ResourceGetItem: json.RawMessage(`{"Item":{"holders":{"Ss":["other"]}}}`),
+	}},
 	{name: "a holder that is gone", input: largeEvent, answers: map[string]any{
 		workflow.ResourceUpdateItem: taken,
 		workflow.ResourceDescribe:   &asl.Error{Name: "Sfn.ExecutionDoesNotExistException", Cause: "Execution Does Not Exist: 'other'"},
@@ -162,6 +169,9 @@ func integrationOf(resource string) string {
 	return "arn:aws:" + rest
 }
 
+// historyBound is in the cause of an execution that had more events than a history takes.
+const historyBound = "maximum number of history events"
+
 // visits takes the visits of states out of a history, each attempt of a task by itself.
 func visits(events []asl.Event) []stateTest {
 	var tests []stateTest
@@ -200,6 +210,9 @@ func attempts(visit []asl.Event) []stateTest {
 			}
 			test.want.Output, test.want.Next = string(e.Output), e.Next
 		case asl.ExecutionFailed:
+			if strings.Contains(e.Cause, historyBound) {
+				return tests // a script that never changes its mind had it go round; the visit itself didn't fail
+			}
 			test.want = outcome{Status: sfntypes.TestExecutionStatusFailed, Error: e.Error, Cause: e.Cause}
 		}
 	}

@@ -171,8 +171,6 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 	answers := map[string]string{
 		"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
 			subscribed.String() + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`,
-		"GetRole": `<GetRoleResponse><GetRoleResult><Role><RoleName>` + r.Form.Get("RoleName") +
-			`</RoleName></Role></GetRoleResult></GetRoleResponse>`,
 		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>` + s.callerARN() + `</Arn>
 <Account>` + Account + `</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`,
 		"DescribeRegions": `<DescribeRegionsResponse><regionInfo><item><regionName>` + Region + `</regionName><optInStatus>` + optIn +
@@ -186,11 +184,6 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 		return false
 	}
 	w.Header().Set("Content-Type", "text/xml")
-	if action == "GetRole" && s.broken[LackECSRole] { // IAM's errors have no list around them
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte("<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>there is none</Message></Error></ErrorResponse>"))
-		return true
-	}
 	code := ""
 	if action == "DescribeRegions" && s.broken[LackRegion] {
 		code = "InvalidParameterValue"
@@ -242,6 +235,11 @@ func (s *Server) serveLinks(w http.ResponseWriter, r *http.Request, action strin
 		return false
 	}
 	w.Header().Set("Content-Type", "text/xml")
+	if action == "GetRole" && s.broken[LackECSRole] { // IAM's errors have no list around them
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte("<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>there is none</Message></Error></ErrorResponse>"))
+		return true
+	}
 	_, _ = w.Write([]byte(answer))
 	return true
 }

@@ -1,6 +1,7 @@
 package upload_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -145,7 +146,9 @@ func TestASizeIsReadHoweverItIsWritten(t *testing.T) {
 		got, err := upload.FromEvent([]byte(event))
 		require.NoError(t, err, text)
 		assert.Equal(t, want, got.Size, text)
-		got, err = upload.FromEnvironment(environment(map[string]string{"UPLOAD_BUCKET": bucket, "UPLOAD_KEY": key, "UPLOAD_SIZE": text}))
+		got, err = upload.FromEnvironment(environment(map[string]string{
+			"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": base64.StdEncoding.EncodeToString([]byte(key)), "UPLOAD_SIZE": text,
+		}))
 		require.NoError(t, err, text)
 		assert.Equal(t, want, got.Size, text)
 	}
