@@ -47,7 +47,7 @@ func Main() int {
 func complain(to *os.File, err error) {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
-		lines[i] = printable(line) // it may have names of files and keys
+		lines[i] = printable(strings.ReplaceAll(line, "\t", "    ")) // it may have names of files and keys
 	}
 	text := "upload-router: " + strings.Join(lines, "\n")
 	if isTerminal(to) {
