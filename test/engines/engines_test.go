@@ -44,15 +44,22 @@ func program(t *testing.T, name, install string) string {
 	return path
 }
 
-// node runs a script of this folder with a package of package.json. It writes
-// each request as a line of JSON and gives the lines that the script answers,
-// one a request.
-func node[R any](t *testing.T, pkg, script string, requests []R) []json.RawMessage {
+// modulesWith is the folder of npm's packages, in which this one is; without it the test is skipped.
+func modulesWith(t *testing.T, pkg string) string {
 	t.Helper()
 	modules := filepath.Join(folder(t), "node_modules")
 	if _, err := os.Stat(filepath.Join(modules, filepath.FromSlash(pkg))); err != nil {
 		t.Skipf("left out: the npm package %s isn't in %s. To have it: npm install --prefix test/engines", pkg, modules)
 	}
+	return modules
+}
+
+// node runs a script of this folder with a package of package.json. It writes
+// each request as a line of JSON and gives the lines that the script answers,
+// one a request.
+func node[R any](t *testing.T, pkg, script string, requests []R) []json.RawMessage {
+	t.Helper()
+	modules := modulesWith(t, pkg)
 	var input, said bytes.Buffer
 	for _, request := range requests {
 		require.NoError(t, json.NewEncoder(&input).Encode(request))

