@@ -35,7 +35,7 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	}
 	if play == "nowhere" {
-		t.Setenv("AWS_ENDPOINT_URL_STS", "http://sts.mars-north-1.invalid")
+		t.Setenv("AWS_ENDPOINT_URL_STS", "http://sts.zz-north-1.invalid")
 	}
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("name: upload-router\nruntime: go\n"), 0o600))

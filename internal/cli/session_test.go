@@ -234,7 +234,7 @@ func TestSessionsThatCannotWork(t *testing.T) {
 	})
 	t.Run("wrong Region", func(t *testing.T) {
 		t.Setenv("AWS_ENDPOINT_URL", "")
-		t.Setenv("AWS_ENDPOINT_URL_SFN", "http://states.mars-north-1.invalid")
+		t.Setenv("AWS_ENDPOINT_URL_SFN", "http://states.zz-north-1.invalid")
 		a := s.run("executions")
 		require.Equal(t, exitRefused, a.code, a.out)
 		require.Contains(t, a.out, "the Region's name is wrong, or this machine has no network")

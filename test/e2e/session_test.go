@@ -239,8 +239,8 @@ func (c *commands) wrongRegion(d *deployed) {
 		code int
 		want string
 	}{
-		"eu-west-3":    {nil, 4, "StateMachineDoesNotExist"},
-		"mars-north-1": {[]string{"AWS_ENDPOINT_URL="}, 4, "the Region's name is wrong, or this machine has no network"},
+		"eu-west-3":  {nil, 4, "StateMachineDoesNotExist"},
+		"zz-north-1": {[]string{"AWS_ENDPOINT_URL="}, 4, "the Region's name is wrong, or this machine has no network"},
 	} {
 		outputs := filepath.Join(c.t.TempDir(), "outputs.json")
 		require.NoError(c.t, os.WriteFile(outputs, bytes.ReplaceAll(text, []byte(region), []byte(wrong)), 0o600))
@@ -250,7 +250,7 @@ func (c *commands) wrongRegion(d *deployed) {
 	other := *c
 	other.stack = "e2e-elsewhere"
 	removeFile(c.t, other.stack)
-	other.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "aws:region=mars-north-1", "--yes")
+	other.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "aws:region=zz-north-1", "--yes")
 	other.runIn([]string{"AWS_ENDPOINT_URL="}, 3, "✗ Region", "doctor")
 	other.run(0, "set up", "init", "-c", "aws:region=eu-west-3", "--yes")
 	other.run(3, "deploy it with `upload-router up --stack e2e-elsewhere`", "executions")
