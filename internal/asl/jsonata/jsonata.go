@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// MaxTime is how long one evaluation may take by default. AWS bounds it, too, and doesn't say at what: here it is far above what any expression takes
-// on a busy machine, and ends those that never would.
+// MaxTime is how long one evaluation may take by default. AWS bounds it, too, and doesn't say at what: here it is far
+// above what any expression takes on a busy machine, and ends those that never would.
 const MaxTime = time.Minute
 
 var (
