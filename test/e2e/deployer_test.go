@@ -40,7 +40,7 @@ func TestDeployer(t *testing.T) {
 			t.Cleanup(func() {
 				if state, _ := c.export(); len(state.Deployment.Resources) > 0 {
 					c.unprotect()
-					c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
+					c.destroy()
 				}
 			})
 			policies := c.policies()
@@ -90,7 +90,7 @@ func TestDeployer(t *testing.T) {
 				})
 				require.NoError(t, err)
 			}
-			c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
+			c.destroy()
 			check("destroy")
 		})
 	}

@@ -144,7 +144,7 @@ func (c *cli) up() {
 // outputs are the stack's outputs.
 func (c *cli) outputs() map[string]any {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "pulumi", "stack", "output", "--json", "--stack", c.stack)
+	cmd := exec.CommandContext(context.WithoutCancel(c.t.Context()), "pulumi", "stack", "output", "--json", "--stack", c.stack)
 	cmd.Dir, cmd.Env = root, c.env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

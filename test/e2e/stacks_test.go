@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -58,7 +60,7 @@ func TestStacks(t *testing.T) {
 			t.Cleanup(func() {
 				if state, _ := c.export(); len(state.Deployment.Resources) > 0 {
 					c.unprotect()
-					c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
+					c.destroy()
 				}
 			})
 			c.up()
@@ -79,7 +81,7 @@ func TestStacks(t *testing.T) {
 				c.unprotect()
 				c.planned().changes(t, fromUnprotected)
 			}
-			c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
+			c.destroy()
 			state, _ := c.export()
 			require.Empty(t, state.Deployment.Resources)
 			d.gone(t)
@@ -178,4 +180,22 @@ func (d *deployed) isTagged(t *testing.T, stack string) {
 		ofTasks[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	require.Subset(t, ofTasks, want, "a task has those of its definition")
+}
+
+// destroy deletes the stack, once its image repository is empty: without
+// forceDestroy ECR keeps one with images in it.
+func (c *cli) destroy() {
+	c.t.Helper()
+	if uri, _ := c.outputs()["ecrRepositoryUri"].(string); uri != "" {
+		_, repository, _ := strings.Cut(uri, "/")
+		ctx := context.WithoutCancel(c.t.Context()) // as it is in a clean-up, too
+		client := ecrIn(ctx, region)
+		images, err := client.ListImages(ctx, &ecr.ListImagesInput{RepositoryName: &repository})
+		require.NoError(c.t, err)
+		if len(images.ImageIds) > 0 {
+			_, err := client.BatchDeleteImage(ctx, &ecr.BatchDeleteImageInput{RepositoryName: &repository, ImageIds: images.ImageIds})
+			require.NoError(c.t, err)
+		}
+	}
+	c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
 }
