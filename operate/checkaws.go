@@ -96,7 +96,7 @@ type awsCheck struct {
 	options   CheckAWSOptions
 	client    *sfn.Client
 	diagnosis Diagnosis
-	refused   bool // TestState may not be called
+	refused   bool // TestState may not be called, or nobody answers: a hundred more requests would say no more
 }
 
 func (c *awsCheck) add(check Check) {
@@ -144,6 +144,9 @@ func (c *awsCheck) validate(ctx context.Context) {
 // unknown is for what AWS doesn't let us see.
 func (c *awsCheck) unknown(name, right string, err error) {
 	mend := "upload-router check-aws, once more"
+	if errors.Is(err, context.DeadlineExceeded) {
+		c.refused = true
+	}
 	if hasCode(err, "AccessDeniedException", "AccessDenied") {
 		mend = "give the credentials the right " + right
 		if right == rightTestState {

@@ -50,6 +50,15 @@ const soon = " --start-timeout 2s"
 // examples has every line of every command's help.
 func examples() []example {
 	return []example{
+		{ // Step Functions' TestState isn't in the emulator: nothing can be compared
+			line: "check-aws --stack dev",
+			want: "? Definition",
+		},
+		{
+			line: "check-aws --config aws:region=eu-central-1 --config deduplicate=true",
+			want: "? Definition",
+		},
+		{line: `check-aws --stack prod --json | jq '.checks[] | select(.status == "failed")'`},
 		{
 			line: "cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%",
 			want: "All together: $",
@@ -70,6 +79,15 @@ func examples() []example {
 			line: "cost --size-distribution 2GB:100% --seconds-per-gb 12",
 			want: "The processor is counted as 12 s for 10^9 bytes on one vCPU.",
 		},
+		{
+			line: "deployer-policy --stack dev",
+			want: "attach all of them",
+		},
+		{
+			line: "deployer-policy --stack prod --account 123456789012 --config aws:region=eu-central-1",
+			want: "attach all of them",
+		},
+		{line: "deployer-policy --stack prod --part 1 > deploy-1.json"},
 		{
 			line: "destroy --stack dev",
 			code: nobodyToAsk, want: "--yes says yes",
