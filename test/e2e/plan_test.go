@@ -210,7 +210,9 @@ func (p *planned) set(t *testing.T, config map[string]string) {
 		added[key] = true
 	}
 	paths := &auto.ConfigOptions{Path: true}
-	require.NoError(t, p.SetAllConfigWithOptions(t.Context(), changed, paths))
+	for _, key := range slices.Sorted(maps.Keys(changed)) { // a list grows by one at a time
+		require.NoError(t, p.SetConfigWithOptions(t.Context(), key, changed[key], paths))
+	}
 	t.Cleanup(func() {
 		ctx := context.Background()
 		if len(added) > 0 {
