@@ -20,7 +20,7 @@ func CheckKey(key string) error {
 		return fmt.Errorf("%w %s…: it has %d bytes, and S3 takes %d", ErrKey, shown(strings.ToValidUTF8(key[:40], "")), len(key), MaxKeyBytes)
 	case !utf8.ValidString(key):
 		return fmt.Errorf("%w %s: it isn't UTF-8: rename the file", ErrKey, shown(key))
-	case climbs(key):
+	case Climbs(key):
 		return fmt.Errorf("%w %s: its .. lead out of the bucket", ErrKey, shown(key))
 	}
 	return nil
@@ -37,13 +37,13 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// climbs says whether a key has, read from the left, more elements .. than others
+// Climbs says whether a key has, read from the left, more elements .. than others
 // before them. S3 answers 400 to it, with no error code; a/../b it takes.
 //
 // Whether . and an empty element count isn't documented: they are taken for others
 // here, and S3 decides.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-func climbs(key string) bool {
+func Climbs(key string) bool {
 	depth := 0
 	for element := range strings.SplitSeq(key, "/") {
 		if element != ".." {

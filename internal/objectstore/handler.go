@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/johannesboyne/gofakes3"
+
+	"upload-router/internal/files"
 )
 
 const (
@@ -102,7 +104,7 @@ func (q *request) answer(number uint64) error {
 			return errNotImplemented("?" + name)
 		}
 	}
-	if climbs(q.key) {
+	if files.Climbs(q.key) {
 		return errBadRequest()
 	}
 	if len(q.key) > maxKeyBytes {
@@ -181,23 +183,6 @@ func (q *request) uploadHandler() func() error {
 	return map[string]func() error{
 		http.MethodPut: q.putPart, http.MethodPost: q.completeUpload, http.MethodDelete: q.abortUpload, http.MethodGet: q.listParts,
 	}[q.r.Method]
-}
-
-// climbs says whether the key's elements .. lead above the bucket: S3 counts, from the left, that they never become more than the other
-// elements before them. So a/../b is a key, and a/../../b is none.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-func climbs(key string) bool {
-	depth := 0
-	for element := range strings.SplitSeq(key, "/") {
-		if element != ".." {
-			depth++
-			continue
-		}
-		if depth--; depth < 0 {
-			return true
-		}
-	}
-	return false
 }
 
 func newVersion(key string, got *received, metadata map[string]string, reason string) *version {
