@@ -361,8 +361,9 @@ func FuzzIntrinsic(f *testing.F) {
 
 		if result.Status == asl.StatusFailed {
 			require.Contains(t, []string{
-				asl.ErrorIntrinsicFailure, asl.ErrorParameterPathFailure, asl.ErrorDataLimitExceeded,
+				asl.ErrorIntrinsicFailure, asl.ErrorParameterPathFailure, asl.ErrorDataLimitExceeded, asl.ErrorRuntime,
 			}, result.Error)
+			require.NotEmpty(t, result.Cause)
 		}
 	})
 }
