@@ -33,7 +33,8 @@ var causes = []cause{
 	},
 	{
 		regexp.MustCompile(`(?i)is not authorized to perform:? ([\w:]+)`),
-		"the credentials that deploy lack the right $1: add it to them, or use others (AWS_PROFILE)",
+		"the credentials that deploy lack the right $1: add it to them (`upload-router deployer-policy` prints all that a deployment needs), " +
+			"or use others (AWS_PROFILE)",
 	},
 	{
 		regexp.MustCompile(`BucketAlreadyExists|BucketAlreadyOwnedByYou|The requested bucket name is not available`),
@@ -45,7 +46,7 @@ var causes = []cause{
 	},
 	{
 		regexp.MustCompile(`(?i)LimitExceeded|QuotaExceeded|service quota|(?:reached|exceed)[^.]* (?:limit|quota)|` +
-			`maximum number of|TooManyBuckets`),
+			`maximum number of (?:[b-z]|a[^t])|TooManyBuckets`),
 		"a quota of the account is used up: delete what isn't needed, or ask for more in the console of Service Quotas",
 	},
 	{

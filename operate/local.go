@@ -87,6 +87,10 @@ func (l *Local) tell(who func(asl.Event)) {
 	l.observed = who
 }
 
+// Assumed says what the calls that were allowed so far depend on that isn't declared, such as the policy of a key that was given by
+// its ARN.
+func (l *Local) Assumed() []string { return l.router.Assumed() }
+
 // Close ends the local run.
 func (l *Local) Close() error { return l.router.Close() }
 

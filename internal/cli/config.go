@@ -46,7 +46,7 @@ func configurationOf(folder, stack string, flags []string) (*configuration, erro
 	maps.Copy(values, given)
 	checked, err := settings.LoadMap(project.Name, values)
 	if err != nil {
-		return nil, err
+		return nil, fixedByFlags(err, given)
 	}
 	return &configuration{
 		project: project.Name, stack: cmp.Or(stack, defaultStack), region: cmp.Or(values[keyRegion], defaultRegion),
@@ -66,6 +66,25 @@ func assignments(project string, flags []string) (map[string]string, error) {
 		values[strings.TrimPrefix(key, project+":")] = value
 	}
 	return values, nil
+}
+
+// fixedByFlags has a problem of a value that --config gave fixed by the flag: a command on the stack's file wouldn't change it.
+func fixedByFlags(err error, given map[string]string) error {
+	var invalid *settings.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	for i, problem := range invalid.Problems {
+		if _, flag := given[problem.Key]; !flag {
+			continue
+		}
+		if value, found := strings.CutPrefix(problem.Fix, "pulumi config set "+problem.Key+" "); found {
+			invalid.Problems[i].Fix = fmt.Sprintf("--config %s=%s", problem.Key, value)
+		} else {
+			invalid.Problems[i].Fix = "leave out --config " + problem.Key
+		}
+	}
+	return err
 }
 
 // configuration is that of what is run here. What is built must run here, so the

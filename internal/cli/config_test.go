@@ -38,6 +38,19 @@ func TestConfigurationIsWhatPulumiWouldHandOver(t *testing.T) {
 	require.Equal(t, []any{512, "eu-west-1", defaultStack}, []any{c.settings.LambdaMemory, c.region, c.stack})
 }
 
+// What a flag gives isn't in any file that `pulumi config` would change.
+func TestWhatAFlagGivesIsFixedByTheFlag(t *testing.T) {
+	t.Parallel()
+	folder := writeProject(t, "name: upload-router\nruntime: go\n", "config:\n  upload-router:lambdaMemory: 7\n")
+	_, err := configurationOf(folder, "dev", []string{"lambdaTimeout=060", "vpcCidr=10.0.0.0/16", "network=default", "nothing=1"})
+	for _, want := range []string{
+		"to mend it: --config lambdaTimeout=60\n", "to mend it: leave out --config vpcCidr\n", "to mend it: leave out --config nothing",
+		"to mend it: pulumi config set lambdaMemory ",
+	} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
 // Case S13.
 func TestS13ARenamedProjectKeepsItsConfiguration(t *testing.T) {
 	t.Parallel()

@@ -183,6 +183,9 @@ func (p *printer) answer(e *local.Execution) {
 func (p *printer) end(r *report) error {
 	if !p.json {
 		p.say("")
+		for _, assumed := range r.Assumed {
+			p.say("%s", indented("Assumed, as it can't be seen from here: "+printable(assumed)+".", ""))
+		}
 		nothing := ""
 		if r.NotProcessed > 0 {
 			nothing = fmt.Sprintf(", %d with nothing to process", r.NotProcessed)

@@ -143,7 +143,12 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	}
 	u.say("On this machine. Not checked:")
 	u.wrapped("  ", operate.LocalNotChecked+".")
-	return router.Send, router.Close, nil
+	return router.Send, func() error {
+		for _, assumed := range router.Assumed() {
+			u.wrapped("", "Assumed, as it can't be seen from here: "+assumed+".")
+		}
+		return router.Close()
+	}, nil
 }
 
 // redraw is how often files on their way are shown anew.

@@ -82,6 +82,8 @@ type report struct {
 	Outputs map[string]any `json:"outputs"`
 	// NotChecked is what the local run can't show.
 	NotChecked string `json:"notChecked"`
+	// Assumed is what the calls that were made depend on that isn't declared, such as the policy of a key given by its ARN.
+	Assumed []string `json:"assumed,omitempty"`
 	// Notes are what isn't as one might think.
 	Notes []string `json:"notes,omitempty"`
 	// Files are the files, in the order given.
@@ -155,6 +157,7 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, names []string) (er
 		r.add(ctx, router, f)
 		p.file(r.Files[len(r.Files)-1])
 	}
+	r.Assumed = router.Assumed()
 	if err := p.end(r); err != nil {
 		return err
 	}

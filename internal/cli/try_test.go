@@ -179,7 +179,7 @@ type printed struct {
 	Resources, Processed int
 	Region               string
 	Outputs              map[string]any
-	Notes                []string
+	Assumed, Notes       []string
 	Files                []struct {
 		File, Key, VersionID, Error string
 		Size                        int64
@@ -221,6 +221,11 @@ func TestTryIsOfTheRegionsPartition(t *testing.T) {
 			assert.Equal(t, 2, p.Processed)
 			assert.Equal(t, region, p.Region)
 			assert.Contains(t, p.Outputs["stateMachineArn"], "arn:"+want+":states:"+region+":")
+			assert.Equal(t, []string{
+				"the policy of arn:" + want + ":kms:" + region + ":" + account + ":key/1234abcd-12ab-34cd-56ef-1234567890ab " +
+					"holds what the output kmsKeyPolicy says",
+				"the policy of arn:" + want + ":sns:" + region + ":" + account + ":people holds what the output topicPolicy says",
+			}, p.Assumed)
 			for _, f := range p.Files {
 				assert.Contains(t, string(f.Event), `"arn:`+want+`:s3:::`)
 			}

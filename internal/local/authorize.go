@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 
 	"upload-router/internal/authz"
 	"upload-router/internal/declared"
@@ -21,6 +23,9 @@ type guard struct {
 	system   *declared.System
 	options  Options
 	signers  map[string]string // roles, by the access keys of their local sessions
+
+	mu      sync.Mutex
+	assumed map[string]bool
 }
 
 // Types whose inputs say who calls whom, besides those that the local run starts from.
@@ -63,7 +68,7 @@ func newGuard(system *declared.System, options Options) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the declared policies: %w", err)
 	}
-	g := &guard{policies: policies, system: system, options: options, signers: map[string]string{}}
+	g := &guard{policies: policies, system: system, options: options, signers: map[string]string{}, assumed: map[string]bool{}}
 	for _, r := range system.OfType(typeRole) {
 		arn, _ := r.Outputs["arn"].(string)
 		g.signers[accessKey(arn)] = arn
@@ -77,13 +82,26 @@ func accessKey(roleARN string) string {
 	return "ASIA" + strings.ToUpper(hex.EncodeToString(sum[:8]))
 }
 
-// ask decides on a request, and tells Options.Decided.
+// ask decides on a request, keeps what that assumes, and tells Options.Decided.
 func (g *guard) ask(r authz.Request) error {
 	decision := g.policies.Authorize(r)
+	if decision.Assumed != "" {
+		g.mu.Lock()
+		g.assumed[decision.Assumed] = true
+		g.mu.Unlock()
+	}
 	if g.options.Decided != nil {
 		g.options.Decided(decision)
 	}
 	return decision.Err()
+}
+
+// Assumed says what the calls that were allowed so far depend on that isn't declared here, such as the policy of a key that was given
+// by its ARN: each once, in alphabetical order.
+func (r *Router) Assumed() []string {
+	r.guard.mu.Lock()
+	defer r.guard.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.guard.assumed))
 }
 
 // may asks for an action of a role.

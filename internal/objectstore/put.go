@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -37,23 +36,6 @@ func (s *Server) Put(ctx context.Context, bucket, key string, content io.ReaderA
 		return Stored{}, err
 	}
 	return stored, nil
-}
-
-// PutFile is Put for the file at the path.
-func (s *Server) PutFile(ctx context.Context, bucket, key, path string) (Stored, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Stored{}, fmt.Errorf("uploading %s: %w", key, err)
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return Stored{}, fmt.Errorf("uploading %s: %w", key, err)
-	}
-	if !info.Mode().IsRegular() {
-		return Stored{}, fmt.Errorf("%w: %s is not a file", ErrInvalidOptions, path)
-	}
-	return s.Put(ctx, bucket, key, file, info.Size())
 }
 
 // unsigned leaves out the SHA-256 of the body, which would need one more reading and protects nothing here.

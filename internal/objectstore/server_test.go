@@ -607,9 +607,7 @@ func TestMultipartUpload(t *testing.T) {
 	t.Parallel()
 	s := start(t, objectstore.Options{MultipartThreshold: 6 << 20, PartSize: 5 << 20})
 	content := random(11 << 20)
-	path := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(path, content, 0o600))
-	stored, err := s.PutFile(t.Context(), versioned, "big", path)
+	stored, err := s.Put(t.Context(), versioned, "big", bytes.NewReader(content), int64(len(content)))
 	require.NoError(t, err)
 	assert.Equal(t, "CompleteMultipartUpload", stored.Reason)
 	assert.Equal(t, nvme(content), stored.CRC64NVME, "the checksum is of the whole object")
@@ -627,11 +625,6 @@ func TestMultipartUpload(t *testing.T) {
 	assert.Equal(t, int32(3), *out.PartsCount)
 	_, err = s.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: ptr(versioned), Key: ptr("big"), PartNumber: aws.Int32(4)})
 	requireCode(t, err, "InvalidPartNumber")
-
-	_, err = s.PutFile(t.Context(), versioned, "none", path+"x")
-	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = s.PutFile(t.Context(), versioned, "none", filepath.Dir(path))
-	require.ErrorIs(t, err, objectstore.ErrInvalidOptions)
 }
 
 // TestMultipartByHand goes through the requests of an upload with the SDK's default checksum.
