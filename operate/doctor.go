@@ -14,14 +14,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/blang/semver"
 
+	"upload-router/internal/awsquery"
 	"upload-router/internal/partition"
 	"upload-router/internal/settings"
 )
@@ -336,16 +335,14 @@ func (d *doctor) region(ctx context.Context) {
 	d.aws.Region = region
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	regions, err := ec2.NewFromConfig(*d.aws).DescribeRegions(ctx, &ec2.DescribeRegionsInput{
-		AllRegions: aws.Bool(true), RegionNames: []string{region},
-	})
+	regions, err := awsquery.NewEC2(*d.aws).DescribeRegion(ctx, region)
 	switch {
 	case hasCode(err, "InvalidParameterValue"), err != nil && strings.Contains(err.Error(), "no such host"):
 		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Mend: mend})
 		d.aws = nil
 	case err != nil:
 		d.unknown(name, region, rightRegion, err)
-	case len(regions.Regions) == 1 && aws.ToString(regions.Regions[0].OptInStatus) == "not-opted-in":
+	case len(regions) == 1 && regions[0].OptInStatus == "not-opted-in":
 		d.add(Check{
 			Name: name, Found: region + " isn't enabled for the account", Status: CheckFailed, Why: why,
 			Mend: "aws account enable-region --region-name " + region,
@@ -403,7 +400,7 @@ func (d *doctor) network(ctx context.Context) {
 	}
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
-	client := ec2.NewFromConfig(*d.aws)
+	client := awsquery.NewEC2(*d.aws)
 	switch d.settings.Network {
 	case settings.NetworkDefault:
 		d.defaultVPC(ctx, client)
@@ -413,27 +410,25 @@ func (d *doctor) network(ctx context.Context) {
 	}
 }
 
-func (d *doctor) defaultVPC(ctx context.Context, client *ec2.Client) {
-	vpcs, err := client.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{
-		Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}},
-	})
+func (d *doctor) defaultVPC(ctx context.Context, client *awsquery.EC2) {
+	vpcs, err := client.DescribeVPCs(ctx, map[string]string{"is-default": "true"})
 	const name = "Default VPC"
 	switch {
 	case err != nil:
 		d.unknown(name, "", rightVPCs, err)
-	case len(vpcs.Vpcs) == 0:
+	case len(vpcs) == 0:
 		d.add(Check{
 			Name: name, Found: "there is none", Status: CheckFailed, Why: "the configuration asks for it: network is default",
 			Mend: "aws ec2 create-default-vpc, or: pulumi config set network create",
 		})
 	default:
-		d.ok(name, aws.ToString(vpcs.Vpcs[0].VpcId))
+		d.ok(name, vpcs[0].ID)
 	}
 }
 
-func (d *doctor) existingVPC(ctx context.Context, client *ec2.Client) {
+func (d *doctor) existingVPC(ctx context.Context, client *awsquery.EC2) {
 	const name = "Subnets"
-	found, err := client.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: d.settings.SubnetIDs})
+	found, err := client.DescribeSubnets(ctx, d.settings.SubnetIDs)
 	if hasCode(err, "InvalidSubnetID.NotFound") {
 		d.add(Check{
 			Name: name, Found: lastCause(err), Status: CheckFailed, Why: "the task runs in them",
@@ -445,11 +440,11 @@ func (d *doctor) existingVPC(ctx context.Context, client *ec2.Client) {
 		d.unknown(name, "", rightSubnets, err)
 		return
 	}
-	for _, s := range found.Subnets {
-		if aws.ToString(s.VpcId) != d.settings.VPCID {
+	for _, s := range found {
+		if s.VPCID != d.settings.VPCID {
 			d.add(Check{
-				Name: name, Found: aws.ToString(s.SubnetId) + " is in " + aws.ToString(s.VpcId), Status: CheckFailed,
-				Why: "the security group is in " + d.settings.VPCID, Mend: "pulumi config set vpcId " + aws.ToString(s.VpcId),
+				Name: name, Found: s.ID + " is in " + s.VPCID, Status: CheckFailed,
+				Why: "the security group is in " + d.settings.VPCID, Mend: "pulumi config set vpcId " + s.VPCID,
 			})
 			return
 		}

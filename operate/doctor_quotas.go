@@ -6,10 +6,10 @@ import (
 	"math"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
+	"upload-router/internal/awsquery"
 	"upload-router/internal/settings"
 )
 
@@ -52,16 +52,12 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 		d.unknown(name, "", rightQuota, err)
 		return
 	}
-	have := 0
-	pages := ec2.NewDescribeVpcsPaginator(ec2.NewFromConfig(*d.aws), &ec2.DescribeVpcsInput{})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			d.unknown(name, "", rightVPCs, err)
-			return
-		}
-		have += len(page.Vpcs)
+	vpcs, err := awsquery.NewEC2(*d.aws).DescribeVPCs(ctx, nil)
+	if err != nil {
+		d.unknown(name, "", rightVPCs, err)
+		return
 	}
+	have := len(vpcs)
 	found := fmt.Sprintf("%d of %.0f used", have, most)
 	if float64(have) < most {
 		d.ok(name, found)

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"golang.org/x/sync/errgroup"
 
+	"upload-router/internal/awsquery"
 	"upload-router/internal/deployer"
 )
 
@@ -46,7 +43,7 @@ func (d *doctor) rights(ctx context.Context) {
 		})
 		return
 	}
-	client := iam.NewFromConfig(*d.aws)
+	client := awsquery.NewIAM(*d.aws)
 	principal, err := principalOf(ctx, client, d.caller)
 	if err == nil {
 		var s simulation
@@ -112,7 +109,7 @@ type simulation struct {
 }
 
 // simulate asks for each resource whether the principal may do what is granted.
-func simulate(ctx context.Context, client *iam.Client, principal string, grants []deployer.Grant) (simulation, error) {
+func simulate(ctx context.Context, client *awsquery.IAM, principal string, grants []deployer.Grant) (simulation, error) {
 	const atATime = 4 // IAM answers few requests a second
 	var mu sync.Mutex
 	var s simulation
@@ -139,48 +136,40 @@ func simulate(ctx context.Context, client *iam.Client, principal string, grants 
 	return s, nil
 }
 
-func (s *simulation) add(result iamtypes.EvaluationResult) {
-	if result.EvalDecision == iamtypes.PolicyEvaluationDecisionTypeAllowed {
+func (s *simulation) add(result awsquery.Evaluation) {
+	if result.Allowed() {
 		s.allowed++
 		return
 	}
-	what := aws.ToString(result.EvalActionName) + " on " + aws.ToString(result.EvalResourceName)
+	what := result.Action + " on " + result.Resource
 	if len(result.MissingContextValues) > 0 {
 		s.open = append(s.open, what)
 		s.missing = append(s.missing, result.MissingContextValues...)
 		return
 	}
-	by := string(result.EvalDecision)
-	if o := result.OrganizationsDecisionDetail; o != nil && !o.AllowedByOrganizations {
+	by := result.Decision
+	if allows := result.ByOrganization; allows != nil && !*allows {
 		by = "by the organization's policies"
-	} else if p := result.PermissionsBoundaryDecisionDetail; p != nil && !p.AllowedByPermissionsBoundary {
+	} else if allows := result.ByBoundary; allows != nil && !*allows {
 		by = "by the permissions boundary"
 	}
 	s.denied = append(s.denied, fmt.Sprintf("%s (%s)", what, by))
 }
 
 // evaluate has IAM simulate what is granted on one resource.
-func evaluate(ctx context.Context, client *iam.Client, principal string, g deployer.Grant) ([]iamtypes.EvaluationResult, error) {
-	pages := iam.NewSimulatePrincipalPolicyPaginator(client, &iam.SimulatePrincipalPolicyInput{
-		PolicySourceArn: &principal, ActionNames: g.Actions, ResourceArns: []string{deployer.Example(g.Resource)},
-		ContextEntries: contextOf(g.Condition),
-	})
-	var results []iamtypes.EvaluationResult
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("simulating what %s may do: %w", principal, err)
-		}
-		results = append(results, page.EvaluationResults...)
+func evaluate(ctx context.Context, client *awsquery.IAM, principal string, g deployer.Grant) ([]awsquery.Evaluation, error) {
+	results, err := client.Simulate(ctx, principal, g.Actions, deployer.Example(g.Resource), contextOf(g.Condition))
+	if err != nil {
+		return nil, fmt.Errorf("simulating what %s may do: %w", principal, err)
 	}
 	return results, nil
 }
 
 // contextOf gives the values under which a condition holds.
-func contextOf(condition map[string]map[string][]string) []iamtypes.ContextEntry {
-	var entries []iamtypes.ContextEntry
-	for _, operator := range slices.Sorted(maps.Keys(condition)) {
-		for _, key := range slices.Sorted(maps.Keys(condition[operator])) {
+func contextOf(condition map[string]map[string][]string) map[string]string {
+	values := map[string]string{}
+	for operator, keys := range condition {
+		for key := range keys {
 			value := deployer.Example(condition[operator][key][0])
 			if operator == "Null" {
 				if value == "true" {
@@ -188,16 +177,14 @@ func contextOf(condition map[string]map[string][]string) []iamtypes.ContextEntry
 				}
 				value = "CreateVpc" // ec2:CreateAction, the one key that must have one
 			}
-			entries = append(entries, iamtypes.ContextEntry{
-				ContextKeyName: &key, ContextKeyType: iamtypes.ContextKeyTypeEnumString, ContextKeyValues: []string{value},
-			})
+			values[key] = value
 		}
 	}
-	return entries
+	return values
 }
 
 // principalOf is the user or role whose policies count for a caller.
-func principalOf(ctx context.Context, client *iam.Client, caller string) (string, error) {
+func principalOf(ctx context.Context, client *awsquery.IAM, caller string) (string, error) {
 	parsed, err := arn.Parse(caller)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNotSimulated, err)
@@ -208,7 +195,7 @@ func principalOf(ctx context.Context, client *iam.Client, caller string) (string
 		return caller, nil
 	case "assumed-role":
 		name, _, _ := strings.Cut(rest, "/")
-		role, err := client.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+		role, err := client.Role(ctx, name)
 		if err != nil {
 			// Without the right to look, the role has no path, as most don't; one of IAM Identity Center has.
 			if strings.HasPrefix(name, "AWSReservedSSO_") {
@@ -217,7 +204,7 @@ func principalOf(ctx context.Context, client *iam.Client, caller string) (string
 			parsed.Service, parsed.Resource = "iam", "role/"+name
 			return parsed.String(), nil
 		}
-		return aws.ToString(role.Role.Arn), nil
+		return role, nil
 	}
 	return "", errNotSimulated
 }

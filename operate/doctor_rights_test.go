@@ -1,3 +1,7 @@
+//go:build !race
+
+// These evaluate the program, as those of cost_test.go do.
+
 package operate_test
 
 import (

@@ -3,9 +3,7 @@ package operate
 import (
 	"context"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-
+	"upload-router/internal/awsquery"
 	"upload-router/internal/settings"
 )
 
@@ -21,7 +19,7 @@ func (d *doctor) spotRole(ctx context.Context) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	const name = "ECS's own role"
-	_, err := iam.NewFromConfig(*d.aws).GetRole(ctx, &iam.GetRoleInput{RoleName: aws.String(ecsRole)})
+	_, err := awsquery.NewIAM(*d.aws).Role(ctx, ecsRole)
 	switch {
 	case err == nil:
 		d.ok(name, ecsRole)

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,19 +10,16 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
+	"upload-router/internal/awsquery"
 	bus "upload-router/internal/eventbridge"
 )
 
@@ -142,7 +140,7 @@ func (v *verifier) targetLink(ctx context.Context) {
 		return
 	}
 	v.judged(name, "the state machine, with "+lastPart(role, "/"), "", why, mendUp, nil)
-	v.allowed(ctx, "EventBridge's role", role, "states:StartExecution", v.Outputs.StateMachineARN)
+	v.allowed(ctx, "EventBridge's role", role, "states:StartExecution", v.Outputs.StateMachineARN, nil)
 }
 
 // letterLink looks for what EventBridge says of an event that it gave up on.
@@ -163,28 +161,19 @@ func (v *verifier) letterLink(ctx context.Context, f Sent) {
 }
 
 // allowed asks IAM whether a role may do something.
-func (v *verifier) allowed(ctx context.Context, name, role, action, resource string, conditions ...iamtypes.ContextEntry) {
-	answer, err := v.roles.SimulatePrincipalPolicy(ctx, &iam.SimulatePrincipalPolicyInput{
-		PolicySourceArn: &role, ActionNames: []string{action}, ResourceArns: []string{resource}, ContextEntries: conditions,
-	})
+func (v *verifier) allowed(ctx context.Context, name, role, action, resource string, values map[string]string) {
+	answer, err := v.roles.Simulate(ctx, role, []string{action}, resource, values)
 	if hasCode(err, "NoSuchEntity") {
 		v.judged(name, "", "there is no role "+role, action+" needs it", mendUp, nil)
 		return
 	}
 	broken := ""
-	for _, result := range answerOf(answer) {
-		if result.EvalDecision != iamtypes.PolicyEvaluationDecisionTypeAllowed {
-			broken = fmt.Sprintf("%s may not %s on %s (%s)", lastPart(role, "/"), action, resource, result.EvalDecision)
+	for _, result := range answer {
+		if !result.Allowed() {
+			broken = fmt.Sprintf("%s may not %s on %s (%s)", lastPart(role, "/"), action, resource, result.Decision)
 		}
 	}
 	v.judged(name, lastPart(role, "/")+" may "+action+" on "+lastPart(resource, ":"), broken, action+" is refused without", mendUp, err)
-}
-
-func answerOf(answer *iam.SimulatePrincipalPolicyOutput) []iamtypes.EvaluationResult {
-	if answer == nil {
-		return nil
-	}
-	return answer.EvaluationResults
 }
 
 // machineRole is the state machine's role.
@@ -202,7 +191,7 @@ func (v *verifier) functionLinks(ctx context.Context, f Sent) {
 	if err != nil {
 		v.judged("State machine's role", "", "", "", "", err)
 	} else {
-		v.allowed(ctx, "Right to invoke the function", role, "lambda:InvokeFunction", v.Outputs.LambdaFunctionARN)
+		v.allowed(ctx, "Right to invoke the function", role, "lambda:InvokeFunction", v.Outputs.LambdaFunctionARN, nil)
 	}
 	v.logLink(ctx, "Function's log", f)
 }
@@ -249,14 +238,11 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 		v.judged("State machine's role", "", "", "", "", err)
 		return
 	}
-	to := iamtypes.ContextEntry{
-		ContextKeyName: aws.String("iam:PassedToService"), ContextKeyType: iamtypes.ContextKeyTypeEnumString,
-		ContextKeyValues: []string{"ecs-tasks.amazonaws.com"},
-	}
+	to := map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"}
 	v.allowed(ctx, "Right to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
 	v.allowed(ctx, "Right to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
 	if v.callback(ctx) {
-		v.allowed(ctx, "Task's right to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess", v.Outputs.StateMachineARN)
+		v.allowed(ctx, "Task's right to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess", v.Outputs.StateMachineARN, nil)
 	}
 }
 
@@ -302,30 +288,24 @@ func (v *verifier) wayLink(ctx context.Context) {
 	}
 	mend := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
 		strings.ReplaceAll(strings.Join(needed, ", "), " .", " ")[1:]
-	tables, err := v.network.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{
-		Filters: []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{v.Outputs.VPCID}}},
-	})
+	tables, err := v.network.DescribeRouteTables(ctx, v.Outputs.VPCID)
 	if err != nil {
 		v.judged(name, "", "", why, mend, err)
 		return
 	}
-	endpoints, err := v.network.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{
-		Filters: []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{v.Outputs.VPCID}}},
-	})
+	endpoints, err := v.network.DescribeVPCEndpoints(ctx, v.Outputs.VPCID)
 	if err != nil {
 		v.judged(name, "", "", why, mend, err)
 		return
 	}
 	var missing []string
 	for _, service := range needed {
-		if !slices.ContainsFunc(endpoints.VpcEndpoints, func(e ec2types.VpcEndpoint) bool {
-			return strings.HasSuffix(aws.ToString(e.ServiceName), service)
-		}) {
+		if !slices.ContainsFunc(endpoints, func(e awsquery.VPCEndpoint) bool { return strings.HasSuffix(e.ServiceName, service) }) {
 			missing = append(missing, service[1:])
 		}
 	}
 	for _, subnet := range v.Outputs.SubnetIDs {
-		way := wayOut(tables.RouteTables, subnet)
+		way := wayOut(tables, subnet)
 		if way == "" && len(missing) > 0 {
 			v.judged(name, "", fmt.Sprintf("%s has no route out, and its VPC has no endpoint for %s", subnet, strings.Join(missing, ", ")),
 				why, mend, nil)
@@ -354,14 +334,14 @@ func (v *verifier) callback(ctx context.Context) bool {
 
 // wayOut is what a subnet's default route goes to; empty without one. A subnet
 // without a table of its own has the VPC's main one.
-func wayOut(tables []ec2types.RouteTable, subnet string) string {
-	var main, own *ec2types.RouteTable
+func wayOut(tables []awsquery.RouteTable, subnet string) string {
+	var main, own *awsquery.RouteTable
 	for i, table := range tables {
 		for _, a := range table.Associations {
-			if aws.ToBool(a.Main) {
+			if a.Main {
 				main = &tables[i]
 			}
-			if aws.ToString(a.SubnetId) == subnet {
+			if a.SubnetID == subnet {
 				own = &tables[i]
 			}
 		}
@@ -373,13 +353,11 @@ func wayOut(tables []ec2types.RouteTable, subnet string) string {
 		return ""
 	}
 	for _, route := range own.Routes {
-		if aws.ToString(route.DestinationCidrBlock) != "0.0.0.0/0" || route.State == ec2types.RouteStateBlackhole {
+		if route.Destination != "0.0.0.0/0" || route.State == "blackhole" {
 			continue
 		}
-		for _, to := range []*string{route.GatewayId, route.NatGatewayId, route.TransitGatewayId, route.NetworkInterfaceId} {
-			if aws.ToString(to) != "" {
-				return *to
-			}
+		if to := cmp.Or(route.GatewayID, route.NATGatewayID, route.TransitGatewayID, route.NetworkInterfaceID); to != "" {
+			return to
 		}
 	}
 	return ""
@@ -388,16 +366,15 @@ func wayOut(tables []ec2types.RouteTable, subnet string) string {
 // egressLink looks whether the task may connect to port 443 at all.
 func (v *verifier) egressLink(ctx context.Context) {
 	const https = 443
-	answer, err := v.network.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{v.Outputs.SecurityGroupID}})
+	answer, err := v.network.DescribeSecurityGroup(ctx, v.Outputs.SecurityGroupID)
 	broken := ""
 	switch {
 	case hasCode(err, "InvalidGroup.NotFound"):
 		broken, err = "there is no security group "+v.Outputs.SecurityGroupID, nil
 	case err == nil:
-		if !slices.ContainsFunc(answer.SecurityGroups, func(g ec2types.SecurityGroup) bool {
-			return slices.ContainsFunc(g.IpPermissionsEgress, func(p ec2types.IpPermission) bool {
-				protocol := aws.ToString(p.IpProtocol)
-				return protocol == "-1" || protocol == "tcp" && aws.ToInt32(p.FromPort) <= https && https <= aws.ToInt32(p.ToPort)
+		if !slices.ContainsFunc(answer, func(g awsquery.SecurityGroup) bool {
+			return slices.ContainsFunc(g.Egress, func(p awsquery.IPPermission) bool {
+				return p.Protocol == "-1" || p.Protocol == "tcp" && p.FromPort <= https && https <= p.ToPort
 			})
 		}) {
 			broken = v.Outputs.SecurityGroupID + " lets nothing out to port 443"

@@ -15,12 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -28,6 +26,8 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/logging"
 	"github.com/dustin/go-humanize"
+
+	"upload-router/internal/awsquery"
 )
 
 // nothingInIt is what is said of a store without data.
@@ -50,8 +50,8 @@ type System struct {
 	images     *ecr.Client
 	functions  *lambda.Client
 	containers *ecs.Client
-	network    *ec2.Client
-	roles      *iam.Client
+	network    *awsquery.EC2
+	roles      *awsquery.IAM
 }
 
 // LoadAWS gives the AWS configuration that the AWS CLI would use: environment,
@@ -93,8 +93,8 @@ func Connect(cfg aws.Config, outputs Outputs) *System {
 		images:     ecr.NewFromConfig(cfg),
 		functions:  lambda.NewFromConfig(cfg),
 		containers: ecs.NewFromConfig(cfg),
-		network:    ec2.NewFromConfig(cfg),
-		roles:      iam.NewFromConfig(cfg),
+		network:    awsquery.NewEC2(cfg),
+		roles:      awsquery.NewIAM(cfg),
 		Poll:       time.Second,
 	}
 }

@@ -2,7 +2,7 @@
 // Whatever is derived from a Region's partition is derived from this one table.
 //
 // The names, domains and forms of Regions are those of the AWS SDK's own partitions.json, as of November 2026; the test compares them
-// with what the SDK resolves. The rest has its source beside it.
+// with what the SDK resolves. The home Regions and IAM's hosts are those of the SDK's rules for IAM's endpoints. The rest has its source beside it.
 package partition
 
 import (
@@ -11,8 +11,13 @@ import (
 	"strings"
 )
 
-// Standard is the partition of the Regions that every account can use.
-const Standard = "aws"
+// Partitions with rules of their own elsewhere.
+const (
+	// Standard is the partition of the Regions that every account can use.
+	Standard = "aws"
+	// USGov is that of GovCloud.
+	USGov = "aws-us-gov"
+)
 
 // Partition is a group of Regions.
 type Partition struct {
@@ -22,6 +27,10 @@ type Partition struct {
 	DNSSuffix string
 	// DualStackSuffix is the domain of the endpoints that have IPv6 too.
 	DualStackSuffix string
+	// HomeRegion is the Region that requests to services with one endpoint for all of the partition, such as IAM, are signed for.
+	HomeRegion string
+	// IAM is the host of IAM's endpoint.
+	IAM string
 	// ConsoleDomain is the domain of AWS's console; a Region's console is at <region>.<domain>. Empty: the partition has none in public.
 	ConsoleDomain string
 
@@ -43,29 +52,43 @@ var registries = []string{"ecr.api", "ecr.dkr"}
 var partitions = []Partition{
 	{
 		Name: "aws-cn", DNSSuffix: "amazonaws.com.cn", DualStackSuffix: "api.amazonwebservices.com.cn",
+		HomeRegion: "cn-north-1", IAM: "iam.cn-north-1.amazonaws.com.cn",
 		ConsoleDomain: "console.amazonaws.cn", region: form(`cn-[a-z]+`), reversed: append([]string{"states", "xray"}, registries...),
 	},
 	{
-		Name: "aws-us-gov", DNSSuffix: "amazonaws.com", DualStackSuffix: "api.aws",
+		Name: USGov, DNSSuffix: "amazonaws.com", DualStackSuffix: "api.aws",
+		HomeRegion: "us-gov-west-1", IAM: "iam.us-gov.amazonaws.com",
 		ConsoleDomain: "console.amazonaws-us-gov.com", region: form(`us-gov-[a-z]+`),
 	},
 	{
 		Name: "aws-eusc", DNSSuffix: "amazonaws.eu", DualStackSuffix: "api.amazonwebservices.eu",
+		HomeRegion: "eusc-de-east-1", IAM: "iam.eusc-de-east-1.amazonaws.eu",
 		ConsoleDomain: "console.amazonaws-eusc.eu", region: form(`eusc-[a-z]{2}-[a-z]+`), reversed: registries,
 	},
-	{Name: "aws-iso", DNSSuffix: "c2s.ic.gov", DualStackSuffix: "api.aws.ic.gov", region: form(`us-iso-[a-z]+`), reversed: registries},
-	{Name: "aws-iso-b", DNSSuffix: "sc2s.sgov.gov", DualStackSuffix: "api.aws.scloud", region: form(`us-isob-[a-z]+`), reversed: registries},
+	{
+		Name: "aws-iso", DNSSuffix: "c2s.ic.gov", DualStackSuffix: "api.aws.ic.gov",
+		HomeRegion: "us-iso-east-1", IAM: "iam.us-iso-east-1.c2s.ic.gov",
+		region: form(`us-iso-[a-z]+`), reversed: registries,
+	},
+	{
+		Name: "aws-iso-b", DNSSuffix: "sc2s.sgov.gov", DualStackSuffix: "api.aws.scloud",
+		HomeRegion: "us-isob-east-1", IAM: "iam.us-isob-east-1.sc2s.sgov.gov",
+		region: form(`us-isob-[a-z]+`), reversed: registries,
+	},
 	{
 		Name: "aws-iso-e", DNSSuffix: "cloud.adc-e.uk", DualStackSuffix: "api.cloud-aws.adc-e.uk",
+		HomeRegion: "eu-isoe-west-1", IAM: "iam.eu-isoe-west-1.cloud.adc-e.uk",
 		region: form(`eu-isoe-[a-z]+`), reversed: registries,
 	},
 	{
 		Name: "aws-iso-f", DNSSuffix: "csp.hci.ic.gov", DualStackSuffix: "api.aws.hci.ic.gov",
+		HomeRegion: "us-isof-south-1", IAM: "iam.us-isof-south-1.csp.hci.ic.gov",
 		region: form(`us-isof-[a-z]+`), reversed: registries,
 	},
 	// Any two letters: a Region in a new country is to work before this table knows of it.
 	{
 		Name: Standard, DNSSuffix: "amazonaws.com", DualStackSuffix: "api.aws",
+		HomeRegion: "us-east-1", IAM: "iam.amazonaws.com",
 		ConsoleDomain: "console.aws.amazon.com", region: form(`[a-z]{2}-[a-z]+`),
 	},
 }
