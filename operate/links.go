@@ -238,7 +238,7 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 		v.judged("State machine's role", "", "", "", "", err)
 		return
 	}
-	to := map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+	to := map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"} //nolint:gosec // It is a condition key.
 	v.allowed(ctx, "Right to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
 	v.allowed(ctx, "Right to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
 	if v.callback(ctx) {

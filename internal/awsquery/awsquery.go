@@ -7,14 +7,18 @@ package awsquery
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -43,20 +47,20 @@ func (c *client) call(ctx context.Context, operation string, form url.Values, re
 	if err != nil {
 		return fmt.Errorf("finding the endpoint of %s: %w", c.id, err)
 	}
-	ctx = awsmiddleware.SetSigningRegion(awsmiddleware.SetSigningName(ctx, c.signingName), region)
+	body := "Action=" + operation + "&Version=" + c.version
+	if len(form) > 0 {
+		body += "&" + form.Encode()
+	}
 	stack := middleware.NewStack(operation, smithyhttp.NewStackRequest)
 	for _, add := range []func(*middleware.Stack) error{
 		func(s *middleware.Stack) error {
-			return s.Serialize.Add(c.serializer(address, operation, form), middleware.After)
+			return s.Serialize.Add(serializer(address, body), middleware.After)
 		},
-		smithyhttp.AddComputeContentLengthMiddleware,
-		func(s *middleware.Stack) error { return s.Finalize.Add(&v4.ComputePayloadSHA256{}, middleware.After) },
 		func(s *middleware.Stack) error {
 			return s.Finalize.Add(retry.NewAttemptMiddleware(c.retryer(), smithyhttp.RequestCloner), middleware.After)
 		},
-		func(s *middleware.Stack) error { return s.Finalize.Add(c.signer(), middleware.After) },
+		func(s *middleware.Stack) error { return s.Finalize.Add(c.signer(body, region), middleware.After) },
 		func(s *middleware.Stack) error { return s.Deserialize.Add(deserializer(read), middleware.After) },
-		smithyhttp.AddCloseResponseBodyMiddleware,
 		awsmiddleware.AddRequestIDRetrieverMiddleware,
 		awshttp.AddResponseErrorMiddleware,
 	} {
@@ -68,14 +72,15 @@ func (c *client) call(ctx context.Context, operation string, form url.Values, re
 	if c.config.HTTPClient != nil {
 		sender = c.config.HTTPClient
 	}
-	handler := middleware.DecorateHandler(smithyhttp.NewClientHandler(sender), stack)
+	handler := middleware.DecorateHandler(smithyhttp.NewClientHandlerWithOptions(sender), stack)
 	if _, _, err := handler.Handle(ctx, nil); err != nil {
 		return &smithy.OperationError{ServiceID: c.id, OperationName: operation, Err: err}
 	}
 	return nil
 }
 
-func (c *client) serializer(address, operation string, form url.Values) middleware.SerializeMiddleware {
+// serializer writes a request.
+func serializer(address, body string) middleware.SerializeMiddleware {
 	return middleware.SerializeMiddlewareFunc("OperationSerializer", func(
 		ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler,
 	) (out middleware.SerializeOutput, metadata middleware.Metadata, err error) {
@@ -91,10 +96,6 @@ func (c *client) serializer(address, operation string, form url.Values) middlewa
 		}
 		request.Method = http.MethodPost
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		body := "Action=" + operation + "&Version=" + c.version
-		if len(form) > 0 {
-			body += "&" + form.Encode()
-		}
 		if in.Request, err = request.SetStream(strings.NewReader(body)); err != nil {
 			return out, metadata, &smithy.SerializationError{Err: err}
 		}
@@ -113,11 +114,28 @@ func (c *client) retryer() aws.Retryer {
 	})
 }
 
-func (c *client) signer() middleware.FinalizeMiddleware {
-	return v4.NewSignHTTPRequestMiddleware(v4.SignHTTPRequestMiddlewareOptions{
-		CredentialsProvider: c.config.Credentials, Signer: v4.NewSigner(),
+// signer signs each attempt, with the credentials and the time that it is made with.
+func (c *client) signer(body, region string) middleware.FinalizeMiddleware {
+	hash := sha256.Sum256([]byte(body))
+	return middleware.FinalizeMiddlewareFunc("Signing", func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (out middleware.FinalizeOutput, metadata middleware.Metadata, err error) {
+		request, ok := in.Request.(*smithyhttp.Request)
+		if !ok || c.config.Credentials == nil {
+			return out, metadata, &v4.SigningError{Err: errNotSigned}
+		}
+		keys, err := c.config.Credentials.Retrieve(ctx)
+		if err == nil {
+			err = v4.NewSigner().SignHTTP(ctx, keys, request.Request, hex.EncodeToString(hash[:]), c.signingName, region, time.Now())
+		}
+		if err != nil {
+			return out, metadata, &v4.SigningError{Err: err}
+		}
+		return next.HandleFinalize(ctx, in)
 	})
 }
+
+var errNotSigned = errors.New("there are no credentials to sign with")
 
 // deserializer has an answer read, and makes an error of a refusal.
 func deserializer(read func(io.Reader) error) middleware.DeserializeMiddleware {
@@ -130,7 +148,7 @@ func deserializer(read func(io.Reader) error) middleware.DeserializeMiddleware {
 		response, ok := out.RawResponse.(*smithyhttp.Response)
 		switch {
 		case !ok:
-			err = &smithy.DeserializationError{Err: fmt.Errorf("unknown kind of response: %T", out.RawResponse)}
+			return out, metadata, &smithy.DeserializationError{Err: fmt.Errorf("unknown kind of response: %T", out.RawResponse)}
 		case response.StatusCode >= http.StatusMultipleChoices:
 			err = refusal(response.Body)
 		default:
@@ -138,6 +156,7 @@ func deserializer(read func(io.Reader) error) middleware.DeserializeMiddleware {
 				err = &smithy.DeserializationError{Err: err}
 			}
 		}
+		smithyhttp.CloseResponseBody(ctx, response, false, err)
 		return out, metadata, err
 	})
 }
@@ -216,7 +235,7 @@ func (p *page[T]) read(body io.Reader) error {
 				Members []T `xml:"member"`
 			}
 			err, found = decoder.DecodeElement(&of, &start), true
-			p.items = append(of.Items, of.Members...)
+			p.items = slices.Concat(of.Items, of.Members)
 		case p.next:
 			err = decoder.DecodeElement(&p.token, &start)
 		}

@@ -149,8 +149,8 @@ func TestRequestsAndAnswers(t *testing.T) {
 			func(ctx context.Context, _ *awsquery.EC2, iam *awsquery.IAM) (any, error) {
 				return iam.Role(ctx, "one")
 			},
-			[]answer{ok(`<GetRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><GetRoleResult><Role><Arn>arn:aws:iam::123456789012:role/a/one</Arn>
-</Role></GetRoleResult></GetRoleResponse>`)},
+			[]answer{ok(`<GetRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><GetRoleResult><Role>
+<Arn>arn:aws:iam::123456789012:role/a/one</Arn></Role></GetRoleResult></GetRoleResponse>`)},
 			[]string{"Action=GetRole&RoleName=one&Version=2010-05-08"}, "arn:aws:iam::123456789012:role/a/one",
 		},
 		"a simulation in pages": {
@@ -229,8 +229,8 @@ func TestRefusals(t *testing.T) {
 		text   string
 	}{
 		"EC2's": {
-			answer{400, `<?xml version="1.0"?><Response><Errors><Error><Code>InvalidSubnetID.NotFound</Code><Message>not there</Message></Error></Errors>
-<RequestID>1</RequestID></Response>`},
+			answer{400, `<?xml version="1.0"?><Response><Errors><Error><Code>InvalidSubnetID.NotFound</Code><Message>not there</Message></Error>
+</Errors><RequestID>1</RequestID></Response>`},
 			"InvalidSubnetID.NotFound", 400, 1, "operation error EC2: DescribeVpcs, https response error StatusCode: 400",
 		},
 		"IAM's": {
@@ -266,7 +266,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // Where AWS would be asked, with nothing of the environment but what is set here. The hosts are those that the SDK's rules give.
-func TestEndpoints(t *testing.T) { //nolint:paralleltest // It sets the environment.
+func TestEndpoints(t *testing.T) { // not in parallel: it sets the environment
 	for _, test := range []struct {
 		region, set, to, ec2, iam string
 	}{
@@ -285,7 +285,9 @@ func TestEndpoints(t *testing.T) { //nolint:paralleltest // It sets the environm
 		{"us-east-1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", "ec2.us-east-1.amazonaws.com", "iam.amazonaws.com"},
 	} {
 		t.Run(test.region+" "+test.set, func(t *testing.T) {
-			for _, name := range []string{"AWS_USE_FIPS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"} {
+			for _, name := range []string{
+				"AWS_USE_FIPS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+			} {
 				t.Setenv(name, "")
 			}
 			t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
@@ -302,7 +304,7 @@ func TestEndpoints(t *testing.T) { //nolint:paralleltest // It sets the environm
 			require.NoError(t, err)
 			cfg.HTTPClient = doer(func(r *http.Request) (*http.Response, error) {
 				hosts = append(hosts, r.URL.Host)
-				return &http.Response{StatusCode: 400, Body: io.NopCloser(strings.NewReader("")), Header: http.Header{}, Request: r}, nil
+				return &http.Response{StatusCode: http.StatusBadRequest, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
 			})
 			_, err = awsquery.NewEC2(cfg).DescribeVPCs(t.Context(), nil)
 			require.Error(t, err)
