@@ -15,6 +15,8 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"upload-router/internal/partition"
 )
 
 // CheckAWSOptions configure [CheckAWS].
@@ -60,7 +62,8 @@ func CheckAWS(ctx context.Context, options CheckAWSOptions) (Diagnosis, error) {
 	if err != nil {
 		return Diagnosis{}, err
 	}
-	probed, err := probes(ctx)
+	own, _ := partition.OfRegion(options.AWS.Region)
+	probed, err := probes(ctx, own.Name)
 	if err != nil {
 		return Diagnosis{}, err
 	}
@@ -75,7 +78,7 @@ func CheckAWS(ctx context.Context, options CheckAWSOptions) (Diagnosis, error) {
 			c.test(ctx, t)
 		}
 	}
-	c.forms(ctx)
+	c.forms(ctx, own.Name)
 	if ctx.Err() != nil {
 		return c.diagnosis, fmt.Errorf("asking AWS: %w", ErrCanceled)
 	}
@@ -314,7 +317,7 @@ func sameJSON(a, b string) bool {
 
 // forms asks which spelling of a result Step Functions takes where its
 // documentation leaves it open. Either is no fault: the definition reads both.
-func (c *awsCheck) forms(ctx context.Context) {
+func (c *awsCheck) forms(ctx context.Context, partition string) {
 	for _, f := range resultForms {
 		if c.refused || ctx.Err() != nil {
 			return
@@ -323,7 +326,7 @@ func (c *awsCheck) forms(ctx context.Context) {
 		var failed error
 		for _, result := range f.results {
 			_, err := c.testState(ctx, stateTest{
-				name: f.name, definition: f.state, input: "{}", result: result,
+				name: f.name, definition: inPartition(partition, f.state), input: "{}", result: result,
 			}, sfntypes.MockResponseValidationModeStrict)
 			switch {
 			case err == nil:

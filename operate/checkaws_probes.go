@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -42,17 +43,19 @@ var probed = []probe{
 		input: `{"list":[1,2]}`},
 }
 
-// probedResource is a task whose result is given, and that is not called.
-const probedResource = workflow.ResourceLambda
+// inPartition names an integration as a partition does.
+func inPartition(partition, resource string) string {
+	return strings.ReplaceAll(resource, "arn:aws:", "arn:"+partition+":")
+}
 
-// state is the probe as a state.
-func (p probe) state() (json.RawMessage, error) {
+// state is the probe as a state, of a task whose result is given, and that is not called.
+func (p probe) state(partition string) (json.RawMessage, error) {
 	fields := map[string]any{"End": true}
 	if p.output != "" {
 		maps.Copy(fields, map[string]any{"Type": "Pass", "QueryLanguage": "JSONata", "Output": p.output})
 	} else {
 		maps.Copy(fields, map[string]any{
-			"Type": "Task", "Resource": probedResource, "Parameters": map[string]any{"FunctionName": "none"},
+			"Type": "Task", "Resource": inPartition(partition, workflow.ResourceLambda), "Parameters": map[string]any{"FunctionName": "none"},
 		})
 	}
 	for field, template := range map[string]string{"Parameters": p.parameters, "ResultSelector": p.selector} {
@@ -69,10 +72,10 @@ func (p probe) state() (json.RawMessage, error) {
 
 // probes has the interpreter run each probe. One that it can't run is left out:
 // there is nothing to compare.
-func probes(ctx context.Context) ([]stateTest, error) {
+func probes(ctx context.Context, partition string) ([]stateTest, error) {
 	var tests []stateTest
 	for _, p := range probed {
-		state, err := p.state()
+		state, err := p.state(partition)
 		if err != nil {
 			return nil, err
 		}

@@ -33,6 +33,8 @@ type statesServer struct {
 	// otherwise changes an answer, or gives an error in its place.
 	otherwise func(in testRequest, out map[string]any) error
 	validated map[string]any
+	// foreign is how the ARNs of other partitions go on.
+	foreign string
 }
 
 // testRequest is a request of TestState.
@@ -49,7 +51,7 @@ type testRequest struct {
 
 func startStates(t *testing.T) (*statesServer, aws.Config) {
 	t.Helper()
-	s := &statesServer{tb: t, validated: map[string]any{"result": "OK", "diagnostics": []any{}}}
+	s := &statesServer{tb: t, foreign: "aws-", validated: map[string]any{"result": "OK", "diagnostics": []any{}}}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	return s, aws.Config{
@@ -70,6 +72,7 @@ func (s *statesServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, in)
 		s.mu.Unlock()
+		assert.NotRegexp(s.tb, `"Resource":"arn:`+s.foreign, in.Definition, "of another partition than the Region's")
 		answer := in.run(s.tb) //nolint:contextcheck // It has the test's.
 		if s.otherwise != nil {
 			err = s.otherwise(in, answer)
@@ -235,7 +238,11 @@ func TestCheckAWSFindsNoDifferenceWhereThereIsNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, cfg := startStates(t)
+			if region := config["aws:region"]; region != "" {
+				cfg.Region, server.foreign = region, "aws:"
+			}
 			d := checkAWS(t, cfg, config, "")
+			require.NotEmpty(t, server.requests)
 			for _, c := range d.Checks {
 				require.Equal(t, operate.CheckOK, c.Status, "%+v", c)
 			}

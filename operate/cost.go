@@ -3,6 +3,7 @@ package operate
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,14 +54,18 @@ type SizeShare struct {
 // mostUploads is more than EventBridge delivers in a month anywhere.
 const mostUploads = 1e12
 
+// percentForm is a number as people write it: no exponent, no sign, no zero in front.
+var percentForm = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$`)
+
 // ParsePercent reads a share from 0 to 100 %, such as 65% or 65, as a number from
 // 0 to 1. The error matches [ErrInput].
 func ParsePercent(text string) (float64, error) {
-	percent, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%")), 64)
-	if err != nil {
+	number := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%"))
+	percent, err := strconv.ParseFloat(number, 64)
+	if err != nil || !percentForm.MatchString(number) {
 		return 0, fmt.Errorf("%w: %q is no share: write it as 65%%", ErrInput, text)
 	}
-	if !(percent >= 0 && percent <= 100) { // which NaN isn't
+	if percent > 100 {
 		return 0, fmt.Errorf("%w: %q is no share from 0 %% to 100 %%", ErrInput, text)
 	}
 	return percent / 100, nil

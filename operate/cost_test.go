@@ -141,7 +141,7 @@ func TestCostsAreMadeOfNumbers(t *testing.T) {
 		require.NoError(t, err)
 		require.InDelta(t, want, share, 0)
 	}
-	for _, text := range []string{"", "%", "NaN", "Inf%", "-1%", "100.1%", "a"} {
+	for _, text := range []string{"", "%", "NaN", "Inf%", "-1%", "100.1%", "a", "065%", "0x1p3%", "1e1%", "+5%", ".5%", "5.%"} {
 		_, err := operate.ParsePercent(text)
 		require.ErrorIs(t, err, operate.ErrInput, text)
 	}

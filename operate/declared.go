@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,8 @@ import (
 // is built: neither a diagram nor a price depends on the processors' code.
 func declare(project, name string, config map[string]string) (*declared.System, error) {
 	// The program itself finds no key that isn't one: it isn't told which there are.
-	if err := CheckConfig(settings.Namespace, config); err != nil {
+	project = cmp.Or(project, settings.Namespace)
+	if err := CheckConfig(project, config); err != nil {
 		return nil, err
 	}
 	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
@@ -32,7 +34,7 @@ func declare(project, name string, config map[string]string) (*declared.System, 
 	}
 	system, err := declared.Evaluate(
 		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
-		declared.Options{Project: project, Stack: name, Config: config, Region: region, Subnets: givenSubnets(config)})
+		declared.Options{Project: project, Stack: name, Config: config, Region: region, Subnets: givenSubnets(project, config)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
@@ -41,11 +43,11 @@ func declare(project, name string, config map[string]string) (*declared.System, 
 
 // givenSubnets are those that a configuration names, which are taken to be there;
 // nil if it names none.
-func givenSubnets(config map[string]string) []string {
+func givenSubnets(project string, config map[string]string) []string {
 	const key = "subnetIds"
 	text := config[key]
 	if text == "" {
-		text = config[settings.Namespace+":"+key]
+		text = config[project+":"+key]
 	}
 	var subnets []string
 	if json.Unmarshal([]byte(text), &subnets) != nil { // the settings say what is wrong with it

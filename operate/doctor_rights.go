@@ -34,7 +34,9 @@ func (d *doctor) rights(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*d.options.Timeout) // one request for each resource
 	defer cancel()
-	options := DeployerOptions{Stack: lastPart(d.stack.Name(), "/"), Config: d.config, AccountID: d.account}
+	options := DeployerOptions{
+		Project: d.stack.Project(), Stack: lastPart(d.stack.Name(), "/"), Config: d.config, AccountID: d.account,
+	}
 	grants, err := deployerGrants(options) //nolint:contextcheck // Nothing of the program waits.
 	if err != nil {
 		d.add(Check{

@@ -5,6 +5,7 @@
 package operate_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -113,6 +114,24 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 			}
 			require.Equal(t, c.want, check)
 			require.Equal(t, c.want.Status != operate.CheckFailed, d.Ready())
+		})
+	}
+}
+
+// Case S13: names and keys are those of the project as it is called.
+func TestDoctorSimulatesForTheProjectsName(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	region, _, _ := strings.Cut(imageConfig, ",")
+	for name, config := range map[string]string{ //nolint:paralleltest // See above.
+		"keys of its own": strings.ReplaceAll(imageConfig, "upload-router:image", "team-a:image") + `,"team-a:lambdaMemory":{"value":"256"}`,
+		"no keys":         region,
+		"a network that is there": region + `,"team-a:network":{"value":"existing"},"team-a:vpcId":{"value":"vpc-0123abcd"},` +
+			`"team-a:subnetIds":{"value":"[\"subnet-0123abcd\",\"subnet-4567abcd\"]"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := examineProject(t, "team-a", "good", "{"+config+"}", func(s *awstest.Server) { s.Deny("", "ecs:CreateCluster") })
+			check := d.Checks[len(d.Checks)-1]
+			require.Equal(t, "IAM's simulator says that user/ann may not ecs:CreateCluster on arn:aws:ecs:eu-central-1:"+awstest.Account+
+				":cluster/team-a-dev-fargate-cluster-0123456 (implicitDeny)", check.Found)
 		})
 	}
 }

@@ -24,6 +24,12 @@ import (
 // the account is a fake one, and so is the CLI.
 func examine(t *testing.T, play string, config string, prepare func(*awstest.Server)) operate.Diagnosis {
 	t.Helper()
+	return examineProject(t, "upload-router", play, config, prepare)
+}
+
+// examineProject examines a project of a name.
+func examineProject(t *testing.T, project, play, config string, prepare func(*awstest.Server)) operate.Diagnosis {
+	t.Helper()
 	newStandIn(t, play)
 	server := awstest.Start(t)
 	prepare(server)
@@ -42,7 +48,7 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 		t.Setenv("AWS_ENDPOINT_URL_STS", "http://sts.zz-north-1.invalid")
 	}
 	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("name: upload-router\nruntime: go\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("name: "+project+"\nruntime: go\n"), 0o600))
 	var told []operate.Check
 	diagnosis, err := operate.Doctor(t.Context(), operate.DoctorOptions{
 		Stack:   operate.StackOptions{Name: "dev", Folder: folder},

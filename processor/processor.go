@@ -31,14 +31,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/gabriel-vasile/mimetype"
 	"github.com/minio/crc64nvme"
 
+	"upload-router/internal/media"
 	"upload-router/internal/upload"
 )
 
@@ -100,7 +98,7 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 		return Result{}, fmt.Errorf("fingerprinting: %w", err)
 	}
 
-	mediaType, hasLines := mediaTypeOf(content.start.bytes)
+	mediaType, hasLines := media.TypeOf(content.start.bytes)
 	result := Result{
 		Bucket:    object.Bucket,
 		Key:       object.Key,
@@ -239,44 +237,6 @@ func (c *content) observe(chunk []byte) {
 	}
 	c.start.add(chunk)
 	c.lines.add(chunk)
-}
-
-// mediaTypeOf is the media type that the beginning of an object shows, and whether counting line feed bytes counts lines: the type is
-// text or derives from it, in an encoding that holds ASCII as single bytes.
-func mediaTypeOf(start []byte) (name string, hasLines bool) {
-	if len(start) == 0 {
-		return "application/octet-stream", false
-	}
-	const plain, charset = "text/plain", "; charset="
-	detected := mimetype.Detect(start)
-	name = detected.String()
-	text := detected
-	for text != nil && !text.Is(plain) {
-		text = text.Parent()
-	}
-	if text == nil {
-		return name, false
-	}
-	base, declared, _ := strings.Cut(name, charset)
-	if !isWide(declared) {
-		return name, true
-	}
-	if detected == text {
-		return name, false // by its byte order mark
-	}
-	// What made it out to be more than plain text, the declaration among it, was read byte by byte.
-	return base + charset + "utf-8", true
-}
-
-// wideCharsets are how the names of encodings begin in which a character takes two bytes or four, whatever it is.
-//
-// https://encoding.spec.whatwg.org/#names-and-labels
-var wideCharsets = []string{"utf-16", "utf-32", "ucs-", "iso-10646-ucs-", "unicode", "csunicode"}
-
-// isWide reports whether a charset is one of those.
-func isWide(charset string) bool {
-	name := strings.ToLower(strings.TrimLeft(charset, ` "'`))
-	return slices.ContainsFunc(wideCharsets, func(wide string) bool { return strings.HasPrefix(name, wide) })
 }
 
 // prefix keeps the first bytes added to it.

@@ -13,7 +13,6 @@ import (
 	"upload-router/internal/asl"
 	"upload-router/internal/settings"
 	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
 )
 
 // byToken is an execution whose task tells its end by a token.
@@ -122,26 +121,4 @@ func TestAToldResultThatIsTooLargeIsAnnounced(t *testing.T) {
 	requireFailed(t, o, asl.ErrorDataLimitExceeded)
 	_, message := o.notice(t)
 	assert.Contains(t, message, "\nError: States.DataLimitExceeded\n")
-}
-
-// The token takes 1,024 of the 8,192 characters that the overrides may have. What is left is enough for the worst key
-// with the version ids that S3 makes, of 32 characters; with the 1,024 that it documents as the longest it wouldn't be, and ECS
-// would refuse the task, which is announced.
-func TestOverridesWithATokenFit(t *testing.T) {
-	t.Parallel()
-	const longestToken = 1024 // requirement C31
-	for name, key := range hostileKeys() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			input := uploadtest.Event(t, upload.Object{
-				Bucket: strings.Repeat("b", 63), Key: key, VersionID: strings.Repeat("v", 32),
-				ETag: "d41d8cd98f00b204e9800998ecf8427e-10000", Size: settings.MaxObjectSize,
-			})
-			o := byToken(t, nil, string(input))
-			requireSucceeded(t, o)
-			call := o.of(workflow.ResourceECSCallback)[0]
-			overrides := asASCII(t, call.Parameters.(map[string]any)["Overrides"])
-			assert.LessOrEqual(t, len(overrides)-len(call.TaskToken)+longestToken, maxOverrides)
-		})
-	}
 }

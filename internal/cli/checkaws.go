@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -100,10 +101,6 @@ func (o *checkAWSOptions) run(cmd *cobra.Command) error {
 
 // asked are the definition, and the account that is asked.
 func (o *checkAWSOptions) asked(ctx context.Context, values map[string]string) (operate.CheckAWSOptions, error) {
-	definition, err := operate.DeclaredDefinition(values) //nolint:contextcheck // Nothing of the program waits.
-	if err != nil {
-		return operate.CheckAWSOptions{}, err
-	}
 	profile := o.common.profile
 	if profile == "" {
 		profile = values["aws:profile"]
@@ -115,6 +112,13 @@ func (o *checkAWSOptions) asked(ctx context.Context, values map[string]string) (
 	if cfg.Region == "" {
 		return operate.CheckAWSOptions{}, fmt.Errorf(
 			"%w: no Region: AWS_REGION, or --config aws:region=eu-central-1", operate.ErrNotReady)
+	}
+	// The Region that is asked decides how the definition names its integrations.
+	values = maps.Clone(values)
+	values["aws:region"] = cfg.Region
+	definition, err := operate.DeclaredDefinition(values) //nolint:contextcheck // Nothing of the program waits.
+	if err != nil {
+		return operate.CheckAWSOptions{}, err
 	}
 	if err := credentials(ctx, cfg); err != nil {
 		return operate.CheckAWSOptions{}, err

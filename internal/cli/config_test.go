@@ -76,7 +76,7 @@ func TestS8EveryCommandRefusesWhatIsNoKey(t *testing.T) { //nolint:paralleltest 
 	file := filepath.Join(t.TempDir(), "report.pdf")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for _, command := range [][]string{
-		{"try"}, {"cost"}, {"diagram"}, {"send", "--local", file},
+		{"try"}, {"cost"}, {"diagram"}, {"send", "--local", file}, {"deployer-policy"}, {"check-aws"},
 	} {
 		for assignment, want := range map[string]string{
 			"sizeThreshhold=20MB": "upload-router:sizeThreshhold: there is no such key, did you mean sizeThreshold?",
@@ -102,6 +102,7 @@ func TestS9NumbersOfFlagsHaveBounds(t *testing.T) { //nolint:paralleltest // It 
 	for _, row := range []struct{ command, argument, flag, value string }{
 		{"send", file, "--parallel", "0"}, {"send", file, "--parallel", "-1"}, {"send", file, "--start-timeout", "-1s"},
 		{"send", file, "--part-size", "NaN"}, {"send", file, "--part-size", "-5MiB"}, {"send", file, "--part-size", "6GiB"},
+		{"send", file, "--part-size", "08MiB"},
 		{"executions", "--json", "--since", "-1h"}, {"executions", "--json", "--limit", "-1"}, {"redrive", "--failed", "--since", "0s"},
 		{"logs", "key", "--since", "-1h"}, {"logs", "key", "--since", "NaN"},
 		{"verify", "--json", "--timeout", "0s"}, {"verify", "--json", "--start-timeout", "-1s"},

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"upload-router/internal/build"
+	"upload-router/internal/settings"
 	"upload-router/operate"
 )
 
@@ -80,11 +81,11 @@ type sendReport struct {
 
 func (o *sendOptions) run(cmd *cobra.Command) error {
 	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
-	size, err := humanize.ParseBytes(o.size)
+	size, err := settings.ParseSize(o.size)
 	if err != nil || size > 5<<30 {
 		return fmt.Errorf("%w: --part-size %s: write it as 8MiB, at most 5GiB", errFlag, o.size)
 	}
-	o.send.PartSize = int64(size)
+	o.send.PartSize = size
 	if o.send.Parallel < 1 || o.send.StartTimeout <= 0 {
 		return fmt.Errorf("%w: --parallel and --start-timeout must be positive", errFlag)
 	}

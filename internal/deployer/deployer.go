@@ -191,5 +191,5 @@ func Example(pattern string) string {
 	if pattern == "*" { // of actions that take no resource
 		return pattern
 	}
-	return strings.NewReplacer("amazonaws.com*", "amazonaws.com", anyEnd, "-0123456", "*", "0123456789abcdef0", "?", "0").Replace(pattern)
+	return strings.NewReplacer(anyEnd, "-0123456", "*", "0123456789abcdef0", "?", "0").Replace(pattern)
 }

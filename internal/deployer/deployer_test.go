@@ -173,7 +173,7 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 		"no key for the table": {config: "base", sid: "KeysByDynamoDB"},
 		"a key for the table": {
 			"private", "KeysByDynamoDB", []string{"arn:aws:kms:eu-central-1:123456789012:key/*"}, []string{"kms:CreateGrant"},
-			map[string]map[string][]string{"StringLike": {"kms:ViaService": {"dynamodb.eu-central-1.amazonaws.com*"}}},
+			map[string]map[string][]string{"StringLike": {"kms:ViaService": {"dynamodb.eu-central-1.amazonaws.com"}}},
 		},
 		"a key for the executions": {
 			"private", "KeysByStepFunctions", []string{"arn:aws:kms:eu-central-1:123456789012:key/*"}, []string{"kms:GenerateDataKey"},
@@ -286,11 +286,41 @@ func TestStatementsAreSplitWhereTheyAreTooLong(t *testing.T) {
 	require.ErrorContains(t, err, "a statement is longer than a policy may be: A has ")
 }
 
+// S10: where the partition's domain is another than the standard one, KMS may see the service by either.
+func TestKMSSeesTheServiceByThePartitionsDomain(t *testing.T) {
+	t.Parallel()
+	system := declare(t, configurations["private"])
+	for at, want := range map[deployer.Location][]string{
+		{Partition: "aws-us-gov", Region: "us-gov-west-1", AccountID: "*"}: {"dynamodb.us-gov-west-1.amazonaws.com"},
+		{Partition: "aws-cn", Region: "cn-north-1", AccountID: "*"}: {
+			"dynamodb.cn-north-1.amazonaws.com.cn", "dynamodb.cn-north-1.amazonaws.com",
+		},
+		{Partition: "aws-eusc", Region: "eusc-de-east-1", AccountID: "*"}: {
+			"dynamodb.eusc-de-east-1.amazonaws.eu", "dynamodb.eusc-de-east-1.amazonaws.com",
+		},
+		{Partition: "aws-iso", Region: "us-iso-east-1", AccountID: "*"}: {
+			"dynamodb.us-iso-east-1.c2s.ic.gov", "dynamodb.us-iso-east-1.amazonaws.com",
+		},
+		deployer.Any: {"dynamodb.*.amazonaws.com"},
+	} {
+		grants, err := deployer.Grants(system, at)
+		require.NoError(t, err)
+		found := false
+		for _, s := range deployer.Statements(grants) {
+			if s.Sid == "KeysByDynamoDB" {
+				found = true
+				require.Equal(t, want, s.Condition["StringLike"]["kms:ViaService"])
+			}
+		}
+		require.True(t, found)
+	}
+}
+
 func TestExamplesMatchTheirPatterns(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]string{
 		"*": "*", "arn:aws:sqs:r:a:own-???????": "arn:aws:sqs:r:a:own-0123456", "arn:aws:ec2:r:a:vpc/*": "arn:aws:ec2:r:a:vpc/0123456789abcdef0",
-		"ecr.eu-central-1.amazonaws.com*": "ecr.eu-central-1.amazonaws.com", "prod": "prod",
+		"prod": "prod",
 	} {
 		require.Equal(t, want, deployer.Example(pattern))
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"os"
@@ -15,8 +16,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/gabriel-vasile/mimetype"
-
+	"upload-router/internal/media"
 	"upload-router/internal/settings"
 )
 
@@ -152,12 +152,12 @@ func describe(path, key string, info fs.FileInfo) File {
 	defer func() { _ = content.Close() }() // nothing was written
 	f.Size = content.Size()
 	if f.ContentType = mime.TypeByExtension(filepath.Ext(path)); f.ContentType == "" {
-		detected, err := mimetype.DetectReader(content.Reader())
+		start, err := io.ReadAll(io.LimitReader(content.Reader(), media.Looked))
 		if err != nil {
 			f.Problem = withoutPath(err)
 			return f
 		}
-		f.ContentType = detected.String()
+		f.ContentType, _ = media.TypeOf(start)
 	}
 	return f
 }

@@ -261,3 +261,23 @@ func TestTouched(t *testing.T) {
 		})
 	}
 }
+
+// S15, of a file whose name doesn't tell: a charset that is told to S3 goes before the one that the content has.
+func TestTheMediaTypeHasTheCharsetThatIsThere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ content, want string }{
+		"HTML as UTF-16": {"<!DOCTYPE html>\n<meta charset=\"utf-16\">\n<p>a\n</p>\n", "text/html; charset=utf-8"},
+		"XML as UTF-16":  {"<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<a/>\n", "text/xml; charset=utf-8"},
+		"UTF-16":         {"\xff\xfea\x00", "text/plain; charset=utf-16le"},
+		"nothing":        {"", "application/octet-stream"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "file")
+			require.NoError(t, os.WriteFile(path, []byte(c.content), 0o600))
+			found, err := files.Find(t.Context(), []string{path}, "")
+			require.NoError(t, err)
+			require.Equal(t, c.want, found[0].ContentType)
+		})
+	}
+}

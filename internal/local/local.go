@@ -291,6 +291,9 @@ func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
 	}
+	if touched, err := content.Touched(); err != nil || touched {
+		return nil, fmt.Errorf("uploading %s: %w", file, files.ErrChanged)
+	}
 	return trace, nil
 }
 

@@ -2,7 +2,8 @@
 // Whatever is derived from a Region's partition is derived from this one table.
 //
 // The names, domains and forms of Regions are those of the AWS SDK's own partitions.json, as of November 2026; the test compares them
-// with what the SDK resolves. The home Regions and IAM's hosts are those of the SDK's rules for IAM's endpoints. The rest has its source beside it.
+// with what the SDK resolves. The home Regions and IAM's hosts are those of the SDK's rules for IAM's endpoints. The rest has its
+// source beside it.
 package partition
 
 import (
