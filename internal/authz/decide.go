@@ -33,7 +33,8 @@ type Request struct {
 	// resources. For sts:AssumeRole it is the role.
 	Resource string
 	// Context are the values of the condition keys. What belongs to every
-	// request (TLS, the principal, the account) is filled in if it is missing.
+	// request (TLS, the principal, the account) is filled in if it is missing; a
+	// key without values isn't there, and isn't filled in.
 	Context map[string][]string
 	// Endpoint is the id of the VPC endpoint that it goes through, if any.
 	Endpoint string
