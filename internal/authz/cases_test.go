@@ -15,6 +15,8 @@ import (
 // authzCase is a line of testdata/cases.jsonl: policies, a request, and what is decided.
 type authzCase struct {
 	Case string
+	// Source is AWS's page that says so, of what the reference found.
+	Source string
 	// Policies are documents of: identity and trust (of the role), bucket, key and queue. Text are the same as text.
 	Policies map[string]json.RawMessage
 	Text     map[string]string

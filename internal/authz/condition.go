@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,8 +81,12 @@ func isBool(value string) error {
 	return fmt.Errorf("%w: %q is neither true nor false", errValue, value)
 }
 
+// numberForm is an integer or a decimal, of which the numeric operators know nothing else: no NaN, no infinity, no hexadecimal.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_Numeric
+var numberForm = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
+
 func isNumber(value string) error {
-	if _, err := strconv.ParseFloat(value, 64); err != nil {
+	if _, err := strconv.ParseFloat(value, 64); err != nil || !numberForm.MatchString(value) {
 		return fmt.Errorf("%w: %q is no number", errValue, value)
 	}
 	return nil
@@ -91,7 +96,7 @@ func numeric(holds func(have, value float64) bool) func(value, have string) bool
 	return func(value, have string) bool {
 		v, err := strconv.ParseFloat(value, 64)
 		h, err2 := strconv.ParseFloat(have, 64)
-		return err == nil && err2 == nil && holds(h, v)
+		return err == nil && err2 == nil && numberForm.MatchString(have) && holds(h, v)
 	}
 }
 
@@ -185,9 +190,15 @@ func knownKey(key string) bool {
 // holds says whether the condition is met by a request with these values, by
 // their keys in lower case.
 func (c condition) holds(request map[string][]string) bool {
-	have, present := request[strings.ToLower(c.key)]
+	have := request[strings.ToLower(c.key)]
+	present := len(have) > 0 // a key without values isn't there
 	if c.null {
 		return slices.Contains(c.values, strconv.FormatBool(!present))
+	}
+	// To the set operators values that are empty are none: "a null data set, such as an empty string".
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+	if c.quantifier != anyPair && strings.Join(have, "") == "" {
+		present = false
 	}
 	if !present {
 		return c.ifExists || c.operator.negated && c.quantifier != anyValue || c.quantifier == allValues

@@ -33,7 +33,8 @@ type Request struct {
 	// resources. For sts:AssumeRole it is the role.
 	Resource string
 	// Context are the values of the condition keys. What belongs to every
-	// request (TLS, the principal, the account) is filled in if it is missing.
+	// request (TLS, the principal, the account) is filled in if it is missing; a
+	// key without values isn't there, and isn't filled in.
 	Context map[string][]string
 	// Endpoint is the id of the VPC endpoint that it goes through, if any.
 	Endpoint string
@@ -260,8 +261,10 @@ func (e *evaluation) endpoint(endpoints map[string]endpoint) string {
 func (e *evaluation) conclude(identity, resource verdict, known bool) Decision {
 	action := strings.ToLower(e.request.Action)
 	switch {
-	case e.request.Principal.Service != "" || action == assumeRole:
+	case e.request.Principal.Service != "":
 		return e.byResource(resource, known || action == assumeRole || e.request.Resource == everyone)
+	case action == assumeRole:
+		return e.byKey(identity, resource, true)
 	case strings.HasPrefix(action, "kms:"):
 		return e.byKey(identity, resource, known)
 	case e.crosses():
@@ -359,7 +362,12 @@ func (p *Policies) context(r Request) map[string][]string {
 	if role := r.Principal.Role; role != "" {
 		context["aws:principalarn"] = []string{role}
 		context["aws:principalaccount"] = []string{accountOf(role)}
-		context["kms:calleraccount"] = []string{accountOf(role)}
+		if strings.HasPrefix(strings.ToLower(r.Action), "kms:") { // other services don't know it
+			context["kms:calleraccount"] = []string{accountOf(role)}
+		}
+		if isBucket(r.Resource) && p.Declares(r.Resource) { // whose ARN doesn't say that it is this account's
+			context["aws:resourceaccount"] = []string{accountOf(role)}
+		}
 	}
 	if through, ok := p.endpoints[r.Endpoint]; ok {
 		context["aws:sourcevpce"] = []string{r.Endpoint}

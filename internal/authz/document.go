@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,23 +53,36 @@ type statement struct {
 // words is a list of texts that may be written as one text.
 type words []string
 
-// UnmarshalJSON takes a text or a list of texts; numbers and truth values are
-// taken as their texts, as IAM does in conditions.
-func (w *words) UnmarshalJSON(text []byte) error {
-	var list []any
-	if err := json.Unmarshal(text, &list); err != nil {
-		list = make([]any, 1)
-		if err := json.Unmarshal(text, &list[0]); err != nil {
-			return err //nolint:wrapcheck // the caller says what it is of
-		}
+// UnmarshalJSON takes a text or a list of texts.
+func (w *words) UnmarshalJSON(text []byte) error { return unmarshalTexts(text, (*[]string)(w), false) }
+
+// scalars is a list of a condition's values, of which numbers and truth values are taken as they are written, as IAM does: an account's
+// number, too, of which no digit may be lost.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+type scalars []string
+
+// UnmarshalJSON takes a value or a list of them.
+func (s *scalars) UnmarshalJSON(text []byte) error { return unmarshalTexts(text, (*[]string)(s), true) }
+
+func unmarshalTexts(text []byte, into *[]string, all bool) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return err //nolint:wrapcheck // the caller says what it is of
+	}
+	list, many := value.([]any)
+	if !many {
+		list = []any{value}
 	}
 	for _, item := range list {
-		switch item.(type) {
-		case string, bool, float64:
-			*w = append(*w, fmt.Sprint(item))
-		default:
+		_, isText := item.(string)
+		_, isNumber := item.(json.Number)
+		_, isBool := item.(bool)
+		if !isText && (!all || !isNumber && !isBool) {
 			return fmt.Errorf("%w: %v is no text", ErrPolicy, item)
 		}
+		*into = append(*into, fmt.Sprint(item))
 	}
 	return nil
 }
@@ -283,7 +297,8 @@ func either(parts map[string]json.RawMessage, name string) (values []string, neg
 }
 
 var (
-	roleForm = regexp.MustCompile(`^(arn:[a-z-]+:iam::[0-9]{12}:(root|role/[^*?]+)|[0-9]{12})$`)
+	// roleForm has a role's name in IAM's characters: one with a colon could end as an account's ARN does.
+	roleForm = regexp.MustCompile(`^(arn:[a-z-]+:iam::[0-9]{12}:(root|role/([^*?]+/)?[\w+=,.@-]+)|[0-9]{12})$`)
 )
 
 func (s *statement) principals(raw json.RawMessage) error {
@@ -322,7 +337,7 @@ func (s *statement) conditions(raw json.RawMessage) error {
 	if raw == nil {
 		return nil
 	}
-	var blocks map[string]map[string]words
+	var blocks map[string]map[string]scalars
 	if err := json.Unmarshal(raw, &blocks); err != nil {
 		return fmt.Errorf("%w: Condition: %w", errElement, err)
 	}

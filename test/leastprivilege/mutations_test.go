@@ -306,7 +306,7 @@ func neighbours(d authz.Decision) []authz.Request {
 	}
 	for _, key := range conditions(d) {
 		add(func(r *authz.Request) { r.Context[key] = []string{"arn:aws:other:eu-west-3:999999999999:other/thing"} })
-		add(func(r *authz.Request) { delete(r.Context, key) })
+		add(func(r *authz.Request) { r.Context[key] = nil }) // it isn't there, and isn't filled in
 	}
 	return out
 }
