@@ -24,6 +24,11 @@ type cause struct {
 	text    string
 }
 
+// forceDestroyFirst is how what holds data is deleted with it. A deployment after a
+// destroy that has broken off makes anew what that has deleted.
+const forceDestroyFirst = "it deleted with them: `pulumi config set forceDestroy true` and `upload-router up`, which makes anew " +
+	"what is deleted by now; then destroy again"
+
 // The likely causes, the more telling patterns first. $1 is the pattern's group.
 var causes = []cause{
 	{
@@ -71,8 +76,12 @@ var causes = []cause{
 		"AWS can't be reached from here: look at the network, a proxy, and AWS_ENDPOINT_URL",
 	},
 	{
-		regexp.MustCompile(`BucketNotEmpty|RepositoryNotEmpty|is not empty`),
-		"it holds data: delete that, or `pulumi config set forceDestroy true` and `upload-router up` first, then destroy",
+		regexp.MustCompile(`BucketNotEmpty`),
+		"it holds object versions, which `aws s3 rm` alone leaves there: empty it in S3's console, or have " + forceDestroyFirst,
+	},
+	{
+		regexp.MustCompile(`RepositoryNotEmpty|not empty, consider using force_delete`),
+		"it holds images: delete them (`aws ecr batch-delete-image`), or have " + forceDestroyFirst,
 	},
 	{
 		regexp.MustCompile(`DependencyViolation|has a dependent object|in use`),

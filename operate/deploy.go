@@ -14,7 +14,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
-	"golang.org/x/sync/errgroup"
 )
 
 // Operation is one of Pulumi's.
@@ -331,80 +330,6 @@ func lockHolder(text string) string {
 		}
 	}
 	return "another update is in progress"
-}
-
-// Holding is something deployed that has data in it.
-type Holding struct {
-	// What it is, and its name.
-	What string `json:"what"`
-	Name string `json:"name"`
-	// Content is what is in it, in words; empty if it could not be counted.
-	Content string `json:"content,omitempty"`
-	// Error says why it could not be counted.
-	Error string `json:"error,omitempty"`
-}
-
-// holdingLogs is what a log group is called.
-const holdingLogs = "log group"
-
-// Holdings are what would be lost with the system: the bucket's objects, the
-// repository's images, the queue's messages, the logs.
-func (s *System) Holdings(ctx context.Context) ([]Holding, error) {
-	type count struct {
-		what, name string
-		how        func(context.Context) (string, error)
-	}
-	counts := []count{
-		{"bucket", s.Outputs.BucketName, s.countObjects},
-		{"dead-letter queue", lastPart(s.Outputs.DeadLetterQueueURL, "/"), s.countLetters},
-		{holdingLogs, s.Outputs.FunctionLogGroup, s.countLogs(s.Outputs.FunctionLogGroup)},
-		{holdingLogs, s.Outputs.TaskLogGroup, s.countLogs(s.Outputs.TaskLogGroup)},
-	}
-	if s.Outputs.ECRRepositoryURI != "" {
-		_, repository, _ := strings.Cut(s.Outputs.ECRRepositoryURI, "/")
-		counts = append(counts, count{"image repository", repository, s.countImages(repository)})
-	}
-	holdings := make([]Holding, len(counts))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, c := range counts {
-		group.Go(func() error {
-			holdings[i] = Holding{What: c.what, Name: c.name}
-			content, err := c.how(ctx)
-			if err != nil {
-				holdings[i].Error = refusal(err).Error()
-			}
-			holdings[i].Content = content
-			return ctx.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("looking for data: %w", err)
-	}
-	return holdings, nil
-}
-
-// Uncounted are those that hold data and aren't among the counted, by what the
-// stack's state has.
-func (s *Stack) Uncounted(ctx context.Context, counted []Holding) []Holding {
-	ids := s.ids(ctx)
-	var more []Holding
-	for _, kind := range []struct{ what, typ, content string }{
-		{holdingLogs, "aws:cloudwatch/logGroup:LogGroup", ""},
-		{"queue", "aws:sqs/queue:Queue", "notices that could not be told"},
-		{"table of claims", "aws:dynamodb/table:Table", "which versions have been processed"},
-		{"KMS key", "aws:kms/key:Key", "what is encrypted with it is lost with it; it can be had back for 30 days"},
-	} {
-		for _, id := range ids[kind.typ] {
-			name := lastPart(id, "/")
-			if kind.what == holdingLogs {
-				name = id
-			}
-			if !slices.ContainsFunc(counted, func(h Holding) bool { return h.Name == name }) {
-				more = append(more, Holding{What: kind.what, Name: name, Content: kind.content})
-			}
-		}
-	}
-	return more
 }
 
 func lastPart(text, separator string) string { return text[strings.LastIndex(text, separator)+1:] }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
@@ -235,24 +236,34 @@ func (s *Stack) Resources(ctx context.Context) (int, error) {
 	return *info.ResourceCount, nil
 }
 
-// ids are those of the resources that the stack's state has, by type: also of a
-// deployment that was interrupted. None if the state can't be read.
-func (s *Stack) ids(ctx context.Context) map[string][]string {
+// stateResource is a resource as the stack's state has it.
+type stateResource struct {
+	Type, ID string
+	Outputs  json.RawMessage
+}
+
+// resources are those that the stack's state has: also of a deployment that was interrupted.
+func (s *Stack) resources(ctx context.Context) ([]stateResource, error) {
 	exported, err := s.stack.Export(ctx)
+	if err != nil {
+		return nil, s.refused(ctx, "reading the state of", err)
+	}
+	var state struct{ Resources []stateResource }
+	if err := json.Unmarshal(exported.Deployment, &state); err != nil {
+		return nil, fmt.Errorf("%w: reading the state of %s: %w", ErrPulumi, s.name, err)
+	}
+	return slices.DeleteFunc(state.Resources, func(r stateResource) bool { return r.ID == "" }), nil
+}
+
+// ids are those of the resources that the stack's state has, by type. None if the state can't be read.
+func (s *Stack) ids(ctx context.Context) map[string][]string {
+	resources, err := s.resources(ctx)
 	if err != nil {
 		return nil
 	}
-	var state struct {
-		Resources []struct{ Type, ID string }
-	}
-	if json.Unmarshal(exported.Deployment, &state) != nil {
-		return nil
-	}
 	ids := map[string][]string{}
-	for _, r := range state.Resources {
-		if r.ID != "" {
-			ids[r.Type] = append(ids[r.Type], r.ID)
-		}
+	for _, r := range resources {
+		ids[r.Type] = append(ids[r.Type], r.ID)
 	}
 	return ids
 }

@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	ecrtypes "github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -30,8 +28,11 @@ import (
 	"upload-router/internal/awsquery"
 )
 
-// nothingInIt is what is said of a store without data.
-const nothingInIt = "empty"
+// What is said of a store without data, and of one that isn't there any more.
+const (
+	nothingInIt = "empty"
+	gone        = "gone"
+)
 
 // System is a deployed system. It is safe for concurrent use.
 type System struct {
@@ -80,7 +81,9 @@ func LoadAWS(ctx context.Context, region, profile string) (aws.Config, error) {
 // in the outputs, whatever cfg says. Nothing is asked yet.
 func Connect(cfg aws.Config, outputs Outputs) *System {
 	cfg = cfg.Copy()
-	cfg.Region = outputs.Region()
+	if region := outputs.Region(); region != "" { // which a stack that isn't deployed whole doesn't tell
+		cfg.Region = region
+	}
 	return &System{
 		Outputs:    outputs,
 		objects:    newS3(cfg),
@@ -114,6 +117,9 @@ func (s *System) countObjects(ctx context.Context) (string, error) {
 	var n, bytes int64
 	more := ""
 	for page, err := range s.versions(ctx, "") {
+		if hasCode(err, "NoSuchBucket") {
+			return gone, nil
+		}
 		if err != nil {
 			return "", err
 		}
@@ -178,8 +184,8 @@ func (s *System) countImages(repository string) func(context.Context) (string, e
 		var n int64
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
-			if _, gone := errors.AsType[*ecrtypes.RepositoryNotFoundException](err); gone {
-				return "gone", nil
+			if hasCode(err, "RepositoryNotFoundException") {
+				return gone, nil
 			}
 			if err != nil {
 				return "", fmt.Errorf("listing the images: %w", err)
@@ -208,7 +214,7 @@ func (s *System) countLogs(group string) func(context.Context) (string, error) {
 			}
 			return nothingInIt, nil
 		}
-		return "gone", nil
+		return gone, nil
 	}
 }
 

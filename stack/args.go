@@ -171,7 +171,7 @@ func uploadsArgs(
 	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
 	out *endpoints.Endpoints, small *function.Function, large *task.Task, router *workflow.Workflow,
 ) *uploads.Args {
-	return &uploads.Args{
+	args := &uploads.Args{
 		Private:                  onlyThrough(out, large),
 		Location:                 at,
 		BucketName:               cfg.BucketName,
@@ -184,6 +184,10 @@ func uploadsArgs(
 		MaximumEventAgeSeconds:   int(cfg.EventMaxAge.Seconds()),
 		MaximumRetryAttempts:     cfg.EventRetryAttempts,
 	}
+	if args.KMSKeyARN != nil {
+		args.Key = key
+	}
+	return args
 }
 
 // export gives the stack its outputs, in the order of their names.

@@ -481,3 +481,18 @@ func TestTheProgramDeploysWhatItCompiles(t *testing.T) {
 	})
 	require.Regexp(t, `:[0-9a-f]{24}$`, image.Text("imageName"))
 }
+
+// What AWS may refuse to delete, for what is in it, must be gone before the key without which nobody can read that.
+func TestTheKeyIsDeletedAfterWhatItEncrypts(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"encryption": "customer"})
+	key := declaredtest.Only(t, system, typeKey)
+	for _, typ := range []string{typeBucket, typeRepository} {
+		declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typ), key)
+	}
+	for name, other := range map[string]config{
+		"AWS's keys": {"encryption": "aws"}, "a key that is given": {"encryption": "customer", "kmsKeyArn": givenKey},
+	} {
+		require.Empty(t, declaredtest.Only(t, declare(t, other), typeBucket).Dependencies, name)
+	}
+}

@@ -19,7 +19,11 @@ func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.Buck
 	if args.BucketName != "" {
 		bucketArgs.Bucket = pulumi.String(args.BucketName)
 	}
-	bucket, err := s3.NewBucketV2(ctx, name+"-bucket", bucketArgs, pulumi.Parent(u))
+	opts := []pulumi.ResourceOption{pulumi.Parent(u)}
+	if args.Key != nil {
+		opts = append(opts, pulumi.DependsOn([]pulumi.Resource{args.Key}))
+	}
+	bucket, err := s3.NewBucketV2(ctx, name+"-bucket", bucketArgs, opts...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating the bucket: %w", err)
 	}

@@ -23,6 +23,9 @@ type Args struct {
 	// KMSKeyARN is the key that the bucket and the dead-letter queue are encrypted
 	// with; its policy must let this stack's rules use it. Nil: keys that AWS manages.
 	KMSKeyARN pulumi.StringInput
+	// Key is what makes that key: it is deleted after the bucket only, so that what
+	// stays in a bucket which can't be deleted can still be read. Nil: it isn't the stack's.
+	Key pulumi.Resource
 	// ForceDestroy lets a destroy delete the bucket with all that is in it.
 	ForceDestroy bool
 	// AbortIncompleteAfterDays removes the parts of multipart uploads that were

@@ -116,8 +116,9 @@ func destroyCommand() *cobra.Command {
 		Long: `Delete all that is deployed. The stack and its configuration stay.
 
 It says first what holds data: objects, images, undelivered events, logs, claims,
-keys. A bucket or a repository with something in it is deleted only if
-forceDestroy is set; else destroy fails there.` + cancelHelp,
+keys. A bucket or a repository with something in it is deleted only if it is
+deployed with forceDestroy; else nothing is deleted, with --yes or without: the
+exit code is 3, and the error says what helps.` + cancelHelp,
 		Example: `  upload-router destroy --stack dev
   upload-router destroy --stack dev --yes`,
 		Args: cobra.NoArgs,
@@ -232,7 +233,7 @@ func (o *deployOptions) destroy(cmd *cobra.Command) error {
 		view.say("Nothing of %s is deployed.", stack.Name())
 	}
 	if total > 0 {
-		if err := o.warn(ctx, stack, view); err != nil {
+		if err := view.warn(ctx, stack); err != nil {
 			return err
 		}
 	}
@@ -245,52 +246,42 @@ func (o *deployOptions) destroy(cmd *cobra.Command) error {
 	return err
 }
 
-// warn says what would be lost.
-func (o *deployOptions) warn(ctx context.Context, stack *operate.Stack, view *deployView) error {
-	config, err := stack.Config(ctx)
+// warn says what would be lost, and refuses what would fail halfway: a yes to
+// deleting is none to deleting all but what was to be deleted.
+func (v *deployView) warn(ctx context.Context, stack *operate.Stack) error {
+	v.progress("looking for data ...")
+	holdings, err := stack.Holdings(ctx)
+	v.rest()
 	if err != nil {
 		return err
 	}
-	outputs, err := stack.Outputs(ctx)
-	if errors.Is(err, operate.ErrNotDeployed) {
-		view.say("Only a part of %s is deployed: what holds data can't be told.", stack.Name())
-		return nil
+	kept := stack.Kept(holdings)
+	if v.json {
+		if err := v.event(map[string]any{"kind": "holdings", "holdings": holdings}); err != nil || kept == nil {
+			return err
+		}
+		return errors.Join(kept, v.event(outcomeOf(operate.OperationDestroy, operate.Result{Changes: map[string]int{}}, kept)))
 	}
-	if err != nil {
-		return err
-	}
-	cfg, err := operate.LoadAWS(ctx, outputs.Region(), config["aws:profile"])
-	if err != nil {
-		return err
-	}
-	view.progress("looking for data ...")
-	holdings, err := operate.Connect(cfg, outputs).Holdings(ctx)
-	if err == nil {
-		holdings = append(holdings, stack.Uncounted(ctx, holdings)...)
-	}
-	view.rest()
-	if err != nil {
-		return err
-	}
-	if view.json {
-		return view.event(map[string]any{"kind": "holdings", "holdings": holdings})
-	}
-	view.say("What holds data:")
+	v.say("What holds data:")
 	for _, h := range holdings {
-		content := h.Content
-		if h.Error != "" {
-			content = "could not be counted: " + h.Error
-		}
-		view.labeled("  %-18s ", h.What, h.Name)
-		if content != "" {
-			view.wrapped(strings.Repeat(" ", 21), content)
+		v.holding(h)
+	}
+	v.say("")
+	return kept
+}
+
+func (v *deployView) holding(h operate.Holding) {
+	content := h.Content
+	if h.Error != "" {
+		content = "could not be counted: " + h.Error
+		if h.Kept {
+			content += ". It isn't deployed with forceDestroy: if there is something in it, destroy fails there, when all else is deleted."
 		}
 	}
-	if config[stack.Project()+":forceDestroy"] != "true" {
-		view.wrapped("", "forceDestroy isn't set: a bucket or a repository that isn't empty will not be deleted, and destroy will fail there.")
+	v.labeled("  %-18s ", h.What, h.Name)
+	if content != "" {
+		v.wrapped(strings.Repeat(" ", 21), content)
 	}
-	view.say("")
-	return nil
 }
 
 // deployView shows operations.

@@ -57,6 +57,8 @@ func run(args []string) int {
 		fmt.Println(cmp.Or(os.Getenv("OUTPUTS"), "{}"))
 	case command == "stack export":
 		fmt.Printf(`{"version":3,"deployment":{"resources":[%s]}}`, os.Getenv("RESOURCES"))
+	case command == "stack ls":
+		fmt.Printf(`[{"name":"dev","current":true,"resourceCount":%s}]`, cmp.Or(os.Getenv("RESOURCE_COUNT"), "0"))
 	case command == "stack history":
 		fmt.Println("[]")
 	case args[0] == "up", args[0] == "preview", args[0] == "destroy", args[0] == "refresh":
