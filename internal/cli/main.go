@@ -13,6 +13,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
+	_ "asks-nothing" // the terminal, as the Pulumi SDK would
+
 	"upload-router/stack"
 )
 
