@@ -63,7 +63,7 @@ func ParsePercent(text string) (float64, error) {
 	number := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%"))
 	percent, err := strconv.ParseFloat(number, 64)
 	if err != nil || !percentForm.MatchString(number) {
-		return 0, fmt.Errorf("%w: %q is no share: write it as 65%%", ErrInput, text)
+		return 0, fmt.Errorf("%w: %q is no share from 0 %% to 100 %%: write it as 65%%", ErrInput, text)
 	}
 	if percent > 100 {
 		return 0, fmt.Errorf("%w: %q is no share from 0 %% to 100 %%", ErrInput, text)

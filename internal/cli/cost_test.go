@@ -38,7 +38,8 @@ func TestSessionCost(t *testing.T) { //nolint:paralleltest // It sets the enviro
 		"from above 0 to 3.1536e+07, not NaN":         {"--seconds-per-gb", "NaN"},
 		"from above 0 to 3.1536e+07, not +Inf":        {"--seconds-per-gb", "Inf"},
 		"from above 0 to 3.1536e+07, not -1":          {"--seconds-per-gb", "-1"},
-		`invalid argument "many" for "--uploads-per-`: {"--uploads-per-month", "many"},
+		`--uploads-per-month "many": write a number`:  {"--uploads-per-month", "many"},
+		`--seconds-per-gb "abc": write a number such`: {"--seconds-per-gb", "abc"},
 	} {
 		ask(exitUsage, want, args...)
 	}
