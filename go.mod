@@ -3,6 +3,7 @@ module upload-router
 go 1.26.6
 
 require (
+	asks-nothing v0.0.0
 	github.com/aws/aws-lambda-go v1.55.1
 	github.com/aws/aws-sdk-go-v2 v1.47.6
 	github.com/aws/aws-sdk-go-v2/config v1.33.14
@@ -177,3 +178,5 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	lukechampine.com/frand v1.4.2 // indirect
 )
+
+replace asks-nothing => ./internal/asksnothing

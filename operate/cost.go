@@ -8,8 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"upload-router/internal/asl"
 	"upload-router/internal/declared"
+	"upload-router/internal/partition"
 	"upload-router/internal/pricing"
 	"upload-router/internal/settings"
 )
@@ -63,12 +66,27 @@ func ParsePercent(text string) (float64, error) {
 	number := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%"))
 	percent, err := strconv.ParseFloat(number, 64)
 	if err != nil || !percentForm.MatchString(number) {
-		return 0, fmt.Errorf("%w: %q is no share: write it as 65%%", ErrInput, text)
+		return 0, fmt.Errorf("%w: %q is no share from 0 %% to 100 %%: write it as 65%%", ErrInput, text)
 	}
 	if percent > 100 {
 		return 0, fmt.Errorf("%w: %q is no share from 0 %% to 100 %%", ErrInput, text)
 	}
 	return percent / 100, nil
+}
+
+// Number is a number for people: without an exponent, as far as that can be read.
+func Number(n float64) string {
+	const most = 1e15
+	if math.Abs(n) < most {
+		return humanize.Commaf(n)
+	}
+	return fmt.Sprint(n) // or NaN, or an infinity
+}
+
+// Percent is a share in percent, without the noise of binary fractions.
+func Percent(share float64) string {
+	const digits = 1e6
+	return Number(math.Round(100*digits*share) / digits)
 }
 
 // ParseSizes reads a distribution of sizes, such as 100KB:70%,20MB:25%,2GB:5%.
@@ -96,7 +114,7 @@ func ParseSizes(text string) ([]SizeShare, error) {
 		sum += part
 	}
 	if math.Abs(sum-1) > 1e-4 {
-		return nil, wrong("the shares add up to %g %%", 100*sum)
+		return nil, wrong("the shares add up to %s %%", Percent(sum))
 	}
 	return shares, nil
 }
@@ -124,9 +142,10 @@ func (o CostOptions) check() error {
 	case len(o.Sizes) == 0:
 		return wrong("it takes the sizes of the uploads")
 	case !(o.Uploads >= 0 && o.Uploads <= mostUploads): // which NaN isn't
-		return wrong("the uploads of a month are a number from 0 to %g, not %g", mostUploads, o.Uploads)
+		return wrong("the uploads of a month are a number from 0 to %s, not %s", Number(mostUploads), Number(o.Uploads))
 	case !(o.SecondsPerGB >= 0 && o.SecondsPerGB <= settings.MaxExecutionTime.Seconds()):
-		return wrong("the seconds for a GB are a number from above 0 to %g, not %g", settings.MaxExecutionTime.Seconds(), o.SecondsPerGB)
+		return wrong("the seconds for a GB are a number above 0 and at most %s, not %s",
+			Number(settings.MaxExecutionTime.Seconds()), Number(o.SecondsPerGB))
 	}
 	for _, s := range o.Sizes {
 		if s.Size < 0 || s.Size > settings.MaxObjectSize {
@@ -170,9 +189,10 @@ type CostReport struct {
 	SecondsPerGB float64 `json:"secondsPerGB,omitempty"`
 	// Late are the sizes, in bytes, whose processing would take longer than its time-out: they would fail.
 	Late []int64 `json:"lateBytes,omitempty"`
-	// Prices says which prices these are, NotCounted what isn't in it.
-	Prices     string `json:"prices"`
-	NotCounted string `json:"notCounted"`
+	// Prices says which prices these are, OtherRegion why they aren't those of the configuration's Region, and NotCounted what isn't in it.
+	Prices      string `json:"prices"`
+	OtherRegion string `json:"otherRegion,omitempty"`
+	NotCounted  string `json:"notCounted"`
 }
 
 // Costs estimates a month, from what the project declares for a configuration.
@@ -197,7 +217,24 @@ func Costs(options CostOptions) (*CostReport, error) {
 	}
 	c.fixed()
 	c.compare()
+	c.report.OtherRegion = otherRegion(options.Config["aws:region"])
 	return c.finish(), nil
+}
+
+// otherRegion says what the prices are worth in a Region; nothing where they hold, or where none is named.
+func otherRegion(region string) string {
+	if region == "" || region == pricing.Region {
+		return ""
+	}
+	switch own, _ := partition.OfRegion(region); own.Name {
+	case partition.Standard:
+		return fmt.Sprintf("The prices are those of %s, and %s has others: look them up before you rely on a sum", pricing.Region, region)
+	case partition.China:
+		return fmt.Sprintf("The prices are those of %s and don't hold in %s: it is sold by another company, in yuan", pricing.Region, region)
+	default:
+		return fmt.Sprintf("The prices are those of %s and don't hold in %s: the partition %s has a price list of its own",
+			pricing.Region, region, own.Name)
+	}
 }
 
 // processor takes the assumption about the processor.
@@ -223,7 +260,7 @@ func (c *costing) compare() {
 func (c *costing) discount(share float64) error {
 	switch {
 	case share < 0 || share >= 1 || math.IsNaN(share):
-		return fmt.Errorf("%w: Spot's discount is from 0 %% to below 100 %%, not %g %%", ErrInput, 100*share)
+		return fmt.Errorf("%w: Spot's discount is from 0 %% to below 100 %%, not %s %%", ErrInput, Percent(share))
 	case share > 0 && !c.spot:
 		return fmt.Errorf("%w: a discount is for Spot, and the tasks run on demand: set taskCapacity to spot", ErrInput)
 	case !c.spot:

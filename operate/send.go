@@ -108,10 +108,10 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 		o.StartTimeout = defaultStartTimeout
 	}
 	if o.Parallel < 0 {
-		return o, fmt.Errorf("%w: Parallel is %d: it must be at least 1", ErrInput, o.Parallel)
+		return o, fmt.Errorf("%w: %d parts at a time: it must be at least 1", ErrInput, o.Parallel)
 	}
 	if o.PartSize < leastPartSize || o.PartSize > mostPartSize {
-		return o, fmt.Errorf("%w: PartSize is %d: S3 takes %d to %d", ErrInput, o.PartSize, leastPartSize, int64(mostPartSize))
+		return o, fmt.Errorf("%w: parts of %d bytes: S3 takes %d to %d", ErrInput, o.PartSize, leastPartSize, int64(mostPartSize))
 	}
 	if o.ResumeFolder == "" {
 		cache, err := os.UserCacheDir()

@@ -74,7 +74,7 @@ func TestSendFollowsEachFileToItsEnd(t *testing.T) {
 	require.Equal(t, operate.RouteLambda, small.Execution.Route)
 	require.NotEmpty(t, small.Execution.Answer)
 	require.Equal(t, small.VersionID, small.Execution.VersionID, "the execution of this very version")
-	require.Equal(t, "text/plain; charset=utf-8", small.ContentType)
+	require.Equal(t, "text/plain", small.ContentType, "by its name: the content is no text, and shows no charset")
 	require.Equal(t, operate.RouteFargate, byKey["in/large.bin"].Execution.Route)
 	require.Equal(t, 3, server.Calls("PUT part"), "12 MiB in parts of 5")
 	broken := byKey["in/broken.txt"]

@@ -14,6 +14,12 @@ import (
 	"upload-router/operate"
 )
 
+// Flags that others look for.
+const (
+	flagOutputs = "outputs"
+	flagProfile = "profile"
+)
+
 // commonFlags are the flags that mean the same everywhere.
 type commonFlags struct {
 	stack   string
@@ -42,17 +48,17 @@ func (f *commonFlags) askFlags(cmd *cobra.Command) {
 
 // outputsFlag is for commands that do without Pulumi if they have the outputs.
 func (f *commonFlags) outputsFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.outputs, "outputs", "",
+	cmd.Flags().StringVar(&f.outputs, flagOutputs, "",
 		"file with the stack's outputs as pulumi stack output --json writes them, to do without Pulumi; - is the standard input")
-	_ = cmd.MarkFlagFilename("outputs", "json")
+	_ = cmd.MarkFlagFilename(flagOutputs, "json")
 }
 
 // systemFlags are for commands that use what is deployed.
 func (f *commonFlags) systemFlags(cmd *cobra.Command) {
 	f.stackFlags(cmd)
 	f.outputsFlag(cmd)
-	cmd.Flags().StringVar(&f.profile, "profile", "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
-	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
+	cmd.Flags().StringVar(&f.profile, flagProfile, "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
+	_ = cmd.RegisterFlagCompletionFunc(flagProfile, completeProfiles)
 }
 
 func (f *commonFlags) stackOptions(ctx context.Context) operate.StackOptions {

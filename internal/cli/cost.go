@@ -47,9 +47,9 @@ With less than a vCPU it takes longer in proportion, with more no less.
 			if err != nil {
 				return err
 			}
-			less, err := operate.ParsePercent(discount)
+			less, err := discountOf(discount)
 			if err != nil {
-				return fmt.Errorf("--spot-discount: %w", err)
+				return err
 			}
 			if cmd.Flags().Changed(flagSeconds) && seconds == 0 {
 				return fmt.Errorf("%w: --%s must be above 0", errFlag, flagSeconds)
@@ -86,7 +86,24 @@ With less than a vCPU it takes longer in proportion, with more no less.
 	return cmd
 }
 
+// discountOf reads --spot-discount. A fraction without a sign is refused: 0.65 would be 0.65 %, and who writes it means 65 %.
+func discountOf(text string) (float64, error) {
+	share, err := operate.ParsePercent(text)
+	if err != nil {
+		return 0, fmt.Errorf("--spot-discount: %w", err)
+	}
+	if percent := 100 * share; percent > 0 && percent < 1 && !strings.Contains(text, "%") {
+		return 0, fmt.Errorf("%w: --spot-discount %s: it would be %s %%: write %s%% for that, or %s%%", errFlag, text,
+			operate.Percent(share), operate.Percent(share), operate.Percent(percent))
+	}
+	return share, nil
+}
+
 func (u *ui) costs(r *operate.CostReport) {
+	if r.OtherRegion != "" {
+		u.wrapped("", r.OtherRegion+".")
+		u.say("")
+	}
 	money := func(dollars float64) string {
 		if dollars > 0 && dollars < 0.01 {
 			return "< $0.01"
@@ -116,14 +133,14 @@ func (u *ui) costs(r *operate.CostReport) {
 	u.say("Without uploads: %s a month.", money(r.Fixed))
 	u.say("All together: %s a month.", money(r.Total))
 	if r.SecondsPerGB > 0 {
-		u.say("The processor is counted as %g s for 10^9 bytes on one vCPU.", r.SecondsPerGB)
+		u.say("The processor is counted as %s s for 10^9 bytes on one vCPU.", operate.Number(r.SecondsPerGB))
 	}
 	for _, size := range r.Late {
 		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
 			humanBytes(size)))
 	}
 	if r.SpotDiscount > 0 {
-		u.say("Spot is counted as %g %% below the price on demand.", 100*r.SpotDiscount)
+		u.say("Spot is counted as %s %% below the price on demand.", operate.Percent(r.SpotDiscount))
 	}
 	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
 }

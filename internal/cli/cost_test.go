@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,24 +24,39 @@ func TestSessionCost(t *testing.T) { //nolint:paralleltest // It sets the enviro
 	ask(exitUsage, "write it as 65%", "--spot-discount", "much")
 	ask(exitUsage, "from 0 % to below 100 %, not 100 %", "-c", "taskCapacity=spot", "--spot-discount", "100%")
 	ask(0, "The processor is counted as 12 s for 10^9 bytes on one vCPU.", "--seconds-per-gb", "12")
+	ask(0, "The processor is counted as 1,000,000 s for 10^9 bytes on one vCPU.", "--seconds-per-gb", "1e6")
+	ask(0, "Spot is counted as 0.65 % below the price on demand.", "-c", "taskCapacity=spot", "--spot-discount", "0.65%")
+	ask(0, "Spot is counted as 7 % below the price on demand.", "-c", "taskCapacity=spot", "--spot-discount", "7")
 	ask(0, `"secondsPerGB": 12`, "--seconds-per-gb", "12", "--json")
 	ask(0, "Files of 19 MiB would fail: to process one takes longer than its time-out", "--seconds-per-gb", "80000")
 	// Case S9.
 	for want, args := range map[string][]string{
-		"from 0 to 1e+12, not NaN":                    {"--uploads-per-month", "NaN"},
-		"from 0 to 1e+12, not +Inf":                   {"--uploads-per-month", "Inf"},
-		"from 0 to 1e+12, not -1":                     {"--uploads-per-month", "-1"},
-		`"NaN%" is no share between 0 and 100 %`:      {"--size-distribution", "100KB:NaN%"},
-		"at most 53687091200000 bytes, S3's largest":  {"--size-distribution", "60TB:100%"},
-		"the shares add up to 90 %":                   {"--size-distribution", "1MB:90%"},
-		`"NaN%" is no share from 0 % to 100 %`:        {"--spot-discount", "NaN%"},
-		"--seconds-per-gb must be above 0":            {"--seconds-per-gb", "0"},
-		"from above 0 to 3.1536e+07, not NaN":         {"--seconds-per-gb", "NaN"},
-		"from above 0 to 3.1536e+07, not +Inf":        {"--seconds-per-gb", "Inf"},
-		"from above 0 to 3.1536e+07, not -1":          {"--seconds-per-gb", "-1"},
-		`invalid argument "many" for "--uploads-per-`: {"--uploads-per-month", "many"},
+		"from 0 to 1,000,000,000,000, not NaN":                                   {"--uploads-per-month", "NaN"},
+		"from 0 to 1,000,000,000,000, not +Inf":                                  {"--uploads-per-month", "Inf"},
+		"from 0 to 1,000,000,000,000, not -1":                                    {"--uploads-per-month", "-1"},
+		`"NaN%" is no share between 0 and 100 %`:                                 {"--size-distribution", "100KB:NaN%"},
+		"at most 53687091200000 bytes, S3's largest":                             {"--size-distribution", "60TB:100%"},
+		"the shares add up to 90 %":                                              {"--size-distribution", "1MB:90%"},
+		"above 0 and at most 31,536,000, not 1,000,000,000":                      {"--seconds-per-gb", "1e9"},
+		"the shares add up to 110 %":                                             {"--size-distribution", "1MB:50%,2MB:60%"},
+		"--spot-discount 0.65: it would be 0.65 %: write 0.65% for that, or 65%": {"--spot-discount", "0.65"},
+		`"NaN%" is no share from 0 % to 100 %`:                                   {"--spot-discount", "NaN%"},
+		"--seconds-per-gb must be above 0":                                       {"--seconds-per-gb", "0"},
+		"above 0 and at most 31,536,000, not NaN":                                {"--seconds-per-gb", "NaN"},
+		"above 0 and at most 31,536,000, not +Inf":                               {"--seconds-per-gb", "Inf"},
+		"above 0 and at most 31,536,000, not -1":                                 {"--seconds-per-gb", "-1"},
+		`--uploads-per-month "many": write a number`:                             {"--uploads-per-month", "many"},
+		`--seconds-per-gb "abc": write a number such`:                            {"--seconds-per-gb", "abc"},
 	} {
 		ask(exitUsage, want, args...)
 	}
 	ask(exitUsage, "set taskCapacity to spot", "-c", "taskCapacity=fargate", "--spot-discount", "65%")
+	for region, want := range map[string]string{
+		"eu-central-1":  "The prices are those of us-east-1, and eu-central-1 has others",
+		"cn-north-1":    "and don't hold in cn-north-1: it is sold by another company, in yuan",
+		"us-gov-west-1": "and don't hold in us-gov-west-1: the partition aws-us-gov has a price list",
+	} {
+		require.Contains(t, strings.ReplaceAll(strings.SplitN(ask(0, "", "-c", "aws:region="+region), "ROUTE", 2)[0], "\n", " "), want)
+	}
+	require.NotContains(t, ask(0, "ROUTE", "-c", "aws:region=us-east-1"), "has others")
 }

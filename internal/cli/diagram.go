@@ -27,6 +27,9 @@ func diagramCommand() *cobra.Command {
   upload-router diagram --config notifySuccess=false`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if svg && mermaid {
+				return fmt.Errorf("%w: --svg and --mermaid exclude each other: leave one out", errFlag)
+			}
 			format := operate.DiagramMermaid
 			if svg {
 				format = operate.DiagramSVG
@@ -50,7 +53,6 @@ func diagramCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&mermaid, "mermaid", false, "as Mermaid's stateDiagram-v2 (the default)")
 	flags.BoolVar(&svg, "svg", false, "as SVG")
-	cmd.MarkFlagsMutuallyExclusive("mermaid", "svg")
 	flags.StringArrayVarP(&config, "config", "c", nil, "declared: set a value of the configuration, as key=value; may be repeated")
 	return cmd
 }

@@ -26,7 +26,7 @@ const exitCodes = `Exit codes of every command:
     0  done
     1  done, but not all is well: a file was not processed, a check failed
     2  it can't be run like this: arguments, configuration, missing files
-    3  something is missing: the Pulumi CLI, credentials, the stack, a deployment
+    3  something is missing: Pulumi's CLI, credentials, the stack, a deployment
     4  AWS, Pulumi or the network refused, or a deployment failed
     5  another update holds the stack
     6  what was waited for didn't come in time

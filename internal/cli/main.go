@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/mitchellh/go-wordwrap"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
+
+	_ "asks-nothing" // the terminal, as the Pulumi SDK would
 
 	"upload-router/stack"
 )
@@ -68,7 +71,11 @@ func root(program pulumi.RunFunc) *cobra.Command {
 		Long:          "Set up, use and repair the upload router.\n\n" + exitCodes,
 		SilenceErrors: true, // main prints them, once
 		SilenceUsage:  true, // which would bury what is wrong
+		Version:       version(debug.ReadBuildInfo()),
 	}
+	cmd.SetVersionTemplate("{{.DisplayName}} {{.Version}}\n")
+	cmd.SetFlagErrorFunc(flagError)
+	fitHelp(cmd)
 	cmd.AddCommand(
 		tryCommand(program),
 		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
@@ -89,7 +96,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, _, err := cmd.Root().Find(args)
 			if err != nil {
-				return fmt.Errorf("%w: %w", errFlag, err)
+				return err
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()

@@ -190,7 +190,7 @@ func (p *printer) end(r *report) error {
 		if r.NotProcessed > 0 {
 			nothing = fmt.Sprintf(", %d with nothing to process", r.NotProcessed)
 		}
-		p.say("%d of %s processed%s.", r.Processed, plural(int64(len(r.Files)), "file"), nothing)
+		p.say("%s processed%s.", countOf(r.Processed, len(r.Files)), nothing)
 		return nil
 	}
 	var text bytes.Buffer
@@ -267,6 +267,11 @@ func short(d time.Duration) string {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(10 * time.Millisecond).String()
+}
+
+// countOf is how many of all files, for a sentence.
+func countOf(n, all int) string {
+	return humanize.Comma(int64(n)) + " of " + plural(int64(all), "file")
 }
 
 func plural(n int64, what string) string {

@@ -14,7 +14,7 @@ func Reference() string {
 	cmd := Command()
 	b.WriteString("# The command line\n\n" +
 		"`go build -o upload-router ./cmd/upload-router` makes the program; `go run ./cmd/upload-router` does without. " +
-		"[tour.md](tour.md) is a first half hour with it.\n\n")
+		"[tour.md](tour.md) is a first half hour with it. `--version` says which build it is.\n\n")
 	b.WriteString("Times are in your own zone. Without a terminal nothing is asked, and there is a line for each thing that happens; " +
 		"`--json` is for programs. No output has colours, so `NO_COLOR` changes nothing.\n\n")
 	b.WriteString("Tab completes commands, flags, the names of stacks and profiles, the keys of `--config`, and the newest executions " +
@@ -30,7 +30,7 @@ func Reference() string {
 }
 
 func writeCommand(b *strings.Builder, c *cobra.Command) {
-	fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n```\n\n```sh\n%s\n```\n", c.Name(), c.Long, unindented(c.Example))
+	fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n```\n\n```sh\n%s\n```\n", c.Name(), prose(c.Long), unindented(shell(c.Example)))
 	fmt.Fprintf(b, "\n`%s`\n\n| flag | default | meaning |\n|---|---|---|\n", "upload-router "+c.Use)
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {

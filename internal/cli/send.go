@@ -28,6 +28,13 @@ type sendOptions struct {
 	config []string
 }
 
+// Flags that a local run has no use for, as --outputs and --profile.
+const (
+	flagNoWait       = "no-wait"
+	flagPartSize     = "part-size"
+	flagStartTimeout = "start-timeout"
+)
+
 func sendCommand() *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
@@ -64,10 +71,10 @@ Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 	o.systemFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.send.Prefix, "prefix", "", "put this before each key, such as reports/")
-	flags.BoolVar(&o.send.NoWait, "no-wait", false, "end when all is uploaded")
-	flags.DurationVar(&o.send.StartTimeout, "start-timeout", 10*time.Minute, "how long an execution may take to start")
+	flags.BoolVar(&o.send.NoWait, flagNoWait, false, "end when all is uploaded")
+	flags.DurationVar(&o.send.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
 	flags.IntVar(&o.send.Parallel, "parallel", 8, "how many parts are uploaded at a time; with --local: how many files")
-	flags.StringVar(&o.size, "part-size", "8MiB", "size of a part, at least 5MiB")
+	flags.StringVar(&o.size, flagPartSize, "8MiB", "size of a part, at least 5MiB")
 	flags.BoolVar(&o.local, "local", false, "put the files through the declared system on this machine")
 	flags.StringArrayVarP(&o.config, "config", "c", nil, "with --local: set a value of the configuration, as key=value; may be repeated")
 	return cmd
@@ -81,16 +88,8 @@ type sendReport struct {
 
 func (o *sendOptions) run(cmd *cobra.Command) error {
 	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
-	size, err := settings.ParseSize(o.size)
-	if err != nil || size > 5<<30 {
-		return fmt.Errorf("%w: --part-size %s: write it as 8MiB, at most 5GiB", errFlag, o.size)
-	}
-	o.send.PartSize = size
-	if o.send.Parallel < 1 || o.send.StartTimeout <= 0 {
-		return fmt.Errorf("%w: --parallel and --start-timeout must be positive", errFlag)
-	}
-	if len(o.config) > 0 && !o.local {
-		return fmt.Errorf("%w: --config is for --local; `pulumi config set` changes what is deployed", errFlag)
+	if err := o.check(cmd); err != nil {
+		return err
 	}
 	if _, err := operate.CollectFiles(ctx, o.send.Files, o.send.Prefix); err != nil {
 		return err // before anything slow
@@ -110,6 +109,30 @@ func (o *sendOptions) run(cmd *cobra.Command) error {
 		verdict = nil // it was canceled, and didn't fail
 	}
 	return errors.Join(verdict, err, closed())
+}
+
+// check looks at what the flags say, and whether they go together.
+func (o *sendOptions) check(cmd *cobra.Command) error {
+	size, err := settings.ParseSize(o.size)
+	if err != nil || size < 5<<20 || size > 5<<30 {
+		return fmt.Errorf("%w: --part-size %s: write it as 8MiB, at least 5MiB and at most 5GiB", errFlag, o.size)
+	}
+	o.send.PartSize = size
+	if o.send.Parallel < 1 || o.send.StartTimeout <= 0 {
+		return fmt.Errorf("%w: --parallel and --start-timeout must be positive", errFlag)
+	}
+	if !o.local {
+		if len(o.config) > 0 {
+			return fmt.Errorf("%w: --config is for --local; `pulumi config set` changes what is deployed", errFlag)
+		}
+		return nil
+	}
+	for _, name := range []string{flagOutputs, flagProfile, flagNoWait, flagPartSize, flagStartTimeout} {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("%w: --%s is for what is deployed, and has no meaning with --local: leave it out", errFlag, name)
+		}
+	}
+	return nil
 }
 
 // target gives what sends: what is deployed, or the local run.
@@ -432,7 +455,7 @@ func (v *sendView) end(files []operate.Sent) error {
 	} else if len(files) > 0 {
 		v.say("")
 		v.results(rows)
-		v.say("%d of %d files %s.", report.Succeeded, len(files), map[bool]string{true: "uploaded", false: "processed"}[v.noWait])
+		v.say("%s %s.", countOf(report.Succeeded, len(files)), map[bool]string{true: "uploaded", false: "processed"}[v.noWait])
 	}
 	if report.Succeeded < len(files) {
 		return fmt.Errorf("%w: %d of %d", errNotProcessed, report.Succeeded, len(files))

@@ -110,19 +110,7 @@ func (d *desk) terminal(columns uint16, args ...string) *terminal {
 	return s
 }
 
-// A library of the Pulumi SDK asks each terminal for its background as it starts,
-// and for its cursor, which all answer: without it waits for five seconds.
-const (
-	askedBackground = "\x1b]11;?\x1b\\"
-	askedCursor     = "\x1b[6n"
-	cursor          = "\x1b[1;1R"
-)
-
 func (s *terminal) take(text string) {
-	if strings.Contains(text, askedCursor) {
-		_, _ = io.WriteString(s.keys, cursor)
-	}
-	text = strings.NewReplacer(askedBackground, "", askedCursor, "").Replace(text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text.WriteString(text)
@@ -281,6 +269,21 @@ func TestQuestionsAtATerminal(t *testing.T) {
 				require.NotRegexp(t, "(?m)^"+test.done, d.said())
 			}
 		})
+	}
+}
+
+// TestNoCommandAsksTheTerminal has one that answers nothing: to ask it for its colours or its cursor would wait, and take what is typed.
+func TestNoCommandAsksTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--help"}, {"send", "--help"}, {"--version"}, {"nonesuch"}} {
+		d := newDesk(t, "no stack")
+		s := d.terminal(80, args...)
+		s.types("typed ahead")
+		code := 0
+		if args[0] == "nonesuch" {
+			code = exitUsage
+		}
+		require.NotContains(t, s.ends(code), "\x1b", args)
 	}
 }
 

@@ -188,7 +188,7 @@ func (r *report) verdict(ctx context.Context, files int) error {
 	case r.Processed+r.NotProcessed == files:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %d of %d files were processed", operate.ErrCanceled, r.Processed, files)
+		return fmt.Errorf("%w: %s processed", operate.ErrCanceled, countOf(r.Processed, files))
 	default:
 		return fmt.Errorf("%w: %d of %d", errNotProcessed, r.Processed, files)
 	}

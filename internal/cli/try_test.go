@@ -460,7 +460,7 @@ func TestTryInterrupted(t *testing.T) {
 	cmd.SetArgs([]string{"try", named(t, "first", "x"), named(t, "second", "x")})
 	err := cmd.ExecuteContext(ctx)
 	require.ErrorIs(t, err, operate.ErrCanceled)
-	require.ErrorContains(t, err, "1 of 2 files were processed")
+	require.ErrorContains(t, err, "1 of 2 files processed")
 	assert.NotContains(t, out.String(), "second")
 	assert.Contains(t, out.String(), "1 of 1 file processed.")
 }

@@ -46,7 +46,7 @@ Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
 	}
 	common.systemFlags(cmd)
 	flags := cmd.Flags()
-	flags.DurationVar(&options.StartTimeout, "start-timeout", 10*time.Minute, "how long an execution may take to start")
+	flags.DurationVar(&options.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
 	flags.DurationVar(&options.Timeout, "timeout", time.Hour, "how long all of it may take")
 	return cmd
 }

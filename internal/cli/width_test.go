@@ -154,7 +154,7 @@ func TestSendLocalShowsEachFileOnItsWay(t *testing.T) {
 	s.sees("  film.mp4  Fargate  ")
 	s.sees("✓ film.mp4  Fargate")
 	lines := shown(s.ends(0))
-	require.Equal(t, "1 of 1 files processed.", lines[len(lines)-2])
+	require.Equal(t, "1 of 1 file processed.", lines[len(lines)-2])
 	require.NotContains(t, strings.Join(lines, "\n"), "[", "nothing is left of what moved")
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"mime"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +39,7 @@ type File struct {
 	Path, Key string
 	// Size is in bytes.
 	Size int64
-	// ContentType is its media type: by its name's ending, or by its content.
+	// ContentType is its media type: by its name's ending, or by its content, which alone tells a text's charset.
 	ContentType string
 	// Problem is why it can't be uploaded; nil if it can.
 	Problem error
@@ -68,7 +67,7 @@ func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 		case info.IsDir():
 			entries, err := os.ReadDir(name)
 			if err == nil {
-				found = walk(ctx, found, name, entries, prefix, []fs.FileInfo{info})
+				found = walk(ctx, found, name, entries, prefix, lineage(name))
 				continue
 			}
 			f.Problem = withoutPath(err)
@@ -110,7 +109,8 @@ func none(names []string, found []File) error {
 }
 
 // walk adds all that is in a folder, and in those that it links to. The parents
-// are the folder and those that it is in: who links to one of them would never end.
+// are the folder and those that it is in, as the path has them and on the disk: who
+// links to one of them would never end, or send what wasn't asked for.
 func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntry, prefix string, parents []fs.FileInfo) []File {
 	for _, entry := range entries {
 		if ctx.Err() != nil {
@@ -124,18 +124,51 @@ func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntr
 		case !info.IsDir():
 			found = append(found, describe(path, key, info))
 		case slices.ContainsFunc(parents, func(parent fs.FileInfo) bool { return os.SameFile(parent, info) }):
-			target, _ := os.Readlink(path) // "" if it is no link but a mount of a parent
-			problem := fmt.Errorf("%w: it leads to %s, a folder that it is in", ErrLink, shown(target))
-			found = append(found, File{Path: path, Key: key, Problem: problem})
+			found = append(found, File{Path: path, Key: key, Problem: loop(path)})
 		default:
 			inside, err := os.ReadDir(path)
 			if err != nil {
 				found = append(found, File{Path: path, Key: key + "/", Problem: withoutPath(err)})
 			}
-			found = walk(ctx, found, path, inside, key+"/", append(slices.Clip(parents), info))
+			within := []fs.FileInfo{info}
+			if entry.Type()&fs.ModeSymlink != 0 {
+				within = lineage(path)
+			}
+			found = walk(ctx, found, path, inside, key+"/", append(slices.Clip(parents), within...))
 		}
 	}
 	return found
+}
+
+// lineage is a folder and all that it is in on the disk, as far as they can be looked at.
+func lineage(folder string) []fs.FileInfo {
+	at, err := filepath.Abs(folder)
+	if err == nil {
+		at, err = filepath.EvalSymlinks(at)
+	}
+	if err != nil {
+		return nil // it was there a moment ago
+	}
+	var all []fs.FileInfo
+	for {
+		if info, err := os.Stat(at); err == nil {
+			all = append(all, info)
+		}
+		parent := filepath.Dir(at)
+		if parent == at {
+			return all
+		}
+		at = parent
+	}
+}
+
+// loop is that a path leads to a folder that it is in.
+func loop(path string) error {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return fmt.Errorf("%w: it is a mount of a folder that it is in", ErrLink)
+	}
+	return fmt.Errorf("%w: it leads to %s, a folder that it is in", ErrLink, shown(target))
 }
 
 // describe says what is known of a file before it is uploaded.
@@ -151,14 +184,12 @@ func describe(path, key string, info fs.FileInfo) File {
 	}
 	defer func() { _ = content.Close() }() // nothing was written
 	f.Size = content.Size()
-	if f.ContentType = mime.TypeByExtension(filepath.Ext(path)); f.ContentType == "" {
-		start, err := io.ReadAll(io.LimitReader(content.Reader(), media.Looked))
-		if err != nil {
-			f.Problem = withoutPath(err)
-			return f
-		}
-		f.ContentType, _ = media.TypeOf(start)
+	start, err := io.ReadAll(io.LimitReader(content.Reader(), media.Looked))
+	if err != nil {
+		f.Problem = withoutPath(err)
+		return f
 	}
+	f.ContentType = media.TypeOfFile(path, start)
 	return f
 }
 
@@ -211,10 +242,10 @@ func withoutPath(err error) error {
 	return err
 }
 
-// shown is a name as an error has it: one that would do something to a terminal, or
-// look like several lines, is quoted.
+// shown is a name as an error has it: one that would do something to a terminal,
+// look like several lines, or not be seen as it is empty, is quoted.
 func shown(name string) string {
-	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
+	if name != "" && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return name
 	}
 	return strconv.Quote(name)

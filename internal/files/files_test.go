@@ -78,6 +78,38 @@ func TestFindInFolder(t *testing.T) {
 	}
 }
 
+// Every link that leads up is refused where it is, however it is come to: nothing is sent that wasn't asked for.
+func TestALinkThatLeadsUpIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	write(t, top+"/parent/beside.txt", "not asked for")
+	nested := top + "/parent/nested"
+	write(t, nested+"/a.txt", "a")
+	write(t, top+"/other/inside/b.txt", "b")
+	for link, target := range map[string]string{
+		nested + "/loop": "..", nested + "/top": top, nested + "/root": "/", nested + "/other": top + "/other/inside",
+		top + "/other/inside/up": "..", top + "/other/inside/back": nested, top + "/other/inside/above": top + "/parent",
+	} {
+		require.NoError(t, os.Symlink(target, link))
+	}
+	refused := func(target string) string {
+		return "the link can't be followed: it leads to " + target + ", a folder that it is in"
+	}
+	found, err := files.Find(t.Context(), []string{nested}, "")
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, f := range found {
+		got[f.Key] = ""
+		if f.Problem != nil {
+			got[f.Key] = f.Problem.Error()
+		}
+	}
+	require.Equal(t, map[string]string{
+		"a.txt": "", "loop": refused(".."), "top": refused(top), "root": refused("/"),
+		"other/b.txt": "", "other/up": refused(".."), "other/back": refused(nested), "other/above": refused(top + "/parent"),
+	}, got)
+}
+
 // TestFindNamed refuses what was asked for by name and can't be sent, all of it at once.
 func TestFindNamed(t *testing.T) {
 	t.Parallel()
@@ -96,6 +128,7 @@ func TestFindNamed(t *testing.T) {
 		kind   error
 		want   []string
 	}{
+		"no name":               {[]string{""}, "", os.ErrNotExist, []string{`"": no such file or directory`}},
 		"missing":               {[]string{folder + "/no"}, "", os.ErrNotExist, []string{"no: no such file or directory"}},
 		"pipe":                  {[]string{pipe}, "", files.ErrNotFile, []string{pipe + ": it is not a file but a named pipe"}},
 		"dangling link":         {[]string{dangling}, "", files.ErrLink, []string{"it leads to nowhere, which doesn't exist"}},
@@ -262,18 +295,32 @@ func TestTouched(t *testing.T) {
 	}
 }
 
-// S15, of a file whose name doesn't tell: a charset that is told to S3 goes before the one that the content has.
+// S15: a charset that is told to S3 goes before the one that the content has, so the content tells it, whatever the name.
 func TestTheMediaTypeHasTheCharsetThatIsThere(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ content, want string }{
-		"HTML as UTF-16": {"<!DOCTYPE html>\n<meta charset=\"utf-16\">\n<p>a\n</p>\n", "text/html; charset=utf-8"},
-		"XML as UTF-16":  {"<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<a/>\n", "text/xml; charset=utf-8"},
-		"UTF-16":         {"\xff\xfea\x00", "text/plain; charset=utf-16le"},
-		"nothing":        {"", "application/octet-stream"},
+	const page = "<!DOCTYPE html>\n<meta charset=\"utf-16\">\n<p>a\n</p>\n"
+	for name, c := range map[string]struct{ file, content, want string }{
+		"HTML as UTF-16":             {"file", page, "text/html; charset=utf-8"},
+		"XML as UTF-16":              {"file", "<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<a/>\n", "text/xml; charset=utf-8"},
+		"UTF-16":                     {"file", "\xff\xfea\x00", "text/plain; charset=utf-16le"},
+		"nothing":                    {"file", "", "application/octet-stream"},
+		"HTML as UTF-16, by name":    {"page.HTML", page, "text/html; charset=utf-8"},
+		"UTF-16, little end, .txt":   {"a.txt", "\xff\xfea\x00", "text/plain; charset=utf-16le"},
+		"UTF-16, big end, .csv":      {"a.csv", "\xfe\xff\x00a\x00,\x00b\x00\n", "text/csv; charset=utf-16be"},
+		"UTF-8, .csv":                {"a.csv", "id,näme\n1,2\n", "text/csv; charset=utf-8"},
+		"UTF-8, .md":                 {"a.md", "# ä\n", "text/markdown; charset=utf-8"},
+		"JSON, .txt":                 {"a.txt", `{"a": 1}`, "text/plain; charset=utf-8"},
+		"a character cut at the end": {"a.csv", "a,b\n" + strings.Repeat("ää", 2000), "text/csv; charset=utf-8"},
+		"Latin 1, .csv":              {"a.csv", "id,name\n1,caf\xe9\n", "text/csv"},
+		"no text, .txt":              {"a.txt", "\x89PNG\r\n\x1a\n", "text/plain"},
+		"no text by its name":        {"a.json", `{"a": 1}`, "application/json"},
+		"nothing, .txt":              {"a.txt", "", "text/plain"},
+		"nothing, .png":              {"a.png", "", "image/png"},
+		"nothing, .nonesuch":         {"a.nonesuch", "", "application/octet-stream"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "file")
+			path := filepath.Join(t.TempDir(), c.file)
 			require.NoError(t, os.WriteFile(path, []byte(c.content), 0o600))
 			found, err := files.Find(t.Context(), []string{path}, "")
 			require.NoError(t, err)

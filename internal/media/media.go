@@ -11,13 +11,16 @@ import (
 // Looked is how many bytes of a content's beginning are enough, as many as mimetype reads.
 const Looked = 3072
 
+// charsetOf is between a media type and its charset.
+const charsetOf = "; charset="
+
 // TypeOf is the media type that the beginning of an object shows, and whether counting line feed bytes counts lines: the type is
 // text or derives from it, in an encoding that holds ASCII as single bytes.
 func TypeOf(start []byte) (name string, hasLines bool) {
 	if len(start) == 0 {
 		return "application/octet-stream", false
 	}
-	const plain, charset = "text/plain", "; charset="
+	const plain = "text/plain"
 	detected := mimetype.Detect(start)
 	name = detected.String()
 	text := detected
@@ -27,7 +30,7 @@ func TypeOf(start []byte) (name string, hasLines bool) {
 	if text == nil {
 		return name, false
 	}
-	base, declared, _ := strings.Cut(name, charset)
+	base, declared, _ := strings.Cut(name, charsetOf)
 	if !isWide(declared) {
 		return name, true
 	}
@@ -35,7 +38,7 @@ func TypeOf(start []byte) (name string, hasLines bool) {
 		return name, false // by its byte order mark
 	}
 	// What made it out to be more than plain text, the declaration among it, was read byte by byte.
-	return base + charset + "utf-8", true
+	return base + charsetOf + "utf-8", true
 }
 
 // wideCharsets are how the names of encodings begin in which a character takes two bytes or four, whatever it is.

@@ -16,6 +16,8 @@ import (
 const (
 	// Standard is the partition of the Regions that every account can use.
 	Standard = "aws"
+	// China is that of the Regions that other companies sell.
+	China = "aws-cn"
 	// USGov is that of GovCloud.
 	USGov = "aws-us-gov"
 )
@@ -52,7 +54,7 @@ var registries = []string{"ecr.api", "ecr.dkr"}
 // Cloud, of https://docs.aws.eu/general/latest/gr/endpoints.html.
 var partitions = []Partition{
 	{
-		Name: "aws-cn", DNSSuffix: "amazonaws.com.cn", DualStackSuffix: "api.amazonwebservices.com.cn",
+		Name: China, DNSSuffix: "amazonaws.com.cn", DualStackSuffix: "api.amazonwebservices.com.cn",
 		HomeRegion: "cn-north-1", IAM: "iam.cn-north-1.amazonaws.com.cn",
 		ConsoleDomain: "console.amazonaws.cn", region: form(`cn-[a-z]+`), reversed: append([]string{"states", "xray"}, registries...),
 	},

@@ -40,6 +40,8 @@ func (s *sandbox) routes() http.Handler {
 	mux.HandleFunc("POST "+apiPrefix+"/invocation/{"+pathID+"}/response", s.serveResponse)
 	mux.HandleFunc("POST "+apiPrefix+"/invocation/{"+pathID+"}/error", s.serveError)
 	mux.HandleFunc("POST "+apiPrefix+"/init/error", s.serveInitError)
+	mux.HandleFunc("POST "+extensionPrefix+"/register", s.serveRegister)
+	mux.HandleFunc("GET "+extensionPrefix+"/event/next", s.serveEvent)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "NotFound", "The Runtime API has no "+r.Method+" "+r.URL.Path)
 	})

@@ -474,6 +474,20 @@ func (w *signalWriter) Write(data []byte) (int, error) {
 	return n, err
 }
 
+// A function that handles SIGTERM is registered as an extension, without a warning in its log, and hears of its end.
+func TestAFunctionHandlesSIGTERM(t *testing.T) {
+	t.Parallel()
+	f := function()
+	f.Env = map[string]string{"INIT": "handle SIGTERM"}
+	var all bytes.Buffer
+	f.LogWriter = &all
+	r := start(t, f)
+	require.Empty(t, invoke(t, r, event{Text: "once"}).FunctionError)
+	require.Equal(t, "once\n", string(invoke(t, r, event{Text: "once"}).Logs))
+	r.Close()
+	require.Equal(t, "once\nonce\nterminated\n", all.String())
+}
+
 func TestCloseInterruptsAndIsFinal(t *testing.T) {
 	t.Parallel()
 	f := function()

@@ -71,6 +71,8 @@ type sandbox struct {
 	answered string
 	// initialized says that the process has asked for an invocation.
 	initialized bool
+	// extensions are the identifiers of those that have registered.
+	extensions []string
 }
 
 func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, error) {

@@ -154,7 +154,7 @@ func (c *commands) deployed() {
 	require.NoError(c.t, json.Unmarshal([]byte(c.run(0, "bucketName", "summary", "--json")), &outputs))
 	file := filepath.Join(c.t.TempDir(), "report.txt")
 	require.NoError(c.t, os.WriteFile(file, bytes.Repeat([]byte("a line\n"), 1000), 0o600))
-	c.run(0, "1 of 1 files uploaded.", "send", "--no-wait", file)
+	c.run(0, "1 of 1 file uploaded.", "send", "--no-wait", file)
 	c.run(1, "no execution started within 1s", "send", "--start-timeout", "1s", file)
 	c.run(0, "No executions.", "executions")
 	c.run(0, "There is nothing to run again.", "redrive", "--failed", "--dlq")

@@ -181,7 +181,7 @@ func examples() []example {
 		},
 		{
 			line: "send --local report.pdf --config sizeThreshold=1MB",
-			want: "1 of 1 files processed.",
+			want: "1 of 1 file processed.",
 		},
 		{
 			line: "send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'",

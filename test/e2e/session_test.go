@@ -374,5 +374,5 @@ func (c *commands) cutNetwork() {
 
 	c.runIn(env, 0, "film.mp4  goes on: S3 has 10 MiB of 17 MiB from before", send...)
 	require.Equal(c.t, []string{"3", "4"}, w.set(""), "what S3 had isn't sent again")
-	require.NotContains(c.t, c.runIn(env, 0, "1 of 1 files uploaded.", send...), "goes on", "what has ended is begun anew")
+	require.NotContains(c.t, c.runIn(env, 0, "1 of 1 file uploaded.", send...), "goes on", "what has ended is begun anew")
 }

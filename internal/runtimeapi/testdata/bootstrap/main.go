@@ -58,6 +58,11 @@ func main() {
 	case "report and wait":
 		report()
 		time.Sleep(time.Hour)
+	case "handle SIGTERM":
+		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() {
+			fmt.Println("terminated")
+			os.Exit(0)
+		}))
 	case "ignore SIGTERM":
 		signal.Ignore(syscall.SIGTERM)
 	}
