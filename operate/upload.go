@@ -49,7 +49,7 @@ const tellInterval = 50 * time.Millisecond
 
 // run uploads the file.
 func (u *upload) run(ctx context.Context) (stored, error) {
-	content, err := files.Open(u.file.File)
+	content, err := files.Open(ctx, u.file.File)
 	if err != nil {
 		return stored{}, err //nolint:wrapcheck // It is our own.
 	}
