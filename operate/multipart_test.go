@@ -82,7 +82,7 @@ func (s *strict) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, key, of := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+awstest.Bucket), "/")
-	if r.Method == http.MethodPut || !of || key == "" {
+	if r.Method == http.MethodPut || r.Method == http.MethodHead || !of || key == "" {
 		s.Server.ServeHTTP(w, r)
 		return
 	}
@@ -413,12 +413,16 @@ func TestGoneUploadBeginsAnew(t *testing.T) {
 func TestPartsAreGone(t *testing.T) {
 	t.Parallel()
 	server, system := connectStrict(t)
-	server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+	server.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if query := r.URL.Query(); query.Get("partNumber") == "2" {
 			_, err := server.objects.AbortMultipartUpload(r.Context(), &s3.AbortMultipartUploadInput{
 				Bucket: aws.String(awstest.Bucket), Key: aws.String("a.bin"), UploadId: aws.String(query.Get("uploadId")),
 			})
 			assert.NoError(t, err)
+			_, _ = io.Copy(io.Discard, r.Body) // so that the client reads the answer
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "<Error><Code>NoSuchUpload</Code><Message>The specified upload does not exist.</Message></Error>")
+			return true
 		}
 		return false
 	})
