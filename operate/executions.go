@@ -210,6 +210,9 @@ func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 	if err != nil {
 		return Execution{}, asked("asking for the execution "+arn, err)
 	}
+	if answer.StartDate == nil || answer.Status == "" {
+		return Execution{}, fmt.Errorf("asking for the execution %s: the answer has no start or no status: is the endpoint Step Functions?", arn)
+	}
 	e := Execution{
 		ARN:           arn,
 		Name:          aws.ToString(answer.Name),

@@ -2,6 +2,8 @@ package operate_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +54,26 @@ func TestExecutionsPagesThroughAll(t *testing.T) {
 	_, err = system.Executions(t.Context(), operate.ListOptions{Status: "dead"})
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "use running, succeeded")
+}
+
+// TestExecutionWithoutDates is no answer of Step Functions: its duration would be 292 years.
+func TestExecutionWithoutDates(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	name := server.Past("a.txt", 1, time.Now(), awstest.Script{})
+	for what, answer := range map[string]string{"dates": `{"status":"SUCCEEDED"}`, "a status": `{"startDate":1}`} {
+		server.on(func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Header.Get("X-Amz-Target") != "AWSStepFunctions.DescribeExecution" {
+				return false
+			}
+			_, _ = io.WriteString(w, answer)
+			return true
+		})
+		_, err := system.Executions(t.Context(), operate.ListOptions{})
+		require.ErrorContains(t, err, "the answer has no start or no status: is the endpoint Step Functions?", "without "+what)
+		_, err = system.Show(t.Context(), name)
+		require.ErrorContains(t, err, "the answer has no start or no status", "without "+what)
+	}
 }
 
 func TestShowTellsTheTimeline(t *testing.T) {

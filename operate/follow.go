@@ -28,6 +28,23 @@ func (s *System) newTracker(since time.Time) *tracker {
 	return &tracker{system: s, since: since.Add(-clockMargin), known: map[string]map[string]Execution{}, status: map[string]string{}}
 }
 
+// reach goes back to when the first of the uploads began: an execution of one that an earlier command made may be as old.
+func (t *tracker) reach(files []Sent) {
+	for _, f := range files {
+		if back := f.since().Add(-clockMargin); !f.since().IsZero() && back.Before(t.since) {
+			t.since = back
+		}
+	}
+}
+
+// since is when the upload began; zero if it didn't yet.
+func (f Sent) since() time.Time {
+	if !f.begun.IsZero() {
+		return f.begun
+	}
+	return f.Started
+}
+
 // look lists the executions, and describes those that are new or have ended.
 func (t *tracker) look(ctx context.Context) error {
 	pages := sfn.NewListExecutionsPaginator(t.system.states, &sfn.ListExecutionsInput{
@@ -96,7 +113,7 @@ func (t *tracker) of(f Sent) (Execution, bool) {
 			continue
 		}
 		if f.VersionID != "" && e.VersionID == f.VersionID ||
-			f.VersionID == "" && e.ETag == f.ETag && e.Started.After(f.Started.Add(-clockMargin)) {
+			f.VersionID == "" && e.ETag == f.ETag && e.Started.After(f.since().Add(-clockMargin)) {
 			found = append(found, e)
 		}
 	}
@@ -111,6 +128,7 @@ func (s *System) watchUploads(ctx context.Context, board *board, startTimeout ti
 	t := s.newTracker(time.Now())
 	for wait := s.Poll; board.open(); wait = min(wait+wait/4, 5*s.Poll) {
 		if slices.ContainsFunc(board.all(), func(f Sent) bool { return f.State == FileUploaded || f.State == FileRunning }) {
+			t.reach(board.all())
 			if err := t.look(ctx); err != nil {
 				return err
 			}

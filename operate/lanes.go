@@ -17,8 +17,12 @@ type lanes struct {
 	ended  chan struct{}
 }
 
+// mostParallel is how many places there are at most: more only wait for each other.
+const mostParallel = 256
+
 // newLanes has so many places. It must be closed.
 func newLanes(places int) *lanes {
+	places = min(places, mostParallel)
 	l := &lanes{
 		places: make(chan struct{}, places), small: make(chan struct{}), large: make(chan struct{}), ended: make(chan struct{}),
 	}

@@ -138,7 +138,7 @@ func (l *Local) sendFile(ctx context.Context, board *board, i int, file Sent) {
 
 // put puts a file into the local bucket.
 func (l *Local) put(ctx context.Context, board *board, i int, file Sent) (*local.Trace, error) {
-	content, err := files.Open(file.File)
+	content, err := files.Open(ctx, file.File)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // It is our own.
 	}

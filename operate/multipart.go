@@ -29,6 +29,8 @@ type record struct {
 	Size        int64  `json:"size"`
 	PartSize    int64  `json:"partSize"`
 	ContentType string `json:"contentType"`
+	// Begun is when it was started, by this machine's clock; zero if an older version did.
+	Begun time.Time `json:"begun"`
 	// Parts are the parts that S3 has. S3 lists their checksums as well; another server may not.
 	Parts map[int32]recordedPart `json:"parts"`
 }
@@ -44,26 +46,101 @@ const saveInterval = time.Second
 
 // parts uploads in parts. What breaks off leaves the parts that S3 has, and a
 // record of them; the same call later goes on from there. The bucket's own rule
-// throws parts away after some days.
+// throws parts away after some days. What can't be recorded can't be gone on with:
+// it is sent all the same, and leaves nothing.
 func (u *upload) parts(ctx context.Context) (stored, error) {
-	u.path = u.recordPath()
-	missing, err := u.begin(ctx)
+	defer u.reserve()()
+	missing, found, err := u.begin(ctx)
 	if err != nil {
 		return stored{}, err
+	}
+	if found != nil {
+		return *found, nil
 	}
 	err = u.each(ctx, missing, u.part)
-	if saved := u.save(true); err == nil {
-		err = saved
+	u.save(true)
+	if err == nil {
+		err = u.unchanged(ctx, u.record.PartSize)
+	}
+	if err == nil {
+		return u.complete(ctx)
+	}
+	return u.broken(ctx, err)
+}
+
+// broken ends an upload that failed: what can be gone on with is left, and nothing else.
+func (u *upload) broken(ctx context.Context, err error) (stored, error) {
+	switch {
+	case hasCode(err, noSuchUpload):
+		return u.gone(ctx, err)
+	case errors.Is(err, files.ErrChanged), !u.kept:
+		return stored{}, errors.Join(refusal(err), u.abandon(ctx))
+	}
+	return stored{}, fmt.Errorf("%w; S3 keeps what it has: run the same command again to go on", refusal(err))
+}
+
+// gone ends an upload that S3 doesn't know any more. It has been completed, by a
+// request that was answered to nobody or by another command, or thrown away.
+func (u *upload) gone(ctx context.Context, cause error) (stored, error) {
+	found, err := u.find(ctx, "")
+	switch {
+	case err != nil:
+		return stored{}, errors.Join(refusal(cause), err)
+	case found == nil:
+		u.forget()
+		return stored{}, fmt.Errorf("%w; the parts are gone: run the same command again to send the file from its beginning", refusal(cause))
+	}
+	u.forget()
+	return *found, nil
+}
+
+// find gives the object if it is what the upload makes, which has a checksum; "" is
+// the file's, which is read for it. It is nil if there is none, or none that may be read.
+func (u *upload) find(ctx context.Context, checksum string) (*stored, error) {
+	object, err := u.system.objects.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ChecksumMode: s3types.ChecksumModeEnabled,
+	})
+	if hasCode(err, "NotFound", "NoSuchKey", "Forbidden", "AccessDenied") {
+		return nil, nil
 	}
 	if err != nil {
-		return stored{}, fmt.Errorf("%w; S3 keeps what it has: run the same command again to go on", refusal(err))
+		return nil, asked("looking whether the object is there", err)
 	}
-	if err := u.unchanged(ctx, u.record.PartSize); errors.Is(err, files.ErrChanged) {
-		return stored{}, errors.Join(err, u.abandon(ctx))
-	} else if err != nil {
-		return stored{}, err
+	has := aws.ToString(object.ChecksumCRC64NVME)
+	// S3 says of an object of parts that it is as old as its upload: an older one is another upload's.
+	if has == "" || aws.ToInt64(object.ContentLength) != u.content.Size() ||
+		aws.ToTime(object.LastModified).Before(u.record.Begun.Add(-clockMargin)) {
+		return nil, nil
 	}
-	return u.complete(ctx)
+	if checksum == "" {
+		if checksum, err = u.checksum(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if has != checksum {
+		return nil, nil
+	}
+	return &stored{aws.ToString(object.VersionId), strings.Trim(aws.ToString(object.ETag), `"`), aws.ToTime(object.LastModified)}, nil
+}
+
+// checksum reads the whole file, to compare it.
+func (u *upload) checksum(ctx context.Context) (string, error) {
+	all := u.all()
+	u.sums = make([]crc64.Sum, len(all))
+	u.now = progress{state: FileChecking, size: u.now.size}
+	u.tell(0, true)
+	err := u.each(ctx, all, func(ctx context.Context, i int) (err error) {
+		length := u.length(i, u.record.PartSize)
+		u.sums[i], err = u.sum(ctx, int64(i)*u.record.PartSize, length)
+		u.tell(length, false)
+		return err
+	})
+	if err == nil {
+		err = u.unchanged(ctx, u.record.PartSize)
+	}
+	u.now = progress{state: FileUploading, size: u.now.size}
+	u.tell(0, true)
+	return u.total().String(), err
 }
 
 // each does something for parts, several at a time. The first error ends it.
@@ -92,6 +169,9 @@ func (u *upload) part(ctx context.Context, i int) error {
 		Body: body, ContentLength: aws.Int64(body.Size()), ChecksumCRC64NVME: &checksum,
 	})
 	body.end(err)
+	if err == nil && aws.ToString(answer.ETag) == "" {
+		err = errNoETag
+	}
 	if err != nil {
 		return fmt.Errorf("uploading part %d: %w", *partNumber(i), altered(err))
 	}
@@ -99,7 +179,8 @@ func (u *upload) part(ctx context.Context, i int) error {
 	u.sums[i] = body.sum
 	u.record.Parts[*partNumber(i)] = recordedPart{aws.ToString(answer.ETag), checksum}
 	u.mu.Unlock()
-	return u.save(false)
+	u.save(false)
+	return nil
 }
 
 // partNumber is a part's in S3.
@@ -115,53 +196,85 @@ func partSizeFor(size, wanted int64) int64 {
 }
 
 // begin goes on with an earlier upload to the same key, or starts one. It gives the
-// parts that S3 doesn't have.
-func (u *upload) begin(ctx context.Context) (missing []int, err error) {
-	if listed, err := u.resume(ctx); err != nil {
-		return nil, err
-	} else if listed != nil {
-		return u.compare(ctx, listed)
+// parts that S3 doesn't have, or the object if the earlier upload has made it.
+func (u *upload) begin(ctx context.Context) (missing []int, found *stored, err error) {
+	listed, found, err := u.resume(ctx)
+	if err != nil || found != nil {
+		return nil, found, err
 	}
+	if listed != nil {
+		missing, err = u.compare(ctx, listed)
+		return missing, nil, err
+	}
+	if err := u.create(ctx); err != nil {
+		return nil, nil, err
+	}
+	return u.all(), nil, nil
+}
+
+// create starts an upload. That it can be recorded is known before there is something to go on with.
+func (u *upload) create(ctx context.Context) error {
+	size := u.content.Size()
+	u.record = record{
+		Size: size, PartSize: partSizeFor(size, u.options.PartSize), ContentType: u.file.ContentType,
+		Begun: time.Now(), Parts: map[int32]recordedPart{},
+	}
+	u.sums = make([]crc64.Sum, u.count())
+	u.save(true)
 	answer, err := u.system.objects.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ContentType: &u.file.ContentType,
 		ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme, ChecksumType: s3types.ChecksumTypeFullObject,
 	})
+	if err == nil && aws.ToString(answer.UploadId) == "" {
+		err = errNoUploadID
+	}
 	if err != nil {
-		return nil, fmt.Errorf("starting a multipart upload: %w", err)
+		u.forget()
+		return fmt.Errorf("starting a multipart upload: %w", err)
 	}
-	size := u.content.Size()
-	u.record = record{
-		UploadID: aws.ToString(answer.UploadId), Size: size, PartSize: partSizeFor(size, u.options.PartSize),
-		ContentType: u.file.ContentType, Parts: map[int32]recordedPart{},
+	u.record.UploadID = *answer.UploadId
+	u.save(true)
+	return nil
+}
+
+var (
+	errNoUploadID = errors.New("the answer has no upload id: is the endpoint S3?")
+	errNoETag     = errors.New("the answer has no ETag: is the endpoint S3?")
+)
+
+// all are all parts.
+func (u *upload) all() []int {
+	all := make([]int, u.count())
+	for i := range all {
+		all[i] = i
 	}
-	count := u.count()
-	u.sums = make([]crc64.Sum, count)
-	for i := range count {
-		missing = append(missing, i)
-	}
-	return missing, u.save(true)
+	return all
 }
 
 // count is how many parts there are.
 func (u *upload) count() int { return int((u.record.Size + u.record.PartSize - 1) / u.record.PartSize) }
 
-// resume takes up an earlier upload, and gives the parts that S3 has; nil if there
-// is none. One that is of no use any more is thrown away.
-func (u *upload) resume(ctx context.Context) ([]s3types.Part, error) {
+// resume takes up an earlier upload, and gives the parts that S3 has, or the object
+// if it is complete; neither if there is none. One that is of no use any more is
+// thrown away.
+func (u *upload) resume(ctx context.Context) ([]s3types.Part, *stored, error) {
+	if u.path == "" {
+		return nil, nil, nil
+	}
 	text, err := os.ReadFile(u.path)
 	if err != nil {
-		return nil, nil //nolint:nilerr // There is none.
+		return nil, nil, nil //nolint:nilerr // There is none.
 	}
 	var earlier record
 	_ = json.Unmarshal(text, &earlier) // of an older record, what is still known
 	if earlier.UploadID == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	u.record = earlier
 	if earlier.PartSize < leastPartSize || earlier.PartSize > mostPartSize || earlier.Size != u.content.Size() ||
 		earlier.ContentType != u.file.ContentType || u.count() > mostParts {
 		_ = u.abandon(ctx) // who may not do it leaves it to the bucket's rule
-		return nil, nil
+		return nil, nil, nil
 	}
 	listed := []s3types.Part{}
 	pages := s3.NewListPartsPaginator(u.system.objects, &s3.ListPartsInput{
@@ -170,15 +283,35 @@ func (u *upload) resume(ctx context.Context) ([]s3types.Part, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if hasCode(err, noSuchUpload) {
-			return nil, nil // it has been completed or thrown away
+			found, err := u.completed(ctx)
+			return nil, found, err
 		}
 		if err != nil {
-			return nil, fmt.Errorf("asking for the parts that S3 has: %w", err)
+			return nil, nil, fmt.Errorf("asking for the parts that S3 has: %w", err)
 		}
 		listed = append(listed, page.Parts...)
 	}
-	return listed, nil
+	u.kept = true
+	return listed, nil, nil
 }
+
+// completed gives the object of an earlier upload that S3 doesn't know any more, if
+// that has made it: who was cut off before the answer came has uploaded the file.
+func (u *upload) completed(ctx context.Context) (*stored, error) {
+	found, err := u.find(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	u.forget()
+	if found != nil {
+		u.now.resumed = u.now.size
+		u.tell(u.now.size, true)
+	}
+	return found, nil
+}
+
+// errLocked is that another process has a file.
+var errLocked = errors.New("another command has it")
 
 const noSuchUpload = "NoSuchUpload"
 
@@ -226,43 +359,65 @@ func (u *upload) compare(ctx context.Context, listed []s3types.Part) (missing []
 		missing = append(missing, i)
 	}
 	u.tell(u.now.resumed, true)
-	return missing, u.save(true)
+	u.save(true)
+	return missing, nil
+}
+
+// total is the checksum of the whole file, from those of its parts.
+func (u *upload) total() crc64.Sum {
+	var whole crc64.Sum
+	for i, sum := range u.sums {
+		whole = whole.Append(sum, u.length(i, u.record.PartSize))
+	}
+	return whole
 }
 
 func (u *upload) complete(ctx context.Context) (stored, error) {
-	var whole crc64.Sum
+	whole := u.total().String()
 	parts := make([]s3types.CompletedPart, len(u.sums))
-	for i, sum := range u.sums {
-		whole = whole.Append(sum, u.length(i, u.record.PartSize))
+	for i := range parts {
 		parts[i] = s3types.CompletedPart{PartNumber: partNumber(i), ETag: aws.String(u.record.Parts[*partNumber(i)].ETag)}
 	}
 	answer, err := u.system.objects.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &u.record.UploadID,
 		MultipartUpload: &s3types.CompletedMultipartUpload{Parts: parts}, MpuObjectSize: aws.Int64(u.record.Size),
 		// S3 refuses to make an object of parts that aren't the file's, such as another command's.
-		ChecksumType: s3types.ChecksumTypeFullObject, ChecksumCRC64NVME: aws.String(whole.String()),
+		ChecksumType: s3types.ChecksumTypeFullObject, ChecksumCRC64NVME: &whole,
 	})
-	if mixed := altered(err); err != nil && errors.Is(mixed, files.ErrChanged) {
-		return stored{}, errors.Join(fmt.Errorf("completing the multipart upload: %w", mixed), u.abandon(ctx))
+	if err == nil && aws.ToString(answer.ETag) != "" {
+		u.forget()
+		return stored{versionID: aws.ToString(answer.VersionId), etag: strings.Trim(*answer.ETag, `"`)}, nil
 	}
-	if err != nil {
-		return stored{}, fmt.Errorf("completing the multipart upload: %w", err)
+	// S3 begins to answer before it is done, and may have been done when the connection
+	// broke: what comes of it is in the bucket.
+	if err == nil || hasCode(err, noSuchUpload) {
+		found, looked := u.find(ctx, whole)
+		if found != nil {
+			u.forget()
+			return *found, nil
+		}
+		if err == nil {
+			err = errors.Join(errNoObject, looked)
+		}
 	}
-	if err := os.Remove(u.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return stored{}, fmt.Errorf("removing the record of the upload: %w", err)
-	}
-	return stored{aws.ToString(answer.VersionId), strings.Trim(aws.ToString(answer.ETag), `"`)}, nil
+	return u.broken(ctx, fmt.Errorf("completing the multipart upload: %w", altered(err)))
 }
 
-// abandon throws the parts away.
+var errNoObject = errors.New("S3's answer has no ETag, and there is no object of the file's content that may be read")
+
+// abandon throws the parts away, and takes the time for it when the upload was canceled, too.
 func (u *upload) abandon(ctx context.Context) error {
+	u.forget()
+	const most = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer cancel()
 	_, err := u.system.objects.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, UploadId: &u.record.UploadID,
 	})
-	if err != nil {
-		err = fmt.Errorf("throwing its parts away: %w", err)
+	if err != nil && !hasCode(err, noSuchUpload) {
+		return fmt.Errorf("throwing its parts away: %w", err)
 	}
-	return errors.Join(err, os.Remove(u.path))
+	return nil
 }
 
 // recordPath names the record by what is uploaded to where.
@@ -275,19 +430,48 @@ func (u *upload) recordPath() string {
 	return filepath.Join(u.options.ResumeFolder, hex.EncodeToString(sum[:])+".json")
 }
 
+// reserve keeps others from the record for as long as the upload lasts: two commands
+// that send the same file must not go on with the same parts. What can't be had or
+// written is done without.
+func (u *upload) reserve() (release func()) {
+	path := u.recordPath()
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		release, err = lockFile(path + ".lock")
+	}
+	switch {
+	case errors.Is(err, errLocked):
+		u.options.OnNote(u.file.Key + ": another command is sending this file as well: this is another upload, which can't be resumed if it breaks off")
+	case err != nil:
+		u.unrecorded(err)
+	default:
+		u.path = path
+		return release
+	}
+	return func() {}
+}
+
+// unrecorded says that uploads can't be resumed.
+func (u *upload) unrecorded(err error) {
+	u.options.OnNote(fmt.Sprintf("an upload that breaks off now can't be resumed: its record can't be kept in %s (%s)",
+		u.options.ResumeFolder, lastCause(err)))
+}
+
 // save writes the record, at once or if it has not been for a while, and so that a
-// crash leaves the old one or the new one.
-func (u *upload) save(now bool) error {
+// crash leaves the old one or the new one. What keeps it from that keeps the upload
+// from being resumed, and from nothing else.
+func (u *upload) save(now bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !now && time.Since(u.saved) < saveInterval {
-		return nil
+	if u.path == "" || !now && time.Since(u.saved) < saveInterval {
+		return
 	}
 	u.saved = time.Now()
 	if err := u.write(); err != nil {
-		return fmt.Errorf("keeping the record of the upload: %w", err)
+		u.unrecorded(err)
+		return
 	}
-	return nil
+	u.kept = u.record.UploadID != ""
 }
 
 func (u *upload) write() error {
@@ -295,11 +479,28 @@ func (u *upload) write() error {
 	if err != nil {
 		return err //nolint:wrapcheck // Who calls it does.
 	}
-	if err := os.MkdirAll(filepath.Dir(u.path), 0o700); err != nil {
+	// Where files can't be locked, another command may be writing the same record.
+	f, err := os.CreateTemp(filepath.Dir(u.path), filepath.Base(u.path)+".*.new")
+	if err != nil {
 		return err //nolint:wrapcheck // Who calls it does.
 	}
-	if err := os.WriteFile(u.path+".new", text, 0o600); err != nil {
-		return err //nolint:wrapcheck // Who calls it does.
+	_, err = f.Write(text)
+	if closed := f.Close(); err == nil {
+		err = closed
 	}
-	return os.Rename(u.path+".new", u.path) //nolint:wrapcheck // Who calls it does.
+	if err == nil {
+		err = os.Rename(f.Name(), u.path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err //nolint:wrapcheck // Who calls it does.
+}
+
+// forget removes the record: there is nothing to go on with. One that stays is found out by S3, which knows no such upload.
+func (u *upload) forget() {
+	u.kept = false
+	if u.path != "" {
+		_ = os.Remove(u.path)
+	}
 }

@@ -3,6 +3,7 @@ package operate_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -14,11 +15,14 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/awstest"
@@ -78,7 +82,7 @@ func (s *strict) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, key, of := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+awstest.Bucket), "/")
-	if r.Method == http.MethodPut || !of || key == "" {
+	if r.Method == http.MethodPut || r.Method == http.MethodHead || !of || key == "" {
 		s.Server.ServeHTTP(w, r)
 		return
 	}
@@ -213,7 +217,8 @@ func TestFileChangesWhileItIsSent(t *testing.T) {
 			require.NoError(t, f.Close())
 			require.NoError(t, os.Chtimes(path, then, then))
 		}, true},
-		"it grows": {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size+1)) }, true},
+		"it shrinks": {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, 8<<20+1)) }, true},
+		"it grows":   {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size+1)) }, true},
 		"another one takes its place": {size, func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.WriteFile(path+".new", bytes.Repeat([]byte("B"), size), 0o600))
@@ -244,6 +249,8 @@ func TestFileChangesWhileItIsSent(t *testing.T) {
 			if test.fails {
 				require.Equal(t, operate.FileFailed, files[0].State)
 				require.Contains(t, files[0].Error, "the file changed while it was read")
+				require.NotContains(t, files[0].Error, "to go on", "nothing is left to go on with")
+				require.LessOrEqual(t, server.Calls("PUT part"), 2, "no part is sent again")
 				return
 			}
 			require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
@@ -272,6 +279,321 @@ func TestS3RefusesAMix(t *testing.T) {
 	require.Equal(t, operate.FileFailed, files[0].State)
 	require.Contains(t, files[0].Error, "BadDigest: The CRC64NVME you specified did not match the calculated checksum.")
 	server.noUploads(t, options.ResumeFolder)
+}
+
+// versions counts a key's.
+func (s *strict) versions(t *testing.T, key string) int {
+	t.Helper()
+	answer, err := s.objects.ListObjectVersions(t.Context(), &s3.ListObjectVersionsInput{Bucket: aws.String(awstest.Bucket), Prefix: &key})
+	require.NoError(t, err)
+	return len(answer.Versions)
+}
+
+func completes(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+}
+
+// TestTheObjectTellsWhetherTheUploadIsComplete, where the answer to CompleteMultipartUpload doesn't: S3 begins it before it is
+// done, and says NoSuchUpload of an upload that is complete.
+func TestTheObjectTellsWhetherTheUploadIsComplete(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		done  bool // S3 completes the upload
+		says  int  // its answer, without a body; 0 is none
+		often int  // of so many requests
+		fails string
+		again int64 // resumed by the next run
+	}{
+		"200 without a body":                 {true, http.StatusOK, 1, "", 0},
+		"200 without a body, and no object":  {false, http.StatusOK, 1, "completing the multipart upload: S3's answer has no ETag", 12 * mib},
+		"the connection breaks, then it is":  {true, 0, 1, "", 0},
+		"the connection breaks, ever again":  {true, 0, 100, "run the same command again to go on", 12 * mib},
+		"the connection breaks, and nothing": {false, 0, 100, "run the same command again to go on", 12 * mib},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path := file(t, t.TempDir(), "film.mp4", 12*mib)
+			options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), PartSize: 5 * mib}
+			var mu sync.Mutex
+			completed := 0
+			server.on(func(w http.ResponseWriter, r *http.Request) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				if !completes(r) || completed == test.often {
+					return false
+				}
+				completed++
+				if test.done {
+					server.Server.ServeHTTP(httptest.NewRecorder(), r)
+				}
+				if test.says == 0 {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(test.says)
+				return true
+			})
+			files, err := system.Send(t.Context(), options)
+			require.NoError(t, err)
+			if test.fails != "" {
+				require.Equal(t, operate.FileFailed, files[0].State)
+				require.Contains(t, files[0].Error, test.fails)
+				server.on(nil)
+				files, err = system.Send(t.Context(), options)
+				require.NoError(t, err)
+			}
+			require.Equal(t, operate.FileSucceeded, files[0].State, files[0].Error)
+			require.Equal(t, test.again, files[0].Resumed)
+			require.NotEmpty(t, files[0].VersionID)
+			require.Equal(t, files[0].VersionID, files[0].Execution.VersionID)
+			require.Equal(t, files[0].ETag, files[0].Execution.ETag)
+			require.Equal(t, 1, server.versions(t, "film.mp4"), "it is processed once")
+			require.Equal(t, 3, server.Calls("PUT part"))
+			server.noUploads(t, options.ResumeFolder)
+		})
+	}
+}
+
+// TestGoneUploadBeginsAnew where the bucket has an object that isn't what it was to make.
+func TestGoneUploadBeginsAnew(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		other bool          // content
+		later time.Duration // the upload began after the object was put
+	}{"another content": {true, 0}, "its content, from before": {false, time.Hour}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path := file(t, t.TempDir(), "film.mp4", 12*mib)
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			put := bytes.Clone(content)
+			if test.other {
+				put[0]++
+			}
+			_, err = server.objects.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: aws.String(awstest.Bucket), Key: aws.String("film.mp4"), Body: bytes.NewReader(put),
+				ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme,
+			})
+			require.NoError(t, err)
+			options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), PartSize: 5 * mib, NoWait: true}
+			server.refusePart("3")
+			_, err = system.Send(t.Context(), options)
+			require.NoError(t, err)
+
+			records, err := filepath.Glob(filepath.Join(options.ResumeFolder, "*.json"))
+			require.NoError(t, err)
+			require.Len(t, records, 1)
+			text, err := os.ReadFile(records[0])
+			require.NoError(t, err)
+			var record map[string]any
+			require.NoError(t, json.Unmarshal(text, &record))
+			_, err = server.objects.AbortMultipartUpload(t.Context(), &s3.AbortMultipartUploadInput{
+				Bucket: aws.String(awstest.Bucket), Key: aws.String("film.mp4"), UploadId: aws.String(record["uploadId"].(string)),
+			})
+			require.NoError(t, err)
+			record["begun"] = time.Now().Add(test.later)
+			text, err = json.Marshal(record)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(records[0], text, 0o600))
+
+			server.on(nil)
+			files, err := system.Send(t.Context(), options)
+			require.NoError(t, err)
+			require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+			require.Zero(t, files[0].Resumed)
+			require.Equal(t, 2, server.versions(t, "film.mp4"))
+			require.Equal(t, sum(t, content), sum(t, server.object(t, "film.mp4")))
+			server.noUploads(t, options.ResumeFolder)
+		})
+	}
+}
+
+// TestPartsAreGone tells of an upload that somebody threw away that nothing is left of it.
+func TestPartsAreGone(t *testing.T) {
+	t.Parallel()
+	server, system := connectStrict(t)
+	server.on(func(w http.ResponseWriter, r *http.Request) bool {
+		if query := r.URL.Query(); query.Get("partNumber") == "2" {
+			_, err := server.objects.AbortMultipartUpload(r.Context(), &s3.AbortMultipartUploadInput{
+				Bucket: aws.String(awstest.Bucket), Key: aws.String("a.bin"), UploadId: aws.String(query.Get("uploadId")),
+			})
+			assert.NoError(t, err)
+			_, _ = io.Copy(io.Discard, r.Body) // so that the client reads the answer
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "<Error><Code>NoSuchUpload</Code><Message>The specified upload does not exist.</Message></Error>")
+			return true
+		}
+		return false
+	})
+	options := operate.SendOptions{
+		Files: []string{file(t, t.TempDir(), "a.bin", 12*mib)}, ResumeFolder: t.TempDir(), PartSize: 5 * mib, Parallel: 1, NoWait: true,
+	}
+	files, err := system.Send(t.Context(), options)
+	require.NoError(t, err)
+	require.Equal(t, operate.FileFailed, files[0].State)
+	require.Contains(t, files[0].Error, "NoSuchUpload")
+	require.Contains(t, files[0].Error, "the parts are gone: run the same command again to send the file from its beginning")
+	require.NotContains(t, files[0].Error, "S3 keeps")
+	server.noUploads(t, options.ResumeFolder)
+}
+
+// TestUploadWithoutRecord goes on without what only resuming takes, says so once, and leaves nothing when it breaks off.
+func TestUploadWithoutRecord(t *testing.T) {
+	t.Parallel()
+	block := func(t *testing.T, folder string) {
+		t.Helper()
+		require.NoError(t, os.RemoveAll(folder))
+		require.NoError(t, os.WriteFile(folder, nil, 0o600))
+	}
+	for name, test := range map[string]struct {
+		before, refused bool
+	}{
+		"never":                   {true, false},
+		"never, and it fails":     {true, true},
+		"no more after a part":    {false, false},
+		"no more, and then fails": {false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			files, folder := t.TempDir(), filepath.Join(t.TempDir(), "uploads")
+			file(t, files, "a.bin", 12*mib)
+			file(t, files, "b.bin", 12*mib)
+			if test.before {
+				block(t, folder)
+			}
+			var once sync.Once
+			server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Get("partNumber") != "2" {
+					return false
+				}
+				if !test.before {
+					once.Do(func() { block(t, folder) })
+				}
+				if test.refused {
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			})
+			var notes []string
+			var mu sync.Mutex
+			sent, err := system.Send(t.Context(), operate.SendOptions{
+				Files: []string{files}, ResumeFolder: folder, PartSize: 5 * mib, NoWait: true,
+				OnNote: func(note string) {
+					mu.Lock()
+					defer mu.Unlock()
+					notes = append(notes, note)
+				},
+			})
+			require.NoError(t, err)
+			require.Equal(t, []string{
+				"an upload that breaks off now can't be resumed: its record can't be kept in " + folder + " (not a directory)",
+			}, notes)
+			for _, f := range sent {
+				if !test.refused {
+					require.Equal(t, operate.FileUploaded, f.State, f.Error)
+					continue
+				}
+				require.Equal(t, operate.FileFailed, f.State)
+				if test.before {
+					require.NotContains(t, f.Error, "to go on")
+				}
+			}
+			if test.before || !test.refused {
+				uploads, err := server.objects.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(awstest.Bucket)})
+				require.NoError(t, err)
+				require.Empty(t, uploads.Uploads)
+			}
+		})
+	}
+}
+
+// TestTwoCommandsSendTheSameFile at the same time: each makes a version of its own. Where files can't be locked, such as on
+// two machines with one home, both go on with the same upload, and the one that comes late finds the other's object.
+func TestTwoCommandsSendTheSameFile(t *testing.T) {
+	t.Parallel()
+	for name, versions := range map[string]int{"locked": 2, "not locked": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path := file(t, t.TempDir(), "film.mp4", 12*mib)
+			first := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), PartSize: 5 * mib, Parallel: 1, NoWait: true}
+			server.refusePart("3")
+			_, err := system.Send(t.Context(), first)
+			require.NoError(t, err)
+
+			second := first
+			var notes []string
+			second.OnNote = func(note string) { notes = append(notes, note) }
+			if versions == 1 {
+				second.ResumeFolder = t.TempDir()
+				require.NoError(t, os.CopyFS(second.ResumeFolder, os.DirFS(first.ResumeFolder)))
+			}
+			held, release := make(chan struct{}), make(chan struct{})
+			var holds atomic.Bool
+			server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Query().Get("partNumber") == "3" && holds.CompareAndSwap(false, true) {
+					close(held)
+					<-release
+				}
+				return false
+			})
+			early := make(chan operate.Sent, 1)
+			go func() {
+				files, err := system.Send(t.Context(), first)
+				assert.NoError(t, err)
+				early <- files[0]
+			}()
+			<-held
+			files, err := system.Send(t.Context(), second)
+			close(release)
+			require.NoError(t, err)
+			late := <-early
+			require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
+			require.Equal(t, operate.FileUploaded, late.State, late.Error)
+			require.Equal(t, versions == 1, files[0].VersionID == late.VersionID)
+			require.Equal(t, versions, server.versions(t, "film.mp4"))
+			require.Len(t, notes, versions-1)
+			server.noUploads(t, first.ResumeFolder)
+			server.noUploads(t, second.ResumeFolder)
+		})
+	}
+}
+
+// TestAnswersThatAreNotS3s are no success: a proxy, or another server, answers 200 to anything.
+func TestAnswersThatAreNotS3s(t *testing.T) {
+	t.Parallel()
+	const noTag, noID = "the answer has no ETag: is the endpoint S3?", "the answer has no upload id: is the endpoint S3?"
+	for name, test := range map[string]struct {
+		size int
+		to   func(r *http.Request) bool
+		want string
+	}{
+		"PutObject":             {10, func(r *http.Request) bool { return r.Method == http.MethodPut }, "putting the object: " + noTag},
+		"CreateMultipartUpload": {12 * mib, func(r *http.Request) bool { return r.URL.Query().Has("uploads") }, "starting a multipart upload: " + noID},
+		"UploadPart":            {12 * mib, func(r *http.Request) bool { return r.Method == http.MethodPut }, ": " + noTag},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			server.on(func(w http.ResponseWriter, r *http.Request) bool {
+				if !test.to(r) {
+					return false
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.WriteHeader(http.StatusOK)
+				return true
+			})
+			files, err := system.Send(t.Context(), operate.SendOptions{
+				Files: []string{file(t, t.TempDir(), "a.bin", test.size)}, ResumeFolder: t.TempDir(), NoWait: true,
+			})
+			require.NoError(t, err)
+			require.Equal(t, operate.FileFailed, files[0].State)
+			require.Contains(t, files[0].Error, test.want)
+			require.Equal(t, name == "UploadPart", strings.Contains(files[0].Error, "S3 keeps what it has"))
+		})
+	}
 }
 
 // TestKeysThatXMLHasNot uploads them in parts, in two tries, from answers as S3

@@ -54,6 +54,8 @@ type Sent struct {
 	Started time.Time `json:"started,omitzero"`
 	Arrived time.Time `json:"arrived,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
+
+	begun time.Time // when its upload did if an earlier command made it: its execution may be as old
 }
 
 // Over says whether nothing more will happen to the file.
@@ -85,6 +87,8 @@ type SendOptions struct {
 	ResumeFolder string
 	// OnFile hears of each change of a file, one at a time. Default: nobody.
 	OnFile func(Sent)
+	// OnNote hears of what keeps nothing from being sent, such as that uploads can't be resumed; of each once. Default: nobody.
+	OnNote func(string)
 }
 
 const (
@@ -107,8 +111,8 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 	if o.StartTimeout == 0 {
 		o.StartTimeout = defaultStartTimeout
 	}
-	if o.Parallel < 0 {
-		return o, fmt.Errorf("%w: %d parts at a time: it must be at least 1", ErrInput, o.Parallel)
+	if o.Parallel < 0 || o.Parallel > mostParallel {
+		return o, fmt.Errorf("%w: %d parts at a time: Parallel, or --parallel, takes 1 to %d", ErrInput, o.Parallel, mostParallel)
 	}
 	if o.PartSize < leastPartSize || o.PartSize > mostPartSize {
 		return o, fmt.Errorf("%w: parts of %d bytes: S3 takes %d to %d", ErrInput, o.PartSize, leastPartSize, int64(mostPartSize))
@@ -120,6 +124,7 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 		}
 		o.ResumeFolder = filepath.Join(cache, "upload-router", "uploads")
 	}
+	o.OnNote = onceEach(o.OnNote)
 	return o, nil
 }
 
@@ -219,14 +224,14 @@ func (s *System) uploadFile(ctx context.Context, board *board, i int, options Se
 		switch {
 		case err != nil && ctx.Err() != nil:
 			f.State, f.Error, f.Ended = FileCanceled, "the upload was canceled", time.Now()
-			if u.record.UploadID != "" {
+			if u.kept {
 				f.Error += ": run the same command again to go on"
 			}
 		case err != nil:
 			f.State, f.Error, f.Ended = FileFailed, "uploading: "+refusal(err).Error(), time.Now()
 		default:
 			f.Uploaded, f.VersionID, f.ETag = f.Size, stored.versionID, stored.etag
-			f.State, f.Arrived = FileUploaded, time.Now()
+			f.State, f.Arrived, f.begun = FileUploaded, time.Now(), stored.begun
 			if options.NoWait {
 				f.Ended = f.Arrived
 			}

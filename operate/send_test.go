@@ -3,6 +3,7 @@ package operate_test
 import (
 	"context"
 	"crypto/rand"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -201,6 +202,11 @@ func TestSendOptionsAreChecked(t *testing.T) {
 	_, system := connect(t)
 	_, err := system.Send(t.Context(), operate.SendOptions{Files: []string{"x"}, PartSize: 1})
 	require.ErrorIs(t, err, operate.ErrInput)
-	_, err = system.Send(t.Context(), operate.SendOptions{Files: []string{"x"}, Parallel: -1})
-	require.ErrorIs(t, err, operate.ErrInput)
+	for _, parallel := range []int{-1, 257, math.MaxInt} {
+		_, err = system.Send(t.Context(), operate.SendOptions{Files: []string{"x"}, Parallel: parallel})
+		require.ErrorIs(t, err, operate.ErrInput)
+		require.ErrorContains(t, err, "--parallel, takes 1 to 256")
+	}
+	_, err = system.Send(t.Context(), operate.SendOptions{Files: []string{file(t, t.TempDir(), "x", 1)}, Parallel: 256, NoWait: true})
+	require.NoError(t, err)
 }

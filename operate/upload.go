@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -25,7 +26,8 @@ type upload struct {
 	progress func(progress)
 
 	content *files.Content
-	path    string // of the record
+	path    string // of the record; empty if there can be none
+	kept    bool   // there is a record that the upload can be resumed by
 
 	mu     sync.Mutex
 	record record
@@ -41,15 +43,28 @@ type progress struct {
 	size, sent, resumed int64
 }
 
-// stored is what S3 made of a file.
-type stored struct{ versionID, etag string }
+// stored is what S3 made of a file, and when its upload began if it was looked up.
+type stored struct {
+	versionID, etag string
+	begun           time.Time
+}
+
+// onceEach tells each text once, if somebody hears it.
+func onceEach(tell func(string)) func(string) {
+	var told sync.Map
+	return func(text string) {
+		if _, before := told.LoadOrStore(text, true); !before && tell != nil {
+			tell(text)
+		}
+	}
+}
 
 // tellInterval is how often it is told how far a part is.
 const tellInterval = 50 * time.Millisecond
 
 // run uploads the file.
 func (u *upload) run(ctx context.Context) (stored, error) {
-	content, err := files.Open(u.file.File)
+	content, err := files.Open(ctx, u.file.File)
 	if err != nil {
 		return stored{}, err //nolint:wrapcheck // It is our own.
 	}
@@ -153,16 +168,22 @@ func (u *upload) whole(ctx context.Context) (stored, error) {
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, Body: body, ContentType: &u.file.ContentType,
 		ContentLength: aws.Int64(body.Size()), ChecksumCRC64NVME: aws.String(body.sum.String()),
 	})
+	if err == nil && aws.ToString(answer.ETag) == "" {
+		err = errNoETag
+	}
 	body.end(err)
 	if err != nil {
 		return stored{}, fmt.Errorf("putting the object: %w", altered(err))
 	}
 	u.sums = []crc64.Sum{body.sum}
-	return stored{aws.ToString(answer.VersionId), strings.Trim(aws.ToString(answer.ETag), `"`)}, u.unchanged(ctx, body.Size())
+	return stored{versionID: aws.ToString(answer.VersionId), etag: strings.Trim(*answer.ETag, `"`)}, u.unchanged(ctx, body.Size())
 }
 
 // altered adds what it means that S3 got something else than was read before.
 func altered(err error) error {
+	if errors.Is(err, files.ErrChanged) {
+		return files.ErrChanged // the SDK's words around it are about a request
+	}
 	if hasCode(err, "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch") {
 		return fmt.Errorf("%w (%w)", files.ErrChanged, refusal(err))
 	}

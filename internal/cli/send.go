@@ -95,7 +95,7 @@ func (o *sendOptions) run(cmd *cobra.Command) error {
 		return err // before anything slow
 	}
 	view := &sendView{ui: u, began: time.Now(), noWait: o.send.NoWait, brief: o.local}
-	o.send.OnFile = view.take
+	o.send.OnFile, o.send.OnNote = view.take, func(note string) { view.wrapped("", printable(note)) }
 	send, closed, err := o.target(ctx, cmd, u)
 	if err != nil {
 		return err
@@ -422,7 +422,7 @@ func ending(name string, room int) string {
 func humanBytes(n int64) string { return humanize.IBytes(uint64(max(0, n))) }
 
 func rate(n int64, took time.Duration) string {
-	if took < 100*time.Millisecond {
+	if n <= 0 || took < 100*time.Millisecond {
 		return ""
 	}
 	return fmt.Sprintf(" at %s/s", humanBytes(int64(float64(n)/took.Seconds())))

@@ -72,7 +72,7 @@ func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 			}
 			f.Problem = withoutPath(err)
 		default:
-			f = describe(f.Path, f.Key, info)
+			f = describe(ctx, f.Path, f.Key, info)
 		}
 		if f.Problem != nil {
 			wrong = append(wrong, fmt.Errorf("%s: %w", shown(name), f.Problem))
@@ -122,7 +122,7 @@ func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntr
 		case err != nil:
 			found = append(found, File{Path: path, Key: key, Problem: unreachable(path, err)})
 		case !info.IsDir():
-			found = append(found, describe(path, key, info))
+			found = append(found, describe(ctx, path, key, info))
 		case slices.ContainsFunc(parents, func(parent fs.FileInfo) bool { return os.SameFile(parent, info) }):
 			found = append(found, File{Path: path, Key: key, Problem: loop(path)})
 		default:
@@ -172,12 +172,12 @@ func loop(path string) error {
 }
 
 // describe says what is known of a file before it is uploaded.
-func describe(path, key string, info fs.FileInfo) File {
+func describe(ctx context.Context, path, key string, info fs.FileInfo) File {
 	f := File{Path: path, Key: key, Size: info.Size()}
 	if f.Problem = errors.Join(checkFile(info), CheckKey(key)); f.Problem != nil {
 		return f
 	}
-	content, err := open(path, 0, MaxUnsized) // what can't be read now can't be read later
+	content, err := open(ctx, path, 0, MaxUnsized) // what can't be read now can't be read later
 	if err != nil {
 		f.Problem = withoutPath(err)
 		return f

@@ -4,6 +4,7 @@ package files_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,8 +12,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/stretchr/testify/require"
 
 	"upload-router/internal/files"
@@ -191,7 +195,7 @@ func TestOpenUnsized(t *testing.T) {
 			if err != nil {
 				t.Skip("this system has no " + path)
 			}
-			content, err := files.Open(path)
+			content, err := files.Open(t.Context(), path)
 			require.NoError(t, err)
 			text, err := io.ReadAll(content.Reader())
 			require.NoError(t, err)
@@ -208,10 +212,71 @@ func TestOpenUnsized(t *testing.T) {
 		found, err := files.Find(t.Context(), []string{"/proc/self/status"}, "")
 		require.NoError(t, err)
 		require.NotZero(t, found[0].Size)
-		_, err = files.OpenAtMost("/proc/self/status", 100)
+		_, err = files.OpenAtMost(t.Context(), "/proc/self/status", 100)
 		require.ErrorIs(t, err, files.ErrSize)
 		require.ErrorContains(t, err, "the system doesn't know its size, and it has more than 100 bytes")
 	}
+}
+
+// TestOpenDoesNotWait opens what became a named pipe after it was looked at: nobody will ever write to it.
+func TestOpenDoesNotWait(t *testing.T) {
+	t.Parallel()
+	pipe := t.TempDir() + "/pipe"
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	_, err := files.Open(t.Context(), pipe)
+	require.ErrorIs(t, err, files.ErrNotFile)
+	require.ErrorContains(t, err, "it is not a file but a named pipe (FIFO): write what it gives into a file first")
+}
+
+// TestReadAllEnds has a file give something and then nothing more, as /proc/kmsg does.
+func TestReadAllEnds(t *testing.T) {
+	t.Parallel()
+	silent := func(t *testing.T) io.Reader {
+		t.Helper()
+		reader, writer, err := os.Pipe()
+		require.NoError(t, err)
+		t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
+		_, err = writer.WriteString("something")
+		require.NoError(t, err)
+		return reader
+	}
+	_, err := files.ReadAll(t.Context(), silent(t), 50*time.Millisecond)
+	require.ErrorIs(t, err, files.ErrNotFile)
+	require.EqualError(t, err, "it is not a file that has an end: nothing more came for 50ms: copy what it gives into a file first")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, err = files.ReadAll(ctx, silent(t), time.Hour)
+	require.ErrorIs(t, err, context.Canceled)
+
+	slow := iotest.OneByteReader(strings.NewReader("it comes"))
+	text, err := files.ReadAll(t.Context(), readerFunc(func(p []byte) (int, error) {
+		time.Sleep(20 * time.Millisecond)
+		return slow.Read(p)
+	}), 100*time.Millisecond)
+	require.NoError(t, err)
+	require.Equal(t, "it comes", string(text), "each byte has the whole time")
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestTruncatedFileHasChanged and is no reason to send a request again.
+func TestTruncatedFileHasChanged(t *testing.T) {
+	t.Parallel()
+	const size = 100_000 // more than is read at once
+	path := write(t, t.TempDir()+"/x", strings.Repeat("a", size))
+	content, err := files.Open(t.Context(), path)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = content.Close() })
+	_, err = io.Copy(io.Discard, content.Reader())
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(path, size/2))
+	n, err := io.Copy(io.Discard, content.Reader())
+	require.EqualValues(t, size/2, n)
+	require.ErrorIs(t, err, files.ErrChanged)
+	require.Equal(t, aws.FalseTernary, retry.RetryableError{}.IsErrorRetryable(fmt.Errorf("sending: %w", err)))
 }
 
 // TestLargestFile is S3: what is larger than S3's largest object is refused before anything is sent.
@@ -283,7 +348,7 @@ func TestTouched(t *testing.T) {
 			t.Parallel()
 			path := write(t, t.TempDir()+"/x", strings.Repeat("a", size))
 			require.NoError(t, os.Chtimes(path, begun, begun))
-			content, err := files.Open(path)
+			content, err := files.Open(t.Context(), path)
 			require.NoError(t, err)
 			time.Sleep(20 * time.Millisecond) // the clock of a file system may be as slow as this
 			test.change(t, path)

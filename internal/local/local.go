@@ -282,7 +282,7 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 // Put puts a file into the bucket, and leaves its event in the trace to be
 // delivered: by Deliver, once, several times, later or not at all.
 func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
-	content, err := files.Open(file)
+	content, err := files.Open(ctx, file)
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
 	}
