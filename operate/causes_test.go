@@ -1,11 +1,100 @@
 package operate
 
 import (
+	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/require"
 )
+
+// refusedBy is an error as the SDK's clients give it.
+func refusedBy(service, operation string, status int, err error) error {
+	response := &smithyhttp.Response{Response: &http.Response{StatusCode: status}}
+	return fmt.Errorf("testing the state Throttle: %w", &smithy.OperationError{
+		ServiceID: service, OperationName: operation, Err: fmt.Errorf("exceeded maximum number of attempts, 3, %w",
+			&smithyhttp.ResponseError{Response: response, Err: err}),
+	})
+}
+
+func said(code, message string) error { return &smithy.GenericAPIError{Code: code, Message: message} }
+
+// TestTheCauseIsByTheCode takes neither the operation's name nor the SDK's own words for what is wrong.
+func TestTheCauseIsByTheCode(t *testing.T) {
+	t.Parallel()
+	const (
+		unreachable = "AWS can't be reached from here"
+		slow        = "AWS slows requests down"
+		used        = "a quota of the account is used up"
+		noRight     = "the credentials lack a right"
+		unknownHere = "what is asked for isn't there, or isn't known in this Region"
+		lacking     = "the endpoint that is asked doesn't have the operation"
+	)
+	for name, test := range map[string]struct {
+		err  error
+		want string // how it begins; empty: no telling
+	}{
+		"nobody answers, after three attempts": {
+			refusedBy("SFN", "TestState", 0, errors.New(`request send failed, Post "http://127.0.0.1:9/": dial tcp: connect: connection refused`)),
+			unreachable,
+		},
+		"nobody answers for quotas": {refusedBy("Service Quotas", "GetServiceQuota", 0, errors.New("read: connection reset by peer")), unreachable},
+		"a quota that isn't there": {
+			refusedBy("Service Quotas", "GetServiceQuota", 400, said("NoSuchResourceException",
+				"This service is not available in the current Region. Choose a different Region or a different service.")), unknownHere,
+		},
+		"no operation":                     {refusedBy("SFN", "TestState", 400, said("UnknownOperationException", "")), lacking},
+		"not implemented":                  {refusedBy("Service Quotas", "GetServiceQuota", 400, said("NotImplemented", "in use already exist")), lacking},
+		"not implemented, by the status":   {refusedBy("SFN", "TestState", 501, said("InternalFailure", "no")), lacking},
+		"throttled":                        {refusedBy("SFN", "TestState", 400, said("ThrottlingException", "Rate exceeded")), slow},
+		"throttled by EC2":                 {refusedBy("EC2", "DescribeVpcs", 503, said("RequestLimitExceeded", "Request limit exceeded.")), slow},
+		"throttled by Service Quotas":      {refusedBy("Service Quotas", "GetServiceQuota", 429, said("TooManyRequestsException", "no")), slow},
+		"a used-up quota":                  {refusedBy("EC2", "CreateVpc", 400, said("VpcLimitExceeded", "The maximum number of VPCs has been reached.")), used},
+		"a used-up quota of a table":       {refusedBy("DynamoDB", "CreateTable", 400, said("LimitExceededException", "no")), used},
+		"access denied":                    {refusedBy("Service Quotas", "GetServiceQuota", 400, said("AccessDeniedException", "no")), noRight},
+		"access denied, and for what":      {refusedBy("SFN", "TestState", 400, said("AccessDeniedException", "User: a is not authorized to perform: states:TestState")), "the credentials that deploy lack the right states:TestState"},
+		"a role that is new":               {refusedBy("Lambda", "CreateFunction", 400, said("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")), "a new role or its rights need"},
+		"a code that says all":             {refusedBy("S3", "DeleteBucket", 409, said("BucketNotEmpty", "in use, access Forbidden")), "it holds object versions"},
+		"a code that says little":          {refusedBy("Service Quotas", "GetServiceQuota", 500, said("ServiceException", "no")), ""},
+		"a page of a proxy":                {refusedBy("SFN", "TestState", 500, &smithy.DeserializationError{Err: errors.New("invalid character '<'")}), "what answered isn't in AWS's form"},
+		"no credentials, and none in time": {refusedBy("S3", "ListBuckets", 0, errors.New("failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, request canceled")), "there are no credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := causeOf(test.err)
+			require.True(t, strings.HasPrefix(got, test.want) && (got == "") == (test.want == ""), "%s\n%s", test.err, got)
+			// Pulumi's provider gives the same as text.
+			got = likelyCause("1 error occurred:\n\t* creating Throttled Thing (quota): " + errors.Unwrap(test.err).Error())
+			if _, form := errors.AsType[*smithy.DeserializationError](test.err); form || strings.HasSuffix(name, "by the status") {
+				require.Empty(t, got)
+				return
+			}
+			require.True(t, strings.HasPrefix(got, test.want) && (got == "") == (test.want == ""), "%s\n%s", test.err, got)
+		})
+	}
+}
+
+// TestACauseAsTheProviderTellsIt has the modeled errors, which are told without "api error".
+func TestACauseAsTheProviderTellsIt(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"deleting S3 Bucket (b): operation error S3: DeleteBucket, https response error StatusCode: 409, RequestID: A, HostID: B, " +
+			"api error BucketNotEmpty: The bucket you tried to delete is not empty": "it holds object versions",
+		"ECR Repository (r) not empty, consider using force_delete: operation error ECR: DeleteRepository, https response error StatusCode: 400, " +
+			"RequestID: A, RepositoryNotEmptyException: The repository still contains images": "it holds images",
+		"creating S3 Bucket (b): operation error S3: CreateBucket, https response error StatusCode: 409, RequestID: A, HostID: B, " +
+			"BucketAlreadyExists: ": "the bucket's name is taken",
+		"reading Service Quotas Service Quota (vpc/L-1): operation error Service Quotas: GetServiceQuota, " +
+			"https response error StatusCode: 500, RequestID: A, ServiceException: no": "",
+	} {
+		got := likelyCause(message)
+		require.True(t, strings.HasPrefix(got, want) && (got == "") == (want == ""), "%s\n%s", message, got)
+	}
+}
 
 // TestIDsAreLeftOut leaves of AWS's words all but the ids, whichever SDK wrote them.
 func TestIDsAreLeftOut(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -54,36 +55,59 @@ func CheckAWSRights() []string { return []string{rightValidate, rightTestState} 
 // is for what can't be checked at all, and matches [ErrInput] for a definition
 // that can't be read.
 // https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html
-func CheckAWS(ctx context.Context, options CheckAWSOptions) (Diagnosis, error) {
+func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 30 * time.Second
 	}
 	visits, err := rehearse(ctx, options.Definition)
 	if err != nil {
-		return Diagnosis{}, err
+		return Comparison{}, err
 	}
 	own, _ := partition.OfRegion(options.AWS.Region)
 	probed, err := probes(ctx, own.Name)
 	if err != nil {
-		return Diagnosis{}, err
+		return Comparison{}, err
 	}
 	c := &awsCheck{options: options, client: sfn.NewFromConfig(options.AWS, func(o *sfn.Options) {
 		if o.BaseEndpoint != nil { // an endpoint of one's own has no other name for TestState, which AWS has at sync-states
 			o.APIOptions = append(o.APIOptions, withoutHostPrefix)
 		}
 	})}
+	tests := append(visits, probed...)
 	c.validate(ctx)
-	for _, t := range append(visits, probed...) {
+	for _, t := range tests {
 		if ctx.Err() == nil && !c.refused {
 			c.test(ctx, t)
 		}
 	}
 	c.forms(ctx, own.Name)
+	compared := Comparison{Diagnosis: c.diagnosis, Total: 1 + len(tests) + len(resultForms)}
 	if ctx.Err() != nil {
-		return c.diagnosis, fmt.Errorf("asking AWS: %w", ErrCanceled)
+		return compared, fmt.Errorf("asking AWS: %w", ErrCanceled)
 	}
-	return c.diagnosis, nil
+	return compared, nil
 }
+
+// Comparison is what [CheckAWS] found.
+type Comparison struct {
+	Diagnosis
+	// Total is how many checks there are, those included that were left out as AWS refuses all of their kind.
+	Total int `json:"total"`
+}
+
+// Answered is how many checks AWS gave an answer to.
+func (c Comparison) Answered() int {
+	answered := 0
+	for _, check := range c.Checks {
+		if check.Status != CheckUnknown {
+			answered++
+		}
+	}
+	return answered
+}
+
+// Same says whether AWS gave an answer to every check, and each time the interpreter's.
+func (c Comparison) Same() bool { return c.Ready() && c.Answered() == c.Total }
 
 // withoutHostPrefix has a client use an endpoint as it is.
 func withoutHostPrefix(stack *middleware.Stack) error {
@@ -146,21 +170,29 @@ func (c *awsCheck) validate(ctx context.Context) {
 
 // unknown is for what AWS doesn't let us see.
 func (c *awsCheck) unknown(name, right string, err error) {
-	mend := "upload-router check-aws, once more"
-	if errors.Is(err, context.DeadlineExceeded) {
-		c.refused = true
-	}
+	mend := mendAsking(err, "upload-router check-aws, once more")
 	if hasCode(err, "AccessDeniedException", "AccessDenied") {
 		mend = "give the credentials the right " + right
-		if right == rightTestState {
-			c.refused = true
-		}
-	} else if cause := likelyCause(err.Error()); cause != "" {
-		mend = cause
+	}
+	// Without an answer none of the two is answered, and one that is refused whatever it is asked about says nothing of the other.
+	response, _ := errors.AsType[*smithyhttp.ResponseError](err)
+	if response == nil || response.HTTPStatusCode() == 0 || right == rightTestState && !depends(err) {
+		c.refused = true
 	}
 	c.add(Check{
 		Name: name, Found: shorten(lastCause(err)), Status: CheckUnknown, Why: "it could not be asked", Mend: mend,
 	})
+}
+
+// depends says whether another state, or another moment, may be answered.
+func depends(err error) bool {
+	return hasCode(err, "ValidationException", "InvalidDefinition", "InvalidExecutionInput") || !permanent(err) && isAWS(err)
+}
+
+// isAWS says whether an error is one of AWS's own.
+func isAWS(err error) bool {
+	_, ok := errors.AsType[smithy.APIError](err)
+	return ok
 }
 
 // stateTest is a state with what it is given and what the interpreter makes of it.

@@ -203,7 +203,7 @@ func (in testRequest) answer(name string, result *asl.Result) map[string]any {
 }
 
 // checkAWS asks the server about a declared definition.
-func checkAWS(t *testing.T, cfg aws.Config, config map[string]string, role string) operate.Diagnosis {
+func checkAWS(t *testing.T, cfg aws.Config, config map[string]string, role string) operate.Comparison {
 	t.Helper()
 	definition, err := operate.DeclaredDefinition(config)
 	require.NoError(t, err)
@@ -243,6 +243,7 @@ func TestCheckAWSFindsNoDifferenceWhereThereIsNone(t *testing.T) {
 			}
 			d := checkAWS(t, cfg, config, "")
 			require.NotEmpty(t, server.requests)
+			require.True(t, d.Same())
 			for _, c := range d.Checks {
 				require.Equal(t, operate.CheckOK, c.Status, "%+v", c)
 			}
@@ -409,19 +410,61 @@ func TestCheckAWSTestsWhatIsNoTaskWithTheRole(t *testing.T) {
 	require.NotZero(t, with)
 }
 
-func TestCheckAWSStopsWithoutTheRight(t *testing.T) {
+// What is refused whatever state it is asked about is asked once, and the rest is counted.
+func TestCheckAWSStopsWhereNothingWillBeAnswered(t *testing.T) {
 	t.Parallel()
-	server, cfg := startStates(t)
-	server.otherwise = func(testRequest, map[string]any) error {
-		return loopback.Refuse("AccessDeniedException", "User: ann is not authorized to perform: states:TestState")
+	for name, test := range map[string]struct {
+		code, message, mend string
+	}{
+		"no right": {
+			"AccessDeniedException", "User: ann is not authorized to perform: states:TestState", "give the credentials the right states:TestState",
+		},
+		"no such operation": {
+			"UnknownOperationException", "", "the endpoint that is asked doesn't have the operation: an emulator doesn't have all, " +
+				"and neither has every Region",
+		},
+		"another refusal": {"SomethingElse", "no", "see what AWS says: asking once more gives the same"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, cfg := startStates(t)
+			server.otherwise = func(testRequest, map[string]any) error { return loopback.Refuse(test.code, test.message) }
+			d := checkAWS(t, cfg, nil, "")
+			require.False(t, d.Same(), "nothing is known")
+			require.True(t, d.Ready(), "which is no difference")
+			require.Equal(t, 1, d.Answered())
+			require.Greater(t, d.Total, 40)
+			require.Len(t, server.requests, 1)
+			require.Len(t, d.Checks, 2)
+			require.Equal(t, operate.CheckOK, d.Checks[0].Status)
+			require.Equal(t, operate.CheckUnknown, d.Checks[1].Status)
+			require.Equal(t, test.mend, d.Checks[1].Mend)
+		})
 	}
-	d := checkAWS(t, cfg, nil, "")
-	require.True(t, d.Ready(), "nothing is known, which is no difference")
-	require.Len(t, server.requests, 1)
-	require.Len(t, d.Checks, 2)
-	require.Equal(t, operate.CheckOK, d.Checks[0].Status)
-	require.Equal(t, operate.CheckUnknown, d.Checks[1].Status)
-	require.Equal(t, "give the credentials the right states:TestState", d.Checks[1].Mend)
+}
+
+func TestCheckAWSOfNobodyWhoAnswers(t *testing.T) {
+	t.Parallel()
+	_, cfg := startStates(t)
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<html>", http.StatusInternalServerError)
+	}))
+	t.Cleanup(page.Close)
+	for name, test := range map[string]struct {
+		endpoint, mend string
+		checks         int
+	}{
+		"nobody": {"http://127.0.0.1:9", "AWS can't be reached from here", 1},
+		"a page": {page.URL, "what answered isn't in AWS's form", 2},
+	} {
+		other := cfg.Copy()
+		other.BaseEndpoint = &test.endpoint
+		d := checkAWS(t, other, nil, "")
+		require.False(t, d.Same(), name)
+		require.Zero(t, d.Answered(), name)
+		require.Len(t, d.Checks, test.checks, name)
+		require.Contains(t, d.Checks[0].Mend, test.mend, name)
+	}
 }
 
 func TestCheckAWSTellsWhatTheValidationSays(t *testing.T) {

@@ -289,7 +289,7 @@ func (d *doctor) credentials(ctx context.Context) {
 			return
 		}
 		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Mend: mend}
-		if found := likelyCause(err.Error()); found != "" {
+		if found := causeOf(err); found != "" {
 			failure.Mend = found
 		}
 		d.add(failure)
@@ -379,13 +379,10 @@ func DoctorRights() []string {
 
 // unknown is for what AWS doesn't let us see. right is what the request takes.
 func (d *doctor) unknown(name, found, right string, err error) {
-	mend := "upload-router doctor, once more"
+	mend := mendAsking(err, "upload-router doctor, once more")
 	response, _ := errors.AsType[*awshttp.ResponseError](err)
-	refused := response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied"))
-	if cause := likelyCause(err.Error()); refused {
+	if response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied")) {
 		mend = "give the credentials the right " + right + ", or look there yourself"
-	} else if cause != "" {
-		mend = cause
 	}
 	d.add(Check{
 		Name: name, Found: strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "),

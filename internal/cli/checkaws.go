@@ -44,8 +44,9 @@ tested.
 
 ` + indented("It asks by these rights, and with --role by iam:PassRole: "+strings.Join(operate.CheckAWSRights(), ", ")+".", "") + `
 
-Exit codes: 0 no difference, 1 a difference, 2 wrong arguments or configuration,
-3 no credentials or no Region.`,
+Exit codes: 0 every check was answered, and as the interpreter has it, 1 a
+difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
+4 not all could be asked, and of what could nothing differs.`,
 		Example: `  upload-router check-aws --stack dev
   upload-router check-aws --config aws:region=eu-central-1 --config deduplicate=true
   upload-router check-aws --stack prod --json | jq '.checks[] | select(.status == "failed")'`,
@@ -80,21 +81,27 @@ func (o *checkAWSOptions) run(cmd *cobra.Command) error {
 	}
 	options.OnCheck = u.check
 	u.progress("asking Step Functions ...")
-	diagnosis, err := operate.CheckAWS(ctx, options)
+	compared, err := operate.CheckAWS(ctx, options)
 	u.rest()
 	if err != nil {
 		return err
 	}
+	answered := compared.Answered()
+	u.say("%d of %d could be asked.", answered, compared.Total)
 	if u.json {
 		if err := u.document(struct {
-			Same bool `json:"same"`
-			operate.Diagnosis
-		}{diagnosis.Ready(), diagnosis}); err != nil {
+			Same     bool `json:"same"`
+			Answered int  `json:"answered"`
+			operate.Comparison
+		}{compared.Same(), answered, compared}); err != nil {
 			return err
 		}
 	}
-	if !diagnosis.Ready() {
-		return fmt.Errorf("%w: AWS differs: %s", errNotWell, failures(diagnosis))
+	if !compared.Ready() {
+		return fmt.Errorf("%w: AWS differs: %s", errNotWell, failures(compared.Diagnosis))
+	}
+	if !compared.Same() {
+		return fmt.Errorf("%w: %d of %d checks are without an answer, and may differ", errNotAsked, compared.Total-answered, compared.Total)
 	}
 	return nil
 }

@@ -66,16 +66,21 @@ func TestSessionCheckAWS(t *testing.T) {
 		require.Equal(t, code, a.code, a.out)
 		return a.out
 	}
-	said := ask(0, "-c", "aws:region=eu-central-1")
+	said := ask(exitRefused, "-c", "aws:region=eu-central-1")
 	require.Contains(t, said, "✓ Definition")
 	require.Contains(t, said, "give the credentials the right states:TestState")
+	require.Regexp(t, `\n1 of \d\d could be asked\.\nnot all could be asked: \d\d of \d\d checks are without an answer, and may differ$`, said)
 
 	var document struct {
-		Same   bool
-		Checks []struct{ Name, Status string }
+		Same            bool
+		Answered, Total int
+		Checks          []struct{ Name, Status string }
 	}
-	require.NoError(t, json.Unmarshal([]byte(ask(0, "-c", "aws:region=eu-central-1", "--json")), &document))
-	require.True(t, document.Same)
+	text, _, _ := strings.Cut(ask(exitRefused, "-c", "aws:region=eu-central-1", "--json"), "not all could")
+	require.NoError(t, json.Unmarshal([]byte(text), &document))
+	require.False(t, document.Same)
+	require.Equal(t, 1, document.Answered)
+	require.Greater(t, document.Total, 40)
 	require.Len(t, document.Checks, 2)
 
 	result = "FAIL"

@@ -36,6 +36,9 @@ const exitCodes = `Exit codes of every command:
 // errNotWell says that a command ran and found that not all is as it should be.
 var errNotWell = errors.New("not all is well")
 
+// errNotAsked says that a command ran and that AWS didn't answer all that it was to find out.
+var errNotAsked = errors.New("not all could be asked")
+
 // exitCode is the exit code for an error. What no package has given a name to is
 // a fault of whoever was asked, if it comes from a request, and else of the call.
 func exitCode(err error) int {
@@ -56,6 +59,7 @@ func exitCode(err error) int {
 		{operate.ErrDeployment, exitRefused},
 		{operate.ErrRefused, exitRefused},
 		{operate.ErrPulumi, exitRefused},
+		{errNotAsked, exitRefused},
 		{errUnread, exitUnread},
 		{operate.ErrInput, exitUsage},
 		{errFlag, exitUsage},

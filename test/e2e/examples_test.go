@@ -42,6 +42,8 @@ const (
 	nobodyToAsk   = 2 // it asks at a terminal, and there is none
 	nothingStarts = 1 // the emulator executes nothing: no file is processed
 	noRedrives    = 1 // the emulator has no redrives
+	// Step Functions' TestState isn't in the emulator.
+	nothingCompared = 4
 )
 
 // soon is how long an execution may take to start that never does.
@@ -50,15 +52,18 @@ const soon = " --start-timeout 2s"
 // examples has every line of every command's help.
 func examples() []example {
 	return []example{
-		{ // Step Functions' TestState isn't in the emulator: nothing can be compared
+		{
 			line: "check-aws --stack dev",
-			want: "? Definition",
+			code: nothingCompared, want: "? Definition",
 		},
 		{
 			line: "check-aws --config aws:region=eu-central-1 --config deduplicate=true",
-			want: "? Definition",
+			code: nothingCompared, want: "could be asked.",
 		},
-		{line: `check-aws --stack prod --json | jq '.checks[] | select(.status == "failed")'`},
+		{
+			line: `check-aws --stack prod --json | jq '.checks[] | select(.status == "failed")'`,
+			code: nothingCompared, want: "not all could be asked",
+		},
 		{
 			line: "cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%",
 			want: "All together: $",
