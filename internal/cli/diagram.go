@@ -51,7 +51,7 @@ func diagramCommand() *cobra.Command {
 	flags.BoolVar(&mermaid, "mermaid", false, "as Mermaid's stateDiagram-v2 (the default)")
 	flags.BoolVar(&svg, "svg", false, "as SVG")
 	cmd.MarkFlagsMutuallyExclusive("mermaid", "svg")
-	flags.StringArrayVarP(&config, "config", "c", nil, "declared: set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&config, "config", "c", nil, "declared: "+configUsage)
 	return cmd
 }
 

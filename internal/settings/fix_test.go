@@ -148,7 +148,7 @@ func TestTheFixOfASecretAsksForIt(t *testing.T) {
 
 func TestTheFixNamesTheStacksFile(t *testing.T) {
 	t.Parallel()
-	problems := problemsOf(t, config{"tags": "[]"}, settings.WithStack("prod"))
+	problems := problemsOf(t, config{"tags": "[]"}, settings.WithStack("acme/uploads/prod"))
 	require.Len(t, problems, 1)
 	require.Equal(t, `in Pulumi.prod.yaml, below config: upload-router:tags: {"owner":"platform-team"}`, problems[0].Fix)
 }
@@ -232,7 +232,7 @@ func TestKeysOfTheProviderAreToldFromTheirTypingErrors(t *testing.T) {
 			continue
 		}
 		require.Equal(t, []settings.Problem{{
-			Key: key, Rule: "there is no such key, did you mean " + want + "?", Fix: "pulumi config rm " + key,
+			Key: key, Rule: "there is no such key, did you mean " + want + "?", Fix: "pulumi config rm " + key, Meant: want,
 		}}, problems)
 	}
 	problems := problemsOf(t, config{}, settings.WithKeys([]string{"tags.owner"}))

@@ -39,9 +39,9 @@ func WithProject(name string) Option {
 	return func(l *loader) { l.project = name }
 }
 
-// WithStack names the stack that the configuration is of, which is in the name of its file.
+// WithStack names the stack that the configuration is of, which is in the name of its file: without those of organization and project.
 func WithStack(name string) Option {
-	return func(l *loader) { l.stack = name }
+	return func(l *loader) { l.stack = name[strings.LastIndex(name, "/")+1:] }
 }
 
 // LoadMap is [Load] of all that there is to read, by key, each with the project's namespace or without: every key has to be one of

@@ -32,6 +32,8 @@ type Problem struct {
 	Rule string
 	// Fix is the command that mends it.
 	Fix string
+	// Meant is the key that is most likely meant by one that there isn't; empty for others.
+	Meant string
 
 	// project is the name of a project that is called otherwise than [Namespace].
 	project string

@@ -86,7 +86,7 @@ func unknownProblem(name, near string) Problem {
 	if near != "" {
 		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
 	}
-	return Problem{Key: name, Rule: rule, Fix: removeCommand(name)}
+	return Problem{Key: name, Rule: rule, Fix: removeCommand(name), Meant: near}
 }
 
 // nearest is the candidate that fewest typing errors turn into name. It is empty when that takes more than two of them and more
