@@ -210,7 +210,7 @@ func (d *doctor) project(ctx context.Context) {
 	} else {
 		d.ok(name, stack.Name()+", not deployed yet")
 	}
-	if d.settings, err = loadSettings(stack.Project(), d.config); err != nil {
+	if d.settings, err = loadSettings(stack.Project(), d.config, settings.WithStack(stack.Name())); err != nil {
 		invalid, isInvalid := errors.AsType[*settings.InvalidError](err)
 		if !isInvalid {
 			d.add(Check{

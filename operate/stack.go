@@ -182,15 +182,15 @@ func (s *Stack) UnsetConfig(ctx context.Context, keys []string) error {
 // CheckConfig checks a project's configuration by key, with the project's
 // namespace or without; others are full, such as aws:region. The error matches
 // [ErrInput] and names everything that is wrong at once.
-func CheckConfig(project string, config map[string]string) error {
-	_, err := loadSettings(project, config)
+func CheckConfig(project string, config map[string]string, options ...settings.Option) error {
+	_, err := loadSettings(project, config, options...)
 	return err
 }
 
 // loadSettings gives the checked settings. The error is a
 // *settings.InvalidError with every problem if they are wrong.
-func loadSettings(project string, config map[string]string) (*settings.Settings, error) {
-	loaded, err := settings.LoadMap(project, config)
+func loadSettings(project string, config map[string]string, options ...settings.Option) (*settings.Settings, error) {
+	loaded, err := settings.LoadMap(project, config, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}

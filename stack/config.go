@@ -39,6 +39,7 @@ func load(ctx *pulumi.Context) (*settings.Settings, error) {
 	cfg, err := settings.Load(
 		func(key string) (string, bool) { return ctx.GetConfig(full(key)) },
 		settings.WithProject(ctx.Project()),
+		settings.WithStack(ctx.Stack()),
 		settings.WithSecrets(func(key string) bool { return ctx.IsConfigSecret(full(key)) }),
 		settings.WithKeys(givenKeys()),
 		settings.WithRegion(region(ctx)),

@@ -59,7 +59,7 @@ difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
 	flags.BoolVar(&o.common.json, "json", false, "print JSON")
 	flags.StringVar(&o.common.profile, "profile", "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
 	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
-	flags.StringArrayVarP(&o.config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
 	flags.StringVar(&o.role, "role", "",
 		"the ARN of a role that Step Functions may take, to test states that aren't tasks with; it needs no rights")
 	return cmd

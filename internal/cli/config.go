@@ -14,6 +14,10 @@ import (
 
 var errFlag = errors.New("wrong flag")
 
+// configUsage is what the flag --config does.
+const configUsage = `set a value of the configuration, as key=value, with a list or an object as JSON, 'notify=["ops@example.com"]'; ` +
+	"may be repeated"
+
 // configuration is a checked configuration, and what isn't as one might think of it.
 type configuration struct {
 	project, stack, region string
@@ -44,9 +48,10 @@ func configurationOf(folder, stack string, flags []string) (*configuration, erro
 		maps.Copy(values, declared)
 	}
 	maps.Copy(values, given)
-	checked, err := settings.LoadMap(project.Name, values)
+	checked, err := settings.LoadMap(project.Name, values, settings.WithStack(stack))
 	if err != nil {
-		return nil, fixedByFlags(err, given)
+		fixes := fixer{project: project.Name, stack: stack, given: given, above: stack == ""}
+		return nil, fixes.apply(err)
 	}
 	return &configuration{
 		project: project.Name, stack: cmp.Or(stack, defaultStack), region: cmp.Or(values[keyRegion], defaultRegion),
@@ -66,25 +71,6 @@ func assignments(project string, flags []string) (map[string]string, error) {
 		values[strings.TrimPrefix(key, project+":")] = value
 	}
 	return values, nil
-}
-
-// fixedByFlags has a problem of a value that --config gave fixed by the flag: a command on the stack's file wouldn't change it.
-func fixedByFlags(err error, given map[string]string) error {
-	var invalid *settings.InvalidError
-	if !errors.As(err, &invalid) {
-		return err
-	}
-	for i, problem := range invalid.Problems {
-		if _, flag := given[problem.Key]; !flag {
-			continue
-		}
-		if value, found := strings.CutPrefix(problem.Fix, "pulumi config set "+problem.Key+" "); found {
-			invalid.Problems[i].Fix = fmt.Sprintf("--config %s=%s", problem.Key, value)
-		} else {
-			invalid.Problems[i].Fix = "leave out --config " + problem.Key
-		}
-	}
-	return err
 }
 
 // configuration is that of what is run here. What is built must run here, so the

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"upload-router/internal/settings"
 )
 
 // writeProject makes a project in a folder of its own.
@@ -49,6 +51,54 @@ func TestWhatAFlagGivesIsFixedByTheFlag(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// A list or an object is given whole; what people try is the path that `pulumi config set --path` takes.
+func TestAFlagsProblemIsFixedByWhatTheFlagTakes(t *testing.T) {
+	t.Parallel()
+	const whole = " (a list or an object is given whole, as JSON)"
+	folder := writeProject(t, "name: upload-router\nruntime: go\n", "")
+	for name, row := range map[string]struct {
+		flags []string
+		want  []string
+	}{
+		"an element":         {[]string{"notify[0]=x@y.z"}, []string{`--config 'notify=["x@y.z"]'` + whole}},
+		"a tag":              {[]string{"tags.owner=me"}, []string{`--config 'tags={"owner":"me"}'` + whole}},
+		"a text for a list":  {[]string{"notify=x@y.z"}, []string{`--config 'notify=["x@y.z"]'`}},
+		"a typing error":     {[]string{"lambdaMemroy=256"}, []string{"--config lambdaMemory=256"}},
+		"another key's":      {[]string{"aws:regoin=eu-west-1"}, []string{"--config aws:region=eu-west-1"}},
+		"a wrong element":    {[]string{`notify=["a@y.z","b"]`}, []string{`--config 'notify=["a@y.z","ops@example.com"]'`}},
+		"an element twice":   {[]string{`notify=["a@y.z","a@y.z"]`}, []string{`--config 'notify=["a@y.z"]'`}},
+		"a namespace":        {[]string{"team-a:taskCpu=512"}, []string{"--config taskCpu=512"}},
+		"a switch":           {[]string{"protect=yes"}, []string{"--config protect=true"}},
+		"what another needs": {[]string{"vpcId=vpc-0a1b2c3d"}, []string{"--config network=existing"}},
+		"a field": {
+			[]string{`egress=[{"protocol":"UDP","port":"53","cidr":"10.0.0.0/8"}]`},
+			[]string{`--config 'egress=[{"cidr":"10.0.0.0/8","port":"53","protocol":"udp"}]'`},
+		},
+		"several elements": {
+			[]string{"notify[0]=x@y.z", "notify[1]=z@y.x"},
+			[]string{`--config 'notify=["x@y.z","z@y.x"]'` + whole, `--config 'notify=["x@y.z","z@y.x"]'` + whole},
+		},
+		"the default of what isn't given": {
+			[]string{"taskTimeout=6000"}, []string{"pulumi config set executionTimeout 12420 --stack dev"},
+		},
+		"far beyond": {[]string{"notify[999999999999]=x@y.z"}, []string{`--config 'notify=["x@y.z"]'` + whole}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := configurationOf(folder, "dev", row.flags)
+			var invalid *settings.InvalidError
+			require.ErrorAs(t, err, &invalid)
+			var fixes []string
+			for _, problem := range invalid.Problems {
+				fixes = append(fixes, problem.Fix)
+			}
+			require.Equal(t, row.want, fixes)
+		})
+	}
+	_, err := configurationOf(folder, "", []string{"taskTimeout=6000"})
+	require.ErrorContains(t, err, "to mend it: --config executionTimeout=12420", "no file is read")
 }
 
 // Case S13.

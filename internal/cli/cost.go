@@ -82,7 +82,7 @@ With less than a vCPU it takes longer in proportion, with more no less.
 	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
 	flags.Float64Var(&seconds, flagSeconds, 0, "how many seconds your own processor takes for 10^9 bytes on one vCPU (default: as measured)")
 	flags.StringVar(&discount, "spot-discount", "0%", "how much less a task costs on Spot, with taskCapacity spot")
-	flags.StringArrayVarP(&config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&config, "config", "c", nil, configUsage)
 	return cmd
 }
 

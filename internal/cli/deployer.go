@@ -68,7 +68,7 @@ Exit codes: 0 printed, 2 the configuration or an argument is wrong.`,
 	flags.StringVarP(&stack, "stack", "s", "",
 		"the stack, with the configuration of its file, Pulumi.<stack>.yaml (default: local, without a file)")
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
-	flags.StringArrayVarP(&config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&config, "config", "c", nil, configUsage)
 	flags.StringVar(&account, "account", "", "the account's twelve digits (default: any, which is the one that the policy is in)")
 	flags.IntVar(&part, "part", 0, "print this document alone, counted from 1 (default: all)")
 	return cmd

@@ -53,7 +53,7 @@ func diagramCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&mermaid, "mermaid", false, "as Mermaid's stateDiagram-v2 (the default)")
 	flags.BoolVar(&svg, "svg", false, "as SVG")
-	flags.StringArrayVarP(&config, "config", "c", nil, "declared: set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&config, "config", "c", nil, "declared: "+configUsage)
 	return cmd
 }
 

@@ -72,7 +72,7 @@ Backend and secrets provider are Pulumi's: ` + "`pulumi login`" + `, PULUMI_BACK
 	o.askFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.from, "from", "", "take values from this file or https URL; - is the standard input")
-	flags.StringArrayVarP(&o.config, "config", "c", nil, "set a value, as key=value; may be repeated")
+	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
 	flags.BoolVar(&o.all, "all", false, "ask for every parameter")
 	flags.StringVar(&o.secretsProvider, "secrets-provider", "", "encrypts a new stack's secrets, as pulumi stack init has it")
 	return cmd
@@ -166,7 +166,12 @@ func (o *initOptions) values(ctx context.Context, in io.Reader, u *ui, before ma
 			return nil, err
 		}
 	}
-	return values, checked(o.project, values)
+	given, err := assignments(o.project, o.config)
+	if err != nil {
+		return nil, err
+	}
+	fixes := fixer{project: o.project, given: given, above: true}
+	return values, fixes.apply(checked(o.project, values, settings.WithStack(o.stack)))
 }
 
 func (o *initOptions) written(u *ui, name string, values map[string]string, changes changes) error {
@@ -386,8 +391,8 @@ func (o *initOptions) ask(ctx context.Context, u *ui, values map[string]string) 
 }
 
 // checked finds all that is wrong at once.
-func checked(project string, values map[string]string) error {
-	err := operate.CheckConfig(project, values)
+func checked(project string, values map[string]string, options ...settings.Option) error {
+	err := operate.CheckConfig(project, values, options...)
 	if values[keyRegion] == "" {
 		err = errors.Join(err, fmt.Errorf("%w: no Region: --config %s=eu-central-1", errFlag, keyRegion))
 	}

@@ -76,7 +76,7 @@ Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 	flags.IntVar(&o.send.Parallel, "parallel", 8, "how many parts are uploaded at a time; with --local: how many files")
 	flags.StringVar(&o.size, flagPartSize, "8MiB", "size of a part, at least 5MiB")
 	flags.BoolVar(&o.local, "local", false, "put the files through the declared system on this machine")
-	flags.StringArrayVarP(&o.config, "config", "c", nil, "with --local: set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&o.config, "config", "c", nil, "with --local: "+configUsage)
 	return cmd
 }
 

@@ -64,7 +64,7 @@ Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried
 	flags := cmd.Flags()
 	flags.StringVarP(&o.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
-	flags.StringArrayVarP(&o.config, "config", "c", nil, "set a value of the configuration, as key=value; may be repeated")
+	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
 	flags.BoolVar(&o.json, "json", false, "print the whole trace as JSON")
 	flags.BoolVar(&o.logs, "logs", false, "show what the processors log")
 	return cmd

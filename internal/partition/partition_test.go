@@ -186,3 +186,20 @@ func TestRegistries(t *testing.T) {
 		assert.False(t, ok, host)
 	}
 }
+
+func TestARegistryOfAnotherDomainIsMended(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"123456789012.dkr.ecr.cn-north-1.amazonaws.com":          "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
+		"123456789012.dkr.ecr.eu-central-1.amazonaws.com.cn":     "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+		"123456789012.dkr.ecr-fips.eusc-de-east-1.amazonaws.com": "123456789012.dkr.ecr-fips.eusc-de-east-1.amazonaws.eu",
+		"123456789012.dkr.ecr.eu-central-1.amazonaws.com":        "",
+		"123456789012.dkr.ecr.nowhere.amazonaws.com":             "",
+		"docker.io": "",
+		"":          "",
+	} {
+		mended, ok := partition.MendedRegistry(host)
+		assert.Equal(t, want, mended, host)
+		assert.Equal(t, want != "", ok, host)
+	}
+}

@@ -68,7 +68,8 @@ func arnResource(value string) string {
 func checkARN(value, service, region string) error {
 	parsed, err := arn.Parse(value)
 	if err != nil {
-		return breaks("must be an ARN: arn:aws:%s:region:account:…", service)
+		p, _ := partition.OfRegion(region)
+		return breaks("must be an ARN: arn:%s:%s:region:account:…", p.Name, service)
 	}
 	if parsed.Service != service {
 		return breaks("must be an ARN of %s, this is one of %s", service, display(parsed.Service))

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ type egressReader struct {
 
 // egress reads what the task may connect to.
 func (l *loader) egress() []EgressRule {
-	elements, ok := l.list(keyEgress)
+	elements, ok := l.list(keyEgress, l.fix(keyEgress))
 	if !ok {
 		return nil
 	}
@@ -97,7 +98,7 @@ func (l *loader) egressRule(index int, element json.RawMessage) (EgressRule, boo
 	object, err := decodeJSON[map[string]json.RawMessage](string(element))
 	if err != nil || object == nil {
 		l.reportAt(keyEgress, r.path, string(element),
-			jsonRule(err, "must be an object with fields out of "+strings.Join(egressFields, ", ")), l.keys[keyEgress].fix(l.project))
+			jsonRule(err, "must be an object with fields out of "+strings.Join(egressFields, ", ")), l.fix(keyEgress))
 		return EgressRule{}, false
 	}
 	r.scalars(object)
@@ -164,7 +165,8 @@ func (r *egressReader) protocol() string {
 	case "all":
 		return protocolAll
 	default:
-		r.report(fieldProtocol, value, "must be tcp, udp, icmp or all", protocolTCP)
+		near := nearestChoice(value, []string{protocolTCP, protocolUDP, protocolICMP, "all"})
+		r.report(fieldProtocol, value, "must be tcp, udp, icmp or all", cmp.Or(near, protocolTCP))
 		return ""
 	}
 }
@@ -236,8 +238,8 @@ func (r *egressReader) destination(protocol string) (netip.Prefix, string) {
 	block, err := parseCIDR(cidr)
 	if err != nil {
 		better := exampleOf(fieldCIDR)
-		if loose, looseErr := netip.ParsePrefix(cidr); looseErr == nil && !loose.Addr().Is4In6() {
-			better = loose.Masked().String()
+		if meant, ok := mendedBlock(cidr); ok {
+			better = meant.String()
 		}
 		r.report(fieldCIDR, cidr, err.Error(), better)
 		return netip.Prefix{}, ""

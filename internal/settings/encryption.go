@@ -45,7 +45,10 @@ func encryptionKeys() []Key {
 // encryption reads the keys of encryptionKeys.
 func (l *loader) encryption(s *Settings) {
 	s.Encryption = Encryption(l.choice(keyEncryption, string(EncryptionAWS), string(EncryptionCustomer)))
-	s.KMSKeyARN = l.text(keyKMSKeyARN, optional(func(value string) error { return checkKeyARN(value, l.region) }))
+	checkKey := func(value string) error { return checkKeyARN(value, l.region) }
+	s.KMSKeyARN = l.textOr(keyKMSKeyARN, optional(checkKey), func(value string) string {
+		return l.mendedARN(value, l.keys[keyKMSKeyARN].Example, checkKey)
+	})
 	s.KMSDataKeyReuse, _ = l.seconds(keyKMSDataKeyReuse, 60, 900)
 	if s.Encryption == EncryptionAWS && s.KMSDataKeyReuse > 0 && l.raw(keyKMSDataKeyReuse) != l.keys[keyKMSDataKeyReuse].raw() {
 		shown := display(l.raw(keyEncryption))

@@ -35,11 +35,8 @@ func steps(least, most, step int) []int {
 // taskSize reads the task's processor and memory, which Fargate takes in pairs only.
 func (l *loader) taskSize() (cpu, memory int) {
 	rawCPU, rawMemory := l.raw(keyTaskCPU), l.raw(keyTaskMemory)
-	memory, err := wholeNumber(rawMemory)
-	if err != nil || memory <= 0 {
-		l.report(keyTaskMemory, rawMemory, "must be a whole number of MiB"+noted(err))
-		memory = 0
-	}
+	memory, memoryErr := wholeNumber(rawMemory)
+	isMemory := memoryErr == nil && memory > 0
 	wanted, err := wholeNumber(rawCPU)
 	var allowed []int
 	cpus := make([]string, 0, len(taskSizes))
@@ -50,10 +47,17 @@ func (l *loader) taskSize() (cpu, memory int) {
 		}
 	}
 	if cpu == 0 {
-		l.report(keyTaskCPU, rawCPU, "Fargate takes "+orList(cpus)+" units of 1/1024 vCPU"+noted(err))
+		l.reportAt(keyTaskCPU, keyTaskCPU, rawCPU, "Fargate takes "+orList(cpus)+" units of 1/1024 vCPU"+noted(err),
+			l.propose(keyTaskCPU, l.processorFor(wanted, memory)))
+	}
+	if !isMemory {
+		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, "must be a whole number of MiB"+noted(memoryErr),
+			l.propose(keyTaskMemory, l.memoryFor(rawMemory, allowed)))
+	}
+	if cpu == 0 || !isMemory {
 		return 0, 0
 	}
-	if memory != 0 && !slices.Contains(allowed, memory) {
+	if !slices.Contains(allowed, memory) {
 		rule := fmt.Sprintf("with %s %d Fargate takes %s MiB", keyTaskCPU, cpu, abridged(allowed))
 		fix := setCommand(keyTaskMemory, decimal(nextAllowed(allowed, memory)))
 		if l.isSecret(keyTaskCPU) {
@@ -63,6 +67,38 @@ func (l *loader) taskSize() (cpu, memory int) {
 		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, rule, fix)
 	}
 	return cpu, memory
+}
+
+// processorFor is the smallest processor that is enough and goes with a memory, or else the largest that goes with it. It is empty for a
+// memory that none goes with, and for a secret one, of which it would tell.
+func (l *loader) processorFor(wanted, memory int) string {
+	best := ""
+	if l.isSecret(keyTaskMemory) {
+		return best
+	}
+	for _, size := range taskSizes {
+		if !slices.Contains(size.memory, memory) {
+			continue
+		}
+		best = decimal(size.cpu)
+		if size.cpu >= wanted {
+			break
+		}
+	}
+	return best
+}
+
+// memoryFor is a memory that the processor goes with in place of a text that is none: what it is but for zeros in front, or the least. It
+// is empty if the default goes with the processor as well, if that isn't known, and if it is a secret.
+func (l *loader) memoryFor(text string, allowed []int) string {
+	if allowed == nil || l.isSecret(keyTaskCPU) {
+		return ""
+	}
+	goes := func(memory int) bool { return slices.Contains(allowed, memory) }
+	if mended := mendedNumber(text, goes); mended != "" || mendedNumber("0"+l.keys[keyTaskMemory].raw(), goes) != "" {
+		return mended
+	}
+	return decimal(allowed[0])
 }
 
 // nextAllowed is the smallest allowed value that is enough, or the largest there is.
@@ -93,8 +129,10 @@ func (l *loader) taskStorage() int {
 	raw := l.raw(keyTaskStorage)
 	size, err := wholeNumber(raw)
 	if err != nil || size != 0 && (size < minTaskStorage || size > maxTaskStorage) {
-		l.report(keyTaskStorage, raw, fmt.Sprintf("must be a whole number of GiB from %d to %d, or 0 for the 20 that come with every task",
-			minTaskStorage, maxTaskStorage)+noted(err))
+		allowed := func(size int) bool { return size >= minTaskStorage && size <= maxTaskStorage }
+		l.reportAt(keyTaskStorage, keyTaskStorage, raw, fmt.Sprintf(
+			"must be a whole number of GiB from %d to %d, or 0 for the 20 that come with every task",
+			minTaskStorage, maxTaskStorage)+noted(err), l.propose(keyTaskStorage, mendedNumber(raw, allowed)))
 		return 0
 	}
 	return size

@@ -3,6 +3,8 @@ package settings
 import (
 	"regexp"
 	"strings"
+
+	"upload-router/internal/partition"
 )
 
 // The parts of an image reference.
@@ -30,6 +32,10 @@ func checkImage(reference string) error {
 	if !imageNamePattern.MatchString(name) {
 		return breaks("must be an image reference: host/repository:tag or host/repository@sha256:digest, the repository in lowercase")
 	}
+	host, _, _ := strings.Cut(name, "/")
+	if right, ok := partition.MendedRegistry(host); ok {
+		return breaks("must have a registry that there is: that of its Region is %s", right)
+	}
 	if len(named) > maxImageLength {
 		return breaks("must have at most %d characters before any digest, this has %d", maxImageLength, len(named))
 	}
@@ -48,6 +54,16 @@ func checkImage(reference string) error {
 			"use a fixed tag or, better, a digest")
 	}
 	return nil
+}
+
+// mendedImage is a reference with the domain of its registry's Region if that is all that was wrong with it, or else empty.
+func mendedImage(reference string) string {
+	host, rest, _ := strings.Cut(reference, "/")
+	right, ok := partition.MendedRegistry(host)
+	if mended := right + "/" + rest; ok && checkImage(mended) == nil {
+		return mended
+	}
+	return ""
 }
 
 // checkDigest checks the only kind of digest ECS takes.

@@ -24,6 +24,15 @@ func decodeJSON[T any](text string) (value T, err error) {
 	return value, unique(text)
 }
 
+// structure says what a value is that should have been text: a list or an object. It is empty for what is neither.
+func structure(value string) string {
+	kind := map[byte]string{'[': "a list", '{': "an object"}
+	if value == "" || !json.Valid([]byte(value)) {
+		return ""
+	}
+	return kind[value[0]]
+}
+
 // duplicate is a key that an object has twice.
 type duplicate string
 

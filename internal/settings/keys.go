@@ -61,21 +61,13 @@ func (k Key) raw() string {
 // Text is the default as the stack's file would have it, a list as JSON.
 func (k Key) Text() string { return k.raw() }
 
-// fix says how to give the key its example. Pulumi's command line sets a list or an object one element at a time, so the stack's
-// file it is.
-func (k Key) fix(project string) string {
-	if k.structured() {
-		return fmt.Sprintf("in Pulumi.<stack>.yaml, below config: %s:%s: %s", project, k.Name, k.Example)
-	}
-	return setCommand(k.Name, k.Example)
-}
-
-// secretFix says how to set the key anew and keep it a secret.
+// secretFix says how to set the key anew and keep it a secret: Pulumi asks for the value. To propose one would tell how far it is from
+// the secret, or mean the opposite of it.
 func (k Key) secretFix() string {
 	if k.structured() {
 		return removeCommand(k.Name) + ", then pulumi config set --secret --path for each element"
 	}
-	return fmt.Sprintf("pulumi config set --secret %s %s", k.Name, shellQuote(k.Example))
+	return "pulumi config set --secret " + k.Name
 }
 
 // structured says whether the value has parts, which Pulumi's command line sets one by one.

@@ -39,17 +39,23 @@ func WithProject(name string) Option {
 	return func(l *loader) { l.project = name }
 }
 
+// WithStack names the stack that the configuration is of, which is in the name of its file: without those of organization and project.
+func WithStack(name string) Option {
+	return func(l *loader) { l.stack = name[strings.LastIndex(name, "/")+1:] }
+}
+
 // LoadMap is [Load] of all that there is to read, by key, each with the project's namespace or without: every key has to be one of
 // [Keys], and aws:region one that can be a Region. Everything that reads a configuration outside of Pulumi reads it through here.
-func LoadMap(project string, values map[string]string) (*Settings, error) {
+func LoadMap(project string, values map[string]string, options ...Option) (*Settings, error) {
 	own := make(map[string]string, len(values))
 	for key, value := range values {
 		own[strings.TrimPrefix(key, project+":")] = value
 	}
+	options = append(options, WithProject(project), WithKeys(slices.Collect(maps.Keys(own))), WithRegion(own[keyRegion]))
 	return Load(func(key string) (string, bool) {
 		value, ok := own[key]
 		return value, ok
-	}, WithProject(project), WithKeys(slices.Collect(maps.Keys(own))), WithRegion(own[keyRegion]))
+	}, options...)
 }
 
 // Load reads and checks the whole configuration. An empty value is as good as none: so Pulumi hands over a key that was left blank
@@ -95,6 +101,7 @@ type loader struct {
 	given    []string
 	region   string
 	project  string
+	stack    string
 	keys     map[string]Key
 	order    []string
 	problems []Problem
@@ -105,12 +112,22 @@ func (l *loader) names(s *Settings) {
 	s.BucketName = l.text(keyBucketName, optional(checkBucketName))
 	s.ECRRepoName = l.text(keyECRRepoName, optional(checkRepositoryName))
 	s.StateMachineName = l.text(keyStateMachineName, optional(checkStateMachineName))
-	raw := l.raw(keySizeThreshold)
+	s.SizeThreshold = l.size(keySizeThreshold)
+}
+
+// size reads the size of an object.
+func (l *loader) size(key string) int64 {
+	raw := l.raw(key)
 	size, err := ParseSize(raw)
-	if err != nil {
-		l.report(keySizeThreshold, raw, err.Error())
+	if err == nil {
+		return size
 	}
-	s.SizeThreshold = size
+	mended := strings.TrimLeft(raw, "0")
+	if _, err := ParseSize(mended); err != nil {
+		mended = ""
+	}
+	l.reportAt(key, key, raw, err.Error(), l.propose(key, mended))
+	return 0
 }
 
 // compute reads the keys of computeKeys.
@@ -120,7 +137,7 @@ func (l *loader) compute(s *Settings) {
 	s.LambdaConcurrency, _ = l.integer(keyLambdaConcurrency, "runs", 0, math.MaxInt32)
 	s.TaskStorage = l.taskStorage()
 	s.TaskCPU, s.TaskMemory = l.taskSize()
-	s.Image = l.text(keyImage, optional(checkImage))
+	s.Image = l.textOr(keyImage, optional(checkImage), mendedImage)
 	s.TaskCompletion = TaskCompletion(l.choice(keyTaskCompletion, string(CompletionSync), string(CompletionCallback)))
 	s.TaskCapacity = TaskCapacity(l.choice(keyTaskCapacity, string(CapacityFargate), string(CapacitySpot)))
 	s.MaxParallelTasks, _ = l.integer(keyMaxParallelTasks, "tasks", 0, 1000)
@@ -170,7 +187,7 @@ func (l *loader) shownNetwork() string {
 
 // report notes that a key's value breaks a rule, with the key's example as the way out.
 func (l *loader) report(key, value, rule string) {
-	l.reportAt(key, key, value, rule, l.keys[key].fix(l.project))
+	l.reportAt(key, key, value, rule, l.fix(key))
 }
 
 // reportAt notes a problem at a path inside a key. A secret's problem tells the key's documented rule only: the precise rule may
@@ -208,9 +225,18 @@ func optional(check func(string) error) func(string) error {
 
 // text reads a key that has to pass a check.
 func (l *loader) text(key string, check func(string) error) string {
+	return l.textOr(key, check, func(string) string { return "" })
+}
+
+// textOr is text with what to propose for a value that doesn't pass, which is empty where there is nothing better than the example.
+func (l *loader) textOr(key string, check func(string) error, mended func(string) string) string {
 	value := l.raw(key)
+	if kind := structure(value); kind != "" {
+		l.report(key, value, "must be text, not "+kind)
+		return ""
+	}
 	if err := check(value); err != nil {
-		l.report(key, value, err.Error())
+		l.reportAt(key, key, value, err.Error(), l.propose(key, mended(value)))
 	}
 	return value
 }
@@ -221,7 +247,7 @@ func (l *loader) choice(key string, allowed ...string) string {
 	if slices.Contains(allowed, value) {
 		return value
 	}
-	l.report(key, value, "must be "+orList(allowed))
+	l.reportAt(key, key, value, "must be "+orList(allowed), l.propose(key, nearestChoice(value, allowed)))
 	return ""
 }
 
@@ -229,8 +255,10 @@ func (l *loader) choice(key string, allowed ...string) string {
 func (l *loader) integer(key, unit string, least, most int) (number int, ok bool) {
 	raw := l.raw(key)
 	number, err := wholeNumber(raw)
-	if err != nil || number < least || number > most {
-		l.report(key, raw, fmt.Sprintf("must be a whole number of %s from %d to %d", unit, least, most)+noted(err))
+	within := func(number int) bool { return number >= least && number <= most }
+	if err != nil || !within(number) {
+		l.reportAt(key, key, raw, fmt.Sprintf("must be a whole number of %s from %d to %d", unit, least, most)+noted(err),
+			l.propose(key, mendedNumber(raw, within)))
 		return 0, false
 	}
 	return number, true
@@ -252,46 +280,52 @@ const (
 func (l *loader) boolean(key string) bool {
 	raw := l.raw(key)
 	if raw != yes && raw != no {
-		l.report(key, raw, "must be true or false")
+		l.reportAt(key, key, raw, "must be true or false", l.propose(key, nearestBoolean(raw)))
 	}
 	return raw == yes
 }
 
 // list reads a JSON list, whose elements are left to the caller.
-func (l *loader) list(key string) (elements []json.RawMessage, ok bool) {
+func (l *loader) list(key, fix string) (elements []json.RawMessage, ok bool) {
 	raw := l.raw(key)
 	elements, err := decodeJSON[[]json.RawMessage](raw)
 	if err != nil || elements == nil {
-		l.report(key, raw, fmt.Sprintf("must be a list of %ss", l.keys[key].Items))
+		l.reportAt(key, key, raw, fmt.Sprintf("must be a list of %ss", l.keys[key].Items), fix)
 		return nil, false
 	}
 	return elements, true
 }
 
-// strings reads a list of strings and checks each of them. Duplicates, as same judges them, are refused.
-func (l *loader) strings(key string, check func(string) error, same func(string) string) (values []string, ok bool) {
-	elements, ok := l.list(key)
+// elementRule is what holds for each string of a list.
+type elementRule struct {
+	check func(string) error
+	// same gives two strings that mean the same the same form; mended is what to propose for one that the check refuses.
+	same, mended func(string) string
+}
+
+// strings reads a list of strings and checks each of them. Duplicates are refused.
+func (l *loader) strings(key string, each elementRule) (values []string, ok bool) {
+	elements, ok := l.list(key, l.listFix(key, each.check))
 	seen := map[string]int{}
 	for i, element := range elements {
 		path := fmt.Sprintf("%s[%d]", key, i)
-		fix := setCommand(path, l.keys[key].elementExample())
 		value, err := decodeJSON[*string](string(element))
 		if err != nil || value == nil {
-			l.reportAt(key, path, string(element), "must be a string", fix)
+			l.reportAt(key, path, string(element), "must be a string", setCommand(path, l.keys[key].elementExample()))
 			ok = false
 			continue
 		}
-		if err := check(*value); err != nil {
-			l.reportAt(key, path, *value, err.Error(), fix)
+		if err := each.check(*value); err != nil {
+			l.reportAt(key, path, *value, err.Error(), setCommand(path, each.mended(*value)))
 			ok = false
 		}
-		if first, double := seen[same(*value)]; double {
+		if first, double := seen[each.same(*value)]; double {
 			l.reportAt(key, path, *value, fmt.Sprintf("is in the list already, as %s[%d]", key, first),
 				fmt.Sprintf("pulumi config rm --path '%s'", path))
 			ok = false
 			continue
 		}
-		seen[same(*value)] = i
+		seen[each.same(*value)] = i
 		values = append(values, *value)
 	}
 	return values, ok

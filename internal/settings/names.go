@@ -138,6 +138,11 @@ func (l *loader) logRetention() int {
 	if raw == "0" {
 		rule += "; 0 would keep them for ever, at a growing cost"
 	}
-	l.report(keyLogRetentionDays, raw, rule+noted(err))
+	allowed := func(days int) bool { return slices.Contains(retentionDays, days) }
+	better := mendedNumber(raw, allowed)
+	if err == nil && days > 0 {
+		better = decimal(nextAllowed(retentionDays, days))
+	}
+	l.reportAt(keyLogRetentionDays, keyLogRetentionDays, raw, rule+noted(err), l.propose(keyLogRetentionDays, better))
 	return 0
 }

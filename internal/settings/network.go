@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -30,7 +31,10 @@ func (l *loader) network(s *Settings) {
 		string(NetworkCreate), string(NetworkDefault), string(NetworkExisting), string(NetworkPrivate)))
 	cidr, cidrOK := l.vpcCIDR()
 	s.VPCID = l.text(keyVPCID, optional(checkID("vpc")))
-	subnets, subnetsOK := l.strings(keySubnetIDs, checkID("subnet"), func(id string) string { return id })
+	subnets, subnetsOK := l.strings(keySubnetIDs, elementRule{
+		check: checkID("subnet"), same: func(id string) string { return id },
+		mended: func(string) string { return l.keys[keySubnetIDs].elementExample() },
+	})
 	s.SubnetIDs = subnets
 	s.AssignPublicIP = l.publicIP(s.Network)
 	s.Egress = l.egress()
@@ -79,7 +83,11 @@ func (l *loader) publicIP(mode NetworkMode) bool {
 	default:
 		return raw == yes
 	}
-	l.reportAt(keyAssignPublicIP, keyAssignPublicIP, raw, rule, removeCommand(keyAssignPublicIP))
+	fix := removeCommand(keyAssignPublicIP)
+	if near := nearestBoolean(raw); near == yes && mode != NetworkPrivate || near == no && mode == NetworkExisting {
+		fix = setCommand(keyAssignPublicIP, near)
+	}
+	l.reportAt(keyAssignPublicIP, keyAssignPublicIP, raw, rule, fix)
 	return false
 }
 
@@ -97,10 +105,19 @@ func (l *loader) checkPrivate(s *Settings) {
 	// AWS gives private DNS to the plain form of a registry's name, which is the one that the endpoints of ECR lead to.
 	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
 	host, _, _ := strings.Cut(s.Image, "/")
+	if _, told := partition.MendedRegistry(host); told {
+		return
+	}
 	if registry, ok := partition.RegistryOf(host); !ok || !registry.Plain || l.region != "" && registry.Region != l.region {
 		l.report(keyImage, s.Image, fmt.Sprintf("must be in ECR of the stack's own Region with %s %s, "+
-			"<account>.dkr.ecr.<region>.amazonaws.com/...: no other registry can be reached", keyNetwork, l.shownNetwork()))
+			"%s/...: no other registry can be reached", keyNetwork, l.shownNetwork(), l.registry()))
 	}
+}
+
+// registry is the form of the host of ECR in the stack's Region.
+func (l *loader) registry() string {
+	p, _ := partition.OfRegion(l.region)
+	return "<account>.dkr.ecr." + cmp.Or(l.region, "<region>") + "." + p.DNSSuffix
 }
 
 // checkExisting checks that an existing network is named in full.
@@ -139,18 +156,34 @@ func (l *loader) vpcCIDR() (block netip.Prefix, ok bool) {
 		problem = checkVPCBlock(block)
 	}
 	if problem != nil {
-		l.report(keyVPCCIDR, raw, problem.Error())
+		l.reportAt(keyVPCCIDR, keyVPCCIDR, raw, problem.Error(), l.propose(keyVPCCIDR, mendedVPCBlock(raw)))
 		return netip.Prefix{}, false
 	}
 	return block, true
 }
+
+// mendedVPCBlock is the VPC's block that a text means, in network form and of a size that a VPC can have, or empty.
+func mendedVPCBlock(text string) string {
+	block, ok := mendedBlock(text)
+	if !ok || !block.Addr().Is4() {
+		return ""
+	}
+	mended := netip.PrefixFrom(block.Addr(), min(max(block.Bits(), largestVPC), smallestVPC)).Masked()
+	if checkVPCBlock(mended) != nil {
+		return ""
+	}
+	return mended.String()
+}
+
+// The sizes that the VPC's block can have: the largest VPC, and the smallest whose quarters give two subnets room.
+const largestVPC, smallestVPC = 16, 26
 
 // checkVPCBlock checks that a block is private and has quarters of a useful size for subnets.
 func checkVPCBlock(block netip.Prefix) error {
 	if !block.Addr().Is4() {
 		return breaks("must be an IPv4 block")
 	}
-	if block.Bits() < 16 || block.Bits() > 26 {
+	if block.Bits() < largestVPC || block.Bits() > smallestVPC {
 		return breaks("must be from /16, the largest VPC, to /26, the smallest that gives two subnets room, not /%d", block.Bits())
 	}
 	for _, private := range privateBlocks {

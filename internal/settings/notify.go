@@ -14,7 +14,13 @@ func (l *loader) notify() (emails []string, topicARN string) {
 		}
 		return checkEmail(target)
 	}
-	targets, ok := l.strings(keyNotify, check, strings.ToLower)
+	mended := func(target string) string {
+		if isARN(target) {
+			return l.mendedARN(target, exampleTopic, check)
+		}
+		return l.keys[keyNotify].elementExample()
+	}
+	targets, ok := l.strings(keyNotify, elementRule{check: check, same: strings.ToLower, mended: mended})
 	if !ok {
 		return nil, ""
 	}
@@ -31,6 +37,9 @@ func (l *loader) notify() (emails []string, topicARN string) {
 	}
 	return targets, ""
 }
+
+// exampleTopic is the ARN of a topic in the Region of the examples.
+const exampleTopic = "arn:aws:sns:" + exampleRegion + ":123456789012:ops"
 
 // isARN tells a topic from an address.
 func isARN(target string) bool { return strings.HasPrefix(target, "arn:") }

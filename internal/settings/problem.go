@@ -23,7 +23,7 @@ const (
 // Problem is one configuration value that breaks a rule.
 type Problem struct {
 	// Key is the key without the project's namespace, with the path inside a list: "taskMemory", "egress[0].cidr". A key of another
-	// namespace has that: "aws:region".
+	// namespace has that: "aws:region". Several keys with the same problem are parted by commas.
 	Key string
 	// Value is the value as it may be shown: cut when long, quoted when it would not be readable, "[secret]" for a secret,
 	// empty when there is nothing to show, as for an unknown key.
@@ -32,6 +32,8 @@ type Problem struct {
 	Rule string
 	// Fix is the command that mends it.
 	Fix string
+	// Meant is the key that is most likely meant by one that there isn't; empty for others.
+	Meant string
 
 	// project is the name of a project that is called otherwise than [Namespace].
 	project string

@@ -62,7 +62,7 @@ func (l *loader) tags() map[string]string {
 		}
 		seen[strings.ToLower(key)] = key
 		if problem != nil {
-			l.reportAt(keyTags, path, string(given[key]), problem.Error(), l.keys[keyTags].fix(l.project))
+			l.reportAt(keyTags, path, string(given[key]), problem.Error(), l.fix(keyTags))
 			continue
 		}
 		if tags == nil {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -184,19 +185,47 @@ func (l *loader) timeouts(s *Settings) {
 			"must be at least %d with %s %s: a task that is silent for %d s counts as lost, its start included",
 			least, keyTaskCompletion, CompletionCallback, inSeconds(TaskHeartbeat)), setCommand(keyTaskTimeout, decimal(least)))
 	}
-	if !lambdaOK || !taskOK || !executionOK || s.ExecutionTimeout >= s.MinExecutionTimeout() {
+	if !executionOK || s.ExecutionTimeout >= s.MinExecutionTimeout() {
 		return
 	}
-	rule, fix := l.executionRule(s)
-	l.reportAt(keyExecutionTimeout, keyExecutionTimeout, l.raw(keyExecutionTimeout), rule, fix)
+	// A time-out that is wrong is 0 here. The other one's route is too long whatever it will be; its own can't be judged yet.
+	if cited := s.LambdaRouteTime() > s.TaskRouteTime(); cited && !lambdaOK || !cited && !taskOK {
+		return
+	}
+	l.reportAt(keyExecutionTimeout, keyExecutionTimeout, l.raw(keyExecutionTimeout), l.executionRule(s), l.executionFix(s, lambdaOK, taskOK))
+}
+
+// executionFix proposes an executionTimeout that is enough with what is proposed for the other time-outs, where those are wrong. It
+// gives no figure that a secret one follows from.
+func (l *loader) executionFix(s *Settings, lambdaOK, taskOK bool) string {
+	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
+		return setCommand(keyExecutionTimeout, decimal(inSeconds(MaxExecutionTime)))
+	}
+	mended := *s
+	if !lambdaOK {
+		mended.LambdaTimeout = l.proposedTime(keyLambdaTimeout)
+	}
+	if !taskOK {
+		mended.TaskTimeout = l.proposedTime(keyTaskTimeout)
+	}
+	return setCommand(keyExecutionTimeout, decimal(inSeconds(mended.MinExecutionTimeout())))
+}
+
+// proposedTime is what is proposed for a time-out that is wrong.
+func (l *loader) proposedTime(key string) time.Duration {
+	number, err := wholeNumber(cmp.Or(mendedNumber(l.raw(key), func(int) bool { return true }), l.keys[key].raw()))
+	if err != nil {
+		return 0
+	}
+	return time.Duration(number) * time.Second
 }
 
 // executionRule explains the least executionTimeout by the route that takes longer. It gives no figure that a secret one follows
 // from.
-func (l *loader) executionRule(s *Settings) (rule, fix string) {
+func (l *loader) executionRule(s *Settings) string {
 	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
 		return fmt.Sprintf("is too short for the %s or %s that are set, retries and the announcement of a failure included",
-			keyTaskTimeout, keyLambdaTimeout), setCommand(keyExecutionTimeout, decimal(inSeconds(MaxExecutionTime)))
+			keyTaskTimeout, keyLambdaTimeout)
 	}
 	route := fmt.Sprintf("the Fargate route can take %d tasks of %d s (%s) and waits of %d s",
 		TaskAttempts, inSeconds(s.TaskTimeout), keyTaskTimeout, inSeconds(taskWaits()+s.traceTime()))
@@ -213,9 +242,8 @@ func (l *loader) executionRule(s *Settings) (rule, fix string) {
 		claim += fmt.Sprintf(", a place among the tasks %d s, of which %d s to wait for another's end (%s)",
 			inSeconds(s.placeTime()+s.leastQueue()), inSeconds(s.leastQueue()), keyMaxParallelTasks)
 	}
-	rule = fmt.Sprintf("must be at least %d: %s%s, and %d s are kept to announce a failure",
+	return fmt.Sprintf("must be at least %d: %s%s, and %d s are kept to announce a failure",
 		least, route, claim, inSeconds(AnnounceAllowance))
-	return rule, setCommand(keyExecutionTimeout, decimal(least))
 }
 
 // inSeconds is a duration as the configuration has it.

@@ -2,18 +2,26 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // packageNamespaces are the namespaces whose keys are not the project's: those of the providers in use, and Pulumi's own.
-var packageNamespaces = []string{"aws", "docker", "pulumi"}
+var packageNamespaces = []string{providerNamespace, "docker", "pulumi"}
+
+// The provider's keys that are told from their typing errors, since nothing else tells of one: the Region would be another. It has many
+// more.
+const providerNamespace = "aws"
+
+var providerKeys = []string{"region", "profile"}
 
 // unknown returns a [Problem] for each of the given keys that nothing reads, in order: those that [Keys] does not have, with the
-// nearest known key where one is near, and those that were another project's, or this one's under an earlier name. Keys may come with
-// or without a namespace; those of other packages, such as aws:profile, are not judged.
+// nearest known key where one is near, and, in one for each namespace, those that were another project's, or this one's under an earlier
+// name. Keys may come with or without a namespace; those of other packages, such as aws:profile, are not judged, but for typing errors.
 func (l *loader) unknown() []Problem {
 	var unknown []Problem
+	foreign := map[string][]string{}
 	for _, key := range slices.Sorted(slices.Values(l.given)) {
 		namespace, name, found := strings.Cut(key, ":")
 		if !found {
@@ -22,12 +30,27 @@ func (l *loader) unknown() []Problem {
 		known := slices.Contains(l.order, name)
 		switch {
 		case namespace == l.project && !known:
-			unknown = append(unknown, unknownProblem(display(name), nearest(name, l.order)))
+			unknown = append(unknown, unknownProblem(display(name), l.nearestKey(name)))
 		case namespace != l.project && l.isAnothers(namespace, known):
-			unknown = append(unknown, l.foreignProblem(key, name))
+			foreign[namespace] = append(foreign[namespace], name)
+		case namespace == providerNamespace && !slices.Contains(providerKeys, name):
+			if near := nearestWithin(name, providerKeys, 2); near != "" {
+				unknown = append(unknown, unknownProblem(display(key), providerNamespace+":"+near))
+			}
 		}
 	}
+	for _, namespace := range slices.Sorted(maps.Keys(foreign)) {
+		unknown = append(unknown, l.foreignProblem(namespace, foreign[namespace]))
+	}
 	return unknown
+}
+
+// nearestKey is the key that is most likely meant by one that there isn't: that of the list or object if it is a path in one.
+func (l *loader) nearestKey(name string) string {
+	if at := strings.IndexAny(name, "[."); at > 0 && slices.Contains(l.order, name[:at]) {
+		return name[:at]
+	}
+	return nearest(name, l.order)
 }
 
 // isAnothers says whether a key that isn't in the project's namespace is one of this program all the same: because the namespace is
@@ -36,14 +59,26 @@ func (l *loader) isAnothers(namespace string, known bool) bool {
 	return namespace == Namespace || known && !slices.Contains(packageNamespaces, namespace)
 }
 
-// foreignProblem leaves the value out, like [unknownProblem].
-func (l *loader) foreignProblem(key, name string) Problem {
+// foreignProblem is of all keys that have another namespace. It leaves the values out, like [unknownProblem].
+func (l *loader) foreignProblem(namespace string, names []string) Problem {
+	keys := make([]string, 0, len(names))
+	for _, name := range names {
+		keys = append(keys, display(namespace+":"+name))
+	}
+	verb, from, to := "are", display(namespace)+":", l.project+":"
+	if len(names) == 1 {
+		verb, from, to = "is", keys[0], to+display(names[0])
+	}
 	return Problem{
-		Key:  display(key),
-		Rule: fmt.Sprintf("is not read, since the project is called %s (name: in Pulumi.yaml), and so is the namespace of its keys", l.project),
-		Fix:  fmt.Sprintf("in Pulumi.<stack>.yaml, write %s:%s in place of %s", l.project, display(name), display(key)),
+		Key: strings.Join(keys, keySeparator),
+		Rule: fmt.Sprintf("%s not read, since the project is called %s (name: in Pulumi.yaml), and so is the namespace of its keys",
+			verb, l.project),
+		Fix: fmt.Sprintf("in %s, write %s in place of %s", l.file(), to, from),
 	}
 }
+
+// keySeparator parts the keys of a problem that is that of several.
+const keySeparator = ", "
 
 // unknownProblem leaves the value out: what a mistyped key holds may be a secret.
 func unknownProblem(name, near string) Problem {
@@ -51,13 +86,18 @@ func unknownProblem(name, near string) Problem {
 	if near != "" {
 		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
 	}
-	return Problem{Key: name, Rule: rule, Fix: removeCommand(name)}
+	return Problem{Key: name, Rule: rule, Fix: removeCommand(name), Meant: near}
 }
 
 // nearest is the candidate that fewest typing errors turn into name. It is empty when that takes more than two of them and more
 // than a third of the name's length.
 func nearest(name string, candidates []string) string {
-	best, distance := "", max(len(name)/3, 2)+1
+	return nearestWithin(name, candidates, max(len(name)/3, 2))
+}
+
+// nearestWithin is the candidate that fewest typing errors turn into name, of which there may be so many. It is empty if there is none.
+func nearestWithin(name string, candidates []string, errors int) string {
+	best, distance := "", errors+1
 	for _, candidate := range candidates {
 		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
 			best, distance = candidate, d
