@@ -33,7 +33,7 @@ type difference struct {
 	// steps are what is done to which resources.
 	steps map[string]string
 	// asks are what only the provider knows: what it makes of these inputs, changed together, of a kind of resource; and whether it takes
-	// an input of a kind that is created.
+	// an input of a kind that is created; and what it answers when it is called.
 	asks map[string]bool
 	// refused is what is protected from it.
 	refused error
@@ -193,6 +193,11 @@ func differ(before, after *declared.System) difference {
 		if _, still := now[urn]; !still {
 			step(was, "delete")
 			d.protect(was, errDeleted)
+		}
+	}
+	for _, function := range after.Functions {
+		if !slices.Contains(before.Functions, function) {
+			d.asks[asksCalls+function] = true
 		}
 	}
 	unknown := map[string][]string{} // the outputs of what is replaced
@@ -434,4 +439,5 @@ func TestTheEngineIsAskedWhatOnlyItKnows(t *testing.T) {
 const (
 	asksChanges = "changes "
 	asksCreates = "creates "
+	asksCalls   = "calls "
 )
