@@ -89,41 +89,6 @@ func limited(r *workflow.Routing, most int) {
 	r.MaxParallelTasks, r.QueueTime, r.PlaceWait = most, time.Hour, time.Minute
 }
 
-// variants are all the shapes that the configuration can give the definition.
-func variants() map[string]workflow.Routing {
-	out := map[string]workflow.Routing{}
-	for _, size := range []int64{0, threshold, settings.MaxObjectSize} {
-		r := routing()
-		r.SizeThreshold = size
-		out[fmt.Sprintf("threshold %d", size)] = r
-	}
-	for name, set := range map[string]func(r *workflow.Routing, on bool){
-		"notifySuccess":  func(r *workflow.Routing, on bool) { r.NotifySuccess = on },
-		"assignPublicIp": func(r *workflow.Routing, on bool) { r.AssignPublicIP = on },
-		"callback":       func(r *workflow.Routing, on bool) { r.TaskCallback = on },
-		"deduplicate":    func(r *workflow.Routing, on bool) { r.Deduplicate = on },
-		"spot":           func(r *workflow.Routing, on bool) { r.Spot = on },
-		"tracing":        func(r *workflow.Routing, on bool) { r.Tracing = on },
-		"a limit": func(r *workflow.Routing, on bool) {
-			if on {
-				limited(r, 2)
-			} else {
-				r.MaxParallelTasks = 0
-			}
-		},
-	} {
-		more := map[string]workflow.Routing{}
-		for before, r := range out {
-			for _, on := range []bool{true, false} {
-				set(&r, on)
-				more[fmt.Sprintf("%s, %s %v", before, name, on)] = r
-			}
-		}
-		out = more
-	}
-	return out
-}
-
 // object is the object that an event announces. An empty version or tag is left out.
 type object struct {
 	key, version, etag string
@@ -396,69 +361,6 @@ func requireFailed(t *testing.T, o outcome, name string) {
 	t.Helper()
 	require.Equal(t, asl.StatusFailed, o.Status)
 	require.Equal(t, name, o.Error)
-}
-
-// Every variant passes the checks of the language, is written the same each
-// time, and reads back as it was written.
-func TestEveryVariantIsValid(t *testing.T) {
-	t.Parallel()
-	for name, r := range variants() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			machine := workflow.Definition(r, references())
-			require.NoError(t, machine.Validate())
-			require.Equal(t, int(r.ExecutionTimeout.Seconds()), machine.TimeoutSeconds)
-			text, err := machine.JSON()
-			require.NoError(t, err)
-			assert.Less(t, len(text), 1<<20, "the longest definition that there can be")
-
-			again, err := workflow.Definition(r, references()).JSON()
-			require.NoError(t, err)
-			assert.Equal(t, text, again)
-			parsed, err := asl.Parse([]byte(text))
-			require.NoError(t, err)
-			reread, err := parsed.JSON()
-			require.NoError(t, err)
-			assert.Equal(t, text, reread)
-		})
-	}
-}
-
-// No state can hang, and no failure of one goes unseen (requirement C2).
-func TestEveryTaskIsBoundedAndCaught(t *testing.T) {
-	t.Parallel()
-	for name, r := range variants() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			tasks := 0
-			for state, s := range workflow.Definition(r, references()).States {
-				task, ok := s.(*asl.Task)
-				if !ok {
-					continue
-				}
-				tasks++
-				assert.Positive(t, task.TimeoutSeconds, state)
-				assert.Less(t, task.TimeoutSeconds, int(r.ExecutionTimeout.Seconds()), state)
-				if assert.NotEmpty(t, task.Catch, state) {
-					assert.Equal(t, []string{asl.ErrorAll}, task.Catch[len(task.Catch)-1].ErrorEquals, state)
-				}
-			}
-			want := 4
-			if r.NotifySuccess {
-				want++
-			}
-			if r.Deduplicate {
-				want += 4
-			}
-			if r.MaxParallelTasks > 0 {
-				want += 6
-			}
-			if r.Tracing {
-				want++
-			}
-			assert.Equal(t, want, tasks)
-		})
-	}
 }
 
 func TestTaskRunsInTheDeclaredNetwork(t *testing.T) {

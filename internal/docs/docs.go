@@ -20,6 +20,7 @@ import (
 	"upload-router/internal/build"
 	"upload-router/internal/cli"
 	"upload-router/internal/declared"
+	"upload-router/internal/factors"
 	"upload-router/internal/settings"
 	"upload-router/stack"
 	"upload-router/test/faults"
@@ -110,18 +111,17 @@ func write(out map[string][]byte, root, file, name, part string) error {
 	return nil
 }
 
-// The values of what is switched on and off.
-const (
-	on  = "true"
-	off = "false"
-)
-
 // switchedOn are the settings that add states to the state machine, and rights.
-var switchedOn = map[string]string{
-	"taskCompletion": string(settings.CompletionCallback), "taskCapacity": string(settings.CapacitySpot),
-	"deduplicate": on, "maxParallelTasks": "20", "executionTimeout": "10800", "tracing": on,
-	"network": string(settings.NetworkPrivate), "flowLogs": on, "encryption": string(settings.EncryptionCustomer),
-}
+var switchedOn = func() map[string]string {
+	config := factors.AllOn(factors.Machine()).Config
+	delete(config, "assignPublicIp") // a private network has no public addresses
+	delete(config, "notifySuccess")  // is the default
+	maps.Copy(config, map[string]string{
+		"maxParallelTasks": "20",
+		"network":          string(settings.NetworkPrivate), "flowLogs": "true", "encryption": string(settings.EncryptionCustomer),
+	})
+	return config
+}()
 
 // settingsOf lists a configuration, but for what it only takes along.
 func settingsOf(config map[string]string) string {
@@ -134,12 +134,11 @@ func settingsOf(config map[string]string) string {
 	return strings.Join(out, ", ")
 }
 
-// Variants are the definitions of every variant of the configuration that
-// changes the state machine's form, by a name for each.
+// Variants are the definitions of the state machine in every variant of the configuration, by the variants' names.
 func Variants() (map[string]string, error) {
 	out := map[string]string{}
-	for _, v := range variants() {
-		system, err := evaluate(v)
+	for _, v := range factors.Variants(factors.Machine()) {
+		system, err := evaluate(v.Config)
 		if err != nil {
 			return nil, err
 		}
@@ -147,52 +146,9 @@ func Variants() (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding the state machine: %w", err)
 		}
-		out[nameOf(v)] = machine.Text("definition")
+		out[v.Name] = machine.Text("definition")
 	}
 	return out, nil
-}
-
-// forms are the keys that change the state machine's form, with their values.
-var forms = []struct {
-	key    string
-	values []string
-}{
-	{"notifySuccess", []string{on, off}},
-	{"assignPublicIp", []string{on, off}},
-	{"taskCompletion", []string{string(settings.CompletionSync), string(settings.CompletionCallback)}},
-	{"deduplicate", []string{on, off}},
-	{"taskCapacity", []string{string(settings.CapacityFargate), string(settings.CapacitySpot)}},
-	{"maxParallelTasks", []string{"0", "5"}},
-	{"tracing", []string{on, off}},
-}
-
-// variants are the configurations of every combination of forms.
-func variants() []map[string]string {
-	out := []map[string]string{{
-		"network": "existing", "vpcId": "vpc-0123456789abcdef0", "executionTimeout": "10800",
-		"subnetIds": `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`,
-	}}
-	for _, form := range forms {
-		var more []map[string]string
-		for _, config := range out {
-			for _, value := range form.values {
-				changed := maps.Clone(config)
-				changed[form.key] = value
-				more = append(more, changed)
-			}
-		}
-		out = more
-	}
-	return out
-}
-
-// nameOf tells a variant from the others.
-func nameOf(variant map[string]string) string {
-	parts := make([]string, len(forms))
-	for i, form := range forms {
-		parts[i] = form.key + "-" + variant[form.key]
-	}
-	return strings.Join(parts, "-")
 }
 
 // evaluate declares the system without building anything: what the documents
@@ -205,7 +161,7 @@ func evaluate(config map[string]string) (*declared.System, error) {
 		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
 		declared.Options{
 			Stack: stackName, Config: config,
-			Subnets: []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
+			Subnets: factors.SubnetIDs(),
 		})
 	if err != nil {
 		return nil, fmt.Errorf("declaring the stack %s: %w", stackName, err)

@@ -2,15 +2,21 @@ package docs_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"upload-router/components/task"
+	"upload-router/components/workflow"
 	"upload-router/internal/asl"
 	"upload-router/internal/build"
 	"upload-router/internal/docs"
+	"upload-router/internal/factors"
+	"upload-router/internal/settings"
 )
 
 func TestDocumentsAreCurrent(t *testing.T) {
@@ -26,16 +32,67 @@ func TestDocumentsAreCurrent(t *testing.T) {
 	}
 }
 
-func TestVariantsAreDistinctAndValid(t *testing.T) {
+// What the program declares in a variant is what the table of the factors says of it: tests of the definition alone go through the
+// same variants.
+func TestVariantsAreDistinctAndThoseOfTheTable(t *testing.T) {
 	t.Parallel()
-	variants, err := docs.Variants()
+	definitions, err := docs.Variants()
 	require.NoError(t, err)
 	seen := map[string]string{}
-	for name, definition := range variants {
-		_, err := asl.Parse([]byte(definition))
-		require.NoError(t, err, name)
-		require.NotContains(t, seen, definition, "%s is the same as %s", name, seen[definition])
-		seen[definition] = name
+	variants := factors.Variants(factors.Machine())
+	require.Len(t, definitions, len(variants))
+	for _, v := range variants {
+		definition := definitions[v.Name]
+		machine, err := asl.Parse([]byte(definition))
+		require.NoError(t, err, v.Name)
+		require.NotContains(t, seen, definition, "%s is the same as %s", v.Name, seen[definition])
+		seen[definition] = v.Name
+		require.Equal(t, shape(t, of(t, v)), shape(t, machine), v.Name)
 	}
-	require.Len(t, seen, 128)
+}
+
+// of is the definition of a variant, of made up resources.
+func of(t *testing.T, v factors.Variant) *asl.Machine {
+	t.Helper()
+	config, err := settings.Load(func(key string) (string, bool) { value, set := v.Config[key]; return value, set })
+	require.NoError(t, err)
+	routing := workflow.Routing{
+		SizeThreshold: config.SizeThreshold, FunctionTimeout: config.LambdaTimeout, TaskTimeout: config.TaskTimeout,
+		ExecutionTimeout: config.ExecutionTimeout, QueueTime: config.QueueTime(), PlaceWait: config.PlaceWait(),
+		ContainerName: task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
+	}
+	v.Route(&routing)
+	return workflow.Definition(routing, workflow.References{})
+}
+
+// named are the parameters that name resources.
+var named = []string{"Cluster", "FunctionName", "SecurityGroups", "Subnets", "TableName", "TaskDefinition", "TopicArn"}
+
+// shape is a definition without the names of resources, as JSON.
+func shape(t *testing.T, m *asl.Machine) string {
+	t.Helper()
+	text, err := m.JSON()
+	require.NoError(t, err)
+	var value any
+	require.NoError(t, json.Unmarshal([]byte(text), &value))
+	var strip func(value any)
+	strip = func(value any) {
+		switch v := value.(type) {
+		case map[string]any:
+			for key, of := range v {
+				if slices.Contains(named, key) {
+					delete(v, key)
+				}
+				strip(of)
+			}
+		case []any:
+			for _, of := range v {
+				strip(of)
+			}
+		}
+	}
+	strip(value)
+	out, err := json.Marshal(value)
+	require.NoError(t, err)
+	return string(out)
 }

@@ -23,6 +23,7 @@ import (
 	"upload-router/internal/asl"
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
+	"upload-router/internal/factors"
 	"upload-router/internal/local"
 	"upload-router/internal/settings"
 	"upload-router/stack"
@@ -106,7 +107,7 @@ func declare(config map[string]string) (*declared.System, error) {
 	config["architecture"] = string(hostArchitecture())
 	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
 	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
-		declared.Options{Config: config, AccountID: accountID, Region: region})
+		declared.Options{Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})
 }
 
 // buildProbe compiles testdata/probe, and packs it for both hosts.

@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,6 +32,31 @@ type change struct {
 	loses []string
 	// refused is what the plan's error says, if it has one.
 	refused string
+}
+
+// stateful are the kinds of resources that hold data, or are known to others by
+// their name or address: no change replaces or deletes them that doesn't say so.
+var stateful = []string{
+	"uploads-bucket", "uploads-dlq", "endings-dlq", "encryption-key", "logs-connections", "logs-executions", "logs-function", "logs-task",
+	"notifications-topic", "image-repository", "workflow-machine", "lambda-function", "network-vpc", "claims-table",
+}
+
+// require holds what is done, or why nothing is, against what should be.
+func (c change) require(t *testing.T, got map[string]string, err error) {
+	t.Helper()
+	if c.refused != "" {
+		require.ErrorContains(t, err, c.refused)
+		return
+	}
+	require.NoError(t, err)
+	require.Equal(t, c.want, got)
+	var lost []string
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if (got[name] == "replace" || got[name] == "delete") && slices.Contains(stateful, name) {
+			lost = append(lost, name)
+		}
+	}
+	require.Equal(t, c.loses, lost, "what holds data, or is known by its name, stays")
 }
 
 // What a change's configuration has in the place of what only a test with the

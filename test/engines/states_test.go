@@ -241,9 +241,6 @@ func TestEveryVariant(t *testing.T) {
 	var requests []request
 	var want []ran
 	for _, variant := range slices.Sorted(maps.Keys(definitions)) {
-		if strings.Contains(variant, "assignPublicIp-false") { // which changes a parameter, and no state
-			continue
-		}
 		for _, name := range slices.Sorted(maps.Keys(scenarios())) {
 			s := scenarios()[name]
 			ours, definition := interpreted(t, definitions[variant], s)

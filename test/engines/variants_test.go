@@ -13,34 +13,32 @@ import (
 
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
+	"upload-router/internal/factors"
 	"upload-router/internal/settings"
 	"upload-router/internal/stackfile"
 	"upload-router/stack"
 )
 
-// systems are the systems of the stack files, and of all choices that change the state machine or who may do what.
+// choices are the choices that change the state machine or who may do what.
+func choices() []factors.Factor {
+	network := func(mode settings.NetworkMode) factors.Value {
+		return factors.Value{Config: map[string]string{"network": string(mode)}}
+	}
+	key := func(kind settings.Encryption) factors.Value {
+		return factors.Value{Config: map[string]string{"encryption": string(kind)}}
+	}
+	return append(factors.Machine(),
+		factors.Factor{Key: "encryption", Values: []factors.Value{key(settings.EncryptionAWS), key(settings.EncryptionCustomer)}},
+		factors.Factor{Key: "network", Values: []factors.Value{
+			network(settings.NetworkCreate), network(settings.NetworkPrivate), {Config: factors.ExistingNetwork()},
+		}})
+}
+
+// systems are the systems of the stack files, and of the variants of all choices.
 var systems = sync.OnceValues(func() (map[string]*declared.System, error) {
-	configs := []map[string]string{{"executionTimeout": "7200"}}
-	for _, choice := range []struct {
-		key    string
-		values []string
-	}{
-		{"taskCompletion", []string{"sync", "callback"}},
-		{"deduplicate", []string{"false", "true"}},
-		{"maxParallelTasks", []string{"0", "2"}},
-		{"encryption", []string{"aws", "customer"}},
-		{"network", []string{"create", "private"}},
-		{"tracing", []string{"false", "true"}},
-	} {
-		var more []map[string]string
-		for _, config := range configs {
-			for _, value := range choice.values {
-				with := maps.Clone(config)
-				with[choice.key] = value
-				more = append(more, with)
-			}
-		}
-		configs = more
+	var configs []map[string]string
+	for _, v := range factors.Variants(choices()) {
+		configs = append(configs, v.Config)
 	}
 	configs = append(configs,
 		map[string]string{"flowLogs": "true", "network": "create", "executionLogLevel": "ALL"},
@@ -82,7 +80,9 @@ func evaluate(name string, config map[string]string) (*declared.System, error) {
 	built := build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImagePlatform: "linux/arm64", ImageTag: "tag"}
 	return declared.Evaluate(func(ctx *pulumi.Context) error { //nolint:wrapcheck // as it is
 		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil })
-	}, declared.Options{Stack: name, Config: config, AccountID: "123456789012", Region: "eu-central-1"})
+	}, declared.Options{
+		Stack: name, Config: config, AccountID: "123456789012", Region: "eu-central-1", Subnets: factors.SubnetIDs(),
+	})
 }
 
 // eachSystem calls for each system, in the order of their names.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,20 +109,28 @@ type bench struct {
 	system *declared.System
 	fate   *fate
 	folder string
-	quiet  bool // successes aren't announced
-	once   bool // objects are claimed
-	told   bool // tasks tell their end by a token
-	few    bool // tasks are limited in their number
+	traits
+}
+
+// traits are what of a configuration the table's rows differ by.
+type traits struct {
+	quiet bool // successes aren't announced
+	once  bool // objects are claimed
+	told  bool // tasks tell their end by a token
+	few   bool // tasks are limited in their number
+}
+
+func traitsOf(config map[string]string) traits {
+	return traits{
+		quiet: config[keyNotifySuccess] == "false", once: config[keyDeduplicate] == "true",
+		told: config[keyCompletion] == string(settings.CompletionCallback), few: config[keyMaxParallelTasks] != "",
+	}
 }
 
 func start(t *testing.T, name string, config map[string]string) *bench {
 	t.Helper()
 	config["sizeThreshold"] = strconv.Itoa(threshold)
-	b := &bench{
-		system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir(), quiet: config[keyNotifySuccess] == "false",
-		once: config[keyDeduplicate] == "true", told: config[keyCompletion] == string(settings.CompletionCallback),
-		few: config[keyMaxParallelTasks] != "",
-	}
+	b := &bench{system: localtest.Declare(t, name, config), fate: newFate(), folder: t.TempDir(), traits: traitsOf(config)}
 	b.Router = localtest.Start(t, b.system, local.Options{Fault: b.fate.at, Decided: b.fate.decided})
 	return b
 }
@@ -402,29 +412,30 @@ func (b *bench) requireProcessed(t *testing.T, e *local.Execution) {
 	requireRead(t, e)
 }
 
-// systems are the configurations that the table is run through: what comes by
-// itself, with a token, and each stack file's.
-func systems(t *testing.T) map[string]map[string]string {
+// system is a configuration that rows are run in.
+type system struct {
+	name   string
+	config map[string]string
+	every  bool // row that can come about there is run there
+}
+
+// systems are what comes by itself and the stack that people rely on, in which every row is run, and those that have what neither has.
+func systems(t *testing.T) []system {
 	t.Helper()
-	out := map[string]map[string]string{
-		"defaults": {},
-		"quiet":    {keyNotifySuccess: "false"},
-		"token":    {keyCompletion: string(settings.CompletionCallback)},
-		"once":     {keyDeduplicate: "true"},
-		"few":      {keyMaxParallelTasks: "1", "executionTimeout": "7200"},
-		"once, by token": {
-			keyDeduplicate: "true", keyCompletion: string(settings.CompletionCallback),
-		},
-	}
 	root, err := build.Root()
 	require.NoError(t, err)
-	names, err := stackfile.Names(root)
+	prod, err := stackfile.Read(root, "prod")
 	require.NoError(t, err)
-	for _, name := range names {
-		out[name], err = stackfile.Read(root, name)
-		require.NoError(t, err)
+	token := string(settings.CompletionCallback)
+	return []system{
+		{"defaults", map[string]string{}, true},
+		{"prod", prod, true},
+		{"few, by token, quiet", map[string]string{
+			keyMaxParallelTasks: "1", keyExecutionTimeout: "7200", keyCompletion: token, keyNotifySuccess: "false",
+		}, false},
+		{"once, by token", map[string]string{keyDeduplicate: "true", keyCompletion: token}, false},
+		{"few, once", map[string]string{keyMaxParallelTasks: "1", keyExecutionTimeout: "7200", keyDeduplicate: "true"}, false},
 	}
-	return out
 }
 
 // The keys that the table's rows differ by.
@@ -433,29 +444,93 @@ const (
 	keyDeduplicate      = "deduplicate"
 	keyMaxParallelTasks = "maxParallelTasks"
 	keyNotifySuccess    = "notifySuccess"
+	keyExecutionTimeout = "executionTimeout" // which takes more where tasks are few
 )
 
-// possible says whether a row can come about here.
-func (b *bench) possible(row faults.Row) bool {
+// possible says whether a row can come about with these.
+func (t traits) possible(row faults.Row) bool {
 	completion := faults.Followed
-	if b.told {
+	if t.told {
 		completion = faults.Told
 	}
 	return (row.Completion == faults.Either || row.Completion == completion) &&
-		(!row.Announced || !b.quiet) && (!row.Once || b.once) && (!row.Few || b.few)
+		(!row.Announced || !t.quiet) && (!row.Once || t.once) && (!row.Few || t.few)
+}
+
+// of are those that may make a difference to a row: how tasks run makes none where no task runs.
+func (t traits) of(row faults.Row) []string {
+	out := []string{fmt.Sprint("quiet: ", t.quiet), fmt.Sprint("once: ", t.once)}
+	if row.Route == faults.Fargate {
+		out = append(out, fmt.Sprint("told: ", t.told), fmt.Sprint("few: ", t.few))
+	}
+	return out
+}
+
+// assigned says which rows are run in which system: all in those for every row, and any other one in the first that has a trait it was
+// not run with.
+func assigned(all []system, table []faults.Row) map[string][]faults.Row {
+	out := map[string][]faults.Row{}
+	for _, row := range table {
+		met := map[string]bool{}
+		for _, s := range all {
+			traits := traitsOf(s.config)
+			isNew := func(trait string) bool { return !met[trait] }
+			if !traits.possible(row) || !s.every && !slices.ContainsFunc(traits.of(row), isNew) {
+				continue
+			}
+			out[s.name] = append(out[s.name], row)
+			for _, trait := range traits.of(row) {
+				met[trait] = true
+			}
+		}
+	}
+	return out
+}
+
+// Each row is run with each trait that it can come about with, if not with each combination of them.
+func TestEachFaultIsRunWithEachTrait(t *testing.T) {
+	t.Parallel()
+	missed := func(all []system) (missed []string) {
+		planned := assigned(all, faults.Table())
+		for _, row := range faults.Table() {
+			want := map[string]bool{}
+			for bits := range 1 << 4 {
+				with := traits{quiet: bits&1 > 0, once: bits&2 > 0, told: bits&4 > 0, few: bits&8 > 0}
+				if with.possible(row) {
+					for _, trait := range with.of(row) {
+						want[trait] = true
+					}
+				}
+			}
+			for _, s := range all {
+				if slices.ContainsFunc(planned[s.name], func(r faults.Row) bool { return r.Name == row.Name }) {
+					for _, trait := range traitsOf(s.config).of(row) {
+						delete(want, trait)
+					}
+				}
+			}
+			for trait := range want {
+				missed = append(missed, row.Name+", "+trait)
+			}
+		}
+		return missed
+	}
+	all := systems(t)
+	require.Empty(t, missed(all))
+	for i := range all {
+		require.NotEmpty(t, missed(slices.Delete(slices.Clone(all), i, i+1)), "%s is run for nothing", all[i].name)
+	}
 }
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	for name, config := range systems(t) {
-		t.Run(name, func(t *testing.T) {
+	planned := assigned(systems(t), faults.Table())
+	for _, s := range systems(t) {
+		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			b := start(t, name, config)
+			b := start(t, s.name, s.config)
 			console := b.console(t)
-			for _, row := range faults.Table() {
-				if !b.possible(row) {
-					continue
-				}
+			for _, row := range planned[s.name] {
 				t.Run(row.Name, func(t *testing.T) {
 					t.Parallel()
 					key := row.Name + ".txt"

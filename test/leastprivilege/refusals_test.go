@@ -145,7 +145,10 @@ func TestAGivenKeyTakesRights(t *testing.T) {
 		changes++
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l, err := run(t, c.apply(t, system))
+			changed := c.apply(t, system)
+			on, asked := l.asked(lost(t, system, changed))
+			require.True(t, asked)
+			l, err := take(t, changed, on)
 			require.Error(t, err)
 			require.NotEmpty(t, l.refused())
 		})

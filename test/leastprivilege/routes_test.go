@@ -78,22 +78,67 @@ func declare(t *testing.T, name string, config map[string]string) *declared.Syst
 	return system
 }
 
-// stacks are the systems of all stack files, and of what they don't set.
-func stacks(t *testing.T) map[string]*declared.System {
+// journey is a system, and what was decided on all its ways.
+type journey struct {
+	system *declared.System
+	once   sync.Once
+	ledger *ledger
+	err    error
+}
+
+// taken gives what was decided on all ways through a system, which are taken once.
+func (j *journey) taken(t *testing.T) *ledger {
+	t.Helper()
+	j.once.Do(func() { j.ledger, j.err = run(t, j.system) })
+	require.NoError(t, j.err)
+	require.NotNil(t, j.ledger)
+	return j.ledger
+}
+
+// all are the journeys through all stacks, which are declared once.
+var all struct {
+	sync.Mutex
+
+	journeys map[string]*journey
+}
+
+// stacks are the journeys through the systems of all stack files, and of what they don't set.
+func stacks(t *testing.T) map[string]*journey {
+	t.Helper()
+	all.Lock()
+	defer all.Unlock()
+	if all.journeys == nil {
+		journeys := map[string]*journey{}
+		for name, system := range declareAll(t) {
+			journeys[name] = &journey{system: system}
+		}
+		all.journeys = journeys
+	}
+	return all.journeys
+}
+
+// The stacks that tests name: the default configuration, few tasks at a time, and a network without a way out.
+const (
+	defaults = "defaults"
+	few      = "few"
+	private  = "private"
+)
+
+func declareAll(t *testing.T) map[string]*declared.System {
 	t.Helper()
 	root := root(t)
 	names, err := stackfile.Names(root)
 	require.NoError(t, err)
 	require.Subset(t, names, []string{"dev", "prod"})
 	out := map[string]*declared.System{
-		"defaults": declare(t, "defaults", map[string]string{}),
+		defaults:   declare(t, defaults, map[string]string{}),
 		"callback": declare(t, "callback", map[string]string{"taskCompletion": "callback"}),
 		"once":     declare(t, "once", map[string]string{"deduplicate": "true"}),
-		"few": declare(t, "few", map[string]string{
+		few: declare(t, few, map[string]string{
 			"maxParallelTasks": "1", "taskCapacity": "spot", "taskCompletion": "callback", "executionTimeout": "7200",
 		}),
 		"quiet": declare(t, "quiet", map[string]string{"notifySuccess": "false", "notify": `["ops@example.com"]`}),
-		"private": declare(t, "private", map[string]string{
+		private: declare(t, private, map[string]string{
 			"network": "private", "flowLogs": "true", "taskCompletion": "callback", "tracing": "true",
 		}),
 		"given": declare(t, "given", map[string]string{
@@ -102,7 +147,7 @@ func stacks(t *testing.T) map[string]*declared.System {
 		}),
 	}
 	key := map[string]string{"encryption": "customer", "notify": `["ops@example.com"]`, "tracing": "true", "deduplicate": "true"}
-	out["customer's key"] = declare(t, "customer", key)
+	out["customer"] = declare(t, "customer", key)
 	for _, name := range names {
 		config, err := stackfile.Read(root, name)
 		require.NoError(t, err)
@@ -126,6 +171,39 @@ type ledger struct {
 	mu        sync.Mutex
 	decisions []authz.Decision
 	then      func(authz.Decision)
+	ways      []way
+}
+
+// way is a route that was taken, and how many decisions there were before it.
+type way struct {
+	name  string
+	since int
+}
+
+// begin notes that a route is taken.
+func (l *ledger) begin(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ways = append(l.ways, way{name, len(l.decisions)})
+}
+
+// asked gives the routes on which one of the grants was asked for, which are none if only the deployment did.
+func (l *ledger) asked(of map[string]authz.Grant) (on []route, asked bool) {
+	names := map[string]bool{}
+	for i, d := range l.decisions {
+		if !slices.ContainsFunc(d.Grants, func(g authz.Grant) bool { _, is := of[g.Key()]; return is }) {
+			continue
+		}
+		asked = true
+		name := ""
+		for _, w := range l.ways {
+			if w.since <= i {
+				name = w.name
+			}
+		}
+		names[name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(routes), func(r route) bool { return !names[r.name] }), asked
 }
 
 func (l *ledger) decided(d authz.Decision) {
@@ -175,8 +253,7 @@ var routes = []route{
 	{"an event that is rejected", rejected},
 	{"an event of another size, of a large file", anotherSize},
 	{"an event that comes twice", twice},
-	{"a task that is aborted", abort},
-	{"a large file after that", uploads("after", 50)},
+	{"a task that is aborted, and a large file after that", afterAbort},
 }
 
 func uploads(key string, size int) func(context.Context, *local.Router, *ledger, string) error {
@@ -284,6 +361,14 @@ func twice(ctx context.Context, r *local.Router, _ *ledger, folder string) error
 	return processed(again, r.Deliver(ctx, first.Event, again))
 }
 
+// afterAbort needs what the aborted task had.
+func afterAbort(ctx context.Context, r *local.Router, l *ledger, folder string) error {
+	if err := abort(ctx, r, l, folder); err != nil {
+		return err
+	}
+	return uploads("after", 50)(ctx, r, l, folder)
+}
+
 // abort ends an execution while its task reads the object.
 func abort(ctx context.Context, r *local.Router, l *ledger, folder string) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -313,6 +398,12 @@ func abort(ctx context.Context, r *local.Router, l *ledger, folder string) error
 // run takes a system along all routes, and stops at the first that doesn't work.
 func run(t *testing.T, system *declared.System) (*ledger, error) {
 	t.Helper()
+	return take(t, system, routes)
+}
+
+// take takes a system along some routes, and stops at the first that doesn't work.
+func take(t *testing.T, system *declared.System, routes []route) (*ledger, error) {
+	t.Helper()
 	l := &ledger{}
 	options := local.Options{Root: root(t), AccountID: accountID, Region: region, Decided: l.decided}
 	r, err := local.Start(t.Context(), system, options)
@@ -327,6 +418,7 @@ func run(t *testing.T, system *declared.System) (*ledger, error) {
 	})
 	folder := t.TempDir()
 	for _, way := range routes {
+		l.begin(way.name)
 		if err := way.run(t.Context(), r, l, folder); err != nil {
 			return l, fmt.Errorf("%s: %w", way.name, err)
 		}
@@ -336,13 +428,12 @@ func run(t *testing.T, system *declared.System) (*ledger, error) {
 
 func TestEveryCallIsGrantedAndEveryGrantIsUsed(t *testing.T) {
 	t.Parallel()
-	for name, system := range stacks(t) {
+	for name, j := range stacks(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := run(t, system)
-			require.NoError(t, err)
+			l := j.taken(t)
 			require.Empty(t, l.refused())
-			policies, err := authz.Load(system)
+			policies, err := authz.Load(j.system)
 			require.NoError(t, err)
 			require.Empty(t, authz.Unused(policies.Grants(), l.decisions),
 				"no route uses these grants: take them away, or give AWS's reason in internal/authz/required.go")
@@ -354,8 +445,8 @@ func TestEveryCallIsGrantedAndEveryGrantIsUsed(t *testing.T) {
 func TestEveryRequirementIsMet(t *testing.T) {
 	t.Parallel()
 	var grants []authz.Grant
-	for _, system := range stacks(t) {
-		policies, err := authz.Load(system)
+	for _, j := range stacks(t) {
+		policies, err := authz.Load(j.system)
 		require.NoError(t, err)
 		grants = append(grants, policies.Grants()...)
 	}

@@ -1,0 +1,204 @@
+package workflow_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"upload-router/components/workflow"
+	"upload-router/internal/asl"
+	"upload-router/internal/factors"
+)
+
+// variants are the shapes that the configuration can give the definition, by their names: so many that each pair of settings occurs.
+func variants() map[string]workflow.Routing {
+	out := map[string]workflow.Routing{}
+	for _, v := range factors.Variants(factors.Machine()) {
+		out[v.Name] = routed(v.Route)
+	}
+	return out
+}
+
+// routed is the default configuration with what is set.
+func routed(set ...func(*workflow.Routing)) workflow.Routing {
+	r := routing()
+	for _, s := range set {
+		s(&r)
+	}
+	if r.MaxParallelTasks > 0 {
+		limited(&r, r.MaxParallelTasks)
+	}
+	return r
+}
+
+// combinations are all that the variants stand for.
+func combinations() []workflow.Routing {
+	var out []workflow.Routing
+	all := factors.Machine()
+	for combination := range 1 << len(all) {
+		var set []func(*workflow.Routing)
+		for i, f := range all {
+			if combination&(1<<i) != 0 {
+				set = append(set, f.Values[1].Route)
+			}
+		}
+		out = append(out, routed(set...))
+	}
+	return out
+}
+
+// parts are the parts of a definition, each by the state, where it is there and what it is: what is called with what, how long that may
+// take, and what comes next. Where in a list it is doesn't count.
+func parts(t *testing.T, r workflow.Routing) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	var collect func(path string, value any)
+	collect = func(path string, value any) {
+		switch v := value.(type) {
+		case map[string]any:
+			for key, of := range v {
+				collect(path+"."+key, of)
+			}
+		case []any:
+			for _, of := range v {
+				collect(path+"[]", of)
+			}
+		default:
+			out[fmt.Sprintf("%s: %v", path, v)] = true
+		}
+	}
+	for name, state := range workflow.Definition(r, references()).States {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(asJSON(t, state)), &fields))
+		collect(name, fields)
+	}
+	return out
+}
+
+// The variants stand for all combinations as long as no part of the definition depends on more than two settings at once. With one that
+// does, this fails; it fails, too, for variants that have no pairs.
+func TestVariantsHaveEveryPartOfEveryCombination(t *testing.T) {
+	t.Parallel()
+	all := map[string]bool{}
+	for _, r := range combinations() {
+		maps.Copy(all, parts(t, r))
+	}
+	lost := func(of map[string]workflow.Routing) []string {
+		left := maps.Clone(all)
+		for _, r := range of {
+			for part := range parts(t, r) {
+				delete(left, part)
+			}
+		}
+		return slices.Sorted(maps.Keys(left))
+	}
+	require.Empty(t, lost(variants()))
+	alone := map[string]workflow.Routing{}
+	for _, f := range factors.Machine() {
+		alone[f.Key] = routed(f.Values[1].Route)
+	}
+	require.NotEmpty(t, lost(alone))
+}
+
+// Every variant passes the checks of the language, is written the same each
+// time, and reads back as it was written.
+func TestEveryVariantIsValid(t *testing.T) {
+	t.Parallel()
+	for name, r := range variants() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			machine := workflow.Definition(r, references())
+			require.NoError(t, machine.Validate())
+			require.Equal(t, int(r.ExecutionTimeout.Seconds()), machine.TimeoutSeconds)
+			text, err := machine.JSON()
+			require.NoError(t, err)
+			assert.Less(t, len(text), 1<<20, "the longest definition that there can be")
+
+			again, err := workflow.Definition(r, references()).JSON()
+			require.NoError(t, err)
+			assert.Equal(t, text, again)
+			parsed, err := asl.Parse([]byte(text))
+			require.NoError(t, err)
+			reread, err := parsed.JSON()
+			require.NoError(t, err)
+			assert.Equal(t, text, reread)
+		})
+	}
+}
+
+// unretried is the one task that isn't tried again: without its answer, the container's trace begins with the container.
+const unretried = "Look up the trace"
+
+// tasks are the names of a definition's tasks.
+func tasks(m *asl.Machine) []string {
+	var out []string
+	for name, s := range m.States {
+		if _, ok := s.(*asl.Task); ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// unsafe are the tasks of a definition that can hang, or whose failure can go unseen or isn't tried again.
+func unsafe(m *asl.Machine) []string {
+	var out []string
+	for _, name := range tasks(m) {
+		task := m.States[name].(*asl.Task)
+		bounded := task.TimeoutSeconds > 0 && task.TimeoutSeconds < m.TimeoutSeconds
+		caught := len(task.Catch) > 0 && slices.Equal(task.Catch[len(task.Catch)-1].ErrorEquals, []string{asl.ErrorAll})
+		retried := slices.ContainsFunc(task.Retry, func(r asl.Retrier) bool { return r.MaxAttempts == nil || *r.MaxAttempts > 0 })
+		if !bounded || !caught || !retried && name != unretried {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// No state can hang, and no failure of one goes unseen (requirement C2) or ends a file for what passes.
+func TestEveryTaskIsBoundedCaughtAndRetried(t *testing.T) {
+	t.Parallel()
+	for name, r := range variants() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Empty(t, unsafe(workflow.Definition(r, references())))
+		})
+	}
+}
+
+// A task that is spoilt is found in a variant, whichever of any combination it is.
+func TestAnUnsafeTaskIsFoundInAVariant(t *testing.T) {
+	t.Parallel()
+	for what, spoil := range map[string]func(*asl.Task){
+		"hangs":             func(task *asl.Task) { task.TimeoutSeconds = 0 },
+		"waits too long":    func(task *asl.Task) { task.TimeoutSeconds = math.MaxInt32 },
+		"isn't caught":      func(task *asl.Task) { task.Catch = nil },
+		"isn't always":      func(task *asl.Task) { task.Catch[len(task.Catch)-1].ErrorEquals = []string{asl.ErrorTimeout} },
+		"isn't tried again": func(task *asl.Task) { task.Retry = nil },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			found := map[string]bool{}
+			for _, r := range variants() {
+				machine := workflow.Definition(r, references())
+				for _, name := range tasks(machine) {
+					spoil(machine.States[name].(*asl.Task))
+				}
+				for _, name := range unsafe(machine) {
+					found[name] = true
+				}
+			}
+			for _, r := range combinations() {
+				for _, name := range tasks(workflow.Definition(r, references())) {
+					assert.True(t, found[name] || name == unretried && what == "isn't tried again", name)
+				}
+			}
+		})
+	}
+}
