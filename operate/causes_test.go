@@ -42,26 +42,49 @@ func TestTheCauseIsByTheCode(t *testing.T) {
 			refusedBy("SFN", "TestState", 0, errors.New(`request send failed, Post "http://127.0.0.1:9/": dial tcp: connect: connection refused`)),
 			unreachable,
 		},
-		"nobody answers for quotas": {refusedBy("Service Quotas", "GetServiceQuota", 0, errors.New("read: connection reset by peer")), unreachable},
+		"nobody answers for quotas": {
+			refusedBy("Service Quotas", "GetServiceQuota", 0, errors.New("read: connection reset by peer")), unreachable,
+		},
 		"a quota that isn't there": {
 			refusedBy("Service Quotas", "GetServiceQuota", 400, said("NoSuchResourceException",
 				"This service is not available in the current Region. Choose a different Region or a different service.")), unknownHere,
 		},
-		"no operation":                     {refusedBy("SFN", "TestState", 400, said("UnknownOperationException", "")), lacking},
-		"not implemented":                  {refusedBy("Service Quotas", "GetServiceQuota", 400, said("NotImplemented", "in use already exist")), lacking},
-		"not implemented, by the status":   {refusedBy("SFN", "TestState", 501, said("InternalFailure", "no")), lacking},
-		"throttled":                        {refusedBy("SFN", "TestState", 400, said("ThrottlingException", "Rate exceeded")), slow},
-		"throttled by EC2":                 {refusedBy("EC2", "DescribeVpcs", 503, said("RequestLimitExceeded", "Request limit exceeded.")), slow},
-		"throttled by Service Quotas":      {refusedBy("Service Quotas", "GetServiceQuota", 429, said("TooManyRequestsException", "no")), slow},
-		"a used-up quota":                  {refusedBy("EC2", "CreateVpc", 400, said("VpcLimitExceeded", "The maximum number of VPCs has been reached.")), used},
-		"a used-up quota of a table":       {refusedBy("DynamoDB", "CreateTable", 400, said("LimitExceededException", "no")), used},
-		"access denied":                    {refusedBy("Service Quotas", "GetServiceQuota", 400, said("AccessDeniedException", "no")), noRight},
-		"access denied, and for what":      {refusedBy("SFN", "TestState", 400, said("AccessDeniedException", "User: a is not authorized to perform: states:TestState")), "the credentials that deploy lack the right states:TestState"},
-		"a role that is new":               {refusedBy("Lambda", "CreateFunction", 400, said("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")), "a new role or its rights need"},
-		"a code that says all":             {refusedBy("S3", "DeleteBucket", 409, said("BucketNotEmpty", "in use, access Forbidden")), "it holds object versions"},
-		"a code that says little":          {refusedBy("Service Quotas", "GetServiceQuota", 500, said("ServiceException", "no")), ""},
-		"a page of a proxy":                {refusedBy("SFN", "TestState", 500, &smithy.DeserializationError{Err: errors.New("invalid character '<'")}), "what answered isn't in AWS's form"},
-		"no credentials, and none in time": {refusedBy("S3", "ListBuckets", 0, errors.New("failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, request canceled")), "there are no credentials"},
+		"no operation": {refusedBy("SFN", "TestState", 400, said("UnknownOperationException", "")), lacking},
+		"not implemented": {
+			refusedBy("Service Quotas", "GetServiceQuota", 400, said("NotImplemented", "in use already exist")), lacking,
+		},
+		"not implemented, by the status": {refusedBy("SFN", "TestState", 501, said("InternalFailure", "no")), lacking},
+		"throttled":                      {refusedBy("SFN", "TestState", 400, said("ThrottlingException", "Rate exceeded")), slow},
+		"throttled by EC2": {
+			refusedBy("EC2", "DescribeVpcs", 503, said("RequestLimitExceeded", "Request limit exceeded.")), slow,
+		},
+		"throttled by Service Quotas": {refusedBy("Service Quotas", "GetServiceQuota", 429, said("TooManyRequestsException", "no")), slow},
+		"a used-up quota": {
+			refusedBy("EC2", "CreateVpc", 400, said("VpcLimitExceeded", "The maximum number of VPCs has been reached.")), used,
+		},
+		"a used-up quota of a table": {refusedBy("DynamoDB", "CreateTable", 400, said("LimitExceededException", "no")), used},
+		"access denied":              {refusedBy("Service Quotas", "GetServiceQuota", 400, said("AccessDeniedException", "no")), noRight},
+		"access denied, and for what": {
+			refusedBy("SFN", "TestState", 400, said("AccessDeniedException", "User: a is not authorized to perform: "+
+				"states:TestState")), "the credentials that deploy lack the right states:TestState",
+		},
+		"a role that is new": {
+			refusedBy("Lambda", "CreateFunction", 400, said("InvalidParameterValueException",
+				"The role defined for the function cannot be assumed by "+
+					"Lambda.")), "a new role or its rights need",
+		},
+		"a code that says all": {
+			refusedBy("S3", "DeleteBucket", 409, said("BucketNotEmpty", "in use, access Forbidden")), "it holds object versions",
+		},
+		"a code that says little": {refusedBy("Service Quotas", "GetServiceQuota", 500, said("ServiceException", "no")), ""},
+		"a page of a proxy": {
+			refusedBy("SFN", "TestState", 500, &smithy.DeserializationError{Err: errors.New("invalid character " +
+				"'<'")}), "what answered isn't in AWS's form",
+		},
+		"no credentials, and none in time": {
+			refusedBy("S3", "ListBuckets", 0, errors.New("failed to refresh cached credentials, no EC2 IMDS role "+
+				"found, operation error ec2imds: GetMetadata, request canceled")), "there are no credentials",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,7 +107,8 @@ func TestACauseAsTheProviderTellsIt(t *testing.T) {
 	for message, want := range map[string]string{
 		"deleting S3 Bucket (b): operation error S3: DeleteBucket, https response error StatusCode: 409, RequestID: A, HostID: B, " +
 			"api error BucketNotEmpty: The bucket you tried to delete is not empty": "it holds object versions",
-		"ECR Repository (r) not empty, consider using force_delete: operation error ECR: DeleteRepository, https response error StatusCode: 400, " +
+		"ECR Repository (r) not empty, consider using force_delete: operation error ECR: DeleteRepository, " +
+			"https response error StatusCode: 400, " +
 			"RequestID: A, RepositoryNotEmptyException: The repository still contains images": "it holds images",
 		"creating S3 Bucket (b): operation error S3: CreateBucket, https response error StatusCode: 409, RequestID: A, HostID: B, " +
 			"BucketAlreadyExists: ": "the bucket's name is taken",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) 
 			o.APIOptions = append(o.APIOptions, withoutHostPrefix)
 		}
 	})}
-	tests := append(visits, probed...)
+	tests := slices.Concat(visits, probed)
 	c.validate(ctx)
 	for _, t := range tests {
 		if ctx.Err() == nil && !c.refused {

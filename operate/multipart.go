@@ -101,7 +101,7 @@ func (u *upload) find(ctx context.Context, checksum string) (*stored, error) {
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ChecksumMode: s3types.ChecksumModeEnabled,
 	})
 	if hasCode(err, "NotFound", "NoSuchKey", "Forbidden", "AccessDenied") {
-		return nil, nil
+		return nil, nil //nolint:nilnil // There is none, which is no error.
 	}
 	if err != nil {
 		return nil, asked("looking whether the object is there", err)
@@ -110,7 +110,7 @@ func (u *upload) find(ctx context.Context, checksum string) (*stored, error) {
 	// S3 says of an object of parts that it is as old as its upload: an older one is another upload's.
 	if has == "" || aws.ToInt64(object.ContentLength) != u.content.Size() ||
 		aws.ToTime(object.LastModified).Before(u.record.Begun.Add(-clockMargin)) {
-		return nil, nil
+		return nil, nil //nolint:nilnil // There is none, which is no error.
 	}
 	if checksum == "" {
 		if checksum, err = u.checksum(ctx); err != nil {
@@ -118,7 +118,7 @@ func (u *upload) find(ctx context.Context, checksum string) (*stored, error) {
 		}
 	}
 	if has != checksum {
-		return nil, nil
+		return nil, nil //nolint:nilnil // There is none, which is no error.
 	}
 	return &stored{aws.ToString(object.VersionId), strings.Trim(aws.ToString(object.ETag), `"`), aws.ToTime(object.LastModified)}, nil
 }
@@ -441,7 +441,8 @@ func (u *upload) reserve() (release func()) {
 	}
 	switch {
 	case errors.Is(err, errLocked):
-		u.options.OnNote(u.file.Key + ": another command is sending this file as well: this is another upload, which can't be resumed if it breaks off")
+		u.options.OnNote(u.file.Key + ": another command is sending this file as well: this is another upload, " +
+			"which can't be resumed if it breaks off")
 	case err != nil:
 		u.unrecorded(err)
 	default:

@@ -570,9 +570,11 @@ func TestAnswersThatAreNotS3s(t *testing.T) {
 		to   func(r *http.Request) bool
 		want string
 	}{
-		"PutObject":             {10, func(r *http.Request) bool { return r.Method == http.MethodPut }, "putting the object: " + noTag},
-		"CreateMultipartUpload": {12 * mib, func(r *http.Request) bool { return r.URL.Query().Has("uploads") }, "starting a multipart upload: " + noID},
-		"UploadPart":            {12 * mib, func(r *http.Request) bool { return r.Method == http.MethodPut }, ": " + noTag},
+		"PutObject": {10, func(r *http.Request) bool { return r.Method == http.MethodPut }, "putting the object: " + noTag},
+		"CreateMultipartUpload": {
+			12 * mib, func(r *http.Request) bool { return r.URL.Query().Has("uploads") }, "starting a multipart upload: " + noID,
+		},
+		"UploadPart": {12 * mib, func(r *http.Request) bool { return r.Method == http.MethodPut }, ": " + noTag},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
