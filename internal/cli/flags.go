@@ -10,7 +10,8 @@ import (
 
 // flagForms are how the value of a flag is written, by its type.
 var flagForms = map[string]string{
-	"float64": "a number such as 12.5", "int": "a whole number such as 8", "duration": "a time such as 90s, 10m or 2h", "bool": "true or false",
+	"float64": "a number such as 12.5", "int": "a whole number such as 8",
+	"duration": "a time such as 90s, 10m or 2h", "bool": "true or false",
 }
 
 // flagError says how a value is written that the flag doesn't take, in place of what Go's parser says of it.

@@ -10,11 +10,10 @@ import (
 	"runtime/debug"
 	"strings"
 
+	_ "asks-nothing" // the terminal, as the Pulumi SDK would
 	"github.com/mitchellh/go-wordwrap"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
-
-	_ "asks-nothing" // the terminal, as the Pulumi SDK would
 
 	"upload-router/stack"
 )

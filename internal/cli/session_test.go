@@ -266,7 +266,7 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"local profile":         {[]string{"send", "--local", "x", "--profile", "p"}, "", exitUsage, "--profile is for what is deployed"},
 		"local no-wait":         {[]string{"send", "--local", "x", "--no-wait"}, "", exitUsage, "--no-wait is for what is deployed"},
 		"local part size":       {[]string{"send", "--local", "x", "--part-size", "8MiB"}, "", exitUsage, "--part-size is for what is deployed"},
-		"local start time-out":  {[]string{"send", "--local", "x", "--start-timeout", "1m"}, "", exitUsage, "--start-timeout is for what is deployed"},
+		"local start time-out":  {[]string{"send", "--local", "x", "--start-timeout", "1m"}, "", exitUsage, "--start-timeout is for what is"},
 		"nothing to redrive":    {[]string{"redrive"}, "", exitUsage, "an execution's name, --failed or --dlq"},
 		"yes and dry":           {[]string{"redrive", "--dlq", "--yes", "--dry-run"}, "", exitUsage, "exclude each other"},
 		"negative since":        {[]string{"executions", "--since", "-1h", "--outputs", s.outputs}, "", exitUsage, "can't be negative"},

@@ -26,7 +26,7 @@ func TestExtensionsAreRegistered(t *testing.T) {
 		"aws-lambda-go":   {request: register, extension: "GoLangEnableSIGTERM", body: `{"events":null}`, status: http.StatusOK, says: `"f"`},
 		"no name":         {request: register, body: `{"events":[]}`, status: http.StatusForbidden, says: "Extension.InvalidExtensionName"},
 		"no JSON":         {request: register, extension: "a", body: `events`, status: http.StatusBadRequest, says: "InvalidRequestFormat"},
-		"events":          {request: register, extension: "a", body: `{"events":["INVOKE"]}`, status: http.StatusForbidden, says: "InvalidEventType"},
+		"events":          {request: register, extension: "a", body: `{"events":["INVOKE"]}`, status: http.StatusForbidden, says: "EventType"},
 		"late":            {request: register, extension: "a", body: `{}`, late: true, status: http.StatusForbidden, says: "RegistrationClosed"},
 		"next of nobody":  {request: next, status: http.StatusForbidden, says: "Extension.UnknownExtensionIdentifier"},
 		"next of another": {request: next, id: "x", status: http.StatusForbidden, says: "Extension.UnknownExtensionIdentifier"},

@@ -482,10 +482,10 @@ func TestAFunctionHandlesSIGTERM(t *testing.T) {
 	var all bytes.Buffer
 	f.LogWriter = &all
 	r := start(t, f)
-	require.Empty(t, invoke(t, r, event{Text: "once"}).FunctionError)
-	require.Equal(t, "once\n", string(invoke(t, r, event{Text: "once"}).Logs))
+	require.Empty(t, invoke(t, r, event{Text: "one"}).FunctionError)
+	require.Equal(t, "two\n", string(invoke(t, r, event{Text: "two"}).Logs))
 	r.Close()
-	require.Equal(t, "once\nonce\nterminated\n", all.String())
+	require.Equal(t, "one\ntwo\nterminated\n", all.String())
 }
 
 func TestCloseInterruptsAndIsFinal(t *testing.T) {
