@@ -54,7 +54,7 @@ func examples() []example {
 	return []example{
 		{
 			line: "check-aws --stack dev",
-			code: nothingCompared, want: "? Definition",
+			code: nothingCompared, want: "✓ Definition",
 		},
 		{
 			line: "check-aws --config aws:region=eu-central-1 --config deduplicate=true",
