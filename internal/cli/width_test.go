@@ -174,7 +174,7 @@ func TestSendLocalMovesAndIsCanceled(t *testing.T) {
 	s.types(ctrlC)
 	began := time.Now()
 	lines := shown(s.ends(exitCanceled))
-	require.Less(t, time.Since(began), time.Second)
+	require.Less(t, time.Since(began), 5*time.Second, "a second where nothing else runs; what is left of the file would take much longer")
 	text := strings.Join(lines, "\n")
 	require.Contains(t, text, "- film.mp4\n    canceled\n")
 	require.Contains(t, text, "upload-router: sending: canceled")
