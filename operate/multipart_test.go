@@ -790,7 +790,7 @@ func TestCanceledUpload(t *testing.T) {
 				Files: []string{file(t, t.TempDir(), "a.bin", size)}, ResumeFolder: t.TempDir(), PartSize: 5 * mib, Parallel: 1,
 			})
 			require.ErrorIs(t, err, operate.ErrCanceled)
-			require.Less(t, time.Since(canceled), time.Second)
+			require.Less(t, time.Since(canceled), 5*time.Second, "a second where nothing else runs; S3 never answers")
 			require.Equal(t, operate.FileCanceled, files[0].State)
 			require.Contains(t, files[0].Error, "canceled")
 			require.Equal(t, size > 10, strings.Contains(files[0].Error, "run the same command again to go on"))

@@ -201,7 +201,7 @@ func TestSendIsCanceledAtATerminal(t *testing.T) {
 	s.types(ctrlC)
 	began := time.Now()
 	text := strings.Join(shown(s.ends(exitCanceled)), "\n")
-	require.Less(t, time.Since(began), time.Second)
+	require.Less(t, time.Since(began), 5*time.Second, "a second where nothing else runs; S3 never answers")
 	require.Contains(t, text, "- film.mp4\n    the upload was canceled: run the same command again to go on\n")
 	require.Contains(t, text, "canceled  -")
 	require.NotContains(t, text, "failed")
