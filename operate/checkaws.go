@@ -350,16 +350,17 @@ func sameJSON(a, b string) bool {
 
 // forms asks which spelling of a result Step Functions takes where its
 // documentation leaves it open. Either is no fault: the definition reads both.
-func (c *awsCheck) forms(ctx context.Context, partition string) {
+func (c *awsCheck) forms(ctx context.Context, in string) {
 	for _, f := range resultForms {
 		if c.refused || ctx.Err() != nil {
 			return
 		}
+		definition := fmt.Sprintf(`{"Type":"Task","Resource":%q,"Parameters":%s,"End":true}`, partition.Rename(f.resource, in), f.parameters)
 		var taken, refused []string
 		var failed error
 		for _, result := range f.results {
 			_, err := c.testState(ctx, stateTest{
-				name: f.name, definition: inPartition(partition, f.state), input: "{}", result: result,
+				name: f.name, definition: definition, input: "{}", result: result,
 			}, sfntypes.MockResponseValidationModeStrict)
 			switch {
 			case err == nil:

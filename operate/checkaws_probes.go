@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"upload-router/components/workflow"
 	"upload-router/internal/asl"
+	"upload-router/internal/partition"
 )
 
 // probe is a small state for a rule that is documented nowhere, or that was
@@ -43,19 +43,14 @@ var probed = []probe{
 		input: `{"list":[1,2]}`},
 }
 
-// inPartition names an integration as a partition does.
-func inPartition(partition, resource string) string {
-	return strings.ReplaceAll(resource, "arn:aws:", "arn:"+partition+":")
-}
-
 // state is the probe as a state, of a task whose result is given, and that is not called.
-func (p probe) state(partition string) (json.RawMessage, error) {
+func (p probe) state(in string) (json.RawMessage, error) {
 	fields := map[string]any{"End": true}
 	if p.output != "" {
 		maps.Copy(fields, map[string]any{"Type": "Pass", "QueryLanguage": "JSONata", "Output": p.output})
 	} else {
 		maps.Copy(fields, map[string]any{
-			"Type": "Task", "Resource": inPartition(partition, workflow.ResourceLambda), "Parameters": map[string]any{"FunctionName": "none"},
+			"Type": "Task", "Resource": partition.Rename(workflow.ResourceLambda, in), "Parameters": map[string]any{"FunctionName": "none"},
 		})
 	}
 	for field, template := range map[string]string{"Parameters": p.parameters, "ResultSelector": p.selector} {
@@ -72,10 +67,10 @@ func (p probe) state(partition string) (json.RawMessage, error) {
 
 // probes has the interpreter run each probe. One that it can't run is left out:
 // there is nothing to compare.
-func probes(ctx context.Context, partition string) ([]stateTest, error) {
+func probes(ctx context.Context, in string) ([]stateTest, error) {
 	var tests []stateTest
 	for _, p := range probed {
-		state, err := p.state(partition)
+		state, err := p.state(in)
 		if err != nil {
 			return nil, err
 		}
@@ -141,17 +136,17 @@ func interpret(ctx context.Context, definition []byte, input json.RawMessage, do
 
 // resultForms are spellings of results that AWS's documentation leaves open.
 var resultForms = []struct {
-	name, state string
-	results     []string
+	name, resource, parameters string
+	results                    []string
 }{
 	{
-		name:    "spelling of a string set that DynamoDB answers",
-		state:   `{"Type":"Task","Resource":"arn:aws:states:::dynamodb:getItem","Parameters":{"TableName":"t","Key":{"k":{"S":"v"}}},"End":true}`,
+		name:     "spelling of a string set that DynamoDB answers",
+		resource: "arn:aws:states:::dynamodb:getItem", parameters: `{"TableName":"t","Key":{"k":{"S":"v"}}}`,
 		results: []string{`{"Item":{"holders":{"SS":["a"]}}}`, `{"Item":{"holders":{"Ss":["a"]}}}`},
 	},
 	{
-		name:    "spelling of the answer of aws-sdk:sfn:describeExecution",
-		state:   `{"Type":"Task","Resource":"arn:aws:states:::aws-sdk:sfn:describeExecution","Parameters":{"ExecutionArn":"a"},"End":true}`,
+		name:     "spelling of the answer of aws-sdk:sfn:describeExecution",
+		resource: "arn:aws:states:::aws-sdk:sfn:describeExecution", parameters: `{"ExecutionArn":"a"}`,
 		results: []string{describedExecution, `{"executionArn":"a","stateMachineArn":"b","startDate":1767323045,"status":"RUNNING"}`},
 	},
 }

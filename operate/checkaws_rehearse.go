@@ -12,6 +12,7 @@ import (
 	"upload-router/components/workflow"
 	"upload-router/internal/asl"
 	"upload-router/internal/claimtable"
+	"upload-router/internal/partition"
 )
 
 // rehearsal is an execution whose tasks answer by a script.
@@ -152,7 +153,7 @@ func rehearse(ctx context.Context, definition []byte) ([]stateTest, error) {
 }
 
 func (r rehearsal) answer(resource string) (any, error) {
-	resource = integrationOf(resource)
+	resource = partition.Rename(resource, partition.Standard)
 	answer, scripted := r.answers[resource]
 	if !scripted {
 		answer = answered[resource]
@@ -161,12 +162,6 @@ func (r rehearsal) answer(resource string) (any, error) {
 		return nil, failed
 	}
 	return answer, nil
-}
-
-// integrationOf is a resource as the partition aws has it.
-func integrationOf(resource string) string {
-	_, rest, _ := strings.Cut(strings.TrimPrefix(resource, "arn:"), ":")
-	return "arn:aws:" + rest
 }
 
 // historyBound is in the cause of an execution that had more events than a history takes.

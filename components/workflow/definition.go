@@ -1,12 +1,13 @@
 package workflow
 
 import (
+	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"upload-router/internal/asl"
+	"upload-router/internal/partition"
 )
 
 // The names of the states, as people read them in the console and in notices.
@@ -135,13 +136,9 @@ type References struct {
 	TableName string
 }
 
-// integration names an integration in the partition: China and GovCloud have
-// names of their own for them.
+// integration names an integration in the partition.
 func (to References) integration(name string) string {
-	if to.Partition == "" {
-		return name
-	}
-	return "arn:" + to.Partition + strings.TrimPrefix(name, "arn:aws")
+	return partition.Rename(name, cmp.Or(to.Partition, partition.Standard))
 }
 
 // Definition is the state machine.

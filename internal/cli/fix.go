@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -70,7 +69,7 @@ func (f *fixer) byFlag(p settings.Problem) (string, bool) {
 	if given && p.Meant != "" {
 		return f.meant(p.Key, p.Meant, value), true
 	}
-	root := rootOf(p.Key)
+	root := settings.RootOf(p.Key)
 	_, given = f.given[root]
 	if set := setsKey.FindStringSubmatch(p.Fix); set != nil {
 		_, other := f.given[set[1]]
@@ -114,7 +113,7 @@ func (f *fixer) withoutNamespace(keys []string, p settings.Problem) (string, boo
 
 // meant is the assignment that was meant by one of a key that there isn't: for a part of a list or an object, all of it.
 func (f *fixer) meant(key, meant, value string) string {
-	if rootOf(key) != meant {
+	if settings.RootOf(key) != meant {
 		return assigned(meant, value)
 	}
 	return assigned(meant, f.whole(meant)) + " (a list or an object is given whole, as JSON)"
@@ -125,7 +124,7 @@ func (f *fixer) whole(root string) string {
 	var list []string
 	object := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(f.given)) {
-		if elementForm.MatchString(key) && rootOf(key) == root {
+		if elementForm.MatchString(key) && settings.RootOf(key) == root {
 			list = append(list, f.given[key])
 		}
 		if name, ok := strings.CutPrefix(key, root+"."); ok {
@@ -136,9 +135,9 @@ func (f *fixer) whole(root string) string {
 		switch {
 		case key.Name != root:
 		case key.Items == settings.TypeString && len(list) > 0:
-			return compact(list)
+			return settings.CompactJSON(list)
 		case key.Type == settings.TypeObject && len(object) > 0:
-			return compact(object)
+			return settings.CompactJSON(object)
 		default:
 			return key.Example
 		}
@@ -170,34 +169,13 @@ func (f *fixer) changed(root, at string, value *string) (string, bool) {
 	default:
 		object[field] = *value
 	}
-	return assigned(root, compact(list)), true
+	return assigned(root, settings.CompactJSON(list)), true
 }
-
-// compact is a list or an object as JSON on one line, with &, < and > as they are.
-func compact(value any) string {
-	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return fmt.Sprint(value)
-	}
-	return strings.TrimSpace(text.String())
-}
-
-// rootOf is the key whose value a path leads into.
-func rootOf(path string) string {
-	if at := strings.IndexAny(path, "[."); at >= 0 {
-		return path[:at]
-	}
-	return path
-}
-
-var plainAssignment = regexp.MustCompile(`^[\pL\pN_./:@,+-]*$`)
 
 // assigned is --config with a value, as a shell takes it.
 func assigned(key, value string) string {
-	if plainAssignment.MatchString(value) {
+	if value == "" || settings.ShellQuote(value) == value {
 		return "--config " + key + "=" + value
 	}
-	return fmt.Sprintf("--config '%s=%s'", key, strings.ReplaceAll(value, "'", `'\''`))
+	return "--config " + settings.ShellQuote(key+"="+value)
 }

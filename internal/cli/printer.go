@@ -50,6 +50,9 @@ func (p *printer) start(r *report) {
 	}
 }
 
+// assumption says what a run depends on that isn't declared.
+func assumption(text string) string { return "Assumed, as it can't be seen from here: " + text + "." }
+
 func (p *printer) file(f file) {
 	p.say("")
 	p.say("%s", printable(f.File))
@@ -184,7 +187,7 @@ func (p *printer) end(r *report) error {
 	if !p.json {
 		p.say("")
 		for _, assumed := range r.Assumed {
-			p.say("%s", indented("Assumed, as it can't be seen from here: "+printable(assumed)+".", ""))
+			p.say("%s", indented(assumption(printable(assumed)), ""))
 		}
 		nothing := ""
 		if r.NotProcessed > 0 {

@@ -169,7 +169,7 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	u.wrapped("  ", operate.LocalNotChecked+".")
 	return router.Send, func() error { //nolint:contextcheck // Closing must not be cut short by it.
 		for _, assumed := range router.Assumed() {
-			u.wrapped("", "Assumed, as it can't be seen from here: "+assumed+".")
+			u.wrapped("", assumption(assumed))
 		}
 		return router.Close()
 	}, nil

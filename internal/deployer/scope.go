@@ -317,13 +317,8 @@ func forService(service string) func(scope, declared.Resource) condition {
 // https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
 func via(service string) func(scope, declared.Resource) condition {
 	return func(s scope, _ declared.Resource) condition {
-		host := service + "." + s.at.Region + "."
 		own, _ := partition.Named(s.at.Partition)
-		names := []string{host + own.DNSSuffix}
-		if standard, _ := partition.Named(partition.Standard); standard.DNSSuffix != own.DNSSuffix { // which of the two, AWS doesn't say
-			names = append(names, host+standard.DNSSuffix)
-		}
-		return condition{"StringLike": {"kms:ViaService": names}}
+		return condition{"StringLike": {"kms:ViaService": own.Hosts(service, s.at.Region)}}
 	}
 }
 

@@ -47,6 +47,9 @@ func (l Location) ARN(service, resource string) string {
 // DNSSuffix is the partition's domain.
 func (l Location) DNSSuffix() string { return l.own().DNSSuffix }
 
+// Hosts are the names by which KMS may see a service, such as s3.
+func (l Location) Hosts(service string) []string { return l.own().Hosts(service, l.Region) }
+
 // RegionalPrincipal is the principal of a service that has one in each Region,
 // such as logs.
 func (l Location) RegionalPrincipal(service string) string {

@@ -129,6 +129,26 @@ func Named(name string) (Partition, bool) {
 	return partitions[i], true
 }
 
+// Rename is an ARN as another partition has it: China and GovCloud have names of their own for what is the same, such as the
+// integrations of Step Functions.
+func Rename(arn, partition string) string {
+	_, rest, _ := strings.Cut(strings.TrimPrefix(arn, "arn:"), ":")
+	return "arn:" + partition + ":" + rest
+}
+
+// Hosts are the names by which KMS may see a service of a Region that asks for its caller: where the partition's domain is another than the
+// standard one's either, since AWS doesn't say which it is.
+//
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+func (p Partition) Hosts(service, region string) []string {
+	host := service + "." + region + "."
+	names := []string{host + p.DNSSuffix}
+	if standard, _ := Named(Standard); standard.DNSSuffix != p.DNSSuffix {
+		names = append(names, host+standard.DNSSuffix)
+	}
+	return names
+}
+
 // EndpointService is the name of a service's VPC endpoint in a Region of the partition, for a service as it calls itself, such as ecr.api.
 //
 // https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html

@@ -87,15 +87,12 @@ func FromAccount(at location.Location) Condition {
 	return When("StringEquals", "aws:SourceAccount", pulumi.String(at.AccountID))
 }
 
-// Via holds for what a service asks of KMS for its caller. In the partitions whose
-// domain is another than the standard one's either name is taken, since AWS doesn't
-// say which it is.
-// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+// Via holds for what a service asks of KMS for its caller.
 func Via(service string, at location.Location) Condition {
-	host := service + "." + at.Region + "."
-	names := []pulumi.StringInput{pulumi.String(host + at.DNSSuffix())}
-	if standard := (location.Location{}).DNSSuffix(); at.DNSSuffix() != standard {
-		names = append(names, pulumi.String(host+standard))
+	hosts := at.Hosts(service)
+	names := make([]pulumi.StringInput, len(hosts))
+	for i, host := range hosts {
+		names[i] = pulumi.String(host)
 	}
 	return When("StringEquals", "kms:ViaService", names...)
 }

@@ -83,7 +83,7 @@ func (l *loader) egress() []EgressRule {
 			path := fmt.Sprintf("%s[%d]", keyEgress, i)
 			l.reportAt(keyEgress, path, string(element),
 				fmt.Sprintf("allows the same as %s[%d], which EC2 refuses whatever the descriptions are", keyEgress, first),
-				fmt.Sprintf("pulumi config rm --path '%s'", path))
+				removePath(path))
 			continue
 		}
 		seen[same] = i
@@ -146,7 +146,7 @@ func (r *egressReader) unknownField(field string, raw json.RawMessage) {
 	}
 	r.sound = false
 	path := r.path + "." + display(field)
-	r.reportAt(keyEgress, path, string(raw), rule, fmt.Sprintf("pulumi config rm --path '%s'", path))
+	r.reportAt(keyEgress, path, string(raw), rule, removePath(path))
 }
 
 // exampleOf is a valid value of a field.
@@ -180,7 +180,7 @@ func (r *egressReader) ports(protocol string) (from, to int) {
 			r.sound = false
 			path := r.path + "." + fieldPort
 			r.reportAt(keyEgress, path, value, "must be left out: only tcp and udp have ports",
-				fmt.Sprintf("pulumi config rm --path '%s'", path))
+				removePath(path))
 		}
 		if protocol == protocolICMP {
 			return -1, -1

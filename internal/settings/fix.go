@@ -77,7 +77,7 @@ func (l *loader) listFix(key string, check func(string) error) string {
 	if len(words) == 0 || slices.ContainsFunc(words, wrong) {
 		return l.fix(key)
 	}
-	return l.fileFix(key, compactJSON(words))
+	return l.fileFix(key, CompactJSON(words))
 }
 
 // fileFix says how to give a key a value in the stack's file.

@@ -54,7 +54,7 @@ func (k Key) raw() string {
 	case bool:
 		return strconv.FormatBool(value)
 	default:
-		return compactJSON(value)
+		return CompactJSON(value)
 	}
 }
 
@@ -82,8 +82,8 @@ func (k Key) elementExample() string {
 	return elements[0]
 }
 
-// compactJSON writes a value as JSON on one line, with &, < and > as they are.
-func compactJSON(value any) string {
+// CompactJSON writes a value as JSON on one line, with &, < and > as they are.
+func CompactJSON(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)

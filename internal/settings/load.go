@@ -321,7 +321,7 @@ func (l *loader) strings(key string, each elementRule) (values []string, ok bool
 		}
 		if first, double := seen[each.same(*value)]; double {
 			l.reportAt(key, path, *value, fmt.Sprintf("is in the list already, as %s[%d]", key, first),
-				fmt.Sprintf("pulumi config rm --path '%s'", path))
+				removePath(path))
 			ok = false
 			continue
 		}

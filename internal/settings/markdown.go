@@ -37,7 +37,7 @@ func markdownDefault(key Key) string {
 	}
 	lines := make([]string, 0, len(list))
 	for _, element := range list {
-		lines = append(lines, "`"+markdownCell(compactJSON(element))+"`")
+		lines = append(lines, "`"+markdownCell(CompactJSON(element))+"`")
 	}
 	return strings.Join(lines, "<br>")
 }

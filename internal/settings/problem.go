@@ -98,17 +98,28 @@ func display(value string) string {
 
 // setCommand is the command that gives a key, or a path inside a list or an object, another value.
 func setCommand(path, value string) string {
-	if strings.ContainsAny(path, "[.") {
-		return fmt.Sprintf("pulumi config set --path '%s' %s", path, shellQuote(value))
+	if RootOf(path) != path {
+		return fmt.Sprintf("pulumi config set --path '%s' %s", path, ShellQuote(value))
 	}
-	return fmt.Sprintf("pulumi config set %s %s", path, shellQuote(value))
+	return fmt.Sprintf("pulumi config set %s %s", path, ShellQuote(value))
+}
+
+// RootOf is the key whose value a path leads into.
+func RootOf(path string) string {
+	if at := strings.IndexAny(path, "[."); at >= 0 {
+		return path[:at]
+	}
+	return path
 }
 
 // removeCommand is the command that takes a key out, so that its default counts again.
 func removeCommand(key string) string { return "pulumi config rm " + key }
 
-// shellQuote quotes what a shell would not take as one plain word.
-func shellQuote(value string) string {
+// removePath is the command that takes an element of a list, or a field of one, out.
+func removePath(path string) string { return fmt.Sprintf("pulumi config rm --path '%s'", path) }
+
+// ShellQuote quotes what a shell would not take as one plain word.
+func ShellQuote(value string) string {
 	plain := func(r rune) bool {
 		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./:@,+", r)
 	}

@@ -47,8 +47,8 @@ func (l *loader) unknown() []Problem {
 
 // nearestKey is the key that is most likely meant by one that there isn't: that of the list or object if it is a path in one.
 func (l *loader) nearestKey(name string) string {
-	if at := strings.IndexAny(name, "[."); at > 0 && slices.Contains(l.order, name[:at]) {
-		return name[:at]
+	if root := RootOf(name); root != name && slices.Contains(l.order, root) {
+		return root
 	}
 	return nearest(name, l.order)
 }
