@@ -2,7 +2,6 @@ package operate
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,15 +24,12 @@ func declare(project, name string, config map[string]string) (*declared.System, 
 	if err := CheckConfig(project, config); err != nil {
 		return nil, err
 	}
-	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
-		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
-	}
 	region := config[keyRegion]
 	if region == "" {
 		region = "eu-central-1"
 	}
 	system, err := declared.Evaluate(
-		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
+		func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) },
 		declared.Options{Project: project, Stack: name, Config: config, Region: region, Subnets: givenSubnets(project, config)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)

@@ -37,7 +37,7 @@ func (d *doctor) rights(ctx context.Context) {
 	options := DeployerOptions{
 		Project: d.stack.Project(), Stack: lastPart(d.stack.Name(), "/"), Config: d.config, AccountID: d.account,
 	}
-	grants, err := deployerGrants(options) //nolint:contextcheck // Nothing of the program waits.
+	grants, err := deployerGrants(options)
 	if err != nil {
 		d.add(Check{
 			Name: checkRights, Found: "not looked at: " + shorten(err.Error()), Status: CheckUnknown,

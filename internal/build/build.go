@@ -63,6 +63,12 @@ type Artifacts struct {
 	ImagePlatform string
 }
 
+// Placeholders stand for the processors where the program is evaluated and nothing is deployed: what it declares doesn't change with
+// their code. Nothing is built.
+func Placeholders(context.Context, settings.Architecture) (Artifacts, error) {
+	return Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
+}
+
 // Processors compiles both processors for an architecture. A compiler error is
 // given as the compiler wrote it.
 func Processors(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {

@@ -123,7 +123,7 @@ func (o *checkAWSOptions) asked(ctx context.Context, values map[string]string) (
 	// The Region that is asked decides how the definition names its integrations.
 	values = maps.Clone(values)
 	values["aws:region"] = cfg.Region
-	definition, err := operate.DeclaredDefinition(values) //nolint:contextcheck // Nothing of the program waits.
+	definition, err := operate.DeclaredDefinition(values)
 	if err != nil {
 		return operate.CheckAWSOptions{}, err
 	}

@@ -1,7 +1,6 @@
 package deployer_test
 
 import (
-	"context"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
 	"upload-router/internal/deployer"
-	"upload-router/internal/settings"
 	"upload-router/stack"
 )
 
@@ -43,10 +41,7 @@ var configurations = map[string]map[string]string{
 // declare evaluates the stack prod.
 func declare(t *testing.T, config map[string]string) *declared.System {
 	t.Helper()
-	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
-		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
-	}
-	system, err := declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) }, declared.Options{
+	system, err := declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) }, declared.Options{
 		Stack: "prod", Config: config, Subnets: []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
 	})
 	require.NoError(t, err)

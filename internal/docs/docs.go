@@ -5,7 +5,6 @@ package docs
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -154,11 +153,8 @@ func Variants() (map[string]string, error) {
 // evaluate declares the system without building anything: what the documents
 // show doesn't change with the processors' code.
 func evaluate(config map[string]string) (*declared.System, error) {
-	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
-		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
-	}
 	system, err := declared.Evaluate(
-		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
+		func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) },
 		declared.Options{
 			Stack: stackName, Config: config,
 			Subnets: factors.SubnetIDs(),

@@ -19,7 +19,6 @@ import (
 
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
-	"upload-router/internal/settings"
 	"upload-router/internal/stackfile"
 	"upload-router/internal/terraform"
 	"upload-router/stack"
@@ -56,11 +55,8 @@ func Declare(root, name string) (*declared.System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the stack %s: %w", name, err)
 	}
-	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
-		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
-	}
 	system, err := declared.Evaluate(
-		func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) },
+		func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) },
 		declared.Options{Stack: name, Config: config, Region: Region})
 	if err != nil {
 		return nil, fmt.Errorf("declaring the stack %s: %w", name, err)

@@ -1,7 +1,6 @@
 package engines_test
 
 import (
-	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -16,7 +15,6 @@ import (
 	"upload-router/internal/build"
 	"upload-router/internal/declared"
 	"upload-router/internal/deployer"
-	"upload-router/internal/settings"
 	"upload-router/stack"
 )
 
@@ -127,9 +125,6 @@ func keyForm(key string) *regexp.Regexp {
 // deployersGrants are the rights for stacks that together have all that can be declared.
 func deployersGrants(t *testing.T) []deployer.Grant {
 	t.Helper()
-	unbuilt := func(context.Context, settings.Architecture) (build.Artifacts, error) {
-		return build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
-	}
 	var all []deployer.Grant
 	for _, config := range []map[string]string{
 		{"network": "default", "forceDestroy": "true"},
@@ -142,7 +137,7 @@ func deployersGrants(t *testing.T) []deployer.Grant {
 			"notify": `["ops@example.com"]`,
 		},
 	} {
-		system, err := declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, unbuilt) }, declared.Options{
+		system, err := declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) }, declared.Options{
 			Config: config, Subnets: []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"},
 		})
 		require.NoError(t, err)

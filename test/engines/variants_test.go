@@ -1,7 +1,6 @@
 package engines_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,9 +76,8 @@ var systems = sync.OnceValues(func() (map[string]*declared.System, error) {
 })
 
 func evaluate(name string, config map[string]string) (*declared.System, error) {
-	built := build.Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImagePlatform: "linux/arm64", ImageTag: "tag"}
 	return declared.Evaluate(func(ctx *pulumi.Context) error { //nolint:wrapcheck // as it is
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil })
+		return stack.Declare(ctx, build.Placeholders)
 	}, declared.Options{
 		Stack: name, Config: config, AccountID: "123456789012", Region: "eu-central-1", Subnets: factors.SubnetIDs(),
 	})

@@ -68,7 +68,7 @@ func run(ctx context.Context, stacks []string, checkers map[string]scan.Checker)
 	}
 	bad := false
 	for _, name := range stacks {
-		system, err := scan.Declare(root, name) //nolint:contextcheck // The program gets one from the SDK.
+		system, err := scan.Declare(root, name)
 		if err != nil {
 			return err
 		}
