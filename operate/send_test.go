@@ -1,6 +1,7 @@
 package operate_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"math"
@@ -47,7 +48,8 @@ func TestSendFollowsEachFileToItsEnd(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
 	folder := t.TempDir()
-	file(t, folder, "a/small.txt", 10)
+	noText := file(t, folder, "a/small.txt", 10)
+	require.NoError(t, os.WriteFile(noText, bytes.Repeat([]byte{0}, 10), 0o600)) // what is at random may look like text
 	file(t, folder, "large.bin", 12*mib)
 	file(t, folder, "broken.txt", 20)
 	server.Script("in/broken.txt", awstest.Script{Error: "Upload.Failed", Cause: `{"errorMessage":"not today","errorType":"Upload.Failed"}`})
