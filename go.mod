@@ -1,4 +1,4 @@
-module upload-router
+module example.com/upload-router
 
 go 1.26.6
 

@@ -8,7 +8,7 @@ package main
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/stack"
+	"example.com/upload-router/stack"
 )
 
 func main() { pulumi.Run(stack.Program) }

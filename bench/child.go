@@ -17,9 +17,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/limits"
-	"upload-router/internal/upload"
-	"upload-router/processor"
+	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/processor"
 )
 
 // environmentChild makes this program one of the contestants.

@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/upload"
 )
 
 // contestant does one job with an object: its SHA-256.

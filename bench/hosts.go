@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/runtimeapi"
 )
 
 const (

@@ -19,8 +19,8 @@ import (
 	"os/signal"
 	"strings"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
 )
 
 // options are the flags.

@@ -11,11 +11,11 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/stack"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
 )
 
 // routeTable measures the declared system on this machine: how long its program takes to evaluate, and what an upload takes when many

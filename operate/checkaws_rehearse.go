@@ -9,10 +9,10 @@ import (
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/asl"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/partition"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/partition"
 )
 
 // rehearsal is an execution whose tasks answer by a script.

@@ -19,9 +19,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/loopback"
-	"upload-router/operate"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/operate"
 )
 
 // statesServer is a Step Functions that tests states as the interpreter runs

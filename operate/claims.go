@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/settings"
 )
 
 // A redrive goes on where an execution ended, and doesn't look at its claim again:

@@ -10,12 +10,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/dynamodb"
-	"upload-router/internal/loopback"
-	"upload-router/internal/settings"
-	"upload-router/operate"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/operate"
 )
 
 const (

@@ -10,11 +10,11 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/declared"
-	"upload-router/internal/partition"
-	"upload-router/internal/pricing"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/partition"
+	"example.com/upload-router/internal/pricing"
+	"example.com/upload-router/internal/settings"
 )
 
 // What one run writes into its log: Lambda's own lines and the processor's, the

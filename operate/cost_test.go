@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 func TestParseSizes(t *testing.T) {

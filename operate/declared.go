@@ -8,12 +8,12 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/diagram"
-	"upload-router/internal/settings"
-	"upload-router/stack"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/diagram"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
 )
 
 // declare evaluates the program for a configuration without namespace. Nothing

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // Definition is the state machine as it is deployed, in the States Language.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 // tools is the folder with the stand-in of the Pulumi CLI.

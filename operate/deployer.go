@@ -3,8 +3,8 @@ package operate
 import (
 	"fmt"
 
-	"upload-router/internal/deployer"
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/deployer"
+	"example.com/upload-router/internal/partition"
 )
 
 // DeployerOptions say for which stack [DeployerPolicy] is, and where.

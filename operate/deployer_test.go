@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 // existing is a network that is there.

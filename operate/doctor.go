@@ -20,9 +20,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/blang/semver"
 
-	"upload-router/internal/awsquery"
-	"upload-router/internal/partition"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/awsquery"
+	"example.com/upload-router/internal/partition"
+	"example.com/upload-router/internal/settings"
 )
 
 // CheckStatus is how a check ended.

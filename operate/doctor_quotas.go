@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
-	"upload-router/internal/awsquery"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/awsquery"
+	"example.com/upload-router/internal/settings"
 )
 
 // accountQuota is a quota of the account, by its codes at Service Quotas.

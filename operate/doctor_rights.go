@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/awsquery"
-	"upload-router/internal/deployer"
+	"example.com/upload-router/internal/awsquery"
+	"example.com/upload-router/internal/deployer"
 )
 
 const checkRights = "Deployer's rights"

@@ -3,8 +3,8 @@ package operate
 import (
 	"context"
 
-	"upload-router/internal/awsquery"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/awsquery"
+	"example.com/upload-router/internal/settings"
 )
 
 // ecsRole is the role that ECS acts by itself with, one an account. It is made in the background of an account's first cluster.

@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/operate"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/operate"
 )
 
 // examine has the doctor look at a stack with a configuration in YAML-free form:

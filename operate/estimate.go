@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"upload-router/internal/pricing"
+	"example.com/upload-router/internal/pricing"
 )
 
 // Estimate is about what runs will cost.

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/operate"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/operate"
 )
 
 // inState is a resource as a stack's state has it.

@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"upload-router/internal/awsquery"
-	bus "upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/awsquery"
+	bus "example.com/upload-router/internal/eventbridge"
 )
 
 // mendUp is what mends a link that was changed by hand.

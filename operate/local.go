@@ -12,13 +12,13 @@ import (
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/files"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/stack"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
 )
 
 // LocalOptions configure a local run.

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // LogLine is a line that a processor wrote.

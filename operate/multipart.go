@@ -17,8 +17,8 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/crc64"
-	"upload-router/internal/files"
+	"example.com/upload-router/internal/crc64"
+	"example.com/upload-router/internal/files"
 )
 
 // record is what is needed to go on with an upload. It says nothing of the file but

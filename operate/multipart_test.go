@@ -25,9 +25,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/internal/crc64"
-	"upload-router/operate"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/crc64"
+	"example.com/upload-router/operate"
 )
 
 // strict is an AWS whose S3 answers as S3 does where the one behind it is kinder.

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"upload-router/internal/claimtable"
+	"example.com/upload-router/internal/claimtable"
 )
 
 // The limits of RedriveExecution (requirement C24).

@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/internal/objectstore"
-	"upload-router/operate"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/operate"
 )
 
 // plan plans a redrive and gives the letters back after the test.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"upload-router/internal/files"
+	"example.com/upload-router/internal/files"
 )
 
 // FileState is how far a file is.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/operate"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/operate"
 )
 
 // connect starts an AWS and connects to it.

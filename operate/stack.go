@@ -13,8 +13,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
 )
 
 // StackOptions say which stack is meant.

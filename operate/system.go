@@ -25,7 +25,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/dustin/go-humanize"
 
-	"upload-router/internal/awsquery"
+	"example.com/upload-router/internal/awsquery"
 )
 
 // What is said of a store without data, and of one that isn't there any more.

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"upload-router/internal/crc64"
-	"upload-router/internal/files"
+	"example.com/upload-router/internal/crc64"
+	"example.com/upload-router/internal/files"
 )
 
 // upload is one file on its way. The SDK's transfer manager does all of this but

@@ -36,8 +36,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/minio/crc64nvme"
 
-	"upload-router/internal/media"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/media"
+	"example.com/upload-router/internal/upload"
 )
 
 const (

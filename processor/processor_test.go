@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"upload-router/internal/upload"
-	"upload-router/processor"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/processor"
 )
 
 // Processing is what the hosts run; this fails to compile when the signature does not fit any more.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/location"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/settings"
 )
 
 // begin reads the stack's configuration and finds where it is, and marks all that

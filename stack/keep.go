@@ -3,10 +3,10 @@ package stack
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/components/encryption"
-	"upload-router/components/logs"
-	"upload-router/internal/location"
-	"upload-router/internal/settings"
+	"example.com/upload-router/components/encryption"
+	"example.com/upload-router/components/logs"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/settings"
 )
 
 // executionLogs is what the state machine writes.

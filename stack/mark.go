@@ -8,7 +8,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 // protected are the types of what can't be had again: what holds data, what data

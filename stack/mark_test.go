@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 // untaggable are the types that can't have tags.

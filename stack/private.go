@@ -3,17 +3,17 @@ package stack
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/components/endpoints"
-	"upload-router/components/flowlogs"
-	"upload-router/components/image"
-	"upload-router/components/logs"
-	"upload-router/components/network"
-	"upload-router/components/task"
-	"upload-router/components/uploads"
-	"upload-router/components/workflow"
-	"upload-router/internal/location"
-	"upload-router/internal/policy"
-	"upload-router/internal/settings"
+	"example.com/upload-router/components/endpoints"
+	"example.com/upload-router/components/flowlogs"
+	"example.com/upload-router/components/image"
+	"example.com/upload-router/components/logs"
+	"example.com/upload-router/components/network"
+	"example.com/upload-router/components/task"
+	"example.com/upload-router/components/uploads"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/policy"
+	"example.com/upload-router/internal/settings"
 )
 
 // logConnections logs what connects to what in the stack's VPC, if it is to.

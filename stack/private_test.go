@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 // Requirement A16.

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 // statement is a statement of a policy, with every element that IAM has.

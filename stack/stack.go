@@ -4,13 +4,13 @@ package stack
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/components/function"
-	"upload-router/components/image"
-	"upload-router/components/notifications"
-	"upload-router/components/task"
-	"upload-router/components/uploads"
-	"upload-router/components/workflow"
-	"upload-router/internal/build"
+	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/image"
+	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/task"
+	"example.com/upload-router/components/uploads"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/build"
 )
 
 // Program declares the system for the stack's configuration. It is what

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
-	"upload-router/internal/settings"
-	"upload-router/stack"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
 )
 
 const (

@@ -5,18 +5,18 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/components/alarms"
-	"upload-router/components/claims"
-	"upload-router/components/dashboard"
-	"upload-router/components/encryption"
-	"upload-router/components/endings"
-	"upload-router/components/function"
-	"upload-router/components/logs"
-	"upload-router/components/notifications"
-	"upload-router/components/uploads"
-	"upload-router/components/workflow"
-	"upload-router/internal/location"
-	"upload-router/internal/settings"
+	"example.com/upload-router/components/alarms"
+	"example.com/upload-router/components/claims"
+	"example.com/upload-router/components/dashboard"
+	"example.com/upload-router/components/encryption"
+	"example.com/upload-router/components/endings"
+	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/logs"
+	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/uploads"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/settings"
 )
 
 // watched is what is looked at.

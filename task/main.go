@@ -21,11 +21,11 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // The image holds nothing but this binary, so the roots of trust are in it.
 
-	"upload-router/internal/callback"
-	"upload-router/internal/limits"
-	"upload-router/internal/tracing"
-	"upload-router/internal/upload"
-	"upload-router/processor"
+	"example.com/upload-router/internal/callback"
+	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/tracing"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/processor"
 )
 
 const (

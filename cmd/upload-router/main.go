@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"upload-router/internal/cli"
+	"example.com/upload-router/internal/cli"
 )
 
 func main() { os.Exit(cli.Main()) }

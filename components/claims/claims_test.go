@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/claims"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/components/claims"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 const typeTable = "aws:dynamodb/table:Table"

@@ -3,8 +3,8 @@ package encryption
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/location"
-	"upload-router/internal/policy"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/policy"
 )
 
 const eventBridge = "events.amazonaws.com"

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/endings"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/components/endings"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 const (

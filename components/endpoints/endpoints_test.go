@@ -8,11 +8,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/endpoints"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
-	"upload-router/internal/location"
-	"upload-router/internal/policy"
+	"example.com/upload-router/components/endpoints"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/policy"
 )
 
 const (

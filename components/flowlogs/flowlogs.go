@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/location"
-	"upload-router/internal/policy"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/policy"
 )
 
 // Type is the component's type token.

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/flowlogs"
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/components/flowlogs"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 const (

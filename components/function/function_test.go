@@ -7,10 +7,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/function"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
-	"upload-router/internal/location"
+	"example.com/upload-router/components/function"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/location"
 )
 
 const (

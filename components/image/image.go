@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecr"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/location"
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/partition"
 )
 
 // Type is the component's type token.

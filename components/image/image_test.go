@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/image"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
-	"upload-router/internal/location"
+	"example.com/upload-router/components/image"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/location"
 )
 
 const (

@@ -10,8 +10,8 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/location"
-	"upload-router/internal/order"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/order"
 )
 
 // create makes a VPC: with its way to the internet (requirements A2 and A17), or

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/network"
+	"example.com/upload-router/components/network"
 )
 
 var errUnexpected = errors.New("unexpected call")

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/network"
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/components/network"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
 )
 
 const (

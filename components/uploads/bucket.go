@@ -9,8 +9,8 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/order"
-	"upload-router/internal/policy"
+	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/policy"
 )
 
 // bucket makes the bucket with all that protects it, and gives the protections too.

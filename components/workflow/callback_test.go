@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/asl"
-	"upload-router/internal/settings"
-	"upload-router/internal/upload"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/upload"
 )
 
 // byToken is an execution whose task tells its end by a token.

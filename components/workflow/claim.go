@@ -3,9 +3,9 @@ package workflow
 import (
 	"fmt"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/settings"
 )
 
 // claimed is the condition under which an object may be claimed: nobody has; or

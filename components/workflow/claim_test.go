@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/asl"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/dynamodb"
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
 )
 
 // newTable is the table of claims as it is declared.

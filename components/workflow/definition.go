@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/partition"
 )
 
 // The names of the states, as people read them in the console and in notices.

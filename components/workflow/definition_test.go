@@ -19,12 +19,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/asl"
-	"upload-router/internal/dynamodb"
-	"upload-router/internal/settings"
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
 )
 
 // Limits of the services that the definition calls.

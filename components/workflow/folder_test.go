@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"upload-router/components/workflow"
+	"example.com/upload-router/components/workflow"
 )
 
 // S11: what the console's "Create folder" puts in a bucket is no upload. Whatever has another key, or content, is.

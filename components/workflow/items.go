@@ -1,9 +1,9 @@
 package workflow
 
 import (
-	"upload-router/internal/asl"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/settings"
 )
 
 // errorCondition is what DynamoDB answers when an item isn't as it was expected.

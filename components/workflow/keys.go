@@ -6,7 +6,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/policy"
+	"example.com/upload-router/internal/policy"
 )
 
 // useKeys lets the role use the keys of the account's own that its machine and the

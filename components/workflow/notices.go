@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/upload"
 )
 
 // notifyTimeout is for one publish.

@@ -7,7 +7,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/policy"
+	"example.com/upload-router/internal/policy"
 )
 
 // Logging is what is logged of the executions (requirement C12).

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
 )
 
 // The most that AWS gives each part of the overrides, in characters.

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/settings"
 )
 
 // attributeHolders is the set of the executions that have a place.

@@ -3,9 +3,9 @@ package workflow
 import (
 	"slices"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/settings"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/upload"
 )
 
 func functionRoute(r Routing, to References) map[string]asl.State {

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strconv"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/settings"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/upload"
 )
 
 // exitRetryable is the exit code by which the task asks for another try.

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/asl"
-	"upload-router/internal/factors"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/factors"
 )
 
 // variants are the shapes that the configuration can give the definition, by their names: so many that each pair of settings occurs.

@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	_ "golang.org/x/crypto/x509roots/fallback" // The same roots as in the task's image, should the host have none.
 
-	"upload-router/internal/limits"
-	"upload-router/internal/upload"
-	"upload-router/processor"
+	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/processor"
 )
 
 const (

@@ -20,9 +20,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
-	"upload-router/processor"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/processor"
 )
 
 // environmentSelf makes the test binary the function itself.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 const choiceInput = `{"n":7,"m":7.0,"big":9007199254740993,"s":"log-1.txt","t":"2024-01-01T00:00:00Z","t2":"2024-01-01T01:00:00+01:00",

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 func TestLoadRefusesATaskWithoutIntegration(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // C42: the examples of the developer guide, and the edges around them.

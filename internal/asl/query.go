@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/asl/jsonata"
+	"example.com/upload-router/internal/asl/jsonata"
 )
 
 // The query languages.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 func inJSONata(output any) *asl.Machine {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 func retrying(retriers []asl.Retrier, catchers ...asl.Catcher) *asl.Machine {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
 )
 
 // authzCase is a line of testdata/cases.jsonl: policies, a request, and what is decided.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // version is the policy language that is evaluated here; in the older one text

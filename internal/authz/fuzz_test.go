@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/authz"
+	"example.com/upload-router/internal/authz"
 )
 
 // policyWith is the document with another statement at its end.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 // The types of resources that hold policies, or are held by one.

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awsquery"
+	"example.com/upload-router/internal/awsquery"
 )
 
 // service answers requests in turn, and keeps them.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // EC2 asks Amazon EC2. Errors have its codes, such as InvalidSubnetID.NotFound.

@@ -27,10 +27,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/claimtable"
-	"upload-router/internal/dynamodb"
-	"upload-router/internal/loopback"
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // Where everything is.

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 // The links between an upload and its result that can be broken.

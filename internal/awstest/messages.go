@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 // message is a message in the dead-letter queue.

@@ -18,10 +18,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/loopback"
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // The statuses and fields that are written more than once.

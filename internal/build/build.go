@@ -19,7 +19,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 const (

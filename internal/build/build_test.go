@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
 )
 
 // The tests change the process's folder and environment, which the build is

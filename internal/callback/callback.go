@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/upload"
 )
 
 const (

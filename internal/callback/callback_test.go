@@ -22,9 +22,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/callback"
-	"upload-router/internal/tokenapi"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/callback"
+	"example.com/upload-router/internal/tokenapi"
+	"example.com/upload-router/internal/upload"
 )
 
 // states is a Step Functions whose state waits for "token".

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/claimtable"
+	"example.com/upload-router/internal/claimtable"
 )
 
 func TestWhatAnEventClaims(t *testing.T) {

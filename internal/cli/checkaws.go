@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/build"
-	"upload-router/operate"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/operate"
 )
 
 // checkAWSOptions are the flags of `check-aws`.

@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/spf13/cobra"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 // Flags that others look for.

@@ -12,10 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
-	"upload-router/operate"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/operate"
 )
 
 const (

@@ -8,8 +8,8 @@ import (
 	"runtime"
 	"strings"
 
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
 )
 
 var errFlag = errors.New("wrong flag")

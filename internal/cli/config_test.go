@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 // writeProject makes a project in a folder of its own.

@@ -7,8 +7,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/build"
-	"upload-router/operate"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/operate"
 )
 
 // flagSeconds is the flag about the processor's own time.

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
+	"example.com/upload-router/internal/awstest"
 )
 
 // TestDestroyBeginsOnlyIfItCanEnd asks before anything is deleted, and takes --yes for no leave to break off halfway.

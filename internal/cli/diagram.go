@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/build"
-	"upload-router/operate"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/operate"
 )
 
 func diagramCommand() *cobra.Command {

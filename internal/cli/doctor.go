@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 func doctorCommand() *cobra.Command {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 // The exit codes of every command. exitFailed and exitUsage are in main.go.

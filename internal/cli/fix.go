@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 // fixer has problems fixed where a command takes its configuration from: what --config gives isn't in any file that `pulumi config` would

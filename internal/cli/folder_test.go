@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
-	"upload-router/operate"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/operate"
 )
 
 // S11: a folder marker is neither processed nor failed, and is shown so.

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/stack"
+	"example.com/upload-router/stack"
 )
 
 // TestEveryHelpFitsIn80Columns is of all commands, those that the library adds among them.

@@ -15,7 +15,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
-	"upload-router/stack"
+	"example.com/upload-router/stack"
 )
 
 // Exit codes.

@@ -10,7 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 type redriveOptions struct {

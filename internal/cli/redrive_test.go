@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/internal/claimtable"
-	"upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/dynamodb"
 )
 
 // TestSessionRedriveIsRefused has each of Step Functions' reasons, and what

@@ -15,9 +15,9 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
-	"upload-router/operate"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/operate"
 )
 
 type sendOptions struct {

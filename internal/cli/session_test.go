@@ -16,10 +16,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/internal/objectstore"
-	"upload-router/operate"
-	"upload-router/stack"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/operate"
+	"example.com/upload-router/stack"
 )
 
 // session is a user at a shell, without a terminal, with a deployed system. Its

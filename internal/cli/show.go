@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 func showCommand() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 type abortKey struct{}

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
+	"example.com/upload-router/internal/build"
 )
 
 // tools is the folder with the real binary and a stand-in of the Pulumi CLI, built once.

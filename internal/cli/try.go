@@ -11,10 +11,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
-	"upload-router/operate"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/operate"
 )
 
 // The stack that is tried if none is named, and where.

@@ -27,13 +27,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/operate"
-	"upload-router/stack"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/operate"
+	"example.com/upload-router/stack"
 )
 
 // The system with processors that were built before: the real ones, and those of

@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 // drawn is a screen of 80 columns that keeps what is drawn on it.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"upload-router/operate"
+	"example.com/upload-router/operate"
 )
 
 func verifyCommand() *cobra.Command {

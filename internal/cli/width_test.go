@@ -19,9 +19,9 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/awstest"
-	"upload-router/internal/build"
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // deployed is a desk with a deployed system, and the flag that names its outputs.

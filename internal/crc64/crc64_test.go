@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/crc64"
+	"example.com/upload-router/internal/crc64"
 )
 
 // TestOf has the catalogue's check value, 0xae8b14860a799888, as S3 writes it.

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 var (

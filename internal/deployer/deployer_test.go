@@ -11,10 +11,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/deployer"
-	"upload-router/stack"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/deployer"
+	"example.com/upload-router/stack"
 )
 
 // home is one place.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/partition"
 )
 
 // right lets actions be called on what a resource becomes.

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // The measures, in pixels. A character's width is that of a usual sans serif at the font's size.

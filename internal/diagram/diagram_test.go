@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/diagram"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/diagram"
 )
 
 type box struct{ x, y, width, height float64 }

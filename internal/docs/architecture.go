@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 // shape is how a type of resource is drawn.

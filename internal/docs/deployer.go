@@ -5,8 +5,8 @@ import (
 	"math"
 	"strings"
 
-	"upload-router/internal/stackfile"
-	"upload-router/operate"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/operate"
 )
 
 // deployerPolicy is what whoever deploys a stack needs.

@@ -15,14 +15,14 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/cli"
-	"upload-router/internal/declared"
-	"upload-router/internal/factors"
-	"upload-router/internal/settings"
-	"upload-router/stack"
-	"upload-router/test/faults"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/cli"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
+	"example.com/upload-router/test/faults"
 )
 
 // stackName is the stack that the documents show.

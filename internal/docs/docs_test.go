@@ -10,13 +10,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/components/task"
-	"upload-router/components/workflow"
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/docs"
-	"upload-router/internal/factors"
-	"upload-router/internal/settings"
+	"example.com/upload-router/components/task"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/docs"
+	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/settings"
 )
 
 func TestDocumentsAreCurrent(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
-	"upload-router/internal/scan"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/scan"
 )
 
 // reasons say why a statement is there, by its Sid. One without a reason is an

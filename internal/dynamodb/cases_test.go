@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/dynamodb"
 )
 
 // dynamoCase is a line of testdata/cases.jsonl: a call on a table with one item, or none, and the item that is there then, or the refusal.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/dynamodb"
 )
 
 func s(text string) dynamodb.Attribute { return dynamodb.Attribute{S: &text} }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 // Serve answers a request of DynamoDB's API, such as GetItem, from a table. It is for the servers that tests ask in AWS's place: a

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 var target = eventbridge.Target{

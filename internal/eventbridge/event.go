@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // The fixed values of the event, for rules that are built in code.

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 func created() eventbridge.ObjectCreated {

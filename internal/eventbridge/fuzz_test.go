@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 // reference is a second matcher, made as AWS's event-ruler describes its own: an event is flattened to its leaves, each with the path to

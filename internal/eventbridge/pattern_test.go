@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 const sampleEvent = `{

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 func TestTransformerFillsTheTemplate(t *testing.T) {

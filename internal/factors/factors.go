@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/components/workflow"
-	"upload-router/internal/settings"
+	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/settings"
 )
 
 // Value is one value of a factor.

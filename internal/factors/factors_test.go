@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/factors"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/settings"
 )
 
 // at gives the value that a variant has of a key, and its number among the factor's.

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"upload-router/internal/media"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/media"
+	"example.com/upload-router/internal/settings"
 )
 
 // Errors of this package, to be told apart with [errors.Is].

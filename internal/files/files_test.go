@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/files"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/settings"
 )
 
 func write(t *testing.T, path, text string) string {

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/getobject"
-	"upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/internal/getobject"
+	"example.com/upload-router/internal/upload/uploadtest"
 )
 
 // wire is a connection to nobody, which keeps what was sent and answers always the same.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/limits"
+	"example.com/upload-router/internal/limits"
 )
 
 func TestMemory(t *testing.T) {

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"sync"
 
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/objectstore"
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/internal/partition"
 )
 
 // guard has every call of the local run decided by the declared policies.

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
 )
 
 // ask before a state machine's call: an error is what the call ends with.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 // managedRule is the rule by which Step Functions hears that a task ended. It

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // clock is the machine's clock, but waits are skipped: a back-off of minutes

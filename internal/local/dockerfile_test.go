@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/local"
 )
 
 func TestReadDockerfile(t *testing.T) {

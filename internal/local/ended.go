@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 // told is a topic that a rule tells, in the words of its transformer.

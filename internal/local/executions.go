@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"sync"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // statusRunning is the status of an execution that hasn't ended.

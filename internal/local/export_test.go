@@ -3,7 +3,7 @@ package local
 import (
 	"strings"
 
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // Store is the local S3, for tests that change objects behind the Router's back.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
 )
 
 // maxOverrides is how many characters the overrides of a task may have, as JSON with all that makes it JSON. What ECS says to more is

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/runtimeapi"
 )
 
 // Fault is something that goes wrong with one call. What the caller sees of it

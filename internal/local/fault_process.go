@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // sessionHeader is where the SDKs send the token of a role's session.

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
 )
 
 // What goes wrong is asked with all that tells the calls apart. The effects of

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
 )
 
 // However many files come at once, only so many tasks run, and all are processed.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/dynamodb"
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/loopback"
 )
 
 // tables are the declared tables that a state machine uses, by their name.

@@ -16,9 +16,9 @@ import (
 	"syscall"
 	"time"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/declared"
-	"upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/runtimeapi"
 )
 
 // localSecretKey is the secret of every local process: the embedded S3 looks at

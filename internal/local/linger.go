@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // lingering is a task that works on although its state has given it up.

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/declared"
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/objectstore"
-	"upload-router/internal/tokenapi"
-	"upload-router/internal/traceapi"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/internal/tokenapi"
+	"example.com/upload-router/internal/traceapi"
 )
 
 // The types that the local run starts from.

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
 )
 
 // refused starts a system that can't be run, and gives the error.

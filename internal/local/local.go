@@ -23,14 +23,14 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
-	"upload-router/internal/eventbridge"
-	"upload-router/internal/files"
-	"upload-router/internal/objectstore"
-	"upload-router/internal/tokenapi"
-	"upload-router/internal/traceapi"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/internal/tokenapi"
+	"example.com/upload-router/internal/traceapi"
 )
 
 // NotChecked is what only AWS can show.

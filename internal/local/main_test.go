@@ -20,13 +20,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/factors"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/stack"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
 )
 
 // outcomeOf is what an execution says of a duplicate; empty if it is none.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 var (

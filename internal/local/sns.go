@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/google/uuid"
 
-	"upload-router/internal/asl"
+	"example.com/upload-router/internal/asl"
 )
 
 // SNS's limits of a message.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/authz"
-	"upload-router/internal/tokenapi"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/tokenapi"
 )
 
 // awaitTask does a task's ecs:runTask.waitForTaskToken: the container's program

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
 )
 
 // Both routes end alike when the task tells its result.

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 // The task's segment is in the trace of its execution, with what people look for.

@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
-	"upload-router/internal/upload/uploadtest"
-	"upload-router/processor"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/processor"
 )
 
 // answer is what the declared processor answered.

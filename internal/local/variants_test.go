@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/factors"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/local"
 )
 
 // Every form of the state machine processes a small file by one route and a

@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // Location is where a stack is deployed.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 // Access is what a request wants, as IAM sees it.

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 type copyResult struct {

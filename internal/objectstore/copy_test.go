@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // O1: the version that is named is copied, not the newest.

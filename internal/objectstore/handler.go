@@ -16,7 +16,7 @@ import (
 
 	"github.com/johannesboyne/gofakes3"
 
-	"upload-router/internal/files"
+	"example.com/upload-router/internal/files"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/objectstore"
 )
 
 const (

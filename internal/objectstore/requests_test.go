@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/objectstore"
 )
 
 func TestBuckets(t *testing.T) {

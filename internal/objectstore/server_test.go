@@ -27,7 +27,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/objectstore"
+	"example.com/upload-router/internal/objectstore"
 )
 
 func nvme(content []byte) string {

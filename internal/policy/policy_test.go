@@ -6,10 +6,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/declared/declaredtest"
-	"upload-router/internal/location"
-	"upload-router/internal/policy"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/policy"
 )
 
 // written is the text that a document resolves to.

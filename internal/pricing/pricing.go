@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/limits"
+	"example.com/upload-router/internal/limits"
 )
 
 // Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. They were

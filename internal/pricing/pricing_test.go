@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/limits"
-	"upload-router/internal/pricing"
+	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/pricing"
 )
 
 func TestCost(t *testing.T) {

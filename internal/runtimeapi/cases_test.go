@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/runtimeapi"
 )
 
 // runtimeCase is a line of testdata/cases.jsonl: events for one function of testdata/bootstrap, one after the other, and what comes of

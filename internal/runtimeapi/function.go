@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // The quotas of a synchronous invocation.

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/runtimeapi"
 )
 
 // The work is done, and its log is there, but nobody gets the answer.

@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/runtimeapi"
 )
 
 // bootstrap is the function of testdata/bootstrap, built once.

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/partition"
 )
 
 // The types that the rules are about.

@@ -17,11 +17,11 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/stackfile"
-	"upload-router/internal/terraform"
-	"upload-router/stack"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/internal/terraform"
+	"example.com/upload-router/stack"
 )
 
 // Region is where the stacks are evaluated for; no finding depends on it.

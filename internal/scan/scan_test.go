@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/scan"
-	"upload-router/internal/stackfile"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/scan"
+	"example.com/upload-router/internal/stackfile"
 )
 
 func declare(t *testing.T, stack string) *declared.System {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 func TestErrorTellsEverythingAtOnce(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // booleans are what people write for true and false elsewhere, in lower case.

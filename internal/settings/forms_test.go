@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 // Case S7. Pulumi hands a key that was left blank over as an empty text (https://github.com/pulumi/pulumi/pull/19483).

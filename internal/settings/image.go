@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // The parts of an image reference.

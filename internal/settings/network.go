@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"upload-router/internal/partition"
+	"example.com/upload-router/internal/partition"
 )
 
 // maxSubnets is how many subnets RunTask takes.

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 // project is what of Pulumi.yaml matters here.

@@ -1,6 +1,6 @@
 package settings
 
-import "upload-router/internal/partition"
+import "example.com/upload-router/internal/partition"
 
 // keyRegion is the provider's key of the Region that everything is made in.
 const keyRegion = "aws:region"

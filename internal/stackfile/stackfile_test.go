@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/stackfile"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/stackfile"
 )
 
 func write(t *testing.T, name, text string) string {

@@ -24,7 +24,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 var (

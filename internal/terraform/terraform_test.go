@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/terraform"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/terraform"
 )
 
 func custom(typ, name string, inputs, outputs map[string]any) declared.Resource {

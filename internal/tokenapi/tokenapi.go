@@ -14,7 +14,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/tokenapi"
+	"example.com/upload-router/internal/tokenapi"
 )
 
 // ask sends a call as the SDK does, and gives the answer's status and code.

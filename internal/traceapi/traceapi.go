@@ -13,7 +13,7 @@ import (
 	"regexp"
 	"sync"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 const (

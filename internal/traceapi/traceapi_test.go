@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/traceapi"
+	"example.com/upload-router/internal/traceapi"
 )
 
 func start(t *testing.T, authorize func(string) error) *traceapi.Server {

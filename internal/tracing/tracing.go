@@ -23,7 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/upload"
 )
 
 const (

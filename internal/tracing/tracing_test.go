@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/traceapi"
-	"upload-router/internal/tracing"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/traceapi"
+	"example.com/upload-router/internal/tracing"
+	"example.com/upload-router/internal/upload"
 )
 
 const (

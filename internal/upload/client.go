@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"upload-router/internal/getobject"
+	"example.com/upload-router/internal/getobject"
 )
 
 // containerCredentials is where ECS gives a task the credentials of its role, below the path in AWS_CONTAINER_CREDENTIALS_RELATIVE_URI.

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
 )
 
 func TestNewClientAddressesBuckets(t *testing.T) {

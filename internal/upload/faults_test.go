@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
-	"upload-router/processor"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/processor"
 )
 
 // TestARangeThatIsNotWhatItSays has more bytes, or fewer, than were asked for: that is mended, or an error, and never an object.

@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/upload"
-	"upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/upload/uploadtest"
 )
 
 var content = []byte("name,count\napples,3\npears,4\n")

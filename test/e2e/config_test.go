@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/settings"
 )
 
 // preview runs a preview of a project in a folder that isn't the repository's, and gives all that it printed.

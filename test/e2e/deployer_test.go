@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/deployer"
-	"upload-router/internal/stackfile"
-	"upload-router/operate"
+	"example.com/upload-router/internal/deployer"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/operate"
 )
 
 // TestDeployer holds the deployer's policy to what the provider asks of AWS, as

@@ -19,12 +19,12 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/factors"
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
-	"upload-router/stack"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/stack"
 )
 
 // difference is what a change does to what is deployed, as far as two evaluations of the program say: what is created, deleted,

@@ -31,8 +31,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/stackfile"
-	"upload-router/stack"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/stack"
 )
 
 const project = "upload-router"

@@ -19,7 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
-	commandline "upload-router/internal/cli"
+	commandline "example.com/upload-router/internal/cli"
 )
 
 // example is how a line of a command's help ends on the emulator.

@@ -21,9 +21,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	container "upload-router/components/image"
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
+	container "example.com/upload-router/components/image"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
 )
 
 // clone is a folder with the project's source in it, as small as one can be.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
 )
 
 // root is the project's folder.

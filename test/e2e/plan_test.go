@@ -25,9 +25,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/settings"
-	"upload-router/stack"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/stack"
 )
 
 // planned is a stack that is deployed once, and then only previewed.

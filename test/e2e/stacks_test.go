@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"upload-router/internal/stackfile"
+	"example.com/upload-router/internal/stackfile"
 )
 
 // fileFor is the configuration of a stack that has a file, for the emulator:

@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/dynamodb"
 )
 
 // expressionInUse are the expressions of one call, and the types of the values that they are given.

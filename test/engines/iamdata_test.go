@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/declared"
 )
 
 // iamService is what iamdata.js says of a service.

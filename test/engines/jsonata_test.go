@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl/jsonata"
-	"upload-router/internal/docs"
+	"example.com/upload-router/internal/asl/jsonata"
+	"example.com/upload-router/internal/docs"
 )
 
 // otherJSONata are the cases in which npm's jsonata isn't as AWS, by how their expressions begin, and why.

@@ -25,10 +25,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/objectstore"
-	"upload-router/internal/runtimeapi"
-	"upload-router/internal/settings"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/internal/runtimeapi"
+	"example.com/upload-router/internal/settings"
 )
 
 // emulator is AWS's Runtime Interface Emulator, and how to have it: its module's main package needs the module's own versions, so it is
@@ -137,7 +137,7 @@ var testFunction = sync.OnceValues(func() (string, error) {
 	}
 	path := filepath.Join(dir, "bootstrap")
 	out, err := exec.CommandContext(context.Background(), "go", "build", "-tags", "lambda.norpc", "-o", path,
-		"upload-router/internal/runtimeapi/testdata/bootstrap").CombinedOutput()
+		"example.com/upload-router/internal/runtimeapi/testdata/bootstrap").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the function: %w: %s", err, out)
 	}

@@ -11,13 +11,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/build"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
-	"upload-router/operate"
-	"upload-router/test/faults"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/operate"
+	"example.com/upload-router/test/faults"
 )
 
 // again delivers an event once more, and gives what that came to: empty if the

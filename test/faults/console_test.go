@@ -8,10 +8,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/local"
-	"upload-router/internal/local/localaws"
-	"upload-router/internal/local/localtest"
-	"upload-router/operate"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localaws"
+	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/operate"
 )
 
 // console gives package operate, which is behind `upload-router redrive`, the

@@ -18,17 +18,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/authz"
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
-	"upload-router/internal/local/localtest"
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
-	"upload-router/operate"
-	"upload-router/processor"
-	"upload-router/test/faults"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/operate"
+	"example.com/upload-router/processor"
+	"example.com/upload-router/test/faults"
 )
 
 // threshold is small, so that the files are.

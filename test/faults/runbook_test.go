@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/build"
-	"upload-router/internal/local/localtest"
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
-	"upload-router/test/faults"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/test/faults"
 )
 
 const typeAlarm = "aws:cloudwatch/metricAlarm:MetricAlarm"

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"strings"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
 )
 
 // Resume is how a file is processed after all.

@@ -19,11 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/processor"
-	"upload-router/test/faults"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/processor"
+	"example.com/upload-router/test/faults"
 )
 
 var (

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
 )
 
 // editing makes a copy of a system in which each resource of a type is changed.

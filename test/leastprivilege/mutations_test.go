@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/authz"
-	"upload-router/internal/declared"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/declared"
 )
 
 // change is a change of one policy document of a system.

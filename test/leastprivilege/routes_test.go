@@ -23,13 +23,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/authz"
-	"upload-router/internal/build"
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/internal/stackfile"
-	"upload-router/stack"
+	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/stackfile"
+	"example.com/upload-router/stack"
 )
 
 const (

@@ -18,10 +18,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/cli"
-	"upload-router/internal/local"
-	"upload-router/internal/local/localaws"
-	"upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/cli"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localaws"
+	"example.com/upload-router/internal/local/localtest"
 )
 
 // commandLine makes the test's binary the program, with all that comes with a

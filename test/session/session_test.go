@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/local"
-	"upload-router/internal/settings"
-	"upload-router/operate"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/operate"
 )
 
 // names are the executions' names by key, as `executions` gives them.

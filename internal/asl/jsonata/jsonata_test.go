@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"upload-router/internal/asl/jsonata"
+	"example.com/upload-router/internal/asl/jsonata"
 )
 
 func environment(input string) jsonata.Environment {

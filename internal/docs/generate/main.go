@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"upload-router/internal/build"
-	"upload-router/internal/docs"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/docs"
 )
 
 func main() {

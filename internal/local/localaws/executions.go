@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/local"
-	"upload-router/internal/local/localtest"
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/loopback"
 )
 
 // running is the status of an execution that hasn't ended.

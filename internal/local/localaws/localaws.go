@@ -24,11 +24,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/asl"
-	"upload-router/internal/declared"
-	"upload-router/internal/local"
-	"upload-router/internal/local/localtest"
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/loopback"
 )
 
 // AccessKeyID is the one with which the local S3 lets everything through, as it

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/loopback"
 )
 
 // line is a line of a log group.

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"upload-router/internal/local"
-	"upload-router/internal/loopback"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/loopback"
 )
 
 // entry is one message of a batch.

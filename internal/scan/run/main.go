@@ -15,9 +15,9 @@ import (
 	"os"
 	"slices"
 
-	"upload-router/internal/build"
-	"upload-router/internal/scan"
-	"upload-router/internal/stackfile"
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/scan"
+	"example.com/upload-router/internal/stackfile"
 )
 
 // emulated is the stack that is deployed to an emulator only.

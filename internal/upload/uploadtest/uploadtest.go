@@ -21,8 +21,8 @@ import (
 	"github.com/minio/crc64nvme"
 	"github.com/stretchr/testify/require"
 
-	"upload-router/internal/getobject"
-	"upload-router/internal/upload"
+	"example.com/upload-router/internal/getobject"
+	"example.com/upload-router/internal/upload"
 )
 
 // Region is the Region of every client.
