@@ -283,7 +283,7 @@ func TestCheckAWSAsksForEveryState(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"Describe claim", "Describe wait", // they look at the clock, and so
 		"Is there time to wait?", // does this, in the context object
-		"Wait before another try", "Wait for a place",
+		"Wait before retry", "Wait for a place",
 	}, left)
 }
 

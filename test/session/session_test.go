@@ -145,7 +145,7 @@ Log lines:
   ecs runTask.sync, SPAN
   ✗ States.TaskFailed: the container exited with 1; Essential container
   in task exited
-+SPAN  Is another try worth it? (Choice)  SPAN
++SPAN  Retry task? (Choice)  SPAN
 +SPAN  Fargate route failed (Pass)  SPAN
 ` + failure + "  TIME  fatal: giving up" + taskStream,
 		"late.bin": `late.bin  TIMED_OUT
