@@ -292,7 +292,7 @@ func newWire(t *testing.T, endpoint string) *wire {
 	return w
 }
 
-// set cuts the wire once the part is on its way; "" mends it. It gives the parts since the last time.
+// set cuts the wire once the part is on its way; "" fixes it. It gives the parts since the last time.
 func (w *wire) set(cutAt string) (parts []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
