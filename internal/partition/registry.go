@@ -36,8 +36,8 @@ func RegistryOf(host string) (Registry, bool) {
 	return Registry{}, false
 }
 
-// CorrectedRegistry is the name of the private registry of ECR that a host means whose domain isn't its Region's. It is false for a host that
-// is right, or that isn't of this form.
+// CorrectedRegistry is the name of the private registry of ECR that a host means whose domain isn't its Region's. It is false for a
+// host that is right, or that isn't of this form.
 func CorrectedRegistry(host string) (string, bool) {
 	parts := registryHost.FindStringSubmatch(host)
 	if parts == nil {
