@@ -133,7 +133,7 @@ func (e *Endings) deadLetters(
 		QueueUrl: queue.Url,
 		Policy: policy.Document(
 			policy.Statement{
-				Sid:       "EventsOfTheRule",
+				Sid:       "SendUndeliveredEvents",
 				Principal: policy.Service("events.amazonaws.com"),
 				Actions:   []string{"sqs:SendMessage"},
 				Resources: []pulumi.StringInput{queue.Arn},

@@ -60,7 +60,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
 		}, policy.Statement{
 			// AWS's page asks for it. It lists groups, and so is for all of them.
-			Sid:       "FindTheLogGroup",
+			Sid:       "DescribeLogGroups",
 			Actions:   []string{"logs:DescribeLogGroups"},
 			Resources: []pulumi.StringInput{pulumi.String("*")},
 		}),

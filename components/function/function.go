@@ -67,7 +67,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	logging, err := iam.NewRolePolicy(ctx, name+"-logs", &iam.RolePolicyArgs{
 		Role: role.Name,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "WriteItsLogs",
+			Sid:       "WriteLogs",
 			Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
 		}),

@@ -114,8 +114,8 @@ func publishers(args *Args, topic pulumi.StringOutput) []policy.Statement {
 	}
 	alarms := pulumi.String(args.Location.ARN("cloudwatch", "alarm:*"))
 	return []policy.Statement{
-		publish("AlarmsOfThisAccount", "cloudwatch.amazonaws.com",
+		publish("PublishAlarms", "cloudwatch.amazonaws.com",
 			policy.FromAccount(args.Location), policy.When("ArnLike", "aws:SourceArn", alarms)),
-		publish("EndingsOfExecutions", "events.amazonaws.com"),
+		publish("PublishStatusChanges", "events.amazonaws.com"),
 	}
 }

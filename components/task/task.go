@@ -182,17 +182,17 @@ func (t *Task) executionRole(ctx *pulumi.Context, name string, args *Args) (*iam
 
 func executionPolicy(repository string, logGroup pulumi.StringInput) pulumi.StringOutput {
 	statements := []policy.Statement{{
-		Sid:       "WriteItsLogs",
+		Sid:       "WriteLogs",
 		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", logGroup)},
 	}}
 	if repository != "" {
 		statements = append(statements, policy.Statement{
-			Sid:       "PullTheImage",
+			Sid:       "PullImage",
 			Actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
 			Resources: []pulumi.StringInput{pulumi.String(repository)},
 		}, policy.Statement{
-			Sid:       "LogInToTheRegistry",
+			Sid:       "GetRegistryToken",
 			Actions:   []string{"ecr:GetAuthorizationToken"},
 			Resources: []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
 		})

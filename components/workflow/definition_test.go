@@ -628,7 +628,7 @@ func TestRefusedTasksAreTriedAgain(t *testing.T) {
 			assert.Len(t, o.of(workflow.ResourceECS), 6)
 			assert.Equal(t, []float64{5, 10, 20, 40, 60}, o.waits(state))
 			assert.Equal(t, []string{
-				"Check file size", "Set defaults", "Describe object", state, "Is another try worth it?",
+				"Check file size", "Set defaults", "Describe object", state, "Retry task?",
 				"Fargate route failed", "Describe failure", "Notify failure", "File failed",
 			}, o.states())
 		})
@@ -727,7 +727,7 @@ func TestRefusalsOfTheSecondTaskCountAnew(t *testing.T) {
 // states behind the catch are started by hand.
 func TestFailureWithoutCause(t *testing.T) {
 	t.Parallel()
-	for state, route := range map[string]string{"Lambda route failed": "Lambda", "Is another try worth it?": "Fargate"} {
+	for state, route := range map[string]string{"Lambda route failed": "Lambda", "Retry task?": "Fargate"} {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
 			o := execution{routing: routing(), random: 1, startAt: state}.run(t,

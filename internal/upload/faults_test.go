@@ -23,7 +23,7 @@ import (
 	"example.com/upload-router/processor"
 )
 
-// TestARangeThatIsNotWhatItSays has more bytes, or fewer, than were asked for: that is mended, or an error, and never an object.
+// TestARangeThatIsNotWhatItSays has more bytes, or fewer, than were asked for: that is fixed, or an error, and never an object.
 func TestARangeThatIsNotWhatItSays(t *testing.T) {
 	t.Parallel()
 	want := random(whole)
