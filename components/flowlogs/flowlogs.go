@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -80,5 +81,5 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	f.ID = log.ID().ToStringOutput()
 
-	return f, ctx.RegisterResourceOutputs(f, pulumi.Map{"flowLogId": f.ID})
+	return f, outputs.Register(ctx, f)
 }

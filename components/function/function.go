@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -113,9 +114,5 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	f.ARN, f.Name, f.RoleName = function.Arn, function.Name, role.Name
 
-	return f, ctx.RegisterResourceOutputs(f, pulumi.Map{
-		"arn":      f.ARN,
-		"name":     f.Name,
-		"roleName": f.RoleName,
-	})
+	return f, outputs.Register(ctx, f)
 }

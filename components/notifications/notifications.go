@@ -10,6 +10,7 @@ import (
 
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -59,7 +60,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	} else if err := n.topic(ctx, name, args); err != nil {
 		return nil, err
 	}
-	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{"topicArn": n.TopicARN, "policy": n.Policy})
+	return n, outputs.Register(ctx, n)
 }
 
 func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) error {

@@ -12,6 +12,7 @@ import (
 
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -135,14 +136,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	t.DefinitionARN, t.Family = definition.Arn, definition.Family
 
-	return t, ctx.RegisterResourceOutputs(t, pulumi.Map{
-		"clusterArn":       t.ClusterARN,
-		"definitionArn":    t.DefinitionARN,
-		"family":           t.Family,
-		"executionRoleArn": t.ExecutionRoleARN,
-		"taskRoleArn":      t.TaskRoleARN,
-		"taskRoleName":     t.TaskRoleName,
-	})
+	return t, outputs.Register(ctx, t)
 }
 
 func (t *Task) cluster(ctx *pulumi.Context, name string, args *Args) (*ecs.Cluster, error) {

@@ -13,6 +13,7 @@ import (
 
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -137,7 +138,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		}
 	}
 
-	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{"arn": w.ARN, "name": w.Name})
+	return w, outputs.Register(ctx, w)
 }
 
 // StateMachineARN is the ARN that the state machine will have, for the policy of
