@@ -2,10 +2,13 @@
 package stack
 
 import (
+	"fmt"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/image"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
@@ -19,8 +22,15 @@ func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) 
 
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
-	cfg, at, err := begin(ctx)
+	cfg, err := loadConfig(ctx)
 	if err != nil {
+		return err
+	}
+	at, err := location.Of(ctx)
+	if err != nil {
+		return fmt.Errorf("finding where the stack is: %w", err)
+	}
+	if err := tagAndProtect(ctx, cfg); err != nil {
 		return err
 	}
 	code, err := build(ctx.Context(), cfg.Architecture)
@@ -56,12 +66,12 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What that task reaches out of a private network.
-	out, err := wayOut(ctx, name, cfg, at, services, net, img, large, log)
+	out, err := vpcEndpoints(ctx, name, cfg, at, services, net, img, large, log)
 	if err != nil {
 		return err
 	}
 	// Which of them it is, and who hears of it.
-	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
+	topic, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
 	if err != nil {
 		return err
 	}
@@ -69,7 +79,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, people, table, log))
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, topic, table, log))
 	if err != nil {
 		return err
 	}
@@ -79,7 +89,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What watches it.
-	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, people, table}); err != nil {
+	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, topic, table}); err != nil {
 		return err
 	}
 
@@ -94,13 +104,13 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"stateMachineArn":     router.ARN,
 		"bucketName":          up.BucketName,
 		"eventBridgeRuleName": up.RuleName,
-		"topicArn":            people.TopicARN,
+		"topicArn":            topic.TopicARN,
 		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
 		"functionLogGroup":    log.Groups[functionLogs].Name,
 		"taskLogGroup":        log.Groups[taskLogs].Name,
 		"kmsKeyArn":           key.KeyARN,
 		"kmsKeyPolicy":        key.Policy,
-		"topicPolicy":         people.Policy,
+		"topicPolicy":         topic.Policy,
 	})
 	return nil
 }
