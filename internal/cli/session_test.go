@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -35,10 +36,13 @@ func newSession(t *testing.T) *session {
 	server := awstest.Start(t)
 	s := &session{t: t, server: server, outputs: filepath.Join(t.TempDir(), "outputs.json")}
 	require.NoError(t, os.WriteFile(s.outputs, server.Outputs(), 0o600))
+	goCache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": server.Endpoint(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "shibboleth",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_MAX_ATTEMPTS": "3", "XDG_CACHE_HOME": t.TempDir(), "PULUMI_STACK": "",
+		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_MAX_ATTEMPTS": "3", "PULUMI_STACK": "", "XDG_CACHE_HOME": t.TempDir(),
+		"GOCACHE": strings.TrimSpace(string(goCache)), // or all of Go's library is compiled anew there
 	} {
 		t.Setenv(name, value)
 	}

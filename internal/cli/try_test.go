@@ -43,7 +43,13 @@ var processing, failing pulumi.RunFunc
 // scratch is a folder that is there for as long as the tests run.
 var scratch string
 
+// commandLine makes the test's binary the program, so that none is linked for the tests that need a process.
+const commandLine = "CLI_TEST_IS_THE_COMMAND_LINE"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(commandLine) != "" {
+		os.Exit(Main())
+	}
 	folder, err := os.MkdirTemp("", "upload-router-test-*")
 	if scratch = folder; err == nil {
 		err = buildProcessors(folder)
