@@ -75,15 +75,26 @@ func root(program pulumi.RunFunc) *cobra.Command {
 	cmd.SetVersionTemplate("{{.DisplayName}} {{.Version}}\n")
 	cmd.SetFlagErrorFunc(flagError)
 	fitHelp(cmd)
-	cmd.AddCommand(
-		tryCommand(program),
-		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
-		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
-		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(), deployerCommand(), checkAWSCommand(),
-	)
+	grouped(cmd, "try", "Try it, without a deployment:",
+		tryCommand(program), diagramCommand(), costCommand(), checkAWSCommand())
+	grouped(cmd, "deploy", "Deploy it:",
+		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
+	grouped(cmd, "operate", "Operate what is deployed:",
+		verifyCommand(), sendCommand(), watchCommand(), redriveCommand())
+	grouped(cmd, "inspect", "Inspect what is deployed:",
+		summaryCommand(), executionsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd
+}
+
+// grouped adds commands that the help shows together, under a title.
+func grouped(cmd *cobra.Command, id, title string, commands ...*cobra.Command) {
+	cmd.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		cmd.AddCommand(c)
+	}
 }
 
 // helpCommand is cobra's, but for a command that there isn't, which that one

@@ -140,7 +140,7 @@ func TestSession(t *testing.T) { //nolint:paralleltest // It sets the environmen
 	s.ok("Both routes work.", "verify")
 }
 
-// TestSessionRedrive has more than one to run again, and letters.
+// TestSessionRedrive has more than one to run again, and messages.
 func TestSessionRedrive(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	for i := range 3 {

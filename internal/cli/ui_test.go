@@ -140,8 +140,8 @@ func TestManyResultsAreCounted(t *testing.T) {
 func TestALongQueueIsTakenInTurns(t *testing.T) {
 	t.Parallel()
 	u, out := drawn()
-	letter := operate.RedriveItem{Action: operate.RedriveReplay, Letter: &operate.DeadLetter{}, Key: "a.txt", Done: true}
-	plan := &operate.RedrivePlan{Items: []operate.RedriveItem{letter, letter}, Left: 12_345}
+	message := operate.RedriveItem{Action: operate.RedriveReplay, Message: &operate.DeadLetter{}, Key: "a.txt", Done: true}
+	plan := &operate.RedrivePlan{Items: []operate.RedriveItem{message, message}, Left: 12_345}
 	u.plan(plan)
 	text := strings.Join(strings.Fields(out.String()), " ")
 	require.Contains(t, text, "About 12,345 more messages are in the queue: at most 2 are taken at a time. "+
