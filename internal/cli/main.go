@@ -32,7 +32,7 @@ func Main() int {
 	ctx, stop := interruptible(context.Background())
 	ctx, end := context.WithCancel(ctx)
 	out := newOutlet(os.Stdout, end)
-	cmd := root(stack.Program)
+	cmd := root(stack.Telling)
 	cmd.SetOut(out)
 	err := out.verdict(cmd.ExecuteContext(ctx))
 	end()
@@ -60,10 +60,13 @@ func complain(to *os.File, err error) {
 }
 
 // Command is the whole command line.
-func Command() *cobra.Command { return root(stack.Program) }
+func Command() *cobra.Command { return root(stack.Telling) }
+
+// program is a Pulumi program, with somebody who hears of each package that is compiled for it.
+type program func(compiled func(pkg string)) pulumi.RunFunc
 
 // root is the command for a program.
-func root(program pulumi.RunFunc) *cobra.Command {
+func root(program program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "upload-router",
 		Short:         "Show and operate the upload router",

@@ -115,11 +115,14 @@ func pack(archive, binary string) error {
 	return errors.Join(err, z.Close(), os.WriteFile(archive, packed.Bytes(), 0o600))
 }
 
+// quiet is a program that compiles nothing.
+func quiet(run pulumi.RunFunc) program { return func(func(string)) pulumi.RunFunc { return run } }
+
 // try runs the command as a user would.
 func try(t *testing.T, program pulumi.RunFunc, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	cmd := root(program)
+	cmd := root(quiet(program))
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SetArgs(append([]string{"try"}, args...))
@@ -461,7 +464,7 @@ func TestTryInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &interrupter{text: "✓ SUCCEEDED", interrupt: cancel}
-	cmd := root(processing)
+	cmd := root(quiet(processing))
 	cmd.SetOut(out)
 	cmd.SetArgs([]string{"try", named(t, "first", "x"), named(t, "second", "x")})
 	err := cmd.ExecuteContext(ctx)
