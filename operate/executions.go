@@ -13,7 +13,7 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"golang.org/x/sync/errgroup"
 
-	"example.com/upload-router/internal/tracing"
+	"example.com/upload-router/internal/host/tracing"
 )
 
 // The routes that an upload can take.
