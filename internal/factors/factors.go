@@ -31,26 +31,32 @@ type Factor struct {
 	Values []Value
 }
 
-// routes are what each key of [Machine] sets with its other value, in what the state machine is made of.
-var routes = map[string]func(*workflow.Routing){
-	"notifySuccess":    func(r *workflow.Routing) { r.NotifySuccess = false },
-	"assignPublicIp":   func(r *workflow.Routing) { r.AssignPublicIP = false },
-	"taskCompletion":   func(r *workflow.Routing) { r.TaskCallback = true },
-	"deduplicate":      func(r *workflow.Routing) { r.Deduplicate = true },
-	"taskCapacity":     func(r *workflow.Routing) { r.Spot = true },
-	"maxParallelTasks": func(r *workflow.Routing) { r.MaxParallelTasks = 1 },
-	"tracing":          func(r *workflow.Routing) { r.Tracing = true },
+// routes are what each key that changes the machine's shape sets with its other value, in what the state machine is made of. In this order
+// the cover has every part of every combination, too.
+var routes = []struct {
+	key   string
+	route func(*workflow.Routing)
+}{
+	{"notifySuccess", func(r *workflow.Routing) { r.NotifySuccess = false }},
+	{"assignPublicIp", func(r *workflow.Routing) { r.AssignPublicIP = false }},
+	{"taskCompletion", func(r *workflow.Routing) { r.TaskCallback = true }},
+	{"deduplicate", func(r *workflow.Routing) { r.Deduplicate = true }},
+	{"taskCapacity", func(r *workflow.Routing) { r.Spot = true }},
+	{"maxParallelTasks", func(r *workflow.Routing) { r.MaxParallelTasks = 1 }},
+	{"tracing", func(r *workflow.Routing) { r.Tracing = true }},
 }
 
-// Machine are the settings that change the state machine's shape, as their rows have it. A number that only changes a number in it, such
-// as sizeThreshold, is none.
+// Machine are the settings that change the state machine's shape, with the values that their rows have for it. A number that only changes a
+// number in it, such as sizeThreshold, is none.
 func Machine() []Factor {
-	var out []Factor
+	rows := map[string]settings.Key{}
 	for _, key := range settings.Keys() {
-		if key.Shape == nil {
-			continue
-		}
-		other := Value{Config: map[string]string{key.Name: key.Shape.Other}, Route: routes[key.Name], Less: key.Shape.Less}
+		rows[key.Name] = key
+	}
+	out := make([]Factor, 0, len(routes))
+	for _, r := range routes {
+		key := rows[r.key]
+		other := Value{Config: map[string]string{key.Name: key.Shape.Other}, Route: r.route, Less: key.Shape.Less}
 		maps.Copy(other.Config, key.Shape.With)
 		if other.Config["network"] == string(settings.NetworkExisting) {
 			maps.Copy(other.Config, ExistingNetwork())
