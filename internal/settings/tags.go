@@ -73,17 +73,13 @@ func (l *loader) tags(_ Key, s *Settings) {
 
 // tagValue is a tag's value as text.
 func tagValue(raw json.RawMessage) (string, error) {
-	var value any
-	decoder := json.NewDecoder(strings.NewReader(string(raw)))
-	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil {
+	if text, err := decodeJSON[*string](string(raw)); err == nil && text != nil {
+		return *text, nil
+	}
+	if structure(string(raw)) != "" || string(raw) == "null" {
 		return "", breaks("must be a string")
 	}
-	switch value.(type) {
-	case string, json.Number, bool:
-		return fmt.Sprint(value), nil
-	}
-	return "", breaks("must be a string")
+	return string(raw), nil // a number or a boolean, as it was written
 }
 
 // checkTag checks one tag.
