@@ -17,8 +17,8 @@ type Settings struct {
 
 	// Architecture is that of the function and of the task.
 	Architecture Architecture
-	// LambdaMemory is in MB.
-	LambdaMemory int
+	// LambdaMemory and LambdaStorage are in MB.
+	LambdaMemory, LambdaStorage int
 	// LambdaTimeout is in whole seconds.
 	LambdaTimeout time.Duration
 	// LambdaConcurrency is 0 for no limit.
@@ -171,6 +171,11 @@ func lambdaKeys() []Key {
 			Name: "lambdaMemory", Default: 512, Least: 128, Most: 10240, Unit: "MB",
 			Doc:   "Memory of the Lambda function; its share of a processor grows with it.",
 			field: func(s *Settings) any { return &s.LambdaMemory },
+		},
+		{ // https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+			Name: "lambdaStorage", Default: 512, Least: 512, Most: 10240, Unit: "MB",
+			Doc:   "Disk of the Lambda function, for a processor that needs room in /tmp; what is above 512 MB costs.",
+			field: func(s *Settings) any { return &s.LambdaStorage },
 		},
 		{ // A27. https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 			Name: keyLambdaTimeout, Default: 60, Least: 1, Most: 900, Unit: unitSeconds,
