@@ -161,7 +161,7 @@ func TestS8NoKeyIsPassedOver(t *testing.T) {
 		require.ErrorIs(t, err, operate.ErrInput)
 		_, err = operate.StartLocal(t.Context(), operate.LocalOptions{Config: config})
 		require.ErrorIs(t, err, operate.ErrInput)
-		require.ErrorIs(t, operate.CheckConfig("upload-router", config), operate.ErrInput)
+		require.ErrorIs(t, operate.CheckConfig("upload-router", "", config), operate.ErrInput)
 	}
 }
 

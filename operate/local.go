@@ -50,7 +50,7 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
-	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), options.Config); err != nil {
+	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), "", options.Config); err != nil {
 		return nil, err
 	}
 	const account = "123456789012"

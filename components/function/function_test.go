@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
-	"example.com/upload-router/internal/location"
 )
 
 const (
