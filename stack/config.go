@@ -14,8 +14,18 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/settings"
 )
+
+// locate finds where the stack is.
+func locate(ctx *pulumi.Context) (location.Location, error) {
+	at, err := location.Of(ctx)
+	if err != nil {
+		return location.Location{}, fmt.Errorf("finding where the stack is: %w", err)
+	}
+	return at, nil
+}
 
 // loadConfig reads the stack's configuration. It reports all that is wrong with it
 // at once, and warns of what is allowed but hardly meant.

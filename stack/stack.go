@@ -2,13 +2,10 @@
 package stack
 
 import (
-	"fmt"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/image"
-	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
@@ -20,15 +17,20 @@ import (
 // `pulumi up` runs, and what the Automation API and the local run take.
 func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) }
 
+// Telling is [Program] with somebody who hears of each package that is compiled for the processors, by its import path.
+func Telling(compiled func(pkg string)) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Telling(compiled)) }
+}
+
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
 	cfg, err := loadConfig(ctx)
 	if err != nil {
 		return err
 	}
-	at, err := location.Of(ctx)
+	at, err := locate(ctx)
 	if err != nil {
-		return fmt.Errorf("finding where the stack is: %w", err)
+		return err
 	}
 	if err := tagAndProtect(ctx, cfg); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// protected are the types of what can't be had again: what holds data, what data
+// protected are the types of the stateful resources: what holds data, what data
 // can't be read without, and what people or running executions count on.
 var protected = []string{
 	"aws:cloudwatch/logGroup:LogGroup",  // what happened
