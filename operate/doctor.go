@@ -221,7 +221,8 @@ func (d *doctor) project(ctx context.Context) {
 		}
 		for _, p := range invalid.Problems {
 			d.add(Check{
-				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made", Fix: p.Fix,
+				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made",
+				Fix: p.Fix.String(),
 			})
 		}
 		return

@@ -56,6 +56,7 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 		Code:           pulumi.NewFileArchive(code.FunctionArchive),
 		Architecture:   string(cfg.Architecture),
 		MemoryMB:       cfg.LambdaMemory,
+		StorageMB:      cfg.LambdaStorage,
 		TimeoutSeconds: int(cfg.LambdaTimeout.Seconds()),
 		Concurrency:    cfg.LambdaConcurrency,
 		LogGroupName:   log.Groups[functionLogs].Name,

@@ -170,7 +170,7 @@ func (o *initOptions) values(ctx context.Context, in io.Reader, u *ui, before ma
 	if err != nil {
 		return nil, err
 	}
-	fixes := fixer{project: o.project, given: given, above: true}
+	fixes := fixer{given: given, above: true}
 	return values, fixes.apply(checked(o.project, o.stack, values))
 }
 
