@@ -17,6 +17,11 @@ import (
 // `pulumi up` runs, and what the Automation API and the local run take.
 func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) }
 
+// Telling is [Program] with somebody who hears of each package that is compiled for the processors, by its import path.
+func Telling(compiled func(pkg string)) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Telling(compiled)) }
+}
+
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
 	cfg, at, err := configure(ctx)

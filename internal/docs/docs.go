@@ -126,7 +126,7 @@ func write(out map[string][]byte, root, file, name, part string) error {
 	return nil
 }
 
-// switchedOn are the settings that add states to the state machine, and rights.
+// switchedOn are the settings that add states to the state machine, and permissions.
 var switchedOn = func() map[string]string {
 	config := factors.AllOn(factors.Machine()).Config
 	delete(config, "assignPublicIp") // a private network has no public addresses
