@@ -24,15 +24,8 @@ func Telling(compiled func(pkg string)) pulumi.RunFunc {
 
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
-	cfg, err := loadConfig(ctx)
+	cfg, at, err := configure(ctx)
 	if err != nil {
-		return err
-	}
-	at, err := locate(ctx)
-	if err != nil {
-		return err
-	}
-	if err := tagAndProtect(ctx, cfg); err != nil {
 		return err
 	}
 	code, err := build(ctx.Context(), cfg.Architecture)

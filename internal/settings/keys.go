@@ -124,7 +124,8 @@ const unitSeconds = "seconds"
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
 func Keys() []Key {
-	rows := slices.Concat(nameKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(), noticeKeys(), keepingKeys(), observationKeys())
+	rows := slices.Concat(
+		nameKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(), noticeKeys(), keepingKeys(), observationKeys())
 	for i, row := range rows {
 		rows[i] = row.row()
 	}
@@ -274,7 +275,7 @@ func networkKeys() []Key {
 			field: func(s *Settings) any { return &s.Network },
 		},
 		{ // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
-			Name: "vpcCidr", Default: "10.64.0.0/24", Only: own,
+			Name: "vpcCidr", Default: "10.64.0.0/24", Example: "10.1.0.0/16", Only: own,
 			Doc:   "Address block of the VPC: private IPv4, /16-/26; the subnets are its first two quarters.",
 			field: func(s *Settings) any { return &s.VPCCIDR }, check: anywhere(checkVPCBlock), fixed: fixedVPCBlock,
 		},
