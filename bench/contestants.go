@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/upload"
 )
 
@@ -100,10 +101,10 @@ func awsEnvironment(*server, string) []string {
 func taskEnvironment(s *server, key string) []string {
 	return append(awsEnvironment(s, key),
 		"AWS_ENDPOINT_URL_S3="+s.url(),
-		upload.EnvironmentBucket+"="+bucket,
-		upload.EnvironmentKey+"="+upload.EncodeKey(key),
-		upload.EnvironmentETag+"="+strings.Trim(etag, `"`),
-		upload.EnvironmentSize+"="+strconv.FormatInt(s.objects[key].size, 10),
+		contract.EnvironmentBucket+"="+bucket,
+		contract.EnvironmentKey+"="+upload.EncodeKey(key),
+		contract.EnvironmentETag+"="+strings.Trim(etag, `"`),
+		contract.EnvironmentSize+"="+strconv.FormatInt(s.objects[key].size, 10),
 	)
 }
 

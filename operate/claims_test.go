@@ -14,13 +14,13 @@ import (
 	"example.com/upload-router/internal/claimtable"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/loopback"
-	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/operate"
 )
 
 const (
 	claimed = "a.bin" // the key that the claims here are of
-	lease   = awstest.ExecutionTimeout + settings.ClaimLeaseMargin
+	lease   = awstest.ExecutionTimeout + machine.ClaimLeaseMargin
 )
 
 // claimOf is a claim of an execution by its name, which lasts for so long from now.
@@ -67,7 +67,7 @@ func requireClaim(t *testing.T, table *dynamodb.Table, want claimOf) {
 	}
 	expires, err := strconv.ParseInt(*item[claimtable.TTL].N, 10, 64)
 	require.NoError(t, err)
-	require.Equal(t, settings.ClaimRetention, time.Duration(expires-until)*time.Second)
+	require.Equal(t, machine.ClaimRetention, time.Duration(expires-until)*time.Second)
 }
 
 // Whoever is redriven has the object for another run, and nobody else has it:

@@ -198,10 +198,35 @@ func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 		"deadLetterQueueUrl":  declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
 		"functionLogGroup":    declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
 		"taskLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
+		"routes":              system.Outputs["routes"], // see the test of the table
 		"kmsKeyArn":           output(typeKey, "arn"),
 		"kmsKeyPolicy":        declaredtest.Only(t, system, typeKey).Text("policy"),
 		"topicPolicy":         system.Outputs["topicPolicy"], // see the test of a given topic
 	}, system.Outputs)
+}
+
+// What commands know of the state machine is the table that it is made of.
+func TestTheTableOfRoutesIsAnOutput(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"sizeThreshold": "100", "taskCapacity": "spot", "notifySuccess": "false", "deduplicate": "true"})
+	require.Equal(t, declaredtest.Only(t, system, "aws:dynamodb/table:Table").Outputs["name"], system.Outputs["claimsTable"])
+	text, err := json.Marshal(system.Outputs["routes"])
+	require.NoError(t, err)
+	require.JSONEq(t, `[{
+		"name": "Lambda", "compute": "lambda", "maxSize": 100, "state": "Invoke Lambda function", "timeoutSeconds": 70, "attempts": 7,
+		"callback": false, "spot": false, "publicAddress": false, "steps": [
+			{"state": "Check event"}, {"state": "Describe claim"}, {"state": "Claim object", "calls": "dynamodb:putItem"},
+			{"state": "Check file size"}, {"state": "Invoke Lambda function", "calls": "lambda:invoke"},
+			{"state": "Mark the claim done", "calls": "dynamodb:updateItem"}
+		]
+	}, {
+		"name": "Fargate", "compute": "fargate", "state": "Run Fargate task", "timeoutSeconds": 1500, "attempts": 2,
+		"callback": false, "spot": true, "publicAddress": true, "steps": [
+			{"state": "Check event"}, {"state": "Describe claim"}, {"state": "Claim object", "calls": "dynamodb:putItem"},
+			{"state": "Check file size"}, {"state": "Describe object"}, {"state": "Run Fargate task", "calls": "ecs:runTask.sync"},
+			{"state": "Mark the claim done", "calls": "dynamodb:updateItem"}
+		]
+	}]`, string(text))
 }
 
 func TestEveryConfigurationHasEveryOutput(t *testing.T) {

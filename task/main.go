@@ -22,6 +22,7 @@ import (
 	_ "golang.org/x/crypto/x509roots/fallback" // The image holds nothing but this binary, so the roots of trust are in it.
 
 	"example.com/upload-router/internal/callback"
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/limits"
 	"example.com/upload-router/internal/tracing"
 	"example.com/upload-router/internal/upload"
@@ -48,7 +49,7 @@ func run(lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 
 	started := time.Now()
 	object, invalid := upload.FromEnvironment(lookup)
-	execution, _ := lookup(upload.EnvironmentExecution)
+	execution, _ := lookup(contract.EnvironmentExecution)
 	naming := func(w io.Writer) context.Context {
 		return upload.WithLogger(ctx, slog.New(slog.NewJSONHandler(w, nil)), route, execution, object)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/internal/upload"
 	"example.com/upload-router/internal/upload/uploadtest"
@@ -51,12 +52,12 @@ type outcome struct {
 // variables are those of the state machine for an object with the content of text.
 func variables(key string) []string {
 	return []string{
-		upload.EnvironmentBucket + "=uploads",
-		upload.EnvironmentKey + "=" + upload.EncodeKey(key),
-		upload.EnvironmentVersionID + "=v1",
-		upload.EnvironmentSize + "=" + strconv.Itoa(len(text)),
-		upload.EnvironmentETag + "=e1",
-		upload.EnvironmentExecution + "=" + execution,
+		contract.EnvironmentBucket + "=uploads",
+		contract.EnvironmentKey + "=" + upload.EncodeKey(key),
+		contract.EnvironmentVersionID + "=v1",
+		contract.EnvironmentSize + "=" + strconv.Itoa(len(text)),
+		contract.EnvironmentETag + "=e1",
+		contract.EnvironmentExecution + "=" + execution,
 	}
 }
 
@@ -165,7 +166,7 @@ func TestTaskExitsByTheKindOfFailure(t *testing.T) {
 		outcome   string
 	}{
 		"no variables":     {nil, uploadtest.Content(nil), 64, "Upload.Invalid"},
-		"a wrong size":     {append(variables("k"), upload.EnvironmentSize+"=6 MiB"), uploadtest.Content(nil), 64, "Upload.Invalid"},
+		"a wrong size":     {append(variables("k"), contract.EnvironmentSize+"=6 MiB"), uploadtest.Content(nil), 64, "Upload.Invalid"},
 		"another size":     {ordinary, uploadtest.Content([]byte("hello")), 65, "Upload.SizeMismatch"},
 		"a missing object": {ordinary, uploadtest.Fault(404, "NoSuchKey", "gone"), 66, "Upload.ObjectMissing"},
 		"a delete marker":  {ordinary, uploadtest.Fault(405, "MethodNotAllowed", "no"), 66, "Upload.ObjectMissing"},
@@ -187,7 +188,7 @@ func TestTaskExitsByTheKindOfFailure(t *testing.T) {
 			line := requireLine(t, got.stderr)
 			assert.Equal(t, "ERROR", line["level"])
 			assert.Equal(t, test.outcome, line["outcome"])
-			assert.Equal(t, test.exit == upload.ExitRetryable, line["retryable"])
+			assert.Equal(t, test.exit == contract.ExitRetryable, line["retryable"])
 			assert.NotEmpty(t, line["cause"])
 			assert.NotContains(t, got.stderr, uploadtest.SecretAccessKey)
 		})
@@ -206,7 +207,7 @@ func TestTaskStopsOnASignal(t *testing.T) {
 			require.NoError(t, command.Process.Signal(signal))
 			got := await(t, command)
 
-			assert.Equal(t, upload.ExitRetryable, got.exit)
+			assert.Equal(t, contract.ExitRetryable, got.exit)
 			assert.Empty(t, got.stdout)
 			line := requireLine(t, got.stderr)
 			assert.Equal(t, "Upload.Interrupted", line["outcome"])
@@ -223,8 +224,8 @@ func states(t *testing.T) (*tokenapi.Wait, []string) {
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 	return server.Await("token", "machine"), []string{
 		"AWS_ENDPOINT_URL_SFN=" + server.Endpoint(),
-		upload.EnvironmentTaskToken + "=token",
-		upload.EnvironmentHeartbeat + "=300",
+		contract.EnvironmentTaskToken + "=token",
+		contract.EnvironmentHeartbeat + "=300",
 	}
 }
 
@@ -264,7 +265,7 @@ func TestTaskTellsItsEnd(t *testing.T) {
 		require.NoError(t, command.Start())
 		<-started
 		require.NoError(t, command.Process.Signal(syscall.SIGTERM))
-		assert.Equal(t, upload.ExitRetryable, await(t, command).exit)
+		assert.Equal(t, contract.ExitRetryable, await(t, command).exit)
 		answer := <-state.Answer()
 		assert.Equal(t, "Upload.Interrupted", answer.Error)
 	})
@@ -284,7 +285,7 @@ func TestTaskTellsItsEnd(t *testing.T) {
 		state, token := states(t)
 		started := make(chan struct{}, 1)
 		command := task(t, uploadtest.Serve(t, uploadtest.Hang([]byte(text), 3, started)),
-			append(variables("report.txt"), append(token, upload.EnvironmentHeartbeat+"=1")...))
+			append(variables("report.txt"), append(token, contract.EnvironmentHeartbeat+"=1")...))
 		require.NoError(t, command.Start())
 		<-started
 		state.Close()
@@ -298,11 +299,11 @@ func TestEveryLineOfTheTaskNamesTheRun(t *testing.T) {
 	t.Parallel()
 	busy := []string{
 		"AWS_ENDPOINT_URL_SFN=" + uploadtest.Serve(t, uploadtest.Fault(503, "ServiceUnavailable", "busy")),
-		upload.EnvironmentTaskToken + "=token", upload.EnvironmentHeartbeat + "=300",
+		contract.EnvironmentTaskToken + "=token", contract.EnvironmentHeartbeat + "=300",
 	}
 	untraced := []string{
 		"AWS_ENDPOINT_URL_XRAY=" + uploadtest.Serve(t, uploadtest.Fault(503, "ServiceUnavailable", "busy")),
-		upload.EnvironmentTrace + "=Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
+		contract.EnvironmentTrace + "=Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1",
 	}
 	content := uploadtest.Content([]byte(text), "ETag", `"e1"`)
 	for name, test := range map[string]struct {
@@ -311,14 +312,14 @@ func TestEveryLineOfTheTaskNamesTheRun(t *testing.T) {
 		says      []string // by the message of each line
 	}{
 		"a result":             {content, nil, []string{"result", "object processed"}},
-		"no version":           {content, []string{upload.EnvironmentVersionID + "="}, []string{"result", "object processed"}},
+		"no version":           {content, []string{contract.EnvironmentVersionID + "="}, []string{"result", "object processed"}},
 		"a failure":            {uploadtest.Fault(404, "NoSuchKey", "gone"), nil, []string{"object not processed"}},
 		"a result nobody gets": {content, busy, []string{"result", "heartbeat not sent", "object not processed"}},
 		"a failure nobody hears of": {
 			uploadtest.Fault(404, "NoSuchKey", "gone"), busy, []string{"heartbeat not sent", "failure not told", "object not processed"},
 		},
 		"a trace nobody gets": {content, untraced, []string{"result", "trace not sent", "trace not sent", "object processed"}},
-		"wrong variables":     {content, []string{upload.EnvironmentSize + "=6 MiB"}, []string{"object not processed"}},
+		"wrong variables":     {content, []string{contract.EnvironmentSize + "=6 MiB"}, []string{"object not processed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -356,7 +357,7 @@ func TestTaskStreams(t *testing.T) {
 		w.WriteHeader(status)
 		_, _ = io.CopyN(w, zeros{}, int64(last+1-first))
 	})
-	command := task(t, url, append(variables("zeros"), upload.EnvironmentSize+"="+strconv.Itoa(size)))
+	command := task(t, url, append(variables("zeros"), contract.EnvironmentSize+"="+strconv.Itoa(size)))
 	require.NoError(t, command.Start())
 	got := await(t, command)
 

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/upload"
 )
 
@@ -62,15 +63,15 @@ type Token struct {
 // FromEnvironment reads the token out of the variables of the task; nil if there is none. An error has code [upload.Invalid] for a wrong
 // variable, and [upload.Failed] if the host gives no Region or no credentials.
 func FromEnvironment(lookup func(string) (string, bool), logger *slog.Logger) (*Token, error) {
-	value, _ := lookup(upload.EnvironmentTaskToken)
+	value, _ := lookup(contract.EnvironmentTaskToken)
 	if value == "" {
 		return nil, nil //nolint:nilnil // No token is no error: nobody waits for one.
 	}
-	text, _ := lookup(upload.EnvironmentHeartbeat)
+	text, _ := lookup(contract.EnvironmentHeartbeat)
 	seconds, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
 		return nil, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf(
-			"the environment variable %s is not a number of seconds: %w", upload.EnvironmentHeartbeat, err)}
+			"the environment variable %s is not a number of seconds: %w", contract.EnvironmentHeartbeat, err)}
 	}
 	cfg, err := upload.NewConfig()
 	if err != nil {

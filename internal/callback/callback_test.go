@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/callback"
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/internal/upload"
 )
@@ -251,14 +252,14 @@ func TestFromEnvironment(t *testing.T) {
 			return value, ok
 		}
 	}
-	for _, variables := range []map[string]string{nil, {upload.EnvironmentTaskToken: ""}} {
+	for _, variables := range []map[string]string{nil, {contract.EnvironmentTaskToken: ""}} {
 		token, err := callback.FromEnvironment(lookup(variables), nil)
 		require.NoError(t, err)
 		require.Nil(t, token)
 	}
 	for _, seconds := range []string{"", "-1", "1.5", "5m"} {
 		_, err := callback.FromEnvironment(lookup(map[string]string{
-			upload.EnvironmentTaskToken: "t", upload.EnvironmentHeartbeat: seconds,
+			contract.EnvironmentTaskToken: "t", contract.EnvironmentHeartbeat: seconds,
 		}), nil)
 		require.ErrorIs(t, err, &upload.Error{Code: upload.Invalid})
 		require.ErrorContains(t, err, "UPLOAD_HEARTBEAT_SECONDS")
@@ -267,7 +268,7 @@ func TestFromEnvironment(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "key")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	token, err := callback.FromEnvironment(lookup(map[string]string{
-		upload.EnvironmentTaskToken: "t", upload.EnvironmentHeartbeat: "300",
+		contract.EnvironmentTaskToken: "t", contract.EnvironmentHeartbeat: "300",
 	}), nil)
 	require.NoError(t, err)
 	assert.Equal(t, "t", token.Value)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -18,7 +18,7 @@ type Value struct {
 	// disagree don't occur together. Required.
 	Config map[string]string
 	// Route sets it in what the state machine is made of; nil: as by default.
-	Route func(*workflow.Routing)
+	Route func(*machine.Description)
 	// Less says that the value takes something away: with all on, the factor keeps its first value.
 	Less bool
 }
@@ -41,19 +41,19 @@ const (
 // sizeThreshold, is none.
 func Machine() []Factor {
 	return []Factor{
-		factor("notifySuccess", on, off, func(r *workflow.Routing) { r.NotifySuccess = false }).less(),
+		factor("notifySuccess", on, off, func(r *machine.Description) { r.NotifySuccess = false }).less(),
 		// Not set, it is as the network has it.
-		factor("assignPublicIp", "", off, func(r *workflow.Routing) { r.AssignPublicIP = false }).less().with(ExistingNetwork()),
+		factor("assignPublicIp", "", off, func(r *machine.Description) { r.AssignPublicIP = false }).less().with(ExistingNetwork()),
 		factor("taskCompletion", string(settings.CompletionSync), string(settings.CompletionCallback),
-			func(r *workflow.Routing) { r.TaskCallback = true }),
-		factor("deduplicate", off, on, func(r *workflow.Routing) { r.Deduplicate = true }),
+			func(r *machine.Description) { r.TaskCallback = true }),
+		factor("deduplicate", off, on, func(r *machine.Description) { r.Deduplicate = true }),
 		factor("taskCapacity", string(settings.CapacityFargate), string(settings.CapacitySpot),
-			func(r *workflow.Routing) { r.Spot = true }),
+			func(r *machine.Description) { r.Spot = true }),
 		// One, so that a place that isn't given back is missed by the next task.
-		factor("maxParallelTasks", "0", "1", func(r *workflow.Routing) { r.MaxParallelTasks = 1 }).with(map[string]string{
+		factor("maxParallelTasks", "0", "1", func(r *machine.Description) { r.MaxParallelTasks = 1 }).with(map[string]string{
 			"executionTimeout": "10800",
 		}),
-		factor("tracing", off, on, func(r *workflow.Routing) { r.Tracing = true }),
+		factor("tracing", off, on, func(r *machine.Description) { r.Tracing = true }),
 	}
 }
 
@@ -69,7 +69,7 @@ func ExistingNetwork() map[string]string {
 func SubnetIDs() []string { return []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"} }
 
 // factor is one that has two values.
-func factor(key, byDefault, other string, route func(*workflow.Routing)) Factor {
+func factor(key, byDefault, other string, route func(*machine.Description)) Factor {
 	return Factor{Key: key, Values: []Value{
 		{Config: map[string]string{key: byDefault}}, {Config: map[string]string{key: other}, Route: route},
 	}}
@@ -94,11 +94,11 @@ type Variant struct {
 	// Config is its configuration.
 	Config map[string]string
 
-	routes []func(*workflow.Routing)
+	routes []func(*machine.Description)
 }
 
 // Route sets the variant in what the state machine is made of. What other variants set must be as by default there.
-func (v Variant) Route(r *workflow.Routing) {
+func (v Variant) Route(r *machine.Description) {
 	for _, set := range v.routes {
 		set(r)
 	}

@@ -148,7 +148,7 @@ type Settings struct {
 	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 	MaxParallelTasks int
 
-	// ExecutionTimeout is the time one execution has, in whole seconds: at least [Settings.MinExecutionTimeout], at most a year.
+	// ExecutionTimeout is the time one execution has, in whole seconds: at least [machine.Description.MinExecutionTimeout] of [Settings.Machine], at most a year.
 	// Default 3600 s. Key executionTimeout, requirement B3, C3.
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/upload"
 )
 
@@ -59,7 +60,7 @@ type Tracer struct {
 // FromEnvironment reads the trace out of the variables of the task; nil if it isn't to be traced: if there is no header, or one of a
 // trace that X-Ray doesn't keep. An error has code [upload.Failed] if the host gives no Region or no credentials.
 func FromEnvironment(lookup func(string) (string, bool), logger *slog.Logger) (*Tracer, error) {
-	header, given := lookup(upload.EnvironmentTrace)
+	header, given := lookup(contract.EnvironmentTrace)
 	if !given || parse(header)["Sampled"] == "0" {
 		return nil, nil //nolint:nilnil // Not to be traced is no error.
 	}

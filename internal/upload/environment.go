@@ -7,51 +7,19 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+
+	"example.com/upload-router/internal/contract"
 )
 
-// The environment variables by which the state machine tells the task which object to process. They are the container override of the
-// run (requirement B12); the whole event is not passed because overrides are limited to 8,192 characters.
-const (
-	// EnvironmentBucket holds the bucket's name. Required.
-	EnvironmentBucket = "UPLOAD_BUCKET"
-	// EnvironmentKey holds the object's key in Base64, as [EncodeKey] gives it: 1,368 characters at most. Raw, its 1,024 bytes could take
-	// 6,144 characters of the overrides' JSON, which with a task token is more than there are. Required.
-	EnvironmentKey = "UPLOAD_KEY_BASE64"
-	// EnvironmentVersionID holds the version to read. Empty or unset means "not given".
-	EnvironmentVersionID = "UPLOAD_VERSION_ID"
-	// EnvironmentSize holds the announced size in bytes, as a JSON number. Required.
-	EnvironmentSize = "UPLOAD_SIZE"
-	// EnvironmentETag holds the entity tag, with or without quotes. Empty or unset means "not given".
-	EnvironmentETag = "UPLOAD_ETAG"
-	// EnvironmentExecution holds the ARN of the execution that the task runs for, which its log lines name. Empty or unset means "not
-	// given".
-	EnvironmentExecution = "UPLOAD_EXECUTION"
-
-	// EnvironmentTrace holds the X-Ray trace header of the execution, by the name that Lambda has for it. Empty means a trace of the
-	// task's own, unset means "not to be traced".
-	//
-	// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
-	EnvironmentTrace = "_X_AMZN_TRACE_ID"
-
-	// EnvironmentTaskToken holds the token that the state waits for, by the name that AWS's page has for it (requirement B11). Empty or
-	// unset means that it waits for the container's end.
-	//
-	// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
-	EnvironmentTaskToken = "TASK_TOKEN_ENV_VARIABLE" //nolint:gosec // It is the name of a variable.
-	// EnvironmentHeartbeat holds the seconds after which a missing heartbeat ends the wait for the token, in decimal; 0 for no limit.
-	// Required with a token.
-	EnvironmentHeartbeat = "UPLOAD_HEARTBEAT_SECONDS"
-)
-
-// EncodeKey gives an object's key as [EnvironmentKey] holds it: as the intrinsic States.Base64Encode does, which encodes text as UTF-8
-// (measured: ministackorg/ministack#1360).
+// EncodeKey gives an object's key as [contract.EnvironmentKey] holds it: as the intrinsic States.Base64Encode does, which encodes
+// text as UTF-8 (measured: ministackorg/ministack#1360).
 func EncodeKey(key string) string { return base64.StdEncoding.EncodeToString([]byte(key)) }
 
 // decodeKey reads what [EncodeKey] gives. Lines may be broken, as those of MIME are.
 func decodeKey(encoded string) (string, error) {
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return "", fmt.Errorf("the environment variable %s is not Base64: %w", EnvironmentKey, err)
+		return "", fmt.Errorf("the environment variable %s is not Base64: %w", contract.EnvironmentKey, err)
 	}
 	return string(key), nil
 }
@@ -72,10 +40,10 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 		return value
 	}
 
-	bucket, noBucket := required(EnvironmentBucket)
-	encoded, noKey := required(EnvironmentKey)
+	bucket, noBucket := required(contract.EnvironmentBucket)
+	encoded, noKey := required(contract.EnvironmentKey)
 	key, badKey := decodeKey(encoded)
-	text, noSize := required(EnvironmentSize)
+	text, noSize := required(contract.EnvironmentSize)
 	size, badSize := parseSize(text)
 	if noSize != nil {
 		badSize = nil
@@ -83,8 +51,8 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 	object := Object{
 		Bucket:    bucket,
 		Key:       key,
-		VersionID: optional(EnvironmentVersionID),
-		ETag:      trimETag(optional(EnvironmentETag)),
+		VersionID: optional(contract.EnvironmentVersionID),
+		ETag:      trimETag(optional(contract.EnvironmentETag)),
 		Size:      size,
 	}
 	if err := errors.Join(noBucket, noKey, badKey, noSize, badSize); err != nil {
@@ -96,7 +64,7 @@ func FromEnvironment(lookup func(string) (string, bool)) (Object, error) {
 func parseSize(text string) (int64, error) {
 	size, err := wholeNumber(text)
 	if err != nil {
-		return 0, fmt.Errorf("the environment variable %s is not a number of bytes: %w", EnvironmentSize, err)
+		return 0, fmt.Errorf("the environment variable %s is not a number of bytes: %w", contract.EnvironmentSize, err)
 	}
 	return size, nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"example.com/upload-router/internal/contract"
 )
 
 // Code says what kind of failure an [Error] is. The Lambda function answers it as the error type, which ErrorEquals of a state machine
@@ -13,7 +15,7 @@ type Code string
 
 const (
 	// Invalid means that what the run was started with does not name an object. Not retryable.
-	Invalid Code = "Upload.Invalid"
+	Invalid Code = contract.ErrorInvalid
 	// ObjectMissing means that the bucket, the key or the version does not exist any more, and that S3 says so: of a key or a version it
 	// does to who has s3:ListBucket, and to others it says what is [AccessDenied]. Not retryable.
 	ObjectMissing Code = "Upload.ObjectMissing"
@@ -31,9 +33,9 @@ const (
 	AccessDenied Code = "Upload.AccessDenied"
 	// Unavailable means that S3 did not answer, answered that it cannot now, or stopped in the middle, after all attempts.
 	// Retryable.
-	Unavailable Code = "Upload.Unavailable"
+	Unavailable Code = contract.ErrorUnavailable
 	// Interrupted means that the host is stopping or the time is up. Retryable.
-	Interrupted Code = "Upload.Interrupted"
+	Interrupted Code = contract.ErrorInterrupted
 	// ResultTooLarge means that the processor's result is larger than Step Functions takes. Not retryable.
 	ResultTooLarge Code = "Upload.ResultTooLarge"
 	// NotAwaited means that Step Functions doesn't wait for the task any more: its token has timed out, or was used before. The task
@@ -46,10 +48,7 @@ const (
 // The exit codes of the task; all but success are those of sysexits.h, which no shell and no signal uses.
 const (
 	// ExitSuccess is the exit code of a task that has processed its object, and of no other.
-	ExitSuccess = 0
-	// ExitRetryable is the exit code for every retryable failure, and for no other (EX_TEMPFAIL).
-	ExitRetryable = 75
-
+	ExitSuccess       = 0
 	exitUsage         = 64 // EX_USAGE
 	exitDataError     = 65 // EX_DATAERR
 	exitNoInput       = 66 // EX_NOINPUT
@@ -63,13 +62,10 @@ const (
 	truncationMarking = " [...]"
 )
 
-// RetryableCodes returns the codes that are worth a retry, for the Retry of a state machine.
-func RetryableCodes() []Code { return []Code{Unavailable, Interrupted} }
-
 // Retryable reports whether the same run may succeed later.
 func (c Code) Retryable() bool { return c == Unavailable || c == Interrupted }
 
-// ExitCode is the exit code of a task that fails so. It is never 0; it is [ExitRetryable] for the retryable codes only, and differs
+// ExitCode is the exit code of a task that fails so. It is never 0; it is [contract.ExitRetryable] for the retryable codes only, and differs
 // among the others.
 func (c Code) ExitCode() int {
 	switch c {
@@ -86,7 +82,7 @@ func (c Code) ExitCode() int {
 	case AccessDenied:
 		return exitNotPermitted
 	case Unavailable, Interrupted:
-		return ExitRetryable
+		return contract.ExitRetryable
 	case ResultTooLarge:
 		return exitCantCreate
 	case NotAwaited:

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/upload"
 	"example.com/upload-router/internal/upload/uploadtest"
 )
@@ -362,11 +363,11 @@ func FuzzFromEnvironment(f *testing.F) {
 	f.Add("a/b", "\x00", "\r\n", "-1", `W/"x"`)
 	f.Fuzz(func(t *testing.T, bucket, key, version, size, etag string) {
 		object, err := upload.FromEnvironment(environment(map[string]string{
-			upload.EnvironmentBucket:    bucket,
-			upload.EnvironmentKey:       upload.EncodeKey(key),
-			upload.EnvironmentVersionID: version,
-			upload.EnvironmentSize:      size,
-			upload.EnvironmentETag:      etag,
+			contract.EnvironmentBucket:    bucket,
+			contract.EnvironmentKey:       upload.EncodeKey(key),
+			contract.EnvironmentVersionID: version,
+			contract.EnvironmentSize:      size,
+			contract.EnvironmentETag:      etag,
 		}))
 		requireSound(t, object, err)
 		if err == nil {
