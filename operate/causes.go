@@ -144,9 +144,9 @@ func causeOf(err error) string {
 	return found
 }
 
-// mendAsking is what helps when AWS could not be asked: again is a command that
+// fixAsking is what helps when AWS could not be asked: again is a command that
 // asks once more, which helps if the answer may be another one then.
-func mendAsking(err error, again string) string {
+func fixAsking(err error, again string) string {
 	if found := causeOf(err); found != "" {
 		return found
 	}

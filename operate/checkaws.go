@@ -134,7 +134,7 @@ func (c *awsCheck) add(check Check) {
 	}
 }
 
-const mendDifference = "tell the project: the local run and its tests believe what isn't so"
+const fixDifference = "tell the project: the local run and its tests believe what isn't so"
 
 // validate has Step Functions validate the definition.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinition.html
@@ -158,7 +158,7 @@ func (c *awsCheck) validate(ctx context.Context) {
 	if answer.Result == sfntypes.ValidateStateMachineDefinitionResultCodeFail {
 		c.add(Check{
 			Name: name, Found: "Step Functions refuses it: " + strings.Join(said, "; "), Status: CheckFailed,
-			Why: "a deployment fails with it", Mend: "upload-router diagram shows it",
+			Why: "a deployment fails with it", Fix: "upload-router diagram shows it",
 		})
 		return
 	}
@@ -171,9 +171,9 @@ func (c *awsCheck) validate(ctx context.Context) {
 
 // unknown is for what AWS doesn't let us see.
 func (c *awsCheck) unknown(name, right string, err error) {
-	mend := mendAsking(err, "upload-router check-aws, once more")
+	fix := fixAsking(err, "upload-router check-aws, once more")
 	if hasCode(err, "AccessDeniedException", "AccessDenied") {
-		mend = "give the credentials the right " + right
+		fix = "give the credentials the right " + right
 	}
 	// Without an answer none of the two is answered, and one that is refused whatever it is asked about says nothing of the other.
 	response, _ := errors.AsType[*smithyhttp.ResponseError](err)
@@ -181,7 +181,7 @@ func (c *awsCheck) unknown(name, right string, err error) {
 		c.refused = true
 	}
 	c.add(Check{
-		Name: name, Found: shorten(lastCause(err)), Status: CheckUnknown, Why: "it could not be asked", Mend: mend,
+		Name: name, Found: shorten(lastCause(err)), Status: CheckUnknown, Why: "it could not be asked", Fix: fix,
 	})
 }
 
@@ -227,7 +227,7 @@ func (c *awsCheck) test(ctx context.Context, t stateTest) {
 		c.unasked(t, err)
 		return
 	}
-	check := Check{Name: t.name, Why: "the interpreter stands in for Step Functions in the local run and in the tests", Mend: mendDifference}
+	check := Check{Name: t.name, Why: "the interpreter stands in for Step Functions in the local run and in the tests", Fix: fixDifference}
 	differences := t.want.differs(got)
 	if form != "" {
 		differences = append(differences, "it doesn't take the result's form: "+form)
@@ -245,8 +245,8 @@ func (c *awsCheck) unasked(t stateTest, err error) {
 	if hasCode(err, "ValidationException") && !t.isTask() && c.options.RoleARN == "" {
 		c.add(Check{
 			Name: t.name, Found: shorten(lastCause(err)), Status: CheckUnknown,
-			Why:  "Step Functions may want a role to test a state whose result isn't given",
-			Mend: "upload-router check-aws --role with the ARN of a role that Step Functions may take, which needs no rights",
+			Why: "Step Functions may want a role to test a state whose result isn't given",
+			Fix: "upload-router check-aws --role with the ARN of a role that Step Functions may take, which needs no rights",
 		})
 		return
 	}
@@ -377,7 +377,7 @@ func (c *awsCheck) forms(ctx context.Context, in string) {
 		}
 		check := Check{Name: f.name, Found: "taken: " + orNone(taken) + "; refused: " + orNone(refused), Status: CheckOK}
 		if len(taken) == 0 {
-			check.Status, check.Why, check.Mend = CheckFailed, "the definition reads one of these", mendDifference
+			check.Status, check.Why, check.Fix = CheckFailed, "the definition reads one of these", fixDifference
 		}
 		c.add(check)
 	}

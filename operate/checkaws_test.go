@@ -216,7 +216,7 @@ func checkAWS(t *testing.T, cfg aws.Config, config map[string]string, role strin
 	for _, c := range diagnosis.Checks {
 		if c.Status != operate.CheckOK {
 			require.NotEmpty(t, c.Why, c.Name)
-			require.NotEmpty(t, c.Mend, c.Name)
+			require.NotEmpty(t, c.Fix, c.Name)
 		}
 	}
 	return diagnosis
@@ -283,7 +283,7 @@ func TestCheckAWSAsksForEveryState(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"Describe claim", "Describe wait", // they look at the clock, and so
 		"Is there time to wait?", // does this, in the context object
-		"Wait before another try", "Wait for a place",
+		"Wait before retry", "Wait for a place",
 	}, left)
 }
 
@@ -414,7 +414,7 @@ func TestCheckAWSTestsWhatIsNoTaskWithTheRole(t *testing.T) {
 func TestCheckAWSStopsWhereNothingWillBeAnswered(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		code, message, mend string
+		code, message, fix string
 	}{
 		"no right": {
 			"AccessDeniedException", "User: ann is not authorized to perform: states:TestState", "give the credentials the right states:TestState",
@@ -438,7 +438,7 @@ func TestCheckAWSStopsWhereNothingWillBeAnswered(t *testing.T) {
 			require.Len(t, d.Checks, 2)
 			require.Equal(t, operate.CheckOK, d.Checks[0].Status)
 			require.Equal(t, operate.CheckUnknown, d.Checks[1].Status)
-			require.Equal(t, test.mend, d.Checks[1].Mend)
+			require.Equal(t, test.fix, d.Checks[1].Fix)
 		})
 	}
 }
@@ -451,8 +451,8 @@ func TestCheckAWSOfNobodyWhoAnswers(t *testing.T) {
 	}))
 	t.Cleanup(page.Close)
 	for name, test := range map[string]struct {
-		endpoint, mend string
-		checks         int
+		endpoint, fix string
+		checks        int
 	}{
 		"nobody": {"http://127.0.0.1:9", "AWS can't be reached from here", 1},
 		"a page": {page.URL, "what answered isn't in AWS's form", 2},
@@ -463,7 +463,7 @@ func TestCheckAWSOfNobodyWhoAnswers(t *testing.T) {
 		require.False(t, d.Same(), name)
 		require.Zero(t, d.Answered(), name)
 		require.Len(t, d.Checks, test.checks, name)
-		require.Contains(t, d.Checks[0].Mend, test.mend, name)
+		require.Contains(t, d.Checks[0].Fix, test.fix, name)
 	}
 }
 

@@ -134,7 +134,7 @@ func TestRedriveSettlesTheClaim(t *testing.T) {
 			if test.claim.name != "" {
 				test.claim.put(t, table)
 			}
-			p := plan(t, system, operate.RedriveOptions{Executions: []string{me}, Anew: test.anew})
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{me}, Restart: test.anew})
 			require.Len(t, p.Items, 1)
 			require.Equal(t, test.action, p.Items[0].Action, p.Items[0].Reason)
 			require.Contains(t, p.Items[0].Reason, test.reason)
@@ -178,7 +178,7 @@ func TestRedriveLeavesAClaimThatChanged(t *testing.T) {
 			table := server.Deduplicate()
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 			claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
-			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Anew: test.anew})
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Restart: test.anew})
 			require.Equal(t, 1, p.Doable())
 			test.claim.put(t, table)
 			require.NoError(t, p.Run(t.Context(), nil))
@@ -236,7 +236,7 @@ func TestRedriveLeavesWhatRunsAgain(t *testing.T) {
 			if !test.planned {
 				redrive()
 			}
-			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Anew: test.anew})
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Restart: test.anew})
 			if test.planned {
 				require.Equal(t, 1, p.Doable(), p.Items[0].Reason)
 				redrive()
@@ -267,10 +267,10 @@ func TestRedriveThatIsRefusedSaysWhatIsClaimed(t *testing.T) {
 	server.Refuse("ExecutionLimitExceeded", "RedriveExecution")
 	p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}})
 	require.NoError(t, p.Run(t.Context(), nil))
-	require.Regexp(t, `ExecutionLimitExceeded.*; its object is claimed for the redrive until 20\S+Z: run .*--anew`, p.Items[0].Error)
+	require.Regexp(t, `ExecutionLimitExceeded.*; its object is claimed for the redrive until 20\S+Z: run .*--restart`, p.Items[0].Error)
 	requireClaim(t, table, claimOf{"me", claimtable.Working, lease})
 
-	p = plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Anew: true})
+	p = plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Restart: true})
 	require.NoError(t, p.Run(t.Context(), nil))
 	require.Empty(t, p.Items[0].Error)
 	requireClaim(t, table, claimOf{"me", claimtable.Failed, lease})
@@ -317,7 +317,7 @@ func TestRedriveKnowsItsOwnClaimAgain(t *testing.T) {
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 			claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
 			server.Lose("UpdateItem")
-			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Anew: anew})
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Restart: anew})
 			require.NoError(t, p.Run(t.Context(), nil))
 			require.Empty(t, p.Items[0].Error)
 			require.True(t, p.Items[0].Done)

@@ -45,9 +45,9 @@ type Check struct {
 	Found string `json:"found"`
 	// Status is how it ended.
 	Status CheckStatus `json:"status"`
-	// Why says what needs it, Mend is the one command, or the page, that mends it. Only if not ok.
-	Why  string `json:"why,omitempty"`
-	Mend string `json:"mend,omitempty"`
+	// Why says what needs it, Fix is the one command, or the page, that fixes it. Only if not ok.
+	Why string `json:"why,omitempty"`
+	Fix string `json:"fix,omitempty"`
 }
 
 // Diagnosis is what [Doctor] found.
@@ -131,24 +131,24 @@ func (d *doctor) limited(ctx context.Context) (context.Context, context.CancelFu
 
 func (d *doctor) golang(ctx context.Context) {
 	const why = "it compiles the processors and the Pulumi program"
-	const mend = "https://go.dev/doc/install"
+	const fix = "https://go.dev/doc/install"
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
 	if err != nil {
-		d.add(Check{Name: "Go", Found: "not found: " + shorten(err.Error()), Status: CheckFailed, Why: why, Mend: mend})
+		d.add(Check{Name: "Go", Found: "not found: " + shorten(err.Error()), Status: CheckFailed, Why: why, Fix: fix})
 		return
 	}
 	text := strings.TrimSpace(string(output))
 	found := goVersion.FindStringSubmatch(text)
 	if found == nil {
-		d.add(Check{Name: "Go", Found: text, Status: CheckUnknown, Why: why, Mend: mend})
+		d.add(Check{Name: "Go", Found: text, Status: CheckUnknown, Why: why, Fix: fix})
 		return
 	}
 	have, err := semver.ParseTolerant(found[1])
 	least := semver.MustParse(leastGo)
 	if err == nil && have.LT(least) {
-		d.add(Check{Name: "Go", Found: text + ", and it takes " + leastGo, Status: CheckFailed, Why: why, Mend: mend})
+		d.add(Check{Name: "Go", Found: text + ", and it takes " + leastGo, Status: CheckFailed, Why: why, Fix: fix})
 		return
 	}
 	d.ok("Go", text)
@@ -156,17 +156,17 @@ func (d *doctor) golang(ctx context.Context) {
 
 func (d *doctor) pulumi(ctx context.Context) {
 	const why = "it deploys, and keeps what is deployed"
-	const mend = "https://www.pulumi.com/docs/iac/download-install/"
+	const fix = "https://www.pulumi.com/docs/iac/download-install/"
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	command, err := findPulumi(ctx, nil)
 	if err != nil {
-		d.add(Check{Name: "Pulumi CLI", Found: without(err, ErrNotReady), Status: CheckFailed, Why: why, Mend: mend})
+		d.add(Check{Name: "Pulumi CLI", Found: without(err, ErrNotReady), Status: CheckFailed, Why: why, Fix: fix})
 		return
 	}
 	if least := semver.MustParse(MinimumPulumi); command.version.LT(least) {
 		d.add(Check{
-			Name: "Pulumi CLI", Found: command.version.String() + ", and it takes " + MinimumPulumi, Status: CheckFailed, Why: why, Mend: mend,
+			Name: "Pulumi CLI", Found: command.version.String() + ", and it takes " + MinimumPulumi, Status: CheckFailed, Why: why, Fix: fix,
 		})
 		return
 	}
@@ -185,11 +185,11 @@ func (d *doctor) project(ctx context.Context) {
 	stack, err := OpenStack(ctx, d.options.Stack)
 	if err != nil {
 		check := Check{Name: name, Found: err.Error(), Status: CheckFailed, Why: "it holds the configuration and what is deployed"}
-		check.Mend = likelyCause(err.Error())
+		check.Fix = likelyCause(err.Error())
 		if errors.Is(err, ErrNoStack) {
-			check.Found, check.Mend = "there is no stack "+d.options.Stack.Name, "upload-router init --stack "+d.options.Stack.Name
+			check.Found, check.Fix = "there is no stack "+d.options.Stack.Name, "upload-router init --stack "+d.options.Stack.Name
 			if d.options.Stack.Name == "" {
-				check.Found, check.Mend = without(err, ErrNoStack), "upload-router init --stack dev"
+				check.Found, check.Fix = without(err, ErrNoStack), "upload-router init --stack dev"
 			}
 		}
 		d.add(check)
@@ -199,7 +199,7 @@ func (d *doctor) project(ctx context.Context) {
 	if d.config, err = stack.Config(ctx); err != nil {
 		d.add(Check{
 			Name: name, Found: err.Error(), Status: CheckFailed,
-			Why: "nothing can be checked without its configuration", Mend: likelyCause(err.Error()),
+			Why: "nothing can be checked without its configuration", Fix: likelyCause(err.Error()),
 		})
 		return
 	}
@@ -214,13 +214,13 @@ func (d *doctor) project(ctx context.Context) {
 		invalid, isInvalid := errors.AsType[*settings.InvalidError](err)
 		if !isInvalid {
 			d.add(Check{
-				Name: "Configuration", Found: err.Error(), Status: CheckFailed, Why: "a wrong one is refused", Mend: "pulumi config",
+				Name: "Configuration", Found: err.Error(), Status: CheckFailed, Why: "a wrong one is refused", Fix: "pulumi config",
 			})
 			return
 		}
 		for _, p := range invalid.Problems {
 			d.add(Check{
-				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made", Mend: p.Fix,
+				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made", Fix: p.Fix,
 			})
 		}
 		return
@@ -247,8 +247,8 @@ func (d *doctor) docker(ctx context.Context) {
 	}
 	d.add(Check{
 		Name: "Docker", Found: found, Status: CheckFailed,
-		Why:  "it builds and pushes the task's image, unless `image` names one that you have pushed",
-		Mend: "https://docs.docker.com/get-docker/, or: pulumi config set image REPOSITORY@sha256:DIGEST",
+		Why: "it builds and pushes the task's image, unless `image` names one that you have pushed",
+		Fix: "https://docs.docker.com/get-docker/, or: pulumi config set image REPOSITORY@sha256:DIGEST",
 	})
 }
 
@@ -264,12 +264,12 @@ func (d *doctor) regionName() string {
 
 func (d *doctor) credentials(ctx context.Context) {
 	const name, why = "Credentials", "everything is made in the account that they belong to"
-	const mend = "aws configure sso, aws sso login, or export AWS_PROFILE=..."
+	const fix = "aws configure sso, aws sso login, or export AWS_PROFILE=..."
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	cfg, err := LoadAWS(ctx, d.config[keyRegion], d.config["aws:profile"])
 	if err != nil {
-		d.add(Check{Name: name, Found: shorten(without(err, ErrNotReady)), Status: CheckFailed, Why: why, Mend: mend})
+		d.add(Check{Name: name, Found: shorten(without(err, ErrNotReady)), Status: CheckFailed, Why: why, Fix: fix})
 		return
 	}
 	d.aws = &cfg
@@ -284,13 +284,13 @@ func (d *doctor) credentials(ctx context.Context) {
 		if _, unknown := errors.AsType[*net.DNSError](err); unknown { // which says nothing of the credentials
 			d.nowhere = true
 			d.add(Check{
-				Name: name, Found: "not checked: " + shorten(lastCause(err)), Status: CheckUnknown, Why: why, Mend: "see what is said of the Region",
+				Name: name, Found: "not checked: " + shorten(lastCause(err)), Status: CheckUnknown, Why: why, Fix: "see what is said of the Region",
 			})
 			return
 		}
-		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Mend: mend}
+		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Fix: fix}
 		if found := causeOf(err); found != "" {
-			failure.Mend = found
+			failure.Fix = found
 		}
 		d.add(failure)
 		return
@@ -300,35 +300,35 @@ func (d *doctor) credentials(ctx context.Context) {
 	if d.outputs != nil && d.outputs.AccountID() != d.account {
 		d.add(Check{
 			Name: "Account", Found: "the stack is deployed in " + d.outputs.AccountID(), Status: CheckFailed,
-			Why: "another account has none of what is deployed", Mend: "export AWS_PROFILE=... of the account " + d.outputs.AccountID(),
+			Why: "another account has none of what is deployed", Fix: "export AWS_PROFILE=... of the account " + d.outputs.AccountID(),
 		})
 	}
 }
 
 func (d *doctor) region(ctx context.Context) {
-	const name, why, mend = "Region", "everything is made there", "pulumi config set aws:region eu-central-1"
+	const name, why, fix = "Region", "everything is made there", "pulumi config set aws:region eu-central-1"
 	region := d.regionName()
 	if region == "" {
-		d.add(Check{Name: name, Found: "none is set", Status: CheckFailed, Why: why, Mend: mend})
+		d.add(Check{Name: name, Found: "none is set", Status: CheckFailed, Why: why, Fix: fix})
 		return
 	}
 	if d.outputs != nil && d.outputs.Region() != region {
 		d.add(Check{
 			Name: name, Found: region + ", and the stack is deployed in " + d.outputs.Region(), Status: CheckFailed,
-			Why: "a stack can't move: all would be made anew, and the old left behind", Mend: "pulumi config set aws:region " + d.outputs.Region(),
+			Why: "a stack can't move: all would be made anew, and the old left behind", Fix: "pulumi config set aws:region " + d.outputs.Region(),
 		})
 		return
 	}
 	if d.nowhere {
 		d.add(Check{
-			Name: name, Found: region + ": there is no such Region, or this machine has no network", Status: CheckFailed, Why: why, Mend: mend,
+			Name: name, Found: region + ": there is no such Region, or this machine has no network", Status: CheckFailed, Why: why, Fix: fix,
 		})
 		return
 	}
 	if d.aws == nil {
 		d.add(Check{
 			Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why,
-			Mend: "see what is said of the credentials",
+			Fix: "see what is said of the credentials",
 		})
 		return
 	}
@@ -338,14 +338,14 @@ func (d *doctor) region(ctx context.Context) {
 	regions, err := awsquery.NewEC2(*d.aws).DescribeRegion(ctx, region)
 	switch {
 	case hasCode(err, "InvalidParameterValue"), err != nil && strings.Contains(err.Error(), "no such host"):
-		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Mend: mend})
+		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Fix: fix})
 		d.aws = nil
 	case err != nil:
 		d.unknown(name, region, rightRegion, err)
 	case len(regions) == 1 && regions[0].OptInStatus == "not-opted-in":
 		d.add(Check{
 			Name: name, Found: region + " isn't enabled for the account", Status: CheckFailed, Why: why,
-			Mend: "aws account enable-region --region-name " + region,
+			Fix: "aws account enable-region --region-name " + region,
 		})
 	default:
 		d.ok(name, region)
@@ -379,14 +379,14 @@ func DoctorRights() []string {
 
 // unknown is for what AWS doesn't let us see. right is what the request takes.
 func (d *doctor) unknown(name, found, right string, err error) {
-	mend := mendAsking(err, "upload-router doctor, once more")
+	fix := fixAsking(err, "upload-router doctor, once more")
 	response, _ := errors.AsType[*awshttp.ResponseError](err)
 	if response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied")) {
-		mend = "give the credentials the right " + right + ", or look there yourself"
+		fix = "give the credentials the right " + right + ", or look there yourself"
 	}
 	d.add(Check{
 		Name: name, Found: strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "),
-		Status: CheckUnknown, Why: "it could not be asked; a deployment may succeed", Mend: mend,
+		Status: CheckUnknown, Why: "it could not be asked; a deployment may succeed", Fix: fix,
 	})
 }
 
@@ -416,7 +416,7 @@ func (d *doctor) defaultVPC(ctx context.Context, client *awsquery.EC2) {
 	case len(vpcs) == 0:
 		d.add(Check{
 			Name: name, Found: "there is none", Status: CheckFailed, Why: "the configuration asks for it: network is default",
-			Mend: "aws ec2 create-default-vpc, or: pulumi config set network create",
+			Fix: "aws ec2 create-default-vpc, or: pulumi config set network create",
 		})
 	default:
 		d.ok(name, vpcs[0].ID)
@@ -429,7 +429,7 @@ func (d *doctor) existingVPC(ctx context.Context, client *awsquery.EC2) {
 	if hasCode(err, "InvalidSubnetID.NotFound") {
 		d.add(Check{
 			Name: name, Found: lastCause(err), Status: CheckFailed, Why: "the task runs in them",
-			Mend: "aws ec2 describe-subnets --filters Name=vpc-id,Values=" + d.settings.VPCID,
+			Fix: "aws ec2 describe-subnets --filters Name=vpc-id,Values=" + d.settings.VPCID,
 		})
 		return
 	}
@@ -441,7 +441,7 @@ func (d *doctor) existingVPC(ctx context.Context, client *awsquery.EC2) {
 		if s.VPCID != d.settings.VPCID {
 			d.add(Check{
 				Name: name, Found: s.ID + " is in " + s.VPCID, Status: CheckFailed,
-				Why: "the security group is in " + d.settings.VPCID, Mend: "pulumi config set vpcId " + s.VPCID,
+				Why: "the security group is in " + d.settings.VPCID, Fix: "pulumi config set vpcId " + s.VPCID,
 			})
 			return
 		}
@@ -476,7 +476,7 @@ func (d *doctor) bucketName(ctx context.Context) {
 	_, err := newS3(*d.aws).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
 	taken := Check{
 		Name: "Bucket's name", Status: CheckFailed, Why: "bucket names are unique in all of AWS",
-		Mend: "pulumi config set bucketName " + name + "-" + d.account,
+		Fix: "pulumi config set bucketName " + name + "-" + d.account,
 	}
 	response, _ := errors.AsType[*awshttp.ResponseError](err)
 	switch {
@@ -506,7 +506,7 @@ func (d *doctor) repositoryName(ctx context.Context) {
 	case err == nil:
 		d.add(Check{
 			Name: "Repository's name", Found: name + " is taken", Status: CheckFailed, Why: "a name is one repository's in a Region",
-			Mend: "pulumi config set ecrRepoName " + name + "-" + d.stack.Name(),
+			Fix: "pulumi config set ecrRepoName " + name + "-" + d.stack.Name(),
 		})
 	case hasCode(err, "RepositoryNotFoundException"):
 		d.ok("Repository's name", name+" is free")
@@ -528,7 +528,7 @@ func (d *doctor) machineName(ctx context.Context) {
 	case err == nil:
 		d.add(Check{
 			Name: "State machine's name", Found: name + " is taken", Status: CheckFailed, Why: "a name is one state machine's in a Region",
-			Mend: "pulumi config set stateMachineName " + name + "-" + d.stack.Name(),
+			Fix: "pulumi config set stateMachineName " + name + "-" + d.stack.Name(),
 		})
 	case hasCode(err, "StateMachineDoesNotExist"):
 		d.ok("State machine's name", name+" is free")

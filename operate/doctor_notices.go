@@ -59,12 +59,12 @@ func (d *doctor) named() {
 func (d *doctor) nobodyHears() {
 	d.add(Check{
 		Name: checkNotices, Found: "nobody hears of alarms and of files that fail", Status: CheckFailed,
-		Why: "people rely on what is protected (protect is true)", Mend: "pulumi config set --path 'notify[0]' ops@example.com",
+		Why: "people rely on what is protected (protect is true)", Fix: "pulumi config set --path 'notify[0]' ops@example.com",
 	})
 }
 
 // addresses looks whether any that notify names has confirmed its subscription. That
-// none has may be a matter of minutes, and keeps nobody from deploying a mend.
+// none has may be a matter of minutes, and keeps nobody from deploying a fix.
 func (d *doctor) addresses(confirmed int) {
 	if confirmed > 0 {
 		d.ok(checkNotices, "to whom notify names")
@@ -72,8 +72,8 @@ func (d *doctor) addresses(confirmed int) {
 	}
 	d.add(Check{
 		Name: checkNotices, Found: "no address of notify has confirmed its subscription", Status: CheckUnknown,
-		Why:  "until then nobody hears of alarms and of files that fail",
-		Mend: "follow the link in the e-mail of AWS that asks for it, or list the topic's subscriptions",
+		Why: "until then nobody hears of alarms and of files that fail",
+		Fix: "follow the link in the e-mail of AWS that asks for it, or list the topic's subscriptions",
 	})
 }
 

@@ -63,12 +63,12 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 		d.ok(name, found)
 		return
 	}
-	mend := quotaVPCs.raise(have + 1)
+	fix := quotaVPCs.raise(have + 1)
 	if d.settings.Network == settings.NetworkCreate { // to use the default VPC is no way out for who wants none that leads out
-		mend += ", or: pulumi config set network default"
+		fix += ", or: pulumi config set network default"
 	}
 	d.add(Check{
-		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is " + string(d.settings.Network), Mend: mend,
+		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is " + string(d.settings.Network), Fix: fix,
 	})
 }
 
@@ -101,7 +101,7 @@ func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, tasks 
 	const units = 1024 // of a vCPU
 	each := float64(d.settings.TaskCPU) / units
 	fit := int(most / each)
-	check := Check{Name: name, Status: CheckFailed, Why: why, Mend: of.raise(int(math.Ceil(each * float64(tasks))))}
+	check := Check{Name: name, Status: CheckFailed, Why: why, Fix: of.raise(int(math.Ceil(each * float64(tasks))))}
 	switch {
 	case fit >= tasks:
 		d.ok(name, fmt.Sprintf("%g vCPUs, %s at a time", most, plural(int64(fit), "task")))
@@ -110,7 +110,7 @@ func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, tasks 
 		check.Found = fmt.Sprintf("%g vCPUs, and a task takes %g", most, each)
 	default:
 		check.Found = fmt.Sprintf("%g vCPUs, and maxParallelTasks lets %d tasks of %g run at a time", most, tasks, each)
-		check.Mend = fmt.Sprintf("pulumi config set maxParallelTasks %d, or: %s", fit, check.Mend)
+		check.Fix = fmt.Sprintf("pulumi config set maxParallelTasks %d, or: %s", fit, check.Fix)
 	}
 	d.add(check)
 }
@@ -152,7 +152,7 @@ func (d *doctor) concurrency(ctx context.Context) {
 	d.add(Check{
 		Name: name, Found: fmt.Sprintf("%d of %d runs are free, %d must stay so, and %d are to be reserved", free, limit, keep, want),
 		Status: CheckFailed, Why: "AWS refuses to reserve what lambdaReservedConcurrency asks for",
-		Mend: fmt.Sprintf("pulumi config set lambdaReservedConcurrency %d, or: %s",
+		Fix: fmt.Sprintf("pulumi config set lambdaReservedConcurrency %d, or: %s",
 			max(0, free-keep), quotaConcurrency.raise(limit+unreservedMinimum+want-free)),
 	})
 }

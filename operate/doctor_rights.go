@@ -41,7 +41,7 @@ func (d *doctor) rights(ctx context.Context) {
 	if err != nil {
 		d.add(Check{
 			Name: checkRights, Found: "not looked at: " + shorten(err.Error()), Status: CheckUnknown,
-			Why: "which rights it takes follows from what the program declares", Mend: "upload-router diagram, which says the same",
+			Why: "which rights it takes follows from what the program declares", Fix: "upload-router diagram, which says the same",
 		})
 		return
 	}
@@ -57,7 +57,7 @@ func (d *doctor) rights(ctx context.Context) {
 	if errors.Is(err, errNotSimulated) || hasCode(err, "NoSuchEntity") {
 		d.add(Check{
 			Name: checkRights, Found: "not known: " + shorten(lastCause(err)) + ", and these are " + d.caller, Status: CheckUnknown,
-			Why: "a deployment that lacks a right ends in its middle", Mend: d.policyCommand(),
+			Why: "a deployment that lacks a right ends in its middle", Fix: d.policyCommand(),
 		})
 		return
 	}
@@ -73,7 +73,7 @@ func (d *doctor) policyCommand() string {
 func (d *doctor) judgeRights(principal string, s simulation) {
 	who := lastPart(principal, ":")
 	check := Check{
-		Name: checkRights, Status: CheckFailed, Why: "a deployment that lacks a right ends in its middle", Mend: d.policyCommand(),
+		Name: checkRights, Status: CheckFailed, Why: "a deployment that lacks a right ends in its middle", Fix: d.policyCommand(),
 	}
 	switch {
 	case len(s.denied) > 0:

@@ -53,18 +53,18 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 			},
 			operate.Check{
 				Status: operate.CheckUnknown, Found: refused,
-				Why:  "it could not be asked; a deployment may succeed",
-				Mend: "give the credentials the right iam:SimulatePrincipalPolicy, or look there yourself",
+				Why: "it could not be asked; a deployment may succeed",
+				Fix: "give the credentials the right iam:SimulatePrincipalPolicy, or look there yourself",
 			},
 		},
 		"a federated user": {
 			"good", func(s *awstest.Server) { s.Caller("arn:aws:sts::" + account + ":federated-user/ann") },
-			operate.Check{Status: operate.CheckUnknown, Found: noSession, Why: middle, Mend: command},
+			operate.Check{Status: operate.CheckUnknown, Found: noSession, Why: middle, Fix: command},
 		},
 		"a user who may not": {
 			"good", func(s *awstest.Server) { s.Deny("", "iam:CreateRole") },
 			operate.Check{
-				Status: operate.CheckFailed, Why: middle, Mend: command,
+				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not iam:CreateRole on arn:aws:iam::" + account +
 					":role/upload-router-dev-fargate-execution-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
 					":role/upload-router-dev-fargate-role-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
@@ -74,7 +74,7 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 		"an organization that doesn't allow it": {
 			"good", func(s *awstest.Server) { s.Deny("organization", "ecs:CreateCluster") },
 			operate.Check{
-				Status: operate.CheckFailed, Why: middle, Mend: command,
+				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not ecs:CreateCluster on arn:aws:ecs:eu-central-1:" + account +
 					":cluster/upload-router-dev-fargate-cluster-0123456 (by the organization's policies)",
 			},
@@ -82,7 +82,7 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 		"a boundary that doesn't allow it": {
 			"good", func(s *awstest.Server) { s.Deny("boundary", "ecs:CreateCluster") },
 			operate.Check{
-				Status: operate.CheckFailed, Why: middle, Mend: command,
+				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not ecs:CreateCluster on arn:aws:ecs:eu-central-1:" + account +
 					":cluster/upload-router-dev-fargate-cluster-0123456 (by the permissions boundary)",
 			},
@@ -90,7 +90,7 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 		"a right that depends on what isn't known": {
 			"good", func(s *awstest.Server) { s.DependOn("aws:MultiFactorAuthPresent", "ecs:CreateCluster") },
 			operate.Check{
-				Status: operate.CheckUnknown, Why: "IAM's simulator doesn't know these values; a deployment may succeed", Mend: command,
+				Status: operate.CheckUnknown, Why: "IAM's simulator doesn't know these values; a deployment may succeed", Fix: command,
 				Found: "user/ann may, or may not, ecs:CreateCluster on arn:aws:ecs:eu-central-1:" + account +
 					":cluster/upload-router-dev-fargate-cluster-0123456: it depends on aws:MultiFactorAuthPresent",
 			},
@@ -99,8 +99,8 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 			"good", func(s *awstest.Server) { s.Refuse("AccessDenied", "SimulatePrincipalPolicy") },
 			operate.Check{
 				Status: operate.CheckUnknown, Found: refused,
-				Why:  "it could not be asked; a deployment may succeed",
-				Mend: "give the credentials the right iam:SimulatePrincipalPolicy, or look there yourself",
+				Why: "it could not be asked; a deployment may succeed",
+				Fix: "give the credentials the right iam:SimulatePrincipalPolicy, or look there yourself",
 			},
 		},
 	} {

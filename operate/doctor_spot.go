@@ -26,8 +26,8 @@ func (d *doctor) spotRole(ctx context.Context) {
 	case hasCode(err, "NoSuchEntity"):
 		d.add(Check{
 			Name: name, Found: "there is no role " + ecsRole, Status: CheckFailed,
-			Why:  "taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
-			Mend: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+			Why: "taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
+			Fix: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
 		})
 	default:
 		d.unknown(name, "", rightRole, err)

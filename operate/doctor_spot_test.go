@@ -32,8 +32,8 @@ func TestDoctorLooksForECSsOwnRoleWithSpot(t *testing.T) { //nolint:paralleltest
 			with("taskCapacity", "spot"), func(s *awstest.Server) { s.Break(awstest.LackECSRole) },
 			[]operate.Check{{
 				Name: "ECS's own role", Found: "there is no role AWSServiceRoleForECS", Status: operate.CheckFailed,
-				Why:  "taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
-				Mend: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+				Why: "taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
+				Fix: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
 			}},
 		},
 	} {

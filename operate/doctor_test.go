@@ -60,7 +60,7 @@ func examineProject(t *testing.T, project, play, config string, prepare func(*aw
 	for _, c := range diagnosis.Checks {
 		if c.Status != operate.CheckOK {
 			require.NotEmpty(t, c.Why, c.Name)
-			require.NotEmpty(t, c.Mend, c.Name)
+			require.NotEmpty(t, c.Fix, c.Name)
 		}
 	}
 	return diagnosis
@@ -168,7 +168,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		check   string
 		status  operate.CheckStatus
 		found   string
-		mend    string
+		fix     string
 	}{
 		"VPCs, where the default one would do": {
 			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used", "desired-value 2, or: pulumi config set network default",
@@ -209,7 +209,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 			require.GreaterOrEqual(t, i, 0, "%+v", d.Checks)
 			require.Equal(t, test.status, d.Checks[i].Status, "%+v", d.Checks[i])
 			require.Contains(t, d.Checks[i].Found, test.found)
-			require.Contains(t, d.Checks[i].Mend, test.mend)
+			require.Contains(t, d.Checks[i].Fix, test.fix)
 		})
 	}
 }
@@ -218,7 +218,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 func TestDoctorKeepsAPrivateNetworkPrivate(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	d := examine(t, "good", "{"+with("network", "private")+"}", func(s *awstest.Server) { s.Quota("L-F678F1CE", 1) })
 	for _, c := range d.Checks {
-		require.NotContains(t, c.Mend, "network default", c.Name)
+		require.NotContains(t, c.Fix, "network default", c.Name)
 	}
 	require.Equal(t, operate.CheckFailed, statuses(d.Checks)["Quota of VPCs"])
 }
@@ -291,7 +291,7 @@ func TestDoctorWantsSomebodyToHearOfWhatIsProtected(t *testing.T) { //nolint:par
 			require.Contains(t, d.Checks[i].Found, test.found)
 			require.Equal(t, test.status == operate.CheckFailed, !d.Ready(), "a deployment waits for it: %+v", d.Checks)
 			if test.status == operate.CheckFailed {
-				require.Equal(t, "pulumi config set --path 'notify[0]' ops@example.com", d.Checks[i].Mend)
+				require.Equal(t, "pulumi config set --path 'notify[0]' ops@example.com", d.Checks[i].Fix)
 			}
 		})
 	}
@@ -334,7 +334,7 @@ func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest /
 			for _, c := range d.Checks {
 				if c.Status == operate.CheckUnknown {
 					rows = append(rows, c.Name)
-					require.Contains(t, c.Mend, "the right "+test.right)
+					require.Contains(t, c.Fix, "the right "+test.right)
 				}
 			}
 			require.ElementsMatch(t, test.rows, rows, "%+v", d.Checks)

@@ -13,8 +13,8 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"golang.org/x/sync/errgroup"
 
+	"example.com/upload-router/internal/host/tracing"
 	"example.com/upload-router/internal/machine"
-	"example.com/upload-router/internal/tracing"
 )
 
 // The routes that an upload can take.

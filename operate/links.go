@@ -24,8 +24,8 @@ import (
 	"example.com/upload-router/internal/machine"
 )
 
-// mendUp is what mends a link that was changed by hand.
-const mendUp = "upload-router refresh, then upload-router up: it puts back what the project declares"
+// fixByUp is what fixes a link that was changed by hand.
+const fixByUp = "upload-router refresh, then upload-router up: it puts back what the project declares"
 
 // diagnose walks the links that could have kept a file from its end.
 func (v *verifier) diagnose(ctx context.Context) {
@@ -51,12 +51,12 @@ func (v *verifier) link(c Check) {
 }
 
 // judged adds a link: broken, if found says what is wrong with it, or whole.
-func (v *verifier) judged(name, whole, broken, why, mend string, err error) {
+func (v *verifier) judged(name, whole, broken, why, fix string, err error) {
 	switch {
 	case err != nil:
 		v.link(Check{Name: name, Status: CheckUnknown, Found: refusal(err).Error(), Why: "it could not be asked"})
 	case broken != "":
-		v.link(Check{Name: name, Status: CheckFailed, Found: broken, Why: why, Mend: mend})
+		v.link(Check{Name: name, Status: CheckFailed, Found: broken, Why: why, Fix: fix})
 	default:
 		v.link(Check{Name: name, Status: CheckOK, Found: whole})
 	}
@@ -78,21 +78,21 @@ func (v *verifier) notificationLink(ctx context.Context) {
 	if err == nil && answer.EventBridgeConfiguration == nil {
 		broken = "the bucket sends no events to EventBridge"
 	}
-	v.judged("Bucket's notification", "goes to EventBridge", broken, "no upload is heard of", mendUp, err)
+	v.judged("Bucket's notification", "goes to EventBridge", broken, "no upload is heard of", fixByUp, err)
 }
 
 func (v *verifier) ruleLink(ctx context.Context, f Sent) {
 	answer, err := v.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &v.Outputs.RuleName})
-	broken, mend := "", mendUp
+	broken, fix := "", fixByUp
 	switch {
 	case hasCode(err, "ResourceNotFoundException"):
 		broken, err = "there is no rule "+v.Outputs.RuleName, nil
 	case err == nil && answer.State == eventtypes.RuleStateDisabled:
-		broken, mend = "the rule is disabled", "aws events enable-rule --name "+v.Outputs.RuleName
+		broken, fix = "the rule is disabled", "aws events enable-rule --name "+v.Outputs.RuleName
 	case err == nil:
 		broken, err = v.unmatched(aws.ToString(answer.EventPattern), f)
 	}
-	v.judged("Rule", v.Outputs.RuleName+" is enabled, and its pattern matches the file", broken, "it picks the bucket's events", mend, err)
+	v.judged("Rule", v.Outputs.RuleName+" is enabled, and its pattern matches the file", broken, "it picks the bucket's events", fix, err)
 }
 
 // unmatched says whether a pattern leaves out the event of a file.
@@ -127,20 +127,20 @@ func (v *verifier) targetLink(ctx context.Context) {
 		return // the rule's own link has said so
 	}
 	if err != nil {
-		v.judged(name, "", "", why, mendUp, err)
+		v.judged(name, "", "", why, fixByUp, err)
 		return
 	}
 	i := slices.IndexFunc(answer.Targets, func(t eventtypes.Target) bool { return aws.ToString(t.Arn) == v.Outputs.StateMachineARN })
 	if i < 0 {
-		v.judged(name, "", "the rule has no target "+v.Outputs.StateMachineARN, why, mendUp, nil)
+		v.judged(name, "", "the rule has no target "+v.Outputs.StateMachineARN, why, fixByUp, nil)
 		return
 	}
 	role := aws.ToString(answer.Targets[i].RoleArn)
 	if role == "" {
-		v.judged(name, "", "it has no role", why, mendUp, nil)
+		v.judged(name, "", "it has no role", why, fixByUp, nil)
 		return
 	}
-	v.judged(name, "the state machine, with "+lastPart(role, "/"), "", why, mendUp, nil)
+	v.judged(name, "the state machine, with "+lastPart(role, "/"), "", why, fixByUp, nil)
 	v.allowed(ctx, "EventBridge's role", role, "states:StartExecution", v.Outputs.StateMachineARN, nil)
 }
 
@@ -148,7 +148,7 @@ func (v *verifier) targetLink(ctx context.Context) {
 func (v *verifier) letterLink(ctx context.Context, f Sent) {
 	plan := &RedrivePlan{system: v.System}
 	err := plan.takeLetters(ctx)
-	broken, mend := "", "upload-router redrive --dlq, once that is mended"
+	broken, fix := "", "upload-router redrive --dlq, once that is fixed"
 	for _, item := range plan.Items {
 		if item.Key == f.Key {
 			broken = fmt.Sprintf("EventBridge could not deliver the event: %s: %s", item.Letter.ErrorCode, item.Letter.ErrorMessage)
@@ -158,14 +158,14 @@ func (v *verifier) letterLink(ctx context.Context, f Sent) {
 		err = plan.Close(context.WithoutCancel(ctx))
 	}
 	v.judged("Delivery", "the dead-letter queue has nothing of the file; the first events of a new bucket can take minutes: try again",
-		broken, "EventBridge starts the state machine", mend, err)
+		broken, "EventBridge starts the state machine", fix, err)
 }
 
 // allowed asks IAM whether a role may do something.
 func (v *verifier) allowed(ctx context.Context, name, role, action, resource string, values map[string]string) {
 	answer, err := v.roles.Simulate(ctx, role, []string{action}, resource, values)
 	if hasCode(err, "NoSuchEntity") {
-		v.judged(name, "", "there is no role "+role, action+" needs it", mendUp, nil)
+		v.judged(name, "", "there is no role "+role, action+" needs it", fixByUp, nil)
 		return
 	}
 	broken := ""
@@ -174,7 +174,7 @@ func (v *verifier) allowed(ctx context.Context, name, role, action, resource str
 			broken = fmt.Sprintf("%s may not %s on %s (%s)", lastPart(role, "/"), action, resource, result.Decision)
 		}
 	}
-	v.judged(name, lastPart(role, "/")+" may "+action+" on "+lastPart(resource, ":"), broken, action+" is refused without", mendUp, err)
+	v.judged(name, lastPart(role, "/")+" may "+action+" on "+lastPart(resource, ":"), broken, action+" is refused without", fixByUp, err)
 }
 
 // machineRole is the state machine's role.
@@ -287,16 +287,16 @@ func (v *verifier) wayLink(ctx context.Context) {
 	if v.Outputs.routes.on(machine.Fargate).Callback {
 		needed = append(needed, ".states") // by which the task tells its end
 	}
-	mend := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
+	fix := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
 		strings.ReplaceAll(strings.Join(needed, ", "), " .", " ")[1:]
 	tables, err := v.network.DescribeRouteTables(ctx, v.Outputs.VPCID)
 	if err != nil {
-		v.judged(name, "", "", why, mend, err)
+		v.judged(name, "", "", why, fix, err)
 		return
 	}
 	endpoints, err := v.network.DescribeVPCEndpoints(ctx, v.Outputs.VPCID)
 	if err != nil {
-		v.judged(name, "", "", why, mend, err)
+		v.judged(name, "", "", why, fix, err)
 		return
 	}
 	var missing []string
@@ -309,7 +309,7 @@ func (v *verifier) wayLink(ctx context.Context) {
 		way := wayOut(tables, subnet)
 		if way == "" && len(missing) > 0 {
 			v.judged(name, "", fmt.Sprintf("%s has no route out, and its VPC has no endpoint for %s", subnet, strings.Join(missing, ", ")),
-				why, mend, nil)
+				why, fix, nil)
 			return
 		}
 		if strings.HasPrefix(way, "igw-") && !v.Outputs.routes.on(machine.Fargate).PublicAddress {
@@ -318,7 +318,7 @@ func (v *verifier) wayLink(ctx context.Context) {
 			return
 		}
 	}
-	v.judged(name, "every subnet has one", "", why, mend, nil)
+	v.judged(name, "every subnet has one", "", why, fix, nil)
 }
 
 // wayOut is what a subnet's default route goes to; empty without one. A subnet

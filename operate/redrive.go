@@ -57,8 +57,8 @@ type RedriveOptions struct {
 	Since time.Time
 	// DeadLetters is every event in the dead-letter queue.
 	DeadLetters bool
-	// Anew starts executions anew, where they would be resumed otherwise.
-	Anew bool
+	// Restart starts executions anew, where they would be resumed otherwise.
+	Restart bool
 }
 
 // RedriveItem is one thing to be run again.
@@ -129,7 +129,7 @@ func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*Redr
 		plan.claims = s.claims()
 	}
 	for _, e := range executions {
-		item, err := plan.planExecution(ctx, e, options.Anew)
+		item, err := plan.planExecution(ctx, e, options.Restart)
 		if err != nil {
 			return nil, err
 		}
@@ -262,14 +262,14 @@ func refusedResume(e Execution, end ending) string {
 	switch {
 	case end.events >= redriveEvents:
 		return fmt.Sprintf(
-			"its history has %d events, and only one of fewer than %d can be redriven: --anew starts it anew", end.events, redriveEvents)
+			"its history has %d events, and only one of fewer than %d can be redriven: --restart starts it anew", end.events, redriveEvents)
 	case time.Since(e.Stopped) > redriveWindow:
 		return fmt.Sprintf(
-			"it ended %d days ago, and only for 14 days an execution can be redriven: --anew starts it anew", int(time.Since(e.Stopped).Hours()/24))
+			"it ended %d days ago, and only for 14 days an execution can be redriven: --restart starts it anew", int(time.Since(e.Stopped).Hours()/24))
 	case !e.Redrivable && e.NotRedrivable == "":
-		return "Step Functions refuses to redrive it, and says nothing why: --anew starts it anew"
+		return "Step Functions refuses to redrive it, and says nothing why: --restart starts it anew"
 	case !e.Redrivable:
-		return "Step Functions refuses to redrive it: " + e.NotRedrivable + "; --anew starts it anew"
+		return "Step Functions refuses to redrive it: " + e.NotRedrivable + "; --restart starts it anew"
 	}
 	return ""
 }
@@ -413,7 +413,7 @@ func (p *RedrivePlan) resume(ctx context.Context, item *RedriveItem) error {
 	}
 	err := p.system.resume(ctx, item)
 	if err != nil && !until.IsZero() {
-		return fmt.Errorf("%w; its object is claimed for the redrive until %s: run the same command again, or start it anew by --anew",
+		return fmt.Errorf("%w; its object is claimed for the redrive until %s: run the same command again, or start it anew by --restart",
 			err, until.UTC().Format(time.RFC3339))
 	}
 	return err

@@ -50,7 +50,7 @@ func TestRedriveDecidesByHowAnExecutionEnded(t *testing.T) {
 			t.Parallel()
 			server, system := connect(t)
 			execution := server.Past("a.txt", 10, now.Add(-test.age), test.script)
-			p := plan(t, system, operate.RedriveOptions{Executions: []string{execution}, Anew: test.anew})
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{execution}, Restart: test.anew})
 			require.Len(t, p.Items, 1)
 			require.Equal(t, test.want, p.Items[0].Action)
 			require.Contains(t, p.Items[0].Reason, test.reason)

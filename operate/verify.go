@@ -180,11 +180,11 @@ func (v *verifier) outcome(p proof, f Sent) {
 	case f.State != FileSucceeded:
 		c.Status, c.Found = CheckFailed, f.Error
 		if f.Execution != nil {
-			c.Mend = "upload-router show " + f.Execution.Name
+			c.Fix = "upload-router show " + f.Execution.Name
 		}
 	case f.Execution.Route != p.route:
 		c.Status, c.Found = CheckFailed, "it went to "+f.Execution.Route
-		c.Mend = "upload-router up: the state machine isn't the declared one"
+		c.Fix = "upload-router up: the state machine isn't the declared one"
 	default:
 		c.Status, c.Why = CheckOK, ""
 		c.Found = fmt.Sprintf("%s, SUCCEEDED in %s", plural(p.size, "byte"), f.Execution.Duration.Round(time.Millisecond))
@@ -244,7 +244,7 @@ func digestOf(answer []byte) string {
 }
 
 func (v *verifier) quietQueue(ctx context.Context) {
-	c := Check{Name: "Dead-letter queue", Why: "what is in it was never processed", Mend: "upload-router redrive --dlq"}
+	c := Check{Name: "Dead-letter queue", Why: "what is in it was never processed", Fix: "upload-router redrive --dlq"}
 	n, err := v.DeadLetterCount(ctx)
 	switch {
 	case err != nil:
@@ -267,7 +267,7 @@ func (v *verifier) quietAlarms(ctx context.Context) {
 		c.Status, c.Found = CheckUnknown, err.Error()
 	case len(ringing) > 0:
 		c.Status, c.Found = CheckFailed, "in alarm: "+strings.Join(ringing, ", ")
-		c.Mend = "upload-router executions --status failed"
+		c.Fix = "upload-router executions --status failed"
 	default:
 		c = Check{Name: c.Name, Status: CheckOK, Found: "quiet"}
 	}
@@ -317,14 +317,14 @@ func (v *verifier) clean(ctx context.Context, prefix string) {
 	}) {
 		v.add(Check{
 			Name: name, Status: CheckUnknown, Found: where + " is kept: an execution may still start, or runs",
-			Why: "it would fail for want of its file", Mend: "aws s3 rm --recursive " + where,
+			Why: "it would fail for want of its file", Fix: "aws s3 rm --recursive " + where,
 		})
 		return
 	}
 	n, err := v.deleteVersions(ctx, prefix)
 	if err != nil {
 		v.add(Check{
-			Name: name, Status: CheckFailed, Found: err.Error(), Why: "they are paid for", Mend: "aws s3 rm --recursive " + where,
+			Name: name, Status: CheckFailed, Found: err.Error(), Why: "they are paid for", Fix: "aws s3 rm --recursive " + where,
 		})
 		return
 	}

@@ -132,14 +132,14 @@ func endpointsArgs(
 func pullThrough(img *image.Image, large *task.Task) []policy.Statement {
 	return []policy.Statement{
 		{
-			Sid:        "PullTheImage",
+			Sid:        "PullImage",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
 			Resources:  []pulumi.StringInput{img.RepositoryARN},
 			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
 		},
 		{
-			Sid:        "LogInToTheRegistry",
+			Sid:        "GetRegistryToken",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:GetAuthorizationToken"},
 			Resources:  []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
@@ -150,7 +150,7 @@ func pullThrough(img *image.Image, large *task.Task) []policy.Statement {
 
 func logThrough(large *task.Task, log *logs.Logs) []policy.Statement {
 	return []policy.Statement{{
-		Sid:        "WriteItsLogs",
+		Sid:        "WriteLogs",
 		Principal:  policy.Everyone(),
 		Actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", log.Groups[taskLogs].ARN)},
@@ -162,7 +162,7 @@ func logThrough(large *task.Task, log *logs.Logs) []policy.Statement {
 // there yet.
 func tellThrough(large *task.Task, machine string) []policy.Statement {
 	return []policy.Statement{{
-		Sid:        "TellTheEnd",
+		Sid:        "SendTaskResult",
 		Principal:  policy.Everyone(),
 		Actions:    []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
 		Resources:  []pulumi.StringInput{pulumi.String(machine)},
@@ -201,7 +201,7 @@ func readThrough(at location.Location, large *task.Task, bucket string) []policy
 			},
 		},
 		{
-			Sid:       "GetTheImagesLayers",
+			Sid:       "PullImageLayers",
 			Principal: policy.Everyone(),
 			Actions:   []string{"s3:GetObject"},
 			Resources: []pulumi.StringInput{pulumi.String(layers)},

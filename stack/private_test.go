@@ -72,7 +72,7 @@ func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, matches, arn)
 			role, _ := declaredtest.Named(t, system, typeRole, "upload-router-local-fargate-role").Outputs["arn"].(string)
-			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"TellTheEnd","Effect":"Allow","Principal":"*",
+			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"SendTaskResult","Effect":"Allow","Principal":"*",
 				"Action":["states:SendTaskFailure","states:SendTaskHeartbeat","states:SendTaskSuccess"],
 				"Resource":["arn:aws:states:eu-central-1:123456789012:stateMachine:`+machine+`"],
 				"Condition":{"ArnEquals":{"aws:PrincipalArn":["`+role+`"]}}}]}`,
@@ -97,10 +97,10 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 				return fmt.Sprintf(`"Condition":{"ArnEquals":{"aws:PrincipalArn":["%s"]}}`, arn(typeRole, role))
 			}
 			pull := `{"Version":"2012-10-17","Statement":[
-				{"Sid":"PullTheImage","Effect":"Allow","Principal":"*",
+				{"Sid":"PullImage","Effect":"Allow","Principal":"*",
 				 "Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
 				 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("fargate-execution") + `},
-				{"Sid":"LogInToTheRegistry","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
+				{"Sid":"GetRegistryToken","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
 				 "Resource":["*"],` + as("fargate-execution") + `}]}`
 			for name, want := range map[string]string{
 				"s3": `{"Version":"2012-10-17","Statement":[
@@ -108,12 +108,12 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 					 "Resource":["arn:` + at.Partition + `:s3:::upload-router-local-uploads-bucket*/*"],
 					 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "fargate-role") + `"]},
 					              "StringEquals":{"aws:ResourceAccount":["` + at.AccountID + `"]}}},
-					{"Sid":"GetTheImagesLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
+					{"Sid":"PullImageLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
 					 "Resource":["arn:` + at.Partition + `:s3:::prod-` + at.Region + `-starport-layer-bucket/*"]}]}`,
 				"ecr-api": pull,
 				"ecr-dkr": pull,
 				"logs": `{"Version":"2012-10-17","Statement":[
-					{"Sid":"WriteItsLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
+					{"Sid":"WriteLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
 					 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("fargate-execution") + `}]}`,
 				"xray": `{"Version":"2012-10-17","Statement":[
 					{"Sid":"SendTraces","Effect":"Allow","Principal":"*","Action":["xray:PutTraceSegments"],

@@ -7,6 +7,8 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -166,7 +168,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	a.ARNs = arns.ToStringMapOutput()
 
-	return a, ctx.RegisterResourceOutputs(a, pulumi.Map{"arns": a.ARNs})
+	return a, outputs.Register(ctx, a)
 }
 
 func (w alarm) args(topic pulumi.StringInput) *cloudwatch.MetricAlarmArgs {

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -61,5 +62,5 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("creating the table of claims: %w", err)
 	}
 	c.TableName, c.TableARN = table.Name, table.Arn
-	return c, ctx.RegisterResourceOutputs(c, pulumi.Map{"tableName": c.TableName, "tableArn": c.TableARN})
+	return c, outputs.Register(ctx, c)
 }

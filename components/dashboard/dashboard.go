@@ -12,6 +12,8 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -74,7 +76,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		}
 	}
 	d.Name = board.DashboardName
-	return d, ctx.RegisterResourceOutputs(d, pulumi.Map{"name": d.Name})
+	return d, outputs.Register(ctx, d)
 }
 
 // queries are of the lines about outcomes, of which the processors write one for each run. What else they write names the same run.

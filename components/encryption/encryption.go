@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -65,7 +66,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	} else if err := e.key(ctx, name, args); err != nil {
 		return nil, err
 	}
-	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{"keyArn": e.KeyARN, "policy": e.Policy})
+	return e, outputs.Register(ctx, e)
 }
 
 func (e *Encryption) key(ctx *pulumi.Context, name string, args *Args) error {

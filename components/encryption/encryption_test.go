@@ -95,20 +95,20 @@ func TestEachServiceMayUseTheKeyForThisStackAlone(t *testing.T) {
 			t.Parallel()
 			found := statements(t, declare(t, forAll(at)))
 			want := map[string]string{
-				"AccountGovernsTheKey": `"Principal": {"AWS": "arn:%[1]s:iam::123456789012:root"}, "Action": ["kms:*"]`,
-				"LogGroupsOfThisStack": `"Principal": {"Service": "logs.%[2]s.%[3]s"},
+				"AdministerKey": `"Principal": {"AWS": "arn:%[1]s:iam::123456789012:root"}, "Action": ["kms:*"]`,
+				"EncryptLogGroups": `"Principal": {"Service": "logs.%[2]s.%[3]s"},
 					"Action": ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": [
 						"arn:%[1]s:logs:%[2]s:123456789012:log-group:system-logs-*",
 						"arn:%[1]s:logs:%[2]s:123456789012:log-group:/aws/vendedlogs/states/system"
 					]}}`,
-				"RulesOfThisStack": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+				"EncryptUndeliveredEvents": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sqs:arn": ["arn:%[1]s:sqs:%[2]s:123456789012:system-*"]}}`,
-				"EndingsOfThisStack": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+				"EncryptStatusChangeNotices": `"Principal": {"Service": "events.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": ["arn:%[1]s:sns:%[2]s:123456789012:system-n-*"]}}`,
-				"AlarmsOfThisStack": `"Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+				"EncryptAlarmNotices": `"Principal": {"Service": "cloudwatch.amazonaws.com"}, "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:sns:topicArn": ["arn:%[1]s:sns:%[2]s:123456789012:system-n-*"]}}`,
-				"ExecutionLogsOfThisAccount": `"Principal": {"Service": "delivery.logs.amazonaws.com"}, "Action": ["kms:Decrypt"],
+				"DecryptExecutionLogs": `"Principal": {"Service": "delivery.logs.amazonaws.com"}, "Action": ["kms:Decrypt"],
 					"Condition": {"ArnLike": {"kms:EncryptionContext:SourceArn": ["arn:%[1]s:logs:%[2]s:123456789012:*"]}}`,
 			}
 			require.Len(t, found, len(want))
@@ -125,7 +125,7 @@ func TestTheKeyOfLogsIsForNothingElse(t *testing.T) {
 	t.Parallel()
 	all, logs := statements(t, declare(t, forAll(declaredtest.Home()))), statements(t, declare(t, forLogs(declaredtest.Home())))
 	require.Equal(t, map[string]string{
-		"AccountGovernsTheKey": all["AccountGovernsTheKey"], "LogGroupsOfThisStack": all["LogGroupsOfThisStack"],
+		"AdministerKey": all["AdministerKey"], "EncryptLogGroups": all["EncryptLogGroups"],
 	}, logs)
 }
 

@@ -17,7 +17,7 @@ func keyPolicy(args *Args) pulumi.StringOutput {
 	at := args.Location
 	statements := []policy.Statement{
 		{
-			Sid:       "AccountGovernsTheKey",
+			Sid:       "AdministerKey",
 			Principal: policy.Account(at),
 			Actions:   []string{"kms:*"},
 			Resources: thisKey(),
@@ -25,13 +25,13 @@ func keyPolicy(args *Args) pulumi.StringOutput {
 		logGroups(at, args.LogGroups),
 	}
 	if args.Queues != "" {
-		statements = append(statements, uses("RulesOfThisStack", eventBridge, "aws:sqs:arn", at.ARN("sqs", args.Queues)))
+		statements = append(statements, uses("EncryptUndeliveredEvents", eventBridge, "aws:sqs:arn", at.ARN("sqs", args.Queues)))
 	}
 	if args.Topics != "" {
 		topics := at.ARN("sns", args.Topics)
 		statements = append(statements,
-			uses("EndingsOfThisStack", eventBridge, "aws:sns:topicArn", topics),
-			uses("AlarmsOfThisStack", "cloudwatch.amazonaws.com", "aws:sns:topicArn", topics))
+			uses("EncryptStatusChangeNotices", eventBridge, "aws:sns:topicArn", topics),
+			uses("EncryptAlarmNotices", "cloudwatch.amazonaws.com", "aws:sns:topicArn", topics))
 	}
 	if args.ExecutionLogs {
 		statements = append(statements, executionLogs(at))
@@ -50,7 +50,7 @@ func logGroups(at location.Location, names []string) policy.Statement {
 		groups[i] = pulumi.String(at.ARN("logs", "log-group:"+name))
 	}
 	return policy.Statement{
-		Sid:        "LogGroupsOfThisStack",
+		Sid:        "EncryptLogGroups",
 		Principal:  policy.Service(at.RegionalPrincipal("logs")),
 		Actions:    []string{"kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"},
 		Resources:  thisKey(),
@@ -82,7 +82,7 @@ func uses(sid, service, context, pattern string) policy.Statement {
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func executionLogs(at location.Location) policy.Statement {
 	return policy.Statement{
-		Sid:       "ExecutionLogsOfThisAccount",
+		Sid:       "DecryptExecutionLogs",
 		Principal: policy.Service("delivery.logs.amazonaws.com"),
 		Actions:   []string{"kms:Decrypt"},
 		Resources: thisKey(),

@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -76,10 +77,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("creating the target of endings: %w", err)
 	}
 	e.RuleName, e.DeadLetterQueueName = rule.Name, queue.Name
-	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{
-		"ruleName":            e.RuleName,
-		"deadLetterQueueName": e.DeadLetterQueueName,
-	})
+	return e, outputs.Register(ctx, e)
 }
 
 // eventPattern matches the ends that no state can catch. One that failed by itself
@@ -135,7 +133,7 @@ func (e *Endings) deadLetters(
 		QueueUrl: queue.Url,
 		Policy: policy.Document(
 			policy.Statement{
-				Sid:       "EventsOfTheRule",
+				Sid:       "SendUndeliveredEvents",
 				Principal: policy.Service("events.amazonaws.com"),
 				Actions:   []string{"sqs:SendMessage"},
 				Resources: []pulumi.StringInput{queue.Arn},

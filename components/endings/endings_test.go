@@ -91,7 +91,7 @@ func TestTheQueueTakesWhatTheTopicDoesNot(t *testing.T) {
 			require.Equal(t, test.want, queue.Inputs)
 			require.Equal(t, queue.Outputs["name"], system.Outputs["queue"])
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "EventsOfTheRule", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+				"Sid": "SendUndeliveredEvents", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
 				"Action": ["sqs:SendMessage"], "Resource": ["%[1]s"],
 				"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
 			}, {

@@ -15,6 +15,7 @@ import (
 
 	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -105,10 +106,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	e.S3EndpointID = s3.ID().ToStringOutput()
 	e.SecurityGroupID = order.After(ctx, args.SecurityGroupID.ToStringOutput(), ready...)
 
-	return e, ctx.RegisterResourceOutputs(e, pulumi.Map{
-		"securityGroupId": e.SecurityGroupID,
-		"s3EndpointId":    e.S3EndpointID,
-	})
+	return e, outputs.Register(ctx, e)
 }
 
 // gateway is the endpoint of S3: a route, which costs nothing.

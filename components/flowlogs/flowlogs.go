@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -59,7 +60,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
 		}, policy.Statement{
 			// AWS's page asks for it. It lists groups, and so is for all of them.
-			Sid:       "FindTheLogGroup",
+			Sid:       "DescribeLogGroups",
 			Actions:   []string{"logs:DescribeLogGroups"},
 			Resources: []pulumi.StringInput{pulumi.String("*")},
 		}),
@@ -80,5 +81,5 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	f.ID = log.ID().ToStringOutput()
 
-	return f, ctx.RegisterResourceOutputs(f, pulumi.Map{"flowLogId": f.ID})
+	return f, outputs.Register(ctx, f)
 }

@@ -41,13 +41,13 @@ func TestFlowLogsGoToTheirGroupAndNowhereElse(t *testing.T) {
 			}, log.Inputs)
 			declaredtest.RequireDependsOn(t, log, grant)
 			require.Equal(t, map[string]any{"id": log.ID}, system.Outputs)
-			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"ServiceOfThisAccount","Effect":"Allow",
+			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"AssumeRole","Effect":"Allow",
 				"Action":["sts:AssumeRole"],"Principal":{"Service":"vpc-flow-logs.amazonaws.com"},"Condition":{
 					"StringEquals":{"aws:SourceAccount":["`+at.AccountID+`"]},
 					"ArnLike":{"aws:SourceArn":["`+at.ARN("ec2", "vpc-flow-log/*")+`"]}}}]}`, role.Text("assumeRolePolicy"))
 			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"WriteFlowLogs","Effect":"Allow",
 				"Action":["logs:CreateLogStream","logs:DescribeLogStreams","logs:PutLogEvents"],"Resource":["`+group+`:*"]},
-				{"Sid":"FindTheLogGroup","Effect":"Allow","Action":["logs:DescribeLogGroups"],
+				{"Sid":"DescribeLogGroups","Effect":"Allow","Action":["logs:DescribeLogGroups"],
 				"Resource":["*"]}]}`,
 				grant.Text("policy"))
 			for _, r := range system.Resources {

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -66,7 +67,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	logging, err := iam.NewRolePolicy(ctx, name+"-logs", &iam.RolePolicyArgs{
 		Role: role.Name,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "WriteItsLogs",
+			Sid:       "WriteLogs",
 			Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
 		}),
@@ -113,9 +114,5 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	f.ARN, f.Name, f.RoleName = function.Arn, function.Name, role.Name
 
-	return f, ctx.RegisterResourceOutputs(f, pulumi.Map{
-		"arn":      f.ARN,
-		"name":     f.Name,
-		"roleName": f.RoleName,
-	})
+	return f, outputs.Register(ctx, f)
 }

@@ -73,7 +73,7 @@ func TestLambdaOfThisAccountAloneTakesTheRole(t *testing.T) {
 			t.Parallel()
 			role := declaredtest.Only(t, declare(t, at, "x86_64"), typeRole)
 			require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
-				"Sid": "ServiceOfThisAccount",
+				"Sid": "AssumeRole",
 				"Effect": "Allow",
 				"Principal": {"Service": "lambda.amazonaws.com"},
 				"Action": ["sts:AssumeRole"],
@@ -94,7 +94,7 @@ func TestTheRoleMayWriteItsLogsAndNothingElse(t *testing.T) {
 			granted := declaredtest.Only(t, system, typePolicy)
 			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "WriteItsLogs",
+				"Sid": "WriteLogs",
 				"Effect": "Allow",
 				"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
 				"Resource": ["arn:%s:logs:%s:123456789012:log-group:group:*"]

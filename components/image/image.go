@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/partition"
 )
 
@@ -76,11 +77,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	} else if err := i.build(ctx, name, args); err != nil {
 		return nil, err
 	}
-	return i, ctx.RegisterResourceOutputs(i, pulumi.Map{
-		"uri":           i.URI,
-		"repositoryUri": i.RepositoryURI,
-		"repositoryArn": i.RepositoryARN,
-	})
+	return i, outputs.Register(ctx, i)
 }
 
 // use takes a given image.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -34,6 +36,9 @@ type Logs struct {
 
 	// Groups are the log groups, by what writes to them.
 	Groups map[string]Group
+	// GroupNames and GroupARNs are their names and ARNs, likewise.
+	GroupNames pulumi.StringMapOutput `pulumi:"groupNames"`
+	GroupARNs  pulumi.StringMapOutput `pulumi:"groupArns"`
 }
 
 // Group is a log group.
@@ -66,9 +71,6 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		l.Groups[g] = Group{Name: group.Name, ARN: group.Arn}
 		names[g], arns[g] = group.Name, group.Arn
 	}
-
-	return l, ctx.RegisterResourceOutputs(l, pulumi.Map{
-		"groupNames": names,
-		"groupArns":  arns,
-	})
+	l.GroupNames, l.GroupARNs = names.ToStringMapOutput(), arns.ToStringMapOutput()
+	return l, outputs.Register(ctx, l)
 }

@@ -26,11 +26,7 @@ func declare(t *testing.T) *declared.System {
 		if err != nil {
 			return nil, err
 		}
-		names, arns := pulumi.StringMap{}, pulumi.StringMap{}
-		for what, g := range l.Groups {
-			names[what], arns[what] = g.Name, g.ARN
-		}
-		return pulumi.Map{"names": names, "arns": arns}, nil
+		return pulumi.Map{"names": l.GroupNames, "arns": l.GroupARNs}, nil
 	}))
 }
 

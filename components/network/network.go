@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -126,12 +127,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	n.SecurityGroupID = order.After(ctx, group.ID().ToStringOutput(), rules...)
 
-	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{
-		"vpcId":           n.VPCID,
-		"subnetIds":       n.SubnetIDs,
-		"securityGroupId": n.SecurityGroupID,
-		"routeTableId":    n.RouteTableID,
-	})
+	return n, outputs.Register(ctx, n)
 }
 
 func (n *Network) place(ctx *pulumi.Context, name string, args *Args) (place, error) {

@@ -10,6 +10,7 @@ import (
 
 	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -59,7 +60,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	} else if err := n.topic(ctx, name, args); err != nil {
 		return nil, err
 	}
-	return n, ctx.RegisterResourceOutputs(n, pulumi.Map{"topicArn": n.TopicARN, "policy": n.Policy})
+	return n, outputs.Register(ctx, n)
 }
 
 func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) error {
@@ -113,8 +114,8 @@ func publishers(args *Args, topic pulumi.StringOutput) []policy.Statement {
 	}
 	alarms := pulumi.String(args.Location.ARN("cloudwatch", "alarm:*"))
 	return []policy.Statement{
-		publish("AlarmsOfThisAccount", "cloudwatch.amazonaws.com",
+		publish("PublishAlarms", "cloudwatch.amazonaws.com",
 			policy.FromAccount(args.Location), policy.When("ArnLike", "aws:SourceArn", alarms)),
-		publish("EndingsOfExecutions", "events.amazonaws.com"),
+		publish("PublishStatusChanges", "events.amazonaws.com"),
 	}
 }

@@ -42,7 +42,7 @@ func TestTheAccountsAlarmsMayPublishAndNobodyWithoutTLS(t *testing.T) {
 			access := declaredtest.Only(t, system, typePolicy)
 			require.Equal(t, topic, access.Text("arn"))
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "AlarmsOfThisAccount",
+				"Sid": "PublishAlarms",
 				"Effect": "Allow",
 				"Principal": {"Service": "cloudwatch.amazonaws.com"},
 				"Action": ["sns:Publish"],
@@ -52,7 +52,7 @@ func TestTheAccountsAlarmsMayPublishAndNobodyWithoutTLS(t *testing.T) {
 					"ArnLike": {"aws:SourceArn": ["arn:%[2]s:cloudwatch:%[3]s:123456789012:alarm:*"]}
 				}
 			}, {
-				"Sid": "EndingsOfExecutions",
+				"Sid": "PublishStatusChanges",
 				"Effect": "Allow",
 				"Principal": {"Service": "events.amazonaws.com"},
 				"Action": ["sns:Publish"],

@@ -12,6 +12,7 @@ import (
 
 	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -135,14 +136,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	t.DefinitionARN, t.Family = definition.Arn, definition.Family
 
-	return t, ctx.RegisterResourceOutputs(t, pulumi.Map{
-		"clusterArn":       t.ClusterARN,
-		"definitionArn":    t.DefinitionARN,
-		"family":           t.Family,
-		"executionRoleArn": t.ExecutionRoleARN,
-		"taskRoleArn":      t.TaskRoleARN,
-		"taskRoleName":     t.TaskRoleName,
-	})
+	return t, outputs.Register(ctx, t)
 }
 
 func (t *Task) cluster(ctx *pulumi.Context, name string, args *Args) (*ecs.Cluster, error) {
@@ -188,17 +182,17 @@ func (t *Task) executionRole(ctx *pulumi.Context, name string, args *Args) (*iam
 
 func executionPolicy(repository string, logGroup pulumi.StringInput) pulumi.StringOutput {
 	statements := []policy.Statement{{
-		Sid:       "WriteItsLogs",
+		Sid:       "WriteLogs",
 		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", logGroup)},
 	}}
 	if repository != "" {
 		statements = append(statements, policy.Statement{
-			Sid:       "PullTheImage",
+			Sid:       "PullImage",
 			Actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
 			Resources: []pulumi.StringInput{pulumi.String(repository)},
 		}, policy.Statement{
-			Sid:       "LogInToTheRegistry",
+			Sid:       "GetRegistryToken",
 			Actions:   []string{"ecr:GetAuthorizationToken"},
 			Resources: []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
 		})

@@ -132,7 +132,7 @@ func TestECSOfThisAccountAndRegionAloneTakesTheRoles(t *testing.T) {
 			system := declare(t, args(at))
 			for _, role := range system.OfType(typeRole) {
 				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-					"Sid": "ServiceOfThisAccount",
+					"Sid": "AssumeRole",
 					"Effect": "Allow",
 					"Principal": {"Service": "ecs-tasks.amazonaws.com"},
 					"Action": ["sts:AssumeRole"],
@@ -157,17 +157,17 @@ func TestTheExecutionRoleMayStartThisTaskAndNothingElse(t *testing.T) {
 			granted := declaredtest.Only(t, system, typePolicy)
 			require.Equal(t, declaredtest.Named(t, system, typeRole, "task-execution").Outputs["name"], granted.Text("role"))
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "WriteItsLogs",
+				"Sid": "WriteLogs",
 				"Effect": "Allow",
 				"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
 				"Resource": ["arn:%[1]s:logs:%[2]s:123456789012:log-group:group:*"]
 			}, {
-				"Sid": "PullTheImage",
+				"Sid": "PullImage",
 				"Effect": "Allow",
 				"Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
 				"Resource": ["arn:%[1]s:ecr:%[2]s:123456789012:repository/app"]
 			}, {
-				"Sid": "LogInToTheRegistry",
+				"Sid": "GetRegistryToken",
 				"Effect": "Allow",
 				"Action": ["ecr:GetAuthorizationToken"],
 				"Resource": ["*"]
@@ -181,7 +181,7 @@ func TestAnImageFromElsewhereNeedsNoRightsOnECR(t *testing.T) {
 	given := args(declaredtest.Home())
 	given.RepositoryARN = pulumi.String("")
 	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
-		"Sid": "WriteItsLogs",
+		"Sid": "WriteLogs",
 		"Effect": "Allow",
 		"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
 		"Resource": ["arn:aws:logs:eu-central-1:123456789012:log-group:group:*"]

@@ -86,7 +86,7 @@ func refusals(bucket *s3.BucketV2, private *Private) []policy.Statement {
 		return []policy.Statement{plain, old}
 	}
 	// The role's credentials are worth nothing outside of its network.
-	return []policy.Statement{plain, old, refuse("DenyTheTaskElsewhere",
+	return []policy.Statement{plain, old, refuse("DenyTaskOutsideEndpoint",
 		policy.When("ArnEquals", "aws:PrincipalArn", private.RoleARN),
 		policy.When("StringNotEquals", "aws:SourceVpce", private.EndpointID),
 	)}

@@ -74,7 +74,7 @@ func (u *Uploads) deadLetters(
 		QueueUrl: queue.Url,
 		Policy: policy.Document(
 			policy.Statement{
-				Sid:       "EventsOfTheRule",
+				Sid:       "SendUndeliveredEvents",
 				Principal: policy.Service("events.amazonaws.com"),
 				Actions:   []string{"sqs:SendMessage"},
 				Resources: []pulumi.StringInput{queue.Arn},
@@ -107,7 +107,7 @@ func (u *Uploads) target(
 	start, err := iam.NewRolePolicy(ctx, name+"-start", &iam.RolePolicyArgs{
 		Role: role.Name,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "StartTheStateMachine",
+			Sid:       "StartExecutions",
 			Actions:   []string{"states:StartExecution"},
 			Resources: []pulumi.StringInput{args.StateMachineARN},
 		}),

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/location"
+	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
@@ -112,11 +113,5 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := u.notify(ctx, name, bucket, append(protections, target)); err != nil {
 		return nil, err
 	}
-	return u, ctx.RegisterResourceOutputs(u, pulumi.Map{
-		"bucketName":          u.BucketName,
-		"bucketArn":           u.BucketARN,
-		"ruleName":            u.RuleName,
-		"deadLetterQueueName": u.DeadLetterQueueName,
-		"deadLetterQueueUrl":  u.DeadLetterQueueURL,
-	})
+	return u, outputs.Register(ctx, u)
 }

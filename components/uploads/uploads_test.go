@@ -86,7 +86,7 @@ func TestAPrivateReaderReadsByItsEndpointAlone(t *testing.T) {
 	var document struct{ Statement []json.RawMessage }
 	require.NoError(t, json.Unmarshal([]byte(declaredtest.Only(t, system, typeBucketPolicy).Text("policy")), &document))
 	require.Len(t, document.Statement, 3)
-	require.JSONEq(t, `{"Sid":"DenyTheTaskElsewhere","Effect":"Deny","Principal":"*","Action":["s3:*"],
+	require.JSONEq(t, `{"Sid":"DenyTaskOutsideEndpoint","Effect":"Deny","Principal":"*","Action":["s3:*"],
 		"Resource":["`+bucket+`","`+bucket+`/*"],
 		"Condition":{"ArnEquals":{"aws:PrincipalArn":["arn:aws:iam::123456789012:role/role-t"]},
 		             "StringNotEquals":{"aws:SourceVpce":["vpce-1"]}}}`, string(document.Statement[2]))
@@ -246,7 +246,7 @@ func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 			access := declaredtest.Only(t, system, typeQueuePolicy)
 			require.Equal(t, queue.Outputs["url"], access.Text("queueUrl"))
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "EventsOfTheRule",
+				"Sid": "SendUndeliveredEvents",
 				"Effect": "Allow",
 				"Principal": {"Service": "events.amazonaws.com"},
 				"Action": ["sqs:SendMessage"],
@@ -288,7 +288,7 @@ func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 			system := declare(t, args(at))
 			role, granted := declaredtest.Only(t, system, typeRole), declaredtest.Named(t, system, typePolicy, "up-start")
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "ServiceOfThisAccount",
+				"Sid": "AssumeRole",
 				"Effect": "Allow",
 				"Principal": {"Service": "events.amazonaws.com"},
 				"Action": ["sts:AssumeRole"],
@@ -300,7 +300,7 @@ func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 			require.NotContains(t, role.Inputs, "managedPolicyArns")
 			require.Equal(t, role.Outputs["name"], granted.Text("role"))
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "StartTheStateMachine",
+				"Sid": "StartExecutions",
 				"Effect": "Allow",
 				"Action": ["states:StartExecution"],
 				"Resource": ["arn:%s:states:%s:123456789012:stateMachine:m"]

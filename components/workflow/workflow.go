@@ -15,6 +15,7 @@ import (
 	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/order"
+	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -168,7 +169,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		}
 	}
 
-	return w, ctx.RegisterResourceOutputs(w, pulumi.Map{"arn": w.ARN, "name": w.Name})
+	return w, outputs.Register(ctx, w)
 }
 
 // StateMachineARN is the ARN that the state machine will have, for the policy of
@@ -189,7 +190,7 @@ func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error 
 	tell, err := iam.NewRolePolicy(ctx, name+"-tell", &iam.RolePolicyArgs{
 		Role: args.ProcessorRoleName,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "TellTheEnd",
+			Sid:       "SendTaskResult",
 			Actions:   []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
 			Resources: []pulumi.StringInput{w.ARN},
 		}),
@@ -207,7 +208,7 @@ func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, r
 	see, err := iam.NewRolePolicy(ctx, name+"-see", &iam.RolePolicyArgs{
 		Role: role.Name,
 		Policy: policy.Document(policy.Statement{
-			Sid:       "SeeExecutions",
+			Sid:       "DescribeExecutions",
 			Actions:   []string{"states:DescribeExecution"},
 			Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
 		}),
@@ -273,7 +274,7 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 			Conditions: []policy.Condition{policy.When("StringEquals", "ecs:CreateAction", pulumi.String("RunTask"))},
 		},
 		{
-			Sid:       "GiveTasksTheirRoles",
+			Sid:       "PassTaskRoles",
 			Actions:   []string{"iam:PassRole"},
 			Resources: args.TaskRoleARNs,
 			Conditions: []policy.Condition{
@@ -289,13 +290,13 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 	// A state that waits for a token follows no task, and stops none (requirement B11).
 	if !args.Routing.TaskCallback {
 		statements = append(statements, policy.Statement{
-			Sid:        "FollowAndStopTasks",
+			Sid:        "DescribeAndStopTasks",
 			Actions:    []string{"ecs:DescribeTasks", "ecs:StopTask"},
 			Resources:  []pulumi.StringInput{tasksOf(at, args.ClusterARN)},
 			Conditions: []policy.Condition{inCluster},
 		}, policy.Statement{
 			// The rule by which Step Functions hears that a task ended; the service makes it itself.
-			Sid:       "HearOfTasksEnds",
+			Sid:       "ManageTaskEventsRule",
 			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
 			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
 		})

@@ -82,7 +82,7 @@ func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
 			t.Parallel()
 			role := declaredtest.Only(t, declare(t, args(at)), typeRole)
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "ServiceOfThisAccount",
+				"Sid": "AssumeRole",
 				"Effect": "Allow",
 				"Principal": {"Service": "states.amazonaws.com"},
 				"Action": ["sts:AssumeRole"],
@@ -125,7 +125,7 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
 				"Condition": {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}
 			}, {
-				"Sid": "GiveTasksTheirRoles",
+				"Sid": "PassTaskRoles",
 				"Effect": "Allow",
 				"Action": ["iam:PassRole"],
 				"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
@@ -136,13 +136,13 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 				"Action": ["sns:Publish"],
 				"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
 			}, {
-				"Sid": "FollowAndStopTasks",
+				"Sid": "DescribeAndStopTasks",
 				"Effect": "Allow",
 				"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
 				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
 				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
 			}, {
-				"Sid": "HearOfTasksEnds",
+				"Sid": "ManageTaskEventsRule",
 				"Effect": "Allow",
 				"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
 				"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
@@ -169,7 +169,7 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 	tell := declaredtest.Named(t, system, typePolicy, "flow-tell")
 	assert.Equal(t, "task", tell.Text("role"))
 	assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-		"Sid": "TellTheEnd",
+		"Sid": "SendTaskResult",
 		"Effect": "Allow",
 		"Action": ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"],
 		"Resource": [%q]
@@ -223,7 +223,7 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 			}
 			see := declaredtest.Named(t, system, typePolicy, "flow-see")
 			assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "SeeExecutions", "Effect": "Allow", "Action": ["states:DescribeExecution"],
+				"Sid": "DescribeExecutions", "Effect": "Allow", "Action": ["states:DescribeExecution"],
 				"Resource": ["arn:aws:states:eu-central-1:123456789012:execution:%s:*"]
 			}]}`, made.Outputs["name"]), see.Text("policy"))
 		})

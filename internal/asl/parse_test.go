@@ -193,7 +193,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// One run of the check shows everything there is to mend.
+// One run of the check shows everything there is to fix.
 func TestParseReportsAllProblemsTogether(t *testing.T) {
 	t.Parallel()
 

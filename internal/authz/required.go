@@ -19,7 +19,7 @@ func Required() []Requirement {
 		Principal: ":root",
 		Action:    "kms:*",
 		Reason: "A key policy that doesn't let the account's IAM policies govern the key can lock everybody out of it, " +
-			"the account's owner too; only AWS Support could mend that.",
+			"the account's owner too; only AWS Support could fix that.",
 		Source: "https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html",
 	}}
 }

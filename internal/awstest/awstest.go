@@ -176,7 +176,7 @@ func (s *Server) Script(key string, script Script) {
 }
 
 // Refuse lets operations, such as DescribeSubnets, be refused with a code, such
-// as AccessDenied; an empty code mends it.
+// as AccessDenied; an empty code fixes it.
 func (s *Server) Refuse(code string, operations ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,7 +193,7 @@ func (s *Server) mayNot(operation string) error {
 	return nil
 }
 
-// Cut lets requests end without an answer, as a broken network would; nil mends it.
+// Cut lets requests end without an answer, as a broken network would; nil fixes it.
 func (s *Server) Cut(which func(*http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

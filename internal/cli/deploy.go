@@ -81,7 +81,7 @@ func refreshCommand() *cobra.Command {
 		Use:   "refresh",
 		Short: "Take what AWS has into the stack's state",
 		Long: `Take what AWS has into the stack's state. Nothing in AWS is changed; the next
-` + "`upload-router up`" + ` mends what was changed by hand.` + cancelHelp,
+` + "`upload-router up`" + ` fixes what was changed by hand.` + cancelHelp,
 		Example: "  upload-router refresh --stack dev --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -86,7 +86,7 @@ func (u *ui) check(c operate.Check) {
 	if c.Why != "" {
 		u.wrapped("    why:  ", c.Why)
 	}
-	if c.Mend != "" {
-		u.wrapped("    mend: ", c.Mend)
+	if c.Fix != "" {
+		u.wrapped("    fix: ", c.Fix)
 	}
 }

@@ -29,19 +29,19 @@ func redriveCommand() *cobra.Command {
 
 An execution that timed out, was aborted, or failed outside any Catch goes on in
 the state where it ended. That is possible for 14 days after its end, and with a
-history of fewer than 24,999 events; --anew starts such a one anew instead. It
+history of fewer than 24,999 events; --restart restarts such a one instead. It
 keeps the definition that it was started with.
 
-One that ended in a Fail state would only fail again there: it is started anew,
+One that ended in a Fail state would only fail again there: it is restarted,
 with the original input and the definition of now. The new execution has the
 first one's name and -r1; that of a third run ends in -r2. To ask twice is to
 have it once.
 
 With deduplicate nothing is processed twice: what another execution has processed,
 or is processing, is skipped, and its name is said. What goes on has its claim
-renewed before, for executionTimeout and a minute; in the place of what is started
-anew the ended one's claim is given back. What somebody else has redriven since it
-was looked at is left alone.
+renewed before, for executionTimeout and a minute; in the place of what is
+restarted the ended one's claim is given back. What somebody else has redriven
+since it was looked at is left alone.
 ` + indented("That takes these rights: "+strings.Join(operate.ClaimRights(), ", ")+
 			"; with encryption: customer also kms:Decrypt on the key.", "") + `
 
@@ -68,7 +68,7 @@ Exit code 1 if something could not be run again.`,
 	flags.BoolVar(&o.redrive.Failed, "failed", false, "every execution that failed, timed out or was aborted")
 	flags.DurationVar(&o.since, "since", 24*time.Hour, "with --failed: only what started in this time")
 	flags.BoolVar(&o.redrive.DeadLetters, "dlq", false, "every event in the dead-letter queue")
-	flags.BoolVar(&o.redrive.Anew, "anew", false, "start executions anew, even where they could go on")
+	flags.BoolVar(&o.redrive.Restart, "restart", false, "start executions anew, even where they could go on")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only list, even if it is one")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do it, even if it is more than one")
 	return cmd

@@ -37,10 +37,10 @@ func TestSessionRedriveIsRefused(t *testing.T) { //nolint:paralleltest // It set
 			said := strings.Join(strings.Fields(refused.out), " ") // it is wrapped
 			require.Contains(t, said, "refuse a.bin 10 MiB")
 			require.Contains(t, said, test.want)
-			require.Contains(t, said, "--anew starts it anew")
+			require.Contains(t, said, "--restart starts it anew")
 			require.Contains(t, said, "not all is well: 1 of 1 can't be run again")
 			require.Zero(t, s.server.Calls("RedriveExecution"), "what would be refused isn't asked for")
-			s.ok("✓ a.bin  "+execution+"-r1", "redrive", execution, "--anew")
+			s.ok("✓ a.bin  "+execution+"-r1", "redrive", execution, "--restart")
 		})
 	}
 }
@@ -87,7 +87,7 @@ func TestSessionRedriveSkipsWhatAnotherHas(t *testing.T) { //nolint:paralleltest
 		claimtable.Execution: {S: &other}, claimtable.Sequencer: {S: new("")}, claimtable.Status: {S: new(claimtable.Done)},
 		claimtable.LeaseUntil: {N: new("1")},
 	}}))
-	for _, arguments := range [][]string{{late}, {late, "--anew"}} {
+	for _, arguments := range [][]string{{late}, {late, "--restart"}} {
 		s.ok("processed by other", append([]string{"redrive"}, arguments...)...)
 	}
 	require.Zero(t, s.server.Calls("RedriveExecution")+s.server.Calls("StartExecution"))

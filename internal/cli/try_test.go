@@ -289,7 +289,7 @@ func TestTryOfAFileThatFails(t *testing.T) {
 		"small\n", "✗ Upload.ObjectMissing", "caught → Lambda route failed", "✗ FAILED in the state Invoke Lambda function\n",
 		"error    Upload.ObjectMissing\n", "cause    it is gone \\x1b[31m\n", "notice   Upload FAILED: upload-router-local-",
 		"logs     upload-router-local-logs-function-", "| the function can't do it \\x1b[31m\n",
-		"large\n", "✗ States.TaskFailed", "Is another try worth it?", "✗ FAILED in the state Run Fargate task\n",
+		"large\n", "✗ States.TaskFailed", "Retry task?", "✗ FAILED in the state Run Fargate task\n",
 		"error    States.TaskFailed\n", "cause    Essential container in task exited: ", "exit code 66\n",
 		"notice   Upload FAILED: upload-router-local-", "logs     upload-router-local-logs-task-", "| the task can't do it \\x1b[31m\n",
 		"0 of 2 files processed.\n")

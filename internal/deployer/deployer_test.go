@@ -77,7 +77,7 @@ func TestAPolicyForEveryConfiguration(t *testing.T) {
 				}
 				if slices.Contains(s.Resource, "*") {
 					require.Equal(t, []string{"*"}, s.Resource, s.Sid)
-					require.Contains(t, []string{"LookAround", "WithoutResource", "MakeKeys", "RegisterTaskDefinitions"}, s.Sid)
+					require.Contains(t, []string{"DescribeResources", "WithoutResource", "CreateKeys", "RegisterTaskDefinitions"}, s.Sid)
 				}
 				all = append(all, s)
 			}
@@ -137,11 +137,11 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 		actions   []string // some of them
 		condition map[string]map[string][]string
 	}{
-		"a VPC of its own":    {"base", "MakeVPCs", []string{vpcs + "*"}, []string{"ec2:CreateVpc"}, tags("Request")},
+		"a VPC of its own":    {"base", "CreateVPCs", []string{vpcs + "*"}, []string{"ec2:CreateVpc"}, tags("Request")},
 		"no VPC of others":    {config: "base", sid: "UseVPC"},
 		"the VPC of others":   {"existing", "UseVPC", []string{vpcs + "vpc-0123456789abcdef0"}, []string{"ec2:CreateSecurityGroup"}, nil},
 		"the default VPC":     {"default", "UseVPC", []string{vpcs + "*"}, []string{"ec2:CreateSecurityGroup"}, nil},
-		"no VPC to make":      {config: "default", sid: "MakeVPCs"},
+		"no VPC to make":      {config: "default", sid: "CreateVPCs"},
 		"a bucket that ends":  {"names", "EmptyBuckets", []string{"arn:aws:s3:::our-uploads/*"}, []string{"s3:DeleteObjectVersion"}, nil},
 		"a bucket that stays": {config: "base", sid: "EmptyBuckets"},
 		"a bucket's own name": {"names", "Buckets", []string{"arn:aws:s3:::our-uploads"}, []string{"s3:ListBucketVersions"}, nil},
@@ -157,7 +157,7 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 			"base", "Repositories", []string{"arn:aws:ecr:eu-central-1:123456789012:repository/upload-router-prod-image-repository-???????"},
 			[]string{"ecr:PutImage", "ecr:UploadLayerPart"}, nil,
 		},
-		"the definition's validation": {"base", "LookAround", []string{"*"}, []string{"states:ValidateStateMachineDefinition"}, nil},
+		"the definition's validation": {"base", "DescribeResources", []string{"*"}, []string{"states:ValidateStateMachineDefinition"}, nil},
 		"a first use of ECS": {
 			"base", "FirstUseOfECS", []string{"arn:aws:iam::123456789012:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS*"},
 			[]string{"iam:CreateServiceLinkedRole"}, map[string]map[string][]string{"StringEquals": {"iam:AWSServiceName": {"ecs.amazonaws.com"}}},

@@ -20,9 +20,9 @@ const (
 	sidBuckets        = "Buckets"
 	sidChangeNetwork  = "ChangeNetwork"
 	sidClusters       = "Clusters"
-	sidLookAround     = "LookAround"
-	sidMakeGroups     = "MakeSecurityGroups"
-	sidMakeNetwork    = "MakeNetwork"
+	sidDescribe       = "DescribeResources"
+	sidCreateGroups   = "CreateSecurityGroups"
+	sidCreateNetwork  = "CreateNetwork"
 	sidQueues         = "Queues"
 	sidRepositories   = "Repositories"
 	sidRoles          = "Roles"
@@ -62,16 +62,16 @@ var kinds = map[string][]right{
 	"aws:cloudwatch/logGroup:LogGroup": {
 		{sid: "LogGroups", on: logGroup, actions: list("logs", "AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy",
 			"DisassociateKmsKey", "ListTagsForResource", "PutRetentionPolicy", "TagResource", "UntagResource")},
-		{sid: sidLookAround, on: everything, actions: list("logs", "DescribeLogGroups")},
+		{sid: sidDescribe, on: everything, actions: list("logs", "DescribeLogGroups")},
 	},
 	"aws:cloudwatch/metricAlarm:MetricAlarm": {
 		{sid: "Alarms", on: many(named("cloudwatch", "alarm:")), actions: list("cloudwatch",
 			"DeleteAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource", "UntagResource")},
 		// It lists, and is authorized for all alarms of the account, whichever it is asked for.
-		{sid: "SeeAlarms", on: account("cloudwatch", "alarm:*"), actions: list("cloudwatch", "DescribeAlarms")},
+		{sid: "DescribeAlarms", on: account("cloudwatch", "alarm:*"), actions: list("cloudwatch", "DescribeAlarms")},
 	},
 	"aws:cloudwatch/queryDefinition:QueryDefinition": {
-		{sid: sidLookAround, on: everything, actions: list("logs", "DescribeQueryDefinitions")},
+		{sid: sidDescribe, on: everything, actions: list("logs", "DescribeQueryDefinitions")},
 		{sid: sidWithoutResource, on: everything, actions: list("logs", "DeleteQueryDefinition", "PutQueryDefinition")},
 	},
 
@@ -93,7 +93,7 @@ var kinds = map[string][]right{
 		looks("DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcs"),
 	},
 	"aws:ec2/flowLog:FlowLog": {
-		{sid: "MakeFlowLogs", on: ec2("vpc-flow-log"), when: requestTags, actions: list("ec2", "CreateFlowLogs")},
+		{sid: "CreateFlowLogs", on: ec2("vpc-flow-log"), when: requestTags, actions: list("ec2", "CreateFlowLogs")},
 		tagsNew("vpc-flow-log"),
 		changes("vpc-flow-log", "DeleteFlowLogs"),
 		changes("vpc", "CreateFlowLogs"),
@@ -120,7 +120,7 @@ var kinds = map[string][]right{
 		looks("DescribeRouteTables"),
 	},
 	"aws:ec2/securityGroup:SecurityGroup": {
-		{sid: sidMakeGroups, on: ec2("security-group"), when: requestTags, actions: list("ec2", "CreateSecurityGroup")},
+		{sid: sidCreateGroups, on: ec2("security-group"), when: requestTags, actions: list("ec2", "CreateSecurityGroup")},
 		tagsNew("security-group"),
 		changes("security-group", "DeleteSecurityGroup", "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress"),
 		changes("vpc", "CreateSecurityGroup"),
@@ -134,7 +134,7 @@ var kinds = map[string][]right{
 		looks("DescribeNetworkInterfaces", "DescribeSubnets"),
 	},
 	typeVPC: {
-		{sid: "MakeVPCs", on: ec2("vpc"), when: requestTags, actions: list("ec2", "CreateVpc")}, tagsNew("vpc"),
+		{sid: "CreateVPCs", on: ec2("vpc"), when: requestTags, actions: list("ec2", "CreateVpc")}, tagsNew("vpc"),
 		changes("vpc", "DeleteVpc", "ModifyVpcAttribute"),
 		looks("DescribeNetworkAcls", "DescribeRouteTables", "DescribeSecurityGroups", "DescribeVpcAttribute", "DescribeVpcs"),
 	},
@@ -196,7 +196,7 @@ var kinds = map[string][]right{
 		// AWS began to take a resource for it; where it doesn't yet, nothing but * does.
 		{sid: "RegisterTaskDefinitions", on: everything, when: requestTags, actions: list("ecs", "RegisterTaskDefinition")},
 		{sid: "TaskDefinitions", on: taskDefinition, actions: list("ecs", "ListTagsForResource", "TagResource", "UntagResource")},
-		{sid: sidLookAround, on: everything, actions: list("ecs", "DescribeTaskDefinition")},
+		{sid: sidDescribe, on: everything, actions: list("ecs", "DescribeTaskDefinition")},
 		{sid: sidWithoutResource, on: everything, actions: list("ecs", "DeregisterTaskDefinition")},
 		{sid: "PassRoleToECS", on: roles("executionRoleArn", "taskRoleArn"), when: passedTo("ecs-tasks"), actions: []string{passRole}},
 	},
@@ -214,10 +214,10 @@ var kinds = map[string][]right{
 		{sid: "Aliases", on: named("kms", "alias/"), actions: list("kms", "CreateAlias", "DeleteAlias", "UpdateAlias")},
 		{sid: sidKeys, on: anyKey, when: resourceTags, actions: list("kms", "CreateAlias", "DeleteAlias", "UpdateAlias")},
 		{sid: "NewKeys", on: anyKey, actions: list("kms", "CreateAlias")},
-		{sid: sidLookAround, on: everything, actions: list("kms", "ListAliases")},
+		{sid: sidDescribe, on: everything, actions: list("kms", "ListAliases")},
 	},
 	typeKey: {
-		{sid: "MakeKeys", on: everything, when: requestTags, actions: list("kms", "CreateKey")},
+		{sid: "CreateKeys", on: everything, when: requestTags, actions: list("kms", "CreateKey")},
 		{sid: "TagNewKeys", on: anyKey, when: both(requestTags, untagged), actions: list("kms", "TagResource")},
 		// A new key's tags take up to five minutes to count, so what is asked of it at once can't depend on them.
 		// https://docs.aws.amazon.com/kms/latest/developerguide/abac.html
@@ -269,7 +269,7 @@ var kinds = map[string][]right{
 	typeMachine: {
 		{sid: "StateMachines", on: named("states", "stateMachine:"), actions: list("states", "CreateStateMachine", "DeleteStateMachine",
 			"DescribeStateMachine", "ListStateMachineVersions", "ListTagsForResource", "TagResource", "UntagResource", "UpdateStateMachine")},
-		{sid: sidLookAround, on: everything, actions: list("states", "ValidateStateMachineDefinition")},
+		{sid: sidDescribe, on: everything, actions: list("states", "ValidateStateMachineDefinition")},
 		{sid: "PassRoleToStepFunctions", on: roles("roleArn"), when: passedTo("states"), actions: []string{passRole}},
 		// The definition is encrypted, in the name of who creates, updates or reads it.
 		// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
@@ -314,7 +314,7 @@ var functions = map[string][]right{
 	"aws:ec2/getVpc:getVpc":                               {looks("DescribeRouteTables", "DescribeVpcAttribute", "DescribeVpcs")},
 	"aws:ec2/getVpcEndpointService:getVpcEndpointService": {looks("DescribeVpcEndpointServices")},
 	"aws:ecr/getAuthorizationToken:getAuthorizationToken": {
-		{sid: sidLookAround, on: everything, actions: list("ecr", "GetAuthorizationToken")},
+		{sid: sidDescribe, on: everything, actions: list("ecr", "GetAuthorizationToken")},
 	},
 	"aws:ecr/getImage:getImage": {
 		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "DescribeImages")},
@@ -329,7 +329,7 @@ var functions = map[string][]right{
 
 // makes creates what the stack's tags are given to, and nothing else.
 func makes(typ string, actions ...string) right {
-	return right{sid: sidMakeNetwork, on: ec2(typ), when: requestTags, actions: list("ec2", actions...)}
+	return right{sid: sidCreateNetwork, on: ec2(typ), when: requestTags, actions: list("ec2", actions...)}
 }
 
 // changes changes, deletes and tags what has the stack's tags.
@@ -344,5 +344,5 @@ func tagsNew(typ string) right {
 
 // looks reads what EC2 has, for which it takes no resource.
 func looks(actions ...string) right {
-	return right{sid: sidLookAround, on: everything, actions: list("ec2", actions...)}
+	return right{sid: sidDescribe, on: everything, actions: list("ec2", actions...)}
 }

@@ -75,7 +75,7 @@ type TargetError struct {
 // Error implements error.
 func (e *TargetError) Error() string { return e.Code + ": " + e.Message }
 
-// permanentCodes are failures that only a change of the set-up can mend; EventBridge sends them to the dead-letter queue
+// permanentCodes are failures that only a change of the set-up can fix; EventBridge sends them to the dead-letter queue
 // without a retry, whatever the status.
 var permanentCodes = []string{
 	CodeNoPermissions, CodeNoResource, CodeInvalidJSON, CodeInvalidParameter,

@@ -103,7 +103,7 @@ func TestASilentTaskIsMissed(t *testing.T) {
 	started := pipe(t)
 	router := start(t, changed(t, "callback 0", probed, variable("PROBE_STARTED", started),
 		state("Run Fargate task", func(state map[string]any) { state["HeartbeatSeconds"] = 1 }),
-		state("Is another try worth it?", func(state map[string]any) {
+		state("Retry task?", func(state map[string]any) {
 			state["Choices"].([]any)[0].(map[string]any)["NumericLessThan"] = 1
 		})))
 	said := whenHanging(started, func() {})
@@ -119,7 +119,7 @@ func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
 	t.Parallel()
 	router := start(t, changed(t, "callback 0", inJSON(typePolicy, "policy", func(document map[string]any) {
 		for _, s := range document["Statement"].([]any) {
-			if statement := s.(map[string]any); statement["Sid"] == "TellTheEnd" {
+			if statement := s.(map[string]any); statement["Sid"] == "SendTaskResult" {
 				statement["Resource"] = "arn:aws:states:eu-central-1:123456789012:stateMachine:another"
 			}
 		}

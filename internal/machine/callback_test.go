@@ -10,9 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/contract"
+	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/machine"
-	"example.com/upload-router/internal/upload"
 )
 
 // byToken is an execution whose task tells its end by a token.
@@ -50,14 +49,14 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 	require.Len(t, calls, 1)
 	require.NotEmpty(t, calls[0].TaskToken)
 	assert.Equal(t, map[string]string{
-		contract.EnvironmentBucket:    "uploads",
-		contract.EnvironmentKey:       upload.EncodeKey("report.csv"),
-		contract.EnvironmentVersionID: "v1",
-		contract.EnvironmentETag:      "9f86d081884c7d65",
-		contract.EnvironmentSize:      "6291457",
-		contract.EnvironmentExecution: executionARN,
-		contract.EnvironmentTaskToken: calls[0].TaskToken,
-		contract.EnvironmentHeartbeat: "300",
+		request.EnvironmentBucket:    "uploads",
+		request.EnvironmentKey:       request.EncodeKey("report.csv"),
+		request.EnvironmentVersionID: "v1",
+		request.EnvironmentETag:      "9f86d081884c7d65",
+		request.EnvironmentSize:      "6291457",
+		request.EnvironmentExecution: executionARN,
+		request.EnvironmentTaskToken: calls[0].TaskToken,
+		request.EnvironmentHeartbeat: "300",
 	}, environment(t, calls[0]))
 	assert.Equal(t, machine.TaskHeartbeat, calls[0].Heartbeat)
 	assert.Equal(t, routing().TaskTimeout, calls[0].Timeout)

@@ -20,11 +20,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/contract"
 	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/internal/machine"
-	"example.com/upload-router/internal/upload"
-	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/upload"
 )
 
 // Limits of the services that the definition calls.
@@ -435,7 +435,7 @@ func TestSizeDecides(t *testing.T) {
 				assert.Len(t, o.of(machine.ResourceSNS), notices)
 				assert.Len(t, o.calls, 1+notices, "nothing else was called")
 				if test.want == fargate {
-					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[contract.EnvironmentSize])
+					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[request.EnvironmentSize])
 				}
 			})
 		}
@@ -489,12 +489,12 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 			o := run(t, services{}, event(t, object{key: "k", version: test.version, etag: test.etag, size: large}))
 			requireSucceeded(t, o)
 			assert.Equal(t, map[string]string{
-				contract.EnvironmentBucket:    "uploads",
-				contract.EnvironmentKey:       upload.EncodeKey("k"),
-				contract.EnvironmentVersionID: test.version,
-				contract.EnvironmentETag:      test.etag,
-				contract.EnvironmentSize:      strconv.FormatInt(large, 10),
-				contract.EnvironmentExecution: executionARN,
+				request.EnvironmentBucket:    "uploads",
+				request.EnvironmentKey:       request.EncodeKey("k"),
+				request.EnvironmentVersionID: test.version,
+				request.EnvironmentETag:      test.etag,
+				request.EnvironmentSize:      strconv.FormatInt(large, 10),
+				request.EnvironmentExecution: executionARN,
 			}, environment(t, o.of(machine.ResourceECS)[0]))
 		})
 		t.Run(name+", Lambda", func(t *testing.T) {
@@ -506,7 +506,7 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 			assert.Equal(t, references().FunctionARN, parameters["FunctionName"])
 			payload, err := json.Marshal(parameters["Payload"])
 			require.NoError(t, err)
-			request := upload.FromPayload(payload)
+			request := request.FromPayload(payload)
 			assert.JSONEq(t, input, string(request.Event), "the function sees the whole event")
 			assert.Equal(t, executionARN, request.Execution)
 		})
@@ -522,7 +522,7 @@ func TestTaskIsToldTheObject(t *testing.T) {
 			o := run(t, services{}, event(t, object{key: key, version: "v1", etag: "9f86d081884c7d65", size: large}))
 			requireSucceeded(t, o)
 			variables := environment(t, o.of(machine.ResourceECS)[0])
-			got, err := upload.FromEnvironment(func(name string) (string, bool) {
+			got, err := request.FromEnvironment(func(name string) (string, bool) {
 				value, ok := variables[name]
 				return value, ok
 			})
@@ -661,7 +661,7 @@ func TestWhichTasksAreRunAgain(t *testing.T) {
 		task  asl.Integration
 		again bool
 	}{
-		"it asks for it":                   {exits(contract.ExitRetryable), true},
+		"it asks for it":                   {exits(upload.ExitRetryable), true},
 		"it asks for it, by the last word": {stops(exitedByItself, `{"Name":"processor","ExitCode":75}`), true},
 		"it never started":                 {stops("TaskFailedToStart", `{"Name":"processor"}`), true},
 		"its machine was taken away":       {stops("SpotInterruption", `{"ExitCode":137,"Name":"processor"}`), true},
@@ -723,7 +723,7 @@ func TestRefusalsOfTheSecondTaskCountAnew(t *testing.T) {
 	t.Parallel()
 	refused := times(5, fails("AmazonECS.Unknown", "no capacity"))
 	o := run(t, services{ecs: inTurn(slices.Concat(
-		refused, []asl.Integration{exits(contract.ExitRetryable)}, refused, []asl.Integration{exits(0)},
+		refused, []asl.Integration{exits(upload.ExitRetryable)}, refused, []asl.Integration{exits(0)},
 	)...)}, event(t, ofSize(large)))
 	requireSucceeded(t, o)
 	assert.Len(t, o.of(machine.ResourceECS), 12)
@@ -1011,7 +1011,7 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 	const publishes = 93 * time.Second // three of 30 s, and 1 s and 2 s between them
 	assert.LessOrEqual(t, publishes, machine.AnnounceAllowance)
 	refused := times(machine.RunTaskRetries.Attempts, fails("AmazonECS.Unknown", ""))
-	busy := []asl.Integration{lasting(exits(contract.ExitRetryable))}
+	busy := []asl.Integration{lasting(exits(upload.ExitRetryable))}
 	for name, set := range map[string]func(*machine.Description){
 		"default":           func(*machine.Description) {},
 		"the least":         func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = time.Second, time.Second },

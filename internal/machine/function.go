@@ -2,7 +2,7 @@ package machine
 
 import (
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/contract"
+	"example.com/upload-router/upload"
 )
 
 func (d Description) function(to References) map[string]asl.State {
@@ -30,4 +30,10 @@ func (d Description) function(to References) map[string]asl.State {
 }
 
 // retryable are the errors that the processor names itself.
-func retryable() []string { return []string{contract.ErrorUnavailable, contract.ErrorInterrupted} }
+func retryable() []string {
+	var names []string
+	for _, code := range upload.RetryableCodes() {
+		names = append(names, string(code))
+	}
+	return names
+}

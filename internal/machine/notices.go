@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/contract"
+	"example.com/upload-router/upload"
 )
 
 func success(to References) map[string]asl.State {
@@ -42,7 +42,7 @@ func rejection(to References) map[string]asl.State {
 			line("Execution", "$$.Execution.Id"),
 		),
 		stateRejected: &asl.Fail{
-			Error: contract.ErrorInvalid,
+			Error: string(upload.Invalid),
 			Cause: "The event has no detail.bucket.name, detail.object.key or detail.object.size: see the execution's input",
 		},
 	}

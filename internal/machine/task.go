@@ -5,7 +5,8 @@ import (
 	"strconv"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/contract"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/upload"
 )
 
 // The capacity providers of Fargate.
@@ -106,7 +107,7 @@ func (d Description) retryTask() *asl.Choice {
 			Choices: []asl.Rule{left}, Default: stateTaskGone,
 		}
 	}
-	exit := strconv.Itoa(contract.ExitRetryable)
+	exit := strconv.Itoa(upload.ExitRetryable)
 	worth := []asl.Rule{
 		causeHas(`"ExitCode":` + exit + `,`), causeHas(`"ExitCode":` + exit + `}`),
 		causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
@@ -206,21 +207,21 @@ func (d Description) awaitToken(run *asl.Task) {
 func (d Description) taskEnvironment() []any {
 	environment := func(name, value string) any { return map[string]any{"Name": name, "Value.$": value} }
 	object := []any{
-		environment(contract.EnvironmentBucket, "$.detail.bucket.name"),
-		environment(contract.EnvironmentKey, "States.Base64Encode($.object.key)"),
-		environment(contract.EnvironmentVersionID, "$.object['version-id']"),
-		environment(contract.EnvironmentSize, "States.Format('{}', $.object.size)"),
-		environment(contract.EnvironmentETag, "$.object.etag"),
-		environment(contract.EnvironmentExecution, "$$.Execution.Id"),
+		environment(request.EnvironmentBucket, "$.detail.bucket.name"),
+		environment(request.EnvironmentKey, "States.Base64Encode($.object.key)"),
+		environment(request.EnvironmentVersionID, "$.object['version-id']"),
+		environment(request.EnvironmentSize, "States.Format('{}', $.object.size)"),
+		environment(request.EnvironmentETag, "$.object.etag"),
+		environment(request.EnvironmentExecution, "$$.Execution.Id"),
 	}
 	if d.Tracing {
-		object = append(object, environment(contract.EnvironmentTrace, tracePath))
+		object = append(object, environment(request.EnvironmentTrace, tracePath))
 	}
 	if !d.TaskCallback {
 		return object
 	}
 	return slices.Concat(object, []any{
-		environment(contract.EnvironmentTaskToken, "$$.Task.Token"),
-		map[string]any{"Name": contract.EnvironmentHeartbeat, "Value": strconv.Itoa(seconds(TaskHeartbeat))},
+		environment(request.EnvironmentTaskToken, "$$.Task.Token"),
+		map[string]any{"Name": request.EnvironmentHeartbeat, "Value": strconv.Itoa(seconds(TaskHeartbeat))},
 	})
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/contract"
+	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/upload"
 )
 
 const (
@@ -61,8 +62,8 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 				ran := slices.Concat(o.of(machine.ResourceECS), o.of(machine.ResourceECSCallback))
 				require.Len(t, ran, 1)
 				variables := environment(t, ran[0])
-				require.Contains(t, variables, contract.EnvironmentTrace)
-				assert.Equal(t, test.header, variables[contract.EnvironmentTrace])
+				require.Contains(t, variables, request.EnvironmentTrace)
+				assert.Equal(t, test.header, variables[request.EnvironmentTrace])
 				assert.Contains(t, o.states(), look)
 
 				o = execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(small)))
@@ -78,13 +79,13 @@ func TestTheSecondTaskIsToldTheTraceAsWell(t *testing.T) {
 	t.Parallel()
 	r := routing()
 	r.Tracing = true
-	s := services{describe: inTrace(traceHeader), ecs: inTurn(exits(contract.ExitRetryable), exits(0))}
+	s := services{describe: inTrace(traceHeader), ecs: inTurn(exits(upload.ExitRetryable), exits(0))}
 	o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))
 	requireSucceeded(t, o)
 	ran := o.of(machine.ResourceECS)
 	require.Len(t, ran, 2)
 	for _, call := range ran {
-		assert.Equal(t, traceHeader, environment(t, call)[contract.EnvironmentTrace])
+		assert.Equal(t, traceHeader, environment(t, call)[request.EnvironmentTrace])
 	}
 	assert.Len(t, o.of(machine.ResourceDescribe), 1)
 }
@@ -93,6 +94,6 @@ func TestWithoutTracingThereIsNoTrace(t *testing.T) {
 	t.Parallel()
 	o := run(t, services{}, event(t, ofSize(large)))
 	requireSucceeded(t, o)
-	assert.NotContains(t, environment(t, o.of(machine.ResourceECS)[0]), contract.EnvironmentTrace)
+	assert.NotContains(t, environment(t, o.of(machine.ResourceECS)[0]), request.EnvironmentTrace)
 	assert.Empty(t, o.of(machine.ResourceDescribe))
 }

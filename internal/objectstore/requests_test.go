@@ -146,7 +146,7 @@ func TestListUploadsAndPartsInPages(t *testing.T) {
 }
 
 // TestCompositeNeedsEveryChecksum refuses to complete with a part that lacks the checksum of the upload, and lets the
-// client mend that.
+// client fix that.
 func TestCompositeNeedsEveryChecksum(t *testing.T) {
 	t.Parallel()
 	s := start(t, objectstore.Options{})

@@ -198,8 +198,8 @@ func TestARegistryOfAnotherDomainIsMended(t *testing.T) {
 		"docker.io": "",
 		"":          "",
 	} {
-		mended, ok := partition.MendedRegistry(host)
-		assert.Equal(t, want, mended, host)
+		fixed, ok := partition.CorrectedRegistry(host)
+		assert.Equal(t, want, fixed, host)
 		assert.Equal(t, want != "", ok, host)
 	}
 }

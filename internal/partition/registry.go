@@ -36,9 +36,9 @@ func RegistryOf(host string) (Registry, bool) {
 	return Registry{}, false
 }
 
-// MendedRegistry is the name of the private registry of ECR that a host means whose domain isn't its Region's. It is false for a host that
-// is right, or that isn't of this form.
-func MendedRegistry(host string) (string, bool) {
+// CorrectedRegistry is the name of the private registry of ECR that a host means whose domain isn't its Region's. It is false for a
+// host that is right, or that isn't of this form.
+func CorrectedRegistry(host string) (string, bool) {
 	parts := registryHost.FindStringSubmatch(host)
 	if parts == nil {
 		return "", false

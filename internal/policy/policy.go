@@ -101,7 +101,7 @@ func Via(service string, at location.Location) Condition {
 // account and satisfy the other conditions.
 func Trust(service string, at location.Location, conditions ...Condition) pulumi.StringOutput {
 	return Document(Statement{
-		Sid:        "ServiceOfThisAccount",
+		Sid:        "AssumeRole",
 		Principal:  Service(service),
 		Actions:    []string{"sts:AssumeRole"},
 		Conditions: append([]Condition{FromAccount(at)}, conditions...),

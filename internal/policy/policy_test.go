@@ -93,12 +93,12 @@ func TestATrustPolicyIsForOneServiceOfOneAccount(t *testing.T) {
 		})
 	}
 	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
-		"Sid": "ServiceOfThisAccount", "Effect": "Allow",
+		"Sid": "AssumeRole", "Effect": "Allow",
 		"Principal": {"Service": "states.amazonaws.com"}, "Action": ["sts:AssumeRole"],
 		"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}}
 	}]}`, trust())
 	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
-		"Sid": "ServiceOfThisAccount", "Effect": "Allow",
+		"Sid": "AssumeRole", "Effect": "Allow",
 		"Principal": {"Service": "states.amazonaws.com"}, "Action": ["sts:AssumeRole"],
 		"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}, "ArnLike": {"aws:SourceArn": ["a"]}}
 	}]}`, trust(policy.When("ArnLike", "aws:SourceArn", pulumi.String("a"))))
@@ -132,6 +132,6 @@ func TestTwoConditionsThatWouldReplaceEachOtherAreRefused(t *testing.T) {
 			policy.When("StringEquals", "aws:SourceAccount", pulumi.String("210987654321"))))
 		return nil
 	})
-	require.ErrorContains(t, err, "writing the statement ServiceOfThisAccount of a policy document: "+
+	require.ErrorContains(t, err, "writing the statement AssumeRole of a policy document: "+
 		"two conditions with the same operator and key: give one of them all the values: StringEquals aws:SourceAccount")
 }

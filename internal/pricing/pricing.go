@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/host/limits"
 )
 
 // Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. They were

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/pricing"
 )
 

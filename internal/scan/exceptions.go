@@ -67,7 +67,7 @@ func exceptions() []Exception {
 	}
 }
 
-// Judge tells the findings in a stack that must be mended from those that an
+// Judge tells the findings in a stack that must be fixed from those that an
 // exception is for, and gives the exceptions that are for none.
 func Judge(stack string, findings []Finding) (open []Finding, stale []Exception) {
 	used := map[int]bool{}

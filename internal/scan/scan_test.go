@@ -97,14 +97,14 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"alarm-without-action":       {"alarms-execution-failures", func(in map[string]any) { delete(in, "alarmActions") }},
 		"alarm-without-missing-data": {"alarms-execution-aborts", func(in map[string]any) { delete(in, "treatMissingData") }},
 		"target-without-dlq":         {"uploads-target", func(in map[string]any) { delete(in, "deadLetterConfig") }},
-		"dlq-without-policy": {"uploads-dlq", named("EventsOfTheRule", func(s map[string]any) {
+		"dlq-without-policy": {"uploads-dlq", named("SendUndeliveredEvents", func(s map[string]any) {
 			s["Action"] = "sqs:ReceiveMessage"
 		})},
-		"pass-role-without-service":   {"workflow-run", named("GiveTasksTheirRoles", func(s map[string]any) { delete(s, "Condition") })},
+		"pass-role-without-service":   {"workflow-run", named("PassTaskRoles", func(s map[string]any) { delete(s, "Condition") })},
 		"log-group-without-retention": {"logs-function", func(in map[string]any) { delete(in, "retentionInDays") }},
 		"log-group-without-key":       {"logs-task", func(in map[string]any) { delete(in, "kmsKeyId") }},
 		"task-without-timeout":        {"workflow-machine", definition(`"TimeoutSeconds":30`, `"Comment":"30"`)},
-		"action-any":                  {"lambda-logs", named("WriteItsLogs", func(s map[string]any) { s["Action"] = "logs:*" })},
+		"action-any":                  {"lambda-logs", named("WriteLogs", func(s map[string]any) { s["Action"] = "logs:*" })},
 		"resource-any":                {"workflow-run", named("Notify", func(s map[string]any) { s["Resource"] = "*" })},
 		"service-without-source":      {"lambda-role", statement(func(s map[string]any) { delete(s, "Condition") })},
 		"public-image-tag": {"fargate-definition", func(in map[string]any) {

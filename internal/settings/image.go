@@ -33,7 +33,7 @@ func checkImage(reference string) error {
 		return breaks("must be an image reference: host/repository:tag or host/repository@sha256:digest, the repository in lowercase")
 	}
 	host, _, _ := strings.Cut(name, "/")
-	if right, ok := partition.MendedRegistry(host); ok {
+	if right, ok := partition.CorrectedRegistry(host); ok {
 		return breaks("must have a registry that there is: that of its Region is %s", right)
 	}
 	if len(named) > maxImageLength {
@@ -59,7 +59,7 @@ func checkImage(reference string) error {
 // mendedImage is a reference with the domain of its registry's Region if that is all that was wrong with it, or else empty.
 func mendedImage(reference string) string {
 	host, rest, _ := strings.Cut(reference, "/")
-	right, ok := partition.MendedRegistry(host)
+	right, ok := partition.CorrectedRegistry(host)
 	if mended := right + "/" + rest; ok && checkImage(mended) == nil {
 		return mended
 	}

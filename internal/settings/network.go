@@ -105,7 +105,7 @@ func (l *loader) checkPrivate(s *Settings) {
 	// AWS gives private DNS to the plain form of a registry's name, which is the one that the endpoints of ECR lead to.
 	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
 	host, _, _ := strings.Cut(s.Image, "/")
-	if _, told := partition.MendedRegistry(host); told {
+	if _, told := partition.CorrectedRegistry(host); told {
 		return
 	}
 	if registry, ok := partition.RegistryOf(host); !ok || !registry.Plain || l.region != "" && registry.Region != l.region {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/host/limits"
 )
 
 // rulesPerGroup is EC2's quota of egress rules in one security group, before it is raised.

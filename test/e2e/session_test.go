@@ -117,8 +117,8 @@ func (c *commands) looksAt(d *deployed) string {
 	require.Contains(c.t, refused, "upload-router: not all is well: 1 of 1 can't be run again")
 	c.run(1, "refuse   reports/one.pdf", "redrive", "--failed", "--yes")
 	c.run(2, "`upload-router executions` lists them", "redrive", "nobody")
-	require.Contains(c.t, c.run(0, "1 of 1 run again", "redrive", name, "--anew"), "✓ reports/one.pdf  "+name+"-r1")
-	c.run(0, "it was run again as "+name+"-r1", "redrive", name, "--anew")
+	require.Contains(c.t, c.run(0, "1 of 1 run again", "redrive", name, "--restart"), "✓ reports/one.pdf  "+name+"-r1")
+	c.run(0, "it was run again as "+name+"-r1", "redrive", name, "--restart")
 	d.abort(c.t, name+"-r1")
 	return name
 }
@@ -292,7 +292,7 @@ func newWire(t *testing.T, endpoint string) *wire {
 	return w
 }
 
-// set cuts the wire once the part is on its way; "" mends it. It gives the parts since the last time.
+// set cuts the wire once the part is on its way; "" fixes it. It gives the parts since the last time.
 func (w *wire) set(cutAt string) (parts []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

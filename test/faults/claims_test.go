@@ -152,7 +152,7 @@ func TestARedriveAfterTheLeaseProcessesNothingTwice(t *testing.T) {
 
 	console.aws.Know(gone)
 	for _, anew := range []bool{false, true} {
-		plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}, Anew: anew})
+		plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}, Restart: anew})
 		require.NoError(t, err)
 		require.Len(t, plan.Items, 1)
 		require.Equal(t, operate.RedriveSkip, plan.Items[0].Action)
@@ -203,7 +203,7 @@ func TestWhatIsStartedAnewHasTheClaim(t *testing.T) {
 	console := b.console(t)
 	gone, event := b.stopped(t)
 	console.aws.Know(gone)
-	plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}, Anew: true})
+	plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}, Restart: true})
 	require.NoError(t, err)
 	anew := console.do(t, plan, operate.RedriveRestart)
 	b.requireProcessed(t, anew)

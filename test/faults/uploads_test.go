@@ -123,7 +123,7 @@ var errLost = errors.New("an upload is lost")
 
 // settle counts what became of one upload, and has it processed after all.
 func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace) error {
-	b.fate.set(p.key, nil) // whatever was wrong has been mended
+	b.fate.set(p.key, nil) // whatever was wrong has been fixed
 	executions := slices.Clone(trace.Executions)
 	resumed := map[faults.Resume]int{}
 	undelivered := len(trace.DeadLetters)

@@ -366,7 +366,7 @@ func TestATaskOfAPrivateNetworkReadsByItsEndpointAlone(t *testing.T) {
 		tried++
 		r := d.Request
 		r.Endpoint = ""
-		require.ErrorContains(t, policies.Authorize(r).Err(), "explicit deny in a resource-based policy: DenyTheTaskElsewhere")
+		require.ErrorContains(t, policies.Authorize(r).Err(), "explicit deny in a resource-based policy: DenyTaskOutsideEndpoint")
 		r = d.Request
 		r.Resource = "arn:aws:s3:::somebody-elses/key"
 		require.ErrorContains(t, policies.Authorize(r).Err(), "no VPC endpoint policy allows")

@@ -50,18 +50,18 @@ func TestRefusalsAreThoseOfAWS(t *testing.T) {
 			"is not authorized to perform: ecs:TagResource on resource: arn:aws:ecs:eu-central-1:123456789012:task/",
 		},
 		"giving the task its roles": {
-			"workflow-run without iam:PassRole of GiveTasksTheirRoles", 50, "ECS.AccessDeniedException",
+			"workflow-run without iam:PassRole of PassTaskRoles", 50, "ECS.AccessDeniedException",
 			"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/",
 		},
 		"taking the task's role": {
-			"fargate-role without sts:AssumeRole of ServiceOfThisAccount", 50, "ECS.ClientException", "ECS was unable to assume the role",
+			"fargate-role without sts:AssumeRole of AssumeRole", 50, "ECS.ClientException", "ECS was unable to assume the role",
 		},
 		"logging in to the registry": {
-			"fargate-execution without ecr:GetAuthorizationToken of LogInToTheRegistry", 50, "States.TaskFailed",
+			"fargate-execution without ecr:GetAuthorizationToken of GetRegistryToken", 50, "States.TaskFailed",
 			`"StopCode":"TaskFailedToStart","StoppedReason":"CannotPullContainerError: `,
 		},
 		"opening the log stream": {
-			"fargate-execution without logs:CreateLogStream of WriteItsLogs", 50, "States.TaskFailed",
+			"fargate-execution without logs:CreateLogStream of WriteLogs", 50, "States.TaskFailed",
 			`"StoppedReason":"ResourceInitializationError: failed to validate logger args`,
 		},
 		"the function reading": {
@@ -100,11 +100,11 @@ func TestWhatFailsBesideTheFileIsNoted(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "beside", map[string]string{})
 	for grant, noted := range map[string]string{
-		"lambda-logs without logs:CreateLogStream of WriteItsLogs":     "logs:CreateLogStream",
-		"lambda-logs without logs:PutLogEvents of WriteItsLogs":        "logs:PutLogEvents",
-		"fargate-execution without logs:PutLogEvents of WriteItsLogs":  "logs:PutLogEvents",
-		"workflow-run without ecs:DescribeTasks of FollowAndStopTasks": "ecs:DescribeTasks",
-		"workflow-run without sns:Publish of Notify":                   "",
+		"lambda-logs without logs:CreateLogStream of WriteLogs":          "logs:CreateLogStream",
+		"lambda-logs without logs:PutLogEvents of WriteLogs":             "logs:PutLogEvents",
+		"fargate-execution without logs:PutLogEvents of WriteLogs":       "logs:PutLogEvents",
+		"workflow-run without ecs:DescribeTasks of DescribeAndStopTasks": "ecs:DescribeTasks",
+		"workflow-run without sns:Publish of Notify":                     "",
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()
@@ -169,8 +169,8 @@ func TestStartRefused(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "unstarted", map[string]string{})
 	for _, grant := range []string{
-		"uploads-start without states:StartExecution of StartTheStateMachine",
-		"uploads-role without sts:AssumeRole of ServiceOfThisAccount",
+		"uploads-start without states:StartExecution of StartExecutions",
+		"uploads-role without sts:AssumeRole of AssumeRole",
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +195,7 @@ func TestEventBridgeTellsTopicsNoSource(t *testing.T) {
 	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
 		document := fresh()
 		changed := document["Statement"].([]any)[statement].(map[string]any)
-		if sid, _ := changed["Sid"].(string); sid != "EndingsOfExecutions" && sid != "EndingsOfThisStack" {
+		if sid, _ := changed["Sid"].(string); sid != "PublishStatusChanges" && sid != "EncryptStatusChangeNotices" {
 			return
 		}
 		changes++
@@ -212,12 +212,12 @@ func TestDeploymentsRefused(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "undeployed", map[string]string{})
 	for grant, says := range map[string]string{
-		"workflow-role without sts:AssumeRole of ServiceOfThisAccount":        "neither the global service principal states.amazonaws.com",
-		"workflow-run without events:PutRule of HearOfTasksEnds":              "is not authorized to create managed-rule",
-		"lambda-role without sts:AssumeRole of ServiceOfThisAccount":          "cannot be assumed by Lambda",
-		"encryption-key without kms:GenerateDataKey* of LogGroupsOfThisStack": "the specified KMS key does not exist or is not allowed",
-		"notifications-policy without sns:Publish of AlarmsOfThisAccount":     "its notice would not arrive",
-		"uploads-dlq without sqs:SendMessage of EventsOfTheRule":              "its events would not arrive in the queue",
+		"workflow-role without sts:AssumeRole of AssumeRole":              "neither the global service principal states.amazonaws.com",
+		"workflow-run without events:PutRule of ManageTaskEventsRule":     "is not authorized to create managed-rule",
+		"lambda-role without sts:AssumeRole of AssumeRole":                "cannot be assumed by Lambda",
+		"encryption-key without kms:GenerateDataKey* of EncryptLogGroups": "the specified KMS key does not exist or is not allowed",
+		"notifications-policy without sns:Publish of PublishAlarms":       "its notice would not arrive",
+		"uploads-dlq without sqs:SendMessage of SendUndeliveredEvents":    "its events would not arrive in the queue",
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()

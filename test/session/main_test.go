@@ -189,8 +189,8 @@ func (f *faults) set(key string, fault local.Fault) {
 	f.of[key] = fault
 }
 
-// mend takes all faults away.
-func (f *faults) mend() {
+// fix takes all faults away.
+func (f *faults) fix() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.of)

@@ -145,7 +145,7 @@ Log lines:
   ecs runTask.sync, SPAN
   ✗ States.TaskFailed: the container exited with 1; Essential container
   in task exited
-+SPAN  Is another try worth it? (Choice)  SPAN
++SPAN  Retry task? (Choice)  SPAN
 +SPAN  Fargate route failed (Pass)  SPAN
 ` + failure + "  TIME  fatal: giving up" + taskStream,
 		"late.bin": `late.bin  TIMED_OUT
@@ -190,7 +190,7 @@ run, 2 Fargate tasks (prices of us-east-1 as of PRICED).
 3 of 3 can be run again. This was a dry run: --yes does it.`, end(t, dry, "It costs"))
 	require.Len(t, s.names(), 5, "nothing was started")
 
-	s.faults.mend()
+	s.faults.fix()
 	done := s.run(0, "redrive", "--failed", "--yes")
 	for _, line := range []string{
 		"✓ crashed.txt  UUID-r1\n", "✓ exited.bin  UUID-r1\n", "✓ late.bin  UUID\n", "3 of 3 run again; `upload-router watch` follows them.",
@@ -260,7 +260,7 @@ func TestSessionCallback(t *testing.T) {
 	require.Contains(t, shown, "  error  States.Timeout\n  cause  no heartbeat came for SPAN\n  trace  TRACE\n")
 	const silent = "  ecs runTask.waitForTaskToken, SPAN\n  ✗ States.Timeout: no heartbeat came for SPAN\n"
 	require.Equal(t, 2, strings.Count(shown, silent), "both tasks: %s", shown)
-	s.faults.mend()
+	s.faults.fix()
 	name := s.names()["silent.bin"]
 	require.Contains(t, s.run(0, "redrive", name), "✓ silent.bin  UUID-r1\n")
 	s.aws.Wait()
@@ -291,7 +291,7 @@ run, 1 Fargate task (prices of us-east-1 as of PRICED).
 	s.run(1, "redrive", "--dlq", "--yes") // the rule's role may not start anything yet
 	require.Len(t, s.aws.Router.DeadLetters(), 2, "what isn't accepted stays")
 
-	s.faults.mend()
+	s.faults.fix()
 	require.Equal(t, letters+"✓ lost-1.txt  replay-UUID\n✓ lost-2.bin  replay-UUID\n2 of 2 run again; `upload-router watch` follows them.",
 		s.run(0, "redrive", "--dlq", "--yes"))
 	s.aws.Wait()

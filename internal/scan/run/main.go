@@ -26,7 +26,7 @@ const emulated = "local"
 // known are the checkers.
 var known = []string{"tfsec", "trivy"}
 
-var errFound = errors.New("what the checkers found must be mended, or get an exception with its reason in internal/scan/exceptions.go")
+var errFound = errors.New("what the checkers found must be fixed, or get an exception with its reason in internal/scan/exceptions.go")
 
 func main() {
 	tfsec := flag.String("tfsec", "", "path of tfsec")
