@@ -414,7 +414,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
 		"noncurrentDays:90")
 	definition := declaredtest.Only(t, system, typeMachine).Text("definition")
-	for _, part := range []string{`"NumericGreaterThan":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
+	for _, part := range []string{`"NumericLessThanEquals":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
 		assert.Contains(t, definition, part)
 	}
 }
@@ -430,8 +430,8 @@ func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
 		"a public address":   {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
 		"a private address":  {behindNAT, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
 		"a private network":  {config{"network": "private"}, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
-		"success is told":    {nil, `"Notify success":{`, `"Next":"File processed","Parameters":{"FunctionName"`},
-		"success isn't told": {config{"notifySuccess": "false"}, `"Next":"File processed"`, `Notify success`},
+		"success is told":    {nil, `"Notify success":{`, `"End":true,"Parameters":{"FunctionName"`},
+		"success isn't told": {config{"notifySuccess": "false"}, `"End":true,"Parameters":{"FunctionName"`, `Notify success`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

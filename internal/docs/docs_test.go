@@ -58,8 +58,8 @@ func of(t *testing.T, v factors.Variant) *asl.Machine {
 	require.NoError(t, err)
 	routing := machine.Description{
 		SizeThreshold: config.SizeThreshold, FunctionTimeout: config.LambdaTimeout, TaskTimeout: config.TaskTimeout,
-		ExecutionTimeout: config.ExecutionTimeout, QueueTime: config.QueueTime(), PlaceWait: config.PlaceWait(),
-		ContainerName: task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
+		ExecutionTimeout: config.ExecutionTimeout,
+		ContainerName:    task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
 	}
 	v.Route(&routing)
 	return machine.Definition(routing, machine.References{})
