@@ -160,7 +160,7 @@ Log lines:
 	require.Equal(t, "TIME  "+strings.ReplaceAll(lambdaLine, "KEY", "small.txt"), s.run(0, "logs", "small.txt"))
 	require.Equal(t, strings.TrimSpace(taskLines), s.run(0, "logs", names["large.bin"]))
 	require.Equal(t, "No log lines; --since looks further back for a key.", s.run(0, "logs", "nobody.txt"))
-	require.Contains(t, s.run(0, "diagram"), "size #gt; 1024", "the deployed threshold")
+	require.Contains(t, s.run(0, "diagram"), "size #lt;= 1024", "the deployed threshold")
 	require.Contains(t, s.run(0, "summary"), "Function's logs  upload-router-dev-logs-function-")
 }
 
@@ -277,7 +277,7 @@ func TestSessionDeadLetters(t *testing.T) {
 replay  lost-2.bin  2.0 KiB  TIME
   UUID
   never delivered: NO_PERMISSIONS
-It costs about $0.0012, if all succeed at once: 7 state transitions, 1 Lambda
+It costs about $0.0011, if all succeed at once: 7 state transitions, 1 Lambda
 run, 1 Fargate task (prices of us-east-1 as of PRICED).
 `
 	require.Equal(t, letters+"2 of 2 can be run again. This was a dry run: --yes does it.", s.run(0, "redrive", "--dlq"))
