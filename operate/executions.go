@@ -186,7 +186,7 @@ func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
 // status is an execution's; empty if there is none, or none that Step Functions remembers.
 func (s *System) status(ctx context.Context, arn string) (string, error) {
 	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
-		ExecutionArn: &arn, IncludedData: sfntypes.IncludedDataMetadataOnly, // which takes no right on a key
+		ExecutionArn: &arn, IncludedData: sfntypes.IncludedDataMetadataOnly, // which takes no permission on a key
 	})
 	switch {
 	case hasCode(err, "ExecutionDoesNotExist"):

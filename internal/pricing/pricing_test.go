@@ -31,6 +31,17 @@ func TestCost(t *testing.T) {
 	assert.InDelta(t, 0.02+5e6/50e6, pricing.Function{Memory: 1769}.Seconds(5e6), 1e-9, "one part comes over one connection")
 }
 
+// The disk that comes with a function costs nothing.
+func TestAFunctionsDiskCosts(t *testing.T) {
+	t.Parallel()
+	for _, a := range pricing.Architectures() {
+		usual := pricing.Function{Memory: 1024}.Cost(a, 5e6)
+		assert.InDelta(t, usual, pricing.Function{Memory: 1024, Storage: 512}.Cost(a, 5e6), 1e-18)
+		more := pricing.Function{Memory: 1024, Storage: 512 + 2048}.Cost(a, 5e6)
+		assert.InDelta(t, usual+(0.02+5e6/50e6)*2*0.0000000309, more, 1e-15)
+	}
+}
+
 // Neither its disk nor its address are cheaper on Spot.
 func TestSpotCostsLessForWhatTheTaskComputesWith(t *testing.T) {
 	t.Parallel()

@@ -15,21 +15,21 @@ import (
 	"example.com/upload-router/internal/deployer"
 )
 
-const checkRights = "Deployer's rights"
+const checkPermissions = "Deployer's permissions"
 
 var errNotSimulated = errors.New("IAM simulates the policies of users and roles only")
 
-// rights has IAM simulate whether the credentials may do all that a deployment of
+// permissions has IAM simulate whether the credentials may do all that a deployment of
 // the stack, a change of it and its end may take. The simulator knows the
 // policies of the user or role, its permissions boundary and the organization's
 // service control policies; it doesn't know session policies.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
-func (d *doctor) rights(ctx context.Context) {
+func (d *doctor) permissions(ctx context.Context) {
 	if d.settings == nil || d.aws == nil {
 		return
 	}
 	if strings.HasSuffix(d.caller, ":root") {
-		d.ok(checkRights, "the account's root user, whom no policy of the account limits")
+		d.ok(checkPermissions, "the account's root user, whom no policy of the account limits")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 4*d.options.Timeout) // one request for each resource
@@ -40,8 +40,8 @@ func (d *doctor) rights(ctx context.Context) {
 	grants, err := deployerGrants(options)
 	if err != nil {
 		d.add(Check{
-			Name: checkRights, Found: "not looked at: " + shorten(err.Error()), Status: CheckUnknown,
-			Why: "which rights it takes follows from what the program declares", Fix: "upload-router diagram, which says the same",
+			Name: checkPermissions, Found: "not looked at: " + shorten(err.Error()), Status: CheckUnknown,
+			Why: "which permissions it takes follows from what the program declares", Fix: "upload-router diagram, which says the same",
 		})
 		return
 	}
@@ -50,18 +50,18 @@ func (d *doctor) rights(ctx context.Context) {
 	if err == nil {
 		var s simulation
 		if s, err = simulate(ctx, client, principal, deployer.Merge(grants)); err == nil {
-			d.judgeRights(principal, s)
+			d.judgePermissions(principal, s)
 			return
 		}
 	}
 	if errors.Is(err, errNotSimulated) || hasCode(err, "NoSuchEntity") {
 		d.add(Check{
-			Name: checkRights, Found: "not known: " + shorten(lastCause(err)) + ", and these are " + d.caller, Status: CheckUnknown,
-			Why: "a deployment that lacks a right ends in its middle", Fix: d.policyCommand(),
+			Name: checkPermissions, Found: "not known: " + shorten(lastCause(err)) + ", and these are " + d.caller, Status: CheckUnknown,
+			Why: "a deployment that lacks a permission ends in its middle", Fix: d.policyCommand(),
 		})
 		return
 	}
-	d.unknown(checkRights, "", rightSimulate, err)
+	d.unknown(checkPermissions, "", actionSimulate, err)
 }
 
 // policyCommand prints what the deployer has to be allowed.
@@ -69,25 +69,25 @@ func (d *doctor) policyCommand() string {
 	return "upload-router deployer-policy --stack " + lastPart(d.stack.Name(), "/") + ", which prints what the credentials must be allowed"
 }
 
-// judgeRights says what the simulation found.
-func (d *doctor) judgeRights(principal string, s simulation) {
+// judgePermissions says what the simulation found.
+func (d *doctor) judgePermissions(principal string, s simulation) {
 	who := lastPart(principal, ":")
 	check := Check{
-		Name: checkRights, Status: CheckFailed, Why: "a deployment that lacks a right ends in its middle", Fix: d.policyCommand(),
+		Name: checkPermissions, Status: CheckFailed, Why: "a deployment that lacks a permission ends in its middle", Fix: d.policyCommand(),
 	}
 	switch {
 	case len(s.denied) > 0:
 		check.Found = fmt.Sprintf("IAM's simulator says that %s may not %s", who, someOf(s.denied))
-		if d.outputs != nil { // a change needs some of the rights only
+		if d.outputs != nil { // a change needs some of the permissions only
 			check.Status = CheckUnknown
-			check.Why = "what changes decides which of these rights it takes"
+			check.Why = "what changes decides which of these permissions it takes"
 		}
 	case len(s.open) > 0:
 		check.Status = CheckUnknown
 		check.Found = fmt.Sprintf("%s may, or may not, %s: it depends on %s", who, someOf(s.open), strings.Join(s.missing, ", "))
 		check.Why = "IAM's simulator doesn't know these values; a deployment may succeed"
 	default:
-		d.ok(checkRights, fmt.Sprintf("%s may do all of %s, as IAM simulates it", who, plural(int64(s.allowed), "action")))
+		d.ok(checkPermissions, fmt.Sprintf("%s may do all of %s, as IAM simulates it", who, plural(int64(s.allowed), "action")))
 		return
 	}
 	d.add(check)
@@ -199,9 +199,9 @@ func principalOf(ctx context.Context, client *awsquery.IAM, caller string) (stri
 		name, _, _ := strings.Cut(rest, "/")
 		role, err := client.Role(ctx, name)
 		if err != nil {
-			// Without the right to look, the role has no path, as most don't; one of IAM Identity Center has.
+			// Without the permission to look, the role has no path, as most don't; one of IAM Identity Center has.
 			if strings.HasPrefix(name, "AWSReservedSSO_") {
-				return "", fmt.Errorf("finding the role %s, which takes %s: %w", name, rightRole, err)
+				return "", fmt.Errorf("finding the role %s, which takes %s: %w", name, actionRole, err)
 			}
 			parsed.Service, parsed.Resource = "iam", "role/"+name
 			return parsed.String(), nil

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// holdTime is for how long letters are hidden from others; it is renewed while they are replayed.
+	// holdTime is for how long messages are hidden from others; it is renewed while they are replayed.
 	holdTime = 10 * time.Minute
-	// mostLetters is how many are taken at a time; SQS hides at most 120,000.
-	mostLetters = 10_000
+	// mostMessages is how many are taken at a time; SQS hides at most 120,000.
+	mostMessages = 10_000
 )
 
 // DeadLetter is an event that EventBridge could not deliver.
@@ -41,13 +41,13 @@ type DeadLetter struct {
 	body, receipt string
 }
 
-// takeLetters takes the letters, in the order in which they were sent.
-func (p *RedrivePlan) takeLetters(ctx context.Context) error {
+// takeMessages takes the messages, in the order in which they were sent.
+func (p *RedrivePlan) takeMessages(ctx context.Context) error {
 	p.held = time.Now()
 	seen := map[string]bool{}
-	var letters []RedriveItem
-	for len(letters) < mostLetters {
-		most := min(10, mostLetters-len(letters))
+	var messages []RedriveItem
+	for len(messages) < mostMessages {
+		most := min(10, mostMessages-len(messages))
 		answer, err := p.system.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 			QueueUrl: &p.system.Outputs.DeadLetterQueueURL, MaxNumberOfMessages: int32(most), //nolint:gosec // It is at most 10.
 			// A little patience asks all of SQS's servers, and not some of them.
@@ -56,7 +56,7 @@ func (p *RedrivePlan) takeLetters(ctx context.Context) error {
 			MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameSentTimestamp},
 		})
 		if err != nil {
-			p.Items = append(p.Items, letters...)
+			p.Items = append(p.Items, messages...)
 			_ = p.Close(context.WithoutCancel(ctx))
 			return asked("reading the dead-letter queue", err)
 		}
@@ -66,44 +66,44 @@ func (p *RedrivePlan) takeLetters(ctx context.Context) error {
 		for _, message := range answer.Messages {
 			if id := aws.ToString(message.MessageId); !seen[id] {
 				seen[id] = true
-				letters = append(letters, p.system.planLetter(message))
+				messages = append(messages, p.system.planMessage(message))
 			}
 		}
 	}
-	slices.SortStableFunc(letters, func(a, b RedriveItem) int { return a.Letter.Sent.Compare(b.Letter.Sent) })
-	p.Items = append(p.Items, letters...)
+	slices.SortStableFunc(messages, func(a, b RedriveItem) int { return a.Message.Sent.Compare(b.Message.Sent) })
+	p.Items = append(p.Items, messages...)
 	visible, hidden, err := p.system.countDeadLetters(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // What is not taken is a hint; it needs a right that reading doesn't.
+		return nil //nolint:nilerr // What is not taken is a hint; it needs a permission that reading doesn't.
 	}
-	if len(letters) >= mostLetters {
+	if len(messages) >= mostMessages {
 		p.Left, visible = visible, 0
 	}
-	p.Hidden = max(0, visible+hidden-int64(len(letters)))
+	p.InFlight = max(0, visible+hidden-int64(len(messages)))
 	return nil
 }
 
-func (s *System) planLetter(message sqstypes.Message) RedriveItem {
-	letter := &DeadLetter{
-		MessageID: aws.ToString(message.MessageId), body: aws.ToString(message.Body), receipt: aws.ToString(message.ReceiptHandle),
-		ErrorCode: attribute(message, "ERROR_CODE"), ErrorMessage: attribute(message, "ERROR_MESSAGE"),
+func (s *System) planMessage(received sqstypes.Message) RedriveItem {
+	message := &DeadLetter{
+		MessageID: aws.ToString(received.MessageId), body: aws.ToString(received.Body), receipt: aws.ToString(received.ReceiptHandle),
+		ErrorCode: attribute(received, "ERROR_CODE"), ErrorMessage: attribute(received, "ERROR_MESSAGE"),
 	}
-	sent := message.Attributes[string(sqstypes.MessageSystemAttributeNameSentTimestamp)]
+	sent := received.Attributes[string(sqstypes.MessageSystemAttributeNameSentTimestamp)]
 	if milliseconds, err := strconv.ParseInt(sent, 10, 64); err == nil {
-		letter.Sent = time.UnixMilli(milliseconds)
+		message.Sent = time.UnixMilli(milliseconds)
 	}
-	item := RedriveItem{Letter: letter}
-	event, reason := s.readEvent(letter.body)
+	item := RedriveItem{Message: message}
+	event, reason := s.readEvent(message.body)
 	if reason != "" {
-		item.Action, item.Reason = RedriveRefuse, "message "+letter.MessageID+" stays: "+reason
+		item.Action, item.Reason = RedriveRefuse, "message "+message.MessageID+" stays: "+reason
 		return item
 	}
-	letter.Bucket, letter.Key, letter.Size = event.Bucket, event.Key, event.Size
+	message.Bucket, message.Key, message.Size = event.Bucket, event.Key, event.Size
 	item.Action, item.Reason = RedriveReplay, "never delivered"
-	if letter.ErrorCode != "" {
-		item.Reason += ": " + letter.ErrorCode
+	if message.ErrorCode != "" {
+		item.Reason += ": " + message.ErrorCode
 	}
-	item.Key, item.Size, item.Name, item.input = event.Key, event.Size, replayName(letter.body), json.RawMessage(letter.body)
+	item.Key, item.Size, item.Name, item.input = event.Key, event.Size, replayName(message.body), json.RawMessage(message.body)
 	return item
 }
 
@@ -147,7 +147,7 @@ func replayName(body string) string {
 	return "replay-" + hex.EncodeToString(sum[:])[:32]
 }
 
-// replay starts an execution with a letter's event, then deletes the letter.
+// replay starts an execution with a message's event, then deletes the message.
 func (p *RedrivePlan) replay(ctx context.Context, item *RedriveItem) error {
 	if time.Since(p.held) > holdTime/2 {
 		if err := p.hold(ctx); err != nil {
@@ -157,41 +157,41 @@ func (p *RedrivePlan) replay(ctx context.Context, item *RedriveItem) error {
 	if err := p.system.start(ctx, item); err != nil {
 		return err
 	}
-	// It is accepted: the letter must go even if the user has had enough.
+	// It is accepted: the message must go even if the user has had enough.
 	_, err := p.system.queues.DeleteMessage(context.WithoutCancel(ctx), &sqs.DeleteMessageInput{
-		QueueUrl: &p.system.Outputs.DeadLetterQueueURL, ReceiptHandle: &item.Letter.receipt,
+		QueueUrl: &p.system.Outputs.DeadLetterQueueURL, ReceiptHandle: &item.Message.receipt,
 	})
 	if err != nil {
 		return fmt.Errorf("it runs as %s, and its message could not be deleted, which --dlq does next time: %w", item.Name, refusal(err))
 	}
-	item.Letter.receipt = ""
+	item.Message.receipt = ""
 	return nil
 }
 
-// hold hides the letters that are still to be replayed for another while.
+// hold hides the messages that are still to be replayed for another while.
 func (p *RedrivePlan) hold(ctx context.Context) error {
 	p.held = time.Now()
 	if err := p.hide(ctx, holdTime); err != nil {
-		return fmt.Errorf("the letters are in the queue again, for others to read: run the same command again: %w", refusal(err))
+		return fmt.Errorf("the messages are in the queue again, for others to read: run the same command again: %w", refusal(err))
 	}
 	return nil
 }
 
-// Close lets others see the letters that are left. It changes nothing else.
+// Close lets others see the messages that are left. It changes nothing else.
 func (p *RedrivePlan) Close(ctx context.Context) error {
 	if err := p.hide(ctx, 0); err != nil {
-		return asked(fmt.Sprintf("giving the letters back, which SQS does by itself within %s", holdTime), err)
+		return asked(fmt.Sprintf("giving the messages back, which SQS does by itself within %s", holdTime), err)
 	}
 	return nil
 }
 
-// hide sets for how long the letters that are left can't be seen, ten at a time.
+// hide sets for how long the messages that are left can't be seen, ten at a time.
 func (p *RedrivePlan) hide(ctx context.Context, howLong time.Duration) error {
 	var entries []sqstypes.ChangeMessageVisibilityBatchRequestEntry
 	for i, item := range p.Items {
-		if item.Letter != nil && item.Letter.receipt != "" {
+		if item.Message != nil && item.Message.receipt != "" {
 			entries = append(entries, sqstypes.ChangeMessageVisibilityBatchRequestEntry{
-				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &p.Items[i].Letter.receipt, VisibilityTimeout: int32(howLong.Seconds()),
+				Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &p.Items[i].Message.receipt, VisibilityTimeout: int32(howLong.Seconds()),
 			})
 		}
 	}
@@ -208,8 +208,8 @@ func (p *RedrivePlan) hide(ctx context.Context, howLong time.Duration) error {
 	}
 	if howLong == 0 {
 		for i := range p.Items {
-			if p.Items[i].Letter != nil {
-				p.Items[i].Letter.receipt = ""
+			if p.Items[i].Message != nil {
+				p.Items[i].Message.receipt = ""
 			}
 		}
 	}

@@ -14,11 +14,11 @@ import (
 	"example.com/upload-router/operate"
 )
 
-func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralleltest // It sets the environment.
+func TestDoctorHasIAMSimulateTheDeployersPermissions(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	const (
 		command   = "upload-router deployer-policy --stack dev, which prints what the credentials must be allowed"
 		account   = awstest.Account
-		middle    = "a deployment that lacks a right ends in its middle"
+		middle    = "a deployment that lacks a permission ends in its middle"
 		user      = "user/ann"
 		refused   = "api error AccessDenied: " + "AccessDenied: refused by the test"
 		noSession = "not known: IAM simulates the policies of users and roles only, and these are arn:aws:sts::" + account + ":federated-user/ann"
@@ -54,7 +54,7 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 			operate.Check{
 				Status: operate.CheckUnknown, Found: refused,
 				Why: "it could not be asked; a deployment may succeed",
-				Fix: "give the credentials the right iam:SimulatePrincipalPolicy, or look there yourself",
+				Fix: "give the credentials the permission iam:SimulatePrincipalPolicy, or look there yourself",
 			},
 		},
 		"a federated user": {
@@ -87,7 +87,7 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 					":cluster/upload-router-dev-fargate-cluster-0123456 (by the permissions boundary)",
 			},
 		},
-		"a right that depends on what isn't known": {
+		"a permission that depends on what isn't known": {
 			"good", func(s *awstest.Server) { s.DependOn("aws:MultiFactorAuthPresent", "ecs:CreateCluster") },
 			operate.Check{
 				Status: operate.CheckUnknown, Why: "IAM's simulator doesn't know these values; a deployment may succeed", Fix: command,
@@ -100,14 +100,14 @@ func TestDoctorHasIAMSimulateTheDeployersRights(t *testing.T) { //nolint:paralle
 			operate.Check{
 				Status: operate.CheckUnknown, Found: refused,
 				Why: "it could not be asked; a deployment may succeed",
-				Fix: "give the credentials the right iam:SimulatePrincipalPolicy, or look there yourself",
+				Fix: "give the credentials the permission iam:SimulatePrincipalPolicy, or look there yourself",
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := examine(t, c.play, "{"+imageConfig+"}", c.prepare)
 			check := d.Checks[len(d.Checks)-1]
-			c.want.Name = "Deployer's rights"
+			c.want.Name = "Deployer's permissions"
 			if c.want.Status == operate.CheckOK {
 				require.Contains(t, check.Found, c.want.Found)
 				c.want.Found = check.Found

@@ -11,7 +11,7 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// protected are the types of what can't be had again: what holds data, what data
+// protected are the types of the stateful resources: what holds data, what data
 // can't be read without, and what people or running executions count on.
 var protected = []string{
 	"aws:cloudwatch/logGroup:LogGroup",  // what happened
@@ -24,11 +24,11 @@ var protected = []string{
 	"aws:sqs/queue:Queue",               // the events that wait in it
 }
 
-// mark gives every resource that is declared from now on the stack's tags if it
+// tagAndProtect gives every resource that is declared from now on the stack's tags if it
 // can have any, and protects what is to be protected. It is done here and not in
 // the components, so that none can be forgotten. Tags of the provider's own
 // (aws:defaultTags) go beside these.
-func mark(ctx *pulumi.Context, cfg *settings.Settings) error {
+func tagAndProtect(ctx *pulumi.Context, cfg *settings.Settings) error {
 	tags := maps.Clone(cfg.Tags)
 	if tags == nil {
 		tags = map[string]string{}
