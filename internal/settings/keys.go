@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"example.com/upload-router/internal/machine"
 )
 
 // Settings is a checked configuration. Only [Load] makes one whose values AWS will take. What a field means, its bounds and its default are
@@ -27,14 +29,14 @@ type Settings struct {
 	TaskCPU, TaskMemory int
 	// TaskStorage is in GiB, or 0 for Fargate's own 20.
 	TaskStorage int
-	// TaskTimeout is that of each of the [TaskAttempts] tasks, in whole seconds.
+	// TaskTimeout is that of each of the [machine.TaskAttempts] tasks, in whole seconds.
 	TaskTimeout time.Duration
 	// TaskCompletion says how Step Functions hears of the task's end, and TaskCapacity what the task runs on.
 	TaskCompletion TaskCompletion
 	TaskCapacity   TaskCapacity
 	// MaxParallelTasks is 0 for no limit.
 	MaxParallelTasks int
-	// ExecutionTimeout is in whole seconds, at least [Settings.MinExecutionTimeout].
+	// ExecutionTimeout is in whole seconds, at least [machine.Description.MinExecutionTimeout] of [Settings.Machine].
 	ExecutionTimeout time.Duration
 	// Image is empty for one to build.
 	Image string
@@ -246,7 +248,7 @@ func taskKeys() []Key {
 			Shape: &Shape{Other: "1", With: map[string]string{keyExecutionTimeout: "10800"}},
 		},
 		{ // B3, C3. https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
-			Name: keyExecutionTimeout, Default: 3600, Least: 1, Most: inSeconds(MaxExecutionTime), Unit: unitSeconds,
+			Name: keyExecutionTimeout, Default: 3600, Least: 1, Most: inSeconds(machine.MaxExecutionTime), Unit: unitSeconds,
 			Doc: "Time one execution of the state machine has. It must leave room for the longer route, its retries and the announcement " +
 				"of a failure.",
 			field: func(s *Settings) any { return &s.ExecutionTimeout },

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -338,7 +339,7 @@ func TestExecutionTimeout(t *testing.T) {
 			base := config{"lambdaTimeout": row.lambda, "taskTimeout": row.task}
 			maps.Copy(base, row.with)
 			loaded := mustLoad(t, base.with("executionTimeout", row.least))
-			assert.Equal(t, loaded.ExecutionTimeout, loaded.MinExecutionTimeout())
+			assert.Equal(t, loaded.ExecutionTimeout, loaded.Machine().MinExecutionTimeout())
 
 			problems := problemsOf(t, base.with("executionTimeout", row.tooShort))
 			require.Equal(t, []settings.Problem{{
@@ -363,14 +364,14 @@ func TestTaskTimeoutMustExceedTheHeartbeat(t *testing.T) {
 // What executionTimeout leaves of itself is there to wait in.
 func TestQueueTime(t *testing.T) {
 	t.Parallel()
-	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "5143"})
+	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "5143"}).Machine()
 	assert.Equal(t, 25*time.Minute, least.QueueTime())
 	assert.Equal(t, 30*time.Second, least.PlaceWait())
-	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"})
+	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"}).Machine()
 	assert.Equal(t, least.QueueTime()+(86400-5143)*time.Second-(more.PlaceWait()-least.PlaceWait()), more.QueueTime())
-	assert.LessOrEqual(t, more.QueueTime(), settings.PlaceMaxRounds*more.PlaceWait())
-	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "10000000"})
-	assert.LessOrEqual(t, longest.QueueTime(), settings.PlaceMaxRounds*longest.PlaceWait())
+	assert.LessOrEqual(t, more.QueueTime(), machine.PlaceMaxRounds*more.PlaceWait())
+	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "10000000"}).Machine()
+	assert.LessOrEqual(t, longest.QueueTime(), machine.PlaceMaxRounds*longest.PlaceWait())
 	assert.GreaterOrEqual(t, longest.QueueTime(), longest.TaskTimeout)
 }
 
