@@ -55,7 +55,8 @@ func measure() error {
 		return fmt.Errorf("emptying the build cache: %w", err)
 	}
 	graph := filepath.Join(scratch, "actions.json")
-	cmd := exec.CommandContext(ctx, "go", "build", "-debug-actiongraph", graph, "-o", filepath.Join(scratch, "upload-router"), "./cmd/upload-router")
+	cmd := exec.CommandContext(ctx, "go", "build", "-debug-actiongraph", graph,
+		"-o", filepath.Join(scratch, "upload-router"), "./cmd/upload-router")
 	cmd.Stderr = os.Stderr
 	began := time.Now()
 	if err := cmd.Run(); err != nil {

@@ -55,7 +55,7 @@ func looping() *asl.Machine {
 		return asl.Rule{Variable: "$.x", Operator: asl.IsPresent, Value: true, Comment: comment, Next: next}
 	}
 	return &asl.Machine{Comment: "1 < 2", StartAt: odd, States: map[string]asl.State{
-		odd:    &asl.Choice{Choices: []asl.Rule{rule(strings.Repeat("a reason to wait ", 5), "Wait"), rule("it broke", "Broken")}, Default: "Done"},
+		odd:    &asl.Choice{Choices: []asl.Rule{rule(strings.Repeat("to wait ", 9), "Wait"), rule("broke", "Broken")}, Default: "Done"},
 		"Wait": &asl.Wait{Seconds: new(1), Next: "Then"}, "Then": &asl.Wait{Seconds: new(1), Next: odd},
 		"Done": &asl.Succeed{}, "Broken": &asl.Fail{},
 	}}

@@ -249,30 +249,33 @@ func (g *graph) straighten() {
 		}
 	}
 	for _, e := range g.edges {
-		var run []*segment // to the nodes that are moved
-		low, high := math.Inf(-1), math.Inf(1)
-		finish := func() {
-			if len(run) > 0 {
-				x := min(max(run[len(run)/2].to.x+run[len(run)/2].in, low), high)
-				for _, s := range run {
-					s.to.x = x - s.in
-				}
-			}
-			run, low, high = nil, math.Inf(-1), math.Inf(1)
+		passed := e.segments[:len(e.segments)-1]
+		for len(passed) > 0 {
+			passed = passed[alignFirst(passed, left, right):]
 		}
-		for _, s := range e.segments[:len(e.segments)-1] {
-			from, to := math.Inf(-1), math.Inf(1)
-			if n, ok := left[s.to]; ok {
-				from = n.x + (n.width+s.to.width)/2 + nodeGap + s.in
-			}
-			if n, ok := right[s.to]; ok {
-				to = n.x - (n.width+s.to.width)/2 - nodeGap + s.in
-			}
-			if max(low, from) > min(high, to) {
-				finish()
-			}
-			run, low, high = append(run, s), max(low, from), min(high, to)
-		}
-		finish()
 	}
+}
+
+// alignFirst puts the first nodes that segments lead to at one x, as many as it can between their neighbours, and says how many.
+func alignFirst(segments []*segment, left, right map[*node]*node) int {
+	low, high, count := math.Inf(-1), math.Inf(1), 0
+	for _, s := range segments {
+		from, to := math.Inf(-1), math.Inf(1)
+		if n, ok := left[s.to]; ok {
+			from = n.x + (n.width+s.to.width)/2 + nodeGap + s.in
+		}
+		if n, ok := right[s.to]; ok {
+			to = n.x - (n.width+s.to.width)/2 - nodeGap + s.in
+		}
+		if max(low, from) > min(high, to) && count > 0 {
+			break
+		}
+		low, high, count = max(low, from), min(high, to), count+1
+	}
+	middle := segments[count/2]
+	x := min(max(middle.to.x+middle.in, low), high)
+	for _, s := range segments[:count] {
+		s.to.x = x - s.in
+	}
+	return count
 }
