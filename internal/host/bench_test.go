@@ -24,7 +24,10 @@ func BenchmarkInvoke(b *testing.B) {
 	client, err := reader.NewClient(b.Context())
 	require.NoError(b, err)
 	event := uploadtest.Event(b, upload.Object{Bucket: "uploads", Key: "k", ETag: "e1", Size: int64(len(content))})
-	h := &handler{process: ProcessorOf(fixture.Process), client: client, logger: slog.New(slog.NewJSONHandler(io.Discard, nil)), adopt: func(*slog.Logger) {}}
+	h := &handler{
+		process: ProcessorOf(fixture.Process), client: client, logger: slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		adopt: func(*slog.Logger) {},
+	}
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -72,7 +72,8 @@ func kmsError(code string, err error) (upload.Code, error) {
 	case "ThrottlingException", "KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException":
 		return upload.Unavailable, fmt.Errorf("the KMS key that the object is encrypted with cannot be used now: %w", err)
 	default:
-		return upload.AccessDenied, fmt.Errorf("the KMS key that the object is encrypted with cannot be used; enable it and allow kms:Decrypt: %w", err)
+		return upload.AccessDenied,
+			fmt.Errorf("the KMS key that the object is encrypted with cannot be used; enable it and allow kms:Decrypt: %w", err)
 	}
 }
 
@@ -96,7 +97,8 @@ func forbiddenError(code, message string, err error) (upload.Code, error) {
 	case code == codeInvalidObjectState:
 		return upload.Failed, fmt.Errorf("the object is in an archive storage class and must be restored before it can be read: %w", err)
 	case strings.Contains(message, "kms:"):
-		return upload.AccessDenied, fmt.Errorf("the host's role may not use the KMS key that the object is encrypted with; allow kms:Decrypt: %w", err)
+		return upload.AccessDenied,
+			fmt.Errorf("the host's role may not use the KMS key that the object is encrypted with; allow kms:Decrypt: %w", err)
 	default:
 		return upload.AccessDenied, fmt.Errorf("the host's role may not read it (s3:GetObject, or s3:GetObjectVersion for a given version; "+
 			"kms:Decrypt when it is encrypted with a KMS key), or it does not exist any more and the role lacks s3:ListBucket: %w", err)

@@ -146,8 +146,8 @@ func (t *transfer) pinned() bool {
 	return t.object.ETag != "" || (t.object.VersionID != "" && t.object.VersionID != nullVersion)
 }
 
-// wholeRequest asks for the whole object, and pins it to what was announced. The version named null can be overwritten in place, so it takes
-// the entity tag as well.
+// wholeRequest asks for the whole object, and pins it to what was announced. The version named null can be overwritten in place, so it
+// takes the entity tag as well.
 func wholeRequest(object upload.Object) *s3.GetObjectInput {
 	input := &s3.GetObjectInput{
 		Bucket:       aws.String(object.Bucket),

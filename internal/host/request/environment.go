@@ -61,8 +61,8 @@ func decodeKey(encoded string) (string, error) {
 }
 
 // FromEnvironment reads the object out of the environment variables of the task; lookup is [os.LookupEnv] in a real one.
-// Every error is an [upload.Error] with code [upload.Invalid], and names all the variables that are missing or wrong. What could be read comes with it,
-// for the log and for nothing else.
+// Every error is an [upload.Error] with code [upload.Invalid], and names all the variables that are missing or wrong. What could be read
+// comes with it, for the log and for nothing else.
 func FromEnvironment(lookup func(string) (string, bool)) (upload.Object, error) {
 	required := func(name string) (string, error) {
 		value, ok := lookup(name)

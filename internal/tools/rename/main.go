@@ -27,7 +27,7 @@ var (
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		_, _ = fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
@@ -40,7 +40,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "%s: %d files changed.\n", args[0], files)
+	_, _ = fmt.Fprintf(os.Stdout, "%s: %d files changed.\n", args[0], files)
 	return nil
 }
 
@@ -49,7 +49,7 @@ func rename(folder, to string) (files int, err error) {
 	if err := module.CheckPath(to); err != nil {
 		return 0, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	declaration, err := os.ReadFile(filepath.Join(folder, "go.mod")) //nolint:gosec // The user's own folder.
+	declaration, err := os.ReadFile(filepath.Join(folder, "go.mod"))
 	if err != nil {
 		return 0, fmt.Errorf("reading the module's path: %w", err)
 	}
@@ -80,7 +80,7 @@ func rename(folder, to string) (files int, err error) {
 
 // rewrite replaces a path in a file of text, where it is the whole path or begins one.
 func rewrite(path, from, to string) (bool, error) {
-	content, err := os.ReadFile(path) //nolint:gosec // The user's own folder.
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return false, fmt.Errorf("reading a file: %w", err)
 	}
@@ -95,7 +95,7 @@ func rewrite(path, from, to string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("reading a file: %w", err)
 	}
-	if err := os.WriteFile(path, now, info.Mode()); err != nil {
+	if err := os.WriteFile(path, now, info.Mode()); err != nil { //nolint:gosec // It is a file of the user's own folder.
 		return false, fmt.Errorf("writing a file: %w", err)
 	}
 	return true, nil

@@ -56,7 +56,8 @@ func TestRenameTheTree(t *testing.T) {
 func TestRenameOnlyThePath(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	const text = "import \"m.example/a/b\"\nm.example/a m.example/ab x.m.example/a m.example/a-b (m.example/a). m.example/a.b m.example/a m.example/a."
+	const text = "import \"m.example/a/b\"\nm.example/a m.example/ab x.m.example/a m.example/a-b (m.example/a).\n" +
+		"m.example/a.b m.example/a m.example/a."
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "go.mod"), []byte("module m.example/a\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "text"), []byte(text), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "bytes"), []byte("\xffm.example/a"), 0o600))
@@ -65,7 +66,8 @@ func TestRenameOnlyThePath(t *testing.T) {
 	assert.Equal(t, 2, files)
 	got, err := os.ReadFile(filepath.Join(folder, "text"))
 	require.NoError(t, err)
-	assert.Equal(t, "import \"n.example/b\"\nn.example m.example/ab x.m.example/a m.example/a-b (n.example). m.example/a.b n.example n.example.", string(got))
+	assert.Equal(t, "import \"n.example/b\"\nn.example m.example/ab x.m.example/a m.example/a-b (n.example).\n"+
+		"m.example/a.b n.example n.example.", string(got))
 }
 
 func TestRenameRefuses(t *testing.T) {
