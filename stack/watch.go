@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"strings"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/alarms"
@@ -16,6 +14,7 @@ import (
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -83,10 +82,5 @@ func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *e
 // taskIntegration is what Step Functions' metrics call the integration that runs
 // the tasks: its name in the definition has no Region and account, this one has.
 func taskIntegration(cfg *settings.Settings, at location.Location) string {
-	resource := workflow.ResourceECS
-	if cfg.TaskCompletion == settings.CompletionCallback {
-		resource = workflow.ResourceECSCallback
-	}
-	_, integration, _ := strings.Cut(resource, ":::")
-	return at.ARN("states", integration)
+	return at.ARN("states", machine.Integration(cfg.Machine().TaskIntegration()))
 }

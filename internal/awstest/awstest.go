@@ -139,12 +139,18 @@ func (s *Server) Config() aws.Config {
 
 // Outputs are the stack's outputs, as `pulumi stack output --json` writes them.
 func (s *Server) Outputs() []byte {
+	routes, err := json.Marshal(s.described().Routes())
+	require.NoError(s.tb, err)
+	table := ""
+	if s.claims != nil {
+		table = Table
+	}
 	return fmt.Appendf(nil, `{"vpcId":"vpc-1","subnetIds":["subnet-1","subnet-2"],"securityGroupId":"sg-1",
  "ecrRepositoryUri":"",
  "ecsClusterArn":"arn:aws:ecs:%[1]s:%[2]s:cluster/c","taskDefinitionArn":"arn:aws:ecs:%[1]s:%[2]s:task-definition/c:1",
  "lambdaFunctionArn":"arn:aws:lambda:%[1]s:%[2]s:function:f","stateMachineArn":%[3]q,"bucketName":%[4]q,"eventBridgeRuleName":%[5]q,
- "topicArn":"arn:aws:sns:%[1]s:%[2]s:t","deadLetterQueueUrl":%[6]q,"functionLogGroup":%[7]q,"taskLogGroup":%[8]q}`,
-		Region, Account, Machine, Bucket, Rule, s.Endpoint()+"/"+Account+"/dlq", FunctionGroup, TaskGroup)
+ "topicArn":"arn:aws:sns:%[1]s:%[2]s:t","deadLetterQueueUrl":%[6]q,"functionLogGroup":%[7]q,"taskLogGroup":%[8]q,"routes":%[9]s,"claimsTable":%[10]q}`,
+		Region, Account, Machine, Bucket, Rule, s.Endpoint()+"/"+Account+"/dlq", FunctionGroup, TaskGroup, routes, table)
 }
 
 // Keys are the keys of all versions in the bucket.

@@ -18,9 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/eventbridge"
 	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/objectstore"
 )
 
@@ -288,12 +288,12 @@ func (s *Server) read(e *execution) {
 }
 
 func (s *Server) output(e *execution) string {
-	result := map[string]any{"route": "Lambda", "answer": e.answer()}
+	result := map[string]any{"route": machine.RouteLambda, "answer": e.answer()}
 	switch {
 	case e.large() && s.callback:
-		result["route"] = "Fargate"
+		result["route"] = machine.RouteFargate
 	case e.large():
-		result = map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/c/task-" + e.name}
+		result = map[string]any{"route": machine.RouteFargate, "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/c/task-" + e.name}
 	}
 	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
 	if err != nil {
@@ -458,15 +458,18 @@ func (s *Server) stateMachineOf(in map[string]any) (any, error) {
 }
 
 func (s *Server) definition() (string, error) {
-	return workflow.Definition(
-		workflow.Routing{
-			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
-			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
-		},
-		workflow.References{
-			FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
-			SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
-		}).JSON()
+	return machine.Definition(s.described(), machine.References{
+		FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
+		SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
+	}).JSON()
+}
+
+// described is the deployed state machine.
+func (s *Server) described() machine.Description {
+	return machine.Description{
+		SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
+		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
+	}
 }
 
 // taskDefinition is that of the task.

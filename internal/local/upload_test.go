@@ -45,11 +45,11 @@ func path(e *local.Execution) []string {
 }
 
 func viaLambda() []string {
-	return []string{"Check file size", "Invoke Lambda function", "Notify success", "File processed"}
+	return []string{"Check file size", "Invoke Lambda function", "Notify success"}
 }
 
 func viaFargate() []string {
-	return []string{"Check file size", "Set defaults", "Describe object", "Run Fargate task", "Notify success", "File processed"}
+	return []string{"Check file size", "Describe object", "Run Fargate task", "Notify success"}
 }
 
 // The whole system, as declared: the size decides, the real processors read the
