@@ -193,9 +193,17 @@ func routes(cfg *settings.Settings) (pulumi.Input, error) {
 	return pulumi.Any(table), nil
 }
 
-// export gives the stack its outputs, in the order of their names.
-func export(ctx *pulumi.Context, outputs pulumi.Map) {
+// export gives the stack its outputs, with what commands know of the state machine by, in the order of their names.
+func export(ctx *pulumi.Context, cfg *settings.Settings, table *claims.Claims, outputs pulumi.Map) error {
+	var err error
+	if outputs["routes"], err = routes(cfg); err != nil {
+		return err
+	}
+	if cfg.Deduplicate {
+		outputs["claimsTable"] = table.TableName
+	}
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		ctx.Export(name, outputs[name])
 	}
+	return nil
 }

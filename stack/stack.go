@@ -88,11 +88,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 
-	table, err := routes(cfg)
-	if err != nil {
-		return err
-	}
-	outputs := pulumi.Map{ // requirement A41
+	return export(ctx, cfg, claimed, pulumi.Map{ // requirement A41
 		"vpcId":               net.VPCID,
 		"subnetIds":           net.SubnetIDs,
 		"securityGroupId":     net.SecurityGroupID,
@@ -107,14 +103,8 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
 		"functionLogGroup":    log.Groups[functionLogs].Name,
 		"taskLogGroup":        log.Groups[taskLogs].Name,
-		"routes":              table,
 		"kmsKeyArn":           key.KeyARN,
 		"kmsKeyPolicy":        key.Policy,
 		"topicPolicy":         topic.Policy,
-	}
-	if cfg.Deduplicate {
-		outputs["claimsTable"] = claimed.TableName
-	}
-	export(ctx, outputs)
-	return nil
+	})
 }

@@ -31,9 +31,10 @@ func (d Description) function(to References) map[string]asl.State {
 
 // retryable are the errors that the processor names itself.
 func retryable() []string {
-	var names []string
-	for _, code := range upload.RetryableCodes() {
-		names = append(names, string(code))
+	codes := upload.RetryableCodes()
+	names := make([]string, len(codes))
+	for i, code := range codes {
+		names[i] = string(code)
 	}
 	return names
 }

@@ -179,7 +179,7 @@ func (s *session) redrives(t *testing.T, names map[string]string) {
 	} {
 		require.Contains(t, dry, item)
 	}
-	require.Equal(t, `It costs about $0.0022, if all succeed at once: 11 state transitions, 1 Lambda
+	require.Equal(t, `It costs about $0.0021, if all succeed at once: 11 state transitions, 1 Lambda
 run, 2 Fargate tasks (prices of us-east-1 as of PRICED).
 3 of 3 can be run again. This was a dry run: --yes does it.`, end(t, dry, "It costs"))
 	require.Len(t, s.names(), 5, "nothing was started")
