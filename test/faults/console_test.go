@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/local/localaws"
 	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/operate"
 )
@@ -19,13 +19,13 @@ import (
 type console struct {
 	*operate.System
 
-	aws  *localaws.Server
+	aws  *awstest.Server
 	turn sync.Mutex // to read the queue: each test has a letter of its own
 }
 
 func (b *bench) console(t *testing.T) *console {
 	t.Helper()
-	c := &console{aws: localaws.Serve(t, b.system, b.Router)}
+	c := &console{aws: awstest.Serve(t, b.system, b.Router)}
 	outputs, err := operate.ParseOutputs(c.aws.Outputs())
 	require.NoError(t, err)
 	c.System = operate.Connect(aws.Config{

@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/internal/cli"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/local/localaws"
 	"example.com/upload-router/internal/local/localtest"
 )
 
@@ -47,7 +47,7 @@ const (
 // session is a user at a shell, without a terminal, and the system.
 type session struct {
 	t       *testing.T
-	aws     *localaws.Server
+	aws     *awstest.Server
 	faults  *faults
 	outputs string
 }
@@ -58,7 +58,7 @@ func newSession(t *testing.T, config map[string]string) *session {
 	f := &faults{of: map[string]local.Fault{}, held: map[string]chan struct{}{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
-		aws: localaws.Start(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
+		aws: awstest.Run(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
 	}
 	require.NoError(t, os.WriteFile(s.outputs, s.aws.Outputs(), 0o600))
 	return s
@@ -71,7 +71,7 @@ func (s *session) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), program, append(args, "--outputs", s.outputs)...)
 	cmd.Env = []string{
 		commandLine + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "TZ=UTC",
-		"AWS_ENDPOINT_URL=" + s.aws.Endpoint(), "AWS_ACCESS_KEY_ID=" + localaws.AccessKeyID, "AWS_SECRET_ACCESS_KEY=shibboleth",
+		"AWS_ENDPOINT_URL=" + s.aws.Endpoint(), "AWS_ACCESS_KEY_ID=" + awstest.AccessKeyID, "AWS_SECRET_ACCESS_KEY=shibboleth",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
 	}
 	return cmd
