@@ -389,13 +389,6 @@ func (s *Server) item(operation string, body []byte) (any, error) {
 	return dynamodb.Serve(s.claims, time.Now(), operation, body)
 }
 
-// The declared resources that are asked for.
-const (
-	typeMachine  = "aws:sfn/stateMachine:StateMachine"
-	typeFunction = "aws:lambda/function:Function"
-	typeTask     = "aws:ecs/taskDefinition:TaskDefinition"
-)
-
 func (s *Server) declared(typ string) declared.Resource {
 	resource, err := s.system.Only(typ)
 	if err != nil {
@@ -433,7 +426,7 @@ func (s *Server) stateMachineOf(in request) (any, error) {
 }
 
 func (s *Server) machine() map[string]any {
-	machine := s.declared(typeMachine)
+	machine := s.declared(declared.TypeStateMachine)
 	return map[string]any{
 		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
 		"updateDate": 0, "definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
@@ -441,7 +434,7 @@ func (s *Server) machine() map[string]any {
 }
 
 func (s *Server) taskDefinition(request) (any, error) {
-	task := s.declared(typeTask)
+	task := s.declared(declared.TypeTaskDefinition)
 	var containers []struct{ Name, Image string }
 	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
 		return nil, err //nolint:wrapcheck // a mistake of the declared system's

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/loopback"
 )
 
@@ -117,7 +118,7 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	var out any
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/2015-03-31/functions/"):
-		function := s.declared(typeFunction)
+		function := s.declared(declared.TypeFunction)
 		operation, out = "GetFunctionConfiguration", map[string]any{
 			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/loopback"
 )
 
@@ -88,7 +89,7 @@ func (s *Server) streamPrefix() string {
 		Name             string
 		LogConfiguration struct{ Options map[string]string }
 	}
-	if err := json.Unmarshal([]byte(s.declared(typeTask).Text("containerDefinitions")), &containers); err != nil || len(containers) == 0 {
+	if err := json.Unmarshal([]byte(s.declared(declared.TypeTaskDefinition).Text("containerDefinitions")), &containers); err != nil || len(containers) == 0 {
 		s.tb.Errorf("reading the container: %v", err)
 		return ""
 	}

@@ -28,14 +28,14 @@ type delivery struct {
 	sent    time.Time
 }
 
-// Letter puts an event into the dead-letter queue.
-func (s *Server) Letter(body string, sent time.Time) {
+// DeadLetter puts an event into the dead-letter queue.
+func (s *Server) DeadLetter(body string, sent time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.letter(body, sent)
+	s.deadLetter(body, sent)
 }
 
-func (s *Server) letter(body string, sent time.Time) {
+func (s *Server) deadLetter(body string, sent time.Time) {
 	message := local.DeadLetter{
 		MessageID: uuid.NewString(), Body: json.RawMessage(body), Attributes: map[string]string{"ERROR_CODE": "NO_PERMISSIONS"},
 	}
@@ -68,8 +68,8 @@ func (s *Server) received(receipt string) (local.DeadLetter, error) {
 	return local.DeadLetter{}, loopback.Refuse("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
 }
 
-// Letters is how many messages the dead-letter queue holds, and how many of them can be received.
-func (s *Server) Letters() (all, visible int) {
+// Messages is how many messages the dead-letter queue holds, and how many of them can be received.
+func (s *Server) Messages() (all, visible int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.count()

@@ -42,8 +42,8 @@ type Script struct {
 	Events int
 	// WrongDigest lets the processor answer another file's digest.
 	WrongDigest bool
-	// Lost lets the event never arrive; with Letter it goes to the dead-letter queue.
-	Lost, Letter bool
+	// Lost lets the event never arrive; with DeadLetter it goes to the dead-letter queue.
+	Lost, DeadLetter bool
 	// Polls is how many listings the execution runs for. Default: 1.
 	Polls int
 }
@@ -104,9 +104,9 @@ func (s *Server) declare() {
 	}
 	s.system = &declared.System{
 		Resources: []declared.Resource{
-			resource(typeMachine, Machine, map[string]any{fieldName: "workflow", "definition": definition, "roleArn": machineRole}),
-			resource(typeFunction, functionARN, map[string]any{"memorySize": 512, "architectures": []string{"arm64"}}),
-			resource(typeTask, taskARN, map[string]any{
+			resource(declared.TypeStateMachine, Machine, map[string]any{fieldName: "workflow", "definition": definition, "roleArn": machineRole}),
+			resource(declared.TypeFunction, functionARN, map[string]any{"memorySize": 512, "architectures": []string{"arm64"}}),
+			resource(declared.TypeTaskDefinition, taskARN, map[string]any{
 				"cpu": "1024", "memory": "2048", "runtimePlatform": map[string]any{"cpuArchitecture": "ARM64"},
 				"taskRoleArn": taskRole, "executionRoleArn": executionRole,
 				"containerDefinitions": `[{"name":"processor","image":"` + Image + `"}]`,
@@ -129,8 +129,8 @@ func (s *Server) stored(object objectstore.Stored) {
 	if !own {
 		script = s.scripts["*"]
 	}
-	if script.Letter {
-		s.letter(Event(object), time.Now())
+	if script.DeadLetter {
+		s.deadLetter(Event(object), time.Now())
 	}
 	if script.Lost || s.unbound {
 		return

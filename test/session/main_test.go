@@ -156,7 +156,7 @@ func (s *session) file(name string, size int) string {
 	return path
 }
 
-// faults befall uploads, by their keys or how these begin.
+// faults affect uploads, by their keys or how these begin.
 type faults struct {
 	mu   sync.Mutex
 	of   map[string]local.Fault
@@ -174,15 +174,14 @@ func (f *faults) at(m local.Moment) local.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key, fault := range f.of {
-		call := local.Calls()[fault]
-		if strings.HasPrefix(m.Key, key) && (call == m.Call || call == local.CallAny && m.State != "") {
+		if strings.HasPrefix(m.Key, key) && fault.Affects(m) {
 			return fault
 		}
 	}
 	return local.NoFault
 }
 
-// set lets a fault befall all calls for a key from now on.
+// set lets a fault affect all calls for a key from now on.
 func (f *faults) set(key string, fault local.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
