@@ -17,8 +17,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"example.com/upload-router/internal/limits"
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/host/limits"
+	"example.com/upload-router/internal/host/reader"
+	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/processor"
 )
 
@@ -135,7 +136,7 @@ func getAll(argument string) error {
 // handleAll is the function without the Runtime API.
 func handleAll(ctx context.Context, in io.Reader, out io.Writer) error {
 	limits.Set()
-	client, err := upload.NewClient(ctx)
+	client, err := reader.NewClient(ctx)
 	if err != nil {
 		return fmt.Errorf("making the client: %w", err)
 	}
@@ -158,12 +159,12 @@ func handleAll(ctx context.Context, in io.Reader, out io.Writer) error {
 	return err
 }
 
-func handle(ctx context.Context, client upload.S3API, event []byte) ([]byte, error) {
-	object, err := upload.FromEvent(event)
+func handle(ctx context.Context, client reader.S3API, event []byte) ([]byte, error) {
+	object, err := request.FromEvent(event)
 	if err != nil {
 		return nil, fmt.Errorf("reading the event: %w", err)
 	}
-	result, err := upload.Process(ctx, client, object, processor.Process)
+	result, err := reader.Process(ctx, client, object, processor.Process)
 	if err != nil {
 		return nil, fmt.Errorf("processing: %w", err)
 	}

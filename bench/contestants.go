@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/host/request"
 )
 
 // contestant does one job with an object: its SHA-256.
@@ -100,10 +100,10 @@ func awsEnvironment(*server, string) []string {
 func taskEnvironment(s *server, key string) []string {
 	return append(awsEnvironment(s, key),
 		"AWS_ENDPOINT_URL_S3="+s.url(),
-		upload.EnvironmentBucket+"="+bucket,
-		upload.EnvironmentKey+"="+upload.EncodeKey(key),
-		upload.EnvironmentETag+"="+strings.Trim(etag, `"`),
-		upload.EnvironmentSize+"="+strconv.FormatInt(s.objects[key].size, 10),
+		request.EnvironmentBucket+"="+bucket,
+		request.EnvironmentKey+"="+request.EncodeKey(key),
+		request.EnvironmentETag+"="+strings.Trim(etag, `"`),
+		request.EnvironmentSize+"="+strconv.FormatInt(s.objects[key].size, 10),
 	)
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/upload"
 )
 
 const (

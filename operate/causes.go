@@ -56,9 +56,9 @@ var causes = []cause{
 	when("",
 		`cannot be assumed|role.*is not (?:yet )?(?:valid|authorized to be assumed)|`+
 			`MalformedPolicyDocument.*principal|Invalid principal in policy|no permissions to assume`,
-		"a new role or its rights need up to a minute to reach all of AWS (IAM propagation): run `upload-router up` again"),
+		"a new role or its permissions need up to a minute to reach all of AWS (IAM propagation): run `upload-router up` again"),
 	when("", `is not authorized to perform:? ([\w:]+)`,
-		"the credentials that deploy lack the right $1: add it to them (`upload-router deployer-policy` prints all that a deployment needs), "+
+		"the credentials that deploy lack the permission $1: add it to them (`upload-router deployer-policy` prints all that one needs), "+
 			"or use others (AWS_PROFILE)"),
 	when(`NotImplemented|UnknownOperation|InvalidAction`, `not (?:yet )?(?:been )?implemented`,
 		"the endpoint that is asked doesn't have the operation: an emulator doesn't have all, and neither has every Region"),
@@ -99,7 +99,7 @@ var causes = []cause{
 		"the Pulumi CLI was ended, by somebody or for want of memory: `pulumi cancel` frees the stack, and `upload-router refresh` "+
 			"takes in what was made"),
 	when("", `invalid configuration`, "the stack's configuration breaks a rule: see what the message says of each key"),
-	when("", `AccessDenied|UnauthorizedOperation|Forbidden`, "the credentials lack a right: ask for it, or use others (AWS_PROFILE)"),
+	when("", `AccessDenied|UnauthorizedOperation|Forbidden`, "the credentials lack a permission: ask for it, or use others (AWS_PROFILE)"),
 }
 
 // head is what the SDK tells before an error: which operation of which service it

@@ -27,12 +27,12 @@ func said(code, message string) error { return &smithy.GenericAPIError{Code: cod
 func TestTheCauseIsByTheCode(t *testing.T) {
 	t.Parallel()
 	const (
-		unreachable = "AWS can't be reached from here"
-		slow        = "AWS slows requests down"
-		used        = "a quota of the account is used up"
-		noRight     = "the credentials lack a right"
-		unknownHere = "what is asked for isn't there, or isn't known in this Region"
-		lacking     = "the endpoint that is asked doesn't have the operation"
+		unreachable  = "AWS can't be reached from here"
+		slow         = "AWS slows requests down"
+		used         = "a quota of the account is used up"
+		noPermission = "the credentials lack a permission"
+		unknownHere  = "what is asked for isn't there, or isn't known in this Region"
+		lacking      = "the endpoint that is asked doesn't have the operation"
 	)
 	for name, test := range map[string]struct {
 		err  error
@@ -63,15 +63,15 @@ func TestTheCauseIsByTheCode(t *testing.T) {
 			refusedBy("EC2", "CreateVpc", 400, said("VpcLimitExceeded", "The maximum number of VPCs has been reached.")), used,
 		},
 		"a used-up quota of a table": {refusedBy("DynamoDB", "CreateTable", 400, said("LimitExceededException", "no")), used},
-		"access denied":              {refusedBy("Service Quotas", "GetServiceQuota", 400, said("AccessDeniedException", "no")), noRight},
+		"access denied":              {refusedBy("Service Quotas", "GetServiceQuota", 400, said("AccessDeniedException", "no")), noPermission},
 		"access denied, and for what": {
 			refusedBy("SFN", "TestState", 400, said("AccessDeniedException", "User: a is not authorized to perform: "+
-				"states:TestState")), "the credentials that deploy lack the right states:TestState",
+				"states:TestState")), "the credentials that deploy lack the permission states:TestState",
 		},
 		"a role that is new": {
 			refusedBy("Lambda", "CreateFunction", 400, said("InvalidParameterValueException",
 				"The role defined for the function cannot be assumed by "+
-					"Lambda.")), "a new role or its rights need",
+					"Lambda.")), "a new role or its permissions need",
 		},
 		"a code that says all": {
 			refusedBy("S3", "DeleteBucket", 409, said("BucketNotEmpty", "in use, access Forbidden")), "it holds object versions",

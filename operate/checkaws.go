@@ -36,14 +36,14 @@ type CheckAWSOptions struct {
 	Timeout time.Duration
 }
 
-// The rights that [CheckAWS] asks AWS with.
+// The permissions that [CheckAWS] asks AWS with.
 const (
-	rightValidate  = "states:ValidateStateMachineDefinition"
-	rightTestState = "states:TestState"
+	actionValidate  = "states:ValidateStateMachineDefinition"
+	actionTestState = "states:TestState"
 )
 
-// CheckAWSRights are the rights that [CheckAWS] takes; with a role, iam:PassRole for it as well.
-func CheckAWSRights() []string { return []string{rightValidate, rightTestState} }
+// CheckAWSPermissions are the permissions that [CheckAWS] takes; with a role, iam:PassRole for it as well.
+func CheckAWSPermissions() []string { return []string{actionValidate, actionTestState} }
 
 // CheckAWS asks Step Functions whether it takes a definition, and whether its
 // states do what the interpreter here does: each state that rehearsed executions
@@ -147,7 +147,7 @@ func (c *awsCheck) validate(ctx context.Context) {
 		Severity: sfntypes.ValidateStateMachineDefinitionSeverityWarning,
 	})
 	if err != nil {
-		c.unknown(name, rightValidate, err)
+		c.unknown(name, actionValidate, err)
 		return
 	}
 	var said []string
@@ -170,14 +170,14 @@ func (c *awsCheck) validate(ctx context.Context) {
 }
 
 // unknown is for what AWS doesn't let us see.
-func (c *awsCheck) unknown(name, right string, err error) {
+func (c *awsCheck) unknown(name, permission string, err error) {
 	fix := fixAsking(err, "upload-router check-aws, once more")
 	if hasCode(err, "AccessDeniedException", "AccessDenied") {
-		fix = "give the credentials the right " + right
+		fix = "give the credentials the permission " + permission
 	}
 	// Without an answer none of the two is answered, and one that is refused whatever it is asked about says nothing of the other.
 	response, _ := errors.AsType[*smithyhttp.ResponseError](err)
-	if response == nil || response.HTTPStatusCode() == 0 || right == rightTestState && !depends(err) {
+	if response == nil || response.HTTPStatusCode() == 0 || permission == actionTestState && !depends(err) {
 		c.refused = true
 	}
 	c.add(Check{
@@ -246,11 +246,11 @@ func (c *awsCheck) unasked(t stateTest, err error) {
 		c.add(Check{
 			Name: t.name, Found: shorten(lastCause(err)), Status: CheckUnknown,
 			Why: "Step Functions may want a role to test a state whose result isn't given",
-			Fix: "upload-router check-aws --role with the ARN of a role that Step Functions may take, which needs no rights",
+			Fix: "upload-router check-aws --role with the ARN of a role that Step Functions may take, which needs no permissions",
 		})
 		return
 	}
-	c.unknown(t.name, rightTestState, err)
+	c.unknown(t.name, actionTestState, err)
 }
 
 func (t stateTest) isTask() bool { return t.result != "" || t.failure != nil }
@@ -372,7 +372,7 @@ func (c *awsCheck) forms(ctx context.Context, in string) {
 			}
 		}
 		if failed != nil {
-			c.unknown(f.name, rightTestState, failed)
+			c.unknown(f.name, actionTestState, failed)
 			continue
 		}
 		check := Check{Name: f.name, Found: "taken: " + orNone(taken) + "; refused: " + orNone(refused), Status: CheckOK}

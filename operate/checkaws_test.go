@@ -416,8 +416,9 @@ func TestCheckAWSStopsWhereNothingWillBeAnswered(t *testing.T) {
 	for name, test := range map[string]struct {
 		code, message, fix string
 	}{
-		"no right": {
-			"AccessDeniedException", "User: ann is not authorized to perform: states:TestState", "give the credentials the right states:TestState",
+		"no permission": {
+			"AccessDeniedException", "User: ann is not authorized to perform: states:TestState",
+			"give the credentials the permission states:TestState",
 		},
 		"no such operation": {
 			"UnknownOperationException", "", "the endpoint that is asked doesn't have the operation: an emulator doesn't have all, " +

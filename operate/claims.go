@@ -30,10 +30,10 @@ var (
 	errItem         = errors.New("the item isn't a claim")
 )
 
-// ClaimRights are the rights that it takes to settle the claims of what is run
+// ClaimPermissions are the permissions that it takes to settle the claims of what is run
 // again, if the system claims objects: on the state machine, on its executions, and
 // on the table twice.
-func ClaimRights() []string {
+func ClaimPermissions() []string {
 	return []string{
 		"states:DescribeStateMachine", "states:DescribeStateMachineForExecution", "dynamodb:GetItem", "dynamodb:UpdateItem",
 	}

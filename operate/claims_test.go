@@ -326,13 +326,13 @@ func TestRedriveKnowsItsOwnClaimAgain(t *testing.T) {
 	}
 }
 
-// Each right that is named is needed: without it nothing is run again.
+// Each permission that is named is needed: without it nothing is run again.
 func TestRedriveSaysWhatItLacksToSettleAClaim(t *testing.T) {
 	t.Parallel()
-	for _, right := range operate.ClaimRights() {
-		t.Run(right, func(t *testing.T) {
+	for _, permission := range operate.ClaimPermissions() {
+		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
-			_, operation, _ := strings.Cut(right, ":")
+			_, operation, _ := strings.Cut(permission, ":")
 			server, system := connect(t)
 			table := server.Deduplicate()
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
@@ -342,7 +342,7 @@ func TestRedriveSaysWhatItLacksToSettleAClaim(t *testing.T) {
 			require.NotEmpty(t, operation)
 			if operation != "UpdateItem" { // nothing is written as long as it is only planned
 				require.ErrorIs(t, err, operate.ErrRefused)
-				require.ErrorContains(t, err, "the credentials lack a right")
+				require.ErrorContains(t, err, "the credentials lack a permission")
 				return
 			}
 			require.NoError(t, err)

@@ -366,6 +366,7 @@ func (c *costing) processors() error {
 	}
 	e := &c.estimator
 	e.function.Memory, c.lambdaTimeout = int(function.Number("memorySize")), function.Number("timeout")
+	e.function.Storage = int(number(function.Object("ephemeralStorage")["size"]))
 	e.lambdaArchitecture = pricing.Architectures()[0]
 	if names, _ := function.Inputs["architectures"].([]any); len(names) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(fmt.Sprint(names[0]))

@@ -97,6 +97,10 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	roomy, _ := costs(t, map[string]string{"taskStorage": "200"}, "10MB:100%")
 	require.InDelta(t, usual.Total+1000*180*0.000111/60, roomy.Total, 1e-9, "20 GiB come with a task")
 
+	small, _ := costs(t, nil, "5MB:100%")
+	roomy, _ = costs(t, map[string]string{"lambdaStorage": "10240"}, "5MB:100%")
+	require.InDelta(t, small.Total+1000*(0.02+5e6/50e6)*9.5*0.0000000309, roomy.Total, 1e-9, "512 MB come with a function")
+
 	quiet, items := costs(t, map[string]string{"notifySuccess": "false"}, "10MB:100%")
 	require.NotContains(t, items, "Fargate notices")
 	require.Less(t, quiet.Total, usual.Total)
@@ -157,7 +161,7 @@ func TestS8NoKeyIsPassedOver(t *testing.T) {
 		require.ErrorIs(t, err, operate.ErrInput)
 		_, err = operate.StartLocal(t.Context(), operate.LocalOptions{Config: config})
 		require.ErrorIs(t, err, operate.ErrInput)
-		require.ErrorIs(t, operate.CheckConfig("upload-router", config), operate.ErrInput)
+		require.ErrorIs(t, operate.CheckConfig("upload-router", "", config), operate.ErrInput)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 func declare(project, name string, config map[string]string) (*declared.System, error) {
 	// The program itself finds no key that isn't one: it isn't told which there are.
 	project = cmp.Or(project, settings.Namespace)
-	if err := CheckConfig(project, config); err != nil {
+	if err := CheckConfig(project, "", config); err != nil {
 		return nil, err
 	}
 	region := config[keyRegion]

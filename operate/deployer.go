@@ -32,7 +32,7 @@ type PolicyDocument struct {
 	Size int
 }
 
-// DeployerPolicy gives the rights that it takes to preview, deploy, refresh and
+// DeployerPolicy gives the permissions that it takes to preview, deploy, refresh and
 // destroy a stack: one document or, where one is longer than the limit, several
 // that all have to be attached. The error matches [ErrInput] if the configuration
 // is wrong.
@@ -55,7 +55,7 @@ func DeployerPolicy(options DeployerOptions) ([]PolicyDocument, error) {
 	return documents, nil
 }
 
-// deployerGrants are the rights that the declared stack takes.
+// deployerGrants are the permissions that the declared stack takes.
 func deployerGrants(options DeployerOptions) ([]deployer.Grant, error) {
 	system, err := declare(options.Project, options.Stack, options.Config)
 	if err != nil {
@@ -71,7 +71,7 @@ func deployerGrants(options DeployerOptions) ([]deployer.Grant, error) {
 	}
 	grants, err := deployer.Grants(system, at)
 	if err != nil {
-		return nil, fmt.Errorf("finding the deployer's rights: %w", err)
+		return nil, fmt.Errorf("finding the deployer's permissions: %w", err)
 	}
 	return grants, nil
 }

@@ -35,7 +35,7 @@ const (
 	CheckOK CheckStatus = "ok"
 	// CheckFailed is that a deployment would fail, or that nobody would hear if something that is protected does.
 	CheckFailed CheckStatus = "failed"
-	// CheckUnknown is that it can't be told, such as for want of a right; a deployment may succeed.
+	// CheckUnknown is that it can't be told, such as for want of a permission; a deployment may succeed.
 	CheckUnknown CheckStatus = "unknown"
 )
 
@@ -83,7 +83,8 @@ const leastGo = "1.26.6"
 
 // Doctor looks for all that a deployment needs before it starts (requirements
 // A9 and A10): tools, project, configuration, credentials, Region, network,
-// free names, whoever is to hear of failures, quotas, and the deployer's rights. Whatever is missing is a failed check and not an error.
+// free names, whoever is to hear of failures, quotas, and the deployer's permissions. Whatever is missing is
+// a failed check and not an error.
 func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	if options.Timeout == 0 {
 		options.Timeout = 15 * time.Second
@@ -91,7 +92,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	d := &doctor{options: options}
 	for _, look := range []func(context.Context){
 		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.notices, d.vpcQuota,
-		d.fargateQuota, d.concurrency, d.spotRole, d.rights,
+		d.fargateQuota, d.concurrency, d.spotRole, d.permissions,
 	} {
 		look(ctx)
 		if ctx.Err() != nil {
@@ -221,7 +222,8 @@ func (d *doctor) project(ctx context.Context) {
 		}
 		for _, p := range invalid.Problems {
 			d.add(Check{
-				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made", Fix: p.Fix,
+				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made",
+				Fix: p.Fix.String(),
 			})
 		}
 		return
@@ -342,7 +344,7 @@ func (d *doctor) region(ctx context.Context) {
 		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Fix: fix})
 		d.aws = nil
 	case err != nil:
-		d.unknown(name, region, rightRegion, err)
+		d.unknown(name, region, actionRegion, err)
 	case len(regions) == 1 && regions[0].OptInStatus == "not-opted-in":
 		d.add(Check{
 			Name: name, Found: region + " isn't enabled for the account", Status: CheckFailed, Why: why,
@@ -353,37 +355,37 @@ func (d *doctor) region(ctx context.Context) {
 	}
 }
 
-// The rights that the checks ask AWS with.
+// The permissions that the checks ask AWS with.
 const (
-	rightRegion        = "ec2:DescribeRegions"
-	rightVPCs          = "ec2:DescribeVpcs"
-	rightSubnets       = "ec2:DescribeSubnets"
-	rightBucket        = "s3:ListBucket"
-	rightRepository    = "ecr:DescribeRepositories"
-	rightMachine       = "states:DescribeStateMachine"
-	rightSubscriptions = "sns:ListSubscriptionsByTopic"
-	rightQuota         = "servicequotas:GetServiceQuota"
-	rightAccount       = "lambda:GetAccountSettings"
-	rightConcurrency   = "lambda:GetFunctionConcurrency"
-	rightSimulate      = "iam:SimulatePrincipalPolicy"
-	rightRole          = "iam:GetRole"
+	actionRegion        = "ec2:DescribeRegions"
+	actionVPCs          = "ec2:DescribeVpcs"
+	actionSubnets       = "ec2:DescribeSubnets"
+	actionBucket        = "s3:ListBucket"
+	actionRepository    = "ecr:DescribeRepositories"
+	actionMachine       = "states:DescribeStateMachine"
+	actionSubscriptions = "sns:ListSubscriptionsByTopic"
+	actionQuota         = "servicequotas:GetServiceQuota"
+	actionAccount       = "lambda:GetAccountSettings"
+	actionConcurrency   = "lambda:GetFunctionConcurrency"
+	actionSimulate      = "iam:SimulatePrincipalPolicy"
+	actionRole          = "iam:GetRole"
 )
 
-// DoctorRights are the rights that [Doctor] asks AWS with. One that the
+// DoctorPermissions are the permissions that [Doctor] asks AWS with. One that the
 // credentials lack leaves its check unknown.
-func DoctorRights() []string {
+func DoctorPermissions() []string {
 	return []string{
-		rightRegion, rightVPCs, rightSubnets, rightBucket, rightRepository, rightMachine, rightSubscriptions, rightQuota, rightAccount,
-		rightConcurrency, rightSimulate, rightRole,
+		actionRegion, actionVPCs, actionSubnets, actionBucket, actionRepository, actionMachine, actionSubscriptions, actionQuota, actionAccount,
+		actionConcurrency, actionSimulate, actionRole,
 	}
 }
 
-// unknown is for what AWS doesn't let us see. right is what the request takes.
-func (d *doctor) unknown(name, found, right string, err error) {
+// unknown is for what AWS doesn't let us see. permission is what the request takes.
+func (d *doctor) unknown(name, found, permission string, err error) {
 	fix := fixAsking(err, "upload-router doctor, once more")
 	response, _ := errors.AsType[*awshttp.ResponseError](err)
 	if response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied")) {
-		fix = "give the credentials the right " + right + ", or look there yourself"
+		fix = "give the credentials the permission " + permission + ", or look there yourself"
 	}
 	d.add(Check{
 		Name: name, Found: strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "),
@@ -413,7 +415,7 @@ func (d *doctor) defaultVPC(ctx context.Context, client *awsquery.EC2) {
 	const name = "Default VPC"
 	switch {
 	case err != nil:
-		d.unknown(name, "", rightVPCs, err)
+		d.unknown(name, "", actionVPCs, err)
 	case len(vpcs) == 0:
 		d.add(Check{
 			Name: name, Found: "there is none", Status: CheckFailed, Why: "the configuration asks for it: network is default",
@@ -435,7 +437,7 @@ func (d *doctor) existingVPC(ctx context.Context, client *awsquery.EC2) {
 		return
 	}
 	if err != nil {
-		d.unknown(name, "", rightSubnets, err)
+		d.unknown(name, "", actionSubnets, err)
 		return
 	}
 	for _, s := range found {
@@ -485,14 +487,14 @@ func (d *doctor) bucketName(ctx context.Context) {
 		taken.Found = name + " is taken, by a bucket of this account"
 		d.add(taken)
 	case response == nil:
-		d.unknown(taken.Name, name, rightBucket, err)
+		d.unknown(taken.Name, name, actionBucket, err)
 	case response.HTTPStatusCode() == http.StatusNotFound:
 		d.ok(taken.Name, name+" is free")
 	case response.HTTPStatusCode() == http.StatusForbidden, response.HTTPStatusCode() == http.StatusMovedPermanently:
 		taken.Found = name + " is taken, by somebody else or in another Region"
 		d.add(taken)
 	default:
-		d.unknown(taken.Name, name, rightBucket, err)
+		d.unknown(taken.Name, name, actionBucket, err)
 	}
 }
 
@@ -512,7 +514,7 @@ func (d *doctor) repositoryName(ctx context.Context) {
 	case hasCode(err, "RepositoryNotFoundException"):
 		d.ok("Repository's name", name+" is free")
 	default:
-		d.unknown("Repository's name", name, rightRepository, err)
+		d.unknown("Repository's name", name, actionRepository, err)
 	}
 }
 
@@ -534,6 +536,6 @@ func (d *doctor) machineName(ctx context.Context) {
 	case hasCode(err, "StateMachineDoesNotExist"):
 		d.ok("State machine's name", name+" is free")
 	default:
-		d.unknown("State machine's name", name, rightMachine, err)
+		d.unknown("State machine's name", name, actionMachine, err)
 	}
 }

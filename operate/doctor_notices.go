@@ -31,7 +31,7 @@ func (d *doctor) notices(ctx context.Context) {
 	defer cancel()
 	subscriptions, err := d.confirmed(ctx, topics[0])
 	if err != nil {
-		d.unknown(checkNotices, "", rightSubscriptions, err)
+		d.unknown(checkNotices, "", actionSubscriptions, err)
 		return
 	}
 	if d.settings.Notifies() {

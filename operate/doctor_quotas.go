@@ -50,12 +50,12 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 	const name = "Quota of VPCs"
 	most, err := d.quota(ctx, quotaVPCs)
 	if err != nil {
-		d.unknown(name, "", rightQuota, err)
+		d.unknown(name, "", actionQuota, err)
 		return
 	}
 	vpcs, err := awsquery.NewEC2(*d.aws).DescribeVPCs(ctx, nil)
 	if err != nil {
-		d.unknown(name, "", rightVPCs, err)
+		d.unknown(name, "", actionVPCs, err)
 		return
 	}
 	have := len(vpcs)
@@ -96,7 +96,7 @@ func (d *doctor) fargateQuota(ctx context.Context) {
 func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, tasks int, why string) {
 	most, err := d.quota(ctx, of)
 	if err != nil {
-		d.unknown(name, "", rightQuota, err)
+		d.unknown(name, "", actionQuota, err)
 		return
 	}
 	const units = 1024 // of a vCPU
@@ -132,14 +132,14 @@ func (d *doctor) concurrency(ctx context.Context) {
 	client := lambda.NewFromConfig(*d.aws)
 	account, err := client.GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
 	if err != nil {
-		d.unknown(name, "", rightAccount, err)
+		d.unknown(name, "", actionAccount, err)
 		return
 	}
 	limit, free := int(account.AccountLimit.ConcurrentExecutions), int(aws.ToInt32(account.AccountLimit.UnreservedConcurrentExecutions))
 	for _, function := range d.owned[declared.TypeFunction] { // what it has reserved by now is free for it
 		reserved, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &function})
 		if err != nil {
-			d.unknown(name, "", rightConcurrency, err)
+			d.unknown(name, "", actionConcurrency, err)
 			return
 		}
 		free += int(aws.ToInt32(reserved.ReservedConcurrentExecutions))

@@ -30,6 +30,6 @@ func (d *doctor) spotRole(ctx context.Context) {
 			Fix: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
 		})
 	default:
-		d.unknown(name, "", rightRole, err)
+		d.unknown(name, "", actionRole, err)
 	}
 }

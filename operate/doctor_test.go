@@ -88,7 +88,7 @@ func TestDoctorFindsAllThatIsNeeded(t *testing.T) { //nolint:paralleltest // It 
 	require.True(t, d.Ready(), "%+v", d.Checks)
 	want := map[string]operate.CheckStatus{
 		"Go": "ok", "Pulumi CLI": "ok", "Stack": "ok", "Configuration": "ok", "Image": "ok", "Credentials": "ok", "Region": "ok",
-		"Quota of VPCs": "ok", "Quota of Fargate": "ok", "Deployer's rights": "ok",
+		"Quota of VPCs": "ok", "Quota of Fargate": "ok", "Deployer's permissions": "ok",
 	}
 	require.Equal(t, want, statuses(d.Checks))
 }
@@ -305,13 +305,13 @@ func TestDoctorTellsAnotherAccount(t *testing.T) { //nolint:paralleltest // It s
 	require.Equal(t, operate.CheckFailed, found["Account"], "%+v", d.Checks)
 }
 
-// What may not be asked for stands in nobody's way, and each such row names the right that it takes.
-func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest // It sets the environment.
+// What may not be asked for stands in nobody's way, and each such row names the permission that it takes.
+func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	everything := with("image", "", "ecrRepoName", "repo", "stateMachineName", "machine", "lambdaReservedConcurrency", "1",
 		"taskCapacity", "spot")
 	for operation, test := range map[string]struct { //nolint:paralleltest // See above.
-		config, right string
-		rows          []string
+		config, permission string
+		rows               []string
 	}{
 		"DescribeRegions": {everything, "ec2:DescribeRegions", []string{"Region"}},
 		"GetServiceQuota": {
@@ -325,7 +325,7 @@ func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest /
 		"ListSubscriptionsByTopic": {with("protect", "true"), "sns:ListSubscriptionsByTopic", []string{"Notices"}},
 		"DescribeVpcs":             {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
 		"GetRole":                  {everything, "iam:GetRole", []string{"ECS's own role"}},
-		"SimulatePrincipalPolicy":  {everything, "iam:SimulatePrincipalPolicy", []string{"Deployer's rights"}},
+		"SimulatePrincipalPolicy":  {everything, "iam:SimulatePrincipalPolicy", []string{"Deployer's permissions"}},
 	} {
 		t.Run(operation, func(t *testing.T) {
 			deployed(t, awstest.Account)
@@ -334,11 +334,11 @@ func TestDoctorNamesTheRightsThatItTakes(t *testing.T) { //nolint:paralleltest /
 			for _, c := range d.Checks {
 				if c.Status == operate.CheckUnknown {
 					rows = append(rows, c.Name)
-					require.Contains(t, c.Fix, "the right "+test.right)
+					require.Contains(t, c.Fix, "the permission "+test.permission)
 				}
 			}
 			require.ElementsMatch(t, test.rows, rows, "%+v", d.Checks)
-			require.Contains(t, operate.DoctorRights(), test.right)
+			require.Contains(t, operate.DoctorPermissions(), test.permission)
 		})
 	}
 }

@@ -50,6 +50,9 @@ func (s *System) estimator(ctx context.Context) (*estimator, error) {
 		return nil, asked("asking for the function's size", err)
 	}
 	e.function = pricing.Function{Memory: int(aws.ToInt32(function.MemorySize))}
+	if disk := function.EphemeralStorage; disk != nil {
+		e.function.Storage = int(aws.ToInt32(disk.Size))
+	}
 	e.lambdaArchitecture = pricing.Architectures()[0]
 	if len(function.Architectures) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(string(function.Architectures[0]))

@@ -13,7 +13,7 @@ import (
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"golang.org/x/sync/errgroup"
 
-	"example.com/upload-router/internal/tracing"
+	"example.com/upload-router/internal/host/tracing"
 )
 
 // The routes that an upload can take.
@@ -185,7 +185,7 @@ func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
 // status is an execution's; empty if there is none, or none that Step Functions remembers.
 func (s *System) status(ctx context.Context, arn string) (string, error) {
 	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
-		ExecutionArn: &arn, IncludedData: sfntypes.IncludedDataMetadataOnly, // which takes no right on a key
+		ExecutionArn: &arn, IncludedData: sfntypes.IncludedDataMetadataOnly, // which takes no permission on a key
 	})
 	switch {
 	case hasCode(err, "ExecutionDoesNotExist"):

@@ -101,7 +101,7 @@ func keeping(cfg aws.Config, outputs Outputs, resources []stateResource) []count
 func (s *System) counts() []count {
 	var counts []count
 	if url := s.Outputs.DeadLetterQueueURL; url != "" {
-		counts = append(counts, count{Holding{What: "dead-letter queue", Name: lastPart(url, "/")}, s.countLetters})
+		counts = append(counts, count{Holding{What: "dead-letter queue", Name: lastPart(url, "/")}, s.countMessages})
 	}
 	for _, group := range []string{s.Outputs.FunctionLogGroup, s.Outputs.TaskLogGroup} {
 		if group != "" {

@@ -74,7 +74,8 @@ func TestHoldingsOfWhatStaysWithSomethingInIt(t *testing.T) {
 			resources: []string{inState(repository, "ours", "")}, refused: "DescribeImages",
 			want: []operate.Holding{{
 				What: "image repository", Name: "ours", Kept: true,
-				Error: "AccessDeniedException: refused by the test (likely: the credentials lack a right: ask for it, or use others (AWS_PROFILE))",
+				Error: "AccessDeniedException: refused by the test " +
+					"(likely: the credentials lack a permission: ask for it, or use others (AWS_PROFILE))",
 			}},
 		},
 		"an image of the user's own has no repository here": {},

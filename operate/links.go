@@ -66,7 +66,7 @@ func (v *verifier) ruleLinks(ctx context.Context, f Sent) {
 	v.notificationLink(ctx)
 	v.ruleLink(ctx, f)
 	v.targetLink(ctx)
-	v.letterLink(ctx, f)
+	v.messageLink(ctx, f)
 }
 
 func (v *verifier) notificationLink(ctx context.Context) {
@@ -143,14 +143,14 @@ func (v *verifier) targetLink(ctx context.Context) {
 	v.allowed(ctx, "EventBridge's role", role, "states:StartExecution", v.Outputs.StateMachineARN, nil)
 }
 
-// letterLink looks for what EventBridge says of an event that it gave up on.
-func (v *verifier) letterLink(ctx context.Context, f Sent) {
+// messageLink looks for what EventBridge says of an event that it gave up on.
+func (v *verifier) messageLink(ctx context.Context, f Sent) {
 	plan := &RedrivePlan{system: v.System}
-	err := plan.takeLetters(ctx)
+	err := plan.takeMessages(ctx)
 	broken, fix := "", "upload-router redrive --dlq, once that is fixed"
 	for _, item := range plan.Items {
 		if item.Key == f.Key {
-			broken = fmt.Sprintf("EventBridge could not deliver the event: %s: %s", item.Letter.ErrorCode, item.Letter.ErrorMessage)
+			broken = fmt.Sprintf("EventBridge could not deliver the event: %s: %s", item.Message.ErrorCode, item.Message.ErrorMessage)
 		}
 	}
 	if err == nil {
@@ -191,7 +191,7 @@ func (v *verifier) functionLinks(ctx context.Context, f Sent) {
 	if err != nil {
 		v.judged("State machine's role", "", "", "", "", err)
 	} else {
-		v.allowed(ctx, "Right to invoke the function", role, "lambda:InvokeFunction", v.Outputs.LambdaFunctionARN, nil)
+		v.allowed(ctx, "Permission to invoke the function", role, "lambda:InvokeFunction", v.Outputs.LambdaFunctionARN, nil)
 	}
 	v.logLink(ctx, "Function's log", f)
 }
@@ -239,10 +239,11 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 		return
 	}
 	to := map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"} //nolint:gosec // It is a condition key.
-	v.allowed(ctx, "Right to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
-	v.allowed(ctx, "Right to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
+	v.allowed(ctx, "Permission to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
+	v.allowed(ctx, "Permission to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
 	if v.callback(ctx) {
-		v.allowed(ctx, "Task's right to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess", v.Outputs.StateMachineARN, nil)
+		v.allowed(ctx, "Task's permission to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess",
+			v.Outputs.StateMachineARN, nil)
 	}
 }
 

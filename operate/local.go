@@ -29,6 +29,8 @@ type LocalOptions struct {
 	Stack string
 	// Config is its configuration without namespace, such as sizeThreshold, and with aws:region. Default: the defaults.
 	Config map[string]string
+	// Compiled hears of each package that is compiled for the processors, by its import path. Default: nobody.
+	Compiled func(pkg string)
 }
 
 // Local is the declared system, running on this machine. What it doesn't check
@@ -50,7 +52,7 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
-	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), options.Config); err != nil {
+	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), "", options.Config); err != nil {
 		return nil, err
 	}
 	const account = "123456789012"
@@ -58,7 +60,7 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if region == "" {
 		region = "eu-central-1"
 	}
-	system, err := declared.Evaluate(stack.Program, declared.Options{
+	system, err := declared.Evaluate(stack.Telling(options.Compiled), declared.Options{ //nolint:contextcheck // It has its own.
 		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ const (
 	// RedriveRestart starts a new execution with the original input: for one that
 	// ended in a Fail state, where a redrive would only fail again.
 	RedriveRestart RedriveAction = "restart"
-	// RedriveReplay starts an execution with the event of a dead letter, and deletes the letter then.
+	// RedriveReplay starts an execution with the event of a dead letter, and deletes the message then.
 	RedriveReplay RedriveAction = "replay"
 	// RedriveSkip leaves what needs no other run.
 	RedriveSkip RedriveAction = "skip"
@@ -66,9 +66,9 @@ type RedriveItem struct {
 	// Action is how, Reason why, or why not.
 	Action RedriveAction `json:"action"`
 	Reason string        `json:"reason"`
-	// Execution is what ended, or Letter what was never delivered.
+	// Execution is what ended, or Message what was never delivered.
 	Execution *Execution  `json:"execution,omitempty"`
-	Letter    *DeadLetter `json:"letter,omitempty"`
+	Message   *DeadLetter `json:"message,omitempty"`
 	// Key and Size are the object's.
 	Key  string `json:"key,omitempty"`
 	Size int64  `json:"size"`
@@ -88,15 +88,15 @@ type RedriveItem struct {
 func (i RedriveItem) Doable() bool { return i.Action != RedriveSkip && i.Action != RedriveRefuse }
 
 // RedrivePlan is what [System.PlanRedrive] found. It must be closed: as long as
-// it isn't, nobody else sees the letters in it.
+// it isn't, nobody else sees the messages in it.
 type RedrivePlan struct {
-	// Items are executions, the oldest first, then letters in the order in which they were sent.
+	// Items are executions, the oldest first, then messages in the order in which they were sent.
 	Items []RedriveItem `json:"items"`
-	// Hidden is about how many letters somebody else is reading at the moment.
-	Hidden int64 `json:"hiddenLetters,omitempty"`
-	// Left is about how many letters are in the queue besides, as a plan has at
-	// most 10,000: another plan has them once the letters of this one are replayed.
-	Left int64 `json:"leftLetters,omitempty"`
+	// InFlight is about how many messages somebody else is reading at the moment.
+	InFlight int64 `json:"inFlightMessages,omitempty"`
+	// Left is about how many messages are in the queue besides, as a plan has at
+	// most 10,000: another plan has them once the messages of this one are replayed.
+	Left int64 `json:"leftMessages,omitempty"`
 	// Cost is about what it costs; nil if the sizes could not be asked for, as CostError says.
 	Cost      *Estimate `json:"cost,omitempty"`
 	CostError string    `json:"costError,omitempty"`
@@ -118,7 +118,7 @@ func (p *RedrivePlan) Doable() int {
 }
 
 // PlanRedrive finds out what can be run again, and how. Nothing is changed, but
-// the letters in the plan are hidden from others until it is closed.
+// the messages in the plan are hidden from others until it is closed.
 func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*RedrivePlan, error) {
 	plan := &RedrivePlan{Items: []RedriveItem{}, system: s}
 	executions, err := s.toRedrive(ctx, options)
@@ -138,7 +138,7 @@ func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*Redr
 		plan.Items = append(plan.Items, item)
 	}
 	if options.DeadLetters {
-		if err := plan.takeLetters(ctx); err != nil {
+		if err := plan.takeMessages(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -267,7 +267,8 @@ func refusedResume(e Execution, end ending) string {
 			"its history has %d events, and only one of fewer than %d can be redriven: --restart starts it anew", end.events, redriveEvents)
 	case time.Since(e.Stopped) > redriveWindow:
 		return fmt.Sprintf(
-			"it ended %d days ago, and only for 14 days an execution can be redriven: --restart starts it anew", int(time.Since(e.Stopped).Hours()/24))
+			"it ended %d days ago, and only for 14 days an execution can be redriven: --restart starts it anew",
+			int(time.Since(e.Stopped).Hours()/24))
 	case !e.Redrivable && e.NotRedrivable == "":
 		return "Step Functions refuses to redrive it, and says nothing why: --restart starts it anew"
 	case !e.Redrivable:

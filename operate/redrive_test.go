@@ -15,7 +15,7 @@ import (
 	"example.com/upload-router/operate"
 )
 
-// plan plans a redrive and gives the letters back after the test.
+// plan plans a redrive and gives the messages back after the test.
 func plan(t *testing.T, system *operate.System, options operate.RedriveOptions) *operate.RedrivePlan {
 	t.Helper()
 	p, err := system.PlanRedrive(t.Context(), options)
@@ -144,8 +144,8 @@ func TestRedriveSaysWhyItIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, operate.ErrInput)
 }
 
-// letters puts events into the dead-letter queue, the newest first.
-func letters(server *awstest.Server, n int) {
+// messages puts events into the dead-letter queue, the newest first.
+func messages(server *awstest.Server, n int) {
 	for i := range n {
 		at := time.Now().Add(-time.Duration(i) * time.Minute)
 		server.DeadLetter(awstest.Event(objectstore.Stored{Key: fmt.Sprintf("file-%02d", i), Size: 10, VersionID: "v", ETag: "etag"}), at)
@@ -155,7 +155,7 @@ func letters(server *awstest.Server, n int) {
 func TestRedriveReplaysDeadLettersInOrder(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
-	letters(server, 25)
+	messages(server, 25)
 	server.DeadLetter(`{"source":"aws.ec2","detail-type":"Instance Launched"}`, time.Now())
 	server.DeadLetter("no JSON", time.Now())
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
@@ -173,7 +173,7 @@ func TestRedriveReplaysDeadLettersInOrder(t *testing.T) {
 	require.Equal(t, 2, visible, "and can be seen again")
 	for _, item := range p.Items[25:] {
 		require.Equal(t, operate.RedriveRefuse, item.Action)
-		require.Contains(t, item.Reason, "message "+item.Letter.MessageID+" stays")
+		require.Contains(t, item.Reason, "message "+item.Message.MessageID+" stays")
 	}
 	inputs := server.Inputs()
 	require.Len(t, inputs, 25)
@@ -192,10 +192,10 @@ func TestRedriveReplaysDeadLettersInOrder(t *testing.T) {
 	}
 }
 
-func TestRedriveKeepsLettersThatAreNotAccepted(t *testing.T) {
+func TestRedriveKeepsMessagesThatAreNotAccepted(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
-	letters(server, 3)
+	messages(server, 3)
 	server.RefuseRedrives("ExecutionLimitExceeded")
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.NoError(t, p.Run(t.Context(), nil))
@@ -212,8 +212,8 @@ func TestRedriveKeepsLettersThatAreNotAccepted(t *testing.T) {
 	require.Zero(t, all)
 }
 
-// TestRedriveReplaysALetterOnce has the message come back after its execution was accepted.
-func TestRedriveReplaysALetterOnce(t *testing.T) {
+// TestRedriveReplaysAMessageOnce has the message come back after its execution was accepted.
+func TestRedriveReplaysAMessageOnce(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
 	event := awstest.Event(objectstore.Stored{Key: "a", Size: 10, VersionID: "v", ETag: "etag"})
@@ -231,7 +231,7 @@ func TestRedriveReplaysALetterOnce(t *testing.T) {
 func TestRedriveIsCanceled(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
-	letters(server, 3)
+	messages(server, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.ErrorIs(t, p.Run(ctx, func(operate.RedriveItem) { cancel() }), operate.ErrCanceled)
@@ -256,9 +256,9 @@ func TestRedriveResumesOnce(t *testing.T) {
 	require.Equal(t, 1, e.Redrives)
 }
 
-// TestRedriveTakesLettersBySoMany says how many are left in the queue, and tells
+// TestRedriveTakesMessagesBySoMany says how many are left in the queue, and tells
 // them from those that somebody else is reading.
-func TestRedriveTakesLettersBySoMany(t *testing.T) {
+func TestRedriveTakesMessagesBySoMany(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
 	event := awstest.Event(objectstore.Stored{Key: "a.txt", Size: 1, ETag: "e", VersionID: "v"})
@@ -270,9 +270,9 @@ func TestRedriveTakesLettersBySoMany(t *testing.T) {
 	// An answer that is lost on a busy machine hides ten for good: the SDK asks again.
 	lost := int64(10 * (server.Calls("ReceiveMessage") - 1000))
 	require.Equal(t, 25-lost, p.Left)
-	require.Equal(t, lost, p.Hidden)
+	require.Equal(t, lost, p.InFlight)
 	rest := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.Len(t, rest.Items, int(25-lost))
 	require.Zero(t, rest.Left)
-	require.Equal(t, 10_000+lost, rest.Hidden, "the first plan has them")
+	require.Equal(t, 10_000+lost, rest.InFlight, "the first plan has them")
 }

@@ -181,9 +181,10 @@ func (s *Stack) UnsetConfig(ctx context.Context, keys []string) error {
 
 // CheckConfig checks a project's configuration by key, with the project's
 // namespace or without; others are full, such as aws:region. The error matches
-// [ErrInput] and names everything that is wrong at once.
-func CheckConfig(project string, config map[string]string, options ...settings.Option) error {
-	_, err := loadSettings(project, config, options...)
+// [ErrInput] and names everything that is wrong at once. What an error quotes
+// names the stack, which may be empty.
+func CheckConfig(project, stack string, config map[string]string) error {
+	_, err := loadSettings(project, config, settings.WithStack(stack))
 	return err
 }
 

@@ -140,7 +140,7 @@ func (s *System) countObjects(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s%s, %s", more, plural(n, "object version"), humanize.IBytes(uint64(max(0, bytes)))), nil
 }
 
-func (s *System) countLetters(ctx context.Context) (string, error) {
+func (s *System) countMessages(ctx context.Context) (string, error) {
 	n, err := s.DeadLetterCount(ctx)
 	if err != nil {
 		return "", err

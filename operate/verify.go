@@ -72,10 +72,10 @@ type proof struct {
 // verifier gathers checks.
 type verifier struct {
 	*System
-	options VerifyOptions
-	result  Verification
-	letters int64 // in the dead-letter queue before
-	began   time.Time
+	options  VerifyOptions
+	result   Verification
+	messages int64 // in the dead-letter queue before
+	began    time.Time
 }
 
 // Verify is the smoke test of requirement A40, of both routes: it uploads a file
@@ -116,7 +116,7 @@ func (v *verifier) run(parent, ctx context.Context) error {
 		return fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test",
 			ErrInput, routing.threshold, int64(largestProof))
 	}
-	if v.letters, err = v.DeadLetterCount(ctx); err != nil {
+	if v.messages, err = v.DeadLetterCount(ctx); err != nil {
 		return err
 	}
 	folder, err := os.MkdirTemp("", "upload-router-verify-*")
@@ -251,8 +251,8 @@ func (v *verifier) quietQueue(ctx context.Context) {
 	switch {
 	case err != nil:
 		c.Status, c.Found = CheckUnknown, err.Error()
-	case n > v.letters:
-		c.Status, c.Found = CheckFailed, plural(n-v.letters, "event")+" came during the test"
+	case n > v.messages:
+		c.Status, c.Found = CheckFailed, plural(n-v.messages, "event")+" came during the test"
 	case n > 0:
 		c.Status, c.Found = CheckFailed, plural(n, "event")+" from before the test"
 	default:

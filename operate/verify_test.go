@@ -47,10 +47,10 @@ func TestVerifyFindsWhatIsNotAsItShouldBe(t *testing.T) {
 		prepare func(*awstest.Server)
 		failed  string
 	}{
-		"digest":     {func(s *awstest.Server) { s.Script(everyKey, awstest.Script{WrongDigest: true}) }, "Fargate digest"},
-		"alarm":      {func(s *awstest.Server) { s.Alarm("failures") }, "Alarms"},
-		"old letter": {func(s *awstest.Server) { s.DeadLetter("{}", time.Now()) }, "Dead-letter queue"},
-		"failure":    {func(s *awstest.Server) { s.Script(everyKey, awstest.Script{Error: "Upload.Failed"}) }, "Lambda route"},
+		"digest":      {func(s *awstest.Server) { s.Script(everyKey, awstest.Script{WrongDigest: true}) }, "Fargate digest"},
+		"alarm":       {func(s *awstest.Server) { s.Alarm("failures") }, "Alarms"},
+		"old message": {func(s *awstest.Server) { s.DeadLetter("{}", time.Now()) }, "Dead-letter queue"},
+		"failure":     {func(s *awstest.Server) { s.Script(everyKey, awstest.Script{Error: "Upload.Failed"}) }, "Lambda route"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +113,7 @@ func TestVerifyNamesTheBrokenLink(t *testing.T) {
 		awstest.LinkPattern:      {lost, "Rule", "doesn't match the file's event"},
 		awstest.LinkTarget:       {lost, "Rule's target", "has no target arn:aws:states"},
 		awstest.LinkTargetRole:   {lost, "Rule's target", "it has no role"},
-		awstest.LinkRights:       {failed, "Right to pass the task's role", "may not iam:PassRole"},
+		awstest.LinkRights:       {failed, "Permission to pass the task's role", "may not iam:PassRole"},
 		awstest.LinkImage:        {failed, "Image", "isn't in ECR"},
 		awstest.LinkRoute:        {failed, "Subnets' way out", "no route out, and its VPC has no endpoint for ecr.api"},
 		awstest.LinkEgress:       {failed, "Security group", "lets nothing out to port 443"},
@@ -140,7 +140,7 @@ func TestVerifyNamesTheBrokenLink(t *testing.T) {
 				}
 			}
 			require.Contains(t, found, test.found, "%+v", result.Diagnosis)
-			if link != awstest.LinkRights { // without rights more than one link is broken
+			if link != awstest.LinkRights { // without permissions more than one link is broken
 				require.Len(t, result.Broken(), 1, "%+v", result.Broken())
 			}
 		})
@@ -171,7 +171,7 @@ func TestVerifyTakesATasksWord(t *testing.T) {
 	}
 }
 
-// It takes a way to Step Functions, and the right, to tell one's end.
+// It takes a way to Step Functions, and the permission, to tell one's end.
 func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -181,8 +181,8 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 	}{
 		"endpoint":              {true, awstest.LinkStates, "Subnets' way out", "its VPC has no endpoint for states"},
 		"endpoint, not needed":  {false, awstest.LinkStates, "", ""},
-		"its role":              {true, awstest.LinkRights, "Task's right to tell its end", "task may not states:SendTaskSuccess"},
-		"its role, not needed":  {false, awstest.LinkRights, "Right to pass the task's role", "may not iam:PassRole"},
+		"its role":              {true, awstest.LinkRights, "Task's permission to tell its end", "task may not states:SendTaskSuccess"},
+		"its role, not needed":  {false, awstest.LinkRights, "Permission to pass the task's role", "may not iam:PassRole"},
 		"all of it is in place": {true, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 				return
 			}
 			require.Contains(t, found[test.broken], test.says, "%+v", result.Diagnosis)
-			_, tells := found["Task's right to tell its end"]
+			_, tells := found["Task's permission to tell its end"]
 			require.Equal(t, test.callback && test.link == awstest.LinkRights, tells)
 		})
 	}
@@ -224,7 +224,7 @@ func TestVerifyFindsNoBrokenLinkWhereNoneIs(t *testing.T) {
 	require.Equal(t, operate.CheckOK, logs["Task's log"])
 }
 
-func TestVerifyShowsTheLetterOfTheFile(t *testing.T) {
+func TestVerifyShowsTheMessageOfTheFile(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
 	server.Script(everyKey, awstest.Script{Lost: true, DeadLetter: true})
@@ -237,7 +237,7 @@ func TestVerifyShowsTheLetterOfTheFile(t *testing.T) {
 	require.Contains(t, result.Broken()[0].Found, "NO_PERMISSIONS")
 	all, visible := server.Messages()
 	require.Equal(t, 2, all)
-	require.Equal(t, 2, visible, "looking takes no letter away")
+	require.Equal(t, 2, visible, "looking takes no message away")
 }
 
 func TestWatchTellsEachChange(t *testing.T) {

@@ -7,7 +7,7 @@
 //
 //	func Process(ctx context.Context, object upload.Object, body io.Reader) (Result, error)
 //
-// What it can rely on, because package internal/upload sees to it for every processor:
+// What it can rely on, because package worker sees to it for every processor:
 //
 //   - The body is the very version that fired the event. It is streamed, once; nothing has been written to disk, and the root file
 //     system of the task is read-only. Memory should stay constant too: the task may get 50 TB.
@@ -33,11 +33,10 @@ import (
 	"io"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/minio/crc64nvme"
 
-	"example.com/upload-router/internal/media"
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/upload"
+	"example.com/upload-router/upload/media"
 )
 
 const (
@@ -107,7 +106,7 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 		Size:      content.size,
 		SHA256:    hex.EncodeToString(content.sha.Sum(nil)),
 		CRC64NVME: content.crc64(),
-		Verified:  string(object.Checksum.Algorithm),
+		Verified:  object.Checksum.Algorithm,
 		MediaType: mediaType,
 	}
 	if hasLines {
@@ -119,7 +118,7 @@ func Process(_ context.Context, object upload.Object, body io.Reader) (Result, e
 // storedCRC is the CRC-64/NVME that S3 stores for the object, or empty. The body ends in an error unless it is that of its bytes, so it
 // needs not be computed twice.
 func storedCRC(object upload.Object) string {
-	if object.Checksum.Algorithm == types.ChecksumAlgorithmCrc64nvme {
+	if object.Checksum.Algorithm == upload.CRC64NVME {
 		return object.Checksum.Value
 	}
 	return ""

@@ -14,13 +14,12 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"example.com/upload-router/internal/upload"
 	"example.com/upload-router/processor"
+	"example.com/upload-router/upload"
 )
 
 // Processing is what the hosts run; this fails to compile when the signature does not fit any more.
@@ -115,7 +114,7 @@ func TestResultAsJSON(t *testing.T) {
 	t.Parallel()
 	object := upload.Object{
 		Bucket: "uploads", Key: "a\n../b", VersionID: "v1", ETag: "e1", Size: 2, Sequencer: "0A",
-		Checksum: upload.Checksum{Algorithm: types.ChecksumAlgorithmCrc64nvme, Value: "..."},
+		Checksum: upload.Checksum{Algorithm: upload.CRC64NVME, Value: "..."},
 	}
 	got, err := processor.Process(t.Context(), object, strings.NewReader("a\n"))
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/image"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/notifications"
@@ -19,7 +20,6 @@ import (
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/build"
-	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -56,6 +56,7 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 		Code:           pulumi.NewFileArchive(code.FunctionArchive),
 		Architecture:   string(cfg.Architecture),
 		MemoryMB:       cfg.LambdaMemory,
+		StorageMB:      cfg.LambdaStorage,
 		TimeoutSeconds: int(cfg.LambdaTimeout.Seconds()),
 		Concurrency:    cfg.LambdaConcurrency,
 		LogGroupName:   log.Groups[functionLogs].Name,

@@ -14,27 +14,22 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/settings"
 )
 
-// begin reads the stack's configuration and finds where it is, and marks all that
-// is declared from now on.
-func begin(ctx *pulumi.Context) (*settings.Settings, location.Location, error) {
-	cfg, err := load(ctx)
-	if err != nil {
-		return nil, location.Location{}, err
-	}
+// locate finds where the stack is.
+func locate(ctx *pulumi.Context) (location.Location, error) {
 	at, err := location.Of(ctx)
 	if err != nil {
-		return nil, location.Location{}, fmt.Errorf("finding where the stack is: %w", err)
+		return location.Location{}, fmt.Errorf("finding where the stack is: %w", err)
 	}
-	return cfg, at, mark(ctx, cfg)
+	return at, nil
 }
 
-// load reads the stack's configuration. It reports all that is wrong with it
+// loadConfig reads the stack's configuration. It reports all that is wrong with it
 // at once, and warns of what is allowed but hardly meant.
-func load(ctx *pulumi.Context) (*settings.Settings, error) {
+func loadConfig(ctx *pulumi.Context) (*settings.Settings, error) {
 	full := func(key string) string { return ctx.Project() + ":" + key }
 	cfg, err := settings.Load(
 		func(key string) (string, bool) { return ctx.GetConfig(full(key)) },

@@ -77,7 +77,7 @@ func TestS13TheConfigurationIsTheProjectsOwn(t *testing.T) {
 	t.Setenv(pulumi.EnvConfig, `{"upload-router:lambdaMemory":"256","team-a:taskCpu":"1","aws:region":"eu-central-1"}`)
 	registered, err := declaredtest.Fail(t, declared.Options{Project: "team-a", Config: config{"taskCpu": "1"}}, neverBuilt(t))
 	require.Equal(t, []string{"taskCpu", "upload-router:lambdaMemory"}, problems(t, err))
-	require.ErrorContains(t, err, "team-a:taskCpu: 1: Fargate takes ")
+	require.ErrorContains(t, err, "team-a:taskCpu: 1: must be 256, ")
 	require.ErrorContains(t, err, "upload-router:lambdaMemory: is not read, since the project is called team-a")
 	require.Empty(t, registered)
 }

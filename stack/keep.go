@@ -4,8 +4,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/encryption"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
-	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/settings"
 )
 

@@ -6,12 +6,12 @@ import (
 	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/flowlogs"
 	"example.com/upload-router/components/image"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
-	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/policy"
 	"example.com/upload-router/internal/settings"
 )
@@ -102,7 +102,7 @@ func endpointsArgs(
 	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
 ) *endpoints.Args {
 	pulls := pullThrough(img, large)
-	allows := map[string][]policy.Statement{
+	policies := map[string]pulumi.StringInput{
 		serviceRegistry: pulls,
 		serviceImages:   pulls,
 		serviceLogs:     logThrough(large, log),
@@ -112,7 +112,7 @@ func endpointsArgs(
 	names := interfaces(cfg)
 	services := make([]endpoints.Service, 0, len(names))
 	for _, service := range names {
-		services = append(services, endpoints.Service{Name: service, Allows: allows[service]})
+		services = append(services, endpoints.Service{Name: service, Policy: policies[service]})
 	}
 	return &endpoints.Args{
 		Location:        at,
@@ -121,7 +121,7 @@ func endpointsArgs(
 		Zones:           net.Zones,
 		RouteTableID:    net.RouteTableID,
 		SecurityGroupID: net.SecurityGroupID,
-		S3Allows:        readThrough(at, large, uploads.BucketARN(at, name+"-uploads", cfg.BucketName)),
+		S3Policy:        readThrough(at, large, uploads.BucketARN(at, name+"-uploads", cfg.BucketName)),
 		Services:        services,
 	}
 }
@@ -129,52 +129,52 @@ func endpointsArgs(
 // pullThrough is for both endpoints of ECR, as AWS recommends: it doesn't say
 // which of them each call takes.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-func pullThrough(img *image.Image, large *task.Task) []policy.Statement {
-	return []policy.Statement{
-		{
+func pullThrough(img *image.Image, large *task.Task) pulumi.StringInput {
+	return policy.Document(
+		policy.Statement{
 			Sid:        "PullImage",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
 			Resources:  []pulumi.StringInput{img.RepositoryARN},
 			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
 		},
-		{
+		policy.Statement{
 			Sid:        "GetRegistryToken",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:GetAuthorizationToken"},
 			Resources:  []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
 			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
 		},
-	}
+	)
 }
 
-func logThrough(large *task.Task, log *logs.Logs) []policy.Statement {
-	return []policy.Statement{{
+func logThrough(large *task.Task, log *logs.Logs) pulumi.StringInput {
+	return policy.Document(policy.Statement{
 		Sid:        "WriteLogs",
 		Principal:  policy.Everyone(),
 		Actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", log.Groups[taskLogs].ARN)},
 		Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
-	}}
+	})
 }
 
 // tellThrough is for a task that tells its end itself. The state machine isn't
 // there yet.
-func tellThrough(large *task.Task, machine string) []policy.Statement {
-	return []policy.Statement{{
+func tellThrough(large *task.Task, machine string) pulumi.StringInput {
+	return policy.Document(policy.Statement{
 		Sid:        "SendTaskResult",
 		Principal:  policy.Everyone(),
 		Actions:    []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
 		Resources:  []pulumi.StringInput{pulumi.String(machine)},
 		Conditions: []policy.Condition{as(large.TaskRoleARN)},
-	}}
+	})
 }
 
 // traceThrough is for a task that is traced.
-func traceThrough(large *task.Task) []policy.Statement {
+func traceThrough(large *task.Task) pulumi.StringInput {
 	send := policy.SendTraces("xray:PutTraceSegments")
 	send.Principal, send.Conditions = policy.Everyone(), []policy.Condition{as(large.TaskRoleARN)}
-	return []policy.Statement{send}
+	return policy.Document(send)
 }
 
 // as holds for the sessions of a role. An endpoint's policy can name a role as
@@ -187,10 +187,10 @@ func as(role pulumi.StringInput) policy.Condition {
 // readThrough is for S3's endpoint, by which the image's layers come, too: ECR
 // keeps them in a bucket of its own in each Region, and signs the addresses
 // itself. The uploads' bucket isn't there yet.
-func readThrough(at location.Location, large *task.Task, bucket string) []policy.Statement {
+func readThrough(at location.Location, large *task.Task, bucket string) pulumi.StringInput {
 	layers := "arn:" + at.Partition + ":s3:::prod-" + at.Region + "-starport-layer-bucket/*"
-	return []policy.Statement{
-		{
+	return policy.Document(
+		policy.Statement{
 			Sid:       "ReadUploads",
 			Principal: policy.Everyone(),
 			Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
@@ -200,13 +200,13 @@ func readThrough(at location.Location, large *task.Task, bucket string) []policy
 				policy.When("StringEquals", "aws:ResourceAccount", pulumi.String(at.AccountID)),
 			},
 		},
-		{
+		policy.Statement{
 			Sid:       "PullImageLayers",
 			Principal: policy.Everyone(),
 			Actions:   []string{"s3:GetObject"},
 			Resources: []pulumi.StringInput{pulumi.String(layers)},
 		},
-	}
+	)
 }
 
 // onlyThrough has the task read the uploads by the endpoint of S3 alone; nil

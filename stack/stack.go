@@ -17,10 +17,22 @@ import (
 // `pulumi up` runs, and what the Automation API and the local run take.
 func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) }
 
+// Telling is [Program] with somebody who hears of each package that is compiled for the processors, by its import path.
+func Telling(compiled func(pkg string)) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Telling(compiled)) }
+}
+
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
-	cfg, at, err := begin(ctx)
+	cfg, err := loadConfig(ctx)
 	if err != nil {
+		return err
+	}
+	at, err := locate(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tagAndProtect(ctx, cfg); err != nil {
 		return err
 	}
 	code, err := build(ctx.Context(), cfg.Architecture)

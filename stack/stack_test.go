@@ -364,7 +364,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 		"lambdaMemory": "1024", "lambdaTimeout": "30", "taskCpu": "512", "taskMemory": "2048", "taskTimeout": "600",
 		"executionTimeout": "7200", "vpcCidr": "10.9.0.0/20", "logRetentionDays": "90", "eventMaxAge": "600",
 		"eventRetryAttempts": "3", "abortUploadsAfterDays": "2", "forceDestroy": "true",
-		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90",
+		"lambdaReservedConcurrency": "20", "lambdaStorage": "2048", "taskStorage": "100", "noncurrentVersionsAfterDays": "90",
 	})
 	input := func(typ, key string) any { return declaredtest.Only(t, system, typ).Inputs[key] }
 	assert.Equal(t, "ours", input(typeBucket, "bucket"))
@@ -373,6 +373,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 	assert.Equal(t, true, input(typeRepository, "forceDelete"), "forceDestroy covers the images")
 	assert.Equal(t, "machine", input(typeMachine, "name"))
 	assert.InDelta(t, 1024, input(typeFunction, "memorySize"), 0)
+	assert.Equal(t, map[string]any{"size": 2048.0}, input(typeFunction, "ephemeralStorage"))
 	assert.InDelta(t, 30, input(typeFunction, "timeout"), 0)
 	assert.InDelta(t, 20, input(typeFunction, "reservedConcurrentExecutions"), 0)
 	assert.Equal(t, "512", input(typeDefinition, "cpu"))

@@ -11,11 +11,11 @@ import (
 	"example.com/upload-router/components/encryption"
 	"example.com/upload-router/components/endings"
 	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
-	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/settings"
 )
 

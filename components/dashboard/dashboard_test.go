@@ -136,7 +136,7 @@ func TestClaimsAreAmongTheCostsIfThereAreAny(t *testing.T) {
 	})
 }
 
-// The queries name the fields that the processors write; see internal/upload.
+// The queries name the fields that the processors write; see internal/host.
 func TestTheQueriesAreOfTheProcessorsLines(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args())

@@ -3,7 +3,7 @@ package encryption
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/policy"
 )
 

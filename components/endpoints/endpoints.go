@@ -13,10 +13,9 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
-	"example.com/upload-router/internal/policy"
 )
 
 // Type is the component's type token.
@@ -42,8 +41,8 @@ type Args struct {
 	// SecurityGroupID is the group of the tasks. It gets the rules that let them
 	// reach the endpoints. Required.
 	SecurityGroupID pulumi.StringInput
-	// S3Allows is all that may be asked of S3, as Allows of a Service is. Required.
-	S3Allows []policy.Statement
+	// S3Policy is all that may be asked of S3, as Policy of a Service is. Required.
+	S3Policy pulumi.StringInput
 	// Services are those that the tasks call, besides S3. Required.
 	Services []Service
 }
@@ -56,10 +55,10 @@ type Service struct {
 	// Zones are the names of the Availability Zones that have its endpoints; nil is
 	// all.
 	Zones []string
-	// Allows is all that may be asked of it through the endpoint, by statements
-	// for everyone under the condition of who it is. Required: without a policy an
-	// endpoint lets everything through.
-	Allows []policy.Statement
+	// Policy is all that may be asked of it through the endpoint, as a policy
+	// document whose statements are for everyone under the condition of who it is.
+	// Required: without a policy an endpoint lets everything through.
+	Policy pulumi.StringInput
 }
 
 // Endpoints are VPC endpoints.
@@ -117,7 +116,7 @@ func (e *Endpoints) gateway(ctx *pulumi.Context, name string, args *Args) (*ec2.
 		ServiceName:     pulumi.String(args.Location.EndpointService("s3")),
 		VpcEndpointType: pulumi.String("Gateway"),
 		RouteTableIds:   pulumi.StringArray{args.RouteTableID},
-		Policy:          policy.Document(args.S3Allows...),
+		Policy:          args.S3Policy,
 		Tags:            named(name + "-s3"),
 	}, pulumi.Parent(e))
 	if err != nil {
@@ -144,7 +143,7 @@ func (e *Endpoints) service(
 		PrivateDnsEnabled: pulumi.Bool(true),
 		SubnetIds:         subnets,
 		SecurityGroupIds:  pulumi.StringArray{group.ID()},
-		Policy:            policy.Document(service.Allows...),
+		Policy:            service.Policy,
 		Tags:              named(name),
 	}, pulumi.Parent(e))
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/endpoints"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
-	"example.com/upload-router/internal/location"
 	"example.com/upload-router/internal/policy"
 )
 
@@ -32,14 +32,14 @@ func args(at location.Location, services ...string) *endpoints.Args {
 		Location: at, VPCID: pulumi.String("vpc-1"), SubnetIDs: pulumi.ToStringArray([]string{"subnet-a", "subnet-b"}),
 		RouteTableID: pulumi.String("rtb-1"), SecurityGroupID: pulumi.String("sg-tasks"),
 	}
-	use := func(service string) []policy.Statement {
-		return []policy.Statement{{
+	use := func(service string) pulumi.StringInput {
+		return policy.Document(policy.Statement{
 			Sid: "Use", Principal: policy.Everyone(), Actions: []string{service + ":Use"}, Resources: []pulumi.StringInput{pulumi.String("*")},
-		}}
+		})
 	}
-	a.S3Allows = use("s3")
+	a.S3Policy = use("s3")
 	for _, s := range services {
-		a.Services = append(a.Services, endpoints.Service{Name: s, Allows: use("x")})
+		a.Services = append(a.Services, endpoints.Service{Name: s, Policy: use("x")})
 	}
 	return a
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
@@ -27,6 +27,8 @@ type Args struct {
 	Architecture string
 	// MemoryMB is the function's memory, which its share of a CPU follows. Required.
 	MemoryMB int
+	// StorageMB is its disk, /tmp, 512 to 10240. Required.
+	StorageMB int
 	// TimeoutSeconds ends an invocation. Required.
 	TimeoutSeconds int
 	// Tracing has X-Ray trace the invocations (requirement C17).
@@ -85,6 +87,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		MemorySize:    pulumi.Int(args.MemoryMB),
 		Timeout:       pulumi.Int(args.TimeoutSeconds),
 		Role:          role.Arn,
+		// Said in any case, or the function would go on with what it once had.
+		EphemeralStorage: &lambda.FunctionEphemeralStorageArgs{Size: pulumi.Int(args.StorageMB)},
 		LoggingConfig: &lambda.FunctionLoggingConfigArgs{
 			LogFormat: pulumi.String("JSON"),
 			LogGroup:  args.LogGroupName.ToStringOutput().ToStringPtrOutput(),

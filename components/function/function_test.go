@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
-	"example.com/upload-router/internal/location"
 )
 
 const (
@@ -27,6 +27,7 @@ func declare(t *testing.T, at location.Location, architecture string) *declared.
 			Code:           pulumi.NewFileArchive("build/function.zip"),
 			Architecture:   architecture,
 			MemoryMB:       512,
+			StorageMB:      1024,
 			TimeoutSeconds: 60,
 			LogGroupName:   pulumi.String("group"),
 			LogGroupARN:    pulumi.String(at.ARN("logs", "log-group:group")),
@@ -51,16 +52,17 @@ func TestTheFunctionHasExactlyTheseProperties(t *testing.T) {
 			t.Parallel()
 			system := declare(t, declaredtest.Home(), architecture)
 			require.Equal(t, map[string]any{
-				"architectures": []any{architecture},
-				"code":          "build/function.zip",
-				"description":   "Processes uploads up to the size threshold",
-				"handler":       "bootstrap",
-				"loggingConfig": map[string]any{"logFormat": "JSON", "logGroup": "group"},
-				"memorySize":    512.0,
-				"role":          declaredtest.Only(t, system, typeRole).Outputs["arn"],
-				"runtime":       "provided.al2023",
-				"timeout":       60.0,
-				"tracingConfig": map[string]any{"mode": "PassThrough"},
+				"architectures":    []any{architecture},
+				"code":             "build/function.zip",
+				"description":      "Processes uploads up to the size threshold",
+				"ephemeralStorage": map[string]any{"size": 1024.0},
+				"handler":          "bootstrap",
+				"loggingConfig":    map[string]any{"logFormat": "JSON", "logGroup": "group"},
+				"memorySize":       512.0,
+				"role":             declaredtest.Only(t, system, typeRole).Outputs["arn"],
+				"runtime":          "provided.al2023",
+				"timeout":          60.0,
+				"tracingConfig":    map[string]any{"mode": "PassThrough"},
 			}, declaredtest.Only(t, system, typeFunction).Inputs)
 		})
 	}

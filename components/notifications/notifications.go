@@ -8,7 +8,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sns"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"

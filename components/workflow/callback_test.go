@@ -11,8 +11,8 @@ import (
 
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/settings"
-	"example.com/upload-router/internal/upload"
 )
 
 // byToken is an execution whose task tells its end by a token.
@@ -50,14 +50,14 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 	require.Len(t, calls, 1)
 	require.NotEmpty(t, calls[0].TaskToken)
 	assert.Equal(t, map[string]string{
-		upload.EnvironmentBucket:    "uploads",
-		upload.EnvironmentKey:       upload.EncodeKey("report.csv"),
-		upload.EnvironmentVersionID: "v1",
-		upload.EnvironmentETag:      "9f86d081884c7d65",
-		upload.EnvironmentSize:      "6291457",
-		upload.EnvironmentExecution: executionARN,
-		upload.EnvironmentTaskToken: calls[0].TaskToken,
-		upload.EnvironmentHeartbeat: "300",
+		request.EnvironmentBucket:    "uploads",
+		request.EnvironmentKey:       request.EncodeKey("report.csv"),
+		request.EnvironmentVersionID: "v1",
+		request.EnvironmentETag:      "9f86d081884c7d65",
+		request.EnvironmentSize:      "6291457",
+		request.EnvironmentExecution: executionARN,
+		request.EnvironmentTaskToken: calls[0].TaskToken,
+		request.EnvironmentHeartbeat: "300",
 	}, environment(t, calls[0]))
 	assert.Equal(t, settings.TaskHeartbeat, calls[0].Heartbeat)
 	assert.Equal(t, routing().TaskTimeout, calls[0].Timeout)

@@ -16,8 +16,8 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
 	"example.com/upload-router/internal/dynamodb"
-	"example.com/upload-router/internal/upload"
-	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/upload"
 )
 
 // newTable is the table of claims as it is declared.

@@ -22,9 +22,10 @@ import (
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/internal/settings"
-	"example.com/upload-router/internal/upload"
-	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/upload"
 )
 
 // Limits of the services that the definition calls.
@@ -430,7 +431,7 @@ func TestSizeDecides(t *testing.T) {
 				assert.Len(t, o.of(workflow.ResourceSNS), notices)
 				assert.Len(t, o.calls, 1+notices, "nothing else was called")
 				if test.want == fargate {
-					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[upload.EnvironmentSize])
+					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[request.EnvironmentSize])
 				}
 			})
 		}
@@ -484,12 +485,12 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 			o := run(t, services{}, event(t, object{key: "k", version: test.version, etag: test.etag, size: large}))
 			requireSucceeded(t, o)
 			assert.Equal(t, map[string]string{
-				upload.EnvironmentBucket:    "uploads",
-				upload.EnvironmentKey:       upload.EncodeKey("k"),
-				upload.EnvironmentVersionID: test.version,
-				upload.EnvironmentETag:      test.etag,
-				upload.EnvironmentSize:      strconv.FormatInt(large, 10),
-				upload.EnvironmentExecution: executionARN,
+				request.EnvironmentBucket:    "uploads",
+				request.EnvironmentKey:       request.EncodeKey("k"),
+				request.EnvironmentVersionID: test.version,
+				request.EnvironmentETag:      test.etag,
+				request.EnvironmentSize:      strconv.FormatInt(large, 10),
+				request.EnvironmentExecution: executionARN,
 			}, environment(t, o.of(workflow.ResourceECS)[0]))
 		})
 		t.Run(name+", Lambda", func(t *testing.T) {
@@ -501,7 +502,7 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 			assert.Equal(t, references().FunctionARN, parameters["FunctionName"])
 			payload, err := json.Marshal(parameters["Payload"])
 			require.NoError(t, err)
-			request := upload.FromPayload(payload)
+			request := request.FromPayload(payload)
 			assert.JSONEq(t, input, string(request.Event), "the function sees the whole event")
 			assert.Equal(t, executionARN, request.Execution)
 		})
@@ -517,7 +518,7 @@ func TestTaskIsToldTheObject(t *testing.T) {
 			o := run(t, services{}, event(t, object{key: key, version: "v1", etag: "9f86d081884c7d65", size: large}))
 			requireSucceeded(t, o)
 			variables := environment(t, o.of(workflow.ResourceECS)[0])
-			got, err := upload.FromEnvironment(func(name string) (string, bool) {
+			got, err := request.FromEnvironment(func(name string) (string, bool) {
 				value, ok := variables[name]
 				return value, ok
 			})

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/upload"
 )
 
 // notifyTimeout is for one publish.

@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/workflow"
-	"example.com/upload-router/internal/upload"
-	"example.com/upload-router/internal/upload/uploadtest"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/upload"
 )
 
 // The most that AWS gives each part of the overrides, in characters.
@@ -58,7 +59,7 @@ func TestTheOverridesFitWhateverTheKey(t *testing.T) {
 			text := strings.Replace(string(overrides), call.TaskToken, strings.Repeat("T", mostToken), 1)
 			require.LessOrEqual(t, len(text), mostOverrides)
 			require.Greater(t, len(text), mostToken+mostVersion, "each part is in it")
-			got, err := upload.FromEnvironment(func(name string) (string, bool) {
+			got, err := request.FromEnvironment(func(name string) (string, bool) {
 				value, given := environment(t, call)[name]
 				return value, given
 			})

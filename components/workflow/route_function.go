@@ -5,7 +5,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/settings"
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/upload"
 )
 
 func functionRoute(r Routing, to References) map[string]asl.State {

@@ -5,8 +5,9 @@ import (
 	"strconv"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/settings"
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/upload"
 )
 
 // exitRetryable is the exit code by which the task asks for another try.
@@ -253,22 +254,22 @@ func (r Routing) awaitToken(run *asl.Task, to References) {
 // taskEnvironment names the object, and the token if the state waits for one.
 func (r Routing) taskEnvironment() []any {
 	object := []any{
-		environment(upload.EnvironmentBucket, "$.detail.bucket.name"),
-		environment(upload.EnvironmentKey, "States.Base64Encode($.object.key)"),
-		environment(upload.EnvironmentVersionID, "$.object['version-id']"),
-		environment(upload.EnvironmentSize, "States.Format('{}', $.object.size)"),
-		environment(upload.EnvironmentETag, "$.object.etag"),
-		environment(upload.EnvironmentExecution, "$$.Execution.Id"),
+		environment(request.EnvironmentBucket, "$.detail.bucket.name"),
+		environment(request.EnvironmentKey, "States.Base64Encode($.object.key)"),
+		environment(request.EnvironmentVersionID, "$.object['version-id']"),
+		environment(request.EnvironmentSize, "States.Format('{}', $.object.size)"),
+		environment(request.EnvironmentETag, "$.object.etag"),
+		environment(request.EnvironmentExecution, "$$.Execution.Id"),
 	}
 	if r.Tracing {
-		object = append(object, environment(upload.EnvironmentTrace, tracePath+"."+traceHeader))
+		object = append(object, environment(request.EnvironmentTrace, tracePath+"."+traceHeader))
 	}
 	if !r.TaskCallback {
 		return object
 	}
 	return slices.Concat(object, []any{
-		environment(upload.EnvironmentTaskToken, "$$.Task.Token"),
-		map[string]any{"Name": upload.EnvironmentHeartbeat, "Value": strconv.Itoa(seconds(settings.TaskHeartbeat))},
+		environment(request.EnvironmentTaskToken, "$$.Task.Token"),
+		map[string]any{"Name": request.EnvironmentHeartbeat, "Value": strconv.Itoa(seconds(settings.TaskHeartbeat))},
 	})
 }
 

@@ -10,7 +10,8 @@ import (
 
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/upload"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/upload"
 )
 
 const (
@@ -61,8 +62,8 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 				ran := slices.Concat(o.of(workflow.ResourceECS), o.of(workflow.ResourceECSCallback))
 				require.Len(t, ran, 1)
 				variables := environment(t, ran[0])
-				require.Contains(t, variables, upload.EnvironmentTrace)
-				assert.Equal(t, test.header, variables[upload.EnvironmentTrace])
+				require.Contains(t, variables, request.EnvironmentTrace)
+				assert.Equal(t, test.header, variables[request.EnvironmentTrace])
 				assert.Contains(t, o.states(), look)
 
 				o = execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(small)))
@@ -84,7 +85,7 @@ func TestTheSecondTaskIsToldTheTraceAsWell(t *testing.T) {
 	ran := o.of(workflow.ResourceECS)
 	require.Len(t, ran, 2)
 	for _, call := range ran {
-		assert.Equal(t, traceHeader, environment(t, call)[upload.EnvironmentTrace])
+		assert.Equal(t, traceHeader, environment(t, call)[request.EnvironmentTrace])
 	}
 	assert.Len(t, o.of(workflow.ResourceDescribe), 1)
 }
@@ -93,6 +94,6 @@ func TestWithoutTracingThereIsNoTrace(t *testing.T) {
 	t.Parallel()
 	o := run(t, services{}, event(t, ofSize(large)))
 	requireSucceeded(t, o)
-	assert.NotContains(t, environment(t, o.of(workflow.ResourceECS)[0]), upload.EnvironmentTrace)
+	assert.NotContains(t, environment(t, o.of(workflow.ResourceECS)[0]), request.EnvironmentTrace)
 	assert.Empty(t, o.of(workflow.ResourceDescribe))
 }

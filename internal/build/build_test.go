@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"debug/elf"
 	"errors"
 	"io"
@@ -288,6 +289,23 @@ func TestACompilersErrorIsGivenAsItIs(t *testing.T) {
 			require.Empty(t, scratch, "nothing is left lying about")
 		})
 	}
+}
+
+// TestSomebodyHearsOfWhatIsCompiled has a package that no cache can have.
+func TestSomebodyHearsOfWhatIsCompiled(t *testing.T) {
+	t.Chdir(project(t, map[string]string{
+		"fresh/fresh.go": "package fresh // " + rand.Text() + "\n",
+		function:         "package main\n\nimport _ \"example.com/p/fresh\"\n\nfunc main() {}\n",
+	}))
+	var heard []string
+	_, err := build.Telling(func(pkg string) { heard = append(heard, pkg) })(t.Context(), settings.X86)
+	require.NoError(t, err)
+	require.Contains(t, heard, "example.com/p/fresh")
+	require.NotContains(t, heard, "")
+	heard = nil
+	_, err = build.Telling(func(pkg string) { heard = append(heard, pkg) })(t.Context(), settings.X86)
+	require.NoError(t, err)
+	require.NotContains(t, heard, "example.com/p/fresh", "the cache has it")
 }
 
 func TestWhatIsMissingIsNamed(t *testing.T) {

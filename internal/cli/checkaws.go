@@ -42,7 +42,7 @@ Pass, Choice, Succeed and Fail states if Step Functions wants a role for them, w
 --role names. Wait states, and states that look at the clock, are not
 tested.
 
-` + indented("It asks by these rights, and with --role by iam:PassRole: "+strings.Join(operate.CheckAWSRights(), ", ")+".", "") + `
+` + indented("It needs these permissions, and with --role by iam:PassRole: "+strings.Join(operate.CheckAWSPermissions(), ", ")+".", "") + `
 
 Exit codes: 0 every check was answered, and as the interpreter has it, 1 a
 difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
@@ -61,7 +61,7 @@ difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
 	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
 	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
 	flags.StringVar(&o.role, "role", "",
-		"the ARN of a role that Step Functions may take, to test states that aren't tasks with; it needs no rights")
+		"the ARN of a role that Step Functions may take, to test states that aren't tasks with; it needs no permissions")
 	return cmd
 }
 
@@ -98,7 +98,7 @@ func (o *checkAWSOptions) run(cmd *cobra.Command) error {
 		}
 	}
 	if !compared.Ready() {
-		return fmt.Errorf("%w: AWS differs: %s", errNotWell, failures(compared.Diagnosis))
+		return fmt.Errorf("%w: AWS differs: %s", errFailures, failures(compared.Diagnosis))
 	}
 	if !compared.Same() {
 		return fmt.Errorf("%w: %d of %d checks are without an answer, and may differ", errNotAsked, compared.Total-answered, compared.Total)

@@ -50,7 +50,7 @@ func configurationOf(folder, stack string, flags []string) (*configuration, erro
 	maps.Copy(values, given)
 	checked, err := settings.LoadMap(project.Name, values, settings.WithStack(stack))
 	if err != nil {
-		fixes := fixer{project: project.Name, stack: stack, given: given, above: stack == ""}
+		fixes := fixer{stack: stack, given: given, above: stack == ""}
 		return nil, fixes.apply(err)
 	}
 	return &configuration{

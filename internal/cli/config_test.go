@@ -46,8 +46,8 @@ func TestWhatAFlagGivesIsFixedByTheFlag(t *testing.T) {
 	folder := writeProject(t, "name: upload-router\nruntime: go\n", "config:\n  upload-router:lambdaMemory: 7\n")
 	_, err := configurationOf(folder, "dev", []string{"lambdaTimeout=060", "vpcCidr=10.0.0.0/16", "network=default", "nothing=1"})
 	for _, want := range []string{
-		"to mend it: --config lambdaTimeout=60\n", "to mend it: leave out --config vpcCidr\n", "to mend it: leave out --config nothing",
-		"to mend it: pulumi config set lambdaMemory ",
+		"to fix it: --config lambdaTimeout=60\n", "to fix it: leave out --config vpcCidr\n", "to fix it: leave out --config nothing",
+		"to fix it: pulumi config set lambdaMemory ",
 	} {
 		require.ErrorContains(t, err, want)
 	}
@@ -92,13 +92,13 @@ func TestAFlagsProblemIsFixedByWhatTheFlagTakes(t *testing.T) {
 			require.ErrorAs(t, err, &invalid)
 			var fixes []string
 			for _, problem := range invalid.Problems {
-				fixes = append(fixes, problem.Fix)
+				fixes = append(fixes, problem.Fix.String())
 			}
 			require.Equal(t, row.want, fixes)
 		})
 	}
 	_, err := configurationOf(folder, "", []string{"taskTimeout=6000"})
-	require.ErrorContains(t, err, "to mend it: --config executionTimeout=12420", "no file is read")
+	require.ErrorContains(t, err, "to fix it: --config executionTimeout=12420", "no file is read")
 }
 
 // Case S13.

@@ -33,8 +33,8 @@ a role. What is longer than a managed policy is printed as several documents, on
 after the other, all of which have to be attached; --part prints one of them. How
 long they are is said on the standard error.
 
-Not in it: the rights to the Pulumi backend and to a KMS key of its secrets, and
-the rights of those who upload and operate. Who may deploy decides what the
+Not in it: the permissions to the Pulumi backend and to a KMS key of its secrets, and
+the permissions of those who upload and operate. Who may deploy decides what the
 stack's roles may do: a permissions boundary or the organization's policies can
 limit that.
 

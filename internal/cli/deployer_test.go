@@ -68,7 +68,7 @@ func TestSessionCheckAWS(t *testing.T) {
 	}
 	said := ask(exitRefused, "-c", "aws:region=eu-central-1")
 	require.Contains(t, said, "✓ Definition")
-	require.Contains(t, said, "give the credentials the right states:TestState")
+	require.Contains(t, said, "give the credentials the permission states:TestState")
 	require.Regexp(t, `\n1 of \d\d could be asked\.\nnot all could be asked: \d\d of \d\d checks are without an answer, and may differ$`, said)
 
 	var document struct {

@@ -26,7 +26,7 @@ that deployer-policy prints. Nothing is changed.
 
 ✓ is well, ✗ stands in the way of a deployment, ? could not be found out.
 
-` + indented("It asks by these rights, and what it has none for is a ?: "+strings.Join(operate.DoctorRights(), ", ")+".", ""),
+` + indented("It needs these permissions, and what it has none for is a ?: "+strings.Join(operate.DoctorPermissions(), ", ")+".", ""),
 		Example: `  upload-router doctor --stack dev
   upload-router doctor --stack dev --json | jq '.checks[] | select(.status != "ok")'`,
 		Args: cobra.NoArgs,

@@ -18,23 +18,23 @@ const (
 	exitLocked   = 5   // another update holds the stack
 	exitTimeout  = 6   // what was waited for didn't come in time
 	exitCanceled = 130 // Ctrl-C, or a question answered with no
-	exitUnread   = 141 // who read the output is gone, as with `| head`
+	exitUnread   = 141 // broken pipe: nobody reads the output, as with `| head`
 )
 
 // exitCodes is the table that the help shows.
 const exitCodes = `Exit codes of every command:
     0  done
-    1  done, but not all is well: a file was not processed, a check failed
+    1  completed with failures: a file was not processed, a check failed
     2  it can't be run like this: arguments, configuration, missing files
     3  something is missing: Pulumi's CLI, credentials, the stack, a deployment
     4  AWS, Pulumi or the network refused, or a deployment failed
     5  another update holds the stack
     6  what was waited for didn't come in time
   130  canceled: Ctrl-C, or a question answered with no
-  141  who read the output is gone, as with | head`
+  141  broken pipe: nobody reads the output, as with | head`
 
-// errNotWell says that a command ran and found that not all is as it should be.
-var errNotWell = errors.New("not all is well")
+// errFailures says that a command ran to its end, and that something failed.
+var errFailures = errors.New("completed with failures")
 
 // errNotAsked says that a command ran and that AWS didn't answer all that it was to find out.
 var errNotAsked = errors.New("not all could be asked")
@@ -50,7 +50,7 @@ func exitCode(err error) int {
 		{operate.ErrCanceled, exitCanceled},
 		{context.Canceled, exitCanceled},
 		{errNotProcessed, exitFailed},
-		{errNotWell, exitFailed},
+		{errFailures, exitFailed},
 		{operate.ErrLocked, exitLocked},
 		{operate.ErrTimeout, exitTimeout},
 		{operate.ErrNotReady, exitNotReady},

@@ -15,7 +15,6 @@ import (
 // fixer has problems fixed where a command takes its configuration from: what --config gives isn't in any file that `pulumi config` would
 // change.
 type fixer struct {
-	project string
 	// stack is the one that was named; empty if none was.
 	stack string
 	// given are the values of --config.
@@ -24,15 +23,8 @@ type fixer struct {
 	above bool
 }
 
-// The fixes of settings, and the paths in them.
-var (
-	setsKey  = regexp.MustCompile(`^pulumi config set ([^-\s]\S*) (.*)$`)
-	setsPath = regexp.MustCompile(`^pulumi config set --path '(.+)' (.*)$`)
-	dropKey  = regexp.MustCompile(`^pulumi config rm ([^-\s]\S*)$`)
-	dropPath = regexp.MustCompile(`^pulumi config rm --path '(.+)'$`)
-	inList   = regexp.MustCompile(`^\w+\[(\d+)\](?:\.(.+))?$`)
-	fileHas  = regexp.MustCompile(`^in Pulumi\.\S+\.yaml, below config: \S+:([A-Za-z]+): (.*)$`)
-)
+// inList is a path in a list: the element's number, and the field if it is an object.
+var inList = regexp.MustCompile(`^\w+\[(\d+)\](?:\.(.+))?$`)
 
 // elementForm is the path of a list's element, as `pulumi config set --path` takes it.
 var elementForm = regexp.MustCompile(`^\w+\[\d+\]$`)
@@ -43,72 +35,57 @@ func (f *fixer) apply(err error) error {
 	if !errors.As(err, &invalid) {
 		return err
 	}
-	for i, problem := range invalid.Problems {
-		invalid.Problems[i].Fix = f.fix(problem)
+	for i := range invalid.Problems {
+		p := &invalid.Problems[i]
+		if text, ok := f.byFlag(*p); ok {
+			p.Fix.Text = text
+		}
+		p.Fix.Stack = f.stack
 	}
 	return err
 }
 
-// fix is a problem's, by the flag or by the named stack's file.
-func (f *fixer) fix(p settings.Problem) string {
-	if fix, ok := f.byFlag(p); ok {
-		return fix
-	}
-	if f.stack != "" && strings.HasPrefix(p.Fix, "pulumi config ") {
-		return p.Fix + " --stack " + f.stack
-	}
-	return p.Fix
-}
-
 // byFlag is a problem's fix by --config; false if it isn't the flag that fixes it.
 func (f *fixer) byFlag(p settings.Problem) (string, bool) {
-	if keys := strings.Split(p.Key, ", "); f.isForeign(keys[0]) {
-		return f.withoutNamespace(keys, p)
+	if len(p.Fix.Rename) > 0 {
+		return f.withoutNamespace(p.Fix)
 	}
-	value, given := f.given[p.Key]
-	if given && p.Meant != "" {
+	if value, given := f.given[p.Key]; given && p.Meant != "" {
 		return f.meant(p.Key, p.Meant, value), true
 	}
-	root := settings.RootOf(p.Key)
-	_, given = f.given[root]
-	if set := setsKey.FindStringSubmatch(p.Fix); set != nil {
-		_, other := f.given[set[1]]
-		return "--config " + set[1] + "=" + set[2], given || other || f.above
+	root := p.Key
+	_, given := f.given[root]
+	if !given {
+		root = settings.RootOf(p.Key)
+		_, given = f.given[root]
 	}
-	if list := fileHas.FindStringSubmatch(p.Fix); list != nil {
-		return assigned(list[1], list[2]), given || f.above
+	switch fix := p.Fix; {
+	case fix.Secret:
+		return "", false
+	case settings.RootOf(fix.Path) != fix.Path && given:
+		return f.changed(root, fix)
+	case fix.Remove:
+		return "leave out --config " + root, given
+	default:
+		_, other := f.given[fix.Path]
+		return assigned(fix.Path, fix.Value), given || other || f.above
 	}
-	if set := setsPath.FindStringSubmatch(p.Fix); set != nil && given {
-		value := strings.Trim(set[2], "'")
-		return f.changed(root, set[1], &value)
-	}
-	if drop := dropPath.FindStringSubmatch(p.Fix); drop != nil && given {
-		return f.changed(root, drop[1], nil)
-	}
-	return "leave out --config " + root, given && dropKey.MatchString(p.Fix)
-}
-
-// isForeign says whether a key has a project's namespace that isn't this project's, as far as --config gave it.
-func (f *fixer) isForeign(key string) bool {
-	namespace, name, found := strings.Cut(key, ":")
-	isKey := slices.ContainsFunc(settings.Keys(), func(k settings.Key) bool { return k.Name == name })
-	return found && namespace != f.project && (isKey || namespace == settings.Namespace)
 }
 
 // withoutNamespace gives the keys of another project by the flag without it.
-func (f *fixer) withoutNamespace(keys []string, p settings.Problem) (string, bool) {
+func (f *fixer) withoutNamespace(fix settings.Fix) (string, bool) {
 	var flags []string
-	for _, key := range keys {
+	for _, key := range fix.Rename {
 		if value, given := f.given[key]; given {
 			_, name, _ := strings.Cut(key, ":")
 			flags = append(flags, assigned(name, value))
 		}
 	}
-	fix := strings.Join(flags, " ")
-	if len(flags) < len(keys) {
-		fix = p.Fix + "; " + fix
+	text := strings.Join(flags, " ")
+	if len(flags) < len(fix.Rename) {
+		text = fix.String() + "; " + text
 	}
-	return fix, len(flags) > 0
+	return text, len(flags) > 0
 }
 
 // meant is the assignment that was meant by one of a key that there isn't: for a part of a list or an object, all of it.
@@ -146,9 +123,9 @@ func (f *fixer) whole(root string) string {
 }
 
 // changed is --config with another value at a path in the list that it gave, or with none there; false if there is no such path.
-func (f *fixer) changed(root, at string, value *string) (string, bool) {
+func (f *fixer) changed(root string, fix settings.Fix) (string, bool) {
 	var list []any
-	parts := inList.FindStringSubmatch(at)
+	parts := inList.FindStringSubmatch(fix.Path)
 	if parts == nil || json.Unmarshal([]byte(f.given[root]), &list) != nil {
 		return "", false
 	}
@@ -158,16 +135,16 @@ func (f *fixer) changed(root, at string, value *string) (string, bool) {
 	}
 	object, isObject := list[i].(map[string]any)
 	switch field := parts[2]; {
-	case field == "" && value == nil:
+	case field == "" && fix.Remove:
 		list = slices.Delete(list, i, i+1)
 	case field == "":
-		list[i] = *value
+		list[i] = fix.Value
 	case !isObject:
 		return "", false
-	case value == nil:
+	case fix.Remove:
 		delete(object, field)
 	default:
-		object[field] = *value
+		object[field] = fix.Value
 	}
 	return assigned(root, settings.CompactJSON(list)), true
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"flag"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // TestEveryHelpFitsIn80Columns is of all commands, those that the library adds among them.
 func TestEveryHelpFitsIn80Columns(t *testing.T) {
 	t.Parallel()
-	all := root(stack.Program)
+	all := root(stack.Telling)
 	all.InitDefaultCompletionCmd("completion")
 	seen := 0
 	var look func(*cobra.Command)
@@ -24,6 +25,7 @@ func TestEveryHelpFitsIn80Columns(t *testing.T) {
 		var out bytes.Buffer
 		cmd.SetOut(&out)
 		require.NoError(t, cmd.Help())
+		require.NotContains(t, out.String(), "logtostderr", "%s: a flag of glog, which a library brings", cmd.CommandPath())
 		for line := range strings.Lines(out.String()) {
 			require.LessOrEqual(t, runewidth.StringWidth(strings.TrimRight(line, "\n")), 80, "%s: %s", cmd.CommandPath(), line)
 			require.NotContains(t, line, "\t", "%s: which is as wide as the terminal likes", cmd.CommandPath())
@@ -39,6 +41,37 @@ func TestEveryHelpFitsIn80Columns(t *testing.T) {
 			require.LessOrEqual(t, runewidth.StringWidth(line), 81, line)
 		}
 	}
+}
+
+// TestHelpIsGrouped has every command of ours in one group, of the four.
+func TestHelpIsGrouped(t *testing.T) {
+	t.Parallel()
+	cmd := root(stack.Telling)
+	var titles []string
+	for _, group := range cmd.Groups() {
+		titles = append(titles, group.ID)
+	}
+	require.Equal(t, []string{"try", "deploy", "operate", "inspect"}, titles)
+	for _, sub := range cmd.Commands() {
+		require.Contains(t, titles, sub.GroupID, sub.Name())
+	}
+}
+
+// TestNoFlagOfGlogIsTaken has the flags that a library adds to the program's stay there.
+func TestNoFlagOfGlogIsTaken(t *testing.T) {
+	t.Parallel()
+	foreign := 0
+	flag.CommandLine.VisitAll(func(f *flag.Flag) {
+		if strings.HasPrefix(f.Name, "test.") {
+			return // of package testing
+		}
+		foreign++
+		for _, sub := range root(stack.Telling).Commands() {
+			require.Nil(t, sub.Flags().Lookup(f.Name), "%s --%s", sub.Name(), f.Name)
+			require.Nil(t, sub.InheritedFlags().Lookup(f.Name), "%s --%s", sub.Name(), f.Name)
+		}
+	})
+	require.Positive(t, foreign, "glog, which the Pulumi SDK imports, adds flags to the program's")
 }
 
 func TestACommandIsContinuedAsAShellReadsIt(t *testing.T) {

@@ -170,8 +170,8 @@ func (o *initOptions) values(ctx context.Context, in io.Reader, u *ui, before ma
 	if err != nil {
 		return nil, err
 	}
-	fixes := fixer{project: o.project, given: given, above: true}
-	return values, fixes.apply(checked(o.project, values, settings.WithStack(o.stack)))
+	fixes := fixer{given: given, above: true}
+	return values, fixes.apply(checked(o.project, o.stack, values))
 }
 
 func (o *initOptions) written(u *ui, name string, values map[string]string, changes changes) error {
@@ -391,8 +391,8 @@ func (o *initOptions) ask(ctx context.Context, u *ui, values map[string]string) 
 }
 
 // checked finds all that is wrong at once.
-func checked(project string, values map[string]string, options ...settings.Option) error {
-	err := operate.CheckConfig(project, values, options...)
+func checked(project, stack string, values map[string]string) error {
+	err := operate.CheckConfig(project, stack, values)
 	if values[keyRegion] == "" {
 		err = errors.Join(err, fmt.Errorf("%w: no Region: --config %s=eu-central-1", errFlag, keyRegion))
 	}

@@ -57,7 +57,7 @@ func TestS7InitTakesABlankValueForNone(t *testing.T) {
 
 	values, err = o.given(t.Context(), strings.NewReader("aws:region:\n"), before)
 	require.NoError(t, err)
-	require.ErrorContains(t, checked("upload-router", values), "no Region")
+	require.ErrorContains(t, checked("upload-router", "", values), "no Region")
 }
 
 func TestInitTakesAPage(t *testing.T) {
@@ -102,15 +102,15 @@ func TestInitTakesAPage(t *testing.T) {
 
 func TestInitRefusesAllThatIsWrongAtOnce(t *testing.T) {
 	t.Parallel()
-	err := checked("upload-router", map[string]string{"upload-router:taskCpu": "100", "upload-router:bucketname": "a"})
+	err := checked("upload-router", "", map[string]string{"upload-router:taskCpu": "100", "upload-router:bucketname": "a"})
 	require.ErrorContains(t, err, "upload-router:taskCpu: 100")
 	require.ErrorContains(t, err, "did you mean bucketName?")
 	require.ErrorContains(t, err, "no Region")
-	err = checked("team-a", map[string]string{
+	err = checked("team-a", "", map[string]string{
 		"aws:region": "nowhere", "team-a:sizeThreshhold": "20MB", "team-a:notify[0]": "x", "upload-router:taskCpu": "512",
 	})
 	require.ErrorContains(t, err, "invalid configuration: 4 problems")
-	require.NoError(t, checked("upload-router", map[string]string{"aws:region": "eu-west-1"}))
+	require.NoError(t, checked("upload-router", "", map[string]string{"aws:region": "eu-west-1"}))
 }
 
 func TestVariablesAreNamedAfterKeys(t *testing.T) {

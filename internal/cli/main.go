@@ -32,7 +32,7 @@ func Main() int {
 	ctx, stop := interruptible(context.Background())
 	ctx, end := context.WithCancel(ctx)
 	out := newOutlet(os.Stdout, end)
-	cmd := root(stack.Program)
+	cmd := root(stack.Telling)
 	cmd.SetOut(out)
 	err := out.verdict(cmd.ExecuteContext(ctx))
 	end()
@@ -60,10 +60,13 @@ func complain(to *os.File, err error) {
 }
 
 // Command is the whole command line.
-func Command() *cobra.Command { return root(stack.Program) }
+func Command() *cobra.Command { return root(stack.Telling) }
+
+// program is a Pulumi program, with somebody who hears of each package that is compiled for it.
+type program func(compiled func(pkg string)) pulumi.RunFunc
 
 // root is the command for a program.
-func root(program pulumi.RunFunc) *cobra.Command {
+func root(program program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "upload-router",
 		Short:         "Show and operate the upload router",
@@ -75,15 +78,26 @@ func root(program pulumi.RunFunc) *cobra.Command {
 	cmd.SetVersionTemplate("{{.DisplayName}} {{.Version}}\n")
 	cmd.SetFlagErrorFunc(flagError)
 	fitHelp(cmd)
-	cmd.AddCommand(
-		tryCommand(program),
-		doctorCommand(), upCommand(), previewCommand(), refreshCommand(), destroyCommand(), summaryCommand(),
-		sendCommand(), executionsCommand(), showCommand(), logsCommand(), watchCommand(),
-		redriveCommand(), verifyCommand(), initCommand(), diagramCommand(), costCommand(), deployerCommand(), checkAWSCommand(),
-	)
+	grouped(cmd, "try", "Try it, without a deployment:",
+		tryCommand(program), diagramCommand(), costCommand(), checkAWSCommand())
+	grouped(cmd, "deploy", "Deploy it:",
+		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
+	grouped(cmd, "operate", "Operate what is deployed:",
+		verifyCommand(), sendCommand(), watchCommand(), redriveCommand())
+	grouped(cmd, "inspect", "Inspect what is deployed:",
+		summaryCommand(), executionsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd
+}
+
+// grouped adds commands that the help shows together, under a title.
+func grouped(cmd *cobra.Command, id, title string, commands ...*cobra.Command) {
+	cmd.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		cmd.AddCommand(c)
+	}
 }
 
 // helpCommand is cobra's, but for a command that there isn't, which that one

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// errUnread is that who read the output is gone, as with `| head`.
-var errUnread = errors.New("nobody reads the output any more")
+// errUnread is that nobody reads the output any more, as with `| head`.
+var errUnread = errors.New("broken pipe")
 
 // outlet is the standard output. When nobody reads it any more it ends the
 // command by its context: a signal would leave behind what must be tidied up,

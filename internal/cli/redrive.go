@@ -42,7 +42,7 @@ or is processing, is skipped, and its name is said. What goes on has its claim
 renewed before, for executionTimeout and a minute; in the place of what is
 restarted the ended one's claim is given back. What somebody else has redriven
 since it was looked at is left alone.
-` + indented("That takes these rights: "+strings.Join(operate.ClaimRights(), ", ")+
+` + indented("That takes these permissions: "+strings.Join(operate.ClaimPermissions(), ", ")+
 			"; with encryption: customer also kms:Decrypt on the key.", "") + `
 
 --dlq starts an execution for each event that EventBridge could not deliver, in
@@ -125,19 +125,19 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 		if item.Execution != nil {
 			name, when = item.Execution.Name, item.Execution.Stopped
 		} else {
-			name, when = item.Letter.MessageID, item.Letter.Sent
+			name, when = item.Message.MessageID, item.Message.Sent
 		}
 		u.named(fmt.Sprintf("%-8s", item.Action), printable(orDash(item.Key)), humanBytes(item.Size)+"  "+clock(when))
 		u.labeled("         %s", "", name)
 		u.wrapped("         ", printable(item.Reason))
 	}
-	if plan.Hidden > 0 {
+	if plan.InFlight > 0 {
 		u.wrapped("", fmt.Sprintf("About %d more messages are being read by somebody else, or were a moment ago: they can be seen "+
-			"again within 10 minutes.", plan.Hidden))
+			"again within 10 minutes.", plan.InFlight))
 	}
 	if plan.Left > 0 {
 		u.wrapped("", fmt.Sprintf("About %s more messages are in the queue: at most %s are taken at a time. When these have been "+
-			"run again, run the same command for the next ones.", humanize.Comma(plan.Left), humanize.Comma(int64(letters(plan)))))
+			"run again, run the same command for the next ones.", humanize.Comma(plan.Left), humanize.Comma(int64(messages(plan)))))
 	}
 	switch c := plan.Cost; {
 	case c != nil:
@@ -149,11 +149,11 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 	}
 }
 
-// letters is how many messages a plan has.
-func letters(plan *operate.RedrivePlan) int {
+// messages is how many messages a plan has.
+func messages(plan *operate.RedrivePlan) int {
 	n := 0
 	for _, item := range plan.Items {
-		if item.Letter != nil {
+		if item.Message != nil {
 			n++
 		}
 	}
@@ -202,7 +202,7 @@ func (u *ui) redriveEnd(plan *operate.RedrivePlan, dry bool) error {
 		u.say("About %s messages are left in the queue: run the same command again.", humanize.Comma(plan.Left))
 	}
 	if wrong > 0 {
-		return fmt.Errorf("%w: %d of %d can't be run again", errNotWell, wrong, len(plan.Items))
+		return fmt.Errorf("%w: %d of %d can't be run again", errFailures, wrong, len(plan.Items))
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func TestSessionRedriveIsRefused(t *testing.T) { //nolint:paralleltest // It set
 			require.Contains(t, said, "refuse a.bin 10 MiB")
 			require.Contains(t, said, test.want)
 			require.Contains(t, said, "--restart starts it anew")
-			require.Contains(t, said, "not all is well: 1 of 1 can't be run again")
+			require.Contains(t, said, "completed with failures: 1 of 1 can't be run again")
 			require.Zero(t, s.server.Calls("RedriveExecution"), "what would be refused isn't asked for")
 			s.ok("✓ a.bin  "+execution+"-r1", "redrive", execution, "--restart")
 		})
@@ -53,8 +53,8 @@ func TestSessionRedriveIsRefusedAtLast(t *testing.T) { //nolint:paralleltest // 
 			"with fewer than 24999 events",
 		"ExecutionLimitExceeded":   "a quota of the account is used up",
 		"ThrottlingException":      "AWS slows requests down: try again in a minute",
-		"AccessDeniedException":    "the credentials lack a right",
-		"KmsAccessDeniedException": "the credentials lack a right",
+		"AccessDeniedException":    "the credentials lack a permission",
+		"KmsAccessDeniedException": "the credentials lack a permission",
 	} {
 		t.Run(code, func(t *testing.T) {
 			s := newSession(t)

@@ -19,9 +19,14 @@ func Reference() string {
 		"`--json` is for programs. No output has colours, so `NO_COLOR` changes nothing.\n\n")
 	b.WriteString("Tab completes commands, flags, the names of stacks and profiles, the keys of `--config`, and the newest executions " +
 		"with their keys and states, once your shell knows how: `upload-router completion --help`.\n\n")
-	b.WriteString("```text\n" + exitCodes + "\n```\n\n| command | does |\n|---|---|\n")
-	for _, c := range cmd.Commands() {
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.Name(), c.Name(), strings.ToLower(c.Short[:1])+c.Short[1:])
+	b.WriteString("```text\n" + exitCodes + "\n```\n")
+	for _, group := range cmd.Groups() {
+		fmt.Fprintf(&b, "\n%s\n\n| command | does |\n|---|---|\n", group.Title)
+		for _, c := range cmd.Commands() {
+			if c.GroupID == group.ID {
+				fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.Name(), c.Name(), strings.ToLower(c.Short[:1])+c.Short[1:])
+			}
+		}
 	}
 	for _, c := range cmd.Commands() {
 		writeCommand(&b, c)

@@ -157,10 +157,13 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	if err != nil {
 		return nil, nil, err
 	}
-	u.progress("building the processors and evaluating the program ...")
+	const building = "building the processors and evaluating the program ..."
+	u.progress("%s", building)
 	defer u.rest()
 	router, err := awaited(ctx, func() (*operate.Local, error) {
-		return operate.StartLocal(ctx, operate.LocalOptions{Project: config.project, Stack: config.stack, Config: config.values})
+		return operate.StartLocal(ctx, operate.LocalOptions{
+			Project: config.project, Stack: config.stack, Config: config.values, Compiled: u.compiling(building),
+		})
 	}, func(late *operate.Local) { _ = late.Close() }) // the error would hide that it was canceled
 	if err != nil {
 		return nil, nil, err

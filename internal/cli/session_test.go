@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -35,10 +36,13 @@ func newSession(t *testing.T) *session {
 	server := awstest.Start(t)
 	s := &session{t: t, server: server, outputs: filepath.Join(t.TempDir(), "outputs.json")}
 	require.NoError(t, os.WriteFile(s.outputs, server.Outputs(), 0o600))
+	goCache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
+	require.NoError(t, err)
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": server.Endpoint(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "shibboleth",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_MAX_ATTEMPTS": "3", "XDG_CACHE_HOME": t.TempDir(), "PULUMI_STACK": "",
+		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_MAX_ATTEMPTS": "3", "PULUMI_STACK": "", "XDG_CACHE_HOME": t.TempDir(),
+		"GOCACHE": strings.TrimSpace(string(goCache)), // or all of Go's library is compiled anew there
 	} {
 		t.Setenv(name, value)
 	}
@@ -63,7 +67,7 @@ func (s *session) run(args ...string) answer {
 
 func (s *session) runIn(ctx context.Context, in string, args ...string) answer {
 	s.t.Helper()
-	cmd := root(stack.Program) //nolint:contextcheck // It is executed with it.
+	cmd := root(stack.Telling) //nolint:contextcheck // It is executed with it.
 	var out bytes.Buffer
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(in))
@@ -136,7 +140,7 @@ func TestSession(t *testing.T) { //nolint:paralleltest // It sets the environmen
 	s.ok("Both routes work.", "verify")
 }
 
-// TestSessionRedrive has more than one to run again, and letters.
+// TestSessionRedrive has more than one to run again, and messages.
 func TestSessionRedrive(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	for i := range 3 {

@@ -20,23 +20,14 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"example.com/upload-router/internal/build"
 )
 
-// tools is the folder with the real binary and a stand-in of the Pulumi CLI, built once.
+// tools is the folder with a stand-in of the Pulumi CLI, built once.
 var tools = sync.OnceValues(func() (folder string, err error) {
 	folder = filepath.Join(scratch, "tools")
-	root, err := build.Root()
-	if err != nil {
-		return "", err
-	}
-	for name, pkg := range map[string]string{"upload-router": "./cmd/upload-router", "pulumi": "./operate/testdata/pulumi"} {
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(folder, name), pkg)
-		cmd.Dir = root
-		if output, err := cmd.CombinedOutput(); err != nil {
-			return "", errors.Join(err, errors.New(string(output)))
-		}
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(folder, "pulumi"), "../../operate/testdata/pulumi")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.Join(err, errors.New(string(output)))
 	}
 	return folder, nil
 })
@@ -61,9 +52,13 @@ func newDesk(t *testing.T, play string) *desk {
 }
 
 func (d *desk) command(args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(d.t.Context(), filepath.Join(d.tools, "upload-router"), args...)
+	d.t.Helper()
+	program, err := os.Executable()
+	require.NoError(d.t, err)
+	cmd := exec.CommandContext(d.t.Context(), program, args...)
 	cmd.Dir = cmp.Or(d.dir, d.folder)
 	cmd.Env = append([]string{
+		commandLine + "=1",
 		"PATH=" + d.tools, "HOME=" + d.folder, "TERM=xterm", "PLAY=" + d.play, "SAID=" + filepath.Join(d.folder, "said"), "CONFIG={}",
 	}, d.env...)
 	return cmd

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/spf13/cobra"
 
 	"example.com/upload-router/internal/build"
@@ -26,7 +24,7 @@ const (
 
 // tryOptions are the flags of `try`, and the program that it tries.
 type tryOptions struct {
-	program pulumi.RunFunc
+	program program
 
 	stack  string
 	config []string
@@ -34,7 +32,7 @@ type tryOptions struct {
 	logs   bool
 }
 
-func tryCommand(program pulumi.RunFunc) *cobra.Command {
+func tryCommand(program program) *cobra.Command {
 	o := tryOptions{program: program}
 	cmd := &cobra.Command{
 		Use:   "try [FILE|FOLDER...]",
@@ -58,7 +56,7 @@ Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried
   upload-router try --config sizeThreshold=1MB report.pdf video.mp4
   upload-router try --stack dev --json | jq '.files[].executions[].status'`,
 		RunE: func(cmd *cobra.Command, files []string) error {
-			return o.run(cmd.Context(), cmd.OutOrStdout(), files)
+			return o.run(cmd.Context(), newUI(cmd, &commonFlags{json: o.json}), files)
 		},
 	}
 	flags := cmd.Flags()
@@ -102,7 +100,7 @@ type file struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (o *tryOptions) run(ctx context.Context, out io.Writer, names []string) (err error) {
+func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error) {
 	root, err := build.Root()
 	if err != nil {
 		return err
@@ -128,11 +126,12 @@ func (o *tryOptions) run(ctx context.Context, out io.Writer, names []string) (er
 		}
 	}
 
-	p := &printer{out: out, json: o.json, logs: o.logs}
-	p.say("Building the processors and evaluating the program ...")
+	p := &printer{out: u.out, json: o.json, logs: o.logs}
+	u.say("Building the processors and evaluating the program ...")
 	started := time.Now()
 	system, err := awaited(ctx, func() (*declared.System, error) {
-		return declared.Evaluate(o.program, declared.Options{
+		defer u.rest()
+		return declared.Evaluate(o.program(u.compiling("")), declared.Options{
 			Project: c.project, Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region,
 		})
 	}, func(*declared.System) {})

@@ -43,7 +43,13 @@ var processing, failing pulumi.RunFunc
 // scratch is a folder that is there for as long as the tests run.
 var scratch string
 
+// commandLine makes the test's binary the program, so that none is linked for the tests that need a process.
+const commandLine = "CLI_TEST_IS_THE_COMMAND_LINE"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(commandLine) != "" {
+		os.Exit(Main())
+	}
 	folder, err := os.MkdirTemp("", "upload-router-test-*")
 	if scratch = folder; err == nil {
 		err = buildProcessors(folder)
@@ -109,11 +115,14 @@ func pack(archive, binary string) error {
 	return errors.Join(err, z.Close(), os.WriteFile(archive, packed.Bytes(), 0o600))
 }
 
+// quiet is a program that compiles nothing.
+func quiet(run pulumi.RunFunc) program { return func(func(string)) pulumi.RunFunc { return run } }
+
 // try runs the command as a user would.
 func try(t *testing.T, program pulumi.RunFunc, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	cmd := root(program)
+	cmd := root(quiet(program))
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
 	cmd.SetArgs(append([]string{"try"}, args...))
@@ -156,7 +165,7 @@ func TestTry(t *testing.T) {
 	require.NoError(t, err)
 	requireShowable(t, out)
 	requireInOrder(t, out,
-		"resources declared in eu-central-1", "Not checked: the rights",
+		"resources declared in eu-central-1", "Not checked: the permissions",
 		"just-under.txt\n", "6,291,455 bytes", "Invoke Lambda function", "Lambda ran", "notice   Upload processed: ", "✓ SUCCEEDED by Lambda",
 		"just-over.txt\n", "6,291,457 bytes", "size > 6291456", "Run Fargate task", "Fargate ran", "✓ SUCCEEDED by Fargate",
 		`"lines": 98305`, "2 of 2 files processed.\n")
@@ -455,7 +464,7 @@ func TestTryInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &interrupter{text: "✓ SUCCEEDED", interrupt: cancel}
-	cmd := root(processing)
+	cmd := root(quiet(processing))
 	cmd.SetOut(out)
 	cmd.SetArgs([]string{"try", named(t, "first", "x"), named(t, "second", "x")})
 	err := cmd.ExecuteContext(ctx)

@@ -186,6 +186,21 @@ func (u *ui) progress(format string, args ...any) {
 	u.draw()
 }
 
+// manyCompiled is how many packages are compiled where more is new than what somebody changed.
+const manyCompiled = 20
+
+// compiling gives who hears of each package that is compiled for the processors: it is the progress, behind what is done. Where there are
+// many, all are told once why it takes so long.
+func (u *ui) compiling(doing string) func(pkg string) {
+	count := 0
+	return func(pkg string) {
+		if count++; count == manyCompiled {
+			u.say("Go's cache has little of what the processors consist of: the first time takes some minutes.")
+		}
+		u.progress("%s", strings.TrimSpace(fmt.Sprintf("%s compiled %d: %s", doing, count, pkg)))
+	}
+}
+
 // block sets the last lines, which later output keeps below itself. A line that
 // the terminal would break is cut: the broken one could not be taken away again.
 func (u *ui) block(lines []string) {

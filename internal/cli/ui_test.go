@@ -140,8 +140,8 @@ func TestManyResultsAreCounted(t *testing.T) {
 func TestALongQueueIsTakenInTurns(t *testing.T) {
 	t.Parallel()
 	u, out := drawn()
-	letter := operate.RedriveItem{Action: operate.RedriveReplay, Letter: &operate.DeadLetter{}, Key: "a.txt", Done: true}
-	plan := &operate.RedrivePlan{Items: []operate.RedriveItem{letter, letter}, Left: 12_345}
+	message := operate.RedriveItem{Action: operate.RedriveReplay, Message: &operate.DeadLetter{}, Key: "a.txt", Done: true}
+	plan := &operate.RedrivePlan{Items: []operate.RedriveItem{message, message}, Left: 12_345}
 	u.plan(plan)
 	text := strings.Join(strings.Fields(out.String()), " ")
 	require.Contains(t, text, "About 12,345 more messages are in the queue: at most 2 are taken at a time. "+
@@ -160,4 +160,35 @@ func TestWhatHasNotBegunHasNoTime(t *testing.T) {
 	v := &sendView{ui: u, began: time.Now()}
 	v.take(operate.Sent{Key: "a.txt", State: operate.FileQueued, Size: 10})
 	require.Equal(t, "0/1 done  [░░░░░░░░░░]   0%  0 B of 10 B", out.String())
+}
+
+// TestCompilingIsShown has a line that moves at a terminal, and one line anywhere if there is much.
+func TestCompilingIsShown(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		screen   bool
+		packages int
+		want     []string
+	}{
+		"what somebody changed":     {false, manyCompiled - 1, nil},
+		"on a fresh machine":        {false, manyCompiled + 1, []string{"the first time takes some minutes."}},
+		"at a terminal":             {true, 2, []string{"building ... compiled 1: net/http", "building ... compiled 2: net/http"}},
+		"on a fresh one's terminal": {true, manyCompiled, []string{"compiled 19: net/http", "the first time", "compiled 20: net/http"}},
+		"all is there":              {true, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			u := &ui{out: &out, screen: test.screen}
+			hear := u.compiling("building ...")
+			for range test.packages {
+				hear("net/http")
+			}
+			u.rest()
+			if test.want == nil {
+				require.Empty(t, out.String())
+			}
+			requireInOrder(t, out.String(), test.want...)
+		})
+	}
 }

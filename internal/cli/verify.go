@@ -28,7 +28,7 @@ every version of the two files is deleted.
 The first events of a new bucket can take about five minutes to arrive.
 
 When something fails, it walks the links between an upload and its result: the
-bucket's notification, the rule and its target, the roles' rights, the image, the
+bucket's notification, the rule and its target, the roles' permissions, the image, the
 subnets' way out, the security group, the log. It names the one that is broken.
 
 It processes two files, and is billed as any others.
@@ -110,7 +110,7 @@ func (u *ui) verified(v operate.Verification) error {
 	} else if len(v.Diagnosis) > 0 {
 		u.wrapped("", "No link is broken that can be looked at. `upload-router show EXECUTION` has every state and the log.")
 	}
-	return fmt.Errorf("%w: the verification failed", errNotWell)
+	return fmt.Errorf("%w: the verification failed", errFailures)
 }
 
 // lateView says once why nothing happens yet.

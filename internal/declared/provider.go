@@ -10,7 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 )
 
 var (

@@ -1,8 +1,8 @@
-// Package deployer says which rights somebody needs who previews, deploys,
+// Package deployer says which permissions somebody needs who previews, deploys,
 // refreshes and destroys a stack, and nothing else: from what the program
 // declares for it, by a table of what each type of resource takes (kinds.go).
 //
-// The rights to the Pulumi backend, and to the secrets provider if that is a KMS
+// The permissions to the Pulumi backend, and to the secrets provider if that is a KMS
 // key, aren't in it, as they are no part of the program.
 package deployer
 
@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	errKind     = errors.New("it isn't known which rights a resource of this type takes: add it to internal/deployer/kinds.go")
-	errFunction = errors.New("it isn't known which rights this function takes: add it to internal/deployer/kinds.go")
+	errKind     = errors.New("it isn't known which permissions a resource of this type takes: add it to internal/deployer/kinds.go")
+	errFunction = errors.New("it isn't known which permissions this function takes: add it to internal/deployer/kinds.go")
 	errTooLong  = errors.New("a statement is longer than a policy may be")
 )
 
@@ -59,7 +59,7 @@ type Grant struct {
 	sid string
 }
 
-// Grants are the rights that it takes to preview, deploy, refresh and destroy
+// Grants are the permissions that it takes to preview, deploy, refresh and destroy
 // what the program declares, one by one. The error says which resource type or
 // function isn't in the table.
 func Grants(system *declared.System, at Location) ([]Grant, error) {
@@ -86,7 +86,7 @@ func Grants(system *declared.System, at Location) ([]Grant, error) {
 	return grants, errors.Join(problems...)
 }
 
-// grants are the rights for one resource.
+// grants are the permissions for one resource.
 func (s scope) grants(r declared.Resource, rights []right) []Grant {
 	var grants []Grant
 	for _, right := range rights {

@@ -222,8 +222,8 @@ func TestWhatTheTableDoesntKnowIsNamed(t *testing.T) {
 		Functions: []string{"aws:ec2/getInstance:getInstance"},
 	}
 	_, err := deployer.Grants(system, home)
-	require.EqualError(t, err, "aws:lambda/alias:Alias: it isn't known which rights a resource of this type takes: add it to "+
-		"internal/deployer/kinds.go\naws:ec2/getInstance:getInstance: it isn't known which rights this function takes: add it to "+
+	require.EqualError(t, err, "aws:lambda/alias:Alias: it isn't known which permissions a resource of this type takes: add it to "+
+		"internal/deployer/kinds.go\naws:ec2/getInstance:getInstance: it isn't known which permissions this function takes: add it to "+
 		"internal/deployer/kinds.go")
 }
 

@@ -28,12 +28,12 @@ func deployers(root string) ([]deployerPolicy, error) {
 		options := operate.DeployerOptions{Stack: stack, Config: config}
 		parts, err := operate.DeployerPolicy(options)
 		if err != nil {
-			return nil, fmt.Errorf("finding the rights to deploy %s: %w", stack, err)
+			return nil, fmt.Errorf("finding the permissions to deploy %s: %w", stack, err)
 		}
 		options.Limit = math.MaxInt
 		whole, err := operate.DeployerPolicy(options)
 		if err != nil {
-			return nil, fmt.Errorf("finding the rights to deploy %s: %w", stack, err)
+			return nil, fmt.Errorf("finding the permissions to deploy %s: %w", stack, err)
 		}
 		policies = append(policies, deployerPolicy{stack: stack, whole: whole[0].JSON, size: whole[0].Size, parts: len(parts)})
 	}

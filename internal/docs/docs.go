@@ -1,6 +1,6 @@
 // Package docs writes the documents that show the code: the state machine as
-// JSON and as a diagram, the architecture as declared, and the table of the
-// configuration. A test keeps them current.
+// JSON and as a diagram, the architecture as declared, and the configuration as
+// a table and as Pulumi.yaml declares it. A test keeps them current.
 package docs
 
 import (
@@ -85,10 +85,26 @@ func Files(root string) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
+	if out[projectFile], err = project(root); err != nil {
+		return nil, err
+	}
 	for _, d := range deployers {
 		out["docs/"+d.file()] = []byte(d.whole)
 	}
 	return out, nil
+}
+
+// projectFile is the project's file for Pulumi, whose head is kept.
+const projectFile = "Pulumi.yaml"
+
+// project is the project's file with the configuration as the settings have it.
+func project(root string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(root, projectFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the project's file: %w", err)
+	}
+	head, _, _ := strings.Cut(string(text), "\nconfig:\n")
+	return []byte(head + "\n" + settings.ProjectConfig()), nil
 }
 
 // write puts a generated part into a document, whose other text is taken from root and kept.
@@ -108,7 +124,7 @@ func write(out map[string][]byte, root, file, name, part string) error {
 	return nil
 }
 
-// switchedOn are the settings that add states to the state machine, and rights.
+// switchedOn are the settings that add states to the state machine, and permissions.
 var switchedOn = func() map[string]string {
 	config := factors.AllOn(factors.Machine()).Config
 	delete(config, "assignPublicIp") // a private network has no public addresses

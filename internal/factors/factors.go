@@ -31,30 +31,39 @@ type Factor struct {
 	Values []Value
 }
 
-// The values of what is switched on and off.
-const (
-	on  = "true"
-	off = "false"
-)
+// routes are what each key that changes the machine's shape sets with its other value, in what the state machine is made of. In this order
+// the cover has every part of every combination, too.
+var routes = []struct {
+	key   string
+	route func(*workflow.Routing)
+}{
+	{"notifySuccess", func(r *workflow.Routing) { r.NotifySuccess = false }},
+	{"assignPublicIp", func(r *workflow.Routing) { r.AssignPublicIP = false }},
+	{"taskCompletion", func(r *workflow.Routing) { r.TaskCallback = true }},
+	{"deduplicate", func(r *workflow.Routing) { r.Deduplicate = true }},
+	{"taskCapacity", func(r *workflow.Routing) { r.Spot = true }},
+	{"maxParallelTasks", func(r *workflow.Routing) { r.MaxParallelTasks = 1 }},
+	{"tracing", func(r *workflow.Routing) { r.Tracing = true }},
+}
 
-// Machine are the settings that change the state machine's shape: a row each. A number that only changes a number in it, such as
-// sizeThreshold, is none.
+// Machine are the settings that change the state machine's shape, with the values that their rows have for it. A number that only changes a
+// number in it, such as sizeThreshold, is none.
 func Machine() []Factor {
-	return []Factor{
-		factor("notifySuccess", on, off, func(r *workflow.Routing) { r.NotifySuccess = false }).less(),
-		// Not set, it is as the network has it.
-		factor("assignPublicIp", "", off, func(r *workflow.Routing) { r.AssignPublicIP = false }).less().with(ExistingNetwork()),
-		factor("taskCompletion", string(settings.CompletionSync), string(settings.CompletionCallback),
-			func(r *workflow.Routing) { r.TaskCallback = true }),
-		factor("deduplicate", off, on, func(r *workflow.Routing) { r.Deduplicate = true }),
-		factor("taskCapacity", string(settings.CapacityFargate), string(settings.CapacitySpot),
-			func(r *workflow.Routing) { r.Spot = true }),
-		// One, so that a place that isn't given back is missed by the next task.
-		factor("maxParallelTasks", "0", "1", func(r *workflow.Routing) { r.MaxParallelTasks = 1 }).with(map[string]string{
-			"executionTimeout": "10800",
-		}),
-		factor("tracing", off, on, func(r *workflow.Routing) { r.Tracing = true }),
+	rows := map[string]settings.Key{}
+	for _, key := range settings.Keys() {
+		rows[key.Name] = key
 	}
+	out := make([]Factor, 0, len(routes))
+	for _, r := range routes {
+		key := rows[r.key]
+		other := Value{Config: map[string]string{key.Name: key.Shape.Other}, Route: r.route, Less: key.Shape.Less}
+		maps.Copy(other.Config, key.Shape.With)
+		if other.Config["network"] == string(settings.NetworkExisting) {
+			maps.Copy(other.Config, ExistingNetwork())
+		}
+		out = append(out, Factor{Key: key.Name, Values: []Value{{Config: map[string]string{key.Name: key.Text()}}, other}})
+	}
+	return out
 }
 
 // ExistingNetwork is the configuration of a network that is there, of made up identifiers.
@@ -67,25 +76,6 @@ func ExistingNetwork() map[string]string {
 
 // SubnetIDs are the subnets of the network that is there. Whoever evaluates a variant must know of them.
 func SubnetIDs() []string { return []string{"subnet-0123456789abcdef0", "subnet-0123456789abcdef1"} }
-
-// factor is one that has two values.
-func factor(key, byDefault, other string, route func(*workflow.Routing)) Factor {
-	return Factor{Key: key, Values: []Value{
-		{Config: map[string]string{key: byDefault}}, {Config: map[string]string{key: other}, Route: route},
-	}}
-}
-
-// with adds the keys that the other value can't be without.
-func (f Factor) with(config map[string]string) Factor {
-	maps.Copy(f.Values[1].Config, config)
-	return f
-}
-
-// less says that the other value takes something away.
-func (f Factor) less() Factor {
-	f.Values[1].Less = true
-	return f
-}
 
 // Variant is a value for each factor.
 type Variant struct {

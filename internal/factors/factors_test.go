@@ -153,13 +153,19 @@ func TestVariantsAreConfigurations(t *testing.T) {
 	t.Parallel()
 	all := factors.Machine()
 	defaults := map[string]string{}
+	var shapes []string
 	for _, key := range settings.Keys() {
 		defaults[key.Name] = key.Text()
+		if key.Shape != nil {
+			shapes = append(shapes, key.Name)
+		}
 	}
+	var keys []string
 	for _, f := range all {
-		require.Contains(t, defaults, f.Key)
+		keys = append(keys, f.Key)
 		assert.Equal(t, defaults[f.Key], f.Values[0].Config[f.Key])
 	}
+	assert.ElementsMatch(t, shapes, keys, "each key whose row changes the machine's shape is a factor")
 	for _, v := range factors.Variants(all) {
 		loaded, err := settings.Load(func(key string) (string, bool) { value, ok := v.Config[key]; return value, ok })
 		require.NoError(t, err, v.Name)

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"example.com/upload-router/internal/media"
 	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/upload/media"
 )
 
 // Errors of this package, to be told apart with [errors.Is].

@@ -104,8 +104,8 @@ func (r *Router) prepareFunction(parameters map[string]any) error {
 
 // functionInputs are the inputs of a function that the local run follows, or
 // that make no difference to it.
-var functionInputs = strings.Fields("architectures code description environment handler kmsKeyArn loggingConfig memorySize " +
-	"name reservedConcurrentExecutions role runtime skipDestroy tags timeout tracingConfig")
+var functionInputs = strings.Fields("architectures code description environment ephemeralStorage handler kmsKeyArn loggingConfig " +
+	"memorySize name reservedConcurrentExecutions role runtime skipDestroy tags timeout tracingConfig")
 
 func (r *Router) startFunction(arn string, res declared.Resource) (*function, error) {
 	if err := onlyKnown(res.Inputs, functionInputs); err != nil {

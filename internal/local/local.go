@@ -34,7 +34,7 @@ import (
 )
 
 // NotChecked is what only AWS can show.
-const NotChecked = "the rights of whoever deploys and uploads, service control policies, the policies of topics and keys " +
+const NotChecked = "the permissions of whoever deploys and uploads, service control policies, the policies of topics and keys " +
 	"that aren't declared, the network and its egress rules, encryption itself, alarms, the delivery of notices, " +
 	"and the container's limits (CPU, memory, user, read-only file system)"
 

@@ -3,7 +3,7 @@ package local
 import (
 	"time"
 
-	"example.com/upload-router/internal/tracing"
+	"example.com/upload-router/internal/host/tracing"
 )
 
 // newTraceHeader is the header of a new trace, as X-Ray gives one to an execution

@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/upload/uploadtest"
 	"example.com/upload-router/processor"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/location"
+	"example.com/upload-router/components/location"
 )
 
 // version is the only current version of the policy language.

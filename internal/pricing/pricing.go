@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/host/limits"
 )
 
 // Date is when the constants were last gone through, and Region what they are for. Prices change, and differ between Regions. They were
@@ -35,6 +35,13 @@ const (
 const (
 	FargateStorageHour = 0.000111
 	FargateStorageFree = 20
+)
+
+// LambdaStorageGBSecond is for one GB of a function's disk beyond the LambdaStorageFree MB that come with it, on either architecture.
+// https://aws.amazon.com/lambda/pricing/
+const (
+	LambdaStorageGBSecond = 0.0000000309
+	LambdaStorageFree     = 512
 )
 
 // FargateMinimum is the smallest bill for a task, from the start of the image's pull on. https://aws.amazon.com/fargate/pricing/
@@ -136,8 +143,8 @@ func gets(size float64) float64 { return max(1, math.Ceil(size/PartSize)) * GetR
 
 // Function is a size of a Lambda function.
 type Function struct {
-	// Memory is in MB.
-	Memory int
+	// Memory and Storage are in MB; no Storage is the disk that comes with it.
+	Memory, Storage int
 	// Processor is what it runs.
 	Processor Processor
 }
@@ -158,7 +165,8 @@ func (f Function) rate(size float64) float64 {
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (f Function) Cost(a Architecture, size float64) float64 {
-	return f.Seconds(size)*float64(f.Memory)/1024*a.LambdaGBSecond + LambdaRequest + gets(size)
+	disk := float64(max(0, f.Storage-LambdaStorageFree)) / 1024 * LambdaStorageGBSecond
+	return f.Seconds(size)*(float64(f.Memory)/1024*a.LambdaGBSecond+disk) + LambdaRequest + gets(size)
 }
 
 // largest is the size of the largest object there is.

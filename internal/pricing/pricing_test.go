@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/pricing"
 )
 
@@ -29,6 +29,17 @@ func TestCost(t *testing.T) {
 
 	assert.InDelta(t, 1e12*pricing.CPUSecondsPerGB/1e9/3600*task.Hour(x86)+119210*pricing.GetRequest, task.Cost(x86, 1e12), 1e-6)
 	assert.InDelta(t, 0.02+5e6/50e6, pricing.Function{Memory: 1769}.Seconds(5e6), 1e-9, "one part comes over one connection")
+}
+
+// The disk that comes with a function costs nothing.
+func TestAFunctionsDiskCosts(t *testing.T) {
+	t.Parallel()
+	for _, a := range pricing.Architectures() {
+		usual := pricing.Function{Memory: 1024}.Cost(a, 5e6)
+		assert.InDelta(t, usual, pricing.Function{Memory: 1024, Storage: 512}.Cost(a, 5e6), 1e-18)
+		more := pricing.Function{Memory: 1024, Storage: 512 + 2048}.Cost(a, 5e6)
+		assert.InDelta(t, usual+(0.02+5e6/50e6)*2*0.0000000309, more, 1e-15)
+	}
 }
 
 // Neither its disk nor its address are cheaper on Spot.

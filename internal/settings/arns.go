@@ -22,9 +22,9 @@ var (
 	topicPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 )
 
-// checkKeyARN checks the ARN of a KMS key, and that it is in the given Region unless that is empty.
-func checkKeyARN(value, region string) error {
-	if err := checkARN(value, "kms", region); err != nil {
+// checkKeyARN checks the ARN of a KMS key, and that it is in the stack's Region if that is known.
+func (l *loader) checkKeyARN(value string) error {
+	if err := checkARN(value, "kms", l.region); err != nil {
 		return err
 	}
 	resource := arnResource(value)
@@ -53,6 +53,11 @@ func checkTopicARN(value, region string) error {
 		return breaks("must end with the topic's name: 1-256 letters, digits, hyphens and underscores")
 	}
 	return nil
+}
+
+// fixedKeyARN is a key's ARN in its Region's partition if that is all that it lacks, or else the example.
+func (l *loader) fixedKeyARN(value string) string {
+	return l.fixedARN(value, l.keys["kmsKeyArn"].Example, l.checkKeyARN)
 }
 
 // arnResource is the last part of an ARN that checkARN let pass.

@@ -33,6 +33,18 @@ const (
 // egressFields are those fields, in the order in which their problems are told.
 var egressFields = []string{fieldProtocol, fieldPort, fieldCIDR, fieldPrefixListID, fieldDescription}
 
+// defaultEgress is requirement A15: HTTPS and DNS to anywhere, nothing else.
+func defaultEgress() []any {
+	return []any{
+		map[string]any{
+			fieldProtocol: protocolTCP, fieldPort: "443", fieldCIDR: "0.0.0.0/0", fieldDescription: "HTTPS to AWS and the image registry",
+		},
+		map[string]any{
+			fieldProtocol: protocolUDP, fieldPort: "53", fieldCIDR: "0.0.0.0/0", fieldDescription: "DNS",
+		},
+	}
+}
+
 // EgressRule is something the task may connect to. Exactly one of CIDR and PrefixListID is set.
 //
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupEgress.html
@@ -65,12 +77,8 @@ type egressReader struct {
 }
 
 // egress reads what the task may connect to.
-func (l *loader) egress() []EgressRule {
-	elements, ok := l.list(keyEgress, l.fix(keyEgress))
-	if !ok {
-		return nil
-	}
-	rules := make([]EgressRule, 0, len(elements))
+func (l *loader) egress(k Key, s *Settings) {
+	elements, _ := l.list(k, l.fix(keyEgress))
 	seen := map[EgressRule]int{}
 	for i, element := range elements {
 		rule, ok := l.egressRule(i, element)
@@ -83,13 +91,12 @@ func (l *loader) egress() []EgressRule {
 			path := fmt.Sprintf("%s[%d]", keyEgress, i)
 			l.reportAt(keyEgress, path, string(element),
 				fmt.Sprintf("allows the same as %s[%d], which EC2 refuses whatever the descriptions are", keyEgress, first),
-				removePath(path))
+				remove(path))
 			continue
 		}
 		seen[same] = i
-		rules = append(rules, rule)
+		s.Egress = append(s.Egress, rule)
 	}
-	return rules
 }
 
 // egressRule reads one element of the list.
@@ -113,7 +120,7 @@ func (l *loader) egressRule(index int, element json.RawMessage) (EgressRule, boo
 func (r *egressReader) report(field, value, rule, better string) {
 	r.sound = false
 	path := r.path + "." + field
-	r.reportAt(keyEgress, path, value, rule, setCommand(path, better))
+	r.reportAt(keyEgress, path, value, rule, set(path, better))
 }
 
 // scalars takes the fields' texts out of an object. Numbers count as text, since `pulumi config set --path` makes a number of
@@ -146,7 +153,7 @@ func (r *egressReader) unknownField(field string, raw json.RawMessage) {
 	}
 	r.sound = false
 	path := r.path + "." + display(field)
-	r.reportAt(keyEgress, path, string(raw), rule, removePath(path))
+	r.reportAt(keyEgress, path, string(raw), rule, remove(path))
 }
 
 // exampleOf is a valid value of a field.
@@ -180,7 +187,7 @@ func (r *egressReader) ports(protocol string) (from, to int) {
 			r.sound = false
 			path := r.path + "." + fieldPort
 			r.reportAt(keyEgress, path, value, "must be left out: only tcp and udp have ports",
-				removePath(path))
+				remove(path))
 		}
 		if protocol == protocolICMP {
 			return -1, -1
@@ -238,7 +245,7 @@ func (r *egressReader) destination(protocol string) (netip.Prefix, string) {
 	block, err := parseCIDR(cidr)
 	if err != nil {
 		better := exampleOf(fieldCIDR)
-		if meant, ok := mendedBlock(cidr); ok {
+		if meant, ok := fixedBlock(cidr); ok {
 			better = meant.String()
 		}
 		r.report(fieldCIDR, cidr, err.Error(), better)

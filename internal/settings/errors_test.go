@@ -22,28 +22,26 @@ func TestErrorTellsEverythingAtOnce(t *testing.T) {
 	}
 	_, err := settings.Load(values.lookup, settings.WithKeys([]string{"upload-router:sizeTreshold", "bucketName", "aws:region"}))
 	require.EqualError(t, err, strings.Join([]string{
-		`invalid configuration: 10 problems, nothing was created`,
+		`invalid configuration: 9 problems, nothing was created`,
 		`  upload-router:bucketName: My Bucket: may have lowercase letters, digits, periods and hyphens only`,
-		`    to mend it: pulumi config set bucketName acme-uploads`,
+		`    to fix it: pulumi config set bucketName acme-uploads`,
 		`  upload-router:sizeThreshold: 0.3KiB: must be a whole number of bytes, this is 307.20`,
-		`    to mend it: pulumi config set sizeThreshold 6MiB`,
+		`    to fix it: pulumi config set sizeThreshold 6MiB`,
 		`  upload-router:taskMemory: 3000: with taskCpu 1024 Fargate takes 2048, 3072, … 8192 MiB`,
-		`    to mend it: pulumi config set taskMemory 3072`,
-		`  upload-router:vpcCidr: 10/8: must be an address block such as 10.0.0.0/16 or 2001:db8::/32`,
-		`    to mend it: pulumi config set vpcCidr 10.64.0.0/24`,
-		`  upload-router:vpcCidr: 10/8: goes with network create and private only, not with default`,
-		`    to mend it: pulumi config rm vpcCidr`,
+		`    to fix it: pulumi config set taskMemory 3072`,
+		`  upload-router:vpcCidr: 10/8: goes with network create or private only, not with default`,
+		`    to fix it: pulumi config rm vpcCidr`,
 		`  upload-router:vpcId: vpc-0a1b2c3d4e5f60718: goes with network existing only, not with default`,
-		`    to mend it: pulumi config set network existing`,
+		`    to fix it: pulumi config set network existing`,
 		`  upload-router:egress[0].cidr: 10.1.2.3/8: must be in network form: 10.0.0.0/8`,
-		`    to mend it: pulumi config set --path 'egress[0].cidr' 10.0.0.0/8`,
-		`  upload-router:logRetentionDays: 0: CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, ` +
-			`1096, 1827, 2192, 2557, 2922, 3288 or 3653 days; 0 would keep them for ever, at a growing cost`,
-		`    to mend it: pulumi config set logRetentionDays 30`,
+		`    to fix it: pulumi config set --path 'egress[0].cidr' 10.0.0.0/8`,
+		`  upload-router:logRetentionDays: 0: must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, ` +
+			`1096, 1827, 2192, 2557, 2922, 3288 or 3653 days`,
+		`    to fix it: pulumi config set logRetentionDays 30`,
 		`  upload-router:notify[0]: ops: must be an e-mail address such as ops@example.com, or an SNS topic's ARN`,
-		`    to mend it: pulumi config set --path 'notify[0]' ops@example.com`,
+		`    to fix it: pulumi config set --path 'notify[0]' ops@example.com`,
 		`  upload-router:sizeTreshold: there is no such key, did you mean sizeThreshold?`,
-		`    to mend it: pulumi config rm sizeTreshold`,
+		`    to fix it: pulumi config rm sizeTreshold`,
 	}, "\n"))
 }
 
@@ -52,13 +50,13 @@ func TestErrorIsOneAmongOthers(t *testing.T) {
 	_, err := settings.Load(config{"architecture": "mips"}.lookup)
 	require.EqualError(t, err, "invalid configuration: 1 problem, nothing was created\n"+
 		"  upload-router:architecture: mips: must be x86_64 or arm64\n"+
-		"    to mend it: pulumi config set architecture x86_64")
+		"    to fix it: pulumi config set architecture x86_64")
 	require.ErrorIs(t, err, settings.ErrInvalid)
 	require.NotErrorIs(t, err, os.ErrNotExist)
 	var invalid *settings.InvalidError
 	require.ErrorAs(t, fmt.Errorf("starting: %w", err), &invalid)
 	require.Equal(t, []settings.Problem{{
-		Key: "architecture", Value: "mips", Rule: "must be x86_64 or arm64", Fix: "pulumi config set architecture x86_64",
+		Key: "architecture", Value: "mips", Rule: "must be x86_64 or arm64", Fix: settings.Fix{Path: "architecture", Value: "x86_64"},
 	}}, invalid.Problems)
 	assert.Equal(t, "upload-router:architecture: mips: must be x86_64 or arm64", invalid.Problems[0].String())
 }
@@ -79,21 +77,15 @@ func TestValuesAreFitToPrint(t *testing.T) {
 func TestSecretsAreNotPrinted(t *testing.T) {
 	t.Parallel()
 	const hush = "hush"
-	broken := config{
-		"bucketName": "Hush", "ecrRepoName": "-hush", "stateMachineName": "hush!", "sizeThreshold": "0.7hush", "architecture": hush,
-		"lambdaMemory": hush, "lambdaTimeout": hush, "taskCpu": hush, "taskMemory": hush, "taskTimeout": hush, "taskCompletion": hush,
-		"lambdaReservedConcurrency": hush, "taskStorage": hush, "flowLogs": hush, "noncurrentVersionsAfterDays": hush,
-		"tags": `{"hush!":"hush"}`, "protect": hush,
-		"executionTimeout": hush, "deduplicate": hush, "taskCapacity": hush, "maxParallelTasks": hush,
-		"image": "hush", "network": hush, "vpcCidr": hush, "vpcId": hush, "subnetIds": `["hush"]`, "assignPublicIp": hush,
-		"egress":     `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`,
-		"encryption": hush, "kmsDataKeyReuse": hush, "executionLogLevel": hush, "executionLogData": hush, "tracing": hush,
-		"kmsKeyArn": "arn:aws:hush:eu-central-1:123456789012:x", "logRetentionDays": hush, "notify": `["hush"]`, "notifySuccess": hush,
-		"eventMaxAge": hush, "eventRetryAttempts": hush, "abortUploadsAfterDays": hush, "forceDestroy": hush,
+	byType := map[settings.Type]string{
+		settings.TypeString: "-Hush hush!", settings.TypeInteger: hush, settings.TypeBoolean: hush, settings.TypeArray: `["hush"]`,
+		settings.TypeObject: `{"hush!":"hush"}`,
 	}
+	broken := config{}
 	for _, key := range settings.Keys() {
-		require.Contains(t, broken, key.Name)
+		broken[key.Name] = byType[key.Type]
 	}
+	broken["egress"] = `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`
 	all := settings.WithSecrets(func(string) bool { return true })
 	_, err := settings.Load(broken.lookup, all)
 	require.ErrorIs(t, err, settings.ErrInvalid)

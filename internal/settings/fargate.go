@@ -32,48 +32,47 @@ func steps(least, most, step int) []int {
 	return values
 }
 
-// taskSize reads the task's processor and memory, which Fargate takes in pairs only.
-func (l *loader) taskSize() (cpu, memory int) {
-	rawCPU, rawMemory := l.raw(keyTaskCPU), l.raw(keyTaskMemory)
-	memory, memoryErr := wholeNumber(rawMemory)
-	isMemory := memoryErr == nil && memory > 0
-	wanted, err := wholeNumber(rawCPU)
-	var allowed []int
-	cpus := make([]string, 0, len(taskSizes))
+// taskCPUs are the processors of the table.
+func taskCPUs() []int {
+	cpus := make([]int, 0, len(taskSizes))
 	for _, size := range taskSizes {
-		cpus = append(cpus, decimal(size.cpu))
-		if wanted == size.cpu {
-			cpu, allowed = size.cpu, size.memory
-		}
+		cpus = append(cpus, size.cpu)
 	}
-	if cpu == 0 {
-		l.reportAt(keyTaskCPU, keyTaskCPU, rawCPU, "Fargate takes "+orList(cpus)+" units of 1/1024 vCPU"+noted(err),
-			l.propose(keyTaskCPU, l.processorFor(wanted, memory)))
-	}
-	if !isMemory {
-		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, "must be a whole number of MiB"+noted(memoryErr),
-			l.propose(keyTaskMemory, l.memoryFor(rawMemory, allowed)))
-	}
-	if cpu == 0 || !isMemory {
-		return 0, 0
-	}
-	if !slices.Contains(allowed, memory) {
-		rule := fmt.Sprintf("with %s %d Fargate takes %s MiB", keyTaskCPU, cpu, abridged(allowed))
-		fix := setCommand(keyTaskMemory, decimal(nextAllowed(allowed, memory)))
-		if l.isSecret(keyTaskCPU) {
-			rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
-			fix = l.keys[keyTaskCPU].secretFix()
-		}
-		l.reportAt(keyTaskMemory, keyTaskMemory, rawMemory, rule, fix)
-	}
-	return cpu, memory
+	return cpus
 }
 
-// processorFor is the smallest processor that is enough and goes with a memory, or else the largest that goes with it. It is empty for a
+// memoryWith is what memory goes with a processor; nil for one that there isn't.
+func memoryWith(cpu int) []int {
+	for _, size := range taskSizes {
+		if size.cpu == cpu {
+			return size.memory
+		}
+	}
+	return nil
+}
+
+// taskSize checks that processor and memory are a pair.
+func (l *loader) taskSize(s *Settings) {
+	allowed := memoryWith(s.TaskCPU)
+	if s.TaskCPU == 0 || s.TaskMemory == 0 || slices.Contains(allowed, s.TaskMemory) {
+		return
+	}
+	rule := fmt.Sprintf("with %s %d Fargate takes %s MiB", keyTaskCPU, s.TaskCPU, abridged(allowed))
+	fix := set(keyTaskMemory, decimal(nextAllowed(allowed, s.TaskMemory)))
+	if l.isSecret(keyTaskCPU) {
+		rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
+		fix = l.keys[keyTaskCPU].secretFix()
+	}
+	l.reportAt(keyTaskMemory, keyTaskMemory, l.raw(keyTaskMemory), rule, fix)
+}
+
+// fixedCPU is the smallest processor that is enough and goes with the memory, or else the largest that goes with it. It is empty for a
 // memory that none goes with, and for a secret one, of which it would tell.
-func (l *loader) processorFor(wanted, memory int) string {
+func (l *loader) fixedCPU(value string) string {
+	wanted, _ := wholeNumber(value)
+	memory, err := wholeNumber(l.raw(keyTaskMemory))
 	best := ""
-	if l.isSecret(keyTaskMemory) {
+	if err != nil || l.isSecret(keyTaskMemory) {
 		return best
 	}
 	for _, size := range taskSizes {
@@ -88,15 +87,18 @@ func (l *loader) processorFor(wanted, memory int) string {
 	return best
 }
 
-// memoryFor is a memory that the processor goes with in place of a text that is none: what it is but for zeros in front, or the least. It
-// is empty if the default goes with the processor as well, if that isn't known, and if it is a secret.
-func (l *loader) memoryFor(text string, allowed []int) string {
+// fixedMemory is a memory that the processor goes with in place of a text that is none: what it is but for zeros in front, the default if
+// the processor goes with that, or else the least. It is empty if the processor isn't known, and if it is a secret.
+func (l *loader) fixedMemory(value string) string {
+	cpu, _ := wholeNumber(l.raw(keyTaskCPU))
+	allowed := memoryWith(cpu)
 	if allowed == nil || l.isSecret(keyTaskCPU) {
 		return ""
 	}
-	goes := func(memory int) bool { return slices.Contains(allowed, memory) }
-	if mended := mendedNumber(text, goes); mended != "" || mendedNumber("0"+l.keys[keyTaskMemory].raw(), goes) != "" {
-		return mended
+	for _, text := range []string{value, "0" + l.keys[keyTaskMemory].Text()} {
+		if fixed := fixedNumber(text, func(memory int) bool { return slices.Contains(allowed, memory) }); fixed != "" {
+			return fixed
+		}
 	}
 	return decimal(allowed[0])
 }
@@ -117,23 +119,4 @@ func abridged(values []int) string {
 		return strings.Join(words, ", ")
 	}
 	return fmt.Sprintf("%s, %s, … %s", words[0], words[1], words[len(words)-1])
-}
-
-// The sizes of a task's disk that can be asked for, in GiB.
-//
-// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
-const minTaskStorage, maxTaskStorage = 21, 200
-
-// taskStorage reads the task's disk; 0 asks for none.
-func (l *loader) taskStorage() int {
-	raw := l.raw(keyTaskStorage)
-	size, err := wholeNumber(raw)
-	if err != nil || size != 0 && (size < minTaskStorage || size > maxTaskStorage) {
-		allowed := func(size int) bool { return size >= minTaskStorage && size <= maxTaskStorage }
-		l.reportAt(keyTaskStorage, keyTaskStorage, raw, fmt.Sprintf(
-			"must be a whole number of GiB from %d to %d, or 0 for the 20 that come with every task",
-			minTaskStorage, maxTaskStorage)+noted(err), l.propose(keyTaskStorage, mendedNumber(raw, allowed)))
-		return 0
-	}
-	return size
 }

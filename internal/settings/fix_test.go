@@ -40,7 +40,7 @@ func TestTheFixIsTheNearestValue(t *testing.T) {
 				t.Parallel()
 				problems := problemsOf(t, config{key: value})
 				require.Len(t, problems, 1)
-				require.Equal(t, "pulumi config set "+key+" "+want, problems[0].Fix)
+				require.Equal(t, "pulumi config set "+key+" "+want, problems[0].Fix.String())
 				require.Empty(t, problemsOf(t, config{key: want}), "it isn't refused again")
 			})
 		}
@@ -75,7 +75,7 @@ func TestTheFixFitsTheOtherValues(t *testing.T) {
 			t.Parallel()
 			problems := problemsOf(t, row.values)
 			require.Len(t, problems, 1)
-			assert.Equal(t, row.want, problems[0].Fix)
+			assert.Equal(t, row.want, problems[0].Fix.String())
 		})
 	}
 }
@@ -129,7 +129,7 @@ func TestTheFixIsInTheStacksRegion(t *testing.T) {
 			problems := problemsOf(t, row.values, settings.WithRegion(row.region))
 			require.Len(t, problems, 1)
 			assert.Contains(t, problems[0].Rule, row.rule)
-			require.Equal(t, "pulumi config set "+row.want, problems[0].Fix)
+			require.Equal(t, "pulumi config set "+row.want, problems[0].Fix.String())
 			fixed := row.values.with(problems[0].Key, row.want[strings.LastIndex(row.want, " ")+1:])
 			if problems[0].Key == "notify[0]" {
 				fixed = config{"notify": `["` + row.want[strings.LastIndex(row.want, " ")+1:] + `"]`}
@@ -143,14 +143,14 @@ func TestTheFixOfASecretAsksForIt(t *testing.T) {
 	t.Parallel()
 	problems := problemsOf(t, config{"protect": "yes"}, settings.WithSecrets(func(string) bool { return true }))
 	require.Len(t, problems, 1)
-	require.Equal(t, "pulumi config set --secret protect", problems[0].Fix)
+	require.Equal(t, "pulumi config set --secret protect", problems[0].Fix.String())
 }
 
 func TestTheFixNamesTheStacksFile(t *testing.T) {
 	t.Parallel()
 	problems := problemsOf(t, config{"tags": "[]"}, settings.WithStack("acme/uploads/prod"))
 	require.Len(t, problems, 1)
-	require.Equal(t, `in Pulumi.prod.yaml, below config: upload-router:tags: {"owner":"platform-team"}`, problems[0].Fix)
+	require.Equal(t, `in Pulumi.prod.yaml, below config: upload-router:tags: {"owner":"platform-team"}`, problems[0].Fix.String())
 }
 
 func TestTextIsNoListOrObject(t *testing.T) {
@@ -198,7 +198,7 @@ func TestTimeoutsAreJudgedByThoseThatAreRight(t *testing.T) {
 			for i, rule := range row.rules {
 				assert.Contains(t, problems[i].Rule, rule)
 				if row.fixes != nil {
-					assert.Equal(t, "pulumi config set "+row.fixes[i], problems[i].Fix)
+					assert.Equal(t, "pulumi config set "+row.fixes[i], problems[i].Fix.String())
 				}
 			}
 		})
@@ -213,10 +213,10 @@ func TestS13ForeignKeysAreToldOnce(t *testing.T) {
 	}, settings.WithStack("dev"))
 	require.EqualError(t, err, "invalid configuration: 2 problems, nothing was created\n"+
 		"  team-b:taskCpu: is not read, since the project is called team-a (name: in Pulumi.yaml), and so is the namespace of its keys\n"+
-		"    to mend it: in Pulumi.dev.yaml, write team-a:taskCpu in place of team-b:taskCpu\n"+
+		"    to fix it: in Pulumi.dev.yaml, write team-a:taskCpu in place of team-b:taskCpu\n"+
 		"  upload-router:lambdaMemory, upload-router:nothing, upload-router:taskCpu: are not read, since the project is called team-a "+
 		"(name: in Pulumi.yaml), and so is the namespace of its keys\n"+
-		"    to mend it: in Pulumi.dev.yaml, write team-a: in place of upload-router:")
+		"    to fix it: in Pulumi.dev.yaml, write team-a: in place of upload-router:")
 }
 
 // A Region that is misspelt would be the default one without a word; the provider has many more keys.
@@ -231,9 +231,9 @@ func TestKeysOfTheProviderAreToldFromTheirTypingErrors(t *testing.T) {
 			assert.Empty(t, problems, key)
 			continue
 		}
-		require.Equal(t, []settings.Problem{{
-			Key: key, Rule: "there is no such key, did you mean " + want + "?", Fix: "pulumi config rm " + key, Meant: want,
-		}}, problems)
+		require.Len(t, problems, 1)
+		require.Equal(t, []string{key, "there is no such key, did you mean " + want + "?", "pulumi config rm " + key, want},
+			[]string{problems[0].Key, problems[0].Rule, problems[0].Fix.String(), problems[0].Meant})
 	}
 	problems := problemsOf(t, config{}, settings.WithKeys([]string{"tags.owner"}))
 	require.Len(t, problems, 1)

@@ -33,9 +33,9 @@ func TestS7ABlankValueIsUnset(t *testing.T) {
 // Case S12. YAML takes 021 for 17, and most people for 21: whoever writes it in quotes, or on the command line, is asked.
 func TestS12NoNumberBeginsWithAZero(t *testing.T) {
 	t.Parallel()
-	refused := func(t *testing.T, key, value string) {
+	refused := func(t *testing.T, base config, key, value string) {
 		t.Helper()
-		problems := problemsOf(t, config{key: value})
+		problems := problemsOf(t, base.with(key, value))
 		require.Len(t, problems, 1)
 		assert.Equal(t, value, problems[0].Value)
 		assert.Contains(t, problems[0].Rule, "without a zero in front")
@@ -46,9 +46,10 @@ func TestS12NoNumberBeginsWithAZero(t *testing.T) {
 		}
 		t.Run(key.Name, func(t *testing.T) {
 			t.Parallel()
-			refused(t, key.Name, "0"+key.Example)
+			base := baseOf(key)
+			refused(t, base, key.Name, "0"+key.Example)
 			for _, value := range []string{"+" + key.Example, key.Example + ".0", "1e3", "0x40", "1_000", "-0", "٦٠", " 60", "NaN", "Inf"} {
-				assert.Len(t, problemsOf(t, config{key.Name: value}), 1, value)
+				assert.Len(t, problemsOf(t, base.with(key.Name, value)), 1, value)
 			}
 		})
 	}
@@ -57,7 +58,7 @@ func TestS12NoNumberBeginsWithAZero(t *testing.T) {
 	} {
 		t.Run(row[0]+"="+row[1], func(t *testing.T) {
 			t.Parallel()
-			refused(t, row[0], row[1])
+			refused(t, config{}, row[0], row[1])
 		})
 	}
 	for _, port := range []string{"0443", "443-0500"} {
@@ -106,11 +107,11 @@ func TestS12ARegionMustBeAbleToBeOne(t *testing.T) {
 		require.Len(t, problems, 1, "what isn't one is compared with nothing")
 		assert.Equal(t, "aws:region", problems[0].Key)
 		assert.Equal(t, "must be a Region such as eu-central-1", problems[0].Rule)
-		assert.Equal(t, "pulumi config set aws:region eu-central-1", problems[0].Fix)
+		assert.Equal(t, "pulumi config set aws:region eu-central-1", problems[0].Fix.String())
 	}
 	_, err := settings.LoadMap(settings.Namespace, config{"aws:region": "nowhere"})
 	require.EqualError(t, err, "invalid configuration: 1 problem, nothing was created\n"+
-		"  aws:region: nowhere: must be a Region such as eu-central-1\n    to mend it: pulumi config set aws:region eu-central-1")
+		"  aws:region: nowhere: must be a Region such as eu-central-1\n    to fix it: pulumi config set aws:region eu-central-1")
 }
 
 // Case S13. The namespace of the keys is the project's own name, and what is in another is told.
@@ -130,31 +131,31 @@ func TestS13TheNamespaceIsTheProjects(t *testing.T) {
 	}{
 		"a value": {
 			"team-a", config{"team-a:lambdaMemory": "7"},
-			"  team-a:lambdaMemory: 7: must be a whole number of MB from 128 to 10240\n    to mend it: pulumi config set lambdaMemory 512",
+			"  team-a:lambdaMemory: 7: must be a whole number of MB from 128 to 10240\n    to fix it: pulumi config set lambdaMemory 512",
 		},
 		"a list": {
 			"team-a", config{"team-a:notify": "ops"},
 			"  team-a:notify: ops: must be a list of strings\n" +
-				`    to mend it: in Pulumi.<stack>.yaml, below config: team-a:notify: ["ops@example.com"]`,
+				`    to fix it: in Pulumi.<stack>.yaml, below config: team-a:notify: ["ops@example.com"]`,
 		},
 		"misspelt": {
 			"team-a", config{"team-a:lambdaMemroy": "7"},
-			"  team-a:lambdaMemroy: there is no such key, did you mean lambdaMemory?\n    to mend it: pulumi config rm lambdaMemroy",
+			"  team-a:lambdaMemroy: there is no such key, did you mean lambdaMemory?\n    to fix it: pulumi config rm lambdaMemroy",
 		},
 		"renamed": {
 			"team-a", config{"upload-router:lambdaMemory": "7"},
 			"  upload-router:lambdaMemory: is not read, since the project is called team-a (name: in Pulumi.yaml), and so is the namespace of " +
-				"its keys\n    to mend it: in Pulumi.<stack>.yaml, write team-a:lambdaMemory in place of upload-router:lambdaMemory",
+				"its keys\n    to fix it: in Pulumi.<stack>.yaml, write team-a:lambdaMemory in place of upload-router:lambdaMemory",
 		},
 		"renamed, misspelt": {
 			"team-a", config{"upload-router:lambdaMemroy": "7"},
 			"  upload-router:lambdaMemroy: is not read, since the project is called team-a (name: in Pulumi.yaml), and so is the namespace of " +
-				"its keys\n    to mend it: in Pulumi.<stack>.yaml, write team-a:lambdaMemroy in place of upload-router:lambdaMemroy",
+				"its keys\n    to fix it: in Pulumi.<stack>.yaml, write team-a:lambdaMemroy in place of upload-router:lambdaMemroy",
 		},
 		"renamed back": {
 			"upload-router", config{"team-a:network": "private"},
 			"  team-a:network: is not read, since the project is called upload-router (name: in Pulumi.yaml), and so is the namespace of " +
-				"its keys\n    to mend it: in Pulumi.<stack>.yaml, write upload-router:network in place of team-a:network",
+				"its keys\n    to fix it: in Pulumi.<stack>.yaml, write upload-router:network in place of team-a:network",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

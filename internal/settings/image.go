@@ -56,12 +56,12 @@ func checkImage(reference string) error {
 	return nil
 }
 
-// mendedImage is a reference with the domain of its registry's Region if that is all that was wrong with it, or else empty.
-func mendedImage(reference string) string {
+// fixedImage is a reference with the domain of its registry's Region if that is all that was wrong with it, or else empty.
+func fixedImage(_ *loader, reference string) string {
 	host, rest, _ := strings.Cut(reference, "/")
 	right, ok := partition.CorrectedRegistry(host)
-	if mended := right + "/" + rest; ok && checkImage(mended) == nil {
-		return mended
+	if fixed := right + "/" + rest; ok && checkImage(fixed) == nil {
+		return fixed
 	}
 	return ""
 }

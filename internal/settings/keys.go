@@ -1,316 +1,386 @@
 package settings
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
+	"math"
+	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 )
 
-// Namespace is the name of the project as it comes, and so the prefix that Pulumi puts before every key: upload-router:bucketName. A
-// project of another name has that one as its prefix; see [WithProject].
-const Namespace = "upload-router"
+// Settings is a checked configuration. Only [Load] makes one whose values AWS will take. What a field means, its bounds and its default are
+// in the row of [Keys] that fills it; where its key doesn't go with the others, a field has its zero value.
+type Settings struct {
+	// BucketName, ECRRepoName and StateMachineName are empty for what is auto-named.
+	BucketName, ECRRepoName, StateMachineName string
+	// SizeThreshold is in bytes: an object of exactly this size goes to Lambda.
+	SizeThreshold int64
 
-// Type is the type of a key in Pulumi's project file.
-//
-// https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options
-type Type string
+	// Architecture is that of the function and of the task.
+	Architecture Architecture
+	// LambdaMemory and LambdaStorage are in MB.
+	LambdaMemory, LambdaStorage int
+	// LambdaTimeout is in whole seconds.
+	LambdaTimeout time.Duration
+	// LambdaConcurrency is 0 for no limit.
+	LambdaConcurrency int
+	// TaskCPU is in units of 1/1024 vCPU, and TaskMemory in MiB: a pair that Fargate has.
+	TaskCPU, TaskMemory int
+	// TaskStorage is in GiB, or 0 for Fargate's own 20.
+	TaskStorage int
+	// TaskTimeout is that of each of the [TaskAttempts] tasks, in whole seconds.
+	TaskTimeout time.Duration
+	// TaskCompletion says how Step Functions hears of the task's end, and TaskCapacity what the task runs on.
+	TaskCompletion TaskCompletion
+	TaskCapacity   TaskCapacity
+	// MaxParallelTasks is 0 for no limit.
+	MaxParallelTasks int
+	// ExecutionTimeout is in whole seconds, at least [Settings.MinExecutionTimeout].
+	ExecutionTimeout time.Duration
+	// Image is empty for one to build.
+	Image string
 
-// The types Pulumi's project file knows.
+	// Network says where the task's network comes from.
+	Network NetworkMode
+	// VPCCIDR is the block of the VPC that [Settings.MakesVPC] makes.
+	VPCCIDR netip.Prefix
+	// VPCID and SubnetIDs are the network of [NetworkExisting].
+	VPCID     string
+	SubnetIDs []string
+	// AssignPublicIP says whether the task gets a public address; without one it reaches AWS only through NAT or VPC endpoints.
+	AssignPublicIP bool
+	// Egress is all that the task may connect to, without duplicates. [NetworkPrivate] has rules of its own instead.
+	Egress []EgressRule
+	// FlowLogs says whether the connections in the VPC are logged.
+	FlowLogs bool
+
+	// Encryption says whose keys encrypt.
+	Encryption Encryption
+	// KMSKeyARN is empty for a new key.
+	KMSKeyARN string
+	// KMSDataKeyReuse is in whole seconds.
+	KMSDataKeyReuse time.Duration
+
+	// LogRetentionDays is one of CloudWatch's values.
+	LogRetentionDays int
+	// NotifyEmails and NotifyTopicARN hear of failures: one of them is empty.
+	NotifyEmails   []string
+	NotifyTopicARN string
+	// NotifySuccess says whether a processed object is announced as well, and Deduplicate whether each version is processed once.
+	NotifySuccess, Deduplicate bool
+	// EventMaxAge is in whole seconds, and EventRetryAttempts how often EventBridge tries again.
+	EventMaxAge        time.Duration
+	EventRetryAttempts int
+
+	// AbortUploadsAfterDays and NoncurrentVersionsAfterDays are when S3 deletes parts and versions; the latter is 0 for never.
+	AbortUploadsAfterDays, NoncurrentVersionsAfterDays int
+	// Tags are those besides the ones that the stack sets itself.
+	Tags map[string]string
+	// Protect says whether Pulumi refuses to delete stateful resources, and ForceDestroy whether it deletes what is in them.
+	Protect, ForceDestroy bool
+
+	// ExecutionLogLevel says which events of the executions are logged, and ExecutionLogData whether with their data.
+	ExecutionLogLevel LogLevel
+	ExecutionLogData  bool
+	// Tracing says whether X-Ray traces machine, function and task, in one trace.
+	Tracing bool
+
+	// project is the name of a project that is called otherwise than [Namespace].
+	project string
+}
+
+// Notifies reports whether anybody hears of failures.
+func (s *Settings) Notifies() bool { return s.NotifyTopicARN != "" || len(s.NotifyEmails) > 0 }
+
+// MakesVPC reports whether the stack makes a VPC of its own.
+func (s *Settings) MakesVPC() bool { return s.Network == NetworkCreate || s.Network == NetworkPrivate }
+
+// The names of the keys that other rules than their own row name.
 const (
-	TypeString  Type = "string"
-	TypeInteger Type = "integer"
-	TypeBoolean Type = "boolean"
-	TypeArray   Type = "array"
-	TypeObject  Type = "object"
+	keyBucketName        = "bucketName"
+	keySizeThreshold     = "sizeThreshold"
+	keyLambdaTimeout     = "lambdaTimeout"
+	keyTaskCPU           = "taskCpu"
+	keyTaskMemory        = "taskMemory"
+	keyTaskTimeout       = "taskTimeout"
+	keyTaskCompletion    = "taskCompletion"
+	keyMaxParallelTasks  = "maxParallelTasks"
+	keyExecutionTimeout  = "executionTimeout"
+	keyImage             = "image"
+	keyNetwork           = "network"
+	keyAssignPublicIP    = "assignPublicIp"
+	keyEgress            = "egress"
+	keyEncryption        = "encryption"
+	keyExecutionLogLevel = "executionLogLevel"
+	keyNotify            = "notify"
+	keyDeduplicate       = "deduplicate"
+	keyKeepVersionsDays  = "noncurrentVersionsAfterDays"
+	keyTags              = "tags"
+	keyProtect           = "protect"
+	keyForceDestroy      = "forceDestroy"
 )
 
-// Key describes one configuration key.
-type Key struct {
-	// Name is the key without its namespace.
-	Name string
-	// Type is the value's type.
-	Type Type
-	// Items is the type of an array's elements, else empty.
-	Items Type
-	// Default is what counts when the key is not set, as Pulumi.yaml holds it: a string, int, bool, []any or map[string]any. An empty
-	// string, list or object means that there is nothing by default; Doc then says what happens.
-	Default any
-	// Example is a value that is valid, a list as JSON.
-	Example string
-	// Doc says what the key means, its unit and its rule.
-	Doc string
-}
-
-// raw is the default as a [Lookup] would hand it out.
-func (k Key) raw() string {
-	switch value := k.Default.(type) {
-	case string:
-		return value
-	case int:
-		return strconv.Itoa(value)
-	case bool:
-		return strconv.FormatBool(value)
-	default:
-		return CompactJSON(value)
-	}
-}
-
-// Text is the default as the stack's file would have it, a list as JSON.
-func (k Key) Text() string { return k.raw() }
-
-// secretFix says how to set the key anew and keep it a secret: Pulumi asks for the value. To propose one would tell how far it is from
-// the secret, or mean the opposite of it.
-func (k Key) secretFix() string {
-	if k.structured() {
-		return removeCommand(k.Name) + ", then pulumi config set --secret --path for each element"
-	}
-	return "pulumi config set --secret " + k.Name
-}
-
-// structured says whether the value has parts, which Pulumi's command line sets one by one.
-func (k Key) structured() bool { return k.Type == TypeArray || k.Type == TypeObject }
-
-// elementExample is the first element of a list of strings' example.
-func (k Key) elementExample() string {
-	elements, err := decodeJSON[[]string](k.Example)
-	if err != nil || len(elements) == 0 {
-		return ""
-	}
-	return elements[0]
-}
-
-// CompactJSON writes a value as JSON on one line, with &, < and > as they are.
-func CompactJSON(value any) string {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return fmt.Sprint(value)
-	}
-	return strings.TrimSpace(text.String())
-}
-
-// The keys' names, each written once.
-const (
-	keyBucketName            = "bucketName"
-	keyECRRepoName           = "ecrRepoName"
-	keyStateMachineName      = "stateMachineName"
-	keySizeThreshold         = "sizeThreshold"
-	keyArchitecture          = "architecture"
-	keyLambdaMemory          = "lambdaMemory"
-	keyLambdaTimeout         = "lambdaTimeout"
-	keyLambdaConcurrency     = "lambdaReservedConcurrency"
-	keyTaskCPU               = "taskCpu"
-	keyTaskMemory            = "taskMemory"
-	keyTaskStorage           = "taskStorage"
-	keyTaskTimeout           = "taskTimeout"
-	keyTaskCompletion        = "taskCompletion"
-	keyTaskCapacity          = "taskCapacity"
-	keyMaxParallelTasks      = "maxParallelTasks"
-	keyExecutionTimeout      = "executionTimeout"
-	keyImage                 = "image"
-	keyNetwork               = "network"
-	keyVPCCIDR               = "vpcCidr"
-	keyVPCID                 = "vpcId"
-	keySubnetIDs             = "subnetIds"
-	keyAssignPublicIP        = "assignPublicIp"
-	keyEgress                = "egress"
-	keyFlowLogs              = "flowLogs"
-	keyLogRetentionDays      = "logRetentionDays"
-	keyNotify                = "notify"
-	keyNotifySuccess         = "notifySuccess"
-	keyDeduplicate           = "deduplicate"
-	keyEventMaxAge           = "eventMaxAge"
-	keyEventRetryAttempts    = "eventRetryAttempts"
-	keyAbortUploadsAfterDays = "abortUploadsAfterDays"
-	keyKeepVersionsDays      = "noncurrentVersionsAfterDays"
-	keyTags                  = "tags"
-	keyProtect               = "protect"
-	keyForceDestroy          = "forceDestroy"
-)
-
-// defaultEgress is requirement A15: HTTPS and DNS to anywhere, nothing else.
-func defaultEgress() []any {
-	return []any{
-		map[string]any{
-			fieldProtocol: protocolTCP, fieldPort: "443", fieldCIDR: "0.0.0.0/0", fieldDescription: "HTTPS to AWS and the image registry",
-		},
-		map[string]any{
-			fieldProtocol: protocolUDP, fieldPort: "53", fieldCIDR: "0.0.0.0/0", fieldDescription: "DNS",
-		},
-	}
-}
+// unitSeconds is the unit of every time.
+const unitSeconds = "seconds"
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
 func Keys() []Key {
-	return slices.Concat(nameKeys(), computeKeys(), networkKeys(), encryptionKeys(), operationKeys(), observationKeys())
+	rows := slices.Concat(nameKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(), noticeKeys(), keepingKeys(), observationKeys())
+	for i, row := range rows {
+		rows[i] = row.row()
+	}
+	return rows
 }
 
 // nameKeys are the names of what is created, and the size that decides between the routes.
 func nameKeys() []Key {
 	return []Key{
-		{
-			Name: keyBucketName, Type: TypeString, Default: "", Example: "acme-uploads",
+		{ // A4, A6. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+			Name: keyBucketName, Default: "", Example: "acme-uploads",
 			Doc: "Name of the bucket, unique in all of AWS: 3-63 characters, lowercase letters, digits, periods and hyphens. " +
-				"Empty: a name is made.",
+				"Empty: auto-named.",
+			field: func(s *Settings) any { return &s.BucketName }, check: anywhere(checkBucketName),
 		},
-		{
-			Name: keyECRRepoName, Type: TypeString, Default: "", Example: "upload-router",
-			Doc: "Name of the image repository: 2-256 characters, begins with a lowercase letter. Empty: a name is made.",
+		{ // A4, A19. https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+			Name: "ecrRepoName", Default: "", Example: "upload-router",
+			Doc:   "Name of the image repository: 2-256 characters, begins with a lowercase letter. Empty: auto-named.",
+			field: func(s *Settings) any { return &s.ECRRepoName }, check: anywhere(checkRepositoryName),
 		},
-		{
-			Name: keyStateMachineName, Type: TypeString, Default: "", Example: "upload-router",
-			Doc: "Name of the state machine: at most 80 of A-Z, a-z, 0-9, - and _. Empty: a name is made.",
+		{ // A4, B16, C48. https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+			Name: "stateMachineName", Default: "", Example: "upload-router",
+			Doc:   "Name of the state machine: at most 80 of A-Z, a-z, 0-9, - and _. Empty: auto-named.",
+			field: func(s *Settings) any { return &s.StateMachineName }, check: anywhere(checkStateMachineName),
 		},
-		{
-			Name: keySizeThreshold, Type: TypeString, Default: "6MiB", Example: "6MiB",
+		{ // A1. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingObjects.html
+			Name: keySizeThreshold, Default: "6MiB",
 			Doc: "Largest object that goes to Lambda; a larger one goes to Fargate. Bytes, or a number with a unit: " +
 				"6MiB is 6291456, 6MB is 6000000.",
+			field: func(s *Settings) any { return &s.SizeThreshold }, check: anywhere(checkSize), fixed: fixedSize,
+		},
+		{ // A21, A27. https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html
+			Name: "architecture", Default: string(X86), Choices: []Choice{{string(X86), ""}, {string(ARM64), ""}},
+			Doc:   "Processor of the Lambda function and of the task.",
+			field: func(s *Settings) any { return &s.Architecture },
 		},
 	}
 }
 
-// computeKeys are the Lambda function, the Fargate task and the time both have.
-func computeKeys() []Key {
+// lambdaKeys are the Lambda function.
+func lambdaKeys() []Key {
 	return []Key{
-		{
-			Name: keyArchitecture, Type: TypeString, Default: string(X86), Example: string(X86),
-			Doc: "Processor of the Lambda function and of the task: x86_64 or arm64.",
+		{ // https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+			Name: "lambdaMemory", Default: 512, Least: 128, Most: 10240, Unit: "MB",
+			Doc:   "Memory of the Lambda function; its share of a processor grows with it.",
+			field: func(s *Settings) any { return &s.LambdaMemory },
 		},
-		{
-			Name: keyLambdaMemory, Type: TypeInteger, Default: 512, Example: "512",
-			Doc: "Memory of the Lambda function in MB, 128-10240; its share of a processor grows with it.",
+		{ // https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+			Name: "lambdaStorage", Default: 512, Least: 512, Most: 10240, Unit: "MB",
+			Doc:   "Disk of the Lambda function, for a processor that needs room in /tmp; what is above 512 MB costs.",
+			field: func(s *Settings) any { return &s.LambdaStorage },
 		},
-		{
-			Name: keyLambdaTimeout, Type: TypeInteger, Default: 60, Example: "60",
-			Doc: "Time one run of the Lambda function has, in seconds, 1-900.",
+		{ // A27. https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
+			Name: keyLambdaTimeout, Default: 60, Least: 1, Most: 900, Unit: unitSeconds,
+			Doc:   "Time one run of the Lambda function has.",
+			field: func(s *Settings) any { return &s.LambdaTimeout },
 		},
-		{
-			Name: keyLambdaConcurrency, Type: TypeInteger, Default: 0, Example: "50",
+		{ // A27. https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+			Name: "lambdaReservedConcurrency", Default: 0, Example: "50", Least: 1, Most: math.MaxInt32, Unit: "runs",
+			Zero: "no limit but the account's, and nothing kept free",
 			Doc: "How many runs of the Lambda function there may be at once, kept free for it out of the account's. What is beyond is " +
-				"tried again. 0: no limit but the account's, and nothing kept free. A function that may not run at all can't be had.",
+				"tried again. A function that may not run at all can't be had.",
+			field: func(s *Settings) any { return &s.LambdaConcurrency },
 		},
-		{
-			Name: keyTaskCPU, Type: TypeInteger, Default: 1024, Example: "1024",
-			Doc: "Processor of the Fargate task in units of 1/1024 vCPU: 256, 512, 1024, 2048, 4096, 8192, 16384 or 32768.",
+	}
+}
+
+// taskKeys are the Fargate task, and the time that an execution has.
+func taskKeys() []Key {
+	return []Key{
+		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html
+			Name: keyTaskCPU, Default: 1024, Values: taskCPUs(), Unit: "units of 1/1024 vCPU",
+			Doc:   "Processor of the Fargate task in units of 1/1024 vCPU.",
+			field: func(s *Settings) any { return &s.TaskCPU }, fixed: (*loader).fixedCPU,
 		},
-		{
-			Name: keyTaskMemory, Type: TypeInteger, Default: 2048, Example: "2048",
-			Doc: "Memory of the Fargate task in MiB; Fargate has a list of values for each taskCpu.",
+		{ // docs/performance.md measured that more than the default gains nothing.
+			Name: keyTaskMemory, Default: 2048, Least: 512, Most: 249856, Unit: "MiB",
+			Doc:   "Memory of the Fargate task; Fargate has a list of values for each taskCpu.",
+			field: func(s *Settings) any { return &s.TaskMemory }, fixed: (*loader).fixedMemory,
 		},
-		{
-			Name: keyTaskStorage, Type: TypeInteger, Default: 0, Example: "50",
-			Doc: "Disk of the Fargate task in GiB, 21-200, for a processor that needs room. 0: the 20 that come with every task.",
+		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
+			Name: "taskStorage", Default: 0, Example: "50", Least: 21, Most: 200, Unit: "GiB", Zero: "the 20 that come with every task",
+			Doc:   "Disk of the Fargate task, for a processor that needs room.",
+			field: func(s *Settings) any { return &s.TaskStorage },
 		},
-		{
-			Name: keyTaskTimeout, Type: TypeInteger, Default: 1500, Example: "1500",
-			Doc: "Time one Fargate task has, its start included, in seconds, 1-15767790. A task that asks for another try gets a second one.",
+		{ // C2. https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+			Name: keyTaskTimeout, Default: 1500, Least: 1, Most: inSeconds(longestTask()), Unit: unitSeconds,
+			Doc:   "Time one Fargate task has, its start included. A task that asks for another try gets a second one.",
+			field: func(s *Settings) any { return &s.TaskTimeout },
 		},
-		{
-			Name: keyTaskCompletion, Type: TypeString, Default: string(CompletionSync), Example: string(CompletionSync),
-			Doc: "How Step Functions hears of a task's end: sync (it follows the container) or callback (the task sends heartbeats " +
-				"and, at its end, its result, at most 256 KiB; both routes then give the same output).",
+		{ // B11, C31. https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html
+			Name: keyTaskCompletion, Default: string(CompletionSync), Choices: []Choice{
+				{string(CompletionSync), "it follows the container"},
+				{
+					string(CompletionCallback),
+					"the task sends heartbeats and, at its end, its result, at most 256 KiB; both routes then give the same output",
+				},
+			},
+			Doc:   "How Step Functions hears of a task's end.",
+			field: func(s *Settings) any { return &s.TaskCompletion }, Shape: &Shape{Other: string(CompletionCallback)},
 		},
-		{
-			Name: keyTaskCapacity, Type: TypeString, Default: string(CapacityFargate), Example: string(CapacityFargate),
-			Doc: "What tasks run on: fargate (on demand) or spot (the first task of an object on Fargate Spot, which costs less and may " +
-				"be taken back; the next one on demand).",
+		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
+			Name: "taskCapacity", Default: string(CapacityFargate), Choices: []Choice{
+				{string(CapacityFargate), "on demand"},
+				{
+					string(CapacitySpot),
+					"the first task of an object on Fargate Spot, which costs less and may be taken back; the next one on demand",
+				},
+			},
+			Doc:   "What tasks run on.",
+			field: func(s *Settings) any { return &s.TaskCapacity }, Shape: &Shape{Other: string(CapacitySpot)},
 		},
-		{
-			Name: keyMaxParallelTasks, Type: TypeInteger, Default: 0, Example: "0",
-			Doc: "How many tasks run at a time, 0-1000; further files wait, for as long as executionTimeout leaves of itself. 0: no limit.",
+		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+			Name: keyMaxParallelTasks, Default: 0, Least: 1, Most: 1000, Unit: "tasks", Zero: "no limit",
+			Doc:   "How many tasks run at a time; further files wait, for as long as executionTimeout leaves of itself.",
+			field: func(s *Settings) any { return &s.MaxParallelTasks },
+			// One, so that a slot that isn't given back is missed by the next task.
+			Shape: &Shape{Other: "1", With: map[string]string{keyExecutionTimeout: "10800"}},
 		},
-		{
-			Name: keyExecutionTimeout, Type: TypeInteger, Default: 3600, Example: "3600",
-			Doc: "Time one execution of the state machine has, in seconds, at most 31536000. It must leave room for the longer " +
-				"route, its retries and the announcement of a failure.",
+		{ // B3, C3. https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
+			Name: keyExecutionTimeout, Default: 3600, Least: 1, Most: inSeconds(MaxExecutionTime), Unit: unitSeconds,
+			Doc: "Time one execution of the state machine has. It must leave room for the longer route, its retries and the announcement " +
+				"of a failure.",
+			field: func(s *Settings) any { return &s.ExecutionTimeout },
 		},
-		{
-			Name: keyImage, Type: TypeString, Default: "",
-			Example: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/upload-router:1.0.0",
+		{ // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+			Name: keyImage, Default: "", Example: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/upload-router:1.0.0",
 			Doc: "Image the task runs, with a tag other than latest or, better, a digest. " +
 				"Empty: the image is built from this project and pushed.",
+			field: func(s *Settings) any { return &s.Image }, check: anywhere(checkImage), fixed: fixedImage,
 		},
 	}
 }
 
 // networkKeys are where the task runs and what it may reach.
 func networkKeys() []Key {
+	own := &Only{Key: keyNetwork, Values: []string{string(NetworkCreate), string(NetworkPrivate)}}
 	return []Key{
-		{
-			Name: keyNetwork, Type: TypeString, Default: string(NetworkCreate), Example: string(NetworkCreate),
-			Doc: "Network of the task: create (a VPC with two public subnets in two zones), default (the Region's default VPC), " +
-				"existing (vpcId and subnetIds) or private (a VPC without a way to the internet, with VPC endpoints).",
+		{ // A12
+			Name: keyNetwork, Default: string(NetworkCreate), Choices: []Choice{
+				{string(NetworkCreate), "a VPC with two public subnets in two zones"},
+				{string(NetworkDefault), "the Region's default VPC"},
+				{string(NetworkExisting), "vpcId and subnetIds"},
+				{string(NetworkPrivate), "a VPC with two isolated subnets, and VPC endpoints"},
+			},
+			Doc:   "Network of the task.",
+			field: func(s *Settings) any { return &s.Network },
 		},
-		{
-			Name: keyVPCCIDR, Type: TypeString, Default: "10.64.0.0/24", Example: "10.64.0.0/24",
-			Doc: "Address block of the VPC, with network create and private only: private IPv4, /16-/26; the subnets are its first two " +
-				"quarters.",
+		{ // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
+			Name: "vpcCidr", Default: "10.64.0.0/24", Only: own,
+			Doc:   "Address block of the VPC: private IPv4, /16-/26; the subnets are its first two quarters.",
+			field: func(s *Settings) any { return &s.VPCCIDR }, check: anywhere(checkVPCBlock), fixed: fixedVPCBlock,
 		},
-		{
-			Name: keyVPCID, Type: TypeString, Default: "", Example: "vpc-0a1b2c3d4e5f60718",
-			Doc: "VPC of the task, with network existing only.",
+		{ // A12
+			Name: "vpcId", Default: "", Example: "vpc-0a1b2c3d4e5f60718", Doc: "VPC of the task.",
+			Only:  &Only{Key: keyNetwork, Values: []string{string(NetworkExisting)}, Needed: true, Change: true},
+			field: func(s *Settings) any { return &s.VPCID }, check: anywhere(checkID("vpc")),
 		},
-		{
-			Name: keySubnetIDs, Type: TypeArray, Items: TypeString, Default: []any{},
-			Example: `["subnet-0a1b2c3d4e5f60718","subnet-0b2c3d4e5f607189a"]`,
-			Doc:     "Subnets of the task in vpcId, with network existing only: 2-16, best in different zones.",
+		{ // A13. https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
+			Name: "subnetIds", Default: []any{}, Example: `["subnet-0a1b2c3d4e5f60718","subnet-0b2c3d4e5f607189a"]`,
+			Doc:  "Subnets of the task in vpcId, best in different zones.",
+			Only: &Only{Key: keyNetwork, Values: []string{string(NetworkExisting)}, Needed: true, Change: true},
+			Unit: "subnets", Least: 2, Most: 16,
+			field: func(s *Settings) any { return &s.SubnetIDs }, check: anywhere(checkID("subnet")),
 		},
-		{
-			Name: keyAssignPublicIP, Type: TypeString, Default: "", Example: yes,
+		{ // A17, A46. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html
+			Name: keyAssignPublicIP, Default: "", Example: yes, read: (*loader).publicIP,
 			Doc: "Whether the task gets a public address, true or false. Empty: true, but false with network private, where it must be. " +
 				"False goes with network existing, too, if a NAT gateway or VPC endpoints are there.",
+			// Not set, it is as the network has it.
+			Shape: &Shape{Other: no, Less: true, With: map[string]string{keyNetwork: string(NetworkExisting)}},
 		},
-		{
-			Name: keyEgress, Type: TypeArray, Items: TypeObject, Default: defaultEgress(),
+		{ // A15. https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
+			Name: keyEgress, Default: defaultEgress(), Items: TypeObject, read: (*loader).egress,
 			Example: `[{"protocol":"tcp","port":"443","cidr":"0.0.0.0/0","description":"HTTPS"}]`,
 			Doc: "All that the task may connect to, each rule with protocol (tcp, udp, icmp or all), port (443 or 1024-2048; tcp and " +
-				"udp only), cidr or prefixListId, and description. An empty list allows nothing. With network private it can't be set: " +
-				"the task reaches the VPC endpoints and S3, by 443, and nothing else.",
+				"udp only), cidr or prefixListId, and description. An empty list allows nothing.",
+			Only: &Only{
+				Key: keyNetwork, Values: []string{string(NetworkCreate), string(NetworkDefault), string(NetworkExisting)},
+				Why: "the task reaches the VPC endpoints and S3, by 443, and no route leads to anything else",
+			},
 		},
-		{
-			Name: keyFlowLogs, Type: TypeBoolean, Default: false, Example: no,
-			Doc: "Whether every connection in the VPC is logged, with network create and private only.",
+		{ // A47. https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html
+			Name: "flowLogs", Default: false, Doc: "Whether every connection in the VPC is logged.",
+			Only:  &Only{Key: own.Key, Values: own.Values, Why: "the flow logs of a VPC that others use are theirs to set up"},
+			field: func(s *Settings) any { return &s.FlowLogs },
 		},
 	}
 }
 
-// operationKeys are logs, notices, retries, and what is kept.
-func operationKeys() []Key {
-	return slices.Concat(runningKeys(), keepingKeys())
+// encryptionKeys are whose keys encrypt.
+func encryptionKeys() []Key {
+	return []Key{
+		{ // C14 to C16. https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html
+			Name: keyEncryption, Default: string(EncryptionAWS), Example: string(EncryptionCustomer), Choices: []Choice{
+				{string(EncryptionAWS), "those that AWS manages; for the logs a customer managed key"},
+				{
+					string(EncryptionCustomer),
+					"a customer managed key for bucket, queue, topic, logs, image repository and state machine",
+				},
+			},
+			Doc: "Whose keys encrypt. To change it later makes a new image repository, and leaves the objects that are there with the key " +
+				"that they have.",
+			field: func(s *Settings) any { return &s.Encryption },
+		},
+		{ // A5. https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+			Name: "kmsKeyArn", Default: "",
+			Example: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+			Doc: "Customer managed key to use, as an ARN of the stack's own Region; it is not changed, and its policy must hold what " +
+				"the output kmsKeyPolicy says. Empty: a key is created.",
+			field: func(s *Settings) any { return &s.KMSKeyARN }, check: (*loader).checkKeyARN, fixed: (*loader).fixedKeyARN,
+		},
+		{ // C15. https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+			Name: "kmsDataKeyReuse", Default: 300, Least: 60, Most: 900, Unit: unitSeconds,
+			Doc:   "How long the state machine uses a data key of the customer managed key again: longer costs fewer calls to KMS.",
+			Only:  &Only{Key: keyEncryption, Values: []string{string(EncryptionCustomer)}},
+			field: func(s *Settings) any { return &s.KMSDataKeyReuse },
+		},
+	}
 }
 
-// runningKeys are logs, notices and retries.
-func runningKeys() []Key {
+// noticeKeys are logs, notices and retries.
+func noticeKeys() []Key {
 	return []Key{
-		{
-			Name: keyLogRetentionDays, Type: TypeInteger, Default: 30, Example: "30",
-			Doc: "Days for which logs are kept, one of CloudWatch's values (1, 3, 5, 7, 14, 30, 60, 90 … 3653).",
+		{ // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+			Name: "logRetentionDays", Default: 30, Unit: "days", Doc: "Days for which CloudWatch keeps the logs.",
+			Values: []int{
+				1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+			},
+			field: func(s *Settings) any { return &s.LogRetentionDays },
 		},
-		{
-			Name: keyNotify, Type: TypeArray, Items: TypeString, Default: []any{}, Example: `["ops@example.com"]`,
+		{ // https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
+			Name: keyNotify, Default: []any{}, Example: `["ops@example.com"]`,
 			Doc: "Who hears of failures: e-mail addresses, or the ARN of one existing SNS topic alone, " +
 				"whose policy must hold what the output topicPolicy says. An empty list: nobody.",
+			field: func(s *Settings) any { return &s.NotifyEmails }, check: (*loader).checkTarget, fixed: (*loader).fixedTarget,
 		},
-		{
-			Name: keyNotifySuccess, Type: TypeBoolean, Default: true, Example: yes,
-			Doc: "Whether a processed object is announced too, and not failures only.",
+		{ // B2
+			Name: "notifySuccess", Default: true, Doc: "Whether a processed object is announced too, and not failures only.",
+			field: func(s *Settings) any { return &s.NotifySuccess }, Shape: &Shape{Other: no, Less: true},
 		},
-		{
-			Name: keyDeduplicate, Type: TypeBoolean, Default: false, Example: "false",
+		{ // C47. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-delivery.html
+			Name: keyDeduplicate, Default: false,
 			Doc: "Whether each version of an object is processed once, although its event may come more than once; it is claimed in a " +
 				"DynamoDB table. A file whose processing failed may be processed again.",
+			field: func(s *Settings) any { return &s.Deduplicate }, Shape: &Shape{Other: yes},
+		},
+		{ // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html
+			Name: "eventMaxAge", Default: 86400, Least: 60, Most: 86400, Unit: unitSeconds,
+			Doc:   "How long EventBridge tries to deliver an upload's event before it goes to the dead-letter queue.",
+			field: func(s *Settings) any { return &s.EventMaxAge },
 		},
 		{
-			Name: keyEventMaxAge, Type: TypeInteger, Default: 86400, Example: "86400",
-			Doc: "How long EventBridge tries to deliver an upload's event before it goes to the dead-letter queue, in seconds, 60-86400.",
-		},
-		{
-			Name: keyEventRetryAttempts, Type: TypeInteger, Default: 185, Example: "185",
-			Doc: "How often EventBridge tries again before the event goes to the dead-letter queue, 0-185.",
+			Name: "eventRetryAttempts", Default: 185, Least: 0, Most: 185, Unit: "attempts",
+			Doc:   "How often EventBridge tries again before the event goes to the dead-letter queue.",
+			field: func(s *Settings) any { return &s.EventRetryAttempts },
 		},
 	}
 }
@@ -318,28 +388,61 @@ func runningKeys() []Key {
 // keepingKeys are what is kept for how long, and whose it is.
 func keepingKeys() []Key {
 	return []Key{
-		{
-			Name: keyAbortUploadsAfterDays, Type: TypeInteger, Default: 7, Example: "7",
-			Doc: "Days after which S3 throws away the parts of a multipart upload that was not completed, at least 1.",
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
+			Name: "abortUploadsAfterDays", Default: 7, Least: 1, Most: math.MaxInt32, Unit: "days",
+			Doc:   "Days after which S3 throws away the parts of a multipart upload that was not completed.",
+			field: func(s *Settings) any { return &s.AbortUploadsAfterDays },
 		},
-		{
-			Name: keyKeepVersionsDays, Type: TypeInteger, Default: 0, Example: "90",
-			Doc: "Days after which S3 deletes what was overwritten or deleted, at least 1. What waits in the dead-letter queue for up to 14 " +
-				"days still needs it. 0: it is kept for good.",
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-examples.html
+			Name: keyKeepVersionsDays, Default: 0, Example: "90", Least: 1, Most: math.MaxInt32, Unit: "days", Zero: "it is kept for good",
+			Doc: "Days after which S3 deletes what was overwritten or deleted. What waits in the dead-letter queue for up to 14 " +
+				"days still needs it.",
+			field: func(s *Settings) any { return &s.NoncurrentVersionsAfterDays },
 		},
-		{
-			Name: keyTags, Type: TypeObject, Default: map[string]any{}, Example: `{"owner":"platform-team"}`,
+		{ // C48. https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+			Name: keyTags, Default: map[string]any{}, Example: `{"owner":"platform-team"}`, read: (*loader).tags,
 			Doc: "Tags of every resource that can have any, besides project and stack, which are set: at most 47, of letters, digits, " +
 				"spaces and _.:/=+-@, keys up to 128 characters, values up to 256.",
 		},
-		{
-			Name: keyProtect, Type: TypeBoolean, Default: false, Example: no,
-			Doc: "Whether Pulumi refuses to delete or replace what can't be had again: bucket, keys, logs, claims, images, queue, topic " +
+		{ // https://www.pulumi.com/docs/iac/concepts/options/protect/
+			Name: keyProtect, Default: false,
+			Doc: "Whether Pulumi refuses to delete or replace stateful resources: bucket, keys, logs, claims, images, queue, topic " +
 				"and state machine.",
+			field: func(s *Settings) any { return &s.Protect },
 		},
 		{
-			Name: keyForceDestroy, Type: TypeBoolean, Default: false, Example: no,
-			Doc: "Whether pulumi destroy may delete the bucket's objects and the repository's images.",
+			Name: keyForceDestroy, Default: false, Doc: "Whether pulumi destroy may delete the bucket's objects and the repository's images.",
+			Only: &Only{
+				Key: keyProtect, Values: []string{no}, Why: "what is protected isn't to be deleted with all that is in it",
+			},
+			field: func(s *Settings) any { return &s.ForceDestroy },
+		},
+	}
+}
+
+// observationKeys are what of the executions can be seen afterwards.
+func observationKeys() []Key {
+	return []Key{
+		{ // C12. https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+			Name: keyExecutionLogLevel, Default: string(LogError), Example: string(LogAll), Choices: []Choice{
+				{string(LogOff), ""},
+				{string(LogFatal), "what ends one badly"},
+				{string(LogError), "what goes wrong, although it is tried again"},
+				{string(LogAll), ""},
+			},
+			Doc:   "Which events of the executions are logged.",
+			field: func(s *Settings) any { return &s.ExecutionLogLevel },
+		},
+		{ // C12
+			Name: "executionLogData", Default: false,
+			Doc:   "Whether the log of the executions has their input and output as well, which hold the names of the files.",
+			Only:  &Only{Key: keyExecutionLogLevel, Values: []string{string(LogFatal), string(LogError), string(LogAll)}},
+			field: func(s *Settings) any { return &s.ExecutionLogData },
+		},
+		{ // C17. https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
+			Name: "tracing", Default: false, Example: yes,
+			Doc:   "Whether X-Ray traces the state machine, the function and the task, all in one trace.",
+			field: func(s *Settings) any { return &s.Tracing }, Shape: &Shape{Other: yes},
 		},
 	}
 }

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
+	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/upload-router/internal/partition"
 )
 
 // Lookup hands out the value of a key, without its namespace, as Pulumi's configuration holds it: text as it is, numbers and
@@ -23,7 +26,7 @@ func WithSecrets(isSecret func(key string) bool) Option {
 	return func(l *loader) { l.isSecret = isSecret }
 }
 
-// WithKeys reports each of the given keys that does not exist together with all other problems; see [Unknown].
+// WithKeys reports each of the given keys that does not exist together with all other problems.
 func WithKeys(keys []string) Option {
 	return func(l *loader) { l.given = keys }
 }
@@ -63,8 +66,13 @@ func LoadMap(project string, values map[string]string, options ...Option) (*Sett
 //
 // https://github.com/pulumi/pulumi/pull/19483
 func Load(lookup Lookup, options ...Option) (*Settings, error) {
+	return load(Keys(), lookup, options...)
+}
+
+// load is Load of the given rows.
+func load(rows []Key, lookup Lookup, options ...Option) (*Settings, error) {
 	l := &loader{lookup: lookup, isSecret: func(string) bool { return false }, keys: map[string]Key{}, project: Namespace}
-	for _, key := range Keys() {
+	for _, key := range rows {
 		l.keys[key.Name] = key
 		l.order = append(l.order, key.Name)
 	}
@@ -77,12 +85,10 @@ func Load(lookup Lookup, options ...Option) (*Settings, error) {
 		loaded.project = l.project
 	}
 	l.checkRegion()
-	l.names(loaded)
-	l.observation(loaded)
-	l.compute(loaded) // whose time-outs depend on what is looked up
-	l.network(loaded)
-	l.encryption(loaded)
-	l.operation(loaded)
+	for _, key := range rows {
+		l.readKey(key, loaded)
+	}
+	l.relate(loaded)
 	l.sortProblems()
 	l.problems = append(l.problems, l.unknown()...)
 	if len(l.problems) > 0 {
@@ -107,65 +113,100 @@ type loader struct {
 	problems []Problem
 }
 
-// names reads the keys of nameKeys.
-func (l *loader) names(s *Settings) {
-	s.BucketName = l.text(keyBucketName, optional(checkBucketName))
-	s.ECRRepoName = l.text(keyECRRepoName, optional(checkRepositoryName))
-	s.StateMachineName = l.text(keyStateMachineName, optional(checkStateMachineName))
-	s.SizeThreshold = l.size(keySizeThreshold)
-}
+// keyRegion is the provider's key of the Region that everything is made in, and exampleRegion that of the examples.
+const (
+	keyRegion     = "aws:region"
+	exampleRegion = "eu-central-1"
+)
 
-// size reads the size of an object.
-func (l *loader) size(key string) int64 {
-	raw := l.raw(key)
-	size, err := ParseSize(raw)
-	if err == nil {
-		return size
+// checkRegion checks that the stack's Region can be one, by its form. Whether there is such a Region is left to AWS, which opens new ones.
+func (l *loader) checkRegion() {
+	if _, known := partition.OfRegion(l.region); known || l.region == "" {
+		return
 	}
-	mended := strings.TrimLeft(raw, "0")
-	if _, err := ParseSize(mended); err != nil {
-		mended = ""
+	l.problems = append(l.problems, Problem{
+		Key: keyRegion, Value: display(l.region), Rule: "must be a Region such as " + exampleRegion, Fix: set(keyRegion, exampleRegion),
+	})
+	l.region = "" // of which nothing more can be told
+}
+
+// readKey reads a key into its field. Where it doesn't go with another one's value, the field stays empty, and the key has to be as by
+// default.
+func (l *loader) readKey(k Key, s *Settings) {
+	filled, before := *s, len(l.problems)
+	if k.read != nil {
+		k.read(l, k, &filled)
+	} else {
+		l.fill(k, k.field(&filled))
 	}
-	l.reportAt(key, key, raw, err.Error(), l.propose(key, mended))
-	return 0
-}
-
-// compute reads the keys of computeKeys.
-func (l *loader) compute(s *Settings) {
-	s.Architecture = Architecture(l.choice(keyArchitecture, string(X86), string(ARM64)))
-	s.LambdaMemory, _ = l.integer(keyLambdaMemory, "MB", 128, 10240)
-	s.LambdaConcurrency, _ = l.integer(keyLambdaConcurrency, "runs", 0, math.MaxInt32)
-	s.TaskStorage = l.taskStorage()
-	s.TaskCPU, s.TaskMemory = l.taskSize()
-	s.Image = l.textOr(keyImage, optional(checkImage), mendedImage)
-	s.TaskCompletion = TaskCompletion(l.choice(keyTaskCompletion, string(CompletionSync), string(CompletionCallback)))
-	s.TaskCapacity = TaskCapacity(l.choice(keyTaskCapacity, string(CapacityFargate), string(CapacitySpot)))
-	s.MaxParallelTasks, _ = l.integer(keyMaxParallelTasks, "tasks", 0, 1000)
-	s.Deduplicate = l.boolean(keyDeduplicate)
-	l.timeouts(s) // which depend on those above
-}
-
-// operation reads the keys of operationKeys.
-func (l *loader) operation(s *Settings) {
-	s.LogRetentionDays = l.logRetention()
-	s.NotifyEmails, s.NotifyTopicARN = l.notify()
-	s.NotifySuccess = l.boolean(keyNotifySuccess)
-	s.EventMaxAge, _ = l.seconds(keyEventMaxAge, 60, 86400)
-	s.EventRetryAttempts, _ = l.integer(keyEventRetryAttempts, "attempts", 0, 185)
-	s.AbortUploadsAfterDays, _ = l.integer(keyAbortUploadsAfterDays, "days", 1, maxDays)
-	s.NoncurrentVersionsAfterDays, _ = l.integer(keyKeepVersionsDays, "days", 0, maxDays)
-	s.Tags = l.tags()
-	s.Protect = l.boolean(keyProtect)
-	s.ForceDestroy = l.boolean(keyForceDestroy)
-	if s.Protect && s.ForceDestroy {
-		l.reportAt(keyForceDestroy, keyForceDestroy, yes,
-			fmt.Sprintf("must be false with %s: what is protected isn't to be deleted with all that is in it", keyProtect),
-			setCommand(keyForceDestroy, no))
+	set := l.raw(k.Name) != k.Text()
+	switch goes, known := l.goes(k); {
+	case !known: // the other key was reported; what would go with it can't be told
+	case goes:
+		*s = filled
+		if k.Only != nil && k.Only.Needed && !set {
+			l.report(k.Name, "", fmt.Sprintf("must be set with %s %s", k.Only.Key, l.shown(k.Only.Key)))
+		}
+	case set:
+		if !k.Only.Change { // what is wrong with a value that is to go doesn't matter
+			l.problems = l.problems[:before]
+		}
+		l.misplaced(k)
 	}
 }
 
-// maxDays is the largest number a lifecycle rule can hold.
-const maxDays = math.MaxInt32
+// goes says whether a key goes with the other keys as they are; known is false if those are wrong.
+func (l *loader) goes(k Key) (goes, known bool) {
+	if k.Only == nil {
+		return true, true
+	}
+	other, value := l.keys[k.Only.Key], l.raw(k.Only.Key)
+	known = slices.Contains(other.choices(), value) || other.Type == TypeBoolean && (value == yes || value == no)
+	return slices.Contains(k.Only.Values, value), known
+}
+
+// misplaced reports a key that is set and doesn't go with another one.
+func (l *loader) misplaced(k Key) {
+	rule := fmt.Sprintf("goes with %s %s only, not with %s", k.Only.Key, orList(k.Only.Values), l.shown(k.Only.Key))
+	if k.Only.Why != "" {
+		rule += ": " + k.Only.Why
+	}
+	fix := remove(k.Name)
+	if k.Only.Change {
+		fix = set(k.Only.Key, k.Only.Values[0])
+	}
+	l.reportAt(k.Name, k.Name, l.raw(k.Name), rule, fix)
+}
+
+// relate checks what several keys have to be together.
+func (l *loader) relate(s *Settings) {
+	l.taskSize(s)
+	l.timeouts(s)
+	l.reachableImage(s)
+	l.targets(s)
+}
+
+// fill reads a key by the type of the field that it fills. A value that is refused leaves the field empty.
+func (l *loader) fill(k Key, field any) {
+	switch field := field.(type) {
+	case *string:
+		*field = l.text(k)
+	case *int64:
+		*field, _ = ParseSize(l.text(k))
+	case *netip.Prefix:
+		*field, _ = netip.ParsePrefix(l.text(k))
+	case *int:
+		*field = l.number(k)
+	case *time.Duration:
+		*field = time.Duration(l.number(k)) * time.Second
+	case *bool:
+		*field = l.boolean(k)
+	case *[]string:
+		*field = l.strings(k)
+	default:
+		reflect.ValueOf(field).Elem().SetString(l.choice(k))
+	}
+}
 
 // raw is a key's value, or its default when it is not set or blank.
 func (l *loader) raw(key string) string {
@@ -174,15 +215,15 @@ func (l *loader) raw(key string) string {
 			return value
 		}
 	}
-	return l.keys[key].raw()
+	return l.keys[key].Text()
 }
 
-// shownNetwork is how a rule about another key may cite the network's mode.
-func (l *loader) shownNetwork() string {
-	if l.isSecret(keyNetwork) {
+// shown is how a rule about another key may cite a key's value.
+func (l *loader) shown(key string) string {
+	if l.isSecret(key) {
 		return hidden
 	}
-	return display(l.raw(keyNetwork))
+	return display(l.raw(key))
 }
 
 // report notes that a key's value breaks a rule, with the key's example as the way out.
@@ -192,7 +233,7 @@ func (l *loader) report(key, value, rule string) {
 
 // reportAt notes a problem at a path inside a key. A secret's problem tells the key's documented rule only: the precise rule may
 // cite parts of the value, and so may the fix and the path behind a list's index.
-func (l *loader) reportAt(key, path, value, rule, fix string) {
+func (l *loader) reportAt(key, path, value, rule string, fix Fix) {
 	if l.isSecret(key) {
 		path, _, _ = strings.Cut(path, ".")
 		l.problems = append(l.problems, Problem{
@@ -203,71 +244,66 @@ func (l *loader) reportAt(key, path, value, rule, fix string) {
 	l.problems = append(l.problems, Problem{Key: path, Value: display(value), Rule: rule, Fix: fix})
 }
 
+// refuse reports a value with what was most likely meant by it: what is given, what the row tells, or else the default or the example.
+func (l *loader) refuse(k Key, value, rule, meant string) {
+	if k.fixed != nil {
+		meant = cmp.Or(k.fixed(l, value), meant)
+	}
+	l.reportAt(k.Name, k.Name, value, rule, l.propose(k.Name, meant))
+}
+
 // sortProblems puts problems in the order of the keys; those of one key stay as they were found.
 func (l *loader) sortProblems() {
-	position := func(problem Problem) int {
-		key, _, _ := strings.Cut(problem.Key, "[")
-		key, _, _ = strings.Cut(key, ".")
-		return slices.Index(l.order, key)
-	}
-	slices.SortStableFunc(l.problems, func(a, b Problem) int { return cmp.Compare(position(a), position(b)) })
+	slices.SortStableFunc(l.problems, func(a, b Problem) int {
+		return cmp.Compare(slices.Index(l.order, RootOf(a.Key)), slices.Index(l.order, RootOf(b.Key)))
+	})
 }
 
-// optional lets an empty value, which stands for "not set", pass a check.
-func optional(check func(string) error) func(string) error {
-	return func(value string) error {
-		if value == "" {
-			return nil
-		}
-		return check(value)
-	}
+// anywhere is a check that is the same in every Region.
+func anywhere(check func(string) error) func(*loader, string) error {
+	return func(_ *loader, value string) error { return check(value) }
 }
 
-// text reads a key that has to pass a check.
-func (l *loader) text(key string, check func(string) error) string {
-	return l.textOr(key, check, func(string) string { return "" })
-}
-
-// textOr is text with what to propose for a value that doesn't pass, which is empty where there is nothing better than the example.
-func (l *loader) textOr(key string, check func(string) error, mended func(string) string) string {
-	value := l.raw(key)
+// text reads a text, which has to pass the key's check unless it is empty.
+func (l *loader) text(k Key) string {
+	value := l.raw(k.Name)
 	if kind := structure(value); kind != "" {
-		l.report(key, value, "must be text, not "+kind)
+		l.report(k.Name, value, "must be text, not "+kind)
 		return ""
 	}
-	if err := check(value); err != nil {
-		l.reportAt(key, key, value, err.Error(), l.propose(key, mended(value)))
+	if value == "" {
+		return ""
+	}
+	if err := k.check(l, value); err != nil {
+		l.refuse(k, value, err.Error(), "")
+		return ""
 	}
 	return value
 }
 
-// choice reads a key that has one of a few values. It returns an empty string for any other.
-func (l *loader) choice(key string, allowed ...string) string {
-	value := l.raw(key)
+// choice reads a key that has one of a few values.
+func (l *loader) choice(k Key) string {
+	value, allowed := l.raw(k.Name), k.choices()
 	if slices.Contains(allowed, value) {
 		return value
 	}
-	l.reportAt(key, key, value, "must be "+orList(allowed), l.propose(key, nearestChoice(value, allowed)))
+	l.refuse(k, value, "must be "+orList(allowed), nearestChoice(value, allowed))
 	return ""
 }
 
-// integer reads a whole number within bounds.
-func (l *loader) integer(key, unit string, least, most int) (number int, ok bool) {
-	raw := l.raw(key)
+// number reads a whole number that the key allows.
+func (l *loader) number(k Key) int {
+	raw := l.raw(k.Name)
 	number, err := wholeNumber(raw)
-	within := func(number int) bool { return number >= least && number <= most }
-	if err != nil || !within(number) {
-		l.reportAt(key, key, raw, fmt.Sprintf("must be a whole number of %s from %d to %d", unit, least, most)+noted(err),
-			l.propose(key, mendedNumber(raw, within)))
-		return 0, false
+	if err == nil && k.allows(number) {
+		return number
 	}
-	return number, true
-}
-
-// seconds reads a whole number of seconds within bounds.
-func (l *loader) seconds(key string, least, most int) (duration time.Duration, ok bool) {
-	number, ok := l.integer(key, "seconds", least, most)
-	return time.Duration(number) * time.Second, ok
+	meant := fixedNumber(raw, k.allows)
+	if err == nil && number > 0 && len(k.Values) > 0 {
+		meant = decimal(nextAllowed(k.Values, number))
+	}
+	l.refuse(k, raw, k.rule()+noted(err), meant)
+	return 0
 }
 
 // The two values of a boolean.
@@ -277,64 +313,56 @@ const (
 )
 
 // boolean reads true or false.
-func (l *loader) boolean(key string) bool {
-	raw := l.raw(key)
+func (l *loader) boolean(k Key) bool {
+	raw := l.raw(k.Name)
 	if raw != yes && raw != no {
-		l.reportAt(key, key, raw, "must be true or false", l.propose(key, nearestBoolean(raw)))
+		l.refuse(k, raw, "must be true or false", nearestBoolean(raw))
 	}
 	return raw == yes
 }
 
 // list reads a JSON list, whose elements are left to the caller.
-func (l *loader) list(key, fix string) (elements []json.RawMessage, ok bool) {
-	raw := l.raw(key)
+func (l *loader) list(k Key, fix Fix) (elements []json.RawMessage, ok bool) {
+	raw := l.raw(k.Name)
 	elements, err := decodeJSON[[]json.RawMessage](raw)
 	if err != nil || elements == nil {
-		l.reportAt(key, key, raw, fmt.Sprintf("must be a list of %ss", l.keys[key].Items), fix)
+		l.reportAt(k.Name, k.Name, raw, fmt.Sprintf("must be a list of %ss", k.Items), fix)
 		return nil, false
 	}
 	return elements, true
 }
 
-// elementRule is what holds for each string of a list.
-type elementRule struct {
-	check func(string) error
-	// same gives two strings that mean the same the same form; mended is what to propose for one that the check refuses.
-	same, mended func(string) string
-}
-
-// strings reads a list of strings and checks each of them. Duplicates are refused.
-func (l *loader) strings(key string, each elementRule) (values []string, ok bool) {
-	elements, ok := l.list(key, l.listFix(key, each.check))
-	seen := map[string]int{}
+// strings reads a list of strings and checks each of them. Those that differ in capitals only are the same, and refused. It is nil if
+// anything is wrong with it.
+func (l *loader) strings(k Key) []string {
+	before := len(l.problems)
+	elements, ok := l.list(k, l.listFix(k))
+	var values []string
 	for i, element := range elements {
-		path := fmt.Sprintf("%s[%d]", key, i)
+		path := fmt.Sprintf("%s[%d]", k.Name, i)
 		value, err := decodeJSON[*string](string(element))
 		if err != nil || value == nil {
-			l.reportAt(key, path, string(element), "must be a string", setCommand(path, l.keys[key].elementExample()))
-			ok = false
+			l.reportAt(k.Name, path, string(element), "must be a string", set(path, k.elementExample()))
+			values = append(values, "") // so that those behind it keep their numbers
 			continue
 		}
-		if err := each.check(*value); err != nil {
-			l.reportAt(key, path, *value, err.Error(), setCommand(path, each.mended(*value)))
-			ok = false
+		if err := k.check(l, *value); err != nil {
+			meant := k.elementExample()
+			if k.fixed != nil {
+				meant = k.fixed(l, *value)
+			}
+			l.reportAt(k.Name, path, *value, err.Error(), set(path, meant))
 		}
-		if first, double := seen[each.same(*value)]; double {
-			l.reportAt(key, path, *value, fmt.Sprintf("is in the list already, as %s[%d]", key, first),
-				removePath(path))
-			ok = false
-			continue
+		if first := slices.IndexFunc(values, func(v string) bool { return strings.EqualFold(v, *value) }); first >= 0 {
+			l.reportAt(k.Name, path, *value, fmt.Sprintf("is in the list already, as %s[%d]", k.Name, first), remove(path))
 		}
-		seen[each.same(*value)] = i
 		values = append(values, *value)
 	}
-	return values, ok
-}
-
-// orList joins words as a sentence does: "a, b or c".
-func orList(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
+	if goes, known := l.goes(k); ok && goes && known && k.Most > 0 && len(values) > 0 && (len(values) < k.Least || len(values) > k.Most) {
+		l.report(k.Name, l.raw(k.Name), fmt.Sprintf("must have %d to %d %s, this has %d", k.Least, k.Most, k.Unit, len(values)))
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	if len(l.problems) > before {
+		return nil
+	}
+	return values
 }

@@ -3,7 +3,6 @@ package settings
 import (
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -118,31 +117,4 @@ func checkID(prefix string) func(string) error {
 		}
 		return nil
 	}
-}
-
-// retentionDays are the values CloudWatch Logs takes.
-//
-// https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-var retentionDays = []int{
-	1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-}
-
-// logRetention reads how long logs are kept.
-func (l *loader) logRetention() int {
-	raw := l.raw(keyLogRetentionDays)
-	days, err := wholeNumber(raw)
-	if err == nil && slices.Contains(retentionDays, days) {
-		return days
-	}
-	rule := "CloudWatch keeps logs for " + orList(decimals(retentionDays)) + " days"
-	if raw == "0" {
-		rule += "; 0 would keep them for ever, at a growing cost"
-	}
-	allowed := func(days int) bool { return slices.Contains(retentionDays, days) }
-	better := mendedNumber(raw, allowed)
-	if err == nil && days > 0 {
-		better = decimal(nextAllowed(retentionDays, days))
-	}
-	l.reportAt(keyLogRetentionDays, keyLogRetentionDays, raw, rule+noted(err), l.propose(keyLogRetentionDays, better))
-	return 0
 }

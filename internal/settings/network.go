@@ -9,11 +9,6 @@ import (
 	"example.com/upload-router/internal/partition"
 )
 
-// maxSubnets is how many subnets RunTask takes.
-//
-// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
-const maxSubnets = 16
-
 // The blocks a VPC's addresses should come from: RFC 1918, and RFC 6598's shared space, which AWS names as the way out when the
 // others are used up.
 //
@@ -25,92 +20,44 @@ var privateBlocks = []netip.Prefix{
 	netip.MustParsePrefix("100.64.0.0/10"),
 }
 
-// network reads where the task runs and what it may reach.
-func (l *loader) network(s *Settings) {
-	s.Network = NetworkMode(l.choice(keyNetwork,
-		string(NetworkCreate), string(NetworkDefault), string(NetworkExisting), string(NetworkPrivate)))
-	cidr, cidrOK := l.vpcCIDR()
-	s.VPCID = l.text(keyVPCID, optional(checkID("vpc")))
-	subnets, subnetsOK := l.strings(keySubnetIDs, elementRule{
-		check: checkID("subnet"), same: func(id string) string { return id },
-		mended: func(string) string { return l.keys[keySubnetIDs].elementExample() },
-	})
-	s.SubnetIDs = subnets
-	s.AssignPublicIP = l.publicIP(s.Network)
-	s.Egress = l.egress()
-	s.FlowLogs = l.boolean(keyFlowLogs)
-
-	switch s.Network {
-	case NetworkExisting:
-		l.checkExisting(s, subnetsOK)
-	case NetworkPrivate:
-		l.checkOwn(s.VPCID != "", len(subnets) > 0)
-		l.checkPrivate(s)
-	case NetworkCreate, NetworkDefault:
-		l.checkOwn(s.VPCID != "", len(subnets) > 0)
-	default:
-		// The mode itself was reported; what would go with it cannot be told.
-		return
-	}
-	if s.MakesVPC() && cidrOK {
-		s.VPCCIDR = cidr
-	}
-	if !s.MakesVPC() && s.FlowLogs {
-		l.reportAt(keyFlowLogs, keyFlowLogs, yes,
-			fmt.Sprintf("goes with %s create and private only, not with %s: the flow logs of a VPC that others use are theirs to set up",
-				keyNetwork, l.shownNetwork()), setCommand(keyFlowLogs, no))
-	}
-	if !s.MakesVPC() && l.raw(keyVPCCIDR) != l.keys[keyVPCCIDR].raw() {
-		l.reportAt(keyVPCCIDR, keyVPCCIDR, l.raw(keyVPCCIDR),
-			fmt.Sprintf("goes with %s create and private only, not with %s", keyNetwork, l.shownNetwork()), removeCommand(keyVPCCIDR))
-	}
-}
-
 // publicIP reads whether the task gets a public address, which some modes leave no choice about.
-func (l *loader) publicIP(mode NetworkMode) bool {
-	raw := l.raw(keyAssignPublicIP)
+func (l *loader) publicIP(k Key, s *Settings) {
+	raw, mode := l.raw(k.Name), s.Network
 	var rule string
 	switch {
 	case raw == "":
-		return mode != NetworkPrivate
+		s.AssignPublicIP = mode != NetworkPrivate
 	case raw != yes && raw != no:
 		rule = "must be true or false, or empty"
 	case raw == yes && mode == NetworkPrivate:
-		rule = fmt.Sprintf("must be false, or empty, with %s %s: no route leads from its subnets to the internet", keyNetwork, l.shownNetwork())
+		rule = fmt.Sprintf("must be false, or empty, with %s %s: no route leads from its subnets to the internet", keyNetwork, l.shown(keyNetwork))
 	case raw == no && (mode == NetworkCreate || mode == NetworkDefault):
 		rule = fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
-			"the task could not pull its image", keyNetwork, l.shownNetwork())
+			"the task could not pull its image", keyNetwork, l.shown(keyNetwork))
 	default:
-		return raw == yes
+		s.AssignPublicIP = raw == yes
 	}
-	fix := removeCommand(keyAssignPublicIP)
+	if rule == "" {
+		return
+	}
+	fix := remove(k.Name)
 	if near := nearestBoolean(raw); near == yes && mode != NetworkPrivate || near == no && mode == NetworkExisting {
-		fix = setCommand(keyAssignPublicIP, near)
+		fix = set(k.Name, near)
 	}
-	l.reportAt(keyAssignPublicIP, keyAssignPublicIP, raw, rule, fix)
-	return false
+	l.reportAt(k.Name, k.Name, raw, rule, fix)
 }
 
-// checkPrivate refuses what a network without a way out has no use for.
-func (l *loader) checkPrivate(s *Settings) {
-	if l.raw(keyEgress) != l.keys[keyEgress].raw() {
-		l.reportAt(keyEgress, keyEgress, l.raw(keyEgress),
-			fmt.Sprintf("goes with %s create, default and existing only: with %s the task reaches the VPC endpoints and S3, and no route "+
-				"leads to anything else", keyNetwork, l.shownNetwork()), removeCommand(keyEgress))
-	}
-	s.Egress = nil
-	if s.Image == "" {
+// reachableImage refuses an image that a network without a way to the internet doesn't lead to.
+func (l *loader) reachableImage(s *Settings) {
+	if s.Network != NetworkPrivate || s.Image == "" {
 		return
 	}
 	// AWS gives private DNS to the plain form of a registry's name, which is the one that the endpoints of ECR lead to.
 	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
 	host, _, _ := strings.Cut(s.Image, "/")
-	if _, told := partition.CorrectedRegistry(host); told {
-		return
-	}
 	if registry, ok := partition.RegistryOf(host); !ok || !registry.Plain || l.region != "" && registry.Region != l.region {
 		l.report(keyImage, s.Image, fmt.Sprintf("must be in ECR of the stack's own Region with %s %s, "+
-			"%s/...: no other registry can be reached", keyNetwork, l.shownNetwork(), l.registry()))
+			"%s/...: no other registry can be reached", keyNetwork, l.shown(keyNetwork), l.registry()))
 	}
 }
 
@@ -120,66 +67,28 @@ func (l *loader) registry() string {
 	return "<account>.dkr.ecr." + cmp.Or(l.region, "<region>") + "." + p.DNSSuffix
 }
 
-// checkExisting checks that an existing network is named in full.
-func (l *loader) checkExisting(s *Settings, subnetsOK bool) {
-	if s.VPCID == "" {
-		l.report(keyVPCID, "", fmt.Sprintf("must name the VPC, since %s is %s", keyNetwork, l.shownNetwork()))
-	}
-	if !subnetsOK {
-		return
-	}
-	if len(s.SubnetIDs) < 2 {
-		l.report(keySubnetIDs, l.raw(keySubnetIDs),
-			fmt.Sprintf("must name two or more subnets, best in different zones, since %s is %s", keyNetwork, l.shownNetwork()))
-	}
-	if len(s.SubnetIDs) > maxSubnets {
-		l.report(keySubnetIDs, l.raw(keySubnetIDs), fmt.Sprintf("must name at most %d subnets, which is all RunTask takes", maxSubnets))
-	}
-}
-
-// checkOwn refuses the names of an existing network where none is used.
-func (l *loader) checkOwn(hasVPC, hasSubnets bool) {
-	rule := fmt.Sprintf("goes with %s existing only, not with %s", keyNetwork, l.shownNetwork())
-	if hasVPC {
-		l.reportAt(keyVPCID, keyVPCID, l.raw(keyVPCID), rule, setCommand(keyNetwork, string(NetworkExisting)))
-	}
-	if hasSubnets {
-		l.reportAt(keySubnetIDs, keySubnetIDs, l.raw(keySubnetIDs), rule, setCommand(keyNetwork, string(NetworkExisting)))
-	}
-}
-
-// vpcCIDR reads the address block of the VPC to make.
-func (l *loader) vpcCIDR() (block netip.Prefix, ok bool) {
-	raw := l.raw(keyVPCCIDR)
-	block, problem := parseCIDR(raw)
-	if problem == nil {
-		problem = checkVPCBlock(block)
-	}
-	if problem != nil {
-		l.reportAt(keyVPCCIDR, keyVPCCIDR, raw, problem.Error(), l.propose(keyVPCCIDR, mendedVPCBlock(raw)))
-		return netip.Prefix{}, false
-	}
-	return block, true
-}
-
-// mendedVPCBlock is the VPC's block that a text means, in network form and of a size that a VPC can have, or empty.
-func mendedVPCBlock(text string) string {
-	block, ok := mendedBlock(text)
+// fixedVPCBlock is the VPC's block that a text means, in network form and of a size that a VPC can have, or empty.
+func fixedVPCBlock(_ *loader, text string) string {
+	block, ok := fixedBlock(text)
 	if !ok || !block.Addr().Is4() {
 		return ""
 	}
-	mended := netip.PrefixFrom(block.Addr(), min(max(block.Bits(), largestVPC), smallestVPC)).Masked()
-	if checkVPCBlock(mended) != nil {
+	fixed := netip.PrefixFrom(block.Addr(), min(max(block.Bits(), largestVPC), smallestVPC)).Masked().String()
+	if checkVPCBlock(fixed) != nil {
 		return ""
 	}
-	return mended.String()
+	return fixed
 }
 
 // The sizes that the VPC's block can have: the largest VPC, and the smallest whose quarters give two subnets room.
 const largestVPC, smallestVPC = 16, 26
 
 // checkVPCBlock checks that a block is private and has quarters of a useful size for subnets.
-func checkVPCBlock(block netip.Prefix) error {
+func checkVPCBlock(text string) error {
+	block, err := parseCIDR(text)
+	if err != nil {
+		return err
+	}
 	if !block.Addr().Is4() {
 		return breaks("must be an IPv4 block")
 	}

@@ -36,12 +36,12 @@ func TestNetworkModes(t *testing.T) {
 		{"existing without public addresses", existing().with("assignPublicIp", "false"), nil},
 		{"existing with the default block", existing().with("vpcCidr", "10.64.0.0/24"), nil},
 		{"existing by its name only", config{"network": "existing"}, map[string]string{
-			"vpcId": "must name the VPC", "subnetIds": "two or more",
+			"vpcId": "must be set with network existing", "subnetIds": "must be set with network existing",
 		}},
-		{"existing with one subnet", existing().with("subnetIds", `["`+subnet1+`"]`), map[string]string{"subnetIds": "two or more"}},
+		{"existing with one subnet", existing().with("subnetIds", `["`+subnet1+`"]`), map[string]string{"subnetIds": "2 to 16 subnets, this has 1"}},
 		{"existing with 16 subnets", existing().with("subnetIds", subnets(16)), nil},
-		{"existing with 17 subnets", existing().with("subnetIds", subnets(17)), map[string]string{"subnetIds": "at most 16"}},
-		{"existing with a block", existing().with("vpcCidr", "10.1.0.0/24"), map[string]string{"vpcCidr": "network create and private only"}},
+		{"existing with 17 subnets", existing().with("subnetIds", subnets(17)), map[string]string{"subnetIds": "2 to 16 subnets, this has 17"}},
+		{"existing with a block", existing().with("vpcCidr", "10.1.0.0/24"), map[string]string{"vpcCidr": "network create or private only"}},
 		{"create with a VPC", config{"vpcId": vpc}, map[string]string{"vpcId": "network existing only, not with create"}},
 		{"create with subnets", config{"subnetIds": subnets(2)}, map[string]string{"subnetIds": "network existing only, not with create"}},
 		{"create without public addresses", config{"assignPublicIp": "false"}, map[string]string{
@@ -63,7 +63,7 @@ func TestNetworkModes(t *testing.T) {
 		}},
 		{"private with a VPC, subnets and egress", private().with("vpcId", vpc).with("subnetIds", subnets(2)).with("egress", "[]"),
 			map[string]string{
-				"vpcId": "not with private", "subnetIds": "not with private", "egress": "with private the task reaches the VPC endpoints and S3",
+				"vpcId": "not with private", "subnetIds": "not with private", "egress": "not with private: the task reaches the VPC endpoints and S3",
 			}},
 		{"private with an image that can't be reached", private().with("image", "registry.example.com/a/b:1"), map[string]string{
 			"image": "must be in ECR of the stack's own Region with network private",
@@ -79,7 +79,7 @@ func TestNetworkModes(t *testing.T) {
 			for _, problem := range problems {
 				require.Contains(t, row.want, problem.Key)
 				assert.Contains(t, problem.Rule, row.want[problem.Key])
-				assert.NotEmpty(t, problem.Fix)
+				assert.NotEmpty(t, problem.Fix.String())
 			}
 		})
 	}
@@ -126,7 +126,7 @@ func TestFlowLogsAreOfAVPCOfTheStacksOwn(t *testing.T) {
 		problems := problemsOf(t, values.with("flowLogs", "true"))
 		require.Len(t, problems, 1, mode)
 		assert.Equal(t, "flowLogs", problems[0].Key)
-		assert.Contains(t, problems[0].Rule, "create and private only, not with "+mode)
+		assert.Contains(t, problems[0].Rule, "create or private only, not with "+mode)
 		assert.Empty(t, problemsOf(t, values.with("flowLogs", "false")), mode)
 	}
 }
@@ -169,7 +169,7 @@ func TestEgress(t *testing.T) {
 		name, value string
 		want        []settings.EgressRule
 	}{
-		{"nothing", `[]`, []settings.EgressRule{}},
+		{"nothing", `[]`, nil},
 		{"a port", `[{"protocol":"tcp","port":"443","cidr":"0.0.0.0/0"}]`,
 			[]settings.EgressRule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: anywhere}}},
 		{"a number for a port, as the command line makes it", `[{"protocol":"udp","port":53,"cidr":"0.0.0.0/0","description":"DNS"}]`,
@@ -251,7 +251,7 @@ func TestEgressProblems(t *testing.T) {
 			require.Len(t, problems, 1)
 			assert.Equal(t, row.key, problems[0].Key)
 			assert.Contains(t, problems[0].Rule, row.want)
-			assert.Contains(t, problems[0].Fix, row.fix)
+			assert.Contains(t, problems[0].Fix.String(), row.fix)
 		})
 	}
 	longest := `[{"protocol":"tcp","port":"443","cidr":"0.0.0.0/0","description":"` + strings.Repeat("a", 229) +

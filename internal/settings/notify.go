@@ -2,40 +2,37 @@ package settings
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 )
 
-// notify reads who hears of failures: addresses, or one topic.
-func (l *loader) notify() (emails []string, topicARN string) {
-	check := func(target string) error {
-		if isARN(target) {
-			return checkTopicARN(target, l.region)
-		}
-		return checkEmail(target)
+// checkTarget checks an address, or a topic.
+func (l *loader) checkTarget(target string) error {
+	if isARN(target) {
+		return checkTopicARN(target, l.region)
 	}
-	mended := func(target string) string {
-		if isARN(target) {
-			return l.mendedARN(target, exampleTopic, check)
-		}
-		return l.keys[keyNotify].elementExample()
+	return checkEmail(target)
+}
+
+// fixedTarget is a topic's ARN in its Region's partition, or else an example.
+func (l *loader) fixedTarget(target string) string {
+	if isARN(target) {
+		return l.fixedARN(target, exampleTopic, l.checkTarget)
 	}
-	targets, ok := l.strings(keyNotify, elementRule{check: check, same: strings.ToLower, mended: mended})
-	if !ok {
-		return nil, ""
+	return l.keys[keyNotify].elementExample()
+}
+
+// targets tells the topic from the addresses, one of which there may be.
+func (l *loader) targets(s *Settings) {
+	if !slices.ContainsFunc(s.NotifyEmails, isARN) {
+		return
 	}
-	for _, target := range targets {
-		if !isARN(target) {
-			continue
-		}
-		if len(targets) > 1 {
-			l.report(keyNotify, l.raw(keyNotify), "must be e-mail addresses, or one topic's ARN alone: "+
-				"subscribe addresses to an existing topic where it was made")
-			return nil, ""
-		}
-		return nil, target
+	if len(s.NotifyEmails) > 1 {
+		l.report(keyNotify, l.raw(keyNotify), "must be e-mail addresses, or one topic's ARN alone: "+
+			"subscribe addresses to an existing topic where it was made")
 	}
-	return targets, ""
+	s.NotifyTopicARN, s.NotifyEmails = s.NotifyEmails[0], nil
 }
 
 // exampleTopic is the ARN of a topic in the Region of the examples.

@@ -30,8 +30,8 @@ type Problem struct {
 	Value string
 	// Rule says what is expected, and why where that is not plain.
 	Rule string
-	// Fix is the command that mends it.
-	Fix string
+	// Fix is what to do about it.
+	Fix Fix
 	// Meant is the key that is most likely meant by one that there isn't; empty for others.
 	Meant string
 
@@ -63,7 +63,7 @@ type InvalidError struct {
 	Problems []Problem
 }
 
-// Error lists each problem on a line of its own, followed by the command that mends it.
+// Error lists each problem on a line of its own, followed by its fix.
 func (e *InvalidError) Error() string {
 	var text strings.Builder
 	noun := "problems"
@@ -72,16 +72,21 @@ func (e *InvalidError) Error() string {
 	}
 	fmt.Fprintf(&text, "%s: %d %s, nothing was created", ErrInvalid, len(e.Problems), noun)
 	for _, problem := range e.Problems {
-		fmt.Fprintf(&text, "\n  %s", problem)
-		if problem.Fix != "" {
-			fmt.Fprintf(&text, "\n    to mend it: %s", problem.Fix)
-		}
+		fmt.Fprintf(&text, "\n  %s\n    to fix it: %s", problem, problem.Fix)
 	}
 	return text.String()
 }
 
 // Is reports whether target is [ErrInvalid].
 func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// ruleError is the rule a value breaks, as the user is to read it.
+type ruleError string
+
+func (r ruleError) Error() string { return string(r) }
+
+// breaks makes the error of a check.
+func breaks(format string, args ...any) error { return ruleError(fmt.Sprintf(format, args...)) }
 
 // display makes a value fit to be printed in an error.
 func display(value string) string {
@@ -94,37 +99,4 @@ func display(value string) string {
 		return strconv.Quote(value)
 	}
 	return value
-}
-
-// setCommand is the command that gives a key, or a path inside a list or an object, another value.
-func setCommand(path, value string) string {
-	if RootOf(path) != path {
-		return fmt.Sprintf("pulumi config set --path '%s' %s", path, ShellQuote(value))
-	}
-	return fmt.Sprintf("pulumi config set %s %s", path, ShellQuote(value))
-}
-
-// RootOf is the key whose value a path leads into.
-func RootOf(path string) string {
-	if at := strings.IndexAny(path, "[."); at >= 0 {
-		return path[:at]
-	}
-	return path
-}
-
-// removeCommand is the command that takes a key out, so that its default counts again.
-func removeCommand(key string) string { return "pulumi config rm " + key }
-
-// removePath is the command that takes an element of a list, or a field of one, out.
-func removePath(path string) string { return fmt.Sprintf("pulumi config rm --path '%s'", path) }
-
-// ShellQuote quotes what a shell would not take as one plain word.
-func ShellQuote(value string) string {
-	plain := func(r rune) bool {
-		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./:@,+", r)
-	}
-	if value != "" && !strings.ContainsFunc(value, func(r rune) bool { return !plain(r) }) {
-		return value
-	}
-	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 }

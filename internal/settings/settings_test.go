@@ -1,6 +1,7 @@
 package settings_test
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"strconv"
@@ -81,7 +82,7 @@ func checkRules(t *testing.T, base config, key string, rules []rule) {
 			assert.Equal(t, key, base)
 			assert.Contains(t, problems[0].Rule, row.want)
 			assert.NotEmpty(t, problems[0].Value)
-			assert.NotEmpty(t, problems[0].Fix)
+			assert.NotEmpty(t, problems[0].Fix.String())
 		})
 	}
 }
@@ -99,83 +100,55 @@ func existing() config {
 	return config{"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `","` + subnet2 + `"]`}
 }
 
+// baseOf is a configuration that a key goes with.
+func baseOf(key settings.Key) config {
+	if key.Only == nil {
+		return config{}
+	}
+	if key.Only.Needed {
+		return existing()
+	}
+	return config{key.Only.Key: key.Only.Values[0]}
+}
+
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	want := &settings.Settings{
-		SizeThreshold:    6291456,
-		Architecture:     settings.X86,
-		LambdaMemory:     512,
-		LambdaTimeout:    time.Minute,
-		TaskCPU:          1024,
-		TaskMemory:       2048,
-		TaskTimeout:      25 * time.Minute,
-		TaskCompletion:   settings.CompletionSync,
-		TaskCapacity:     settings.CapacityFargate,
-		ExecutionTimeout: time.Hour,
-		Network:          settings.NetworkCreate,
-		VPCCIDR:          netip.MustParsePrefix("10.64.0.0/24"),
-		AssignPublicIP:   true,
-		Egress: []settings.EgressRule{
-			{
-				Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("0.0.0.0/0"),
-				Description: "HTTPS to AWS and the image registry",
-			},
-			{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: netip.MustParsePrefix("0.0.0.0/0"), Description: "DNS"},
+	loaded := mustLoad(t, config{})
+	assert.Equal(t, int64(6291456), loaded.SizeThreshold, "requirement A1")
+	assert.True(t, loaded.AssignPublicIP, "requirement A46")
+	assert.Equal(t, []settings.EgressRule{
+		{
+			Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("0.0.0.0/0"),
+			Description: "HTTPS to AWS and the image registry",
 		},
-		Encryption:            settings.EncryptionAWS,
-		ExecutionLogLevel:     settings.LogError,
-		KMSDataKeyReuse:       5 * time.Minute,
-		LogRetentionDays:      30,
-		NotifySuccess:         true,
-		EventMaxAge:           24 * time.Hour,
-		EventRetryAttempts:    185,
-		AbortUploadsAfterDays: 7,
-	}
-	require.Equal(t, want, mustLoad(t, config{}))
+		{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: netip.MustParsePrefix("0.0.0.0/0"), Description: "DNS"},
+	}, loaded.Egress, "requirement A15")
 
 	without, err := settings.Load(nil)
 	require.NoError(t, err)
-	require.Equal(t, want, without, "no lookup is an empty configuration")
+	require.Equal(t, loaded, without, "no lookup is an empty configuration")
 }
 
-func TestEverythingSet(t *testing.T) {
+// What a field holds that isn't its key's value as it is.
+func TestValuesThatTakeAnotherForm(t *testing.T) {
 	t.Parallel()
-	loaded := mustLoad(t, config{
-		"bucketName": "acme-uploads", "ecrRepoName": "acme/router", "stateMachineName": "acme_Router-1", "sizeThreshold": "6MB",
-		"architecture": "arm64", "lambdaMemory": "1024", "lambdaTimeout": "120", "taskCpu": "2048", "taskMemory": "5120",
-		"taskTimeout": "7200", "taskCompletion": "callback", "taskCapacity": "spot", "maxParallelTasks": "20",
-		"executionTimeout": "36000", "image": "registry.example.com:5000/a/b:1.2",
-		"network": "existing", "vpcId": vpc, "subnetIds": `["` + subnet1 + `", "` + subnet2 + `"]`, "assignPublicIp": "false",
-		"egress":     `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`,
-		"encryption": "customer", "kmsKeyArn": keyARN, "kmsDataKeyReuse": "900",
-		"executionLogLevel": "ALL", "executionLogData": "true", "tracing": "true",
-		"logRetentionDays": "400", "notify": `["` + topic + `"]`, "notifySuccess": "false", "deduplicate": "true",
-		"eventMaxAge": "60", "eventRetryAttempts": "0", "abortUploadsAfterDays": "1", "forceDestroy": "true",
-		"lambdaReservedConcurrency": "20", "taskStorage": "100", "noncurrentVersionsAfterDays": "90", "tags": `{"owner":"us"}`,
-	})
-	require.Equal(t, &settings.Settings{
-		BucketName: "acme-uploads", ECRRepoName: "acme/router", StateMachineName: "acme_Router-1", SizeThreshold: 6000000,
-		Architecture: settings.ARM64, LambdaMemory: 1024, LambdaTimeout: 2 * time.Minute, TaskCPU: 2048, TaskMemory: 5120,
-		TaskTimeout: 2 * time.Hour, TaskCompletion: settings.CompletionCallback, ExecutionTimeout: 10 * time.Hour,
-		TaskCapacity: settings.CapacitySpot, MaxParallelTasks: 20,
-		Image:   "registry.example.com:5000/a/b:1.2",
-		Network: settings.NetworkExisting, VPCID: vpc, SubnetIDs: []string{subnet1, subnet2},
-		Egress:     []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}},
-		Encryption: settings.EncryptionCustomer, KMSKeyARN: keyARN, KMSDataKeyReuse: 15 * time.Minute,
-		ExecutionLogLevel: settings.LogAll, ExecutionLogData: true, Tracing: true,
-		LogRetentionDays: 400, NotifyTopicARN: topic, Deduplicate: true, EventMaxAge: time.Minute,
-		AbortUploadsAfterDays: 1,
-		ForceDestroy:          true, LambdaConcurrency: 20, TaskStorage: 100, NoncurrentVersionsAfterDays: 90,
-		Tags: map[string]string{"owner": "us"},
-	}, loaded)
-	assert.Equal(t, "ARM64", loaded.Architecture.ECS())
-	assert.Equal(t, "arm64", loaded.Architecture.GOARCH())
+	loaded := mustLoad(t, existing().with("sizeThreshold", "6MB").with("assignPublicIp", "false").with("tags", `{"owner":"us"}`).
+		with("egress", `[{"protocol":"tcp","port":"1024-2048","prefixListId":"pl-63a5400a"}]`).with("notify", `["`+topic+`"]`))
+	assert.Equal(t, int64(6000000), loaded.SizeThreshold)
+	assert.False(t, loaded.AssignPublicIP)
+	assert.Equal(t, map[string]string{"owner": "us"}, loaded.Tags)
+	assert.Equal(t, []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}}, loaded.Egress)
+	assert.Equal(t, topic, loaded.NotifyTopicARN)
+	assert.Empty(t, loaded.NotifyEmails)
 	assert.True(t, loaded.Notifies())
+	assert.True(t, mustLoad(t, config{"notify": `["ops@example.com"]`}).Notifies())
 }
 
 func TestArchitectureNames(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "X86_64", settings.X86.ECS())
+	assert.Equal(t, "ARM64", settings.ARM64.ECS())
+	assert.Equal(t, "arm64", settings.ARM64.GOARCH())
 	assert.Equal(t, "amd64", settings.X86.GOARCH())
 }
 
@@ -244,29 +217,29 @@ func TestSizeThreshold(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	t.Parallel()
-	long := config{"executionTimeout": "31536000"}
-	for _, row := range []struct {
-		key                string
-		least, most        string
-		tooLittle, tooMuch string
-	}{
-		{"lambdaMemory", "128", "10240", "127", "10241"},
-		{"lambdaTimeout", "1", "900", "0", "901"},
-		{"taskTimeout", "1", "15767790", "0", "15767791"},
-		{"maxParallelTasks", "0", "1000", "-1", "1001"},
-		{"eventMaxAge", "60", "86400", "59", "86401"},
-		{"eventRetryAttempts", "0", "185", "-1", "186"},
-		{"abortUploadsAfterDays", "1", "2147483647", "0", "2147483648"},
-		{"lambdaReservedConcurrency", "0", "2147483647", "-1", "2147483648"},
-		{"noncurrentVersionsAfterDays", "0", "2147483647", "-1", "2147483648"},
-	} {
-		t.Run(row.key, func(t *testing.T) {
+	for _, key := range settings.Keys() {
+		if key.Type != settings.TypeInteger || len(key.Values) > 0 {
+			continue
+		}
+		base := baseOf(key).with("executionTimeout", "31536000")
+		if key.Name == "executionTimeout" || key.Name == "taskMemory" { // which others bound as well
+			continue
+		}
+		t.Run(key.Name, func(t *testing.T) {
 			t.Parallel()
-			bounds := "from " + row.least + " to " + row.most
-			checkRules(t, long, row.key, []rule{
-				{row.least, ""}, {row.most, ""}, {row.tooLittle, bounds}, {row.tooMuch, bounds},
-				{"", ""}, {"ten", bounds}, {"1.5", bounds}, {"1e2", bounds}, {"+60", bounds}, {" 60", bounds}, {"99999999999999999999", bounds},
-			})
+			bounds := fmt.Sprintf("from %d to %d", key.Least, key.Most)
+			rules := []rule{
+				{strconv.Itoa(key.Least), ""}, {strconv.Itoa(key.Most), ""}, {strconv.Itoa(key.Most + 1), bounds}, {"", ""},
+			}
+			if key.Least == 1 && key.Zero != "" {
+				rules = append(rules, rule{"0", ""}, rule{"-1", "or 0: " + key.Zero})
+			} else {
+				rules = append(rules, rule{strconv.Itoa(key.Least - 1), bounds})
+			}
+			for _, text := range []string{"ten", "1.5", "1e2", "+60", " 60", "99999999999999999999"} {
+				rules = append(rules, rule{text, bounds})
+			}
+			checkRules(t, base, key.Name, rules)
 		})
 	}
 }
@@ -316,9 +289,9 @@ func TestChoices(t *testing.T) {
 			rules = append(rules, rule{days, ""})
 		}
 		checkRules(t, config{}, "logRetentionDays", append(rules,
-			rule{"0", "0 would keep them for ever"}, rule{"2", "3288 or 3653 days"}, rule{"31", "CloudWatch keeps"},
-			rule{"3654", "CloudWatch keeps"},
-			rule{"", ""}, rule{"030", "CloudWatch keeps"}, rule{"a month", "CloudWatch keeps"}, rule{"-1", "CloudWatch keeps"}))
+			rule{"0", "must be 1, 3"}, rule{"2", "3288 or 3653 days"}, rule{"31", "3653 days"},
+			rule{"3654", "3653 days"},
+			rule{"", ""}, rule{"030", "3653 days"}, rule{"a month", "3653 days"}, rule{"-1", "3653 days"}))
 	})
 }
 
@@ -360,15 +333,15 @@ func TestFargateTable(t *testing.T) {
 				}
 				if assert.Len(t, problems, 1, "%s with %s", memory, cpu) {
 					assert.Equal(t, "taskMemory", problems[0].Key)
-					fixed := problems[0].Fix[strings.LastIndex(problems[0].Fix, " ")+1:]
-					assert.True(t, allowed[fixed], "the fix %q must be a value Fargate takes", problems[0].Fix)
+					fixed := problems[0].Fix.Value
+					assert.True(t, allowed[fixed], "the fix %q must be a value Fargate takes", problems[0].Fix.String())
 				}
 			}
 		})
 	}
 	checkRules(t, config{}, "taskCpu", []rule{
-		{"128", "256, 512, 1024, 2048, 4096, 8192, 16384 or 32768"}, {"65536", "Fargate takes"}, {"1 vCPU", "Fargate takes"}, {"", ""},
-		{"01024", "Fargate takes"},
+		{"128", "256, 512, 1024, 2048, 4096, 8192, 16384 or 32768"}, {"65536", "must be 256"}, {"1 vCPU", "must be 256"}, {"", ""},
+		{"01024", "must be 256"},
 	})
 	checkRules(t, config{}, "taskMemory", []rule{
 		{"", ""}, {"8GB", "whole number of MiB"}, {"-8192", "whole number of MiB"}, {"0", "whole number of MiB"},
@@ -420,7 +393,7 @@ func TestExecutionTimeout(t *testing.T) {
 
 			problems := problemsOf(t, base.with("executionTimeout", row.tooShort))
 			require.Equal(t, []settings.Problem{{
-				Key: "executionTimeout", Value: row.tooShort, Rule: row.want, Fix: "pulumi config set executionTimeout " + row.least,
+				Key: "executionTimeout", Value: row.tooShort, Rule: row.want, Fix: settings.Fix{Path: "executionTimeout", Value: row.least},
 			}}, problems)
 		})
 	}
@@ -483,7 +456,7 @@ func TestKMSDataKeyReuse(t *testing.T) {
 		{"60", ""}, {"900", ""}, {"59", "from 60 to 900"}, {"901", "from 60 to 900"}, {"5m", "whole number of seconds"},
 	})
 	checkRules(t, config{}, "kmsDataKeyReuse", []rule{
-		{"300", ""}, {"60", "goes with encryption customer only, not with aws"}, {"59", "from 60 to 900"},
+		{"300", ""}, {"60", "goes with encryption customer only, not with aws"}, {"59", "goes with encryption customer only"},
 	})
 }
 
@@ -499,7 +472,7 @@ func TestExecutionLogData(t *testing.T) {
 	t.Parallel()
 	checkRules(t, config{}, "executionLogData", []rule{{"true", ""}, {"false", ""}, {"yes", "true or false"}})
 	checkRules(t, config{"executionLogLevel": "OFF"}, "executionLogData", []rule{
-		{"false", ""}, {"true", "goes with a log only, and executionLogLevel is OFF"},
+		{"false", ""}, {"true", "goes with executionLogLevel FATAL, ERROR or ALL only, not with OFF"},
 	})
 }
 

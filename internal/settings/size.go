@@ -44,3 +44,17 @@ func ParseSize(text string) (int64, error) {
 	}
 	return size.Num().Int64(), nil
 }
+
+// checkSize checks the size of an object.
+func checkSize(text string) error {
+	_, err := ParseSize(text)
+	return err
+}
+
+// fixedSize is a size without the zeros in front if that is all that was wrong with it, or else empty.
+func fixedSize(_ *loader, text string) string {
+	if fixed := strings.TrimLeft(text, "0"); checkSize(fixed) == nil {
+		return fixed
+	}
+	return ""
+}

@@ -38,18 +38,17 @@ var tagPattern = regexp.MustCompile(`^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$`)
 
 // tags reads the tags of every resource. Numbers and booleans count as text, since `pulumi config set --path` makes them of every
 // value that looks like one.
-func (l *loader) tags() map[string]string {
+func (l *loader) tags(_ Key, s *Settings) {
 	raw := l.raw(keyTags)
 	given, err := decodeJSON[map[string]json.RawMessage](raw)
 	if err != nil || given == nil {
 		l.report(keyTags, raw, jsonRule(err, "must be an object of keys and values"))
-		return nil
+		return
 	}
 	if most := maxTags - len(ownTags); len(given) > most {
 		l.report(keyTags, raw, fmt.Sprintf("must have at most %d tags, which is all that AWS takes besides the stack's own, this has %d",
 			most, len(given)))
 	}
-	var tags map[string]string
 	seen := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		path := keyTags + "." + display(key)
@@ -65,27 +64,22 @@ func (l *loader) tags() map[string]string {
 			l.reportAt(keyTags, path, string(given[key]), problem.Error(), l.fix(keyTags))
 			continue
 		}
-		if tags == nil {
-			tags = map[string]string{}
+		if s.Tags == nil {
+			s.Tags = map[string]string{}
 		}
-		tags[key] = value
+		s.Tags[key] = value
 	}
-	return tags
 }
 
 // tagValue is a tag's value as text.
 func tagValue(raw json.RawMessage) (string, error) {
-	var value any
-	decoder := json.NewDecoder(strings.NewReader(string(raw)))
-	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil {
+	if text, err := decodeJSON[*string](string(raw)); err == nil && text != nil {
+		return *text, nil
+	}
+	if structure(string(raw)) != "" || string(raw) == "null" {
 		return "", breaks("must be a string")
 	}
-	switch value.(type) {
-	case string, json.Number, bool:
-		return fmt.Sprint(value), nil
-	}
-	return "", breaks("must be a string")
+	return string(raw), nil // a number or a boolean, as it was written
 }
 
 // checkTag checks one tag.

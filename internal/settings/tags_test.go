@@ -71,7 +71,7 @@ func TestTagProblems(t *testing.T) {
 			require.Len(t, problems, 1)
 			assert.Equal(t, row.key, problems[0].Key)
 			assert.Contains(t, problems[0].Rule, row.want)
-			assert.Contains(t, problems[0].Fix, `upload-router:tags: {"owner":"platform-team"}`)
+			assert.Contains(t, problems[0].Fix.String(), `upload-router:tags: {"owner":"platform-team"}`)
 		})
 	}
 	require.Empty(t, problemsOf(t, config{"tags": many(47)}))
@@ -85,7 +85,7 @@ func TestWhatIsProtectedIsNotDestroyedWithAllThatIsInIt(t *testing.T) {
 	problems := problemsOf(t, config{"protect": "true", "forceDestroy": "true"})
 	require.Len(t, problems, 1)
 	assert.Equal(t, "forceDestroy", problems[0].Key)
-	assert.Contains(t, problems[0].Rule, "must be false with protect")
+	assert.Contains(t, problems[0].Rule, "goes with protect false only, not with true")
 }
 
 func TestTaskStorage(t *testing.T) {
@@ -111,7 +111,7 @@ func TestVersionsThatTheDeadLettersNeed(t *testing.T) {
 	assert.NotEmpty(t, settings.Keys())
 }
 
-// Nobody hears of what is protected, either: it is said once, and how to mend it.
+// Nobody hears of what is protected, either: it is said once, and how to fix it.
 func TestWhatIsProtectedNeedsSomebodyWhoHears(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {

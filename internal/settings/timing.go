@@ -171,24 +171,24 @@ func waits(attempts int, interval time.Duration, backoff int, longest time.Durat
 	return total
 }
 
-// timeouts reads the three timeouts, which depend on each other.
+// longestTask is the longest time a task may have. The rest of the rules is left to executionTimeout's.
+func longestTask() time.Duration {
+	return (MaxExecutionTime - taskWaits() - AnnounceAllowance) / TaskAttempts
+}
+
+// timeouts checks the three timeouts, which depend on each other. One that was refused is 0.
 func (l *loader) timeouts(s *Settings) {
-	// The rest of the rules is left to executionTimeout's.
-	longestTask := (MaxExecutionTime - taskWaits() - AnnounceAllowance) / TaskAttempts
-	var lambdaOK, taskOK, executionOK bool
-	s.LambdaTimeout, lambdaOK = l.seconds(keyLambdaTimeout, 1, 900)
-	s.TaskTimeout, taskOK = l.seconds(keyTaskTimeout, 1, inSeconds(longestTask))
-	s.ExecutionTimeout, executionOK = l.seconds(keyExecutionTimeout, 1, inSeconds(MaxExecutionTime))
+	lambdaOK, taskOK := s.LambdaTimeout > 0, s.TaskTimeout > 0
 	if taskOK && s.TaskCompletion == CompletionCallback && s.TaskTimeout <= TaskHeartbeat {
 		least := inSeconds(TaskHeartbeat) + 1
 		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), fmt.Sprintf(
 			"must be at least %d with %s %s: a task that is silent for %d s counts as lost, its start included",
-			least, keyTaskCompletion, CompletionCallback, inSeconds(TaskHeartbeat)), setCommand(keyTaskTimeout, decimal(least)))
+			least, keyTaskCompletion, CompletionCallback, inSeconds(TaskHeartbeat)), set(keyTaskTimeout, decimal(least)))
 	}
-	if !executionOK || s.ExecutionTimeout >= s.MinExecutionTimeout() {
+	if s.ExecutionTimeout == 0 || s.ExecutionTimeout >= s.MinExecutionTimeout() {
 		return
 	}
-	// A time-out that is wrong is 0 here. The other one's route is too long whatever it will be; its own can't be judged yet.
+	// The other one's route is too long whatever it will be; its own can't be judged yet.
 	if cited := s.LambdaRouteTime() > s.TaskRouteTime(); cited && !lambdaOK || !cited && !taskOK {
 		return
 	}
@@ -197,23 +197,23 @@ func (l *loader) timeouts(s *Settings) {
 
 // executionFix proposes an executionTimeout that is enough with what is proposed for the other time-outs, where those are wrong. It
 // gives no figure that a secret one follows from.
-func (l *loader) executionFix(s *Settings, lambdaOK, taskOK bool) string {
+func (l *loader) executionFix(s *Settings, lambdaOK, taskOK bool) Fix {
 	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
-		return setCommand(keyExecutionTimeout, decimal(inSeconds(MaxExecutionTime)))
+		return set(keyExecutionTimeout, decimal(inSeconds(MaxExecutionTime)))
 	}
-	mended := *s
+	fixed := *s
 	if !lambdaOK {
-		mended.LambdaTimeout = l.proposedTime(keyLambdaTimeout)
+		fixed.LambdaTimeout = l.proposedTime(keyLambdaTimeout)
 	}
 	if !taskOK {
-		mended.TaskTimeout = l.proposedTime(keyTaskTimeout)
+		fixed.TaskTimeout = l.proposedTime(keyTaskTimeout)
 	}
-	return setCommand(keyExecutionTimeout, decimal(inSeconds(mended.MinExecutionTimeout())))
+	return set(keyExecutionTimeout, decimal(inSeconds(fixed.MinExecutionTimeout())))
 }
 
 // proposedTime is what is proposed for a time-out that is wrong.
 func (l *loader) proposedTime(key string) time.Duration {
-	number, err := wholeNumber(cmp.Or(mendedNumber(l.raw(key), func(int) bool { return true }), l.keys[key].raw()))
+	number, err := wholeNumber(cmp.Or(fixedNumber(l.raw(key), func(int) bool { return true }), l.keys[key].Text()))
 	if err != nil {
 		return 0
 	}

@@ -32,7 +32,7 @@ func (l *loader) unknown() []Problem {
 		case namespace == l.project && !known:
 			unknown = append(unknown, unknownProblem(display(name), l.nearestKey(name)))
 		case namespace != l.project && l.isAnothers(namespace, known):
-			foreign[namespace] = append(foreign[namespace], name)
+			foreign[namespace] = append(foreign[namespace], key)
 		case namespace == providerNamespace && !slices.Contains(providerKeys, name):
 			if near := nearestWithin(name, providerKeys, 2); near != "" {
 				unknown = append(unknown, unknownProblem(display(key), providerNamespace+":"+near))
@@ -40,7 +40,7 @@ func (l *loader) unknown() []Problem {
 		}
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(foreign)) {
-		unknown = append(unknown, l.foreignProblem(namespace, foreign[namespace]))
+		unknown = append(unknown, l.foreignProblem(foreign[namespace]))
 	}
 	return unknown
 }
@@ -60,25 +60,22 @@ func (l *loader) isAnothers(namespace string, known bool) bool {
 }
 
 // foreignProblem is of all keys that have another namespace. It leaves the values out, like [unknownProblem].
-func (l *loader) foreignProblem(namespace string, names []string) Problem {
-	keys := make([]string, 0, len(names))
-	for _, name := range names {
-		keys = append(keys, display(namespace+":"+name))
+func (l *loader) foreignProblem(keys []string) Problem {
+	shown := make([]string, 0, len(keys))
+	for _, key := range keys {
+		shown = append(shown, display(key))
 	}
-	verb, from, to := "are", display(namespace)+":", l.project+":"
-	if len(names) == 1 {
-		verb, from, to = "is", keys[0], to+display(names[0])
+	verb := "are"
+	if len(keys) == 1 {
+		verb = "is"
 	}
 	return Problem{
-		Key: strings.Join(keys, keySeparator),
+		Key: strings.Join(shown, ", "),
 		Rule: fmt.Sprintf("%s not read, since the project is called %s (name: in Pulumi.yaml), and so is the namespace of its keys",
 			verb, l.project),
-		Fix: fmt.Sprintf("in %s, write %s in place of %s", l.file(), to, from),
+		Fix: Fix{Rename: keys, File: l.file(), Project: l.project},
 	}
 }
-
-// keySeparator parts the keys of a problem that is that of several.
-const keySeparator = ", "
 
 // unknownProblem leaves the value out: what a mistyped key holds may be a secret.
 func unknownProblem(name, near string) Problem {
@@ -86,7 +83,7 @@ func unknownProblem(name, near string) Problem {
 	if near != "" {
 		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
 	}
-	return Problem{Key: name, Rule: rule, Fix: removeCommand(name), Meant: near}
+	return Problem{Key: name, Rule: rule, Fix: Fix{Path: name, Remove: true, verbatim: true}, Meant: near}
 }
 
 // nearest is the candidate that fewest typing errors turn into name. It is empty when that takes more than two of them and more

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"example.com/upload-router/internal/limits"
+	"example.com/upload-router/internal/host/limits"
 )
 
 // rulesPerGroup is EC2's quota of egress rules in one security group, before it is raised.
@@ -48,11 +48,11 @@ func (s *Settings) Warnings() []Warning {
 			fmt.Sprintf("a security group takes %d rules unless that quota was raised", rulesPerGroup)},
 		{keyNotify, !s.Notifies() && !s.Protect, "nobody will hear of a failure"},
 		{keyNotify, !s.Notifies() && s.Protect,
-			"nobody will hear of a failure of what people rely on: " + setCommand(keyNotify+"[0]", "ops@example.com")},
+			"nobody will hear of a failure of what people rely on: " + set(keyNotify+"[0]", "ops@example.com").String()},
 		{keyKeepVersionsDays, s.NoncurrentVersionsAfterDays > 0 && s.NoncurrentVersionsAfterDays < lettersKeptDays,
 			"what waits in the dead-letter queue for longer can't be processed any more once it is overwritten"},
 		{keyTags, s.Protect && !s.owned(),
-			"nobody is named as the owner of what is kept: " + setCommand(keyTags+"."+TagOwner, "my-team")},
+			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
 	}
 	var warnings []Warning

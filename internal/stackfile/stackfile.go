@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,11 +22,16 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// ErrMissing is that a stack has no file, ErrSecret a value that only Pulumi can open.
+// ErrMissing is that a stack has no file, ErrSecret a value that only Pulumi can open, and ErrUnread one that Pulumi itself may not read.
 var (
 	ErrMissing = errors.New("there is no such stack file")
 	ErrSecret  = errors.New("a secret can't be read here")
+	ErrUnread  = errors.New("Pulumi would not read all of it")
 )
+
+// topLevel is what Pulumi reads of a stack's file. It passes over anything else without a word.
+// https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
+var topLevel = []string{"config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt"}
 
 // EndToEnd is how the name of a stack begins that an end-to-end test makes. Pulumi keeps its file beside the others, from which it is
 // told by this alone while the test runs, or after it was interrupted.
@@ -69,7 +75,7 @@ func ReadProject(folder string) (Project, error) {
 
 // Read gives the configuration that a stack's file has as Pulumi would hand it to the program, by key: those of the project without
 // its namespace, others with theirs, such as aws:region. Lists and objects are JSON; what was left blank is empty. The folder is the
-// project's. The error matches [ErrMissing], [ErrSecret] or neither.
+// project's. The error matches [ErrMissing], [ErrSecret], [ErrUnread] or none of them.
 func Read(folder, stack string) (map[string]string, error) { return ReadBut(folder, stack, nil) }
 
 // ReadBut is Read without the keys of others, which is how to do without a secret.
@@ -124,6 +130,9 @@ func parse(project string, content []byte, others map[string]string) (map[string
 	if err != nil {
 		return nil, fmt.Errorf("it is no stack's file: %w", err)
 	}
+	if err := allRead(project, content); err != nil {
+		return nil, err
+	}
 	values := map[string]string{}
 	for full, value := range file.Config {
 		key := bare(project, full.String())
@@ -138,6 +147,38 @@ func parse(project string, content []byte, others map[string]string) (map[string
 		}
 	}
 	return values, nil
+}
+
+// allRead looks for what Pulumi passes over in a stack's file that it can read: a key that isn't below config:, and a key that is there
+// with the project's namespace and without, of which it takes either.
+func allRead(project string, content []byte) error {
+	var file map[string]any
+	if err := encoding.YAML.Unmarshal(content, &file); err != nil {
+		return fmt.Errorf("reading its keys: %w", err)
+	}
+	var unread []error
+	for _, key := range slices.Sorted(maps.Keys(file)) {
+		if !slices.Contains(topLevel, key) {
+			unread = append(unread, fmt.Errorf("%w: move %s below config", ErrUnread, key))
+		}
+	}
+	values, _ := file["config"].(map[string]any)
+	given := map[config.Key]string{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		full := name
+		if !strings.Contains(name, ":") {
+			full = project + ":" + name
+		}
+		key, err := config.ParseKey(full)
+		if err != nil {
+			return fmt.Errorf("reading the key %s: %w", name, err)
+		}
+		if before, twice := given[key]; twice {
+			unread = append(unread, fmt.Errorf("%w: %s and %s are one key: remove one of them", ErrUnread, before, name))
+		}
+		given[key] = name
+	}
+	return errors.Join(unread...)
 }
 
 // bare is a key without the project's namespace.

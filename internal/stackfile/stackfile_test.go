@@ -76,6 +76,24 @@ func TestReadNamesTheFileThatIsWrong(t *testing.T) {
 	}
 }
 
+// Pulumi passes over what isn't below config:, and takes either of two that are one key.
+func TestWhatPulumiWouldNotReadIsRefused(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"config:\n  lambdaMemory: 1\n  upload-router:lambdaMemory: 2\n": "lambdaMemory and upload-router:lambdaMemory are one key: remove one of them",
+		"config:\n  aws:region: a\n  aws:config:region: b\n":            "aws:config:region and aws:region are one key",
+		"config:\n  aws:region: a\nupload-router:lambdaMemory: 2\n":     "move upload-router:lambdaMemory below config",
+		"encryptionsalt: v1\nlambdaMemory: 2\n":                         "move lambdaMemory below config",
+	} {
+		_, err := stackfile.Read(write(t, "Pulumi.x.yaml", text), "x")
+		require.ErrorIs(t, err, stackfile.ErrUnread)
+		require.ErrorContains(t, err, want)
+	}
+	_, err := stackfile.Parse("upload-router", []byte("config:\n  a: 1\n  upload-router:a: 2\nb: 1\n"))
+	require.ErrorContains(t, err, "move b below config\n")
+	require.ErrorContains(t, err, "a and upload-router:a are one key")
+}
+
 // Cases S7 and S12. What each form of a value becomes is held against the CLI by an end-to-end test.
 func TestS7S12ReadGivesEachFormOfAValueAsPulumiDoes(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func TestDeployer(t *testing.T) {
 	for _, name := range stacks {
 		t.Run(name, func(t *testing.T) {
 			r := record(t)
-			c := newCLIWith(t, "e2e-rights-"+name, fileFor(t, name))
+			c := newCLIWith(t, "e2e-policy-"+name, fileFor(t, name))
 			c.env, c.vars["AWS_ENDPOINT_URL"] = append(c.env, "AWS_ENDPOINT_URL="+r.http.URL), r.http.URL
 			t.Cleanup(func() {
 				if state, _ := c.export(); len(state.Deployment.Resources) > 0 {
@@ -154,7 +154,7 @@ var renamed = map[string][]string{
 	"s3:PutBucketNotificationConfiguration": {"s3:PutBucketNotification"},
 	"s3:PutPublicAccessBlock":               {"s3:PutBucketPublicAccessBlock"},
 
-	// Nobody needs a right to know who they are. The provider asks for the user first, and is content with a refusal.
+	// Nobody needs a permission to know who they are. The provider asks for the user first, and is content with a refusal.
 	// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 	"sts:GetCallerIdentity": nil, "iam:GetUser": nil,
 }

@@ -154,6 +154,10 @@ var fromDefaults = map[string]change{
 		config: map[string]string{"lambdaReservedConcurrency": "10"},
 		want:   map[string]string{"lambda-function": "update"},
 	},
+	"disk of the function": {
+		config: map[string]string{"lambdaStorage": "2048"},
+		want:   map[string]string{"lambda-function": "update"},
+	},
 	"disk of the task": {
 		config: map[string]string{"taskStorage": "30"},
 		want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},

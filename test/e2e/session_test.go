@@ -114,7 +114,7 @@ func (c *commands) looksAt(d *deployed) string {
 	c.t.Log("a redrive is refused")
 	refused := c.run(1, "refuse   reports/one.pdf", "redrive", name)
 	require.Contains(c.t, refused, "Step Functions refuses to redrive it")
-	require.Contains(c.t, refused, "upload-router: not all is well: 1 of 1 can't be run again")
+	require.Contains(c.t, refused, "upload-router: completed with failures: 1 of 1 can't be run again")
 	c.run(1, "refuse   reports/one.pdf", "redrive", "--failed", "--yes")
 	c.run(2, "`upload-router executions` lists them", "redrive", "nobody")
 	require.Contains(c.t, c.run(0, "1 of 1 run again", "redrive", name, "--restart"), "✓ reports/one.pdf  "+name+"-r1")

@@ -245,7 +245,7 @@ func TestSessionVerify(t *testing.T) {
 			require.Contains(t, failed, "✓ Files removed  2 versions")
 			require.Contains(t, failed, "From the upload to the result:\n")
 			require.Contains(t, failed, "✓ Function's log  {\"timestamp\":\"TIME\"", "the processor's last word is shown")
-			require.Contains(t, failed, "upload-router: not all is well: the verification failed")
+			require.Contains(t, failed, "upload-router: completed with failures: the verification failed")
 		})
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/declared"
-	"example.com/upload-router/internal/location"
 )
 
 // AccountID is the account of every location.

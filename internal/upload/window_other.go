@@ -1,6 +1,0 @@
-//go:build !unix
-
-package upload
-
-// newWindow takes memory from Go's heap.
-func newWindow(size int) ([]byte, func()) { return make([]byte, size), func() {} }
