@@ -89,7 +89,8 @@ func (s *Server) streamPrefix() string {
 		Name             string
 		LogConfiguration struct{ Options map[string]string }
 	}
-	if err := json.Unmarshal([]byte(s.declared(declared.TypeTaskDefinition).Text("containerDefinitions")), &containers); err != nil || len(containers) == 0 {
+	definition := s.declared(declared.TypeTaskDefinition).Text("containerDefinitions")
+	if err := json.Unmarshal([]byte(definition), &containers); err != nil || len(containers) == 0 {
 		s.tb.Errorf("reading the container: %v", err)
 		return ""
 	}

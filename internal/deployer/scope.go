@@ -130,8 +130,8 @@ func (s scope) called(typ, reference string) []string {
 // ownARN finds how a type's ARN is written.
 func ownARN(typ string) func(scope, declared.Resource) []string {
 	return map[string]func(scope, declared.Resource) []string{
-		declared.TypeCluster: named("ecs", "cluster/"), declared.TypeBucket: bucket(""), declared.TypeQueue: named("sqs", ""),
-		declared.TypeRepository: named("ecr", "repository/"), declared.TypeRole: named("iam", "role/"), declared.TypeEventRule: named("events", "rule/"),
+		declared.TypeBucket: bucket(""), declared.TypeCluster: named("ecs", "cluster/"), declared.TypeEventRule: named("events", "rule/"),
+		declared.TypeQueue: named("sqs", ""), declared.TypeRepository: named("ecr", "repository/"), declared.TypeRole: named("iam", "role/"),
 		declared.TypeTopic: named("sns", ""),
 	}[typ]
 }
