@@ -9,8 +9,8 @@ import (
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/partition"
 )
 
@@ -50,7 +50,7 @@ func (p probe) state(in string) (json.RawMessage, error) {
 		maps.Copy(fields, map[string]any{"Type": "Pass", "QueryLanguage": "JSONata", "Output": p.output})
 	} else {
 		maps.Copy(fields, map[string]any{
-			"Type": "Task", "Resource": partition.Rename(workflow.ResourceLambda, in), "Parameters": map[string]any{"FunctionName": "none"},
+			"Type": "Task", "Resource": partition.Rename(machine.ResourceLambda, in), "Parameters": map[string]any{"FunctionName": "none"},
 		})
 	}
 	for field, template := range map[string]string{"Parameters": p.parameters, "ResultSelector": p.selector} {

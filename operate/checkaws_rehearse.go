@@ -9,9 +9,9 @@ import (
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/partition"
 )
 
@@ -39,18 +39,18 @@ var largeEvent = strings.NewReplacer("small.txt", "large.bin", `"size":5`, `"siz
 
 // answered are the usual results of the integrations, in the form that AWS documents.
 var answered = map[string]any{
-	workflow.ResourceLambda: json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":{"key":"small.txt","size":5},"StatusCode":200}`),
+	machine.ResourceLambda: json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":{"key":"small.txt","size":5},"StatusCode":200}`),
 	// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
-	workflow.ResourceECS: json.RawMessage(`{"Attachments":[],"Containers":[{"ExitCode":0,"LastStatus":"STOPPED","Name":"processor"}],` +
+	machine.ResourceECS: json.RawMessage(`{"Attachments":[],"Containers":[{"ExitCode":0,"LastStatus":"STOPPED","Name":"processor"}],` +
 		`"DesiredStatus":"STOPPED","LastStatus":"STOPPED","LaunchType":"FARGATE","StopCode":"EssentialContainerExited",` +
 		`"StoppedReason":"Essential container in task exited",` +
 		`"TaskArn":"arn:aws:ecs:eu-central-1:123456789012:task/c/0123456789abcdef0123456789abcdef"}`),
-	workflow.ResourceECSCallback: json.RawMessage(`{"key":"large.bin","size":50000000000}`),
-	workflow.ResourceSNS:         json.RawMessage(`{"MessageId":"00000000-0000-0000-0000-000000000000"}`),
-	workflow.ResourceGetItem:     item(claimtable.Working, ""),
-	workflow.ResourcePutItem:     json.RawMessage(`{}`),
-	workflow.ResourceUpdateItem:  json.RawMessage(`{}`),
-	workflow.ResourceDescribe:    json.RawMessage(describedExecution),
+	machine.ResourceECSCallback: json.RawMessage(`{"key":"large.bin","size":50000000000}`),
+	machine.ResourceSNS:         json.RawMessage(`{"MessageId":"00000000-0000-0000-0000-000000000000"}`),
+	machine.ResourceGetItem:     item(claimtable.Working, ""),
+	machine.ResourcePutItem:     json.RawMessage(`{}`),
+	machine.ResourceUpdateItem:  json.RawMessage(`{}`),
+	machine.ResourceDescribe:    json.RawMessage(describedExecution),
 }
 
 // item is an item of the table, with what the claims and the places have in theirs.
@@ -73,49 +73,49 @@ var rehearsals = []rehearsal{
 	{name: "an event of no file", input: nothing},
 	{name: "a folder marker", input: folderEvent},
 	{name: "a function that fails", input: smallEvent, answers: map[string]any{
-		workflow.ResourceLambda: &asl.Error{Name: "Upload.Invalid", Cause: `{"errorMessage":"no such object","errorType":"Upload.Invalid"}`},
+		machine.ResourceLambda: &asl.Error{Name: "Upload.Invalid", Cause: `{"errorMessage":"no such object","errorType":"Upload.Invalid"}`},
 	}},
 	{name: "a function that is throttled", input: smallEvent, answers: map[string]any{
-		workflow.ResourceLambda: &asl.Error{Name: "Lambda.TooManyRequestsException", Cause: "Rate Exceeded."},
+		machine.ResourceLambda: &asl.Error{Name: "Lambda.TooManyRequestsException", Cause: "Rate Exceeded."},
 	}},
 	{name: "a task that fails", input: largeEvent, answers: map[string]any{
-		workflow.ResourceECS: &asl.Error{
+		machine.ResourceECS: &asl.Error{
 			Name: "States.TaskFailed",
 			Cause: `{"Containers":[{"ExitCode":1,"Name":"processor"}],"StopCode":"EssentialContainerExited",` +
 				`"StoppedReason":"Essential container in task exited"}`,
 		},
-		workflow.ResourceECSCallback: &asl.Error{Name: "Upload.Invalid", Cause: "no such object"},
+		machine.ResourceECSCallback: &asl.Error{Name: "Upload.Invalid", Cause: "no such object"},
 	}},
 	{name: "a task that is refused", input: largeEvent, answers: map[string]any{
-		workflow.ResourceECS:         &asl.Error{Name: "ECS.AmazonECSException", Cause: "Capacity is unavailable at this time."},
-		workflow.ResourceECSCallback: &asl.Error{Name: "ECS.AmazonECSException", Cause: "Capacity is unavailable at this time."},
+		machine.ResourceECS:         &asl.Error{Name: "ECS.AmazonECSException", Cause: "Capacity is unavailable at this time."},
+		machine.ResourceECSCallback: &asl.Error{Name: "ECS.AmazonECSException", Cause: "Capacity is unavailable at this time."},
 	}},
-	{name: "a file that another execution has", input: smallEvent, answers: map[string]any{workflow.ResourcePutItem: taken}},
+	{name: "a file that another execution has", input: smallEvent, answers: map[string]any{machine.ResourcePutItem: taken}},
 	{name: "a file that was processed", input: smallEvent, answers: map[string]any{
-		workflow.ResourcePutItem: taken, workflow.ResourceGetItem: item(claimtable.Done, ""),
+		machine.ResourcePutItem: taken, machine.ResourceGetItem: item(claimtable.Done, ""),
 	}},
 	{name: "a file with a newer event", input: smallEvent, answers: map[string]any{
-		workflow.ResourcePutItem: taken, workflow.ResourceGetItem: item(claimtable.Working, "FF"),
+		machine.ResourcePutItem: taken, machine.ResourceGetItem: item(claimtable.Working, "FF"),
 	}},
 	{name: "a claim that is gone", input: smallEvent, answers: map[string]any{
-		workflow.ResourcePutItem: taken, workflow.ResourceGetItem: json.RawMessage(`{}`),
+		machine.ResourcePutItem: taken, machine.ResourceGetItem: json.RawMessage(`{}`),
 	}},
 	{name: "a table that can't be asked", input: largeEvent, answers: map[string]any{
-		workflow.ResourceGetItem: throttled, workflow.ResourcePutItem: throttled, workflow.ResourceUpdateItem: throttled,
+		machine.ResourceGetItem: throttled, machine.ResourcePutItem: throttled, machine.ResourceUpdateItem: throttled,
 	}},
-	{name: "no room for a task", input: largeEvent, answers: map[string]any{workflow.ResourceUpdateItem: taken}},
+	{name: "no room for a task", input: largeEvent, answers: map[string]any{machine.ResourceUpdateItem: taken}},
 	{name: "a holder, in the SDK's spelling", input: largeEvent, answers: map[string]any{
-		workflow.ResourceUpdateItem: taken, workflow.ResourceGetItem: json.RawMessage(`{"Item":{"holders":{"Ss":["other"]}}}`),
+		machine.ResourceUpdateItem: taken, machine.ResourceGetItem: json.RawMessage(`{"Item":{"holders":{"Ss":["other"]}}}`),
 	}},
 	{name: "a holder that is gone", input: largeEvent, answers: map[string]any{
-		workflow.ResourceUpdateItem: taken,
-		workflow.ResourceDescribe:   &asl.Error{Name: "Sfn.ExecutionDoesNotExistException", Cause: "Execution Does Not Exist: 'other'"},
+		machine.ResourceUpdateItem: taken,
+		machine.ResourceDescribe:   &asl.Error{Name: "Sfn.ExecutionDoesNotExistException", Cause: "Execution Does Not Exist: 'other'"},
 	}},
 	{name: "an execution that can't be described", input: largeEvent, answers: map[string]any{
-		workflow.ResourceDescribe: &asl.Error{Name: "Sfn.SfnException", Cause: "User is not authorized to perform states:DescribeExecution"},
+		machine.ResourceDescribe: &asl.Error{Name: "Sfn.SfnException", Cause: "User is not authorized to perform states:DescribeExecution"},
 	}},
 	{name: "a topic that is gone", input: smallEvent, answers: map[string]any{
-		workflow.ResourceSNS: &asl.Error{Name: "SNS.NotFoundException", Cause: "Topic does not exist"},
+		machine.ResourceSNS: &asl.Error{Name: "SNS.NotFoundException", Cause: "Topic does not exist"},
 	}},
 }
 

@@ -5,18 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
-	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/machine"
 )
 
 // A redrive goes on where an execution ended, and doesn't look at its claim again:
@@ -31,11 +28,11 @@ var (
 )
 
 // ClaimPermissions are the permissions that it takes to settle the claims of what is run
-// again, if the system claims objects: on the state machine, on its executions, and
+// again, if the system claims objects: on its executions, and
 // on the table twice.
 func ClaimPermissions() []string {
 	return []string{
-		"states:DescribeStateMachine", "states:DescribeStateMachineForExecution", "dynamodb:GetItem", "dynamodb:UpdateItem",
+		"states:DescribeStateMachineForExecution", "dynamodb:GetItem", "dynamodb:UpdateItem",
 	}
 }
 
@@ -45,68 +42,12 @@ type claims struct {
 	table  string
 }
 
-// claims finds the table in the deployed state machine; nil if it claims nothing.
-func (s *System) claims(ctx context.Context) (*claims, error) {
-	text, err := s.Definition(ctx)
-	if err != nil {
-		return nil, err
+// claims are those of the system; nil if it claims nothing.
+func (s *System) claims() *claims {
+	if s.Outputs.claimsTable == "" {
+		return nil
 	}
-	machine, err := asl.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading the deployed state machine: %w", err)
-	}
-	if _, table := claimingState(machine); table != "" {
-		return &claims{s, table}, nil
-	}
-	return nil, nil //nolint:nilnil // To claim nothing is no error.
-}
-
-// claimingState is the state that claims an object, and its table; both empty if
-// there is none.
-func claimingState(machine *asl.Machine) (name, table string) {
-	for name, state := range machine.States {
-		task, ok := state.(*asl.Task)
-		if !ok || !strings.HasSuffix(task.Resource, ":dynamodb:putItem") {
-			continue
-		}
-		item, _ := task.Parameters["Item"].(map[string]any)
-		if _, claims := item[claimtable.LeaseUntil]; !claims {
-			continue
-		}
-		table, _ := task.Parameters["TableName"].(string)
-		return name, table
-	}
-	return "", ""
-}
-
-// started is the definition that an execution was started with, and keeps whatever
-// is deployed by now.
-type started struct {
-	machine *asl.Machine
-}
-
-func (s *System) startedWith(ctx context.Context, arn string) (started, error) {
-	answer, err := s.states.DescribeStateMachineForExecution(ctx, &sfn.DescribeStateMachineForExecutionInput{ExecutionArn: &arn})
-	if err != nil {
-		return started{}, asked("asking for the state machine of "+arn, err)
-	}
-	machine, err := asl.Parse([]byte(aws.ToString(answer.Definition)))
-	if err != nil {
-		return started{}, fmt.Errorf("reading the state machine of %s: %w", arn, err)
-	}
-	return started{machine}, nil
-}
-
-// lease is for how long an execution claims its object.
-func (s started) lease() time.Duration {
-	return time.Duration(s.machine.TimeoutSeconds)*time.Second + settings.ClaimLeaseMargin
-}
-
-// claims says whether an execution in a state is still to claim its object. There it
-// would go on with a time that is over, and with what it saw of another's claim.
-func (s started) claims(state string) bool {
-	claiming, _ := claimingState(s.machine)
-	return claiming != "" && len(way(s.machine, state, func(at string) bool { return at == claiming })) > 0
+	return &claims{s, s.Outputs.claimsTable}
 }
 
 // held is an object's claim, as it was at a time; nil if there is none. The time is
@@ -260,7 +201,7 @@ func (c *claims) renew(ctx context.Context, arn string, planned settled, lease t
 	now := claimtable.Claim{
 		Execution: arn, Sequencer: planned.object.Sequencer, Status: claimtable.Working, LeaseUntil: until.Unix(),
 	}
-	return until, c.write(ctx, planned.object, seen, now, until.Add(settings.ClaimRetention))
+	return until, c.write(ctx, planned.object, seen, now, until.Add(machine.ClaimRetention))
 }
 
 // free gives an object back that an ended execution has, so that another one gets

@@ -14,14 +14,22 @@ import (
 	"example.com/upload-router/internal/claimtable"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/loopback"
-	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/operate"
 )
 
 const (
 	claimed = "a.bin" // the key that the claims here are of
-	lease   = awstest.ExecutionTimeout + settings.ClaimLeaseMargin
+	lease   = awstest.ExecutionTimeout + machine.ClaimLeaseMargin
 )
+
+// connectClaiming connects to a system that claims objects in a table.
+func connectClaiming(t *testing.T) (*awstest.Server, *dynamodb.Table, *operate.System) {
+	t.Helper()
+	var table *dynamodb.Table
+	server, system := connect(t, func(s *awstest.Server) { table = s.Deduplicate() })
+	return server, table, system
+}
 
 // claimOf is a claim of an execution by its name, which lasts for so long from now.
 type claimOf struct {
@@ -67,7 +75,7 @@ func requireClaim(t *testing.T, table *dynamodb.Table, want claimOf) {
 	}
 	expires, err := strconv.ParseInt(*item[claimtable.TTL].N, 10, 64)
 	require.NoError(t, err)
-	require.Equal(t, settings.ClaimRetention, time.Duration(expires-until)*time.Second)
+	require.Equal(t, machine.ClaimRetention, time.Duration(expires-until)*time.Second)
 }
 
 // Whoever is redriven has the object for another run, and nobody else has it:
@@ -128,8 +136,7 @@ func TestRedriveSettlesTheClaim(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
-			table := server.Deduplicate()
+			server, table, system := connectClaiming(t)
 			server.PastNamed(me, claimed, 10*mib, time.Now().Add(-2*time.Hour), test.script)
 			if test.claim.name != "" {
 				test.claim.put(t, table)
@@ -174,8 +181,7 @@ func TestRedriveLeavesAClaimThatChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
-			table := server.Deduplicate()
+			server, table, system := connectClaiming(t)
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 			claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
 			p := plan(t, system, operate.RedriveOptions{Executions: []string{"me"}, Restart: test.anew})
@@ -217,14 +223,16 @@ func TestRedriveLeavesWhatRunsAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
+			server, table, system := connectClaiming(t)
+			if test.unclaimed {
+				table = nil
+				server, system = connect(t)
+			}
 			for _, one := range []string{"me", "other"} {
 				server.PastNamed(one, claimed, 10*mib, time.Now().Add(-2*time.Hour), test.script)
 			}
 			lapsed := claimOf{test.holder, claimtable.Working, -time.Hour}
-			var table *dynamodb.Table
-			if !test.unclaimed {
-				table = server.Deduplicate()
+			if table != nil {
 				lapsed.put(t, table)
 			}
 			redrive := func() {
@@ -260,8 +268,7 @@ func TestRedriveLeavesWhatRunsAgain(t *testing.T) {
 // A redrive that is refused once its claim is renewed says what that leaves.
 func TestRedriveThatIsRefusedSaysWhatIsClaimed(t *testing.T) {
 	t.Parallel()
-	server, system := connect(t)
-	table := server.Deduplicate()
+	server, table, system := connectClaiming(t)
 	server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 	claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
 	server.Refuse("ExecutionLimitExceeded", "RedriveExecution")
@@ -284,8 +291,7 @@ func TestRedriveWritesOnlyTheClaimThatItSaw(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
-			table := server.Deduplicate()
+			server, table, system := connectClaiming(t)
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 			if before != nil {
 				before.put(t, table)
@@ -312,8 +318,7 @@ func TestRedriveKnowsItsOwnClaimAgain(t *testing.T) {
 	for name, anew := range map[string]bool{"renewed": false, "given back": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
-			table := server.Deduplicate()
+			server, table, system := connectClaiming(t)
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 			claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
 			server.Lose("UpdateItem")
@@ -333,8 +338,7 @@ func TestRedriveSaysWhatItLacksToSettleAClaim(t *testing.T) {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
 			_, operation, _ := strings.Cut(permission, ":")
-			server, system := connect(t)
-			table := server.Deduplicate()
+			server, table, system := connectClaiming(t)
 			server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 			claimOf{"me", claimtable.Working, -time.Hour}.put(t, table)
 			server.Refuse("AccessDeniedException", operation)
@@ -356,8 +360,7 @@ func TestRedriveSaysWhatItLacksToSettleAClaim(t *testing.T) {
 // An item that somebody made something else of is not taken for no claim.
 func TestRedriveRefusesAnItemThatIsNoClaim(t *testing.T) {
 	t.Parallel()
-	server, system := connect(t)
-	table := server.Deduplicate()
+	server, table, system := connectClaiming(t)
 	server.PastNamed("me", claimed, 10*mib, time.Now().Add(-2*time.Hour), awstest.Script{Aborted: true})
 	require.NoError(t, table.Put(time.Now(), dynamodb.PutInput{Item: keyOfClaim()}))
 	_, err := system.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{"me"}})

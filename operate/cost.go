@@ -10,8 +10,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/partition"
 	"example.com/upload-router/internal/pricing"
 	"example.com/upload-router/internal/settings"
@@ -143,9 +143,9 @@ func (o CostOptions) check() error {
 		return wrong("it takes the sizes of the uploads")
 	case !(o.Uploads >= 0 && o.Uploads <= mostUploads): // which NaN isn't
 		return wrong("the uploads of a month are a number from 0 to %s, not %s", Number(mostUploads), Number(o.Uploads))
-	case !(o.SecondsPerGB >= 0 && o.SecondsPerGB <= settings.MaxExecutionTime.Seconds()):
+	case !(o.SecondsPerGB >= 0 && o.SecondsPerGB <= machine.MaxExecutionTime.Seconds()):
 		return wrong("the seconds for a GB are a number above 0 and at most %s, not %s",
-			Number(settings.MaxExecutionTime.Seconds()), Number(o.SecondsPerGB))
+			Number(machine.MaxExecutionTime.Seconds()), Number(o.SecondsPerGB))
 	}
 	for _, s := range o.Sizes {
 		if s.Size < 0 || s.Size > settings.MaxObjectSize {
@@ -249,7 +249,7 @@ func (c *costing) processor(secondsPerGB float64) {
 // compare tells from which size on which of both is cheaper.
 func (c *costing) compare() {
 	e := c.estimator
-	c.report.Threshold = e.threshold
+	c.report.Threshold = e.threshold()
 	// The function's architecture is the task's, which may have a discount besides.
 	if size := pricing.BreakEven(e.taskArchitecture, e.function, e.task); !math.IsInf(size, 1) {
 		c.report.BreakEven = int64(size)
@@ -298,22 +298,17 @@ func newCosting(system *declared.System) (*costing, error) {
 	c := &costing{system: system, tasks: "Fargate tasks, with reading", report: &CostReport{
 		Uploads: map[string]float64{}, Routes: map[string]float64{}, Prices: prices, NotCounted: CostNotCounted,
 	}}
-	machine, err := system.Only(declared.TypeStateMachine)
+	router, err := system.Only(declared.TypeStateMachine)
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}
-	definition, err := asl.Parse([]byte(machine.Text("definition")))
-	if err != nil {
-		return nil, fmt.Errorf("reading the state machine: %w", err)
-	}
-	if c.estimator.routing, err = routingOf(definition); err != nil {
+	if c.estimator.routes, err = routesIn(system.Outputs); err != nil {
 		return nil, err
 	}
-	c.spot = strings.Contains(machine.Text("definition"), `"FARGATE_SPOT"`)
-	c.public = strings.Contains(machine.Text("definition"), `"AssignPublicIp":"ENABLED"`)
-	c.event = eventBytes(machine.Object("loggingConfiguration"))
-	c.taskTimeout = taskTimeout(definition)
-	c.traced, _ = machine.Object("tracingConfiguration")["enabled"].(bool)
+	task := c.estimator.on(machine.Fargate)
+	c.spot, c.public, c.taskTimeout = task.Spot, task.PublicAddress, float64(task.TimeoutSeconds)
+	c.event = eventBytes(router.Object("loggingConfiguration"))
+	c.traced, _ = router.Object("tracingConfiguration")["enabled"].(bool)
 	if err := c.processors(); err != nil {
 		return nil, err
 	}
@@ -342,16 +337,6 @@ func eventBytes(logging map[string]any) float64 {
 		return eventLogBytes + eventDataBytes
 	}
 	return eventLogBytes
-}
-
-// taskTimeout is the time that the state machine gives to a task, in seconds; 0 is any.
-func taskTimeout(definition *asl.Machine) float64 {
-	for _, state := range definition.States {
-		if task, ok := state.(*asl.Task); ok && processorOf(task.Resource) == RouteFargate && task.TimeoutSeconds > 0 {
-			return float64(task.TimeoutSeconds)
-		}
-	}
-	return 0
 }
 
 // processors takes the sizes of both.
@@ -407,27 +392,27 @@ func (c *costing) add(route, what string, quantity, dollars float64) {
 // uploads adds n uploads of a size.
 func (c *costing) uploads(size int64, n float64) {
 	e, bytes := &c.estimator, float64(size)
-	route := e.route(size)
-	c.report.Uploads[route] += n
-	transitions := float64(e.transitions[route]) * n
-	c.add(route, "state transitions", transitions, transitions*pricing.StateTransition)
+	route := e.of(size)
+	c.report.Uploads[route.Name] += n
+	transitions := float64(len(route.Steps)) * n
+	c.add(route.Name, "state transitions", transitions, transitions*pricing.StateTransition)
 	var logged float64
 	if c.late(route, bytes) && !slices.Contains(c.report.Late, size) {
 		c.report.Late = append(c.report.Late, size)
 	}
-	if route == RouteLambda {
-		c.add(route, "Lambda runs, with reading", n, n*e.function.Cost(e.lambdaArchitecture, bytes))
+	if route.Compute == machine.Lambda {
+		c.add(route.Name, "Lambda runs, with reading", n, n*e.function.Cost(e.lambdaArchitecture, bytes))
 		logged = functionLogBytes
 	} else {
 		each := e.task.Cost(e.taskArchitecture, bytes)
 		if !c.public {
 			each -= e.task.Seconds(bytes) / 3600 * pricing.PublicAddressHour
 		}
-		c.add(route, c.tasks, n, n*each)
+		c.add(route.Name, c.tasks, n, n*each)
 		logged = taskLogBytes
 	}
-	logged += c.event * float64(e.events[route])
-	c.add(route, "GB of logs", n*logged/1e9, n*logged/1e9*pricing.LogGB)
+	logged += c.event * float64(route.Events())
+	c.add(route.Name, "GB of logs", n*logged/1e9, n*logged/1e9*pricing.LogGB)
 	c.services(route, n)
 	c.add("", "events", n, n*pricing.Event)
 	parts := 1.0
@@ -446,8 +431,8 @@ func (c *costing) uploads(size int64, n float64) {
 }
 
 // late says whether a run takes longer than the time that it has.
-func (c *costing) late(route string, bytes float64) bool {
-	if route == RouteLambda {
+func (c *costing) late(route machine.Route, bytes float64) bool {
+	if route.Compute == machine.Lambda {
 		return c.lambdaTimeout > 0 && c.estimator.function.Seconds(bytes) > c.lambdaTimeout
 	}
 	// What a task is billed at least isn't what it takes.
@@ -455,19 +440,18 @@ func (c *costing) late(route string, bytes float64) bool {
 }
 
 // services adds what the state machine calls besides the processor.
-func (c *costing) services(route string, n float64) {
-	calls := c.estimator.calls[route]
-	notices := n * float64(calls["sns"])
-	c.add(route, "notices", notices, notices*pricing.Publish)
+func (c *costing) services(route machine.Route, n float64) {
+	notices := n * float64(route.Calls("sns"))
+	c.add(route.Name, "notices", notices, notices*pricing.Publish)
 	mails := 0.0
 	for _, subscription := range c.system.OfType(declared.TypeTopicSubscription) {
 		if strings.HasPrefix(subscription.Text("protocol"), "email") {
 			mails++
 		}
 	}
-	c.add(route, "e-mails", notices*mails, notices*mails*pricing.Email)
-	writes := n * float64(calls["dynamodb"])
-	c.add(route, "writes to the table", writes, writes*pricing.TableWrite)
+	c.add(route.Name, "e-mails", notices*mails, notices*mails*pricing.Email)
+	writes := n * float64(route.Calls("dynamodb"))
+	c.add(route.Name, "writes to the table", writes, writes*pricing.TableWrite)
 }
 
 // fixed adds what costs without any upload.

@@ -66,9 +66,9 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	require.Equal(t, map[string]float64{operate.RouteLambda: 900, operate.RouteFargate: 100}, report.Uploads)
 	require.Equal(t, int64(6<<20), report.Threshold)
 	require.InDelta(t, 8.2e9, report.BreakEven, 0.1e9, "as docs/performance.md has it: 512 MB, and 1 vCPU with 2 GB, x86_64")
-	require.InDelta(t, 900*4, items["Lambda state transitions"].Quantity, 0)
-	require.InDelta(t, 100*6, items["Fargate state transitions"].Quantity, 0)
-	require.InDelta(t, 600*0.025/1000, items["Fargate state transitions"].Dollars, 1e-9)
+	require.InDelta(t, 900*3, items["Lambda state transitions"].Quantity, 0)
+	require.InDelta(t, 100*4, items["Fargate state transitions"].Quantity, 0)
+	require.InDelta(t, 400*0.025/1000, items["Fargate state transitions"].Dollars, 1e-9)
 	// A minute each is the least: 1 vCPU, 2 GB and a public address; two GETs of 8 MiB.
 	tasks := items[operate.RouteFargate+" Fargate tasks, with reading"]
 	require.InDelta(t, 100*((0.04048+2*0.004445+0.005)/60+2*0.0004/1000), tasks.Dollars, 1e-9)
@@ -170,7 +170,7 @@ func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
 	t.Parallel()
 	// Of an execution: its beginning and end, two for each of its states, three more for each task, and one more for a task that is
 	// followed, or that calls back.
-	const lambda, fargate = 2 + 2*4 + 2*3, 2 + 2*6 + 2*3 + 1
+	const lambda, fargate = 2 + 2*3 + 2*3, 2 + 2*4 + 2*3 + 1
 	for name, row := range map[string]struct {
 		config       map[string]string
 		lambda, task float64 // bytes of an upload

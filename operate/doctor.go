@@ -107,6 +107,7 @@ type doctor struct {
 	options   DoctorOptions
 	diagnosis Diagnosis
 
+	noPulumi bool // its CLI can't be used
 	stack    *Stack
 	outputs  *Outputs
 	owned    map[string][]string // the ids of what the stack has, by type, although it may not be deployed whole
@@ -162,11 +163,12 @@ func (d *doctor) pulumi(ctx context.Context) {
 	ctx, cancel := d.limited(ctx)
 	defer cancel()
 	command, err := findPulumi(ctx, nil)
+	d.noPulumi = err != nil || command.version.LT(semver.MustParse(MinimumPulumi))
 	if err != nil {
 		d.add(Check{Name: "Pulumi CLI", Found: without(err, ErrNotReady), Status: CheckFailed, Why: why, Fix: fix})
 		return
 	}
-	if least := semver.MustParse(MinimumPulumi); command.version.LT(least) {
+	if d.noPulumi {
 		d.add(Check{
 			Name: "Pulumi CLI", Found: command.version.String() + ", and it takes " + MinimumPulumi, Status: CheckFailed, Why: why, Fix: fix,
 		})
@@ -181,6 +183,13 @@ func without(err, kind error) string { return strings.TrimPrefix(err.Error(), ki
 // project looks at the stack and its configuration.
 func (d *doctor) project(ctx context.Context) {
 	const name = "Stack"
+	if d.noPulumi {
+		d.add(Check{
+			Name: name, Found: "not checked without the Pulumi CLI", Status: CheckUnknown, Why: "it holds the configuration and what is deployed",
+			Fix: "see what is said of the Pulumi CLI",
+		})
+		return
+	}
 	// Pulumi's own start takes its time, and a backend may be far away.
 	ctx, cancel := context.WithTimeout(ctx, 4*d.options.Timeout)
 	defer cancel()
@@ -292,6 +301,9 @@ func (d *doctor) credentials(ctx context.Context) {
 			return
 		}
 		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Fix: fix}
+		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last place where the SDK looks
+			failure.Found = "no credentials found: not in the environment, in no profile, and not those of a container or an instance"
+		}
 		if found := causeOf(err); found != "" {
 			failure.Fix = found
 		}

@@ -102,7 +102,7 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) { //nolint:paralleltest // It se
 		failed       string
 		found        string
 	}{
-		"credentials":      {"no credentials", imageConfig, nothing, "Credentials", ""},
+		"credentials":      {"no credentials", imageConfig, nothing, "Credentials", "no credentials found"},
 		"Region":           {"good", imageConfig, lack(awstest.LackRegion), "Region", "eu-central-1 is no Region of AWS"},
 		"Region nowhere":   {"nowhere", imageConfig, nothing, "Region", "eu-central-1: there is no such Region"},
 		"Region's opt-in":  {"good", imageConfig, lack(awstest.LackOptIn), "Region", "isn't enabled for the account"},
@@ -152,7 +152,7 @@ func TestDoctorGoesOnWithoutTools(t *testing.T) {
 	require.NoError(t, err)
 	found := statuses(d.Checks)
 	maps.DeleteFunc(found, func(name string, _ operate.CheckStatus) bool { return name == "Credentials" || name == "Region" })
-	require.Equal(t, map[string]operate.CheckStatus{"Go": "failed", "Pulumi CLI": "failed", "Stack": "failed", "Docker": "failed"}, found)
+	require.Equal(t, map[string]operate.CheckStatus{"Go": "failed", "Pulumi CLI": "failed", "Stack": "unknown", "Docker": "failed"}, found)
 }
 
 // TestDoctorComparesQuotas has every quota at the edge of what the configuration takes.

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/pricing"
 )
 
@@ -30,7 +31,7 @@ const prices = "prices of " + pricing.Region + " as of " + pricing.Date
 
 // estimator knows what a run of each processor costs in this system.
 type estimator struct {
-	routing
+	routes
 	lambdaArchitecture, taskArchitecture pricing.Architecture
 	function                             pricing.Function
 	task                                 pricing.Task
@@ -38,11 +39,7 @@ type estimator struct {
 
 // estimator asks for the deployed sizes.
 func (s *System) estimator(ctx context.Context) (*estimator, error) {
-	var e estimator
-	var err error
-	if e.routing, err = s.routing(ctx); err != nil {
-		return nil, err
-	}
+	e := estimator{routes: s.Outputs.routes}
 	function, err := s.functions.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{
 		FunctionName: &s.Outputs.LambdaFunctionARN,
 	})
@@ -80,10 +77,10 @@ func (s *System) estimator(ctx context.Context) (*estimator, error) {
 
 // add adds the run for one object.
 func (e *estimator) add(to *Estimate, size int64) {
-	route := e.route(size)
-	to.Transitions += e.transitions[route]
-	to.Dollars += float64(e.transitions[route]) * pricing.StateTransition
-	if route == RouteLambda {
+	route := e.of(size)
+	to.Transitions += len(route.Steps)
+	to.Dollars += float64(len(route.Steps)) * pricing.StateTransition
+	if route.Compute == machine.Lambda {
 		to.Lambda++
 		to.Dollars += e.function.Cost(e.lambdaArchitecture, float64(size))
 		return

@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/upload-router/internal/host/tracing"
+	"example.com/upload-router/internal/machine"
 )
 
 // The routes that an upload can take.
 const (
-	RouteLambda  = "Lambda"
-	RouteFargate = "Fargate"
+	RouteLambda  = machine.RouteLambda
+	RouteFargate = machine.RouteFargate
 )
 
 // describeParallel keeps within Step Functions' rate of DescribeExecution.
@@ -309,13 +310,8 @@ func routeOf(event sfntypes.HistoryEvent) string {
 	if event.TaskScheduledEventDetails == nil {
 		return ""
 	}
-	switch aws.ToString(event.TaskScheduledEventDetails.ResourceType) {
-	case "lambda":
-		return RouteLambda
-	case "ecs":
-		return RouteFargate
-	}
-	return ""
+	details := event.TaskScheduledEventDetails
+	return machine.RouteOf(aws.ToString(details.ResourceType) + ":" + aws.ToString(details.Resource))
 }
 
 // readable takes the words out of a cause, which Lambda and ECS write as JSON.

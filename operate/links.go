@@ -21,6 +21,7 @@ import (
 
 	"example.com/upload-router/internal/awsquery"
 	bus "example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/machine"
 )
 
 // fixByUp is what fixes a link that was changed by hand.
@@ -241,7 +242,7 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 	to := map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"} //nolint:gosec // It is a condition key.
 	v.allowed(ctx, "Permission to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
 	v.allowed(ctx, "Permission to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
-	if v.callback(ctx) {
+	if v.Outputs.routes.on(machine.Fargate).Callback {
 		v.allowed(ctx, "Task's permission to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess",
 			v.Outputs.StateMachineARN, nil)
 	}
@@ -284,7 +285,7 @@ func (v *verifier) imageLink(ctx context.Context, task *ecstypes.TaskDefinition)
 func (v *verifier) wayLink(ctx context.Context) {
 	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING, can't pull its image, or can't tell its end"
 	needed := []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"}
-	if v.callback(ctx) {
+	if v.Outputs.routes.on(machine.Fargate).Callback {
 		needed = append(needed, ".states") // by which the task tells its end
 	}
 	fix := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
@@ -312,25 +313,13 @@ func (v *verifier) wayLink(ctx context.Context) {
 				why, fix, nil)
 			return
 		}
-		if strings.HasPrefix(way, "igw-") && !v.publicAddresses(ctx) {
+		if strings.HasPrefix(way, "igw-") && !v.Outputs.routes.on(machine.Fargate).PublicAddress {
 			v.judged(name, "", subnet+"'s way is an internet gateway, and the task has no public address", why,
 				"pulumi config set assignPublicIp true, then upload-router up", nil)
 			return
 		}
 	}
 	v.judged(name, "every subnet has one", "", why, fix, nil)
-}
-
-// publicAddresses says whether the state machine gives tasks public addresses; yes, if it can't be told.
-func (v *verifier) publicAddresses(ctx context.Context) bool {
-	definition, err := v.Definition(ctx)
-	return err != nil || !strings.Contains(string(definition), `"AssignPublicIp":"DISABLED"`)
-}
-
-// callback says whether tasks tell their end themselves; no, if it can't be told.
-func (v *verifier) callback(ctx context.Context) bool {
-	definition, err := v.Definition(ctx)
-	return err == nil && strings.Contains(string(definition), "ecs:runTask.waitForTaskToken")
 }
 
 // wayOut is what a subnet's default route goes to; empty without one. A subnet

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/stack"
 )
@@ -277,13 +277,8 @@ func localExecution(trace *local.Trace, ran *local.Execution) Execution {
 
 // localRoute is the route that an event shows, if it does.
 func localRoute(event asl.Event) string {
-	switch {
-	case event.Type != asl.TaskScheduled:
+	if event.Type != asl.TaskScheduled {
 		return ""
-	case strings.Contains(event.Resource, ":lambda:"):
-		return RouteLambda
-	case strings.Contains(event.Resource, ":ecs:"):
-		return RouteFargate
 	}
-	return ""
+	return machine.RouteOf(machine.Integration(event.Resource))
 }

@@ -26,15 +26,24 @@ type Outputs struct {
 	DeadLetterQueueURL string `json:"deadLetterQueueUrl"`
 	FunctionLogGroup   string `json:"functionLogGroup"`
 	TaskLogGroup       string `json:"taskLogGroup"`
+
+	routes      routes
+	claimsTable string // in which objects are claimed; empty if they aren't
 }
 
 // ParseOutputs reads outputs as `pulumi stack output --json` writes them. The
 // error matches [ErrNotDeployed] if one is missing that operating needs.
 func ParseOutputs(text []byte) (Outputs, error) {
-	var o Outputs
+	var o struct {
+		Outputs
+
+		Routes      routes `json:"routes"`
+		ClaimsTable string `json:"claimsTable"`
+	}
 	if err := json.Unmarshal(text, &o); err != nil {
 		return Outputs{}, fmt.Errorf("%w: reading the stack's outputs: %w", ErrInput, err)
 	}
+	o.routes, o.claimsTable = o.Routes, o.ClaimsTable
 	var missing []string
 	for _, needed := range []struct{ name, value string }{
 		{"stateMachineArn", o.StateMachineARN}, {"bucketName", o.BucketName}, {"eventBridgeRuleName", o.RuleName},
@@ -44,13 +53,16 @@ func ParseOutputs(text []byte) (Outputs, error) {
 			missing = append(missing, needed.name)
 		}
 	}
+	if len(o.routes) == 0 {
+		missing = append(missing, "routes")
+	}
 	if len(missing) > 0 {
 		return Outputs{}, fmt.Errorf("%w: the stack has no output %s", ErrNotDeployed, strings.Join(missing, ", "))
 	}
 	if _, err := o.machine(); err != nil {
 		return Outputs{}, err
 	}
-	return o, nil
+	return o.Outputs, nil
 }
 
 // machine is the state machine's ARN in parts. It says which Region and account

@@ -126,9 +126,7 @@ func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*Redr
 		return nil, err
 	}
 	if slices.ContainsFunc(executions, Execution.unprocessed) {
-		if plan.claims, err = s.claims(ctx); err != nil {
-			return nil, err
-		}
+		plan.claims = s.claims()
 	}
 	for _, e := range executions {
 		item, err := plan.planExecution(ctx, e, options.Restart)

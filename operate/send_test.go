@@ -19,10 +19,13 @@ import (
 	"example.com/upload-router/operate"
 )
 
-// connect starts an AWS and connects to it.
-func connect(t *testing.T) (*awstest.Server, *operate.System) {
+// connect starts an AWS, sets what is deployed in it, and connects to it.
+func connect(t *testing.T, deployed ...func(*awstest.Server)) (*awstest.Server, *operate.System) {
 	t.Helper()
 	server := awstest.Start(t)
+	for _, set := range deployed {
+		set(server)
+	}
 	outputs, err := operate.ParseOutputs(server.Outputs())
 	require.NoError(t, err)
 	system := operate.Connect(server.Config(), outputs)

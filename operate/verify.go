@@ -108,14 +108,12 @@ func late(ctx, limited context.Context) bool { return limited.Err() != nil && ct
 
 // run does all of it by the limited context, and looks at what became of it by the other.
 func (v *verifier) run(parent, ctx context.Context) error {
-	routing, err := v.routing(ctx)
-	if err != nil {
-		return err
-	}
-	if routing.threshold > largestProof {
+	threshold := v.Outputs.routes.threshold()
+	if threshold > largestProof {
 		return fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test",
-			ErrInput, routing.threshold, int64(largestProof))
+			ErrInput, threshold, int64(largestProof))
 	}
+	var err error
 	if v.messages, err = v.DeadLetterCount(ctx); err != nil {
 		return err
 	}
@@ -125,8 +123,8 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
 	proofs := []proof{
-		{name: "just-under.txt", route: RouteLambda, size: max(0, routing.threshold-1)},
-		{name: "just-over.txt", route: RouteFargate, size: routing.threshold + 1},
+		{name: "just-under.txt", route: RouteLambda, size: max(0, threshold-1)},
+		{name: "just-over.txt", route: RouteFargate, size: threshold + 1},
 	}
 	for i := range proofs {
 		if proofs[i].sha256, err = writeProof(filepath.Join(folder, proofs[i].name), proofs[i].size); err != nil {

@@ -159,8 +159,7 @@ func TestVerifyTakesATasksWord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
-			server.Callback()
+			server, system := connect(t, (*awstest.Server).Callback)
 			server.Script(everyKey, test.script)
 			result, err := system.Verify(t.Context(), operate.VerifyOptions{})
 			require.NoError(t, err)
@@ -187,10 +186,11 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, system := connect(t)
-			if test.callback {
-				server.Callback()
-			}
+			server, system := connect(t, func(s *awstest.Server) {
+				if test.callback {
+					s.Callback()
+				}
+			})
 			server.Break(test.link)
 			server.Script(everyKey, awstest.Script{Error: "States.HeartbeatTimeout"})
 			result, err := system.Verify(t.Context(), operate.VerifyOptions{})

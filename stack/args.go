@@ -2,6 +2,8 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -111,28 +113,14 @@ func notificationsArgs(
 
 func workflowArgs(
 	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
-	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, people *notifications.Notifications,
+	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, topic *notifications.Notifications,
 	table *claims.Claims, log *logs.Logs,
 ) *workflow.Args {
 	args := &workflow.Args{
 		Location: at,
 		Name:     cfg.StateMachineName,
-		Routing: workflow.Routing{
-			SizeThreshold:    cfg.SizeThreshold,
-			FunctionTimeout:  cfg.LambdaTimeout,
-			TaskTimeout:      cfg.TaskTimeout,
-			TaskCallback:     cfg.TaskCompletion == settings.CompletionCallback,
-			ExecutionTimeout: cfg.ExecutionTimeout,
-			ContainerName:    task.ContainerName,
-			AssignPublicIP:   cfg.AssignPublicIP,
-			NotifySuccess:    cfg.NotifySuccess,
-			Tracing:          cfg.Tracing,
-			Deduplicate:      cfg.Deduplicate,
-			Spot:             cfg.TaskCapacity == settings.CapacitySpot,
-			MaxParallelTasks: cfg.MaxParallelTasks,
-			QueueTime:        cfg.QueueTime(),
-			PlaceWait:        cfg.PlaceWait(),
-		},
+		Routing:  workflow.Routing(cfg.Machine()),
+
 		FunctionARN:       small.ARN,
 		ClusterARN:        large.ClusterARN,
 		TaskDefinitionARN: large.DefinitionARN,
@@ -141,12 +129,13 @@ func workflowArgs(
 		ProcessorRoleName: large.TaskRoleName,
 		SubnetIDs:         net.SubnetIDs,
 		SecurityGroupID:   taskGroup(net, out),
-		TopicARN:          people.TopicARN,
-		TopicKMSKeyARN:    people.KMSKeyARN,
+		TopicARN:          topic.TopicARN,
+		TopicKMSKeyARN:    topic.KMSKeyARN,
 
 		KMSKeyARN:              customerKey(cfg, key),
 		KMSDataKeyReuseSeconds: int(cfg.KMSDataKeyReuse.Seconds()),
 	}
+	args.Routing.ContainerName = task.ContainerName
 	if group, logged := log.Groups[executionLogs]; logged {
 		args.Logging = &workflow.Logging{
 			Level: string(cfg.ExecutionLogLevel), IncludeData: cfg.ExecutionLogData, LogGroupARN: group.ARN,
@@ -162,7 +151,7 @@ func workflowArgs(
 func newClaims(
 	ctx *pulumi.Context, name string, cfg *settings.Settings, key *encryption.Encryption,
 ) (*claims.Claims, error) {
-	if !cfg.Deduplicate && cfg.MaxParallelTasks == 0 {
+	if !cfg.Machine().UsesTable() {
 		return nil, nil //nolint:nilnil // No table is no error.
 	}
 	return claims.New(ctx, name+"-claims", &claims.Args{KMSKeyARN: customerKey(cfg, key), Protect: cfg.Protect})
@@ -173,7 +162,7 @@ func uploadsArgs(
 	out *endpoints.Endpoints, small *function.Function, large *task.Task, router *workflow.Workflow,
 ) *uploads.Args {
 	args := &uploads.Args{
-		Private:                  onlyThrough(out, large),
+		Private:                  restrictToEndpoint(out, large),
 		Location:                 at,
 		BucketName:               cfg.BucketName,
 		KMSKeyARN:                customerKey(cfg, key),
@@ -189,6 +178,19 @@ func uploadsArgs(
 		args.Key = key
 	}
 	return args
+}
+
+// routes is the table of routes, as an output.
+func routes(cfg *settings.Settings) (pulumi.Input, error) {
+	text, err := json.Marshal(cfg.Machine().Routes())
+	if err != nil {
+		return nil, fmt.Errorf("writing the table of routes: %w", err)
+	}
+	var table []any
+	if err := json.Unmarshal(text, &table); err != nil {
+		return nil, fmt.Errorf("writing the table of routes: %w", err)
+	}
+	return pulumi.Any(table), nil
 }
 
 // export gives the stack its outputs, in the order of their names.

@@ -18,13 +18,18 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// locate finds where the stack is.
-func locate(ctx *pulumi.Context) (location.Location, error) {
+// configure reads the stack's configuration, finds where the stack is, and tags
+// and protects all that is declared from now on.
+func configure(ctx *pulumi.Context) (*settings.Settings, location.Location, error) {
+	cfg, err := loadConfig(ctx)
+	if err != nil {
+		return nil, location.Location{}, err
+	}
 	at, err := location.Of(ctx)
 	if err != nil {
-		return location.Location{}, fmt.Errorf("finding where the stack is: %w", err)
+		return nil, location.Location{}, fmt.Errorf("finding where the stack is: %w", err)
 	}
-	return at, nil
+	return cfg, at, tagAndProtect(ctx, cfg)
 }
 
 // loadConfig reads the stack's configuration. It reports all that is wrong with it

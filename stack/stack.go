@@ -24,15 +24,8 @@ func Telling(compiled func(pkg string)) pulumi.RunFunc {
 
 // Declare is Program with the processors built by build.
 func Declare(ctx *pulumi.Context, build Builder) error {
-	cfg, err := loadConfig(ctx)
+	cfg, at, err := configure(ctx)
 	if err != nil {
-		return err
-	}
-	at, err := locate(ctx)
-	if err != nil {
-		return err
-	}
-	if err := tagAndProtect(ctx, cfg); err != nil {
 		return err
 	}
 	code, err := build(ctx.Context(), cfg.Architecture)
@@ -68,20 +61,20 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What that task reaches out of a private network.
-	out, err := wayOut(ctx, name, cfg, at, services, net, img, large, log)
+	out, err := vpcEndpoints(ctx, name, cfg, at, services, net, img, large, log)
 	if err != nil {
 		return err
 	}
 	// Which of them it is, and who hears of it.
-	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
+	topic, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
 	if err != nil {
 		return err
 	}
-	table, err := newClaims(ctx, name, cfg, key)
+	claimed, err := newClaims(ctx, name, cfg, key)
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, people, table, log))
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, topic, claimed, log))
 	if err != nil {
 		return err
 	}
@@ -91,11 +84,15 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What watches it.
-	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, people, table}); err != nil {
+	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, topic, claimed}); err != nil {
 		return err
 	}
 
-	export(ctx, pulumi.Map{ // requirement A41
+	table, err := routes(cfg)
+	if err != nil {
+		return err
+	}
+	outputs := pulumi.Map{ // requirement A41
 		"vpcId":               net.VPCID,
 		"subnetIds":           net.SubnetIDs,
 		"securityGroupId":     net.SecurityGroupID,
@@ -106,13 +103,18 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"stateMachineArn":     router.ARN,
 		"bucketName":          up.BucketName,
 		"eventBridgeRuleName": up.RuleName,
-		"topicArn":            people.TopicARN,
+		"topicArn":            topic.TopicARN,
 		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
 		"functionLogGroup":    log.Groups[functionLogs].Name,
 		"taskLogGroup":        log.Groups[taskLogs].Name,
+		"routes":              table,
 		"kmsKeyArn":           key.KeyARN,
 		"kmsKeyPolicy":        key.Policy,
-		"topicPolicy":         people.Policy,
-	})
+		"topicPolicy":         topic.Policy,
+	}
+	if cfg.Deduplicate {
+		outputs["claimsTable"] = claimed.TableName
+	}
+	export(ctx, outputs)
 	return nil
 }

@@ -198,10 +198,35 @@ func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 		"deadLetterQueueUrl":  declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
 		"functionLogGroup":    declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
 		"taskLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
+		"routes":              system.Outputs["routes"], // see the test of the table
 		"kmsKeyArn":           output(typeKey, "arn"),
 		"kmsKeyPolicy":        declaredtest.Only(t, system, typeKey).Text("policy"),
 		"topicPolicy":         system.Outputs["topicPolicy"], // see the test of a given topic
 	}, system.Outputs)
+}
+
+// What commands know of the state machine is the table that it is made of.
+func TestTheTableOfRoutesIsAnOutput(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"sizeThreshold": "100", "taskCapacity": "spot", "notifySuccess": "false", "deduplicate": "true"})
+	require.Equal(t, declaredtest.Only(t, system, "aws:dynamodb/table:Table").Outputs["name"], system.Outputs["claimsTable"])
+	text, err := json.Marshal(system.Outputs["routes"])
+	require.NoError(t, err)
+	require.JSONEq(t, `[{
+		"name": "Lambda", "compute": "lambda", "maxSize": 100, "state": "Invoke Lambda function", "timeoutSeconds": 70, "attempts": 7,
+		"callback": false, "spot": false, "publicAddress": false, "steps": [
+			{"state": "Check event"}, {"state": "Describe claim"}, {"state": "Claim object", "calls": "dynamodb:putItem"},
+			{"state": "Check file size"}, {"state": "Invoke Lambda function", "calls": "lambda:invoke"},
+			{"state": "Mark the claim done", "calls": "dynamodb:updateItem"}
+		]
+	}, {
+		"name": "Fargate", "compute": "fargate", "state": "Run Fargate task", "timeoutSeconds": 1500, "attempts": 2,
+		"callback": false, "spot": true, "publicAddress": true, "steps": [
+			{"state": "Check event"}, {"state": "Describe claim"}, {"state": "Claim object", "calls": "dynamodb:putItem"},
+			{"state": "Check file size"}, {"state": "Describe object"}, {"state": "Run Fargate task", "calls": "ecs:runTask.sync"},
+			{"state": "Mark the claim done", "calls": "dynamodb:updateItem"}
+		]
+	}]`, string(text))
 }
 
 func TestEveryConfigurationHasEveryOutput(t *testing.T) {
@@ -390,7 +415,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
 		"noncurrentDays:90")
 	definition := declaredtest.Only(t, system, typeMachine).Text("definition")
-	for _, part := range []string{`"NumericGreaterThan":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
+	for _, part := range []string{`"NumericLessThanEquals":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
 		assert.Contains(t, definition, part)
 	}
 }
@@ -406,8 +431,8 @@ func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
 		"a public address":   {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
 		"a private address":  {behindNAT, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
 		"a private network":  {config{"network": "private"}, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
-		"success is told":    {nil, `"Notify success":{`, `"Next":"File processed","Parameters":{"FunctionName"`},
-		"success isn't told": {config{"notifySuccess": "false"}, `"Next":"File processed"`, `Notify success`},
+		"success is told":    {nil, `"Notify success":{`, `"End":true,"Parameters":{"FunctionName"`},
+		"success isn't told": {config{"notifySuccess": "false"}, `"End":true,"Parameters":{"FunctionName"`, `Notify success`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,8 +1,6 @@
 package stack
 
 import (
-	"strings"
-
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/alarms"
@@ -16,6 +14,7 @@ import (
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -26,14 +25,14 @@ type watched struct {
 	small  *function.Function
 	router *workflow.Workflow
 	up     *uploads.Uploads
-	people *notifications.Notifications
+	topic  *notifications.Notifications
 	table  *claims.Claims // nil if nothing is claimed
 }
 
 // watch makes what tells people that something is wrong.
 func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, w watched) error {
 	ends, err := endings.New(ctx, name+"-endings", &endings.Args{
-		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.people.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
+		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.topic.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
 	})
 	if err != nil {
 		return err
@@ -53,7 +52,7 @@ func dashboardArgs(cfg *settings.Settings, at location.Location, w watched, ends
 		TaskIntegrationARN:  taskIntegration(cfg, at),
 		DeadLetterQueueName: w.up.DeadLetterQueueName,
 		UntoldQueueName:     ends.DeadLetterQueueName,
-		TopicARN:            w.people.TopicARN,
+		TopicARN:            w.topic.TopicARN,
 		BucketName:          w.up.BucketName,
 		ProcessorLogs:       pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
 		Logs:                pulumi.StringMap{},
@@ -76,17 +75,12 @@ func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *e
 		RuleName:            w.up.RuleName,
 		DeadLetterQueueName: w.up.DeadLetterQueueName,
 		UntoldQueueName:     ends.DeadLetterQueueName,
-		TopicARN:            w.people.TopicARN,
+		TopicARN:            w.topic.TopicARN,
 	}
 }
 
 // taskIntegration is what Step Functions' metrics call the integration that runs
 // the tasks: its name in the definition has no Region and account, this one has.
 func taskIntegration(cfg *settings.Settings, at location.Location) string {
-	resource := workflow.ResourceECS
-	if cfg.TaskCompletion == settings.CompletionCallback {
-		resource = workflow.ResourceECSCallback
-	}
-	_, integration, _ := strings.Cut(resource, ":::")
-	return at.ARN("states", integration)
+	return at.ARN("states", machine.Integration(cfg.Machine().TaskIntegration()))
 }

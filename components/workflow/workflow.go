@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
@@ -26,7 +28,7 @@ type Args struct {
 	Location location.Location
 	// Name is the state machine's name. Empty: auto-named.
 	Name string
-	// Routing are the decisions and limits of the definition. Required.
+	// Routing are the decisions and limits of the state machine. Required.
 	Routing Routing
 	// FunctionARN is the Lambda function for small files. Required.
 	FunctionARN pulumi.StringInput
@@ -60,6 +62,35 @@ type Args struct {
 	// KMSDataKeyReuseSeconds is how long Step Functions uses a data key again, 60
 	// to 900 (requirement C15). Required with KMSKeyARN.
 	KMSDataKeyReuseSeconds int
+}
+
+// Routing are the decisions and limits of the state machine. No field is required
+// but the time-outs and ContainerName.
+type Routing struct {
+	// SizeThreshold is the size, in bytes, of the largest object that goes to Lambda.
+	SizeThreshold int64
+	// FunctionTimeout is the function's own time-out.
+	FunctionTimeout time.Duration
+	// TaskTimeout is the time one task has, its start included.
+	TaskTimeout time.Duration
+	// TaskCallback has the task tell its end by a token, instead of Step Functions following the container.
+	TaskCallback bool
+	// ExecutionTimeout is the time the whole execution has.
+	ExecutionTimeout time.Duration
+	// ContainerName is the task's container, whose environment names the object.
+	ContainerName string
+	// AssignPublicIP says whether the task gets a public address.
+	AssignPublicIP bool
+	// NotifySuccess says whether processed files are announced, and not only failed ones.
+	NotifySuccess bool
+	// Tracing has the task send X-Ray a segment, in the trace of the execution.
+	Tracing bool
+	// Deduplicate has each version of an object processed once, although events come at least once.
+	Deduplicate bool
+	// Spot runs the first task for an object on Fargate Spot, and the next one on demand.
+	Spot bool
+	// MaxParallelTasks is how many tasks run at a time; 0 sets no limit.
+	MaxParallelTasks int
 }
 
 // Workflow is a state machine with its role.
@@ -121,18 +152,18 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	machine, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent,
+	made, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent,
 		pulumi.DependsOn(slices.Concat([]pulumi.Resource{grants}, keyGrants, seeing)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine: %w", err)
 	}
-	w.ARN, w.Name = machine.Arn, machine.Name
+	w.ARN, w.Name = made.Arn, made.Name
 	if args.Routing.TaskCallback {
 		if err := w.hearTask(ctx, name, args); err != nil {
 			return nil, err
 		}
 	}
-	if args.Routing.looksAtExecutions() {
+	if machine.Description(args.Routing).LooksAtExecutions() {
 		if err := w.seeExecutions(ctx, name, args, role); err != nil {
 			return nil, err
 		}
@@ -198,7 +229,7 @@ func definition(args *Args) pulumi.StringOutput {
 	return pulumi.All(
 		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN, table,
 	).ApplyT(func(v []any) (string, error) {
-		machine := Definition(args.Routing, References{
+		definition := machine.Definition(machine.Description(args.Routing), machine.References{
 			Partition:         args.Location.Partition,
 			FunctionARN:       v[0].(string),
 			ClusterARN:        v[1].(string),
@@ -208,10 +239,10 @@ func definition(args *Args) pulumi.StringOutput {
 			TopicARN:          v[5].(string),
 			TableName:         v[6].(string),
 		})
-		if err := machine.Validate(); err != nil {
+		if err := definition.Validate(); err != nil {
 			return "", fmt.Errorf("writing the state machine: %w", err)
 		}
-		return machine.JSON()
+		return definition.JSON()
 	}).(pulumi.StringOutput)
 }
 
@@ -277,7 +308,7 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 			Resources: []pulumi.StringInput{args.TableARN},
 		})
 	}
-	if args.Routing.usesTable() {
+	if machine.Description(args.Routing).UsesTable() {
 		statements = append(statements, policy.Statement{
 			Sid:       "AgreeOnTheWork",
 			Actions:   []string{"dynamodb:GetItem", "dynamodb:UpdateItem"},

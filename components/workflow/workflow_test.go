@@ -16,6 +16,7 @@ import (
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/machine"
 )
 
 const (
@@ -190,8 +191,8 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	}{
 		"neither":      {func(*workflow.Routing) {}, nil, false},
 		"once":         {func(r *workflow.Routing) { r.Deduplicate = true }, []string{claim, agree}, false},
-		"a limit":      {func(r *workflow.Routing) { limited(r, 5) }, []string{agree}, true},
-		"both of it":   {func(r *workflow.Routing) { r.Deduplicate = true; limited(r, 5) }, []string{claim, agree}, true},
+		"a limit":      {func(r *workflow.Routing) { r.MaxParallelTasks = 5 }, []string{agree}, true},
+		"both of it":   {func(r *workflow.Routing) { r.Deduplicate = true; r.MaxParallelTasks = 5 }, []string{claim, agree}, true},
 		"Fargate Spot": {func(r *workflow.Routing) { r.Spot = true }, nil, false},
 		"traced":       {func(r *workflow.Routing) { r.Tracing = true }, nil, true},
 	} {
@@ -263,7 +264,7 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())
 	text := declaredtest.Only(t, declare(t, with), typeMachine).Text("definition")
-	want, err := workflow.Definition(with.Routing, workflow.References{
+	want, err := machine.Definition(machine.Description(with.Routing), machine.References{
 		FunctionARN:       "arn:aws:lambda:eu-central-1:123456789012:function:f",
 		ClusterARN:        "arn:aws:ecs:eu-central-1:123456789012:cluster/c",
 		TaskDefinitionARN: "arn:aws:ecs:eu-central-1:123456789012:task-definition/d:7",
@@ -288,13 +289,13 @@ func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
 	for _, at := range declaredtest.Locations() {
 		t.Run(at.Region, func(t *testing.T) {
 			t.Parallel()
-			var machine struct {
+			var definition struct {
 				States map[string]struct{ Type, Resource string }
 			}
 			text := declaredtest.Only(t, declare(t, args(at)), typeMachine).Text("definition")
-			require.NoError(t, json.Unmarshal([]byte(text), &machine))
+			require.NoError(t, json.Unmarshal([]byte(text), &definition))
 			used := map[string]int{}
-			for _, state := range machine.States {
+			for _, state := range definition.States {
 				if state.Type == "Task" {
 					used[state.Resource]++
 				}
@@ -357,7 +358,7 @@ const customerKey = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-400
 func TestWithAKeyOfTheAccountsOwnTheMachineIsEncryptedWithIt(t *testing.T) {
 	t.Parallel()
 	for _, at := range declaredtest.Locations() {
-		for name, machine := range map[string]string{"": "flow-machine*", "router": "router"} {
+		for name, called := range map[string]string{"": "flow-machine*", "router": "router"} {
 			t.Run(at.Region+" "+name, func(t *testing.T) {
 				t.Parallel()
 				with := args(at)
@@ -378,7 +379,7 @@ func TestWithAKeyOfTheAccountsOwnTheMachineIsEncryptedWithIt(t *testing.T) {
 					"Sid": "EncryptNotices", "Effect": "Allow",
 					"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["`+customerKey+`"],
 					"Condition": {"ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": ["%s"]}}
-				}]}`, at.ARN("states", "stateMachine:"+machine), at.ARN("sns", "t")), grants.Text("policy"))
+				}]}`, at.ARN("states", "stateMachine:"+called), at.ARN("sns", "t")), grants.Text("policy"))
 			})
 		}
 	}

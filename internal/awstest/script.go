@@ -16,12 +16,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/eventbridge"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/objectstore"
 )
 
@@ -87,15 +87,14 @@ func (s *Server) Callback() {
 
 // declare makes the system that scripts are for.
 func (s *Server) declare() {
-	definition, err := workflow.Definition(
-		workflow.Routing{
-			SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
-			ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
-		},
-		workflow.References{
-			FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
-			SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
-		}).JSON()
+	described := machine.Description{
+		SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
+		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
+	}
+	definition, err := machine.Definition(described, machine.References{
+		FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
+		SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
+	}).JSON()
 	if err != nil {
 		s.tb.Error(err)
 	}
@@ -117,6 +116,7 @@ func (s *Server) declare() {
 			"ecsClusterArn": "arn:aws:ecs:" + Region + ":" + Account + ":cluster/c", "taskDefinitionArn": taskARN,
 			"lambdaFunctionArn": functionARN, "stateMachineArn": Machine, "bucketName": Bucket, "eventBridgeRuleName": Rule,
 			"topicArn": "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
+			"routes": described.Routes(), "claimsTable": map[bool]string{true: Table}[s.claims != nil],
 		},
 	}
 }
@@ -321,12 +321,12 @@ func (c *scripted) taskARN() string {
 }
 
 func (c *scripted) output() json.RawMessage {
-	result := map[string]any{"route": "Lambda", "answer": c.answer()}
+	result := map[string]any{"route": machine.RouteLambda, "answer": c.answer()}
 	switch {
 	case c.large() && c.callback:
-		result["route"] = "Fargate"
+		result["route"] = machine.RouteFargate
 	case c.large():
-		result = map[string]any{"route": "Fargate", "taskArn": c.taskARN()}
+		result = map[string]any{"route": machine.RouteFargate, "taskArn": c.taskARN()}
 	}
 	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
 	if err != nil {

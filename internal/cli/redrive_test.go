@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,7 @@ func TestSessionRedriveIsRefusedAtLast(t *testing.T) { //nolint:paralleltest // 
 func TestSessionRedriveSkipsWhatAnotherHas(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	table := s.server.Deduplicate()
+	require.NoError(t, os.WriteFile(s.outputs, s.server.Outputs(), 0o600))
 	late := s.server.Past("late.bin", 10<<20, time.Now().Add(-4*time.Hour), awstest.Script{TimedOut: true})
 	other := strings.Replace(awstest.Machine, ":stateMachine:", ":execution:", 1) + ":other"
 	require.NoError(t, table.Put(time.Now(), dynamodb.PutInput{Item: dynamodb.Item{

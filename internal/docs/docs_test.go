@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/task"
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/docs"
 	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -56,13 +56,13 @@ func of(t *testing.T, v factors.Variant) *asl.Machine {
 	t.Helper()
 	config, err := settings.Load(func(key string) (string, bool) { value, set := v.Config[key]; return value, set })
 	require.NoError(t, err)
-	routing := workflow.Routing{
+	routing := machine.Description{
 		SizeThreshold: config.SizeThreshold, FunctionTimeout: config.LambdaTimeout, TaskTimeout: config.TaskTimeout,
-		ExecutionTimeout: config.ExecutionTimeout, QueueTime: config.QueueTime(), PlaceWait: config.PlaceWait(),
-		ContainerName: task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
+		ExecutionTimeout: config.ExecutionTimeout,
+		ContainerName:    task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
 	}
 	v.Route(&routing)
-	return workflow.Definition(routing, workflow.References{})
+	return machine.Definition(routing, machine.References{})
 }
 
 // named are the parameters that name resources.

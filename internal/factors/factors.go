@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -18,7 +18,7 @@ type Value struct {
 	// disagree don't occur together. Required.
 	Config map[string]string
 	// Route sets it in what the state machine is made of; nil: as by default.
-	Route func(*workflow.Routing)
+	Route func(*machine.Description)
 	// Less says that the value takes something away: with all on, the factor keeps its first value.
 	Less bool
 }
@@ -35,15 +35,15 @@ type Factor struct {
 // the cover has every part of every combination, too.
 var routes = []struct {
 	key   string
-	route func(*workflow.Routing)
+	route func(*machine.Description)
 }{
-	{"notifySuccess", func(r *workflow.Routing) { r.NotifySuccess = false }},
-	{"assignPublicIp", func(r *workflow.Routing) { r.AssignPublicIP = false }},
-	{"taskCompletion", func(r *workflow.Routing) { r.TaskCallback = true }},
-	{"deduplicate", func(r *workflow.Routing) { r.Deduplicate = true }},
-	{"taskCapacity", func(r *workflow.Routing) { r.Spot = true }},
-	{"maxParallelTasks", func(r *workflow.Routing) { r.MaxParallelTasks = 1 }},
-	{"tracing", func(r *workflow.Routing) { r.Tracing = true }},
+	{"notifySuccess", func(r *machine.Description) { r.NotifySuccess = false }},
+	{"assignPublicIp", func(r *machine.Description) { r.AssignPublicIP = false }},
+	{"taskCompletion", func(r *machine.Description) { r.TaskCallback = true }},
+	{"deduplicate", func(r *machine.Description) { r.Deduplicate = true }},
+	{"taskCapacity", func(r *machine.Description) { r.Spot = true }},
+	{"maxParallelTasks", func(r *machine.Description) { r.MaxParallelTasks = 1 }},
+	{"tracing", func(r *machine.Description) { r.Tracing = true }},
 }
 
 // Machine are the settings that change the state machine's shape, with the values that their rows have for it. A number that only changes a
@@ -84,11 +84,11 @@ type Variant struct {
 	// Config is its configuration.
 	Config map[string]string
 
-	routes []func(*workflow.Routing)
+	routes []func(*machine.Description)
 }
 
 // Route sets the variant in what the state machine is made of. What other variants set must be as by default there.
-func (v Variant) Route(r *workflow.Routing) {
+func (v Variant) Route(r *machine.Description) {
 	for _, set := range v.routes {
 		set(r)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/machine"
 )
 
 // maxOverrides is how many characters the overrides of a task may have, as JSON with all that makes it JSON. What ECS says to more is
@@ -252,7 +253,7 @@ func (r *Router) hasCapacity(parameters runTaskParameters) error {
 // run is what is noted of a task that has ended.
 func (t *taskRun) run(call asl.Call, ended *process) Run {
 	run := Run{
-		State: call.State, Attempt: call.Attempt, Route: "Fargate", Outcome: outcomeOK,
+		State: call.State, Attempt: call.Attempt, Route: machine.RouteFargate, Outcome: outcomeOK,
 		Group: t.definition.container.LogConfiguration.Options["awslogs-group"],
 		Logs:  append(lines(ended.stdout), lines(ended.stderr)...), Duration: ended.duration,
 		Detail: fmt.Sprintf("exit code %d", ended.exitCode),

@@ -18,6 +18,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/runtimeapi"
 )
 
@@ -179,7 +180,7 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 		return nil, fmt.Errorf("invoking %s: %w", parameters.FunctionName, err)
 	}
 	run := Run{
-		State: call.State, Attempt: call.Attempt, Route: "Lambda", Outcome: outcomeOK, Group: invoked.group,
+		State: call.State, Attempt: call.Attempt, Route: machine.RouteLambda, Outcome: outcomeOK, Group: invoked.group,
 		Logs: lines(response.Logs), Duration: response.Duration,
 	}
 	if response.Cold {

@@ -161,7 +161,7 @@ func FuzzLoad(f *testing.F) {
 			require.NotNil(t, loaded)
 			require.GreaterOrEqual(t, loaded.SizeThreshold, int64(0))
 			require.LessOrEqual(t, loaded.SizeThreshold, settings.MaxObjectSize)
-			require.GreaterOrEqual(t, loaded.ExecutionTimeout, loaded.MinExecutionTimeout())
+			require.GreaterOrEqual(t, loaded.ExecutionTimeout, loaded.Machine().MinExecutionTimeout())
 			return
 		}
 		require.Nil(t, loaded)

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"example.com/upload-router/internal/machine"
 )
 
 // Settings is a checked configuration. Only [Load] makes one whose values AWS will take. What a field means, its bounds and its default are
@@ -27,14 +29,14 @@ type Settings struct {
 	TaskCPU, TaskMemory int
 	// TaskStorage is in GiB, or 0 for Fargate's own 20.
 	TaskStorage int
-	// TaskTimeout is that of each of the [TaskAttempts] tasks, in whole seconds.
+	// TaskTimeout is that of each of the [machine.TaskAttempts] tasks, in whole seconds.
 	TaskTimeout time.Duration
 	// TaskCompletion says how Step Functions hears of the task's end, and TaskCapacity what the task runs on.
 	TaskCompletion TaskCompletion
 	TaskCapacity   TaskCapacity
 	// MaxParallelTasks is 0 for no limit.
 	MaxParallelTasks int
-	// ExecutionTimeout is in whole seconds, at least [Settings.MinExecutionTimeout].
+	// ExecutionTimeout is in whole seconds, at least [machine.Description.MinExecutionTimeout] of [Settings.Machine].
 	ExecutionTimeout time.Duration
 	// Image is empty for one to build.
 	Image string
@@ -124,7 +126,8 @@ const unitSeconds = "seconds"
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
 func Keys() []Key {
-	rows := slices.Concat(nameKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(), noticeKeys(), keepingKeys(), observationKeys())
+	rows := slices.Concat(
+		nameKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(), noticeKeys(), keepingKeys(), observationKeys())
 	for i, row := range rows {
 		rows[i] = row.row()
 	}
@@ -245,7 +248,7 @@ func taskKeys() []Key {
 			Shape: &Shape{Other: "1", With: map[string]string{keyExecutionTimeout: "10800"}},
 		},
 		{ // B3, C3. https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html
-			Name: keyExecutionTimeout, Default: 3600, Least: 1, Most: inSeconds(MaxExecutionTime), Unit: unitSeconds,
+			Name: keyExecutionTimeout, Default: 3600, Least: 1, Most: inSeconds(machine.MaxExecutionTime), Unit: unitSeconds,
 			Doc: "Time one execution of the state machine has. It must leave room for the longer route, its retries and the announcement " +
 				"of a failure.",
 			field: func(s *Settings) any { return &s.ExecutionTimeout },
@@ -274,7 +277,7 @@ func networkKeys() []Key {
 			field: func(s *Settings) any { return &s.Network },
 		},
 		{ // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
-			Name: "vpcCidr", Default: "10.64.0.0/24", Only: own,
+			Name: "vpcCidr", Default: "10.64.0.0/24", Example: "10.1.0.0/16", Only: own,
 			Doc:   "Address block of the VPC: private IPv4, /16-/26; the subnets are its first two quarters.",
 			field: func(s *Settings) any { return &s.VPCCIDR }, check: anywhere(checkVPCBlock), fixed: fixedVPCBlock,
 		},

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,6 +34,9 @@ func loadOne(k Key, value string) (*Settings, error) {
 // otherValue is a value that isn't the default, and what the key's field then holds.
 func otherValue(t *testing.T, k Key) (value string, held any) {
 	t.Helper()
+	if k.field == nil {
+		return k.Example, nil
+	}
 	switch field := k.field(&Settings{}).(type) {
 	case *int, *time.Duration:
 		number := k.Least
@@ -88,6 +92,61 @@ func TestEachKeyFillsItsField(t *testing.T) {
 		name := fieldOf(t, k)
 		require.False(t, filled[name], "two keys fill %s", name)
 		filled[name] = true
+	}
+}
+
+// One of a few values is taken as it is written, and nothing else.
+func TestChoices(t *testing.T) {
+	t.Parallel()
+	for _, k := range Keys() {
+		allowed := append(k.choices(), decimals(k.Values)...)
+		if k.Type == TypeBoolean {
+			allowed = []string{yes, no}
+		}
+		for _, value := range allowed {
+			_, err := loadOne(k, value)
+			require.NoError(t, err, k.Name)
+			for _, wrong := range []string{"other", "-1", "1.5", strings.ToUpper(value) + " ", " " + value} {
+				_, err := loadOne(k, wrong)
+				require.ErrorContains(t, err, k.Name+": "+display(wrong)+": must be "+orList(allowed))
+			}
+		}
+	}
+}
+
+// A key that goes with some values of another one has to be as by default with all others.
+func TestKeysGoWithWhatTheirRowsSay(t *testing.T) {
+	t.Parallel()
+	for _, k := range Keys() {
+		if k.Only == nil {
+			continue
+		}
+		value, _ := otherValue(t, k)
+		others := []string{yes, no}
+		var other Key
+		for _, o := range Keys() {
+			if o.Name == k.Only.Key {
+				other = o
+			}
+		}
+		if other.Type != TypeBoolean {
+			others = other.choices()
+		}
+		for _, with := range others {
+			lookup := func(value string) Lookup {
+				return func(key string) (string, bool) {
+					return map[string]string{k.Name: value, other.Name: with}[key], true
+				}
+			}
+			_, err := load([]Key{k, other}, lookup(value))
+			if slices.Contains(k.Only.Values, with) {
+				require.NoError(t, err, "%s with %s %s", k.Name, other.Name, with)
+				continue
+			}
+			require.ErrorContains(t, err, "goes with "+other.Name+" "+orList(k.Only.Values)+" only, not with "+with)
+			_, err = load([]Key{k, other}, lookup(k.Text()))
+			require.NoError(t, err, k.Name)
+		}
 	}
 }
 

@@ -96,23 +96,13 @@ func checkStateMachineName(name string) error {
 	return nil
 }
 
-// idPattern matches the id of an EC2 resource: 8 hexadecimal digits in old accounts, 17 in newer ones.
-func idPattern(prefix string) *regexp.Regexp {
-	return regexp.MustCompile(`^` + prefix + `-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
-}
-
-var idPatterns = map[string]*regexp.Regexp{
-	"vpc":    idPattern("vpc"),
-	"subnet": idPattern("subnet"),
-	"pl":     idPattern("pl"),
-}
-
-// checkID makes the check of an EC2 resource's id.
+// checkID makes the check of an EC2 resource's id: 8 hexadecimal digits in old accounts, 17 in newer ones.
 //
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html
 func checkID(prefix string) func(string) error {
+	pattern := regexp.MustCompile(`^` + prefix + `-(?:[0-9a-f]{8}|[0-9a-f]{17})$`)
 	return func(id string) error {
-		if !idPatterns[prefix].MatchString(id) {
+		if !pattern.MatchString(id) {
 			return breaks("must be %s- and 17 (or, in an old account, 8) of 0-9 and a-f", prefix)
 		}
 		return nil

@@ -30,7 +30,7 @@ func (l *loader) publicIP(k Key, s *Settings) {
 	case raw != yes && raw != no:
 		rule = "must be true or false, or empty"
 	case raw == yes && mode == NetworkPrivate:
-		rule = fmt.Sprintf("must be false, or empty, with %s %s: no route leads from its subnets to the internet", keyNetwork, l.shown(keyNetwork))
+		rule = fmt.Sprintf("must be false, or empty, with %s %s, whose subnets are isolated", keyNetwork, l.shown(keyNetwork))
 	case raw == no && (mode == NetworkCreate || mode == NetworkDefault):
 		rule = fmt.Sprintf("must be true with %s %s, whose subnets have an internet gateway and no NAT: without a public address "+
 			"the task could not pull its image", keyNetwork, l.shown(keyNetwork))

@@ -38,7 +38,9 @@ func TestNetworkModes(t *testing.T) {
 		{"existing by its name only", config{"network": "existing"}, map[string]string{
 			"vpcId": "must be set with network existing", "subnetIds": "must be set with network existing",
 		}},
-		{"existing with one subnet", existing().with("subnetIds", `["`+subnet1+`"]`), map[string]string{"subnetIds": "2 to 16 subnets, this has 1"}},
+		{"existing with one subnet", existing().with("subnetIds", `["`+subnet1+`"]`), map[string]string{
+			"subnetIds": "2 to 16 subnets, this has 1",
+		}},
 		{"existing with 16 subnets", existing().with("subnetIds", subnets(16)), nil},
 		{"existing with 17 subnets", existing().with("subnetIds", subnets(17)), map[string]string{"subnetIds": "2 to 16 subnets, this has 17"}},
 		{"existing with a block", existing().with("vpcCidr", "10.1.0.0/24"), map[string]string{"vpcCidr": "network create or private only"}},
@@ -59,7 +61,7 @@ func TestNetworkModes(t *testing.T) {
 		{"private without public addresses", private().with("assignPublicIp", "false"), nil},
 		{"private with a block", private().with("vpcCidr", "10.1.0.0/24"), nil},
 		{"private with public addresses", private().with("assignPublicIp", "true"), map[string]string{
-			"assignPublicIp": "must be false, or empty, with network private: no route leads",
+			"assignPublicIp": "must be false, or empty, with network private, whose subnets are isolated",
 		}},
 		{"private with a VPC, subnets and egress", private().with("vpcId", vpc).with("subnetIds", subnets(2)).with("egress", "[]"),
 			map[string]string{
@@ -113,21 +115,6 @@ func TestWhatFollowsFromAPrivateNetwork(t *testing.T) {
 			there["image"] = "123456789012.dkr.ecr." + region + ".amazonaws.com/a:1"
 			assert.Len(t, problemsOf(t, there, settings.WithRegion(region)), 1, region)
 		}
-	}
-}
-
-func TestFlowLogsAreOfAVPCOfTheStacksOwn(t *testing.T) {
-	t.Parallel()
-	for mode, values := range map[string]config{"create": {}, "private": private()} {
-		assert.True(t, mustLoad(t, values.with("flowLogs", "true")).FlowLogs, mode)
-		assert.False(t, mustLoad(t, values).FlowLogs, mode)
-	}
-	for mode, values := range map[string]config{"default": {"network": "default"}, "existing": existing()} {
-		problems := problemsOf(t, values.with("flowLogs", "true"))
-		require.Len(t, problems, 1, mode)
-		assert.Equal(t, "flowLogs", problems[0].Key)
-		assert.Contains(t, problems[0].Rule, "create or private only, not with "+mode)
-		assert.Empty(t, problemsOf(t, values.with("flowLogs", "false")), mode)
 	}
 }
 

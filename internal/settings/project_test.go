@@ -116,20 +116,3 @@ func TestExamplesAreValid(t *testing.T) {
 		})
 	}
 }
-
-func TestMarkdown(t *testing.T) {
-	t.Parallel()
-	lines := strings.Split(strings.TrimSuffix(settings.Markdown(), "\n"), "\n")
-	require.Len(t, lines, len(settings.Keys())+2)
-	assert.Equal(t, "| key | type | default | meaning |", lines[0])
-	for i, key := range settings.Keys() {
-		cells := strings.Split(lines[i+2], " | ")
-		require.Len(t, cells, 4, lines[i+2])
-		assert.Equal(t, "| `"+key.Name+"`", cells[0])
-		assert.Equal(t, key.Doc+" |", cells[3])
-	}
-	assert.Contains(t, settings.Markdown(), "| `taskCpu` | integer | `1024` | ")
-	assert.Contains(t, settings.Markdown(), "| `bucketName` | string | none | ")
-	assert.Contains(t, settings.Markdown(), "| `notify` | list of strings | `[]` | ")
-	assert.Contains(t, settings.Markdown(), "`<br>`")
-}

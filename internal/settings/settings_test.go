@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -244,57 +245,6 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-func TestBooleans(t *testing.T) {
-	t.Parallel()
-	for _, key := range []string{"notifySuccess", "deduplicate", "forceDestroy", "protect"} {
-		t.Run(key, func(t *testing.T) {
-			t.Parallel()
-			checkRules(t, existing(), key, []rule{
-				{"true", ""}, {"false", ""}, {"", ""}, {"yes", "true or false"}, {"True", "true or false"}, {"1", "true or false"},
-			})
-		})
-	}
-}
-
-func TestChoices(t *testing.T) {
-	t.Parallel()
-	t.Run("architecture", func(t *testing.T) {
-		t.Parallel()
-		checkRules(t, config{}, "architecture", []rule{
-			{"x86_64", ""}, {"arm64", ""}, {"", ""}, {"ARM64", "x86_64 or arm64"}, {"amd64", "x86_64 or arm64"},
-		})
-	})
-	t.Run("network", func(t *testing.T) {
-		t.Parallel()
-		checkRules(t, config{}, "network", []rule{
-			{"create", ""}, {"default", ""}, {"", ""}, {"new", "create, default, existing or private"},
-		})
-	})
-	t.Run("taskCapacity", func(t *testing.T) {
-		t.Parallel()
-		checkRules(t, config{}, "taskCapacity", []rule{
-			{"fargate", ""}, {"spot", ""}, {"", ""}, {"FARGATE_SPOT", "fargate or spot"},
-		})
-	})
-	t.Run("taskCompletion", func(t *testing.T) {
-		t.Parallel()
-		checkRules(t, config{}, "taskCompletion", []rule{
-			{"sync", ""}, {"callback", ""}, {"", ""}, {"token", "sync or callback"},
-		})
-	})
-	t.Run("logRetentionDays", func(t *testing.T) {
-		t.Parallel()
-		var rules []rule
-		for days := range strings.FieldsSeq("1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653") {
-			rules = append(rules, rule{days, ""})
-		}
-		checkRules(t, config{}, "logRetentionDays", append(rules,
-			rule{"0", "must be 1, 3"}, rule{"2", "3288 or 3653 days"}, rule{"31", "3653 days"},
-			rule{"3654", "3653 days"},
-			rule{"", ""}, rule{"030", "3653 days"}, rule{"a month", "3653 days"}, rule{"-1", "3653 days"}))
-	})
-}
-
 // fargate is the table of AWS's page, written out here once more so that the one in the code can be wrong.
 func fargate() map[string]string {
 	return map[string]string{
@@ -389,7 +339,7 @@ func TestExecutionTimeout(t *testing.T) {
 			base := config{"lambdaTimeout": row.lambda, "taskTimeout": row.task}
 			maps.Copy(base, row.with)
 			loaded := mustLoad(t, base.with("executionTimeout", row.least))
-			assert.Equal(t, loaded.ExecutionTimeout, loaded.MinExecutionTimeout())
+			assert.Equal(t, loaded.ExecutionTimeout, loaded.Machine().MinExecutionTimeout())
 
 			problems := problemsOf(t, base.with("executionTimeout", row.tooShort))
 			require.Equal(t, []settings.Problem{{
@@ -414,14 +364,14 @@ func TestTaskTimeoutMustExceedTheHeartbeat(t *testing.T) {
 // What executionTimeout leaves of itself is there to wait in.
 func TestQueueTime(t *testing.T) {
 	t.Parallel()
-	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "5143"})
+	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "5143"}).Machine()
 	assert.Equal(t, 25*time.Minute, least.QueueTime())
 	assert.Equal(t, 30*time.Second, least.PlaceWait())
-	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"})
+	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"}).Machine()
 	assert.Equal(t, least.QueueTime()+(86400-5143)*time.Second-(more.PlaceWait()-least.PlaceWait()), more.QueueTime())
-	assert.LessOrEqual(t, more.QueueTime(), settings.PlaceMaxRounds*more.PlaceWait())
-	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "10000000"})
-	assert.LessOrEqual(t, longest.QueueTime(), settings.PlaceMaxRounds*longest.PlaceWait())
+	assert.LessOrEqual(t, more.QueueTime(), machine.PlaceMaxRounds*more.PlaceWait())
+	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "10000000"}).Machine()
+	assert.LessOrEqual(t, longest.QueueTime(), machine.PlaceMaxRounds*longest.PlaceWait())
 	assert.GreaterOrEqual(t, longest.QueueTime(), longest.TaskTimeout)
 }
 
@@ -440,39 +390,6 @@ func TestImage(t *testing.T) {
 		{"host/a//b:1", "image reference"}, {":1", "image reference"}, {"@" + digest, "image reference"}, {"a b:1", "image reference"},
 		{"router@sha256:abc", "has a digest"}, {"router@sha512:" + strings.Repeat("0", 128), "has a digest"},
 		{"router@" + strings.ToUpper(digest), "has a digest"}, {"router@", "has a digest"}, {"-a:1", "image reference"},
-	})
-}
-
-func TestEncryption(t *testing.T) {
-	t.Parallel()
-	checkRules(t, config{}, "encryption", []rule{
-		{"aws", ""}, {"customer", ""}, {"", ""}, {"AWS", "must be aws or customer"}, {"none", "must be aws or customer"},
-	})
-}
-
-func TestKMSDataKeyReuse(t *testing.T) {
-	t.Parallel()
-	checkRules(t, config{"encryption": "customer"}, "kmsDataKeyReuse", []rule{
-		{"60", ""}, {"900", ""}, {"59", "from 60 to 900"}, {"901", "from 60 to 900"}, {"5m", "whole number of seconds"},
-	})
-	checkRules(t, config{}, "kmsDataKeyReuse", []rule{
-		{"300", ""}, {"60", "goes with encryption customer only, not with aws"}, {"59", "goes with encryption customer only"},
-	})
-}
-
-func TestExecutionLogLevel(t *testing.T) {
-	t.Parallel()
-	checkRules(t, config{}, "executionLogLevel", []rule{
-		{"OFF", ""}, {"FATAL", ""}, {"ERROR", ""}, {"ALL", ""},
-		{"", ""}, {"error", "must be OFF, FATAL, ERROR or ALL"},
-	})
-}
-
-func TestExecutionLogData(t *testing.T) {
-	t.Parallel()
-	checkRules(t, config{}, "executionLogData", []rule{{"true", ""}, {"false", ""}, {"yes", "true or false"}})
-	checkRules(t, config{"executionLogLevel": "OFF"}, "executionLogData", []rule{
-		{"false", ""}, {"true", "goes with executionLogLevel FATAL, ERROR or ALL only, not with OFF"},
 	})
 }
 

@@ -79,24 +79,6 @@ func TestTagProblems(t *testing.T) {
 	require.Len(t, problemsOf(t, config{"tags": `{"aws:a":"b","c?":"d","e":[]}`}), 3, "all at once")
 }
 
-func TestWhatIsProtectedIsNotDestroyedWithAllThatIsInIt(t *testing.T) {
-	t.Parallel()
-	require.True(t, mustLoad(t, config{"protect": "true"}).Protect)
-	problems := problemsOf(t, config{"protect": "true", "forceDestroy": "true"})
-	require.Len(t, problems, 1)
-	assert.Equal(t, "forceDestroy", problems[0].Key)
-	assert.Contains(t, problems[0].Rule, "goes with protect false only, not with true")
-}
-
-func TestTaskStorage(t *testing.T) {
-	t.Parallel()
-	const rule1 = "from 21 to 200, or 0"
-	checkRules(t, config{}, "taskStorage", []rule{
-		{"0", ""}, {"21", ""}, {"200", ""},
-		{"20", rule1}, {"201", rule1}, {"-1", rule1}, {"", ""}, {"+50", rule1}, {"21.5", rule1}, {"many", rule1},
-	})
-}
-
 func TestVersionsThatTheDeadLettersNeed(t *testing.T) {
 	t.Parallel()
 	warned := func(days string) bool {

@@ -26,7 +26,7 @@ import (
 var (
 	ErrMissing = errors.New("there is no such stack file")
 	ErrSecret  = errors.New("a secret can't be read here")
-	ErrUnread  = errors.New("Pulumi would not read all of it")
+	ErrUnread  = errors.New("not all of it would be read by Pulumi")
 )
 
 // topLevel is what Pulumi reads of a stack's file. It passes over anything else without a word.

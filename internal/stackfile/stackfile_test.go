@@ -80,7 +80,7 @@ func TestReadNamesTheFileThatIsWrong(t *testing.T) {
 func TestWhatPulumiWouldNotReadIsRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"config:\n  lambdaMemory: 1\n  upload-router:lambdaMemory: 2\n": "lambdaMemory and upload-router:lambdaMemory are one key: remove one of them",
+		"config:\n  lambdaMemory: 1\n  upload-router:lambdaMemory: 2\n": "lambdaMemory and upload-router:lambdaMemory are one key: remove one",
 		"config:\n  aws:region: a\n  aws:config:region: b\n":            "aws:config:region and aws:region are one key",
 		"config:\n  aws:region: a\nupload-router:lambdaMemory: 2\n":     "move upload-router:lambdaMemory below config",
 		"encryptionsalt: v1\nlambdaMemory: 2\n":                         "move lambdaMemory below config",

@@ -159,7 +159,7 @@ func (c *commands) deployed() {
 	c.run(0, "No executions.", "executions")
 	c.run(0, "There is nothing to run again.", "redrive", "--failed", "--dlq")
 	c.run(0, "0 ended while watched", "watch", "--until-idle")
-	c.run(0, "size #gt; 6291456", "diagram")
+	c.run(0, "size #lt;= 6291456", "diagram")
 	c.run(0, "✓ Stack                  e2e-commands, deployed", "doctor")
 	verified := c.run(1, "From the upload to the result:", "verify", "--start-timeout", "1s")
 	for _, link := range []string{"✓ Bucket's notification", "✓ Rule ", "✓ Rule's target", "✓ Delivery"} {

@@ -103,7 +103,7 @@ func examples() []example {
 		},
 		{
 			line: "diagram",
-			want: "size #gt; 6291456",
+			want: "size #lt;= 6291456",
 		},
 		{line: "diagram --svg > machine.svg"},
 		{line: "diagram --svg --stack dev > deployed.svg"},

@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/docs"
+	"example.com/upload-router/internal/machine"
 )
 
 const statesEngine = "aws-local-stepfunctions"
@@ -112,7 +112,7 @@ func TestStatesOfTheLanguage(t *testing.T) {
 	for i, c := range cases {
 		requests[i] = request{
 			Definition: json.RawMessage(`{"StartAt":"E","States":` + string(c.States) + `}`), Input: c.Input, Context: map[string]any{},
-			Answers: map[string][]taskOutcome{workflow.ResourceLambda: {{Result: c.Result}}},
+			Answers: map[string][]taskOutcome{machine.ResourceLambda: {{Result: c.Result}}},
 		}
 	}
 	used := map[string]bool{}
@@ -176,8 +176,8 @@ func scenarios() map[string]scenario {
 		}})
 	}
 	normal := map[string][]taskOutcome{
-		workflow.ResourceLambda: {function}, workflow.ResourceECS: {task}, workflow.ResourceECSCallback: {gives(map[string]any{"lines": 3})},
-		workflow.ResourceDescribe: {running}, workflow.ResourceGetItem: {claim("done")},
+		machine.ResourceLambda: {function}, machine.ResourceECS: {task}, machine.ResourceECSCallback: {gives(map[string]any{"lines": 3})},
+		machine.ResourceDescribe: {running}, machine.ResourceGetItem: {claim("done")},
 	}
 	type changes = map[string][]taskOutcome
 	with := func(input string, differently changes) scenario {
@@ -186,7 +186,7 @@ func scenarios() map[string]scenario {
 		return scenario{input: input, answers: answers}
 	}
 	both := func(outcomes ...taskOutcome) map[string][]taskOutcome {
-		return map[string][]taskOutcome{workflow.ResourceECS: outcomes, workflow.ResourceECSCallback: outcomes}
+		return map[string][]taskOutcome{machine.ResourceECS: outcomes, machine.ResourceECSCallback: outcomes}
 	}
 	retried := fails("Upload.Interrupted", "")
 	return map[string]scenario{
@@ -197,34 +197,34 @@ func scenarios() map[string]scenario {
 		"an empty file":      with(uploaded("empty", 0), nil),
 		"no event of S3":     with(`{"detail":{}}`, nil),
 		"a key that forges":  with(uploaded("x\nError: none\n{}", small), nil),
-		"Lambda tries again": with(uploaded("k", small), changes{workflow.ResourceLambda: {fails("Lambda.ServiceException", ""), function}}),
-		"Lambda fails":       with(uploaded("k", small), changes{workflow.ResourceLambda: {fails("Upload.Failed", `{"errorMessage":"no"}`)}}),
+		"Lambda tries again": with(uploaded("k", small), changes{machine.ResourceLambda: {fails("Lambda.ServiceException", ""), function}}),
+		"Lambda fails":       with(uploaded("k", small), changes{machine.ResourceLambda: {fails("Upload.Failed", `{"errorMessage":"no"}`)}}),
 		"the answer is too large": with(uploaded("k", small), changes{
-			workflow.ResourceLambda: {fails(asl.ErrorDataLimitExceeded, "too large")},
+			machine.ResourceLambda: {fails(asl.ErrorDataLimitExceeded, "too large")},
 		}),
 		"no capacity at first":  with(uploaded("k", large), both(fails("AmazonECS.Unknown", ""), task)),
 		"the task fails":        with(uploaded("k", large), both(fails("Upload.Failed", "no"))),
 		"the task exits with 1": with(uploaded("k", large), both(fails(asl.ErrorTaskFailed, `{"Containers":[{"ExitCode":1}]}`))),
 		"another task": with(uploaded("k", large), changes{
-			workflow.ResourceECS: {again, task}, workflow.ResourceECSCallback: {retried, gives(map[string]any{"lines": 3})},
+			machine.ResourceECS: {again, task}, machine.ResourceECSCallback: {retried, gives(map[string]any{"lines": 3})},
 		}),
-		"two tasks fail":       with(uploaded("k", large), changes{workflow.ResourceECS: {again}, workflow.ResourceECSCallback: {retried}}),
-		"notices are refused":  with(uploaded("k", small), changes{workflow.ResourceSNS: {fails("SNS.NotFoundException", "gone")}}),
-		"without a trace":      with(uploaded("k", large), changes{workflow.ResourceDescribe: {gives(map[string]any{"Status": "RUNNING"})}}),
-		"the trace is refused": with(uploaded("k", large), changes{workflow.ResourceDescribe: {fails("Sfn.SfnException", "no")}}),
-		"processed already":    with(uploaded("k", small), changes{workflow.ResourcePutItem: {taken}}),
+		"two tasks fail":       with(uploaded("k", large), changes{machine.ResourceECS: {again}, machine.ResourceECSCallback: {retried}}),
+		"notices are refused":  with(uploaded("k", small), changes{machine.ResourceSNS: {fails("SNS.NotFoundException", "gone")}}),
+		"without a trace":      with(uploaded("k", large), changes{machine.ResourceDescribe: {gives(map[string]any{"Status": "RUNNING"})}}),
+		"the trace is refused": with(uploaded("k", large), changes{machine.ResourceDescribe: {fails("Sfn.SfnException", "no")}}),
+		"processed already":    with(uploaded("k", small), changes{machine.ResourcePutItem: {taken}}),
 		"being processed": with(uploaded("k", small), changes{
-			workflow.ResourcePutItem: {taken}, workflow.ResourceGetItem: {claim("working")},
+			machine.ResourcePutItem: {taken}, machine.ResourceGetItem: {claim("working")},
 		}),
 		"DynamoDB is away": with(uploaded("k", small), changes{
-			workflow.ResourcePutItem: {fails("DynamoDB.InternalServerErrorException", "")},
+			machine.ResourcePutItem: {fails("DynamoDB.InternalServerErrorException", "")},
 		}),
 		"claims can't be settled": with(uploaded("k", large), changes{
-			workflow.ResourceUpdateItem: {fails("DynamoDB.AmazonDynamoDBException", "no")},
+			machine.ResourceUpdateItem: {fails("DynamoDB.AmazonDynamoDBException", "no")},
 		}),
 		"a place after a holder's end": with(uploaded("k", large), changes{
-			workflow.ResourceUpdateItem: slices.Concat(slices.Repeat([]taskOutcome{taken}, 4), []taskOutcome{gives(map[string]any{})}),
-			workflow.ResourceDescribe:   {running, gives(map[string]any{"Status": "FAILED"})},
+			machine.ResourceUpdateItem: slices.Concat(slices.Repeat([]taskOutcome{taken}, 4), []taskOutcome{gives(map[string]any{})}),
+			machine.ResourceDescribe:   {running, gives(map[string]any{"Status": "FAILED"})},
 		}),
 	}
 }
@@ -275,14 +275,14 @@ func drawsLots(t *testing.T, pass *asl.Pass) bool {
 // interpreted is a run in our own interpreter, and the definition with what its states of JSONata gave.
 func interpreted(t *testing.T, definition string, s scenario) (ran, json.RawMessage) {
 	t.Helper()
-	machine, err := asl.Parse([]byte(definition))
+	parsed, err := asl.Parse([]byte(definition))
 	require.NoError(t, err)
 	var mu sync.Mutex
 	calls := map[string]int{}
 	integrations := map[string]asl.Integration{}
 	for _, resource := range []string{
-		workflow.ResourceLambda, workflow.ResourceECS, workflow.ResourceECSCallback, workflow.ResourceSNS, workflow.ResourceGetItem,
-		workflow.ResourcePutItem, workflow.ResourceUpdateItem, workflow.ResourceDescribe,
+		machine.ResourceLambda, machine.ResourceECS, machine.ResourceECSCallback, machine.ResourceSNS, machine.ResourceGetItem,
+		machine.ResourcePutItem, machine.ResourceUpdateItem, machine.ResourceDescribe,
 	} {
 		integrations[resource] = func(context.Context, asl.Call) (any, error) {
 			mu.Lock()
@@ -300,7 +300,7 @@ func interpreted(t *testing.T, definition string, s scenario) (ran, json.RawMess
 		}
 	}
 	in := &asl.Interpreter{Integrations: integrations, Clock: asl.NewVirtualClock(began), Random: func() float64 { return 0 }}
-	program, err := in.Load(machine)
+	program, err := in.Load(parsed)
 	require.NoError(t, err)
 	result, err := program.Run(t.Context(), asl.Execution{
 		ID: executionARN, Name: "one", StateMachineName: "machine", Input: json.RawMessage(s.input),
@@ -318,15 +318,15 @@ func interpreted(t *testing.T, definition string, s scenario) (ran, json.RawMess
 		default: // says nothing of the way
 		}
 	}
-	for name, state := range machine.States {
+	for name, state := range parsed.States {
 		if pass, ok := state.(*asl.Pass); ok && (pass.QueryLanguage == asl.LanguageJSONata || drawsLots(t, pass)) {
-			machine.States[name] = &asl.Pass{Result: given[name], Next: pass.Next, End: pass.End}
+			parsed.States[name] = &asl.Pass{Result: given[name], Next: pass.Next, End: pass.End}
 			if given[name] == nil {
-				machine.States[name] = &asl.Pass{Next: pass.Next, End: pass.End} // which it doesn't come to
+				parsed.States[name] = &asl.Pass{Next: pass.Next, End: pass.End} // which it doesn't come to
 			}
 		}
 	}
-	text, err := machine.JSON()
+	text, err := parsed.JSON()
 	require.NoError(t, err)
 	return out, json.RawMessage(text)
 }

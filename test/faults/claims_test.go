@@ -14,6 +14,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 	"example.com/upload-router/operate"
@@ -57,7 +58,7 @@ func TestTheClaimOfARunThatIsGoneExpires(t *testing.T) {
 			require.Equal(t, asl.StatusAborted, gone.Status)
 			require.Len(t, gone.Runs, 1, "it was at work")
 
-			lease := executionTimeout(t, b) + settings.ClaimLeaseMargin
+			lease := executionTimeout(t, b) + machine.ClaimLeaseMargin
 			outcome, by, e := b.again(t, trace.Event)
 			require.Equal(t, "being processed", outcome)
 			require.Equal(t, gone.ARN, by)
@@ -144,7 +145,7 @@ func TestARedriveAfterTheLeaseProcessesNothingTwice(t *testing.T) {
 	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
 	console := b.console(t)
 	gone, event := b.stopped(t)
-	b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + time.Second)
+	b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
 	outcome, _, other := b.again(t, event)
 	require.Empty(t, outcome)
 	b.requireProcessed(t, other)
@@ -172,7 +173,7 @@ func TestARedriveAfterTheLeaseHasTheObject(t *testing.T) {
 	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
 	console := b.console(t)
 	gone, event := b.stopped(t)
-	b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + time.Second)
+	b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
 	meanwhile := &local.Trace{}
 	b.fate.whileRead("k", func() { assert.NoError(t, b.Deliver(t.Context(), event, meanwhile)) })
 	redriven := console.redrive(t, gone, operate.RedriveResume)
@@ -194,7 +195,7 @@ func TestAClaimIsKeptForAsLongAsARedriveIsPossible(t *testing.T) {
 	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
 	console := b.console(t)
 	gone, _ := b.stopped(t)
-	b.Pass(settings.ClaimRetention)
+	b.Pass(machine.ClaimRetention)
 	console.aws.Know(gone)
 	plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}})
 	require.NoError(t, err)
@@ -271,12 +272,12 @@ func parameter(option string) string {
 func TestTheRunbooksCommandsSettleAClaim(t *testing.T) {
 	t.Parallel()
 	const renew, free = 0, 1
-	for name, passed := range map[string]time.Duration{"its lease is over": 0, "its claim is forgotten": settings.ClaimRetention} {
+	for name, passed := range map[string]time.Duration{"its lease is over": 0, "its claim is forgotten": machine.ClaimRetention} {
 		t.Run("redrive, "+name, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, "once", map[string]string{keyDeduplicate: "true"})
 			gone, event := b.stopped(t)
-			b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + passed + time.Second)
+			b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + passed + time.Second)
 			require.NoError(t, b.settle(t, renew, gone))
 			outcome, by, _ := b.again(t, event)
 			require.Equal(t, "being processed", outcome)
@@ -291,7 +292,7 @@ func TestTheRunbooksCommandsSettleAClaim(t *testing.T) {
 		t.Parallel()
 		b := start(t, "once", map[string]string{keyDeduplicate: "true"})
 		gone, event := b.stopped(t)
-		b.Pass(executionTimeout(t, b) + settings.ClaimLeaseMargin + time.Second)
+		b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
 		b.again(t, event)
 		require.ErrorContains(t, b.settle(t, renew, gone), "ConditionalCheckFailedException")
 		require.ErrorContains(t, b.settle(t, free, gone), "ConditionalCheckFailedException")

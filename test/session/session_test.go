@@ -77,13 +77,12 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 		`"bucket":"BUCKET","key":"KEY","version":"…","execution":"EXECUTION",` +
 		`"route":"lambda","size":512,"durationMs":…,"outcome":"succeeded"}`
 	const taskLines = `  TIME  {"time":"TIME","level":"INFO","msg":"result","bucket":"BUCKET","key":"large.bin","version":"…",` +
-		`"execution":"EXECUTION","route":"fargate","result":{"bucket":"BUCKET","key":"large.bin","versionId":"…",` +
-		`"etag":"cfb767f225d58469c5de3632a8803958","size":2048,"sha256":"SHA256","crc64nvme":"…","verified":"CRC64NVME",` +
-		`"mediaType":"text/plain; charset=utf-8","lines":1}}
+		`"execution":"EXECUTION","route":"fargate","result":{"Bucket":"BUCKET","Key":"large.bin","VersionID":"…",` +
+		`"ETag":"cfb767f225d58469c5de3632a8803958","Size":2048,"Sequencer":"","Checksum":{"Algorithm":"CRC64NVME","Value":"…"},` +
+		`"sha256":"SHA256"}}
   TIME  {"time":"TIME","level":"INFO","msg":"object processed","bucket":"BUCKET","key":"large.bin","version":"…",` +
 		`"execution":"EXECUTION","route":"fargate","size":2048,"durationMs":…,"outcome":"succeeded"}`
-	const failure = `+SPAN  Describe failure (Pass)  SPAN
-+SPAN  Notify failure (Task)  SPAN
+	const failure = `+SPAN  Notify failure (Task)  SPAN
   sns publish, SPAN
 +SPAN  File failed (Fail)
 Log lines:
@@ -101,7 +100,6 @@ Log lines:
   lambda invoke, SPAN
 +SPAN  Notify success (Task)  SPAN
   sns publish, SPAN
-+SPAN  File processed (Succeed)  SPAN
 Log lines:
   TIME  ` + strings.ReplaceAll(lambdaLine, "KEY", "small.txt") + lambdaStream,
 		"large.bin": `large.bin  SUCCEEDED
@@ -109,13 +107,11 @@ Log lines:
   started  TIME, took SPAN
   route  Fargate, 2.0 KiB
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Set defaults (Pass)  SPAN
 +SPAN  Describe object (Pass)  SPAN
 +SPAN  Run Fargate task (Task)  SPAN
   ecs runTask.sync, SPAN
 +SPAN  Notify success (Task)  SPAN
   sns publish, SPAN
-+SPAN  File processed (Succeed)  SPAN
 Log lines:
 ` + taskLines + taskStream,
 		"crashed.txt": `crashed.txt  FAILED
@@ -139,7 +135,6 @@ Log lines:
   error  States.TaskFailed
   cause  the container exited with 1; Essential container in task exited
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Set defaults (Pass)  SPAN
 +SPAN  Describe object (Pass)  SPAN
 +SPAN  Run Fargate task (Task)  SPAN
   ecs runTask.sync, SPAN
@@ -155,7 +150,6 @@ Log lines:
   error  States.Timeout
   cause  the execution ran longer than the state machine's TimeoutSeconds
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Set defaults (Pass)  SPAN
 +SPAN  Describe object (Pass)  SPAN
 +SPAN  Run Fargate task (Task)
   ecs runTask.sync
@@ -166,7 +160,7 @@ Log lines:
 	require.Equal(t, "TIME  "+strings.ReplaceAll(lambdaLine, "KEY", "small.txt"), s.run(0, "logs", "small.txt"))
 	require.Equal(t, strings.TrimSpace(taskLines), s.run(0, "logs", names["large.bin"]))
 	require.Equal(t, "No log lines; --since looks further back for a key.", s.run(0, "logs", "nobody.txt"))
-	require.Contains(t, s.run(0, "diagram"), "size #gt; 1024", "the deployed threshold")
+	require.Contains(t, s.run(0, "diagram"), "size #lt;= 1024", "the deployed threshold")
 	require.Contains(t, s.run(0, "summary"), "Function's logs  upload-router-dev-logs-function-")
 }
 
@@ -185,7 +179,7 @@ func (s *session) redrives(t *testing.T, names map[string]string) {
 	} {
 		require.Contains(t, dry, item)
 	}
-	require.Equal(t, `It costs about $0.0022, if all succeed at once: 16 state transitions, 1 Lambda
+	require.Equal(t, `It costs about $0.0022, if all succeed at once: 11 state transitions, 1 Lambda
 run, 2 Fargate tasks (prices of us-east-1 as of PRICED).
 3 of 3 can be run again. This was a dry run: --yes does it.`, end(t, dry, "It costs"))
 	require.Len(t, s.names(), 5, "nothing was started")
@@ -283,7 +277,7 @@ func TestSessionDeadLetters(t *testing.T) {
 replay  lost-2.bin  2.0 KiB  TIME
   UUID
   never delivered: NO_PERMISSIONS
-It costs about $0.0012, if all succeed at once: 10 state transitions, 1 Lambda
+It costs about $0.0011, if all succeed at once: 7 state transitions, 1 Lambda
 run, 1 Fargate task (prices of us-east-1 as of PRICED).
 `
 	require.Equal(t, messages+"2 of 2 can be run again. This was a dry run: --yes does it.", s.run(0, "redrive", "--dlq"))
@@ -323,7 +317,6 @@ func TestSessionWatch(t *testing.T) {
   started  TIME, took SPAN
   route  Fargate, 2.0 KiB
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Set defaults (Pass)  SPAN
 +SPAN  Describe object (Pass)  SPAN
 +SPAN  Run Fargate task (Task)  …
   ecs runTask.sync

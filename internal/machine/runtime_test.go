@@ -1,4 +1,4 @@
-package workflow_test
+package machine_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package workflow_test
+package machine_test
 
 import (
 	"encoding/json"
@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/upload"
 )
 
@@ -53,7 +53,7 @@ func TestTheOverridesFitWhateverTheKey(t *testing.T) {
 				ETag: strings.Repeat("f", 32) + "-10000", Size: 50e12, Sequencer: "0061",
 			})))
 			requireSucceeded(t, o)
-			call := o.of(workflow.ResourceECSCallback)[0]
+			call := o.of(machine.ResourceECSCallback)[0]
 			overrides, err := json.Marshal(call.Parameters.(map[string]any)["Overrides"])
 			require.NoError(t, err)
 			text := strings.Replace(string(overrides), call.TaskToken, strings.Repeat("T", mostToken), 1)

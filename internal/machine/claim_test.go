@@ -1,4 +1,4 @@
-package workflow_test
+package machine_test
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/upload"
 )
 
@@ -109,9 +109,9 @@ func plain(t *testing.T, sequencer string) string {
 func requireDuplicate(t *testing.T, o outcome, what, who string) {
 	t.Helper()
 	requireSucceeded(t, o)
-	assert.Empty(t, o.of(workflow.ResourceLambda))
-	assert.Empty(t, o.of(workflow.ResourceECS))
-	assert.Empty(t, o.of(workflow.ResourceSNS))
+	assert.Empty(t, o.of(machine.ResourceLambda))
+	assert.Empty(t, o.of(machine.ResourceECS))
+	assert.Empty(t, o.of(machine.ResourceSNS))
 	var output struct{ Duplicate map[string]string }
 	require.NoError(t, json.Unmarshal(o.Output, &output))
 	assert.Equal(t, map[string]string{"outcome": what, "execution": who}, output.Duplicate)
@@ -137,7 +137,7 @@ func TestTheSecondDeliveryEndsAsAlreadyProcessed(t *testing.T) {
 			table, input := newTable(), event(t, ofSize(size))
 			first := once{table: table, id: other}.run(t, input)
 			requireSucceeded(t, first)
-			require.Len(t, first.of(workflow.ResourceSNS), 1)
+			require.Len(t, first.of(machine.ResourceSNS), 1)
 			done, _ := status(t, table, "v1")
 			assert.Equal(t, "done", done)
 			requireDuplicate(t, once{table: table}.run(t, input), "already processed", other)
@@ -166,7 +166,7 @@ func TestOtherObjectsAreProcessed(t *testing.T) {
 	} {
 		run := once{table: table}.run(t, string(uploadtest.Event(t, o)))
 		requireSucceeded(t, run)
-		assert.Len(t, run.of(workflow.ResourceLambda), 1)
+		assert.Len(t, run.of(machine.ResourceLambda), 1)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestAClaimLastsAsLongAsItsExecution(t *testing.T) {
 	requireDuplicate(t, once{table: table, after: lease}.run(t, input), "being processed", other)
 	o := once{table: table, after: lease + time.Second}.run(t, input)
 	requireSucceeded(t, o)
-	assert.Len(t, o.of(workflow.ResourceLambda), 1)
+	assert.Len(t, o.of(machine.ResourceLambda), 1)
 }
 
 // A failure gives the object back before it is announced.
@@ -205,10 +205,10 @@ func TestAFailureFreesTheClaim(t *testing.T) {
 		},
 	}}.run(t, input)
 	requireFailed(t, failed, "Upload.ObjectMissing")
-	require.Len(t, failed.of(workflow.ResourceSNS), 1)
+	require.Len(t, failed.of(machine.ResourceSNS), 1)
 	o := once{table: table}.run(t, input)
 	requireSucceeded(t, o)
-	assert.Len(t, o.of(workflow.ResourceLambda), 1)
+	assert.Len(t, o.of(machine.ResourceLambda), 1)
 }
 
 // Of events of one key without versions, the sequencer tells which is the newer
@@ -250,7 +250,7 @@ func TestWithoutDynamoDBNothingIsProcessed(t *testing.T) {
 			t.Parallel()
 			o := once{table: table, services: s}.run(t, event(t, ofSize(small)))
 			requireFailed(t, o, down)
-			assert.Empty(t, o.of(workflow.ResourceLambda))
+			assert.Empty(t, o.of(machine.ResourceLambda))
 			_, message := o.notice(t)
 			assert.Contains(t, message, "\nRoute: none: the object could not be claimed\n")
 			assert.Equal(t, 7*time.Second, o.elapsed, "1, 2 and 4 s between four tries")
@@ -270,7 +270,7 @@ func TestALostAnswerIsTheOwnClaim(t *testing.T) {
 	}
 	o := once{table: table, services: services{put: inTurn(lost, puts(table))}}.run(t, event(t, ofSize(small)))
 	requireSucceeded(t, o)
-	assert.Len(t, o.of(workflow.ResourceLambda), 1)
+	assert.Len(t, o.of(machine.ResourceLambda), 1)
 }
 
 // A claim that is given back between two looks is taken, once.
@@ -280,12 +280,12 @@ func TestAClaimThatWasGivenBackMeanwhile(t *testing.T) {
 	table := newTable()
 	o := once{table: table, services: services{put: inTurn(taken, puts(table))}}.run(t, event(t, ofSize(small)))
 	requireSucceeded(t, o)
-	assert.Len(t, o.of(workflow.ResourceLambda), 1)
+	assert.Len(t, o.of(machine.ResourceLambda), 1)
 
 	o = once{services: services{put: taken}}.run(t, event(t, ofSize(small)))
 	requireFailed(t, o, "DynamoDB.ConditionalCheckFailedException")
-	assert.Len(t, o.of(workflow.ResourcePutItem), 2)
-	assert.Empty(t, o.of(workflow.ResourceLambda))
+	assert.Len(t, o.of(machine.ResourcePutItem), 2)
+	assert.Empty(t, o.of(machine.ResourceLambda))
 	_, message := o.notice(t)
 	assert.Contains(t, message, "\nCause: The object's claim kept changing hands.\n")
 }
@@ -302,7 +302,7 @@ func TestClaims(t *testing.T) {
 			o := once{table: table}.run(t, input)
 			requireSucceeded(t, o)
 			requireDuplicate(t, once{table: table, id: other}.run(t, input), "already processed", executionARN)
-			item := o.of(workflow.ResourcePutItem)[0].Parameters.(map[string]any)["Item"]
+			item := o.of(machine.ResourcePutItem)[0].Parameters.(map[string]any)["Item"]
 			assert.JSONEq(t, asJSON(t, map[string]any{
 				"object": map[string]string{"S": "uploads\n" + key}, "version": map[string]string{"S": "v1"},
 				"execution": map[string]string{"S": executionARN}, "sequencer": map[string]string{"S": ""},
@@ -335,7 +335,7 @@ func TestTheRuleOfClaimsIsTheStateMachines(t *testing.T) {
 				standing := claim.Standing(want, began)
 				if standing == claimtable.Free {
 					requireSucceeded(t, o)
-					assert.Len(t, o.of(workflow.ResourceLambda), 1, "%+v", claim)
+					assert.Len(t, o.of(machine.ResourceLambda), 1, "%+v", claim)
 					continue
 				}
 				requireDuplicate(t, o, string(standing), other)
@@ -362,7 +362,7 @@ func TestWhatAnEventClaimsIsTheStateMachines(t *testing.T) {
 			requireSucceeded(t, run)
 			want, ok := claimtable.ObjectOf(input)
 			require.True(t, ok)
-			item := run.of(workflow.ResourcePutItem)[0].Parameters.(map[string]any)["Item"].(map[string]any)
+			item := run.of(machine.ResourcePutItem)[0].Parameters.(map[string]any)["Item"].(map[string]any)
 			for attribute, value := range map[string]string{
 				claimtable.HashKey: want.Key, claimtable.RangeKey: want.Version, claimtable.Sequencer: want.Sequencer,
 			} {

@@ -1,4 +1,4 @@
-package workflow
+package machine
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
-	"example.com/upload-router/internal/settings"
 )
 
 // attributeHolders is the set of the executions that have a place.
@@ -29,19 +28,19 @@ const errorNoPlace = "Upload.NoPlace"
 //
 // A round is 34 events of the history: 14 for four tries to take a place, 5 each
 // for the looks at the places and at a holder, 2 each for the five states
-// between them. settings.PlaceWait has at most 500 rounds, which are 17,000 of the
+// between them. Description.PlaceWait has at most 500 rounds, which are 17,000 of the
 // 25,000 that an execution may have (requirement C46); retries of calls that
 // DynamoDB has no capacity for come out of the rest.
-func places(r Routing, to References) map[string]asl.State {
+func (d Description) places(to References) map[string]asl.State {
 	return map[string]asl.State{
 		statePlaceNote: &asl.Pass{
 			Comment:       "The time is from JSONata, as JSONPath has no clock",
 			QueryLanguage: asl.LanguageJSONata,
 			Output: fmt.Sprintf("{%% $merge([$states.input, {'places': {'until': $fromMillis($millis() + %d)}}]) %%}",
-				r.QueueTime.Milliseconds()),
+				d.QueueTime().Milliseconds()),
 			Next: statePlace,
 		},
-		statePlace: r.takePlace(to),
+		statePlace: d.takePlace(to),
 		statePlaceTime: &asl.Choice{
 			Comment: "All places are taken",
 			Choices: []asl.Rule{{
@@ -51,7 +50,7 @@ func places(r Routing, to References) map[string]asl.State {
 		},
 		statePlaceLate: &asl.Pass{
 			Result: map[string]any{"Error": errorNoPlace, "Cause": fmt.Sprintf(
-				"No place among %d tasks became free in %s. Raise maxParallelTasks or executionTimeout.", r.MaxParallelTasks, r.QueueTime)},
+				"No place among %d tasks became free in %s. Raise maxParallelTasks or executionTimeout.", d.MaxParallelTasks, d.QueueTime())},
 			ResultPath: errorPath,
 			Next:       stateTaskGone,
 		},
@@ -73,9 +72,9 @@ func places(r Routing, to References) map[string]asl.State {
 			Default: statePlaceWait,
 		},
 		statePlaceReap:   goOn(to.giveBack("$.places.holder"), statePlace),
-		statePlaceWait:   &asl.Wait{Seconds: new(seconds(r.PlaceWait)), Next: statePlace},
-		statePlaceBack:   goOn(to.giveBack("$$.Execution.Id"), r.afterProcessing()),
-		statePlaceFailed: goOn(to.giveBack("$$.Execution.Id"), stateDescribeFail),
+		statePlaceWait:   &asl.Wait{Seconds: new(seconds(d.PlaceWait())), Next: statePlace},
+		statePlaceBack:   goOn(to.giveBack("$$.Execution.Id"), ""),
+		statePlaceFailed: goOn(to.giveBack("$$.Execution.Id"), d.announce()),
 	}
 }
 
@@ -118,7 +117,7 @@ func placesKey() map[string]any {
 // only is a set of one string, which is computed.
 func only(path string) map[string]any { return map[string]any{"SS.$": "States.Array(" + path + ")"} }
 
-func (r Routing) takePlace(to References) *asl.Task {
+func (d Description) takePlace(to References) *asl.Task {
 	take := to.call(ResourceUpdateItem, map[string]any{
 		parameterKey:       placesKey(),
 		parameterUpdate:    "ADD #holders :mine",
@@ -126,21 +125,14 @@ func (r Routing) takePlace(to References) *asl.Task {
 		parameterNames:     names(attributeHolders),
 		parameterValues: map[string]any{
 			":mine": only("$$.Execution.Id"), ":me": text("$$.Execution.Id"),
-			":most": map[string]any{"N": strconv.Itoa(r.MaxParallelTasks)},
+			":most": map[string]any{"N": strconv.Itoa(d.MaxParallelTasks)},
 		},
 	})
 	take.Comment = "Fails if all places are taken"
-	take.Retry[0] = asl.Retrier{
-		ErrorEquals:     []string{errorCondition},
-		IntervalSeconds: seconds(settings.PlaceRetryInterval),
-		MaxAttempts:     new(settings.PlaceRetryAttempts),
-		BackoffRate:     settings.PlaceRetryBackoff,
-		JitterStrategy:  asl.JitterFull,
-	}
+	take.Retry[0] = PlaceRetries.of(errorCondition)
 	take.Catch = append([]asl.Catcher{
 		{ErrorEquals: []string{errorCondition}, ResultPath: asl.Discard, Next: statePlaceTime},
-	}, catchAll(stateTaskGone)...)
-	take.Next = stateTask
+	}, catchAll(errorPath, stateTaskGone)...)
 	return take
 }
 
@@ -156,7 +148,7 @@ func (to References) lookAtHolder() *asl.Task {
 	look := to.describeExecution("$.places.holder")
 	look.ResultSelector = map[string]any{"status.$": "$.Status"}
 	look.ResultPath = "$.places.state"
-	look.Retry = []asl.Retrier{{ErrorEquals: []string{errorNoExecution}, MaxAttempts: new(0)}, retryItem()}
+	look.Retry = []asl.Retrier{{ErrorEquals: []string{errorNoExecution}, MaxAttempts: new(0)}, ItemRetries.of(asl.ErrorAll)}
 	look.Catch = []asl.Catcher{
 		{ErrorEquals: []string{errorNoExecution}, ResultPath: asl.Discard, Next: statePlaceReap},
 		// The answer has input and output, which may be too large together.

@@ -1,19 +1,19 @@
-package workflow_test
+package machine_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/dynamodb"
-	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/machine"
 )
 
 // is an execution in a status.
@@ -36,7 +36,7 @@ type queued struct {
 func (q queued) run(t *testing.T) outcome {
 	t.Helper()
 	r := routing()
-	r.ExecutionTimeout, r.Spot = 3*time.Hour, q.spot
+	r.Spot = q.spot
 	limited(&r, q.most)
 	return execution{routing: r, random: almost, services: q.services, table: q.table, id: q.id}.run(t, event(t, ofSize(large)))
 }
@@ -80,10 +80,10 @@ func TestAPlaceIsTakenAndGivenBack(t *testing.T) {
 				assert.ElementsMatch(t, []string{other, executionARN}, holders(t, table))
 				return end(ctx, call)
 			}}}.run(t)
-			assert.NotEmpty(t, o.of(workflow.ResourceECS))
+			assert.NotEmpty(t, o.of(machine.ResourceECS))
 			assert.Equal(t, []string{other}, holders(t, table))
-			assert.Len(t, o.of(workflow.ResourceSNS), 1)
-			assert.Len(t, o.of(workflow.ResourceUpdateItem), 2)
+			assert.Len(t, o.of(machine.ResourceSNS), 1)
+			assert.Len(t, o.of(machine.ResourceUpdateItem), 2)
 		})
 	}
 }
@@ -95,7 +95,7 @@ func TestTheLimitIsOfTasksOnly(t *testing.T) {
 	limited(&r, 1)
 	o := execution{routing: r, random: 1, table: taken(t, other)}.run(t, event(t, ofSize(small)))
 	requireSucceeded(t, o)
-	assert.Empty(t, o.of(workflow.ResourceUpdateItem))
+	assert.Empty(t, o.of(machine.ResourceUpdateItem))
 }
 
 // Whoever finds no place waits, and gets the one that becomes free.
@@ -116,9 +116,9 @@ func TestWithoutAPlaceATaskWaits(t *testing.T) {
 		return is("RUNNING")(ctx, call)
 	}}}.run(t)
 	requireSucceeded(t, o)
-	assert.Len(t, o.of(workflow.ResourceECS), 1)
+	assert.Len(t, o.of(machine.ResourceECS), 1)
 	assert.Equal(t, 3, looks)
-	assert.InDelta(t, 3*(10+20+40+60), o.elapsed.Seconds(), 1e-3)
+	assert.InDelta(t, 3*(10+20+40+30), o.elapsed.Seconds(), 1e-3)
 	assert.Empty(t, holders(t, table))
 }
 
@@ -162,7 +162,7 @@ func TestTheHoldersAreReadInEitherSpelling(t *testing.T) {
 			table := taken(t, other)
 			o := queued{most: 1, table: table, services: services{get: spelled(kind, gets(table)), describe: is("ABORTED")}}.run(t)
 			requireSucceeded(t, o)
-			assert.Equal(t, other, o.of(workflow.ResourceDescribe)[0].Parameters.(map[string]any)["ExecutionArn"])
+			assert.Equal(t, other, o.of(machine.ResourceDescribe)[0].Parameters.(map[string]any)["ExecutionArn"])
 			assert.Empty(t, holders(t, table))
 		})
 	}
@@ -178,9 +178,9 @@ func TestTheHoldersAreReadInEitherSpelling(t *testing.T) {
 			table := taken(t, other)
 			o := queued{most: 1, table: table, services: s}.run(t)
 			requireFailed(t, o, "Upload.NoPlace")
-			assert.Empty(t, o.of(workflow.ResourceECS))
+			assert.Empty(t, o.of(machine.ResourceECS))
 			assert.Equal(t, []string{other}, holders(t, table))
-			assert.Less(t, len(o.of(workflow.ResourceGetItem)), 40, "it waits between its looks")
+			assert.Less(t, len(o.of(machine.ResourceGetItem)), 40, "it waits between its looks")
 		})
 	}
 }
@@ -190,12 +190,11 @@ func TestAnyHolderMayBeLookedAt(t *testing.T) {
 	t.Parallel()
 	for random, want := range map[float64]string{0: "a", 0.5: "b", 0.99: "c"} {
 		r := routing()
-		r.ExecutionTimeout = 3 * time.Hour
 		limited(&r, 3)
 		o := execution{routing: r, random: random, table: taken(t, "a", "b", "c"), services: services{describe: is("ABORTED")}}.
 			run(t, event(t, ofSize(large)))
 		requireSucceeded(t, o)
-		assert.Equal(t, want, o.of(workflow.ResourceDescribe)[0].Parameters.(map[string]any)["ExecutionArn"])
+		assert.Equal(t, want, o.of(machine.ResourceDescribe)[0].Parameters.(map[string]any)["ExecutionArn"])
 	}
 }
 
@@ -206,7 +205,7 @@ func TestWaitingEnds(t *testing.T) {
 	table := taken(t, other)
 	o := queued{most: 1, table: table}.run(t)
 	requireFailed(t, o, "Upload.NoPlace")
-	assert.Empty(t, o.of(workflow.ResourceECS))
+	assert.Empty(t, o.of(machine.ResourceECS))
 	_, message := o.notice(t)
 	assert.Contains(t, message, "No place among 1 tasks became free in 1h0m0s. Raise maxParallelTasks or executionTimeout.")
 	assert.Greater(t, o.elapsed, time.Hour)
@@ -221,8 +220,8 @@ func TestWithoutDynamoDBNoTaskRuns(t *testing.T) {
 	const down = "DynamoDB.InternalServerErrorException"
 	o := queued{most: 1, services: services{update: fails(down, "no")}}.run(t)
 	requireFailed(t, o, down)
-	assert.Empty(t, o.of(workflow.ResourceECS))
-	assert.Len(t, o.of(workflow.ResourceSNS), 1)
+	assert.Empty(t, o.of(machine.ResourceECS))
+	assert.Len(t, o.of(machine.ResourceSNS), 1)
 
 	for name, s := range map[string]services{
 		"the look at the places": {get: inTurn(append(times(4, fails(down, "no")), gets(taken(t, other)))...), describe: is("ABORTED")},
@@ -254,25 +253,18 @@ func TestALostAnswerIsTheOwnPlace(t *testing.T) {
 // However long it waits, an execution's history has room for all that follows.
 func TestTheHistoryHasRoomForTheLongestWait(t *testing.T) {
 	t.Parallel()
-	for _, timeout := range []string{"7200", "86400", "31536000"} {
-		t.Run(timeout, func(t *testing.T) {
+	for _, timeout := range []time.Duration{2 * time.Hour, 24 * time.Hour, machine.MaxExecutionTime} {
+		t.Run(timeout.String(), func(t *testing.T) {
 			t.Parallel()
-			configuration := map[string]string{"maxParallelTasks": "1", "executionTimeout": timeout, "deduplicate": "true"}
-			cfg, err := settings.Load(func(key string) (string, bool) {
-				value, ok := configuration[key]
-				return value, ok
-			})
-			require.NoError(t, err)
 			r := routing()
-			r.Deduplicate, r.MaxParallelTasks = true, cfg.MaxParallelTasks
-			r.QueueTime, r.PlaceWait, r.ExecutionTimeout = cfg.QueueTime(), cfg.PlaceWait(), cfg.ExecutionTimeout
+			r.Deduplicate, r.MaxParallelTasks, r.ExecutionTimeout = true, 1, timeout
 			// Without jitter the waits are longest, with the most of it there are the most rounds.
 			for _, random := range []float64{0, almost} {
 				o := execution{routing: r, random: random, table: taken(t, other)}.run(t, event(t, ofSize(large)))
 				requireFailed(t, o, "Upload.NoPlace")
-				assert.Len(t, o.of(workflow.ResourceSNS), 1)
-				assert.LessOrEqual(t, len(o.of(workflow.ResourceDescribe)), settings.PlaceMaxRounds)
-				assert.Less(t, o.elapsed, cfg.ExecutionTimeout-2*cfg.TaskTimeout, "time for the task is left")
+				assert.Len(t, o.of(machine.ResourceSNS), 1)
+				assert.LessOrEqual(t, len(o.of(machine.ResourceDescribe)), machine.PlaceMaxRounds)
+				assert.Less(t, o.elapsed, timeout-2*r.TaskTimeout, "time for the task is left")
 				events := 0
 				for _, e := range o.Events {
 					events += weight(e)
@@ -289,7 +281,7 @@ func dawdling(integration asl.Integration) asl.Integration {
 		if err := call.Clock.Sleep(ctx, call.Timeout); err != nil {
 			return nil, err
 		}
-		if call.Attempt < settings.ItemRetryAttempts {
+		if call.Attempt < machine.ItemRetries.Attempts {
 			return nil, &asl.Error{Name: asl.ErrorTimeout}
 		}
 		return integration(ctx, call)
@@ -301,32 +293,18 @@ func dawdling(integration asl.Integration) asl.Integration {
 // both tasks.
 func TestExecutionTimeoutCoversTheLongestWait(t *testing.T) {
 	t.Parallel()
-	for _, timeout := range []string{"", "100000"} {
-		configuration := map[string]string{"maxParallelTasks": "1", "deduplicate": "true", "executionTimeout": "31536000"}
-		load := func() *settings.Settings {
-			cfg, err := settings.Load(func(key string) (string, bool) {
-				value, ok := configuration[key]
-				return value, ok
-			})
-			require.NoError(t, err)
-			return cfg
-		}
-		if configuration["executionTimeout"] = timeout; timeout == "" {
-			configuration["executionTimeout"] = "31536000"
-			configuration["executionTimeout"] = strconv.Itoa(int(load().MinExecutionTimeout().Seconds()))
-		}
-		cfg := load()
+	for _, timeout := range []time.Duration{0, 100_000 * time.Second} {
 		r := routing()
-		r.FunctionTimeout, r.TaskTimeout, r.ExecutionTimeout = cfg.LambdaTimeout, cfg.TaskTimeout, cfg.ExecutionTimeout
-		r.Deduplicate, r.MaxParallelTasks, r.QueueTime, r.PlaceWait = true, 1, cfg.QueueTime(), cfg.PlaceWait()
+		r.Deduplicate, r.MaxParallelTasks = true, 1
+		r.ExecutionTimeout = cmp.Or(timeout, r.MinExecutionTimeout())
 		table := taken(t, other)
 		var until time.Time
 		late := func(ctx context.Context, call asl.Call) (any, error) {
 			if call.State == "Take a place" {
 				if until.IsZero() {
-					until = call.Clock.Now().Add(cfg.QueueTime())
+					until = call.Clock.Now().Add(r.QueueTime())
 				}
-				if call.Clock.Now().Before(until) || call.Attempt < settings.ItemRetryAttempts+settings.PlaceRetryAttempts {
+				if call.Clock.Now().Before(until) || call.Attempt < machine.ItemRetries.Attempts+machine.PlaceRetries.Attempts {
 					return nil, &asl.Error{Name: "DynamoDB.ConditionalCheckFailedException"}
 				}
 				return map[string]any{}, nil
@@ -338,9 +316,9 @@ func TestExecutionTimeoutCoversTheLongestWait(t *testing.T) {
 			put: dawdling(puts(table)), get: dawdling(gets(table)), update: dawdling(late), describe: dawdling(is("RUNNING")),
 		}}.run(t, event(t, ofSize(large)))
 		requireFailed(t, o, asl.ErrorTaskFailed)
-		assert.Len(t, o.of(workflow.ResourceECS), 2)
-		assert.Greater(t, o.elapsed, cfg.QueueTime()+2*cfg.TaskTimeout)
-		assert.LessOrEqual(t, o.elapsed, cfg.ExecutionTimeout)
+		assert.Len(t, o.of(machine.ResourceECS), 2)
+		assert.Greater(t, o.elapsed, r.QueueTime()+2*r.TaskTimeout)
+		assert.LessOrEqual(t, o.elapsed, r.ExecutionTimeout)
 	}
 }
 
@@ -350,6 +328,9 @@ func weight(e asl.Event) int {
 	case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade:
 		return 0
 	case asl.TaskScheduled:
+		if strings.Contains(e.Resource, ":ecs:") {
+			return 3 // whose end is waited for: TaskSubmitted
+		}
 		return 2
 	default:
 		return 1
@@ -382,7 +363,7 @@ func TestSpotFallsBackToOnDemand(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, limit %v", name, limit), func(t *testing.T) {
 				t.Parallel()
 				r := routing()
-				r.Spot, r.ExecutionTimeout = true, 3*time.Hour
+				r.Spot = true
 				if limit {
 					limited(&r, 1)
 				}
@@ -394,7 +375,7 @@ func TestSpotFallsBackToOnDemand(t *testing.T) {
 				}
 				o := execution{routing: r, random: 1, services: services{ecs: task}}.run(t, event(t, ofSize(large)))
 				requireSucceeded(t, o)
-				calls := o.of(workflow.ResourceECS)
+				calls := o.of(machine.ResourceECS)
 				assert.Equal(t, spot, capacity(calls[0]))
 				assert.Equal(t, onDemand, capacity(calls[len(calls)-1]))
 			})
@@ -420,6 +401,6 @@ func TestSpotFallsBackToOnDemand(t *testing.T) {
 		r.Spot = true
 		o := execution{routing: r, random: 1, services: services{ecs: exits(70)}}.run(t, event(t, ofSize(large)))
 		requireFailed(t, o, asl.ErrorTaskFailed)
-		assert.Len(t, o.of(workflow.ResourceECS), 1)
+		assert.Len(t, o.of(machine.ResourceECS), 1)
 	})
 }

@@ -1,24 +1,25 @@
-package workflow_test
+package machine_test
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/machine"
 )
 
 // variants are the shapes that the configuration can give the definition, by their names: so many that each pair of settings occurs.
-func variants() map[string]workflow.Routing {
-	out := map[string]workflow.Routing{}
+func variants() map[string]machine.Description {
+	out := map[string]machine.Description{}
 	for _, v := range factors.Variants(factors.Machine()) {
 		out[v.Name] = routed(v.Route)
 	}
@@ -26,7 +27,7 @@ func variants() map[string]workflow.Routing {
 }
 
 // routed is the default configuration with what is set.
-func routed(set ...func(*workflow.Routing)) workflow.Routing {
+func routed(set ...func(*machine.Description)) machine.Description {
 	r := routing()
 	for _, s := range set {
 		s(&r)
@@ -38,11 +39,11 @@ func routed(set ...func(*workflow.Routing)) workflow.Routing {
 }
 
 // combinations are all that the variants stand for.
-func combinations() []workflow.Routing {
-	var out []workflow.Routing
+func combinations() []machine.Description {
+	var out []machine.Description
 	all := factors.Machine()
 	for combination := range 1 << len(all) {
-		var set []func(*workflow.Routing)
+		var set []func(*machine.Description)
 		for i, f := range all {
 			if combination&(1<<i) != 0 {
 				set = append(set, f.Values[1].Route)
@@ -53,9 +54,11 @@ func combinations() []workflow.Routing {
 	return out
 }
 
+var digits = regexp.MustCompile(`[0-9]+`)
+
 // parts are the parts of a definition, each by the state, where it is there and what it is: what is called with what, how long that may
 // take, and what comes next. Where in a list it is doesn't count.
-func parts(t *testing.T, r workflow.Routing) map[string]bool {
+func parts(t *testing.T, r machine.Description) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
 	var collect func(path string, value any)
@@ -69,11 +72,13 @@ func parts(t *testing.T, r workflow.Routing) map[string]bool {
 			for _, of := range v {
 				collect(path+"[]", of)
 			}
+		case string: // its numbers are times, which may follow from all of them
+			out[path+": "+digits.ReplaceAllString(v, "0")] = true
 		default:
 			out[fmt.Sprintf("%s: %v", path, v)] = true
 		}
 	}
-	for name, state := range workflow.Definition(r, references()).States {
+	for name, state := range machine.Definition(r, references()).States {
 		var fields map[string]any
 		require.NoError(t, json.Unmarshal([]byte(asJSON(t, state)), &fields))
 		collect(name, fields)
@@ -89,7 +94,7 @@ func TestVariantsHaveEveryPartOfEveryCombination(t *testing.T) {
 	for _, r := range combinations() {
 		maps.Copy(all, parts(t, r))
 	}
-	lost := func(of map[string]workflow.Routing) []string {
+	lost := func(of map[string]machine.Description) []string {
 		left := maps.Clone(all)
 		for _, r := range of {
 			for part := range parts(t, r) {
@@ -99,7 +104,7 @@ func TestVariantsHaveEveryPartOfEveryCombination(t *testing.T) {
 		return slices.Sorted(maps.Keys(left))
 	}
 	require.Empty(t, lost(variants()))
-	alone := map[string]workflow.Routing{}
+	alone := map[string]machine.Description{}
 	for _, f := range factors.Machine() {
 		alone[f.Key] = routed(f.Values[1].Route)
 	}
@@ -113,14 +118,14 @@ func TestEveryVariantIsValid(t *testing.T) {
 	for name, r := range variants() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			machine := workflow.Definition(r, references())
-			require.NoError(t, machine.Validate())
-			require.Equal(t, int(r.ExecutionTimeout.Seconds()), machine.TimeoutSeconds)
-			text, err := machine.JSON()
+			definition := machine.Definition(r, references())
+			require.NoError(t, definition.Validate())
+			require.Equal(t, int(r.ExecutionTimeout.Seconds()), definition.TimeoutSeconds)
+			text, err := definition.JSON()
 			require.NoError(t, err)
 			assert.Less(t, len(text), 1<<20, "the longest definition that there can be")
 
-			again, err := workflow.Definition(r, references()).JSON()
+			again, err := machine.Definition(r, references()).JSON()
 			require.NoError(t, err)
 			assert.Equal(t, text, again)
 			parsed, err := asl.Parse([]byte(text))
@@ -167,7 +172,7 @@ func TestEveryTaskIsBoundedCaughtAndRetried(t *testing.T) {
 	for name, r := range variants() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Empty(t, unsafe(workflow.Definition(r, references())))
+			require.Empty(t, unsafe(machine.Definition(r, references())))
 		})
 	}
 }
@@ -186,16 +191,16 @@ func TestAnUnsafeTaskIsFoundInAVariant(t *testing.T) {
 			t.Parallel()
 			found := map[string]bool{}
 			for _, r := range variants() {
-				machine := workflow.Definition(r, references())
-				for _, name := range tasks(machine) {
-					spoil(machine.States[name].(*asl.Task))
+				definition := machine.Definition(r, references())
+				for _, name := range tasks(definition) {
+					spoil(definition.States[name].(*asl.Task))
 				}
-				for _, name := range unsafe(machine) {
+				for _, name := range unsafe(definition) {
 					found[name] = true
 				}
 			}
 			for _, r := range combinations() {
-				for _, name := range tasks(workflow.Definition(r, references())) {
+				for _, name := range tasks(machine.Definition(r, references())) {
 					assert.True(t, found[name] || name == unretried && what == "isn't tried again", name)
 				}
 			}

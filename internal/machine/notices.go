@@ -1,41 +1,25 @@
-package workflow
+package machine
 
 import (
 	"strings"
-	"time"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/upload"
 )
 
-// notifyTimeout is for one publish.
-const notifyTimeout = 30 * time.Second
-
-func success(to References) *asl.Task {
-	return publish(to, stateProcessed, "Upload processed: {}",
+func success(to References) map[string]asl.State {
+	return map[string]asl.State{stateSuccess: publish(to, "", "Upload processed: {}",
 		line("File", "States.JsonToString($.detail.object.key)"),
 		line("Bucket", "$.detail.bucket.name"),
 		line("Size", "$.detail.object.size"),
 		line("Route", "$.result.route"),
 		line("Execution", "$$.Execution.Id"),
-	)
+	)}
 }
 
-// failure is for whatever a route could not do. A claim is freed before the
-// notice, so that whoever reads that can have the file processed again.
-func failure(r Routing, to References) map[string]asl.State {
-	next := stateFailure
-	if r.Deduplicate {
-		next = stateClaimFree
-	}
+// failure is for whatever a route could not do.
+func failure(to References) map[string]asl.State {
 	return map[string]asl.State{
-		stateDescribeFail: &asl.Pass{
-			Parameters: r.kept(map[string]any{
-				"route.$": "$.failure.route",
-				"error.$": "States.JsonMerge($.failure.error, $.error, false)",
-			}),
-			Next: next,
-		},
 		stateFailure: publish(to, stateFailed, "Upload FAILED: {}",
 			line("File", "States.JsonToString($.detail.object.key)"),
 			line("Bucket", "$.detail.bucket.name"),
@@ -82,7 +66,7 @@ func publish(to References, next, subject string, lines ...noticeLine) *asl.Task
 		text.WriteString(l.label + ": {}\n")
 		values[i] = l.value
 	}
-	return &asl.Task{
+	task := goOn(&asl.Task{
 		Resource: to.integration(ResourceSNS),
 		Parameters: map[string]any{
 			"TopicArn":  to.TopicARN,
@@ -91,14 +75,8 @@ func publish(to References, next, subject string, lines ...noticeLine) *asl.Task
 		},
 		ResultPath:     asl.Discard,
 		TimeoutSeconds: seconds(notifyTimeout),
-		Retry: []asl.Retrier{{
-			ErrorEquals:     []string{asl.ErrorAll},
-			IntervalSeconds: 1,
-			MaxAttempts:     new(2),
-			BackoffRate:     2,
-			JitterStrategy:  asl.JitterFull,
-		}},
-		Catch: []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: "$.notification", Next: next}},
-		Next:  next,
-	}
+		Retry:          []asl.Retrier{noticeRetries.of(asl.ErrorAll)},
+	}, next)
+	task.Catch[0].ResultPath = "$.notification" // which the output of a processed file has
+	return task
 }

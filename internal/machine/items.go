@@ -1,9 +1,8 @@
-package workflow
+package machine
 
 import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
-	"example.com/upload-router/internal/settings"
 )
 
 // errorCondition is what DynamoDB answers when an item isn't as it was expected.
@@ -47,24 +46,7 @@ func (to References) call(resource string, parameters map[string]any) *asl.Task 
 		Resource:       to.integration(resource),
 		Parameters:     parameters,
 		ResultPath:     asl.Discard,
-		TimeoutSeconds: seconds(settings.ItemTimeout),
-		Retry:          []asl.Retrier{{ErrorEquals: []string{errorCondition}, MaxAttempts: new(0)}, retryItem()},
+		TimeoutSeconds: seconds(ItemTimeout),
+		Retry:          []asl.Retrier{{ErrorEquals: []string{errorCondition}, MaxAttempts: new(0)}, ItemRetries.of(asl.ErrorAll)},
 	}
-}
-
-func retryItem() asl.Retrier {
-	return asl.Retrier{
-		ErrorEquals:     []string{asl.ErrorAll},
-		IntervalSeconds: seconds(settings.ItemRetryInterval),
-		MaxAttempts:     new(settings.ItemRetryAttempts),
-		BackoffRate:     settings.ItemRetryBackoff,
-		JitterStrategy:  asl.JitterFull,
-	}
-}
-
-// goOn leads everything to the next state: whether the call works or not.
-func goOn(task *asl.Task, next string) *asl.Task {
-	task.Catch = []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: next}}
-	task.Next = next
-	return task
 }

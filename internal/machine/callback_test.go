@@ -1,4 +1,4 @@
-package workflow_test
+package machine_test
 
 import (
 	"encoding/json"
@@ -9,10 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/host/request"
-	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/machine"
 )
 
 // byToken is an execution whose task tells its end by a token.
@@ -46,7 +45,7 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 	t.Parallel()
 	o := byToken(t, nil, event(t, ofSize(large)))
 	requireSucceeded(t, o)
-	calls := o.of(workflow.ResourceECSCallback)
+	calls := o.of(machine.ResourceECSCallback)
 	require.Len(t, calls, 1)
 	require.NotEmpty(t, calls[0].TaskToken)
 	assert.Equal(t, map[string]string{
@@ -59,7 +58,7 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 		request.EnvironmentTaskToken: calls[0].TaskToken,
 		request.EnvironmentHeartbeat: "300",
 	}, environment(t, calls[0]))
-	assert.Equal(t, settings.TaskHeartbeat, calls[0].Heartbeat)
+	assert.Equal(t, machine.TaskHeartbeat, calls[0].Heartbeat)
 	assert.Equal(t, routing().TaskTimeout, calls[0].Timeout)
 }
 
@@ -84,7 +83,7 @@ func TestWhichErrorsOfATokenAreTriedAgain(t *testing.T) {
 				requireFailed(t, o, name)
 			}
 			assert.Equal(t, "why", o.Cause)
-			calls := o.of(workflow.ResourceECSCallback)
+			calls := o.of(machine.ResourceECSCallback)
 			if !worth {
 				assert.Len(t, calls, 1)
 				assert.Zero(t, o.elapsed)
@@ -111,7 +110,7 @@ func TestRefusedTasksWithATokenAreTriedAgain(t *testing.T) {
 	o := byToken(t, fails("AmazonECS.Unknown", "no capacity"), event(t, ofSize(large)))
 	requireFailed(t, o, "AmazonECS.Unknown")
 	assert.Equal(t, []float64{5, 10, 20, 40, 60}, o.waits("Run Fargate task"))
-	assert.Len(t, o.of(workflow.ResourceECSCallback), 6)
+	assert.Len(t, o.of(machine.ResourceECSCallback), 6)
 }
 
 // The result may fill all that Step Functions takes, and the event comes on top.

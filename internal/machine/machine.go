@@ -1,9 +1,11 @@
-package workflow
+// Package machine is the state machine as pure Go: from a plain [Description] it
+// makes the definition in the States Language, the table of its [Route]s, and
+// the times that they can take (requirements A1, A34, A35, B1 to B10).
+package machine
 
 import (
 	"cmp"
 	"maps"
-	"slices"
 	"time"
 
 	"example.com/upload-router/internal/asl"
@@ -16,15 +18,13 @@ const (
 	stateFolder       = "Folder marker"
 	stateFunction     = "Invoke Lambda function"
 	stateFunctionGone = "Lambda route failed"
-	stateDefaults     = "Set defaults"
-	stateDescribe     = "Describe object"
 	stateTrace        = "Look up the trace"
+	stateDescribe     = "Describe object"
 	stateTask         = "Run Fargate task"
 	stateTaskStopped  = "Retry task?"
 	stateTaskWait     = "Wait before retry"
 	stateTaskAgain    = "Increment attempt"
 	stateTaskGone     = "Fargate route failed"
-	stateDescribeFail = "Describe failure"
 	stateSuccess      = "Notify success"
 	stateProcessed    = "File processed"
 	stateFailure      = "Notify failure"
@@ -77,14 +77,11 @@ const (
 	ResourceDescribe    = "arn:aws:states:::aws-sdk:sfn:describeExecution"
 )
 
-// fieldRoute is the field that names the route of a result and of a failure.
-const fieldRoute = "route"
-
 // errorPath is where a caught error goes: beside the event, not in its place.
 const errorPath = "$.error"
 
-// Routing are the decisions and limits of the definition.
-type Routing struct {
+// Description are the decisions and limits that a state machine is made of.
+type Description struct {
 	// SizeThreshold is the size, in bytes, of the largest object that goes to Lambda.
 	SizeThreshold int64
 	// FunctionTimeout is the function's own time-out.
@@ -109,18 +106,15 @@ type Routing struct {
 	Spot bool
 	// MaxParallelTasks is how many tasks run at a time; 0 sets no limit.
 	MaxParallelTasks int
-	// QueueTime is how long an execution may wait for a place among them, PlaceWait how long it waits between two looks. Required with
-	// MaxParallelTasks.
-	QueueTime, PlaceWait time.Duration
 }
 
-// usesTable says whether executions have to agree on something.
-func (r Routing) usesTable() bool { return r.Deduplicate || r.queues() }
+// UsesTable says whether executions have to agree on something.
+func (d Description) UsesTable() bool { return d.Deduplicate || d.queues() }
 
-func (r Routing) queues() bool { return r.MaxParallelTasks > 0 }
+// LooksAtExecutions says whether an execution looks at another one, or at itself.
+func (d Description) LooksAtExecutions() bool { return d.queues() || d.Tracing }
 
-// looksAtExecutions says whether an execution looks at another one, or at itself.
-func (r Routing) looksAtExecutions() bool { return r.queues() || r.Tracing }
+func (d Description) queues() bool { return d.MaxParallelTasks > 0 }
 
 // References are what the definition names (requirement A34's placeholders).
 type References struct {
@@ -132,7 +126,7 @@ type References struct {
 	SubnetIDs         []string
 	SecurityGroupID   string
 	TopicARN          string
-	// TableName is the table of claims; empty without Routing.Deduplicate and MaxParallelTasks.
+	// TableName is the table of claims; empty where Description.UsesTable is false.
 	TableName string
 }
 
@@ -145,42 +139,71 @@ func (to References) integration(name string) string {
 //
 //   - An event without bucket, key or size is rejected.
 //   - A folder marker, which the console makes for a folder, is left alone.
-//   - Files up to the threshold go to Lambda, larger ones to Fargate.
+//   - Any other object takes the first route whose condition it meets.
 //   - Transient errors are tried again; any other failure is announced and ends
 //     the execution FAILED, so that its alarm goes off (requirements B2 and A39,
 //     and the contradiction between them).
-func Definition(r Routing, to References) *asl.Machine {
+func Definition(d Description, to References) *asl.Machine {
 	states := map[string]asl.State{
-		stateProcessed: &asl.Succeed{},
-		stateFolder:    &asl.Succeed{Comment: "Nothing to process: an object without content whose key ends with a slash"},
+		stateFolder: &asl.Succeed{Comment: "Nothing to process: an object without content whose key ends with a slash"},
 	}
-	parts := []map[string]asl.State{check(r), functionRoute(r, to), taskRoute(r, to), failure(r, to), rejection(to)}
-	if r.Deduplicate {
-		parts = append(parts, claim(r, to))
+	parts := []map[string]asl.State{d.check(), d.function(to), d.task(to), failure(to), rejection(to)}
+	if d.Deduplicate {
+		parts = append(parts, d.claim(to))
 	}
-	if r.queues() {
-		parts = append(parts, places(r, to))
+	if d.queues() {
+		parts = append(parts, d.places(to))
+	}
+	if d.NotifySuccess {
+		parts = append(parts, success(to))
 	}
 	for _, part := range parts {
 		maps.Copy(states, part)
 	}
-	if r.NotifySuccess {
-		states[stateSuccess] = success(to)
+	routes := d.routes()
+	for _, r := range routes {
+		link(states, r)
 	}
 	return &asl.Machine{
 		Comment:        "Processes an uploaded file with Lambda or Fargate, by its size",
-		StartAt:        r.start(),
-		TimeoutSeconds: seconds(r.ExecutionTimeout),
+		StartAt:        routes[0].Steps[0].State,
+		TimeoutSeconds: seconds(d.ExecutionTimeout),
 		States:         states,
 	}
 }
 
-// start is the first state.
-func (r Routing) start() string {
-	if r.Deduplicate {
-		return stateEvent
+// link leads through the states of a route. The last one ends the execution. Whose
+// failure doesn't matter there leads on all the same, behind the last one to a
+// state of its own: a Catch can't end an execution.
+func link(states map[string]asl.State, r Route) {
+	for i, step := range r.Steps {
+		next := ""
+		if i+1 < len(r.Steps) {
+			next = r.Steps[i+1].State
+		}
+		switch s := states[step.State].(type) {
+		case *asl.Pass:
+			s.Next, s.End = next, next == ""
+		case *asl.Task:
+			s.Next, s.End = next, next == ""
+			for c := range s.Catch {
+				if s.Catch[c].Next != "" {
+					continue
+				}
+				if s.Catch[c].Next = next; next == "" {
+					s.Catch[c].Next, states[stateProcessed] = stateProcessed, &asl.Succeed{}
+				}
+			}
+		case *asl.Choice:
+			if step.State == stateCheck && r.MaxSize != nil {
+				s.Choices = append(s.Choices, asl.Rule{
+					Variable: sizePath, Operator: asl.NumericLessThanEquals, Value: *r.MaxSize, Next: next,
+				})
+			} else {
+				s.Default = next
+			}
+		}
 	}
-	return stateCheck
 }
 
 const (
@@ -191,21 +214,13 @@ const (
 // check is the decision that it is all about. The guards come first: a later
 // rule may rely on what they found (requirements A1 and C9). An object is claimed
 // in between.
-func check(r Routing) map[string]asl.State {
-	bySize := &asl.Choice{
-		Comment: "Files above the threshold go to Fargate, all others to Lambda",
-		Choices: []asl.Rule{
-			{Variable: sizePath, Operator: asl.NumericGreaterThan, Value: r.SizeThreshold, Next: stateDefaults},
-		},
-		Default: stateFunction,
+func (d Description) check() map[string]asl.State {
+	guards := []asl.Rule{unusable(), folderMarker()}
+	bySize := &asl.Choice{Comment: "Files up to the threshold go to Lambda, larger ones to Fargate"}
+	if d.Deduplicate {
+		return map[string]asl.State{stateEvent: &asl.Choice{Choices: guards}, stateCheck: bySize}
 	}
-	if r.Deduplicate {
-		return map[string]asl.State{
-			stateEvent: &asl.Choice{Choices: []asl.Rule{unusable(), folderMarker()}, Default: stateClaimNote},
-			stateCheck: bySize,
-		}
-	}
-	bySize.Choices = slices.Insert(bySize.Choices, 0, unusable(), folderMarker())
+	bySize.Choices = guards
 	return map[string]asl.State{stateCheck: bySize}
 }
 
@@ -242,66 +257,53 @@ func unusable() asl.Rule {
 	}
 }
 
-// kept is what a state that builds its output anew keeps for those that follow.
-func (r Routing) kept(fields map[string]any) map[string]any {
-	fields["detail.$"] = "$.detail"
-	if r.Deduplicate {
-		fields["claim.$"] = "$.claim"
+// anew is a Pass that builds the state's data anew, in JSONata: from fields of its
+// own, and what those that follow need of what there was.
+func (d Description) anew(fields map[string]any, next string) *asl.Pass {
+	fields["detail"] = given("detail")
+	if d.Deduplicate {
+		fields["claim"] = given("claim")
 	}
-	return fields
+	return &asl.Pass{QueryLanguage: asl.LanguageJSONata, Output: fields, Next: next}
 }
 
-// routeFailed notes what the notice needs besides the error: the route, and a
-// cause for an error that comes without one, as some do.
-func routeFailed(route, next string) *asl.Pass {
-	return &asl.Pass{
-		Result: map[string]any{
-			fieldRoute: route,
-			"error":    map[string]any{"Error": asl.ErrorTaskFailed, "Cause": "Step Functions gave no cause."},
-		},
-		ResultPath: "$.failure",
-		Next:       next,
-	}
+// given is a field of a state's input, in JSONata.
+func given(field string) string { return "{% $states.input." + field + " %}" }
+
+// routeFailed notes what the notice needs: the route, and the error, with a cause
+// for one that comes without, as some do.
+func (d Description) routeFailed(route, next string) *asl.Pass {
+	return d.anew(map[string]any{
+		fieldRoute: route,
+		"error": "{% $merge([{'Error': '" + asl.ErrorTaskFailed + "', 'Cause': 'Step Functions gave no cause.'}, " +
+			"$states.input.error]) %}",
+	}, next)
 }
 
-// afterProcessing is the state behind both routes.
-func (r Routing) afterProcessing() string {
-	if r.Deduplicate {
-		return stateClaimDone
+// announce is the state that tells of a failure. A claim is freed before, so that
+// whoever reads the notice can have the file processed again.
+func (d Description) announce() string {
+	if d.Deduplicate {
+		return stateClaimFree
 	}
-	return r.announce()
-}
-
-// afterTask is the state behind the task, and afterTaskGone that behind its failure.
-func (r Routing) afterTask() string {
-	if r.queues() {
-		return statePlaceBack
-	}
-	return r.afterProcessing()
-}
-
-func (r Routing) afterTaskGone() string {
-	if r.queues() {
-		return statePlaceFailed
-	}
-	return stateDescribeFail
-}
-
-// announce is the state that tells of a success.
-func (r Routing) announce() string {
-	if r.NotifySuccess {
-		return stateSuccess
-	}
-	return stateProcessed
+	return stateFailure
 }
 
 // catchAll catches what can be caught. The wildcard leaves out an answer that is
 // larger than Step Functions takes, which a processor may well give (requirement C8).
-func catchAll(next string) []asl.Catcher {
+func catchAll(path asl.Path, next string) []asl.Catcher {
 	return []asl.Catcher{
-		{ErrorEquals: []string{asl.ErrorDataLimitExceeded}, ResultPath: errorPath, Next: next},
-		{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: next},
+		{ErrorEquals: []string{asl.ErrorDataLimitExceeded}, ResultPath: path, Next: next},
+		{ErrorEquals: []string{asl.ErrorAll}, ResultPath: path, Next: next},
 	}
+}
+
+// goOn leads everything to the next state, whether the call works or not; an empty
+// one is the next of the route.
+func goOn(task *asl.Task, next string) *asl.Task {
+	task.Catch = []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: next}}
+	task.Next = next
+	return task
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }

@@ -1,4 +1,4 @@
-package workflow_test
+package machine_test
 
 import (
 	"cmp"
@@ -19,12 +19,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/host/uploadtest"
-	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/upload"
 )
 
@@ -44,6 +43,10 @@ const (
 	maxMachineName = 80
 )
 
+// maxObjectSize is the largest object that S3 takes: 50 TB.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const maxObjectSize = 50_000_000_000_000
+
 // threshold is requirement A1's.
 const threshold = 6_291_456
 
@@ -60,8 +63,8 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 const executionARN = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
 
 // routing is what the default configuration gives.
-func routing() workflow.Routing {
-	return workflow.Routing{
+func routing() machine.Description {
+	return machine.Description{
 		SizeThreshold:    threshold,
 		FunctionTimeout:  time.Minute,
 		TaskTimeout:      25 * time.Minute,
@@ -72,8 +75,8 @@ func routing() workflow.Routing {
 	}
 }
 
-func references() workflow.References {
-	return workflow.References{
+func references() machine.References {
+	return machine.References{
 		Partition:         "aws",
 		FunctionARN:       "arn:aws:lambda:eu-central-1:123456789012:function:process",
 		ClusterARN:        "arn:aws:ecs:eu-central-1:123456789012:cluster/large",
@@ -85,9 +88,10 @@ func references() workflow.References {
 	}
 }
 
-// limited sets how many tasks run at a time.
-func limited(r *workflow.Routing, most int) {
-	r.MaxParallelTasks, r.QueueTime, r.PlaceWait = most, time.Hour, time.Minute
+// limited sets how many tasks run at a time. An hour is left to wait for a place.
+func limited(r *machine.Description, most int) {
+	r.MaxParallelTasks = most
+	r.ExecutionTimeout = r.MinExecutionTimeout() - r.LeastQueueTime() + time.Hour + machine.PlaceMinWait
 }
 
 // object is the object that an event announces. An empty version or tag is left out.
@@ -122,7 +126,7 @@ type outcome struct {
 
 // execution runs a definition.
 type execution struct {
-	routing workflow.Routing
+	routing machine.Description
 	// startAt starts it in the middle; empty: at the beginning.
 	startAt string
 	// name is the state machine's. Empty: machine.
@@ -163,23 +167,23 @@ func (e execution) run(t *testing.T, input string) outcome {
 	}
 	interpreter := &asl.Interpreter{
 		Integrations: map[string]asl.Integration{
-			workflow.ResourceLambda:      observed(e.services.lambda, answers(map[string]any{"lines": 3})),
-			workflow.ResourceECS:         observed(e.services.ecs, exits(0)),
-			workflow.ResourceECSCallback: observed(e.services.token, tells(map[string]any{"lines": 3})),
-			workflow.ResourceSNS:         observed(e.services.sns, published),
-			workflow.ResourcePutItem:     observed(e.services.put, puts(e.table)),
-			workflow.ResourceGetItem:     observed(e.services.get, gets(e.table)),
-			workflow.ResourceUpdateItem:  observed(e.services.update, updates(e.table)),
-			workflow.ResourceDescribe:    observed(e.services.describe, is("RUNNING")),
+			machine.ResourceLambda:      observed(e.services.lambda, answers(map[string]any{"lines": 3})),
+			machine.ResourceECS:         observed(e.services.ecs, exits(0)),
+			machine.ResourceECSCallback: observed(e.services.token, tells(map[string]any{"lines": 3})),
+			machine.ResourceSNS:         observed(e.services.sns, published),
+			machine.ResourcePutItem:     observed(e.services.put, puts(e.table)),
+			machine.ResourceGetItem:     observed(e.services.get, gets(e.table)),
+			machine.ResourceUpdateItem:  observed(e.services.update, updates(e.table)),
+			machine.ResourceDescribe:    observed(e.services.describe, is("RUNNING")),
 		},
 		Clock:  asl.NewVirtualClock(start),
 		Random: func() float64 { return e.random },
 	}
-	machine := workflow.Definition(e.routing, references())
+	definition := machine.Definition(e.routing, references())
 	if e.startAt != "" {
-		machine = startingAt(t, machine, e.startAt)
+		definition = startingAt(t, definition, e.startAt)
 	}
-	program, err := interpreter.Load(machine)
+	program, err := interpreter.Load(definition)
 	require.NoError(t, err)
 	if e.name == "" {
 		e.name = "machine"
@@ -192,19 +196,19 @@ func (e execution) run(t *testing.T, input string) outcome {
 }
 
 // startingAt is the part of a machine that can be reached from a state.
-func startingAt(t *testing.T, machine *asl.Machine, state string) *asl.Machine {
+func startingAt(t *testing.T, part *asl.Machine, state string) *asl.Machine {
 	t.Helper()
-	machine.StartAt = state
+	part.StartAt = state
 	for {
 		var invalid *asl.ValidationError
-		if !errors.As(machine.Validate(), &invalid) {
-			return machine
+		if !errors.As(part.Validate(), &invalid) {
+			return part
 		}
-		before := len(machine.States)
+		before := len(part.States)
 		for _, p := range invalid.Problems {
-			delete(machine.States, p.State)
+			delete(part.States, p.State)
 		}
-		require.Less(t, len(machine.States), before, invalid)
+		require.Less(t, len(part.States), before, invalid)
 	}
 }
 
@@ -331,7 +335,7 @@ func (o outcome) waits(state string) []float64 {
 // notice is the one message that was published.
 func (o outcome) notice(t *testing.T) (subject, message string) {
 	t.Helper()
-	sent := o.of(workflow.ResourceSNS)
+	sent := o.of(machine.ResourceSNS)
 	require.Len(t, sent, 1)
 	parameters := sent[0].Parameters.(map[string]any)
 	require.Equal(t, references().TopicARN, parameters["TopicArn"])
@@ -373,7 +377,7 @@ func TestTaskRunsInTheDeclaredNetwork(t *testing.T) {
 			r.AssignPublicIP = public
 			o := execution{routing: r, random: 1}.run(t, event(t, ofSize(large)))
 			requireSucceeded(t, o)
-			calls := o.of(workflow.ResourceECS)
+			calls := o.of(machine.ResourceECS)
 			require.Len(t, calls, 1)
 			parameters := calls[0].Parameters.(map[string]any)
 			delete(parameters, "Overrides")
@@ -396,7 +400,7 @@ func TestTaskRunsInTheDeclaredNetwork(t *testing.T) {
 // larger by one byte goes to Fargate.
 func TestSizeDecides(t *testing.T) {
 	t.Parallel()
-	const lambda, fargate = workflow.ResourceLambda, workflow.ResourceECS
+	const lambda, fargate = machine.ResourceLambda, machine.ResourceECS
 	tests := []struct {
 		threshold, size int64
 		want            string
@@ -408,10 +412,10 @@ func TestSizeDecides(t *testing.T) {
 		{threshold, threshold + 1, fargate},
 		{threshold, 5_000_000_000, fargate},     // the most that EventBridge itself could compare
 		{threshold, 5_000_000_000_000, fargate}, // 5 TB
-		{threshold, settings.MaxObjectSize, fargate},
+		{threshold, maxObjectSize, fargate},
 		{0, 0, lambda},
 		{0, 1, fargate},
-		{settings.MaxObjectSize, settings.MaxObjectSize, lambda},
+		{maxObjectSize, maxObjectSize, lambda},
 		{5_000_000_000_000, 5_000_000_000_000, lambda},
 		{5_000_000_000_000, 5_000_000_000_001, fargate},
 	}
@@ -428,7 +432,7 @@ func TestSizeDecides(t *testing.T) {
 				if notify {
 					notices = 1
 				}
-				assert.Len(t, o.of(workflow.ResourceSNS), notices)
+				assert.Len(t, o.of(machine.ResourceSNS), notices)
 				assert.Len(t, o.calls, 1+notices, "nothing else was called")
 				if test.want == fargate {
 					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[request.EnvironmentSize])
@@ -491,14 +495,14 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 				request.EnvironmentETag:      test.etag,
 				request.EnvironmentSize:      strconv.FormatInt(large, 10),
 				request.EnvironmentExecution: executionARN,
-			}, environment(t, o.of(workflow.ResourceECS)[0]))
+			}, environment(t, o.of(machine.ResourceECS)[0]))
 		})
 		t.Run(name+", Lambda", func(t *testing.T) {
 			t.Parallel()
 			input := event(t, object{key: "k", version: test.version, etag: test.etag, size: small})
 			o := run(t, services{}, input)
 			requireSucceeded(t, o)
-			parameters := o.of(workflow.ResourceLambda)[0].Parameters.(map[string]any)
+			parameters := o.of(machine.ResourceLambda)[0].Parameters.(map[string]any)
 			assert.Equal(t, references().FunctionARN, parameters["FunctionName"])
 			payload, err := json.Marshal(parameters["Payload"])
 			require.NoError(t, err)
@@ -517,7 +521,7 @@ func TestTaskIsToldTheObject(t *testing.T) {
 			t.Parallel()
 			o := run(t, services{}, event(t, object{key: key, version: "v1", etag: "9f86d081884c7d65", size: large}))
 			requireSucceeded(t, o)
-			variables := environment(t, o.of(workflow.ResourceECS)[0])
+			variables := environment(t, o.of(machine.ResourceECS)[0])
 			got, err := request.FromEnvironment(func(name string) (string, bool) {
 				value, ok := variables[name]
 				return value, ok
@@ -536,8 +540,10 @@ func TestTransientErrorsOfTheFunctionAreTriedAgain(t *testing.T) {
 		"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException",
 		"Lambda.SdkClientException", "Lambda.TooManyRequestsException",
 	}
-	for _, code := range upload.RetryableCodes() {
-		names = append(names, string(code))
+	for _, code := range codes() {
+		if code.Retryable() {
+			names = append(names, string(code))
+		}
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
@@ -545,17 +551,17 @@ func TestTransientErrorsOfTheFunctionAreTriedAgain(t *testing.T) {
 			o := run(t, services{lambda: fails(name, "it never works")}, event(t, ofSize(small)))
 			requireFailed(t, o, name)
 			assert.Equal(t, "it never works", o.Cause)
-			assert.Len(t, o.of(workflow.ResourceLambda), 7)
+			assert.Len(t, o.of(machine.ResourceLambda), 7)
 			assert.Equal(t, []float64{2, 4, 8, 16, 32, 64}, o.waits(state))
 			assert.Equal(t, []string{
-				"Check file size", state, "Lambda route failed", "Describe failure", "Notify failure", "File failed",
+				"Check file size", state, "Lambda route failed", "Notify failure", "File failed",
 			}, o.states())
 		})
 		t.Run(name+", until it works", func(t *testing.T) {
 			t.Parallel()
 			o := run(t, services{lambda: inTurn(append(times(6, fails(name, "")), answers("done"))...)}, event(t, ofSize(small)))
 			requireSucceeded(t, o)
-			assert.Len(t, o.of(workflow.ResourceLambda), 7)
+			assert.Len(t, o.of(machine.ResourceLambda), 7)
 		})
 		t.Run(name+", with jitter", func(t *testing.T) {
 			t.Parallel()
@@ -587,7 +593,7 @@ func TestOtherErrorsOfTheFunctionAreNot(t *testing.T) {
 				want = asl.ErrorTaskFailed
 			}
 			requireFailed(t, o, want)
-			assert.Len(t, o.of(workflow.ResourceLambda), 1)
+			assert.Len(t, o.of(machine.ResourceLambda), 1)
 			assert.Zero(t, o.elapsed)
 			_, message := o.notice(t)
 			assert.Contains(t, message, "\nError: "+want+"\n")
@@ -609,7 +615,7 @@ func TestAnswerTooLargeIsAnnounced(t *testing.T) {
 	t.Parallel()
 	o := run(t, services{lambda: answers(strings.Repeat("x", asl.PayloadLimit))}, event(t, ofSize(small)))
 	requireFailed(t, o, asl.ErrorDataLimitExceeded)
-	assert.Len(t, o.of(workflow.ResourceLambda), 1)
+	assert.Len(t, o.of(machine.ResourceLambda), 1)
 	_, message := o.notice(t)
 	assert.Contains(t, message, "\nError: States.DataLimitExceeded\n")
 }
@@ -626,18 +632,17 @@ func TestRefusedTasksAreTriedAgain(t *testing.T) {
 			o := run(t, services{ecs: fails(name, "no capacity")}, event(t, ofSize(large)))
 			requireFailed(t, o, name)
 			assert.Equal(t, "no capacity", o.Cause)
-			assert.Len(t, o.of(workflow.ResourceECS), 6)
+			assert.Len(t, o.of(machine.ResourceECS), 6)
 			assert.Equal(t, []float64{5, 10, 20, 40, 60}, o.waits(state))
 			assert.Equal(t, []string{
-				"Check file size", "Set defaults", "Describe object", state, "Retry task?",
-				"Fargate route failed", "Describe failure", "Notify failure", "File failed",
+				"Check file size", "Describe object", state, "Retry task?", "Fargate route failed", "Notify failure", "File failed",
 			}, o.states())
 		})
 		t.Run(name+", until it works", func(t *testing.T) {
 			t.Parallel()
 			o := run(t, services{ecs: inTurn(append(times(5, fails(name, "")), exits(0))...)}, event(t, ofSize(large)))
 			requireSucceeded(t, o)
-			assert.Len(t, o.of(workflow.ResourceECS), 6)
+			assert.Len(t, o.of(machine.ResourceECS), 6)
 		})
 		t.Run(name+", with jitter", func(t *testing.T) {
 			t.Parallel()
@@ -675,7 +680,7 @@ func TestWhichTasksAreRunAgain(t *testing.T) {
 			t.Parallel()
 			o := run(t, services{ecs: test.task}, event(t, ofSize(large)))
 			require.Equal(t, asl.StatusFailed, o.Status)
-			calls := o.of(workflow.ResourceECS)
+			calls := o.of(machine.ResourceECS)
 			if !test.again {
 				assert.Len(t, calls, 1)
 				assert.Zero(t, o.elapsed)
@@ -708,7 +713,7 @@ func TestKeyCannotAskForAnotherTry(t *testing.T) {
 			t.Parallel()
 			o := run(t, services{ecs: exits(upload.Failed.ExitCode())}, event(t, object{key: key, size: large}))
 			requireFailed(t, o, asl.ErrorTaskFailed)
-			assert.Len(t, o.of(workflow.ResourceECS), 1)
+			assert.Len(t, o.of(machine.ResourceECS), 1)
 		})
 	}
 }
@@ -721,7 +726,7 @@ func TestRefusalsOfTheSecondTaskCountAnew(t *testing.T) {
 		refused, []asl.Integration{exits(upload.ExitRetryable)}, refused, []asl.Integration{exits(0)},
 	)...)}, event(t, ofSize(large)))
 	requireSucceeded(t, o)
-	assert.Len(t, o.of(workflow.ResourceECS), 12)
+	assert.Len(t, o.of(machine.ResourceECS), 12)
 }
 
 // Some errors come without a cause. The interpreter writes an empty one, so the
@@ -752,7 +757,7 @@ func TestNoticeThatIsRefused(t *testing.T) {
 			for _, size := range []int64{small, large} {
 				o := run(t, services{sns: refused}, event(t, ofSize(size)))
 				requireSucceeded(t, o)
-				assert.Len(t, o.of(workflow.ResourceSNS), 3)
+				assert.Len(t, o.of(machine.ResourceSNS), 3)
 				assert.Equal(t, []float64{1, 2}, o.waits("Notify success"))
 			}
 		})
@@ -761,14 +766,14 @@ func TestNoticeThatIsRefused(t *testing.T) {
 			o := run(t, services{lambda: fails("Upload.ObjectMissing", "it is gone"), sns: refused}, event(t, ofSize(small)))
 			requireFailed(t, o, "Upload.ObjectMissing")
 			assert.Equal(t, "it is gone", o.Cause)
-			assert.Len(t, o.of(workflow.ResourceSNS), 3)
+			assert.Len(t, o.of(machine.ResourceSNS), 3)
 			assert.Equal(t, []float64{1, 2}, o.waits("Notify failure"))
 		})
 		t.Run("of a rejected event, "+name, func(t *testing.T) {
 			t.Parallel()
 			o := run(t, services{sns: refused}, `{}`)
 			requireFailed(t, o, string(upload.Invalid))
-			assert.Len(t, o.of(workflow.ResourceSNS), 3)
+			assert.Len(t, o.of(machine.ResourceSNS), 3)
 		})
 	}
 }
@@ -943,13 +948,13 @@ func TestOverridesFit(t *testing.T) {
 			t.Parallel()
 			input := uploadtest.Event(t, upload.Object{
 				Bucket: strings.Repeat("b", 63), Key: key, VersionID: strings.Repeat("v", 1024),
-				ETag: "d41d8cd98f00b204e9800998ecf8427e-10000", Size: settings.MaxObjectSize,
+				ETag: "d41d8cd98f00b204e9800998ecf8427e-10000", Size: maxObjectSize,
 			})
 			r := routing()
 			r.Tracing = true
 			o := execution{routing: r, random: 1, services: services{describe: inTrace(traceHeader)}}.run(t, string(input))
 			requireSucceeded(t, o)
-			overrides := asASCII(t, o.of(workflow.ResourceECS)[0].Parameters.(map[string]any)["Overrides"])
+			overrides := asASCII(t, o.of(machine.ResourceECS)[0].Parameters.(map[string]any)["Overrides"])
 			longest := "arn:aws-us-gov:states:ap-southeast-99:123456789012:execution:" + strings.Repeat("m", maxMachineName) + ":" +
 				strings.Repeat("e", maxMachineName) // executions' names have the same limit
 			assert.LessOrEqual(t, len(overrides)-len(executionARN)+len(longest), maxOverrides)
@@ -997,53 +1002,43 @@ func TestLongestCause(t *testing.T) {
 	}
 }
 
-// The configuration's rule of the least execution time-out covers the longest
-// run there can be: nothing is refused for good, everything takes all its time,
-// and not even the notice gets through. Were it too short, the execution would
-// end TIMED_OUT, without a notice.
+// The rule of the least execution time-out covers the longest run there can be:
+// nothing is refused for good, everything takes all its time, and not even the
+// notice gets through. Were it too short, the execution would end TIMED_OUT,
+// without a notice.
 func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 	t.Parallel()
-	configurations := map[string]map[string]string{
-		"default":           {},
-		"the least":         {"lambdaTimeout": "1", "taskTimeout": "1"},
-		"long Lambda route": {"lambdaTimeout": "900", "taskTimeout": "60", "executionTimeout": "86400"},
-		"long task":         {"taskTimeout": "100000", "executionTimeout": "1000000"},
-		"claims":            {"deduplicate": "true"},
-		"tracing":           {"tracing": "true"},
-	}
 	const publishes = 93 * time.Second // three of 30 s, and 1 s and 2 s between them
-	refused := times(settings.RunTaskRetryAttempts, fails("AmazonECS.Unknown", ""))
+	assert.LessOrEqual(t, publishes, machine.AnnounceAllowance)
+	refused := times(machine.RunTaskRetries.Attempts, fails("AmazonECS.Unknown", ""))
 	busy := []asl.Integration{lasting(exits(upload.ExitRetryable))}
-	worst := services{
-		lambda: lasting(fails(string(upload.Unavailable), "")),
-		ecs:    inTurn(slices.Concat(refused, busy, refused, busy)...),
-		sns:    lasting(fails(asl.ErrorTimeout, "")),
-
-		describe: lasting(fails(asl.ErrorTimeout, "")),
-	}
-	for name, configuration := range configurations {
+	for name, set := range map[string]func(*machine.Description){
+		"default":           func(*machine.Description) {},
+		"the least":         func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = time.Second, time.Second },
+		"long Lambda route": func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = 15*time.Minute, time.Minute },
+		"long task":         func(r *machine.Description) { r.TaskTimeout = 100_000 * time.Second },
+		"claims":            func(r *machine.Description) { r.Deduplicate = true },
+		"tracing":           func(r *machine.Description) { r.Tracing = true },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cfg, err := settings.Load(func(key string) (string, bool) {
-				value, ok := configuration[key]
-				return value, ok
-			})
-			require.NoError(t, err)
-			r := routing()
-			r.FunctionTimeout, r.TaskTimeout, r.ExecutionTimeout = cfg.LambdaTimeout, cfg.TaskTimeout, cfg.MinExecutionTimeout()
-			r.Tracing = cfg.Tracing
+			r := routed(set)
+			r.ExecutionTimeout = r.MinExecutionTimeout()
+			worst := services{
+				lambda: lasting(fails(string(upload.Unavailable), "")),
+				ecs:    inTurn(slices.Concat(refused, busy, refused, busy)...),
+				sns:    lasting(fails(asl.ErrorTimeout, "")),
 
+				describe: lasting(fails(asl.ErrorTimeout, "")),
+			}
 			o := execution{routing: r, random: 1, services: worst}.run(t, event(t, ofSize(small)))
 			requireFailed(t, o, string(upload.Unavailable))
-			assert.Equal(t, cfg.LambdaRouteTime()+publishes, o.elapsed)
+			assert.Equal(t, r.LambdaRouteTime()+publishes, o.elapsed)
 
-			worst := worst
-			worst.ecs = inTurn(slices.Concat(refused, busy, refused, busy)...)
 			o = execution{routing: r, random: 1, services: worst}.run(t, event(t, ofSize(large)))
 			requireFailed(t, o, asl.ErrorTaskFailed)
-			assert.Len(t, o.of(workflow.ResourceECS), 12)
-			assert.Equal(t, cfg.TaskRouteTime()+publishes, o.elapsed)
-			assert.LessOrEqual(t, publishes, settings.AnnounceAllowance)
+			assert.Len(t, o.of(machine.ResourceECS), 12)
+			assert.Equal(t, r.TaskRouteTime()+publishes, o.elapsed)
 		})
 	}
 }
@@ -1061,7 +1056,7 @@ func TestExecutionOutOfTime(t *testing.T) {
 			}
 			o := execution{routing: r, random: 1, services: services{lambda: late, ecs: late}}.run(t, event(t, ofSize(size)))
 			assert.Equal(t, asl.StatusTimedOut, o.Status)
-			assert.Empty(t, o.of(workflow.ResourceSNS))
+			assert.Empty(t, o.of(machine.ResourceSNS))
 		})
 	}
 }

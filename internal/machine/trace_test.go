@@ -1,4 +1,4 @@
-package workflow_test
+package machine_test
 
 import (
 	"context"
@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/upload"
 )
 
@@ -56,10 +56,10 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 				s := services{describe: test.describe}
 				o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))
 				requireSucceeded(t, o)
-				asked := o.of(workflow.ResourceDescribe)
+				asked := o.of(machine.ResourceDescribe)
 				require.Len(t, asked, 1)
 				assert.Equal(t, map[string]any{"ExecutionArn": executionARN}, asked[0].Parameters)
-				ran := slices.Concat(o.of(workflow.ResourceECS), o.of(workflow.ResourceECSCallback))
+				ran := slices.Concat(o.of(machine.ResourceECS), o.of(machine.ResourceECSCallback))
 				require.Len(t, ran, 1)
 				variables := environment(t, ran[0])
 				require.Contains(t, variables, request.EnvironmentTrace)
@@ -68,7 +68,7 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 
 				o = execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(small)))
 				requireSucceeded(t, o)
-				assert.Empty(t, o.of(workflow.ResourceDescribe), "Lambda has it from Step Functions")
+				assert.Empty(t, o.of(machine.ResourceDescribe), "Lambda has it from Step Functions")
 			})
 		}
 	}
@@ -82,18 +82,18 @@ func TestTheSecondTaskIsToldTheTraceAsWell(t *testing.T) {
 	s := services{describe: inTrace(traceHeader), ecs: inTurn(exits(upload.ExitRetryable), exits(0))}
 	o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))
 	requireSucceeded(t, o)
-	ran := o.of(workflow.ResourceECS)
+	ran := o.of(machine.ResourceECS)
 	require.Len(t, ran, 2)
 	for _, call := range ran {
 		assert.Equal(t, traceHeader, environment(t, call)[request.EnvironmentTrace])
 	}
-	assert.Len(t, o.of(workflow.ResourceDescribe), 1)
+	assert.Len(t, o.of(machine.ResourceDescribe), 1)
 }
 
 func TestWithoutTracingThereIsNoTrace(t *testing.T) {
 	t.Parallel()
 	o := run(t, services{}, event(t, ofSize(large)))
 	requireSucceeded(t, o)
-	assert.NotContains(t, environment(t, o.of(workflow.ResourceECS)[0]), request.EnvironmentTrace)
-	assert.Empty(t, o.of(workflow.ResourceDescribe))
+	assert.NotContains(t, environment(t, o.of(machine.ResourceECS)[0]), request.EnvironmentTrace)
+	assert.Empty(t, o.of(machine.ResourceDescribe))
 }

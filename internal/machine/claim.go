@@ -1,11 +1,10 @@
-package workflow
+package machine
 
 import (
 	"fmt"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/claimtable"
-	"example.com/upload-router/internal/settings"
 )
 
 // claimed is the condition under which an object may be claimed: nobody has; or
@@ -23,9 +22,9 @@ const claimed = "attribute_not_exists(#object) OR #sequencer < :sequencer OR (#s
 // Whoever finds the object claimed ends SUCCEEDED and names the other execution.
 // When DynamoDB doesn't answer the object is not processed, which is announced:
 // processing it twice would not be.
-func claim(r Routing, to References) map[string]asl.State {
+func (d Description) claim(to References) map[string]asl.State {
 	return map[string]asl.State{
-		stateClaimNote: r.noteClaim(),
+		stateClaimNote: d.noteClaim(),
 		stateClaim:     to.takeClaim(),
 		stateClaimLook: to.lookAtClaim(),
 		stateClaimWhose: &asl.Choice{
@@ -45,7 +44,7 @@ func claim(r Routing, to References) map[string]asl.State {
 		stateClaimAgain: &asl.Choice{
 			Comment: "The claim was given back meanwhile",
 			Choices: []asl.Rule{{
-				Variable: "$.claim.try", Operator: asl.NumericLessThan, Value: settings.ClaimAttempts, Next: stateClaimNote,
+				Variable: "$.claim.try", Operator: asl.NumericLessThan, Value: ClaimAttempts, Next: stateClaimNote,
 			}},
 			Default: stateContested,
 		},
@@ -54,11 +53,11 @@ func claim(r Routing, to References) map[string]asl.State {
 			ResultPath: errorPath,
 			Next:       stateClaimGone,
 		},
-		stateClaimGone:  routeFailed("none: the object could not be claimed", stateDescribeFail),
+		stateClaimGone:  d.routeFailed("none: the object could not be claimed", stateClaimFree),
 		stateDuplicate:  duplicate(claimtable.AlreadyProcessed),
 		stateInProgress: duplicate(claimtable.BeingProcessed),
 		stateSuperseded: duplicate(claimtable.Superseded),
-		stateClaimDone:  goOn(to.settle(claimtable.Done), r.announce()),
+		stateClaimDone:  goOn(to.settle(claimtable.Done), ""),
 		stateClaimFree:  goOn(to.settle(claimtable.Failed), stateFailure),
 	}
 }
@@ -83,8 +82,8 @@ func ofThisEvent(comment string, rule asl.Rule, next string) asl.Rule {
 // noteClaim computes what the claim is made of, with the time, for which only
 // JSONata has a function. The sequencer of a version is left out: it has but one
 // event, and a copy of that, made by hand, may lack it.
-func (r Routing) noteClaim() *asl.Pass {
-	lease := seconds(r.ExecutionTimeout + settings.ClaimLeaseMargin)
+func (d Description) noteClaim() *asl.Pass {
+	lease := seconds(ClaimLease(d.ExecutionTimeout))
 	const object = "$states.input.detail.object"
 	after := func(n int) string { return fmt.Sprintf("$string($floor($millis() / 1000) + %d)", n) }
 	return &asl.Pass{
@@ -97,7 +96,7 @@ func (r Routing) noteClaim() *asl.Pass {
 			"(" + object + ".`version-id` = '" + claimtable.NoVersion + "' ? " + object + ".sequencer : '') : " +
 			object + ".sequencer) : '', " +
 			"'now': " + after(0) + ", 'lease': " + after(lease) + ", " +
-			"'expires': " + after(lease+seconds(settings.ClaimRetention)) + ", " +
+			"'expires': " + after(lease+seconds(ClaimRetention)) + ", " +
 			"'try': $exists($states.input.claim) ? $states.input.claim.try + 1 : 1}}]) %}",
 		Next: stateClaim,
 	}
@@ -125,8 +124,7 @@ func (to References) takeClaim() *asl.Task {
 	take.Comment = "Fails if another execution has the object"
 	take.Catch = append([]asl.Catcher{
 		{ErrorEquals: []string{errorCondition}, ResultPath: asl.Discard, Next: stateClaimLook},
-	}, catchAll(stateClaimGone)...)
-	take.Next = stateCheck
+	}, catchAll(errorPath, stateClaimGone)...)
 	return take
 }
 
@@ -137,7 +135,7 @@ func (to References) lookAtClaim() *asl.Task {
 		parameterKey: itemKey("$.claim.object", "$.claim.version"), "ConsistentRead": true,
 	})
 	look.ResultPath = "$.claim.found"
-	look.Catch = catchAll(stateClaimGone)
+	look.Catch = catchAll(errorPath, stateClaimGone)
 	look.Next = stateClaimWhose
 	return look
 }
