@@ -298,7 +298,7 @@ func newCosting(system *declared.System) (*costing, error) {
 	c := &costing{system: system, tasks: "Fargate tasks, with reading", report: &CostReport{
 		Uploads: map[string]float64{}, Routes: map[string]float64{}, Prices: prices, NotCounted: CostNotCounted,
 	}}
-	router, err := system.Only(typeMachine)
+	router, err := system.Only(declared.TypeStateMachine)
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}
@@ -312,13 +312,13 @@ func newCosting(system *declared.System) (*costing, error) {
 	if err := c.processors(); err != nil {
 		return nil, err
 	}
-	for _, endpoint := range system.OfType("aws:ec2/vpcEndpoint:VpcEndpoint") {
+	for _, endpoint := range system.OfType(declared.TypeVPCEndpoint) {
 		if endpoint.Text("vpcEndpointType") == "Interface" {
 			subnets, _ := endpoint.Inputs["subnetIds"].([]any)
 			c.endpoints += float64(max(1, len(subnets)))
 		}
 	}
-	for _, sse := range system.OfType("aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2") {
+	for _, sse := range system.OfType(declared.TypeBucketEncryption) {
 		text := fmt.Sprint(sse.Inputs)
 		c.keyed = c.keyed || strings.Contains(text, "aws:kms") && !strings.Contains(text, "bucketKeyEnabled:true")
 	}
@@ -341,11 +341,11 @@ func eventBytes(logging map[string]any) float64 {
 
 // processors takes the sizes of both.
 func (c *costing) processors() error {
-	function, err := c.system.Only(typeFunction)
+	function, err := c.system.Only(declared.TypeFunction)
 	if err != nil {
 		return fmt.Errorf("finding the function: %w", err)
 	}
-	task, err := c.system.Only("aws:ecs/taskDefinition:TaskDefinition")
+	task, err := c.system.Only(declared.TypeTaskDefinition)
 	if err != nil {
 		return fmt.Errorf("finding the task: %w", err)
 	}
@@ -444,7 +444,7 @@ func (c *costing) services(route machine.Route, n float64) {
 	notices := n * float64(route.Calls("sns"))
 	c.add(route.Name, "notices", notices, notices*pricing.Publish)
 	mails := 0.0
-	for _, subscription := range c.system.OfType(typeSubscription) {
+	for _, subscription := range c.system.OfType(declared.TypeTopicSubscription) {
 		if strings.HasPrefix(subscription.Text("protocol"), "email") {
 			mails++
 		}
@@ -460,9 +460,9 @@ func (c *costing) fixed() {
 		what, typ string
 		each      float64
 	}{
-		{"KMS keys", "aws:kms/key:Key", pricing.KeyMonth},
-		{"alarms", "aws:cloudwatch/metricAlarm:MetricAlarm", pricing.AlarmMonth},
-		{"dashboards", "aws:cloudwatch/dashboard:Dashboard", pricing.DashboardMonth},
+		{"KMS keys", declared.TypeKey, pricing.KeyMonth},
+		{"alarms", declared.TypeAlarm, pricing.AlarmMonth},
+		{"dashboards", declared.TypeDashboard, pricing.DashboardMonth},
 	} {
 		n := float64(len(c.system.OfType(position.typ)))
 		c.add(fixedCost, position.what, n, n*position.each)

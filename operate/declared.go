@@ -59,22 +59,12 @@ func DeclaredDefinition(config map[string]string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine, err := system.Only(typeMachine)
+	machine, err := system.Only(declared.TypeStateMachine)
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}
 	return []byte(machine.Text("definition")), nil
 }
-
-const (
-	typeBucket       = "aws:s3/bucketV2:BucketV2"
-	typeFunction     = "aws:lambda/function:Function"
-	typeMachine      = "aws:sfn/stateMachine:StateMachine"
-	typeRepository   = "aws:ecr/repository:Repository"
-	typeSubscription = "aws:sns/topicSubscription:TopicSubscription"
-	typeTopic        = "aws:sns/topic:Topic"
-	typeVPC          = "aws:ec2/vpc:Vpc"
-)
 
 // DiagramFormat is a form of drawing.
 type DiagramFormat string

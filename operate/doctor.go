@@ -21,6 +21,7 @@ import (
 	"github.com/blang/semver"
 
 	"example.com/upload-router/internal/awsquery"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/partition"
 	"example.com/upload-router/internal/settings"
 )
@@ -483,7 +484,7 @@ func (d *doctor) names(ctx context.Context) {
 
 func (d *doctor) bucketName(ctx context.Context) {
 	name := d.settings.BucketName
-	if slices.Contains(d.owned[typeBucket], name) {
+	if slices.Contains(d.owned[declared.TypeBucket], name) {
 		d.ok("Bucket's name", name+", this stack's")
 		return
 	}
@@ -511,7 +512,7 @@ func (d *doctor) bucketName(ctx context.Context) {
 
 func (d *doctor) repositoryName(ctx context.Context) {
 	name := d.settings.ECRRepoName
-	if slices.Contains(d.owned[typeRepository], name) {
+	if slices.Contains(d.owned[declared.TypeRepository], name) {
 		d.ok("Repository's name", name+", this stack's")
 		return
 	}
@@ -531,7 +532,7 @@ func (d *doctor) repositoryName(ctx context.Context) {
 
 func (d *doctor) machineName(ctx context.Context) {
 	name := d.settings.StateMachineName
-	if slices.ContainsFunc(d.owned[typeMachine], func(id string) bool { return strings.HasSuffix(id, ":"+name) }) {
+	if slices.ContainsFunc(d.owned[declared.TypeStateMachine], func(id string) bool { return strings.HasSuffix(id, ":"+name) }) {
 		d.ok("State machine's name", name+", this stack's")
 		return
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"example.com/upload-router/internal/declared"
 )
 
 // notices looks whether anybody hears of what goes wrong. It is for what is
@@ -16,7 +18,7 @@ func (d *doctor) notices(ctx context.Context) {
 	if d.settings == nil || !d.settings.Protect {
 		return
 	}
-	topics := d.owned[typeTopic]
+	topics := d.owned[declared.TypeTopic]
 	// A topic of others needs none of the stack's own, which a deployment removes.
 	if len(topics) == 0 || d.settings.NotifyTopicARN != "" {
 		d.named()
@@ -37,7 +39,7 @@ func (d *doctor) notices(ctx context.Context) {
 		return
 	}
 	// Those that the stack has subscribed don't count: without notify, a deployment removes them.
-	others := slices.DeleteFunc(subscriptions, func(arn string) bool { return slices.Contains(d.owned[typeSubscription], arn) })
+	others := slices.DeleteFunc(subscriptions, func(arn string) bool { return slices.Contains(d.owned[declared.TypeTopicSubscription], arn) })
 	if len(others) == 0 {
 		d.nobodyHears()
 		return

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
 	"example.com/upload-router/internal/awsquery"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -41,7 +42,7 @@ func (d *doctor) quota(ctx context.Context, of accountQuota) (float64, error) {
 }
 
 func (d *doctor) vpcQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || len(d.owned[typeVPC]) > 0 {
+	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || len(d.owned[declared.TypeVPC]) > 0 {
 		return
 	}
 	ctx, cancel := d.limited(ctx)
@@ -135,7 +136,7 @@ func (d *doctor) concurrency(ctx context.Context) {
 		return
 	}
 	limit, free := int(account.AccountLimit.ConcurrentExecutions), int(aws.ToInt32(account.AccountLimit.UnreservedConcurrentExecutions))
-	for _, function := range d.owned[typeFunction] { // what it has reserved by now is free for it
+	for _, function := range d.owned[declared.TypeFunction] { // what it has reserved by now is free for it
 		reserved, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &function})
 		if err != nil {
 			d.unknown(name, "", actionConcurrency, err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"golang.org/x/sync/errgroup"
+
+	"example.com/upload-router/internal/declared"
 )
 
 // Holding is something deployed that has data in it.
@@ -76,14 +78,14 @@ func (s *Stack) Holdings(ctx context.Context) ([]Holding, error) {
 func keeping(cfg aws.Config, outputs Outputs, resources []stateResource) []count {
 	var counts []count
 	for _, r := range resources {
-		if r.Type != typeBucket && r.Type != typeRepository {
+		if r.Type != declared.TypeBucket && r.Type != declared.TypeRepository {
 			continue
 		}
 		var deployed struct{ ForceDestroy, ForceDelete bool }
 		// What can't be read is taken for kept, which it is by default.
 		_ = json.Unmarshal(r.Outputs, &deployed)
 		of := outputs
-		if r.Type == typeBucket {
+		if r.Type == declared.TypeBucket {
 			of.BucketName = r.ID
 			counts = append(counts, count{Holding{What: holdingBucket, Name: r.ID, Kept: !deployed.ForceDestroy}, Connect(cfg, of).countObjects})
 			continue
@@ -134,10 +136,10 @@ func counted(ctx context.Context, counts []count) ([]Holding, error) {
 func uncounted(resources []stateResource, counted []Holding) []Holding {
 	var more []Holding
 	for _, kind := range []struct{ what, typ, content string }{
-		{holdingLogs, "aws:cloudwatch/logGroup:LogGroup", ""},
-		{"queue", "aws:sqs/queue:Queue", "notices that could not be told"},
-		{"table of claims", "aws:dynamodb/table:Table", "which versions have been processed"},
-		{"KMS key", "aws:kms/key:Key", "what is encrypted with it is lost with it; it can be had back for 30 days"},
+		{holdingLogs, declared.TypeLogGroup, ""},
+		{"queue", declared.TypeQueue, "notices that could not be told"},
+		{"table of claims", declared.TypeTable, "which versions have been processed"},
+		{"KMS key", declared.TypeKey, "what is encrypted with it is lost with it; it can be had back for 30 days"},
 	} {
 		for _, r := range resources {
 			if r.Type != kind.typ {

@@ -148,7 +148,7 @@ func TestRedriveSaysWhyItIsRefused(t *testing.T) {
 func messages(server *awstest.Server, n int) {
 	for i := range n {
 		at := time.Now().Add(-time.Duration(i) * time.Minute)
-		server.Letter(awstest.Event(objectstore.Stored{Key: fmt.Sprintf("file-%02d", i), Size: 10, VersionID: "v", ETag: "etag"}), at)
+		server.DeadLetter(awstest.Event(objectstore.Stored{Key: fmt.Sprintf("file-%02d", i), Size: 10, VersionID: "v", ETag: "etag"}), at)
 	}
 }
 
@@ -156,19 +156,19 @@ func TestRedriveReplaysDeadLettersInOrder(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
 	messages(server, 25)
-	server.Letter(`{"source":"aws.ec2","detail-type":"Instance Launched"}`, time.Now())
-	server.Letter("no JSON", time.Now())
+	server.DeadLetter(`{"source":"aws.ec2","detail-type":"Instance Launched"}`, time.Now())
+	server.DeadLetter("no JSON", time.Now())
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.Len(t, p.Items, 27)
 	require.Equal(t, 25, p.Doable())
 	require.Equal(t, "never delivered: NO_PERMISSIONS", p.Items[0].Reason)
-	all, visible := server.Letters()
+	all, visible := server.Messages()
 	require.Equal(t, 27, all)
 	require.Zero(t, visible, "nobody else replays them meanwhile")
 	require.NoError(t, p.Run(t.Context(), nil))
 	require.NoError(t, p.Close(t.Context()))
 
-	all, visible = server.Letters()
+	all, visible = server.Messages()
 	require.Equal(t, 2, all, "what is no upload's event stays")
 	require.Equal(t, 2, visible, "and can be seen again")
 	for _, item := range p.Items[25:] {
@@ -201,14 +201,14 @@ func TestRedriveKeepsMessagesThatAreNotAccepted(t *testing.T) {
 	require.NoError(t, p.Run(t.Context(), nil))
 	require.Contains(t, p.Items[0].Error, "ExecutionLimitExceeded")
 	require.NoError(t, p.Close(t.Context()))
-	all, visible := server.Letters()
+	all, visible := server.Messages()
 	require.Equal(t, 3, all)
 	require.Equal(t, 3, visible)
 
 	server.RefuseRedrives("")
 	again := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.NoError(t, again.Run(t.Context(), nil))
-	all, _ = server.Letters()
+	all, _ = server.Messages()
 	require.Zero(t, all)
 }
 
@@ -218,12 +218,12 @@ func TestRedriveReplaysAMessageOnce(t *testing.T) {
 	server, system := connect(t)
 	event := awstest.Event(objectstore.Stored{Key: "a", Size: 10, VersionID: "v", ETag: "etag"})
 	for range 2 {
-		server.Letter(event, time.Now())
+		server.DeadLetter(event, time.Now())
 		p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 		require.NoError(t, p.Run(t.Context(), nil))
 		require.True(t, p.Items[0].Done)
 	}
-	all, _ := server.Letters()
+	all, _ := server.Messages()
 	require.Zero(t, all)
 	require.Len(t, server.Inputs(), 1, "the second was the first's")
 }
@@ -235,7 +235,7 @@ func TestRedriveIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.ErrorIs(t, p.Run(ctx, func(operate.RedriveItem) { cancel() }), operate.ErrCanceled)
-	all, _ := server.Letters()
+	all, _ := server.Messages()
 	require.Equal(t, 2, all, "what was accepted is deleted, all else stays")
 }
 
@@ -263,7 +263,7 @@ func TestRedriveTakesMessagesBySoMany(t *testing.T) {
 	server, system := connect(t)
 	event := awstest.Event(objectstore.Stored{Key: "a.txt", Size: 1, ETag: "e", VersionID: "v"})
 	for range 10_025 {
-		server.Letter(event, time.Now())
+		server.DeadLetter(event, time.Now())
 	}
 	p := plan(t, system, operate.RedriveOptions{DeadLetters: true})
 	require.Len(t, p.Items, 10_000)

@@ -49,7 +49,7 @@ func TestVerifyFindsWhatIsNotAsItShouldBe(t *testing.T) {
 	}{
 		"digest":      {func(s *awstest.Server) { s.Script(everyKey, awstest.Script{WrongDigest: true}) }, "Fargate digest"},
 		"alarm":       {func(s *awstest.Server) { s.Alarm("failures") }, "Alarms"},
-		"old message": {func(s *awstest.Server) { s.Letter("{}", time.Now()) }, "Dead-letter queue"},
+		"old message": {func(s *awstest.Server) { s.DeadLetter("{}", time.Now()) }, "Dead-letter queue"},
 		"failure":     {func(s *awstest.Server) { s.Script(everyKey, awstest.Script{Error: "Upload.Failed"}) }, "Lambda route"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestVerifyFindsNoBrokenLinkWhereNoneIs(t *testing.T) {
 func TestVerifyShowsTheMessageOfTheFile(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
-	server.Script(everyKey, awstest.Script{Lost: true, Letter: true})
+	server.Script(everyKey, awstest.Script{Lost: true, DeadLetter: true})
 	result, err := system.Verify(t.Context(), operate.VerifyOptions{StartTimeout: time.Millisecond})
 	require.NoError(t, err)
 	require.Equal(t, operate.CheckFailed, statuses(result.Checks)["Dead-letter queue"])
@@ -235,7 +235,7 @@ func TestVerifyShowsTheMessageOfTheFile(t *testing.T) {
 	require.Len(t, server.Keys(), 2)
 	require.Len(t, result.Broken(), 1)
 	require.Contains(t, result.Broken()[0].Found, "NO_PERMISSIONS")
-	all, visible := server.Letters()
+	all, visible := server.Messages()
 	require.Equal(t, 2, all)
 	require.Equal(t, 2, visible, "looking takes no message away")
 }

@@ -8,24 +8,12 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/settings"
 )
 
-// protected are the types of the stateful resources: what holds data, what data
-// can't be read without, and what people or running executions count on.
-var protected = []string{
-	"aws:cloudwatch/logGroup:LogGroup",  // what happened
-	"aws:dynamodb/table:Table",          // what was processed
-	"aws:ecr/repository:Repository",     // the images that running executions name by their digest
-	"aws:kms/key:Key",                   // what else can't be read
-	"aws:s3/bucketV2:BucketV2",          // the files
-	"aws:sfn/stateMachine:StateMachine", // the executions' histories
-	"aws:sns/topic:Topic",               // the subscriptions that people have confirmed
-	"aws:sqs/queue:Queue",               // the events that wait in it
-}
-
 // tagAndProtect gives every resource that is declared from now on the stack's tags if it
-// can have any, and protects what is to be protected. It is done here and not in
+// can have any, and protects what is stateful. It is done here and not in
 // the components, so that none can be forgotten. Tags of the provider's own
 // (aws:defaultTags) go beside these.
 func tagAndProtect(ctx *pulumi.Context, cfg *settings.Settings) error {
@@ -36,7 +24,7 @@ func tagAndProtect(ctx *pulumi.Context, cfg *settings.Settings) error {
 	tags[settings.TagProject], tags[settings.TagStack] = ctx.Project(), ctx.Stack()
 	err := ctx.RegisterStackTransformation(func(r *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
 		opts := r.Opts
-		if cfg.Protect && slices.Contains(protected, r.Type) {
+		if kind, _ := declared.KindOf(r.Type); cfg.Protect && kind.Stateful != "" {
 			opts = append(slices.Clone(opts), pulumi.Protect(true))
 		}
 		return &pulumi.ResourceTransformationResult{Props: tagged(r.Props, tags), Opts: opts}

@@ -10,25 +10,6 @@ import (
 	"example.com/upload-router/internal/declared"
 )
 
-// The types of resources that hold policies, or are held by one.
-const (
-	typeRole             = "aws:iam/role:Role"
-	typeRolePolicy       = "aws:iam/rolePolicy:RolePolicy"
-	typePolicy           = "aws:iam/policy:Policy"
-	typeAttachment       = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-	typeBucket           = "aws:s3/bucketV2:BucketV2"
-	typeBucketPolicy     = "aws:s3/bucketPolicy:BucketPolicy"
-	typeQueue            = "aws:sqs/queue:Queue"
-	typeQueuePolicy      = "aws:sqs/queuePolicy:QueuePolicy"
-	typeTopic            = "aws:sns/topic:Topic"
-	typeTopicPolicy      = "aws:sns/topicPolicy:TopicPolicy"
-	typeKey              = "aws:kms/key:Key"
-	typeKeyPolicy        = "aws:kms/keyPolicy:KeyPolicy"
-	typeRepository       = "aws:ecr/repository:Repository"
-	typeRepositoryPolicy = "aws:ecr/repositoryPolicy:RepositoryPolicy"
-	typeEndpoint         = "aws:ec2/vpcEndpoint:VpcEndpoint"
-)
-
 var (
 	errHolder   = errors.New("its policies aren't known here: teach internal/authz this type of resource")
 	errManaged  = errors.New("a managed policy that isn't declared: what it allows isn't known, and may change")
@@ -37,7 +18,7 @@ var (
 )
 
 // notAccess are types whose names speak of policies that grant nothing.
-var notAccess = []string{"aws:ecr/lifecyclePolicy:LifecyclePolicy"}
+var notAccess = []string{declared.TypeLifecyclePolicy}
 
 // Policies are all policies of a declared system.
 type Policies struct {
@@ -75,18 +56,18 @@ func Load(system *declared.System) (*Policies, error) {
 	}
 	l := loader{p, system}
 	loaders := map[string]func(declared.Resource) error{
-		typeRole: l.role, typeRolePolicy: l.rolePolicy, typeAttachment: l.attachment,
-		typePolicy:       func(declared.Resource) error { return nil }, // by its attachments
-		typeBucketPolicy: l.on("bucket", typeBucket, "id"),
-		typeQueuePolicy:  l.on("queueUrl", typeQueue, "url"), typeQueue: l.inline,
-		typeTopicPolicy: l.on("arn", typeTopic, "arn"), typeTopic: l.inline,
-		typeKey: l.key, typeKeyPolicy: l.on("keyId", typeKey, "keyId"),
-		typeRepositoryPolicy: l.on("repository", typeRepository, "name"),
-		typeEndpoint:         l.endpoint,
+		declared.TypeRole: l.role, declared.TypeRolePolicy: l.rolePolicy, declared.TypeRolePolicyAttachment: l.attachment,
+		declared.TypePolicy:       func(declared.Resource) error { return nil }, // by its attachments
+		declared.TypeBucketPolicy: l.on("bucket", declared.TypeBucket, "id"),
+		declared.TypeQueuePolicy:  l.on("queueUrl", declared.TypeQueue, "url"), declared.TypeQueue: l.inline,
+		declared.TypeTopicPolicy: l.on("arn", declared.TypeTopic, "arn"), declared.TypeTopic: l.inline,
+		declared.TypeKey: l.key, declared.TypeKeyPolicy: l.on("keyId", declared.TypeKey, "keyId"),
+		declared.TypeRepositoryPolicy: l.on("repository", declared.TypeRepository, "name"),
+		declared.TypeVPCEndpoint:      l.endpoint,
 	}
 	// The roles come first: their policies name them.
-	rest := slices.DeleteFunc(slices.Clone(system.Resources), func(r declared.Resource) bool { return r.Type == typeRole })
-	for _, r := range slices.Concat(system.OfType(typeRole), rest) {
+	rest := slices.DeleteFunc(slices.Clone(system.Resources), func(r declared.Resource) bool { return r.Type == declared.TypeRole })
+	for _, r := range slices.Concat(system.OfType(declared.TypeRole), rest) {
 		load, known := loaders[r.Type]
 		if !known {
 			if r.Custom && holdsPolicies(r) {
@@ -190,7 +171,7 @@ func (l loader) attachment(r declared.Resource) error {
 }
 
 func (l loader) attach(to *role, arn any) error {
-	managed, err := l.system.Where(typePolicy, "arn", arn)
+	managed, err := l.system.Where(declared.TypePolicy, "arn", arn)
 	if err != nil {
 		return fmt.Errorf("%w: %v", errManaged, arn)
 	}
@@ -244,7 +225,7 @@ func (l loader) inline(r declared.Resource) error {
 // the account's IAM policies govern it.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 func (l loader) key(r declared.Resource) error {
-	if r.Text("policy") != "" || slices.ContainsFunc(l.system.OfType(typeKeyPolicy), func(p declared.Resource) bool {
+	if r.Text("policy") != "" || slices.ContainsFunc(l.system.OfType(declared.TypeKeyPolicy), func(p declared.Resource) bool {
 		return p.Inputs["keyId"] == r.Outputs["keyId"]
 	}) {
 		return l.inline(r)

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -28,7 +29,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/objectstore"
 )
@@ -50,76 +53,77 @@ const (
 	Threshold = 1 << 20
 )
 
-// Script says what becomes of an upload.
-type Script struct {
-	// Error and Cause let the execution fail with them: in a Fail state, or, if
-	// Uncaught, outside any Catch.
-	Error, Cause string
-	Uncaught     bool
-	// TimedOut lets the whole execution time out, Aborted ends it by hand.
-	TimedOut, Aborted bool
-	// NotRedrivable is why Step Functions can't redrive it, such as [ReasonMaxTime].
-	// Default: what follows from its status, its age and its events.
-	NotRedrivable string
-	// EndedIn is the state in which one that timed out or was aborted ended. Default: the processor's.
-	EndedIn string
-	// Events is how many events the history is said to have. Default: those it has.
-	Events int
-	// WrongDigest lets the processor answer another file's digest.
-	WrongDigest bool
-	// Lost lets the event never arrive; with Letter it goes to the dead-letter queue.
-	Lost, Letter bool
-	// Polls is how many listings the execution runs for. Default: 1.
-	Polls int
-}
-
-// Server is a running AWS.
+// Server is a running AWS. It is safe for concurrent use.
 type Server struct {
-	tb    testing.TB
-	http  *httptest.Server
-	store *objectstore.Server
-	proxy *httputil.ReverseProxy
+	// Router is the local run that it answers for; nil if executions follow scripts.
+	Router *local.Router
+
+	tb      testing.TB
+	http    *httptest.Server
+	proxy   *httputil.ReverseProxy
+	system  *declared.System
+	logPage int            // how many lines a page of a log has
+	working sync.WaitGroup // executions that nobody else waits for
 
 	mu         sync.Mutex
-	offline    func(*http.Request) bool
+	executions []*execution // the newest first
+	messages   []local.DeadLetter
+	deliveries map[string]*delivery // of messages, by their ids
+	readable   func(local.DeadLetter) bool
+	lines      []Line
+	begun      map[string]chan struct{} // by the ARN of an execution, closed when it has begun
+
+	offline   func(*http.Request) bool
+	calls     map[string]int
+	refused   map[string]string // codes with which operations are refused
+	lost      map[string]bool   // operations whose next answer is lost
+	simulated simulated
+
+	// What is so where executions follow scripts.
+	store      *objectstore.Server
 	scripts    map[string]Script
-	executions []*execution      // the newest first
-	refused    map[string]string // codes with which operations are refused
 	quotas     map[string]float64
 	unreserved int // runs of Lambda functions
-	messages   []*message
-	lines      []Line
 	alarms     []string
 	others     []string // alarms of nothing that has a dimension
 	subscribed []string // the ARNs of subscriptions to the topic, or a word instead
-	calls      map[string]int
 	unbound    bool
 	callback   bool
-	lost       map[string]bool // operations whose next answer is lost
 	claims     *dynamodb.Table // nil if nothing is claimed
 	broken     map[string]bool
-	simulated  simulated
 }
 
-// Start starts a server that ends with the test.
+func newServer(tb testing.TB) *Server {
+	tb.Helper()
+	return &Server{
+		tb: tb, calls: map[string]int{}, refused: map[string]string{}, lost: map[string]bool{}, logPage: 1,
+		deliveries: map[string]*delivery{}, begun: map[string]chan struct{}{},
+		scripts: map[string]Script{}, quotas: map[string]float64{}, broken: map[string]bool{}, unreserved: Concurrency,
+	}
+}
+
+// Start starts a server whose executions follow scripts. It ends with the test.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
-	s := &Server{
-		tb: tb, scripts: map[string]Script{}, calls: map[string]int{}, refused: map[string]string{}, quotas: map[string]float64{},
-		unreserved: Concurrency, lost: map[string]bool{},
-	}
+	s := newServer(tb)
 	store, err := objectstore.Start(tb.Context(), objectstore.Options{
-		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}}, OnCreated: s.created,
+		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}}, OnCreated: s.stored,
 	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, store.Close()) })
 	s.store = store
-	target, err := url.Parse(store.Endpoint())
-	require.NoError(tb, err)
+	s.declare()
+	s.serve(store.Endpoint())
+	return s
+}
+
+// serve answers until the end of the test. S3 is somewhere else.
+func (s *Server) serve(objects string) {
+	target, err := url.Parse(objects)
+	require.NoError(s.tb, err)
 	s.proxy = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
 	s.http = httptest.NewServer(s)
-	tb.Cleanup(s.http.Close)
-	return s
+	s.tb.Cleanup(s.http.Close)
 }
 
 // Endpoint is the URL of all services, for AWS_ENDPOINT_URL.
@@ -139,18 +143,12 @@ func (s *Server) Config() aws.Config {
 
 // Outputs are the stack's outputs, as `pulumi stack output --json` writes them.
 func (s *Server) Outputs() []byte {
-	routes, err := json.Marshal(s.described().Routes())
+	s.tb.Helper()
+	outputs := maps.Clone(s.system.Outputs)
+	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + Account + "/dlq"
+	text, err := json.Marshal(outputs)
 	require.NoError(s.tb, err)
-	table := ""
-	if s.claims != nil {
-		table = Table
-	}
-	return fmt.Appendf(nil, `{"vpcId":"vpc-1","subnetIds":["subnet-1","subnet-2"],"securityGroupId":"sg-1",
- "ecrRepositoryUri":"",
- "ecsClusterArn":"arn:aws:ecs:%[1]s:%[2]s:cluster/c","taskDefinitionArn":"arn:aws:ecs:%[1]s:%[2]s:task-definition/c:1",
- "lambdaFunctionArn":"arn:aws:lambda:%[1]s:%[2]s:function:f","stateMachineArn":%[3]q,"bucketName":%[4]q,"eventBridgeRuleName":%[5]q,
- "topicArn":"arn:aws:sns:%[1]s:%[2]s:t","deadLetterQueueUrl":%[6]q,"functionLogGroup":%[7]q,"taskLogGroup":%[8]q,"routes":%[9]s,"claimsTable":%[10]q}`,
-		Region, Account, Machine, Bucket, Rule, s.Endpoint()+"/"+Account+"/dlq", FunctionGroup, TaskGroup, routes, table)
+	return text
 }
 
 // Keys are the keys of all versions in the bucket.
@@ -166,13 +164,6 @@ func (s *Server) Keys() []string {
 		keys = append(keys, aws.ToString(v.Key))
 	}
 	return keys
-}
-
-// Script sets what becomes of the uploads of a key; * is every key without a script of its own.
-func (s *Server) Script(key string, script Script) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scripts[key] = script
 }
 
 // Refuse lets operations, such as DescribeSubnets, be refused with a code, such
@@ -214,20 +205,13 @@ func (s *Server) Unbind() {
 	s.unbound = true
 }
 
-// Callback lets tasks tell their end themselves: their answer is in the
-// execution then, and not in their log.
-func (s *Server) Callback() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.callback = true
-}
-
 // Deduplicate has the state machine claim each object once, in the table that is
 // given. As no state machine runs, a test writes the claims.
 func (s *Server) Deduplicate() *dynamodb.Table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.claims = &dynamodb.Table{Keys: []string{claimtable.HashKey, claimtable.RangeKey}}
+	s.declare()
 	return s.claims
 }
 
@@ -308,6 +292,53 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 	s.proxy.ServeHTTP(w, r)
 }
 
+// request is what the requests have that are answered here.
+type request struct {
+	ExecutionARN    string `json:"executionArn"`
+	StateMachineARN string `json:"stateMachineArn"`
+	StatusFilter    string `json:"statusFilter"`
+	Name            string `json:"name"`
+	Input           string `json:"input"`
+	ClientToken     string `json:"clientToken"`
+	MaxResults      int    `json:"maxResults"`
+	NextToken       string `json:"nextToken"`
+	ReverseOrder    bool   `json:"reverseOrder"`
+
+	MaxNumberOfMessages int     `json:"MaxNumberOfMessages"`
+	ReceiptHandle       string  `json:"ReceiptHandle"`
+	VisibilityTimeout   int     `json:"VisibilityTimeout"`
+	Entries             []entry `json:"Entries"`
+
+	LogGroupName   string   `json:"logGroupName"`
+	LogStreamNames []string `json:"logStreamNames"`
+	FilterPattern  string   `json:"filterPattern"`
+	StartTime      int64    `json:"startTime"`
+	EndTime        int64    `json:"endTime"`
+
+	QuotaCode       string   `json:"QuotaCode"`
+	RepositoryNames []string `json:"repositoryNames"`
+}
+
+// handlers answer operations, with the lock.
+func (s *Server) handlers(operation string, body []byte) map[string]func(request) (any, error) {
+	item := func(request) (any, error) { return s.item(operation, body) }
+	handlers := map[string]func(request) (any, error){
+		"ListExecutions": s.listExecutions, "DescribeExecution": s.describeExecution, "GetExecutionHistory": s.history,
+		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
+		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
+		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
+		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
+		"GetItem": item, "UpdateItem": item, "DescribeTaskDefinition": s.taskDefinition,
+	}
+	if s.Router == nil {
+		maps.Copy(handlers, map[string]func(request) (any, error){
+			"GetServiceQuota": s.quota, "DescribeRepositories": s.describeRepositories,
+			"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
+		})
+	}
+	return handlers
+}
+
 func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
 	s.called(operation)
 	body, err := io.ReadAll(r.Body)
@@ -315,30 +346,17 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	var in map[string]any
+	var in request
 	if err := json.Unmarshal(body, &in); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	handlers := map[string]func(map[string]any) (any, error){
-		"ListExecutions": s.listExecutions, "DescribeExecution": s.describeExecution, "GetExecutionHistory": s.history,
-		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
-		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
-		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
-		"GetServiceQuota": s.quota, "DescribeRepositories": s.describeRepositories,
-		"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
-		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
-		"GetItem": s.item(operation, body), "UpdateItem": s.item(operation, body), "DescribeTaskDefinition": s.taskDefinition,
-	}
-	handle, known := handlers[operation]
-	if !known {
-		s.answer(w, nil, loopback.Refuse("UnknownOperationException", "awstest doesn't know "+operation))
 		return
 	}
 	s.mu.Lock()
 	var out any
 	err = s.mayNot(operation)
-	if err == nil {
+	if handle := s.handlers(operation, body)[operation]; handle == nil {
+		err = loopback.Refuse("UnknownOperationException", "awstest doesn't know "+operation)
+	} else if err == nil {
 		out, err = handle(in)
 	}
 	lost := s.lost[operation]
@@ -347,23 +365,89 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 	if lost {
 		panic(http.ErrAbortHandler) // the server closes the connection
 	}
-	s.answer(w, out, err)
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
+	_ = loopback.Answer(w, out, err) // who asked may be gone
 }
 
-// item answers for the table of claims.
-func (s *Server) item(operation string, body []byte) func(map[string]any) (any, error) {
-	return func(in map[string]any) (any, error) {
-		if s.claims == nil || in["TableName"] != Table {
-			return nil, loopback.Refuse("ResourceNotFoundException", "Requested resource not found")
-		}
-		return dynamodb.Serve(s.claims, time.Now(), operation, body)
+// now is the time at AWS, which a local run may have let pass.
+func (s *Server) now() time.Time {
+	if s.Router != nil {
+		return s.Router.Now()
 	}
+	return time.Now()
 }
 
-func (s *Server) answer(w http.ResponseWriter, out any, err error) {
-	if err := loopback.Answer(w, out, err); err != nil {
+// item answers for a table.
+func (s *Server) item(operation string, body []byte) (any, error) {
+	if s.Router != nil {
+		return s.Router.Item(operation, body)
+	}
+	var in struct{ TableName string }
+	if err := json.Unmarshal(body, &in); err != nil || s.claims == nil || in.TableName != Table {
+		return nil, loopback.Refuse("ResourceNotFoundException", "Requested resource not found")
+	}
+	return dynamodb.Serve(s.claims, time.Now(), operation, body)
+}
+
+func (s *Server) declared(typ string) declared.Resource {
+	resource, err := s.system.Only(typ)
+	if err != nil {
 		s.tb.Error(err)
 	}
+	return resource
+}
+
+func (s *Server) machineARN() string {
+	arn, _ := s.system.Outputs["stateMachineArn"].(string)
+	return arn
+}
+
+func (s *Server) isMachine(in request) error {
+	if in.StateMachineARN != s.machineARN() {
+		return loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist: '"+in.StateMachineARN+"'")
+	}
+	return nil
+}
+
+// stateMachine answers with the definition that is declared.
+func (s *Server) stateMachine(in request) (any, error) {
+	if err := s.isMachine(in); err != nil {
+		return nil, err
+	}
+	return s.machine(), nil
+}
+
+// stateMachineOf answers with the same, as it has never been another.
+func (s *Server) stateMachineOf(in request) (any, error) {
+	if _, err := s.find(in); err != nil {
+		return nil, err
+	}
+	return s.machine(), nil
+}
+
+func (s *Server) machine() map[string]any {
+	machine := s.declared(declared.TypeStateMachine)
+	return map[string]any{
+		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
+		"updateDate": 0, "definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
+	}
+}
+
+func (s *Server) taskDefinition(request) (any, error) {
+	task := s.declared(declared.TypeTaskDefinition)
+	var containers []struct{ Name, Image string }
+	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
+		return nil, err //nolint:wrapcheck // a mistake of the declared system's
+	}
+	all := []any{}
+	for _, c := range containers {
+		all = append(all, map[string]any{fieldName: c.Name, "image": c.Image})
+	}
+	return map[string]any{"taskDefinition": map[string]any{
+		"taskDefinitionArn": task.Outputs["arn"], "cpu": task.Text("cpu"), "memory": task.Text("memory"),
+		"runtimePlatform": map[string]any{"cpuArchitecture": task.Object("runtimePlatform")["cpuArchitecture"]},
+		"taskRoleArn":     task.Text("taskRoleArn"), "executionRoleArn": task.Text("executionRoleArn"), "containerDefinitions": all,
+	}}, nil
 }
 
 // serveQuery answers CloudWatch, IAM, SNS and EC2.

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/loopback"
 )
 
@@ -37,13 +39,10 @@ const (
 func (s *Server) Break(link string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broken == nil {
-		s.broken = map[string]bool{}
-	}
 	s.broken[link] = true
 }
 
-func (s *Server) describeRule(map[string]any) (any, error) {
+func (s *Server) describeRule(request) (any, error) {
 	if s.broken[LinkRule] {
 		return nil, loopback.Refuse("ResourceNotFoundException", "Rule "+Rule+" does not exist on EventBus default.")
 	}
@@ -60,7 +59,7 @@ func (s *Server) describeRule(map[string]any) (any, error) {
 	}, nil
 }
 
-func (s *Server) listTargets(map[string]any) (any, error) {
+func (s *Server) listTargets(request) (any, error) {
 	if s.broken[LinkRule] {
 		return nil, loopback.Refuse("ResourceNotFoundException", "Rule "+Rule+" does not exist on EventBus default.")
 	}
@@ -100,9 +99,8 @@ func (s *Server) Unreserved(runs int) {
 	s.unreserved = runs
 }
 
-func (s *Server) quota(in map[string]any) (any, error) {
-	code, _ := in["QuotaCode"].(string)
-	value, known := s.quotas[code]
+func (s *Server) quota(in request) (any, error) {
+	value, known := s.quotas[in.QuotaCode]
 	if !known {
 		value = 6
 	}
@@ -120,7 +118,10 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	var out any
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/2015-03-31/functions/"):
-		operation, out = "GetFunctionConfiguration", map[string]any{"MemorySize": 512, "Architectures": []string{"arm64"}}
+		function := s.declared(declared.TypeFunction)
+		operation, out = "GetFunctionConfiguration", map[string]any{
+			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],
+		}
 	case strings.HasPrefix(path, "/2016-08-19/account-settings"):
 		operation, out = "GetAccountSettings", map[string]any{"AccountLimit": map[string]any{
 			"ConcurrentExecutions": Concurrency, "UnreservedConcurrentExecutions": s.unreserved,
@@ -141,14 +142,14 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func (s *Server) describeRepositories(in map[string]any) (any, error) {
-	if names, _ := in["repositoryNames"].([]any); len(names) == 1 && names[0] == Repository {
+func (s *Server) describeRepositories(in request) (any, error) {
+	if slices.Equal(in.RepositoryNames, []string{Repository}) {
 		return map[string]any{"repositories": []any{map[string]any{"repositoryName": Repository}}}, nil
 	}
 	return nil, loopback.Refuse("RepositoryNotFoundException", "The repository does not exist in the registry")
 }
 
-func (s *Server) describeImages(map[string]any) (any, error) {
+func (s *Server) describeImages(request) (any, error) {
 	if s.broken[LinkImage] {
 		return nil, loopback.Refuse("ImageNotFoundException", "The image with imageId {imageTag:'1'} does not exist")
 	}

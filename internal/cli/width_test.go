@@ -64,7 +64,7 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 		Group: awstest.TaskGroup, Stream: "containerlog/processor/task-" + failed, Time: time.Now().Add(-time.Hour),
 		Message: strings.Repeat("a line that is no JSON ", 8),
 	})
-	server.Letter(awstest.Event(objectstore.Stored{Key: longKey, Size: 1, ETag: "e", VersionID: "v"}), time.Now())
+	server.DeadLetter(awstest.Event(objectstore.Stored{Key: longKey, Size: 1, ETag: "e", VersionID: "v"}), time.Now())
 	server.Script(longKey, failure)
 	sent := d.file("quarterly-report.pdf", 10)
 	for name, test := range map[string]struct {

@@ -230,7 +230,7 @@ func (r *recorder) pushed(look map[string]any) string {
 	defer r.mu.Unlock()
 	for _, made := range r.resources {
 		name, _ := made.Inputs["imageName"].(string)
-		if made.Type == typeImage && strings.HasSuffix(name, "/"+imageName(look)) {
+		if made.Type == TypeImage && strings.HasSuffix(name, "/"+imageName(look)) {
 			repoDigest, _ := made.Outputs["repoDigest"].(string)
 			_, pushed, _ := strings.Cut(repoDigest, "@")
 			return pushed

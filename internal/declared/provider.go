@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
@@ -22,11 +21,8 @@ var (
 		"The image with the given id does not exist within the repository")
 )
 
-const (
-	typeImage = "docker:index/image:Image"
-	// functionImage looks an image up.
-	functionImage = "aws:ecr/getImage:getImage"
-)
+// functionImage looks an image up.
+const functionImage = "aws:ecr/getImage:getImage"
 
 // imageName is the image that a look-up is for, as repository and tag.
 func imageName(look map[string]any) string {
@@ -39,114 +35,11 @@ type provider struct{ Options }
 // computed gives the values that AWS fills in, from the physical name.
 type computed func(p provider, physical string, inputs map[string]any) map[string]any
 
-// kind is a type of resource.
-type kind struct {
-	// named is the input that holds the physical name; empty if the id is AWS's own.
-	named string
-	// prefix starts the ids that AWS makes up, such as vpc.
-	prefix string
-	// fill gives further values; may be nil.
-	fill computed
-}
-
 // arn fills in the ARN of a service's resource, whose name follows a prefix.
 func arn(service, prefix string) computed {
 	return func(p provider, physical string, _ map[string]any) map[string]any {
 		return map[string]any{"arn": p.arn(service, prefix+physical)}
 	}
-}
-
-// kinds has every type that the program may declare.
-var kinds = map[string]kind{
-	"aws:cloudwatch/dashboard:Dashboard":             {named: "dashboardName"},
-	"aws:cloudwatch/queryDefinition:QueryDefinition": {named: "name"},
-	"aws:cloudwatch/eventRule:EventRule":             {named: "name", fill: arn("events", "rule/")},
-	"aws:cloudwatch/eventTarget:EventTarget":         {named: "targetId"},
-	"aws:cloudwatch/logGroup:LogGroup":               {named: "name", fill: arn("logs", "log-group:")},
-	"aws:cloudwatch/metricAlarm:MetricAlarm":         {named: "name", fill: arn("cloudwatch", "alarm:")},
-
-	"aws:dynamodb/table:Table": {named: "name", fill: arn("dynamodb", "table/")},
-
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {prefix: "sg"},
-	"aws:ec2/flowLog:FlowLog": {prefix: "fl", fill: func(p provider, id string, _ map[string]any) map[string]any {
-		return map[string]any{"arn": p.arn("ec2", "vpc-flow-log/"+id)}
-	}},
-	"aws:ec2/internetGateway:InternetGateway":                   {prefix: "igw"},
-	"aws:ec2/routeTable:RouteTable":                             {prefix: "rtb"},
-	"aws:ec2/routeTableAssociation:RouteTableAssociation":       {prefix: "rtbassoc"},
-	"aws:ec2/securityGroup:SecurityGroup":                       {prefix: "sg"},
-	"aws:ec2/subnet:Subnet":                                     {prefix: "subnet"},
-	"aws:ec2/vpc:Vpc":                                           {prefix: "vpc"},
-	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule":   {prefix: "sgr"},
-	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {prefix: "sgr"},
-	"aws:ec2/vpcEndpoint:VpcEndpoint": {prefix: "vpce", fill: func(p provider, id string, in map[string]any) map[string]any {
-		filled := map[string]any{"arn": p.arn("ec2", "vpc-endpoint/"+id)}
-		if in["vpcEndpointType"] == "Gateway" {
-			filled["prefixListId"] = "pl-" + digest(fmt.Sprint(in["serviceName"]))[:8]
-		}
-		return filled
-	}},
-
-	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {prefix: "policy"},
-	"aws:ecr/repository:Repository": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
-		return map[string]any{
-			"arn":           p.arn("ecr", "repository/"+name),
-			"registryId":    p.AccountID,
-			"repositoryUrl": fmt.Sprintf("%s.dkr.ecr.%s.%s/%s", p.AccountID, p.Region, p.domain(), name),
-		}
-	}},
-	typeImage: {prefix: "image", fill: func(_ provider, _ string, in map[string]any) map[string]any {
-		name, _ := in["imageName"].(string)
-		repository := name[:max(0, strings.LastIndex(name, ":"))]
-		return map[string]any{"repoDigest": repository + "@sha256:" + digest(fmt.Sprint(in["imageName"], in["build"]))}
-	}},
-
-	"aws:ecs/cluster:Cluster":                                   {named: "name", fill: arn("ecs", "cluster/")},
-	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": {prefix: "capacity"},
-	"aws:ecs/taskDefinition:TaskDefinition": {named: "family", fill: func(p provider, family string, _ map[string]any) map[string]any {
-		return map[string]any{
-			"arn":                p.arn("ecs", "task-definition/"+family+":1"),
-			"arnWithoutRevision": p.arn("ecs", "task-definition/"+family),
-			"revision":           1.0,
-		}
-	}},
-
-	"aws:iam/role:Role": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
-		return map[string]any{"arn": fmt.Sprintf("arn:%s:iam::%s:role/%s", p.Partition, p.AccountID, name)}
-	}},
-	"aws:iam/rolePolicy:RolePolicy": {named: "name"},
-
-	"aws:kms/alias:Alias": {named: "name"},
-	"aws:kms/key:Key": {prefix: "key", fill: func(p provider, id string, _ map[string]any) map[string]any {
-		return map[string]any{"arn": p.arn("kms", "key/"+id), "keyId": id}
-	}},
-
-	"aws:lambda/function:Function": {named: "name", fill: arn("lambda", "function:")},
-
-	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {prefix: "bucket"},
-	"aws:s3/bucketNotification:BucketNotification":                                               {prefix: "bucket"},
-	"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     {prefix: "bucket"},
-	"aws:s3/bucketPolicy:BucketPolicy":                                                           {prefix: "bucket"},
-	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     {prefix: "bucket"},
-	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {prefix: "bucket"},
-	"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               {prefix: "bucket"},
-	"aws:s3/bucketV2:BucketV2": {named: "bucket", fill: func(p provider, name string, _ map[string]any) map[string]any {
-		return map[string]any{"arn": fmt.Sprintf("arn:%s:s3:::%s", p.Partition, name)}
-	}},
-
-	"aws:sfn/stateMachine:StateMachine": {named: "name", fill: arn("states", "stateMachine:")},
-
-	"aws:sns/topic:Topic":                         {named: "name", fill: arn("sns", "")},
-	"aws:sns/topicPolicy:TopicPolicy":             {prefix: "policy"},
-	"aws:sns/topicSubscription:TopicSubscription": {prefix: "subscription"},
-
-	"aws:sqs/queue:Queue": {named: "name", fill: func(p provider, name string, _ map[string]any) map[string]any {
-		return map[string]any{
-			"arn": p.arn("sqs", name),
-			"url": fmt.Sprintf("https://sqs.%s.%s/%s/%s", p.Region, p.domain(), p.AccountID, name),
-		}
-	}},
-	"aws:sqs/queuePolicy:QueuePolicy": {prefix: "policy"},
 }
 
 // create gives a resource's physical id and what AWS would fill in.

@@ -1,19 +1,6 @@
 package deployer
 
-// The types of resources that rights of others refer to.
-const (
-	typeBucket     = "aws:s3/bucketV2:BucketV2"
-	typeFunction   = "aws:lambda/function:Function"
-	typeKey        = "aws:kms/key:Key"
-	typeMachine    = "aws:sfn/stateMachine:StateMachine"
-	typeQueue      = "aws:sqs/queue:Queue"
-	typeRepository = "aws:ecr/repository:Repository"
-	typeRole       = "aws:iam/role:Role"
-	typeRule       = "aws:cloudwatch/eventRule:EventRule"
-	typeTable      = "aws:dynamodb/table:Table"
-	typeTopic      = "aws:sns/topic:Topic"
-	typeVPC        = "aws:ec2/vpc:Vpc"
-)
+import "example.com/upload-router/internal/declared"
 
 // The ids of statements that several kinds contribute to.
 const (
@@ -48,34 +35,34 @@ const (
 // and conditions an action knows is AWS's service authorization reference:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 var kinds = map[string][]right{
-	"aws:cloudwatch/dashboard:Dashboard": {
+	declared.TypeDashboard: {
 		{sid: "Dashboards", on: dashboard, actions: list("cloudwatch", "DeleteDashboards", "GetDashboard", "PutDashboard")},
 	},
-	"aws:cloudwatch/eventRule:EventRule": {
+	declared.TypeEventRule: {
 		{sid: sidRules, on: named("events", "rule/"), actions: list("events",
 			"DeleteRule", "DescribeRule", "ListTagsForResource", "PutRule", "TagResource", "UntagResource")},
 	},
-	"aws:cloudwatch/eventTarget:EventTarget": {
-		{sid: sidRules, on: of(typeRule, "rule"), actions: list("events", "ListTargetsByRule", "PutTargets", "RemoveTargets")},
+	declared.TypeEventTarget: {
+		{sid: sidRules, on: of(declared.TypeEventRule, "rule"), actions: list("events", "ListTargetsByRule", "PutTargets", "RemoveTargets")},
 		{sid: "PassRoleToEventBridge", on: roles("roleArn"), when: passedTo("events"), actions: []string{passRole}},
 	},
-	"aws:cloudwatch/logGroup:LogGroup": {
+	declared.TypeLogGroup: {
 		{sid: "LogGroups", on: logGroup, actions: list("logs", "AssociateKmsKey", "CreateLogGroup", "DeleteLogGroup", "DeleteRetentionPolicy",
 			"DisassociateKmsKey", "ListTagsForResource", "PutRetentionPolicy", "TagResource", "UntagResource")},
 		{sid: sidDescribe, on: everything, actions: list("logs", "DescribeLogGroups")},
 	},
-	"aws:cloudwatch/metricAlarm:MetricAlarm": {
+	declared.TypeAlarm: {
 		{sid: "Alarms", on: many(named("cloudwatch", "alarm:")), actions: list("cloudwatch",
 			"DeleteAlarms", "ListTagsForResource", "PutMetricAlarm", "TagResource", "UntagResource")},
 		// It lists, and is authorized for all alarms of the account, whichever it is asked for.
 		{sid: "DescribeAlarms", on: account("cloudwatch", "alarm:*"), actions: list("cloudwatch", "DescribeAlarms")},
 	},
-	"aws:cloudwatch/queryDefinition:QueryDefinition": {
+	declared.TypeQueryDefinition: {
 		{sid: sidDescribe, on: everything, actions: list("logs", "DescribeQueryDefinitions")},
 		{sid: sidWithoutResource, on: everything, actions: list("logs", "DeleteQueryDefinition", "PutQueryDefinition")},
 	},
 
-	typeTable: {
+	declared.TypeTable: {
 		{sid: "Tables", on: named("dynamodb", "table/"), actions: list("dynamodb", "CreateTable", "DeleteTable", "DescribeContinuousBackups",
 			"DescribeTable", "DescribeTimeToLive", "ListTagsOfResource", "TagResource", "UntagResource", "UpdateContinuousBackups", "UpdateTable",
 			"UpdateTimeToLive")},
@@ -85,14 +72,14 @@ var kinds = map[string][]right{
 			"ReEncryptTo")},
 	},
 
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": {
+	declared.TypeDefaultSecurityGroup: {
 		// The provider tags it first, and may then take its rules away as from what the stack made.
 		{sid: "TagDefaultSecurityGroup", on: ec2("security-group"), when: both(requestTags, untagged), actions: []string{createTags}},
 		changes("security-group", "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress",
 			"RevokeSecurityGroupIngress"),
 		looks("DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeVpcs"),
 	},
-	"aws:ec2/flowLog:FlowLog": {
+	declared.TypeFlowLog: {
 		{sid: "CreateFlowLogs", on: ec2("vpc-flow-log"), when: requestTags, actions: list("ec2", "CreateFlowLogs")},
 		tagsNew("vpc-flow-log"),
 		changes("vpc-flow-log", "DeleteFlowLogs"),
@@ -102,24 +89,24 @@ var kinds = map[string][]right{
 		{sid: "PassRoleToFlowLogs", on: roles("iamRoleArn"), when: passedTo("vpc-flow-logs"), actions: []string{passRole}},
 		looks("DescribeFlowLogs"),
 	},
-	"aws:ec2/internetGateway:InternetGateway": {
+	declared.TypeInternetGateway: {
 		makes("internet-gateway", "CreateInternetGateway"), tagsNew("internet-gateway"),
 		changes("internet-gateway", "AttachInternetGateway", "DeleteInternetGateway", "DetachInternetGateway"),
 		changes("vpc", "AttachInternetGateway", "DetachInternetGateway"),
 		looks("DescribeInternetGateways"),
 	},
-	"aws:ec2/routeTable:RouteTable": {
+	declared.TypeRouteTable: {
 		makes("route-table", "CreateRouteTable"), tagsNew("route-table"),
 		changes("route-table", "CreateRoute", "DeleteRoute", "DeleteRouteTable", "ReplaceRoute"),
 		changes("vpc", "CreateRouteTable"),
 		looks("DescribeRouteTables"),
 	},
-	"aws:ec2/routeTableAssociation:RouteTableAssociation": {
+	declared.TypeRouteTableAssociation: {
 		changes("route-table", "AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
 		changes("subnet", "AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
 		looks("DescribeRouteTables"),
 	},
-	"aws:ec2/securityGroup:SecurityGroup": {
+	declared.TypeSecurityGroup: {
 		{sid: sidCreateGroups, on: ec2("security-group"), when: requestTags, actions: list("ec2", "CreateSecurityGroup")},
 		tagsNew("security-group"),
 		changes("security-group", "DeleteSecurityGroup", "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress"),
@@ -128,17 +115,17 @@ var kinds = map[string][]right{
 		// What still uses a group is looked for when it can't be deleted yet.
 		looks("DescribeNetworkInterfaces", "DescribeSecurityGroups"),
 	},
-	"aws:ec2/subnet:Subnet": {
+	declared.TypeSubnet: {
 		makes("subnet", "CreateSubnet"), tagsNew("subnet"),
 		changes("subnet", "DeleteSubnet", "ModifySubnetAttribute"), changes("vpc", "CreateSubnet"),
 		looks("DescribeNetworkInterfaces", "DescribeSubnets"),
 	},
-	typeVPC: {
+	declared.TypeVPC: {
 		{sid: "CreateVPCs", on: ec2("vpc"), when: requestTags, actions: list("ec2", "CreateVpc")}, tagsNew("vpc"),
 		changes("vpc", "DeleteVpc", "ModifyVpcAttribute"),
 		looks("DescribeNetworkAcls", "DescribeRouteTables", "DescribeSecurityGroups", "DescribeVpcAttribute", "DescribeVpcs"),
 	},
-	"aws:ec2/vpcEndpoint:VpcEndpoint": {
+	declared.TypeVPCEndpoint: {
 		makes("vpc-endpoint", "CreateVpcEndpoint"), tagsNew("vpc-endpoint"),
 		changes("vpc-endpoint", "DeleteVpcEndpoints", "ModifyVpcEndpoint"),
 		changes("vpc", "CreateVpcEndpoint"), changes("subnet", "CreateVpcEndpoint", "ModifyVpcEndpoint"),
@@ -148,24 +135,24 @@ var kinds = map[string][]right{
 		{sid: "PrivateDNS", only: interfaceEndpoint, on: hostedZones, actions: list("route53", "AssociateVPCWithHostedZone")},
 		looks("DescribeNetworkInterfaces", "DescribePrefixLists", "DescribeVpcEndpoints"),
 	},
-	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": {
+	declared.TypeSecurityGroupEgressRule: {
 		makes("security-group-rule", "AuthorizeSecurityGroupEgress"), tagsNew("security-group-rule"),
 		changes("security-group-rule", "ModifySecurityGroupRules"),
 		changes("security-group", "AuthorizeSecurityGroupEgress", "ModifySecurityGroupRules", "RevokeSecurityGroupEgress"),
 		looks("DescribeSecurityGroupRules"),
 	},
-	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": {
+	declared.TypeSecurityGroupIngressRule: {
 		makes("security-group-rule", "AuthorizeSecurityGroupIngress"), tagsNew("security-group-rule"),
 		changes("security-group-rule", "ModifySecurityGroupRules"),
 		changes("security-group", "AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules", "RevokeSecurityGroupIngress"),
 		looks("DescribeSecurityGroupRules"),
 	},
 
-	"aws:ecr/lifecyclePolicy:LifecyclePolicy": {
-		{sid: sidRepositories, on: of(typeRepository, "repository"), actions: list("ecr",
+	declared.TypeLifecyclePolicy: {
+		{sid: sidRepositories, on: of(declared.TypeRepository, "repository"), actions: list("ecr",
 			"DeleteLifecyclePolicy", "GetLifecyclePolicy", "PutLifecyclePolicy")},
 	},
-	typeRepository: {
+	declared.TypeRepository: {
 		{sid: sidRepositories, on: named("ecr", "repository/"), actions: list("ecr", "CreateRepository", "DeleteRepository",
 			"DescribeRepositories", "ListTagsForResource", "PutImageScanningConfiguration", "PutImageTagMutability", "TagResource",
 			"UntagResource")},
@@ -173,13 +160,13 @@ var kinds = map[string][]right{
 		{sid: "KeysByECR", only: hasKey("encryptionConfigurations", "kmsKey"), on: anyKey, when: via("ecr"), actions: list("kms",
 			"CreateGrant", "DescribeKey", "RetireGrant")},
 	},
-	"docker:index/image:Image": {
+	declared.TypeImage: {
 		// Docker's, not the provider's: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
 		{sid: sidRepositories, on: pushedTo, actions: list("ecr", "BatchCheckLayerAvailability", "BatchGetImage", "CompleteLayerUpload",
 			"GetDownloadUrlForLayer", "InitiateLayerUpload", "PutImage", "UploadLayerPart")},
 	},
 
-	"aws:ecs/cluster:Cluster": {
+	declared.TypeCluster: {
 		{sid: sidClusters, on: named("ecs", "cluster/"), actions: list("ecs", "CreateCluster", "DeleteCluster", "DescribeClusters",
 			"ListTagsForResource", "TagResource",
 			"UntagResource", "UpdateCluster")},
@@ -188,11 +175,11 @@ var kinds = map[string][]right{
 		{sid: "FirstUseOfECS", on: serviceLinkedRole("ecs", "AWSServiceRoleForECS*"), when: forService("ecs"),
 			actions: list("iam", "CreateServiceLinkedRole")},
 	},
-	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": {
-		{sid: sidClusters, on: of("aws:ecs/cluster:Cluster", "clusterName"), actions: list("ecs", "DescribeClusters",
+	declared.TypeClusterCapacityProviders: {
+		{sid: sidClusters, on: of(declared.TypeCluster, "clusterName"), actions: list("ecs", "DescribeClusters",
 			"PutClusterCapacityProviders")},
 	},
-	"aws:ecs/taskDefinition:TaskDefinition": {
+	declared.TypeTaskDefinition: {
 		// AWS began to take a resource for it; where it doesn't yet, nothing but * does.
 		{sid: "RegisterTaskDefinitions", on: everything, when: requestTags, actions: list("ecs", "RegisterTaskDefinition")},
 		{sid: "TaskDefinitions", on: taskDefinition, actions: list("ecs", "ListTagsForResource", "TagResource", "UntagResource")},
@@ -201,22 +188,22 @@ var kinds = map[string][]right{
 		{sid: "PassRoleToECS", on: roles("executionRoleArn", "taskRoleArn"), when: passedTo("ecs-tasks"), actions: []string{passRole}},
 	},
 
-	typeRole: {
+	declared.TypeRole: {
 		{sid: sidRoles, on: named("iam", "role/"), actions: list("iam", "CreateRole", "DeleteRole", "GetRole", "ListAttachedRolePolicies",
 			"ListInstanceProfilesForRole", "ListRolePolicies", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole",
 			"UpdateRoleDescription")},
 	},
-	"aws:iam/rolePolicy:RolePolicy": {
-		{sid: sidRoles, on: of(typeRole, "role"), actions: list("iam", "DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")},
+	declared.TypeRolePolicy: {
+		{sid: sidRoles, on: of(declared.TypeRole, "role"), actions: list("iam", "DeleteRolePolicy", "GetRolePolicy", "PutRolePolicy")},
 	},
 
-	"aws:kms/alias:Alias": {
+	declared.TypeAlias: {
 		{sid: "Aliases", on: named("kms", "alias/"), actions: list("kms", "CreateAlias", "DeleteAlias", "UpdateAlias")},
 		{sid: sidKeys, on: anyKey, when: resourceTags, actions: list("kms", "CreateAlias", "DeleteAlias", "UpdateAlias")},
 		{sid: "NewKeys", on: anyKey, actions: list("kms", "CreateAlias")},
 		{sid: sidDescribe, on: everything, actions: list("kms", "ListAliases")},
 	},
-	typeKey: {
+	declared.TypeKey: {
 		{sid: "CreateKeys", on: everything, when: requestTags, actions: list("kms", "CreateKey")},
 		{sid: "TagNewKeys", on: anyKey, when: both(requestTags, untagged), actions: list("kms", "TagResource")},
 		// A new key's tags take up to five minutes to count, so what is asked of it at once can't depend on them.
@@ -227,7 +214,7 @@ var kinds = map[string][]right{
 			"TagResource", "UntagResource", "UpdateKeyDescription")},
 	},
 
-	typeFunction: {
+	declared.TypeFunction: {
 		{sid: "Functions", on: named("lambda", "function:"), actions: list("lambda", "CreateFunction", "DeleteFunction",
 			"DeleteFunctionConcurrency", "GetFunction", "GetFunctionCodeSigningConfig", "ListTags",
 			"ListVersionsByFunction", "PutFunctionConcurrency", "TagResource", "UntagResource", "UpdateFunctionCode",
@@ -235,28 +222,28 @@ var kinds = map[string][]right{
 		{sid: "PassRoleToLambda", on: roles("role"), when: passedTo("lambda"), actions: []string{passRole}},
 	},
 
-	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetLifecycleConfiguration", "PutLifecycleConfiguration")},
+	declared.TypeBucketLifecycle: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetLifecycleConfiguration", "PutLifecycleConfiguration")},
 	},
-	"aws:s3/bucketNotification:BucketNotification": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketNotification", "PutBucketNotification")},
+	declared.TypeBucketNotification: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketNotification", "PutBucketNotification")},
 	},
-	"aws:s3/bucketOwnershipControls:BucketOwnershipControls": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketOwnershipControls", "PutBucketOwnershipControls")},
+	declared.TypeBucketOwnershipControls: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketOwnershipControls", "PutBucketOwnershipControls")},
 	},
-	"aws:s3/bucketPolicy:BucketPolicy": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy")},
+	declared.TypeBucketPolicy: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy")},
 	},
-	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock")},
+	declared.TypeBucketPublicAccessBlock: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock")},
 	},
-	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetEncryptionConfiguration", "PutEncryptionConfiguration")},
+	declared.TypeBucketEncryption: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetEncryptionConfiguration", "PutEncryptionConfiguration")},
 	},
-	"aws:s3/bucketVersioningV2:BucketVersioningV2": {
-		{sid: sidBuckets, on: of(typeBucket, "bucket"), actions: list("s3", "GetBucketVersioning", "PutBucketVersioning")},
+	declared.TypeBucketVersioning: {
+		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketVersioning", "PutBucketVersioning")},
 	},
-	typeBucket: {
+	declared.TypeBucket: {
 		{sid: sidBuckets, on: bucket(""), actions: list("s3", "CreateBucket", "DeleteBucket", "GetAccelerateConfiguration", "GetBucketAcl",
 			"GetBucketCORS", "GetBucketLogging", "GetBucketObjectLockConfiguration", "GetBucketPolicy", "GetBucketRequestPayment",
 			"GetBucketTagging", "GetBucketVersioning", "GetBucketWebsite", "GetEncryptionConfiguration", "GetLifecycleConfiguration",
@@ -266,7 +253,7 @@ var kinds = map[string][]right{
 		{sid: "EmptyBuckets", only: isTrue("forceDestroy"), on: bucket("/*"), actions: list("s3", "DeleteObject", "DeleteObjectVersion")},
 	},
 
-	typeMachine: {
+	declared.TypeStateMachine: {
 		{sid: "StateMachines", on: named("states", "stateMachine:"), actions: list("states", "CreateStateMachine", "DeleteStateMachine",
 			"DescribeStateMachine", "ListStateMachineVersions", "ListTagsForResource", "TagResource", "UntagResource", "UpdateStateMachine")},
 		{sid: sidDescribe, on: everything, actions: list("states", "ValidateStateMachineDefinition")},
@@ -278,26 +265,26 @@ var kinds = map[string][]right{
 		{sid: "NewKeys", only: hasKey("encryptionConfiguration", "kmsKeyId"), on: anyKey, actions: list("kms", "DescribeKey")},
 	},
 
-	typeTopic: {
+	declared.TypeTopic: {
 		{sid: sidTopics, on: named("sns", ""), actions: list("sns", "CreateTopic", "DeleteTopic", "GetTopicAttributes", "ListTagsForResource",
 			"SetTopicAttributes", "TagResource", "UntagResource")},
 	},
-	"aws:sns/topicPolicy:TopicPolicy": {
-		{sid: sidTopics, on: of(typeTopic, "arn"), actions: list("sns", "GetTopicAttributes", "SetTopicAttributes")},
+	declared.TypeTopicPolicy: {
+		{sid: sidTopics, on: of(declared.TypeTopic, "arn"), actions: list("sns", "GetTopicAttributes", "SetTopicAttributes")},
 	},
-	"aws:sns/topicSubscription:TopicSubscription": {
-		{sid: sidTopics, on: of(typeTopic, "topic"), actions: list("sns", "ListSubscriptionsByTopic", "Subscribe")},
+	declared.TypeTopicSubscription: {
+		{sid: sidTopics, on: of(declared.TypeTopic, "topic"), actions: list("sns", "ListSubscriptionsByTopic", "Subscribe")},
 		// A subscription is no resource of its own.
 		// https://docs.aws.amazon.com/sns/latest/dg/sns-using-identity-based-policies.html
 		{sid: sidWithoutResource, on: everything, actions: list("sns", "GetSubscriptionAttributes", "SetSubscriptionAttributes", "Unsubscribe")},
 	},
 
-	typeQueue: {
+	declared.TypeQueue: {
 		{sid: sidQueues, on: named("sqs", ""), actions: list("sqs", "CreateQueue", "DeleteQueue", "GetQueueAttributes", "ListQueueTags",
 			"SetQueueAttributes", "TagQueue", "UntagQueue")},
 	},
-	"aws:sqs/queuePolicy:QueuePolicy": {
-		{sid: sidQueues, on: of(typeQueue, "queueUrl"), actions: list("sqs", "GetQueueAttributes", "SetQueueAttributes")},
+	declared.TypeQueuePolicy: {
+		{sid: sidQueues, on: of(declared.TypeQueue, "queueUrl"), actions: list("sqs", "GetQueueAttributes", "SetQueueAttributes")},
 	},
 }
 
@@ -317,13 +304,13 @@ var functions = map[string][]right{
 		{sid: sidDescribe, on: everything, actions: list("ecr", "GetAuthorizationToken")},
 	},
 	"aws:ecr/getImage:getImage": {
-		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "DescribeImages")},
+		{sid: sidRepositories, on: everyOf(declared.TypeRepository), actions: list("ecr", "DescribeImages")},
 	},
 	"aws:ecr/getImages:getImages": {
-		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "ListImages")},
+		{sid: sidRepositories, on: everyOf(declared.TypeRepository), actions: list("ecr", "ListImages")},
 	},
 	"aws:ecr/getRepository:getRepository": {
-		{sid: sidRepositories, on: everyOf(typeRepository), actions: list("ecr", "DescribeRepositories", "ListTagsForResource")},
+		{sid: sidRepositories, on: everyOf(declared.TypeRepository), actions: list("ecr", "DescribeRepositories", "ListTagsForResource")},
 	},
 }
 

@@ -130,9 +130,9 @@ func (s scope) called(typ, reference string) []string {
 // ownARN finds how a type's ARN is written.
 func ownARN(typ string) func(scope, declared.Resource) []string {
 	return map[string]func(scope, declared.Resource) []string{
-		"aws:ecs/cluster:Cluster": named("ecs", "cluster/"), typeBucket: bucket(""), typeQueue: named("sqs", ""),
-		typeRepository: named("ecr", "repository/"), typeRole: named("iam", "role/"), typeRule: named("events", "rule/"),
-		typeTopic: named("sns", ""),
+		declared.TypeBucket: bucket(""), declared.TypeCluster: named("ecs", "cluster/"), declared.TypeEventRule: named("events", "rule/"),
+		declared.TypeQueue: named("sqs", ""), declared.TypeRepository: named("ecr", "repository/"), declared.TypeRole: named("iam", "role/"),
+		declared.TypeTopic: named("sns", ""),
 	}[typ]
 }
 
@@ -154,7 +154,7 @@ func roles(inputs ...string) func(scope, declared.Resource) []string {
 		var arns []string
 		for _, input := range inputs {
 			if r.Text(input) != "" {
-				arns = append(arns, s.called(typeRole, r.Text(input))...)
+				arns = append(arns, s.called(declared.TypeRole, r.Text(input))...)
 			}
 		}
 		return arns
@@ -188,7 +188,7 @@ func bucket(objects string) func(scope, declared.Resource) []string {
 
 func taskDefinition(s scope, r declared.Resource) []string {
 	family := r.Text("family")
-	if cluster, found := find(s.system.OfType("aws:ecs/cluster:Cluster"), family); found { // which it has its name from
+	if cluster, found := find(s.system.OfType(declared.TypeCluster), family); found { // which it has its name from
 		family = name(cluster)
 	} else if family == "" {
 		family = name(r)
@@ -210,7 +210,7 @@ func pushedTo(s scope, r declared.Resource) []string {
 	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
 		repository = repository[:colon]
 	}
-	return s.called(typeRepository, repository)
+	return s.called(declared.TypeRepository, repository)
 }
 
 // ec2 are all resources of one of EC2's types, whose ids AWS makes up.
@@ -219,7 +219,7 @@ func ec2(typ string) func(scope, declared.Resource) []string { return account("e
 // foreignVPC is the VPC of a resource if it isn't the stack's own, and so has no tags of it.
 func foreignVPC(s scope, r declared.Resource) []string {
 	id := r.Text("vpcId")
-	if _, own := find(s.system.OfType(typeVPC), id); own {
+	if _, own := find(s.system.OfType(declared.TypeVPC), id); own {
 		return nil
 	}
 	if slices.Contains(s.system.Functions, "aws:ec2/getVpc:getVpc") { // it was looked up, and is known to AWS alone

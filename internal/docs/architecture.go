@@ -17,18 +17,18 @@ type shape struct {
 // shapes are the types that the diagram shows; what lies between two of them is
 // a single arrow.
 var shapes = map[string]shape{
-	"aws:s3/bucketV2:BucketV2":               {"S3 bucket", "[(", ")]"},
-	"aws:cloudwatch/eventRule:EventRule":     {"EventBridge rule", "{{", "}}"},
-	"aws:sqs/queue:Queue":                    {"SQS dead-letter queue", "[[", "]]"},
-	typeMachine:                              {"Step Functions state machine", "([", "])"},
-	"aws:lambda/function:Function":           {"Lambda function", "[", "]"},
-	"aws:ecs/taskDefinition:TaskDefinition":  {"ECS Fargate task", "[", "]"},
-	"docker:index/image:Image":               {"Container image in ECR", "[", "]"},
-	"aws:ec2/securityGroup:SecurityGroup":    {"Security group in two subnets", "[", "]"},
-	"aws:sns/topic:Topic":                    {"SNS topic", "[[", "]]"},
-	"aws:cloudwatch/metricAlarm:MetricAlarm": {"CloudWatch alarm", "[/", "/]"},
-	"aws:cloudwatch/logGroup:LogGroup":       {"Log group", "[", "]"},
-	"aws:kms/key:Key":                        {"KMS key", "[", "]"},
+	declared.TypeBucket:         {"S3 bucket", "[(", ")]"},
+	declared.TypeEventRule:      {"EventBridge rule", "{{", "}}"},
+	declared.TypeQueue:          {"SQS dead-letter queue", "[[", "]]"},
+	declared.TypeStateMachine:   {"Step Functions state machine", "([", "])"},
+	declared.TypeFunction:       {"Lambda function", "[", "]"},
+	declared.TypeTaskDefinition: {"ECS Fargate task", "[", "]"},
+	declared.TypeImage:          {"Container image in ECR", "[", "]"},
+	declared.TypeSecurityGroup:  {"Security group in two subnets", "[", "]"},
+	declared.TypeTopic:          {"SNS topic", "[[", "]]"},
+	declared.TypeAlarm:          {"CloudWatch alarm", "[/", "/]"},
+	declared.TypeLogGroup:       {"Log group", "[", "]"},
+	declared.TypeKey:            {"KMS key", "[", "]"},
 }
 
 // arrow is a reference between two types, told as what happens.
@@ -41,20 +41,20 @@ type arrow struct {
 }
 
 var arrows = []arrow{
-	{"aws:cloudwatch/eventRule:EventRule", "aws:s3/bucketV2:BucketV2", "Object Created", true},
-	{"aws:cloudwatch/eventTarget:EventTarget", typeMachine, "starts", false},
-	{"aws:cloudwatch/eventTarget:EventTarget", "aws:sqs/queue:Queue", "what can't be delivered", false},
-	{typeMachine, "aws:lambda/function:Function", "small files", false},
-	{typeMachine, "aws:ecs/taskDefinition:TaskDefinition", "large files", false},
-	{typeMachine, "aws:sns/topic:Topic", "processed, failed", false},
-	{"aws:ecs/taskDefinition:TaskDefinition", "docker:index/image:Image", "runs", false},
-	{"aws:ecs/taskDefinition:TaskDefinition", "aws:cloudwatch/logGroup:LogGroup", "logs", false},
-	{"aws:lambda/function:Function", "aws:cloudwatch/logGroup:LogGroup", "logs", false},
-	{"aws:cloudwatch/logGroup:LogGroup", "aws:kms/key:Key", "encrypted with", false},
-	{typeMachine, "aws:ec2/securityGroup:SecurityGroup", "places tasks in", false},
-	{"aws:cloudwatch/metricAlarm:MetricAlarm", "aws:sns/topic:Topic", "alarm", false},
-	{"aws:cloudwatch/metricAlarm:MetricAlarm", typeMachine, "watches", false},
-	{"aws:cloudwatch/metricAlarm:MetricAlarm", "aws:sqs/queue:Queue", "watches", false},
+	{declared.TypeEventRule, declared.TypeBucket, "Object Created", true},
+	{declared.TypeEventTarget, declared.TypeStateMachine, "starts", false},
+	{declared.TypeEventTarget, declared.TypeQueue, "what can't be delivered", false},
+	{declared.TypeStateMachine, declared.TypeFunction, "small files", false},
+	{declared.TypeStateMachine, declared.TypeTaskDefinition, "large files", false},
+	{declared.TypeStateMachine, declared.TypeTopic, "processed, failed", false},
+	{declared.TypeTaskDefinition, declared.TypeImage, "runs", false},
+	{declared.TypeTaskDefinition, declared.TypeLogGroup, "logs", false},
+	{declared.TypeFunction, declared.TypeLogGroup, "logs", false},
+	{declared.TypeLogGroup, declared.TypeKey, "encrypted with", false},
+	{declared.TypeStateMachine, declared.TypeSecurityGroup, "places tasks in", false},
+	{declared.TypeAlarm, declared.TypeTopic, "alarm", false},
+	{declared.TypeAlarm, declared.TypeStateMachine, "watches", false},
+	{declared.TypeAlarm, declared.TypeQueue, "watches", false},
 }
 
 // architecture draws what is declared, as a Mermaid flow chart: the arrows are
@@ -67,7 +67,7 @@ func architecture(system *declared.System) string {
 	var out strings.Builder
 	out.WriteString("flowchart LR\n")
 	for _, r := range system.Resources {
-		if s, ok := shapes[r.Type]; ok && r.Type != "aws:cloudwatch/metricAlarm:MetricAlarm" {
+		if s, ok := shapes[r.Type]; ok && r.Type != declared.TypeAlarm {
 			fmt.Fprintf(&out, "  %s%s\"%s\"%s\n", g.id(r), s.left, label(r, s), s.right)
 		}
 	}
@@ -104,7 +104,7 @@ func (g graph) draw(from, to declared.Resource) []string {
 		return nil
 	}
 	a, b := g.id(from), g.id(to)
-	if from.Type == "aws:cloudwatch/eventTarget:EventTarget" { // a part of its rule
+	if from.Type == declared.TypeEventTarget { // a part of its rule
 		a = g.ruleOf(from)
 	}
 	if arrows[i].reversed {
@@ -115,7 +115,7 @@ func (g graph) draw(from, to declared.Resource) []string {
 
 func (g graph) ruleOf(target declared.Resource) string {
 	for _, urn := range target.PropertyDependencies["rule"] {
-		if r := g.byURN[urn]; r.Type == "aws:cloudwatch/eventRule:EventRule" {
+		if r := g.byURN[urn]; r.Type == declared.TypeEventRule {
 			return g.id(r)
 		}
 	}
@@ -125,14 +125,14 @@ func (g graph) ruleOf(target declared.Resource) string {
 // id is a resource's name in the diagram. The alarms are one: they differ in
 // what they count only.
 func (g graph) id(r declared.Resource) string {
-	if r.Type == "aws:cloudwatch/metricAlarm:MetricAlarm" {
+	if r.Type == declared.TypeAlarm {
 		return "alarms"
 	}
 	return strings.ReplaceAll(strings.TrimPrefix(r.Name, "upload-router-"+stackName+"-"), "-", "_")
 }
 
 func label(r declared.Resource, s shape) string {
-	if r.Type == "aws:cloudwatch/logGroup:LogGroup" {
+	if r.Type == declared.TypeLogGroup {
 		return s.label + " of the " + r.Name[strings.LastIndex(r.Name, "-")+1:]
 	}
 	return s.label

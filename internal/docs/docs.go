@@ -28,8 +28,6 @@ import (
 // stackName is the stack that the documents show.
 const stackName = "dev"
 
-const typeMachine = "aws:sfn/stateMachine:StateMachine"
-
 var (
 	errNoMarkers = errors.New("the markers of a generated part are missing")
 	errNoReason  = errors.New("a statement without a reason: give it one in internal/docs/security.go")
@@ -157,7 +155,7 @@ func Variants() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		machine, err := system.Only(typeMachine)
+		machine, err := system.Only(declared.TypeStateMachine)
 		if err != nil {
 			return nil, fmt.Errorf("finding the state machine: %w", err)
 		}
@@ -182,7 +180,7 @@ func evaluate(config map[string]string) (*declared.System, error) {
 }
 
 func definition(system *declared.System) (*asl.Machine, error) {
-	res, err := system.Only(typeMachine)
+	res, err := system.Only(declared.TypeStateMachine)
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}

@@ -28,20 +28,6 @@ type guard struct {
 	assumed map[string]bool
 }
 
-// Types whose inputs say who calls whom, besides those that the local run starts from.
-const (
-	typeAlarm      = "aws:cloudwatch/metricAlarm:MetricAlarm"
-	typeAlias      = "aws:kms/alias:Alias"
-	typeEncryption = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
-	typeFlowLog    = "aws:ec2/flowLog:FlowLog"
-	typeKey        = "aws:kms/key:Key"
-	typeLogGroup   = "aws:cloudwatch/logGroup:LogGroup"
-	typeRepository = "aws:ecr/repository:Repository"
-	typeRole       = "aws:iam/role:Role"
-	typeTopic      = "aws:sns/topic:Topic"
-	typeTable      = "aws:dynamodb/table:Table"
-)
-
 // The services that call by themselves.
 const (
 	serviceECS        = "ecs-tasks.amazonaws.com"
@@ -69,7 +55,7 @@ func newGuard(system *declared.System, options Options) (*guard, error) {
 		return nil, fmt.Errorf("reading the declared policies: %w", err)
 	}
 	g := &guard{policies: policies, system: system, options: options, signers: map[string]string{}, assumed: map[string]bool{}}
-	for _, r := range system.OfType(typeRole) {
+	for _, r := range system.OfType(declared.TypeRole) {
 		arn, _ := r.Outputs["arn"].(string)
 		g.signers[accessKey(arn)] = arn
 	}
@@ -223,7 +209,7 @@ func (g *guard) partition() partition.Partition {
 // bucketKey is the key of the account's own that the bucket encrypts with, and
 // whether it goes by one data key for the whole bucket.
 func (g *guard) bucketKey(bucket declared.Resource) (key string, whole bool) {
-	for _, r := range g.system.OfType(typeEncryption) {
+	for _, r := range g.system.OfType(declared.TypeBucketEncryption) {
 		rules, _ := r.Inputs["rules"].([]any)
 		if r.Inputs["bucket"] != bucket.ID || len(rules) == 0 {
 			continue
@@ -244,12 +230,12 @@ func (g *guard) keyARN(named any) string {
 	if name == "" || strings.HasPrefix(name, "alias/aws/") {
 		return ""
 	}
-	for _, r := range g.system.OfType(typeKey) {
+	for _, r := range g.system.OfType(declared.TypeKey) {
 		if arn, _ := r.Outputs["arn"].(string); name == arn || name == r.Outputs["keyId"] {
 			return arn
 		}
 	}
-	for _, r := range g.system.OfType(typeAlias) {
+	for _, r := range g.system.OfType(declared.TypeAlias) {
 		if r.Outputs["name"] == name {
 			return g.keyARN(r.Inputs["targetKeyId"])
 		}
@@ -260,7 +246,7 @@ func (g *guard) keyARN(named any) string {
 // endpointOf is the VPC endpoint by which a role's calls to a service go: the
 // tasks' own calls and those that start them go out of their subnets.
 func (g *guard) endpointOf(role, service string) string {
-	for _, task := range g.system.OfType(typeTask) {
+	for _, task := range g.system.OfType(declared.TypeTaskDefinition) {
 		if role == task.Text("taskRoleArn") || role == task.Text("executionRoleArn") {
 			return g.policies.Endpoint(service)
 		}
@@ -280,10 +266,10 @@ func (g *guard) start(ruleARN, roleARN, machineARN string) error {
 	return nil
 }
 
-// letter asks for what EventBridge does to put an event into a dead-letter queue.
+// deadLetter asks for what EventBridge does to put an event into a dead-letter queue.
 // What it may not put there is lost.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-func (g *guard) letter(ruleARN, queueARN string) error {
+func (g *guard) deadLetter(ruleARN, queueARN string) error {
 	err := g.ask(authz.Request{
 		Principal: authz.Principal{Service: serviceEvents}, Action: "sqs:SendMessage", Resource: queueARN,
 		Context: map[string][]string{keySourceARN: {ruleARN}}, // and no account, for all that AWS says
@@ -318,7 +304,7 @@ func (g *guard) queueKey(service, arn, source string) error {
 
 // keyOf is the key that a queue or a topic is encrypted with.
 func (g *guard) keyOf(arn string) string {
-	for _, typ := range []string{typeQueue, typeTopic} {
+	for _, typ := range []string{declared.TypeQueue, declared.TypeTopic} {
 		if r, err := g.system.Where(typ, "arn", arn); err == nil {
 			return g.keyARN(r.Inputs["kmsMasterKeyId"])
 		}

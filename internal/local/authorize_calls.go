@@ -14,9 +14,6 @@ import (
 	"example.com/upload-router/internal/declared"
 )
 
-// ask before a state machine's call: an error is what the call ends with.
-type check func(g *guard, role string, parameters map[string]any) (after, error)
-
 // after is what is to be asked once a call was made.
 type after struct {
 	// logger writes to the log groups what the processor logged.
@@ -26,39 +23,6 @@ type after struct {
 	unlogged error
 	// cluster is where follower had a task run.
 	cluster, follower string
-}
-
-// checks are by integration. A state machine can't use one that has none.
-var checks = map[string]check{
-	"aws-sdk:sfn:describeExecution": (*guard).describeExecution,
-	"dynamodb:deleteItem":           item("dynamodb:DeleteItem"),
-	"dynamodb:getItem":              item("dynamodb:GetItem"),
-	"dynamodb:putItem":              item("dynamodb:PutItem"),
-	"dynamodb:updateItem":           item("dynamodb:UpdateItem"),
-	"ecs:runTask.sync":              (*guard).runTask,
-	"ecs:runTask.waitForTaskToken":  (*guard).awaitTask,
-	"lambda:invoke":                 (*guard).invoke,
-	"sns:publish":                   (*guard).publish,
-	"sqs:sendMessage":               (*guard).send,
-}
-
-// guarded is an integration that asks first.
-func (g *guard) guarded(resource string, call asl.Integration) (asl.Integration, error) {
-	_, integration, _ := strings.Cut(resource, ":::")
-	first, known := checks[integration]
-	if !known {
-		return nil, fmt.Errorf("%w: what rights %s takes isn't known: add it to the checks of internal/local", errDeclared, resource)
-	}
-	return func(ctx context.Context, c asl.Call) (any, error) {
-		parameters, _ := c.Parameters.(map[string]any)
-		then, err := first(g, roleOf(c), parameters)
-		if err != nil {
-			return nil, unheard(ctx, c, err)
-		}
-		out, err := call(ctx, c)
-		then.ask(ctx, g, out, err)
-		return out, err
-	}, nil
 }
 
 // roleOf is the role of the execution that a call belongs to.
@@ -132,7 +96,7 @@ func (g *guard) invoke(role string, parameters map[string]any) (after, error) {
 	if err := g.may(role, "lambda:InvokeFunction", arn, nil); err != nil {
 		return after{}, refusal("Lambda.AWSLambdaException", "AWSLambda", "AccessDeniedException", http.StatusForbidden, err)
 	}
-	function, err := g.system.Where(typeFunction, "arn", arn)
+	function, err := g.system.Where(declared.TypeFunction, "arn", arn)
 	if err != nil {
 		return after{}, nil //nolint:nilerr // the call itself says that there is no such function
 	}
@@ -146,7 +110,7 @@ func (g *guard) invoke(role string, parameters map[string]any) (after, error) {
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
 func (g *guard) writeLogs(role string, groups []string, action string) error {
 	for _, name := range groups {
-		group, err := g.system.Where(typeLogGroup, "name", name)
+		group, err := g.system.Where(declared.TypeLogGroup, "name", name)
 		if err != nil {
 			return fmt.Errorf("finding the log group: %w", err)
 		}
@@ -172,7 +136,7 @@ type taskContainers []struct {
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 func (g *guard) runTask(role string, parameters map[string]any) (after, error) {
 	arn, cluster := text(parameters, "TaskDefinition"), text(parameters, "Cluster")
-	task, err := g.system.Where(typeTask, "arn", arn)
+	task, err := g.system.Where(declared.TypeTaskDefinition, "arn", arn)
 	if err != nil {
 		return after{}, nil //nolint:nilerr // the call itself says that there is no such task definition
 	}
@@ -231,7 +195,7 @@ func (g *guard) mayRun(role, definition, cluster string, parameters map[string]a
 // pull asks for an image of ECR; other registries have no IAM.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/ECR_on_ECS.html
 func (g *guard) pull(role, image string) error {
-	for _, r := range g.system.OfType(typeRepository) {
+	for _, r := range g.system.OfType(declared.TypeRepository) {
 		url, _ := r.Outputs["repositoryUrl"].(string)
 		arn, _ := r.Outputs["arn"].(string)
 		if url == "" || !strings.HasPrefix(image, url+"@") && !strings.HasPrefix(image, url+":") {
@@ -307,39 +271,21 @@ func (g *guard) publish(role string, parameters map[string]any) (after, error) {
 	if err := g.may(role, "sns:Publish", topic, nil); err != nil {
 		return after{}, refusal("SNS.AuthorizationErrorException", "AmazonSNS", "AuthorizationError", http.StatusForbidden, err)
 	}
-	if err := g.encrypts(role, "sns", topic); err != nil {
+	if err := g.encrypts(role, topic); err != nil {
 		return after{}, refusal("SNS.KMSAccessDeniedException", "AmazonSNS", "KMSAccessDenied", http.StatusBadRequest, err)
 	}
 	return after{}, nil
 }
 
-// contextOf is what names a queue or a topic in the encryption context.
-// https://docs.aws.amazon.com/sns/latest/dg/sns-server-side-encryption.html
-var contextOf = map[string]string{"sns": "aws:sns:topicArn", "sqs": "aws:sqs:arn"}
-
-// encrypts asks for the key of a queue or a topic that a role sends to.
+// encrypts asks for the key of a topic that a role publishes to.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-func (g *guard) encrypts(role, service, arn string) error {
-	key := g.keyOf(arn)
+func (g *guard) encrypts(role, topic string) error {
+	key := g.keyOf(topic)
 	if key == "" {
 		return nil
 	}
-	context := map[string][]string{keyViaService: {g.via(service)}, keyEncryption + contextOf[service]: {arn}}
+	context := map[string][]string{keyViaService: {g.via("sns")}, keyEncryption + "aws:sns:topicArn": {topic}}
 	return g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt")
-}
-
-// send is for sqs:sendMessage.
-// https://docs.aws.amazon.com/step-functions/latest/dg/connect-sqs.html
-func (g *guard) send(role string, parameters map[string]any) (after, error) {
-	queue, err := g.system.Where(typeQueue, "url", parameters["QueueUrl"])
-	if err != nil {
-		return after{}, nil //nolint:nilerr // the call itself says that there is no such queue
-	}
-	arn, _ := queue.Outputs["arn"].(string)
-	if err := errors.Join(g.may(role, "sqs:SendMessage", arn, nil), g.encrypts(role, "sqs", arn)); err != nil {
-		return after{}, refusal("SQS.AmazonSQSException", "AmazonSQS", "AccessDenied", http.StatusForbidden, err)
-	}
-	return after{}, nil
 }
 
 // tableName is a table's name.
@@ -350,9 +296,9 @@ func tableName(table declared.Resource) string {
 
 // item is for a call to a DynamoDB table, which is named by its name or ARN.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html
-func item(action string) check {
+func item(action string) func(g *guard, role string, parameters map[string]any) (after, error) {
 	return func(g *guard, role string, parameters map[string]any) (after, error) {
-		for _, table := range g.system.OfType(typeTable) {
+		for _, table := range g.system.OfType(declared.TypeTable) {
 			arn, _ := table.Outputs["arn"].(string)
 			if name := text(parameters, "TableName"); name != arn && name != table.Outputs["name"] {
 				continue

@@ -33,12 +33,12 @@ var traceActions = []string{
 func (g *guard) deployment() error {
 	var refused []error
 	for typ, check := range map[string]func(declared.Resource) error{
-		typeMachine:  g.machine,
-		typeFunction: g.function,
-		typeLogGroup: g.logGroup,
-		typeAlarm:    g.alarm,
-		typeTarget:   g.target,
-		typeFlowLog:  g.flowLog,
+		declared.TypeStateMachine: g.machine,
+		declared.TypeFunction:     g.function,
+		declared.TypeLogGroup:     g.logGroup,
+		declared.TypeAlarm:        g.alarm,
+		declared.TypeEventTarget:  g.target,
+		declared.TypeFlowLog:      g.flowLog,
 	} {
 		for _, r := range g.system.OfType(typ) {
 			if err := check(r); err != nil {
@@ -188,7 +188,7 @@ func (g *guard) tells(service, topic, source string) error {
 // target asks whether events arrive at a target that isn't started but told, and
 // at the dead-letter queue of any.
 func (g *guard) target(r declared.Resource) error {
-	rule, err := g.system.Where(typeRule, "name", r.Inputs["rule"])
+	rule, err := g.system.Where(declared.TypeEventRule, "name", r.Inputs["rule"])
 	if err != nil {
 		return fmt.Errorf("finding its rule: %w", err)
 	}
@@ -208,7 +208,7 @@ func (g *guard) target(r declared.Resource) error {
 		if queue == "" {
 			continue
 		}
-		if err := g.letter(source, queue); err != nil {
+		if err := g.deadLetter(source, queue); err != nil {
 			return fmt.Errorf("its events would not arrive in the queue: %w", err)
 		}
 	}

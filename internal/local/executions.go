@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
 )
 
 // statusRunning is the status of an execution that hasn't ended.
@@ -90,7 +91,7 @@ func (g *guard) describeExecution(role string, parameters map[string]any) (after
 	if err := g.may(role, "states:DescribeExecution", text(parameters, "ExecutionArn"), nil); err != nil {
 		return after{}, refusal("Sfn.SfnException", "Sfn", "AccessDeniedException", http.StatusBadRequest, err)
 	}
-	for _, machine := range g.system.OfType(typeMachine) {
+	for _, machine := range g.system.OfType(declared.TypeStateMachine) {
 		key := g.keyARN(machine.Object("encryptionConfiguration")["kmsKeyId"])
 		if key == "" {
 			continue

@@ -115,11 +115,11 @@ func (r *Router) prepareTask(parameters map[string]any) error {
 	if from, given := parameters["PropagateTags"]; given && from != "TASK_DEFINITION" {
 		return fmt.Errorf("%w: tags of %v: a task without a service has them of its TASK_DEFINITION", errDeclared, from)
 	}
-	if _, err := r.system.Where(typeCluster, "arn", parameters["Cluster"]); err != nil {
+	if _, err := r.system.Where(declared.TypeCluster, "arn", parameters["Cluster"]); err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
 	arn, _ := parameters["TaskDefinition"].(string)
-	res, err := r.system.Where(typeTask, "arn", arn)
+	res, err := r.system.Where(declared.TypeTaskDefinition, "arn", arn)
 	if err != nil {
 		return fmt.Errorf("finding the task definition %s: %w", arn, err)
 	}
@@ -172,7 +172,7 @@ func readContainers(text string) (container, error) {
 
 // loadProgram finds what a container of an image starts, in what the image is built from.
 func (r *Router) loadProgram(uri string) (imageProgram, error) {
-	image, err := r.system.Where(typeImage, "repoDigest", uri)
+	image, err := r.system.Where(declared.TypeImage, "repoDigest", uri)
 	if err != nil {
 		return imageProgram{}, fmt.Errorf("%w: the image %s isn't built here, so there is no program to run: "+
 			"leave `image` unset to try it: %w", errDeclared, uri, err)
@@ -226,19 +226,18 @@ func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
 	return t, nil
 }
 
-// typeCapacity is what says which capacity providers a cluster has.
-const typeCapacity = "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders"
+// declared.TypeClusterCapacityProviders is what says which capacity providers a cluster has.
 
 // hasCapacity checks that the cluster has the capacity providers that a task is to run on.
 func (r *Router) hasCapacity(parameters runTaskParameters) error {
 	if len(parameters.CapacityProviderStrategy) > 0 && parameters.LaunchType != "" {
 		return invalidParameter("Specifying both a launch type and capacity provider strategy is not supported.")
 	}
-	cluster, err := r.system.Where(typeCluster, "arn", parameters.Cluster)
+	cluster, err := r.system.Where(declared.TypeCluster, "arn", parameters.Cluster)
 	if err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
-	providers, err := r.system.Where(typeCapacity, "clusterName", cluster.Outputs["name"])
+	providers, err := r.system.Where(declared.TypeClusterCapacityProviders, "clusterName", cluster.Outputs["name"])
 	if err != nil {
 		providers = declared.Resource{}
 	}

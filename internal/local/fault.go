@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os/exec"
 	"slices"
-	"strings"
-	"time"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/eventbridge"
@@ -97,7 +96,7 @@ const (
 	TransitionThrottled Fault = "transition throttled"
 )
 
-// The calls that faults befall.
+// The calls that faults affect.
 const (
 	CallStart  = "states:StartExecution"
 	CallInvoke = "lambda:InvokeFunction"
@@ -113,25 +112,96 @@ const (
 	CallAny = "any task"
 )
 
-// Calls are all faults, each with the call that it befalls.
-func Calls() map[Fault]string {
-	return map[Fault]string{
-		StartThrottled: CallStart, StartUnavailable: CallStart, StartRefused: CallStart, StartAnswerLost: CallStart,
-		FunctionThrottled: CallInvoke, FunctionUnavailable: CallInvoke, FunctionCrashed: CallInvoke, FunctionOutOfMemory: CallInvoke,
-		FunctionTimedOut: CallInvoke,
-		TaskFailures:     CallTask, TaskThrottled: CallTask, TaskNotStarted: CallTask, TaskExited: CallTask, TaskKilled: CallTask,
-		TaskInterrupted: CallTask, TaskTimedOut: CallTask,
-		HeartbeatsRefused: CallBeat,
-		ClaimThrottled:    CallClaim, SettleThrottled: CallSettle,
-		PlacesKept:    CallFollow,
-		NoticeRefused: CallNotify, ObjectUnavailable: CallRead, TransitionThrottled: CallAny,
-	}
+// effect is what a fault does. Where none of refuse, start, interrupt and whileReading
+// is set, what makes the call knows the fault.
+type effect struct {
+	// call is the one that it affects.
+	call string
+	// refuse is the error that the state machine sees of a service that doesn't do what it is asked for.
+	refuse *asl.Error
+	// start is that of StartExecution, as EventBridge sees it.
+	start *eventbridge.TargetError
+	// interrupt ends the function's process.
+	interrupt runtimeapi.Interruption
+	// whileReading is done to a task's process while it reads the object.
+	whileReading func(*exec.Cmd)
+}
+
+// effects has every fault.
+var effects = map[Fault]effect{
+	// https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html
+	StartThrottled: {call: CallStart, start: &eventbridge.TargetError{
+		Code: "ThrottlingException", Message: "Rate exceeded", StatusCode: http.StatusBadRequest,
+	}},
+	StartUnavailable: {call: CallStart, start: &eventbridge.TargetError{
+		Code: "InternalFailure", Message: "An internal error occurred", StatusCode: http.StatusInternalServerError,
+	}},
+	StartRefused: {call: CallStart, start: &eventbridge.TargetError{
+		Code: "AccessDeniedException", StatusCode: http.StatusBadRequest,
+		Message: "the role is not authorized to perform: states:StartExecution",
+	}},
+	StartAnswerLost: {call: CallStart},
+
+	FunctionThrottled: {call: CallInvoke, refuse: &asl.Error{
+		Name:  "Lambda.TooManyRequestsException",
+		Cause: "Rate Exceeded. (Service: AWSLambda; Status Code: 429; Error Code: TooManyRequestsException)",
+	}},
+	FunctionUnavailable: {call: CallInvoke, refuse: &asl.Error{
+		Name:  "Lambda.ServiceException",
+		Cause: "An internal error occurred. (Service: AWSLambda; Status Code: 500; Error Code: ServiceException)",
+	}},
+	FunctionCrashed:     {call: CallInvoke, interrupt: runtimeapi.Crash},
+	FunctionOutOfMemory: {call: CallInvoke, interrupt: runtimeapi.OutOfMemory},
+	FunctionTimedOut:    {call: CallInvoke, interrupt: runtimeapi.TimeUp},
+
+	// Requirement B13. Its cause is RunTask's answer.
+	TaskFailures: {call: CallTask, refuse: &asl.Error{
+		Name: "AmazonECS.Unknown",
+		Cause: `{"Failures":[{"Reason":"Capacity is unavailable at this time. Please try again later or in a different ` +
+			`availability zone"}],"Tasks":[]}`,
+	}},
+	TaskThrottled: {call: CallTask, refuse: &asl.Error{
+		Name: "ECS.AmazonECSException",
+		Cause: "You've reached the limit on the number of vCPUs you can run concurrently " +
+			"(Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException)",
+	}},
+	TaskNotStarted:    {call: CallTask},
+	TaskExited:        {call: CallTask},
+	TaskKilled:        {call: CallTask, whileReading: killGroup},
+	TaskInterrupted:   {call: CallTask, whileReading: stopProcess},
+	TaskTimedOut:      {call: CallTask, whileReading: stopProcess},
+	HeartbeatsRefused: {call: CallBeat},
+
+	ClaimThrottled:  {call: CallClaim, refuse: &itemsThrottled},
+	SettleThrottled: {call: CallSettle, refuse: &itemsThrottled},
+	PlacesKept:      {call: CallFollow},
+	NoticeRefused: {call: CallNotify, refuse: &asl.Error{
+		Name:  "SNS.ThrottledException",
+		Cause: "Rate exceeded (Service: AmazonSNS; Status Code: 429; Error Code: Throttled)",
+	}},
+	ObjectUnavailable:   {call: CallRead},
+	TransitionThrottled: {call: CallAny},
+}
+
+// itemsThrottled is how a state machine sees any call of a table that is asked too much.
+var itemsThrottled = asl.Error{
+	Name: "DynamoDB.AmazonDynamoDBException",
+	Cause: "Throughput exceeds the current capacity of your table or index. " +
+		"(Service: AmazonDynamoDBv2; Status Code: 400; Error Code: ThrottlingException)",
+}
+
+// Call is the call that the fault affects, such as [CallTask].
+func (f Fault) Call() string { return effects[f].call }
+
+// Affects says whether it affects a call.
+func (f Fault) Affects(m Moment) bool {
+	return f.Call() == m.Call || f.Call() == CallAny && m.State != ""
 }
 
 // Faults are all faults, in the order of their names.
-func Faults() []Fault { return slices.Sorted(maps.Keys(Calls())) }
+func Faults() []Fault { return slices.Sorted(maps.Keys(effects)) }
 
-// Moment is a call that a [Fault] may befall.
+// Moment is a call that a [Fault] may affect.
 type Moment struct {
 	// Call is the action, as IAM names it.
 	Call string
@@ -148,17 +218,17 @@ type Moment struct {
 	Attempt int
 }
 
-var errFault = errors.New("this fault doesn't befall this call")
+var errFault = errors.New("this fault doesn't affect this call")
 
-// strike asks what goes wrong. A fault of another call is a mistake of whoever
+// inject asks what goes wrong. A fault of another call is a mistake of whoever
 // injects it, and an error.
-func (r *Router) strike(m Moment) (Fault, error) {
+func (r *Router) inject(m Moment) (Fault, error) {
 	if r.options.Fault == nil {
 		return NoFault, nil
 	}
 	fault := r.options.Fault(m)
-	if call := Calls()[fault]; fault != NoFault && call != m.Call && (call != CallAny || m.State == "") {
-		return NoFault, fmt.Errorf("%w: %q befalls %s, not %s", errFault, fault, call, m.Call)
+	if fault != NoFault && !fault.Affects(m) {
+		return NoFault, fmt.Errorf("%w: %q affects %s, not %s", errFault, fault, fault.Call(), m.Call)
 	}
 	return fault, nil
 }
@@ -198,68 +268,8 @@ func aboutJSON(event json.RawMessage) Moment {
 	return about(value)
 }
 
-// refusals are the faults in which the service doesn't do what it is asked for,
-// by the error that a state machine sees.
-var refusals = map[Fault]asl.Error{
-	FunctionThrottled: {
-		Name:  "Lambda.TooManyRequestsException",
-		Cause: "Rate Exceeded. (Service: AWSLambda; Status Code: 429; Error Code: TooManyRequestsException)",
-	},
-	FunctionUnavailable: {
-		Name:  "Lambda.ServiceException",
-		Cause: "An internal error occurred. (Service: AWSLambda; Status Code: 500; Error Code: ServiceException)",
-	},
-	// Requirement B13. Its cause is RunTask's answer.
-	TaskFailures: {
-		Name: "AmazonECS.Unknown",
-		Cause: `{"Failures":[{"Reason":"Capacity is unavailable at this time. Please try again later or in a different ` +
-			`availability zone"}],"Tasks":[]}`,
-	},
-	TaskThrottled: {
-		Name: "ECS.AmazonECSException",
-		Cause: "You've reached the limit on the number of vCPUs you can run concurrently " +
-			"(Service: AmazonECS; Status Code: 400; Error Code: ThrottlingException)",
-	},
-	ClaimThrottled:  itemsThrottled,
-	SettleThrottled: itemsThrottled,
-	NoticeRefused: {
-		Name:  "SNS.ThrottledException",
-		Cause: "Rate exceeded (Service: AmazonSNS; Status Code: 429; Error Code: Throttled)",
-	},
-}
-
-// itemsThrottled is how a state machine sees any call of a table that is asked too much.
-var itemsThrottled = asl.Error{
-	Name: "DynamoDB.AmazonDynamoDBException",
-	Cause: "Throughput exceeds the current capacity of your table or index. " +
-		"(Service: AmazonDynamoDBv2; Status Code: 400; Error Code: ThrottlingException)",
-}
-
-// startRefusals are those of StartExecution, as EventBridge sees them.
-// https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html
-var startRefusals = map[Fault]eventbridge.TargetError{
-	StartThrottled:   {Code: "ThrottlingException", Message: "Rate exceeded", StatusCode: http.StatusBadRequest},
-	StartUnavailable: {Code: "InternalFailure", Message: "An internal error occurred", StatusCode: http.StatusInternalServerError},
-	StartRefused: {
-		Code: "AccessDeniedException", StatusCode: http.StatusBadRequest,
-		Message: "the role is not authorized to perform: states:StartExecution",
-	},
-}
-
 // errAnswerLost is EventBridge's view of a call whose answer it didn't get.
 var errAnswerLost = errors.New("the connection was closed before the answer came")
-
-// interruptions are the faults that end the function's process.
-var interruptions = map[Fault]runtimeapi.Interruption{
-	FunctionCrashed: runtimeapi.Crash, FunctionOutOfMemory: runtimeapi.OutOfMemory, FunctionTimedOut: runtimeapi.TimeUp,
-}
-
-// actions are what the integrations ask IAM for.
-var actions = map[string]string{
-	"lambda:invoke": CallInvoke, "ecs:runTask.sync": CallTask, "ecs:runTask.waitForTaskToken": CallTask, "sns:publish": CallNotify,
-	"dynamodb:putItem": CallClaim, "dynamodb:getItem": CallLook, "dynamodb:updateItem": CallSettle,
-	"aws-sdk:sfn:describeExecution": CallFollow,
-}
 
 type faultKey struct{}
 
@@ -267,34 +277,4 @@ type faultKey struct{}
 func faultOf(ctx context.Context) Fault {
 	fault, _ := ctx.Value(faultKey{}).(Fault)
 	return fault
-}
-
-// throttledFor is longer than any execution may take.
-const throttledFor = 366 * 24 * time.Hour
-
-// faulty is an integration that may be befallen. The faults in which a processor
-// runs are left to it.
-func (r *Router) faulty(resource string, call asl.Integration) asl.Integration {
-	if r.options.Fault == nil {
-		return call
-	}
-	_, integration, _ := strings.Cut(resource, ":::")
-	return func(ctx context.Context, c asl.Call) (any, error) {
-		fault, err := r.strike(moment(actions[integration], c))
-		if err != nil {
-			return nil, err
-		}
-		if refused, ok := refusals[fault]; ok {
-			return nil, &refused
-		}
-		if fault == TransitionThrottled {
-			return nil, c.Clock.Sleep(ctx, throttledFor)
-		}
-		if fault == TaskNotStarted {
-			parameters, _ := c.Parameters.(map[string]any)
-			return nil, unheard(ctx, c, notStarted(parameters,
-				"CannotPullContainerError: pull image manifest has been retried 5 time(s): i/o timeout"))
-		}
-		return call(context.WithValue(ctx, faultKey{}, fault), c)
-	}
 }

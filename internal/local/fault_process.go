@@ -16,7 +16,7 @@ import (
 // sessionHeader is where the SDKs send the token of a role's session.
 const sessionHeader = "X-Amz-Security-Token"
 
-// tasksRead are the tasks that something befalls while they read: each is known
+// tasksRead are the tasks that a fault affects while they read: each is known
 // by the token of its session, and gets no answer of S3's, or not yet.
 type tasksRead struct {
 	mu      sync.Mutex
@@ -120,7 +120,7 @@ func (r *Router) objectFault(request *http.Request) objectstore.Fault {
 	m := Moment{Call: CallRead, VersionID: request.URL.Query().Get("versionId")}
 	m.Bucket, m.Key = objectOf(request.URL.Path)
 	m.Attempt = r.reads.next(m)
-	fault, err := r.strike(m)
+	fault, err := r.inject(m)
 	switch {
 	case err != nil:
 		return objectstore.Fault{Kind: objectstore.FaultStatus, Status: http.StatusNotImplemented, Code: err.Error()}
@@ -131,41 +131,24 @@ func (r *Router) objectFault(request *http.Request) objectstore.Fault {
 	}
 }
 
-// befallen is what a fault does to a task's process.
-type befallen struct {
-	// token is that of its session, and reads is closed when it reads.
-	token string
+// affected is what a fault does to a task's process.
+type affected struct {
+	// reads is closed when it reads, and then is what follows.
 	reads <-chan struct{}
-	// then is what follows.
-	then func(cmd *exec.Cmd)
-	// done forgets it.
-	done func()
+	then  func(cmd *exec.Cmd)
 }
 
-// befall prepares what a fault does to a task; nil for those that leave it alone.
-func (r *Router) befall(fault Fault) *befallen {
-	var then func(cmd *exec.Cmd)
-	switch fault {
-	case TaskKilled:
-		then = killGroup
-	case TaskInterrupted, TaskTimedOut:
-		then = func(cmd *exec.Cmd) { _ = terminate(cmd) } // it may have ended by itself
-	default:
-		return nil
-	}
-	b := &befallen{then: then}
-	b.token, b.reads, b.done = r.reading.add()
-	return b
-}
-
-// watch does to a started process what befalls it. The channel ends it.
-func (b *befallen) watch(cmd *exec.Cmd, ended <-chan struct{}) {
+// watch does to a started process what the fault does. The channel ends it.
+func (a *affected) watch(cmd *exec.Cmd, ended <-chan struct{}) {
 	select {
-	case <-b.reads:
-		b.then(cmd)
+	case <-a.reads:
+		a.then(cmd)
 	case <-ended:
 	}
 }
+
+// stopProcess asks a process to end, which it may have done by itself.
+func stopProcess(cmd *exec.Cmd) { _ = terminate(cmd) }
 
 // exits is a program in the place of a container's, which ends as one that
 // gives up does.
@@ -187,12 +170,13 @@ func (r *Router) startFaulty(ctx context.Context, program imageProgram, environm
 	if fault == TaskExited {
 		program = exits()
 	}
-	befalls := r.befall(fault)
-	if befalls == nil {
+	then := effects[fault].whileReading
+	if then == nil {
 		return r.start(ctx, program, environment, nil)
 	}
-	defer befalls.done()
-	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+befalls.token), befalls)
+	token, reads, done := r.reading.add()
+	defer done()
+	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+token), &affected{reads: reads, then: then})
 	if err == nil && fault == TaskInterrupted {
 		p.stopCode, p.reason = stopCodeSpot, stoppedReasonSpot
 	}

@@ -48,7 +48,7 @@ func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 	}, got)
 }
 
-// A fault that can't befall a call is a mistake of the test's, not a success.
+// A fault that can't affect a call is a mistake of the test's, not a success.
 func TestFaultOfAnotherCall(t *testing.T) {
 	t.Parallel()
 	for _, call := range []string{local.CallStart, local.CallInvoke} {
@@ -64,7 +64,7 @@ func TestFaultOfAnotherCall(t *testing.T) {
 			router, err := local.Start(t.Context(), changed(t, "default"), with)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, router.Close()) })
-			says := `"task killed" befalls ecs:RunTask, not ` + call
+			says := `"task killed" affects ecs:RunTask, not ` + call
 			trace, err := router.Upload(t.Context(), "k", file(t, "x"))
 			if call == local.CallStart {
 				require.ErrorContains(t, err, says)

@@ -71,10 +71,10 @@ func TestPlacesOfAbortedTasks(t *testing.T) {
 // The first task is told to run on Spot, the next on demand.
 func TestSpotIsTakenBack(t *testing.T) {
 	t.Parallel()
-	var struck atomic.Bool
+	var injected atomic.Bool
 	with := options()
 	with.Fault = func(m local.Moment) local.Fault {
-		if m.Call == local.CallTask && !struck.Swap(true) {
+		if m.Call == local.CallTask && !injected.Swap(true) {
 			return local.TaskInterrupted
 		}
 		return local.NoFault

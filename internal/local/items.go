@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/loopback"
 )
@@ -37,14 +38,14 @@ func (t *tables) of(name string) (*dynamodb.Table, error) {
 	}
 }
 
-// prepareItem makes the table that a state names.
-func (r *Router) prepareItem(known ...string) func(map[string]any) error {
-	return func(parameters map[string]any) error {
-		if err := onlyKnown(parameters, append(known, "TableName")); err != nil {
+// prepareItem makes the table that a state names, beside other parameters.
+func prepareItem(known string) func(r *Router, parameters map[string]any) error {
+	return func(r *Router, parameters map[string]any) error {
+		if err := onlyKnown(parameters, strings.Fields("TableName "+known)); err != nil {
 			return err
 		}
 		name := text(parameters, "TableName")
-		res, err := r.system.Where(typeTable, "name", name)
+		res, err := r.system.Where(declared.TypeTable, "name", name)
 		if err != nil {
 			return fmt.Errorf("finding the table %s: %w", name, err)
 		}

@@ -88,7 +88,7 @@ func (r *Router) prepareFunction(parameters map[string]any) error {
 		return err
 	}
 	arn, _ := parameters["FunctionName"].(string)
-	res, err := r.system.Where(typeFunction, "arn", arn)
+	res, err := r.system.Where(declared.TypeFunction, "arn", arn)
 	if err != nil {
 		return fmt.Errorf("finding the function %s: %w", arn, err)
 	}
@@ -172,7 +172,7 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 	if invoked == nil {
 		return nil, &asl.Error{Name: "Lambda.ResourceNotFoundException", Cause: "Function not found: " + parameters.FunctionName}
 	}
-	response, err := invoked.InvokeInterrupted(ctx, parameters.Payload, interruptions[faultOf(ctx)])
+	response, err := invoked.InvokeInterrupted(ctx, parameters.Payload, effects[faultOf(ctx)].interrupt)
 	if refused, ok := errors.AsType[*runtimeapi.InvokeError](err); ok {
 		return nil, &asl.Error{Name: "Lambda." + refused.Type, Cause: refused.Message}
 	}

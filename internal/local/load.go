@@ -18,21 +18,6 @@ import (
 	"example.com/upload-router/internal/traceapi"
 )
 
-// The types that the local run starts from.
-const (
-	typeBucket       = "aws:s3/bucketV2:BucketV2"
-	typeVersioning   = "aws:s3/bucketVersioningV2:BucketVersioningV2"
-	typeNotification = "aws:s3/bucketNotification:BucketNotification"
-	typeRule         = "aws:cloudwatch/eventRule:EventRule"
-	typeTarget       = "aws:cloudwatch/eventTarget:EventTarget"
-	typeQueue        = "aws:sqs/queue:Queue"
-	typeMachine      = "aws:sfn/stateMachine:StateMachine"
-	typeFunction     = "aws:lambda/function:Function"
-	typeCluster      = "aws:ecs/cluster:Cluster"
-	typeTask         = "aws:ecs/taskDefinition:TaskDefinition"
-	typeImage        = "docker:index/image:Image"
-)
-
 var (
 	errNoEvents   = errors.New("the bucket doesn't send its events to EventBridge")
 	errNoRule     = errors.New("no rule with a target is declared")
@@ -42,7 +27,7 @@ var (
 
 // load finds what is declared and starts what serves it.
 func (r *Router) load(ctx context.Context) error {
-	bucket, err := r.system.Only(typeBucket)
+	bucket, err := r.system.Only(declared.TypeBucket)
 	if err != nil {
 		return fmt.Errorf("finding the bucket: %w", err)
 	}
@@ -80,7 +65,7 @@ func (r *Router) load(ctx context.Context) error {
 
 // sendsEvents checks that the bucket tells EventBridge of its objects, and nobody else.
 func (r *Router) sendsEvents(bucket declared.Resource) error {
-	notification, err := r.system.Where(typeNotification, "bucket", bucket.ID)
+	notification, err := r.system.Where(declared.TypeBucketNotification, "bucket", bucket.ID)
 	if err != nil || notification.Inputs["eventbridge"] != true {
 		return fmt.Errorf("%w: set eventbridge in its BucketNotification", errNoEvents)
 	}
@@ -92,7 +77,7 @@ func (r *Router) sendsEvents(bucket declared.Resource) error {
 
 // versioned says whether the bucket is declared to keep versions.
 func (r *Router) versioned(bucket declared.Resource) bool {
-	versioning, err := r.system.Where(typeVersioning, "bucket", bucket.ID)
+	versioning, err := r.system.Where(declared.TypeBucketVersioning, "bucket", bucket.ID)
 	return err == nil && versioning.Object("versioningConfiguration")["status"] == "Enabled"
 }
 
@@ -102,7 +87,7 @@ var ruleInputs = strings.Fields("description eventPattern name tags")
 
 func (r *Router) loadRules() error {
 	machines := map[string]*asl.Program{}
-	for _, res := range r.system.OfType(typeRule) {
+	for _, res := range r.system.OfType(declared.TypeEventRule) {
 		if err := onlyKnown(res.Inputs, ruleInputs); err != nil {
 			return fmt.Errorf("reading the rule %s: %w", res.Name, err)
 		}
@@ -113,7 +98,7 @@ func (r *Router) loadRules() error {
 		name, _ := res.Outputs["name"].(string)
 		arn, _ := res.Outputs["arn"].(string)
 		loaded := rule{name: name, arn: arn, pattern: pattern}
-		for _, t := range r.system.OfType(typeTarget) {
+		for _, t := range r.system.OfType(declared.TypeEventTarget) {
 			if t.Text("rule") != name {
 				continue
 			}
@@ -143,7 +128,7 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	if topic := res.Text("arn"); strings.Contains(topic, ":sns:") {
 		return loadTold(res, topic)
 	}
-	machine, err := r.system.Where(typeMachine, "arn", res.Text("arn"))
+	machine, err := r.system.Where(declared.TypeStateMachine, "arn", res.Text("arn"))
 	if err != nil {
 		return target{}, fmt.Errorf("finding its state machine: %w", err)
 	}
@@ -160,7 +145,7 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 		return target{}, fmt.Errorf("reading its retry policy: %w", err)
 	}
 	if letters := res.Object("deadLetterConfig"); letters != nil {
-		queue, err := r.system.Where(typeQueue, "arn", letters["arn"])
+		queue, err := r.system.Where(declared.TypeQueue, "arn", letters["arn"])
 		if err != nil {
 			return target{}, fmt.Errorf("finding its dead-letter queue: %w", err)
 		}
@@ -203,15 +188,11 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	if err != nil {
 		return nil, fmt.Errorf("reading the definition: %w", err)
 	}
-	services := r.services(arn)
-	integrations := map[string]asl.Integration{}
-	for resource, s := range services {
-		var err error
-		if integrations[resource], err = r.guard.guarded(resource, r.faulty(resource, s.call)); err != nil {
-			return nil, err
-		}
+	calls := map[string]asl.Integration{}
+	for name, i := range integrations {
+		calls[resourceOf(arn, name)] = r.played(i)
 	}
-	interpreter := &asl.Interpreter{Integrations: integrations, Clock: r.clock, Observe: r.options.Observe}
+	interpreter := &asl.Interpreter{Integrations: calls, Clock: r.clock, Observe: r.options.Observe}
 	program, err := interpreter.Load(machine)
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)
@@ -221,37 +202,11 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 		if !ok {
 			continue
 		}
-		if err := services[task.Resource].prepare(task.Parameters); err != nil {
+		if err := integrations[integrationOf(task.Resource)].prepare(r, task.Parameters); err != nil {
 			return nil, fmt.Errorf("state %q: %w", name, err)
 		}
 	}
 	return program, nil
-}
-
-// service plays one AWS service's part in a state machine.
-type service struct {
-	// prepare checks a state's parameters and starts what they name.
-	prepare func(parameters map[string]any) error
-	// call does the work of a task.
-	call asl.Integration
-}
-
-// services are the integrations that the local run can play, by their resource
-// in the state machine's partition: a machine can't use another one's.
-func (r *Router) services(machineARN string) map[string]service {
-	partition, _, _ := strings.Cut(strings.TrimPrefix(machineARN, "arn:"), ":")
-	named := func(integration string) string { return "arn:" + partition + ":states:::" + integration }
-	expressions := []string{"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-	return map[string]service{
-		named("lambda:invoke"):                 {r.prepareFunction, r.invokeFunction},
-		named("ecs:runTask.sync"):              {r.prepareTask, r.runTask},
-		named("ecs:runTask.waitForTaskToken"):  {r.prepareTask, r.awaitTask},
-		named("sns:publish"):                   {r.prepareTopic, r.publish},
-		named("aws-sdk:sfn:describeExecution"): {r.prepareDescribe, r.describeExecution},
-		named("dynamodb:getItem"):              {r.prepareItem("Key", "ConsistentRead"), r.getItem},
-		named("dynamodb:putItem"):              {r.prepareItem(append(expressions, "Item")...), r.putItem},
-		named("dynamodb:updateItem"):           {r.prepareItem(append(expressions, "Key", "UpdateExpression")...), r.updateItem},
-	}
 }
 
 // onlyKnown refuses what the local run would otherwise pass over in silence.

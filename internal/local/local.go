@@ -82,8 +82,8 @@ type Router struct {
 	reading tasksRead
 	reads   requests
 
-	mu      sync.Mutex
-	letters []DeadLetter
+	mu       sync.Mutex
+	messages []DeadLetter
 }
 
 // rule is an EventBridge rule with its targets.
@@ -379,12 +379,12 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 				return err
 			}
 			var fault Fault
-			if fault, mistaken = r.strike(m); mistaken != nil {
+			if fault, mistaken = r.inject(m); mistaken != nil {
 				return nil //nolint:nilerr // There is no other way to stop here: it is looked at below.
 			}
 			m.Attempt++
-			if refused, ok := startRefusals[fault]; ok {
-				return &refused
+			if refused := effects[fault].start; refused != nil {
+				return refused
 			}
 			begun = append(begun, begin(from, to, uuid.NewString(), event))
 			if fault == StartAnswerLost {
@@ -400,7 +400,7 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 		dead := DeadLetter{QueueARN: to.queue, MessageID: uuid.NewString(), Body: event, Attributes: letter.Attributes()}
 		trace.DeadLetters = append(trace.DeadLetters, dead)
 		if to.queue != "" {
-			r.addLetter(dead)
+			r.addMessage(dead)
 		}
 	}
 	var group errgroup.Group

@@ -101,10 +101,10 @@ func TestAfterAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var struck atomic.Bool
+			var injected atomic.Bool
 			with := options()
 			with.Fault = func(m local.Moment) local.Fault {
-				if m.State == "Run Fargate task" && !struck.Swap(true) {
+				if m.State == "Run Fargate task" && !injected.Swap(true) {
 					return c.fault
 				}
 				return local.NoFault

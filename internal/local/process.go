@@ -51,7 +51,7 @@ func (p *process) ok() bool { return p.stopCode == stopCodeExited && p.exitCode 
 // start runs the program with the given environment alone, in an empty folder.
 // When the context ends it is stopped as ECS stops a task. What it started ends
 // with it, as in a container. An error is the machine's, not the program's.
-func (r *Router) start(ctx context.Context, program imageProgram, environment []string, befalls *befallen) (*process, error) {
+func (r *Router) start(ctx context.Context, program imageProgram, environment []string, of *affected) (*process, error) {
 	folder, err := os.MkdirTemp(r.scratch, "task-*")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the task: %w", err)
@@ -81,8 +81,8 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 	}
 	ended := make(chan struct{})
 	var watching sync.WaitGroup
-	if befalls != nil {
-		watching.Go(func() { befalls.watch(cmd, ended) })
+	if of != nil {
+		watching.Go(func() { of.watch(cmd, ended) })
 	}
 	err = cmd.Wait()
 	close(ended)

@@ -16,7 +16,7 @@ import (
 
 var (
 	errNoMachine = errors.New("no rule starts this state machine")
-	errNoLetter  = errors.New("there is no such message in the dead-letter queue")
+	errNoMessage = errors.New("there is no such message in the dead-letter queue")
 )
 
 // StartAgain starts a new execution with the input of one that has ended, as an
@@ -52,37 +52,37 @@ func (r *Router) Now() time.Time { return r.clock.Now() }
 func (r *Router) DeadLetters() []DeadLetter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.letters)
+	return slices.Clone(r.messages)
 }
 
-// Replay starts an execution with the event of a dead letter, and deletes the
+// Replay starts an execution with the event of a message in a dead-letter queue, and deletes the
 // message then: one whose event isn't accepted stays.
-func (r *Router) Replay(ctx context.Context, letter DeadLetter) (*Execution, error) {
-	if !slices.ContainsFunc(r.DeadLetters(), letter.is) {
-		return nil, fmt.Errorf("%w: %s", errNoLetter, letter.MessageID)
+func (r *Router) Replay(ctx context.Context, message DeadLetter) (*Execution, error) {
+	if !slices.ContainsFunc(r.DeadLetters(), message.is) {
+		return nil, fmt.Errorf("%w: %s", errNoMessage, message.MessageID)
 	}
-	execution, err := r.StartExecution(ctx, letter.Attributes["TARGET_ARN"], "", letter.Body)
+	execution, err := r.StartExecution(ctx, message.Attributes["TARGET_ARN"], "", message.Body)
 	if err != nil {
 		return nil, err
 	}
-	r.Discard(letter)
+	r.Discard(message)
 	return execution, nil
 }
 
 // Discard deletes a message from its dead-letter queue, if it is there.
-func (r *Router) Discard(letter DeadLetter) {
+func (r *Router) Discard(message DeadLetter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.letters = slices.DeleteFunc(r.letters, letter.is)
+	r.messages = slices.DeleteFunc(r.messages, message.is)
 }
 
 func (d DeadLetter) is(other DeadLetter) bool { return d.MessageID == other.MessageID }
 
-// addLetter puts a message into a dead-letter queue.
-func (r *Router) addLetter(letter DeadLetter) {
+// addMessage puts a message into a dead-letter queue.
+func (r *Router) addMessage(message DeadLetter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.letters = append(r.letters, letter)
+	r.messages = append(r.messages, message)
 }
 
 // StartExecution starts an execution of a state machine as somebody other than
@@ -97,12 +97,12 @@ func (r *Router) StartExecution(ctx context.Context, machineARN, name string, in
 			}
 			m := aboutJSON(input)
 			m.Call = CallStart
-			fault, err := r.strike(m)
+			fault, err := r.inject(m)
 			if err != nil {
 				return nil, err
 			}
-			if refused, ok := startRefusals[fault]; ok {
-				return nil, fmt.Errorf("starting an execution: %w", &refused)
+			if refused := effects[fault].start; refused != nil {
+				return nil, fmt.Errorf("starting an execution: %w", refused)
 			}
 			execution := begin(from, to, cmp.Or(name, uuid.NewString()), input)
 			return execution, r.execute(ctx, execution)

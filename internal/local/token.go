@@ -25,7 +25,7 @@ func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	}
 	beats := moment(CallBeat, call)
 	beats.State = "" // the task sends them
-	if fault, err := r.strike(beats); err != nil {
+	if fault, err := r.inject(beats); err != nil {
 		return nil, err
 	} else if fault == HeartbeatsRefused {
 		return r.missTask(ctx, call, task)

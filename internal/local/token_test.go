@@ -133,10 +133,10 @@ func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
 // A task of which nothing is heard works on beside the one in its place, and its result comes too late.
 func TestATaskWhoseHeartbeatsAreRefusedWorksInVain(t *testing.T) {
 	t.Parallel()
-	var struck atomic.Bool
+	var injected atomic.Bool
 	with := options()
 	with.Fault = func(m local.Moment) local.Fault {
-		if m.Call == local.CallBeat && !struck.Swap(true) {
+		if m.Call == local.CallBeat && !injected.Swap(true) {
 			return local.HeartbeatsRefused
 		}
 		return local.NoFault
@@ -161,7 +161,7 @@ func TestATaskWhoseHeartbeatsAreRefusedWorksInVain(t *testing.T) {
 	assert.Greater(t, e.Events[len(e.Events)-1].Timestamp.Sub(e.Events[0].Timestamp), 5*time.Minute, "its heartbeat was waited for")
 }
 
-// What befalls a task is seen by what it tells, or by its silence.
+// What affects a task is seen by what it tells, or by its silence.
 func TestFaultsOfATaskWithAToken(t *testing.T) {
 	t.Parallel()
 	for fault, test := range map[local.Fault]struct {
@@ -179,10 +179,10 @@ func TestFaultsOfATaskWithAToken(t *testing.T) {
 	} {
 		t.Run(string(fault), func(t *testing.T) {
 			t.Parallel()
-			var struck atomic.Bool
+			var injected atomic.Bool
 			with := options()
 			with.Fault = func(m local.Moment) local.Fault {
-				if m.Call == local.CallTask && !struck.Swap(true) {
+				if m.Call == local.CallTask && !injected.Swap(true) {
 					return fault
 				}
 				return local.NoFault

@@ -14,20 +14,6 @@ import (
 	"example.com/upload-router/internal/partition"
 )
 
-// The types that the rules are about.
-const (
-	typeAlarm    = "aws:cloudwatch/metricAlarm:MetricAlarm"
-	typeTarget   = "aws:cloudwatch/eventTarget:EventTarget"
-	typeLogGroup = "aws:cloudwatch/logGroup:LogGroup"
-	typeMachine  = "aws:sfn/stateMachine:StateMachine"
-	typeRole     = "aws:iam/role:Role"
-	typeTask     = "aws:ecs/taskDefinition:TaskDefinition"
-	typeFunction = "aws:lambda/function:Function"
-	typeQueue    = "aws:sqs/queue:Queue"
-	typeEndpoint = "aws:ec2/vpcEndpoint:VpcEndpoint"
-	typeTable    = "aws:dynamodb/table:Table"
-)
-
 // rule is a rule that no checker has. It gives the resources that break it, by
 // their names, with what is wrong.
 type rule struct {
@@ -104,7 +90,7 @@ func (f facts) granted(wrong func(authz.Grant) string) map[string]string {
 }
 
 func alarmsTell(f facts) map[string]string {
-	return f.where(typeAlarm, func(r declared.Resource) string {
+	return f.where(declared.TypeAlarm, func(r declared.Resource) string {
 		if actions, _ := r.Inputs["alarmActions"].([]any); len(actions) > 0 && r.Inputs["actionsEnabled"] != false {
 			return ""
 		}
@@ -113,7 +99,7 @@ func alarmsTell(f facts) map[string]string {
 }
 
 func alarmsDecide(f facts) map[string]string {
-	return f.where(typeAlarm, func(r declared.Resource) string {
+	return f.where(declared.TypeAlarm, func(r declared.Resource) string {
 		if r.Text("treatMissingData") == "" {
 			return "it doesn't say what no data means"
 		}
@@ -127,7 +113,7 @@ func letter(r declared.Resource) string {
 }
 
 func targetsHaveLetters(f facts) map[string]string {
-	return f.where(typeTarget, func(r declared.Resource) string {
+	return f.where(declared.TypeEventTarget, func(r declared.Resource) string {
 		if letter(r) == "" {
 			return "an event that can't be delivered is lost"
 		}
@@ -136,7 +122,7 @@ func targetsHaveLetters(f facts) map[string]string {
 }
 
 func lettersArrive(f facts) map[string]string {
-	return f.where(typeTarget, func(r declared.Resource) string {
+	return f.where(declared.TypeEventTarget, func(r declared.Resource) string {
 		queue := letter(r)
 		if queue == "" || slices.ContainsFunc(f.grants, func(g authz.Grant) bool {
 			return g.Owner == queue && g.Principal == "events.amazonaws.com" && g.Action == "sqs:SendMessage"
@@ -159,7 +145,7 @@ func passesToOneService(f facts) map[string]string {
 }
 
 func logsExpire(f facts) map[string]string {
-	return f.where(typeLogGroup, func(r declared.Resource) string {
+	return f.where(declared.TypeLogGroup, func(r declared.Resource) string {
 		if r.Number("retentionInDays") == 0 {
 			return "its events are kept, and paid for, for ever"
 		}
@@ -168,7 +154,7 @@ func logsExpire(f facts) map[string]string {
 }
 
 func logsAreEncrypted(f facts) map[string]string {
-	return f.where(typeLogGroup, func(r declared.Resource) string {
+	return f.where(declared.TypeLogGroup, func(r declared.Resource) string {
 		if r.Text("kmsKeyId") == "" {
 			return "it has no key of the account's own"
 		}
@@ -205,7 +191,7 @@ func tasksAreCaught(f facts) map[string]string {
 // machines gives the state machines that something is wrong with, or with a task
 // of theirs.
 func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name string, state *asl.Task) string) map[string]string {
-	return f.where(typeMachine, func(r declared.Resource) string {
+	return f.where(declared.TypeStateMachine, func(r declared.Resource) string {
 		machine, err := asl.Parse([]byte(r.Text("definition")))
 		if err != nil {
 			return err.Error()
@@ -233,12 +219,12 @@ func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name str
 // lettersAreSeen keeps a dead-letter queue from filling up unseen.
 func lettersAreSeen(f facts) map[string]string {
 	out := map[string]string{}
-	for _, target := range f.system.OfType(typeTarget) {
-		queue, err := f.system.Where(typeQueue, "arn", letter(target))
+	for _, target := range f.system.OfType(declared.TypeEventTarget) {
+		queue, err := f.system.Where(declared.TypeQueue, "arn", letter(target))
 		if err != nil {
 			continue // it has none, or another stack's
 		}
-		if !slices.ContainsFunc(f.system.OfType(typeAlarm), func(alarm declared.Resource) bool {
+		if !slices.ContainsFunc(f.system.OfType(declared.TypeAlarm), func(alarm declared.Resource) bool {
 			return alarm.Object("dimensions")["QueueName"] == queue.Outputs["name"]
 		}) {
 			out[queue.Name] = "no alarm tells that there is something in it"
@@ -250,9 +236,9 @@ func lettersAreSeen(f facts) map[string]string {
 // functionsLogWhereDeclared keeps Lambda from making a log group itself, which
 // never expires and has no key.
 func functionsLogWhereDeclared(f facts) map[string]string {
-	return f.where(typeFunction, func(r declared.Resource) string {
+	return f.where(declared.TypeFunction, func(r declared.Resource) string {
 		group, _ := r.Object("loggingConfig")["logGroup"].(string)
-		if _, err := f.system.Where(typeLogGroup, "name", group); err != nil {
+		if _, err := f.system.Where(declared.TypeLogGroup, "name", group); err != nil {
 			return "it logs to a group that isn't declared"
 		}
 		return ""
@@ -262,7 +248,7 @@ func functionsLogWhereDeclared(f facts) map[string]string {
 // containersAreBare is what ECS's defaults are not: root, with a file system to
 // write to and Docker's capabilities.
 func containersAreBare(f facts) map[string]string {
-	return f.where(typeTask, func(r declared.Resource) string {
+	return f.where(declared.TypeTaskDefinition, func(r declared.Resource) string {
 		var containers []struct {
 			Name                   string
 			User                   string
@@ -291,7 +277,7 @@ func containersAreBare(f facts) map[string]string {
 // endpointsAreNarrow: the policy that an endpoint has by itself lets everything through.
 // https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
 func endpointsAreNarrow(f facts) map[string]string {
-	return f.where(typeEndpoint, func(r declared.Resource) string {
+	return f.where(declared.TypeVPCEndpoint, func(r declared.Resource) string {
 		if r.Text("policy") == "" {
 			return "anything in the network may reach anything of the service by it, in any account"
 		}
@@ -300,7 +286,7 @@ func endpointsAreNarrow(f facts) map[string]string {
 }
 
 func tablesCanBeRestored(f facts) map[string]string {
-	return f.where(typeTable, func(r declared.Resource) string {
+	return f.where(declared.TypeTable, func(r declared.Resource) string {
 		if r.Object("pointInTimeRecovery")["enabled"] != true {
 			return "what is deleted by mistake is gone"
 		}
@@ -309,7 +295,7 @@ func tablesCanBeRestored(f facts) map[string]string {
 }
 
 func tablesForget(f facts) map[string]string {
-	return f.where(typeTable, func(r declared.Resource) string {
+	return f.where(declared.TypeTable, func(r declared.Resource) string {
 		if r.Object("ttl")["enabled"] != true {
 			return "its items are kept, and paid for, for ever"
 		}
@@ -368,7 +354,7 @@ func servicesActForUs(f facts) map[string]string {
 }
 
 func imagesAreFixed(f facts) map[string]string {
-	return f.where(typeTask, func(r declared.Resource) string {
+	return f.where(declared.TypeTaskDefinition, func(r declared.Resource) string {
 		if strings.Contains(r.Text("containerDefinitions"), `:latest"`) {
 			return "the image's tag can be moved to another image"
 		}

@@ -200,10 +200,10 @@ func weakened(system *declared.System) *declared.System {
 	out := &declared.System{}
 	for _, r := range system.Resources {
 		switch r.Type {
-		case "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2",
-			"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":
+		case declared.TypeBucketEncryption,
+			declared.TypeBucketPublicAccessBlock:
 			continue
-		case "aws:sqs/queue:Queue":
+		case declared.TypeQueue:
 			r.Inputs = map[string]any{}
 		}
 		out.Resources = append(out.Resources, r)

@@ -3,8 +3,8 @@
 // nothing is deployed from it.
 //
 // Pulumi's AWS provider is made from Terraform's, so that types and inputs have
-// the same names in another spelling; where they differ, it stands in kinds.go.
-// A type that isn't there is an error: what isn't written isn't checked.
+// the same names in another spelling; where they differ, it stands in declared.Kind.
+// A type that isn't known is an error: what isn't written isn't checked.
 //
 // It is the native syntax and not JSON, in which nothing tells a block from an
 // attribute: a checker that doesn't have the provider's schema then takes a bucket
@@ -29,7 +29,7 @@ import (
 
 var (
 	// ErrUnknownType is matched by the error for a resource whose type isn't known.
-	ErrUnknownType = errors.New("no Terraform type is known for it: add it to the table in internal/terraform")
+	ErrUnknownType = errors.New("no Terraform type is known for it: add it to the table in internal/declared")
 
 	errValue = errors.New("a value that Terraform has no form for")
 )
@@ -46,11 +46,11 @@ func Write(system *declared.System, region string) ([]byte, error) {
 	file := hclwrite.NewEmptyFile()
 	file.Body().AppendNewBlock("provider", []string{"aws"}).Body().SetAttributeValue("region", cty.StringVal(region))
 	for _, r := range system.Resources {
-		k, written := kinds[r.Type]
-		if !written {
+		k, _ := declared.KindOf(r.Type)
+		if k.Terraform == "" {
 			continue
 		}
-		body := file.Body().AppendNewBlock("resource", []string{k.name, labelOf(r)}).Body()
+		body := file.Body().AppendNewBlock("resource", []string{k.Terraform, labelOf(r)}).Body()
 		if err := w.body(body, r.Inputs, "", k); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", r.Name, err)
 		}
@@ -69,10 +69,10 @@ func labelOf(r declared.Resource) string { return notInLabels.ReplaceAllString(r
 
 // name notes by which values others refer to a resource.
 func (w *writer) name(r declared.Resource) error {
-	if !r.Custom || slices.Contains(notAWS, r.Type) {
+	if !r.Custom {
 		return nil
 	}
-	k, known := kinds[r.Type]
+	k, known := declared.KindOf(r.Type)
 	if !known {
 		return fmt.Errorf("%s %s: %w", r.Type, r.Name, ErrUnknownType)
 	}
@@ -80,14 +80,14 @@ func (w *writer) name(r declared.Resource) error {
 		text, _ := value.(string)
 		if _, taken := w.references[text]; text != "" && !taken {
 			w.references[text] = hcl.Traversal{
-				hcl.TraverseRoot{Name: k.name}, hcl.TraverseAttr{Name: labelOf(r)}, hcl.TraverseAttr{Name: attribute},
+				hcl.TraverseRoot{Name: k.Terraform}, hcl.TraverseAttr{Name: labelOf(r)}, hcl.TraverseAttr{Name: attribute},
 			}
 		}
 	}
 	if r.Inputs["arn"] == nil { // of others it is somebody else's
 		note(r.Outputs["arn"], "arn")
 	}
-	for _, attribute := range k.refersBy {
+	for _, attribute := range k.RefersBy {
 		if attribute == "id" {
 			note(r.ID, attribute)
 			continue
@@ -98,10 +98,10 @@ func (w *writer) name(r declared.Resource) error {
 }
 
 // body writes inputs; path is where they are in the resource.
-func (w *writer) body(body *hclwrite.Body, inputs map[string]any, path string, k kind) error {
+func (w *writer) body(body *hclwrite.Body, inputs map[string]any, path string, k declared.Kind) error {
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		at := strings.TrimPrefix(path+"."+name, ".")
-		own := k.renamed[at]
+		own := k.Renamed[at]
 		if own == "" {
 			own = snake(name)
 		}
@@ -122,6 +122,9 @@ func (w *writer) body(body *hclwrite.Body, inputs map[string]any, path string, k
 	}
 	return nil
 }
+
+// ownNames are inputs whose keys are no names of inputs.
+var ownNames = []string{"tags", "dimensions", "variables"}
 
 // blocksOf gives the blocks that a value is written as: an object, unless it is
 // a map of names of one's own, and each object of a list.

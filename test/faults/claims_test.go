@@ -53,7 +53,7 @@ func TestTheClaimOfARunThatIsGoneExpires(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, name, config)
-			trace := b.bring(t, faults.Row{Route: faults.Fargate, Happening: faults.Stopped}, "k")
+			trace := b.bring(t, faults.Row{Route: faults.Fargate, Scenario: faults.Stopped}, "k")
 			gone := trace.Executions[0]
 			require.Equal(t, asl.StatusAborted, gone.Status)
 			require.Len(t, gone.Runs, 1, "it was at work")
@@ -121,7 +121,7 @@ func TestOlderEventsOfAKeyWithoutVersionsAreRecognised(t *testing.T) {
 // work, with its event.
 func (b *bench) stopped(t *testing.T) (*local.Execution, json.RawMessage) {
 	t.Helper()
-	trace := b.bring(t, faults.Row{Route: faults.Fargate, Happening: faults.Stopped}, "k")
+	trace := b.bring(t, faults.Row{Route: faults.Fargate, Scenario: faults.Stopped}, "k")
 	gone := trace.Executions[0]
 	require.Equal(t, asl.StatusAborted, gone.Status)
 	require.Len(t, gone.Runs, 1, "it was at work")
@@ -170,29 +170,38 @@ func nameOf(e *local.Execution) string { return e.ARN[strings.LastIndex(e.ARN, "
 // that comes meanwhile finds it being processed.
 func TestARedriveAfterTheLeaseHasTheObject(t *testing.T) {
 	t.Parallel()
-	for name, forgotten := range map[string]time.Duration{"its lease is over": 0, "its claim is forgotten": machine.ClaimRetention} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := start(t, "once", map[string]string{keyDeduplicate: "true"})
-			console := b.console(t)
-			gone, event := b.stopped(t)
-			lease := executionTimeout(t, b) + machine.ClaimLeaseMargin
-			b.Pass(lease + forgotten + time.Second)
-			meanwhile := &local.Trace{}
-			b.fate.whileRead("k", func() { assert.NoError(t, b.Deliver(t.Context(), event, meanwhile)) })
-			redriven := console.redrive(t, gone, operate.RedriveResume)
-			b.requireProcessed(t, redriven)
-			require.Len(t, redriven.Runs, 2)
-			require.Len(t, meanwhile.Executions, 1)
-			require.True(t, isDuplicate(meanwhile.Executions[0]))
-			require.Contains(t, string(meanwhile.Executions[0].Output), `"being processed"`)
-			require.Empty(t, meanwhile.Executions[0].Runs)
+	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	console := b.console(t)
+	gone, event := b.stopped(t)
+	b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
+	meanwhile := &local.Trace{}
+	b.fate.whileRead("k", func() { assert.NoError(t, b.Deliver(t.Context(), event, meanwhile)) })
+	redriven := console.redrive(t, gone, operate.RedriveResume)
+	b.requireProcessed(t, redriven)
+	require.Len(t, redriven.Runs, 2)
+	require.Len(t, meanwhile.Executions, 1)
+	require.True(t, isDuplicate(meanwhile.Executions[0]))
+	require.Contains(t, string(meanwhile.Executions[0].Output), `"being processed"`)
+	require.Empty(t, meanwhile.Executions[0].Runs)
 
-			outcome, by, _ := b.again(t, event)
-			require.Equal(t, "already processed", outcome)
-			require.Equal(t, gone.ARN, by)
-		})
-	}
+	outcome, by, _ := b.again(t, event)
+	require.Equal(t, "already processed", outcome)
+	require.Equal(t, gone.ARN, by)
+}
+
+// When a claim is forgotten, the time in which Step Functions redrives is over.
+func TestAClaimIsKeptForAsLongAsARedriveIsPossible(t *testing.T) {
+	t.Parallel()
+	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	console := b.console(t)
+	gone, _ := b.stopped(t)
+	b.Pass(machine.ClaimRetention)
+	console.aws.Know(gone)
+	plan, err := console.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{gone.ARN}})
+	require.NoError(t, err)
+	require.Len(t, plan.Items, 1)
+	require.Equal(t, operate.RedriveRefuse, plan.Items[0].Action)
+	require.Contains(t, plan.Items[0].Reason, "redrivable period exceeded")
 }
 
 // What is started anew in the place of a run that is gone processes the file at

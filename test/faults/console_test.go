@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/local/localaws"
 	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/operate"
 )
@@ -19,13 +19,13 @@ import (
 type console struct {
 	*operate.System
 
-	aws  *localaws.Server
-	turn sync.Mutex // to read the queue: each test has a letter of its own
+	aws  *awstest.Server
+	turn sync.Mutex // to read the queue: each test has a message of its own
 }
 
 func (b *bench) console(t *testing.T) *console {
 	t.Helper()
-	c := &console{aws: localaws.Serve(t, b.system, b.Router)}
+	c := &console{aws: awstest.Serve(t, b.system, b.Router)}
 	outputs, err := operate.ParseOutputs(c.aws.Outputs())
 	require.NoError(t, err)
 	c.System = operate.Connect(aws.Config{
@@ -44,12 +44,12 @@ func (c *console) redrive(t *testing.T, ended *local.Execution, want operate.Red
 	return c.do(t, plan, want)
 }
 
-// replay has a letter's event processed.
-func (c *console) replay(t *testing.T, letter local.DeadLetter) *local.Execution {
+// replay has a message's event processed.
+func (c *console) replay(t *testing.T, message local.DeadLetter) *local.Execution {
 	t.Helper()
 	c.turn.Lock()
 	defer c.turn.Unlock()
-	c.aws.Only(func(other local.DeadLetter) bool { return other.MessageID == letter.MessageID })
+	c.aws.Only(func(other local.DeadLetter) bool { return other.MessageID == message.MessageID })
 	plan, err := c.PlanRedrive(t.Context(), operate.RedriveOptions{DeadLetters: true})
 	require.NoError(t, err)
 	return c.do(t, plan, operate.RedriveReplay)

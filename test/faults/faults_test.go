@@ -37,27 +37,26 @@ const threshold = 1 << 10
 // fate injects the faults of rows, by the key of the row's object, and keeps
 // what the policies refused.
 type fate struct {
-	mu      sync.Mutex
-	strikes map[string][]faults.Strike
-	struck  map[string]map[local.Fault]int
-	during  map[string]func() // at a key's first call of a service
-	refused []string
+	mu         sync.Mutex
+	injections map[string][]faults.Injection
+	injected   map[string]map[local.Fault]int
+	during     map[string]func() // at a key's first call of a service
+	refused    []string
 }
 
 // at is local.Options.Fault.
 func (f *fate) at(m local.Moment) local.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, s := range f.strikes[m.Key] {
-		call := local.Calls()[s.Fault]
-		if call != m.Call && (call != local.CallAny || m.State == "") {
+	for _, s := range f.injections[m.Key] {
+		if !s.Fault.Affects(m) {
 			continue
 		}
-		if f.struck[m.Key] == nil {
-			f.struck[m.Key] = map[local.Fault]int{}
+		if f.injected[m.Key] == nil {
+			f.injected[m.Key] = map[local.Fault]int{}
 		}
-		if f.struck[m.Key][s.Fault] < s.Attempts {
-			f.struck[m.Key][s.Fault]++
+		if f.injected[m.Key][s.Fault] < s.Attempts {
+			f.injected[m.Key][s.Fault]++
 			return s.Fault
 		}
 	}
@@ -65,11 +64,11 @@ func (f *fate) at(m local.Moment) local.Fault {
 }
 
 // set brings the faults of a key about from now on.
-func (f *fate) set(key string, strikes []faults.Strike) {
+func (f *fate) set(key string, injections []faults.Injection) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.strikes[key] = strikes
-	delete(f.struck, key)
+	f.injections[key] = injections
+	delete(f.injected, key)
 }
 
 // decided is local.Options.Decided. It sees the calls that faults lead to as well.
@@ -99,7 +98,7 @@ func (f *fate) whileRead(key string, happens func()) {
 
 func newFate() *fate {
 	return &fate{
-		strikes: map[string][]faults.Strike{}, struck: map[string]map[local.Fault]int{}, during: map[string]func(){},
+		injections: map[string][]faults.Injection{}, injected: map[string]map[local.Fault]int{}, during: map[string]func(){},
 	}
 }
 
@@ -162,15 +161,15 @@ func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
 	deliver := func(trace *local.Trace, of *local.Trace) {
 		require.NoError(t, b.Deliver(ctx, of.Event, trace))
 	}
-	switch row.Happening {
+	switch row.Scenario {
 	case faults.Uploaded:
-		b.fate.set(key, row.Strikes)
+		b.fate.set(key, row.Injections)
 		return upload(0)
 	case faults.Stopped:
 		b.fate.whileRead(key, cancel)
 		return upload(0)
 	case faults.Crowded:
-		b.fate.set(key, row.Strikes)
+		b.fate.set(key, row.Injections)
 		var trace *local.Trace
 		var uploaded error
 		crowd, path := "crowd/"+key, b.file(t, row.Route, 0)
@@ -187,7 +186,7 @@ func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
 		// Both are stored before either event comes, and the event of the later one comes first.
 		earlier, later := put(0), put(1)
 		events := []*local.Trace{later, earlier}
-		if row.Happening == faults.Overwritten {
+		if row.Scenario == faults.Overwritten {
 			events = []*local.Trace{earlier, later}
 		}
 		trace := &local.Trace{}
@@ -213,7 +212,7 @@ func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
 		deliver(trace, stored)
 		return trace
 	}
-	require.Fail(t, "unknown happening")
+	require.Fail(t, "unknown scenario")
 	return nil
 }
 
@@ -345,7 +344,7 @@ func place(t *testing.T, trace *local.Trace, where string) string {
 		}
 	}
 	switch where {
-	case faults.InLetter:
+	case faults.InMessage:
 		text, err := json.Marshal(trace.DeadLetters[0].Attributes)
 		require.NoError(t, err)
 		out.Write(text)
@@ -378,15 +377,15 @@ func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace, console
 		}
 		b.requireProcessed(t, console.redrive(t, stopped, want))
 	case faults.Replay:
-		letter := trace.DeadLetters[0]
-		require.JSONEq(t, string(trace.Event), string(letter.Body), "the event as it was")
-		b.fate.set(trace.Key, []faults.Strike{{Fault: local.StartUnavailable, Attempts: 1}})
-		_, err := b.Replay(t.Context(), letter)
+		message := trace.DeadLetters[0]
+		require.JSONEq(t, string(trace.Event), string(message.Body), "the event as it was")
+		b.fate.set(trace.Key, []faults.Injection{{Fault: local.StartUnavailable, Attempts: 1}})
+		_, err := b.Replay(t.Context(), message)
 		require.ErrorContains(t, err, "InternalFailure")
-		require.Contains(t, b.DeadLetters(), letter, "what wasn't accepted stays")
-		b.requireProcessed(t, console.replay(t, letter))
-		require.NotContains(t, b.DeadLetters(), letter)
-		_, err = b.Replay(t.Context(), letter)
+		require.Contains(t, b.DeadLetters(), message, "what wasn't accepted stays")
+		b.requireProcessed(t, console.replay(t, message))
+		require.NotContains(t, b.DeadLetters(), message)
+		_, err = b.Replay(t.Context(), message)
 		require.ErrorContains(t, err, "no such message")
 	case faults.Never:
 		again := console.redrive(t, trace.Executions[0], operate.RedriveRestart)
@@ -558,7 +557,7 @@ func TestEveryFaultIsInTheTable(t *testing.T) {
 		require.False(t, names[row.Name], row.Name)
 		names[row.Name] = true
 		require.NotEmpty(t, row.Evidence, row.Name)
-		for _, s := range row.Strikes {
+		for _, s := range row.Injections {
 			if seen[s.Fault] == nil {
 				seen[s.Fault] = map[faults.Completion]bool{}
 			}
@@ -568,7 +567,7 @@ func TestEveryFaultIsInTheTable(t *testing.T) {
 	for _, fault := range local.Faults() {
 		require.NotEmpty(t, seen[fault], fault)
 		for _, completion := range []faults.Completion{faults.Followed, faults.Told} {
-			if local.Calls()[fault] == local.CallTask {
+			if fault.Call() == local.CallTask {
 				require.True(t, seen[fault][completion] || seen[fault][faults.Either], "%s, %s", fault, completion)
 			}
 		}

@@ -39,13 +39,13 @@ const (
 	Fargate Route = "Fargate"
 )
 
-// Happening is what is done to an upload, besides injecting faults.
-type Happening int
+// Scenario is what is done to an upload, besides injecting faults.
+type Scenario int
 
-// The happenings.
+// The scenarios.
 const (
 	// Uploaded: it is uploaded.
-	Uploaded Happening = iota
+	Uploaded Scenario = iota
 	// Twice: its event is delivered a second time.
 	Twice
 	// Reordered: the event of a later version comes first.
@@ -64,18 +64,18 @@ const (
 	Crowded
 )
 
-// Always is for a fault that befalls every attempt.
+// Always is for a fault that affects every attempt.
 const Always = 1 << 30
 
-// Strike is a fault, and how many attempts it befalls.
-type Strike struct {
+// Injection is a fault, and how many attempts it affects.
+type Injection struct {
 	Fault    local.Fault
 	Attempts int
 }
 
 // Evidence is a text that is seen somewhere.
 type Evidence struct {
-	// Where is where: InCause, InHistory, InOutput, InLog, InLetter, InMetrics.
+	// Where is where: InCause, InHistory, InOutput, InLog, InMessage, InMetrics.
 	Where string
 	// Text is what is seen there. With [Version] in it, each execution that processed
 	// something has it there, of the version that its own event names.
@@ -95,7 +95,7 @@ const (
 	InHistory = "the execution's history"
 	InOutput  = "the execution's output"
 	InLog     = "the processor's log"
-	InLetter  = "the dead-letter message's attributes"
+	InMessage = "the dead-letter message's attributes"
 	InMetrics = "EventBridge's metrics"
 )
 
@@ -129,9 +129,9 @@ type Row struct {
 	Few bool
 	// Announced says that it is about a success that is announced (notifySuccess).
 	Announced bool
-	// Happening and Strikes bring it about.
-	Happening Happening
-	Strikes   []Strike
+	// Scenario and Injections bring it about.
+	Scenario   Scenario
+	Injections []Injection
 	// Status is that of the execution; empty if none was started.
 	Status asl.Status
 	// Error is the execution's error.
@@ -157,13 +157,13 @@ func Table() []Row {
 func lambda() []Row {
 	failed := func(name string, fault local.Fault, code string, runs int, evidence ...Evidence) Row {
 		return Row{
-			Name: name, Route: Lambda, Strikes: []Strike{{fault, Always}}, Status: asl.StatusFailed, Error: code,
+			Name: name, Route: Lambda, Injections: []Injection{{fault, Always}}, Status: asl.StatusFailed, Error: code,
 			Executions: 1, Runs: runs, Failed: 1, Evidence: evidence, Resume: StartAgain,
 		}
 	}
 	passing := func(name string, fault local.Fault, code string) Row {
 		return Row{
-			Name: name, Route: Lambda, Strikes: []Strike{{fault, 2}}, Status: asl.StatusSucceeded,
+			Name: name, Route: Lambda, Injections: []Injection{{fault, 2}}, Status: asl.StatusSucceeded,
 			Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{seen(InHistory, code)}, Resume: Itself,
 		}
 	}
@@ -240,14 +240,14 @@ const (
 
 func taskFails(completion Completion, name string, fault local.Fault, code string, runs int, evidence ...Evidence) Row {
 	return Row{
-		Name: name, Route: Fargate, Completion: completion, Strikes: []Strike{{fault, Always}}, Status: asl.StatusFailed, Error: code,
+		Name: name, Route: Fargate, Completion: completion, Injections: []Injection{{fault, Always}}, Status: asl.StatusFailed, Error: code,
 		Executions: 1, Runs: runs, Failed: 1, Evidence: evidence, Resume: StartAgain,
 	}
 }
 
 func taskPasses(completion Completion, name string, fault local.Fault, attempts, runs int, evidence ...Evidence) Row {
 	return Row{
-		Name: name, Route: Fargate, Completion: completion, Strikes: []Strike{{fault, attempts}}, Status: asl.StatusSucceeded,
+		Name: name, Route: Fargate, Completion: completion, Injections: []Injection{{fault, attempts}}, Status: asl.StatusSucceeded,
 		Executions: 1, Runs: runs, Succeeded: 1, Evidence: evidence, Resume: Itself,
 	}
 }
@@ -257,17 +257,17 @@ func claims() []Row {
 	const throttled = "Error Code: ThrottlingException"
 	return []Row{
 		{
-			Name: "DynamoDB throttles a claim for a while", Route: Lambda, Once: true, Strikes: []Strike{{local.ClaimThrottled, 2}},
+			Name: "DynamoDB throttles a claim for a while", Route: Lambda, Once: true, Injections: []Injection{{local.ClaimThrottled, 2}},
 			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{seen(InHistory, throttled)}, Resume: Itself,
 		},
 		{
 			Name: "DynamoDB throttles a claim until the retries are used up", Route: Lambda, Once: true,
-			Strikes: []Strike{{local.ClaimThrottled, Always}}, Status: asl.StatusFailed, Error: "DynamoDB.AmazonDynamoDBException",
+			Injections: []Injection{{local.ClaimThrottled, Always}}, Status: asl.StatusFailed, Error: "DynamoDB.AmazonDynamoDBException",
 			Executions: 1, Failed: 1, Evidence: []Evidence{seen(InCause, throttled)}, Resume: StartAgain,
 		},
 		{
 			Name: "DynamoDB can't note that an object is processed", Route: Lambda, Once: true,
-			Strikes: []Strike{{local.SettleThrottled, Always}}, Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1,
+			Injections: []Injection{{local.SettleThrottled, Always}}, Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1,
 			Evidence: []Evidence{seen(InHistory, throttled)}, Resume: Itself,
 		},
 	}
@@ -277,20 +277,20 @@ func notices() []Row {
 	return []Row{
 		{
 			Name: "SNS refuses the notice of a success", Route: Lambda, Announced: true,
-			Strikes: []Strike{{local.NoticeRefused, Always}},
-			Status:  asl.StatusSucceeded, Executions: 1, Runs: 1,
+			Injections: []Injection{{local.NoticeRefused, Always}},
+			Status:     asl.StatusSucceeded, Executions: 1, Runs: 1,
 			Evidence: []Evidence{seen(InHistory, "SNS.ThrottledException")}, Resume: Itself,
 		},
 		{
 			Name: "SNS refuses the notice of a failure", Route: Fargate, Completion: Followed,
-			Strikes: []Strike{{local.TaskKilled, Always}, {local.NoticeRefused, Always}},
-			Status:  asl.StatusFailed, Error: asl.ErrorTaskFailed, Executions: 1, Runs: 1,
+			Injections: []Injection{{local.TaskKilled, Always}, {local.NoticeRefused, Always}},
+			Status:     asl.StatusFailed, Error: asl.ErrorTaskFailed, Executions: 1, Runs: 1,
 			Evidence: []Evidence{seen(InHistory, "SNS.ThrottledException"), seen(InCause, `"ExitCode":137,`)}, Resume: StartAgain,
 		},
 		{
 			Name: "SNS refuses the notice of a task's own failure", Route: Fargate, Completion: Told,
-			Strikes: []Strike{{local.TaskInterrupted, Always}, {local.NoticeRefused, Always}},
-			Status:  asl.StatusFailed, Error: interrupted, Executions: 1, Runs: 2,
+			Injections: []Injection{{local.TaskInterrupted, Always}, {local.NoticeRefused, Always}},
+			Status:     asl.StatusFailed, Error: interrupted, Executions: 1, Runs: 2,
 			Evidence: []Evidence{seen(InHistory, "SNS.ThrottledException"), seen(InLog, interrupted)}, Resume: StartAgain,
 		},
 	}
@@ -299,7 +299,7 @@ func notices() []Row {
 func objects() []Row {
 	missing := func(name string, route Route, completion Completion, code string) Row {
 		return Row{
-			Name: name, Route: route, Completion: completion, Happening: Deleted, Status: asl.StatusFailed, Error: code,
+			Name: name, Route: route, Completion: completion, Scenario: Deleted, Status: asl.StatusFailed, Error: code,
 			Executions: 1, Runs: 1, Failed: 1, Evidence: []Evidence{seen(InLog, accessDenied)}, Resume: Never,
 		}
 	}
@@ -307,15 +307,15 @@ func objects() []Row {
 		return taskFails(completion, name, local.ObjectUnavailable, code, 2, cause, seen(InLog, unavailable))
 	}
 	// Nothing is wrong with these: what is looked for is that each version was processed.
-	processed := func(name string, happening Happening) Row {
+	processed := func(name string, scenario Scenario) Row {
 		return Row{
-			Name: name, Route: Lambda, Happening: happening, Status: asl.StatusSucceeded,
+			Name: name, Route: Lambda, Scenario: scenario, Status: asl.StatusSucceeded,
 			Executions: 2, Runs: 2, Succeeded: 2, Evidence: []Evidence{seen(InLog, ofVersion)}, Resume: Itself,
 		}
 	}
 	return []Row{
 		{
-			Name: "S3 asks to slow down", Route: Lambda, Strikes: []Strike{{local.ObjectUnavailable, 1}}, Status: asl.StatusSucceeded,
+			Name: "S3 asks to slow down", Route: Lambda, Injections: []Injection{{local.ObjectUnavailable, 1}}, Status: asl.StatusSucceeded,
 			Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{seen(InLog, `"outcome":"succeeded"`)}, Resume: Itself,
 		},
 		unreadable("S3 can't be read for longer", Followed, asl.ErrorTaskFailed, seen(InCause, `"ExitCode":75,`)),
@@ -327,7 +327,7 @@ func objects() []Row {
 		processed("Events come in another order", Reordered),
 		processed("An event comes late", Late),
 		{
-			Name: "An older event comes after a newer one, without versions", Route: Lambda, Happening: Superseded, Once: true,
+			Name: "An older event comes after a newer one, without versions", Route: Lambda, Scenario: Superseded, Once: true,
 			Status: asl.StatusSucceeded, Executions: 2, Runs: 1, Succeeded: 1,
 			Evidence: []Evidence{seen(InOutput, `"outcome":"superseded by a newer event"`)}, Resume: Itself,
 		},
@@ -345,9 +345,9 @@ const ofVersion = `"version":"` + Version + `"`
 
 func deliveries() []Row {
 	dead := func(name string, fault local.Fault, evidence ...string) Row {
-		row := Row{Name: name, Route: Lambda, Strikes: []Strike{{fault, Always}}, Resume: Replay}
+		row := Row{Name: name, Route: Lambda, Injections: []Injection{{fault, Always}}, Resume: Replay}
 		for _, text := range evidence {
-			row.Evidence = append(row.Evidence, seen(InLetter, text))
+			row.Evidence = append(row.Evidence, seen(InMessage, text))
 		}
 		return row
 	}
@@ -356,19 +356,19 @@ func deliveries() []Row {
 	recognised := Evidence{Where: InOutput, Text: `"duplicate":{`, Once: true}
 	return []Row{
 		{
-			Name: "Step Functions refuses the start for a while", Route: Lambda, Strikes: []Strike{{local.StartThrottled, 3}},
+			Name: "Step Functions refuses the start for a while", Route: Lambda, Injections: []Injection{{local.StartThrottled, 3}},
 			Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: []Evidence{retried}, Resume: Itself,
 		},
 		dead("Step Functions throttles the start until EventBridge gives up", local.StartThrottled, "THROTTLING", exhausted),
 		dead("Step Functions can't be reached until EventBridge gives up", local.StartUnavailable, "ERROR_FROM_TARGET", exhausted),
 		dead("EventBridge may not start the execution", local.StartRefused, "NO_PERMISSIONS", `"RETRY_ATTEMPTS":"0"`),
 		{
-			Name: "An event is delivered twice", Route: Lambda, Happening: Twice, Duplicate: true,
+			Name: "An event is delivered twice", Route: Lambda, Scenario: Twice, Duplicate: true,
 			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2,
 			Evidence: []Evidence{seen(InLog, ofVersion), recognised}, Resume: Itself,
 		},
 		{
-			Name: "The answer to a start is lost", Route: Fargate, Duplicate: true, Strikes: []Strike{{local.StartAnswerLost, 1}},
+			Name: "The answer to a start is lost", Route: Fargate, Duplicate: true, Injections: []Injection{{local.StartAnswerLost, 1}},
 			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2,
 			Evidence: []Evidence{retried, seen(InLog, ofVersion), recognised}, Resume: Itself,
 		},
@@ -378,17 +378,17 @@ func deliveries() []Row {
 func machine() []Row {
 	return []Row{
 		{
-			Name: "All places are taken for too long", Route: Fargate, Few: true, Happening: Crowded,
-			Strikes: []Strike{{local.PlacesKept, Always}}, Status: asl.StatusFailed, Error: "Upload.NoPlace", Executions: 1, Failed: 1,
+			Name: "All places are taken for too long", Route: Fargate, Few: true, Scenario: Crowded,
+			Injections: []Injection{{local.PlacesKept, Always}}, Status: asl.StatusFailed, Error: "Upload.NoPlace", Executions: 1, Failed: 1,
 			Evidence: []Evidence{seen(InCause, "No place among")}, Resume: StartAgain,
 		},
 		{
-			Name: "The execution is out of time", Route: Fargate, Strikes: []Strike{{local.TransitionThrottled, Always}},
+			Name: "The execution is out of time", Route: Fargate, Injections: []Injection{{local.TransitionThrottled, Always}},
 			Status: asl.StatusTimedOut, Error: asl.ErrorTimeout, Executions: 1, Failed: 1,
 			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionTimedOut))}, Resume: Redrive,
 		},
 		{
-			Name: "Somebody stops the execution", Route: Fargate, Happening: Stopped,
+			Name: "Somebody stops the execution", Route: Fargate, Scenario: Stopped,
 			Status: asl.StatusAborted, Executions: 1, Runs: 1, Failed: 1,
 			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionAborted))}, Resume: Redrive,
 		},

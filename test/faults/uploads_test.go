@@ -44,7 +44,7 @@ const (
 type plan struct {
 	key        string
 	route      faults.Route
-	strikes    []faults.Strike
+	injections []faults.Injection
 	duplicated bool
 }
 
@@ -59,26 +59,26 @@ func plans(count int, seed uint64, b *bench) []plan {
 			p.route = faults.Fargate
 		}
 		if percent(faulty) {
-			possible := b.befalling(p.route)
-			strike := faults.Strike{Fault: possible[random.IntN(len(possible))], Attempts: 1}
+			possible := b.affecting(p.route)
+			inject := faults.Injection{Fault: possible[random.IntN(len(possible))], Attempts: 1}
 			// Half of them don't pass by themselves; S3 is kept from that, as its clients wait in real time.
-			if percent(50) && strike.Fault != local.ObjectUnavailable {
-				strike.Attempts = faults.Always
+			if percent(50) && inject.Fault != local.ObjectUnavailable {
+				inject.Attempts = faults.Always
 			}
-			if strike.Fault == local.StartAnswerLost {
-				strike.Attempts = 1 // or it would be delivered 186 times
+			if inject.Fault == local.StartAnswerLost {
+				inject.Attempts = 1 // or it would be delivered 186 times
 			}
-			p.strikes = []faults.Strike{strike}
+			p.injections = []faults.Injection{inject}
 		}
 		out[i] = p
 	}
 	return out
 }
 
-// befalling are the faults that an upload by a route can meet.
-func (b *bench) befalling(route faults.Route) []local.Fault {
+// affecting are the faults that an upload by a route can meet.
+func (b *bench) affecting(route faults.Route) []local.Fault {
 	return slices.DeleteFunc(local.Faults(), func(f local.Fault) bool {
-		switch local.Calls()[f] {
+		switch f.Call() {
 		case local.CallInvoke:
 			return route != faults.Lambda
 		case local.CallTask:
@@ -95,9 +95,9 @@ func (b *bench) befalling(route faults.Route) []local.Fault {
 	})
 }
 
-// allBefalling are those of both routes.
-func (b *bench) allBefalling() []local.Fault {
-	all := append(b.befalling(faults.Lambda), b.befalling(faults.Fargate)...)
+// allAffecting are those of both routes.
+func (b *bench) allAffecting() []local.Fault {
+	all := append(b.affecting(faults.Lambda), b.affecting(faults.Fargate)...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -127,8 +127,8 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 	executions := slices.Clone(trace.Executions)
 	resumed := map[faults.Resume]int{}
 	undelivered := len(trace.DeadLetters)
-	for _, letter := range trace.DeadLetters {
-		again, err := b.Replay(ctx, letter)
+	for _, message := range trace.DeadLetters {
+		again, err := b.Replay(ctx, message)
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 
 // refused says whether SNS takes no notice of what the state machine has to tell, however often it tries.
 func (p plan) refused() bool {
-	return slices.Contains(p.strikes, faults.Strike{Fault: local.NoticeRefused, Attempts: faults.Always})
+	return slices.Contains(p.injections, faults.Injection{Fault: local.NoticeRefused, Attempts: faults.Always})
 }
 
 // heard holds an execution against what people are to hear of it: one notice, and that of its end. Of a duplicate there is none, and
@@ -264,14 +264,14 @@ func uploadMany(t *testing.T, b *bench) {
 		if p.duplicated {
 			duplicates++
 		}
-		for _, s := range p.strikes {
+		for _, s := range p.injections {
 			f.Injected[s.Fault]++
 			if s.Fault == local.StartAnswerLost {
 				duplicates++
 			}
 		}
 		group.Go(func() error {
-			b.fate.set(p.key, p.strikes)
+			b.fate.set(p.key, p.injections)
 			trace, err := b.Put(ctx, p.key, paths[p.route])
 			if err != nil {
 				return err
@@ -293,7 +293,7 @@ func uploadMany(t *testing.T, b *bench) {
 	require.Empty(t, b.fate.refused, "no fault makes a call that isn't granted")
 	require.Empty(t, b.DeadLetters(), "all were replayed")
 	if len(all) >= 10_000 {
-		require.ElementsMatch(t, b.allBefalling(), slices.Collect(maps.Keys(f.Injected)), "every kind of fault is among them")
+		require.ElementsMatch(t, b.allAffecting(), slices.Collect(maps.Keys(f.Injected)), "every kind of fault is among them")
 	}
 }
 
@@ -322,7 +322,7 @@ func (f *fates) String() string {
 	line(f.Again, "duplicates processed again, with the same result")
 	line(f.Failed, "executions failed with a notice")
 	line(f.Ended, "executions ended outside of any state")
-	line(f.Undelivered, "events given up on, in the dead-letter queue")
+	line(f.Undelivered, "events given up on, in the dead-message queue")
 	for _, how := range slices.Sorted(maps.Keys(f.Resumed)) {
 		line(f.Resumed[how], "resumed: "+string(how))
 	}

@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/internal/cli"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/local/localaws"
 	"example.com/upload-router/internal/local/localtest"
 )
 
@@ -47,7 +47,7 @@ const (
 // session is a user at a shell, without a terminal, and the system.
 type session struct {
 	t       *testing.T
-	aws     *localaws.Server
+	aws     *awstest.Server
 	faults  *faults
 	outputs string
 }
@@ -58,7 +58,7 @@ func newSession(t *testing.T, config map[string]string) *session {
 	f := &faults{of: map[string]local.Fault{}, held: map[string]chan struct{}{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
-		aws: localaws.Start(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
+		aws: awstest.Run(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
 	}
 	require.NoError(t, os.WriteFile(s.outputs, s.aws.Outputs(), 0o600))
 	return s
@@ -71,7 +71,7 @@ func (s *session) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), program, append(args, "--outputs", s.outputs)...)
 	cmd.Env = []string{
 		commandLine + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "TZ=UTC",
-		"AWS_ENDPOINT_URL=" + s.aws.Endpoint(), "AWS_ACCESS_KEY_ID=" + localaws.AccessKeyID, "AWS_SECRET_ACCESS_KEY=shibboleth",
+		"AWS_ENDPOINT_URL=" + s.aws.Endpoint(), "AWS_ACCESS_KEY_ID=" + awstest.AccessKeyID, "AWS_SECRET_ACCESS_KEY=shibboleth",
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
 	}
 	return cmd
@@ -156,7 +156,7 @@ func (s *session) file(name string, size int) string {
 	return path
 }
 
-// faults befall uploads, by their keys or how these begin.
+// faults affect uploads, by their keys or how these begin.
 type faults struct {
 	mu   sync.Mutex
 	of   map[string]local.Fault
@@ -174,15 +174,14 @@ func (f *faults) at(m local.Moment) local.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key, fault := range f.of {
-		call := local.Calls()[fault]
-		if strings.HasPrefix(m.Key, key) && (call == m.Call || call == local.CallAny && m.State != "") {
+		if strings.HasPrefix(m.Key, key) && fault.Affects(m) {
 			return fault
 		}
 	}
 	return local.NoFault
 }
 
-// set lets a fault befall all calls for a key from now on.
+// set lets a fault affect all calls for a key from now on.
 func (f *faults) set(key string, fault local.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -271,7 +271,7 @@ func TestSessionDeadLetters(t *testing.T) {
 	s.run(0, "send", "--no-wait", s.file("lost-2.bin", large))
 	s.aws.Wait()
 	require.Contains(t, s.run(1, "verify"), "✗ Dead-letter queue\n  2 events from before the test\n")
-	const letters = `replay  lost-1.txt  512 B  TIME
+	const messages = `replay  lost-1.txt  512 B  TIME
   UUID
   never delivered: NO_PERMISSIONS
 replay  lost-2.bin  2.0 KiB  TIME
@@ -280,13 +280,13 @@ replay  lost-2.bin  2.0 KiB  TIME
 It costs about $0.0011, if all succeed at once: 7 state transitions, 1 Lambda
 run, 1 Fargate task (prices of us-east-1 as of PRICED).
 `
-	require.Equal(t, letters+"2 of 2 can be run again. This was a dry run: --yes does it.", s.run(0, "redrive", "--dlq"))
+	require.Equal(t, messages+"2 of 2 can be run again. This was a dry run: --yes does it.", s.run(0, "redrive", "--dlq"))
 	require.Len(t, s.aws.Router.DeadLetters(), 2)
 	s.run(1, "redrive", "--dlq", "--yes") // the rule's role may not start anything yet
 	require.Len(t, s.aws.Router.DeadLetters(), 2, "what isn't accepted stays")
 
 	s.faults.fix()
-	require.Equal(t, letters+"✓ lost-1.txt  replay-UUID\n✓ lost-2.bin  replay-UUID\n2 of 2 run again; `upload-router watch` follows them.",
+	require.Equal(t, messages+"✓ lost-1.txt  replay-UUID\n✓ lost-2.bin  replay-UUID\n2 of 2 run again; `upload-router watch` follows them.",
 		s.run(0, "redrive", "--dlq", "--yes"))
 	s.aws.Wait()
 	require.Empty(t, s.aws.Router.DeadLetters())

@@ -1,67 +1,59 @@
-package localaws
+package awstest
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/loopback"
 )
 
-// running is the status of an execution that hasn't ended.
-const running = "RUNNING"
+const (
+	running = "RUNNING" // the status of an execution that hasn't ended
+
+	fieldARN  = "executionArn"
+	fieldName = "name"
+
+	// redriveWindow is for how long executions can be redriven (requirement C24).
+	redriveWindow = 14 * 24 * time.Hour
+	// redriveEvents is from how many events on they can't.
+	redriveEvents = 24_999
+	// tokenTime is for how long a client token is remembered.
+	tokenTime = 15 * time.Minute
+)
+
+// How many a page of a list has, if the request doesn't say.
+const (
+	pageExecutions = 100
+	pageEvents     = 1000
+	pageLines      = 10_000
+)
+
+// The reasons for which an execution can't be redriven that don't show in the
+// execution itself, word for word.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+const (
+	ReasonDeleting = "State machine is in DELETING status."
+	ReasonLaunch   = "Execution was started before the launch of RedriveExecution."
+	ReasonMaxTime  = "Execution has exceeded the max execution time."
+)
 
 // execution is one as it is known by now.
 type execution struct {
 	arn      string
 	events   []asl.Event
-	ran      *local.Execution // once it has ended for the first time
+	ran      *local.Execution // as it ended the last time; nil if it never has
 	runs     []local.Run      // those of an execution that has ended
 	over     bool
 	redrives int
-}
-
-// Know takes over an execution that has ended. It must not change afterwards
-// but by a request.
-func (s *Server) Know(e *local.Execution) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.know(e)
-}
-
-func (s *Server) know(e *local.Execution) {
-	x := s.executions[e.ARN]
-	if x == nil {
-		x = &execution{arn: e.ARN}
-		s.executions[e.ARN] = x
-	}
-	x.ran, x.events, x.runs, x.over = e, e.Events, slices.Clone(e.Runs), true
-}
-
-// Ended waits for an execution's end, and gives it by its name.
-func (s *Server) Ended(t *testing.T, name string) *local.Execution {
-	t.Helper()
-	var found *local.Execution
-	require.Eventually(t, func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for _, x := range s.executions {
-			if x.name() == name && x.over {
-				found = x.ran
-			}
-		}
-		return found != nil
-	}, time.Minute, time.Millisecond, name)
-	return found
+	tokens   map[string]time.Time // of redrives
+	scripted *scripted            // nil for one that really runs
 }
 
 func (x *execution) name() string { return x.arn[strings.LastIndex(x.arn, ":")+1:] }
@@ -72,6 +64,10 @@ func (x *execution) status() string {
 	}
 	return string(x.ran.Status)
 }
+
+func (x *execution) started() time.Time { return x.events[0].Timestamp }
+
+func (x *execution) stopped() time.Time { return x.events[len(x.events)-1].Timestamp }
 
 // seen are the events that can be seen: the end only when the log is there as well.
 func (x *execution) seen() []asl.Event {
@@ -85,20 +81,18 @@ func (x *execution) seen() []asl.Event {
 // item is the execution as a list has it.
 func (x *execution) item(machine string) map[string]any {
 	out := map[string]any{
-		"executionArn": x.arn, "stateMachineArn": machine, fieldName: x.name(), "status": x.status(),
-		"startDate": loopback.Seconds(x.events[0].Timestamp),
+		fieldARN: x.arn, "stateMachineArn": machine, fieldName: x.name(), "status": x.status(), "startDate": loopback.Seconds(x.started()),
 	}
 	if x.over {
-		out["stopDate"] = loopback.Seconds(x.events[len(x.events)-1].Timestamp)
+		out["stopDate"] = loopback.Seconds(x.stopped())
 	}
 	return out
 }
 
-func (s *Server) list(in request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if in.StateMachineARN != s.machineARN() {
-		return nil, loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist: '"+in.StateMachineARN+"'")
+// listExecutions gives the newest first.
+func (s *Server) listExecutions(in request) (any, error) {
+	if err := s.isMachine(in); err != nil {
+		return nil, err
 	}
 	var found []*execution
 	for _, x := range s.executions {
@@ -106,138 +100,160 @@ func (s *Server) list(in request) (any, error) {
 			found = append(found, x)
 		}
 	}
-	slices.SortFunc(found, func(a, b *execution) int { return b.events[0].Timestamp.Compare(a.events[0].Timestamp) })
-	items := make([]any, len(found))
-	for i, x := range found {
-		items[i] = x.item(s.machineARN())
-	}
-	return page("executions", items, in)
+	slices.SortStableFunc(found, func(a, b *execution) int { return b.started().Compare(a.started()) })
+	return page("executions", found, in, pageExecutions, func(x *execution) any {
+		item := x.item(s.machineARN())
+		s.looked(x)
+		return item
+	})
 }
 
 // page is a part of a list, which the token counts from.
-func page(name string, items []any, in request) (any, error) {
-	const most = 1000
+func page[T any](name string, all []T, in request, most int, item func(T) any) (any, error) {
 	first := 0
 	if in.NextToken != "" {
-		var err error
-		if first, err = strconv.Atoi(in.NextToken); err != nil {
+		text, err := base64.StdEncoding.DecodeString(in.NextToken)
+		if err == nil {
+			first, err = strconv.Atoi(string(text))
+		}
+		if err != nil {
 			return nil, loopback.Refuse("InvalidToken", err.Error())
 		}
 	}
-	size := in.MaxResults
-	if size == 0 {
-		size = most
+	if in.MaxResults > 0 {
+		most = in.MaxResults
 	}
-	first = min(first, len(items))
-	end := min(first+size, len(items))
-	out := map[string]any{name: items[first:end]}
-	if end < len(items) {
-		out["nextToken"] = strconv.Itoa(end)
+	first = min(first, len(all))
+	end := min(first+most, len(all))
+	items := []any{}
+	for _, one := range all[first:end] {
+		items = append(items, item(one))
+	}
+	out := map[string]any{name: items}
+	if end < len(all) {
+		out["nextToken"] = base64.StdEncoding.EncodeToString([]byte(strconv.Itoa(end)))
 	}
 	return out, nil
 }
 
-// find gives an execution, and must be called with the lock.
+func (s *Server) byARN(arn string) *execution {
+	for _, x := range s.executions {
+		if x.arn == arn {
+			return x
+		}
+	}
+	return nil
+}
+
 func (s *Server) find(in request) (*execution, error) {
-	x := s.executions[in.ExecutionARN]
+	x := s.byARN(in.ExecutionARN)
 	if x == nil {
 		return nil, loopback.Refuse("ExecutionDoesNotExist", "Execution Does Not Exist: '"+in.ExecutionARN+"'")
 	}
 	return x, nil
 }
 
-func (s *Server) describe(in request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Server) describeExecution(in request) (any, error) {
 	x, err := s.find(in)
 	if err != nil {
 		return nil, err
 	}
 	out := x.item(s.machineARN())
-	out["input"], out["redriveCount"], out["redriveStatus"] = string(x.events[0].Input), x.redrives, "NOT_REDRIVABLE"
+	out["input"], out["redriveCount"], out["redriveStatus"] = string(x.events[0].Input), x.redrives, "REDRIVABLE"
+	if reason := x.notRedrivable(s.now()); reason != "" {
+		out["redriveStatus"], out["redriveStatusReason"] = "NOT_REDRIVABLE", reason
+	}
 	if x.ran != nil && x.ran.TraceHeader != "" {
 		out["traceHeader"] = x.ran.TraceHeader
 	}
-	if no := x.notRedrivable(); no != "" {
-		out["redriveStatusReason"] = no
-	} else {
-		out["redriveStatus"] = "REDRIVABLE"
-	}
-	if !x.over {
-		return out, nil
-	}
-	if x.ran.Status == asl.StatusSucceeded {
+	switch {
+	case !x.over:
+	case x.ran.Status == asl.StatusSucceeded:
 		out["output"] = string(x.ran.Output)
-	} else {
+	case x.ran.Error != "":
 		out["error"], out["cause"] = x.ran.Error, x.ran.Cause
 	}
 	return out, nil
 }
 
-// notRedrivable says why an execution can't be redriven; empty if it can.
+// notRedrivable is why an execution can't be redriven, as Step Functions says it;
+// empty if it can.
 // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
-func (x *execution) notRedrivable() string {
-	if status := x.status(); status == running || status == string(asl.StatusSucceeded) {
-		return "Execution is " + status + " and cannot be redriven"
+func (x *execution) notRedrivable(now time.Time) string {
+	events, reason := len(x.events), ""
+	if x.scripted != nil {
+		events, reason = max(events, x.scripted.Events), x.scripted.NotRedrivable
+	}
+	switch status := x.status(); {
+	case status == running, status == string(asl.StatusSucceeded):
+		return "Execution is " + status + " and cannot be redriven."
+	case reason != "":
+		return reason
+	case events >= redriveEvents:
+		return "Execution history event limit exceeded."
+	case now.Sub(x.stopped()) > redriveWindow:
+		return "Execution redrivable period exceeded."
 	}
 	return ""
 }
 
 func (s *Server) redrive(in request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	x, err := s.find(in)
 	if err != nil {
 		return nil, err
 	}
-	if reason := x.notRedrivable(); reason != "" {
+	if at, again := x.tokens[in.ClientToken]; again && in.ClientToken != "" && time.Since(at) < tokenTime {
+		return map[string]any{"redriveDate": loopback.Seconds(at)}, nil
+	}
+	if reason := x.notRedrivable(s.now()); reason != "" {
 		return nil, loopback.Refuse("ExecutionNotRedrivable", reason)
 	}
+	if x.tokens == nil {
+		x.tokens = map[string]time.Time{}
+	}
+	x.tokens[in.ClientToken] = time.Now()
 	x.over = false
 	x.redrives++
-	s.working.Go(func() {
-		err := s.Router.Redrive(s.t.Context(), x.ran)
-		if err != nil {
-			s.t.Error(err)
-		}
-		s.Know(x.ran)
-	})
+	if x.scripted != nil {
+		x.again()
+	} else {
+		s.working.Go(func() {
+			if err := s.Router.Redrive(s.tb.Context(), x.ran); err != nil {
+				s.tb.Error(err)
+			}
+			s.Know(x.ran)
+		})
+	}
 	return map[string]any{"redriveDate": loopback.Seconds(time.Now())}, nil
 }
 
-func (s *Server) start(in request) (any, error) {
-	arn := strings.Replace(in.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":" + in.Name
-	begun := make(chan struct{})
-	s.mu.Lock()
-	taken := s.executions[arn] != nil
-	if !taken {
-		s.begun[arn] = begun
-	}
-	s.mu.Unlock()
-	if taken {
+func (s *Server) startExecution(in request) (any, error) {
+	arn := executionARN(in.StateMachineARN, in.Name)
+	x := s.byARN(arn)
+	if x != nil && (x.over || string(x.events[0].Input) != in.Input) {
 		return nil, loopback.Refuse("ExecutionAlreadyExists", "Execution Already Exists: '"+arn+"'")
 	}
-	refused := make(chan error, 1)
-	s.working.Go(func() {
-		e, err := s.Router.StartExecution(s.t.Context(), in.StateMachineARN, in.Name, json.RawMessage(in.Input))
-		if err == nil {
-			s.Know(e)
+	if x == nil {
+		var err error
+		if s.Router == nil {
+			err = s.startScripted(in)
+		} else {
+			err = s.startReal(in, arn)
 		}
-		refused <- err
-	})
-	select {
-	case <-begun:
-	case err := <-refused: // or it is over, and nobody observed it
 		if err != nil {
-			return nil, loopback.Refuse("InternalFailure", err.Error())
+			return nil, err
 		}
+		x = s.byARN(arn)
 	}
-	return map[string]any{"executionArn": arn, "startDate": loopback.Seconds(time.Now())}, nil
+	return map[string]any{fieldARN: arn, "startDate": loopback.Seconds(x.started())}, nil
+}
+
+// executionARN is the ARN of a state machine's execution.
+func executionARN(machine, name string) string {
+	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
 }
 
 func (s *Server) history(in request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	x, err := s.find(in)
 	if err != nil {
 		return nil, err
@@ -246,13 +262,13 @@ func (s *Server) history(in request) (any, error) {
 	if in.ReverseOrder {
 		slices.Reverse(events)
 	}
-	return page("events", events, in)
+	return page("events", events, in, pageEvents, func(event map[string]any) any { return event })
 }
 
 // history is the interpreter's, as Step Functions tells it. Of what only the
 // interpreter records, such as a retry that is to come, it has nothing.
-func (x *execution) history() []any {
-	var out []any
+func (x *execution) history() []map[string]any {
+	var out []map[string]any
 	add := func(e asl.Event, kind, details string, values map[string]any) {
 		event := map[string]any{"id": len(out) + 1, "previousEventId": len(out), "type": kind, "timestamp": loopback.Seconds(e.Timestamp)}
 		if details != "" {
@@ -286,6 +302,11 @@ func (x *execution) history() []any {
 		case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade: // only the interpreter's
 		}
 	}
+	if x.scripted != nil {
+		for i, event := range out { // a history that a script makes long has its last events
+			event["id"] = max(i+1, x.scripted.Events-len(out)+i+1)
+		}
+	}
 	return out
 }
 
@@ -298,7 +319,7 @@ func called(e asl.Event) map[string]any {
 	details := map[string]any{"resourceType": service, "resource": action}
 	switch e.Type {
 	case asl.TaskScheduled:
-		details["region"], details["parameters"] = localtest.Region, string(e.Parameters)
+		details["region"], details["parameters"] = Region, string(e.Parameters)
 	case asl.TaskSucceeded:
 		details["output"] = string(e.Output)
 	default:
@@ -344,7 +365,7 @@ func (x *execution) tasks() map[int]ranTask {
 			task.arn = x.taskARN(i)
 			if task.arn == "" && task.run != nil {
 				// A task that is waited for by its token isn't described to anybody.
-				task.arn = fmt.Sprintf("arn:aws:ecs:%s:%s:task/local/%s%04d", localtest.Region, localtest.AccountID, x.hash(), next)
+				task.arn = fmt.Sprintf("arn:aws:ecs:%s:%s:task/local/%s%04d", Region, Account, x.hash(), next)
 			}
 		}
 		out[i] = task
@@ -366,6 +387,9 @@ func (x *execution) hash() string {
 
 // taskARN is the task of a call, as its end describes it.
 func (x *execution) taskARN(scheduled int) string {
+	if x.scripted != nil {
+		return x.scripted.taskARN()
+	}
 	for _, e := range x.events[scheduled+1:] {
 		if e.State != x.events[scheduled].State {
 			continue

@@ -1,4 +1,4 @@
-package localaws
+package awstest
 
 import (
 	"encoding/json"
@@ -7,22 +7,43 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/loopback"
 )
 
-// line is a line of a log group.
-type line struct {
-	at                  time.Time
-	id, stream, message string
+// Line is a log line.
+type Line struct {
+	Group, Stream, Message string
+	Time                   time.Time
+
+	id string
 }
 
-// lines are what all processors wrote to a group, the oldest first. Those of an
-// execution come with its end.
-func (s *Server) lines(group string) []line {
-	var out []line
+// Log writes a log line.
+func (s *Server) Log(line Line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log(line)
+}
+
+func (s *Server) log(line Line) {
+	line.id = strconv.Itoa(len(s.lines))
+	s.lines = append(s.lines, line)
+}
+
+// linesOf are those of a group, the oldest first. What a processor wrote comes
+// with the end of its execution.
+func (s *Server) linesOf(group string) []Line {
+	var out []Line
+	for _, l := range s.lines {
+		if l.Group == group {
+			out = append(out, l)
+		}
+	}
 	for _, x := range s.executions {
 		tasks := x.tasks()
 		for _, call := range slices.Sorted(maps.Keys(tasks)) {
@@ -37,11 +58,13 @@ func (s *Server) lines(group string) []line {
 			at := x.events[0].Timestamp
 			for i, message := range task.run.Logs {
 				at = timeOf(message, at)
-				out = append(out, line{at, fmt.Sprintf("%s-%d-%d", x.name(), call, i), stream, message})
+				out = append(out, Line{
+					Group: group, Stream: stream, Message: message, Time: at, id: fmt.Sprintf("%s-%d-%d", x.name(), call, i),
+				})
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b line) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(out, func(a, b Line) int { return a.Time.Compare(b.Time) })
 	return out
 }
 
@@ -66,44 +89,42 @@ func (s *Server) streamPrefix() string {
 		Name             string
 		LogConfiguration struct{ Options map[string]string }
 	}
-	if err := json.Unmarshal([]byte(s.declared(typeTask).Text("containerDefinitions")), &containers); err != nil || len(containers) == 0 {
-		s.t.Errorf("reading the container: %v", err)
+	definition := s.declared(declared.TypeTaskDefinition).Text("containerDefinitions")
+	if err := json.Unmarshal([]byte(definition), &containers); err != nil || len(containers) == 0 {
+		s.tb.Errorf("reading the container: %v", err)
 		return ""
 	}
 	return containers[0].LogConfiguration.Options["awslogs-stream-prefix"] + "/" + containers[0].Name + "/"
 }
 
+// filterLogs gives the lines of a group that match, in pages. Of a script's executions it
+// gives one a page.
 func (s *Server) filterLogs(in request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	matches, err := pattern(in.FilterPattern)
 	if err != nil {
 		return nil, loopback.Refuse("InvalidParameterException", err.Error())
 	}
-	lines := s.lines(in.LogGroupName)
+	lines := s.linesOf(in.LogGroupName)
 	for _, name := range in.LogStreamNames {
-		if !slices.ContainsFunc(lines, func(l line) bool { return l.stream == name }) {
+		if !slices.ContainsFunc(lines, func(l Line) bool { return l.Stream == name }) {
 			return nil, loopback.Refuse("ResourceNotFoundException", "The specified log stream does not exist.")
 		}
 	}
-	events := []any{}
-	for _, l := range lines {
-		at := l.at.UnixMilli()
-		if at < in.StartTime || in.EndTime > 0 && at > in.EndTime || !matches(l.message) ||
-			len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, l.stream) {
-			continue
-		}
-		events = append(events, map[string]any{
-			"eventId": l.id, "logStreamName": l.stream, "timestamp": at, "ingestionTime": at, "message": l.message,
-		})
-	}
-	return page("events", events, in)
+	lines = slices.DeleteFunc(lines, func(l Line) bool {
+		at := l.Time.UnixMilli()
+		return at < in.StartTime || in.EndTime > 0 && at > in.EndTime || !matches(l.Message) ||
+			len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, l.Stream)
+	})
+	return page("events", lines, in, s.logPage, func(l Line) any {
+		at := l.Time.UnixMilli()
+		return map[string]any{"eventId": l.id, "logStreamName": l.Stream, "timestamp": at, "ingestionTime": at, "message": l.Message}
+	})
 }
 
 // The filter patterns that are asked for: a field of JSON, and a text.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
 var (
-	errPattern   = errors.New("localaws doesn't know this pattern")
+	errPattern   = errors.New("awstest doesn't know this pattern")
 	fieldPattern = regexp.MustCompile(`^\{ \$\.(\w+) = ("(?:[^"\\]|\\.)*") \}$`)
 	textPattern  = regexp.MustCompile(`^"([^"]+)"$`)
 )

@@ -1,0 +1,359 @@
+package awstest
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/uuid"
+
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/objectstore"
+)
+
+// Script says what becomes of an upload.
+type Script struct {
+	// Error and Cause let the execution fail with them: in a Fail state, or, if
+	// Uncaught, outside any Catch.
+	Error, Cause string
+	Uncaught     bool
+	// TimedOut lets the whole execution time out, Aborted ends it by hand.
+	TimedOut, Aborted bool
+	// NotRedrivable is why Step Functions can't redrive it, such as [ReasonMaxTime].
+	// Default: what follows from its status, its age and its events.
+	NotRedrivable string
+	// EndedIn is the state in which one that timed out or was aborted ended. Default: the processor's.
+	EndedIn string
+	// Events is how many events the history is said to have. Default: those it has.
+	Events int
+	// WrongDigest lets the processor answer another file's digest.
+	WrongDigest bool
+	// Lost lets the event never arrive; with DeadLetter it goes to the dead-letter queue.
+	Lost, DeadLetter bool
+	// Polls is how many listings the execution runs for. Default: 1.
+	Polls int
+}
+
+// scripted is what a script makes of an execution.
+type scripted struct {
+	Script
+
+	name     string
+	object   objectstore.Stored
+	polls    int
+	digest   string
+	callback bool
+}
+
+const (
+	functionARN   = "arn:aws:lambda:" + Region + ":" + Account + ":function:f"
+	taskARN       = "arn:aws:ecs:" + Region + ":" + Account + ":task-definition/c:1"
+	machineRole   = "arn:aws:iam::" + Account + ":role/machine"
+	taskRole      = "arn:aws:iam::" + Account + ":role/task"
+	executionRole = "arn:aws:iam::" + Account + ":role/execution"
+	// Image is what the task runs.
+	Image = Account + ".dkr.ecr." + Region + ".amazonaws.com/processor:1"
+)
+
+// Script sets what becomes of the uploads of a key; * is every key without a script of its own.
+func (s *Server) Script(key string, script Script) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scripts[key] = script
+}
+
+// Callback lets tasks tell their end themselves: their answer is in the
+// execution then, and not in their log.
+func (s *Server) Callback() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.callback = true
+	s.declare()
+}
+
+// declare makes the system that scripts are for.
+func (s *Server) declare() {
+	described := machine.Description{
+		SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
+		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
+	}
+	definition, err := machine.Definition(described, machine.References{
+		FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
+		SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
+	}).JSON()
+	if err != nil {
+		s.tb.Error(err)
+	}
+	resource := func(typ, arn string, inputs map[string]any) declared.Resource {
+		return declared.Resource{Type: typ, Inputs: inputs, Outputs: map[string]any{"arn": arn}}
+	}
+	s.system = &declared.System{
+		Resources: []declared.Resource{
+			resource(declared.TypeStateMachine, Machine, map[string]any{fieldName: "workflow", "definition": definition, "roleArn": machineRole}),
+			resource(declared.TypeFunction, functionARN, map[string]any{"memorySize": 512, "architectures": []string{"arm64"}}),
+			resource(declared.TypeTaskDefinition, taskARN, map[string]any{
+				"cpu": "1024", "memory": "2048", "runtimePlatform": map[string]any{"cpuArchitecture": "ARM64"},
+				"taskRoleArn": taskRole, "executionRoleArn": executionRole,
+				"containerDefinitions": `[{"name":"processor","image":"` + Image + `"}]`,
+			}),
+		},
+		Outputs: map[string]any{
+			"vpcId": "vpc-1", "subnetIds": []string{"subnet-1", "subnet-2"}, "securityGroupId": "sg-1", "ecrRepositoryUri": "",
+			"ecsClusterArn": "arn:aws:ecs:" + Region + ":" + Account + ":cluster/c", "taskDefinitionArn": taskARN,
+			"lambdaFunctionArn": functionARN, "stateMachineArn": Machine, "bucketName": Bucket, "eventBridgeRuleName": Rule,
+			"topicArn": "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
+			"routes": described.Routes(), "claimsTable": map[bool]string{true: Table}[s.claims != nil],
+		},
+	}
+}
+
+// stored starts an execution for an upload, as EventBridge does.
+func (s *Server) stored(object objectstore.Stored) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	script, own := s.scripts[object.Key]
+	if !own {
+		script = s.scripts["*"]
+	}
+	if script.DeadLetter {
+		s.deadLetter(Event(object), time.Now())
+	}
+	if script.Lost || s.unbound {
+		return
+	}
+	s.start(uuid.NewString(), object, script, time.Now(), Event(object))
+}
+
+// Event is the event of an upload.
+func Event(object objectstore.Stored) string {
+	event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
+		Account: Account, Region: Region, Time: time.Now(), Bucket: Bucket, Key: object.Key, Size: object.Size, ETag: object.ETag,
+		VersionID: object.VersionID, Sequencer: "0062E99A88DC407460", RequestID: "N4N7GDK58NMKJ12R", SourceIPAddress: "192.0.2.1",
+		Reason: "PutObject",
+	})
+	if err != nil {
+		panic(err) // only for a key that no test uses
+	}
+	text, err := event.JSON()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// start begins an execution, up to its call of the processor.
+func (s *Server) start(name string, object objectstore.Stored, script Script, at time.Time, input string) *execution {
+	x := &execution{arn: executionARN(Machine, name), scripted: &scripted{
+		Script: script, name: name, object: object, polls: max(1, script.Polls), callback: s.callback,
+	}}
+	x.ran = &local.Execution{ARN: x.arn, TraceHeader: "Root=" + Trace + ";Sampled=1"}
+	const check = "Check file size"
+	state, resource := x.scripted.processor()
+	in, after := json.RawMessage(input), at.Add(100*time.Millisecond)
+	x.events = []asl.Event{
+		{Type: asl.ExecutionStarted, Timestamp: at, Input: in},
+		{Type: asl.StateEntered, Timestamp: after, StateType: asl.TypeChoice, State: check, Input: in},
+		{Type: asl.StateExited, Timestamp: after, StateType: asl.TypeChoice, State: check, Output: in},
+		{Type: asl.StateEntered, Timestamp: after, StateType: asl.TypeTask, State: state, Input: in},
+		{Type: asl.TaskScheduled, Timestamp: after, State: state, Resource: resource, Parameters: json.RawMessage("{}")},
+	}
+	s.executions = append([]*execution{x}, s.executions...)
+	return x
+}
+
+// startScripted starts an execution as a request has it.
+func (s *Server) startScripted(in request) error {
+	var event struct {
+		Detail struct {
+			Object struct {
+				Key  string `json:"key"`
+				Size int64  `json:"size"`
+			} `json:"object"`
+		} `json:"detail"`
+	}
+	if err := json.Unmarshal([]byte(in.Input), &event); err != nil {
+		return loopback.Refuse("InvalidExecutionInput", err.Error())
+	}
+	object := objectstore.Stored{Key: event.Detail.Object.Key, Size: event.Detail.Object.Size, ETag: "etag"}
+	s.start(in.Name, object, Script{}, time.Now(), in.Input)
+	return nil
+}
+
+// Past makes an execution that has ended, older than all there are. It gives its name.
+func (s *Server) Past(key string, size int64, started time.Time, script Script) string {
+	return s.PastNamed(uuid.NewString(), key, size, started, script)
+}
+
+// PastNamed is Past with the execution's name. It gives that.
+func (s *Server) PastNamed(name, key string, size int64, started time.Time, script Script) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	object := objectstore.Stored{Key: key, Size: size, VersionID: "version-of-" + key, ETag: "etag"}
+	x := s.start(name, object, script, started, Event(object))
+	s.executions = append(s.executions[1:], x)
+	s.end(x, started.Add(2*time.Second))
+	return name
+}
+
+// RefuseRedrives lets every redrive be refused with a code.
+func (s *Server) RefuseRedrives(code string) { s.Refuse(code, "RedriveExecution", "StartExecution") }
+
+// looked lets time pass for an execution that was looked at.
+func (s *Server) looked(x *execution) {
+	if x.scripted == nil || x.over {
+		return
+	}
+	if x.scripted.polls--; x.scripted.polls < 0 {
+		s.end(x, time.Now())
+	}
+}
+
+// again goes on with an execution that was redriven.
+func (x *execution) again() {
+	script := Script{}
+	if x.scripted.status() == asl.StatusFailed && !x.scripted.Uncaught {
+		script = x.scripted.Script // back in the Fail state, it fails again
+	}
+	x.scripted.Script, x.scripted.polls = script, 1
+	x.events = x.events[:slices.IndexFunc(x.events, func(e asl.Event) bool { return e.Type == asl.TaskScheduled })+1]
+}
+
+func (c *scripted) large() bool { return c.object.Size > Threshold }
+
+// status is that of its end.
+func (c *scripted) status() asl.Status {
+	switch {
+	case c.Aborted:
+		return asl.StatusAborted
+	case c.TimedOut:
+		return asl.StatusTimedOut
+	case c.Error != "":
+		return asl.StatusFailed
+	}
+	return asl.StatusSucceeded
+}
+
+// end ends an execution as its script has it, and writes its log line.
+func (s *Server) end(x *execution, at time.Time) {
+	c := x.scripted
+	c.digest = s.digest(c)
+	state, resource := c.processor()
+	add := func(e asl.Event) {
+		e.Timestamp = at
+		x.events = append(x.events, e)
+	}
+	result := &asl.Result{Status: c.status()}
+	outcome := "interrupted"
+	switch result.Status {
+	case asl.StatusSucceeded:
+		outcome, result.Output = "succeeded", c.output()
+		add(asl.Event{Type: asl.TaskSucceeded, State: state, Resource: resource, Output: json.RawMessage("{}")})
+		add(asl.Event{Type: asl.StateExited, StateType: asl.TypeTask, State: state, Output: result.Output})
+		add(asl.Event{Type: asl.ExecutionSucceeded, Output: result.Output})
+	case asl.StatusFailed:
+		outcome, result.Error, result.Cause = c.Error, c.Error, c.Cause
+		add(asl.Event{Type: asl.TaskFailed, State: state, Resource: resource, Error: c.Error, Cause: c.Cause})
+		if !c.Uncaught {
+			add(asl.Event{Type: asl.StateExited, StateType: asl.TypeTask, State: state, Output: json.RawMessage("{}")})
+			add(asl.Event{Type: asl.StateEntered, StateType: asl.TypeFail, State: "File failed", Input: json.RawMessage("{}")})
+		}
+		add(asl.Event{Type: asl.ExecutionFailed, Error: c.Error, Cause: c.Cause})
+	case asl.StatusTimedOut:
+		add(asl.Event{Type: asl.ExecutionTimedOut})
+	case asl.StatusAborted:
+		add(asl.Event{Type: asl.ExecutionAborted})
+	}
+	x.ran.Result, x.over = result, true
+	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
+		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
+		uuid.NewString(), c.object.Key, c.object.VersionID, outcome)}
+	if c.large() {
+		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+c.name
+		text, err := json.Marshal(map[string]any{"msg": "result", "result": c.answer()})
+		if err == nil && result.Status == asl.StatusSucceeded && !c.callback {
+			s.log(Line{Group: line.Group, Stream: line.Stream, Time: at, Message: string(text)})
+		}
+	}
+	s.log(line)
+}
+
+// answer is the processor's. The digest is computed when the execution ends, of what the bucket has.
+func (c *scripted) answer() map[string]any {
+	return map[string]any{"key": c.object.Key, "size": c.object.Size, "sha256": c.digest, "crc64nvme": c.object.CRC64NVME}
+}
+
+// digest reads the object as a processor would; what isn't there has none.
+func (s *Server) digest(c *scripted) string {
+	object, err := s.store.Client().GetObject(context.Background(), &s3.GetObjectInput{
+		Bucket: aws.String(Bucket), Key: &c.object.Key, VersionId: aws.String(c.object.VersionID),
+	})
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = object.Body.Close() }()
+	sum := sha256.New()
+	switch _, err := io.Copy(sum, object.Body); {
+	case c.WrongDigest:
+		return strings.Repeat("0", 64)
+	case err != nil:
+		return ""
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// taskARN is that of its task.
+func (c *scripted) taskARN() string {
+	return "arn:aws:ecs:" + Region + ":" + Account + ":task/c/task-" + c.name
+}
+
+func (c *scripted) output() json.RawMessage {
+	result := map[string]any{"route": machine.RouteLambda, "answer": c.answer()}
+	switch {
+	case c.large() && c.callback:
+		result["route"] = machine.RouteFargate
+	case c.large():
+		result = map[string]any{"route": machine.RouteFargate, "taskArn": c.taskARN()}
+	}
+	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// processor is the state that an execution's processor is called in, and how.
+func (c *scripted) processor() (state, resource string) {
+	state, resource = "Invoke Lambda function", "arn:aws:states:::lambda:invoke"
+	if c.large() {
+		state, resource = "Run Fargate task", "arn:aws:states:::ecs:runTask.sync"
+	}
+	if c.large() && c.callback {
+		resource = "arn:aws:states:::ecs:runTask.waitForTaskToken"
+	}
+	return cmp.Or(c.EndedIn, state), resource
+}
+
+// Inputs are the inputs of all executions, the oldest first.
+func (s *Server) Inputs() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var inputs []string
+	for _, x := range slices.Backward(s.executions) {
+		inputs = append(inputs, string(x.events[0].Input))
+	}
+	return inputs
+}
