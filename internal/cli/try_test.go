@@ -166,7 +166,8 @@ func TestTry(t *testing.T) {
 	requireShowable(t, out)
 	requireInOrder(t, out,
 		"resources declared in eu-central-1", "Not checked: the permissions",
-		"just-under.txt\n", "6,291,455 bytes", "size <= 6291456", "Invoke Lambda function", "Lambda ran", "notice   Upload processed: ", "✓ SUCCEEDED by Lambda",
+		"just-under.txt\n", "6,291,455 bytes", "size <= 6291456", "Invoke Lambda function", "Lambda ran",
+		"notice   Upload processed: ", "✓ SUCCEEDED by Lambda",
 		"just-over.txt\n", "6,291,457 bytes", "Default → Describe object", "Run Fargate task", "Fargate ran", "✓ SUCCEEDED by Fargate",
 		`"lines": 98305`, "2 of 2 files processed.\n")
 	assert.NotContains(t, out, "✗")
