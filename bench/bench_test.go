@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"strings"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"example.com/upload-router/processor"
+	"example.com/upload-router/upload"
 )
 
 // TestMain makes the test binary the contestants that are this program.
@@ -25,6 +29,9 @@ func TestMain(m *testing.M) {
 // without which a run fails.
 func TestShortRun(t *testing.T) {
 	t.Parallel()
+	if sample, err := json.Marshal(zero(processor.Process)); err != nil || !bytes.Contains(sample, []byte(`"sha256"`)) {
+		t.Skip("the processor is another one, and can't be compared with what takes the SHA-256")
+	}
 	var out, log bytes.Buffer
 	require.NoError(t, run(t.Context(), &out, &log, options{short: true}), log.String())
 	for _, heading := range []string{
@@ -41,6 +48,9 @@ func TestShortRun(t *testing.T) {
 		}
 	}
 }
+
+// zero is an empty result of a processor.
+func zero[R any](upload.Func[R]) R { return *new(R) }
 
 func TestChoose(t *testing.T) {
 	t.Parallel()

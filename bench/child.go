@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	worker "example.com/upload-router/internal/host"
 	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/host/reader"
 	"example.com/upload-router/internal/host/request"
@@ -164,13 +164,9 @@ func handle(ctx context.Context, client reader.S3API, event []byte) ([]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("reading the event: %w", err)
 	}
-	result, err := reader.Process(ctx, client, object, processor.Process)
+	answer, err := worker.ProcessorOf(processor.Process)(ctx, client, object)
 	if err != nil {
 		return nil, fmt.Errorf("processing: %w", err)
-	}
-	answer, err := json.Marshal(result)
-	if err != nil {
-		return nil, fmt.Errorf("answering: %w", err)
 	}
 	return answer, nil
 }

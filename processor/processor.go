@@ -12,7 +12,7 @@
 //   - The body is the very version that fired the event. It is streamed, once; nothing has been written to disk, and the root file
 //     system of the task is read-only. Memory should stay constant too: the task may get 50 TB.
 //   - Whatever it returns is thrown away unless the whole object has the announced size and S3's stored checksum. So it may act on
-//     the bytes as they come, but what it does elsewhere must bear being done again: EventBridge delivers at least once, and
+//     the bytes as they come, but what it does elsewhere must be idempotent: EventBridge delivers at least once, and
 //     retryable failures are retried.
 //   - Its errors fail the run without a retry. Returning an *upload.Error with code upload.Unavailable asks for one.
 //   - When the host is stopping, ctx is done and the next read fails. Return then; the run is retried.

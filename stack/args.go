@@ -113,7 +113,7 @@ func notificationsArgs(
 
 func workflowArgs(
 	cfg *settings.Settings, at location.Location, key *encryption.Encryption,
-	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, people *notifications.Notifications,
+	net *network.Network, out *endpoints.Endpoints, small *function.Function, large *task.Task, topic *notifications.Notifications,
 	table *claims.Claims, log *logs.Logs,
 ) *workflow.Args {
 	args := &workflow.Args{
@@ -129,8 +129,8 @@ func workflowArgs(
 		ProcessorRoleName: large.TaskRoleName,
 		SubnetIDs:         net.SubnetIDs,
 		SecurityGroupID:   taskGroup(net, out),
-		TopicARN:          people.TopicARN,
-		TopicKMSKeyARN:    people.KMSKeyARN,
+		TopicARN:          topic.TopicARN,
+		TopicKMSKeyARN:    topic.KMSKeyARN,
 
 		KMSKeyARN:              customerKey(cfg, key),
 		KMSDataKeyReuseSeconds: int(cfg.KMSDataKeyReuse.Seconds()),
@@ -162,7 +162,7 @@ func uploadsArgs(
 	out *endpoints.Endpoints, small *function.Function, large *task.Task, router *workflow.Workflow,
 ) *uploads.Args {
 	args := &uploads.Args{
-		Private:                  onlyThrough(out, large),
+		Private:                  restrictToEndpoint(out, large),
 		Location:                 at,
 		BucketName:               cfg.BucketName,
 		KMSKeyARN:                customerKey(cfg, key),

@@ -42,8 +42,8 @@ func newNetwork(
 	return net, services, err
 }
 
-// wayOut is what the task reaches out of a private network; nil in the others.
-func wayOut(
+// vpcEndpoints is what the task reaches out of a private network; nil in the others.
+func vpcEndpoints(
 	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, zones map[string][]string,
 	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
 ) (*endpoints.Endpoints, error) {
@@ -209,9 +209,9 @@ func readThrough(at location.Location, large *task.Task, bucket string) pulumi.S
 	)
 }
 
-// onlyThrough has the task read the uploads by the endpoint of S3 alone; nil
+// restrictToEndpoint has the task read the uploads by the endpoint of S3 alone; nil
 // where there is none.
-func onlyThrough(out *endpoints.Endpoints, large *task.Task) *uploads.Private {
+func restrictToEndpoint(out *endpoints.Endpoints, large *task.Task) *uploads.Private {
 	if out == nil {
 		return nil
 	}

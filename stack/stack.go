@@ -61,12 +61,12 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What that task reaches out of a private network.
-	out, err := wayOut(ctx, name, cfg, at, services, net, img, large, log)
+	out, err := vpcEndpoints(ctx, name, cfg, at, services, net, img, large, log)
 	if err != nil {
 		return err
 	}
 	// Which of them it is, and who hears of it.
-	people, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
+	topic, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, people, claimed, log))
+	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, topic, claimed, log))
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// What watches it.
-	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, people, claimed}); err != nil {
+	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, topic, claimed}); err != nil {
 		return err
 	}
 
@@ -103,14 +103,14 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"stateMachineArn":     router.ARN,
 		"bucketName":          up.BucketName,
 		"eventBridgeRuleName": up.RuleName,
-		"topicArn":            people.TopicARN,
+		"topicArn":            topic.TopicARN,
 		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
 		"functionLogGroup":    log.Groups[functionLogs].Name,
 		"taskLogGroup":        log.Groups[taskLogs].Name,
 		"routes":              table,
 		"kmsKeyArn":           key.KeyARN,
 		"kmsKeyPolicy":        key.Policy,
-		"topicPolicy":         people.Policy,
+		"topicPolicy":         topic.Policy,
 	}
 	if cfg.Deduplicate {
 		outputs["claimsTable"] = claimed.TableName

@@ -25,14 +25,14 @@ type watched struct {
 	small  *function.Function
 	router *workflow.Workflow
 	up     *uploads.Uploads
-	people *notifications.Notifications
+	topic  *notifications.Notifications
 	table  *claims.Claims // nil if nothing is claimed
 }
 
 // watch makes what tells people that something is wrong.
 func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, w watched) error {
 	ends, err := endings.New(ctx, name+"-endings", &endings.Args{
-		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.people.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
+		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.topic.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
 	})
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func dashboardArgs(cfg *settings.Settings, at location.Location, w watched, ends
 		TaskIntegrationARN:  taskIntegration(cfg, at),
 		DeadLetterQueueName: w.up.DeadLetterQueueName,
 		UntoldQueueName:     ends.DeadLetterQueueName,
-		TopicARN:            w.people.TopicARN,
+		TopicARN:            w.topic.TopicARN,
 		BucketName:          w.up.BucketName,
 		ProcessorLogs:       pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
 		Logs:                pulumi.StringMap{},
@@ -75,7 +75,7 @@ func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *e
 		RuleName:            w.up.RuleName,
 		DeadLetterQueueName: w.up.DeadLetterQueueName,
 		UntoldQueueName:     ends.DeadLetterQueueName,
-		TopicARN:            w.people.TopicARN,
+		TopicARN:            w.topic.TopicARN,
 	}
 }
 

@@ -26,9 +26,6 @@ import (
 const (
 	// outputFolder is where everything goes, below the project's folder.
 	outputFolder = ".build"
-	// functionPackage and taskPackage are the two programs.
-	functionPackage = "./functions/process"
-	taskPackage     = "./task"
 	// Dockerfile is the task's Dockerfile below the project's folder.
 	Dockerfile = "task/Dockerfile"
 
@@ -70,41 +67,54 @@ func Placeholders(context.Context, settings.Architecture) (Artifacts, error) {
 	return Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
 }
 
+// Programs are the packages of the two processors.
+type Programs struct {
+	// Function and Task are the packages, such as ./task. Required.
+	Function, Task string
+	// Folder is where they are built, below the folder of everything that is. Empty: in it.
+	Folder string
+	// Compiled hears of each package as it is compiled, by its import path. Where Go's cache has all of them, none is; on a fresh machine
+	// it is some two hundred, Go's own library first, which takes a minute or two. Nil: nobody.
+	Compiled func(pkg string)
+}
+
 // Processors compiles both processors for an architecture. A compiler error is
 // given as the compiler wrote it.
 func Processors(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
-	return processors(ctx, architecture, nil)
+	return sample(nil).Build(ctx, architecture)
 }
 
-// Telling is [Processors] with somebody who hears of each package as it is compiled, by its import path. Where Go's cache has all of them,
-// none is; on a fresh machine it is some two hundred, Go's own library first, which takes a minute or two.
+// Telling is [Processors] with [Programs.Compiled].
 func Telling(compiled func(pkg string)) func(context.Context, settings.Architecture) (Artifacts, error) {
-	return func(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
-		return processors(ctx, architecture, compiled)
-	}
+	return sample(compiled).Build
 }
 
-func processors(ctx context.Context, architecture settings.Architecture, compiled func(pkg string)) (Artifacts, error) {
+func sample(compiled func(pkg string)) Programs {
+	return Programs{Function: "./functions/process", Task: "./task", Compiled: compiled}
+}
+
+// Build is [Processors] of other packages.
+func (p Programs) Build(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
 	goarch := architecture.GOARCH()
 	root, err := Root()
 	if err != nil {
 		return Artifacts{}, err
 	}
-	folder := filepath.Join(outputFolder, goarch)
+	folder := filepath.Join(outputFolder, p.Folder, goarch)
 	out := Artifacts{
 		FunctionArchive: filepath.Join(folder, "function.zip"),
 		ImageContext:    filepath.Join(folder, "image"),
 		ImagePlatform:   "linux/" + goarch,
 	}
 	function := filepath.Join(root, folder, "function", bootstrap)
-	if err := compile(ctx, root, functionPackage, function, goarch, compiled); err != nil {
+	if err := compile(ctx, root, p.Function, function, goarch, p.Compiled); err != nil {
 		return Artifacts{}, fmt.Errorf("building the Lambda function: %w", err)
 	}
 	if err := pack(function, filepath.Join(root, out.FunctionArchive)); err != nil {
 		return Artifacts{}, fmt.Errorf("packing the Lambda function: %w", err)
 	}
 	task := filepath.Join(root, out.ImageContext, taskBinary)
-	if err := compile(ctx, root, taskPackage, task, goarch, compiled); err != nil {
+	if err := compile(ctx, root, p.Task, task, goarch, p.Compiled); err != nil {
 		return Artifacts{}, fmt.Errorf("building the Fargate task: %w", err)
 	}
 	if err := alone(task); err != nil {

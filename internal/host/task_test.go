@@ -116,7 +116,7 @@ func TestTaskPrintsTheResult(t *testing.T) {
 				Object: upload.Object{
 					Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: 12,
 				},
-				Size: 12, SHA256: "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
+				SHA256: "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
 			}, result)
 
 			line := requireLine(t, got.stderr)
@@ -336,7 +336,7 @@ func TestTaskStreams(t *testing.T) {
 	got := await(t, command)
 
 	require.Zero(t, got.exit, got.stderr)
-	assert.Contains(t, got.stdout, `"size":536870912`)
+	assert.Contains(t, got.stdout, `"Size":536870912`)
 	assert.Contains(t, got.stdout, `"sha256":"9acca8e8c22201155389f65abbf6bc9723edc7384ead80503839f49dcc56d767"`)
 	assert.Less(t, got.peakMemory, int64(most))
 	left, err := os.ReadDir(command.Dir)

@@ -25,6 +25,7 @@ import (
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/factors"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/stack"
 )
@@ -83,7 +84,7 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 // evaluate evaluates the program itself, with the processors that it builds itself.
 func evaluate() error {
 	var err error
-	if built, err = build.Processors(context.Background(), hostArchitecture()); err != nil {
+	if built, err = localtest.Artifacts(); err != nil {
 		return err
 	}
 	// The same without compression, which takes most of a start's time with the race detector.

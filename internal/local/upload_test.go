@@ -21,14 +21,14 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/processor"
+	"example.com/upload-router/test/fixture"
 )
 
 // answer is what the declared processor answered.
-func answer(t *testing.T, e *local.Execution) processor.Result {
+func answer(t *testing.T, e *local.Execution) fixture.Result {
 	t.Helper()
 	require.NotEmpty(t, e.Runs)
-	var result processor.Result
+	var result fixture.Result
 	require.NoError(t, json.Unmarshal(e.Runs[len(e.Runs)-1].Answer, &result))
 	return result
 }
@@ -52,7 +52,7 @@ func viaFargate() []string {
 	return []string{"Check file size", "Describe object", "Run Fargate task", "Notify success"}
 }
 
-// The whole system, as declared: the size decides, the real processors read the
+// The whole system, as declared: the size decides, the fixture reads the
 // object from S3, and people hear of it.
 func TestUpload(t *testing.T) {
 	t.Parallel()
@@ -96,7 +96,7 @@ func TestUpload(t *testing.T) {
 			assert.Equal(t, trace.ETag, got.ETag)
 			assert.Equal(t, trace.Size, got.Size)
 			assert.Equal(t, hex.EncodeToString(sum[:]), got.SHA256)
-			assert.Equal(t, "CRC64NVME", got.Verified)
+			assert.Equal(t, "CRC64NVME", got.Checksum.Algorithm)
 
 			require.Len(t, execution.Notices, 1)
 			assert.Equal(t, "Upload processed: "+execution.StateMachine, execution.Notices[0].Subject)
@@ -327,7 +327,7 @@ func TestParallelUploads(t *testing.T) {
 			if !trace.Succeeded() || len(e.Runs) != 1 {
 				return fmt.Errorf("%s: %s after %d runs: %s", key, e.Error, len(e.Runs), e.Cause)
 			}
-			var got processor.Result
+			var got fixture.Result
 			if err := json.Unmarshal(e.Runs[0].Answer, &got); err != nil {
 				return err
 			}

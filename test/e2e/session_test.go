@@ -179,8 +179,9 @@ func (c *commands) pages(d *deployed) {
 	before := c.count("executions", "--limit", "0", "--json")
 	c.starts(d, "early", early)
 	mark := time.Now()
-	const pause = 6 * time.Second
+	const pause = 12 * time.Second
 	time.Sleep(pause) // so that --since can be in between, however long a command takes to start
+	since := func() string { return (time.Since(mark) - time.Second).String() }
 	names := c.starts(d, "late", late)
 	for _, name := range names[:aborted] {
 		d.abort(c.t, name)
@@ -191,9 +192,8 @@ func (c *commands) pages(d *deployed) {
 	all := c.run(0, "early-479", "executions", "--limit", "0")
 	require.Equal(c.t, before+early+late+1, strings.Count(all, "\n"))
 	require.Equal(c.t, before+early+late, c.count("executions", "--limit", "0", "--json"), "each once")
-	since := (time.Since(mark) - pause/2).String()
-	require.Equal(c.t, late, c.count("executions", "--limit", "0", "--json", "--since", since))
-	stopped := c.run(0, "ABORTED", "executions", "--status", "aborted", "--since", since)
+	require.Equal(c.t, late, c.count("executions", "--limit", "0", "--json", "--since", since()))
+	stopped := c.run(0, "ABORTED", "executions", "--status", "aborted", "--since", since())
 	require.Equal(c.t, aborted+1, strings.Count(stopped, "\n"))
 	c.run(0, "No executions.", "executions", "--status", "succeeded")
 	one := c.run(0, "early-123", "executions", "--key", "early-123")

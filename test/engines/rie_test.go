@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,9 +25,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/objectstore"
 	"example.com/upload-router/internal/runtimeapi"
-	"example.com/upload-router/internal/settings"
 )
 
 // emulator is AWS's Runtime Interface Emulator, and how to have it: its module's main package needs the module's own versions, so it is
@@ -212,11 +211,7 @@ func (c runtimeCase) requireMisuse(t *testing.T, payload []byte) {
 func TestTheFunctionInTheEmulator(t *testing.T) {
 	t.Parallel()
 	program(t, emulator, emulatorInstall)
-	architecture := settings.X86
-	if runtime.GOARCH == "arm64" {
-		architecture = settings.ARM64
-	}
-	artifacts, err := build.Processors(t.Context(), architecture)
+	artifacts, err := localtest.Artifacts()
 	require.NoError(t, err)
 	root, err := build.Root()
 	require.NoError(t, err)
@@ -248,7 +243,7 @@ func TestTheFunctionInTheEmulator(t *testing.T) {
 	t.Cleanup(function.Close)
 	theirs := startRIE(t, bootstrap, time.Minute, environment)
 	for name, test := range map[string]struct{ event, has string }{
-		"an object":         {event("a b/é.txt", stored.VersionID, 8), `"lines":2`},
+		"an object":         {event("a b/é.txt", stored.VersionID, 8), `"Size":8`},
 		"another size":      {event("a b/é.txt", stored.VersionID, 9), `"errorType":"Upload.`},
 		"no such object":    {event("none", stored.VersionID, 8), `"errorType":"Upload.`},
 		"an event of less":  {`{"detail":{}}`, `"errorType":"Upload.`},

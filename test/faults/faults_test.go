@@ -27,8 +27,8 @@ import (
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 	"example.com/upload-router/operate"
-	"example.com/upload-router/processor"
 	"example.com/upload-router/test/faults"
+	"example.com/upload-router/test/fixture"
 )
 
 // threshold is small, so that the files are.
@@ -298,7 +298,7 @@ func isDuplicate(e *local.Execution) bool {
 // requireRead checks that the result is of the version that the execution is about.
 func requireRead(t *testing.T, e *local.Execution) {
 	t.Helper()
-	var got processor.Result
+	var got fixture.Result
 	require.NoError(t, json.Unmarshal(e.Runs[len(e.Runs)-1].Answer, &got))
 	want := objectOf(t, e)
 	if want.Version != "" { // or what is read is what is there

@@ -22,8 +22,8 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/settings"
-	"example.com/upload-router/processor"
 	"example.com/upload-router/test/faults"
+	"example.com/upload-router/test/fixture"
 )
 
 var (
@@ -204,7 +204,7 @@ func heard(e *local.Execution, refused bool) error {
 // one of them has the result; any other failed before, found it processed, or,
 // where duplicates aren't recognised, came to the same result.
 func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution) error {
-	var results []processor.Result
+	var results []fixture.Result
 	for _, e := range executions {
 		if e.Status != asl.StatusSucceeded {
 			continue
@@ -213,7 +213,7 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution)
 			f.Recognised++
 			continue
 		}
-		var result processor.Result
+		var result fixture.Result
 		if err := json.Unmarshal(e.Runs[len(e.Runs)-1].Answer, &result); err != nil {
 			return fmt.Errorf("%w: %s has no result: %w", errLost, p.key, err)
 		}

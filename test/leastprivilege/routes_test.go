@@ -27,6 +27,7 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 	"example.com/upload-router/stack"
@@ -54,11 +55,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// artifacts are the processors, built once.
-var artifacts = sync.OnceValues(func() (build.Artifacts, error) {
-	return build.Processors(context.Background(), architecture())
-})
-
 func architecture() settings.Architecture {
 	if runtime.GOARCH == "arm64" {
 		return settings.ARM64
@@ -72,7 +68,7 @@ func declare(t *testing.T, name string, config map[string]string) *declared.Syst
 	config = maps.Clone(config)
 	config["architecture"], config["sizeThreshold"] = string(architecture()), strconv.Itoa(threshold)
 	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return artifacts() })
+		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return localtest.Artifacts() })
 	}, declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region})
 	require.NoError(t, err)
 	return system

@@ -77,9 +77,9 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 		`"bucket":"BUCKET","key":"KEY","version":"…","execution":"EXECUTION",` +
 		`"route":"lambda","size":512,"durationMs":…,"outcome":"succeeded"}`
 	const taskLines = `  TIME  {"time":"TIME","level":"INFO","msg":"result","bucket":"BUCKET","key":"large.bin","version":"…",` +
-		`"execution":"EXECUTION","route":"fargate","result":{"bucket":"BUCKET","key":"large.bin","versionId":"…",` +
-		`"etag":"cfb767f225d58469c5de3632a8803958","size":2048,"sha256":"SHA256","crc64nvme":"…","verified":"CRC64NVME",` +
-		`"mediaType":"text/plain; charset=utf-8","lines":1}}
+		`"execution":"EXECUTION","route":"fargate","result":{"Bucket":"BUCKET","Key":"large.bin","VersionID":"…",` +
+		`"ETag":"cfb767f225d58469c5de3632a8803958","Size":2048,"Sequencer":"","Checksum":{"Algorithm":"CRC64NVME","Value":"…"},` +
+		`"sha256":"SHA256"}}
   TIME  {"time":"TIME","level":"INFO","msg":"object processed","bucket":"BUCKET","key":"large.bin","version":"…",` +
 		`"execution":"EXECUTION","route":"fargate","size":2048,"durationMs":…,"outcome":"succeeded"}`
 	const failure = `+SPAN  Notify failure (Task)  SPAN

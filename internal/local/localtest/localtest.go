@@ -1,5 +1,5 @@
 // Package localtest makes the declared system, with the processors that it
-// builds, ready for tests that run it on this machine.
+// builds of the fixture, ready for tests that run it on this machine.
 package localtest
 
 import (
@@ -25,9 +25,10 @@ const (
 	Region    = "eu-central-1"
 )
 
-// Artifacts are the processors for this machine, built once.
+// Artifacts are the fixture's processors for this machine, built once.
 var Artifacts = sync.OnceValues(func() (build.Artifacts, error) {
-	return build.Processors(context.Background(), architecture())
+	const program = "./test/fixture/program"
+	return build.Programs{Function: program, Task: program, Folder: "fixture"}.Build(context.Background(), architecture())
 })
 
 func architecture() settings.Architecture {
