@@ -139,7 +139,7 @@ func pullThrough(img *image.Image, large *task.Task) pulumi.StringInput {
 			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
 		},
 		policy.Statement{
-			Sid:        "GetRegistryToken",
+			Sid:        "LogInToRegistry",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:GetAuthorizationToken"},
 			Resources:  []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources

@@ -100,7 +100,7 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 				{"Sid":"PullImage","Effect":"Allow","Principal":"*",
 				 "Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
 				 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("fargate-execution") + `},
-				{"Sid":"GetRegistryToken","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
+				{"Sid":"LogInToRegistry","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
 				 "Resource":["*"],` + as("fargate-execution") + `}]}`
 			for name, want := range map[string]string{
 				"s3": `{"Version":"2012-10-17","Statement":[

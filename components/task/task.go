@@ -192,7 +192,7 @@ func executionPolicy(repository string, logGroup pulumi.StringInput) pulumi.Stri
 			Actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
 			Resources: []pulumi.StringInput{pulumi.String(repository)},
 		}, policy.Statement{
-			Sid:       "GetRegistryToken",
+			Sid:       "LogInToRegistry",
 			Actions:   []string{"ecr:GetAuthorizationToken"},
 			Resources: []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
 		})

@@ -167,7 +167,7 @@ func TestTheExecutionRoleMayStartThisTaskAndNothingElse(t *testing.T) {
 				"Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
 				"Resource": ["arn:%[1]s:ecr:%[2]s:123456789012:repository/app"]
 			}, {
-				"Sid": "GetRegistryToken",
+				"Sid": "LogInToRegistry",
 				"Effect": "Allow",
 				"Action": ["ecr:GetAuthorizationToken"],
 				"Resource": ["*"]

@@ -37,7 +37,7 @@ var reasons = map[string]string{
 	"PassTaskRoles":              "the task gets its two roles, and no service but ECS can",
 	"ManageTaskEventsRule":       "Step Functions makes the rule by which it hears that a task ended",
 	"EncryptLogGroups":           "CloudWatch Logs encrypts this stack's log groups",
-	"GetRegistryToken":           "ECS gets the registry's token, which is not for one repository",
+	"LogInToRegistry":            "ECS gets the registry's token, which is not for one repository",
 	"Notify":                     "people hear of processed and failed files",
 	"ProcessLargeFiles":          "large files go to this task, in this cluster",
 	"ProcessSmallFiles":          "small files go to this function",

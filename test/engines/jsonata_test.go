@@ -132,7 +132,7 @@ func TestExpressionsInUse(t *testing.T) {
 			Variables: map[string]json.RawMessage{"states": r.States}, Now: began, Random: func() float64 { return 0 },
 		})
 		if want.Nothing { // of a field that isn't there
-			assert.ErrorIs(t, err, jsonata.ErrNothing, "%s of %s: %+v", r.Expression, r.States, want)
+			require.ErrorIs(t, err, jsonata.ErrNothing, "%s of %s: %+v", r.Expression, r.States, want)
 			continue
 		}
 		require.NoError(t, err)

@@ -57,7 +57,7 @@ func TestRefusalsAreThoseOfAWS(t *testing.T) {
 			"fargate-role without sts:AssumeRole of AssumeRole", 50, "ECS.ClientException", "ECS was unable to assume the role",
 		},
 		"logging in to the registry": {
-			"fargate-execution without ecr:GetAuthorizationToken of GetRegistryToken", 50, "States.TaskFailed",
+			"fargate-execution without ecr:GetAuthorizationToken of LogInToRegistry", 50, "States.TaskFailed",
 			`"StopCode":"TaskFailedToStart","StoppedReason":"CannotPullContainerError: `,
 		},
 		"opening the log stream": {
