@@ -31,19 +31,40 @@ type Outputs struct {
 	claimsTable string // in which objects are claimed; empty if they aren't
 }
 
+// listed are outputs as JSON has them.
+type listed struct {
+	plainOutputs
+
+	Routes      routes `json:"routes"`
+	ClaimsTable string `json:"claimsTable,omitempty"`
+}
+
+// plainOutputs are [Outputs] without their methods.
+type plainOutputs Outputs
+
+// MarshalJSON writes the outputs so that [ParseOutputs] takes them.
+func (o Outputs) MarshalJSON() ([]byte, error) {
+	return json.Marshal(listed{plainOutputs: plainOutputs(o), Routes: o.routes, ClaimsTable: o.claimsTable})
+}
+
+// UnmarshalJSON reads what [Outputs.MarshalJSON] and `pulumi stack output --json` write.
+func (o *Outputs) UnmarshalJSON(text []byte) error {
+	var read listed
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	*o = Outputs(read.plainOutputs)
+	o.routes, o.claimsTable = read.Routes, read.ClaimsTable
+	return nil
+}
+
 // ParseOutputs reads outputs as `pulumi stack output --json` writes them. The
 // error matches [ErrNotDeployed] if one is missing that operating needs.
 func ParseOutputs(text []byte) (Outputs, error) {
-	var o struct {
-		Outputs
-
-		Routes      routes `json:"routes"`
-		ClaimsTable string `json:"claimsTable"`
-	}
+	var o Outputs
 	if err := json.Unmarshal(text, &o); err != nil {
 		return Outputs{}, fmt.Errorf("%w: reading the stack's outputs: %w", ErrInput, err)
 	}
-	o.routes, o.claimsTable = o.Routes, o.ClaimsTable
 	var missing []string
 	for _, needed := range []struct{ name, value string }{
 		{"stateMachineArn", o.StateMachineARN}, {"bucketName", o.BucketName}, {"eventBridgeRuleName", o.RuleName},
@@ -62,7 +83,7 @@ func ParseOutputs(text []byte) (Outputs, error) {
 	if _, err := o.machine(); err != nil {
 		return Outputs{}, err
 	}
-	return o.Outputs, nil
+	return o, nil
 }
 
 // machine is the state machine's ARN in parts. It says which Region and account
