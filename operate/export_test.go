@@ -13,5 +13,10 @@ func DeleteVersions(ctx context.Context, s *System, prefix string) (int64, error
 	return s.deleteVersions(ctx, prefix)
 }
 
+// ReadState reads a stack's state, again while it is half written.
+func ReadState(ctx context.Context, read func(context.Context) (int, error)) (int, error) {
+	return readState(ctx, read)
+}
+
 // ConsolePage is a page of AWS's console.
 func (o Outputs) ConsolePage(service, page string) string { return o.consolePage(service, page) }

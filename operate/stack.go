@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
@@ -204,7 +205,7 @@ const keyRegion = "aws:region"
 // Outputs are the stack's outputs, secrets left out. The error matches
 // [ErrNotDeployed] if there are none.
 func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
-	all, err := s.stack.Outputs(ctx)
+	all, err := readState(ctx, s.stack.Outputs)
 	if err != nil {
 		return Outputs{}, s.refused(ctx, "reading the outputs of", err)
 	}
@@ -227,7 +228,7 @@ func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
 
 // Resources is how many resources the stack's state has.
 func (s *Stack) Resources(ctx context.Context) (int, error) {
-	info, err := s.stack.Info(ctx)
+	info, err := readState(ctx, s.stack.Info)
 	if err != nil {
 		return 0, s.refused(ctx, "looking at the stack", err)
 	}
@@ -235,6 +236,23 @@ func (s *Stack) Resources(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	return *info.ResourceCount, nil
+}
+
+// readState reads what a stack's state says. A backend of files has the state half written for moments while another update goes on, which
+// Pulumi doesn't wait out: it is read again, for a second.
+func readState[T any](ctx context.Context, read func(context.Context) (T, error)) (T, error) {
+	const attempts, wait = 5, 250 * time.Millisecond
+	for attempt := 1; ; attempt++ {
+		state, err := read(ctx)
+		if err == nil || attempt == attempts || !strings.Contains(err.Error(), "failed to load checkpoint") {
+			return state, err
+		}
+		select {
+		case <-ctx.Done():
+			return state, err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // stateResource is a resource as the stack's state has it.
@@ -245,7 +263,7 @@ type stateResource struct {
 
 // resources are those that the stack's state has: also of a deployment that was interrupted.
 func (s *Stack) resources(ctx context.Context) ([]stateResource, error) {
-	exported, err := s.stack.Export(ctx)
+	exported, err := readState(ctx, s.stack.Export)
 	if err != nil {
 		return nil, s.refused(ctx, "reading the state of", err)
 	}
