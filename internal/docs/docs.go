@@ -19,6 +19,7 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/cli"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/diagram"
 	"example.com/upload-router/internal/factors"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/stack"
@@ -68,16 +69,17 @@ func Files(root string) (map[string][]byte, error) {
 		"docs/cli.md":             []byte(cli.Reference()),
 		"docs/security.md":        security,
 		"docs/state-machine.json": []byte(text),
+		"docs/state-machine.svg":     []byte(diagram.SVG(machine)),
+		"docs/state-machine.all.svg": []byte(diagram.SVG(largest)),
 		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +
-			"` could have, is [state-machine.json](state-machine.json).\n\n" + mermaid(asl.Mermaid(machine)) +
+			"` could have, is [state-machine.json](state-machine.json).\n\n![The state machine](state-machine.svg)\n" +
 			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
-			mermaid(asl.Mermaid(largest))),
+			"![The state machine with all that can be switched on](state-machine.all.svg)\n"),
 	}
 	drawn := mermaid(architecture(system))
 	for _, part := range []struct{ file, name, text string }{
 		{"README.md", "architecture", drawn},
 		{"docs/architecture.md", "architecture", drawn},
-		{"docs/architecture.md", "state machine", mermaid(asl.Mermaid(machine))},
 		{"docs/configuration.md", "configuration", settings.Markdown()},
 		{"docs/runbook.md", "faults", faults.Markdown()},
 	} {
