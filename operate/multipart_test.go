@@ -224,9 +224,9 @@ func TestFileChangesWhileItIsSent(t *testing.T) {
 			require.NoError(t, os.WriteFile(path+".new", bytes.Repeat([]byte("B"), size), 0o600))
 			require.NoError(t, os.Rename(path+".new", path))
 		}, true},
-		"only its rights": {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Chmod(path, 0o400)) }, false},
-		"it is deleted":   {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) }, false},
-		"in one request":  {1_000_000, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size)) }, true},
+		"only its permissions": {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Chmod(path, 0o400)) }, false},
+		"it is deleted":        {size, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) }, false},
+		"in one request":       {1_000_000, func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, size)) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

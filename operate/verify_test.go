@@ -113,7 +113,7 @@ func TestVerifyNamesTheBrokenLink(t *testing.T) {
 		awstest.LinkPattern:      {lost, "Rule", "doesn't match the file's event"},
 		awstest.LinkTarget:       {lost, "Rule's target", "has no target arn:aws:states"},
 		awstest.LinkTargetRole:   {lost, "Rule's target", "it has no role"},
-		awstest.LinkRights:       {failed, "Permission to pass the task's role", "may not iam:PassRole"},
+		awstest.LinkPermissions:  {failed, "Permission to pass the task's role", "may not iam:PassRole"},
 		awstest.LinkImage:        {failed, "Image", "isn't in ECR"},
 		awstest.LinkRoute:        {failed, "Subnets' way out", "no route out, and its VPC has no endpoint for ecr.api"},
 		awstest.LinkEgress:       {failed, "Security group", "lets nothing out to port 443"},
@@ -140,7 +140,7 @@ func TestVerifyNamesTheBrokenLink(t *testing.T) {
 				}
 			}
 			require.Contains(t, found, test.found, "%+v", result.Diagnosis)
-			if link != awstest.LinkRights { // without permissions more than one link is broken
+			if link != awstest.LinkPermissions { // without permissions more than one link is broken
 				require.Len(t, result.Broken(), 1, "%+v", result.Broken())
 			}
 		})
@@ -180,8 +180,8 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 	}{
 		"endpoint":              {true, awstest.LinkStates, "Subnets' way out", "its VPC has no endpoint for states"},
 		"endpoint, not needed":  {false, awstest.LinkStates, "", ""},
-		"its role":              {true, awstest.LinkRights, "Task's permission to tell its end", "task may not states:SendTaskSuccess"},
-		"its role, not needed":  {false, awstest.LinkRights, "Permission to pass the task's role", "may not iam:PassRole"},
+		"its role":              {true, awstest.LinkPermissions, "Task's permission to tell its end", "task may not states:SendTaskSuccess"},
+		"its role, not needed":  {false, awstest.LinkPermissions, "Permission to pass the task's role", "may not iam:PassRole"},
 		"all of it is in place": {true, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 			}
 			require.Contains(t, found[test.broken], test.says, "%+v", result.Diagnosis)
 			_, tells := found["Task's permission to tell its end"]
-			require.Equal(t, test.callback && test.link == awstest.LinkRights, tells)
+			require.Equal(t, test.callback && test.link == awstest.LinkPermissions, tells)
 		})
 	}
 }

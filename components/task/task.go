@@ -22,7 +22,7 @@ const (
 	// ContainerName is the container that a run overrides the environment of.
 	ContainerName = "processor"
 
-	// user is the "nonroot" of distroless images, which has no rights on the host.
+	// user is the "nonroot" of distroless images, which has no permissions on the host.
 	user = "65532:65532"
 	// service is who takes both roles.
 	service = "ecs-tasks.amazonaws.com"

@@ -309,7 +309,7 @@ func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 	}
 }
 
-// The first upload must find everything in place: the rights to start the
+// The first upload must find everything in place: the permissions to start the
 // machine, to read the object and to keep the event if that fails.
 func TestEventsFlowOnlyWhenAllIsThere(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,7 @@ type Logging struct {
 	LogGroupARN pulumi.StringInput
 }
 
-// observe has the machine log and trace its executions, and gives the rights that
+// observe has the machine log and trace its executions, and gives the permissions that
 // it must have for that before it is there.
 func observe(
 	ctx *pulumi.Context, name string, args *Args, machine *sfn.StateMachineArgs, role *iam.Role, opts ...pulumi.ResourceOption,

@@ -52,7 +52,7 @@ type Args struct {
 	// Routing.Deduplicate and MaxParallelTasks.
 	TableName, TableARN pulumi.StringInput
 	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that
-	// takes rights.
+	// takes permissions.
 	TopicKMSKeyARN pulumi.StringInput
 	// Logging is what is logged of the executions. Nil: nothing.
 	Logging *Logging
@@ -183,7 +183,7 @@ func StateMachineARN(at location.Location, name, given string) string {
 }
 
 // hearTask lets the task tell its end. The token is what says which state is
-// meant; the rights can't be narrower than the state machine. No execution is to
+// meant; the permissions can't be narrower than the state machine. No execution is to
 // start before.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error {

@@ -151,7 +151,7 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 	}
 }
 
-// Requirement B11: who waits for a token needs no rights but RunTask's, and the
+// Requirement B11: who waits for a token needs no permissions but RunTask's, and the
 // task needs to answer for its own state machine's tokens.
 func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 	t.Parallel()
@@ -177,7 +177,7 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 	assert.Equal(t, made.Outputs["arn"], system.Outputs["arn"])
 }
 
-// What executions agree by takes the table's rights, and no others; the limit of
+// What executions agree by takes the table's permissions, and no others; the limit of
 // tasks, and tracing, take a look at this machine's executions as well.
 func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	t.Parallel()

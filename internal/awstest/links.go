@@ -18,7 +18,7 @@ const (
 	LinkPattern      = "pattern"       // its pattern matches another bucket
 	LinkTarget       = "target"        // it has another target
 	LinkTargetRole   = "target role"   // its target has no role
-	LinkRights       = "rights"        // no role may do anything
+	LinkPermissions  = "permissions"   // no role may do anything
 	LinkImage        = "image"         // the image isn't in ECR
 	LinkRoute        = "route"         // the subnets have no way out
 	LinkStates       = "states"        // they have one by endpoints, but for Step Functions

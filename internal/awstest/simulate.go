@@ -58,7 +58,7 @@ func (s *Server) simulate(r *http.Request) string {
 	for i := 1; r.Form.Has(fmt.Sprintf("ActionNames.member.%d", i)); i++ {
 		action := r.Form.Get(fmt.Sprintf("ActionNames.member.%d", i))
 		decision, more := "allowed", ""
-		if detail, denied := s.simulated.denied[action]; denied || s.broken[LinkRights] {
+		if detail, denied := s.simulated.denied[action]; denied || s.broken[LinkPermissions] {
 			decision, more = "implicitDeny", detail
 		}
 		if key := s.simulated.missing[action]; key != "" {

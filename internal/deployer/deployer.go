@@ -70,26 +70,26 @@ func Grants(system *declared.System, at Location) ([]Grant, error) {
 		if !r.Custom {
 			continue
 		}
-		rights, known := kinds[r.Type]
+		permissions, known := kinds[r.Type]
 		if !known {
 			problems = append(problems, fmt.Errorf("%s: %w", r.Type, errKind))
 		}
-		grants = append(grants, s.grants(r, rights)...)
+		grants = append(grants, s.grants(r, permissions)...)
 	}
 	for _, function := range system.Functions {
-		rights, known := functions[function]
+		permissions, known := functions[function]
 		if !known {
 			problems = append(problems, fmt.Errorf("%s: %w", function, errFunction))
 		}
-		grants = append(grants, s.grants(declared.Resource{}, rights)...)
+		grants = append(grants, s.grants(declared.Resource{}, permissions)...)
 	}
 	return grants, errors.Join(problems...)
 }
 
 // grants are the permissions for one resource.
-func (s scope) grants(r declared.Resource, rights []right) []Grant {
+func (s scope) grants(r declared.Resource, permissions []right) []Grant {
 	var grants []Grant
-	for _, right := range rights {
+	for _, right := range permissions {
 		if right.only != nil && !right.only(r) {
 			continue
 		}

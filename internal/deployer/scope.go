@@ -29,7 +29,7 @@ type right struct {
 // condition is a condition by operator and key.
 type condition map[string]map[string][]string
 
-// scope is what the rights of a resource are seen from.
+// scope is what the permissions of a resource are seen from.
 type scope struct {
 	at     Location
 	system *declared.System

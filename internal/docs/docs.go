@@ -66,9 +66,9 @@ func Files(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	out := map[string][]byte{
-		"docs/cli.md":             []byte(cli.Reference()),
-		"docs/security.md":        security,
-		"docs/state-machine.json": []byte(text),
+		"docs/cli.md":                []byte(cli.Reference()),
+		"docs/security.md":           security,
+		"docs/state-machine.json":    []byte(text),
 		"docs/state-machine.svg":     []byte(diagram.SVG(machine)),
 		"docs/state-machine.all.svg": []byte(diagram.SVG(largest)),
 		"docs/state-machine.md": []byte("# The state machine\n\nIts definition, with the names that a stack `" + stackName +

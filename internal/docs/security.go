@@ -62,11 +62,11 @@ func security(root string, system, more *declared.System, deployers []deployerPo
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", securityFile, err)
 	}
-	all, err := rights(system)
+	all, err := permissions(system)
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", securityFile, err)
 	}
-	added, err := rights(more)
+	added, err := permissions(more)
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", securityFile, err)
 	}
@@ -74,7 +74,7 @@ func security(root string, system, more *declared.System, deployers []deployerPo
 		return slices.ContainsFunc(all.rows, func(other row) bool { return other.key == r.key })
 	})
 	for name, part := range map[string]string{
-		"rights": all.String(), "rights that are switched on": added.String(), "required": required(), "exceptions": scan.Markdown(),
+		"permissions": all.String(), "permissions that are switched on": added.String(), "required": required(), "exceptions": scan.Markdown(),
 		"deployers": deployerTable(deployers),
 	} {
 		if document, err = replacePart(document, name, part); err != nil {
@@ -84,8 +84,8 @@ func security(root string, system, more *declared.System, deployers []deployerPo
 	return document, nil
 }
 
-// rights is the table of all that is granted, from the declared policies.
-func rights(system *declared.System) (*table, error) {
+// permissions is the table of all that is granted, from the declared policies.
+func permissions(system *declared.System) (*table, error) {
 	policies, err := authz.Load(system)
 	if err != nil {
 		return nil, fmt.Errorf("reading the policies: %w", err)

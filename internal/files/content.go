@@ -177,7 +177,7 @@ func (c *Content) Size() int64 { return c.size }
 func (c *Content) Reader() *io.SectionReader { return io.NewSectionReader(c, 0, c.size) }
 
 // Touched says whether somebody may have changed the file since it was opened. It
-// says so of a change of rights or links, too: only the content can tell those
+// says so of a change of permissions or links, too: only the content can tell those
 // apart. The error matches [ErrChanged] if no comparison is needed: the file has
 // another size, or is another one.
 func (c *Content) Touched() (bool, error) {

@@ -326,7 +326,7 @@ func TestTouched(t *testing.T) {
 	}{
 		"nothing": {func(*testing.T, string) {}, false, nil},
 		"deleted": {func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) }, true, nil},
-		"rights": {func(t *testing.T, path string) {
+		"permissions": {func(t *testing.T, path string) {
 			t.Helper()
 			require.NoError(t, os.Chmod(path, 0o400))
 		}, true, nil},

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// changeTime is when the file, its rights or its times were changed.
+// changeTime is when the file, its permissions or its times were changed.
 func changeTime(f *os.File) int64 {
 	var info unix.Stat_t
 	raw, err := f.SyscallConn()

@@ -9,7 +9,7 @@ import (
 )
 
 // managedRule is the rule by which Step Functions hears that a task ended. It
-// makes the rule itself, with the rights of the state machine's role, and checks
+// makes the rule itself, with the permissions of the state machine's role, and checks
 // these when the state machine is created.
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html
 const managedRule = "rule/StepFunctionsGetEventsForECSTaskRule"

@@ -72,7 +72,7 @@ func prepareItem(known string) func(r *Router, parameters map[string]any) error 
 }
 
 // Item answers a request of DynamoDB's API, such as GetItem, as somebody other than
-// the state machine asks, whose rights aren't declared.
+// the state machine asks, whose permissions aren't declared.
 func (r *Router) Item(operation string, body []byte) (any, error) {
 	var in struct{ TableName string }
 	if err := json.Unmarshal(body, &in); err != nil {

@@ -130,7 +130,7 @@ func TestAfterAFailure(t *testing.T) {
 	}
 }
 
-// Without the table's rights nothing is processed, and that is told.
+// Without the table's permissions nothing is processed, and that is told.
 func TestWithoutTheRightToClaim(t *testing.T) {
 	t.Parallel()
 	router := start(t, changed(t, "once", inJSON(typePolicy, "policy", func(document map[string]any) {

@@ -86,7 +86,7 @@ func (r *Router) addMessage(message DeadLetter) {
 }
 
 // StartExecution starts an execution of a state machine as somebody other than
-// EventBridge does, whose rights aren't declared, and follows it to its end. An
+// EventBridge does, whose permissions aren't declared, and follows it to its end. An
 // empty name makes one; nobody looks whether another has it. An error means that
 // it wasn't started, or that it couldn't be run here.
 func (r *Router) StartExecution(ctx context.Context, machineARN, name string, input json.RawMessage) (*Execution, error) {

@@ -146,7 +146,7 @@ func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
 	require.Equal(t, objectstore.Access{AccessKeyID: "ASIAREADER", Action: "s3:GetObject", Bucket: "uploads", Key: "a/b c"}, d.last())
 }
 
-// Tags and copies take rights of their own, besides that of writing the object.
+// Tags and copies take permissions of their own, besides that of writing the object.
 func TestWhatAnObjectIsMadeOfTakesRightsToo(t *testing.T) {
 	t.Parallel()
 	d := &desk{}

@@ -44,7 +44,7 @@ var rules = []rule{
 	{"task-without-catch", tasksAreCaught},
 	{"dlq-without-alarm", lettersAreSeen},
 	{"function-without-log-group", functionsLogWhereDeclared},
-	{"container-with-rights", containersAreBare},
+	{"container-with-permissions", containersAreBare},
 	{"endpoint-without-policy", endpointsAreNarrow},
 	{"table-without-recovery", tablesCanBeRestored},
 	{"table-without-expiry", tablesForget},

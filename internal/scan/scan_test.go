@@ -118,7 +118,7 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 			in["dimensions"] = map[string]any{"QueueName": "another"}
 		}},
 		"function-without-log-group": {"lambda-function", func(in map[string]any) { delete(in, "loggingConfig") }},
-		"container-with-rights": {"fargate-definition", replaced(
+		"container-with-permissions": {"fargate-definition", replaced(
 			"containerDefinitions", `"readonlyRootFilesystem":true`, `"readonlyRootFilesystem":false`)},
 		"endpoint-without-policy": {"given-endpoint", func(in map[string]any) { delete(in, "policy") }},
 		"table-without-recovery":  {"given-table", func(in map[string]any) { delete(in, "pointInTimeRecovery") }},

@@ -122,7 +122,7 @@ func keyForm(key string) *regexp.Regexp {
 	return regexp.MustCompile("(?i)^" + placeholder.ReplaceAllString(regexp.QuoteMeta(key), ".+") + "$")
 }
 
-// deployersGrants are the rights for stacks that together have all that can be declared.
+// deployersGrants are the permissions for stacks that together have all that can be declared.
 func deployersGrants(t *testing.T) []deployer.Grant {
 	t.Helper()
 	var all []deployer.Grant

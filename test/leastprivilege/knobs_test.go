@@ -56,7 +56,7 @@ func given(t *testing.T, system *declared.System, actions ...string) *declared.S
 	return system
 }
 
-// What can be switched on takes rights of its own: without them the system
+// What can be switched on takes permissions of its own: without them the system
 // doesn't work, with them it does.
 func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 	t.Parallel()
@@ -203,7 +203,7 @@ func statementOf(t *testing.T, document string) string {
 	return string(parts.Statement[0])
 }
 
-// An integration whose rights nobody thought of can't be used at all.
+// An integration whose permissions nobody thought of can't be used at all.
 func TestUnknownIntegrationsAreErrors(t *testing.T) {
 	t.Parallel()
 	system := editing(declare(t, "unknown", map[string]string{}), "aws:sfn/stateMachine:StateMachine", func(inputs map[string]any) {
