@@ -280,5 +280,5 @@ func localRoute(event asl.Event) string {
 	if event.Type != asl.TaskScheduled {
 		return ""
 	}
-	return machine.RouteOf(machine.Integration(event.Resource))
+	return machine.RouteOf(asl.IntegrationName(event.Resource))
 }

@@ -14,7 +14,7 @@ import (
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
-	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -82,5 +82,5 @@ func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *e
 // taskIntegration is what Step Functions' metrics call the integration that runs
 // the tasks: its name in the definition has no Region and account, this one has.
 func taskIntegration(cfg *settings.Settings, at location.Location) string {
-	return at.ARN("states", machine.Integration(cfg.Machine().TaskIntegration()))
+	return at.ARN("states", asl.IntegrationName(cfg.Machine().TaskIntegration()))
 }

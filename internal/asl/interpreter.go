@@ -391,7 +391,7 @@ func (r *run) sleep(d time.Duration) error {
 // emit records the event, or fails when the history has no room for it and for
 // the event that ends the execution.
 func (r *run) emit(e Event) error {
-	weight := e.weight(isJob(e.Resource))
+	weight := e.weight(IsJob(e.Resource))
 
 	if !e.Terminal() && r.recorded+weight >= MaxHistory {
 		return errHistory

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // ErrNotRedrivable says that an execution can't be redriven.
@@ -54,7 +53,7 @@ func (r *run) resume(history []Event) {
 	r.redrives = 1
 
 	for _, e := range history {
-		r.recorded += e.weight(isJob(e.Resource))
+		r.recorded += e.weight(IsJob(e.Resource))
 
 		switch {
 		case e.Type == ExecutionRedriven:
@@ -112,9 +111,4 @@ func (r *run) again(name string, input payload, entered bool) error {
 	r.resumed = entered
 
 	return r.follow(name, input)
-}
-
-// isJob says whether a resource's tasks end later than their call.
-func isJob(resource string) bool {
-	return strings.HasSuffix(resource, ".waitForTaskToken") || strings.Contains(resource, ".sync")
 }

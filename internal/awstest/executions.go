@@ -330,12 +330,9 @@ func called(e asl.Event) map[string]any {
 
 // integration is a resource's service and action, as in arn:aws:states:::ecs:runTask.sync.
 func integration(resource string) (service, action string) {
-	parts := strings.SplitN(resource, ":", 6)
-	if len(parts) < 6 {
-		return "", ""
-	}
-	last := strings.LastIndex(parts[5], ":")
-	return parts[5][:max(0, last)], parts[5][last+1:]
+	name := asl.IntegrationName(resource)
+	last := strings.LastIndex(name, ":")
+	return name[:max(0, last)], name[last+1:]
 }
 
 // ranTask is a processor's run, and the task that it was.

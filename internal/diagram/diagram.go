@@ -157,8 +157,8 @@ func joined(all []transition, t transition) bool {
 // detail is the small text below a state's name.
 func detail(s asl.State) string {
 	if task, ok := s.(*asl.Task); ok {
-		if _, integration, ok := strings.Cut(task.Resource, ":::"); ok {
-			return integration
+		if name := asl.IntegrationName(task.Resource); name != "" {
+			return name
 		}
 	}
 	return string(s.Type())

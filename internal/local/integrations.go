@@ -47,12 +47,6 @@ func resourceOf(machineARN, name string) string {
 	return "arn:" + partition + ":states:::" + name
 }
 
-// integrationOf is the name of a resource's integration.
-func integrationOf(resource string) string {
-	_, name, _ := strings.Cut(resource, ":::")
-	return name
-}
-
 // played is an integration as a state machine calls it: the policies are asked
 // first, and then what goes wrong.
 func (r *Router) played(i integration) asl.Integration {

@@ -202,7 +202,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 		if !ok {
 			continue
 		}
-		if err := integrations[integrationOf(task.Resource)].prepare(r, task.Parameters); err != nil {
+		if err := integrations[asl.IntegrationName(task.Resource)].prepare(r, task.Parameters); err != nil {
 			return nil, fmt.Errorf("state %q: %w", name, err)
 		}
 	}

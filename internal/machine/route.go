@@ -77,7 +77,7 @@ func (r Route) Events() int {
 			continue
 		}
 		count += 3
-		if strings.HasSuffix(step.Calls, ".sync") || strings.HasSuffix(step.Calls, ".waitForTaskToken") {
+		if asl.IsJob(step.Calls) {
 			count++
 		}
 	}
@@ -91,7 +91,7 @@ func (d Description) Routes() []Route {
 	for _, r := range routes {
 		for i := range r.Steps {
 			if task, ok := states[r.Steps[i].State].(*asl.Task); ok {
-				r.Steps[i].Calls = Integration(task.Resource)
+				r.Steps[i].Calls = asl.IntegrationName(task.Resource)
 			}
 		}
 	}
@@ -163,12 +163,6 @@ func RouteOf(integration string) string {
 
 // standard is how the integrations' names begin in the partition aws.
 const standard = "arn:aws:states:::"
-
-// Integration is the name of an integration without its partition, such as lambda:invoke.
-func Integration(resource string) string {
-	_, name, _ := strings.Cut(resource, ":::")
-	return name
-}
 
 // ClaimLease is for how long an execution of a time-out claims its object.
 func ClaimLease(execution time.Duration) time.Duration { return execution + ClaimLeaseMargin }

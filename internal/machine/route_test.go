@@ -101,7 +101,7 @@ func TestTheTableHasTheBoundsOfTheDefinition(t *testing.T) {
 		for _, r := range d.Routes() {
 			task, ok := definition.States[r.State].(*asl.Task)
 			require.True(t, ok, variant)
-			assert.Equal(t, r.Name, machine.RouteOf(machine.Integration(task.Resource)), variant)
+			assert.Equal(t, r.Name, machine.RouteOf(asl.IntegrationName(task.Resource)), variant)
 			assert.Equal(t, r.TimeoutSeconds, task.TimeoutSeconds, variant)
 			assert.Equal(t, r.Callback, task.HeartbeatSeconds > 0, variant)
 			assert.Equal(t, r.Spot, task.Parameters["CapacityProviderStrategy.$"] != nil, variant)
