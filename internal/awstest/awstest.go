@@ -3,7 +3,8 @@
 // objectstore), Step Functions, SQS, DynamoDB, CloudWatch and CloudWatch Logs, and
 // that starts an execution for each upload as EventBridge would.
 //
-// It runs no state machine: an execution follows the script of its key. What is
+// With [Start] it runs no state machine: an execution follows the script of its key.
+// With [Run] and [Serve] it answers for what really runs on this machine. What is
 // asked of it and not known is answered with an error, so that a test can't pass
 // by silence.
 package awstest
@@ -33,6 +34,7 @@ import (
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/objectstore"
 )
 
@@ -89,6 +91,7 @@ type Server struct {
 	subscribed []string // the ARNs of subscriptions to the topic, or a word instead
 	unbound    bool
 	callback   bool
+	routes     []machine.Route
 	claims     *dynamodb.Table // nil if nothing is claimed
 	broken     map[string]bool
 }

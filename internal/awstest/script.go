@@ -52,11 +52,11 @@ type Script struct {
 type scripted struct {
 	Script
 
-	name     string
-	object   objectstore.Stored
-	polls    int
-	digest   string
-	callback bool
+	name   string
+	object objectstore.Stored
+	route  machine.Route
+	polls  int
+	digest string
 }
 
 const (
@@ -91,6 +91,7 @@ func (s *Server) declare() {
 		SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
 		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
 	}
+	s.routes = described.Routes()
 	definition, err := machine.Definition(described, machine.References{
 		FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
 		SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
@@ -116,7 +117,7 @@ func (s *Server) declare() {
 			"ecsClusterArn": "arn:aws:ecs:" + Region + ":" + Account + ":cluster/c", "taskDefinitionArn": taskARN,
 			"lambdaFunctionArn": functionARN, "stateMachineArn": Machine, "bucketName": Bucket, "eventBridgeRuleName": Rule,
 			"topicArn": "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
-			"routes": described.Routes(), "claimsTable": map[bool]string{true: Table}[s.claims != nil],
+			"routes": s.routes, "claimsTable": map[bool]string{true: Table}[s.claims != nil],
 		},
 	}
 }
@@ -158,10 +159,11 @@ func Event(object objectstore.Stored) string {
 // start begins an execution, up to its call of the processor.
 func (s *Server) start(name string, object objectstore.Stored, script Script, at time.Time, input string) *execution {
 	x := &execution{arn: executionARN(Machine, name), scripted: &scripted{
-		Script: script, name: name, object: object, polls: max(1, script.Polls), callback: s.callback,
+		Script: script, name: name, object: object, polls: max(1, script.Polls),
+		route: s.routes[slices.IndexFunc(s.routes, func(r machine.Route) bool { return r.Takes(object.Size) })],
 	}}
 	x.ran = &local.Execution{ARN: x.arn, TraceHeader: "Root=" + Trace + ";Sampled=1"}
-	const check = "Check file size"
+	check := x.scripted.route.Steps[0].State
 	state, resource := x.scripted.processor()
 	in, after := json.RawMessage(input), at.Add(100*time.Millisecond)
 	x.events = []asl.Event{
@@ -232,8 +234,6 @@ func (x *execution) again() {
 	x.events = x.events[:slices.IndexFunc(x.events, func(e asl.Event) bool { return e.Type == asl.TaskScheduled })+1]
 }
 
-func (c *scripted) large() bool { return c.object.Size > Threshold }
-
 // status is that of its end.
 func (c *scripted) status() asl.Status {
 	switch {
@@ -281,10 +281,10 @@ func (s *Server) end(x *execution, at time.Time) {
 	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
 		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
 		uuid.NewString(), c.object.Key, c.object.VersionID, outcome)}
-	if c.large() {
+	if c.route.Compute == machine.Fargate {
 		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+c.name
 		text, err := json.Marshal(map[string]any{"msg": "result", "result": c.answer()})
-		if err == nil && result.Status == asl.StatusSucceeded && !c.callback {
+		if err == nil && result.Status == asl.StatusSucceeded && !c.route.Callback {
 			s.log(Line{Group: line.Group, Stream: line.Stream, Time: at, Message: string(text)})
 		}
 	}
@@ -321,12 +321,11 @@ func (c *scripted) taskARN() string {
 }
 
 func (c *scripted) output() json.RawMessage {
-	result := map[string]any{"route": machine.RouteLambda, "answer": c.answer()}
-	switch {
-	case c.large() && c.callback:
-		result["route"] = machine.RouteFargate
-	case c.large():
-		result = map[string]any{"route": machine.RouteFargate, "taskArn": c.taskARN()}
+	result := map[string]any{"route": c.route.Name}
+	if c.route.Compute == machine.Fargate && !c.route.Callback {
+		result["taskArn"] = c.taskARN()
+	} else {
+		result["answer"] = c.answer()
 	}
 	text, err := json.Marshal(map[string]any{"detail": map[string]any{}, "result": result})
 	if err != nil {
@@ -337,14 +336,8 @@ func (c *scripted) output() json.RawMessage {
 
 // processor is the state that an execution's processor is called in, and how.
 func (c *scripted) processor() (state, resource string) {
-	state, resource = "Invoke Lambda function", "arn:aws:states:::lambda:invoke"
-	if c.large() {
-		state, resource = "Run Fargate task", "arn:aws:states:::ecs:runTask.sync"
-	}
-	if c.large() && c.callback {
-		resource = "arn:aws:states:::ecs:runTask.waitForTaskToken"
-	}
-	return cmp.Or(c.EndedIn, state), resource
+	i := slices.IndexFunc(c.route.Steps, func(step machine.Step) bool { return step.State == c.route.State })
+	return cmp.Or(c.EndedIn, c.route.State), "arn:aws:states:::" + c.route.Steps[i].Calls
 }
 
 // Inputs are the inputs of all executions, the oldest first.
