@@ -26,9 +26,6 @@ type fixer struct {
 // inList is a path in a list: the element's number, and the field if it is an object.
 var inList = regexp.MustCompile(`^\w+\[(\d+)\](?:\.(.+))?$`)
 
-// elementForm is the path of a list's element, as `pulumi config set --path` takes it.
-var elementForm = regexp.MustCompile(`^\w+\[\d+\]$`)
-
 // apply changes the fixes of an error that is one of settings.
 func (f *fixer) apply(err error) error {
 	var invalid *settings.InvalidError
@@ -101,7 +98,7 @@ func (f *fixer) whole(root string) string {
 	var list []string
 	object := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(f.given)) {
-		if elementForm.MatchString(key) && settings.RootOf(key) == root {
+		if parts := inList.FindStringSubmatch(key); parts != nil && parts[2] == "" && settings.RootOf(key) == root {
 			list = append(list, f.given[key])
 		}
 		if name, ok := strings.CutPrefix(key, root+"."); ok {
