@@ -302,9 +302,11 @@ func newCosting(system *declared.System) (*costing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}
-	if c.estimator.routes, err = routesIn(system.Outputs); err != nil {
+	outputs, err := outputsOf(system.Outputs)
+	if err != nil {
 		return nil, err
 	}
+	c.estimator.routes = outputs.routes
 	task := c.estimator.on(machine.Fargate)
 	c.spot, c.public, c.taskTimeout = task.Spot, task.PublicAddress, float64(task.TimeoutSeconds)
 	c.event = eventBytes(router.Object("loggingConfiguration"))

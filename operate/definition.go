@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,19 +16,6 @@ import (
 
 // routes is the table of routes, as a stack exports it.
 type routes []machine.Route
-
-// routesIn reads the table out of a stack's outputs.
-func routesIn(outputs any) (routes, error) {
-	text, err := json.Marshal(outputs)
-	if err != nil {
-		return nil, fmt.Errorf("reading the table of routes: %w", err)
-	}
-	var in struct{ Routes routes }
-	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("reading the table of routes: %w", err)
-	}
-	return in.Routes, nil
-}
 
 // of is the route that an object takes: the last one has no condition.
 func (r routes) of(size int64) machine.Route {

@@ -86,6 +86,15 @@ func ParseOutputs(text []byte) (Outputs, error) {
 	return o, nil
 }
 
+// outputsOf are outputs by their names, as [ParseOutputs] has them.
+func outputsOf(all map[string]any) (Outputs, error) {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return Outputs{}, fmt.Errorf("%w: reading the stack's outputs: %w", ErrInput, err)
+	}
+	return ParseOutputs(text)
+}
+
 // machine is the state machine's ARN in parts. It says which Region and account
 // all the rest is in.
 func (o Outputs) machine() (arn.ARN, error) {

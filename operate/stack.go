@@ -215,11 +215,7 @@ func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
 			plain[name] = output.Value
 		}
 	}
-	text, err := json.Marshal(plain)
-	if err != nil {
-		return Outputs{}, fmt.Errorf("reading the outputs of %s: %w", s.name, err)
-	}
-	outputs, err := ParseOutputs(text)
+	outputs, err := outputsOf(plain)
 	if errors.Is(err, ErrNotDeployed) {
 		return Outputs{}, fmt.Errorf("%w; deploy it with `upload-router up --stack %s`", err, s.name)
 	}
