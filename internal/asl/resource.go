@@ -2,8 +2,8 @@ package asl
 
 import "strings"
 
-// IntegrationName is what a task's resource calls, in any partition, such as lambda:invoke. It is empty for one that is no service integration
-// but an ARN of its own, such as a function's.
+// IntegrationName is what a task's resource calls, in any partition, such as lambda:invoke. It is empty for one that is no service
+// integration but an ARN of its own, such as a function's.
 //
 // https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 func IntegrationName(resource string) string {
