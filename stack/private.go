@@ -58,7 +58,7 @@ func vpcEndpoints(
 }
 
 // interfaces are the services that the task needs interface endpoints of: it gets
-// its image, writes its logs, and tells its end and sends its trace if it is to.
+// its image, writes its logs, and reports its end and sends its trace if it is to.
 // Notices aren't its business, so there is none of SNS.
 func interfaces(cfg *settings.Settings) []string {
 	services := []string{serviceRegistry, serviceImages, serviceLogs}
@@ -106,7 +106,7 @@ func endpointsArgs(
 		serviceRegistry: pulls,
 		serviceImages:   pulls,
 		serviceLogs:     logThrough(large, log),
-		serviceStates:   tellThrough(large, workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)),
+		serviceStates:   reportThrough(large, workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)),
 		serviceTraces:   traceThrough(large),
 	}
 	names := interfaces(cfg)
@@ -158,9 +158,9 @@ func logThrough(large *task.Task, log *logs.Logs) pulumi.StringInput {
 	})
 }
 
-// tellThrough is for a task that tells its end itself. The state machine isn't
+// reportThrough is for a task that reports its end itself. The state machine isn't
 // there yet.
-func tellThrough(large *task.Task, machine string) pulumi.StringInput {
+func reportThrough(large *task.Task, machine string) pulumi.StringInput {
 	return policy.Document(policy.Statement{
 		Sid:        "SendTaskResult",
 		Principal:  policy.Everyone(),

@@ -17,9 +17,9 @@ import (
 // `pulumi up` runs, and what the Automation API and the local run take.
 func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) }
 
-// Telling is [Program] with somebody who hears of each package that is compiled for the processors, by its import path.
-func Telling(compiled func(pkg string)) pulumi.RunFunc {
-	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Telling(compiled)) }
+// Reporting is [Program] that reports each package that it compiles for the processors, by its import path.
+func Reporting(compiled func(pkg string)) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Reporting(compiled)) }
 }
 
 // Declare is Program with the processors built by build.
@@ -47,7 +47,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Small files: a Lambda function.
-	small, err := function.New(ctx, name+"-lambda", functionArgs(cfg, at, code, log))
+	small, err := function.New(ctx, name+"-function", functionArgs(cfg, at, code, log))
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	large, err := task.New(ctx, name+"-fargate", taskArgs(cfg, at, img, log))
+	large, err := task.New(ctx, name+"-task", taskArgs(cfg, at, img, log))
 	if err != nil {
 		return err
 	}

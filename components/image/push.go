@@ -129,7 +129,7 @@ func (i *Image) push(ctx *pulumi.Context, name string, args *Args, repository *e
 	if err != nil {
 		return fmt.Errorf("building the image: %w", err)
 	}
-	// Docker's digest tells that the push is over: in a preview that would push, it is unknown. The name is the resource's own, which
+	// Docker's digest says that the push is over: in a preview that would push, it is unknown. The name is the resource's own, which
 	// is the old one if the deployment leaves this resource out.
 	i.URI = pulumi.All(repository.RegistryId, made.ImageName, made.RepoDigest).ApplyT(func(of []any) (string, error) {
 		r, err := parseReference(of[0].(string), of[1].(string))
