@@ -5,7 +5,6 @@ import (
 
 	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/flowlogs"
-	"example.com/upload-router/components/image"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
@@ -45,7 +44,7 @@ func newNetwork(
 // vpcEndpoints is what the task reaches out of a private network; nil in the others.
 func vpcEndpoints(
 	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, zones map[string][]string,
-	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
+	net *network.Network, img *image, large *task.Task, log *logs.Logs,
 ) (*endpoints.Endpoints, error) {
 	if cfg.Network != settings.NetworkPrivate {
 		return nil, nil //nolint:nilnil // there is nothing to reach, and nothing wrong
@@ -99,7 +98,7 @@ func endpointZones(ctx *pulumi.Context, cfg *settings.Settings, at location.Loca
 // endpointsArgs says what may be asked of each service.
 func endpointsArgs(
 	cfg *settings.Settings, at location.Location, name string,
-	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
+	net *network.Network, img *image, large *task.Task, log *logs.Logs,
 ) *endpoints.Args {
 	pulls := pullThrough(img, large)
 	policies := map[string]pulumi.StringInput{
@@ -129,13 +128,13 @@ func endpointsArgs(
 // pullThrough is for both endpoints of ECR, as AWS recommends: it doesn't say
 // which of them each call takes.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-func pullThrough(img *image.Image, large *task.Task) pulumi.StringInput {
+func pullThrough(img *image, large *task.Task) pulumi.StringInput {
 	return policy.Document(
 		policy.Statement{
 			Sid:        "PullImage",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-			Resources:  []pulumi.StringInput{img.RepositoryARN},
+			Resources:  []pulumi.StringInput{img.repositoryARN},
 			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
 		},
 		policy.Statement{

@@ -5,7 +5,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/function"
-	"example.com/upload-router/components/image"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
@@ -52,7 +51,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Large files: a Fargate task with its image.
-	img, err := image.New(ctx, name+"-image", imageArgs(cfg, at, code, key))
+	img, err := newImage(ctx, name+"-image", cfg, code, key)
 	if err != nil {
 		return err
 	}
@@ -92,7 +91,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"vpcId":               net.VPCID,
 		"subnetIds":           net.SubnetIDs,
 		"securityGroupId":     net.SecurityGroupID,
-		"ecrRepositoryUri":    img.RepositoryURI,
+		"ecrRepositoryUri":    img.repositoryURI,
 		"ecsClusterArn":       large.ClusterARN,
 		"taskDefinitionArn":   large.DefinitionARN,
 		"lambdaFunctionArn":   small.ARN,

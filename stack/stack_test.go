@@ -90,7 +90,7 @@ func whole() map[string]int {
 		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:StatusChange": 1,
 		"upload-router:components:Dashboard": 1,
 		"aws:cloudwatch/dashboard:Dashboard": 1, "aws:cloudwatch/queryDefinition:QueryDefinition": 4,
-		"upload-router:components:Function": 1, "upload-router:components:Image": 1,
+		"upload-router:components:Function": 1, "upload-router:components:Repository": 1,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
 		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
 
@@ -131,7 +131,9 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"flow logs": {config{"flowLogs": "true"}, map[string]int{
 			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 6, typePolicy: 8, typeLogGroup: 4,
 		}},
-		"a given image": {config{"image": givenImage}, map[string]int{typeRepository: 0, typeLifecycle: 0, typeImage: 0}},
+		"a given image": {config{"image": givenImage}, map[string]int{
+			"upload-router:components:Repository": 0, typeRepository: 0, typeLifecycle: 0, typeImage: 0,
+		}},
 		"tasks on Spot": {config{"taskCapacity": "spot"}, map[string]int{
 			"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1,
 		}},
