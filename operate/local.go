@@ -60,7 +60,7 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if region == "" {
 		region = "eu-central-1"
 	}
-	system, err := declared.Evaluate(stack.Telling(options.Compiled), declared.Options{ //nolint:contextcheck // It has its own.
+	system, err := declared.Evaluate(stack.Reporting(options.Compiled), declared.Options{ //nolint:contextcheck // It has its own.
 		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
 	if err != nil {

@@ -67,7 +67,7 @@ func (s *session) run(args ...string) answer {
 
 func (s *session) runIn(ctx context.Context, in string, args ...string) answer {
 	s.t.Helper()
-	cmd := root(stack.Telling) //nolint:contextcheck // It is executed with it.
+	cmd := root(stack.Reporting) //nolint:contextcheck // It is executed with it.
 	var out bytes.Buffer
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(in))
