@@ -8,6 +8,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/faults"
 )
 
 // statusRunning is the status of an execution that hasn't ended.
@@ -76,7 +77,7 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 	if run.traceHeader != "" {
 		described["TraceHeader"] = run.traceHeader
 	}
-	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == PlacesKept {
+	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == faults.PlacesKept {
 		return described, nil
 	}
 	select {

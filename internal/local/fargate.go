@@ -16,6 +16,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/machine"
 )
 
@@ -240,7 +241,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 		return nil, err
 	}
 	run, described := task.run(call, process), process.describe(task.parameters, task.definition)
-	late := faultOf(ctx) == TaskTimedOut
+	late := faultOf(ctx) == faults.TaskTimedOut
 	if process.ok() && ctx.Err() == nil && !late {
 		run.Answer = resultIn(process.stdout)
 		recorderOf(ctx).ran(run)

@@ -123,7 +123,7 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 	if invoked == nil {
 		return nil, &asl.Error{Name: "Lambda.ResourceNotFoundException", Cause: "Function not found: " + parameters.FunctionName}
 	}
-	response, err := invoked.InvokeInterrupted(ctx, parameters.Payload, effects[faultOf(ctx)].interrupt)
+	response, err := invoked.InvokeInterrupted(ctx, parameters.Payload, faultOf(ctx).Effect().Interrupt)
 	if refused, ok := errors.AsType[*runtimeapi.InvokeError](err); ok {
 		return nil, &asl.Error{Name: "Lambda." + refused.Type, Cause: refused.Message}
 	}

@@ -28,6 +28,7 @@ import (
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/objectstore"
 	"example.com/upload-router/internal/tokenapi"
@@ -51,7 +52,7 @@ type Options struct {
 	Decided func(authz.Decision)
 	// Fault is asked of every call what goes wrong with it; nil for nothing. It may
 	// be called concurrently.
-	Fault func(Moment) Fault
+	Fault func(Moment) faults.Fault
 	// Observe is told of each event of an execution's history when it happens. It
 	// may be called concurrently; nil tells nobody.
 	Observe func(asl.Event)
@@ -441,24 +442,24 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 	var begun []*Execution
 	var mistaken error
 	m := aboutJSON(event)
-	m.Call = CallStart
+	m.Call = faults.CallStart
 	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
 		func(context.Context) error {
 			if err := r.guard.start(from.arn, to.eventsRole, to.machineARN); err != nil {
 				return err
 			}
-			var fault Fault
+			var fault faults.Fault
 			if fault, mistaken = r.inject(m); mistaken != nil {
 				return nil //nolint:nilerr // There is no other way to stop here: it is looked at below.
 			}
 			m.Attempt++
-			if refused := effects[fault].start; refused != nil {
+			if refused := fault.Effect().Start; refused != nil {
 				return refused
 			}
 			execution := begin(from, to, uuid.NewString(), event)
 			execution.observe = trace.observe
 			begun = append(begun, execution)
-			if fault == StartAnswerLost {
+			if fault == faults.StartAnswerLost {
 				return errAnswerLost
 			}
 			return nil

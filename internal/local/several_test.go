@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
 
@@ -36,11 +37,11 @@ func TestEachOfSeveralIsServedByItsName(t *testing.T) {
 		assert.NoError(t, err)
 		created <- trace
 	}
-	with.Fault = func(m local.Moment) local.Fault {
-		if m.Call == local.CallStart && m.Key == "lost" {
-			return local.StartRefused
+	with.Fault = func(m local.Moment) faults.Fault {
+		if m.Call == faults.CallStart && m.Key == "lost" {
+			return faults.StartRefused
 		}
-		return local.NoFault
+		return faults.None
 	}
 	router, err := local.Start(t.Context(), system, with)
 	require.NoError(t, err)
