@@ -20,10 +20,8 @@ var (
 	errNotDynamic = errors.New(`the value must be a path ("$...") or an intrinsic function ("States....")`)
 )
 
-// expression is the value of a field whose name ends in ".$".
-type expression interface {
-	eval(s *scope) (any, error)
-}
+// expression is the value of a field whose name ends in ".$", or has such fields.
+type expression = formula[*scope]
 
 // pathExpr is a path by itself, for the field that its cause names.
 type pathExpr struct {
@@ -99,11 +97,11 @@ func (e literalExpr) eval(*scope) (any, error) { return e.value, nil }
 type callExpr struct {
 	name     string
 	function intrinsic
-	args     []expression
+	args     arrayFormula[*scope]
 }
 
 func (e callExpr) eval(s *scope) (any, error) {
-	values, err := evalAll(e.args, s)
+	values, err := e.args.each(s)
 	if err != nil {
 		return nil, err
 	}
@@ -116,29 +114,14 @@ func (e callExpr) eval(s *scope) (any, error) {
 	return value, nil
 }
 
-func evalAll(args []expression, s *scope) ([]any, error) {
-	values := make([]any, len(args))
-
-	for i, arg := range args {
-		value, err := arg.eval(s)
-		if err != nil {
-			return nil, err
-		}
-
-		values[i] = value
-	}
-
-	return values, nil
-}
-
 // formatExpr is States.Format with a literal template, cut up when it is loaded.
 type formatExpr struct {
 	parts []string
-	args  []expression
+	args  arrayFormula[*scope]
 }
 
 func (e formatExpr) eval(s *scope) (any, error) {
-	values, err := evalAll(e.args, s)
+	values, err := e.args.each(s)
 	if err != nil {
 		return nil, err
 	}

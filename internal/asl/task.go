@@ -26,9 +26,9 @@ type taskNode struct {
 	resource           string
 	integration        Integration
 	input, output      filter
-	parameters         template
-	credentials        template
-	selector           template
+	parameters         expression
+	credentials        expression
+	selector           expression
 	result             sink
 	timeout, heartbeat limit
 	retriers           []retrier
@@ -190,9 +190,9 @@ func (n *taskNode) prepare(r *run, s *scope, in payload) (Call, payload, error) 
 
 	switch {
 	case n.parameters != nil:
-		value, err = n.parameters.build(s)
+		value, err = n.parameters.eval(s)
 	case n.query != nil && n.query.arguments != nil:
-		value, err = n.query.arguments.compute(r.evaluation(in))
+		value, err = n.query.arguments.eval(r.evaluation(in))
 	}
 
 	if err != nil {
@@ -205,7 +205,7 @@ func (n *taskNode) prepare(r *run, s *scope, in payload) (Call, payload, error) 
 	}
 
 	if n.credentials != nil {
-		credentials, err := n.credentials.build(s)
+		credentials, err := n.credentials.eval(s)
 		if err != nil {
 			return call, payload{}, err
 		}
@@ -309,7 +309,7 @@ func (n *taskNode) failed(r *run, call Call, err, ended error) error {
 // deliver turns the result into the state's output.
 func (n *taskNode) deliver(s *scope, in payload, result any) (outcome, error) {
 	if n.selector != nil {
-		selected, err := n.selector.build(s.on(result))
+		selected, err := n.selector.eval(s.on(result))
 		if err != nil {
 			return outcome{}, err
 		}
