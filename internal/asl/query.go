@@ -113,24 +113,6 @@ func (q computedQuery) unexpected(e *evaluation, want string, value any) *Error 
 		want, jsonType(value), encodeTree(value))
 }
 
-// jsonType names a value's JSON type as AWS does.
-func jsonType(value any) string {
-	switch value.(type) {
-	case nil:
-		return nullText
-	case bool:
-		return "boolean"
-	case json.Number:
-		return "number"
-	case string:
-		return "string"
-	case []any:
-		return "array"
-	default:
-		return "object"
-	}
-}
-
 // optionalQuery reads a field that may hold expressions; nil without it.
 func (c *checker) optionalQuery(field string, value any) query {
 	if value == nil {

@@ -3,6 +3,7 @@ package asl
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,13 +95,7 @@ func (n *taskNode) wait(r *run, failed *Error, delay time.Duration) error {
 // retrierFor is the first retrier that matches, or -1. One that matches and is
 // used up does not pass the error on to the next.
 func (n *taskNode) retrierFor(failed *Error) int {
-	for i, retrier := range n.retriers {
-		if matches(retrier.errors, failed.Name) {
-			return i
-		}
-	}
-
-	return -1
+	return slices.IndexFunc(n.retriers, func(r retrier) bool { return matches(r.errors, failed.Name) })
 }
 
 func (n *taskNode) catch(r *run, in payload, failed *Error) (outcome, error) {
