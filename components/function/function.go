@@ -3,6 +3,7 @@
 package function
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
@@ -17,6 +18,11 @@ import (
 // Type is the component's type token.
 const Type = "upload-router:components:Function"
 
+// minStorageMB is the smallest disk that Lambda takes.
+//
+// https://docs.aws.amazon.com/lambda/latest/api/API_EphemeralStorage.html
+const minStorageMB = 512
+
 // Args configure a Function.
 type Args struct {
 	// Location is where the stack is. Required.
@@ -27,7 +33,7 @@ type Args struct {
 	Architecture string
 	// MemoryMB is the function's memory, which its share of a CPU follows. Required.
 	MemoryMB int
-	// StorageMB is its disk, /tmp, 512 to 10240. Required.
+	// StorageMB is its disk, /tmp, 512 to 10240. Default: 512.
 	StorageMB int
 	// TimeoutSeconds ends an invocation. Required.
 	TimeoutSeconds int
@@ -52,7 +58,8 @@ type Function struct {
 	RoleName pulumi.StringOutput `pulumi:"roleName"`
 }
 
-// New makes a Function. Its role may write to its log group and nothing else.
+// New makes a Function. Its role may write to its log group and send traces; what it may read, the component that has it grants by
+// RoleName.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Function, error) {
 	f := &Function{}
 	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
@@ -88,7 +95,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		Timeout:       pulumi.Int(args.TimeoutSeconds),
 		Role:          role.Arn,
 		// Said in any case, or the function would go on with what it once had.
-		EphemeralStorage: &lambda.FunctionEphemeralStorageArgs{Size: pulumi.Int(args.StorageMB)},
+		EphemeralStorage: &lambda.FunctionEphemeralStorageArgs{Size: pulumi.Int(cmp.Or(args.StorageMB, minStorageMB))},
 		LoggingConfig: &lambda.FunctionLoggingConfigArgs{
 			LogFormat: pulumi.String("JSON"),
 			LogGroup:  args.LogGroupName.ToStringOutput().ToStringPtrOutput(),

@@ -119,8 +119,10 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/2015-03-31/functions/"):
 		function := s.declared(declared.TypeFunction)
+		disk, _ := function.Inputs["ephemeralStorage"].(map[string]any)
 		operation, out = "GetFunctionConfiguration", map[string]any{
 			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],
+			"EphemeralStorage": map[string]any{"Size": disk["size"]},
 		}
 	case strings.HasPrefix(path, "/2016-08-19/account-settings"):
 		operation, out = "GetAccountSettings", map[string]any{"AccountLimit": map[string]any{

@@ -43,6 +43,8 @@ type arrow struct {
 var arrows = []arrow{
 	{declared.TypeEventRule, declared.TypeBucket, "Object Created", true},
 	{declared.TypeEventTarget, declared.TypeStateMachine, "starts", false},
+	{declared.TypeEventRule, declared.TypeStateMachine, "timed out, aborted", true},
+	{declared.TypeEventTarget, declared.TypeTopic, "failed", false},
 	{declared.TypeEventTarget, declared.TypeQueue, "what can't be delivered", false},
 	{declared.TypeStateMachine, declared.TypeFunction, "small files", false},
 	{declared.TypeStateMachine, declared.TypeTaskDefinition, "large files", false},
@@ -55,6 +57,8 @@ var arrows = []arrow{
 	{declared.TypeAlarm, declared.TypeTopic, "alarm", false},
 	{declared.TypeAlarm, declared.TypeStateMachine, "watches", false},
 	{declared.TypeAlarm, declared.TypeQueue, "watches", false},
+	{declared.TypeAlarm, declared.TypeEventRule, "watches", false},
+	{declared.TypeAlarm, declared.TypeFunction, "watches", false},
 }
 
 // architecture draws what is declared, as a Mermaid flow chart: the arrows are

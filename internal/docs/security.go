@@ -117,7 +117,7 @@ type table struct {
 }
 
 type row struct {
-	key, who, reason               string
+	key, sid, who, reason          string
 	actions, resources, conditions []string
 }
 
@@ -130,7 +130,7 @@ func (t *table) add(g authz.Grant) error {
 	i := slices.IndexFunc(t.rows, func(r row) bool { return r.key == key })
 	if i < 0 {
 		i = len(t.rows)
-		t.rows = append(t.rows, row{key: key, who: t.who(g), reason: reason, conditions: t.conditions(g)})
+		t.rows = append(t.rows, row{key: key, sid: g.Statement, who: t.who(g), reason: reason, conditions: t.conditions(g)})
 	}
 	r := &t.rows[i]
 	if !slices.Contains(r.actions, g.Action) {
@@ -197,13 +197,13 @@ func (t *table) named(text string) string {
 // String is the table in Markdown.
 func (t *table) String() string {
 	var out strings.Builder
-	out.WriteString("| who | may | on | if | so that |\n|---|---|---|---|---|\n")
+	out.WriteString("| statement | who | may | on | if | so that |\n|---|---|---|---|---|---|\n")
 	for _, r := range t.rows {
 		actions := make([]string, len(r.actions))
 		for i, a := range r.actions {
 			actions[i] = "`" + a + "`"
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", r.who, strings.Join(actions, ", "),
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s |\n", r.sid, r.who, strings.Join(actions, ", "),
 			strings.Join(r.resources, ", "), strings.Join(r.conditions, ", "), r.reason)
 	}
 	return out.String()

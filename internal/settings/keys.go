@@ -156,7 +156,7 @@ func nameKeys() []Key {
 		{ // A1. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingObjects.html
 			Name: keySizeThreshold, Default: "6MiB",
 			Doc: "Largest object that goes to Lambda; a larger one goes to Fargate. Bytes, or a number with a unit: " +
-				"6MiB is 6291456, 6MB is 6000000.",
+				"6MiB is 6291456, 6MB is 6000000. At most 50000GiB, S3's largest object.",
 			field: func(s *Settings) any { return &s.SizeThreshold }, check: anywhere(checkSize), fixed: fixedSize,
 		},
 		{ // A21, A27. https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html

@@ -56,6 +56,8 @@ func TestAProgramOfAnotherModuleWiresASystem(t *testing.T) {
 		require.Len(t, e.declared[token], 1, token)
 		return e.declared[token][0][resource.PropertyKey(property)].StringValue()
 	}
+	disk := e.declared["aws:lambda/function:Function"][0]["ephemeralStorage"].ObjectValue()
+	require.InDelta(t, 512, disk["size"].NumberValue(), 0, "the default, as Lambda takes no less")
 	definition := only("aws:sfn/stateMachine:StateMachine", "definition")
 	for _, name := range []string{"small-function", "large-cluster", "subnet-a"} {
 		assert.Contains(t, definition, name)
