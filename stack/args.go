@@ -17,6 +17,7 @@ import (
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
@@ -35,20 +36,19 @@ const (
 type Builder func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error)
 
 func networkArgs(cfg *settings.Settings, at location.Location, services map[string][]string) *network.Args {
-	rules := make([]network.EgressRule, len(cfg.Egress))
-	for i, r := range cfg.Egress {
-		rules[i] = network.EgressRule(r)
-	}
-	return &network.Args{
-		Mode:         network.Mode(cfg.Network),
+	args := &network.Args{
 		Region:       at.Region,
-		CIDR:         cfg.VPCCIDR,
 		VPCID:        cfg.VPCID,
 		SubnetIDs:    cfg.SubnetIDs,
+		Isolated:     cfg.Network == settings.NetworkPrivate,
 		Architecture: cfg.Architecture.ECS(),
 		ServiceZones: slices.Collect(maps.Values(services)),
-		Egress:       rules,
+		Egress:       cfg.Egress,
 	}
+	if cfg.Network == settings.NetworkCreate || args.Isolated {
+		args.CIDR = cfg.VPCCIDR
+	}
+	return args
 }
 
 func functionArgs(cfg *settings.Settings, at location.Location, code build.Artifacts, log *logs.Logs) *function.Args {
@@ -102,7 +102,7 @@ func workflowArgs(
 	args := &workflow.Args{
 		Location: at,
 		Name:     cfg.StateMachineName,
-		Routing:  workflow.Routing(cfg.Machine()),
+		Routing:  routing.Description(cfg.Machine()),
 
 		FunctionARN:       small.ARN,
 		ClusterARN:        large.ClusterARN,

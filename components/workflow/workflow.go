@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
@@ -29,7 +29,7 @@ type Args struct {
 	// Name is the state machine's name. Empty: auto-named.
 	Name string
 	// Routing are the decisions and limits of the state machine. Required.
-	Routing Routing
+	Routing routing.Description
 	// FunctionARN is the Lambda function for small files. Required.
 	FunctionARN pulumi.StringInput
 	// ClusterARN is where the task for large files runs. Required.
@@ -62,35 +62,6 @@ type Args struct {
 	// KMSDataKeyReuseSeconds is how long Step Functions uses a data key again, 60
 	// to 900 (requirement C15). Required with KMSKeyARN.
 	KMSDataKeyReuseSeconds int
-}
-
-// Routing are the decisions and limits of the state machine. No field is required
-// but the time-outs and ContainerName.
-type Routing struct {
-	// SizeThreshold is the size, in bytes, of the largest object that goes to Lambda.
-	SizeThreshold int64
-	// FunctionTimeout is the function's own time-out.
-	FunctionTimeout time.Duration
-	// TaskTimeout is the time one task has, its start included.
-	TaskTimeout time.Duration
-	// TaskCallback has the task report its end by a token, instead of Step Functions following the container.
-	TaskCallback bool
-	// ExecutionTimeout is the time the whole execution has.
-	ExecutionTimeout time.Duration
-	// ContainerName is the task's container, whose environment names the object.
-	ContainerName string
-	// AssignPublicIP says whether the task gets a public address.
-	AssignPublicIP bool
-	// NotifySuccess says whether processed files are announced, and not only failed ones.
-	NotifySuccess bool
-	// Tracing has the task send X-Ray a segment, in the trace of the execution.
-	Tracing bool
-	// Deduplicate has each version of an object processed once, although events come at least once.
-	Deduplicate bool
-	// Spot runs the first task for an object on Fargate Spot, and the next one on demand.
-	Spot bool
-	// MaxParallelTasks is how many tasks run at a time; 0 sets no limit.
-	MaxParallelTasks int
 }
 
 // Workflow is a state machine with its role.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
@@ -32,7 +33,7 @@ func args(at location.Location) *workflow.Args {
 	}
 	return &workflow.Args{
 		Location: at,
-		Routing: workflow.Routing{
+		Routing: routing.Description{
 			SizeThreshold:    6291456,
 			FunctionTimeout:  time.Minute,
 			TaskTimeout:      25 * time.Minute,
@@ -185,16 +186,16 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	claim := `{"Sid":"ClaimObjects","Effect":"Allow","Action":["dynamodb:PutItem"],"Resource":["` + table + `"]}`
 	agree := `{"Sid":"AgreeOnTheWork","Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:UpdateItem"],"Resource":["` + table + `"]}`
 	for name, c := range map[string]struct {
-		set  func(r *workflow.Routing)
+		set  func(r *routing.Description)
 		want []string
 		see  bool
 	}{
-		"neither":      {func(*workflow.Routing) {}, nil, false},
-		"once":         {func(r *workflow.Routing) { r.Deduplicate = true }, []string{claim, agree}, false},
-		"a limit":      {func(r *workflow.Routing) { r.MaxParallelTasks = 5 }, []string{agree}, true},
-		"both of it":   {func(r *workflow.Routing) { r.Deduplicate = true; r.MaxParallelTasks = 5 }, []string{claim, agree}, true},
-		"Fargate Spot": {func(r *workflow.Routing) { r.Spot = true }, nil, false},
-		"traced":       {func(r *workflow.Routing) { r.Tracing = true }, nil, true},
+		"neither":      {func(*routing.Description) {}, nil, false},
+		"once":         {func(r *routing.Description) { r.Deduplicate = true }, []string{claim, agree}, false},
+		"a limit":      {func(r *routing.Description) { r.MaxParallelTasks = 5 }, []string{agree}, true},
+		"both of it":   {func(r *routing.Description) { r.Deduplicate = true; r.MaxParallelTasks = 5 }, []string{claim, agree}, true},
+		"Fargate Spot": {func(r *routing.Description) { r.Spot = true }, nil, false},
+		"traced":       {func(r *routing.Description) { r.Tracing = true }, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

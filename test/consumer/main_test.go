@@ -57,7 +57,7 @@ func TestAProgramOfAnotherModuleWiresASystem(t *testing.T) {
 		return e.declared[token][0][resource.PropertyKey(property)].StringValue()
 	}
 	definition := only("aws:sfn/stateMachine:StateMachine", "definition")
-	for _, name := range []string{"small-function", "large-cluster", "subnet-a"} {
+	for _, name := range []string{":small\"", "large-cluster", "subnet-a"} {
 		assert.Contains(t, definition, name)
 	}
 	assert.Contains(t, only("aws:ecs/taskDefinition:TaskDefinition", "containerDefinitions"), "registry.example/app@sha256:01")
