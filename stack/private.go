@@ -95,18 +95,24 @@ func endpointZones(ctx *pulumi.Context, cfg *settings.Settings, at location.Loca
 	return zones, nil
 }
 
-// endpointsArgs says what may be asked of each service.
+// endpointsArgs says what may be asked of each service. The state machine and the
+// uploads' bucket aren't there yet.
 func endpointsArgs(
-	cfg *settings.Settings, at location.Location, name string,
-	net *network.Network, img *image, large *task.Task, log *logs.Logs,
+	cfg *settings.Settings, at location.Location, name string, net *network.Network, img *image, large *task.Task, log *logs.Logs,
 ) *endpoints.Args {
-	pulls := pullThrough(img, large)
+	through := func(role pulumi.StringInput, statements ...policy.Statement) pulumi.StringInput {
+		return policy.Document(policy.Through(role, statements...)...)
+	}
+	// For both endpoints of ECR, as AWS recommends: it doesn't say which of them each call takes.
+	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
+	pulls := through(large.ExecutionRoleARN, policy.PullImage(img.repositoryARN)...)
+	machine := workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)
 	policies := map[string]pulumi.StringInput{
 		serviceRegistry: pulls,
 		serviceImages:   pulls,
-		serviceLogs:     logThrough(large, log),
-		serviceStates:   reportThrough(large, workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)),
-		serviceTraces:   traceThrough(large),
+		serviceLogs:     through(large.ExecutionRoleARN, policy.WriteLogs(log.Groups[taskLogs].ARN)),
+		serviceStates:   through(large.TaskRoleARN, policy.SendTaskResult(pulumi.String(machine))),
+		serviceTraces:   through(large.TaskRoleARN, policy.SendTraces("xray:PutTraceSegments")),
 	}
 	names := interfaces(cfg)
 	services := make([]endpoints.Service, 0, len(names))
@@ -125,87 +131,17 @@ func endpointsArgs(
 	}
 }
 
-// pullThrough is for both endpoints of ECR, as AWS recommends: it doesn't say
-// which of them each call takes.
-// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-func pullThrough(img *image, large *task.Task) pulumi.StringInput {
-	return policy.Document(
-		policy.Statement{
-			Sid:        "PullImage",
-			Principal:  policy.Everyone(),
-			Actions:    []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-			Resources:  []pulumi.StringInput{img.repositoryARN},
-			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
-		},
-		policy.Statement{
-			Sid:        "LogInToRegistry",
-			Principal:  policy.Everyone(),
-			Actions:    []string{"ecr:GetAuthorizationToken"},
-			Resources:  []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
-			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
-		},
-	)
-}
-
-func logThrough(large *task.Task, log *logs.Logs) pulumi.StringInput {
-	return policy.Document(policy.Statement{
-		Sid:        "WriteLogs",
-		Principal:  policy.Everyone(),
-		Actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", log.Groups[taskLogs].ARN)},
-		Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
-	})
-}
-
-// reportThrough is for a task that reports its end itself. The state machine isn't
-// there yet.
-func reportThrough(large *task.Task, machine string) pulumi.StringInput {
-	return policy.Document(policy.Statement{
-		Sid:        "SendTaskResult",
-		Principal:  policy.Everyone(),
-		Actions:    []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
-		Resources:  []pulumi.StringInput{pulumi.String(machine)},
-		Conditions: []policy.Condition{as(large.TaskRoleARN)},
-	})
-}
-
-// traceThrough is for a task that is traced.
-func traceThrough(large *task.Task) pulumi.StringInput {
-	send := policy.SendTraces("xray:PutTraceSegments")
-	send.Principal, send.Conditions = policy.Everyone(), []policy.Condition{as(large.TaskRoleARN)}
-	return policy.Document(send)
-}
-
-// as holds for the sessions of a role. An endpoint's policy can name a role as
-// its principal, too, but would go on naming one that was deleted.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
-func as(role pulumi.StringInput) policy.Condition {
-	return policy.When("ArnEquals", "aws:PrincipalArn", role)
-}
-
 // readThrough is for S3's endpoint, by which the image's layers come, too: ECR
-// keeps them in a bucket of its own in each Region, and signs the addresses
-// itself. The uploads' bucket isn't there yet.
+// keeps them in a bucket of its own in each Region, and signs the addresses itself.
 func readThrough(at location.Location, large *task.Task, bucket string) pulumi.StringInput {
+	own := policy.When("StringEquals", "aws:ResourceAccount", pulumi.String(at.AccountID))
 	layers := "arn:" + at.Partition + ":s3:::prod-" + at.Region + "-starport-layer-bucket/*"
-	return policy.Document(
-		policy.Statement{
-			Sid:       "ReadUploads",
-			Principal: policy.Everyone(),
-			Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
-			Resources: []pulumi.StringInput{pulumi.String(bucket + "/*")},
-			Conditions: []policy.Condition{
-				as(large.TaskRoleARN),
-				policy.When("StringEquals", "aws:ResourceAccount", pulumi.String(at.AccountID)),
-			},
-		},
-		policy.Statement{
-			Sid:       "PullImageLayers",
-			Principal: policy.Everyone(),
-			Actions:   []string{"s3:GetObject"},
-			Resources: []pulumi.StringInput{pulumi.String(layers)},
-		},
-	)
+	return policy.Document(append(policy.Through(large.TaskRoleARN, policy.ReadObjects(pulumi.String(bucket), own)), policy.Statement{
+		Sid:       "PullImageLayers",
+		Principal: policy.Everyone(),
+		Actions:   []string{"s3:GetObject"},
+		Resources: []pulumi.StringInput{pulumi.String(layers)},
+	})...)
 }
 
 // restrictToEndpoint has the task read the uploads by the endpoint of S3 alone; nil

@@ -82,23 +82,16 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
 		return nil, fmt.Errorf("registering the workflow: %w", err)
 	}
-	parent := pulumi.Parent(w)
-	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
-		Description: pulumi.String("Runs the state machine that routes uploads"),
-		AssumeRolePolicy: policy.Trust("states.amazonaws.com", args.Location,
-			policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("states", "stateMachine:*")))),
-	}, parent)
+	role, err := policy.Role(ctx, w, name+"-role", "Runs the state machine that routes uploads", "states.amazonaws.com", args.Location,
+		policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("states", "stateMachine:*"))))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine's role: %w", err)
 	}
-	grants, err := iam.NewRolePolicy(ctx, name+"-run", &iam.RolePolicyArgs{
-		Role:   role.Name,
-		Policy: rolePolicy(args),
-	}, parent)
+	grants, err := policy.Grant(ctx, w, name+"-run", role.Name, runStatements(args)...)
 	if err != nil {
 		return nil, fmt.Errorf("letting the state machine run its tasks: %w", err)
 	}
-	keyGrants, err := useKeys(ctx, name, args, role, parent)
+	keyGrants, err := w.useKeys(ctx, name, args, role)
 	if err != nil {
 		return nil, err
 	}
@@ -119,11 +112,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			KmsDataKeyReusePeriodSeconds: pulumi.Int(args.KMSDataKeyReuseSeconds),
 		}
 	}
-	seeing, err := observe(ctx, name, args, machineArgs, role, parent)
+	seeing, err := w.observe(ctx, name, args, machineArgs, role)
 	if err != nil {
 		return nil, err
 	}
-	made, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent,
+	made, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, pulumi.Parent(w),
 		pulumi.DependsOn(slices.Concat([]pulumi.Resource{grants}, keyGrants, seeing)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine: %w", err)
@@ -153,19 +146,9 @@ func StateMachineARN(at location.Location, name, given string) string {
 	return at.ARN("states", "stateMachine:"+given)
 }
 
-// letTaskReport lets the task report its end. The token is what says which state is
-// meant; the permissions can't be narrower than the state machine. No execution is to
-// start before.
-// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+// letTaskReport lets the task report its end. No execution is to start before.
 func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) error {
-	report, err := iam.NewRolePolicy(ctx, name+"-report", &iam.RolePolicyArgs{
-		Role: args.ProcessorRoleName,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "SendTaskResult",
-			Actions:   []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
-			Resources: []pulumi.StringInput{w.ARN},
-		}),
-	}, pulumi.Parent(w))
+	report, err := policy.Grant(ctx, w, name+"-report", args.ProcessorRoleName, policy.SendTaskResult(w.ARN))
 	if err != nil {
 		return fmt.Errorf("letting the task report its end: %w", err)
 	}
@@ -176,14 +159,11 @@ func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) e
 // seeExecutions lets executions look at each other and at themselves. It takes the machine's name,
 // so that the machine is there before.
 func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, role *iam.Role) error {
-	see, err := iam.NewRolePolicy(ctx, name+"-see", &iam.RolePolicyArgs{
-		Role: role.Name,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "DescribeExecutions",
-			Actions:   []string{"states:DescribeExecution"},
-			Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
-		}),
-	}, pulumi.Parent(w))
+	see, err := policy.Grant(ctx, w, name+"-see", role.Name, policy.Statement{
+		Sid:       "DescribeExecutions",
+		Actions:   []string{"states:DescribeExecution"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
+	})
 	if err != nil {
 		return fmt.Errorf("letting executions look at each other: %w", err)
 	}
@@ -217,9 +197,9 @@ func definition(args *Args) pulumi.StringOutput {
 	}).(pulumi.StringOutput)
 }
 
-// rolePolicy is all that the definition's states need.
+// runStatements are all that the definition's states need.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
-func rolePolicy(args *Args) pulumi.StringOutput {
+func runStatements(args *Args) []policy.Statement {
 	at := args.Location
 	inCluster := policy.When("ArnEquals", "ecs:cluster", args.ClusterARN)
 	statements := []policy.Statement{
@@ -286,7 +266,7 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 			Resources: []pulumi.StringInput{args.TableARN},
 		})
 	}
-	return policy.Document(statements...)
+	return statements
 }
 
 func taskDefinitions(at location.Location, family pulumi.StringInput) pulumi.StringOutput {
