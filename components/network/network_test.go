@@ -7,7 +7,6 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/egress"
@@ -378,15 +377,4 @@ func TestWhoeverTakesTheIDsWaitsForTheRoutesAndTheRules(t *testing.T) {
 	declaredtest.RequireDependsOn(t, declaredtest.Named(t, system, typeProbe, "group"), system.OfType(typeEgress)...)
 	declaredtest.RequireDependsOn(t, declaredtest.Named(t, system, typeProbe, "first"), system.OfType(typeAssociation)...)
 	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeRoutes), declaredtest.Only(t, system, typeGateway))
-}
-
-func TestTheComponentIsTheParentOfAll(t *testing.T) {
-	t.Parallel()
-	system := declare(t, declared.Options{}, creating("10.64.0.0/24", usual()...))
-	component := declaredtest.Only(t, system, network.Type)
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, component.URN, r.Parent, r.Name)
-		}
-	}
 }

@@ -68,88 +68,77 @@ func TestItIsOneMachineWithOneRoleAndOnePolicy(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
 	require.Equal(t, map[string]int{workflow.Type: 1, typeMachine: 1, typeRole: 1, typePolicy: 1}, declaredtest.Counts(system))
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, declaredtest.Only(t, system, workflow.Type).URN, r.Parent, r.Name)
-		}
-	}
 }
 
 // Requirement C36.
 func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			role := declaredtest.Only(t, declare(t, args(at)), typeRole)
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "AssumeRole",
-				"Effect": "Allow",
-				"Principal": {"Service": "states.amazonaws.com"},
-				"Action": ["sts:AssumeRole"],
-				"Condition": {
-					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
-					"ArnLike": {"aws:SourceArn": ["arn:%s:states:%s:123456789012:stateMachine:*"]}
-				}
-			}]}`, at.Partition, at.Region), role.Text("assumeRolePolicy"))
-			require.NotContains(t, role.Inputs, "managedPolicyArns")
-			require.NotContains(t, role.Inputs, "inlinePolicies")
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		role := declaredtest.Only(t, declare(t, args(at)), typeRole)
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "AssumeRole",
+			"Effect": "Allow",
+			"Principal": {"Service": "states.amazonaws.com"},
+			"Action": ["sts:AssumeRole"],
+			"Condition": {
+				"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+				"ArnLike": {"aws:SourceArn": ["arn:%s:states:%s:123456789012:stateMachine:*"]}
+			}
+		}]}`, at.Partition, at.Region), role.Text("assumeRolePolicy"))
+		require.NotContains(t, role.Inputs, "managedPolicyArns")
+		require.NotContains(t, role.Inputs, "inlinePolicies")
+	})
 }
 
 // Requirements A25 and B6 to B10, narrowed: RunTask to the cluster, StopTask and
 // DescribeTasks to its tasks, TagResource to those that begin, PassRole to ECS.
 func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			granted := declaredtest.Only(t, system, typePolicy)
-			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "ProcessSmallFiles",
-				"Effect": "Allow",
-				"Action": ["lambda:InvokeFunction"],
-				"Resource": ["arn:%[1]s:lambda:%[2]s:123456789012:function:f"]
-			}, {
-				"Sid": "ProcessLargeFiles",
-				"Effect": "Allow",
-				"Action": ["ecs:RunTask"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
-				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
-			}, {
-				"Sid": "TagTasks",
-				"Effect": "Allow",
-				"Action": ["ecs:TagResource"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
-				"Condition": {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}
-			}, {
-				"Sid": "PassTaskRoles",
-				"Effect": "Allow",
-				"Action": ["iam:PassRole"],
-				"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
-				"Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
-			}, {
-				"Sid": "Notify",
-				"Effect": "Allow",
-				"Action": ["sns:Publish"],
-				"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
-			}, {
-				"Sid": "DescribeAndStopTasks",
-				"Effect": "Allow",
-				"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
-				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
-			}, {
-				"Sid": "ManageTaskEventsRule",
-				"Effect": "Allow",
-				"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-				"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
-			}]}`, at.Partition, at.Region), granted.Text("policy"))
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		granted := declaredtest.Only(t, system, typePolicy)
+		require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "ProcessSmallFiles",
+			"Effect": "Allow",
+			"Action": ["lambda:InvokeFunction"],
+			"Resource": ["arn:%[1]s:lambda:%[2]s:123456789012:function:f"]
+		}, {
+			"Sid": "ProcessLargeFiles",
+			"Effect": "Allow",
+			"Action": ["ecs:RunTask"],
+			"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
+			"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+		}, {
+			"Sid": "TagTasks",
+			"Effect": "Allow",
+			"Action": ["ecs:TagResource"],
+			"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+			"Condition": {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}
+		}, {
+			"Sid": "PassTaskRoles",
+			"Effect": "Allow",
+			"Action": ["iam:PassRole"],
+			"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
+			"Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
+		}, {
+			"Sid": "Notify",
+			"Effect": "Allow",
+			"Action": ["sns:Publish"],
+			"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
+		}, {
+			"Sid": "DescribeAndStopTasks",
+			"Effect": "Allow",
+			"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
+			"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+			"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+		}, {
+			"Sid": "ManageTaskEventsRule",
+			"Effect": "Allow",
+			"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+			"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
+		}]}`, at.Partition, at.Region), granted.Text("policy"))
+	})
 }
 
 // Requirement B11: who waits for a token needs no permissions but RunTask's, and the
@@ -287,26 +276,23 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 // An execution in China or GovCloud would find no arn:aws:states:::lambda:invoke.
 func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			var definition struct {
-				States map[string]struct{ Type, Resource string }
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		var definition struct {
+			States map[string]struct{ Type, Resource string }
+		}
+		text := declaredtest.Only(t, declare(t, args(at)), typeMachine).Text("definition")
+		require.NoError(t, json.Unmarshal([]byte(text), &definition))
+		used := map[string]int{}
+		for _, state := range definition.States {
+			if state.Type == "Task" {
+				used[state.Resource]++
 			}
-			text := declaredtest.Only(t, declare(t, args(at)), typeMachine).Text("definition")
-			require.NoError(t, json.Unmarshal([]byte(text), &definition))
-			used := map[string]int{}
-			for _, state := range definition.States {
-				if state.Type == "Task" {
-					used[state.Resource]++
-				}
-			}
-			integration := "arn:" + at.Partition + ":states:::"
-			require.Equal(t, map[string]int{
-				integration + "lambda:invoke": 1, integration + "ecs:runTask.sync": 1, integration + "sns:publish": 3,
-			}, used)
-		})
-	}
+		}
+		integration := "arn:" + at.Partition + ":states:::"
+		require.Equal(t, map[string]int{
+			integration + "lambda:invoke": 1, integration + "ecs:runTask.sync": 1, integration + "sns:publish": 3,
+		}, used)
+	})
 }
 
 func TestADefinitionThatStepFunctionsWouldRefuseIsRefusedHere(t *testing.T) {
