@@ -83,7 +83,7 @@ func root(program program) *cobra.Command {
 	grouped(cmd, "deploy", "Deploy it:",
 		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
 	grouped(cmd, "operate", "Operate what is deployed:",
-		verifyCommand(), sendCommand(), watchCommand(), redriveCommand())
+		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
 		summaryCommand(), executionsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)
