@@ -24,14 +24,10 @@ func slug(r egress.Rule) string {
 			parts = append(parts, strconv.Itoa(r.ToPort))
 		}
 	}
-	return strings.Join(append(parts, destination(r)), "-")
-}
-
-func destination(r egress.Rule) string {
 	if r.PrefixListID != "" {
-		return r.PrefixListID
+		return strings.Join(append(parts, r.PrefixListID), "-")
 	}
-	return r.CIDR.String()
+	return strings.Join(append(parts, r.CIDR.String()), "-")
 }
 
 // egress makes the rules. The group itself has none: the provider revokes EC2's
