@@ -38,7 +38,6 @@ type StackOptions struct {
 type Stack struct {
 	name    string
 	project string
-	folder  string
 	stack   auto.Stack
 }
 
@@ -101,7 +100,7 @@ func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace,
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: reading the project in %s: %w", ErrNotReady, folder, err)
 	}
-	return &Stack{name: name, project: project.Name.String(), folder: folder}, workspace, nil
+	return &Stack{name: name, project: project.Name.String()}, workspace, nil
 }
 
 func projectFolder(folder string) (string, error) {
@@ -135,14 +134,6 @@ func (s *Stack) Name() string { return s.name }
 
 // Project is the project's name, which is the namespace of its configuration.
 func (s *Stack) Project() string { return s.project }
-
-// Folder is the project's folder.
-func (s *Stack) Folder() string { return s.folder }
-
-// ConfigFile is the path of the file that holds the stack's configuration.
-func (s *Stack) ConfigFile() string {
-	return filepath.Join(s.folder, "Pulumi."+s.name[strings.LastIndex(s.name, "/")+1:]+".yaml")
-}
 
 // Config is the stack's configuration by full key, such as aws:region. Secrets
 // are left out.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/declared/declaredtest"
 )
 
@@ -83,47 +84,44 @@ func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
 
 func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			options := declaredtest.At(at)
-			options.Config = config{"network": "private", "tracing": "true"}
-			system := declaredtest.Evaluate(t, options, program)
-			arn := func(typ, name string) string {
-				arn, _ := declaredtest.Named(t, system, typ, "upload-router-local-"+name).Outputs["arn"].(string)
-				return arn
-			}
-			as := func(role string) string {
-				return fmt.Sprintf(`"Condition":{"ArnEquals":{"aws:PrincipalArn":["%s"]}}`, arn(typeRole, role))
-			}
-			pull := `{"Version":"2012-10-17","Statement":[
-				{"Sid":"PullImage","Effect":"Allow","Principal":"*",
-				 "Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
-				 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("task-execution") + `},
-				{"Sid":"LogInToRegistry","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
-				 "Resource":["*"],` + as("task-execution") + `}]}`
-			for name, want := range map[string]string{
-				"s3": `{"Version":"2012-10-17","Statement":[
-					{"Sid":"ReadUploads","Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion"],
-					 "Resource":["arn:` + at.Partition + `:s3:::upload-router-local-uploads-bucket*/*"],
-					 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "task-role") + `"]},
-					              "StringEquals":{"aws:ResourceAccount":["` + at.AccountID + `"]}}},
-					{"Sid":"PullImageLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
-					 "Resource":["arn:` + at.Partition + `:s3:::prod-` + at.Region + `-starport-layer-bucket/*"]}]}`,
-				"ecr-api": pull,
-				"ecr-dkr": pull,
-				"logs": `{"Version":"2012-10-17","Statement":[
-					{"Sid":"WriteLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
-					 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("task-execution") + `}]}`,
-				"xray": `{"Version":"2012-10-17","Statement":[
-					{"Sid":"SendTraces","Effect":"Allow","Principal":"*","Action":["xray:PutTraceSegments"],
-					 "Resource":["*"],` + as("task-role") + `}]}`,
-			} {
-				endpoint := declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name)
-				require.JSONEq(t, want, endpoint.Text("policy"), name)
-			}
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		options := declaredtest.At(at)
+		options.Config = config{"network": "private", "tracing": "true"}
+		system := declaredtest.Evaluate(t, options, program)
+		arn := func(typ, name string) string {
+			arn, _ := declaredtest.Named(t, system, typ, "upload-router-local-"+name).Outputs["arn"].(string)
+			return arn
+		}
+		as := func(role string) string {
+			return fmt.Sprintf(`"Condition":{"ArnEquals":{"aws:PrincipalArn":["%s"]}}`, arn(typeRole, role))
+		}
+		pull := `{"Version":"2012-10-17","Statement":[
+			{"Sid":"PullImage","Effect":"Allow","Principal":"*",
+			 "Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
+			 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("task-execution") + `},
+			{"Sid":"LogInToRegistry","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
+			 "Resource":["*"],` + as("task-execution") + `}]}`
+		for name, want := range map[string]string{
+			"s3": `{"Version":"2012-10-17","Statement":[
+				{"Sid":"ReadUploads","Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion"],
+				 "Resource":["arn:` + at.Partition + `:s3:::upload-router-local-uploads-bucket*/*"],
+				 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "task-role") + `"]},
+				              "StringEquals":{"aws:ResourceAccount":["` + at.AccountID + `"]}}},
+				{"Sid":"PullImageLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
+				 "Resource":["arn:` + at.Partition + `:s3:::prod-` + at.Region + `-starport-layer-bucket/*"]}]}`,
+			"ecr-api": pull,
+			"ecr-dkr": pull,
+			"logs": `{"Version":"2012-10-17","Statement":[
+				{"Sid":"WriteLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
+				 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("task-execution") + `}]}`,
+			"xray": `{"Version":"2012-10-17","Statement":[
+				{"Sid":"SendTraces","Effect":"Allow","Principal":"*","Action":["xray:PutTraceSegments"],
+				 "Resource":["*"],` + as("task-role") + `}]}`,
+		} {
+			endpoint := declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name)
+			require.JSONEq(t, want, endpoint.Text("policy"), name)
+		}
+	})
 }
 
 // A task that starts before its endpoints are there can't pull its image.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
 )
@@ -63,27 +64,24 @@ func TestFiveServicesTakeARoleEachOnlyForThisAccount(t *testing.T) {
 		"workflow-role":  "states.amazonaws.com",
 		"uploads-role":   "events.amazonaws.com",
 	}
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declaredtest.Evaluate(t, declaredtest.At(at), program)
-			require.Len(t, system.OfType(typeRole), len(want))
-			documents := policies(t, system)
-			for name, service := range want {
-				trust := documents[typeRole+" upload-router-local-"+name]
-				require.Len(t, trust, 1, name)
-				assert.Equal(t, "Allow", trust[0].Effect, name)
-				assert.Equal(t, []string{"sts:AssumeRole"}, trust[0].Action, name)
-				assert.Equal(t, map[string]any{"Service": service}, trust[0].Principal, name)
-				assert.Equal(t, []string{declaredtest.AccountID}, trust[0].Condition["StringEquals"]["aws:SourceAccount"], name)
-				for operator, keys := range trust[0].Condition {
-					for _, values := range keys {
-						assert.NotContains(t, values, "*", "%s %s", name, operator)
-					}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declaredtest.Evaluate(t, declaredtest.At(at), program)
+		require.Len(t, system.OfType(typeRole), len(want))
+		documents := policies(t, system)
+		for name, service := range want {
+			trust := documents[typeRole+" upload-router-local-"+name]
+			require.Len(t, trust, 1, name)
+			assert.Equal(t, "Allow", trust[0].Effect, name)
+			assert.Equal(t, []string{"sts:AssumeRole"}, trust[0].Action, name)
+			assert.Equal(t, map[string]any{"Service": service}, trust[0].Principal, name)
+			assert.Equal(t, []string{declaredtest.AccountID}, trust[0].Condition["StringEquals"]["aws:SourceAccount"], name)
+			for operator, keys := range trust[0].Condition {
+				for _, values := range keys {
+					assert.NotContains(t, values, "*", "%s %s", name, operator)
 				}
 			}
-		})
-	}
+		}
+	})
 }
 
 // allows lists what a statement allows on everything, or to everyone.
@@ -220,45 +218,39 @@ var (
 // Nothing names another partition, Region or account than the stack's own.
 func TestEveryARNIsOfTheStacksOwnPlace(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			seen := 0
-			for _, r := range declaredtest.Evaluate(t, declaredtest.At(at), program).Resources {
-				walk("", r.Inputs, func(path, text string) {
-					for _, part := range arns.FindAllStringSubmatch(text, -1) {
-						seen++
-						assert.Equal(t, at.Partition, part[1], "%s %s: %s", r.Name, path, part[0])
-						assert.Contains(t, []string{at.Region, ""}, part[3], "%s %s: %s", r.Name, path, part[0])
-						assert.Contains(t, []string{declaredtest.AccountID, ""}, part[4], "%s %s: %s", r.Name, path, part[0])
-					}
-				})
-			}
-			require.Greater(t, seen, 50)
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		seen := 0
+		for _, r := range declaredtest.Evaluate(t, declaredtest.At(at), program).Resources {
+			walk("", r.Inputs, func(path, text string) {
+				for _, part := range arns.FindAllStringSubmatch(text, -1) {
+					seen++
+					assert.Equal(t, at.Partition, part[1], "%s %s: %s", r.Name, path, part[0])
+					assert.Contains(t, []string{at.Region, ""}, part[3], "%s %s: %s", r.Name, path, part[0])
+					assert.Contains(t, []string{declaredtest.AccountID, ""}, part[4], "%s %s: %s", r.Name, path, part[0])
+				}
+			})
+		}
+		require.Greater(t, seen, 50)
+	})
 }
 
 // The services' names are the same in every partition, but for that of CloudWatch Logs, which has the Region.
 func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			key := declaredtest.Only(t, declaredtest.Evaluate(t, declaredtest.At(at), program), typeKey)
-			found := services.FindAllStringSubmatch(key.Text("policy"), -1)
-			require.Len(t, found, 1)
-			require.Equal(t, "logs."+at.Region+"."+at.DNSSuffix(), found[0][1])
-			others := 0
-			for _, r := range declaredtest.Evaluate(t, declaredtest.At(at), program).OfType(typeRole) {
-				for _, principal := range services.FindAllStringSubmatch(r.Text("assumeRolePolicy"), -1) {
-					require.Regexp(t, `^[a-z-]+\.amazonaws\.com$`, principal[1])
-					others++
-				}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		key := declaredtest.Only(t, declaredtest.Evaluate(t, declaredtest.At(at), program), typeKey)
+		found := services.FindAllStringSubmatch(key.Text("policy"), -1)
+		require.Len(t, found, 1)
+		require.Equal(t, "logs."+at.Region+"."+at.DNSSuffix(), found[0][1])
+		others := 0
+		for _, r := range declaredtest.Evaluate(t, declaredtest.At(at), program).OfType(typeRole) {
+			for _, principal := range services.FindAllStringSubmatch(r.Text("assumeRolePolicy"), -1) {
+				require.Regexp(t, `^[a-z-]+\.amazonaws\.com$`, principal[1])
+				others++
 			}
-			require.Equal(t, 5, others)
-		})
-	}
+		}
+		require.Equal(t, 5, others)
+	})
 }
 
 // The families of rules that checkers have for these services, as far as a

@@ -2,15 +2,31 @@
 package stack
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/claims"
+	"example.com/upload-router/components/encryption"
+	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/location"
+	"example.com/upload-router/components/logs"
+	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/settings"
 )
+
+// Builder makes the processors for an architecture.
+type Builder func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error)
 
 // Program declares the system for the stack's configuration. It is what
 // `pulumi up` runs, and what the Automation API and the local run take.
@@ -31,79 +47,112 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	if err != nil {
 		return err
 	}
-	name := prefix(ctx.Project(), ctx.Stack())
+	s := &system{ctx: ctx, cfg: cfg, at: at, code: code, name: prefix(ctx.Project(), ctx.Stack())}
+	for _, declare := range []func() error{
+		// Where things run, what encrypts them, and where they write.
+		s.network, s.encryption, s.logs, s.flowLogs,
+		// Small files: a Lambda function.
+		s.function,
+		// Large files: a Fargate task with its image, and what it reaches out of a private network.
+		s.image, s.task, s.endpoints,
+		// Which of them it is, and who is notified of it.
+		s.notifications, s.claims, s.workflow,
+		// What starts it.
+		s.uploads,
+		// What watches it.
+		s.watch,
+	} {
+		if err := declare(); err != nil {
+			return err
+		}
+	}
+	return s.export()
+}
 
-	// Where things run, what encrypts them, and where they write.
-	net, services, err := newNetwork(ctx, name+"-network", cfg, at)
-	if err != nil {
-		return err
-	}
-	key, log, err := keep(ctx, name, cfg, at)
-	if err != nil {
-		return err
-	}
-	if err := logConnections(ctx, name+"-flow", cfg, at, net, log); err != nil {
-		return err
-	}
-	// Small files: a Lambda function.
-	small, err := function.New(ctx, name+"-function", functionArgs(cfg, at, code, log))
-	if err != nil {
-		return err
-	}
-	// Large files: a Fargate task with its image.
-	img, err := newImage(ctx, name+"-image", cfg, code, key)
-	if err != nil {
-		return err
-	}
-	large, err := task.New(ctx, name+"-task", taskArgs(cfg, at, img, log))
-	if err != nil {
-		return err
-	}
-	// What that task reaches out of a private network.
-	out, err := vpcEndpoints(ctx, name, cfg, at, services, net, img, large, log)
-	if err != nil {
-		return err
-	}
-	// Which of them it is, and who hears of it.
-	topic, err := notifications.New(ctx, name+"-notifications", notificationsArgs(cfg, at, key))
-	if err != nil {
-		return err
-	}
-	claimed, err := newClaims(ctx, name, cfg, key)
-	if err != nil {
-		return err
-	}
-	router, err := workflow.New(ctx, name+"-workflow", workflowArgs(cfg, at, key, net, out, small, large, topic, claimed, log))
-	if err != nil {
-		return err
-	}
-	// What starts it.
-	up, err := uploads.New(ctx, name+"-uploads", uploadsArgs(cfg, at, key, out, small, large, router))
-	if err != nil {
-		return err
-	}
-	// What watches it.
-	if err := watch(ctx, name, cfg, at, watched{key, log, small, router, up, topic, claimed}); err != nil {
-		return err
-	}
+// system is what is declared: by its configuration, of what was declared before.
+type system struct {
+	ctx  *pulumi.Context
+	cfg  *settings.Settings
+	at   location.Location
+	code build.Artifacts
+	// name begins every resource's name.
+	name string
 
-	return export(ctx, cfg, claimed, pulumi.Map{ // requirement A41
-		"vpcId":               net.VPCID,
-		"subnetIds":           net.SubnetIDs,
-		"securityGroupId":     net.SecurityGroupID,
-		"ecrRepositoryUri":    img.repositoryURI,
-		"ecsClusterArn":       large.ClusterARN,
-		"taskDefinitionArn":   large.DefinitionARN,
-		"lambdaFunctionArn":   small.ARN,
-		"stateMachineArn":     router.ARN,
-		"bucketName":          up.BucketName,
-		"eventBridgeRuleName": up.RuleName,
-		"topicArn":            topic.TopicARN,
-		"deadLetterQueueUrl":  up.DeadLetterQueueURL,
-		"functionLogGroup":    log.Groups[functionLogs].Name,
-		"taskLogGroup":        log.Groups[taskLogs].Name,
-		"kmsKeyArn":           key.KeyARN,
-		"kmsKeyPolicy":        key.Policy,
-		"topicPolicy":         topic.Policy,
-	})
+	net *network.Network
+	// zones are the Availability Zones that have each of the endpoints that are needed,
+	// by the service; none are in the networks with a way out.
+	zones map[string][]string
+	key   *encryption.Encryption
+	log   *logs.Logs
+	small *function.Function
+	// imageURI names the task's image by the digest that ECR has it by, or as it was given.
+	// Unknown in the preview of a deployment that pushes it.
+	imageURI pulumi.StringOutput
+	// repositoryURI has no tag or digest. repositoryARN is the ECR repository that the task
+	// must be allowed to pull from; empty if the image is in another kind of registry.
+	repositoryURI, repositoryARN pulumi.StringOutput
+	large                        *task.Task
+	out                          *endpoints.Endpoints // nil but in a private network
+	topic                        *notifications.Notifications
+	table                        *claims.Claims // by which executions agree; nil if they need none
+	router                       *workflow.Workflow
+	up                           *uploads.Uploads
+}
+
+// customerKey is the key for what is encrypted with a customer managed key only
+// if the configuration says so; nil if it doesn't.
+func (s *system) customerKey() pulumi.StringInput {
+	if s.cfg.Encryption != settings.EncryptionCustomer {
+		return nil
+	}
+	return s.key.KeyARN
+}
+
+// export gives the stack its outputs, in the order of their names (requirement A41), with
+// what commands know of the state machine by.
+func (s *system) export() error {
+	routes, err := s.routes()
+	if err != nil {
+		return err
+	}
+	outputs := pulumi.Map{
+		"routes":              routes,
+		"vpcId":               s.net.VPCID,
+		"subnetIds":           s.net.SubnetIDs,
+		"securityGroupId":     s.net.SecurityGroupID,
+		"ecrRepositoryUri":    s.repositoryURI,
+		"ecsClusterArn":       s.large.ClusterARN,
+		"taskDefinitionArn":   s.large.DefinitionARN,
+		"lambdaFunctionArn":   s.small.ARN,
+		"stateMachineArn":     s.router.ARN,
+		"bucketName":          s.up.BucketName,
+		"eventBridgeRuleName": s.up.RuleName,
+		"topicArn":            s.topic.TopicARN,
+		"deadLetterQueueUrl":  s.up.DeadLetterQueueURL,
+		"functionLogGroup":    s.log.Groups[functionLogs].Name,
+		"taskLogGroup":        s.log.Groups[taskLogs].Name,
+		"kmsKeyArn":           s.key.KeyARN,
+		"kmsKeyPolicy":        s.key.Policy,
+		"topicPolicy":         s.topic.Policy,
+	}
+	if s.cfg.Deduplicate {
+		outputs["claimsTable"] = s.table.TableName
+	}
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		s.ctx.Export(name, outputs[name])
+	}
+	return nil
+}
+
+// routes is the table of routes, as an output.
+func (s *system) routes() (pulumi.Input, error) {
+	text, err := json.Marshal(s.cfg.Machine().Routes())
+	if err != nil {
+		return nil, fmt.Errorf("writing the table of routes: %w", err)
+	}
+	var table []any
+	if err := json.Unmarshal(text, &table); err != nil {
+		return nil, fmt.Errorf("writing the table of routes: %w", err)
+	}
+	return pulumi.Any(table), nil
 }

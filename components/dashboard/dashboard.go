@@ -134,7 +134,8 @@ func body(args *Args) pulumi.StringOutput {
 		table = pulumi.String("")
 	}
 	return pulumi.All(
-		args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName, args.StatusChangeQueueName, args.TopicARN, args.BucketName, table, args.Logs,
+		args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName, args.StatusChangeQueueName, args.TopicARN, args.BucketName,
+		table, args.Logs,
 	).ApplyT(func(v []any) (string, error) {
 		topicARN := v[4].(string)
 		return text(args.Region, charts(names{

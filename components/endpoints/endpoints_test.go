@@ -5,7 +5,6 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/endpoints"
@@ -154,16 +153,5 @@ func TestServicesHaveTheNamesThatTheyHaveInThePartition(t *testing.T) {
 		"out-ecr-api": "cn.com.amazonaws.cn-north-1.ecr.api",
 	} {
 		require.Equal(t, want, declaredtest.Named(t, system, typeEndpoint, name).Text("serviceName"))
-	}
-}
-
-func TestTheComponentIsTheParentOfAll(t *testing.T) {
-	t.Parallel()
-	system := declare(t, args(frankfurt(), "logs"))
-	component := declaredtest.Only(t, system, endpoints.Type)
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, component.URN, r.Parent, r.Name)
-		}
 	}
 }

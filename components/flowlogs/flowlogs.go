@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
@@ -43,28 +42,21 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
 		return nil, fmt.Errorf("registering the flow logs: %w", err)
 	}
-	parent := pulumi.Parent(f)
-	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
-		Description: pulumi.String("Logs the connections in the VPC"),
-		AssumeRolePolicy: policy.Trust("vpc-flow-logs.amazonaws.com", args.Location,
-			policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("ec2", "vpc-flow-log/*")))),
-	}, parent)
+	role, err := policy.Role(ctx, f, name+"-role", "Logs the connections in the VPC", "vpc-flow-logs.amazonaws.com", args.Location,
+		policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("ec2", "vpc-flow-log/*"))))
 	if err != nil {
 		return nil, fmt.Errorf("creating the flow logs' role: %w", err)
 	}
-	grant, err := iam.NewRolePolicy(ctx, name+"-write", &iam.RolePolicyArgs{
-		Role: role.Name,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "WriteFlowLogs",
-			Actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
-			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
-		}, policy.Statement{
-			// AWS's page asks for it. It lists groups, and so is for all of them.
-			Sid:       "DescribeLogGroups",
-			Actions:   []string{"logs:DescribeLogGroups"},
-			Resources: []pulumi.StringInput{pulumi.String("*")},
-		}),
-	}, parent)
+	grant, err := policy.Grant(ctx, f, name+"-write", role.Name, policy.Statement{
+		Sid:       "WriteFlowLogs",
+		Actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
+	}, policy.Statement{
+		// AWS's page asks for it. It lists groups, and so is for all of them.
+		Sid:       "DescribeLogGroups",
+		Actions:   []string{"logs:DescribeLogGroups"},
+		Resources: []pulumi.StringInput{pulumi.String("*")},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("letting the flow logs be written: %w", err)
 	}
@@ -75,7 +67,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		LogDestination:     args.LogGroupARN.ToStringOutput(),
 		IamRoleArn:         role.Arn,
 		Tags:               pulumi.StringMap{"Name": pulumi.String(name + "-log")}, // the console's name of it
-	}, parent, pulumi.DependsOn([]pulumi.Resource{grant}))
+	}, pulumi.Parent(f), pulumi.DependsOn([]pulumi.Resource{grant}))
 	if err != nil {
 		return nil, fmt.Errorf("logging the connections: %w", err)
 	}

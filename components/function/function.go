@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -65,22 +64,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
 		return nil, fmt.Errorf("registering the function: %w", err)
 	}
-	parent := pulumi.Parent(f)
-	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
-		Description:      pulumi.String("Runs the Lambda function that processes small uploads"),
-		AssumeRolePolicy: policy.Trust("lambda.amazonaws.com", args.Location),
-	}, parent)
+	role, err := policy.Role(ctx, f, name+"-role", "Runs the Lambda function that processes small uploads",
+		"lambda.amazonaws.com", args.Location)
 	if err != nil {
 		return nil, fmt.Errorf("creating the function's role: %w", err)
 	}
-	logging, err := iam.NewRolePolicy(ctx, name+"-logs", &iam.RolePolicyArgs{
-		Role: role.Name,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "WriteLogs",
-			Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-			Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", args.LogGroupARN)},
-		}),
-	}, parent)
+	logging, err := policy.Grant(ctx, f, name+"-logs", role.Name, policy.WriteLogs(args.LogGroupARN))
 	if err != nil {
 		return nil, fmt.Errorf("letting the function write its logs: %w", err)
 	}
@@ -109,17 +98,15 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if args.Tracing {
 		// Lambda asks by itself which invocations to trace.
 		// https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
-		tracing, err := iam.NewRolePolicy(ctx, name+"-tracing", &iam.RolePolicyArgs{
-			Role:   role.Name,
-			Policy: policy.Document(policy.SendTraces("xray:PutTelemetryRecords", "xray:PutTraceSegments")),
-		}, parent)
+		tracing, err := policy.Grant(ctx, f, name+"-tracing", role.Name,
+			policy.SendTraces("xray:PutTelemetryRecords", "xray:PutTraceSegments"))
 		if err != nil {
 			return nil, fmt.Errorf("letting the function send its traces: %w", err)
 		}
 		granted = append(granted, tracing)
 		functionArgs.TracingConfig = &lambda.FunctionTracingConfigArgs{Mode: pulumi.String("Active")}
 	}
-	function, err := lambda.NewFunction(ctx, name, functionArgs, parent, pulumi.DependsOn(granted))
+	function, err := lambda.NewFunction(ctx, name, functionArgs, pulumi.Parent(f), pulumi.DependsOn(granted))
 	if err != nil {
 		return nil, fmt.Errorf("creating the function: %w", err)
 	}

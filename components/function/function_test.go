@@ -70,39 +70,33 @@ func TestTheFunctionHasExactlyTheseProperties(t *testing.T) {
 
 func TestLambdaOfThisAccountAloneTakesTheRole(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			role := declaredtest.Only(t, declare(t, at, "x86_64"), typeRole)
-			require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
-				"Sid": "AssumeRole",
-				"Effect": "Allow",
-				"Principal": {"Service": "lambda.amazonaws.com"},
-				"Action": ["sts:AssumeRole"],
-				"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}}
-			}]}`, role.Text("assumeRolePolicy"))
-			require.NotContains(t, role.Inputs, "managedPolicyArns")
-			require.NotContains(t, role.Inputs, "inlinePolicies")
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		role := declaredtest.Only(t, declare(t, at, "x86_64"), typeRole)
+		require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+			"Sid": "AssumeRole",
+			"Effect": "Allow",
+			"Principal": {"Service": "lambda.amazonaws.com"},
+			"Action": ["sts:AssumeRole"],
+			"Condition": {"StringEquals": {"aws:SourceAccount": ["123456789012"]}}
+		}]}`, role.Text("assumeRolePolicy"))
+		require.NotContains(t, role.Inputs, "managedPolicyArns")
+		require.NotContains(t, role.Inputs, "inlinePolicies")
+	})
 }
 
 func TestTheRoleMayWriteItsLogsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, at, "x86_64")
-			granted := declaredtest.Only(t, system, typePolicy)
-			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "WriteLogs",
-				"Effect": "Allow",
-				"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-				"Resource": ["arn:%s:logs:%s:123456789012:log-group:group:*"]
-			}]}`, at.Partition, at.Region), granted.Text("policy"))
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, at, "x86_64")
+		granted := declaredtest.Only(t, system, typePolicy)
+		require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "WriteLogs",
+			"Effect": "Allow",
+			"Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+			"Resource": ["arn:%s:logs:%s:123456789012:log-group:group:*"]
+		}]}`, at.Partition, at.Region), granted.Text("policy"))
+	})
 }
 
 // A function that runs before its role may write would lose its first logs.
@@ -111,10 +105,6 @@ func TestTheFunctionWaitsForItsPolicy(t *testing.T) {
 	system := declare(t, declaredtest.Home(), "x86_64")
 	made := declaredtest.Only(t, system, typeFunction)
 	declaredtest.RequireDependsOn(t, made, declaredtest.Only(t, system, typePolicy), declaredtest.Only(t, system, typeRole))
-	component := declaredtest.Only(t, system, function.Type)
-	for _, typ := range []string{typeRole, typePolicy, typeFunction} {
-		require.Equal(t, component.URN, declaredtest.Only(t, system, typ).Parent)
-	}
 }
 
 func TestTheOutputsAreTheFunctionsOwn(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/logs"
@@ -55,14 +54,4 @@ func TestTheOutputsAreByWhatWritesToTheGroup(t *testing.T) {
 	}
 	require.Equal(t, names, system.Outputs["names"])
 	require.Equal(t, arns, system.Outputs["arns"])
-}
-
-func TestTheComponentIsTheParentOfAll(t *testing.T) {
-	t.Parallel()
-	system := declare(t)
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, declaredtest.Only(t, system, logs.Type).URN, r.Parent, r.Name)
-		}
-	}
 }

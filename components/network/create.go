@@ -43,7 +43,7 @@ func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, e
 	}, parent); err != nil {
 		return place{}, fmt.Errorf("emptying the VPC's default security group: %w", err)
 	}
-	table, err := n.routes(ctx, name, vpc, args.Mode)
+	table, err := n.routes(ctx, name, vpc, args.Isolated)
 	if err != nil {
 		return place{}, err
 	}
@@ -54,45 +54,30 @@ func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, e
 		}
 	}
 	at := place{vpc: vpc.ID().ToStringOutput(), subnets: ids.ToStringArrayOutput(), zones: zones}
-	if args.Mode == Private {
+	if args.Isolated {
 		at.routes = table.ID().ToStringOutput()
 	}
 	return at, nil
 }
 
-// routes is the subnets' route table. That of Private has no route but the VPC's
+// routes is the subnets' route table. That of isolated subnets has no route but the VPC's
 // own: it names none, so that the provider leaves those of gateway endpoints alone.
-func (n *Network) routes(ctx *pulumi.Context, name string, vpc *ec2.Vpc, mode Mode) (*ec2.RouteTable, error) {
-	if mode == Create {
-		return n.internetRoute(ctx, name, vpc)
-	}
-	table, err := ec2.NewRouteTable(ctx, name+"-routes", &ec2.RouteTableArgs{
-		VpcId: vpc.ID(),
-		Tags:  named(name + "-routes"),
-	}, pulumi.Parent(n))
-	if err != nil {
-		return nil, fmt.Errorf("creating the route table: %w", err)
-	}
-	return table, nil
-}
-
-// internetRoute is the route table with the way out.
-func (n *Network) internetRoute(ctx *pulumi.Context, name string, vpc *ec2.Vpc) (*ec2.RouteTable, error) {
-	gateway, err := ec2.NewInternetGateway(ctx, name+"-gateway", &ec2.InternetGatewayArgs{
-		VpcId: vpc.ID(),
-		Tags:  named(name + "-gateway"),
-	}, pulumi.Parent(n))
-	if err != nil {
-		return nil, fmt.Errorf("creating the internet gateway: %w", err)
-	}
-	table, err := ec2.NewRouteTable(ctx, name+"-routes", &ec2.RouteTableArgs{
-		VpcId: vpc.ID(),
-		Routes: ec2.RouteTableRouteArray{&ec2.RouteTableRouteArgs{
+func (n *Network) routes(ctx *pulumi.Context, name string, vpc *ec2.Vpc, isolated bool) (*ec2.RouteTable, error) {
+	args := &ec2.RouteTableArgs{VpcId: vpc.ID(), Tags: named(name + "-routes")}
+	if !isolated {
+		gateway, err := ec2.NewInternetGateway(ctx, name+"-gateway", &ec2.InternetGatewayArgs{
+			VpcId: vpc.ID(),
+			Tags:  named(name + "-gateway"),
+		}, pulumi.Parent(n))
+		if err != nil {
+			return nil, fmt.Errorf("creating the internet gateway: %w", err)
+		}
+		args.Routes = ec2.RouteTableRouteArray{&ec2.RouteTableRouteArgs{
 			CidrBlock: pulumi.String("0.0.0.0/0"),
 			GatewayId: gateway.ID(),
-		}},
-		Tags: named(name + "-routes"),
-	}, pulumi.Parent(n))
+		}}
+	}
+	table, err := ec2.NewRouteTable(ctx, name+"-routes", args, pulumi.Parent(n))
 	if err != nil {
 		return nil, fmt.Errorf("creating the route table: %w", err)
 	}

@@ -2,34 +2,19 @@ package network
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-)
 
-// EgressRule is one thing that tasks may reach. Exactly one of CIDR and
-// PrefixListID is set.
-type EgressRule struct {
-	// Protocol is tcp, udp, icmp or -1 for all.
-	Protocol string
-	// FromPort and ToPort are the first and the last port; -1 and -1, all types
-	// and codes, with icmp; not used with -1.
-	FromPort, ToPort int
-	// CIDR is an IPv4 or IPv6 block in network form, or the zero value.
-	CIDR netip.Prefix
-	// PrefixListID is a managed prefix list, such as S3's of the Region, or empty.
-	PrefixListID string
-	// Description is shown in the console; up to 255 characters.
-	Description string
-}
+	"example.com/upload-router/components/egress"
+)
 
 // slug names the rule after what it allows, not after its place in the list,
 // so that adding or reordering rules touches no other rule.
-func (r EgressRule) slug() string {
+func slug(r egress.Rule) string {
 	parts := []string{r.Protocol}
 	if r.Protocol == "-1" {
 		parts = []string{"all"}
@@ -39,20 +24,16 @@ func (r EgressRule) slug() string {
 			parts = append(parts, strconv.Itoa(r.ToPort))
 		}
 	}
-	return strings.Join(append(parts, r.destination()), "-")
-}
-
-func (r EgressRule) destination() string {
 	if r.PrefixListID != "" {
-		return r.PrefixListID
+		return strings.Join(append(parts, r.PrefixListID), "-")
 	}
-	return r.CIDR.String()
+	return strings.Join(append(parts, r.CIDR.String()), "-")
 }
 
 // egress makes the rules. The group itself has none: the provider revokes EC2's
 // default allow-all rule when it makes a group (requirement A15).
 func (n *Network) egress(
-	ctx *pulumi.Context, name string, group *ec2.SecurityGroup, rules []EgressRule,
+	ctx *pulumi.Context, name string, group *ec2.SecurityGroup, rules []egress.Rule,
 ) ([]pulumi.Resource, error) {
 	made := make([]pulumi.Resource, 0, len(rules))
 	for _, r := range rules {
@@ -74,9 +55,9 @@ func (n *Network) egress(
 		default:
 			args.CidrIpv4 = pulumi.String(r.CIDR.String())
 		}
-		rule, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-egress-"+r.slug(), args, pulumi.Parent(n))
+		rule, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-egress-"+slug(r), args, pulumi.Parent(n))
 		if err != nil {
-			return nil, fmt.Errorf("creating the egress rule %s: %w", r.slug(), err)
+			return nil, fmt.Errorf("creating the egress rule %s: %w", slug(r), err)
 		}
 		made = append(made, rule)
 	}

@@ -78,20 +78,20 @@ func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
 			"excludeZoneIds": append([]any{"apne1-az3", "cnn1-az3", "cnn1-az4", "usw1-az2"}, without...),
 		}}
 	}
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		args *network.Args
 		want []call
 	}{
-		{
-			&network.Args{Mode: network.Create, CIDR: netip.MustParsePrefix("10.64.0.0/24"), Architecture: "X86_64"},
+		"create": {
+			&network.Args{CIDR: netip.MustParsePrefix("10.64.0.0/24"), Architecture: "X86_64"},
 			[]call{zones()},
 		},
-		{
-			&network.Args{Mode: network.Private, CIDR: netip.MustParsePrefix("10.64.0.0/24"), Architecture: "ARM64"},
+		"private": {
+			&network.Args{Isolated: true, CIDR: netip.MustParsePrefix("10.64.0.0/24"), Architecture: "ARM64"},
 			[]call{zones("use1-az3")},
 		},
-		{
-			&network.Args{Mode: network.Default, Architecture: "ARM64"},
+		"default": {
+			&network.Args{Architecture: "ARM64"},
 			[]call{
 				{"getVpc", map[string]any{"default": true}},
 				zones("use1-az3"),
@@ -100,12 +100,12 @@ func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
 				}}},
 			},
 		},
-		{
-			&network.Args{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}},
+		"existing": {
+			&network.Args{VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}},
 			[]call{{"getSubnets", map[string]any{"filters": []any{filter("vpc-id", "vpc-1")}}}},
 		},
 	} {
-		t.Run(string(c.args.Mode), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []call
 			for _, made := range lookups(t, c.args) {
@@ -120,12 +120,12 @@ func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
 // made of zones and subnets that aren't there.
 func TestTheLookUpsGoWhereTheComponentsProviderGoes(t *testing.T) {
 	t.Parallel()
-	for _, args := range []*network.Args{
-		{Mode: network.Create, CIDR: netip.MustParsePrefix("10.64.0.0/24")},
-		{Mode: network.Default},
-		{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}},
+	for name, args := range map[string]*network.Args{
+		"create":   {CIDR: netip.MustParsePrefix("10.64.0.0/24")},
+		"default":  {},
+		"existing": {VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}},
 	} {
-		t.Run(string(args.Mode), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			calls := lookups(t, args)
 			require.NotEmpty(t, calls)

@@ -11,28 +11,13 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/egress"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 )
 
 // Type is the component's type token.
 const Type = "upload-router:components:Network"
-
-// Mode says where the VPC comes from.
-type Mode string
-
-const (
-	// Create makes a VPC with two subnets in two Availability Zones, an
-	// internet gateway and the route to it.
-	Create Mode = "create"
-	// Default takes the Region's default VPC and two of its subnets.
-	Default Mode = "default"
-	// Existing takes the VPC and the subnets that the arguments name.
-	Existing Mode = "existing"
-	// Private makes a VPC with two subnets in two Availability Zones that have no
-	// route out of it: only VPC endpoints make it useful.
-	Private Mode = "private"
-)
 
 // subnetCount is how many subnets tasks are spread over (requirement A13).
 const subnetCount = 2
@@ -41,32 +26,32 @@ var (
 	errNoDefaultVPC  = errors.New("there is no default VPC here")
 	errTooFewSubnets = errors.New("too few subnets")
 	errTooFewZones   = errors.New("too few Availability Zones")
-	errUnknownMode   = errors.New("unknown network mode")
 	errNotInVPC      = errors.New("subnets aren't in the VPC")
 )
 
-// Args configure a Network.
+// Args configure a Network. With VPCID it is that VPC, with CIDR one that is made, and
+// else the Region's default VPC and two of its subnets.
 type Args struct {
-	// Mode says where the VPC comes from. Required.
-	Mode Mode
 	// Region names the Region in error messages and endpoint names. Required.
 	Region string
-	// CIDR is the IPv4 block of the VPC that Create and Private make, /16 to /26.
-	// Its first two quarters become the subnets.
-	CIDR netip.Prefix
-	// VPCID is the VPC to use with Existing.
-	VPCID string
-	// SubnetIDs are the subnets to use with Existing, two or more of VPCID.
+	// VPCID is an existing VPC, SubnetIDs are those of its subnets to use, two or more.
+	VPCID     string
 	SubnetIDs []string
+	// CIDR is the IPv4 block of a VPC that is made, /16 to /26. Its first two quarters
+	// become subnets, in two Availability Zones.
+	CIDR netip.Prefix
+	// Isolated says that the VPC that is made has no internet gateway, and its subnets no
+	// route out of it: only VPC endpoints make it useful.
+	Isolated bool
 	// Architecture is that of the tasks, ARM64 or X86_64, which not every zone with
 	// Fargate has. Required.
 	Architecture string
 	// ServiceZones are the names of the Availability Zones that have each of the
-	// services that Private's endpoints are of; nil is all. The subnets are in zones
+	// services that the VPC's endpoints are of; nil is all. The subnets are in zones
 	// that have all of them if there are two.
 	ServiceZones [][]string
 	// Egress is all that tasks may reach. Empty: nothing.
-	Egress []EgressRule
+	Egress []egress.Rule
 }
 
 // Network is a VPC with subnets, and the security group of the tasks.
@@ -79,21 +64,21 @@ type Network struct {
 	SubnetIDs pulumi.StringArrayOutput `pulumi:"subnetIds"`
 	// SecurityGroupID is the group of the tasks: no ingress, egress as configured.
 	SecurityGroupID pulumi.StringOutput `pulumi:"securityGroupId"`
-	// RouteTableID is the subnets' route table with Private, else empty.
+	// RouteTableID is the route table of isolated subnets, else empty.
 	RouteTableID pulumi.StringOutput `pulumi:"routeTableId"`
 
-	// Zones are the names of the Availability Zones of the subnets that Create and
-	// Private make, in their order; else there are none.
+	// Zones are the names of the Availability Zones of the subnets that are made, in
+	// their order; else there are none.
 	Zones []string
 }
 
-// place is the VPC and the subnets that a mode found or made. Resources that
+// place is the VPC and the subnets that were found or made. Resources that
 // are to be there before a task starts are in the outputs' dependencies.
 type place struct {
 	vpc     pulumi.StringOutput
 	subnets pulumi.StringArrayOutput
-	routes  pulumi.StringInput // of Private; nil with the others
-	zones   []string           // of Create and Private
+	routes  pulumi.StringInput // of isolated subnets; else nil
+	zones   []string           // of subnets that were made
 }
 
 // New makes a Network. It fails, before it registers a child, if the default
@@ -131,13 +116,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 }
 
 func (n *Network) place(ctx *pulumi.Context, name string, args *Args) (place, error) {
-	switch args.Mode {
-	case Create, Private:
-		return n.create(ctx, name, args)
-	case Default:
-		return n.useDefault(ctx, args)
-	case Existing:
+	switch {
+	case args.VPCID != "":
 		return n.useExisting(ctx, args)
+	case args.CIDR.IsValid():
+		return n.create(ctx, name, args)
+	default:
+		return n.useDefault(ctx, args)
 	}
-	return place{}, fmt.Errorf("%w: %q isn't one of create, default, existing, private", errUnknownMode, args.Mode)
 }

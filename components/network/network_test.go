@@ -7,9 +7,9 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/egress"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
@@ -30,15 +30,15 @@ const (
 func everywhere() netip.Prefix { return netip.MustParsePrefix("0.0.0.0/0") }
 
 // usual are the rules of requirement A15.
-func usual() []network.EgressRule {
-	return []network.EgressRule{
+func usual() []egress.Rule {
+	return []egress.Rule{
 		{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: everywhere(), Description: "HTTPS"},
 		{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: everywhere(), Description: "DNS"},
 	}
 }
 
-func creating(cidr string, egress ...network.EgressRule) *network.Args {
-	return &network.Args{Mode: network.Create, Region: "eu-central-1", CIDR: netip.MustParsePrefix(cidr), Egress: egress}
+func creating(cidr string, rules ...egress.Rule) *network.Args {
+	return &network.Args{Region: "eu-central-1", CIDR: netip.MustParsePrefix(cidr), Egress: rules}
 }
 
 func program(args *network.Args) pulumi.RunFunc {
@@ -107,7 +107,7 @@ func TestCreateMakesAVPCWithTwoSubnetsAndAWayOut(t *testing.T) {
 func TestPrivateMakesAVPCWithoutAWayOut(t *testing.T) {
 	t.Parallel()
 	args := creating("10.64.0.0/24")
-	args.Mode = network.Private
+	args.Isolated = true
 	system := declare(t, declared.Options{}, args)
 	require.Equal(t, map[string]int{
 		network.Type: 1, typeVPC: 1, typeDefaultGroup: 1, typeRoutes: 1, typeSubnet: 2, typeAssociation: 2, typeGroup: 1,
@@ -189,7 +189,7 @@ func TestTheSubnetsAreWhereTheServicesAre(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := creating("10.64.0.0/24")
-			args.Mode, args.ServiceZones = network.Private, c.services
+			args.Isolated, args.ServiceZones = true, c.services
 			system := declare(t, declared.Options{Zones: []string{"d", "b", "a", "c"}}, args)
 			for i, zone := range c.want {
 				require.Equal(t, zone, declaredtest.Named(t, system, typeSubnet, fmt.Sprintf("net-subnet-%d", i)).Text("availabilityZone"))
@@ -210,11 +210,11 @@ func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 			[]string{"too few Availability Zones: 1, but the subnets need 2"},
 		},
 		"no default VPC": {
-			declared.Options{NoDefaultVPC: true}, &network.Args{Mode: network.Default, Region: "us-west-2"},
+			declared.Options{NoDefaultVPC: true}, &network.Args{Region: "us-west-2"},
 			[]string{"there is no default VPC here", "`aws ec2 create-default-vpc --region us-west-2`", "create or existing"},
 		},
 		"one default subnet": {
-			declared.Options{Subnets: []string{"subnet-0a"}}, &network.Args{Mode: network.Default, Region: "us-west-2"},
+			declared.Options{Subnets: []string{"subnet-0a"}}, &network.Args{Region: "us-west-2"},
 			[]string{
 				"too few subnets", "need 2",
 				"vpc-0default has 1 default subnets in zones with Fargate, eu-central-1a, eu-central-1b, eu-central-1c",
@@ -222,17 +222,13 @@ func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 			},
 		},
 		"one subnet given": {
-			declared.Options{}, &network.Args{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a"}},
+			declared.Options{}, &network.Args{VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a"}},
 			[]string{"too few subnets", "1 given", "need 2"},
 		},
 		"subnets of another VPC": {
 			declared.Options{Subnets: []string{"subnet-0b", "subnet-0a"}},
-			&network.Args{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-1x", "subnet-1y"}},
+			&network.Args{VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-1x", "subnet-1y"}},
 			[]string{"subnets aren't in the VPC: vpc-1 has no subnet-1x, subnet-1y, only subnet-0a, subnet-0b"},
-		},
-		"unknown mode": {
-			declared.Options{}, &network.Args{Mode: "shared"},
-			[]string{`unknown network mode: "shared" isn't one of create, default, existing, private`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -249,7 +245,7 @@ func TestWhatIsMissingIsSaidBeforeAnythingIsMade(t *testing.T) {
 func TestDefaultTakesTwoDefaultSubnetsInOrder(t *testing.T) {
 	t.Parallel()
 	options := declared.Options{Subnets: []string{"subnet-0c", "subnet-0a", "subnet-0b"}}
-	system := declare(t, options, &network.Args{Mode: network.Default, Region: "us-east-1", Egress: usual()})
+	system := declare(t, options, &network.Args{Region: "us-east-1", Egress: usual()})
 	require.Equal(t, map[string]int{network.Type: 1, typeGroup: 1, typeEgress: 2}, declaredtest.Counts(system))
 	require.Equal(t, "vpc-0default", declaredtest.Only(t, system, typeGroup).Text("vpcId"))
 	require.Equal(t, "vpc-0default", system.Outputs["vpcId"])
@@ -260,7 +256,7 @@ func TestExistingTakesWhatIsGivenAsItIsGiven(t *testing.T) {
 	t.Parallel()
 	options := declared.Options{Subnets: []string{"subnet-0c", "subnet-0a", "subnet-0b"}}
 	args := &network.Args{
-		Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0c", "subnet-0a", "subnet-0b"}, Egress: usual(),
+		VPCID: "vpc-1", SubnetIDs: []string{"subnet-0c", "subnet-0a", "subnet-0b"}, Egress: usual(),
 	}
 	system := declare(t, options, args)
 	require.Equal(t, map[string]int{network.Type: 1, typeGroup: 1, typeEgress: 2}, declaredtest.Counts(system))
@@ -271,12 +267,12 @@ func TestExistingTakesWhatIsGivenAsItIsGiven(t *testing.T) {
 
 func TestTheTasksGroupHasNoRuleOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for _, args := range []*network.Args{
-		creating("10.64.0.0/24", usual()...),
-		{Mode: network.Default, Region: "us-east-1", Egress: usual()},
-		{Mode: network.Existing, VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}, Egress: usual()},
+	for name, args := range map[string]*network.Args{
+		"create":   creating("10.64.0.0/24", usual()...),
+		"default":  {Region: "us-east-1", Egress: usual()},
+		"existing": {VPCID: "vpc-1", SubnetIDs: []string{"subnet-0a", "subnet-0b"}, Egress: usual()},
 	} {
-		t.Run(string(args.Mode), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			system := declare(t, declared.Options{}, args)
 			// Exactly these: neither ingress nor egress, whose default would allow all.
@@ -292,7 +288,7 @@ func TestTheTasksGroupHasNoRuleOfItsOwn(t *testing.T) {
 func TestEachEgressRuleIsExactlyWhatIsConfigured(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		rule network.EgressRule
+		rule egress.Rule
 		want map[string]any
 	}{
 		"net-egress-tcp-443-0.0.0.0/0": {
@@ -304,27 +300,27 @@ func TestEachEgressRuleIsExactlyWhatIsConfigured(t *testing.T) {
 			map[string]any{"ipProtocol": "udp", "fromPort": 53.0, "toPort": 53.0, "cidrIpv4": "0.0.0.0/0", "description": "DNS"},
 		},
 		"net-egress-tcp-1024-2048-10.0.0.0/8": {
-			network.EgressRule{Protocol: "tcp", FromPort: 1024, ToPort: 2048, CIDR: netip.MustParsePrefix("10.0.0.0/8")},
+			egress.Rule{Protocol: "tcp", FromPort: 1024, ToPort: 2048, CIDR: netip.MustParsePrefix("10.0.0.0/8")},
 			map[string]any{"ipProtocol": "tcp", "fromPort": 1024.0, "toPort": 2048.0, "cidrIpv4": "10.0.0.0/8"},
 		},
 		"net-egress-tcp-0-0.0.0.0/0": {
-			network.EgressRule{Protocol: "tcp", CIDR: everywhere()},
+			egress.Rule{Protocol: "tcp", CIDR: everywhere()},
 			map[string]any{"ipProtocol": "tcp", "fromPort": 0.0, "toPort": 0.0, "cidrIpv4": "0.0.0.0/0"},
 		},
 		"net-egress-icmp--1-0.0.0.0/0": {
-			network.EgressRule{Protocol: "icmp", FromPort: -1, ToPort: -1, CIDR: everywhere()},
+			egress.Rule{Protocol: "icmp", FromPort: -1, ToPort: -1, CIDR: everywhere()},
 			map[string]any{"ipProtocol": "icmp", "fromPort": -1.0, "toPort": -1.0, "cidrIpv4": "0.0.0.0/0"},
 		},
 		"net-egress-all-10.0.0.0/8": {
-			network.EgressRule{Protocol: "-1", CIDR: netip.MustParsePrefix("10.0.0.0/8")},
+			egress.Rule{Protocol: "-1", CIDR: netip.MustParsePrefix("10.0.0.0/8")},
 			map[string]any{"ipProtocol": "-1", "cidrIpv4": "10.0.0.0/8"},
 		},
 		"net-egress-tcp-443-::/0": {
-			network.EgressRule{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("::/0")},
+			egress.Rule{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("::/0")},
 			map[string]any{"ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0, "cidrIpv6": "::/0"},
 		},
 		"net-egress-tcp-443-pl-63a5400a": {
-			network.EgressRule{Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixListID: "pl-63a5400a", Description: "S3"},
+			egress.Rule{Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixListID: "pl-63a5400a", Description: "S3"},
 			map[string]any{
 				"ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0, "prefixListId": "pl-63a5400a", "description": "S3",
 			},
@@ -351,7 +347,7 @@ func TestNoEgressIsNoRule(t *testing.T) {
 func TestReorderedRulesKeepTheirNames(t *testing.T) {
 	t.Parallel()
 	rules := usual()
-	names := func(rules ...network.EgressRule) (names []string) {
+	names := func(rules ...egress.Rule) (names []string) {
 		for _, r := range declare(t, declared.Options{}, creating("10.64.0.0/24", rules...)).OfType(typeEgress) {
 			names = append(names, r.Name)
 		}
@@ -381,15 +377,4 @@ func TestWhoeverTakesTheIDsWaitsForTheRoutesAndTheRules(t *testing.T) {
 	declaredtest.RequireDependsOn(t, declaredtest.Named(t, system, typeProbe, "group"), system.OfType(typeEgress)...)
 	declaredtest.RequireDependsOn(t, declaredtest.Named(t, system, typeProbe, "first"), system.OfType(typeAssociation)...)
 	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeRoutes), declaredtest.Only(t, system, typeGateway))
-}
-
-func TestTheComponentIsTheParentOfAll(t *testing.T) {
-	t.Parallel()
-	system := declare(t, declared.Options{}, creating("10.64.0.0/24", usual()...))
-	component := declaredtest.Only(t, system, network.Type)
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, component.URN, r.Parent, r.Name)
-		}
-	}
 }

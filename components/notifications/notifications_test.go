@@ -6,9 +6,9 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
@@ -33,41 +33,38 @@ func declare(t *testing.T, args *notifications.Args) *declared.System {
 
 func TestTheAccountsAlarmsMayPublishAndNobodyWithoutTLS(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, &notifications.Args{Location: at})
-			require.Equal(t, map[string]int{notifications.Type: 1, typeTopic: 1, typePolicy: 1}, declaredtest.Counts(system))
-			topic := declaredtest.Only(t, system, typeTopic).Outputs["arn"]
-			access := declaredtest.Only(t, system, typePolicy)
-			require.Equal(t, topic, access.Text("arn"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "PublishAlarms",
-				"Effect": "Allow",
-				"Principal": {"Service": "cloudwatch.amazonaws.com"},
-				"Action": ["sns:Publish"],
-				"Resource": ["%[1]s"],
-				"Condition": {
-					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
-					"ArnLike": {"aws:SourceArn": ["arn:%[2]s:cloudwatch:%[3]s:123456789012:alarm:*"]}
-				}
-			}, {
-				"Sid": "PublishStatusChanges",
-				"Effect": "Allow",
-				"Principal": {"Service": "events.amazonaws.com"},
-				"Action": ["sns:Publish"],
-				"Resource": ["%[1]s"]
-			}, {
-				"Sid": "DenyInsecureTransport",
-				"Effect": "Deny",
-				"Principal": "*",
-				"Action": ["sns:Publish"],
-				"Resource": ["%[1]s"],
-				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
-			}]}`, topic, at.Partition, at.Region), access.Text("policy"))
-			require.Equal(t, topic, system.Outputs["topicArn"])
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, &notifications.Args{Location: at})
+		require.Equal(t, map[string]int{notifications.Type: 1, typeTopic: 1, typePolicy: 1}, declaredtest.Counts(system))
+		topic := declaredtest.Only(t, system, typeTopic).Outputs["arn"]
+		access := declaredtest.Only(t, system, typePolicy)
+		require.Equal(t, topic, access.Text("arn"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "PublishAlarms",
+			"Effect": "Allow",
+			"Principal": {"Service": "cloudwatch.amazonaws.com"},
+			"Action": ["sns:Publish"],
+			"Resource": ["%[1]s"],
+			"Condition": {
+				"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+				"ArnLike": {"aws:SourceArn": ["arn:%[2]s:cloudwatch:%[3]s:123456789012:alarm:*"]}
+			}
+		}, {
+			"Sid": "PublishStatusChanges",
+			"Effect": "Allow",
+			"Principal": {"Service": "events.amazonaws.com"},
+			"Action": ["sns:Publish"],
+			"Resource": ["%[1]s"]
+		}, {
+			"Sid": "DenyInsecureTransport",
+			"Effect": "Deny",
+			"Principal": "*",
+			"Action": ["sns:Publish"],
+			"Resource": ["%[1]s"],
+			"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+		}]}`, topic, at.Partition, at.Region), access.Text("policy"))
+		require.Equal(t, topic, system.Outputs["topicArn"])
+	})
 }
 
 func TestEachAddressIsSubscribed(t *testing.T) {
@@ -89,16 +86,6 @@ func TestAGivenTopicIsUsedAsItIs(t *testing.T) {
 	system := declare(t, &notifications.Args{Location: declaredtest.Home(), TopicARN: given})
 	require.Equal(t, map[string]int{notifications.Type: 1}, declaredtest.Counts(system))
 	require.Equal(t, map[string]any{"topicArn": given}, system.Outputs)
-}
-
-func TestTheComponentIsTheParentOfAll(t *testing.T) {
-	t.Parallel()
-	system := declare(t, &notifications.Args{Location: declaredtest.Home(), Emails: []string{"ops@example.com"}})
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, declaredtest.Only(t, system, notifications.Type).URN, r.Parent, r.Name)
-		}
-	}
 }
 
 // An alarm that goes off before the policy is there notifies nobody.

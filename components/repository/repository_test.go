@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/repository"
@@ -75,16 +74,6 @@ func TestTheRepositoryKeepsThirtyImages(t *testing.T) {
 		"selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 30},
 		"action": {"type": "expire"}
 	}]}`, lifecycle.Text("policy"))
-}
-
-func TestTheComponentIsTheParentOfAll(t *testing.T) {
-	t.Parallel()
-	system := declare(t, repository.Args{})
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, declaredtest.Only(t, system, repository.Type).URN, r.Parent, r.Name)
-		}
-	}
 }
 
 func TestWithAKeyOfTheAccountsOwnTheRepositoryIsEncryptedWithIt(t *testing.T) {

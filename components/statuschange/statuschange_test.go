@@ -42,7 +42,9 @@ func declare(t *testing.T, key pulumi.StringInput) *declared.System {
 func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	require.Equal(t, map[string]int{statuschange.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typePolicy: 1}, declaredtest.Counts(system))
+	require.Equal(t, map[string]int{
+		statuschange.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typePolicy: 1,
+	}, declaredtest.Counts(system))
 	rule := declaredtest.Only(t, system, typeRule)
 	require.JSONEq(t, `{
 		"source": ["aws.states"],

@@ -100,10 +100,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	granted := []pulumi.Resource{starting}
 	t.TaskRoleARN, t.TaskRoleName = processing.Arn, processing.Name
 	if args.Tracing {
-		traces, err := iam.NewRolePolicy(ctx, name+"-tracing", &iam.RolePolicyArgs{
-			Role:   processing.Name,
-			Policy: policy.Document(policy.SendTraces("xray:PutTraceSegments")),
-		}, pulumi.Parent(t))
+		traces, err := policy.Grant(ctx, t, name+"-tracing", processing.Name, policy.SendTraces("xray:PutTraceSegments"))
 		if err != nil {
 			return nil, fmt.Errorf("letting the task send its traces: %w", err)
 		}
@@ -181,21 +178,9 @@ func (t *Task) executionRole(ctx *pulumi.Context, name string, args *Args) (*iam
 }
 
 func executionPolicy(repository string, logGroup pulumi.StringInput) pulumi.StringOutput {
-	statements := []policy.Statement{{
-		Sid:       "WriteLogs",
-		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", logGroup)},
-	}}
+	statements := []policy.Statement{policy.WriteLogs(logGroup)}
 	if repository != "" {
-		statements = append(statements, policy.Statement{
-			Sid:       "PullImage",
-			Actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-			Resources: []pulumi.StringInput{pulumi.String(repository)},
-		}, policy.Statement{
-			Sid:       "LogInToRegistry",
-			Actions:   []string{"ecr:GetAuthorizationToken"},
-			Resources: []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
-		})
+		statements = append(statements, policy.PullImage(pulumi.String(repository))...)
 	}
 	return policy.Document(statements...)
 }
@@ -203,9 +188,6 @@ func executionPolicy(repository string, logGroup pulumi.StringInput) pulumi.Stri
 // role makes a role for the tasks of this account and Region.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 func (t *Task) role(ctx *pulumi.Context, name string, args *Args, description string) (*iam.Role, error) {
-	return iam.NewRole(ctx, name, &iam.RoleArgs{
-		Description: pulumi.String(description),
-		AssumeRolePolicy: policy.Trust(service, args.Location,
-			policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("ecs", "*")))),
-	}, pulumi.Parent(t))
+	return policy.Role(ctx, t, name, description, service, args.Location,
+		policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("ecs", "*"))))
 }

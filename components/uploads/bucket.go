@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -168,11 +167,7 @@ func lifecycleRules(args *Args) s3.BucketLifecycleConfigurationV2RuleArray {
 // object itself if whoever uploads it asks for none.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
-	statements := []policy.Statement{{
-		Sid:       "ReadUploads",
-		Actions:   []string{"s3:GetObject", "s3:GetObjectVersion"},
-		Resources: []pulumi.StringInput{pulumi.Sprintf("%s/*", u.BucketARN)},
-	}}
+	statements := []policy.Statement{policy.ReadObjects(u.BucketARN)}
 	if args.KMSKeyARN != nil {
 		statements = append(statements, policy.Statement{
 			Sid:       "DecryptUploads",
@@ -186,10 +181,7 @@ func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulum
 	}
 	granted := make([]pulumi.Resource, 0, len(args.ReaderRoles))
 	for _, reader := range slices.Sorted(maps.Keys(args.ReaderRoles)) {
-		grant, err := iam.NewRolePolicy(ctx, name+"-read-"+reader, &iam.RolePolicyArgs{
-			Role:   args.ReaderRoles[reader],
-			Policy: policy.Document(statements...),
-		}, pulumi.Parent(u))
+		grant, err := policy.Grant(ctx, u, name+"-read-"+reader, args.ReaderRoles[reader], statements...)
 		if err != nil {
 			return nil, fmt.Errorf("letting the %s read the bucket: %w", reader, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
-	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -52,23 +51,16 @@ func (u *Uploads) rule(ctx *pulumi.Context, name string) (*cloudwatch.EventRule,
 func (u *Uploads) target(
 	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, queue *sqs.Queue, after []pulumi.Resource,
 ) (*cloudwatch.EventTarget, error) {
-	parent := pulumi.Parent(u)
-	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
-		Description: pulumi.String("Lets EventBridge start the state machine for uploads"),
-		AssumeRolePolicy: policy.Trust("events.amazonaws.com", args.Location,
-			policy.When("ArnEquals", "aws:SourceArn", rule.Arn)),
-	}, parent)
+	role, err := policy.Role(ctx, u, name+"-role", "Lets EventBridge start the state machine for uploads",
+		"events.amazonaws.com", args.Location, policy.When("ArnEquals", "aws:SourceArn", rule.Arn))
 	if err != nil {
 		return nil, fmt.Errorf("creating EventBridge's role: %w", err)
 	}
-	start, err := iam.NewRolePolicy(ctx, name+"-start", &iam.RolePolicyArgs{
-		Role: role.Name,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "StartExecutions",
-			Actions:   []string{"states:StartExecution"},
-			Resources: []pulumi.StringInput{args.StateMachineARN},
-		}),
-	}, parent)
+	start, err := policy.Grant(ctx, u, name+"-start", role.Name, policy.Statement{
+		Sid:       "StartExecutions",
+		Actions:   []string{"states:StartExecution"},
+		Resources: []pulumi.StringInput{args.StateMachineARN},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("letting EventBridge start the state machine: %w", err)
 	}
@@ -82,7 +74,7 @@ func (u *Uploads) target(
 			MaximumEventAgeInSeconds: pulumi.Int(args.MaximumEventAgeSeconds),
 			MaximumRetryAttempts:     pulumi.Int(args.MaximumRetryAttempts),
 		},
-	}, parent, pulumi.DependsOn(append([]pulumi.Resource{start}, after...)))
+	}, pulumi.Parent(u), pulumi.DependsOn(append([]pulumi.Resource{start}, after...)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the rule's target: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/location"
@@ -66,11 +65,6 @@ func TestItIsOneBucketWithOneRuleAndOneQueue(t *testing.T) {
 		uploads.Type: 1, typeBucket: 1, typeAccess: 1, typeOwnership: 1, typeBucketPolicy: 1, typeEncryption: 1, typeVersioning: 1,
 		typeLifecycle: 1, typeNotification: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typeQueuePolicy: 1, typeRole: 1, typePolicy: 3,
 	}, declaredtest.Counts(system))
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, declaredtest.Only(t, system, uploads.Type).URN, r.Parent, r.Name)
-		}
-	}
 }
 
 // Requirement A16: whoever has the task's credentials can use them by its
@@ -124,14 +118,11 @@ func TestTheARNOfTheBucketIsKnownBefore(t *testing.T) {
 // us-east-1 refuses, is the provider's (requirement A31).
 func TestTheBucketIsTheSameInEveryRegion(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			require.Equal(t, map[string]any{"forceDestroy": false}, declaredtest.Only(t, system, typeBucket).Inputs)
-			require.Equal(t, fmt.Sprintf("arn:%s:s3:::%v", at.Partition, system.Outputs["bucketName"]), system.Outputs["bucketArn"])
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		require.Equal(t, map[string]any{"forceDestroy": false}, declaredtest.Only(t, system, typeBucket).Inputs)
+		require.Equal(t, fmt.Sprintf("arn:%s:s3:::%v", at.Partition, system.Outputs["bucketName"]), system.Outputs["bucketArn"])
+	})
 }
 
 func TestTheBucketHasTheNameAndTheEndThatAreGiven(t *testing.T) {
@@ -171,52 +162,46 @@ func TestEachProtectionOfTheBucketIsExactlyThis(t *testing.T) {
 
 func TestTheBucketRefusesConnectionsWithoutModernTLS(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			bucket := declaredtest.Only(t, system, typeBucket)
-			protects := declaredtest.Only(t, system, typeBucketPolicy)
-			require.Equal(t, bucket.ID, protects.Text("bucket"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "DenyInsecureTransport",
-				"Effect": "Deny",
-				"Principal": "*",
-				"Action": ["s3:*"],
-				"Resource": ["arn:%[1]s:s3:::%[2]s", "arn:%[1]s:s3:::%[2]s/*"],
-				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
-			}, {
-				"Sid": "DenyOldTLS",
-				"Effect": "Deny",
-				"Principal": "*",
-				"Action": ["s3:*"],
-				"Resource": ["arn:%[1]s:s3:::%[2]s", "arn:%[1]s:s3:::%[2]s/*"],
-				"Condition": {"NumericLessThan": {"s3:TlsVersion": ["1.2"]}}
-			}]}`, at.Partition, bucket.ID), protects.Text("policy"))
-			// S3 refuses to change both at once.
-			declaredtest.RequireDependsOn(t, protects, declaredtest.Only(t, system, typeAccess))
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		bucket := declaredtest.Only(t, system, typeBucket)
+		protects := declaredtest.Only(t, system, typeBucketPolicy)
+		require.Equal(t, bucket.ID, protects.Text("bucket"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "DenyInsecureTransport",
+			"Effect": "Deny",
+			"Principal": "*",
+			"Action": ["s3:*"],
+			"Resource": ["arn:%[1]s:s3:::%[2]s", "arn:%[1]s:s3:::%[2]s/*"],
+			"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+		}, {
+			"Sid": "DenyOldTLS",
+			"Effect": "Deny",
+			"Principal": "*",
+			"Action": ["s3:*"],
+			"Resource": ["arn:%[1]s:s3:::%[2]s", "arn:%[1]s:s3:::%[2]s/*"],
+			"Condition": {"NumericLessThan": {"s3:TlsVersion": ["1.2"]}}
+		}]}`, at.Partition, bucket.ID), protects.Text("policy"))
+		// S3 refuses to change both at once.
+		declaredtest.RequireDependsOn(t, protects, declaredtest.Only(t, system, typeAccess))
+	})
 }
 
 func TestEachProcessorMayReadTheObjectsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			for name, role := range map[string]string{"up-read-function": "role-f", "up-read-task": "role-t"} {
-				granted := declaredtest.Named(t, system, typePolicy, name)
-				require.Equal(t, role, granted.Text("role"))
-				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-					"Sid": "ReadUploads",
-					"Effect": "Allow",
-					"Action": ["s3:GetObject", "s3:GetObjectVersion"],
-					"Resource": ["%v/*"]
-				}]}`, system.Outputs["bucketArn"]), granted.Text("policy"))
-			}
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		for name, role := range map[string]string{"up-read-function": "role-f", "up-read-task": "role-t"} {
+			granted := declaredtest.Named(t, system, typePolicy, name)
+			require.Equal(t, role, granted.Text("role"))
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+				"Sid": "ReadUploads",
+				"Effect": "Allow",
+				"Action": ["s3:GetObject", "s3:GetObjectVersion"],
+				"Resource": ["%v/*"]
+			}]}`, system.Outputs["bucketArn"]), granted.Text("policy"))
+		}
+	})
 }
 
 // Requirement A36.
@@ -237,31 +222,28 @@ func TestTheRuleMatchesObjectsCreatedInThisBucket(t *testing.T) {
 // Without the policy EventBridge drops what it can't deliver and says nothing (trap 2).
 func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			queue := declaredtest.Only(t, system, typeQueue)
-			require.Equal(t, map[string]any{"messageRetentionSeconds": 1209600.0, "sqsManagedSseEnabled": true}, queue.Inputs)
-			access := declaredtest.Only(t, system, typeQueuePolicy)
-			require.Equal(t, queue.Outputs["url"], access.Text("queueUrl"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "SendUndeliveredEvents",
-				"Effect": "Allow",
-				"Principal": {"Service": "events.amazonaws.com"},
-				"Action": ["sqs:SendMessage"],
-				"Resource": ["%[1]s"],
-				"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
-			}, {
-				"Sid": "DenyInsecureTransport",
-				"Effect": "Deny",
-				"Principal": "*",
-				"Action": ["sqs:*"],
-				"Resource": ["%[1]s"],
-				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
-			}]}`, queue.Outputs["arn"], declaredtest.Only(t, system, typeRule).Outputs["arn"]), access.Text("policy"))
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		queue := declaredtest.Only(t, system, typeQueue)
+		require.Equal(t, map[string]any{"messageRetentionSeconds": 1209600.0, "sqsManagedSseEnabled": true}, queue.Inputs)
+		access := declaredtest.Only(t, system, typeQueuePolicy)
+		require.Equal(t, queue.Outputs["url"], access.Text("queueUrl"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "SendUndeliveredEvents",
+			"Effect": "Allow",
+			"Principal": {"Service": "events.amazonaws.com"},
+			"Action": ["sqs:SendMessage"],
+			"Resource": ["%[1]s"],
+			"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
+		}, {
+			"Sid": "DenyInsecureTransport",
+			"Effect": "Deny",
+			"Principal": "*",
+			"Action": ["sqs:*"],
+			"Resource": ["%[1]s"],
+			"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
+		}]}`, queue.Outputs["arn"], declaredtest.Only(t, system, typeRule).Outputs["arn"]), access.Text("policy"))
+	})
 }
 
 // Requirements A37 and A38.
@@ -282,31 +264,28 @@ func TestTheTargetIsTheMachineWithRetriesAndTheQueue(t *testing.T) {
 
 func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			role, granted := declaredtest.Only(t, system, typeRole), declaredtest.Named(t, system, typePolicy, "up-start")
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "AssumeRole",
-				"Effect": "Allow",
-				"Principal": {"Service": "events.amazonaws.com"},
-				"Action": ["sts:AssumeRole"],
-				"Condition": {
-					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
-					"ArnEquals": {"aws:SourceArn": ["%s"]}
-				}
-			}]}`, declaredtest.Only(t, system, typeRule).Outputs["arn"]), role.Text("assumeRolePolicy"))
-			require.NotContains(t, role.Inputs, "managedPolicyArns")
-			require.Equal(t, role.Outputs["name"], granted.Text("role"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "StartExecutions",
-				"Effect": "Allow",
-				"Action": ["states:StartExecution"],
-				"Resource": ["arn:%s:states:%s:123456789012:stateMachine:m"]
-			}]}`, at.Partition, at.Region), granted.Text("policy"))
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		role, granted := declaredtest.Only(t, system, typeRole), declaredtest.Named(t, system, typePolicy, "up-start")
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "AssumeRole",
+			"Effect": "Allow",
+			"Principal": {"Service": "events.amazonaws.com"},
+			"Action": ["sts:AssumeRole"],
+			"Condition": {
+				"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+				"ArnEquals": {"aws:SourceArn": ["%s"]}
+			}
+		}]}`, declaredtest.Only(t, system, typeRule).Outputs["arn"]), role.Text("assumeRolePolicy"))
+		require.NotContains(t, role.Inputs, "managedPolicyArns")
+		require.Equal(t, role.Outputs["name"], granted.Text("role"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "StartExecutions",
+			"Effect": "Allow",
+			"Action": ["states:StartExecution"],
+			"Resource": ["arn:%s:states:%s:123456789012:stateMachine:m"]
+		}]}`, at.Partition, at.Region), granted.Text("policy"))
+	})
 }
 
 // The first upload must find everything in place: the permissions to start the
@@ -374,26 +353,23 @@ func TestWithAKeyOfTheAccountsOwnBucketAndQueueAreEncryptedWithIt(t *testing.T) 
 // AWS doesn't say which domain the service's name has beyond the standard partition.
 func TestReadersMayDecryptWhatS3ReadsForThemFromThisBucketAlone(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			with := args(at)
-			with.KMSKeyARN = pulumi.String(customerKey)
-			system := declare(t, with)
-			via := fmt.Sprintf(`"s3.%s.%s"`, at.Region, at.DNSSuffix())
-			if at.DNSSuffix() != "amazonaws.com" {
-				via += fmt.Sprintf(`, "s3.%s.amazonaws.com"`, at.Region)
-			}
-			for _, reader := range []string{"function", "task"} {
-				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
-					{"Sid": "ReadUploads", "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["%[1]s/*"]},
-					{"Sid": "DecryptUploads", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["`+customerKey+`"], "Condition": {
-						"StringEquals": {"kms:ViaService": [%[2]s]},
-						"ArnLike": {"kms:EncryptionContext:aws:s3:arn": ["%[1]s", "%[1]s/*"]}
-					}}
-				]}`, system.Outputs["bucketArn"], via),
-					declaredtest.Named(t, system, typePolicy, "up-read-"+reader).Text("policy"))
-			}
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		with := args(at)
+		with.KMSKeyARN = pulumi.String(customerKey)
+		system := declare(t, with)
+		via := fmt.Sprintf(`"s3.%s.%s"`, at.Region, at.DNSSuffix())
+		if at.DNSSuffix() != "amazonaws.com" {
+			via += fmt.Sprintf(`, "s3.%s.amazonaws.com"`, at.Region)
+		}
+		for _, reader := range []string{"function", "task"} {
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
+				{"Sid": "ReadUploads", "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["%[1]s/*"]},
+				{"Sid": "DecryptUploads", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["`+customerKey+`"], "Condition": {
+					"StringEquals": {"kms:ViaService": [%[2]s]},
+					"ArnLike": {"kms:EncryptionContext:aws:s3:arn": ["%[1]s", "%[1]s/*"]}
+				}}
+			]}`, system.Outputs["bucketArn"], via),
+				declaredtest.Named(t, system, typePolicy, "up-read-"+reader).Text("policy"))
+		}
+	})
 }

@@ -11,15 +11,12 @@ import (
 
 // useKeys lets the role use the keys of the account's own that its machine and the
 // topic are encrypted with, by a policy of its own; none if there are no such keys.
-func useKeys(ctx *pulumi.Context, name string, args *Args, role *iam.Role, opts ...pulumi.ResourceOption) ([]pulumi.Resource, error) {
+func (w *Workflow) useKeys(ctx *pulumi.Context, name string, args *Args, role *iam.Role) ([]pulumi.Resource, error) {
 	statements := keyStatements(name, args)
 	if len(statements) == 0 {
 		return nil, nil
 	}
-	grants, err := iam.NewRolePolicy(ctx, name+"-keys", &iam.RolePolicyArgs{
-		Role:   role.Name,
-		Policy: policy.Document(statements...),
-	}, opts...)
+	grants, err := policy.Grant(ctx, w, name+"-keys", role.Name, statements...)
 	if err != nil {
 		return nil, fmt.Errorf("letting the state machine use its keys: %w", err)
 	}

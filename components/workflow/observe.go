@@ -24,15 +24,12 @@ type Logging struct {
 
 // observe has the machine log and trace its executions, and gives the permissions that
 // it must have for that before it is there.
-func observe(
-	ctx *pulumi.Context, name string, args *Args, machine *sfn.StateMachineArgs, role *iam.Role, opts ...pulumi.ResourceOption,
+func (w *Workflow) observe(
+	ctx *pulumi.Context, name string, args *Args, machine *sfn.StateMachineArgs, role *iam.Role,
 ) ([]pulumi.Resource, error) {
 	var granted []pulumi.Resource
 	grant := func(suffix string, statement policy.Statement) error {
-		made, err := iam.NewRolePolicy(ctx, name+"-"+suffix, &iam.RolePolicyArgs{
-			Role:   role.Name,
-			Policy: policy.Document(statement),
-		}, opts...)
+		made, err := policy.Grant(ctx, w, name+"-"+suffix, role.Name, statement)
 		granted = append(granted, made)
 		return err
 	}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sfn"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
@@ -29,7 +29,7 @@ type Args struct {
 	// Name is the state machine's name. Empty: auto-named.
 	Name string
 	// Routing are the decisions and limits of the state machine. Required.
-	Routing Routing
+	Routing routing.Description
 	// FunctionARN is the Lambda function for small files. Required.
 	FunctionARN pulumi.StringInput
 	// ClusterARN is where the task for large files runs. Required.
@@ -64,35 +64,6 @@ type Args struct {
 	KMSDataKeyReuseSeconds int
 }
 
-// Routing are the decisions and limits of the state machine. No field is required
-// but the time-outs and ContainerName.
-type Routing struct {
-	// SizeThreshold is the size, in bytes, of the largest object that goes to Lambda.
-	SizeThreshold int64
-	// FunctionTimeout is the function's own time-out.
-	FunctionTimeout time.Duration
-	// TaskTimeout is the time one task has, its start included.
-	TaskTimeout time.Duration
-	// TaskCallback has the task report its end by a token, instead of Step Functions following the container.
-	TaskCallback bool
-	// ExecutionTimeout is the time the whole execution has.
-	ExecutionTimeout time.Duration
-	// ContainerName is the task's container, whose environment names the object.
-	ContainerName string
-	// AssignPublicIP says whether the task gets a public address.
-	AssignPublicIP bool
-	// NotifySuccess says whether processed files are announced, and not only failed ones.
-	NotifySuccess bool
-	// Tracing has the task send X-Ray a segment, in the trace of the execution.
-	Tracing bool
-	// Deduplicate has each version of an object processed once, although events come at least once.
-	Deduplicate bool
-	// Spot runs the first task for an object on Fargate Spot, and the next one on demand.
-	Spot bool
-	// MaxParallelTasks is how many tasks run at a time; 0 sets no limit.
-	MaxParallelTasks int
-}
-
 // Workflow is a state machine with its role.
 type Workflow struct {
 	pulumi.ResourceState
@@ -111,23 +82,16 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
 		return nil, fmt.Errorf("registering the workflow: %w", err)
 	}
-	parent := pulumi.Parent(w)
-	role, err := iam.NewRole(ctx, name+"-role", &iam.RoleArgs{
-		Description: pulumi.String("Runs the state machine that routes uploads"),
-		AssumeRolePolicy: policy.Trust("states.amazonaws.com", args.Location,
-			policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("states", "stateMachine:*")))),
-	}, parent)
+	role, err := policy.Role(ctx, w, name+"-role", "Runs the state machine that routes uploads", "states.amazonaws.com", args.Location,
+		policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("states", "stateMachine:*"))))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine's role: %w", err)
 	}
-	grants, err := iam.NewRolePolicy(ctx, name+"-run", &iam.RolePolicyArgs{
-		Role:   role.Name,
-		Policy: rolePolicy(args),
-	}, parent)
+	grants, err := policy.Grant(ctx, w, name+"-run", role.Name, runStatements(args)...)
 	if err != nil {
 		return nil, fmt.Errorf("letting the state machine run its tasks: %w", err)
 	}
-	keyGrants, err := useKeys(ctx, name, args, role, parent)
+	keyGrants, err := w.useKeys(ctx, name, args, role)
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +112,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			KmsDataKeyReusePeriodSeconds: pulumi.Int(args.KMSDataKeyReuseSeconds),
 		}
 	}
-	seeing, err := observe(ctx, name, args, machineArgs, role, parent)
+	seeing, err := w.observe(ctx, name, args, machineArgs, role)
 	if err != nil {
 		return nil, err
 	}
-	made, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, parent,
+	made, err := sfn.NewStateMachine(ctx, name+"-machine", machineArgs, pulumi.Parent(w),
 		pulumi.DependsOn(slices.Concat([]pulumi.Resource{grants}, keyGrants, seeing)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine: %w", err)
@@ -182,19 +146,9 @@ func StateMachineARN(at location.Location, name, given string) string {
 	return at.ARN("states", "stateMachine:"+given)
 }
 
-// letTaskReport lets the task report its end. The token is what says which state is
-// meant; the permissions can't be narrower than the state machine. No execution is to
-// start before.
-// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+// letTaskReport lets the task report its end. No execution is to start before.
 func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) error {
-	report, err := iam.NewRolePolicy(ctx, name+"-report", &iam.RolePolicyArgs{
-		Role: args.ProcessorRoleName,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "SendTaskResult",
-			Actions:   []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
-			Resources: []pulumi.StringInput{w.ARN},
-		}),
-	}, pulumi.Parent(w))
+	report, err := policy.Grant(ctx, w, name+"-report", args.ProcessorRoleName, policy.SendTaskResult(w.ARN))
 	if err != nil {
 		return fmt.Errorf("letting the task report its end: %w", err)
 	}
@@ -205,14 +159,11 @@ func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) e
 // seeExecutions lets executions look at each other and at themselves. It takes the machine's name,
 // so that the machine is there before.
 func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, role *iam.Role) error {
-	see, err := iam.NewRolePolicy(ctx, name+"-see", &iam.RolePolicyArgs{
-		Role: role.Name,
-		Policy: policy.Document(policy.Statement{
-			Sid:       "DescribeExecutions",
-			Actions:   []string{"states:DescribeExecution"},
-			Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
-		}),
-	}, pulumi.Parent(w))
+	see, err := policy.Grant(ctx, w, name+"-see", role.Name, policy.Statement{
+		Sid:       "DescribeExecutions",
+		Actions:   []string{"states:DescribeExecution"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
+	})
 	if err != nil {
 		return fmt.Errorf("letting executions look at each other: %w", err)
 	}
@@ -246,9 +197,9 @@ func definition(args *Args) pulumi.StringOutput {
 	}).(pulumi.StringOutput)
 }
 
-// rolePolicy is all that the definition's states need.
+// runStatements are all that the definition's states need.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
-func rolePolicy(args *Args) pulumi.StringOutput {
+func runStatements(args *Args) []policy.Statement {
 	at := args.Location
 	inCluster := policy.When("ArnEquals", "ecs:cluster", args.ClusterARN)
 	statements := []policy.Statement{
@@ -315,7 +266,7 @@ func rolePolicy(args *Args) pulumi.StringOutput {
 			Resources: []pulumi.StringInput{args.TableARN},
 		})
 	}
-	return policy.Document(statements...)
+	return statements
 }
 
 func taskDefinitions(at location.Location, family pulumi.StringInput) pulumi.StringOutput {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
@@ -32,7 +33,7 @@ func args(at location.Location) *workflow.Args {
 	}
 	return &workflow.Args{
 		Location: at,
-		Routing: workflow.Routing{
+		Routing: routing.Description{
 			SizeThreshold:    6291456,
 			FunctionTimeout:  time.Minute,
 			TaskTimeout:      25 * time.Minute,
@@ -67,88 +68,77 @@ func TestItIsOneMachineWithOneRoleAndOnePolicy(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
 	require.Equal(t, map[string]int{workflow.Type: 1, typeMachine: 1, typeRole: 1, typePolicy: 1}, declaredtest.Counts(system))
-	for _, r := range system.Resources {
-		if r.Custom {
-			assert.Equal(t, declaredtest.Only(t, system, workflow.Type).URN, r.Parent, r.Name)
-		}
-	}
 }
 
 // Requirement C36.
 func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			role := declaredtest.Only(t, declare(t, args(at)), typeRole)
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "AssumeRole",
-				"Effect": "Allow",
-				"Principal": {"Service": "states.amazonaws.com"},
-				"Action": ["sts:AssumeRole"],
-				"Condition": {
-					"StringEquals": {"aws:SourceAccount": ["123456789012"]},
-					"ArnLike": {"aws:SourceArn": ["arn:%s:states:%s:123456789012:stateMachine:*"]}
-				}
-			}]}`, at.Partition, at.Region), role.Text("assumeRolePolicy"))
-			require.NotContains(t, role.Inputs, "managedPolicyArns")
-			require.NotContains(t, role.Inputs, "inlinePolicies")
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		role := declaredtest.Only(t, declare(t, args(at)), typeRole)
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "AssumeRole",
+			"Effect": "Allow",
+			"Principal": {"Service": "states.amazonaws.com"},
+			"Action": ["sts:AssumeRole"],
+			"Condition": {
+				"StringEquals": {"aws:SourceAccount": ["123456789012"]},
+				"ArnLike": {"aws:SourceArn": ["arn:%s:states:%s:123456789012:stateMachine:*"]}
+			}
+		}]}`, at.Partition, at.Region), role.Text("assumeRolePolicy"))
+		require.NotContains(t, role.Inputs, "managedPolicyArns")
+		require.NotContains(t, role.Inputs, "inlinePolicies")
+	})
 }
 
 // Requirements A25 and B6 to B10, narrowed: RunTask to the cluster, StopTask and
 // DescribeTasks to its tasks, TagResource to those that begin, PassRole to ECS.
 func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			system := declare(t, args(at))
-			granted := declaredtest.Only(t, system, typePolicy)
-			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
-			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
-				"Sid": "ProcessSmallFiles",
-				"Effect": "Allow",
-				"Action": ["lambda:InvokeFunction"],
-				"Resource": ["arn:%[1]s:lambda:%[2]s:123456789012:function:f"]
-			}, {
-				"Sid": "ProcessLargeFiles",
-				"Effect": "Allow",
-				"Action": ["ecs:RunTask"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
-				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
-			}, {
-				"Sid": "TagTasks",
-				"Effect": "Allow",
-				"Action": ["ecs:TagResource"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
-				"Condition": {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}
-			}, {
-				"Sid": "PassTaskRoles",
-				"Effect": "Allow",
-				"Action": ["iam:PassRole"],
-				"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
-				"Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
-			}, {
-				"Sid": "Notify",
-				"Effect": "Allow",
-				"Action": ["sns:Publish"],
-				"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
-			}, {
-				"Sid": "DescribeAndStopTasks",
-				"Effect": "Allow",
-				"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
-				"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
-				"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
-			}, {
-				"Sid": "ManageTaskEventsRule",
-				"Effect": "Allow",
-				"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-				"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
-			}]}`, at.Partition, at.Region), granted.Text("policy"))
-		})
-	}
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		system := declare(t, args(at))
+		granted := declaredtest.Only(t, system, typePolicy)
+		require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Sid": "ProcessSmallFiles",
+			"Effect": "Allow",
+			"Action": ["lambda:InvokeFunction"],
+			"Resource": ["arn:%[1]s:lambda:%[2]s:123456789012:function:f"]
+		}, {
+			"Sid": "ProcessLargeFiles",
+			"Effect": "Allow",
+			"Action": ["ecs:RunTask"],
+			"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task-definition/d:*"],
+			"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+		}, {
+			"Sid": "TagTasks",
+			"Effect": "Allow",
+			"Action": ["ecs:TagResource"],
+			"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+			"Condition": {"StringEquals": {"ecs:CreateAction": ["RunTask"]}}
+		}, {
+			"Sid": "PassTaskRoles",
+			"Effect": "Allow",
+			"Action": ["iam:PassRole"],
+			"Resource": ["arn:%[1]s:iam::123456789012:role/execution", "arn:%[1]s:iam::123456789012:role/task"],
+			"Condition": {"StringEquals": {"iam:PassedToService": ["ecs-tasks.amazonaws.com"]}}
+		}, {
+			"Sid": "Notify",
+			"Effect": "Allow",
+			"Action": ["sns:Publish"],
+			"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
+		}, {
+			"Sid": "DescribeAndStopTasks",
+			"Effect": "Allow",
+			"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
+			"Resource": ["arn:%[1]s:ecs:%[2]s:123456789012:task/c/*"],
+			"Condition": {"ArnEquals": {"ecs:cluster": ["arn:%[1]s:ecs:%[2]s:123456789012:cluster/c"]}}
+		}, {
+			"Sid": "ManageTaskEventsRule",
+			"Effect": "Allow",
+			"Action": ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+			"Resource": ["arn:%[1]s:events:%[2]s:123456789012:rule/StepFunctionsGetEventsForECSTaskRule"]
+		}]}`, at.Partition, at.Region), granted.Text("policy"))
+	})
 }
 
 // Requirement B11: who waits for a token needs no permissions but RunTask's, and the
@@ -185,16 +175,16 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	claim := `{"Sid":"ClaimObjects","Effect":"Allow","Action":["dynamodb:PutItem"],"Resource":["` + table + `"]}`
 	agree := `{"Sid":"AgreeOnTheWork","Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:UpdateItem"],"Resource":["` + table + `"]}`
 	for name, c := range map[string]struct {
-		set  func(r *workflow.Routing)
+		set  func(r *routing.Description)
 		want []string
 		see  bool
 	}{
-		"neither":      {func(*workflow.Routing) {}, nil, false},
-		"once":         {func(r *workflow.Routing) { r.Deduplicate = true }, []string{claim, agree}, false},
-		"a limit":      {func(r *workflow.Routing) { r.MaxParallelTasks = 5 }, []string{agree}, true},
-		"both of it":   {func(r *workflow.Routing) { r.Deduplicate = true; r.MaxParallelTasks = 5 }, []string{claim, agree}, true},
-		"Fargate Spot": {func(r *workflow.Routing) { r.Spot = true }, nil, false},
-		"traced":       {func(r *workflow.Routing) { r.Tracing = true }, nil, true},
+		"neither":      {func(*routing.Description) {}, nil, false},
+		"once":         {func(r *routing.Description) { r.Deduplicate = true }, []string{claim, agree}, false},
+		"a limit":      {func(r *routing.Description) { r.MaxParallelTasks = 5 }, []string{agree}, true},
+		"both of it":   {func(r *routing.Description) { r.Deduplicate = true; r.MaxParallelTasks = 5 }, []string{claim, agree}, true},
+		"Fargate Spot": {func(r *routing.Description) { r.Spot = true }, nil, false},
+		"traced":       {func(r *routing.Description) { r.Tracing = true }, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -286,26 +276,23 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 // An execution in China or GovCloud would find no arn:aws:states:::lambda:invoke.
 func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
 	t.Parallel()
-	for _, at := range declaredtest.Locations() {
-		t.Run(at.Region, func(t *testing.T) {
-			t.Parallel()
-			var definition struct {
-				States map[string]struct{ Type, Resource string }
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		var definition struct {
+			States map[string]struct{ Type, Resource string }
+		}
+		text := declaredtest.Only(t, declare(t, args(at)), typeMachine).Text("definition")
+		require.NoError(t, json.Unmarshal([]byte(text), &definition))
+		used := map[string]int{}
+		for _, state := range definition.States {
+			if state.Type == "Task" {
+				used[state.Resource]++
 			}
-			text := declaredtest.Only(t, declare(t, args(at)), typeMachine).Text("definition")
-			require.NoError(t, json.Unmarshal([]byte(text), &definition))
-			used := map[string]int{}
-			for _, state := range definition.States {
-				if state.Type == "Task" {
-					used[state.Resource]++
-				}
-			}
-			integration := "arn:" + at.Partition + ":states:::"
-			require.Equal(t, map[string]int{
-				integration + "lambda:invoke": 1, integration + "ecs:runTask.sync": 1, integration + "sns:publish": 3,
-			}, used)
-		})
-	}
+		}
+		integration := "arn:" + at.Partition + ":states:::"
+		require.Equal(t, map[string]int{
+			integration + "lambda:invoke": 1, integration + "ecs:runTask.sync": 1, integration + "sns:publish": 3,
+		}, used)
+	})
 }
 
 func TestADefinitionThatStepFunctionsWouldRefuseIsRefusedHere(t *testing.T) {

@@ -222,27 +222,13 @@ var kinds = map[string][]right{
 		{sid: "PassRoleToLambda", on: roles("role"), when: passedTo("lambda"), actions: []string{passRole}},
 	},
 
-	declared.TypeBucketLifecycle: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetLifecycleConfiguration", "PutLifecycleConfiguration")},
-	},
-	declared.TypeBucketNotification: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketNotification", "PutBucketNotification")},
-	},
-	declared.TypeBucketOwnershipControls: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketOwnershipControls", "PutBucketOwnershipControls")},
-	},
-	declared.TypeBucketPolicy: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy")},
-	},
-	declared.TypeBucketPublicAccessBlock: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock")},
-	},
-	declared.TypeBucketEncryption: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetEncryptionConfiguration", "PutEncryptionConfiguration")},
-	},
-	declared.TypeBucketVersioning: {
-		{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", "GetBucketVersioning", "PutBucketVersioning")},
-	},
+	declared.TypeBucketLifecycle:         {ofBucket("GetLifecycleConfiguration", "PutLifecycleConfiguration")},
+	declared.TypeBucketNotification:      {ofBucket("GetBucketNotification", "PutBucketNotification")},
+	declared.TypeBucketOwnershipControls: {ofBucket("GetBucketOwnershipControls", "PutBucketOwnershipControls")},
+	declared.TypeBucketPolicy:            {ofBucket("DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy")},
+	declared.TypeBucketPublicAccessBlock: {ofBucket("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock")},
+	declared.TypeBucketEncryption:        {ofBucket("GetEncryptionConfiguration", "PutEncryptionConfiguration")},
+	declared.TypeBucketVersioning:        {ofBucket("GetBucketVersioning", "PutBucketVersioning")},
 	declared.TypeBucket: {
 		{sid: sidBuckets, on: bucket(""), actions: list("s3", "CreateBucket", "DeleteBucket", "GetAccelerateConfiguration", "GetBucketAcl",
 			"GetBucketCORS", "GetBucketLogging", "GetBucketObjectLockConfiguration", "GetBucketPolicy", "GetBucketRequestPayment",
@@ -327,6 +313,11 @@ func changes(typ string, actions ...string) right {
 // tagsNew tags what is being created.
 func tagsNew(typ string) right {
 	return right{sid: sidTagNewNetworks, on: ec2(typ), when: both(requestTags, creating), actions: []string{createTags}}
+}
+
+// ofBucket changes what a bucket has, and reads it.
+func ofBucket(actions ...string) right {
+	return right{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", actions...)}
 }
 
 // looks reads what EC2 has, for which it takes no resource.

@@ -206,10 +206,7 @@ func find(resources []declared.Resource, id string) (declared.Resource, bool) {
 
 // pushedTo is the repository in an image's name, less the registry and the tag.
 func pushedTo(s scope, r declared.Resource) []string {
-	repository, _, _ := strings.Cut(r.Text("imageName"), "@")
-	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
-		repository = repository[:colon]
-	}
+	repository, _ := partition.RepositoryOf(r.Text("imageName"))
 	return s.called(declared.TypeRepository, repository)
 }
 

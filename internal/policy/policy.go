@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
@@ -106,6 +107,79 @@ func Trust(service string, at location.Location, conditions ...Condition) pulumi
 		Actions:    []string{"sts:AssumeRole"},
 		Conditions: append([]Condition{FromAccount(at)}, conditions...),
 	})
+}
+
+// Role makes a role for one service, with the trust policy of [Trust].
+func Role(
+	ctx *pulumi.Context, parent pulumi.Resource, name, description, service string, at location.Location, conditions ...Condition,
+) (*iam.Role, error) {
+	return iam.NewRole(ctx, name, &iam.RoleArgs{
+		Description: pulumi.String(description), AssumeRolePolicy: Trust(service, at, conditions...),
+	}, pulumi.Parent(parent))
+}
+
+// Grant gives the role of a name these permissions, by an inline policy.
+func Grant(
+	ctx *pulumi.Context, parent pulumi.Resource, name string, role pulumi.StringInput, statements ...Statement,
+) (*iam.RolePolicy, error) {
+	return iam.NewRolePolicy(ctx, name, &iam.RolePolicyArgs{Role: role, Policy: Document(statements...)}, pulumi.Parent(parent))
+}
+
+// Through are statements as the policy of a VPC endpoint has them, for the sessions of a
+// role. Such a policy can name a role as its principal, too, but would go on naming one
+// that was deleted.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+func Through(roleARN pulumi.StringInput, statements ...Statement) []Statement {
+	through := make([]Statement, len(statements))
+	for i, s := range statements {
+		s.Principal = Everyone()
+		s.Conditions = append([]Condition{When("ArnEquals", "aws:PrincipalArn", roleARN)}, s.Conditions...)
+		through[i] = s
+	}
+	return through
+}
+
+// ReadObjects lets a processor read the objects of a bucket, in any version.
+func ReadObjects(bucketARN pulumi.StringInput, conditions ...Condition) Statement {
+	return Statement{
+		Sid:        "ReadUploads",
+		Actions:    []string{"s3:GetObject", "s3:GetObjectVersion"},
+		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s/*", bucketARN)},
+		Conditions: conditions,
+	}
+}
+
+// WriteLogs lets a processor write to its log group.
+func WriteLogs(groupARN pulumi.StringInput) Statement {
+	return Statement{
+		Sid:       "WriteLogs",
+		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", groupARN)},
+	}
+}
+
+// PullImage lets ECS pull an image from a repository.
+func PullImage(repositoryARN pulumi.StringInput) []Statement {
+	return []Statement{{
+		Sid:       "PullImage",
+		Actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
+		Resources: []pulumi.StringInput{repositoryARN},
+	}, {
+		Sid:       "LogInToRegistry",
+		Actions:   []string{"ecr:GetAuthorizationToken"},
+		Resources: []pulumi.StringInput{pulumi.String("*")}, // the action knows no resources
+	}}
+}
+
+// SendTaskResult lets a task report its end. The token is what says which state is meant;
+// the permissions can't be narrower than the state machine.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+func SendTaskResult(machineARN pulumi.StringInput) Statement {
+	return Statement{
+		Sid:       "SendTaskResult",
+		Actions:   []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
+		Resources: []pulumi.StringInput{machineARN},
+	}
 }
 
 // DenyInsecureTransport refuses every request to the resources without TLS.

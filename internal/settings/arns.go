@@ -24,10 +24,10 @@ var (
 
 // checkKeyARN checks the ARN of a KMS key, and that it is in the stack's Region if that is known.
 func (l *loader) checkKeyARN(value string) error {
-	if err := checkARN(value, "kms", l.region); err != nil {
+	resource, err := checkARN(value, "kms", l.region)
+	if err != nil {
 		return err
 	}
-	resource := arnResource(value)
 	if strings.HasPrefix(resource, "alias/") {
 		return breaks("must be the key's ARN, not an alias's: CloudWatch Logs takes no alias, and an alias can be moved to another key")
 	}
@@ -39,10 +39,10 @@ func (l *loader) checkKeyARN(value string) error {
 
 // checkTopicARN checks the ARN of a standard SNS topic, and that it is in the given Region unless that is empty.
 func checkTopicARN(value, region string) error {
-	if err := checkARN(value, "sns", region); err != nil {
+	resource, err := checkARN(value, "sns", region)
+	if err != nil {
 		return err
 	}
-	resource := arnResource(value)
 	if strings.HasSuffix(resource, ".fifo") {
 		return breaks("must be a standard topic: a FIFO topic takes no e-mail subscription and nothing from a CloudWatch alarm")
 	}
@@ -60,35 +60,26 @@ func (l *loader) fixedKeyARN(value string) string {
 	return l.fixedARN(value, l.keys["kmsKeyArn"].Example, l.checkKeyARN)
 }
 
-// arnResource is the last part of an ARN that checkARN let pass.
-func arnResource(value string) string {
-	parsed, err := arn.Parse(value)
-	if err != nil {
-		return ""
-	}
-	return parsed.Resource
-}
-
-// checkARN checks all parts of an ARN but the resource.
-func checkARN(value, service, region string) error {
+// checkARN checks all parts of an ARN but the resource, which it gives.
+func checkARN(value, service, region string) (resource string, err error) {
 	parsed, err := arn.Parse(value)
 	if err != nil {
 		p, _ := partition.OfRegion(region)
-		return breaks("must be an ARN: arn:%s:%s:region:account:…", p.Name, service)
+		return "", breaks("must be an ARN: arn:%s:%s:region:account:…", p.Name, service)
 	}
 	if parsed.Service != service {
-		return breaks("must be an ARN of %s, this is one of %s", service, display(parsed.Service))
+		return "", breaks("must be an ARN of %s, this is one of %s", service, display(parsed.Service))
 	}
 	if err := checkPartition(parsed.Partition, parsed.Region); err != nil {
-		return err
+		return "", err
 	}
 	if !accountPattern.MatchString(parsed.AccountID) {
-		return breaks("must have a 12-digit account id, not %s", display(parsed.AccountID))
+		return "", breaks("must have a 12-digit account id, not %s", display(parsed.AccountID))
 	}
 	if region != "" && parsed.Region != region {
-		return breaks("must be in the stack's Region, %s, not in %s", region, parsed.Region)
+		return "", breaks("must be in the stack's Region, %s, not in %s", region, parsed.Region)
 	}
-	return nil
+	return parsed.Resource, nil
 }
 
 // checkPartition checks that a partition exists and that the Region is one of its own.

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"example.com/upload-router/components/egress"
 )
 
 // The protocols of an egress rule, as EC2 spells them.
@@ -45,23 +47,6 @@ func defaultEgress() []any {
 	}
 }
 
-// EgressRule is something the task may connect to. Exactly one of CIDR and PrefixListID is set.
-//
-// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupEgress.html
-type EgressRule struct {
-	// Protocol is tcp, udp, icmp, or -1 for all (written all or -1 in the configuration).
-	Protocol string
-	// FromPort and ToPort are the first and the last port with tcp and udp; -1 and -1, all types and codes, with icmp; 0 and 0, as
-	// Terraform's and Pulumi's provider want it, with -1.
-	FromPort, ToPort int
-	// CIDR is an IPv4 or IPv6 block in network form, or the zero value.
-	CIDR netip.Prefix
-	// PrefixListID is a managed prefix list such as S3's, or empty.
-	PrefixListID string
-	// Description is at most 255 of the characters EC2 allows; it may be empty.
-	Description string
-}
-
 // descriptionPattern has the characters EC2 allows in a rule's description.
 //
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
@@ -79,7 +64,7 @@ type egressReader struct {
 // egress reads what the task may connect to.
 func (l *loader) egress(k Key, s *Settings) {
 	elements, _ := l.list(k, l.fix(keyEgress))
-	seen := map[EgressRule]int{}
+	seen := map[egress.Rule]int{}
 	for i, element := range elements {
 		rule, ok := l.egressRule(i, element)
 		if !ok {
@@ -100,16 +85,16 @@ func (l *loader) egress(k Key, s *Settings) {
 }
 
 // egressRule reads one element of the list.
-func (l *loader) egressRule(index int, element json.RawMessage) (EgressRule, bool) {
+func (l *loader) egressRule(index int, element json.RawMessage) (egress.Rule, bool) {
 	r := &egressReader{loader: l, path: fmt.Sprintf("%s[%d]", keyEgress, index), fields: map[string]string{}, sound: true}
 	object, err := decodeJSON[map[string]json.RawMessage](string(element))
 	if err != nil || object == nil {
 		l.reportAt(keyEgress, r.path, string(element),
 			jsonRule(err, "must be an object with fields out of "+strings.Join(egressFields, ", ")), l.fix(keyEgress))
-		return EgressRule{}, false
+		return egress.Rule{}, false
 	}
 	r.scalars(object)
-	rule := EgressRule{Protocol: r.protocol()}
+	rule := egress.Rule{Protocol: r.protocol()}
 	rule.FromPort, rule.ToPort = r.ports(rule.Protocol)
 	rule.CIDR, rule.PrefixListID = r.destination(rule.Protocol)
 	rule.Description = r.description()

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func (l *loader) taskSize(s *Settings) {
 		return
 	}
 	rule := fmt.Sprintf("with %s %d Fargate takes %s MiB", keyTaskCPU, s.TaskCPU, abridged(allowed))
-	fix := set(keyTaskMemory, decimal(nextAllowed(allowed, s.TaskMemory)))
+	fix := set(keyTaskMemory, strconv.Itoa(nextAllowed(allowed, s.TaskMemory)))
 	if l.isSecret(keyTaskCPU) {
 		rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
 		fix = l.keys[keyTaskCPU].secretFix()
@@ -79,7 +80,7 @@ func (l *loader) fixedCPU(value string) string {
 		if !slices.Contains(size.memory, memory) {
 			continue
 		}
-		best = decimal(size.cpu)
+		best = strconv.Itoa(size.cpu)
 		if size.cpu >= wanted {
 			break
 		}
@@ -100,7 +101,7 @@ func (l *loader) fixedMemory(value string) string {
 			return fixed
 		}
 	}
-	return decimal(allowed[0])
+	return strconv.Itoa(allowed[0])
 }
 
 // nextAllowed is the smallest allowed value that is enough, or the largest there is.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/upload-router/components/egress"
 	"example.com/upload-router/internal/machine"
 )
 
@@ -51,7 +52,7 @@ type Settings struct {
 	// AssignPublicIP says whether the task gets a public address; without one it reaches AWS only through NAT or VPC endpoints.
 	AssignPublicIP bool
 	// Egress is all that the task may connect to, without duplicates. [NetworkPrivate] has rules of its own instead.
-	Egress []EgressRule
+	Egress []egress.Rule
 	// FlowLogs says whether the connections in the VPC are logged.
 	FlowLogs bool
 

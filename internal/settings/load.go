@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -300,7 +301,7 @@ func (l *loader) number(k Key) int {
 	}
 	meant := fixedNumber(raw, k.allows)
 	if err == nil && number > 0 && len(k.Values) > 0 {
-		meant = decimal(nextAllowed(k.Values, number))
+		meant = strconv.Itoa(nextAllowed(k.Values, number))
 	}
 	l.refuse(k, raw, k.rule()+noted(err), meant)
 	return 0

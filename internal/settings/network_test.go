@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/egress"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -154,27 +155,27 @@ func TestEgress(t *testing.T) {
 	anywhere := netip.MustParsePrefix("0.0.0.0/0")
 	for _, row := range []struct {
 		name, value string
-		want        []settings.EgressRule
+		want        []egress.Rule
 	}{
 		{"nothing", `[]`, nil},
 		{"a port", `[{"protocol":"tcp","port":"443","cidr":"0.0.0.0/0"}]`,
-			[]settings.EgressRule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: anywhere}}},
+			[]egress.Rule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: anywhere}}},
 		{"a number for a port, as the command line makes it", `[{"protocol":"udp","port":53,"cidr":"0.0.0.0/0","description":"DNS"}]`,
-			[]settings.EgressRule{{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: anywhere, Description: "DNS"}}},
+			[]egress.Rule{{Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: anywhere, Description: "DNS"}}},
 		{"all ports", `[{"protocol":"tcp","port":"0-65535","cidr":"10.0.0.0/8"}]`,
-			[]settings.EgressRule{{Protocol: "tcp", ToPort: 65535, CIDR: netip.MustParsePrefix("10.0.0.0/8")}}},
+			[]egress.Rule{{Protocol: "tcp", ToPort: 65535, CIDR: netip.MustParsePrefix("10.0.0.0/8")}}},
 		{"IPv6", `[{"protocol":"tcp","port":"443","cidr":"2001:DB8::/32"}]`,
-			[]settings.EgressRule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("2001:db8::/32")}}},
+			[]egress.Rule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("2001:db8::/32")}}},
 		{"a prefix list", `[{"protocol":"tcp","port":"443","prefixListId":"pl-0a1b2c3d4e5f60718"}]`,
-			[]settings.EgressRule{{Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixListID: "pl-0a1b2c3d4e5f60718"}}},
+			[]egress.Rule{{Protocol: "tcp", FromPort: 443, ToPort: 443, PrefixListID: "pl-0a1b2c3d4e5f60718"}}},
 		{"ping", `[{"protocol":"icmp","cidr":"0.0.0.0/0"}]`,
-			[]settings.EgressRule{{Protocol: "icmp", FromPort: -1, ToPort: -1, CIDR: anywhere}}},
+			[]egress.Rule{{Protocol: "icmp", FromPort: -1, ToPort: -1, CIDR: anywhere}}},
 		{"everything", `[{"protocol":"all","cidr":"0.0.0.0/0"},{"protocol":-1,"cidr":"::/0"}]`,
-			[]settings.EgressRule{{Protocol: "-1", CIDR: anywhere}, {Protocol: "-1", CIDR: netip.MustParsePrefix("::/0")}}},
+			[]egress.Rule{{Protocol: "-1", CIDR: anywhere}, {Protocol: "-1", CIDR: netip.MustParsePrefix("::/0")}}},
 		{"the same block on another port or protocol", `[{"protocol":"tcp","port":"53","cidr":"0.0.0.0/0"},` +
 			`{"protocol":"udp","port":"53","cidr":"0.0.0.0/0"},` +
 			`{"protocol":"tcp","port":"53-54","cidr":"0.0.0.0/0"}]`,
-			[]settings.EgressRule{
+			[]egress.Rule{
 				{Protocol: "tcp", FromPort: 53, ToPort: 53, CIDR: anywhere}, {Protocol: "udp", FromPort: 53, ToPort: 53, CIDR: anywhere},
 				{Protocol: "tcp", FromPort: 53, ToPort: 54, CIDR: anywhere},
 			}},

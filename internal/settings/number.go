@@ -38,14 +38,11 @@ func noted(err error) string {
 	return ""
 }
 
-// decimal writes a number as a configuration holds it.
-func decimal(number int) string { return strconv.Itoa(number) }
-
 // decimals writes numbers as a configuration holds them.
 func decimals(numbers []int) []string {
 	words := make([]string, 0, len(numbers))
 	for _, number := range numbers {
-		words = append(words, decimal(number))
+		words = append(words, strconv.Itoa(number))
 	}
 	return words
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/egress"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
@@ -117,7 +118,7 @@ func TestDefaults(t *testing.T) {
 	loaded := mustLoad(t, config{})
 	assert.Equal(t, int64(6291456), loaded.SizeThreshold, "requirement A1")
 	assert.True(t, loaded.AssignPublicIP, "requirement A46")
-	assert.Equal(t, []settings.EgressRule{
+	assert.Equal(t, []egress.Rule{
 		{
 			Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("0.0.0.0/0"),
 			Description: "HTTPS to AWS and the image registry",
@@ -138,7 +139,7 @@ func TestValuesThatTakeAnotherForm(t *testing.T) {
 	assert.Equal(t, int64(6000000), loaded.SizeThreshold)
 	assert.False(t, loaded.AssignPublicIP)
 	assert.Equal(t, map[string]string{"owner": "us"}, loaded.Tags)
-	assert.Equal(t, []settings.EgressRule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}}, loaded.Egress)
+	assert.Equal(t, []egress.Rule{{Protocol: "tcp", FromPort: 1024, ToPort: 2048, PrefixListID: "pl-63a5400a"}}, loaded.Egress)
 	assert.Equal(t, topic, loaded.NotifyTopicARN)
 	assert.Empty(t, loaded.NotifyEmails)
 	assert.True(t, loaded.Notifies())

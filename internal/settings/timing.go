@@ -3,6 +3,7 @@ package settings
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"time"
 
 	"example.com/upload-router/internal/machine"
@@ -37,7 +38,7 @@ func (l *loader) timeouts(s *Settings) {
 		least := inSeconds(machine.TaskHeartbeat) + 1
 		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), fmt.Sprintf(
 			"must be at least %d with %s %s: a task that is silent for %d s counts as lost, its start included",
-			least, keyTaskCompletion, CompletionCallback, inSeconds(machine.TaskHeartbeat)), set(keyTaskTimeout, decimal(least)))
+			least, keyTaskCompletion, CompletionCallback, inSeconds(machine.TaskHeartbeat)), set(keyTaskTimeout, strconv.Itoa(least)))
 	}
 	if s.ExecutionTimeout == 0 || s.ExecutionTimeout >= m.MinExecutionTimeout() {
 		return
@@ -53,7 +54,7 @@ func (l *loader) timeouts(s *Settings) {
 // gives no figure that a secret one follows from.
 func (l *loader) executionFix(s *Settings, lambdaOK, taskOK bool) Fix {
 	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
-		return set(keyExecutionTimeout, decimal(inSeconds(machine.MaxExecutionTime)))
+		return set(keyExecutionTimeout, strconv.Itoa(inSeconds(machine.MaxExecutionTime)))
 	}
 	fixed := *s
 	if !lambdaOK {
@@ -62,7 +63,7 @@ func (l *loader) executionFix(s *Settings, lambdaOK, taskOK bool) Fix {
 	if !taskOK {
 		fixed.TaskTimeout = l.proposedTime(keyTaskTimeout)
 	}
-	return set(keyExecutionTimeout, decimal(inSeconds(fixed.Machine().MinExecutionTimeout())))
+	return set(keyExecutionTimeout, strconv.Itoa(inSeconds(fixed.Machine().MinExecutionTimeout())))
 }
 
 // proposedTime is what is proposed for a time-out that is wrong.

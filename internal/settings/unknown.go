@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/agext/levenshtein"
 )
 
 // packageNamespaces are the namespaces whose keys are not the project's: those of the providers in use, and Pulumi's own.
@@ -96,31 +98,9 @@ func nearest(name string, candidates []string) string {
 func nearestWithin(name string, candidates []string, errors int) string {
 	best, distance := "", errors+1
 	for _, candidate := range candidates {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(candidate)); d < distance {
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(candidate), nil); d < distance {
 			best, distance = candidate, d
 		}
 	}
 	return best
-}
-
-// editDistance is Levenshtein's: how many letters to insert, drop or replace to get from one word to the other.
-func editDistance(from, to string) int {
-	a, b := []rune(from), []rune(to)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, left := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, right := range b {
-			replace := diagonal
-			if left != right {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -10,11 +10,13 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
+	"example.com/upload-router/components/egress"
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
@@ -43,8 +45,8 @@ func program(ctx *pulumi.Context) error {
 		return fmt.Errorf("finding where the stack is: %w", err)
 	}
 	net, err := network.New(ctx, "network", &network.Args{
-		Mode: network.Default, Region: at.Region, Architecture: "ARM64",
-		Egress: []network.EgressRule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("0.0.0.0/0")}},
+		Region: at.Region, Architecture: "ARM64",
+		Egress: []egress.Rule{{Protocol: "tcp", FromPort: 443, ToPort: 443, CIDR: netip.MustParsePrefix("0.0.0.0/0")}},
 	})
 	if err != nil {
 		return fmt.Errorf("declaring the network: %w", err)
@@ -81,7 +83,7 @@ func route(ctx *pulumi.Context, at location.Location, net *network.Network, smal
 	}
 	router, err := workflow.New(ctx, "router", &workflow.Args{
 		Location: at,
-		Routing: workflow.Routing{
+		Routing: routing.Description{
 			SizeThreshold: sizeThreshold, FunctionTimeout: timeout, TaskTimeout: taskTimeout, ExecutionTimeout: eventAge,
 			ContainerName: task.ContainerName, AssignPublicIP: true,
 		},

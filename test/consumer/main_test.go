@@ -59,7 +59,7 @@ func TestAProgramOfAnotherModuleWiresASystem(t *testing.T) {
 	disk := e.declared["aws:lambda/function:Function"][0]["ephemeralStorage"].ObjectValue()
 	require.InDelta(t, 512, disk["size"].NumberValue(), 0, "the default, as Lambda takes no less")
 	definition := only("aws:sfn/stateMachine:StateMachine", "definition")
-	for _, name := range []string{"small-function", "large-cluster", "subnet-a"} {
+	for _, name := range []string{":small\"", "large-cluster", "subnet-a"} {
 		assert.Contains(t, definition, name)
 	}
 	assert.Contains(t, only("aws:ecs/taskDefinition:TaskDefinition", "containerDefinitions"), "registry.example/app@sha256:01")

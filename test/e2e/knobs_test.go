@@ -109,7 +109,7 @@ var fromDefaults = map[string]change{
 	},
 	"tasks on Spot": {
 		config: map[string]string{"taskCapacity": "spot"},
-		want:   map[string]string{"fargate-capacity": "create", "workflow-machine": "update"},
+		want:   map[string]string{"task-capacity": "create", "workflow-machine": "update"},
 	},
 	"each version once": {
 		config: map[string]string{"deduplicate": "true"},
@@ -257,6 +257,7 @@ var fromDefaults = map[string]change{
 	"an image of one's own": {
 		config: map[string]string{"image": "registry.example.com/team/app:1.2"},
 		want: map[string]string{
+			"image":            "delete",
 			"task-definition":  "replace",
 			"task-execution":   "update",
 			"image-build":      "delete",

@@ -39,6 +39,17 @@ func Locations() []location.Location {
 	}
 }
 
+// InEach runs a test in each of the [Locations], in parallel.
+func InEach(t *testing.T, test func(t *testing.T, at location.Location)) {
+	t.Helper()
+	for _, at := range Locations() {
+		t.Run(at.Region, func(t *testing.T) {
+			t.Parallel()
+			test(t, at)
+		})
+	}
+}
+
 // At are the options of a stack in a location.
 func At(at location.Location) declared.Options {
 	return declared.Options{AccountID: at.AccountID, Region: at.Region, Partition: at.Partition}
