@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -148,7 +149,8 @@ func (s *Server) Config() aws.Config {
 func (s *Server) Outputs() []byte {
 	s.tb.Helper()
 	outputs := maps.Clone(s.system.Outputs)
-	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + Account + "/dlq"
+	queue, _ := outputs["deadLetterQueueUrl"].(string)
+	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + Account + "/" + path.Base(queue)
 	text, err := json.Marshal(outputs)
 	require.NoError(s.tb, err)
 	return text
@@ -167,6 +169,13 @@ func (s *Server) Keys() []string {
 		keys = append(keys, aws.ToString(v.Key))
 	}
 	return keys
+}
+
+// set changes what is so.
+func (s *Server) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
 }
 
 // Refuse lets operations, such as DescribeSubnets, be refused with a code, such
@@ -188,25 +197,13 @@ func (s *Server) mayNot(operation string) error {
 }
 
 // Cut lets requests end without an answer, as a broken network would; nil fixes it.
-func (s *Server) Cut(which func(*http.Request) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offline = which
-}
+func (s *Server) Cut(which func(*http.Request) bool) { s.set(func() { s.offline = which }) }
 
 // Lose lets the next request for an operation, such as UpdateItem, be done without an answer.
-func (s *Server) Lose(operation string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost[operation] = true
-}
+func (s *Server) Lose(operation string) { s.set(func() { s.lost[operation] = true }) }
 
 // Unbind lets the bucket send no events to EventBridge.
-func (s *Server) Unbind() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unbound = true
-}
+func (s *Server) Unbind() { s.set(func() { s.unbound = true }) }
 
 // Deduplicate has the state machine claim each object once, in the table that is
 // given. As no state machine runs, a test writes the claims.
@@ -219,24 +216,14 @@ func (s *Server) Deduplicate() *dynamodb.Table {
 }
 
 // Alarm puts an alarm of the state machine into the state ALARM.
-func (s *Server) Alarm(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.alarms = append(s.alarms, name)
-}
+func (s *Server) Alarm(name string) { s.set(func() { s.alarms = append(s.alarms, name) }) }
 
 // OtherAlarm puts an alarm of something without dimensions into the state ALARM.
-func (s *Server) OtherAlarm(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.others = append(s.others, name)
-}
+func (s *Server) OtherAlarm(name string) { s.set(func() { s.others = append(s.others, name) }) }
 
 // Subscribe adds subscriptions to the topic, each by its ARN, or PendingConfirmation.
 func (s *Server) Subscribe(arns ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subscribed = append(s.subscribed, arns...)
+	s.set(func() { s.subscribed = append(s.subscribed, arns...) })
 }
 
 // Calls is how often an operation was asked for, such as ListExecutions; for
@@ -247,11 +234,7 @@ func (s *Server) Calls(operation string) int {
 	return s.calls[operation]
 }
 
-func (s *Server) called(operation string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls[operation]++
-}
+func (s *Server) called(operation string) { s.set(func() { s.calls[operation]++ }) }
 
 // ServeHTTP answers a request of any service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -307,6 +290,7 @@ type request struct {
 	NextToken       string `json:"nextToken"`
 	ReverseOrder    bool   `json:"reverseOrder"`
 
+	QueueURL            string  `json:"QueueUrl"`
 	MaxNumberOfMessages int     `json:"MaxNumberOfMessages"`
 	ReceiptHandle       string  `json:"ReceiptHandle"`
 	VisibilityTimeout   int     `json:"VisibilityTimeout"`
@@ -318,6 +302,7 @@ type request struct {
 	StartTime      int64    `json:"startTime"`
 	EndTime        int64    `json:"endTime"`
 
+	TaskDefinition  string   `json:"taskDefinition"`
 	QuotaCode       string   `json:"QuotaCode"`
 	RepositoryNames []string `json:"repositoryNames"`
 }
@@ -392,8 +377,9 @@ func (s *Server) item(operation string, body []byte) (any, error) {
 	return dynamodb.Serve(s.claims, time.Now(), operation, body)
 }
 
-func (s *Server) declared(typ string) declared.Resource {
-	resource, err := s.system.Only(typ)
+// declared is the resource of a type that an output refers to.
+func (s *Server) declared(typ, output string, value any) declared.Resource {
+	resource, err := s.system.Where(typ, output, value)
 	if err != nil {
 		s.tb.Error(err)
 	}
@@ -429,15 +415,15 @@ func (s *Server) stateMachineOf(in request) (any, error) {
 }
 
 func (s *Server) machine() map[string]any {
-	machine := s.declared(declared.TypeStateMachine)
+	machine := s.declared(declared.TypeStateMachine, "arn", s.machineARN())
 	return map[string]any{
 		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
 		"updateDate": 0, "definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
 	}
 }
 
-func (s *Server) taskDefinition(request) (any, error) {
-	task := s.declared(declared.TypeTaskDefinition)
+func (s *Server) taskDefinition(in request) (any, error) {
+	task := s.declared(declared.TypeTaskDefinition, "arn", in.TaskDefinition)
 	var containers []struct{ Name, Image string }
 	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
 		return nil, err //nolint:wrapcheck // a mistake of the declared system's

@@ -36,11 +36,7 @@ const (
 )
 
 // Break breaks a link.
-func (s *Server) Break(link string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.broken[link] = true
-}
+func (s *Server) Break(link string) { s.set(func() { s.broken[link] = true }) }
 
 func (s *Server) describeRule(request) (any, error) {
 	if s.broken[LinkRule] {
@@ -86,18 +82,10 @@ const (
 )
 
 // Quota sets a quota by its code; the others are 6.
-func (s *Server) Quota(code string, value float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quotas[code] = value
-}
+func (s *Server) Quota(code string, value float64) { s.set(func() { s.quotas[code] = value }) }
 
 // Unreserved sets how many runs of functions nobody has reserved.
-func (s *Server) Unreserved(runs int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unreserved = runs
-}
+func (s *Server) Unreserved(runs int) { s.set(func() { s.unreserved = runs }) }
 
 func (s *Server) quota(in request) (any, error) {
 	value, known := s.quotas[in.QuotaCode]
@@ -118,7 +106,8 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	var out any
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/2015-03-31/functions/"):
-		function := s.declared(declared.TypeFunction)
+		name, _, _ := strings.Cut(strings.TrimPrefix(path, "/2015-03-31/functions/"), "/")
+		function := s.declared(declared.TypeFunction, "arn", name)
 		operation, out = "GetFunctionConfiguration", map[string]any{
 			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],
 		}

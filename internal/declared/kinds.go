@@ -86,11 +86,8 @@ var (
 
 // kinds has every type that the program may declare.
 var kinds = map[string]Kind{
-	TypeDashboard: {Terraform: "aws_cloudwatch_dashboard", named: "dashboardName"},
-	TypeEventRule: {
-		Terraform: "aws_cloudwatch_event_rule", RefersBy: byName,
-		named: "name", fill: arn("events", "rule/"),
-	},
+	TypeDashboard:   {Terraform: "aws_cloudwatch_dashboard", named: "dashboardName"},
+	TypeEventRule:   {Terraform: "aws_cloudwatch_event_rule", RefersBy: byName, named: "name", fill: arn("events", "rule/")},
 	TypeEventTarget: {Terraform: "aws_cloudwatch_event_target", named: "targetId"},
 	TypeLogGroup: {
 		Terraform: "aws_cloudwatch_log_group", RefersBy: byName,
@@ -118,11 +115,8 @@ var kinds = map[string]Kind{
 			return map[string]any{"arn": p.arn("ec2", "vpc-flow-log/"+id)}
 		},
 	},
-	TypeInternetGateway: {Terraform: "aws_internet_gateway", RefersBy: byID, prefix: "igw"},
-	TypeRouteTable: {
-		Terraform: "aws_route_table", RefersBy: byID, Renamed: map[string]string{"routes": "route"},
-		prefix: "rtb",
-	},
+	TypeInternetGateway:       {Terraform: "aws_internet_gateway", RefersBy: byID, prefix: "igw"},
+	TypeRouteTable:            {Terraform: "aws_route_table", RefersBy: byID, Renamed: map[string]string{"routes": "route"}, prefix: "rtb"},
 	TypeRouteTableAssociation: {Terraform: "aws_route_table_association", prefix: "rtbassoc"},
 	TypeSecurityGroup:         {Terraform: "aws_security_group", RefersBy: byID, prefix: "sg"},
 	TypeSubnet:                {Terraform: "aws_subnet", RefersBy: byID, prefix: "subnet"},

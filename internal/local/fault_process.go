@@ -50,9 +50,6 @@ func (t *tasksRead) keep(of *reader) (token string, reads <-chan struct{}, done 
 	token = uuid.NewString()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.readers == nil {
-		t.readers = map[string]*reader{}
-	}
 	t.readers[token] = of
 	return token, of.began, func() {
 		t.mu.Lock()
@@ -104,9 +101,6 @@ type requests struct {
 func (r *requests) next(m Moment) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.count == nil {
-		r.count = map[Moment]int{}
-	}
 	r.count[m]++
 	return r.count[m] - 1
 }

@@ -44,11 +44,11 @@ func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (an
 
 // lingers notes a task that works on. Its run is to be completed when it has ended.
 func (l *recorder) lingers(task *lingering, run Run) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	task.at = len(l.execution.Runs)
-	l.execution.Runs = append(l.execution.Runs, run)
-	l.lingering = append(l.lingering, task)
+	l.note(func(e *Execution) {
+		task.at = len(e.Runs)
+		e.Runs = append(e.Runs, run)
+		l.lingering = append(l.lingering, task)
+	})
 }
 
 // settle lets the tasks go on that were given up, and waits for their ends. When the context ends they are stopped.
@@ -81,6 +81,6 @@ func (l *lingering) end(ctx context.Context) error {
 // follow runs an execution of the state machine, up to the end of the last of its tasks.
 func (r *Router) follow(ctx context.Context, e *Execution, run func(context.Context) (*asl.Result, error)) (*asl.Result, error) {
 	log := &recorder{execution: e}
-	result, err := r.executions.follow(e, func() (*asl.Result, error) { return run(withRecorder(ctx, log)) })
+	result, err := r.executions.follow(e, func() (*asl.Result, error) { return run(context.WithValue(ctx, recorderKey{}, log)) })
 	return result, errors.Join(err, log.settle(ctx))
 }

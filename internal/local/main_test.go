@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -24,6 +25,7 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/settings"
@@ -255,6 +257,17 @@ func probed(s *declared.System) {
 	with(typeImage, "build", map[string]any{"context": probeRoot, "dockerfile": filepath.Join(probeRoot, "Dockerfile")})(s)
 }
 
+// statement lets a statement of the policies be about another resource.
+func statement(sid, resource string) func(*declared.System) {
+	return inJSON(typePolicy, "policy", func(document map[string]any) {
+		for _, s := range document["Statement"].([]any) {
+			if statement := s.(map[string]any); statement["Sid"] == sid {
+				statement["Resource"] = resource
+			}
+		}
+	})
+}
+
 // variable declares a variable for both processors.
 func variable(name, value string) func(*declared.System) {
 	return func(s *declared.System) {
@@ -263,10 +276,14 @@ func variable(name, value string) func(*declared.System) {
 	}
 }
 
-// start makes a system ready, until the end of the test.
-func start(t *testing.T, system *declared.System) *local.Router {
+// start makes a system ready, until the end of the test. A fault is asked what goes wrong in it.
+func start(t *testing.T, system *declared.System, fault ...func(local.Moment) faults.Fault) *local.Router {
 	t.Helper()
-	router, err := local.Start(t.Context(), system, options())
+	with := options()
+	if len(fault) > 0 {
+		with.Fault = fault[0]
+	}
+	router, err := local.Start(t.Context(), system, with)
 	require.NoError(t, err)
 	require.DirExists(t, router.Scratch())
 	t.Cleanup(func() {
@@ -274,6 +291,17 @@ func start(t *testing.T, system *declared.System) *local.Router {
 		require.NoDirExists(t, router.Scratch())
 	})
 	return router
+}
+
+// first is a fault of the first call of a kind.
+func first(call string, fault faults.Fault) func(local.Moment) faults.Fault {
+	var injected atomic.Bool
+	return func(m local.Moment) faults.Fault {
+		if m.Call == call && !injected.Swap(true) {
+			return fault
+		}
+		return faults.None
+	}
 }
 
 func options() local.Options { return local.Options{Root: root, AccountID: accountID, Region: region} }

@@ -3,7 +3,6 @@ package local_test
 import (
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,17 +101,7 @@ func TestAfterAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var injected atomic.Bool
-			with := options()
-			with.Fault = func(m local.Moment) faults.Fault {
-				if m.State == "Run Fargate task" && !injected.Swap(true) {
-					return c.fault
-				}
-				return faults.None
-			}
-			router, err := local.Start(t.Context(), changed(t, "once 0"), with)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, router.Close()) })
+			router := start(t, changed(t, "once 0"), first(faults.CallTask, c.fault))
 			first, failed := upload(t, router, "k", file(t, "hello"))
 			require.NotEqual(t, asl.StatusSucceeded, failed.Status)
 
@@ -134,13 +123,7 @@ func TestAfterAFailure(t *testing.T) {
 // Without the table's permissions nothing is processed, and that is told.
 func TestWithoutTheRightToClaim(t *testing.T) {
 	t.Parallel()
-	router := start(t, changed(t, "once", inJSON(typePolicy, "policy", func(document map[string]any) {
-		for _, s := range document["Statement"].([]any) {
-			if statement := s.(map[string]any); statement["Sid"] == "ClaimObjects" {
-				statement["Resource"] = "arn:aws:dynamodb:eu-central-1:123456789012:table/another"
-			}
-		}
-	})))
+	router := start(t, changed(t, "once", statement("ClaimObjects", "arn:aws:dynamodb:eu-central-1:123456789012:table/another")))
 	_, e := upload(t, router, "k", file(t, "hello"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	assert.Equal(t, "DynamoDB.AmazonDynamoDBException", e.Error)

@@ -165,9 +165,7 @@ func (g *guard) processor(accessKeyID, service, action, resource string) error {
 	if !known {
 		return fmt.Errorf("%w: The security token included in the request is invalid: %q", authz.ErrDenied, accessKeyID)
 	}
-	return g.ask(authz.Request{
-		Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, service),
-	})
+	return g.through(service, role, action, resource)
 }
 
 // awaitTask is for ecs:runTask.waitForTaskToken: nobody follows the task, or stops it.
