@@ -86,9 +86,8 @@ type Server struct {
 	store      *objectstore.Server
 	scripts    map[string]Script
 	quotas     map[string]float64
-	unreserved int // runs of Lambda functions
-	alarms     []string
-	others     []string // alarms of nothing that has a dimension
+	unreserved int      // runs of Lambda functions
+	alarms     []string // as XML
 	subscribed []string // the ARNs of subscriptions to the topic, or a word instead
 	unbound    bool
 	callback   bool
@@ -216,10 +215,17 @@ func (s *Server) Deduplicate() *dynamodb.Table {
 }
 
 // Alarm puts an alarm of the state machine into the state ALARM.
-func (s *Server) Alarm(name string) { s.set(func() { s.alarms = append(s.alarms, name) }) }
+func (s *Server) Alarm(name string) {
+	s.alarm(name, "<Dimensions><member><Name>StateMachineArn</Name><Value>"+Machine+"</Value></member></Dimensions>")
+}
 
 // OtherAlarm puts an alarm of something without dimensions into the state ALARM.
-func (s *Server) OtherAlarm(name string) { s.set(func() { s.others = append(s.others, name) }) }
+func (s *Server) OtherAlarm(name string) { s.alarm(name, "") }
+
+func (s *Server) alarm(name, dimensions string) {
+	member := "<member><AlarmName>" + name + "</AlarmName><StateValue>ALARM</StateValue>" + dimensions + "</member>"
+	s.set(func() { s.alarms = append(s.alarms, member) })
+}
 
 // Subscribe adds subscriptions to the topic, each by its ARN, or PendingConfirmation.
 func (s *Server) Subscribe(arns ...string) {
@@ -455,23 +461,14 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "<Response>"+fault+"</Response>")
 		return
 	}
-	if s.serveLinks(w, r, action) || s.serveAccount(w, r, action) {
+	if s.serveXML(w, r, action) {
 		return
 	}
 	if action != "DescribeAlarms" {
 		http.Error(w, "awstest doesn't know "+action, http.StatusBadRequest)
 		return
 	}
-	var members strings.Builder
-	for _, name := range s.alarms {
-		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue><Dimensions><member>
-<Name>StateMachineArn</Name><Value>%s</Value></member></Dimensions></member>`, name, Machine)
-	}
-	for _, name := range s.others {
-		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue></member>`, name)
-	}
 	w.Header().Set("Content-Type", "text/xml")
 	_, _ = fmt.Fprintf(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>`+
-		`</DescribeAlarmsResult></DescribeAlarmsResponse>`,
-		members.String())
+		`</DescribeAlarmsResult></DescribeAlarmsResponse>`, strings.Join(s.alarms, ""))
 }

@@ -156,7 +156,7 @@ func Event(object objectstore.Stored) string {
 
 // start begins an execution, up to its call of the processor.
 func (s *Server) start(name string, object objectstore.Stored, script Script, at time.Time, input string) *execution {
-	x := &execution{arn: executionARN(Machine, name), scripted: &scripted{
+	x := &execution{arn: local.ExecutionARN(Machine, name), scripted: &scripted{
 		Script: script, name: name, object: object, polls: max(1, script.Polls),
 		route: s.routes[slices.IndexFunc(s.routes, func(r machine.Route) bool { return r.Takes(object.Size) })],
 	}}

@@ -108,13 +108,8 @@ var kinds = map[string]Kind{
 		named:    "name", fill: arn("dynamodb", "table/"),
 	},
 
-	TypeDefaultSecurityGroup: {Terraform: "aws_default_security_group", RefersBy: byID, prefix: "sg"},
-	TypeFlowLog: {
-		Terraform: "aws_flow_log",
-		prefix:    "fl", fill: func(p provider, id string, _ map[string]any) map[string]any {
-			return map[string]any{"arn": p.arn("ec2", "vpc-flow-log/"+id)}
-		},
-	},
+	TypeDefaultSecurityGroup:  {Terraform: "aws_default_security_group", RefersBy: byID, prefix: "sg"},
+	TypeFlowLog:               {Terraform: "aws_flow_log", prefix: "fl", fill: arn("ec2", "vpc-flow-log/")},
 	TypeInternetGateway:       {Terraform: "aws_internet_gateway", RefersBy: byID, prefix: "igw"},
 	TypeRouteTable:            {Terraform: "aws_route_table", RefersBy: byID, Renamed: map[string]string{"routes": "route"}, prefix: "rtb"},
 	TypeRouteTableAssociation: {Terraform: "aws_route_table_association", prefix: "rtbassoc"},

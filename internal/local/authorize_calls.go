@@ -25,13 +25,6 @@ type after struct {
 	cluster, follower string
 }
 
-// roleOf is the role of the execution that a call belongs to.
-func roleOf(c asl.Call) string {
-	object, _ := c.Context.(map[string]any)
-	execution, _ := object["Execution"].(map[string]any)
-	return text(execution, "RoleArn")
-}
-
 // ask asks for what follows a call. A refusal doesn't undo the call, and is noted.
 func (a after) ask(ctx context.Context, g *guard, out any, err error) {
 	log := recorderOf(ctx)
@@ -118,12 +111,6 @@ func (g *guard) writeLogs(role string, groups []string, action string) error {
 	return nil
 }
 
-// taskContainers is what a task's containers take before they run.
-type taskContainers []struct {
-	Image            string
-	LogConfiguration struct{ Options map[string]string }
-}
-
 // runTask is for ecs:runTask, and for what ECS does with the two roles of the
 // task before its program starts.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
@@ -143,7 +130,7 @@ func (g *guard) runTask(role string, parameters map[string]any) (after, error) {
 				fmt.Errorf("ECS was unable to assume the role '%s' that was provided for this task: %w", taken, err))
 		}
 	}
-	var containers taskContainers
+	var containers []container
 	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
 		return after{}, fmt.Errorf("reading the containers of %s: %w", task.Name, err)
 	}

@@ -74,7 +74,7 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 	if run.traceHeader != "" {
 		described["TraceHeader"] = run.traceHeader
 	}
-	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == faults.PlacesKept {
+	if parameters.ExecutionArn == contextOf(call, "Execution", "Id") || faultOf(ctx) == faults.PlacesKept {
 		return described, nil
 	}
 	select {

@@ -74,7 +74,6 @@ func (r *Router) startFunction(res declared.Resource) error {
 	if err := unpack(r.path(res.Text("code")), folder); err != nil {
 		return err
 	}
-	group, _ := res.Object("loggingConfig")["logGroup"].(string)
 	variables, _ := res.Object("environment")["variables"].(map[string]any)
 	started, err := runtimeapi.Function{
 		Bootstrap:       filepath.Join(folder, bootstrap),
@@ -92,7 +91,7 @@ func (r *Router) startFunction(res declared.Resource) error {
 	if err != nil {
 		return fmt.Errorf("starting its runtime: %w", err)
 	}
-	r.functions[res.ARN()] = &function{started, group}
+	r.functions[res.ARN()] = &function{started, text(res.Object("loggingConfig"), "logGroup")}
 	return nil
 }
 

@@ -22,7 +22,7 @@ type lingering struct {
 // missTask is awaitTask for a task whose heartbeats are refused: it is missed while it reads. S3 answers it when the execution has
 // ended, so that it is at work all the while, and its own word comes too late.
 func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (any, error) {
-	wait := r.tokens.Await(call.TaskToken, machineOf(call))
+	wait := r.tokens.Await(call.TaskToken, contextOf(call, "StateMachine", "Id"))
 	defer wait.Close()
 	wait.RefuseBeats()
 	token, reads, release := r.reading.hold()

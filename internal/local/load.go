@@ -222,7 +222,7 @@ func decode(parameters any, into any) error {
 	return nil
 }
 
-// executionARN is the ARN of an execution of a state machine.
-func executionARN(machine, name string) string {
+// ExecutionARN is the ARN of an execution of a state machine.
+func ExecutionARN(machine, name string) string {
 	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
 }

@@ -250,13 +250,17 @@ func (e *Execution) NotProcessed() string {
 	if e.Status != asl.StatusSucceeded || len(e.Runs) > 0 {
 		return ""
 	}
-	last := ""
-	for _, event := range e.Events {
+	return e.LastState()
+}
+
+// LastState is the state that it entered last; empty if it entered none.
+func (e *Execution) LastState() string {
+	for _, event := range slices.Backward(e.Events) {
 		if event.Type == asl.StateEntered {
-			last = event.State
+			return event.State
 		}
 	}
-	return last
+	return ""
 }
 
 // NotProcessed says whether the upload started executions, all of which had nothing to process.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -109,7 +108,7 @@ func declare(config map[string]string) (*declared.System, error) { return declar
 
 func declareStack(name string, config map[string]string) (*declared.System, error) {
 	config = maps.Clone(config)
-	config["architecture"] = string(hostArchitecture())
+	config["architecture"] = string(localtest.Architecture())
 	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
 	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
 		declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})
@@ -156,15 +155,6 @@ func archive(path string, mode os.FileMode, files map[string]string) error {
 		}
 	}
 	return errors.Join(z.Close(), out.Close())
-}
-
-func hostArchitecture() settings.Architecture {
-	for _, a := range []settings.Architecture{settings.X86, settings.ARM64} {
-		if a.GOARCH() == runtime.GOARCH {
-			return a
-		}
-	}
-	return ""
 }
 
 // changed is a copy of the real system, with changes.

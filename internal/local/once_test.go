@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
@@ -134,10 +135,10 @@ func TestWithoutTheRightToClaim(t *testing.T) {
 func TestTablesThatAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	const typeTable = "aws:dynamodb/table:Table"
-	_, err := local.Start(t.Context(), changed(t, "once", with(typeTable, "globalSecondaryIndexes", []any{})), options())
-	require.ErrorContains(t, err, "globalSecondaryIndexes")
-	_, err = local.Start(t.Context(), changed(t, "once", without(typeTable)), options())
-	require.ErrorContains(t, err, "finding the table")
-	_, err = local.Start(t.Context(), changed(t, "once", parameter("Claim object", "ReturnValues", "ALL_OLD")), options())
-	require.ErrorContains(t, err, "ReturnValues")
+	for says, change := range map[string]func(*declared.System){
+		"globalSecondaryIndexes": with(typeTable, "globalSecondaryIndexes", []any{}), "finding the table": without(typeTable),
+		"ReturnValues": parameter("Claim object", "ReturnValues", "ALL_OLD"),
+	} {
+		require.ErrorContains(t, refused(t, changed(t, "once", change)), says)
+	}
 }
