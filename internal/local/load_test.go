@@ -62,13 +62,13 @@ func TestRefusedStart(t *testing.T) {
 		"no target":        {without(typeTarget), "no rule with a target is declared"},
 		"rule is disabled": {with(typeRule, "state", "DISABLED"), "doesn't know these parameters: state"},
 		"unknown operator": {with(typeRule, "eventPattern", `{"source":[{"fuzzy":"aws.s3"}]}`), "fuzzy"},
-		"no pattern":       {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-endings-rule"},
+		"no pattern":       {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-rule"},
 		"target changes the event": {with(typeTarget, "inputPath", "$.detail"),
-			"reading the target upload-router-local-endings-target: the local run doesn't know these parameters: inputPath"},
+			"reading the target upload-router-local-statuschange-target: the local run doesn't know these parameters: inputPath"},
 		"target of a kind that isn't run": {func(s *declared.System) {
 			with(typeTarget, "arn", unknown.Outputs["arn"])(s)
 			s.Resources = append(s.Resources, unknown)
-		}, "reading the target upload-router-local-endings-target: finding its state machine: not run here: aws:lambda/alias:Alias live"},
+		}, "reading the target upload-router-local-statuschange-target: finding its state machine: not run here: aws:lambda/alias:Alias live"},
 		"target isn't there": {with(typeTarget, "arn", "arn:aws:states:eu-central-1:123456789012:stateMachine:other"),
 			"finding its state machine: no such resource is declared"},
 		"wrong retry policy": {with(typeTarget, "retryPolicy", map[string]any{"maximumRetryAttempts": 186.0}), "reading its retry policy"},
