@@ -166,14 +166,6 @@ func huge(t *testing.T) string {
 
 func TestRefusedTask(t *testing.T) {
 	t.Parallel()
-	// project makes the files that an image is built from.
-	project := func(dockerfile string) map[string]any {
-		folder := t.TempDir()
-		name := filepath.Join(folder, "Dockerfile")
-		require.NoError(t, os.WriteFile(name, []byte(dockerfile), 0o600))
-		require.NoError(t, os.Mkdir(filepath.Join(folder, "folder"), 0o700))
-		return map[string]any{"context": folder, "dockerfile": name}
-	}
 	image := func(build map[string]any) func(*declared.System) { return with(typeImage, "build", build) }
 	requireRefusals(t, map[string]refusal{
 		"unknown input": {with(typeTask, "volumes", []any{"x"}), "doesn't know these parameters: volumes"},
@@ -188,13 +180,13 @@ func TestRefusedTask(t *testing.T) {
 		"image isn't built here": {inContainer(func(c map[string]any) { c["image"] = "public.ecr.aws/acme/processor:1.0.0" }),
 			"the image public.ecr.aws/acme/processor:1.0.0 isn't built here"},
 		"image of a stage": {image(map[string]any{"target": "last"}), "doesn't know these parameters: target"},
-		"image with arguments": {image(project("FROM scratch\nARG A\n")),
+		"image with arguments": {imageOf(t, "FROM scratch\nARG A\n"),
 			"the local run can't follow this Dockerfile: line 2: unsupported operation: ARG"},
 		"no Dockerfile": {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening its Dockerfile"},
-		"unknown instruction": {image(project("FROM scratch\nRUN true\n")),
+		"unknown instruction": {imageOf(t, "FROM scratch\nRUN true\n"),
 			"the local run can't follow this Dockerfile: line 2: unsupported operation: RUN"},
-		"program isn't there": {image(project("FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n")), "looking at the image's program"},
-		"program is a folder": {image(project("FROM scratch\nCOPY folder /task\nENTRYPOINT [\"/task\"]\n")), "is no file"},
+		"program isn't there": {imageOf(t, "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"), "looking at the image's program"},
+		"program is a folder": {imageOf(t, "FROM scratch\nCOPY folder /task\nENTRYPOINT [\"/task\"]\n"), "is no file"},
 	})
 }
 

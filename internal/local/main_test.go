@@ -304,10 +304,14 @@ func file(t *testing.T, content string) string {
 	return name
 }
 
-// writeFile writes a file that may be run.
-func writeFile(t *testing.T, name, content string) {
+// imageOf is an image that is built of a Dockerfile, beside which there is a folder.
+func imageOf(t *testing.T, dockerfile string) func(*declared.System) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(name, []byte(content), 0o700))
+	folder := t.TempDir()
+	name := filepath.Join(folder, "Dockerfile")
+	require.NoError(t, os.WriteFile(name, []byte(dockerfile), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "folder"), 0o700))
+	return with(typeImage, "build", map[string]any{"context": folder, "dockerfile": name})
 }
 
 // sized makes a file of a size, of lines of seven bytes.

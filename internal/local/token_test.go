@@ -2,7 +2,6 @@ package local_test
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -87,10 +86,7 @@ func TestALostTaskIsMissed(t *testing.T) {
 
 func TestATaskWithATokenThatCannotStartIsMissed(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	writeFile(t, filepath.Join(folder, "Dockerfile"), "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")
-	router := start(t, changed(t, "callback 0",
-		with(typeImage, "build", map[string]any{"context": folder, "dockerfile": filepath.Join(folder, "Dockerfile")})))
+	router := start(t, changed(t, "callback 0", imageOf(t, "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")))
 	_, e := upload(t, router, "k", file(t, "x"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	require.Len(t, e.Runs, 2)
