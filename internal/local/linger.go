@@ -25,7 +25,11 @@ func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (an
 	wait := r.tokens.Await(call.TaskToken, contextOf(call, "StateMachine", "Id"))
 	defer wait.Close()
 	wait.RefuseBeats()
-	token, reads, release := r.reading.hold()
+	token, of := r.reading.hold()
+	release := func() {
+		r.reading.forget(token)
+		close(of.released)
+	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l := &lingering{task: task, call: call, release: release, stop: stop, ended: make(chan struct{})}
 	go func() {
@@ -33,7 +37,7 @@ func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (an
 		l.process, l.err = r.start(running, task.definition.program, append(task.environment, "AWS_SESSION_TOKEN="+token), nil)
 	}()
 	select {
-	case <-reads:
+	case <-of.began:
 	case <-l.ended: // before it got that far
 	case <-ctx.Done():
 	}
