@@ -175,7 +175,8 @@ func TestRefusedTask(t *testing.T) {
 		"no container":           {with(typeTask, "containerDefinitions", "[]"), "0 containers: only one"},
 		"two containers":         {with(typeTask, "containerDefinitions", "[{},{}]"), "2 containers: only one"},
 		"another command":        {inContainer(func(c map[string]any) { c["command"] = []any{"-v"} }), "doesn't know these parameters: command"},
-		"a mount":                {inContainer(func(c map[string]any) { c["mountPoints"] = []any{"x"} }), "doesn't know these parameters: mountPoints"},
+		"a mount": {inContainer(func(c map[string]any) { c["mountPoints"] = []any{"x"} }),
+			"doesn't know these parameters: mountPoints"},
 
 		"image isn't built here": {inContainer(func(c map[string]any) { c["image"] = "public.ecr.aws/acme/processor:1.0.0" }),
 			"the image public.ecr.aws/acme/processor:1.0.0 isn't built here"},
