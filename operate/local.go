@@ -34,13 +34,13 @@ type LocalOptions struct {
 // is in [LocalNotChecked].
 type Local struct {
 	// Region is where it is declared, Resources is how many resources there are, and Outputs are the stack's.
-	Region    string
-	Resources int
-	Outputs   map[string]any
+	Region    string         `json:"region"`
+	Resources int            `json:"resources"`
+	Outputs   map[string]any `json:"outputs"`
 	// NotRun are the types of those that nothing is known of, by Pulumi's tokens: nothing that runs here needs them.
-	NotRun []string
+	NotRun []string `json:"notRun,omitempty"`
 	// BuildDuration is how long it took to build the processors and to evaluate the program.
-	BuildDuration time.Duration
+	BuildDuration time.Duration `json:"buildNanoseconds"`
 
 	router *local.Router
 }

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -85,9 +86,8 @@ type Server struct {
 	store      *objectstore.Server
 	scripts    map[string]Script
 	quotas     map[string]float64
-	unreserved int // runs of Lambda functions
-	alarms     []string
-	others     []string // alarms of nothing that has a dimension
+	unreserved int      // runs of Lambda functions
+	alarms     []string // as XML
 	subscribed []string // the ARNs of subscriptions to the topic, or a word instead
 	unbound    bool
 	callback   bool
@@ -148,7 +148,8 @@ func (s *Server) Config() aws.Config {
 func (s *Server) Outputs() []byte {
 	s.tb.Helper()
 	outputs := maps.Clone(s.system.Outputs)
-	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + Account + "/dlq"
+	queue, _ := outputs["deadLetterQueueUrl"].(string)
+	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + Account + "/" + path.Base(queue)
 	text, err := json.Marshal(outputs)
 	require.NoError(s.tb, err)
 	return text
@@ -167,6 +168,13 @@ func (s *Server) Keys() []string {
 		keys = append(keys, aws.ToString(v.Key))
 	}
 	return keys
+}
+
+// set changes what is so.
+func (s *Server) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
 }
 
 // Refuse lets operations, such as DescribeSubnets, be refused with a code, such
@@ -188,25 +196,13 @@ func (s *Server) mayNot(operation string) error {
 }
 
 // Cut lets requests end without an answer, as a broken network would; nil fixes it.
-func (s *Server) Cut(which func(*http.Request) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.offline = which
-}
+func (s *Server) Cut(which func(*http.Request) bool) { s.set(func() { s.offline = which }) }
 
 // Lose lets the next request for an operation, such as UpdateItem, be done without an answer.
-func (s *Server) Lose(operation string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lost[operation] = true
-}
+func (s *Server) Lose(operation string) { s.set(func() { s.lost[operation] = true }) }
 
 // Unbind lets the bucket send no events to EventBridge.
-func (s *Server) Unbind() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unbound = true
-}
+func (s *Server) Unbind() { s.set(func() { s.unbound = true }) }
 
 // Deduplicate has the state machine claim each object once, in the table that is
 // given. As no state machine runs, a test writes the claims.
@@ -220,23 +216,20 @@ func (s *Server) Deduplicate() *dynamodb.Table {
 
 // Alarm puts an alarm of the state machine into the state ALARM.
 func (s *Server) Alarm(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.alarms = append(s.alarms, name)
+	s.alarm(name, "<Dimensions><member><Name>StateMachineArn</Name><Value>"+Machine+"</Value></member></Dimensions>")
 }
 
 // OtherAlarm puts an alarm of something without dimensions into the state ALARM.
-func (s *Server) OtherAlarm(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.others = append(s.others, name)
+func (s *Server) OtherAlarm(name string) { s.alarm(name, "") }
+
+func (s *Server) alarm(name, dimensions string) {
+	member := "<member><AlarmName>" + name + "</AlarmName><StateValue>ALARM</StateValue>" + dimensions + "</member>"
+	s.set(func() { s.alarms = append(s.alarms, member) })
 }
 
 // Subscribe adds subscriptions to the topic, each by its ARN, or PendingConfirmation.
 func (s *Server) Subscribe(arns ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.subscribed = append(s.subscribed, arns...)
+	s.set(func() { s.subscribed = append(s.subscribed, arns...) })
 }
 
 // Calls is how often an operation was asked for, such as ListExecutions; for
@@ -247,11 +240,7 @@ func (s *Server) Calls(operation string) int {
 	return s.calls[operation]
 }
 
-func (s *Server) called(operation string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls[operation]++
-}
+func (s *Server) called(operation string) { s.set(func() { s.calls[operation]++ }) }
 
 // ServeHTTP answers a request of any service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -307,6 +296,7 @@ type request struct {
 	NextToken       string `json:"nextToken"`
 	ReverseOrder    bool   `json:"reverseOrder"`
 
+	QueueURL            string  `json:"QueueUrl"`
 	MaxNumberOfMessages int     `json:"MaxNumberOfMessages"`
 	ReceiptHandle       string  `json:"ReceiptHandle"`
 	VisibilityTimeout   int     `json:"VisibilityTimeout"`
@@ -318,6 +308,7 @@ type request struct {
 	StartTime      int64    `json:"startTime"`
 	EndTime        int64    `json:"endTime"`
 
+	TaskDefinition  string   `json:"taskDefinition"`
 	QuotaCode       string   `json:"QuotaCode"`
 	RepositoryNames []string `json:"repositoryNames"`
 }
@@ -392,8 +383,9 @@ func (s *Server) item(operation string, body []byte) (any, error) {
 	return dynamodb.Serve(s.claims, time.Now(), operation, body)
 }
 
-func (s *Server) declared(typ string) declared.Resource {
-	resource, err := s.system.Only(typ)
+// declared is the resource of a type that an output refers to.
+func (s *Server) declared(typ, output string, value any) declared.Resource {
+	resource, err := s.system.Where(typ, output, value)
 	if err != nil {
 		s.tb.Error(err)
 	}
@@ -429,15 +421,15 @@ func (s *Server) stateMachineOf(in request) (any, error) {
 }
 
 func (s *Server) machine() map[string]any {
-	machine := s.declared(declared.TypeStateMachine)
+	machine := s.declared(declared.TypeStateMachine, "arn", s.machineARN())
 	return map[string]any{
 		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
 		"updateDate": 0, "definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
 	}
 }
 
-func (s *Server) taskDefinition(request) (any, error) {
-	task := s.declared(declared.TypeTaskDefinition)
+func (s *Server) taskDefinition(in request) (any, error) {
+	task := s.declared(declared.TypeTaskDefinition, "arn", in.TaskDefinition)
 	var containers []struct{ Name, Image string }
 	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
 		return nil, err //nolint:wrapcheck // a mistake of the declared system's
@@ -469,23 +461,14 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "<Response>"+fault+"</Response>")
 		return
 	}
-	if s.serveLinks(w, r, action) || s.serveAccount(w, r, action) {
+	if s.serveXML(w, r, action) {
 		return
 	}
 	if action != "DescribeAlarms" {
 		http.Error(w, "awstest doesn't know "+action, http.StatusBadRequest)
 		return
 	}
-	var members strings.Builder
-	for _, name := range s.alarms {
-		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue><Dimensions><member>
-<Name>StateMachineArn</Name><Value>%s</Value></member></Dimensions></member>`, name, Machine)
-	}
-	for _, name := range s.others {
-		fmt.Fprintf(&members, `<member><AlarmName>%s</AlarmName><StateValue>ALARM</StateValue></member>`, name)
-	}
 	w.Header().Set("Content-Type", "text/xml")
 	_, _ = fmt.Fprintf(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>`+
-		`</DescribeAlarmsResult></DescribeAlarmsResponse>`,
-		members.String())
+		`</DescribeAlarmsResult></DescribeAlarmsResponse>`, strings.Join(s.alarms, ""))
 }

@@ -228,7 +228,7 @@ func (s *Server) redrive(in request) (any, error) {
 }
 
 func (s *Server) startExecution(in request) (any, error) {
-	arn := executionARN(in.StateMachineARN, in.Name)
+	arn := local.ExecutionARN(in.StateMachineARN, in.Name)
 	x := s.byARN(arn)
 	if x != nil && (x.over || string(x.events[0].Input) != in.Input) {
 		return nil, loopback.Refuse("ExecutionAlreadyExists", "Execution Already Exists: '"+arn+"'")
@@ -246,11 +246,6 @@ func (s *Server) startExecution(in request) (any, error) {
 		x = s.byARN(arn)
 	}
 	return map[string]any{fieldARN: arn, "startDate": loopback.Seconds(x.started())}, nil
-}
-
-// executionARN is the ARN of a state machine's execution.
-func executionARN(machine, name string) string {
-	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
 }
 
 func (s *Server) history(in request) (any, error) {

@@ -3,6 +3,8 @@ package awstest
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,11 +38,7 @@ const (
 )
 
 // Break breaks a link.
-func (s *Server) Break(link string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.broken[link] = true
-}
+func (s *Server) Break(link string) { s.set(func() { s.broken[link] = true }) }
 
 func (s *Server) describeRule(request) (any, error) {
 	if s.broken[LinkRule] {
@@ -86,18 +84,10 @@ const (
 )
 
 // Quota sets a quota by its code; the others are 6.
-func (s *Server) Quota(code string, value float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quotas[code] = value
-}
+func (s *Server) Quota(code string, value float64) { s.set(func() { s.quotas[code] = value }) }
 
 // Unreserved sets how many runs of functions nobody has reserved.
-func (s *Server) Unreserved(runs int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.unreserved = runs
-}
+func (s *Server) Unreserved(runs int) { s.set(func() { s.unreserved = runs }) }
 
 func (s *Server) quota(in request) (any, error) {
 	value, known := s.quotas[in.QuotaCode]
@@ -118,7 +108,8 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	var out any
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/2015-03-31/functions/"):
-		function := s.declared(declared.TypeFunction)
+		name, _, _ := strings.Cut(strings.TrimPrefix(path, "/2015-03-31/functions/"), "/")
+		function := s.declared(declared.TypeFunction, "arn", name)
 		disk, _ := function.Inputs["ephemeralStorage"].(map[string]any)
 		operation, out = "GetFunctionConfiguration", map[string]any{
 			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],
@@ -158,8 +149,8 @@ func (s *Server) describeImages(request) (any, error) {
 	return map[string]any{"imageDetails": []any{map[string]any{"imageTags": []any{"1"}}}}, nil
 }
 
-// serveAccount answers STS, SNS, IAM and EC2, as far as they are asked what a deployment needs.
-func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action string) bool {
+// account answers STS, SNS and EC2, as far as they are asked what a deployment needs.
+func (s *Server) account() map[string]string {
 	optIn, vpcs := "opt-in-not-required", "<item><vpcId>"+VPC+"</vpcId></item>"
 	if s.broken[LackOptIn] {
 		optIn = "not-opted-in"
@@ -171,7 +162,7 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 	for _, arn := range s.subscribed {
 		subscribed.WriteString("<member><SubscriptionArn>" + arn + "</SubscriptionArn></member>")
 	}
-	answers := map[string]string{
+	return map[string]string{
 		"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
 			subscribed.String() + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`,
 		"GetCallerIdentity": `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>` + s.callerARN() + `</Arn>
@@ -182,6 +173,43 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 <item><subnetId>` + Subnet2 + `</subnetId><vpcId>` + VPC + `</vpcId></item></subnetSet></DescribeSubnetsResponse>`,
 		"DescribeVpcs": `<DescribeVpcsResponse><vpcSet>` + vpcs + `</vpcSet></DescribeVpcsResponse>`,
 	}
+}
+
+// links answers IAM and EC2, as far as the links ask them.
+func (s *Server) links(r *http.Request) map[string]string {
+	gateway, port := "igw-1", 443
+	var endpoints strings.Builder
+	if s.broken[LinkRoute] || s.broken[LinkStates] {
+		gateway = ""
+	}
+	if s.broken[LinkStates] {
+		for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "s3"} {
+			endpoints.WriteString("<item><serviceName>com.amazonaws." + Region + "." + service + "</serviceName></item>")
+		}
+	}
+	if s.broken[LinkEgress] {
+		port = 53
+	}
+	return map[string]string{
+		"SimulatePrincipalPolicy": s.simulate(r),
+		"GetRole":                 s.role(r),
+		"DescribeRouteTables": `<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId>
+<routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>` + gateway + `</gatewayId>
+<state>active</state></item></routeSet>
+<associationSet><item><main>false</main><subnetId>subnet-1</subnetId></item><item><main>true</main></item></associationSet>
+</item></routeTableSet></DescribeRouteTablesResponse>`,
+		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet>` + endpoints.String() +
+			`</vpcEndpointSet></DescribeVpcEndpointsResponse>`,
+		"DescribeSecurityGroups": fmt.Sprintf(`<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId>
+<ipPermissionsEgress><item><ipProtocol>tcp</ipProtocol><fromPort>%d</fromPort><toPort>%d</toPort></item></ipPermissionsEgress>
+</item></securityGroupInfo></DescribeSecurityGroupsResponse>`, port, port),
+	}
+}
+
+// serveXML answers what [Server.account] and [Server.links] know.
+func (s *Server) serveXML(w http.ResponseWriter, r *http.Request, action string) bool {
+	answers := s.account()
+	maps.Copy(answers, s.links(r))
 	answer, known := answers[action]
 	if !known {
 		return false
@@ -196,53 +224,14 @@ func (s *Server) serveAccount(w http.ResponseWriter, r *http.Request, action str
 			code = "InvalidSubnetID.NotFound"
 		}
 	}
-	if code != "" {
+	switch {
+	case code != "":
 		w.WriteHeader(http.StatusBadRequest)
 		answer = "<Response><Errors><Error><Code>" + code + "</Code><Message>there is none</Message></Error></Errors></Response>"
-	}
-	_, _ = w.Write([]byte(answer))
-	return true
-}
-
-// serveLinks answers IAM and EC2, as far as the links ask them.
-func (s *Server) serveLinks(w http.ResponseWriter, r *http.Request, action string) bool {
-	gateway, port := "igw-1", 443
-	var endpoints strings.Builder
-	if s.broken[LinkRoute] || s.broken[LinkStates] {
-		gateway = ""
-	}
-	if s.broken[LinkStates] {
-		for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "s3"} {
-			endpoints.WriteString("<item><serviceName>com.amazonaws." + Region + "." + service + "</serviceName></item>")
-		}
-	}
-	if s.broken[LinkEgress] {
-		port = 53
-	}
-	answers := map[string]string{
-		"SimulatePrincipalPolicy": s.simulate(r),
-		"GetRole":                 s.role(r),
-		"DescribeRouteTables": `<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId>
-<routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>` + gateway + `</gatewayId>
-<state>active</state></item></routeSet>
-<associationSet><item><main>false</main><subnetId>subnet-1</subnetId></item><item><main>true</main></item></associationSet>
-</item></routeTableSet></DescribeRouteTablesResponse>`,
-		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet>` + endpoints.String() +
-			`</vpcEndpointSet></DescribeVpcEndpointsResponse>`,
-		"DescribeSecurityGroups": fmt.Sprintf(`<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId>
-<ipPermissionsEgress><item><ipProtocol>tcp</ipProtocol><fromPort>%d</fromPort><toPort>%d</toPort></item></ipPermissionsEgress>
-</item></securityGroupInfo></DescribeSecurityGroupsResponse>`, port, port),
-	}
-	answer, known := answers[action]
-	if !known {
-		return false
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	if action == "GetRole" && s.broken[LackECSRole] { // IAM's errors have no list around them
+	case action == "GetRole" && s.broken[LackECSRole]: // IAM's errors have no list around them
 		w.WriteHeader(http.StatusNotFound)
-		_, _ = w.Write([]byte("<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>there is none</Message></Error></ErrorResponse>"))
-		return true
+		answer = "<ErrorResponse><Error><Code>NoSuchEntity</Code><Message>there is none</Message></Error></ErrorResponse>"
 	}
-	_, _ = w.Write([]byte(answer))
+	_, _ = io.WriteString(w, answer)
 	return true
 }

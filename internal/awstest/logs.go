@@ -24,11 +24,7 @@ type Line struct {
 }
 
 // Log writes a log line.
-func (s *Server) Log(line Line) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log(line)
-}
+func (s *Server) Log(line Line) { s.set(func() { s.log(line) }) }
 
 func (s *Server) log(line Line) {
 	line.id = strconv.Itoa(len(s.lines))
@@ -89,7 +85,7 @@ func (s *Server) streamPrefix() string {
 		Name             string
 		LogConfiguration struct{ Options map[string]string }
 	}
-	definition := s.declared(declared.TypeTaskDefinition).Text("containerDefinitions")
+	definition := s.declared(declared.TypeTaskDefinition, "arn", s.system.Outputs["taskDefinitionArn"]).Text("containerDefinitions")
 	if err := json.Unmarshal([]byte(definition), &containers); err != nil || len(containers) == 0 {
 		s.tb.Errorf("reading the container: %v", err)
 		return ""

@@ -4,8 +4,10 @@ import (
 	"crypto/md5" //nolint:gosec // SQS answers with MD5, and the SDK checks it.
 	"encoding/hex"
 	"encoding/json"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,21 +31,17 @@ type delivery struct {
 }
 
 // DeadLetter puts an event into the dead-letter queue.
-func (s *Server) DeadLetter(body string, sent time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deadLetter(body, sent)
-}
+func (s *Server) DeadLetter(body string, sent time.Time) { s.set(func() { s.deadLetter(body, sent) }) }
 
 func (s *Server) deadLetter(body string, sent time.Time) {
 	message := local.DeadLetter{
-		MessageID: uuid.NewString(), Body: json.RawMessage(body), Attributes: map[string]string{"ERROR_CODE": "NO_PERMISSIONS"},
+		QueueARN: queue, MessageID: uuid.NewString(), Body: json.RawMessage(body), Attributes: map[string]string{"ERROR_CODE": "NO_PERMISSIONS"},
 	}
 	s.messages = append(s.messages, message)
 	s.deliveries[message.MessageID] = &delivery{sent: sent}
 }
 
-// inQueue are the messages of the dead-letter queue, the oldest first.
+// inQueue are the messages of all dead-letter queues, the oldest first.
 func (s *Server) inQueue() []local.DeadLetter {
 	if s.Router != nil {
 		return s.Router.DeadLetters()
@@ -72,32 +70,36 @@ func (s *Server) received(receipt string) (local.DeadLetter, error) {
 func (s *Server) Messages() (all, visible int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.count()
+	return s.count(func(local.DeadLetter) bool { return true })
 }
 
-func (s *Server) count() (all, visible int) {
-	messages := s.inQueue()
-	for _, m := range messages {
+func (s *Server) count(which func(local.DeadLetter) bool) (all, visible int) {
+	for _, m := range s.inQueue() {
+		if !which(m) {
+			continue
+		}
+		all++
 		if !s.delivery(m).hidden {
 			visible++
 		}
 	}
-	return len(messages), visible
+	return all, visible
+}
+
+// holds says whether the queue that a request names holds a message.
+func (in request) holds(m local.DeadLetter) bool {
+	return strings.HasSuffix(m.QueueARN, ":"+path.Base(in.QueueURL))
 }
 
 // Only lets readers of the dead-letter queue see no other messages, so that
 // several tests can share it.
-func (s *Server) Only(readable func(local.DeadLetter) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.readable = readable
-}
+func (s *Server) Only(readable func(local.DeadLetter) bool) { s.set(func() { s.readable = readable }) }
 
 func (s *Server) receive(in request) (any, error) {
 	out := []any{}
 	for _, m := range s.inQueue() {
 		d := s.delivery(m)
-		if d.hidden || s.readable != nil && !s.readable(m) || len(out) >= max(1, in.MaxNumberOfMessages) {
+		if !in.holds(m) || d.hidden || s.readable != nil && !s.readable(m) || len(out) >= max(1, in.MaxNumberOfMessages) {
 			continue
 		}
 		d.hidden, d.receipt = true, uuid.NewString()
@@ -149,8 +151,8 @@ func (s *Server) releaseBatch(in request) (any, error) {
 	return map[string]any{"Successful": successful, "Failed": failed}, nil
 }
 
-func (s *Server) attributes(request) (any, error) {
-	all, visible := s.count()
+func (s *Server) attributes(in request) (any, error) {
+	all, visible := s.count(in.holds)
 	return map[string]any{"Attributes": map[string]any{
 		"ApproximateNumberOfMessages":           strconv.Itoa(visible),
 		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(all - visible),

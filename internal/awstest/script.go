@@ -65,16 +65,13 @@ const (
 	machineRole   = "arn:aws:iam::" + Account + ":role/machine"
 	taskRole      = "arn:aws:iam::" + Account + ":role/task"
 	executionRole = "arn:aws:iam::" + Account + ":role/execution"
+	queue         = "arn:aws:sqs:" + Region + ":" + Account + ":dlq"
 	// Image is what the task runs.
 	Image = Account + ".dkr.ecr." + Region + ".amazonaws.com/processor:1"
 )
 
 // Script sets what becomes of the uploads of a key; * is every key without a script of its own.
-func (s *Server) Script(key string, script Script) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scripts[key] = script
-}
+func (s *Server) Script(key string, script Script) { s.set(func() { s.scripts[key] = script }) }
 
 // Callback lets tasks tell their end themselves: their answer is in the
 // execution then, and not in their log.
@@ -116,7 +113,8 @@ func (s *Server) declare() {
 			"vpcId": "vpc-1", "subnetIds": []string{"subnet-1", "subnet-2"}, "securityGroupId": "sg-1", "ecrRepositoryUri": "",
 			"ecsClusterArn": "arn:aws:ecs:" + Region + ":" + Account + ":cluster/c", "taskDefinitionArn": taskARN,
 			"lambdaFunctionArn": functionARN, "stateMachineArn": Machine, "bucketName": Bucket, "eventBridgeRuleName": Rule,
-			"topicArn": "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
+			"deadLetterQueueUrl": "https://sqs." + Region + ".amazonaws.com/" + Account + "/dlq",
+			"topicArn":           "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
 			"routes": s.routes, "claimsTable": map[bool]string{true: Table}[s.claims != nil],
 		},
 	}
@@ -158,7 +156,7 @@ func Event(object objectstore.Stored) string {
 
 // start begins an execution, up to its call of the processor.
 func (s *Server) start(name string, object objectstore.Stored, script Script, at time.Time, input string) *execution {
-	x := &execution{arn: executionARN(Machine, name), scripted: &scripted{
+	x := &execution{arn: local.ExecutionARN(Machine, name), scripted: &scripted{
 		Script: script, name: name, object: object, polls: max(1, script.Polls),
 		route: s.routes[slices.IndexFunc(s.routes, func(r machine.Route) bool { return r.Takes(object.Size) })],
 	}}

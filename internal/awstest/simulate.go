@@ -32,17 +32,11 @@ func (s *Server) Deny(by string, actions ...string) {
 
 // DependOn has IAM's simulator deny an action for want of a context key's value.
 func (s *Server) DependOn(key, action string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.simulated.missing = map[string]string{action: key}
+	s.set(func() { s.simulated.missing = map[string]string{action: key} })
 }
 
 // Caller sets whose credentials are used, by the ARN. Default: the user ann.
-func (s *Server) Caller(arn string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.simulated.caller = arn
-}
+func (s *Server) Caller(arn string) { s.set(func() { s.simulated.caller = arn }) }
 
 func (s *Server) callerARN() string {
 	if s.simulated.caller != "" {

@@ -205,21 +205,14 @@ func route(e *local.Execution) string {
 // failedState is the state whose error ended the execution. The states behind
 // its catch only tell of it; an execution that was stopped was in its last state.
 func failedState(e *local.Execution) string {
-	last := ""
-	for _, event := range e.Events {
-		if event.Type == asl.StateEntered {
-			last = event.State
+	if e.Status == asl.StatusFailed {
+		for _, event := range slices.Backward(e.Events) {
+			if event.Type == asl.CatchTaken && event.Error == e.Error {
+				return printable(event.State)
+			}
 		}
 	}
-	if e.Status != asl.StatusFailed {
-		return printable(last)
-	}
-	for _, event := range slices.Backward(e.Events) {
-		if event.Type == asl.CatchTaken && event.Error == e.Error {
-			return printable(event.State)
-		}
-	}
-	return printable(last)
+	return printable(e.LastState())
 }
 
 // cause is what a person needs of a cause: Lambda and ECS give theirs as JSON,

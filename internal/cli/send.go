@@ -413,12 +413,7 @@ func rate(n int64, took time.Duration) string {
 	return fmt.Sprintf(" at %s/s", humanBytes(int64(float64(n)/took.Seconds())))
 }
 
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
+func orDash(text string) string { return cmp.Or(text, "-") }
 
 // end prints the table, and gives the verdict.
 func (v *sendView) end(files []operate.Sent) error {

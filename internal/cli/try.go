@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -105,18 +104,10 @@ Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried
 
 // report is what `try --json` prints.
 type report struct {
-	// BuildDuration is how long it took to build the processors and to evaluate the program.
-	BuildDuration time.Duration `json:"buildNanoseconds"`
-	// Resources is how many resources the program declares.
-	Resources int `json:"resources"`
-	// Region is the one that they are declared in.
-	Region string `json:"region"`
-	// Outputs are the stack's outputs.
-	Outputs map[string]any `json:"outputs"`
+	*operate.Local
+
 	// NotChecked is what the local run can't show.
 	NotChecked string `json:"notChecked"`
-	// NotRun are the types of resources that nothing is known of.
-	NotRun []string `json:"notRun,omitempty"`
 	// Assumed is what the calls that were made depend on that isn't declared, such as the policy of a key given by its ARN.
 	Assumed []string `json:"assumed,omitempty"`
 	// Notes are what isn't as one might think.
@@ -163,10 +154,7 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	if err != nil {
 		return err
 	}
-	r := &report{
-		BuildDuration: s.BuildDuration, Resources: s.Resources, Region: s.Region, Outputs: s.Outputs,
-		NotChecked: operate.LocalNotChecked, NotRun: s.NotRun, Notes: c.notes, Files: []file{},
-	}
+	r := &report{Local: s.Local, NotChecked: operate.LocalNotChecked, Notes: c.notes, Files: []file{}}
 	p := &printer{out: u.out, json: o.json, logs: o.logs}
 	for _, f := range files {
 		if ctx.Err() != nil {

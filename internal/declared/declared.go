@@ -9,6 +9,7 @@
 package declared
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -89,17 +90,10 @@ type Resource struct {
 }
 
 func (o Options) withDefaults() Options {
-	or := func(s *string, value string) {
-		if *s == "" {
-			*s = value
-		}
-	}
-	or(&o.Project, "upload-router")
-	or(&o.Stack, "local")
-	or(&o.AccountID, "123456789012")
-	or(&o.Region, "eu-central-1")
+	o.Project, o.Stack = cmp.Or(o.Project, "upload-router"), cmp.Or(o.Stack, "local")
+	o.AccountID, o.Region = cmp.Or(o.AccountID, "123456789012"), cmp.Or(o.Region, "eu-central-1")
 	own, _ := partition.OfRegion(o.Region)
-	or(&o.Partition, own.Name)
+	o.Partition = cmp.Or(o.Partition, own.Name)
 	if o.Subnets == nil {
 		o.Subnets = []string{"subnet-0b", "subnet-0a", "subnet-0c"}
 	}
@@ -229,8 +223,7 @@ func (r *recorder) pushed(look map[string]any) string {
 	for _, made := range r.resources {
 		name, _ := made.Inputs["imageName"].(string)
 		if made.Type == TypeImage && strings.HasSuffix(name, "/"+imageName(look)) {
-			repoDigest, _ := made.Outputs["repoDigest"].(string)
-			_, pushed, _ := strings.Cut(repoDigest, "@")
+			_, pushed, _ := strings.Cut(made.Output("repoDigest"), "@")
 			return pushed
 		}
 	}

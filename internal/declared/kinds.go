@@ -86,11 +86,8 @@ var (
 
 // kinds has every type that the program may declare.
 var kinds = map[string]Kind{
-	TypeDashboard: {Terraform: "aws_cloudwatch_dashboard", named: "dashboardName"},
-	TypeEventRule: {
-		Terraform: "aws_cloudwatch_event_rule", RefersBy: byName,
-		named: "name", fill: arn("events", "rule/"),
-	},
+	TypeDashboard:   {Terraform: "aws_cloudwatch_dashboard", named: "dashboardName"},
+	TypeEventRule:   {Terraform: "aws_cloudwatch_event_rule", RefersBy: byName, named: "name", fill: arn("events", "rule/")},
 	TypeEventTarget: {Terraform: "aws_cloudwatch_event_target", named: "targetId"},
 	TypeLogGroup: {
 		Terraform: "aws_cloudwatch_log_group", RefersBy: byName,
@@ -111,18 +108,10 @@ var kinds = map[string]Kind{
 		named:    "name", fill: arn("dynamodb", "table/"),
 	},
 
-	TypeDefaultSecurityGroup: {Terraform: "aws_default_security_group", RefersBy: byID, prefix: "sg"},
-	TypeFlowLog: {
-		Terraform: "aws_flow_log",
-		prefix:    "fl", fill: func(p provider, id string, _ map[string]any) map[string]any {
-			return map[string]any{"arn": p.arn("ec2", "vpc-flow-log/"+id)}
-		},
-	},
-	TypeInternetGateway: {Terraform: "aws_internet_gateway", RefersBy: byID, prefix: "igw"},
-	TypeRouteTable: {
-		Terraform: "aws_route_table", RefersBy: byID, Renamed: map[string]string{"routes": "route"},
-		prefix: "rtb",
-	},
+	TypeDefaultSecurityGroup:  {Terraform: "aws_default_security_group", RefersBy: byID, prefix: "sg"},
+	TypeFlowLog:               {Terraform: "aws_flow_log", prefix: "fl", fill: arn("ec2", "vpc-flow-log/")},
+	TypeInternetGateway:       {Terraform: "aws_internet_gateway", RefersBy: byID, prefix: "igw"},
+	TypeRouteTable:            {Terraform: "aws_route_table", RefersBy: byID, Renamed: map[string]string{"routes": "route"}, prefix: "rtb"},
 	TypeRouteTableAssociation: {Terraform: "aws_route_table_association", prefix: "rtbassoc"},
 	TypeSecurityGroup:         {Terraform: "aws_security_group", RefersBy: byID, prefix: "sg"},
 	TypeSubnet:                {Terraform: "aws_subnet", RefersBy: byID, prefix: "subnet"},

@@ -105,7 +105,7 @@ func (p provider) call(token string, args map[string]any) (map[string]any, error
 	case "aws:index/getPartition:getPartition":
 		return map[string]any{"partition": p.Partition}, nil
 	case "aws:index/getAvailabilityZones:getAvailabilityZones":
-		return map[string]any{"names": anySlice(p.Zones)}, nil
+		return map[string]any{"names": p.Zones}, nil
 	case "aws:ec2/getVpc:getVpc":
 		if p.NoDefaultVPC {
 			return nil, errNoDefaultVPC
@@ -114,11 +114,11 @@ func (p provider) call(token string, args map[string]any) (map[string]any, error
 	case "aws:ec2/getVpcEndpointService:getVpcEndpointService":
 		name, _ := args["serviceName"].(string)
 		if zones, given := p.EndpointZones[name]; given {
-			return map[string]any{"serviceName": name, "availabilityZones": anySlice(zones)}, nil
+			return map[string]any{"serviceName": name, "availabilityZones": zones}, nil
 		}
-		return map[string]any{"serviceName": name, "availabilityZones": anySlice(p.Zones)}, nil
+		return map[string]any{"serviceName": name, "availabilityZones": p.Zones}, nil
 	case "aws:ec2/getSubnets:getSubnets":
-		return map[string]any{"ids": anySlice(p.Subnets)}, nil
+		return map[string]any{"ids": p.Subnets}, nil
 	case "aws:ecr/getAuthorizationToken:getAuthorizationToken":
 		return map[string]any{"userName": "AWS", "password": "registry-password", "expiresAt": "2026-01-01T12:00:00Z"}, nil
 	case functionImage:
@@ -128,12 +128,4 @@ func (p provider) call(token string, args map[string]any) (map[string]any, error
 		return nil, errNoImage
 	}
 	return nil, fmt.Errorf("%s(%v): %w", token, args, errUnknownFunction)
-}
-
-func anySlice(in []string) []any {
-	out := make([]any, len(in))
-	for i, s := range in {
-		out[i] = s
-	}
-	return out
 }

@@ -64,6 +64,15 @@ func (r Resource) Text(input string) string {
 	return text
 }
 
+// Output gives an output that is text; empty if it isn't there or isn't text.
+func (r Resource) Output(name string) string {
+	text, _ := r.Outputs[name].(string)
+	return text
+}
+
+// ARN is the resource's ARN; empty if it has none.
+func (r Resource) ARN() string { return r.Output("arn") }
+
 // Number gives an input that is a number; 0 if it isn't there or isn't one.
 func (r Resource) Number(input string) float64 {
 	number, _ := r.Inputs[input].(float64)

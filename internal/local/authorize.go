@@ -56,8 +56,7 @@ func newGuard(system *declared.System, options Options) (*guard, error) {
 	}
 	g := &guard{policies: policies, system: system, options: options, signers: map[string]string{}, assumed: map[string]bool{}}
 	for _, r := range system.OfType(declared.TypeRole) {
-		arn, _ := r.Outputs["arn"].(string)
-		g.signers[accessKey(arn)] = arn
+		g.signers[accessKey(r.ARN())] = r.ARN()
 	}
 	return g, nil
 }
@@ -95,19 +94,33 @@ func (g *guard) may(role, action, resource string, context map[string][]string) 
 	return g.ask(authz.Request{Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Context: context})
 }
 
-// serves asks for an action that a service does by itself, for a resource of this account, or without a word of which if source is empty.
-func (g *guard) serves(service, action, resource, source string, more map[string][]string) error {
+// serves gives the first refusal of what a service does by itself, for a resource of this account, or without a word of which if source
+// is empty.
+func (g *guard) serves(service, resource, source string, more map[string][]string, actions ...string) error {
 	context := map[string][]string{}
 	if source != "" {
 		context[keySourceAccount], context[keySourceARN] = []string{g.options.AccountID}, []string{source}
 	}
 	maps.Copy(context, more)
-	return g.ask(authz.Request{Principal: authz.Principal{Service: service}, Action: action, Resource: resource, Context: context})
+	for _, action := range actions {
+		err := g.ask(authz.Request{Principal: authz.Principal{Service: service}, Action: action, Resource: resource, Context: context})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// through asks for an action of a role that goes by a service's VPC endpoint, if there is one on its way.
+func (g *guard) through(service, role, action, resource string) error {
+	return g.ask(authz.Request{
+		Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, service),
+	})
 }
 
 // assumes asks whether a service may take a role, acting for a resource.
 func (g *guard) assumes(service, role, source string) error {
-	return g.serves(service, "sts:AssumeRole", role, source, nil)
+	return g.serves(service, role, source, nil, "sts:AssumeRole")
 }
 
 // all gives the first refusal of a role's calls to a resource.
@@ -229,8 +242,8 @@ func (g *guard) keyARN(named any) string {
 		return ""
 	}
 	for _, r := range g.system.OfType(declared.TypeKey) {
-		if arn, _ := r.Outputs["arn"].(string); name == arn || name == r.Outputs["keyId"] {
-			return arn
+		if name == r.ARN() || name == r.Output("keyId") {
+			return r.ARN()
 		}
 	}
 	for _, r := range g.system.OfType(declared.TypeAlias) {
@@ -292,12 +305,7 @@ func (g *guard) queueKey(service, arn, source string) error {
 	if strings.Contains(arn, ":sns:") {
 		context = map[string][]string{keyEncryption + "aws:sns:topicArn": {arn}}
 	}
-	for _, action := range []string{"kms:GenerateDataKey", "kms:Decrypt"} {
-		if err := g.serves(service, action, key, source, context); err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.serves(service, key, source, context, "kms:GenerateDataKey", "kms:Decrypt")
 }
 
 // keyOf is the key that a queue or a topic is encrypted with.

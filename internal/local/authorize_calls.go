@@ -25,13 +25,6 @@ type after struct {
 	cluster, follower string
 }
 
-// roleOf is the role of the execution that a call belongs to.
-func roleOf(c asl.Call) string {
-	object, _ := c.Context.(map[string]any)
-	execution, _ := object["Execution"].(map[string]any)
-	return text(execution, "RoleArn")
-}
-
 // ask asks for what follows a call. A refusal doesn't undo the call, and is noted.
 func (a after) ask(ctx context.Context, g *guard, out any, err error) {
 	log := recorderOf(ctx)
@@ -62,21 +55,18 @@ func (a after) ask(ctx context.Context, g *guard, out any, err error) {
 
 // refused notes a refusal that no state saw.
 func (l *recorder) refused(err error) {
-	if err == nil {
-		return
+	if err != nil {
+		l.note(func(e *Execution) { e.Refused = append(e.Refused, message(err)) })
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.execution.Refused = append(l.execution.Refused, message(err))
 }
 
 // lostLogs forgets what the last processor logged.
 func (l *recorder) lostLogs() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.execution.Runs); n > 0 {
-		l.execution.Runs[n-1].Logs = nil
-	}
+	l.note(func(e *Execution) {
+		if n := len(e.Runs); n > 0 {
+			e.Runs[n-1].Logs = nil
+		}
+	})
 }
 
 // refusal is a refused call as a state machine shows it: by the name of the
@@ -114,21 +104,11 @@ func (g *guard) writeLogs(role string, groups []string, action string) error {
 		if err != nil {
 			return fmt.Errorf("finding the log group: %w", err)
 		}
-		arn, _ := group.Outputs["arn"].(string)
-		if err := g.ask(authz.Request{
-			Principal: authz.Principal{Role: role}, Action: action, Resource: arn + ":log-stream:processor/1",
-			Endpoint: g.endpointOf(role, "logs"),
-		}); err != nil {
+		if err := g.through("logs", role, action, group.ARN()+":log-stream:processor/1"); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// taskContainers is what a task's containers take before they run.
-type taskContainers []struct {
-	Image            string
-	LogConfiguration struct{ Options map[string]string }
 }
 
 // runTask is for ecs:runTask, and for what ECS does with the two roles of the
@@ -150,7 +130,7 @@ func (g *guard) runTask(role string, parameters map[string]any) (after, error) {
 				fmt.Errorf("ECS was unable to assume the role '%s' that was provided for this task: %w", taken, err))
 		}
 	}
-	var containers taskContainers
+	var containers []container
 	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
 		return after{}, fmt.Errorf("reading the containers of %s: %w", task.Name, err)
 	}
@@ -196,14 +176,13 @@ func (g *guard) mayRun(role, definition, cluster string, parameters map[string]a
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/ECR_on_ECS.html
 func (g *guard) pull(role, image string) error {
 	for _, r := range g.system.OfType(declared.TypeRepository) {
-		url, _ := r.Outputs["repositoryUrl"].(string)
-		arn, _ := r.Outputs["arn"].(string)
+		url := r.Output("repositoryUrl")
 		if url == "" || !strings.HasPrefix(image, url+"@") && !strings.HasPrefix(image, url+":") {
 			continue
 		}
 		return errors.Join(
 			g.pulls(role, "*", "ecr:GetAuthorizationToken"),
-			g.pulls(role, arn, "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+			g.pulls(role, r.ARN(), "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
 			g.layers(role),
 		)
 	}
@@ -288,25 +267,18 @@ func (g *guard) encrypts(role, topic string) error {
 	return g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt")
 }
 
-// tableName is a table's name.
-func tableName(table declared.Resource) string {
-	name, _ := table.Outputs["name"].(string)
-	return name
-}
-
 // item is for a call to a DynamoDB table, which is named by its name or ARN.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html
 func item(action string) func(g *guard, role string, parameters map[string]any) (after, error) {
 	return func(g *guard, role string, parameters map[string]any) (after, error) {
 		for _, table := range g.system.OfType(declared.TypeTable) {
-			arn, _ := table.Outputs["arn"].(string)
-			if name := text(parameters, "TableName"); name != arn && name != table.Outputs["name"] {
+			if name := text(parameters, "TableName"); name != table.ARN() && name != table.Outputs["name"] {
 				continue
 			}
-			err := g.may(role, action, arn, nil)
+			err := g.may(role, action, table.ARN(), nil)
 			if key := g.keyARN(table.Object("serverSideEncryption")["kmsKeyArn"]); err == nil && key != "" {
 				via := map[string][]string{
-					keyViaService: {g.via("dynamodb")}, keyEncryption + "aws:dynamodb:tableName": {tableName(table)},
+					keyViaService: {g.via("dynamodb")}, keyEncryption + "aws:dynamodb:tableName": {table.Output("name")},
 				}
 				err = g.all(role, key, via, "kms:Decrypt")
 			}

@@ -43,8 +43,7 @@ func (g *guard) deployment() error {
 }
 
 func (g *guard) machine(r declared.Resource) error {
-	arn, _ := r.Outputs["arn"].(string)
-	role := r.Text("roleArn")
+	arn, role := r.ARN(), r.Text("roleArn")
 	if err := g.assumes(serviceStates, role, arn); err != nil {
 		return fmt.Errorf("neither the global service principal states.amazonaws.com, nor the regional one is authorized "+
 			"to assume the provided role: %w", err)
@@ -94,7 +93,7 @@ func (g *guard) machineKey(named any, role, machine string, logging bool) error 
 		if err := g.all(role, key, logs, "kms:GenerateDataKey"); err != nil {
 			return fmt.Errorf("it can't encrypt its logs: %w", err)
 		}
-		if err := g.serves("delivery.logs.amazonaws.com", "kms:Decrypt", key, source, logs); err != nil {
+		if err := g.serves("delivery.logs.amazonaws.com", key, source, logs, "kms:Decrypt"); err != nil {
 			return fmt.Errorf("its logs can't be delivered: %w", err)
 		}
 	}
@@ -102,9 +101,8 @@ func (g *guard) machineKey(named any, role, machine string, logging bool) error 
 }
 
 func (g *guard) function(r declared.Resource) error {
-	arn, _ := r.Outputs["arn"].(string)
 	role := r.Text("role")
-	if err := g.assumes(serviceLambda, role, arn); err != nil {
+	if err := g.assumes(serviceLambda, role, r.ARN()); err != nil {
 		return fmt.Errorf("the role defined for the function cannot be assumed by Lambda: %w", err)
 	}
 	if r.Object("tracingConfig")["mode"] == "Active" {
@@ -118,9 +116,8 @@ func (g *guard) function(r declared.Resource) error {
 // flowLog asks for what logging a VPC's connections takes.
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
 func (g *guard) flowLog(r declared.Resource) error {
-	arn, _ := r.Outputs["arn"].(string)
 	role := r.Text("iamRoleArn")
-	if err := g.assumes(serviceFlowLogs, role, arn); err != nil {
+	if err := g.assumes(serviceFlowLogs, role, r.ARN()); err != nil {
 		return fmt.Errorf("unable to assume given IAM role: %w", err)
 	}
 	stream := r.Text("logDestination") + ":log-stream:eni-0-all"
@@ -136,19 +133,15 @@ func (g *guard) flowLog(r declared.Resource) error {
 // logGroup asks whether CloudWatch Logs may use a group's key.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 func (g *guard) logGroup(r declared.Resource) error {
-	arn, _ := r.Outputs["arn"].(string)
 	key := g.keyARN(r.Inputs["kmsKeyId"])
 	if key == "" {
 		return nil
 	}
 	service := g.partition().RegionalPrincipal(g.options.Region, "logs")
-	context := map[string][]string{keyEncryption + "aws:logs:arn": {arn}}
-	for _, action := range []string{
+	if err := g.serves(service, key, r.ARN(), map[string][]string{keyEncryption + "aws:logs:arn": {r.ARN()}},
 		"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey",
-	} {
-		if err := g.serves(service, action, key, arn, context); err != nil {
-			return fmt.Errorf("the specified KMS key does not exist or is not allowed to be used with it: %w", err)
-		}
+	); err != nil {
+		return fmt.Errorf("the specified KMS key does not exist or is not allowed to be used with it: %w", err)
 	}
 	return nil
 }
@@ -156,12 +149,11 @@ func (g *guard) logGroup(r declared.Resource) error {
 // alarm asks whether what an alarm has to say arrives.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 func (g *guard) alarm(r declared.Resource) error {
-	arn, _ := r.Outputs["arn"].(string)
 	for _, input := range []string{"alarmActions", "okActions", "insufficientDataActions"} {
 		actions, _ := r.Inputs[input].([]any)
 		for _, a := range actions {
 			if topic, _ := a.(string); strings.Contains(topic, ":sns:") {
-				if err := g.tells(serviceCloudWatch, topic, arn); err != nil {
+				if err := g.tells(serviceCloudWatch, topic, r.ARN()); err != nil {
 					return fmt.Errorf("its notice would not arrive: %w", err)
 				}
 			}
@@ -172,7 +164,7 @@ func (g *guard) alarm(r declared.Resource) error {
 
 // tells asks whether a service may publish to a topic.
 func (g *guard) tells(service, topic, source string) error {
-	if err := g.serves(service, "sns:Publish", topic, source, nil); err != nil {
+	if err := g.serves(service, topic, source, nil, "sns:Publish"); err != nil {
 		return err
 	}
 	return g.queueKey(service, topic, source)
@@ -185,7 +177,6 @@ func (g *guard) target(r declared.Resource) error {
 	if err != nil {
 		return fmt.Errorf("finding its rule: %w", err)
 	}
-	source, _ := rule.Outputs["arn"].(string)
 	if topic := r.Text("arn"); strings.Contains(topic, ":sns:") {
 		// What EventBridge sends to a topic, and to a topic's key, doesn't say which rule it comes from.
 		// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
@@ -201,7 +192,7 @@ func (g *guard) target(r declared.Resource) error {
 		if queue == "" {
 			continue
 		}
-		if err := g.deadLetter(source, queue); err != nil {
+		if err := g.deadLetter(rule.ARN(), queue); err != nil {
 			return fmt.Errorf("its events would not arrive in the queue: %w", err)
 		}
 	}

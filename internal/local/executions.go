@@ -34,9 +34,6 @@ func (e *executions) follow(execution *Execution, run func() (*asl.Result, error
 		ended: make(chan struct{}), status: asl.StatusFailed, traceHeader: execution.TraceHeader, observe: execution.observe,
 	}
 	e.mu.Lock()
-	if e.byARN == nil {
-		e.byARN = map[string]*running{}
-	}
 	e.byARN[execution.ARN] = now
 	e.mu.Unlock()
 	defer close(now.ended)
@@ -77,7 +74,7 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 	if run.traceHeader != "" {
 		described["TraceHeader"] = run.traceHeader
 	}
-	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == faults.PlacesKept {
+	if parameters.ExecutionArn == contextOf(call, "Execution", "Id") || faultOf(ctx) == faults.PlacesKept {
 		return described, nil
 	}
 	select {
@@ -100,8 +97,7 @@ func (g *guard) describeExecution(role string, parameters map[string]any) (after
 		if key == "" {
 			continue
 		}
-		arn, _ := machine.Outputs["arn"].(string)
-		context := map[string][]string{keyEncryption + "aws:states:stateMachineArn": {arn}, keyViaService: {g.via("states")}}
+		context := map[string][]string{keyEncryption + "aws:states:stateMachineArn": {machine.ARN()}, keyViaService: {g.via("states")}}
 		if err := g.may(role, "kms:Decrypt", key, context); err != nil { // for its input and output, which come along
 			return after{}, refusal("Sfn.KmsAccessDeniedException", "Sfn", "KmsAccessDeniedException", http.StatusBadRequest, err)
 		}

@@ -229,10 +229,7 @@ func TestDescriptionOfAStoppedTask(t *testing.T) {
 // which is tried once more.
 func TestTaskThatCannotStart(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	dockerfile := filepath.Join(folder, "Dockerfile")
-	require.NoError(t, os.WriteFile(dockerfile, []byte("FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n"), 0o700))
-	router := start(t, changed(t, viaTask, with(typeImage, "build", map[string]any{"context": folder, "dockerfile": dockerfile})))
+	router := start(t, changed(t, viaTask, imageOf(t, "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")))
 	_, e := upload(t, router, "k", file(t, "x"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	assert.Contains(t, e.Cause, `"StopCode":"TaskFailedToStart"`)

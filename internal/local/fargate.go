@@ -108,8 +108,7 @@ func (r *Router) loadTask(res declared.Resource) error {
 	if err != nil {
 		return err
 	}
-	arn, _ := res.Outputs["arn"].(string)
-	r.tasks[arn] = &taskDefinition{
+	r.tasks[res.ARN()] = &taskDefinition{
 		family: res.Text("family"), cpu: res.Text("cpu"), memory: res.Text("memory"), container: only, program: program,
 		role: res.Text("taskRoleArn"),
 	}

@@ -28,37 +28,23 @@ type tasksRead struct {
 // reader is such a task.
 type reader struct {
 	began    chan struct{} // closed by its first request
-	released chan struct{} // closed when it is to be answered; nil if it never is
+	released chan struct{} // closed when it is to be answered, if it ever is
 }
 
-// add is for one task that is never answered: the channel is closed when it reads.
-func (t *tasksRead) add() (token string, reads <-chan struct{}, done func()) {
-	return t.keep(&reader{began: make(chan struct{})})
-}
-
-// hold is for one that is answered once it is released.
-func (t *tasksRead) hold() (token string, reads <-chan struct{}, release func()) {
-	of := &reader{began: make(chan struct{}), released: make(chan struct{})}
-	token, reads, done := t.keep(of)
-	return token, reads, func() {
-		done()
-		close(of.released)
-	}
-}
-
-func (t *tasksRead) keep(of *reader) (token string, reads <-chan struct{}, done func()) {
-	token = uuid.NewString()
+// hold is for one task: none of its requests is answered before it is released.
+func (t *tasksRead) hold() (token string, of *reader) {
+	token, of = uuid.NewString(), &reader{began: make(chan struct{}), released: make(chan struct{})}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.readers == nil {
-		t.readers = map[string]*reader{}
-	}
 	t.readers[token] = of
-	return token, of.began, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.readers, token)
-	}
+	return token, of
+}
+
+// forget lets a task's further requests be.
+func (t *tasksRead) forget(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.readers, token)
 }
 
 // begins gives the task that a request is of, and tells that it came; nil if it is of another one.
@@ -83,9 +69,6 @@ func (t *tasksRead) holds(request *http.Request) bool {
 	if of == nil {
 		return false
 	}
-	if of.released == nil {
-		return true
-	}
 	select {
 	case <-of.released:
 		return false
@@ -104,9 +87,6 @@ type requests struct {
 func (r *requests) next(m Moment) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.count == nil {
-		r.count = map[Moment]int{}
-	}
 	r.count[m]++
 	return r.count[m] - 1
 }
@@ -177,9 +157,9 @@ func (r *Router) startFaulty(ctx context.Context, program imageProgram, environm
 	if signal == 0 {
 		return r.start(ctx, program, environment, nil)
 	}
-	token, reads, done := r.reading.add()
-	defer done()
-	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+token), &affected{reads: reads, signal: signal})
+	token, of := r.reading.hold()
+	defer r.reading.forget(token)
+	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+token), &affected{reads: of.began, signal: signal})
 	if err == nil && fault == faults.TaskInterrupted {
 		p.stopCode, p.reason = stopCodeSpot, stoppedReasonSpot
 	}

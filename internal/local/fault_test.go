@@ -16,17 +16,13 @@ import (
 func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 	t.Parallel()
 	asked := make(chan local.Moment, 100)
-	with := options()
-	with.Fault = func(m local.Moment) faults.Fault {
+	router := start(t, changed(t, "default"), func(m local.Moment) faults.Fault {
 		asked <- m
 		if m.Call == faults.CallInvoke && m.Attempt == 0 {
 			return faults.FunctionThrottled
 		}
 		return faults.None
-	}
-	router, err := local.Start(t.Context(), changed(t, "default"), with)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	})
 	trace, e := upload(t, router, "a/key", file(t, "x"))
 	requireSucceeded(t, trace)
 	close(asked)
@@ -55,16 +51,12 @@ func TestFaultOfAnotherCall(t *testing.T) {
 	for _, call := range []string{faults.CallStart, faults.CallInvoke} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()
-			with := options()
-			with.Fault = func(m local.Moment) faults.Fault {
+			router := start(t, changed(t, "default"), func(m local.Moment) faults.Fault {
 				if m.Call == call {
 					return faults.TaskKilled
 				}
 				return faults.None
-			}
-			router, err := local.Start(t.Context(), changed(t, "default"), with)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, router.Close()) })
+			})
 			says := `"task killed" affects ecs:RunTask, not ` + call
 			trace, err := router.Upload(t.Context(), "k", file(t, "x"))
 			if call == faults.CallStart {

@@ -19,8 +19,7 @@ import (
 func TestFewTasksRunAtATime(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int64
-	with := options()
-	with.Fault = func(m local.Moment) faults.Fault {
+	router := start(t, changed(t, "few 0"), func(m local.Moment) faults.Fault {
 		switch m.State {
 		case "Run Fargate task":
 			for running := now.Add(1); ; {
@@ -33,10 +32,7 @@ func TestFewTasksRunAtATime(t *testing.T) {
 			now.Add(-1)
 		}
 		return faults.None
-	}
-	router, err := local.Start(t.Context(), changed(t, "few 0"), with)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	})
 	content := file(t, "hello")
 	var all sync.WaitGroup
 	for i := range 12 {
@@ -72,17 +68,7 @@ func TestPlacesOfAbortedTasks(t *testing.T) {
 // The first task is told to run on Spot, the next on demand.
 func TestSpotIsTakenBack(t *testing.T) {
 	t.Parallel()
-	var injected atomic.Bool
-	with := options()
-	with.Fault = func(m local.Moment) faults.Fault {
-		if m.Call == faults.CallTask && !injected.Swap(true) {
-			return faults.TaskInterrupted
-		}
-		return faults.None
-	}
-	router, err := local.Start(t.Context(), changed(t, "few 0"), with)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	router := start(t, changed(t, "few 0"), first(faults.CallTask, faults.TaskInterrupted))
 	trace, e := upload(t, router, "k", file(t, "hello"))
 	requireSucceeded(t, trace)
 	require.Len(t, e.Runs, 2)

@@ -53,7 +53,7 @@ func resourceOf(machineARN, name string) string {
 func (r *Router) played(i integration) asl.Integration {
 	return func(ctx context.Context, c asl.Call) (any, error) {
 		parameters, _ := c.Parameters.(map[string]any)
-		then, err := i.authorize(r.guard, roleOf(c), parameters)
+		then, err := i.authorize(r.guard, contextOf(c, "Execution", "RoleArn"), parameters)
 		if err != nil {
 			return nil, unheard(ctx, c, err)
 		}

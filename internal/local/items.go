@@ -41,7 +41,7 @@ func (r *Router) makeTable(res declared.Resource) error {
 	if ttl := res.Object("ttl"); ttl["enabled"] == true {
 		table.TTL = text(ttl, "attributeName")
 	}
-	r.tables[tableName(res)] = table
+	r.tables[res.Output("name")] = table
 	return nil
 }
 

@@ -74,14 +74,11 @@ func (r *Router) startFunction(res declared.Resource) error {
 	if err := unpack(r.path(res.Text("code")), folder); err != nil {
 		return err
 	}
-	name, _ := res.Outputs["name"].(string)
-	arn, _ := res.Outputs["arn"].(string)
-	group, _ := res.Object("loggingConfig")["logGroup"].(string)
 	variables, _ := res.Object("environment")["variables"].(map[string]any)
 	started, err := runtimeapi.Function{
 		Bootstrap:       filepath.Join(folder, bootstrap),
-		Name:            name,
-		ARN:             arn,
+		Name:            res.Output("name"),
+		ARN:             res.ARN(),
 		Region:          r.options.Region,
 		Handler:         res.Text("handler"),
 		Env:             r.environment(variables),
@@ -94,7 +91,7 @@ func (r *Router) startFunction(res declared.Resource) error {
 	if err != nil {
 		return fmt.Errorf("starting its runtime: %w", err)
 	}
-	r.functions[arn] = &function{started, group}
+	r.functions[res.ARN()] = &function{started, text(res.Object("loggingConfig"), "logGroup")}
 	return nil
 }
 

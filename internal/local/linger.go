@@ -22,10 +22,14 @@ type lingering struct {
 // missTask is awaitTask for a task whose heartbeats are refused: it is missed while it reads. S3 answers it when the execution has
 // ended, so that it is at work all the while, and its own word comes too late.
 func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (any, error) {
-	wait := r.tokens.Await(call.TaskToken, machineOf(call))
+	wait := r.tokens.Await(call.TaskToken, contextOf(call, "StateMachine", "Id"))
 	defer wait.Close()
 	wait.RefuseBeats()
-	token, reads, release := r.reading.hold()
+	token, of := r.reading.hold()
+	release := func() {
+		r.reading.forget(token)
+		close(of.released)
+	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l := &lingering{task: task, call: call, release: release, stop: stop, ended: make(chan struct{})}
 	go func() {
@@ -33,7 +37,7 @@ func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (an
 		l.process, l.err = r.start(running, task.definition.program, append(task.environment, "AWS_SESSION_TOKEN="+token), nil)
 	}()
 	select {
-	case <-reads:
+	case <-of.began:
 	case <-l.ended: // before it got that far
 	case <-ctx.Done():
 	}
@@ -44,11 +48,11 @@ func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (an
 
 // lingers notes a task that works on. Its run is to be completed when it has ended.
 func (l *recorder) lingers(task *lingering, run Run) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	task.at = len(l.execution.Runs)
-	l.execution.Runs = append(l.execution.Runs, run)
-	l.lingering = append(l.lingering, task)
+	l.note(func(e *Execution) {
+		task.at = len(e.Runs)
+		e.Runs = append(e.Runs, run)
+		l.lingering = append(l.lingering, task)
+	})
 }
 
 // settle lets the tasks go on that were given up, and waits for their ends. When the context ends they are stopped.
@@ -81,6 +85,6 @@ func (l *lingering) end(ctx context.Context) error {
 // follow runs an execution of the state machine, up to the end of the last of its tasks.
 func (r *Router) follow(ctx context.Context, e *Execution, run func(context.Context) (*asl.Result, error)) (*asl.Result, error) {
 	log := &recorder{execution: e}
-	result, err := r.executions.follow(e, func() (*asl.Result, error) { return run(withRecorder(ctx, log)) })
+	result, err := r.executions.follow(e, func() (*asl.Result, error) { return run(context.WithValue(ctx, recorderKey{}, log)) })
 	return result, errors.Join(err, log.settle(ctx))
 }

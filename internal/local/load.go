@@ -70,7 +70,7 @@ func (r *Router) buckets() ([]objectstore.Bucket, error) {
 	}
 	all := make([]objectstore.Bucket, len(resources))
 	for i, res := range resources {
-		name, _ := res.Outputs["bucket"].(string)
+		name := res.Output("bucket")
 		versioning, _ := r.system.Where(declared.TypeBucketVersioning, "bucket", res.ID) // without one it keeps no versions
 		all[i] = objectstore.Bucket{Name: name, Versioned: versioning.Object("versioningConfiguration")["status"] == "Enabled"}
 		notification, err := r.system.Where(declared.TypeBucketNotification, "bucket", res.ID)
@@ -104,11 +104,9 @@ func (r *Router) loadRules() error {
 		if err != nil {
 			return fmt.Errorf("reading the pattern of %s: %w", res.Name, err)
 		}
-		name, _ := res.Outputs["name"].(string)
-		arn, _ := res.Outputs["arn"].(string)
-		loaded := rule{name: name, arn: arn, pattern: pattern}
+		loaded := rule{name: res.Output("name"), arn: res.ARN(), pattern: pattern}
 		for _, t := range r.system.OfType(declared.TypeEventTarget) {
-			if t.Text("rule") != name {
+			if t.Text("rule") != loaded.name {
 				continue
 			}
 			to, err := r.loadTarget(t, machines)
@@ -141,9 +139,8 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	if res.Inputs["inputTransformer"] != nil {
 		return target{}, fmt.Errorf("%w: a state machine is told another event than what happened", errDeclared)
 	}
-	name, _ := machine.Outputs["name"].(string)
 	to := target{
-		id: res.Text("targetId"), machineARN: res.Text("arn"), machineName: name, roleARN: machine.Text("roleArn"),
+		id: res.Text("targetId"), machineARN: res.Text("arn"), machineName: machine.Output("name"), roleARN: machine.Text("roleArn"),
 		eventsRole: res.Text("roleArn"), traced: machine.Object("tracingConfiguration")["enabled"] == true,
 		retry: retryPolicy(res.Object("retryPolicy")),
 	}
@@ -155,7 +152,7 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 		if err != nil {
 			return target{}, fmt.Errorf("finding its dead-letter queue: %w", err)
 		}
-		to.queue, _ = queue.Outputs["arn"].(string)
+		to.queue = queue.ARN()
 	}
 	if machines[to.machineARN] == nil {
 		if machines[to.machineARN], err = r.loadMachine(to.machineARN, machine); err != nil {
@@ -225,7 +222,7 @@ func decode(parameters any, into any) error {
 	return nil
 }
 
-// executionARN is the ARN of an execution of a state machine.
-func executionARN(machine, name string) string {
+// ExecutionARN is the ARN of an execution of a state machine.
+func ExecutionARN(machine, name string) string {
 	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":" + name
 }

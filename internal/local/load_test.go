@@ -2,7 +2,6 @@ package local_test
 
 import (
 	"archive/zip"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
 )
 
 // refused starts a system that can't be run, and gives the error.
@@ -122,7 +122,7 @@ func TestRefusedStateMachine(t *testing.T) {
 
 // otherArchitecture is the one that isn't this machine's.
 func otherArchitecture() string {
-	return map[string]string{"x86_64": "arm64", "arm64": "x86_64"}[string(hostArchitecture())]
+	return map[string]string{"x86_64": "arm64", "arm64": "x86_64"}[string(localtest.Architecture())]
 }
 
 func TestRefusedFunction(t *testing.T) {
@@ -166,14 +166,6 @@ func huge(t *testing.T) string {
 
 func TestRefusedTask(t *testing.T) {
 	t.Parallel()
-	// project makes the files that an image is built from.
-	project := func(dockerfile string) map[string]any {
-		folder := t.TempDir()
-		name := filepath.Join(folder, "Dockerfile")
-		require.NoError(t, os.WriteFile(name, []byte(dockerfile), 0o600))
-		require.NoError(t, os.Mkdir(filepath.Join(folder, "folder"), 0o700))
-		return map[string]any{"context": folder, "dockerfile": name}
-	}
 	image := func(build map[string]any) func(*declared.System) { return with(typeImage, "build", build) }
 	requireRefusals(t, map[string]refusal{
 		"unknown input": {with(typeTask, "volumes", []any{"x"}), "doesn't know these parameters: volumes"},
@@ -181,38 +173,22 @@ func TestRefusedTask(t *testing.T) {
 			"it is built for linux on [" + otherArchitecture() + "]"},
 		"containers aren't JSON": {with(typeTask, "containerDefinitions", "{"), "reading its containers"},
 		"no container":           {with(typeTask, "containerDefinitions", "[]"), "0 containers: only one"},
-		"two containers": {inJSONText(func(list []any) any { return append(list, list[0]) }),
-			"2 containers: only one"},
-		"another command": {inContainer(func(c map[string]any) { c["command"] = []any{"-v"} }), "doesn't know these parameters: command"},
-		"a mount":         {inContainer(func(c map[string]any) { c["mountPoints"] = []any{"x"} }), "doesn't know these parameters: mountPoints"},
+		"two containers":         {with(typeTask, "containerDefinitions", "[{},{}]"), "2 containers: only one"},
+		"another command":        {inContainer(func(c map[string]any) { c["command"] = []any{"-v"} }), "doesn't know these parameters: command"},
+		"a mount": {inContainer(func(c map[string]any) { c["mountPoints"] = []any{"x"} }),
+			"doesn't know these parameters: mountPoints"},
 
 		"image isn't built here": {inContainer(func(c map[string]any) { c["image"] = "public.ecr.aws/acme/processor:1.0.0" }),
 			"the image public.ecr.aws/acme/processor:1.0.0 isn't built here"},
 		"image of a stage": {image(map[string]any{"target": "last"}), "doesn't know these parameters: target"},
-		"image with arguments": {image(project("FROM scratch\nARG A\n")),
+		"image with arguments": {imageOf(t, "FROM scratch\nARG A\n"),
 			"the local run can't follow this Dockerfile: line 2: unsupported operation: ARG"},
 		"no Dockerfile": {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening its Dockerfile"},
-		"unknown instruction": {image(project("FROM scratch\nRUN true\n")),
+		"unknown instruction": {imageOf(t, "FROM scratch\nRUN true\n"),
 			"the local run can't follow this Dockerfile: line 2: unsupported operation: RUN"},
-		"program isn't there": {image(project("FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n")), "looking at the image's program"},
-		"program is a folder": {image(project("FROM scratch\nCOPY folder /task\nENTRYPOINT [\"/task\"]\n")), "is no file"},
+		"program isn't there": {imageOf(t, "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"), "looking at the image's program"},
+		"program is a folder": {imageOf(t, "FROM scratch\nCOPY folder /task\nENTRYPOINT [\"/task\"]\n"), "is no file"},
 	})
-}
-
-// inJSONText changes the container definitions as a whole.
-func inJSONText(change func([]any) any) func(*declared.System) {
-	return func(s *declared.System) {
-		var list []any
-		task := s.OfType(typeTask)[0]
-		if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &list); err != nil {
-			panic(err) // a test's own mistake
-		}
-		text, err := json.Marshal(change(list))
-		if err != nil {
-			panic(err)
-		}
-		task.Inputs["containerDefinitions"] = string(text)
-	}
 }
 
 // An image that somebody else built holds a program that isn't here.

@@ -250,13 +250,17 @@ func (e *Execution) NotProcessed() string {
 	if e.Status != asl.StatusSucceeded || len(e.Runs) > 0 {
 		return ""
 	}
-	last := ""
-	for _, event := range e.Events {
+	return e.LastState()
+}
+
+// LastState is the state that it entered last; empty if it entered none.
+func (e *Execution) LastState() string {
+	for _, event := range slices.Backward(e.Events) {
 		if event.Type == asl.StateEntered {
-			last = event.State
+			return event.State
 		}
 	}
-	return last
+	return ""
 }
 
 // NotProcessed says whether the upload started executions, all of which had nothing to process.
@@ -273,6 +277,8 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	}
 	r := &Router{
 		options: options, system: system, scratch: scratch, clock: newClock(), ready: map[string]bool{},
+		executions: executions{byARN: map[string]*running{}}, reading: tasksRead{readers: map[string]*reader{}},
+		reads:     requests{count: map[Moment]int{}},
 		functions: map[string]*function{}, tasks: map[string]*taskDefinition{}, tables: map[string]*dynamodb.Table{},
 	}
 	if err := r.load(ctx); err != nil {
@@ -528,21 +534,14 @@ type recorder struct {
 
 type recorderKey struct{}
 
-func withRecorder(ctx context.Context, log *recorder) context.Context {
-	return context.WithValue(ctx, recorderKey{}, log)
-}
-
-func (l *recorder) ran(run Run) {
+// note writes something down.
+func (l *recorder) note(write func(*Execution)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.execution.Runs = append(l.execution.Runs, run)
+	write(l.execution)
 }
 
-func (l *recorder) published(notice Notice) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.execution.Notices = append(l.execution.Notices, notice)
-}
+func (l *recorder) ran(run Run) { l.note(func(e *Execution) { e.Runs = append(e.Runs, run) }) }
 
 // recorderOf gives the recorder of the execution that a call belongs to.
 func recorderOf(ctx context.Context) *recorder {

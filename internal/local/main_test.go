@@ -11,9 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -24,6 +24,7 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/settings"
@@ -107,7 +108,7 @@ func declare(config map[string]string) (*declared.System, error) { return declar
 
 func declareStack(name string, config map[string]string) (*declared.System, error) {
 	config = maps.Clone(config)
-	config["architecture"] = string(hostArchitecture())
+	config["architecture"] = string(localtest.Architecture())
 	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
 	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
 		declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})
@@ -154,15 +155,6 @@ func archive(path string, mode os.FileMode, files map[string]string) error {
 		}
 	}
 	return errors.Join(z.Close(), out.Close())
-}
-
-func hostArchitecture() settings.Architecture {
-	for _, a := range []settings.Architecture{settings.X86, settings.ARM64} {
-		if a.GOARCH() == runtime.GOARCH {
-			return a
-		}
-	}
-	return ""
 }
 
 // changed is a copy of the real system, with changes.
@@ -255,6 +247,17 @@ func probed(s *declared.System) {
 	with(typeImage, "build", map[string]any{"context": probeRoot, "dockerfile": filepath.Join(probeRoot, "Dockerfile")})(s)
 }
 
+// statement lets a statement of the policies be about another resource.
+func statement(sid, resource string) func(*declared.System) {
+	return inJSON(typePolicy, "policy", func(document map[string]any) {
+		for _, s := range document["Statement"].([]any) {
+			if statement := s.(map[string]any); statement["Sid"] == sid {
+				statement["Resource"] = resource
+			}
+		}
+	})
+}
+
 // variable declares a variable for both processors.
 func variable(name, value string) func(*declared.System) {
 	return func(s *declared.System) {
@@ -263,10 +266,14 @@ func variable(name, value string) func(*declared.System) {
 	}
 }
 
-// start makes a system ready, until the end of the test.
-func start(t *testing.T, system *declared.System) *local.Router {
+// start makes a system ready, until the end of the test. A fault is asked what goes wrong in it.
+func start(t *testing.T, system *declared.System, fault ...func(local.Moment) faults.Fault) *local.Router {
 	t.Helper()
-	router, err := local.Start(t.Context(), system, options())
+	with := options()
+	if len(fault) > 0 {
+		with.Fault = fault[0]
+	}
+	router, err := local.Start(t.Context(), system, with)
 	require.NoError(t, err)
 	require.DirExists(t, router.Scratch())
 	t.Cleanup(func() {
@@ -274,6 +281,17 @@ func start(t *testing.T, system *declared.System) *local.Router {
 		require.NoDirExists(t, router.Scratch())
 	})
 	return router
+}
+
+// first is a fault of the first call of a kind.
+func first(call string, fault faults.Fault) func(local.Moment) faults.Fault {
+	var injected atomic.Bool
+	return func(m local.Moment) faults.Fault {
+		if m.Call == call && !injected.Swap(true) {
+			return fault
+		}
+		return faults.None
+	}
 }
 
 func options() local.Options { return local.Options{Root: root, AccountID: accountID, Region: region} }
@@ -286,10 +304,14 @@ func file(t *testing.T, content string) string {
 	return name
 }
 
-// writeFile writes a file that may be run.
-func writeFile(t *testing.T, name, content string) {
+// imageOf is an image that is built of a Dockerfile, beside which there is a folder.
+func imageOf(t *testing.T, dockerfile string) func(*declared.System) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(name, []byte(content), 0o700))
+	folder := t.TempDir()
+	name := filepath.Join(folder, "Dockerfile")
+	require.NoError(t, os.WriteFile(name, []byte(dockerfile), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "folder"), 0o700))
+	return with(typeImage, "build", map[string]any{"context": folder, "dockerfile": name})
 }
 
 // sized makes a file of a size, of lines of seven bytes.

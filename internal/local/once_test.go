@@ -3,13 +3,13 @@ package local_test
 import (
 	"encoding/json"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
@@ -102,17 +102,7 @@ func TestAfterAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var injected atomic.Bool
-			with := options()
-			with.Fault = func(m local.Moment) faults.Fault {
-				if m.State == "Run Fargate task" && !injected.Swap(true) {
-					return c.fault
-				}
-				return faults.None
-			}
-			router, err := local.Start(t.Context(), changed(t, "once 0"), with)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, router.Close()) })
+			router := start(t, changed(t, "once 0"), first(faults.CallTask, c.fault))
 			first, failed := upload(t, router, "k", file(t, "hello"))
 			require.NotEqual(t, asl.StatusSucceeded, failed.Status)
 
@@ -134,13 +124,7 @@ func TestAfterAFailure(t *testing.T) {
 // Without the table's permissions nothing is processed, and that is told.
 func TestWithoutTheRightToClaim(t *testing.T) {
 	t.Parallel()
-	router := start(t, changed(t, "once", inJSON(typePolicy, "policy", func(document map[string]any) {
-		for _, s := range document["Statement"].([]any) {
-			if statement := s.(map[string]any); statement["Sid"] == "ClaimObjects" {
-				statement["Resource"] = "arn:aws:dynamodb:eu-central-1:123456789012:table/another"
-			}
-		}
-	})))
+	router := start(t, changed(t, "once", statement("ClaimObjects", "arn:aws:dynamodb:eu-central-1:123456789012:table/another")))
 	_, e := upload(t, router, "k", file(t, "hello"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	assert.Equal(t, "DynamoDB.AmazonDynamoDBException", e.Error)
@@ -151,10 +135,10 @@ func TestWithoutTheRightToClaim(t *testing.T) {
 func TestTablesThatAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	const typeTable = "aws:dynamodb/table:Table"
-	_, err := local.Start(t.Context(), changed(t, "once", with(typeTable, "globalSecondaryIndexes", []any{})), options())
-	require.ErrorContains(t, err, "globalSecondaryIndexes")
-	_, err = local.Start(t.Context(), changed(t, "once", without(typeTable)), options())
-	require.ErrorContains(t, err, "finding the table")
-	_, err = local.Start(t.Context(), changed(t, "once", parameter("Claim object", "ReturnValues", "ALL_OLD")), options())
-	require.ErrorContains(t, err, "ReturnValues")
+	for says, change := range map[string]func(*declared.System){
+		"globalSecondaryIndexes": with(typeTable, "globalSecondaryIndexes", []any{}), "finding the table": without(typeTable),
+		"ReturnValues": parameter("Claim object", "ReturnValues", "ALL_OLD"),
+	} {
+		require.ErrorContains(t, refused(t, changed(t, "once", change)), says)
+	}
 }

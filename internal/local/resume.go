@@ -116,7 +116,7 @@ func (r *Router) StartExecution(ctx context.Context, machineARN, name string, in
 func begin(from rule, to target, name string, input json.RawMessage) *Execution {
 	e := &Execution{
 		Rule: from.name, Target: to.id, StateMachine: to.machineName,
-		ARN: executionARN(to.machineARN, name), Runs: []Run{},
+		ARN: ExecutionARN(to.machineARN, name), Runs: []Run{},
 		name: name, to: to, input: input,
 	}
 	if to.traced {

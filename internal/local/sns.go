@@ -47,6 +47,7 @@ func (r *Router) publish(ctx context.Context, call asl.Call) (any, error) {
 	case parameters.Subject != "" && !subject.MatchString(parameters.Subject):
 		return nil, invalid("Subject: " + parameters.Subject)
 	}
-	recorderOf(ctx).published(Notice{TopicARN: parameters.TopicArn, Subject: parameters.Subject, Message: parameters.Message})
+	notice := Notice{TopicARN: parameters.TopicArn, Subject: parameters.Subject, Message: parameters.Message}
+	recorderOf(ctx).note(func(e *Execution) { e.Notices = append(e.Notices, notice) })
 	return map[string]any{"MessageId": uuid.NewString()}, nil
 }

@@ -31,7 +31,7 @@ func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	} else if fault == faults.HeartbeatsRefused {
 		return r.missTask(ctx, call, task)
 	}
-	wait := r.tokens.Await(call.TaskToken, machineOf(call))
+	wait := r.tokens.Await(call.TaskToken, contextOf(call, "StateMachine", "Id"))
 	defer wait.Close()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -140,17 +140,11 @@ func outcomeOf(ctx context.Context, err error) string {
 	return context.Cause(ctx).Error()
 }
 
-// machineOf is the state machine of the execution that a call belongs to.
-func machineOf(c asl.Call) string { return contextID(c, "StateMachine") }
-
-// executionOf is the execution that a call belongs to.
-func executionOf(c asl.Call) string { return contextID(c, "Execution") }
-
-// contextID is the Id of an object in the context of a call.
-func contextID(c asl.Call, of string) string {
+// contextOf is a field of an object in the context of a call, such as Id of Execution.
+func contextOf(c asl.Call, object, field string) string {
 	context, _ := c.Context.(map[string]any)
-	object, _ := context[of].(map[string]any)
-	return text(object, "Id")
+	of, _ := context[object].(map[string]any)
+	return text(of, field)
 }
 
 // token is what the local Step Functions asks for a task's call.
@@ -165,9 +159,7 @@ func (g *guard) processor(accessKeyID, service, action, resource string) error {
 	if !known {
 		return fmt.Errorf("%w: The security token included in the request is invalid: %q", authz.ErrDenied, accessKeyID)
 	}
-	return g.ask(authz.Request{
-		Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, service),
-	})
+	return g.through(service, role, action, resource)
 }
 
 // awaitTask is for ecs:runTask.waitForTaskToken: nobody follows the task, or stops it.

@@ -2,9 +2,7 @@ package local_test
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,10 +86,7 @@ func TestALostTaskIsMissed(t *testing.T) {
 
 func TestATaskWithATokenThatCannotStartIsMissed(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
-	writeFile(t, filepath.Join(folder, "Dockerfile"), "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")
-	router := start(t, changed(t, "callback 0",
-		with(typeImage, "build", map[string]any{"context": folder, "dockerfile": filepath.Join(folder, "Dockerfile")})))
+	router := start(t, changed(t, "callback 0", imageOf(t, "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")))
 	_, e := upload(t, router, "k", file(t, "x"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	require.Len(t, e.Runs, 2)
@@ -118,13 +113,7 @@ func TestASilentTaskIsMissed(t *testing.T) {
 // Without the right to tell, nothing is heard of the task.
 func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
 	t.Parallel()
-	router := start(t, changed(t, "callback 0", inJSON(typePolicy, "policy", func(document map[string]any) {
-		for _, s := range document["Statement"].([]any) {
-			if statement := s.(map[string]any); statement["Sid"] == "SendTaskResult" {
-				statement["Resource"] = "arn:aws:states:eu-central-1:123456789012:stateMachine:another"
-			}
-		}
-	})))
+	router := start(t, changed(t, "callback 0", statement("SendTaskResult", "arn:aws:states:eu-central-1:123456789012:stateMachine:another")))
 	_, e := upload(t, router, "k", file(t, "x"))
 	assert.Equal(t, asl.StatusFailed, e.Status)
 	require.Len(t, e.Runs, 2)
@@ -134,17 +123,7 @@ func TestTheTaskMayTellItsOwnMachineOnly(t *testing.T) {
 // A task of which nothing is heard works on beside the one in its place, and its result comes too late.
 func TestATaskWhoseHeartbeatsAreRefusedWorksInVain(t *testing.T) {
 	t.Parallel()
-	var injected atomic.Bool
-	with := options()
-	with.Fault = func(m local.Moment) faults.Fault {
-		if m.Call == faults.CallBeat && !injected.Swap(true) {
-			return faults.HeartbeatsRefused
-		}
-		return faults.None
-	}
-	router, err := local.Start(t.Context(), changed(t, "callback 0"), with)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	router := start(t, changed(t, "callback 0"), first(faults.CallBeat, faults.HeartbeatsRefused))
 	trace, e := upload(t, router, "k", file(t, "hello"))
 	requireSucceeded(t, trace)
 	require.Len(t, e.Notices, 1)
@@ -180,17 +159,7 @@ func TestFaultsOfATaskWithAToken(t *testing.T) {
 	} {
 		t.Run(string(fault), func(t *testing.T) {
 			t.Parallel()
-			var injected atomic.Bool
-			with := options()
-			with.Fault = func(m local.Moment) faults.Fault {
-				if m.Call == faults.CallTask && !injected.Swap(true) {
-					return fault
-				}
-				return faults.None
-			}
-			router, err := local.Start(t.Context(), changed(t, "callback 0"), with)
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, router.Close()) })
+			router := start(t, changed(t, "callback 0"), first(faults.CallTask, fault))
 			_, e := upload(t, router, "k", file(t, "hello"))
 			assert.Equal(t, test.status, e.Status, "%s: %s", e.Error, e.Cause)
 			require.Len(t, e.Runs, test.runs)

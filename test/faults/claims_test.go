@@ -53,25 +53,21 @@ func TestTheClaimOfARunThatIsGoneExpires(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, name, config)
-			trace := b.bring(t, faults.Case{Route: machine.RouteFargate, Scenario: faults.Stopped}, "k")
-			gone := trace.Executions[0]
-			require.Equal(t, asl.StatusAborted, gone.Status)
-			require.Len(t, gone.Runs, 1, "it was at work")
-
+			gone, event := b.stopped(t)
 			lease := executionTimeout(t, b) + machine.ClaimLeaseMargin
-			outcome, by, e := b.again(t, trace.Event)
+			outcome, by, e := b.again(t, event)
 			require.Equal(t, "being processed", outcome)
 			require.Equal(t, gone.ARN, by)
 			require.Empty(t, e.Runs)
 			b.Pass(lease - time.Minute)
-			outcome, _, _ = b.again(t, trace.Event)
+			outcome, _, _ = b.again(t, event)
 			require.Equal(t, "being processed", outcome, "it could still be at work")
 
 			b.Pass(time.Minute + time.Second)
-			outcome, _, e = b.again(t, trace.Event)
+			outcome, _, e = b.again(t, event)
 			require.Empty(t, outcome)
 			b.requireProcessed(t, e)
-			outcome, by, _ = b.again(t, trace.Event)
+			outcome, by, _ = b.again(t, event)
 			require.Equal(t, "already processed", outcome)
 			require.Equal(t, e.ARN, by)
 		})
@@ -129,6 +125,15 @@ func (b *bench) stopped(t *testing.T) (*local.Execution, json.RawMessage) {
 	return gone, trace.Event
 }
 
+// expired is such a file with deduplicate, once its claim's lease has been over for some time.
+func expired(t *testing.T, since time.Duration) (*bench, *local.Execution, json.RawMessage) {
+	t.Helper()
+	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	gone, event := b.stopped(t)
+	b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + since + time.Second)
+	return b, gone, event
+}
+
 // runsOf are those of executions together.
 func runsOf(executions ...*local.Execution) int {
 	n := 0
@@ -142,10 +147,8 @@ func runsOf(executions ...*local.Execution) int {
 // it before is not redriven.
 func TestARedriveAfterTheLeaseProcessesNothingTwice(t *testing.T) {
 	t.Parallel()
-	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	b, gone, event := expired(t, 0)
 	console := b.console(t)
-	gone, event := b.stopped(t)
-	b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
 	outcome, _, other := b.again(t, event)
 	require.Empty(t, outcome)
 	b.requireProcessed(t, other)
@@ -170,10 +173,8 @@ func nameOf(e *local.Execution) string { return e.ARN[strings.LastIndex(e.ARN, "
 // that comes meanwhile finds it being processed.
 func TestARedriveAfterTheLeaseHasTheObject(t *testing.T) {
 	t.Parallel()
-	b := start(t, "once", map[string]string{keyDeduplicate: "true"})
+	b, gone, event := expired(t, 0)
 	console := b.console(t)
-	gone, event := b.stopped(t)
-	b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
 	meanwhile := &local.Trace{}
 	b.fate.whileRead("k", func() { assert.NoError(t, b.Deliver(t.Context(), event, meanwhile)) })
 	redriven := console.redrive(t, gone, operate.RedriveResume)
@@ -275,9 +276,7 @@ func TestTheRunbooksCommandsSettleAClaim(t *testing.T) {
 	for name, passed := range map[string]time.Duration{"its lease is over": 0, "its claim is forgotten": machine.ClaimRetention} {
 		t.Run("redrive, "+name, func(t *testing.T) {
 			t.Parallel()
-			b := start(t, "once", map[string]string{keyDeduplicate: "true"})
-			gone, event := b.stopped(t)
-			b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + passed + time.Second)
+			b, gone, event := expired(t, passed)
 			require.NoError(t, b.settle(t, renew, gone))
 			outcome, by, _ := b.again(t, event)
 			require.Equal(t, "being processed", outcome)
@@ -290,9 +289,7 @@ func TestTheRunbooksCommandsSettleAClaim(t *testing.T) {
 	}
 	t.Run("redrive, another has it", func(t *testing.T) {
 		t.Parallel()
-		b := start(t, "once", map[string]string{keyDeduplicate: "true"})
-		gone, event := b.stopped(t)
-		b.Pass(executionTimeout(t, b) + machine.ClaimLeaseMargin + time.Second)
+		b, gone, event := expired(t, 0)
 		b.again(t, event)
 		require.ErrorContains(t, b.settle(t, renew, gone), "ConditionalCheckFailedException")
 		require.ErrorContains(t, b.settle(t, free, gone), "ConditionalCheckFailedException")

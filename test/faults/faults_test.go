@@ -373,7 +373,7 @@ func (b *bench) resume(t *testing.T, row faults.Case, trace *local.Trace, consol
 		stopped := trace.Executions[0]
 		stopped.Notices = nil // of its first end
 		want := operate.RedriveResume
-		if endedIn(stopped) == "Claim object" {
+		if stopped.LastState() == "Claim object" {
 			want = operate.RedriveRestart // it would go on with a time that is over
 		}
 		b.requireProcessed(t, console.redrive(t, stopped, want))
@@ -392,17 +392,6 @@ func (b *bench) resume(t *testing.T, row faults.Case, trace *local.Trace, consol
 		again := console.redrive(t, trace.Executions[0], operate.RedriveRestart)
 		require.Equal(t, asl.StatusFailed, again.Status)
 	}
-}
-
-// endedIn is the state that an execution entered last.
-func endedIn(e *local.Execution) string {
-	state := ""
-	for _, event := range e.Events {
-		if event.Type == asl.StateEntered {
-			state = event.State
-		}
-	}
-	return state
 }
 
 func (b *bench) requireProcessed(t *testing.T, e *local.Execution) {

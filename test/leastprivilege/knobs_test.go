@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/declared"
-	"example.com/upload-router/internal/local"
 )
 
 // editing makes a copy of a system in which each resource of a type is changed.
@@ -68,8 +67,7 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 		typeEndpoint = "aws:ec2/vpcEndpoint:VpcEndpoint"
 	)
 	account := map[string]any{"AWS": "arn:aws:iam::123456789012:root"}
-	key := func(t *testing.T, system *declared.System, services ...string) *declared.System {
-		t.Helper()
+	key := func(system *declared.System, services ...string) *declared.System {
 		document := allowing(t, account, "kms:*")
 		if len(services) > 0 {
 			extra := allowing(t, map[string]any{"Service": services}, "kms:Decrypt", "kms:GenerateDataKey*")
@@ -78,117 +76,68 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 		return adding(system, "aws:kms/key:Key", "customer", "customer",
 			map[string]any{"policy": document}, map[string]any{"arn": customerKey, "keyId": "customer"})
 	}
-	set := func(name string, value any) func(map[string]any) {
-		return func(inputs map[string]any) { inputs[name] = value }
-	}
 	plain := declare(t, "knobs", map[string]string{"executionLogLevel": "OFF"})
+	set := func(typ, input string, value any) *declared.System {
+		return editing(plain, typ, func(inputs map[string]any) { inputs[input] = value })
+	}
+	encrypted := set(typeTopic, "kmsMasterKeyId", customerKey)
+	queues := set(typeQueue, "kmsMasterKeyId", "customer")
+	endpoint := func(service string, inputs map[string]any) *declared.System {
+		inputs["serviceName"] = "com.amazonaws.eu-central-1." + service
+		return adding(plain, typeEndpoint, service, "vpce-1", inputs, nil)
+	}
+	passing := func(actions string) map[string]any { return map[string]any{"policy": allowing(t, "*", actions)} }
 	for name, test := range map[string]struct {
-		on   func(t *testing.T) *declared.System
-		with func(t *testing.T, on *declared.System) *declared.System
-		says string
+		on     *declared.System
+		rights string           // that every role is given
+		with   *declared.System // or what works instead
+		says   string
 	}{
 		"execution logging": {
-			func(*testing.T) *declared.System {
-				return editing(plain, typeMachine, set("loggingConfiguration", map[string]any{"level": "ERROR"}))
-			},
-			func(t *testing.T, on *declared.System) *declared.System { t.Helper(); return given(t, on, "logs:*") },
-			"logs:CreateLogDelivery",
+			on: set(typeMachine, "loggingConfiguration", map[string]any{"level": "ERROR"}), rights: "logs:*", says: "logs:CreateLogDelivery",
 		},
 		"tracing of the machine": {
-			func(*testing.T) *declared.System {
-				return editing(plain, typeMachine, set("tracingConfiguration", map[string]any{"enabled": true}))
-			},
-			func(t *testing.T, on *declared.System) *declared.System { t.Helper(); return given(t, on, "xray:*") },
-			"xray:PutTraceSegments",
+			on: set(typeMachine, "tracingConfiguration", map[string]any{"enabled": true}), rights: "xray:*", says: "xray:PutTraceSegments",
 		},
 		"a key of one's own for the machine": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return key(t, editing(plain, typeMachine, set("encryptionConfiguration", map[string]any{"kmsKeyId": customerKey})))
-			},
-			func(t *testing.T, on *declared.System) *declared.System { t.Helper(); return given(t, on, "kms:*") },
-			"kms:GenerateDataKey",
+			on:     key(set(typeMachine, "encryptionConfiguration", map[string]any{"kmsKeyId": customerKey})),
+			rights: "kms:*", says: "kms:GenerateDataKey",
 		},
 		"a key of one's own for the bucket": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return key(t, editing(plain, typeBucket, set("rules", []any{map[string]any{
-					"applyServerSideEncryptionByDefault": map[string]any{"kmsMasterKeyId": customerKey}, "bucketKeyEnabled": true,
-				}})))
-			},
-			func(t *testing.T, on *declared.System) *declared.System {
-				t.Helper()
-				return given(t, on, "kms:Decrypt")
-			},
-			"kms:Decrypt",
+			on: key(set(typeBucket, "rules", []any{map[string]any{
+				"applyServerSideEncryptionByDefault": map[string]any{"kmsMasterKeyId": customerKey}, "bucketKeyEnabled": true,
+			}})),
+			rights: "kms:Decrypt", says: "kms:Decrypt",
 		},
 		"a key of one's own for the topic": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)), "cloudwatch.amazonaws.com", "events.amazonaws.com")
-			},
-			func(t *testing.T, on *declared.System) *declared.System { t.Helper(); return given(t, on, "kms:*") },
-			"its failure was not announced",
+			on:     key(encrypted, "cloudwatch.amazonaws.com", "events.amazonaws.com"),
+			rights: "kms:*", says: "its failure was not announced",
 		},
 		"a topic's key that alarms may not use": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return given(t, key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)), "events.amazonaws.com"), "kms:*")
-			},
-			func(t *testing.T, _ *declared.System) *declared.System {
-				t.Helper()
-				return given(t, key(t, editing(plain, typeTopic, set("kmsMasterKeyId", customerKey)),
-					"cloudwatch.amazonaws.com", "events.amazonaws.com"), "kms:*")
-			},
-			"its notice would not arrive",
+			on:   given(t, key(encrypted, "events.amazonaws.com"), "kms:*"),
+			with: given(t, key(encrypted, "cloudwatch.amazonaws.com", "events.amazonaws.com"), "kms:*"),
+			says: "its notice would not arrive",
 		},
 		"a queue's key that EventBridge may not use": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return key(t, editing(plain, typeQueue, set("kmsMasterKeyId", "customer")))
-			},
-			func(t *testing.T, _ *declared.System) *declared.System {
-				t.Helper()
-				return key(t, editing(plain, typeQueue, set("kmsMasterKeyId", "customer")), "events.amazonaws.com")
-			},
-			"its events would not arrive in the queue",
+			on: key(queues), with: key(queues, "events.amazonaws.com"), says: "its events would not arrive in the queue",
 		},
 		"an endpoint that keeps the task from the bucket": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return adding(plain, typeEndpoint, "s3", "vpce-1", map[string]any{
-					"serviceName": "com.amazonaws.eu-central-1.s3", "policy": allowing(t, "*", "s3:PutObject"),
-				}, nil)
-			},
-			func(t *testing.T, _ *declared.System) *declared.System {
-				t.Helper()
-				return adding(plain, typeEndpoint, "s3", "vpce-1", map[string]any{
-					"serviceName": "com.amazonaws.eu-central-1.s3", "policy": allowing(t, "*", "s3:GetObject*"),
-				}, nil)
-			},
-			"no VPC endpoint policy allows the s3:GetObject action",
+			on: endpoint("s3", passing("s3:PutObject")), with: endpoint("s3", passing("s3:GetObject*")),
+			says: "no VPC endpoint policy allows the s3:GetObject action",
 		},
 		"an endpoint that keeps the logs back": {
-			func(t *testing.T) *declared.System {
-				t.Helper()
-				return adding(plain, typeEndpoint, "logs", "vpce-1", map[string]any{
-					"serviceName": "com.amazonaws.eu-central-1.logs", "policy": allowing(t, "*", "logs:PutLogEvents"),
-				}, nil)
-			},
-			func(t *testing.T, _ *declared.System) *declared.System {
-				t.Helper()
-				return adding(plain, typeEndpoint, "logs", "vpce-1",
-					map[string]any{"serviceName": "com.amazonaws.eu-central-1.logs"}, nil)
-			},
-			"no VPC endpoint policy allows the logs:CreateLogStream action",
+			on: endpoint("logs", passing("logs:PutLogEvents")), with: endpoint("logs", map[string]any{}),
+			says: "no VPC endpoint policy allows the logs:CreateLogStream action",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			on := test.on(t)
-			_, err := run(t, on)
+			_, err := run(t, test.on)
 			require.ErrorContains(t, err, test.says)
-			_, err = run(t, test.with(t, on))
+			if test.rights != "" {
+				test.with = given(t, test.on, test.rights)
+			}
+			_, err = run(t, test.with)
 			require.NoError(t, err)
 		})
 	}
@@ -209,6 +158,6 @@ func TestUnknownIntegrationsAreErrors(t *testing.T) {
 	system := editing(declare(t, "unknown", map[string]string{}), "aws:sfn/stateMachine:StateMachine", func(inputs map[string]any) {
 		inputs["definition"] = strings.ReplaceAll(inputs["definition"].(string), ":::sns:publish", ":::batch:submitJob")
 	})
-	_, err := local.Start(t.Context(), system, local.Options{Root: root(t), AccountID: accountID, Region: region})
+	_, err := begin(t, system, nil)
 	require.ErrorContains(t, err, "batch:submitJob")
 }

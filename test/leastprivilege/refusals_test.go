@@ -12,6 +12,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/local/localtest"
 )
 
 // without takes one grant away.
@@ -87,7 +88,7 @@ func TestRefusalsAreThoseOfAWS(t *testing.T) {
 // follow uploads a file, and gives what it led to.
 func follow(t *testing.T, system *declared.System, size int) *local.Trace {
 	t.Helper()
-	r, err := local.Start(t.Context(), system, local.Options{Root: root(t), AccountID: accountID, Region: region})
+	r, err := begin(t, system, nil)
 	require.NoError(t, err)
 	defer closing.Go(func() { _ = r.Close() })
 	trace, err := upload(t.Context(), r, t.TempDir(), "file", size)
@@ -190,7 +191,7 @@ func TestStartRefused(t *testing.T) {
 func TestEventBridgeTellsTopicsNoSource(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "sourced", map[string]string{"encryption": "customer"})
-	account := map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": accountID}}
+	account := map[string]any{"StringEquals": map[string]any{"aws:SourceAccount": localtest.AccountID}}
 	changes := 0
 	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
 		document := fresh()
@@ -200,8 +201,7 @@ func TestEventBridgeTellsTopicsNoSource(t *testing.T) {
 		}
 		changes++
 		changed["Condition"] = account
-		_, err := local.Start(t.Context(), change{"", resource, input, document}.apply(t, system),
-			local.Options{Root: root(t), AccountID: accountID, Region: region})
+		_, err := begin(t, change{"", resource, input, document}.apply(t, system), nil)
 		require.ErrorContains(t, err, "its notice would not arrive", resource)
 	})
 	require.Equal(t, 2, changes, "of the topic and of its key")
@@ -221,8 +221,7 @@ func TestDeploymentsRefused(t *testing.T) {
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()
-			_, err := local.Start(t.Context(), without(t, system, "upload-router-undeployed-"+grant),
-				local.Options{Root: root(t), AccountID: accountID, Region: region})
+			_, err := begin(t, without(t, system, "upload-router-undeployed-"+grant), nil)
 			require.ErrorContains(t, err, says)
 			require.ErrorContains(t, err, "is not authorized to perform", fmt.Sprint(err))
 		})

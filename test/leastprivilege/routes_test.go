@@ -12,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +19,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/authz"
@@ -28,16 +26,11 @@ import (
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/local/localtest"
-	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
-	"example.com/upload-router/stack"
 )
 
-const (
-	accountID = "123456789012"
-	region    = "eu-central-1"
-	threshold = 10 // bytes: the files need not be large for either route
-)
+// threshold is in bytes: the files need not be large for either route.
+const threshold = 10
 
 // What is being closed, and an error of that.
 var (
@@ -55,23 +48,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func architecture() settings.Architecture {
-	if runtime.GOARCH == "arm64" {
-		return settings.ARM64
-	}
-	return settings.X86
-}
-
 // declare evaluates the program for a configuration.
 func declare(t *testing.T, name string, config map[string]string) *declared.System {
 	t.Helper()
 	config = maps.Clone(config)
-	config["architecture"], config["sizeThreshold"] = string(architecture()), strconv.Itoa(threshold)
-	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return localtest.Artifacts() })
-	}, declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region})
-	require.NoError(t, err)
-	return system
+	config["sizeThreshold"] = strconv.Itoa(threshold)
+	return localtest.Declare(t, name, config)
+}
+
+// begin starts a system, and tells who hears of what is decided in it.
+func begin(t *testing.T, system *declared.System, decided func(authz.Decision)) (*local.Router, error) {
+	t.Helper()
+	return local.Start(t.Context(), system, local.Options{
+		Root: root(t), AccountID: localtest.AccountID, Region: localtest.Region, Decided: decided,
+	})
 }
 
 // journey is a system, and what was decided on all its ways.
@@ -401,8 +391,7 @@ func run(t *testing.T, system *declared.System) (*ledger, error) {
 func take(t *testing.T, system *declared.System, routes []route) (*ledger, error) {
 	t.Helper()
 	l := &ledger{}
-	options := local.Options{Root: root(t), AccountID: accountID, Region: region, Decided: l.decided}
-	r, err := local.Start(t.Context(), system, options)
+	r, err := begin(t, system, l.decided)
 	if err != nil {
 		return l, err
 	}

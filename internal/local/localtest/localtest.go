@@ -28,10 +28,11 @@ const (
 // Artifacts are the fixture's processors for this machine, built once.
 var Artifacts = sync.OnceValues(func() (build.Artifacts, error) {
 	const program = "./test/fixture/program"
-	return build.Programs{Function: program, Task: program, Folder: "fixture"}.Build(context.Background(), architecture())
+	return build.Programs{Function: program, Task: program, Folder: "fixture"}.Build(context.Background(), Architecture())
 })
 
-func architecture() settings.Architecture {
+// Architecture is this machine's.
+func Architecture() settings.Architecture {
 	if runtime.GOARCH == settings.ARM64.GOARCH() {
 		return settings.ARM64
 	}
@@ -42,7 +43,7 @@ func architecture() settings.Architecture {
 func Declare(t *testing.T, name string, config map[string]string) *declared.System {
 	t.Helper()
 	config = maps.Clone(config)
-	config["architecture"] = string(architecture())
+	config["architecture"] = string(Architecture())
 	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
 		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return Artifacts() })
 	}, declared.Options{Stack: name, Config: config, AccountID: AccountID, Region: Region})
