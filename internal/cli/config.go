@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 
+	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 )
@@ -57,6 +58,15 @@ func configurationOf(folder, stack string, flags []string) (*configuration, erro
 		project: project.Name, stack: cmp.Or(stack, defaultStack), region: cmp.Or(values[keyRegion], defaultRegion),
 		values: values, settings: checked,
 	}, nil
+}
+
+// declaredConfiguration is that of the project that the current folder is in.
+func declaredConfiguration(stack string, flags []string) (*configuration, error) {
+	root, err := build.Root()
+	if err != nil {
+		return nil, err
+	}
+	return configurationOf(root, stack, flags)
 }
 
 // assignments are the values that the flags --config give, by key without the

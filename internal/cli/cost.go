@@ -7,7 +7,6 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
 	"example.com/upload-router/operate"
 )
 
@@ -54,11 +53,7 @@ With less than a vCPU it takes longer in proportion, with more no less.
 			if cmd.Flags().Changed(flagSeconds) && seconds == 0 {
 				return fmt.Errorf("%w: --%s must be above 0", errFlag, flagSeconds)
 			}
-			root, err := build.Root()
-			if err != nil {
-				return err
-			}
-			declared, err := configurationOf(root, common.stack, config)
+			declared, err := declaredConfiguration(common.stack, config)
 			if err != nil {
 				return err
 			}
@@ -75,9 +70,7 @@ With less than a vCPU it takes longer in proportion, with more no less.
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&common.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
-	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
-	flags.BoolVar(&common.json, "json", false, "print JSON")
+	common.stackFileFlags(cmd)
 	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
 	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
 	flags.Float64Var(&seconds, flagSeconds, 0, "how many seconds your own processor takes for 10^9 bytes on one vCPU (default: as measured)")

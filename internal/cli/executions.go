@@ -32,10 +32,8 @@ Step Functions keeps executions for 90 days.`,
 			if since > 0 {
 				options.Since = time.Now().Add(-since)
 			}
-			u.progress("asking Step Functions ...")
-			system, err := common.system(ctx, cmd.InOrStdin())
+			system, err := common.lookUp(cmd, u, "asking Step Functions")
 			if err != nil {
-				u.rest()
 				return err
 			}
 			found, err := system.Executions(ctx, options)

@@ -92,9 +92,7 @@ func (o *redriveOptions) run(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("%w: --yes and --dry-run exclude each other", errFlag)
 	}
 	o.redrive.Since = time.Now().Add(-o.since)
-	u.progress("looking for what can be run again ...")
-	defer u.rest()
-	system, err := o.system(ctx, cmd.InOrStdin())
+	system, err := o.lookUp(cmd, u, "looking for what can be run again")
 	if err != nil {
 		return err
 	}

@@ -53,9 +53,7 @@ Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
 
 func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOptions) error {
 	ctx, u := cmd.Context(), newUI(cmd, common)
-	u.progress("looking up what is deployed ...")
-	defer u.rest()
-	system, err := common.system(ctx, cmd.InOrStdin())
+	system, err := common.lookUp(cmd, u, "looking up what is deployed")
 	if err != nil {
 		return err
 	}
