@@ -17,7 +17,7 @@ func chosen(t *testing.T, rule asl.Rule) *asl.Result {
 	t.Helper()
 
 	return run(t, machine("C", map[string]asl.State{
-		"C": &asl.Choice{Choices: []asl.Rule{rule.Then("T")}, Default: "F"},
+		"C": &asl.Choice{Choices: []asl.Rule{then(rule, "T")}, Default: "F"},
 		"T": &asl.Pass{Result: true, End: true}, "F": &asl.Pass{Result: false, End: true},
 	}), choiceInput, echo)
 }
@@ -140,7 +140,7 @@ func TestChoiceOperators(t *testing.T) {
 	}
 
 	for _, test := range tests {
-		rule := asl.When(test.variable, test.operator, test.value)
+		rule := when(test.variable, test.operator, test.value)
 
 		t.Run(string(test.operator)+" "+rule.Label(), func(t *testing.T) {
 			t.Parallel()
@@ -158,23 +158,23 @@ func TestChoiceOperators(t *testing.T) {
 func TestChoiceCombinations(t *testing.T) {
 	t.Parallel()
 
-	yes := asl.When("$.yes", asl.BooleanEquals, true)
-	no := asl.When("$.yes", asl.BooleanEquals, false)
-	broken := asl.When("$.missing", asl.NumericEquals, 1)
+	yes := when("$.yes", asl.BooleanEquals, true)
+	no := when("$.yes", asl.BooleanEquals, false)
+	broken := when("$.missing", asl.NumericEquals, 1)
 
 	tests := map[string]struct {
 		rule asl.Rule
 		want string
 	}{
-		"and":                {asl.And(yes, yes), "true"},
-		"and one false":      {asl.And(yes, no), "false"},
-		"or":                 {asl.Or(no, yes), "true"},
-		"or none":            {asl.Or(no, no), "false"},
-		"not":                {asl.Not(no), "true"},
-		"deep":               {asl.Not(asl.Or(no, asl.And(yes, asl.Not(yes)))), "true"},
-		"and stops at false": {asl.And(no, broken), "false"},
-		"or stops at true":   {asl.Or(yes, broken), "true"},
-		"guard":              {asl.And(asl.When("$.missing", asl.IsPresent, true), broken), "false"},
+		"and":                {and(yes, yes), "true"},
+		"and one false":      {and(yes, no), "false"},
+		"or":                 {or(no, yes), "true"},
+		"or none":            {or(no, no), "false"},
+		"not":                {not(no), "true"},
+		"deep":               {not(or(no, and(yes, not(yes)))), "true"},
+		"and stops at false": {and(no, broken), "false"},
+		"or stops at true":   {or(yes, broken), "true"},
+		"guard":              {and(when("$.missing", asl.IsPresent, true), broken), "false"},
 	}
 
 	for name, test := range tests {
@@ -189,11 +189,11 @@ func TestChoiceOnAMissingValueFails(t *testing.T) {
 	t.Parallel()
 
 	for name, rule := range map[string]asl.Rule{
-		"Variable":  asl.When("$.missing", asl.NumericEquals, 1),
-		"test":      asl.When("$.missing", asl.IsNull, true),
-		"match":     asl.When("$.missing", asl.StringMatches, "*"),
-		"operand":   asl.When("$.n", asl.NumericEqualsPath, "$.missing"),
-		"inside Or": asl.Or(asl.When("$.missing", asl.IsString, true), asl.When("$.yes", asl.BooleanEquals, true)),
+		"Variable":  when("$.missing", asl.NumericEquals, 1),
+		"test":      when("$.missing", asl.IsNull, true),
+		"match":     when("$.missing", asl.StringMatches, "*"),
+		"operand":   when("$.n", asl.NumericEqualsPath, "$.missing"),
+		"inside Or": or(when("$.missing", asl.IsString, true), when("$.yes", asl.BooleanEquals, true)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +207,7 @@ func TestChoiceWithoutDefault(t *testing.T) {
 	t.Parallel()
 
 	m := machine("C", map[string]asl.State{
-		"C": &asl.Choice{Choices: []asl.Rule{asl.When("$.a", asl.NumericEquals, 1).Then("S")}}, "S": &asl.Succeed{},
+		"C": &asl.Choice{Choices: []asl.Rule{then(when("$.a", asl.NumericEquals, 1), "S")}}, "S": &asl.Succeed{},
 	})
 	requireFailed(t, run(t, m, `{"a":2}`, echo), asl.ErrorNoChoiceMatched, "has no Default")
 	requireSucceeded(t, run(t, m, `{"a":1.0}`, echo), `{"a":1.0}`)
@@ -221,10 +221,10 @@ func TestChoiceTakesTheFirstTrueRule(t *testing.T) {
 		"X": &asl.Choice{
 			InputPath: "$.in", OutputPath: "$.value", Default: "Default",
 			Choices: []asl.Rule{
-				asl.Not(asl.When("$.type", asl.StringEquals, "Private")).Then("Public"),
-				asl.When("$.value", asl.NumericEquals, 0).Then("Zero"),
-				asl.And(asl.When("$.value", asl.NumericGreaterThanEquals, 20), asl.When("$.value", asl.NumericLessThan, 30)).Then("Twenties"),
-				asl.When("$.value", asl.NumericEquals, 22).Then("Zero"),
+				then(not(when("$.type", asl.StringEquals, "Private")), "Public"),
+				then(when("$.value", asl.NumericEquals, 0), "Zero"),
+				then(and(when("$.value", asl.NumericGreaterThanEquals, 20), when("$.value", asl.NumericLessThan, 30)), "Twenties"),
+				then(when("$.value", asl.NumericEquals, 22), "Zero"),
 			},
 		},
 		"Public": &asl.Succeed{}, "Zero": &asl.Succeed{}, "Twenties": &asl.Succeed{}, "Default": &asl.Succeed{},

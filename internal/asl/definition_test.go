@@ -33,10 +33,10 @@ func router() *asl.Machine {
 		States: map[string]asl.State{
 			"Check Event": &asl.Choice{
 				Choices: []asl.Rule{
-					asl.Not(asl.And(
-						asl.When("$.detail.bucket.name", asl.IsPresent, true), asl.When("$.detail.bucket.name", asl.IsString, true),
-						asl.When(size, asl.IsPresent, true), asl.When(size, asl.IsNumeric, true),
-					)).Then("Invalid Event"),
+					then(not(and(
+						when("$.detail.bucket.name", asl.IsPresent, true), when("$.detail.bucket.name", asl.IsString, true),
+						when(size, asl.IsPresent, true), when(size, asl.IsNumeric, true),
+					)), "Invalid Event"),
 				},
 				Default: "Start Count",
 			},
@@ -52,7 +52,7 @@ func router() *asl.Machine {
 				ResultPath: "$.router.counted", Next: "Check Size",
 			},
 			"Check Size": &asl.Choice{
-				Choices: []asl.Rule{asl.When(size, asl.NumericGreaterThan, 6291456).Then("Run Fargate Task")},
+				Choices: []asl.Rule{then(when(size, asl.NumericGreaterThan, 6291456), "Run Fargate Task")},
 				Default: "Invoke Lambda",
 			},
 			"Invoke Lambda": &asl.Task{
@@ -85,7 +85,7 @@ func router() *asl.Machine {
 				ResultPath: asl.Discard, Next: "Done",
 			},
 			"Sort Error": &asl.Choice{
-				Choices: []asl.Rule{asl.When("$.error.Cause", asl.StringMatches, `*exit code \*137\**`).Then("Cool Down")},
+				Choices: []asl.Rule{then(when("$.error.Cause", asl.StringMatches, `*exit code \*137\**`), "Cool Down")},
 				Default: "Notify Failure",
 			},
 			"Cool Down": &asl.Wait{Seconds: new(30), Next: "Check Size"},

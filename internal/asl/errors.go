@@ -12,20 +12,14 @@ const (
 	// ErrorAll is the wildcard for any error name but ErrorDataLimitExceeded
 	// and ErrorRuntime.
 	ErrorAll = "States.ALL"
-	// ErrorBranchFailed is reported by a Parallel state.
-	ErrorBranchFailed = "States.BranchFailed"
 	// ErrorDataLimitExceeded reports a payload above [PayloadLimit]; ErrorAll
 	// does not match it.
 	ErrorDataLimitExceeded = "States.DataLimitExceeded"
-	// ErrorExceedToleratedFailureThreshold is reported by a Map state.
-	ErrorExceedToleratedFailureThreshold = "States.ExceedToleratedFailureThreshold"
 	// ErrorHeartbeatTimeout reports a Task that sent no heartbeat in time. It is
 	// a kind of ErrorTimeout: a retrier or catcher for ErrorTimeout matches it.
 	ErrorHeartbeatTimeout = "States.HeartbeatTimeout"
 	// ErrorIntrinsicFailure reports an intrinsic function that could not be applied.
 	ErrorIntrinsicFailure = "States.IntrinsicFailure"
-	// ErrorItemReaderFailed is reported by a Map state.
-	ErrorItemReaderFailed = "States.ItemReaderFailed"
 	// ErrorNoChoiceMatched reports a Choice without Default whose rules all failed.
 	ErrorNoChoiceMatched = "States.NoChoiceMatched"
 	// ErrorParameterPathFailure is a name of the language for a path in a template
@@ -37,8 +31,6 @@ const (
 	ErrorQueryEvaluation = "States.QueryEvaluationError"
 	// ErrorResultPathMatchFailure reports a ResultPath that does not fit the input.
 	ErrorResultPathMatchFailure = "States.ResultPathMatchFailure"
-	// ErrorResultWriterFailed is reported by a Map state.
-	ErrorResultWriterFailed = "States.ResultWriterFailed"
 	// ErrorRuntime reports a failure that no retrier or catcher can match, such
 	// as a path that selects nothing, wherever it stands.
 	ErrorRuntime = "States.Runtime"
@@ -50,11 +42,13 @@ const (
 
 const reservedPrefix = "States."
 
+// reservedErrorNames are all of them, those that only Parallel and Map states
+// report as well.
 func reservedErrorNames() []string {
 	return []string{
-		ErrorAll, ErrorBranchFailed, ErrorDataLimitExceeded, ErrorExceedToleratedFailureThreshold,
-		ErrorHeartbeatTimeout, ErrorIntrinsicFailure, ErrorItemReaderFailed, ErrorNoChoiceMatched,
-		ErrorParameterPathFailure, ErrorPermissions, ErrorQueryEvaluation, ErrorResultPathMatchFailure, ErrorResultWriterFailed,
+		ErrorAll, "States.BranchFailed", ErrorDataLimitExceeded, "States.ExceedToleratedFailureThreshold",
+		ErrorHeartbeatTimeout, ErrorIntrinsicFailure, "States.ItemReaderFailed", ErrorNoChoiceMatched,
+		ErrorParameterPathFailure, ErrorPermissions, ErrorQueryEvaluation, ErrorResultPathMatchFailure, "States.ResultWriterFailed",
 		ErrorRuntime, ErrorTaskFailed, ErrorTimeout,
 	}
 }

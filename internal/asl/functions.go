@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"cmp"
 	"crypto/md5"  //nolint:gosec // States.Hash offers MD5; it guards nothing here.
 	"crypto/sha1" //nolint:gosec // States.Hash offers SHA-1; it guards nothing here.
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -34,7 +36,16 @@ const (
 // An error of apply becomes the cause of [ErrorIntrinsicFailure].
 type intrinsic struct {
 	minArgs, maxArgs int
-	apply            func(s *scope, args []any) (any, error)
+	apply            func(s *scope, a *arguments) (any, error)
+}
+
+// call applies the function; an argument of the wrong kind goes before what the
+// function made of it.
+func (f intrinsic) call(s *scope, values []any) (any, error) {
+	a := &arguments{values: values}
+	value, err := f.apply(s, a)
+
+	return value, cmp.Or(a.err, err)
 }
 
 func (f intrinsic) arity() string {
@@ -52,7 +63,7 @@ func (f intrinsic) arity() string {
 // https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html.
 var intrinsics = sync.OnceValue(func() map[string]intrinsic {
 	return map[string]intrinsic{
-		"States.Array":          {0, -1, func(_ *scope, args []any) (any, error) { return args, nil }},
+		"States.Array":          {0, -1, func(_ *scope, a *arguments) (any, error) { return a.values, nil }},
 		"States.ArrayContains":  {2, 2, arrayContains},
 		"States.ArrayGetItem":   {2, 2, arrayGetItem},
 		"States.ArrayLength":    {1, 1, arrayLength},
@@ -62,7 +73,7 @@ var intrinsics = sync.OnceValue(func() map[string]intrinsic {
 		"States.Base64Decode":   {1, 1, base64Decode},
 		"States.Base64Encode":   {1, 1, base64Encode},
 		formatName:              {1, -1, format},
-		"States.Hash":           {2, 2, hash},
+		"States.Hash":           {2, 2, digest},
 		"States.JsonMerge":      {3, 3, jsonMerge},
 		"States.JsonToString":   {1, 1, jsonToString},
 		"States.MathAdd":        {2, 2, mathAdd},
@@ -84,65 +95,63 @@ var (
 	errSlots     = errors.New("the number of {} and of values differ")
 )
 
-// wantArray reads the first argument, the place of every array.
-func wantArray(args []any) ([]any, error) {
-	array, ok := args[0].([]any)
-	if !ok {
-		return nil, fmt.Errorf("%w: argument 1 must be an array and is %s", errArgument, kindOf(args[0]))
-	}
-
-	return array, nil
+// arguments are those of one call. A function reads each as the kind that it
+// needs and gets the zero value of any other; err is then the first such fault.
+type arguments struct {
+	values []any
+	err    error
 }
 
-func wantString(args []any, i int) (string, error) {
-	text, ok := args[i].(string)
+func (a *arguments) refuse(err error) { a.err = cmp.Or(a.err, err) }
+
+func argument[T any](a *arguments, i int, want string) T {
+	value, ok := a.values[i].(T)
 	if !ok {
-		return "", fmt.Errorf("%w: argument %d must be a string and is %s", errArgument, i+1, kindOf(args[i]))
+		a.refuse(fmt.Errorf("%w: argument %d must be %s and is %s", errArgument, i+1, want, kindOf(a.values[i])))
 	}
 
-	return text, nil
+	return value
 }
 
-func wantObject(args []any, i int) (*object, error) {
-	value, ok := args[i].(*object)
-	if !ok {
-		return nil, fmt.Errorf("%w: argument %d must be an object and is %s", errArgument, i+1, kindOf(args[i]))
-	}
+func (a *arguments) array(i int) []any { return argument[[]any](a, i, "an array") }
 
-	return value, nil
+func (a *arguments) text(i int) string { return argument[string](a, i, "a string") }
+
+// object is empty in the place of what is none.
+func (a *arguments) object(i int) *object {
+	return cmp.Or(argument[*object](a, i, "an object"), newObject(0))
 }
 
-// wantInt rounds a fraction to the nearest integer, as the guide says; a half
+// integer rounds a fraction to the nearest integer, as the guide says; a half
 // upwards, -1.5 to -1 (measured: LocalStack's recordings of States.MathAdd).
-func wantInt(args []any, i int) (int64, error) {
-	number, ok := args[i].(json.Number)
-	if !ok {
-		return 0, fmt.Errorf("%w: argument %d must be a number and is %s", errArgument, i+1, kindOf(args[i]))
-	}
+func (a *arguments) integer(i int) int64 {
+	number := argument[json.Number](a, i, numberText)
 
 	if n, err := strconv.ParseInt(number.String(), 10, 64); err == nil {
-		return n, nil
+		return n
 	}
 
 	f := math.Floor(numberFloat(number) + 0.5)
 	if math.Abs(f) >= 1<<62 {
-		return 0, fmt.Errorf("%w: argument %d is %s", errOutside, i+1, number)
+		a.refuse(fmt.Errorf("%w: argument %d is %s", errOutside, i+1, number))
+
+		return 0
 	}
 
-	return int64(f), nil
+	return int64(f)
 }
 
-func arrayPartition(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args)
-	if err != nil {
-		return nil, err
+// short refuses a text that the hash and Base64 functions don't take.
+func (a *arguments) short(text string) string {
+	if n := utf8.RuneCountInString(text); n > maxEncoded {
+		a.refuse(fmt.Errorf("%w: %d characters, at most %d are allowed", errOutside, n, maxEncoded))
 	}
 
-	size, err := wantInt(args, 1)
-	if err != nil {
-		return nil, err
-	}
+	return text
+}
 
+func arrayPartition(_ *scope, a *arguments) (any, error) {
+	array, size := a.array(0), a.integer(1)
 	if size < 1 {
 		return nil, fmt.Errorf("%w: the chunk size is %d and must be at least 1", errOutside, size)
 	}
@@ -159,23 +168,13 @@ func arrayPartition(_ *scope, args []any) (any, error) {
 	return out, nil
 }
 
-func arrayContains(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args)
-	if err != nil {
-		return nil, err
-	}
+func arrayContains(_ *scope, a *arguments) (any, error) { return inList(a.values[1], a.array(0)), nil }
 
-	return slices.ContainsFunc(array, func(item any) bool { return equalValues(item, args[1]) }), nil
-}
-
-func arrayRange(_ *scope, args []any) (any, error) {
+func arrayRange(_ *scope, a *arguments) (any, error) {
 	var bounds [3]int64
 
 	for i := range bounds {
-		n, err := wantInt(args, i)
-		if err != nil {
-			return nil, err
-		}
+		n := a.integer(i)
 
 		// Half the 64-bit range is far beyond use and keeps the arithmetic exact.
 		if n > math.MaxInt32 || n < math.MinInt32 {
@@ -207,17 +206,8 @@ func arrayRange(_ *scope, args []any) (any, error) {
 	return out, nil
 }
 
-func arrayGetItem(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args)
-	if err != nil {
-		return nil, err
-	}
-
-	index, err := wantInt(args, 1)
-	if err != nil {
-		return nil, err
-	}
-
+func arrayGetItem(_ *scope, a *arguments) (any, error) {
+	array, index := a.array(0), a.integer(1)
 	if index < 0 || index >= int64(len(array)) {
 		return nil, fmt.Errorf("%w: index %d of an array of %d", errOutside, index, len(array))
 	}
@@ -225,25 +215,13 @@ func arrayGetItem(_ *scope, args []any) (any, error) {
 	return array[index], nil
 }
 
-func arrayLength(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args)
-	if err != nil {
-		return nil, err
-	}
+func arrayLength(_ *scope, a *arguments) (any, error) { return intNumber(int64(len(a.array(0)))), nil }
 
-	return intNumber(int64(len(array))), nil
-}
+func arrayUnique(_ *scope, a *arguments) (any, error) {
+	out := []any{}
 
-func arrayUnique(_ *scope, args []any) (any, error) {
-	array, err := wantArray(args)
-	if err != nil {
-		return nil, err
-	}
-
-	out := make([]any, 0, len(array))
-
-	for _, item := range array {
-		if !slices.ContainsFunc(out, func(seen any) bool { return equalValues(seen, item) }) {
+	for _, item := range a.array(0) {
+		if !inList(item, out) {
 			out = append(out, item)
 		}
 	}
@@ -251,45 +229,19 @@ func arrayUnique(_ *scope, args []any) (any, error) {
 	return out, nil
 }
 
-func checkLength(text string) error {
-	if n := utf8.RuneCountInString(text); n > maxEncoded {
-		return fmt.Errorf("%w: %d characters, at most %d are allowed", errOutside, n, maxEncoded)
-	}
-
-	return nil
+func base64Encode(_ *scope, a *arguments) (any, error) {
+	return base64.StdEncoding.EncodeToString([]byte(a.short(a.text(0)))), nil
 }
 
-func base64Encode(_ *scope, args []any) (any, error) {
-	text, err := wantString(args, 0)
-	if err != nil {
-		return nil, err
-	}
-
-	if err := checkLength(text); err != nil {
-		return nil, err
-	}
-
-	return base64.StdEncoding.EncodeToString([]byte(text)), nil
-}
-
-func base64Decode(_ *scope, args []any) (any, error) {
-	text, err := wantString(args, 0)
-	if err != nil {
-		return nil, err
-	}
-
-	if err := checkLength(text); err != nil {
-		return nil, err
-	}
-
+func base64Decode(_ *scope, a *arguments) (any, error) {
 	// MIME's decoding (RFC 2045): what is no letter of the alphabet is skipped.
-	text = strings.Map(func(r rune) rune {
+	text := strings.Map(func(r rune) rune {
 		if isBase64(r) {
 			return r
 		}
 
 		return -1
-	}, text)
+	}, a.short(a.text(0)))
 
 	data, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil {
@@ -307,59 +259,35 @@ func isBase64(c rune) bool {
 	return c == '+' || c == '/' || c == '=' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// hash takes a string as it is and any other value as its JSON text.
-func hash(_ *scope, args []any) (any, error) {
-	text, ok := args[0].(string)
-	if !ok {
-		text = string(encodeTree(args[0]))
-	}
-
-	if err := checkLength(text); err != nil {
-		return nil, err
-	}
-
-	algorithm, err := wantString(args, 1)
-	if err != nil {
-		return nil, err
-	}
-
-	var sum []byte
-
-	switch data := []byte(text); algorithm {
-	case "MD5":
-		digest := md5.Sum(data) //nolint:gosec // Asked for by name.
-		sum = digest[:]
-	case "SHA-1":
-		digest := sha1.Sum(data) //nolint:gosec // Asked for by name.
-		sum = digest[:]
-	case "SHA-256":
-		digest := sha256.Sum256(data)
-		sum = digest[:]
-	case "SHA-384":
-		digest := sha512.Sum384(data)
-		sum = digest[:]
-	case "SHA-512":
-		digest := sha512.Sum512(data)
-		sum = digest[:]
-	default:
-		return nil, fmt.Errorf("%q: %w", algorithm, errAlgorithm)
-	}
-
-	return hex.EncodeToString(sum), nil
+// algorithms are those of States.Hash.
+var algorithms = map[string]func() hash.Hash{
+	"MD5": md5.New, "SHA-1": sha1.New, "SHA-256": sha256.New, "SHA-384": sha512.New384, "SHA-512": sha512.New,
 }
 
-func jsonMerge(_ *scope, args []any) (any, error) {
-	first, err := wantObject(args, 0)
-	if err != nil {
-		return nil, err
+// digest takes a string as it is and any other value as its JSON text.
+func digest(_ *scope, a *arguments) (any, error) {
+	text, ok := a.values[0].(string)
+	if !ok {
+		text = string(encodeTree(a.values[0]))
 	}
 
-	second, err := wantObject(args, 1)
-	if err != nil {
-		return nil, err
+	a.short(text)
+	name := a.text(1)
+
+	algorithm, known := algorithms[name]
+	if !known {
+		return nil, fmt.Errorf("%q: %w", name, errAlgorithm)
 	}
 
-	if deep, ok := args[2].(bool); !ok || deep {
+	sum := algorithm()
+	sum.Write([]byte(text))
+
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+func jsonMerge(_ *scope, a *arguments) (any, error) {
+	first, second := a.object(0), a.object(1)
+	if deep, ok := a.values[2].(bool); !ok || deep {
 		return nil, errDeepMerge
 	}
 
@@ -374,28 +302,22 @@ func jsonMerge(_ *scope, args []any) (any, error) {
 }
 
 // stringToJSON makes null of blank text (measured: LocalStack's recordings).
-func stringToJSON(_ *scope, args []any) (any, error) {
-	text, err := wantString(args, 0)
-	if err != nil || strings.TrimSpace(text) == "" {
-		return nil, err
+func stringToJSON(_ *scope, a *arguments) (any, error) {
+	text := a.text(0)
+	if strings.TrimSpace(text) == "" {
+		return nil, nil //nolint:nilnil // The JSON null.
 	}
 
 	return decodeJSON([]byte(text))
 }
 
-func jsonToString(_ *scope, args []any) (any, error) {
-	return string(encodeTree(args[0])), nil
-}
+func jsonToString(_ *scope, a *arguments) (any, error) { return string(encodeTree(a.values[0])), nil }
 
-func mathAdd(_ *scope, args []any) (any, error) {
+func mathAdd(_ *scope, a *arguments) (any, error) {
 	var sum int64
 
-	for i := range args {
-		n, err := wantInt(args, i)
-		if err != nil {
-			return nil, err
-		}
-
+	for i := range a.values {
+		n := a.integer(i)
 		if n < math.MinInt32 || n > math.MaxInt32 {
 			return nil, fmt.Errorf("%w: argument %d is %d, allowed is %d to %d", errOutside, i+1, n, math.MinInt32, math.MaxInt32)
 		}
@@ -408,60 +330,36 @@ func mathAdd(_ *scope, args []any) (any, error) {
 
 // mathRandom gives an integer from the start (included) to the end (excluded);
 // the same seed gives the same number.
-func mathRandom(s *scope, args []any) (any, error) {
-	start, err := wantInt(args, 0)
-	if err != nil {
-		return nil, err
-	}
-
-	end, err := wantInt(args, 1)
-	if err != nil {
-		return nil, err
-	}
-
+func mathRandom(s *scope, a *arguments) (any, error) {
+	start, end := a.integer(0), a.integer(1)
 	if start >= end || start < math.MinInt32 || end > math.MaxInt32 {
 		return nil, fmt.Errorf("%w: from %d to %d", errOutside, start, end)
 	}
 
 	fraction := s.random
-	if len(args) == 3 {
-		seed, err := wantInt(args, 2)
-		if err != nil {
-			return nil, err
-		}
-
+	if len(a.values) == 3 {
 		// The language wants a repeatable number here, not a secret one, and any
 		// bit pattern will do as a seed.
-		source := rand.NewPCG(uint64(seed), 0) //nolint:gosec // See above.
-		fraction = rand.New(source).Float64    //nolint:gosec // See above.
+		source := rand.NewPCG(uint64(a.integer(2)), 0) //nolint:gosec // See above.
+		fraction = rand.New(source).Float64            //nolint:gosec // See above.
 	}
 
 	return intNumber(start + int64(fraction()*float64(end-start))), nil
 }
 
 // stringSplit cuts at every character of the second argument and drops empty parts.
-func stringSplit(_ *scope, args []any) (any, error) {
-	text, err := wantString(args, 0)
-	if err != nil {
-		return nil, err
-	}
+func stringSplit(_ *scope, a *arguments) (any, error) {
+	text, splitter := a.text(0), a.text(1)
+	out := []any{}
 
-	splitter, err := wantString(args, 1)
-	if err != nil {
-		return nil, err
-	}
-
-	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(splitter, r) })
-	out := make([]any, 0, len(parts))
-
-	for _, part := range parts {
+	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return strings.ContainsRune(splitter, r) }) {
 		out = append(out, part)
 	}
 
 	return out, nil
 }
 
-func newUUID(*scope, []any) (any, error) {
+func newUUID(*scope, *arguments) (any, error) {
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, fmt.Errorf("making a UUID: %w", err)
@@ -471,28 +369,28 @@ func newUUID(*scope, []any) (any, error) {
 }
 
 // format serves a template that comes from a path; a literal one is a formatExpr.
-func format(_ *scope, args []any) (any, error) {
-	template, err := wantString(args, 0)
-	if err != nil {
-		return nil, err
+func format(_ *scope, a *arguments) (any, error) {
+	parts := splitTemplate(a.text(0))
+	if len(parts) != len(a.values) {
+		return nil, fmt.Errorf("%w: %d and %d", errSlots, len(parts)-1, len(a.values)-1)
 	}
 
-	parts := splitTemplate(template)
-	if len(parts) != len(args) {
-		return nil, fmt.Errorf("%w: %d and %d", errSlots, len(parts)-1, len(args)-1)
-	}
+	return fillTemplate(parts, a.values[1:]), nil
+}
 
+// fillTemplate puts the values between the parts.
+func fillTemplate(parts []string, values []any) string {
 	var out strings.Builder
 
 	for i, part := range parts {
 		out.WriteString(part)
 
-		if i < len(parts)-1 {
-			out.WriteString(displayText(args[i+1]))
+		if i < len(values) {
+			out.WriteString(displayText(values[i]))
 		}
 	}
 
-	return out.String(), nil
+	return out.String()
 }
 
 // displayText is a value as States.Format prints it. Objects and arrays come

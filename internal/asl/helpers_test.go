@@ -114,3 +114,20 @@ func decode(t *testing.T, raw json.RawMessage, out any) {
 	t.Helper()
 	require.NoError(t, json.Unmarshal(raw, out))
 }
+
+// The rules of a Choice in few words.
+func when(variable string, operator asl.Operator, value any) asl.Rule {
+	return asl.Rule{Variable: variable, Operator: operator, Value: value}
+}
+
+func and(rules ...asl.Rule) asl.Rule { return asl.Rule{And: rules} }
+
+func or(rules ...asl.Rule) asl.Rule { return asl.Rule{Or: rules} }
+
+func not(rule asl.Rule) asl.Rule { return asl.Rule{Not: &rule} }
+
+func then(rule asl.Rule, next string) asl.Rule {
+	rule.Next = next
+
+	return rule
+}

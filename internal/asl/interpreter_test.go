@@ -274,7 +274,7 @@ func TestConcurrentExecutions(t *testing.T) {
 			Resource: work, ResultPath: "$.r", Parameters: map[string]any{"n.$": "$.n", "id.$": "$$.Execution.Id"},
 			Retry: []asl.Retrier{{ErrorEquals: []string{"Busy"}, JitterStrategy: asl.JitterFull}}, Next: "C",
 		},
-		"C": &asl.Choice{Choices: []asl.Rule{asl.When("$.r.n", asl.NumericEqualsPath, "$.n").Then("S")}, Default: "F"},
+		"C": &asl.Choice{Choices: []asl.Rule{then(when("$.r.n", asl.NumericEqualsPath, "$.n"), "S")}, Default: "F"},
 		"S": &asl.Succeed{OutputPath: "$.r.id"}, "F": &asl.Fail{},
 	})
 	m.TimeoutSeconds = 60

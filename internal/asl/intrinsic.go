@@ -20,10 +20,8 @@ var (
 	errNotDynamic = errors.New(`the value must be a path ("$...") or an intrinsic function ("States....")`)
 )
 
-// expression is the value of a field whose name ends in ".$".
-type expression interface {
-	eval(s *scope) (any, error)
-}
+// expression is the value of a field whose name ends in ".$", or has such fields.
+type expression = formula[*scope]
 
 // pathExpr is a path by itself, for the field that its cause names.
 type pathExpr struct {
@@ -99,22 +97,16 @@ func (e literalExpr) eval(*scope) (any, error) { return e.value, nil }
 type callExpr struct {
 	name     string
 	function intrinsic
-	args     []expression
+	args     arrayFormula[*scope]
 }
 
 func (e callExpr) eval(s *scope) (any, error) {
-	args := make([]any, len(e.args))
-
-	for i, arg := range e.args {
-		value, err := arg.eval(s)
-		if err != nil {
-			return nil, err
-		}
-
-		args[i] = value
+	values, err := e.args.each(s)
+	if err != nil {
+		return nil, err
 	}
 
-	value, err := e.function.apply(s, args)
+	value, err := e.function.call(s, values)
 	if err != nil {
 		return nil, failf(ErrorIntrinsicFailure, "%s: %v", e.name, err)
 	}
@@ -125,28 +117,16 @@ func (e callExpr) eval(s *scope) (any, error) {
 // formatExpr is States.Format with a literal template, cut up when it is loaded.
 type formatExpr struct {
 	parts []string
-	args  []expression
+	args  arrayFormula[*scope]
 }
 
 func (e formatExpr) eval(s *scope) (any, error) {
-	var out strings.Builder
-
-	for i, part := range e.parts {
-		out.WriteString(part)
-
-		if i == len(e.args) {
-			break
-		}
-
-		value, err := e.args[i].eval(s)
-		if err != nil {
-			return nil, err
-		}
-
-		out.WriteString(displayText(value))
+	values, err := e.args.each(s)
+	if err != nil {
+		return nil, err
 	}
 
-	return out.String(), nil
+	return fillTemplate(e.parts, values), nil
 }
 
 // parseExpression reads a path or an intrinsic function call for a field.
@@ -164,7 +144,7 @@ func parseExpression(field, text string) (expression, error) {
 		return nil, fmt.Errorf("%q: %w", text, errNotDynamic)
 	}
 
-	p := &intrinsicParser{text: text}
+	p := &intrinsicParser{pathReader: pathReader{text: text}}
 
 	call, err := p.call()
 	if err != nil {
@@ -180,29 +160,15 @@ func parseExpression(field, text string) (expression, error) {
 	return functionExpr{call: call, text: text}, nil
 }
 
+// intrinsicParser reads a call with what paths are read with.
 type intrinsicParser struct {
-	text  string
-	pos   int
+	pathReader
+
 	count int
 }
 
 func (p *intrinsicParser) errorf(format string, args ...any) error {
 	return fmt.Errorf("%w at offset %d of %q: %s", errSyntax, p.pos, p.text, fmt.Sprintf(format, args...))
-}
-
-// space skips white space, line breaks included.
-func (p *intrinsicParser) space() {
-	for p.pos < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
-		p.pos++
-	}
-}
-
-func (p *intrinsicParser) peek() byte {
-	if p.pos >= len(p.text) {
-		return 0
-	}
-
-	return p.text[p.pos]
 }
 
 func (p *intrinsicParser) call() (expression, error) {
@@ -225,11 +191,9 @@ func (p *intrinsicParser) call() (expression, error) {
 
 	p.space()
 
-	if p.peek() != '(' {
+	if !p.take("(") {
 		return nil, p.errorf("%s needs an opening parenthesis", name)
 	}
-
-	p.pos++
 
 	args, err := p.arguments()
 	if err != nil {
@@ -278,9 +242,7 @@ func (p *intrinsicParser) arguments() ([]expression, error) {
 
 	p.space()
 
-	if p.peek() == ')' {
-		p.pos++
-
+	if p.take(")") {
 		return args, nil
 	}
 
@@ -296,12 +258,9 @@ func (p *intrinsicParser) arguments() ([]expression, error) {
 
 		p.space()
 
-		switch p.peek() {
-		case ',':
-			p.pos++
-		case ')':
-			p.pos++
-
+		switch {
+		case p.take(","):
+		case p.take(")"):
 			return args, nil
 		default:
 			return nil, p.errorf("expected a comma or a closing parenthesis")
@@ -323,14 +282,10 @@ func (p *intrinsicParser) argument() (expression, error) {
 }
 
 func (p *intrinsicParser) pathArgument() (expression, error) {
-	r := &pathReader{text: p.text, pos: p.pos}
-
-	parsed, err := r.path()
+	parsed, err := p.path()
 	if err != nil {
 		return nil, err
 	}
-
-	p.pos = r.pos
 
 	return argumentExpr{path: parsed}, nil
 }
@@ -339,21 +294,18 @@ var scalarPattern = regexp.MustCompile(`^(?:null|true|false|-?(?:0|[1-9][0-9]*)(
 
 func (p *intrinsicParser) scalar() (expression, error) {
 	text := scalarPattern.FindString(p.text[p.pos:])
+	if text == "" {
+		return nil, p.errorf("expected a 'string', a number, true, false, null, a path or an intrinsic function")
+	}
+
+	p.pos += len(text)
 
 	switch text {
-	case "":
-		return nil, p.errorf("expected a 'string', a number, true, false, null, a path or an intrinsic function")
 	case nullText:
-		p.pos += len(text)
-
 		return literalExpr{}, nil
 	case trueText, falseText:
-		p.pos += len(text)
-
 		return literalExpr{value: text == trueText}, nil
 	default:
-		p.pos += len(text)
-
 		return literalExpr{value: json.Number(text)}, nil
 	}
 }

@@ -15,8 +15,8 @@ func catchLabel(names []string) string { return "catch " + strings.Join(names, "
 // the order of their distance from StartAt. States that cannot be reached are
 // left out.
 func Mermaid(m *Machine) string {
-	names := m.breadthFirst()
-	ids := make(map[string]string, len(names))
+	names, transitions := m.Graph()
+	ids := map[string]string{"": "[*]"}
 
 	var b strings.Builder
 
@@ -31,16 +31,8 @@ func Mermaid(m *Machine) string {
 		fmt.Fprintf(&b, "    [*] --> %s\n", ids[m.StartAt])
 	}
 
-	for _, name := range names {
-		for _, e := range m.States[name].edges() {
-			if target, ok := ids[e.target]; ok {
-				b.WriteString(diagramEdge(ids[name], target, e.label))
-			}
-		}
-
-		if endsExecution(m.States[name]) {
-			b.WriteString(diagramEdge(ids[name], "[*]", ""))
-		}
+	for _, t := range transitions {
+		b.WriteString(diagramEdge(ids[t.From], ids[t.To], t.Label))
 	}
 
 	return b.String()

@@ -76,24 +76,24 @@ func TestMermaidShortensLongLabels(t *testing.T) {
 func TestRuleLabels(t *testing.T) {
 	t.Parallel()
 
-	size := asl.When("$.detail.object.size", asl.NumericGreaterThan, 5e12)
+	size := when("$.detail.object.size", asl.NumericGreaterThan, 5e12)
 
-	guards := asl.And(asl.When("$.a", asl.IsPresent, true), asl.When("$.a", asl.IsString, true), asl.When("$.b", asl.IsPresent, true))
+	guards := and(when("$.a", asl.IsPresent, true), when("$.a", asl.IsString, true), when("$.b", asl.IsPresent, true))
 
 	tests := map[string]asl.Rule{
 		"in other words":               {Comment: "in other words", Not: &guards},
 		"valid a, b":                   guards,
-		"no valid a, b":                asl.Not(guards),
-		"size > 5000000000000":         asl.And(asl.When("$.detail.object.size", asl.IsNumeric, true), size),
-		"not size > 5000000000000":     asl.Not(size),
-		"size is not present":          asl.Not(asl.When("$.size", asl.IsPresent, true)),
-		"size is not a number":         asl.When("$.size", asl.IsNumeric, false),
-		`key = "a b"`:                  asl.When("$.key", asl.StringEquals, "a b"),
-		"a <= b c":                     asl.When("$.a", asl.NumericLessThanEqualsPath, "$.x['b c']"),
-		"$ matches *.txt":              asl.When("$", asl.StringMatches, "*.txt"),
-		"not (a is null or b is null)": asl.Not(asl.Or(asl.When("$.a", asl.IsNull, true), asl.When("$.b", asl.IsNull, true))),
-		"(a is null or b is null) and c = true": asl.And(
-			asl.Or(asl.When("$.a", asl.IsNull, true), asl.When("$.b", asl.IsNull, true)), asl.When("$.c", asl.BooleanEquals, true)),
+		"no valid a, b":                not(guards),
+		"size > 5000000000000":         and(when("$.detail.object.size", asl.IsNumeric, true), size),
+		"not size > 5000000000000":     not(size),
+		"size is not present":          not(when("$.size", asl.IsPresent, true)),
+		"size is not a number":         when("$.size", asl.IsNumeric, false),
+		`key = "a b"`:                  when("$.key", asl.StringEquals, "a b"),
+		"a <= b c":                     when("$.a", asl.NumericLessThanEqualsPath, "$.x['b c']"),
+		"$ matches *.txt":              when("$", asl.StringMatches, "*.txt"),
+		"not (a is null or b is null)": not(or(when("$.a", asl.IsNull, true), when("$.b", asl.IsNull, true))),
+		"(a is null or b is null) and c = true": and(
+			or(when("$.a", asl.IsNull, true), when("$.b", asl.IsNull, true)), when("$.c", asl.BooleanEquals, true)),
 	}
 
 	for want, rule := range tests {

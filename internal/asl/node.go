@@ -39,7 +39,7 @@ func effective(r *run, input filter, in payload) (*scope, error) {
 
 type passNode struct {
 	input, output filter
-	parameters    template
+	parameters    expression
 	fixed         bool
 	value         any
 	result        sink
@@ -53,7 +53,7 @@ func (n *passNode) run(r *run, in payload) (outcome, error) {
 	}
 
 	if n.parameters != nil {
-		if s.input, err = n.parameters.build(s); err != nil {
+		if s.input, err = n.parameters.eval(s); err != nil {
 			return outcome{}, err
 		}
 	}

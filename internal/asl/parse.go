@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -28,7 +27,7 @@ func Parse(data []byte) (*Machine, error) {
 	}
 
 	p := &parser{checker: c, broken: map[string]bool{}}
-	p.duplicates(data)
+	p.duplicates(json.NewDecoder(bytes.NewReader(data)), "")
 
 	m := p.machine(data)
 	m.check(c, p.broken)
@@ -488,77 +487,33 @@ func (p *parser) operator(name string, raw json.RawMessage, out *Rule, field str
 }
 
 // duplicates reports keys that an object has twice, of which encoding/json
-// would silently keep the last.
-func (p *parser) duplicates(data []byte) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
+// would silently keep the last; place is where the next value stands. The text
+// is known to be JSON.
+func (p *parser) duplicates(text *json.Decoder, place string) {
+	token, _ := text.Token()
+	seen := map[string]bool{}
 
-	var stack []*frame
+	switch token {
+	case json.Delim('{'):
+		for text.More() {
+			key, _ := text.Token()
+			name := fmt.Sprint(key)
+			at := place + "." + name
 
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) || err != nil {
-			return // The text as a whole has been read without an error before.
-		}
-
-		var top *frame
-		if len(stack) > 0 {
-			top = stack[len(stack)-1]
-		}
-
-		delim, _ := token.(json.Delim)
-
-		switch delim {
-		case '{', '[':
-			stack = append(stack, newFrame(top, delim == '{'))
-		case '}', ']':
-			stack = stack[:len(stack)-1]
-		default:
-			if top != nil && top.wantsKey() {
-				p.key(top, token)
-
-				continue
+			if seen[name] {
+				p.addf(strings.TrimLeft(at, "."), "the key is given twice in the same object")
 			}
+
+			seen[name] = true
+			p.duplicates(text, at)
 		}
-
-		if top != nil && delim != '}' && delim != ']' {
-			top.isKey = true
+	case json.Delim('['):
+		for text.More() {
+			p.duplicates(text, place+".[]")
 		}
-	}
-}
-
-// frame is one open object or array.
-type frame struct {
-	place string
-	keys  map[string]bool
-	isKey bool
-	name  string
-}
-
-func newFrame(parent *frame, object bool) *frame {
-	f := &frame{}
-	if parent != nil {
-		f.place = parent.place + parent.name + "."
+	default:
+		return
 	}
 
-	if object {
-		f.keys, f.isKey = map[string]bool{}, true
-	} else {
-		f.name = "[]"
-	}
-
-	return f
-}
-
-func (f *frame) wantsKey() bool { return f.keys != nil && f.isKey }
-
-func (p *parser) key(f *frame, token json.Token) {
-	name := fmt.Sprint(token)
-	if f.keys[name] {
-		p.addf(strings.TrimLeft(f.place+name, "."), "the key is given twice in the same object")
-	}
-
-	f.keys[name] = true
-	f.name = name
-	f.isKey = false
+	_, _ = text.Token() // the closing bracket
 }

@@ -280,7 +280,7 @@ func TestValidateChecksAMachineBuiltInGo(t *testing.T) {
 		},
 		"operand": {
 			machine("A", map[string]asl.State{
-				"A": &asl.Choice{Choices: []asl.Rule{asl.When("$.a", asl.NumericEquals, "x").Then("B")}}, "B": &asl.Succeed{},
+				"A": &asl.Choice{Choices: []asl.Rule{then(when("$.a", asl.NumericEquals, "x"), "B")}}, "B": &asl.Succeed{},
 			}), "NumericEquals: must be a number",
 		},
 	}

@@ -72,13 +72,7 @@ func (r *run) assign(assigned *object) {
 }
 
 // query is a JSON value in whose strings expressions may stand.
-type query interface {
-	compute(e *evaluation) (any, error)
-}
-
-type fixedQuery struct{ value any }
-
-func (q fixedQuery) compute(*evaluation) (any, error) { return q.value, nil }
+type query = formula[*evaluation]
 
 // computedQuery is an expression; field is its place in the state, as AWS names it.
 type computedQuery struct {
@@ -86,7 +80,7 @@ type computedQuery struct {
 	expression *jsonata.Expression
 }
 
-func (q computedQuery) compute(e *evaluation) (any, error) {
+func (q computedQuery) eval(e *evaluation) (any, error) {
 	raw, err := q.expression.Eval(e.run.ctx, e.environment)
 	if err == nil {
 		return decodeJSON(raw)
@@ -119,63 +113,6 @@ func (q computedQuery) unexpected(e *evaluation, want string, value any) *Error 
 		want, jsonType(value), encodeTree(value))
 }
 
-// jsonType names a value's JSON type as AWS does.
-func jsonType(value any) string {
-	switch value.(type) {
-	case nil:
-		return nullText
-	case bool:
-		return "boolean"
-	case json.Number:
-		return "number"
-	case string:
-		return "string"
-	case []any:
-		return "array"
-	default:
-		return "object"
-	}
-}
-
-type objectQuery []queryMember
-
-type queryMember struct {
-	key   string
-	value query
-}
-
-func (q objectQuery) compute(e *evaluation) (any, error) {
-	out := newObject(len(q))
-
-	for _, member := range q {
-		value, err := member.value.compute(e)
-		if err != nil {
-			return nil, err
-		}
-
-		out.set(member.key, value)
-	}
-
-	return out, nil
-}
-
-type arrayQuery []query
-
-func (q arrayQuery) compute(e *evaluation) (any, error) {
-	out := make([]any, len(q))
-
-	for i, item := range q {
-		value, err := item.compute(e)
-		if err != nil {
-			return nil, err
-		}
-
-		out[i] = value
-	}
-
-	return out, nil
-}
-
 // optionalQuery reads a field that may hold expressions; nil without it.
 func (c *checker) optionalQuery(field string, value any) query {
 	if value == nil {
@@ -196,14 +133,14 @@ func (c *checker) optionalQuery(field string, value any) query {
 func (c *checker) query(field string, value any) query {
 	switch v := value.(type) {
 	case *object:
-		out := make(objectQuery, 0, len(v.keys))
+		out := make(objectFormula[*evaluation], 0, len(v.keys))
 		for _, key := range v.keys {
-			out = append(out, queryMember{key: key, value: c.query(field+"/"+key, v.values[key])})
+			out = append(out, member[*evaluation]{key, c.query(field+"/"+key, v.values[key])})
 		}
 
 		return out
 	case []any:
-		out := make(arrayQuery, len(v))
+		out := make(arrayFormula[*evaluation], len(v))
 		for i, item := range v {
 			out[i] = c.query(field+"["+strconv.Itoa(i)+"]", item)
 		}
@@ -212,7 +149,7 @@ func (c *checker) query(field string, value any) query {
 	case string:
 		return c.queryText(field, v)
 	default:
-		return fixedQuery{value: value}
+		return fixed[*evaluation]{value}
 	}
 }
 
@@ -220,20 +157,20 @@ func (c *checker) queryText(field, text string) query {
 	begins, ends := strings.HasPrefix(text, queryBegin), strings.HasSuffix(text, queryEnd)
 
 	if !begins && !ends {
-		return fixedQuery{value: text}
+		return fixed[*evaluation]{text}
 	}
 
 	if begins != ends || len(text) < len(queryBegin)+len(queryEnd) {
 		c.add(field, errHalfMarked)
 
-		return fixedQuery{}
+		return fixed[*evaluation]{}
 	}
 
 	expression, err := jsonata.Parse(expressionText(text))
 	if err != nil {
 		c.add(field, err)
 
-		return fixedQuery{}
+		return fixed[*evaluation]{}
 	}
 
 	if expression.ReadsErrorOutput() && !strings.HasPrefix(field, catchField) {
@@ -309,7 +246,7 @@ func (q results) leave(e *evaluation, otherwise payload, next string) (outcome, 
 	out := outcome{data: otherwise, next: next}
 
 	if q.output != nil {
-		value, err := q.output.compute(e)
+		value, err := q.output.eval(e)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -323,7 +260,7 @@ func (q results) leave(e *evaluation, otherwise payload, next string) (outcome, 
 		return out, nil
 	}
 
-	value, err := q.assign.compute(e)
+	value, err := q.assign.eval(e)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -362,7 +299,7 @@ func (n *queryChoiceNode) run(r *run, in payload) (outcome, error) {
 	next, label, results := n.fallback, defaultField, n.results
 
 	for _, choice := range n.choices {
-		value, err := choice.condition.compute(e)
+		value, err := choice.condition.eval(e)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -418,7 +355,7 @@ func (n *queryWaitNode) run(r *run, in payload) (outcome, error) {
 func (n *queryWaitNode) duration(e *evaluation) (time.Duration, error) {
 	switch {
 	case n.seconds != nil:
-		value, err := n.seconds.compute(e)
+		value, err := n.seconds.eval(e)
 		if err != nil {
 			return 0, err
 		}
@@ -430,7 +367,7 @@ func (n *queryWaitNode) duration(e *evaluation) (time.Duration, error) {
 
 		return time.Duration(seconds) * time.Second, nil
 	case n.timestamp != nil:
-		value, err := n.timestamp.compute(e)
+		value, err := n.timestamp.eval(e)
 		if err != nil {
 			return 0, err
 		}
@@ -472,7 +409,7 @@ func failString(e *evaluation, q query) (string, error) {
 		return "", nil
 	}
 
-	value, err := q.compute(e)
+	value, err := q.eval(e)
 	if err != nil {
 		return "", err
 	}

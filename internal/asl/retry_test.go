@@ -104,7 +104,7 @@ func TestRetryCountsAreResetByTheNextVisit(t *testing.T) {
 			ResultPath: "$.result", Next: "Count",
 		},
 		"Count": &asl.Pass{Parameters: map[string]any{"n.$": "States.MathAdd($.n, 1)"}, Next: "Again"},
-		"Again": &asl.Choice{Choices: []asl.Rule{asl.When("$.n", asl.NumericLessThan, 3).Then("T")}, Default: "Done"},
+		"Again": &asl.Choice{Choices: []asl.Rule{then(when("$.n", asl.NumericLessThan, 3), "T")}, Default: "Done"},
 		"Done":  &asl.Succeed{},
 	})
 

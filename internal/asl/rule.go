@@ -73,8 +73,7 @@ const (
 )
 
 // Rule is one rule of a Choice: a comparison (Variable, Operator, Value) or a
-// combination (And, Or, Not). [When], [And], [Or] and [Not] build rules and
-// [Rule.Then] gives the target.
+// combination (And, Or, Not).
 //
 // A Variable or path operand that selects nothing fails the execution with
 // [ErrorRuntime], for IsPresent excepted: guard it, And stops at the first rule
@@ -104,27 +103,6 @@ type Rule struct {
 	Assign map[string]any
 	// Next names the target; required in a rule of Choices, forbidden below it.
 	Next string
-}
-
-// When compares the value at the reference path with value.
-func When(variable string, operator Operator, value any) Rule {
-	return Rule{Variable: variable, Operator: operator, Value: value}
-}
-
-// And is true when all rules are; it stops at the first that is false.
-func And(rules ...Rule) Rule { return Rule{And: rules} }
-
-// Or is true when one rule is; it stops at the first that is true.
-func Or(rules ...Rule) Rule { return Rule{Or: rules} }
-
-// Not is true when the rule is false.
-func Not(rule Rule) Rule { return Rule{Not: &rule} }
-
-// Then returns the rule with the state to go to.
-func (r Rule) Then(next string) Rule {
-	r.Next = next
-
-	return r
 }
 
 // MarshalJSON writes the rule as the language has it, the operator as a field name.
@@ -487,41 +465,33 @@ func kindPhrase(kind operandKind) string {
 func compareAs(kind operandKind, left, right any) (int, bool) {
 	switch kind {
 	case kindNumeric:
-		x, okX := left.(json.Number)
-		y, okY := right.(json.Number)
+		x, y, ok := both[json.Number](left, right)
 
-		if !okX || !okY {
-			return 0, false
-		}
-
-		return compareNumbers(x, y), true
+		return compareNumbers(x, y), ok
 	case kindBoolean:
-		x, okX := left.(bool)
-		y, okY := right.(bool)
+		x, y, ok := both[bool](left, right)
+		if x == y {
+			return 0, ok
+		}
 
-		return boolOrder(x, y), okX && okY
+		return 1, ok
+	case kindTimestamp:
+		x, y, _ := both[string](left, right)
+
+		return compareTimestamps(x, y)
 	default:
-		x, okX := left.(string)
-		y, okY := right.(string)
+		x, y, ok := both[string](left, right)
 
-		if !okX || !okY {
-			return 0, false
-		}
-
-		if kind == kindTimestamp {
-			return compareTimestamps(x, y)
-		}
-
-		return compareText(x, y), true
+		return compareText(x, y), ok
 	}
 }
 
-func boolOrder(x, y bool) int {
-	if x == y {
-		return 0
-	}
+// both gives two values as a type, if they have it.
+func both[T any](left, right any) (x, y T, ok bool) {
+	x, okX := left.(T)
+	y, okY := right.(T)
 
-	return 1
+	return x, y, okX && okY
 }
 
 func compareTimestamps(x, y string) (int, bool) {

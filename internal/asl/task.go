@@ -3,6 +3,7 @@ package asl
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,9 +27,9 @@ type taskNode struct {
 	resource           string
 	integration        Integration
 	input, output      filter
-	parameters         template
-	credentials        template
-	selector           template
+	parameters         expression
+	credentials        expression
+	selector           expression
 	result             sink
 	timeout, heartbeat limit
 	retriers           []retrier
@@ -94,13 +95,7 @@ func (n *taskNode) wait(r *run, failed *Error, delay time.Duration) error {
 // retrierFor is the first retrier that matches, or -1. One that matches and is
 // used up does not pass the error on to the next.
 func (n *taskNode) retrierFor(failed *Error) int {
-	for i, retrier := range n.retriers {
-		if matches(retrier.errors, failed.Name) {
-			return i
-		}
-	}
-
-	return -1
+	return slices.IndexFunc(n.retriers, func(r retrier) bool { return matches(r.errors, failed.Name) })
 }
 
 func (n *taskNode) catch(r *run, in payload, failed *Error) (outcome, error) {
@@ -190,9 +185,9 @@ func (n *taskNode) prepare(r *run, s *scope, in payload) (Call, payload, error) 
 
 	switch {
 	case n.parameters != nil:
-		value, err = n.parameters.build(s)
+		value, err = n.parameters.eval(s)
 	case n.query != nil && n.query.arguments != nil:
-		value, err = n.query.arguments.compute(r.evaluation(in))
+		value, err = n.query.arguments.eval(r.evaluation(in))
 	}
 
 	if err != nil {
@@ -205,7 +200,7 @@ func (n *taskNode) prepare(r *run, s *scope, in payload) (Call, payload, error) 
 	}
 
 	if n.credentials != nil {
-		credentials, err := n.credentials.build(s)
+		credentials, err := n.credentials.eval(s)
 		if err != nil {
 			return call, payload{}, err
 		}
@@ -309,7 +304,7 @@ func (n *taskNode) failed(r *run, call Call, err, ended error) error {
 // deliver turns the result into the state's output.
 func (n *taskNode) deliver(s *scope, in payload, result any) (outcome, error) {
 	if n.selector != nil {
-		selected, err := n.selector.build(s.on(result))
+		selected, err := n.selector.eval(s.on(result))
 		if err != nil {
 			return outcome{}, err
 		}

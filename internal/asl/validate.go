@@ -277,7 +277,7 @@ func (c *checker) optionalReference(field, text string) *path {
 }
 
 // template reads a payload template; nil gives nil.
-func (c *checker) template(field string, object map[string]any) template {
+func (c *checker) template(field string, object map[string]any) expression {
 	if object == nil {
 		return nil
 	}

@@ -2,9 +2,11 @@ package asl
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -90,21 +92,10 @@ func compareNumbers(a, b json.Number) int {
 	y, errY := strconv.ParseInt(b.String(), 10, 64)
 
 	if errX != nil || errY != nil {
-		return order(numberFloat(a), numberFloat(b))
+		return cmp.Compare(numberFloat(a), numberFloat(b))
 	}
 
-	return order(x, y)
-}
-
-func order[T int64 | float64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	default:
-		return 0
-	}
+	return cmp.Compare(x, y)
 }
 
 // plainNumber is a number as text, never in exponent form below 1e21:
@@ -135,7 +126,7 @@ func equalValues(a, b any) bool {
 	case []any:
 		y, ok := b.([]any)
 
-		return ok && equalArrays(x, y)
+		return ok && slices.EqualFunc(x, y, equalValues)
 	case *object:
 		y, ok := b.(*object)
 
@@ -154,34 +145,32 @@ func isScalar(v any) bool {
 	}
 }
 
-func equalArrays(a, b []any) bool {
-	if len(a) != len(b) {
-		return false
-	}
-
-	for i := range a {
-		if !equalValues(a[i], b[i]) {
-			return false
-		}
-	}
-
-	return true
-}
-
 // kindOf names a value's JSON type for messages.
 func kindOf(value any) string {
+	switch name := jsonType(value); name {
+	case nullText:
+		return name
+	case "array", "object":
+		return "an " + name
+	default:
+		return "a " + name
+	}
+}
+
+// jsonType names a value's JSON type as AWS does.
+func jsonType(value any) string {
 	switch value.(type) {
 	case nil:
 		return nullText
 	case bool:
-		return "a boolean"
+		return "boolean"
 	case json.Number:
-		return numberText
+		return "number"
 	case string:
-		return "a string"
+		return "string"
 	case []any:
-		return "an array"
+		return "array"
 	default:
-		return "an object"
+		return "object"
 	}
 }
