@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -252,13 +253,5 @@ func asked(what string, err error) error {
 // hasCode says whether AWS answered with one of the codes.
 func hasCode(err error, codes ...string) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return false
-	}
-	for _, code := range codes {
-		if api.ErrorCode() == code {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(codes, api.ErrorCode())
 }

@@ -478,17 +478,22 @@ const fixedCost = "fixed"
 // finish sums up.
 func (c *costing) finish() *CostReport {
 	r := c.report
-	for _, route := range []string{RouteLambda, RouteFargate, "", fixedCost} {
+	var order []string
+	for _, route := range c.estimator.routes {
+		order = append(order, route.Name)
+	}
+	for _, route := range append(order, "", fixedCost) {
 		for _, item := range c.items {
 			if item.Route != route {
 				continue
 			}
 			r.Total += item.Dollars
 			switch route {
+			case "":
 			case fixedCost:
 				r.Fixed += item.Dollars
 				item.Route = ""
-			case RouteLambda, RouteFargate:
+			default:
 				r.Routes[route] += item.Dollars
 			}
 			r.Items = append(r.Items, item)

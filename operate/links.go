@@ -35,7 +35,7 @@ func (v *verifier) diagnose(ctx context.Context) {
 			continue // or it was never uploaded, which its error says
 		case f.Execution == nil:
 			v.ruleLinks(ctx, f)
-		case f.Execution.Route == RouteLambda:
+		case v.Outputs.routes.computeOf(f.Execution.Route) == machine.Lambda:
 			v.functionLinks(ctx, f)
 		default:
 			v.taskLinks(ctx, f)

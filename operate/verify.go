@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -19,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"example.com/upload-router/internal/machine"
 )
 
 const (
@@ -65,8 +68,9 @@ func (v Verification) Broken() []Check {
 
 // proof is one file of a verification, and what should become of it.
 type proof struct {
-	name, route, sha256 string
-	size                int64
+	name, sha256 string
+	size         int64
+	route        machine.Route
 }
 
 // verifier gathers checks.
@@ -88,12 +92,8 @@ type verifier struct {
 // What is wrong with the system is in the [Verification]; the error is for what
 // keeps it from being looked at.
 func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
-	if options.StartTimeout == 0 {
-		options.StartTimeout = defaultStartTimeout
-	}
-	if options.Timeout == 0 {
-		options.Timeout = time.Hour
-	}
+	options.StartTimeout = cmp.Or(options.StartTimeout, defaultStartTimeout)
+	options.Timeout = cmp.Or(options.Timeout, time.Hour)
 	limited, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
 	v := &verifier{System: s, checks: checks{onCheck: options.OnCheck}, options: options}
@@ -125,10 +125,11 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
 	proofs := []proof{
-		{name: "just-under.txt", route: RouteLambda, size: max(0, threshold-1)},
-		{name: "just-over.txt", route: RouteFargate, size: threshold + 1},
+		{name: "just-under.txt", size: max(0, threshold-1)},
+		{name: "just-over.txt", size: threshold + 1},
 	}
 	for i := range proofs {
+		proofs[i].route = v.Outputs.routes.of(proofs[i].size)
 		if proofs[i].sha256, err = writeProof(filepath.Join(folder, proofs[i].name), proofs[i].size); err != nil {
 			return err
 		}
@@ -170,13 +171,13 @@ func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
 
 // outcome looks at the execution and its route.
 func (v *verifier) outcome(p proof, f Sent) {
-	name, why := p.route+" route", "a file of "+plural(p.size, "byte")+" must be processed there"
+	name, why := p.route.Name+" route", "a file of "+plural(p.size, "byte")+" must be processed there"
 	switch {
 	case f.State != FileSucceeded && f.Execution != nil:
 		v.failed(name, f.Error, why, "upload-router show "+f.Execution.Name)
 	case f.State != FileSucceeded:
 		v.failed(name, f.Error, why, "")
-	case f.Execution.Route != p.route:
+	case f.Execution.Route != p.route.Name:
 		v.failed(name, "it went to "+f.Execution.Route, why, "upload-router up: the state machine isn't the declared one")
 	default:
 		v.ok(name, fmt.Sprintf("%s, SUCCEEDED in %s", plural(p.size, "byte"), f.Execution.Duration.Round(time.Millisecond)))
@@ -186,9 +187,9 @@ func (v *verifier) outcome(p proof, f Sent) {
 // digest compares what the processor read with what was uploaded. The answer is
 // in the execution, or, of a task whose end is only waited for, in its log.
 func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
-	name, why := p.route+" digest", "the processor must have read exactly what was uploaded"
+	name, why := p.route.Name+" digest", "the processor must have read exactly what was uploaded"
 	digest, err := digestOf(f.Execution.Answer), error(nil)
-	for deadline := time.Now().Add(digestTime); digest == "" && p.route == RouteFargate; {
+	for deadline := time.Now().Add(digestTime); digest == "" && p.route.Compute == machine.Fargate; {
 		var timeline *Timeline
 		if timeline, err = v.Show(ctx, f.Execution.ARN); err == nil && timeline.LogsError != "" {
 			err = fmt.Errorf("%w: %s", ErrRefused, timeline.LogsError)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -113,7 +114,11 @@ func (u *ui) costs(r *operate.CostReport) {
 	}
 	u.table([]string{headRoute, "WHAT", right("QUANTITY", 14), right("A MONTH", 12)}, rows)
 	u.say("")
-	for _, route := range []string{operate.RouteLambda, operate.RouteFargate} {
+	routes := make([]string, len(r.Items)) // in the order of their table
+	for i, item := range r.Items {
+		routes[i] = item.Route
+	}
+	for _, route := range slices.Compact(routes) {
 		if n := r.Uploads[route]; n > 0 {
 			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,10 +81,7 @@ Backend and secrets provider are Pulumi's: ` + "`pulumi login`" + `, PULUMI_BACK
 
 func (o *initOptions) run(cmd *cobra.Command) error {
 	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
-	name := o.stack
-	if name == "" {
-		name = os.Getenv("PULUMI_STACK")
-	}
+	name := cmp.Or(o.stack, os.Getenv("PULUMI_STACK"))
 	if name == "" {
 		return fmt.Errorf("%w: name the stack: --stack dev", errFlag)
 	}
