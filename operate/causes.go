@@ -103,7 +103,7 @@ var causes = []cause{
 	when("", `AccessDenied|UnauthorizedOperation|Forbidden`, "the credentials lack a permission: ask for it, or use others (AWS_PROFILE)"),
 }
 
-// head is what the SDK tells before an error: which operation of which service it
+// head is what the SDK says before an error: which operation of which service it
 // was, how often it was tried, and how it was answered. All of these have words that
 // mean something else in an error, such as Service Quotas, and attempts exceeded.
 var head = regexp.MustCompile(`operation error [\w ]+: \w+, (?:exceeded maximum number of attempts, \d+, )?` +
@@ -113,7 +113,7 @@ var head = regexp.MustCompile(`operation error [\w ]+: \w+, (?:exceeded maximum 
 var ownCode = regexp.MustCompile(`^\s*([A-Z]\w+)(?::|$)`)
 
 // likelyCause is what a message of AWS, Pulumi or Docker likely means; empty
-// when there is no telling.
+// when it isn't known.
 func likelyCause(message string) string {
 	code := ""
 	if at := head.FindStringIndex(message); at != nil {
@@ -191,7 +191,7 @@ type RefusalError struct {
 	err                  error
 }
 
-// Error tells code, message and likely cause.
+// Error gives code, message and likely cause.
 func (e *RefusalError) Error() string {
 	text := e.Message
 	switch {

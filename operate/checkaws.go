@@ -319,7 +319,7 @@ func (o outcome) differs(got outcome) []string {
 	return out
 }
 
-// whereIt is how a cause begins that tells in which state of which history it was: a state that is tested has no history.
+// whereIt is how a cause begins that says in which state of which history it was: a state that is tested has no history.
 var whereIt = regexp.MustCompile(`^An error occurred while executing the state '.*?' \(entered at the event id #\d+\)\. `)
 
 func ownCause(cause string) string { return whereIt.ReplaceAllString(cause, "") }

@@ -246,7 +246,7 @@ func (c *costing) processor(secondsPerGB float64) {
 	c.estimator.function.Processor, c.estimator.task.Processor = pricing.Processor(secondsPerGB), pricing.Processor(secondsPerGB)
 }
 
-// compare tells from which size on which of both is cheaper.
+// compare finds from which size on which of both is cheaper.
 func (c *costing) compare() {
 	e := c.estimator
 	c.report.Threshold = e.threshold()

@@ -19,7 +19,7 @@ import (
 // declare evaluates the program for a configuration without namespace. Nothing
 // is built: neither a diagram nor a price depends on the processors' code.
 func declare(project, name string, config map[string]string) (*declared.System, error) {
-	// The program itself finds no key that isn't one: it isn't told which there are.
+	// The program itself finds no key that isn't one: it doesn't know which there are.
 	project = cmp.Or(project, settings.Namespace)
 	if err := CheckConfig(project, "", config); err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func (e Execution) Ended() bool {
 // Succeeded says whether the file was processed.
 func (e Execution) Succeeded() bool { return e.Status == string(sfntypes.ExecutionStatusSucceeded) }
 
-// unprocessed says whether it ended before its file was processed, as far as its status tells.
+// unprocessed says whether it ended before its file was processed, as far as its status says.
 func (e Execution) unprocessed() bool { return e.Ended() && !e.Succeeded() }
 
 // ListOptions choose executions.

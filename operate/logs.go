@@ -199,7 +199,7 @@ func (o Outputs) consolePage(service, page string) string {
 	return fmt.Sprintf("https://%s.%s/%s/home?region=%s#%s", of.Region, own.ConsoleDomain, service, of.Region, page)
 }
 
-// logFields are the fields of a processor's log line that tell whose it is.
+// logFields are the fields of a processor's log line that say whose it is.
 type logFields struct {
 	Key       string `json:"key"`
 	Version   string `json:"version"`

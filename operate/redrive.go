@@ -236,7 +236,7 @@ func (p *RedrivePlan) takeClaim(ctx context.Context, item *RedriveItem) (held, e
 		return held{}, nil
 	}
 	if len(item.input) == 0 {
-		*item = item.with(RedriveRefuse, "whether another execution has its object can't be told, as "+unreadable)
+		*item = item.with(RedriveRefuse, "whether another execution has its object isn't known, as "+unreadable)
 		return held{}, nil
 	}
 	object, ok := claimtable.ObjectOf(item.input)

@@ -242,7 +242,7 @@ type board struct {
 	done  bool // with uploading
 }
 
-// newBoard tells of all files: everybody knows what is to come.
+// newBoard reports all files: everybody knows what is to come.
 func newBoard(files []Sent, told func(Sent)) *board {
 	b := &board{files: slices.Clone(files), told: told}
 	for i := range files {

@@ -119,7 +119,7 @@ func projectFolder(folder string) (string, error) {
 	return absolute, nil
 }
 
-// explainOpening tells a stack that isn't there from a backend that can't be used.
+// explainOpening distinguishes a stack that isn't there from a backend that can't be used.
 func explainOpening(ctx context.Context, name string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("opening the stack %s: %w", name, ErrCanceled)
@@ -283,7 +283,7 @@ func (s *Stack) ids(ctx context.Context) map[string][]string {
 	return ids
 }
 
-// refused tells what Pulumi could not do.
+// refused says what Pulumi could not do.
 func (s *Stack) refused(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s %s: %w", what, s.name, ErrCanceled)

@@ -82,7 +82,7 @@ func (s *System) watchOnce(ctx context.Context, t *tracker, known map[string]Wat
 	return s.compare(ctx, now, known, told)
 }
 
-// compare tells what is new, the oldest first.
+// compare reports what is new, the oldest first.
 func (s *System) compare(ctx context.Context, now map[string]Execution, known map[string]Watched, told func(Watched)) (int, error) {
 	executions := make([]Execution, 0, len(now))
 	for _, e := range now {

@@ -35,7 +35,7 @@ func TestFolderMarkerIsShown(t *testing.T) {
 	require.NoError(t, r.verdict(t.Context(), 1))
 	out.Reset()
 	require.NoError(t, p.end(r))
-	assert.Equal(t, "\n0 of 1 file processed, 1 with nothing to process.\n", out.String())
+	assert.Equal(t, "0 of 1 file processed, 1 with nothing to process.\n", out.String())
 
 	e := operate.Execution{Status: "SUCCEEDED", Key: "folder/"}
 	assert.Equal(t, "not processed: folder marker", routeText(&e, "not processed: "))

@@ -56,7 +56,7 @@ takes out what was before: the default counts again. On a terminal the Region
 and the names are asked for, with what there is as the suggestion; --all asks for
 every parameter. An empty answer keeps the suggestion.
 
-Everything that is wrong is told at once, before anything is written. Then all is
+Everything that is wrong is reported at once, before anything is written. Then all is
 shown, and after a yes written to Pulumi.<stack>.yaml. Without a terminal nothing
 is asked: --yes is needed.
 
@@ -215,7 +215,7 @@ func (o *initOptions) existing(ctx context.Context, options operate.StackOptions
 	return stack, before, err
 }
 
-// blank tells what Pulumi hands over for a key that was left blank: an empty text.
+// blank says whether a value is what Pulumi hands over for a key that was left blank: an empty text.
 func blank(_, value string) bool { return value == "" }
 
 // fileOf is what a stack's file has.

@@ -215,7 +215,7 @@ func lettersAreSeen(f facts) map[string]string {
 		if !slices.ContainsFunc(f.system.OfType(declared.TypeAlarm), func(alarm declared.Resource) bool {
 			return alarm.Object("dimensions")["QueueName"] == queue.Outputs["name"]
 		}) {
-			out[queue.Name] = "no alarm tells that there is something in it"
+			out[queue.Name] = "no alarm says that there is something in it"
 		}
 	}
 	return out
