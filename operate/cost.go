@@ -354,20 +354,12 @@ func (c *costing) processors() error {
 	e := &c.estimator
 	e.function.Memory, c.lambdaTimeout = int(function.Number("memorySize")), function.Number("timeout")
 	e.function.Storage = int(number(function.Object("ephemeralStorage")["size"]))
-	e.lambdaArchitecture = pricing.Architectures()[0]
+	e.lambdaArchitecture = pricing.ArchitectureOf("") // the one that Lambda takes where none is named
 	if names, _ := function.Inputs["architectures"].([]any); len(names) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(fmt.Sprint(names[0]))
 	}
-	if e.task.CPU, err = strconv.Atoi(task.Text("cpu")); err != nil {
-		return fmt.Errorf("reading the task's processor units: %w", err)
-	}
-	if e.task.Memory, err = strconv.Atoi(task.Text("memory")); err != nil {
-		return fmt.Errorf("reading the task's memory: %w", err)
-	}
-	e.task.Storage = int(number(task.Object("ephemeralStorage")["sizeInGib"]))
 	platform, _ := task.Object("runtimePlatform")["cpuArchitecture"].(string)
-	e.taskArchitecture = pricing.ArchitectureOf(platform)
-	return nil
+	return e.setTask(task.Text("cpu"), task.Text("memory"), int(number(task.Object("ephemeralStorage")["sizeInGib"])), platform)
 }
 
 // number is an input that is a number; 0 if it isn't.

@@ -62,6 +62,9 @@ type Execution struct {
 	input json.RawMessage
 }
 
+// byStart sorts executions, the oldest first.
+func byStart(a, b Execution) int { return a.Started.Compare(b.Started) }
+
 // Ended says whether the execution runs no more.
 func (e Execution) Ended() bool {
 	return e.Status != "" && e.Status != string(sfntypes.ExecutionStatusRunning) && e.Status != string(sfntypes.ExecutionStatusPendingRedrive)
