@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,9 +58,7 @@ func CheckAWSPermissions() []string { return []string{actionValidate, actionTest
 // that can't be read.
 // https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html
 func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) {
-	if options.Timeout == 0 {
-		options.Timeout = 30 * time.Second
-	}
+	options.Timeout = cmp.Or(options.Timeout, 30*time.Second)
 	visits, err := rehearse(ctx, options.Definition)
 	if err != nil {
 		return Comparison{}, err

@@ -47,9 +47,7 @@ const leastGo = "1.26.6"
 // free names, whoever is to hear of failures, quotas, and the deployer's permissions. Whatever is missing is
 // a failed check and not an error.
 func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
-	if options.Timeout == 0 {
-		options.Timeout = 15 * time.Second
-	}
+	options.Timeout = cmp.Or(options.Timeout, 15*time.Second)
 	d := &doctor{options: options, checks: checks{onCheck: options.OnCheck}}
 	const long = 4 // times the timeout
 	for _, step := range []struct {

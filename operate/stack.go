@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
 	"example.com/upload-router/internal/build"
@@ -86,10 +88,7 @@ func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace,
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: opening the project in %s: %w", ErrNotReady, folder, err)
 	}
-	name := options.Name
-	if name == "" {
-		name = os.Getenv("PULUMI_STACK")
-	}
+	name := cmp.Or(options.Name, os.Getenv("PULUMI_STACK"))
 	if name == "" {
 		current, err := workspace.Stack(ctx)
 		if err != nil || current == nil {
@@ -228,10 +227,7 @@ func (s *Stack) Resources(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, s.refused(ctx, "looking at the stack", err)
 	}
-	if info.ResourceCount == nil {
-		return 0, nil
-	}
-	return *info.ResourceCount, nil
+	return aws.ToInt(info.ResourceCount), nil
 }
 
 // readState reads what a stack's state says. A backend of files has the state half written for moments while another update goes on, which
@@ -243,10 +239,8 @@ func readState[T any](ctx context.Context, read func(context.Context) (T, error)
 		if err == nil || attempt == attempts || !strings.Contains(err.Error(), "failed to load checkpoint") {
 			return state, err
 		}
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, wait) != nil {
 			return state, err
-		case <-time.After(wait):
 		}
 	}
 }

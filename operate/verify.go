@@ -4,12 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +17,7 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/machine"
 )
 
@@ -128,19 +125,20 @@ func (v *verifier) run(parent, ctx context.Context) error {
 		{name: "just-under.txt", size: max(0, threshold-1)},
 		{name: "just-over.txt", size: threshold + 1},
 	}
+	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
 	for i := range proofs {
 		proofs[i].route = v.Outputs.routes.of(proofs[i].size)
-		if proofs[i].sha256, err = writeProof(filepath.Join(folder, proofs[i].name), proofs[i].size); err != nil {
+		if proofs[i].sha256, err = files.WriteRepeated(filepath.Join(folder, proofs[i].name), line, proofs[i].size); err != nil {
 			return err
 		}
 	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
-	files, err := v.Send(ctx, SendOptions{
+	sent, err := v.Send(ctx, SendOptions{
 		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
 	})
-	v.result.Files = files
+	v.result.Files = sent
 	defer func() { _ = os.RemoveAll(folder + "-resume") }()
-	seen := err == nil || late(parent, ctx) && len(files) == len(proofs)
+	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
 	defer cancel()
 	if seen {
@@ -329,38 +327,6 @@ func (s *System) deleteVersions(ctx context.Context, prefix string) (int64, erro
 			}
 			n++
 		}
-	}
-	return n, nil
-}
-
-// writeProof makes a file of so many bytes that no other verification has, and
-// gives its SHA-256.
-func writeProof(path string, size int64) (string, error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return "", fmt.Errorf("making a file: %w", err)
-	}
-	sum := sha256.New()
-	line := "upload-router verify " + rand.Text() + "\n"
-	_, err = io.CopyN(io.MultiWriter(f, sum), &repeated{text: line}, size)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return "", fmt.Errorf("writing %s: %w", path, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// repeated is a text without end.
-type repeated struct {
-	text string
-	at   int
-}
-
-// Read implements io.Reader.
-func (r *repeated) Read(b []byte) (int, error) {
-	n := 0
-	for n < len(b) {
-		copied := copy(b[n:], r.text[r.at:])
-		n, r.at = n+copied, (r.at+copied)%len(r.text)
 	}
 	return n, nil
 }
