@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -102,7 +103,7 @@ var causes = []cause{
 	when("", `AccessDenied|UnauthorizedOperation|Forbidden`, "the credentials lack a permission: ask for it, or use others (AWS_PROFILE)"),
 }
 
-// head is what the SDK tells before an error: which operation of which service it
+// head is what the SDK says before an error: which operation of which service it
 // was, how often it was tried, and how it was answered. All of these have words that
 // mean something else in an error, such as Service Quotas, and attempts exceeded.
 var head = regexp.MustCompile(`operation error [\w ]+: \w+, (?:exceeded maximum number of attempts, \d+, )?` +
@@ -112,7 +113,7 @@ var head = regexp.MustCompile(`operation error [\w ]+: \w+, (?:exceeded maximum 
 var ownCode = regexp.MustCompile(`^\s*([A-Z]\w+)(?::|$)`)
 
 // likelyCause is what a message of AWS, Pulumi or Docker likely means; empty
-// when there is no telling.
+// when it isn't known.
 func likelyCause(message string) string {
 	code := ""
 	if at := head.FindStringIndex(message); at != nil {
@@ -190,7 +191,7 @@ type RefusalError struct {
 	err                  error
 }
 
-// Error tells code, message and likely cause.
+// Error gives code, message and likely cause.
 func (e *RefusalError) Error() string {
 	text := e.Message
 	switch {
@@ -252,13 +253,5 @@ func asked(what string, err error) error {
 // hasCode says whether AWS answered with one of the codes.
 func hasCode(err error, codes ...string) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return false
-	}
-	for _, code := range codes {
-		if api.ErrorCode() == code {
-			return true
-		}
-	}
-	return false
+	return ok && slices.Contains(codes, api.ErrorCode())
 }

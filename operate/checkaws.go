@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,9 +58,7 @@ func CheckAWSPermissions() []string { return []string{actionValidate, actionTest
 // that can't be read.
 // https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html
 func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) {
-	if options.Timeout == 0 {
-		options.Timeout = 30 * time.Second
-	}
+	options.Timeout = cmp.Or(options.Timeout, 30*time.Second)
 	visits, err := rehearse(ctx, options.Definition)
 	if err != nil {
 		return Comparison{}, err
@@ -69,7 +68,7 @@ func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) 
 	if err != nil {
 		return Comparison{}, err
 	}
-	c := &awsCheck{options: options, client: sfn.NewFromConfig(options.AWS, func(o *sfn.Options) {
+	c := &awsCheck{checks: checks{onCheck: options.OnCheck}, options: options, client: sfn.NewFromConfig(options.AWS, func(o *sfn.Options) {
 		if o.BaseEndpoint != nil { // an endpoint of one's own has no other name for TestState, which AWS has at sync-states
 			o.APIOptions = append(o.APIOptions, withoutHostPrefix)
 		}
@@ -82,7 +81,7 @@ func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) 
 		}
 	}
 	c.forms(ctx, own.Name)
-	compared := Comparison{Diagnosis: c.diagnosis, Total: 1 + len(tests) + len(resultForms)}
+	compared := Comparison{Diagnosis: Diagnosis{c.done}, Total: 1 + len(tests) + len(resultForms)}
 	if ctx.Err() != nil {
 		return compared, fmt.Errorf("asking AWS: %w", ErrCanceled)
 	}
@@ -121,17 +120,11 @@ func withoutHostPrefix(stack *middleware.Stack) error {
 
 // awsCheck gathers checks.
 type awsCheck struct {
-	options   CheckAWSOptions
-	client    *sfn.Client
-	diagnosis Diagnosis
-	refused   bool // TestState may not be called, or nobody answers: a hundred more requests would say no more
-}
+	checks
 
-func (c *awsCheck) add(check Check) {
-	c.diagnosis.Checks = append(c.diagnosis.Checks, check)
-	if c.options.OnCheck != nil {
-		c.options.OnCheck(check)
-	}
+	options CheckAWSOptions
+	client  *sfn.Client
+	refused bool // TestState may not be called, or nobody answers: a hundred more requests would say no more
 }
 
 const fixDifference = "tell the project: the local run and its tests believe what isn't so"
@@ -147,7 +140,7 @@ func (c *awsCheck) validate(ctx context.Context) {
 		Severity: sfntypes.ValidateStateMachineDefinitionSeverityWarning,
 	})
 	if err != nil {
-		c.unknown(name, actionValidate, err)
+		c.unanswered(name, actionValidate, err)
 		return
 	}
 	var said []string
@@ -156,21 +149,18 @@ func (c *awsCheck) validate(ctx context.Context) {
 			aws.ToString(d.Location))))
 	}
 	if answer.Result == sfntypes.ValidateStateMachineDefinitionResultCodeFail {
-		c.add(Check{
-			Name: name, Found: "Step Functions refuses it: " + strings.Join(said, "; "), Status: CheckFailed,
-			Why: "a deployment fails with it", Fix: "upload-router diagram shows it",
-		})
+		c.failed(name, "Step Functions refuses it: "+strings.Join(said, "; "), "a deployment fails with it", "upload-router diagram shows it")
 		return
 	}
 	found := "Step Functions takes it"
 	if len(said) > 0 {
 		found += ", and says: " + strings.Join(said, "; ")
 	}
-	c.add(Check{Name: name, Found: found, Status: CheckOK})
+	c.ok(name, found)
 }
 
-// unknown is for what AWS doesn't let us see.
-func (c *awsCheck) unknown(name, permission string, err error) {
+// unanswered is for what AWS doesn't let us see.
+func (c *awsCheck) unanswered(name, permission string, err error) {
 	fix := fixAsking(err, "upload-router check-aws, once more")
 	if hasCode(err, "AccessDeniedException", "AccessDenied") {
 		fix = "give the credentials the permission " + permission
@@ -180,9 +170,7 @@ func (c *awsCheck) unknown(name, permission string, err error) {
 	if response == nil || response.HTTPStatusCode() == 0 || permission == actionTestState && !depends(err) {
 		c.refused = true
 	}
-	c.add(Check{
-		Name: name, Found: shorten(lastCause(err)), Status: CheckUnknown, Why: "it could not be asked", Fix: fix,
-	})
+	c.unknown(name, shorten(lastCause(err)), "it could not be asked", fix)
 }
 
 // depends says whether another state, or another moment, may be answered.
@@ -227,30 +215,26 @@ func (c *awsCheck) test(ctx context.Context, t stateTest) {
 		c.unasked(t, err)
 		return
 	}
-	check := Check{Name: t.name, Why: "the interpreter stands in for Step Functions in the local run and in the tests", Fix: fixDifference}
 	differences := t.want.differs(got)
 	if form != "" {
 		differences = append(differences, "it doesn't take the result's form: "+form)
 	}
 	if len(differences) > 0 {
-		check.Status, check.Found = CheckFailed, "AWS differs: "+strings.Join(differences, "; ")
-		c.add(check)
+		c.failed(t.name, "AWS differs: "+strings.Join(differences, "; "),
+			"the interpreter stands in for Step Functions in the local run and in the tests", fixDifference)
 		return
 	}
-	c.add(Check{Name: t.name, Found: t.want.String(), Status: CheckOK})
+	c.ok(t.name, t.want.String())
 }
 
 // unasked is for a state that could not be tested.
 func (c *awsCheck) unasked(t stateTest, err error) {
 	if hasCode(err, "ValidationException") && !t.isTask() && c.options.RoleARN == "" {
-		c.add(Check{
-			Name: t.name, Found: shorten(lastCause(err)), Status: CheckUnknown,
-			Why: "Step Functions may want a role to test a state whose result isn't given",
-			Fix: "upload-router check-aws --role with the ARN of a role that Step Functions may take, which needs no permissions",
-		})
+		c.unknown(t.name, shorten(lastCause(err)), "Step Functions may want a role to test a state whose result isn't given",
+			"upload-router check-aws --role with the ARN of a role that Step Functions may take, which needs no permissions")
 		return
 	}
-	c.unknown(t.name, actionTestState, err)
+	c.unanswered(t.name, actionTestState, err)
 }
 
 func (t stateTest) isTask() bool { return t.result != "" || t.failure != nil }
@@ -334,7 +318,7 @@ func (o outcome) differs(got outcome) []string {
 	return out
 }
 
-// whereIt is how a cause begins that tells in which state of which history it was: a state that is tested has no history.
+// whereIt is how a cause begins that says in which state of which history it was: a state that is tested has no history.
 var whereIt = regexp.MustCompile(`^An error occurred while executing the state '.*?' \(entered at the event id #\d+\)\. `)
 
 func ownCause(cause string) string { return whereIt.ReplaceAllString(cause, "") }
@@ -372,14 +356,15 @@ func (c *awsCheck) forms(ctx context.Context, in string) {
 			}
 		}
 		if failed != nil {
-			c.unknown(f.name, actionTestState, failed)
+			c.unanswered(f.name, actionTestState, failed)
 			continue
 		}
-		check := Check{Name: f.name, Found: "taken: " + orNone(taken) + "; refused: " + orNone(refused), Status: CheckOK}
+		found := "taken: " + orNone(taken) + "; refused: " + orNone(refused)
 		if len(taken) == 0 {
-			check.Status, check.Why, check.Fix = CheckFailed, "the definition reads one of these", fixDifference
+			c.failed(f.name, found, "the definition reads one of these", fixDifference)
+			continue
 		}
-		c.add(check)
+		c.ok(f.name, found)
 	}
 }
 

@@ -217,7 +217,7 @@ func attempts(visit []asl.Event) []stateTest {
 	return append(tests, test)
 }
 
-// askable tells whether a visit can be tested: TestState waits as long as a Wait
+// askable says whether a visit can be tested: TestState waits as long as a Wait
 // state says, it takes a context object for tasks only, and nothing can be
 // compared where a state looks at the clock. Lots are drawn among one.
 func askable(definition []byte, t stateTest) bool {

@@ -246,7 +246,7 @@ func (c *costing) processor(secondsPerGB float64) {
 	c.estimator.function.Processor, c.estimator.task.Processor = pricing.Processor(secondsPerGB), pricing.Processor(secondsPerGB)
 }
 
-// compare tells from which size on which of both is cheaper.
+// compare finds from which size on which of both is cheaper.
 func (c *costing) compare() {
 	e := c.estimator
 	c.report.Threshold = e.threshold()
@@ -354,20 +354,12 @@ func (c *costing) processors() error {
 	e := &c.estimator
 	e.function.Memory, c.lambdaTimeout = int(function.Number("memorySize")), function.Number("timeout")
 	e.function.Storage = int(number(function.Object("ephemeralStorage")["size"]))
-	e.lambdaArchitecture = pricing.Architectures()[0]
+	e.lambdaArchitecture = pricing.ArchitectureOf("") // the one that Lambda takes where none is named
 	if names, _ := function.Inputs["architectures"].([]any); len(names) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(fmt.Sprint(names[0]))
 	}
-	if e.task.CPU, err = strconv.Atoi(task.Text("cpu")); err != nil {
-		return fmt.Errorf("reading the task's processor units: %w", err)
-	}
-	if e.task.Memory, err = strconv.Atoi(task.Text("memory")); err != nil {
-		return fmt.Errorf("reading the task's memory: %w", err)
-	}
-	e.task.Storage = int(number(task.Object("ephemeralStorage")["sizeInGib"]))
 	platform, _ := task.Object("runtimePlatform")["cpuArchitecture"].(string)
-	e.taskArchitecture = pricing.ArchitectureOf(platform)
-	return nil
+	return e.setTask(task.Text("cpu"), task.Text("memory"), int(number(task.Object("ephemeralStorage")["sizeInGib"])), platform)
 }
 
 // number is an input that is a number; 0 if it isn't.
@@ -478,17 +470,22 @@ const fixedCost = "fixed"
 // finish sums up.
 func (c *costing) finish() *CostReport {
 	r := c.report
-	for _, route := range []string{RouteLambda, RouteFargate, "", fixedCost} {
+	var order []string
+	for _, route := range c.estimator.routes {
+		order = append(order, route.Name)
+	}
+	for _, route := range append(order, "", fixedCost) {
 		for _, item := range c.items {
 			if item.Route != route {
 				continue
 			}
 			r.Total += item.Dollars
 			switch route {
+			case "":
 			case fixedCost:
 				r.Fixed += item.Dollars
 				item.Route = ""
-			case RouteLambda, RouteFargate:
+			default:
 				r.Routes[route] += item.Dollars
 			}
 			r.Items = append(r.Items, item)

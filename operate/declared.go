@@ -19,15 +19,12 @@ import (
 // declare evaluates the program for a configuration without namespace. Nothing
 // is built: neither a diagram nor a price depends on the processors' code.
 func declare(project, name string, config map[string]string) (*declared.System, error) {
-	// The program itself finds no key that isn't one: it isn't told which there are.
+	// The program itself finds no key that isn't one: it doesn't know which there are.
 	project = cmp.Or(project, settings.Namespace)
 	if err := CheckConfig(project, "", config); err != nil {
 		return nil, err
 	}
-	region := config[keyRegion]
-	if region == "" {
-		region = "eu-central-1"
-	}
+	region := cmp.Or(config[keyRegion], "eu-central-1")
 	system, err := declared.Evaluate(
 		func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) },
 		declared.Options{Project: project, Stack: name, Config: config, Region: region, Subnets: givenSubnets(project, config)})
@@ -41,12 +38,8 @@ func declare(project, name string, config map[string]string) (*declared.System, 
 // nil if it names none.
 func givenSubnets(project string, config map[string]string) []string {
 	const key = "subnetIds"
-	text := config[key]
-	if text == "" {
-		text = config[project+":"+key]
-	}
 	var subnets []string
-	if json.Unmarshal([]byte(text), &subnets) != nil { // the settings say what is wrong with it
+	if json.Unmarshal([]byte(cmp.Or(config[key], config[project+":"+key])), &subnets) != nil { // the settings say what is wrong with it
 		return nil
 	}
 	return subnets

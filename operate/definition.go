@@ -32,6 +32,15 @@ func (r routes) on(compute machine.Compute) machine.Route {
 	return r[i]
 }
 
+// computeOf is what the route of a name processes with; empty for a name that no route has.
+func (r routes) computeOf(name string) machine.Compute {
+	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return r[i].Compute
+}
+
 // threshold is the size of the largest object that goes to Lambda, in bytes.
 func (r routes) threshold() int64 { return aws.ToInt64(r.on(machine.Lambda).MaxSize) }
 
@@ -45,8 +54,8 @@ func (s *System) Definition(ctx context.Context) ([]byte, error) {
 }
 
 // started is the definition that an execution was started with, and keeps whatever
-// is deployed by now. It is all that is read of a definition: of the deployed one
-// the stack tells.
+// is deployed by now. It is all that is read of a definition: what is needed of the
+// deployed one is in the stack's outputs.
 type started struct {
 	machine *asl.Machine
 }

@@ -117,7 +117,7 @@ type Failure struct {
 	Resource *Resource `json:"resource,omitempty"`
 	// Message is what AWS or Pulumi said.
 	Message string `json:"message"`
-	// Cause is the likely cause and how to mend it; empty when there is no telling.
+	// Cause is the likely cause and how to mend it; empty when it isn't known.
 	Cause string `json:"cause,omitempty"`
 }
 
@@ -129,7 +129,7 @@ type DeploymentError struct {
 	kind      error
 }
 
-// Error tells each failure with the resource and the likely cause.
+// Error lists each failure with the resource and the likely cause.
 func (e *DeploymentError) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s: %s", e.Operation, e.kind)
@@ -251,11 +251,11 @@ func (f *follower) resource(at time.Time, metadata apitype.StepEventMetadata, st
 	if strings.HasPrefix(metadata.Type, "pulumi:providers:") || slices.Contains(hidden, metadata.Op) {
 		return
 	}
-	// The engine tells the end of what it leaves alone only.
+	// The engine reports the end of what it leaves alone only.
 	if state == ResourceDone && metadata.Type != "pulumi:pulumi:Stack" {
 		f.done++
 	}
-	f.tell(DeployEvent{
+	f.report(DeployEvent{
 		Time: at, Kind: EventResource, Resource: named(metadata.URN), Action: string(metadata.Op), State: state, Keys: metadata.Diffs,
 	})
 }
@@ -270,7 +270,7 @@ func (f *follower) diagnostic(at time.Time, d *apitype.DiagnosticEvent) {
 	if severe && message != "" && !summaries(message) {
 		f.failures = append(f.failures, Failure{Resource: about, Message: shorten(message), Cause: likelyCause(message)})
 	}
-	f.tell(DeployEvent{Time: at, Kind: EventMessage, Severity: d.Severity, Message: message, Resource: about})
+	f.report(DeployEvent{Time: at, Kind: EventMessage, Severity: d.Severity, Message: message, Resource: about})
 }
 
 // colors are the engine's marks for colours in a message.
@@ -282,7 +282,7 @@ func summaries(message string) bool {
 		strings.Contains(message, "errors occurred")
 }
 
-func (f *follower) tell(e DeployEvent) {
+func (f *follower) report(e DeployEvent) {
 	if f.options.OnEvent == nil {
 		return
 	}
@@ -302,7 +302,7 @@ func named(urn string) *Resource {
 	return &Resource{URN: urn, Type: parts[2][strings.LastIndex(parts[2], "$")+1:], Name: parts[3]}
 }
 
-// failure tells what went wrong, whichever way it was told.
+// failure says what went wrong, whichever way it was reported.
 func (f *follower) failure(ctx context.Context, err error) error {
 	failed := &DeploymentError{Operation: f.operation, Failures: f.failures, kind: ErrDeployment}
 	text := err.Error()

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"fmt"
 
 	"example.com/upload-router/internal/deployer"
@@ -41,10 +42,7 @@ func DeployerPolicy(options DeployerOptions) ([]PolicyDocument, error) {
 	if err != nil {
 		return nil, err
 	}
-	if options.Limit == 0 {
-		options.Limit = ManagedPolicyLimit
-	}
-	policies, err := deployer.Split(deployer.Statements(grants), options.Limit)
+	policies, err := deployer.Split(deployer.Statements(grants), cmp.Or(options.Limit, ManagedPolicyLimit))
 	if err != nil {
 		return nil, fmt.Errorf("writing the deployer's policy: %w", err)
 	}

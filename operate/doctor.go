@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,46 +27,6 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// CheckStatus is how a check ended.
-type CheckStatus string
-
-// How a check can end.
-const (
-	// CheckOK is that all is well.
-	CheckOK CheckStatus = "ok"
-	// CheckFailed is that a deployment would fail, or that nobody would hear if something that is protected does.
-	CheckFailed CheckStatus = "failed"
-	// CheckUnknown is that it can't be told, such as for want of a permission; a deployment may succeed.
-	CheckUnknown CheckStatus = "unknown"
-)
-
-// Check is one thing that a deployment needs.
-type Check struct {
-	// Name is what was looked at, Found what was seen.
-	Name  string `json:"name"`
-	Found string `json:"found"`
-	// Status is how it ended.
-	Status CheckStatus `json:"status"`
-	// Why says what needs it, Fix is the one command, or the page, that fixes it. Only if not ok.
-	Why string `json:"why,omitempty"`
-	Fix string `json:"fix,omitempty"`
-}
-
-// Diagnosis is what [Doctor] found.
-type Diagnosis struct {
-	Checks []Check `json:"checks"`
-}
-
-// Ready says whether nothing stands in the way of a deployment.
-func (d Diagnosis) Ready() bool {
-	for _, c := range d.Checks {
-		if c.Status == CheckFailed {
-			return false
-		}
-	}
-	return true
-}
-
 // DoctorOptions configure [Doctor].
 type DoctorOptions struct {
 	// Stack is what would be deployed.
@@ -86,27 +47,35 @@ const leastGo = "1.26.6"
 // free names, whoever is to hear of failures, quotas, and the deployer's permissions. Whatever is missing is
 // a failed check and not an error.
 func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
-	if options.Timeout == 0 {
-		options.Timeout = 15 * time.Second
-	}
-	d := &doctor{options: options}
-	for _, look := range []func(context.Context){
-		d.golang, d.pulumi, d.project, d.docker, d.credentials, d.region, d.network, d.names, d.notices, d.vpcQuota,
-		d.fargateQuota, d.concurrency, d.spotRole, d.permissions,
+	options.Timeout = cmp.Or(options.Timeout, 15*time.Second)
+	d := &doctor{options: options, checks: checks{onCheck: options.OnCheck}}
+	const long = 4 // times the timeout
+	for _, step := range []struct {
+		look  func(context.Context)
+		times time.Duration
+	}{
+		{d.golang, 1}, {d.pulumi, 1},
+		{d.project, long}, // Pulumi's own start takes its time, and a backend may be far away
+		{d.docker, 1}, {d.credentials, 1}, {d.region, 1},
+		{d.inAccount(d.network), 1}, {d.inAccount(d.names), 1}, {d.notices, 1}, {d.inAccount(d.vpcQuota), 1},
+		{d.inAccount(d.fargateQuota), 1}, {d.inAccount(d.concurrency), 1}, {d.inAccount(d.spotRole), 1},
+		{d.inAccount(d.permissions), long}, // one request for each resource
 	} {
-		look(ctx)
+		limited, cancel := context.WithTimeout(ctx, step.times*options.Timeout)
+		step.look(limited)
+		cancel()
 		if ctx.Err() != nil {
-			return d.diagnosis, fmt.Errorf("looking at what a deployment needs: %w", ErrCanceled)
+			return Diagnosis{d.done}, fmt.Errorf("looking at what a deployment needs: %w", ErrCanceled)
 		}
 	}
-	return d.diagnosis, nil
+	return Diagnosis{d.done}, nil
 }
 
 // doctor gathers checks. Later checks need what earlier ones found.
 type doctor struct {
-	options   DoctorOptions
-	diagnosis Diagnosis
+	checks
 
+	options  DoctorOptions
 	noPulumi bool // its CLI can't be used
 	stack    *Stack
 	outputs  *Outputs
@@ -119,62 +88,48 @@ type doctor struct {
 	nowhere  bool   // the Region has no address
 }
 
-func (d *doctor) add(c Check) {
-	d.diagnosis.Checks = append(d.diagnosis.Checks, c)
-	if d.options.OnCheck != nil {
-		d.options.OnCheck(c)
+// inAccount has a check left out that needs a valid configuration and credentials, where these have failed theirs.
+func (d *doctor) inAccount(look func(context.Context)) func(context.Context) {
+	return func(ctx context.Context) {
+		if d.settings != nil && d.aws != nil {
+			look(ctx)
+		}
 	}
 }
 
-func (d *doctor) ok(name, found string) { d.add(Check{Name: name, Found: found, Status: CheckOK}) }
-
-func (d *doctor) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, d.options.Timeout)
-}
-
 func (d *doctor) golang(ctx context.Context) {
-	const why = "it compiles the processors and the Pulumi program"
-	const fix = "https://go.dev/doc/install"
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
+	const name, why, fix = "Go", "it compiles the processors and the Pulumi program", "https://go.dev/doc/install"
 	output, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
 	if err != nil {
-		d.add(Check{Name: "Go", Found: "not found: " + shorten(err.Error()), Status: CheckFailed, Why: why, Fix: fix})
+		d.failed(name, "not found: "+shorten(err.Error()), why, fix)
 		return
 	}
 	text := strings.TrimSpace(string(output))
 	found := goVersion.FindStringSubmatch(text)
 	if found == nil {
-		d.add(Check{Name: "Go", Found: text, Status: CheckUnknown, Why: why, Fix: fix})
+		d.unknown(name, text, why, fix)
 		return
 	}
-	have, err := semver.ParseTolerant(found[1])
-	least := semver.MustParse(leastGo)
-	if err == nil && have.LT(least) {
-		d.add(Check{Name: "Go", Found: text + ", and it takes " + leastGo, Status: CheckFailed, Why: why, Fix: fix})
+	if have, err := semver.ParseTolerant(found[1]); err == nil && have.LT(semver.MustParse(leastGo)) {
+		d.failed(name, text+", and it takes "+leastGo, why, fix)
 		return
 	}
-	d.ok("Go", text)
+	d.ok(name, text)
 }
 
 func (d *doctor) pulumi(ctx context.Context) {
-	const why = "it deploys, and keeps what is deployed"
+	const name, why = "Pulumi CLI", "it deploys, and keeps what is deployed"
 	const fix = "https://www.pulumi.com/docs/iac/download-install/"
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	command, err := findPulumi(ctx, nil)
 	d.noPulumi = err != nil || command.version.LT(semver.MustParse(MinimumPulumi))
-	if err != nil {
-		d.add(Check{Name: "Pulumi CLI", Found: without(err, ErrNotReady), Status: CheckFailed, Why: why, Fix: fix})
-		return
+	switch {
+	case err != nil:
+		d.failed(name, without(err, ErrNotReady), why, fix)
+	case d.noPulumi:
+		d.failed(name, command.version.String()+", and it takes "+MinimumPulumi, why, fix)
+	default:
+		d.ok(name, command.version.String())
 	}
-	if d.noPulumi {
-		d.add(Check{
-			Name: "Pulumi CLI", Found: command.version.String() + ", and it takes " + MinimumPulumi, Status: CheckFailed, Why: why, Fix: fix,
-		})
-		return
-	}
-	d.ok("Pulumi CLI", command.version.String())
 }
 
 // without is an error's text without the kind that it begins with.
@@ -182,36 +137,25 @@ func without(err, kind error) string { return strings.TrimPrefix(err.Error(), ki
 
 // project looks at the stack and its configuration.
 func (d *doctor) project(ctx context.Context) {
-	const name = "Stack"
+	const name, why = "Stack", "it holds the configuration and what is deployed"
 	if d.noPulumi {
-		d.add(Check{
-			Name: name, Found: "not checked without the Pulumi CLI", Status: CheckUnknown, Why: "it holds the configuration and what is deployed",
-			Fix: "see what is said of the Pulumi CLI",
-		})
+		d.unknown(name, "not checked without the Pulumi CLI", why, "see what is said of the Pulumi CLI")
 		return
 	}
-	// Pulumi's own start takes its time, and a backend may be far away.
-	ctx, cancel := context.WithTimeout(ctx, 4*d.options.Timeout)
-	defer cancel()
 	stack, err := OpenStack(ctx, d.options.Stack)
 	if err != nil {
-		check := Check{Name: name, Found: err.Error(), Status: CheckFailed, Why: "it holds the configuration and what is deployed"}
-		check.Fix = likelyCause(err.Error())
-		if errors.Is(err, ErrNoStack) {
-			check.Found, check.Fix = "there is no stack "+d.options.Stack.Name, "upload-router init --stack "+d.options.Stack.Name
-			if d.options.Stack.Name == "" {
-				check.Found, check.Fix = without(err, ErrNoStack), "upload-router init --stack dev"
-			}
+		found, fix := err.Error(), likelyCause(err.Error())
+		if wanted := d.options.Stack.Name; errors.Is(err, ErrNoStack) && wanted != "" {
+			found, fix = "there is no stack "+wanted, "upload-router init --stack "+wanted
+		} else if errors.Is(err, ErrNoStack) {
+			found, fix = without(err, ErrNoStack), "upload-router init --stack dev"
 		}
-		d.add(check)
+		d.failed(name, found, why, fix)
 		return
 	}
 	d.stack = stack
 	if d.config, err = stack.Config(ctx); err != nil {
-		d.add(Check{
-			Name: name, Found: err.Error(), Status: CheckFailed,
-			Why: "nothing can be checked without its configuration", Fix: likelyCause(err.Error()),
-		})
+		d.failed(name, err.Error(), "nothing can be checked without its configuration", likelyCause(err.Error()))
 		return
 	}
 	d.owned = stack.ids(ctx)
@@ -221,23 +165,25 @@ func (d *doctor) project(ctx context.Context) {
 	} else {
 		d.ok(name, stack.Name()+", not deployed yet")
 	}
-	if d.settings, err = loadSettings(stack.Project(), d.config, settings.WithStack(stack.Name())); err != nil {
-		invalid, isInvalid := errors.AsType[*settings.InvalidError](err)
-		if !isInvalid {
-			d.add(Check{
-				Name: "Configuration", Found: err.Error(), Status: CheckFailed, Why: "a wrong one is refused", Fix: "pulumi config",
-			})
-			return
-		}
-		for _, p := range invalid.Problems {
-			d.add(Check{
-				Name: "Configuration", Found: p.String(), Status: CheckFailed, Why: "a wrong value is refused before anything is made",
-				Fix: p.Fix.String(),
-			})
-		}
+	d.configuration()
+}
+
+// configuration checks the stack's.
+func (d *doctor) configuration() {
+	const name = "Configuration"
+	var err error
+	if d.settings, err = loadSettings(d.stack.Project(), d.config, settings.WithStack(d.stack.Name())); err == nil {
+		d.ok(name, "valid")
 		return
 	}
-	d.ok("Configuration", "valid")
+	invalid, ok := errors.AsType[*settings.InvalidError](err)
+	if !ok {
+		d.failed(name, err.Error(), "a wrong one is refused", "pulumi config")
+		return
+	}
+	for _, p := range invalid.Problems {
+		d.failed(name, p.String(), "a wrong value is refused before anything is made", p.Fix.String())
+	}
 }
 
 // docker looks for the daemon, unless an image is given (requirement A9).
@@ -246,8 +192,6 @@ func (d *doctor) docker(ctx context.Context) {
 		d.ok("Image", d.settings.Image)
 		return
 	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	output, err := exec.CommandContext(ctx, "docker", "info", "--format", "{{.ServerVersion}}").CombinedOutput()
 	if err == nil {
 		d.ok("Docker", "server "+strings.TrimSpace(string(output)))
@@ -257,111 +201,73 @@ func (d *doctor) docker(ctx context.Context) {
 	if !errors.Is(err, exec.ErrNotFound) {
 		found = "not running: " + shorten(string(output))
 	}
-	d.add(Check{
-		Name: "Docker", Found: found, Status: CheckFailed,
-		Why: "it builds and pushes the task's image, unless `image` names one that you have pushed",
-		Fix: "https://docs.docker.com/get-docker/, or: pulumi config set image REPOSITORY@sha256:DIGEST",
-	})
-}
-
-func (d *doctor) regionName() string {
-	if region := d.config[keyRegion]; region != "" {
-		return region
-	}
-	if d.aws != nil {
-		return d.aws.Region
-	}
-	return ""
+	d.failed("Docker", found, "it builds and pushes the task's image, unless `image` names one that you have pushed",
+		"https://docs.docker.com/get-docker/, or: pulumi config set image REPOSITORY@sha256:DIGEST")
 }
 
 func (d *doctor) credentials(ctx context.Context) {
 	const name, why = "Credentials", "everything is made in the account that they belong to"
 	const fix = "aws configure sso, aws sso login, or export AWS_PROFILE=..."
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	cfg, err := LoadAWS(ctx, d.config[keyRegion], d.config["aws:profile"])
 	if err != nil {
-		d.add(Check{Name: name, Found: shorten(without(err, ErrNotReady)), Status: CheckFailed, Why: why, Fix: fix})
+		d.failed(name, shorten(without(err, ErrNotReady)), why, fix)
 		return
 	}
-	d.aws = &cfg
-	region := cfg.Region
-	if region == "" {
-		d.aws.Region = "us-east-1" // STS answers there; the Region's own check says that it is missing
-	}
-	identity, err := sts.NewFromConfig(*d.aws).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	d.aws.Region = region
+	asked := cfg.Copy()
+	asked.Region = cmp.Or(cfg.Region, "us-east-1") // STS answers there; the Region's own check says that it is missing
+	identity, err := sts.NewFromConfig(asked).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		d.aws = nil
 		if _, unknown := errors.AsType[*net.DNSError](err); unknown { // which says nothing of the credentials
 			d.nowhere = true
-			d.add(Check{
-				Name: name, Found: "not checked: " + shorten(lastCause(err)), Status: CheckUnknown, Why: why, Fix: "see what is said of the Region",
-			})
+			d.unknown(name, "not checked: "+shorten(lastCause(err)), why, "see what is said of the Region")
 			return
 		}
-		failure := Check{Name: name, Found: shorten(lastCause(err)), Status: CheckFailed, Why: why, Fix: fix}
+		found := shorten(lastCause(err))
 		if strings.Contains(err.Error(), "no EC2 IMDS role found") { // the last place where the SDK looks
-			failure.Found = "no credentials found: not in the environment, in no profile, and not those of a container or an instance"
+			found = "no credentials found: not in the environment, in no profile, and not those of a container or an instance"
 		}
-		if found := causeOf(err); found != "" {
-			failure.Fix = found
-		}
-		d.add(failure)
+		d.failed(name, found, why, cmp.Or(causeOf(err), fix))
 		return
 	}
-	d.account, d.caller = aws.ToString(identity.Account), aws.ToString(identity.Arn)
-	d.ok(name, "account "+d.account+", "+lastPart(aws.ToString(identity.Arn), ":"))
+	d.aws, d.account, d.caller = &cfg, aws.ToString(identity.Account), aws.ToString(identity.Arn)
+	d.ok(name, "account "+d.account+", "+lastPart(d.caller, ":"))
 	if d.outputs != nil && d.outputs.AccountID() != d.account {
-		d.add(Check{
-			Name: "Account", Found: "the stack is deployed in " + d.outputs.AccountID(), Status: CheckFailed,
-			Why: "another account has none of what is deployed", Fix: "export AWS_PROFILE=... of the account " + d.outputs.AccountID(),
-		})
+		d.failed("Account", "the stack is deployed in "+d.outputs.AccountID(), "another account has none of what is deployed",
+			"export AWS_PROFILE=... of the account "+d.outputs.AccountID())
 	}
 }
 
 func (d *doctor) region(ctx context.Context) {
 	const name, why, fix = "Region", "everything is made there", "pulumi config set aws:region eu-central-1"
-	region := d.regionName()
-	if region == "" {
-		d.add(Check{Name: name, Found: "none is set", Status: CheckFailed, Why: why, Fix: fix})
-		return
+	region := d.config[keyRegion]
+	if region == "" && d.aws != nil {
+		region = d.aws.Region
 	}
-	if d.outputs != nil && d.outputs.Region() != region {
-		d.add(Check{
-			Name: name, Found: region + ", and the stack is deployed in " + d.outputs.Region(), Status: CheckFailed,
-			Why: "a stack can't move: all would be made anew, and the old left behind", Fix: "pulumi config set aws:region " + d.outputs.Region(),
-		})
+	switch {
+	case region == "":
+		d.failed(name, "none is set", why, fix)
 		return
-	}
-	if d.nowhere {
-		d.add(Check{
-			Name: name, Found: region + ": there is no such Region, or this machine has no network", Status: CheckFailed, Why: why, Fix: fix,
-		})
+	case d.outputs != nil && d.outputs.Region() != region:
+		d.failed(name, region+", and the stack is deployed in "+d.outputs.Region(),
+			"a stack can't move: all would be made anew, and the old left behind", "pulumi config set aws:region "+d.outputs.Region())
 		return
-	}
-	if d.aws == nil {
-		d.add(Check{
-			Name: name, Found: region + ", not checked without credentials", Status: CheckUnknown, Why: why,
-			Fix: "see what is said of the credentials",
-		})
+	case d.nowhere:
+		d.failed(name, region+": there is no such Region, or this machine has no network", why, fix)
+		return
+	case d.aws == nil:
+		d.unknown(name, region+", not checked without credentials", why, "see what is said of the credentials")
 		return
 	}
 	d.aws.Region = region
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	regions, err := awsquery.NewEC2(*d.aws).DescribeRegion(ctx, region)
 	switch {
 	case hasCode(err, "InvalidParameterValue"), err != nil && strings.Contains(err.Error(), "no such host"):
-		d.add(Check{Name: name, Found: region + " is no Region of AWS", Status: CheckFailed, Why: why, Fix: fix})
+		d.failed(name, region+" is no Region of AWS", why, fix)
 		d.aws = nil
 	case err != nil:
-		d.unknown(name, region, actionRegion, err)
+		d.unasked(name, region, actionRegion, err)
 	case len(regions) == 1 && regions[0].OptInStatus == "not-opted-in":
-		d.add(Check{
-			Name: name, Found: region + " isn't enabled for the account", Status: CheckFailed, Why: why,
-			Fix: "aws account enable-region --region-name " + region,
-		})
+		d.failed(name, region+" isn't enabled for the account", why, "aws account enable-region --region-name "+region)
 	default:
 		d.ok(name, region)
 	}
@@ -392,47 +298,35 @@ func DoctorPermissions() []string {
 	}
 }
 
-// unknown is for what AWS doesn't let us see. permission is what the request takes.
-func (d *doctor) unknown(name, found, permission string, err error) {
+// unasked is for what AWS doesn't let us see. permission is what the request takes.
+func (d *doctor) unasked(name, found, permission string, err error) {
 	fix := fixAsking(err, "upload-router doctor, once more")
 	response, _ := errors.AsType[*awshttp.ResponseError](err)
 	if response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied")) {
 		fix = "give the credentials the permission " + permission + ", or look there yourself"
 	}
-	d.add(Check{
-		Name: name, Found: strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "),
-		Status: CheckUnknown, Why: "it could not be asked; a deployment may succeed", Fix: fix,
-	})
+	d.unknown(name, strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "), "it could not be asked; a deployment may succeed", fix)
 }
 
-// network looks whether the task's network is there.
+// network looks whether the task's network is there. One that is to be made has a quota to be checked, nothing more.
 func (d *doctor) network(ctx context.Context) {
-	if d.settings == nil || d.aws == nil {
-		return
-	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
-	client := awsquery.NewEC2(*d.aws)
-	switch d.settings.Network {
+	switch client := awsquery.NewEC2(*d.aws); d.settings.Network {
 	case settings.NetworkDefault:
 		d.defaultVPC(ctx, client)
 	case settings.NetworkExisting:
 		d.existingVPC(ctx, client)
-	case settings.NetworkCreate, settings.NetworkPrivate: // have a quota to be checked, nothing more
+	case settings.NetworkCreate, settings.NetworkPrivate:
 	}
 }
 
 func (d *doctor) defaultVPC(ctx context.Context, client *awsquery.EC2) {
-	vpcs, err := client.DescribeVPCs(ctx, map[string]string{"is-default": "true"})
 	const name = "Default VPC"
-	switch {
+	switch vpcs, err := client.DescribeVPCs(ctx, map[string]string{"is-default": "true"}); {
 	case err != nil:
-		d.unknown(name, "", actionVPCs, err)
+		d.unasked(name, "", actionVPCs, err)
 	case len(vpcs) == 0:
-		d.add(Check{
-			Name: name, Found: "there is none", Status: CheckFailed, Why: "the configuration asks for it: network is default",
-			Fix: "aws ec2 create-default-vpc, or: pulumi config set network create",
-		})
+		d.failed(name, "there is none", "the configuration asks for it: network is default",
+			"aws ec2 create-default-vpc, or: pulumi config set network create")
 	default:
 		d.ok(name, vpcs[0].ID)
 	}
@@ -441,113 +335,87 @@ func (d *doctor) defaultVPC(ctx context.Context, client *awsquery.EC2) {
 func (d *doctor) existingVPC(ctx context.Context, client *awsquery.EC2) {
 	const name = "Subnets"
 	found, err := client.DescribeSubnets(ctx, d.settings.SubnetIDs)
-	if hasCode(err, "InvalidSubnetID.NotFound") {
-		d.add(Check{
-			Name: name, Found: lastCause(err), Status: CheckFailed, Why: "the task runs in them",
-			Fix: "aws ec2 describe-subnets --filters Name=vpc-id,Values=" + d.settings.VPCID,
-		})
-		return
+	elsewhere := slices.IndexFunc(found, func(s awsquery.Subnet) bool { return s.VPCID != d.settings.VPCID })
+	switch {
+	case hasCode(err, "InvalidSubnetID.NotFound"):
+		d.failed(name, lastCause(err), "the task runs in them", "aws ec2 describe-subnets --filters Name=vpc-id,Values="+d.settings.VPCID)
+	case err != nil:
+		d.unasked(name, "", actionSubnets, err)
+	case elsewhere >= 0:
+		s := found[elsewhere]
+		d.failed(name, s.ID+" is in "+s.VPCID, "the security group is in "+d.settings.VPCID, "pulumi config set vpcId "+s.VPCID)
+	default:
+		d.ok(name, strings.Join(d.settings.SubnetIDs, ", "))
 	}
-	if err != nil {
-		d.unknown(name, "", actionSubnets, err)
-		return
-	}
-	for _, s := range found {
-		if s.VPCID != d.settings.VPCID {
-			d.add(Check{
-				Name: name, Found: s.ID + " is in " + s.VPCID, Status: CheckFailed,
-				Why: "the security group is in " + d.settings.VPCID, Fix: "pulumi config set vpcId " + s.VPCID,
-			})
-			return
-		}
-	}
-	d.ok(name, strings.Join(d.settings.SubnetIDs, ", "))
 }
 
 // names looks whether the names that are asked for are free.
 func (d *doctor) names(ctx context.Context) {
-	if d.settings == nil || d.aws == nil {
-		return
-	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
-	if d.settings.BucketName != "" {
-		d.bucketName(ctx)
-	}
-	if d.settings.ECRRepoName != "" {
-		d.repositoryName(ctx)
-	}
-	if d.settings.StateMachineName != "" {
-		d.machineName(ctx)
+	for _, n := range []struct {
+		what, name, key, typ, permission, why, ending string
+		taken                                         func(ctx context.Context, name string) (string, error)
+	}{
+		{"Bucket's name", d.settings.BucketName, "bucketName", declared.TypeBucket, actionBucket,
+			"bucket names are unique in all of AWS", d.account, d.bucketTaken},
+		{"Repository's name", d.settings.ECRRepoName, "ecrRepoName", declared.TypeRepository, actionRepository,
+			"a name is one repository's in a Region", d.stack.Name(), d.repositoryTaken},
+		{"State machine's name", d.settings.StateMachineName, "stateMachineName", declared.TypeStateMachine, actionMachine,
+			"a name is one state machine's in a Region", d.stack.Name(), d.machineTaken},
+	} {
+		if n.name == "" {
+			continue
+		}
+		if slices.ContainsFunc(d.owned[n.typ], func(id string) bool { return lastPart(id, ":") == n.name }) {
+			d.ok(n.what, n.name+", this stack's")
+			continue
+		}
+		switch taken, err := n.taken(ctx, n.name); {
+		case err != nil:
+			d.unasked(n.what, n.name, n.permission, err)
+		case taken != "":
+			d.failed(n.what, n.name+" is "+taken, n.why, "pulumi config set "+n.key+" "+n.name+"-"+n.ending)
+		default:
+			d.ok(n.what, n.name+" is free")
+		}
 	}
 }
 
-func (d *doctor) bucketName(ctx context.Context) {
-	name := d.settings.BucketName
-	if slices.Contains(d.owned[declared.TypeBucket], name) {
-		d.ok("Bucket's name", name+", this stack's")
-		return
-	}
+// bucketTaken says how a bucket's name is taken; empty if it is free.
+func (d *doctor) bucketTaken(ctx context.Context, name string) (string, error) {
 	_, err := newS3(*d.aws).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
-	taken := Check{
-		Name: "Bucket's name", Status: CheckFailed, Why: "bucket names are unique in all of AWS",
-		Fix: "pulumi config set bucketName " + name + "-" + d.account,
+	if err == nil {
+		return "taken, by a bucket of this account", nil
 	}
-	response, _ := errors.AsType[*awshttp.ResponseError](err)
-	switch {
-	case err == nil:
-		taken.Found = name + " is taken, by a bucket of this account"
-		d.add(taken)
-	case response == nil:
-		d.unknown(taken.Name, name, actionBucket, err)
-	case response.HTTPStatusCode() == http.StatusNotFound:
-		d.ok(taken.Name, name+" is free")
-	case response.HTTPStatusCode() == http.StatusForbidden, response.HTTPStatusCode() == http.StatusMovedPermanently:
-		taken.Found = name + " is taken, by somebody else or in another Region"
-		d.add(taken)
-	default:
-		d.unknown(taken.Name, name, actionBucket, err)
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		switch response.HTTPStatusCode() {
+		case http.StatusNotFound:
+			return "", nil
+		case http.StatusForbidden, http.StatusMovedPermanently:
+			return "taken, by somebody else or in another Region", nil
+		}
 	}
+	return "", err //nolint:wrapcheck // Who calls it says what was looked at.
 }
 
-func (d *doctor) repositoryName(ctx context.Context) {
-	name := d.settings.ECRRepoName
-	if slices.Contains(d.owned[declared.TypeRepository], name) {
-		d.ok("Repository's name", name+", this stack's")
-		return
-	}
+func (d *doctor) repositoryTaken(ctx context.Context, name string) (string, error) {
 	_, err := ecr.NewFromConfig(*d.aws).DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{RepositoryNames: []string{name}})
-	switch {
-	case err == nil:
-		d.add(Check{
-			Name: "Repository's name", Found: name + " is taken", Status: CheckFailed, Why: "a name is one repository's in a Region",
-			Fix: "pulumi config set ecrRepoName " + name + "-" + d.stack.Name(),
-		})
-	case hasCode(err, "RepositoryNotFoundException"):
-		d.ok("Repository's name", name+" is free")
-	default:
-		d.unknown("Repository's name", name, actionRepository, err)
-	}
+	return takenUnless("RepositoryNotFoundException", err)
 }
 
-func (d *doctor) machineName(ctx context.Context) {
-	name := d.settings.StateMachineName
-	if slices.ContainsFunc(d.owned[declared.TypeStateMachine], func(id string) bool { return strings.HasSuffix(id, ":"+name) }) {
-		d.ok("State machine's name", name+", this stack's")
-		return
-	}
+func (d *doctor) machineTaken(ctx context.Context, name string) (string, error) {
 	own, _ := partition.OfRegion(d.aws.Region)
 	arn := fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", own.Name, d.aws.Region, d.account, name)
 	_, err := sfn.NewFromConfig(*d.aws).DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
+	return takenUnless("StateMachineDoesNotExist", err)
+}
+
+// takenUnless is that a name is taken, unless AWS has refused by a code to describe what has it.
+func takenUnless(code string, err error) (string, error) {
 	switch {
 	case err == nil:
-		d.add(Check{
-			Name: "State machine's name", Found: name + " is taken", Status: CheckFailed, Why: "a name is one state machine's in a Region",
-			Fix: "pulumi config set stateMachineName " + name + "-" + d.stack.Name(),
-		})
-	case hasCode(err, "StateMachineDoesNotExist"):
-		d.ok("State machine's name", name+" is free")
-	default:
-		d.unknown("State machine's name", name, actionMachine, err)
+		return "taken", nil
+	case hasCode(err, code):
+		return "", nil
 	}
+	return "", err
 }

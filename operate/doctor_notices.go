@@ -19,19 +19,17 @@ func (d *doctor) notices(ctx context.Context) {
 		return
 	}
 	topics := d.owned[declared.TypeTopic]
-	// A topic of others needs none of the stack's own, which a deployment removes.
-	if len(topics) == 0 || d.settings.NotifyTopicARN != "" {
-		d.named()
+	switch {
+	// A topic of others needs none of the stack's own, which a deployment removes: the configuration is all that there is to look at.
+	case len(topics) == 0 || d.settings.NotifyTopicARN != "":
+		d.heard(d.settings.Notifies(), "to whom notify names")
 		return
-	}
-	if d.aws == nil {
+	case d.aws == nil:
 		return // what is said of the credentials comes first
 	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	subscriptions, err := d.confirmed(ctx, topics[0])
 	if err != nil {
-		d.unknown(checkNotices, "", actionSubscriptions, err)
+		d.unasked(checkNotices, "", actionSubscriptions, err)
 		return
 	}
 	if d.settings.Notifies() {
@@ -40,29 +38,19 @@ func (d *doctor) notices(ctx context.Context) {
 	}
 	// Those that the stack has subscribed don't count: without notify, a deployment removes them.
 	others := slices.DeleteFunc(subscriptions, func(arn string) bool { return slices.Contains(d.owned[declared.TypeTopicSubscription], arn) })
-	if len(others) == 0 {
-		d.nobodyHears()
-		return
-	}
-	d.ok(checkNotices, "to who has subscribed to the topic: "+plural(int64(len(others)), "subscription"))
+	d.heard(len(others) > 0, "to who has subscribed to the topic: "+plural(int64(len(others)), "subscription"))
 }
 
 const checkNotices = "Notices"
 
-// named looks at the configuration, which is all that there is to look at.
-func (d *doctor) named() {
-	if !d.settings.Notifies() {
-		d.nobodyHears()
+// heard says who gets the notices, if anybody does.
+func (d *doctor) heard(somebody bool, who string) {
+	if somebody {
+		d.ok(checkNotices, who)
 		return
 	}
-	d.ok(checkNotices, "to whom notify names")
-}
-
-func (d *doctor) nobodyHears() {
-	d.add(Check{
-		Name: checkNotices, Found: "nobody hears of alarms and of files that fail", Status: CheckFailed,
-		Why: "people rely on what is protected (protect is true)", Fix: "pulumi config set --path 'notify[0]' ops@example.com",
-	})
+	d.failed(checkNotices, "nobody hears of alarms and of files that fail", "people rely on what is protected (protect is true)",
+		"pulumi config set --path 'notify[0]' ops@example.com")
 }
 
 // addresses looks whether any that notify names has confirmed its subscription. That
@@ -72,11 +60,9 @@ func (d *doctor) addresses(confirmed int) {
 		d.ok(checkNotices, "to whom notify names")
 		return
 	}
-	d.add(Check{
-		Name: checkNotices, Found: "no address of notify has confirmed its subscription", Status: CheckUnknown,
-		Why: "until then nobody hears of alarms and of files that fail",
-		Fix: "follow the link in the e-mail of AWS that asks for it, or list the topic's subscriptions",
-	})
+	d.unknown(checkNotices, "no address of notify has confirmed its subscription",
+		"until then nobody hears of alarms and of files that fail",
+		"follow the link in the e-mail of AWS that asks for it, or list the topic's subscriptions")
 }
 
 // confirmed gives who has subscribed to the topic and confirmed it: until then AWS

@@ -25,72 +25,41 @@ var errNotSimulated = errors.New("IAM simulates the policies of users and roles 
 // service control policies; it doesn't know session policies.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 func (d *doctor) permissions(ctx context.Context) {
-	if d.settings == nil || d.aws == nil {
-		return
-	}
 	if strings.HasSuffix(d.caller, ":root") {
 		d.ok(checkPermissions, "the account's root user, whom no policy of the account limits")
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 4*d.options.Timeout) // one request for each resource
-	defer cancel()
-	options := DeployerOptions{
-		Project: d.stack.Project(), Stack: lastPart(d.stack.Name(), "/"), Config: d.config, AccountID: d.account,
-	}
-	grants, err := deployerGrants(options)
+	stack := lastPart(d.stack.Name(), "/")
+	grants, err := deployerGrants(DeployerOptions{Project: d.stack.Project(), Stack: stack, Config: d.config, AccountID: d.account})
 	if err != nil {
-		d.add(Check{
-			Name: checkPermissions, Found: "not looked at: " + shorten(err.Error()), Status: CheckUnknown,
-			Why: "which permissions it takes follows from what the program declares", Fix: "upload-router diagram, which says the same",
-		})
+		d.unknown(checkPermissions, "not looked at: "+shorten(err.Error()),
+			"which permissions it takes follows from what the program declares", "upload-router diagram, which says the same")
 		return
 	}
 	client := awsquery.NewIAM(*d.aws)
 	principal, err := principalOf(ctx, client, d.caller)
+	var s simulation
 	if err == nil {
-		var s simulation
-		if s, err = simulate(ctx, client, principal, deployer.Merge(grants)); err == nil {
-			d.judgePermissions(principal, s)
-			return
-		}
+		s, err = simulate(ctx, client, principal, deployer.Merge(grants))
 	}
-	if errors.Is(err, errNotSimulated) || hasCode(err, "NoSuchEntity") {
-		d.add(Check{
-			Name: checkPermissions, Found: "not known: " + shorten(lastCause(err)) + ", and these are " + d.caller, Status: CheckUnknown,
-			Why: "a deployment that lacks a permission ends in its middle", Fix: d.policyCommand(),
-		})
-		return
-	}
-	d.unknown(checkPermissions, "", actionSimulate, err)
-}
-
-// policyCommand prints what the deployer has to be allowed.
-func (d *doctor) policyCommand() string {
-	return "upload-router deployer-policy --stack " + lastPart(d.stack.Name(), "/") + ", which prints what the credentials must be allowed"
-}
-
-// judgePermissions says what the simulation found.
-func (d *doctor) judgePermissions(principal string, s simulation) {
-	who := lastPart(principal, ":")
-	check := Check{
-		Name: checkPermissions, Status: CheckFailed, Why: "a deployment that lacks a permission ends in its middle", Fix: d.policyCommand(),
-	}
+	const why = "a deployment that lacks a permission ends in its middle"
+	fix := "upload-router deployer-policy --stack " + stack + ", which prints what the credentials must be allowed"
+	who, denied := lastPart(principal, ":"), fmt.Sprintf("IAM's simulator says that %s may not %s", lastPart(principal, ":"), someOf(s.denied))
 	switch {
+	case errors.Is(err, errNotSimulated) || hasCode(err, "NoSuchEntity"):
+		d.unknown(checkPermissions, "not known: "+shorten(lastCause(err))+", and these are "+d.caller, why, fix)
+	case err != nil:
+		d.unasked(checkPermissions, "", actionSimulate, err)
+	case len(s.denied) > 0 && d.outputs != nil:
+		d.unknown(checkPermissions, denied, "what changes decides which of these permissions it takes", fix)
 	case len(s.denied) > 0:
-		check.Found = fmt.Sprintf("IAM's simulator says that %s may not %s", who, someOf(s.denied))
-		if d.outputs != nil { // a change needs some of the permissions only
-			check.Status = CheckUnknown
-			check.Why = "what changes decides which of these permissions it takes"
-		}
+		d.failed(checkPermissions, denied, why, fix)
 	case len(s.open) > 0:
-		check.Status = CheckUnknown
-		check.Found = fmt.Sprintf("%s may, or may not, %s: it depends on %s", who, someOf(s.open), strings.Join(s.missing, ", "))
-		check.Why = "IAM's simulator doesn't know these values; a deployment may succeed"
+		d.unknown(checkPermissions, fmt.Sprintf("%s may, or may not, %s: it depends on %s", who, someOf(s.open), strings.Join(s.missing, ", ")),
+			"IAM's simulator doesn't know these values; a deployment may succeed", fix)
 	default:
 		d.ok(checkPermissions, fmt.Sprintf("%s may do all of %s, as IAM simulates it", who, plural(int64(s.allowed), "action")))
-		return
 	}
-	d.add(check)
 }
 
 // someOf lists a few of many.
@@ -119,17 +88,20 @@ func simulate(ctx context.Context, client *awsquery.IAM, principal string, grant
 	group.SetLimit(atATime)
 	for _, g := range grants {
 		group.Go(func() error {
-			results, err := evaluate(ctx, client, principal, g)
+			results, err := client.Simulate(ctx, principal, g.Actions, deployer.Example(g.Resource), contextOf(g.Condition))
+			if err != nil {
+				return fmt.Errorf("simulating what %s may do: %w", principal, err)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			for _, result := range results {
 				s.add(result)
 			}
-			return err
+			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return simulation{}, err //nolint:wrapcheck // evaluate has said what it did
+		return simulation{}, err //nolint:wrapcheck // It is our own.
 	}
 	slices.Sort(s.denied)
 	slices.Sort(s.open)
@@ -156,15 +128,6 @@ func (s *simulation) add(result awsquery.Evaluation) {
 		by = "by the permissions boundary"
 	}
 	s.denied = append(s.denied, fmt.Sprintf("%s (%s)", what, by))
-}
-
-// evaluate has IAM simulate what is granted on one resource.
-func evaluate(ctx context.Context, client *awsquery.IAM, principal string, g deployer.Grant) ([]awsquery.Evaluation, error) {
-	results, err := client.Simulate(ctx, principal, g.Actions, deployer.Example(g.Resource), contextOf(g.Condition))
-	if err != nil {
-		return nil, fmt.Errorf("simulating what %s may do: %w", principal, err)
-	}
-	return results, nil
 }
 
 // contextOf gives the values under which a condition holds.

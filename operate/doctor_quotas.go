@@ -42,20 +42,18 @@ func (d *doctor) quota(ctx context.Context, of accountQuota) (float64, error) {
 }
 
 func (d *doctor) vpcQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || !d.settings.MakesVPC() || len(d.owned[declared.TypeVPC]) > 0 {
+	if !d.settings.MakesVPC() || len(d.owned[declared.TypeVPC]) > 0 {
 		return
 	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	const name = "Quota of VPCs"
 	most, err := d.quota(ctx, quotaVPCs)
 	if err != nil {
-		d.unknown(name, "", actionQuota, err)
+		d.unasked(name, "", actionQuota, err)
 		return
 	}
 	vpcs, err := awsquery.NewEC2(*d.aws).DescribeVPCs(ctx, nil)
 	if err != nil {
-		d.unknown(name, "", actionVPCs, err)
+		d.unasked(name, "", actionVPCs, err)
 		return
 	}
 	have := len(vpcs)
@@ -68,20 +66,13 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 	if d.settings.Network == settings.NetworkCreate { // to use the default VPC is no way out for who wants none that leads out
 		fix += ", or: pulumi config set network default"
 	}
-	d.add(Check{
-		Name: name, Found: found, Status: CheckFailed, Why: "the stack makes one: network is " + string(d.settings.Network), Fix: fix,
-	})
+	d.failed(name, found, "the stack makes one: network is "+string(d.settings.Network), fix)
 }
 
 // fargateQuota looks whether the tasks that may run at a time fit into the
 // account. Where they run on Spot, those are the first ones for their objects:
 // the next ones are on demand, one at least.
 func (d *doctor) fargateQuota(ctx context.Context) {
-	if d.settings == nil || d.aws == nil {
-		return
-	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	tasks := max(1, d.settings.MaxParallelTasks)
 	if d.settings.TaskCapacity != settings.CapacitySpot {
 		d.vcpus(ctx, "Quota of Fargate", quotaFargate, tasks, "ECS refuses a task above it, and a large file fails once its retries are used up")
@@ -96,24 +87,22 @@ func (d *doctor) fargateQuota(ctx context.Context) {
 func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, tasks int, why string) {
 	most, err := d.quota(ctx, of)
 	if err != nil {
-		d.unknown(name, "", actionQuota, err)
+		d.unasked(name, "", actionQuota, err)
 		return
 	}
 	const units = 1024 // of a vCPU
 	each := float64(d.settings.TaskCPU) / units
 	fit := int(most / each)
-	check := Check{Name: name, Status: CheckFailed, Why: why, Fix: of.raise(int(math.Ceil(each * float64(tasks))))}
+	fix := of.raise(int(math.Ceil(each * float64(tasks))))
 	switch {
 	case fit >= tasks:
 		d.ok(name, fmt.Sprintf("%g vCPUs, %s at a time", most, plural(int64(fit), "task")))
-		return
 	case fit < 1:
-		check.Found = fmt.Sprintf("%g vCPUs, and a task takes %g", most, each)
+		d.failed(name, fmt.Sprintf("%g vCPUs, and a task takes %g", most, each), why, fix)
 	default:
-		check.Found = fmt.Sprintf("%g vCPUs, and maxParallelTasks lets %d tasks of %g run at a time", most, tasks, each)
-		check.Fix = fmt.Sprintf("pulumi config set maxParallelTasks %d, or: %s", fit, check.Fix)
+		d.failed(name, fmt.Sprintf("%g vCPUs, and maxParallelTasks lets %d tasks of %g run at a time", most, tasks, each), why,
+			fmt.Sprintf("pulumi config set maxParallelTasks %d, or: %s", fit, fix))
 	}
-	d.add(check)
 }
 
 // unreservedMinimum is how many runs of functions AWS wants to stay for those
@@ -123,23 +112,21 @@ const unreservedMinimum = 100
 
 // concurrency looks whether the function's runs can be reserved.
 func (d *doctor) concurrency(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || d.settings.LambdaConcurrency == 0 {
+	if d.settings.LambdaConcurrency == 0 {
 		return
 	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	const name = "Lambda's concurrency"
 	client := lambda.NewFromConfig(*d.aws)
 	account, err := client.GetAccountSettings(ctx, &lambda.GetAccountSettingsInput{})
 	if err != nil {
-		d.unknown(name, "", actionAccount, err)
+		d.unasked(name, "", actionAccount, err)
 		return
 	}
 	limit, free := int(account.AccountLimit.ConcurrentExecutions), int(aws.ToInt32(account.AccountLimit.UnreservedConcurrentExecutions))
 	for _, function := range d.owned[declared.TypeFunction] { // what it has reserved by now is free for it
 		reserved, err := client.GetFunctionConcurrency(ctx, &lambda.GetFunctionConcurrencyInput{FunctionName: &function})
 		if err != nil {
-			d.unknown(name, "", actionConcurrency, err)
+			d.unasked(name, "", actionConcurrency, err)
 			return
 		}
 		free += int(aws.ToInt32(reserved.ReservedConcurrentExecutions))
@@ -150,10 +137,7 @@ func (d *doctor) concurrency(ctx context.Context) {
 		d.ok(name, fmt.Sprintf("%d of %d runs are free, %d of them to be reserved", free, limit, want))
 		return
 	}
-	d.add(Check{
-		Name: name, Found: fmt.Sprintf("%d of %d runs are free, %d must stay so, and %d are to be reserved", free, limit, keep, want),
-		Status: CheckFailed, Why: "AWS refuses to reserve what lambdaReservedConcurrency asks for",
-		Fix: fmt.Sprintf("pulumi config set lambdaReservedConcurrency %d, or: %s",
-			max(0, free-keep), quotaConcurrency.raise(limit+unreservedMinimum+want-free)),
-	})
+	d.failed(name, fmt.Sprintf("%d of %d runs are free, %d must stay so, and %d are to be reserved", free, limit, keep, want),
+		"AWS refuses to reserve what lambdaReservedConcurrency asks for", fmt.Sprintf("pulumi config set lambdaReservedConcurrency %d, or: %s",
+			max(0, free-keep), quotaConcurrency.raise(limit+unreservedMinimum+want-free)))
 }

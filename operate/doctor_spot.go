@@ -13,23 +13,19 @@ const ecsRole = "AWSServiceRoleForECS"
 
 // spotRole looks for the role without which a cluster can't be given Fargate Spot.
 func (d *doctor) spotRole(ctx context.Context) {
-	if d.settings == nil || d.aws == nil || d.settings.TaskCapacity != settings.CapacitySpot {
+	if d.settings.TaskCapacity != settings.CapacitySpot {
 		return
 	}
-	ctx, cancel := d.limited(ctx)
-	defer cancel()
 	const name = "ECS's own role"
 	_, err := awsquery.NewIAM(*d.aws).Role(ctx, ecsRole)
 	switch {
 	case err == nil:
 		d.ok(name, ecsRole)
 	case hasCode(err, "NoSuchEntity"):
-		d.add(Check{
-			Name: name, Found: "there is no role " + ecsRole, Status: CheckFailed,
-			Why: "taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
-			Fix: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
-		})
+		d.failed(name, "there is no role "+ecsRole,
+			"taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
+			"aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com")
 	default:
-		d.unknown(name, "", actionRole, err)
+		d.unasked(name, "", actionRole, err)
 	}
 }

@@ -50,7 +50,7 @@ func (s *System) estimator(ctx context.Context) (*estimator, error) {
 	if disk := function.EphemeralStorage; disk != nil {
 		e.function.Storage = int(aws.ToInt32(disk.Size))
 	}
-	e.lambdaArchitecture = pricing.Architectures()[0]
+	e.lambdaArchitecture = pricing.ArchitectureOf("") // the one that Lambda takes where none is named
 	if len(function.Architectures) > 0 {
 		e.lambdaArchitecture = pricing.ArchitectureOf(string(function.Architectures[0]))
 	}
@@ -59,20 +59,26 @@ func (s *System) estimator(ctx context.Context) (*estimator, error) {
 		return nil, asked("asking for the task's size", err)
 	}
 	d := task.TaskDefinition
-	if e.task.CPU, err = strconv.Atoi(aws.ToString(d.Cpu)); err != nil {
-		return nil, fmt.Errorf("reading the task's processor units: %w", err)
-	}
-	if e.task.Memory, err = strconv.Atoi(aws.ToString(d.Memory)); err != nil {
-		return nil, fmt.Errorf("reading the task's memory: %w", err)
-	}
+	storage, architecture := 0, ""
 	if d.EphemeralStorage != nil {
-		e.task.Storage = int(d.EphemeralStorage.SizeInGiB)
+		storage = int(d.EphemeralStorage.SizeInGiB)
 	}
-	e.taskArchitecture = pricing.Architectures()[0]
 	if d.RuntimePlatform != nil {
-		e.taskArchitecture = pricing.ArchitectureOf(string(d.RuntimePlatform.CpuArchitecture))
+		architecture = string(d.RuntimePlatform.CpuArchitecture)
 	}
-	return &e, nil
+	return &e, e.setTask(aws.ToString(d.Cpu), aws.ToString(d.Memory), storage, architecture)
+}
+
+// setTask takes a task's size as its definition has it: the processor units and the MiB are text there, the storage is in GiB.
+func (e *estimator) setTask(cpu, memory string, storage int, architecture string) (err error) {
+	if e.task.CPU, err = strconv.Atoi(cpu); err != nil {
+		return fmt.Errorf("reading the task's processor units: %w", err)
+	}
+	if e.task.Memory, err = strconv.Atoi(memory); err != nil {
+		return fmt.Errorf("reading the task's memory: %w", err)
+	}
+	e.task.Storage, e.taskArchitecture = storage, pricing.ArchitectureOf(architecture)
+	return nil
 }
 
 // add adds the run for one object.

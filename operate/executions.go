@@ -62,6 +62,9 @@ type Execution struct {
 	input json.RawMessage
 }
 
+// byStart sorts executions, the oldest first.
+func byStart(a, b Execution) int { return a.Started.Compare(b.Started) }
+
 // Ended says whether the execution runs no more.
 func (e Execution) Ended() bool {
 	return e.Status != "" && e.Status != string(sfntypes.ExecutionStatusRunning) && e.Status != string(sfntypes.ExecutionStatusPendingRedrive)
@@ -70,7 +73,7 @@ func (e Execution) Ended() bool {
 // Succeeded says whether the file was processed.
 func (e Execution) Succeeded() bool { return e.Status == string(sfntypes.ExecutionStatusSucceeded) }
 
-// unprocessed says whether it ended before its file was processed, as far as its status tells.
+// unprocessed says whether it ended before its file was processed, as far as its status says.
 func (e Execution) unprocessed() bool { return e.Ended() && !e.Succeeded() }
 
 // ListOptions choose executions.

@@ -120,7 +120,7 @@ func (t *tracker) of(f Sent) (Execution, bool) {
 	if len(found) == 0 {
 		return Execution{}, false
 	}
-	return slices.MinFunc(found, func(a, b Execution) int { return a.Started.Compare(b.Started) }), true
+	return slices.MinFunc(found, byStart), true
 }
 
 // watchUploads follows the executions of all uploads to their ends.

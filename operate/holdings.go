@@ -48,7 +48,7 @@ type count struct {
 
 // Holdings are what would be lost with the stack: the bucket's objects, the
 // repository's images, the queues' messages, the logs, the claims and the key. What
-// a broken-off deployment, or a broken-off destroy, has left is told by the state.
+// a broken-off deployment, or a broken-off destroy, has left is in the state.
 func (s *Stack) Holdings(ctx context.Context) ([]Holding, error) {
 	config, err := s.Config(ctx)
 	if err != nil {
@@ -97,7 +97,7 @@ func keeping(cfg aws.Config, outputs Outputs, resources []stateResource) []count
 	return counts
 }
 
-// counts are the rest of what the outputs tell of.
+// counts are the rest of what the outputs name.
 func (s *System) counts() []count {
 	var counts []count
 	if url := s.Outputs.DeadLetterQueueURL; url != "" {
@@ -137,7 +137,7 @@ func uncounted(resources []stateResource, counted []Holding) []Holding {
 	var more []Holding
 	for _, kind := range []struct{ what, typ, content string }{
 		{holdingLogs, declared.TypeLogGroup, ""},
-		{"queue", declared.TypeQueue, "notices that could not be told"},
+		{"queue", declared.TypeQueue, "notices that could not be sent"},
 		{"table of claims", declared.TypeTable, "which versions have been processed"},
 		{"KMS key", declared.TypeKey, "what is encrypted with it is lost with it; it can be had back for 30 days"},
 	} {

@@ -35,7 +35,7 @@ func (v *verifier) diagnose(ctx context.Context) {
 			continue // or it was never uploaded, which its error says
 		case f.Execution == nil:
 			v.ruleLinks(ctx, f)
-		case f.Execution.Route == RouteLambda:
+		case v.Outputs.routes.computeOf(f.Execution.Route) == machine.Lambda:
 			v.functionLinks(ctx, f)
 		default:
 			v.taskLinks(ctx, f)
@@ -243,7 +243,7 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 	v.allowed(ctx, "Permission to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
 	v.allowed(ctx, "Permission to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
 	if v.Outputs.routes.on(machine.Fargate).Callback {
-		v.allowed(ctx, "Task's permission to tell its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess",
+		v.allowed(ctx, "Task's permission to report its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess",
 			v.Outputs.StateMachineARN, nil)
 	}
 }
@@ -283,10 +283,10 @@ func (v *verifier) imageLink(ctx context.Context, task *ecstypes.TaskDefinition)
 // wayLink looks for the subnets' way to ECR, S3 and the logs: a route to the
 // internet, or VPC endpoints.
 func (v *verifier) wayLink(ctx context.Context) {
-	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING, can't pull its image, or can't tell its end"
+	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING, can't pull its image, or can't report its end"
 	needed := []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"}
 	if v.Outputs.routes.on(machine.Fargate).Callback {
-		needed = append(needed, ".states") // by which the task tells its end
+		needed = append(needed, ".states") // by which the task reports its end
 	}
 	fix := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
 		strings.ReplaceAll(strings.Join(needed, ", "), " .", " ")[1:]
@@ -374,10 +374,10 @@ func (v *verifier) egressLink(ctx context.Context) {
 		"ECR, S3 and the logs are reached there", "add a rule to `egress`, or take it out, then upload-router up", err)
 }
 
-// waitHint is after how long a user is told why nothing happens yet.
+// waitHint is after how long a user reads why nothing happens yet.
 const waitHint = 30 * time.Second
 
-// StillNothing says what to tell of an upload that nothing has come of yet;
+// StillNothing says what to report of an upload that nothing has come of yet;
 // empty as long as that is usual.
 func StillNothing(f Sent) string {
 	if f.State != FileUploaded || f.Arrived.IsZero() || time.Since(f.Arrived) < waitHint {

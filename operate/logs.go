@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/partition"
 )
 
@@ -165,10 +166,10 @@ func (s *System) logStreams(t *Timeline) []LogStream {
 	if len(streams) > 0 {
 		return streams
 	}
-	switch t.Route {
-	case RouteLambda:
+	switch s.Outputs.routes.computeOf(t.Route) {
+	case machine.Lambda:
 		add(s.Outputs.FunctionLogGroup, "")
-	case RouteFargate:
+	case machine.Fargate:
 		add(s.Outputs.TaskLogGroup, "")
 	}
 	return streams
@@ -190,15 +191,15 @@ func (s *System) logPage(group, stream string) string {
 // consolePage is a page of a service in AWS's console, by what is behind its
 // #; empty in a partition that has no console in public.
 func (o Outputs) consolePage(service, page string) string {
-	machine, _ := o.machine() // ParseOutputs has looked
-	own, _ := partition.Named(machine.Partition)
+	of, _ := o.machine() // ParseOutputs has looked
+	own, _ := partition.Named(of.Partition)
 	if own.ConsoleDomain == "" {
 		return ""
 	}
-	return fmt.Sprintf("https://%s.%s/%s/home?region=%s#%s", machine.Region, own.ConsoleDomain, service, machine.Region, page)
+	return fmt.Sprintf("https://%s.%s/%s/home?region=%s#%s", of.Region, own.ConsoleDomain, service, of.Region, page)
 }
 
-// logFields are the fields of a processor's log line that tell whose it is.
+// logFields are the fields of a processor's log line that say whose it is.
 type logFields struct {
 	Key       string `json:"key"`
 	Version   string `json:"version"`

@@ -128,18 +128,18 @@ func (u *upload) checksum(ctx context.Context) (string, error) {
 	all := u.all()
 	u.sums = make([]crc64.Sum, len(all))
 	u.now = progress{state: FileChecking, size: u.now.size}
-	u.tell(0, true)
+	u.report(0, true)
 	err := u.each(ctx, all, func(ctx context.Context, i int) (err error) {
 		length := u.length(i, u.record.PartSize)
 		u.sums[i], err = u.sum(ctx, int64(i)*u.record.PartSize, length)
-		u.tell(length, false)
+		u.report(length, false)
 		return err
 	})
 	if err == nil {
 		err = u.unchanged(ctx, u.record.PartSize)
 	}
 	u.now = progress{state: FileUploading, size: u.now.size}
-	u.tell(0, true)
+	u.report(0, true)
 	return u.total().String(), err
 }
 
@@ -305,7 +305,7 @@ func (u *upload) completed(ctx context.Context) (*stored, error) {
 	u.forget()
 	if found != nil {
 		u.now.resumed = u.now.size
-		u.tell(u.now.size, true)
+		u.report(u.now.size, true)
 	}
 	return found, nil
 }
@@ -338,12 +338,12 @@ func (u *upload) compare(ctx context.Context, listed []s3types.Part) (missing []
 		}
 	}
 	u.now.state = FileChecking
-	u.tell(0, true)
+	u.report(0, true)
 	err = u.each(ctx, compared, func(ctx context.Context, i int) error {
 		length := u.length(i, u.record.PartSize)
 		sum, err := u.sum(ctx, int64(i)*u.record.PartSize, length)
 		u.sums[i], same[i] = sum, err == nil && sum.String() == wanted[i]
-		u.tell(length, false)
+		u.report(length, false)
 		return err
 	})
 	if err != nil {
@@ -358,7 +358,7 @@ func (u *upload) compare(ctx context.Context, listed []s3types.Part) (missing []
 		delete(u.record.Parts, *partNumber(i))
 		missing = append(missing, i)
 	}
-	u.tell(u.now.resumed, true)
+	u.report(u.now.resumed, true)
 	u.save(true)
 	return missing, nil
 }

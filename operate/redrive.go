@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -158,12 +159,11 @@ func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execu
 	if since.IsZero() {
 		since = time.Now().Add(-24 * time.Hour)
 	}
-	for _, status := range []sfntypes.ExecutionStatus{
-		sfntypes.ExecutionStatusFailed, sfntypes.ExecutionStatusTimedOut, sfntypes.ExecutionStatusAborted,
-	} {
-		if !options.Failed {
-			break
-		}
+	var statuses []sfntypes.ExecutionStatus
+	if options.Failed {
+		statuses = []sfntypes.ExecutionStatus{sfntypes.ExecutionStatusFailed, sfntypes.ExecutionStatusTimedOut, sfntypes.ExecutionStatusAborted}
+	}
+	for _, status := range statuses {
 		some, err := s.Executions(ctx, ListOptions{Status: string(status), Since: since})
 		if err != nil {
 			return nil, err
@@ -172,12 +172,7 @@ func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execu
 			found[e.ARN] = e
 		}
 	}
-	executions := make([]Execution, 0, len(found))
-	for _, e := range found {
-		executions = append(executions, e)
-	}
-	slices.SortFunc(executions, func(a, b Execution) int { return a.Started.Compare(b.Started) })
-	return executions, nil
+	return slices.SortedFunc(maps.Values(found), byStart), nil
 }
 
 // planExecution decides how an execution can be run again.
@@ -236,7 +231,7 @@ func (p *RedrivePlan) takeClaim(ctx context.Context, item *RedriveItem) (held, e
 		return held{}, nil
 	}
 	if len(item.input) == 0 {
-		*item = item.with(RedriveRefuse, "whether another execution has its object can't be told, as "+unreadable)
+		*item = item.with(RedriveRefuse, "whether another execution has its object isn't known, as "+unreadable)
 		return held{}, nil
 	}
 	object, ok := claimtable.ObjectOf(item.input)

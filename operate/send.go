@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -102,15 +103,9 @@ const (
 )
 
 func (o SendOptions) withDefaults() (SendOptions, error) {
-	if o.Parallel == 0 {
-		o.Parallel = defaultParallel
-	}
-	if o.PartSize == 0 {
-		o.PartSize = defaultPartSize
-	}
-	if o.StartTimeout == 0 {
-		o.StartTimeout = defaultStartTimeout
-	}
+	o.Parallel = cmp.Or(o.Parallel, defaultParallel)
+	o.PartSize = cmp.Or(o.PartSize, defaultPartSize)
+	o.StartTimeout = cmp.Or(o.StartTimeout, defaultStartTimeout)
 	if o.Parallel < 0 || o.Parallel > mostParallel {
 		return o, fmt.Errorf("%w: %d parts at a time: Parallel, or --parallel, takes 1 to %d", ErrInput, o.Parallel, mostParallel)
 	}
@@ -247,7 +242,7 @@ type board struct {
 	done  bool // with uploading
 }
 
-// newBoard tells of all files: everybody knows what is to come.
+// newBoard reports all files: everybody knows what is to come.
 func newBoard(files []Sent, told func(Sent)) *board {
 	b := &board{files: slices.Clone(files), told: told}
 	for i := range files {

@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
 	"example.com/upload-router/internal/build"
@@ -85,10 +87,7 @@ func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace,
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: opening the project in %s: %w", ErrNotReady, folder, err)
 	}
-	name := options.Name
-	if name == "" {
-		name = os.Getenv("PULUMI_STACK")
-	}
+	name := cmp.Or(options.Name, os.Getenv("PULUMI_STACK"))
 	if name == "" {
 		current, err := workspace.Stack(ctx)
 		if err != nil || current == nil {
@@ -118,7 +117,7 @@ func projectFolder(folder string) (string, error) {
 	return absolute, nil
 }
 
-// explainOpening tells a stack that isn't there from a backend that can't be used.
+// explainOpening distinguishes a stack that isn't there from a backend that can't be used.
 func explainOpening(ctx context.Context, name string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("opening the stack %s: %w", name, ErrCanceled)
@@ -219,10 +218,7 @@ func (s *Stack) Resources(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, s.refused(ctx, "looking at the stack", err)
 	}
-	if info.ResourceCount == nil {
-		return 0, nil
-	}
-	return *info.ResourceCount, nil
+	return aws.ToInt(info.ResourceCount), nil
 }
 
 // readState reads what a stack's state says. A backend of files has the state half written for moments while another update goes on, which
@@ -234,10 +230,8 @@ func readState[T any](ctx context.Context, read func(context.Context) (T, error)
 		if err == nil || attempt == attempts || !strings.Contains(err.Error(), "failed to load checkpoint") {
 			return state, err
 		}
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, wait) != nil {
 			return state, err
-		case <-time.After(wait):
 		}
 	}
 }
@@ -274,7 +268,7 @@ func (s *Stack) ids(ctx context.Context) map[string][]string {
 	return ids
 }
 
-// refused tells what Pulumi could not do.
+// refused says what Pulumi could not do.
 func (s *Stack) refused(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s %s: %w", what, s.name, ErrCanceled)

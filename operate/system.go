@@ -77,11 +77,11 @@ func LoadAWS(ctx context.Context, region, profile string) (aws.Config, error) {
 	return cfg, nil
 }
 
-// Connect gives the deployed system that outputs tell of. Its Region is the one
+// Connect gives the deployed system that outputs name. Its Region is the one
 // in the outputs, whatever cfg says. Nothing is asked yet.
 func Connect(cfg aws.Config, outputs Outputs) *System {
 	cfg = cfg.Copy()
-	if region := outputs.Region(); region != "" { // which a stack that isn't deployed whole doesn't tell
+	if region := outputs.Region(); region != "" { // which a stack that isn't deployed whole doesn't say
 		cfg.Region = region
 	}
 	return &System{
@@ -158,7 +158,7 @@ func (s *System) DeadLetterCount(ctx context.Context) (int64, error) {
 	return visible + hidden, err
 }
 
-// countDeadLetters tells the messages that can be read from those that somebody is reading.
+// countDeadLetters distinguishes the messages that can be read from those that somebody is reading.
 func (s *System) countDeadLetters(ctx context.Context) (visible, hidden int64, err error) {
 	counts := map[sqstypes.QueueAttributeName]*int64{
 		sqstypes.QueueAttributeNameApproximateNumberOfMessages:           &visible,

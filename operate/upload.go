@@ -49,17 +49,17 @@ type stored struct {
 	begun           time.Time
 }
 
-// onceEach tells each text once, if somebody hears it.
-func onceEach(tell func(string)) func(string) {
+// onceEach reports each text once, if somebody hears it.
+func onceEach(report func(string)) func(string) {
 	var told sync.Map
 	return func(text string) {
-		if _, before := told.LoadOrStore(text, true); !before && tell != nil {
-			tell(text)
+		if _, before := told.LoadOrStore(text, true); !before && report != nil {
+			report(text)
 		}
 	}
 }
 
-// tellInterval is how often it is told how far a part is.
+// tellInterval is how often it is reported how far a part is.
 const tellInterval = 50 * time.Millisecond
 
 // run uploads the file.
@@ -71,24 +71,24 @@ func (u *upload) run(ctx context.Context) (stored, error) {
 	defer func() { _ = content.Close() }() // nothing was written
 	u.content = content
 	u.now = progress{state: FileUploading, size: content.Size()}
-	u.tell(0, true)
+	u.report(0, true)
 	if content.Size() > u.options.PartSize {
 		return u.parts(ctx)
 	}
 	return u.whole(ctx)
 }
 
-// tell adds to what was sent, and says so: always, or not too often.
-func (u *upload) tell(more int64, always bool) {
+// report adds to what was sent, and says so: always, or not too often.
+func (u *upload) report(more int64, always bool) {
 	u.mu.Lock()
 	u.now.sent += more
 	now := u.now
-	tell := always || time.Since(u.told) > tellInterval
-	if tell {
+	due := always || time.Since(u.told) > tellInterval
+	if due {
 		u.told = time.Now()
 	}
 	u.mu.Unlock()
-	if tell {
+	if due {
 		u.progress(now)
 	}
 }
@@ -116,18 +116,18 @@ func (b *body) Read(p []byte) (int, error) {
 	at, _ := b.Seek(0, io.SeekCurrent) // it can't fail
 	if more := at - b.told; more > 0 {
 		b.told = at
-		b.upload.tell(more, false)
+		b.upload.report(more, false)
 	}
 	return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
 }
 
-// end tells that all was sent, or that nothing was.
+// end reports that all was sent, or that nothing was.
 func (b *body) end(err error) {
 	if err != nil {
-		b.upload.tell(-b.told, true)
+		b.upload.report(-b.told, true)
 		return
 	}
-	b.upload.tell(b.Size()-b.told, true)
+	b.upload.report(b.Size()-b.told, true)
 }
 
 // sum reads a part of the file.

@@ -1,14 +1,11 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/machine"
 )
 
 const (
@@ -65,17 +65,19 @@ func (v Verification) Broken() []Check {
 
 // proof is one file of a verification, and what should become of it.
 type proof struct {
-	name, route, sha256 string
-	size                int64
+	name, sha256 string
+	size         int64
+	route        machine.Route
 }
 
 // verifier gathers checks.
 type verifier struct {
 	*System
+	checks
+
 	options  VerifyOptions
 	result   Verification
 	messages int64 // in the dead-letter queue before
-	began    time.Time
 }
 
 // Verify is the smoke test of requirement A40, of both routes: it uploads a file
@@ -87,16 +89,13 @@ type verifier struct {
 // What is wrong with the system is in the [Verification]; the error is for what
 // keeps it from being looked at.
 func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
-	if options.StartTimeout == 0 {
-		options.StartTimeout = defaultStartTimeout
-	}
-	if options.Timeout == 0 {
-		options.Timeout = time.Hour
-	}
+	options.StartTimeout = cmp.Or(options.StartTimeout, defaultStartTimeout)
+	options.Timeout = cmp.Or(options.Timeout, time.Hour)
 	limited, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
-	v := &verifier{System: s, options: options, began: time.Now()}
+	v := &verifier{System: s, checks: checks{onCheck: options.OnCheck}, options: options}
 	err := v.run(ctx, limited)
+	v.result.Checks = v.done
 	if late(ctx, limited) {
 		err = fmt.Errorf("%w: the files were not through within %s", ErrTimeout, options.Timeout)
 	}
@@ -123,21 +122,23 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
 	proofs := []proof{
-		{name: "just-under.txt", route: RouteLambda, size: max(0, threshold-1)},
-		{name: "just-over.txt", route: RouteFargate, size: threshold + 1},
+		{name: "just-under.txt", size: max(0, threshold-1)},
+		{name: "just-over.txt", size: threshold + 1},
 	}
+	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
 	for i := range proofs {
-		if proofs[i].sha256, err = writeProof(filepath.Join(folder, proofs[i].name), proofs[i].size); err != nil {
+		proofs[i].route = v.Outputs.routes.of(proofs[i].size)
+		if proofs[i].sha256, err = files.WriteRepeated(filepath.Join(folder, proofs[i].name), line, proofs[i].size); err != nil {
 			return err
 		}
 	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
-	files, err := v.Send(ctx, SendOptions{
+	sent, err := v.Send(ctx, SendOptions{
 		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
 	})
-	v.result.Files = files
+	v.result.Files = sent
 	defer func() { _ = os.RemoveAll(folder + "-resume") }()
-	seen := err == nil || late(parent, ctx) && len(files) == len(proofs)
+	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
 	defer cancel()
 	if seen {
@@ -147,7 +148,7 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
 	v.clean(clean, prefix)
-	if seen && !v.result.Passed() {
+	if v.result.Checks = v.done; seen && !v.result.Passed() {
 		v.diagnose(looking)
 	}
 	return err
@@ -166,38 +167,27 @@ func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
 	v.quietAlarms(ctx)
 }
 
-func (v *verifier) add(c Check) {
-	v.result.Checks = append(v.result.Checks, c)
-	if v.options.OnCheck != nil {
-		v.options.OnCheck(c)
-	}
-}
-
 // outcome looks at the execution and its route.
 func (v *verifier) outcome(p proof, f Sent) {
-	c := Check{Name: p.route + " route", Why: "a file of " + plural(p.size, "byte") + " must be processed there"}
+	name, why := p.route.Name+" route", "a file of "+plural(p.size, "byte")+" must be processed there"
 	switch {
+	case f.State != FileSucceeded && f.Execution != nil:
+		v.failed(name, f.Error, why, "upload-router show "+f.Execution.Name)
 	case f.State != FileSucceeded:
-		c.Status, c.Found = CheckFailed, f.Error
-		if f.Execution != nil {
-			c.Fix = "upload-router show " + f.Execution.Name
-		}
-	case f.Execution.Route != p.route:
-		c.Status, c.Found = CheckFailed, "it went to "+f.Execution.Route
-		c.Fix = "upload-router up: the state machine isn't the declared one"
+		v.failed(name, f.Error, why, "")
+	case f.Execution.Route != p.route.Name:
+		v.failed(name, "it went to "+f.Execution.Route, why, "upload-router up: the state machine isn't the declared one")
 	default:
-		c.Status, c.Why = CheckOK, ""
-		c.Found = fmt.Sprintf("%s, SUCCEEDED in %s", plural(p.size, "byte"), f.Execution.Duration.Round(time.Millisecond))
+		v.ok(name, fmt.Sprintf("%s, SUCCEEDED in %s", plural(p.size, "byte"), f.Execution.Duration.Round(time.Millisecond)))
 	}
-	v.add(c)
 }
 
 // digest compares what the processor read with what was uploaded. The answer is
 // in the execution, or, of a task whose end is only waited for, in its log.
 func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
-	c := Check{Name: p.route + " digest", Why: "the processor must have read exactly what was uploaded"}
+	name, why := p.route.Name+" digest", "the processor must have read exactly what was uploaded"
 	digest, err := digestOf(f.Execution.Answer), error(nil)
-	for deadline := time.Now().Add(digestTime); digest == "" && p.route == RouteFargate; {
+	for deadline := time.Now().Add(digestTime); digest == "" && p.route.Compute == machine.Fargate; {
 		var timeline *Timeline
 		if timeline, err = v.Show(ctx, f.Execution.ARN); err == nil && timeline.LogsError != "" {
 			err = fmt.Errorf("%w: %s", ErrRefused, timeline.LogsError)
@@ -216,15 +206,14 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 	}
 	switch {
 	case digest == p.sha256:
-		c.Status, c.Why, c.Found = CheckOK, "", "SHA-256 "+digest[:16]+"…, that of the file"
+		v.ok(name, "SHA-256 "+digest[:16]+"…, that of the file")
 	case digest != "":
-		c.Status, c.Found = CheckFailed, fmt.Sprintf("SHA-256 %s, and the file has %s", digest, p.sha256)
+		v.failed(name, fmt.Sprintf("SHA-256 %s, and the file has %s", digest, p.sha256), why, "")
 	case err != nil:
-		c.Status, c.Found = CheckUnknown, err.Error()
+		v.unknown(name, err.Error(), why, "")
 	default:
-		c.Status, c.Found = CheckUnknown, "neither answer nor log has a sha256: is the processor another one?"
+		v.unknown(name, "neither answer nor log has a sha256: is the processor another one?", why, "")
 	}
-	v.add(c)
 }
 
 // resultIn is the processor's answer in a line of a task's log; nil if it has none.
@@ -244,34 +233,29 @@ func digestOf(answer []byte) string {
 }
 
 func (v *verifier) quietQueue(ctx context.Context) {
-	c := Check{Name: "Dead-letter queue", Why: "what is in it was never processed", Fix: "upload-router redrive --dlq"}
-	n, err := v.DeadLetterCount(ctx)
-	switch {
+	const name, why, fix = "Dead-letter queue", "what is in it was never processed", "upload-router redrive --dlq"
+	switch n, err := v.DeadLetterCount(ctx); {
 	case err != nil:
-		c.Status, c.Found = CheckUnknown, err.Error()
+		v.unknown(name, err.Error(), why, fix)
 	case n > v.messages:
-		c.Status, c.Found = CheckFailed, plural(n-v.messages, "event")+" came during the test"
+		v.failed(name, plural(n-v.messages, "event")+" came during the test", why, fix)
 	case n > 0:
-		c.Status, c.Found = CheckFailed, plural(n, "event")+" from before the test"
+		v.failed(name, plural(n, "event")+" from before the test", why, fix)
 	default:
-		c = Check{Name: c.Name, Status: CheckOK, Found: nothingInIt}
+		v.ok(name, nothingInIt)
 	}
-	v.add(c)
 }
 
 func (v *verifier) quietAlarms(ctx context.Context) {
-	c := Check{Name: "Alarms", Why: "they say that something is wrong"}
-	ringing, err := v.ringing(ctx)
-	switch {
+	const name, why = "Alarms", "they say that something is wrong"
+	switch ringing, err := v.ringing(ctx); {
 	case err != nil:
-		c.Status, c.Found = CheckUnknown, err.Error()
+		v.unknown(name, err.Error(), why, "")
 	case len(ringing) > 0:
-		c.Status, c.Found = CheckFailed, "in alarm: "+strings.Join(ringing, ", ")
-		c.Fix = "upload-router executions --status failed"
+		v.failed(name, "in alarm: "+strings.Join(ringing, ", "), why, "upload-router executions --status failed")
 	default:
-		c = Check{Name: c.Name, Status: CheckOK, Found: "quiet"}
+		v.ok(name, "quiet")
 	}
-	v.add(c)
 }
 
 // ringing are the system's alarms that are in alarm.
@@ -312,23 +296,19 @@ func (s *System) ringing(ctx context.Context) ([]string, error) {
 func (v *verifier) clean(ctx context.Context, prefix string) {
 	const name = "Files removed"
 	where := "s3://" + v.Outputs.BucketName + "/" + prefix
+	remove := "aws s3 rm --recursive " + where
 	if slices.ContainsFunc(v.result.Files, func(f Sent) bool {
 		return f.VersionID != "" && (f.Execution == nil || !f.Execution.Ended())
 	}) {
-		v.add(Check{
-			Name: name, Status: CheckUnknown, Found: where + " is kept: an execution may still start, or runs",
-			Why: "it would fail for want of its file", Fix: "aws s3 rm --recursive " + where,
-		})
+		v.unknown(name, where+" is kept: an execution may still start, or runs", "it would fail for want of its file", remove)
 		return
 	}
 	n, err := v.deleteVersions(ctx, prefix)
 	if err != nil {
-		v.add(Check{
-			Name: name, Status: CheckFailed, Found: err.Error(), Why: "they are paid for", Fix: "aws s3 rm --recursive " + where,
-		})
+		v.failed(name, err.Error(), "they are paid for", remove)
 		return
 	}
-	v.add(Check{Name: name, Status: CheckOK, Found: plural(n, "version")})
+	v.ok(name, plural(n, "version"))
 }
 
 // deleteVersions deletes all versions below a prefix.
@@ -347,38 +327,6 @@ func (s *System) deleteVersions(ctx context.Context, prefix string) (int64, erro
 			}
 			n++
 		}
-	}
-	return n, nil
-}
-
-// writeProof makes a file of so many bytes that no other verification has, and
-// gives its SHA-256.
-func writeProof(path string, size int64) (string, error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return "", fmt.Errorf("making a file: %w", err)
-	}
-	sum := sha256.New()
-	line := "upload-router verify " + rand.Text() + "\n"
-	_, err = io.CopyN(io.MultiWriter(f, sum), &repeated{text: line}, size)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return "", fmt.Errorf("writing %s: %w", path, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// repeated is a text without end.
-type repeated struct {
-	text string
-	at   int
-}
-
-// Read implements io.Reader.
-func (r *repeated) Read(b []byte) (int, error) {
-	n := 0
-	for n < len(b) {
-		copied := copy(b[n:], r.text[r.at:])
-		n, r.at = n+copied, (r.at+copied)%len(r.text)
 	}
 	return n, nil
 }

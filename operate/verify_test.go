@@ -180,7 +180,7 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 	}{
 		"endpoint":              {true, awstest.LinkStates, "Subnets' way out", "its VPC has no endpoint for states"},
 		"endpoint, not needed":  {false, awstest.LinkStates, "", ""},
-		"its role":              {true, awstest.LinkPermissions, "Task's permission to tell its end", "task may not states:SendTaskSuccess"},
+		"its role":              {true, awstest.LinkPermissions, "Task's permission to report its end", "task may not states:SendTaskSuccess"},
 		"its role, not needed":  {false, awstest.LinkPermissions, "Permission to pass the task's role", "may not iam:PassRole"},
 		"all of it is in place": {true, "", "", ""},
 	} {
@@ -204,7 +204,7 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 				return
 			}
 			require.Contains(t, found[test.broken], test.says, "%+v", result.Diagnosis)
-			_, tells := found["Task's permission to tell its end"]
+			_, tells := found["Task's permission to report its end"]
 			require.Equal(t, test.callback && test.link == awstest.LinkPermissions, tells)
 		})
 	}

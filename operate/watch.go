@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -82,15 +83,10 @@ func (s *System) watchOnce(ctx context.Context, t *tracker, known map[string]Wat
 	return s.compare(ctx, now, known, told)
 }
 
-// compare tells what is new, the oldest first.
+// compare reports what is new, the oldest first.
 func (s *System) compare(ctx context.Context, now map[string]Execution, known map[string]Watched, told func(Watched)) (int, error) {
-	executions := make([]Execution, 0, len(now))
-	for _, e := range now {
-		executions = append(executions, e)
-	}
-	slices.SortFunc(executions, func(a, b Execution) int { return a.Started.Compare(b.Started) })
 	running := 0
-	for _, e := range executions {
+	for _, e := range slices.SortedFunc(maps.Values(now), byStart) {
 		before, seen := known[e.ARN]
 		if seen && before.Ended() {
 			continue

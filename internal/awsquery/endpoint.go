@@ -6,7 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// The settings of environment and profile as the SDK's sources tell of them. The SDK looks for the same methods.
+// The settings of environment and profile as the SDK's sources give them. The SDK looks for the same methods.
 type (
 	endpointSource interface {
 		GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)

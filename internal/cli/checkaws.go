@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
 	"example.com/upload-router/operate"
 )
 
@@ -54,11 +54,8 @@ difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.common.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
-	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
-	flags.BoolVar(&o.common.json, "json", false, "print JSON")
-	flags.StringVar(&o.common.profile, "profile", "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
-	_ = cmd.RegisterFlagCompletionFunc("profile", completeProfiles)
+	o.common.stackFileFlags(cmd)
+	o.common.profileFlag(cmd)
 	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
 	flags.StringVar(&o.role, "role", "",
 		"the ARN of a role that Step Functions may take, to test states that aren't tasks with; it needs no permissions")
@@ -67,11 +64,7 @@ difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
 
 func (o *checkAWSOptions) run(cmd *cobra.Command) error {
 	ctx, u := cmd.Context(), newUI(cmd, &o.common)
-	root, err := build.Root()
-	if err != nil {
-		return err
-	}
-	declared, err := configurationOf(root, o.common.stack, o.config)
+	declared, err := declaredConfiguration(o.common.stack, o.config)
 	if err != nil {
 		return err
 	}
@@ -108,11 +101,7 @@ func (o *checkAWSOptions) run(cmd *cobra.Command) error {
 
 // asked are the definition, and the account that is asked.
 func (o *checkAWSOptions) asked(ctx context.Context, values map[string]string) (operate.CheckAWSOptions, error) {
-	profile := o.common.profile
-	if profile == "" {
-		profile = values["aws:profile"]
-	}
-	cfg, err := operate.LoadAWS(ctx, values["aws:region"], profile)
+	cfg, err := operate.LoadAWS(ctx, values[keyRegion], cmp.Or(o.common.profile, values["aws:profile"]))
 	if err != nil {
 		return operate.CheckAWSOptions{}, err
 	}
@@ -122,7 +111,7 @@ func (o *checkAWSOptions) asked(ctx context.Context, values map[string]string) (
 	}
 	// The Region that is asked decides how the definition names its integrations.
 	values = maps.Clone(values)
-	values["aws:region"] = cfg.Region
+	values[keyRegion] = cfg.Region
 	definition, err := operate.DeclaredDefinition(values)
 	if err != nil {
 		return operate.CheckAWSOptions{}, err

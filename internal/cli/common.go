@@ -39,6 +39,12 @@ func (f *commonFlags) stackFlags(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
 }
 
+// stackFileFlags are for commands that take a stack's configuration from its file, without Pulumi.
+func (f *commonFlags) stackFileFlags(cmd *cobra.Command) {
+	f.stackFlags(cmd)
+	cmd.Flags().Lookup("stack").Usage = "take the configuration of this stack's file, Pulumi.<stack>.yaml"
+}
+
 // askFlags are for commands that ask before they change something.
 func (f *commonFlags) askFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -57,6 +63,10 @@ func (f *commonFlags) outputsFlag(cmd *cobra.Command) {
 func (f *commonFlags) systemFlags(cmd *cobra.Command) {
 	f.stackFlags(cmd)
 	f.outputsFlag(cmd)
+	f.profileFlag(cmd)
+}
+
+func (f *commonFlags) profileFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.profile, flagProfile, "", "AWS profile to use (default: the stack's aws:profile, or AWS_PROFILE)")
 	_ = cmd.RegisterFlagCompletionFunc(flagProfile, completeProfiles)
 }
@@ -112,6 +122,16 @@ func (f *commonFlags) system(ctx context.Context, in io.Reader) (*operate.System
 	return system, nil
 }
 
+// lookUp is system for a command that shows meanwhile what it does. The line stays until u.rest takes it away.
+func (f *commonFlags) lookUp(cmd *cobra.Command, u *ui, doing string) (*operate.System, error) {
+	u.progress("%s ...", doing)
+	system, err := f.system(cmd.Context(), cmd.InOrStdin())
+	if err != nil {
+		u.rest()
+	}
+	return system, err
+}
+
 // poll is how often AWS is asked; 0 is the usual. The tests have less time.
 var poll time.Duration
 
@@ -128,13 +148,10 @@ func credentials(ctx context.Context, cfg aws.Config) error {
 }
 
 func innermost(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner
 	}
+	return err
 }
 
 // readAll reads a file, or the standard input for -.

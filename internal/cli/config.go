@@ -60,6 +60,15 @@ func configurationOf(folder, stack string, flags []string) (*configuration, erro
 	}, nil
 }
 
+// declaredConfiguration is that of the project that the current folder is in.
+func declaredConfiguration(stack string, flags []string) (*configuration, error) {
+	root, err := build.Root()
+	if err != nil {
+		return nil, err
+	}
+	return configurationOf(root, stack, flags)
+}
+
 // assignments are the values that the flags --config give, by key without the
 // project's namespace.
 func assignments(project string, flags []string) (map[string]string, error) {

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
 	"example.com/upload-router/operate"
 )
 
@@ -54,11 +54,7 @@ With less than a vCPU it takes longer in proportion, with more no less.
 			if cmd.Flags().Changed(flagSeconds) && seconds == 0 {
 				return fmt.Errorf("%w: --%s must be above 0", errFlag, flagSeconds)
 			}
-			root, err := build.Root()
-			if err != nil {
-				return err
-			}
-			declared, err := configurationOf(root, common.stack, config)
+			declared, err := declaredConfiguration(common.stack, config)
 			if err != nil {
 				return err
 			}
@@ -75,9 +71,7 @@ With less than a vCPU it takes longer in proportion, with more no less.
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&common.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
-	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
-	flags.BoolVar(&common.json, "json", false, "print JSON")
+	common.stackFileFlags(cmd)
 	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
 	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
 	flags.Float64Var(&seconds, flagSeconds, 0, "how many seconds your own processor takes for 10^9 bytes on one vCPU (default: as measured)")
@@ -120,7 +114,11 @@ func (u *ui) costs(r *operate.CostReport) {
 	}
 	u.table([]string{headRoute, "WHAT", right("QUANTITY", 14), right("A MONTH", 12)}, rows)
 	u.say("")
-	for _, route := range []string{operate.RouteLambda, operate.RouteFargate} {
+	routes := make([]string, len(r.Items)) // in the order of their table
+	for i, item := range r.Items {
+		routes[i] = item.Route
+	}
+	for _, route := range slices.Compact(routes) {
 		if n := r.Uploads[route]; n > 0 {
 			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
 		}

@@ -291,7 +291,7 @@ type deployView struct {
 	warned []string // what was said already
 }
 
-// live is the state of the line that tells the progress.
+// live is the state of the line that shows the progress.
 type live struct {
 	mu      sync.Mutex
 	started time.Time
@@ -398,7 +398,7 @@ func (v *deployView) step(e operate.DeployEvent) {
 			v.warned = append(v.warned, e.Message) // the deployment repeats what its preview said
 			v.wrapped("! ", e.Message)
 		}
-		return // errors are told at the end, with their causes
+		return // errors are shown at the end, with their causes
 	}
 	if e.Resource == nil || e.Action == "same" || e.Action == "read" || grouping(e.Resource.Type) {
 		return
@@ -455,7 +455,7 @@ func shortType(typ string) string {
 	return module + " " + strings.TrimSuffix(parts[2], "V2")
 }
 
-// counts tells how many resources had what done to them, or would have.
+// counts says how many resources had what done to them, or would have.
 func counts(operation operate.Operation, changes map[string]int) string {
 	done := map[string]string{
 		"same": "unchanged", "create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "refresh": "looked at",

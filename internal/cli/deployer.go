@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
 	"example.com/upload-router/operate"
 )
 
@@ -47,11 +46,7 @@ Exit codes: 0 printed, 2 the configuration or an argument is wrong.`,
 			if account != "" && !accountForm.MatchString(account) {
 				return fmt.Errorf("%w: --account %q: an account has twelve digits, such as 123456789012", errFlag, account)
 			}
-			root, err := build.Root()
-			if err != nil {
-				return err
-			}
-			declared, err := configurationOf(root, stack, config)
+			declared, err := declaredConfiguration(stack, config)
 			if err != nil {
 				return err
 			}

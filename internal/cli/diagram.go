@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
 	"example.com/upload-router/operate"
 )
 
@@ -60,11 +59,7 @@ func diagramCommand() *cobra.Command {
 // definition is the deployed one if a stack is named, else the declared one.
 func definition(cmd *cobra.Command, common *commonFlags, config []string) ([]byte, error) {
 	if common.stack == "" && common.outputs == "" {
-		root, err := build.Root()
-		if err != nil {
-			return nil, err
-		}
-		declared, err := configurationOf(root, "", config)
+		declared, err := declaredConfiguration("", config)
 		if err != nil {
 			return nil, err
 		}

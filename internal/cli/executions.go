@@ -22,7 +22,7 @@ ended, the route, the size, how long it took, the key, and why it failed.
 Step Functions keeps executions for 90 days.`,
 		Example: `  upload-router executions --stack dev
   upload-router executions --stack dev --status failed --since 1h
-  upload-router executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`,
+  upload-router executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "` + operate.RouteFargate + `").key'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &common)
@@ -32,10 +32,8 @@ Step Functions keeps executions for 90 days.`,
 			if since > 0 {
 				options.Since = time.Now().Add(-since)
 			}
-			u.progress("asking Step Functions ...")
-			system, err := common.system(ctx, cmd.InOrStdin())
+			system, err := common.lookUp(cmd, u, "asking Step Functions")
 			if err != nil {
-				u.rest()
 				return err
 			}
 			found, err := system.Executions(ctx, options)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ takes out what was before: the default counts again. On a terminal the Region
 and the names are asked for, with what there is as the suggestion; --all asks for
 every parameter. An empty answer keeps the suggestion.
 
-Everything that is wrong is told at once, before anything is written. Then all is
+Everything that is wrong is reported at once, before anything is written. Then all is
 shown, and after a yes written to Pulumi.<stack>.yaml. Without a terminal nothing
 is asked: --yes is needed.
 
@@ -80,10 +81,7 @@ Backend and secrets provider are Pulumi's: ` + "`pulumi login`" + `, PULUMI_BACK
 
 func (o *initOptions) run(cmd *cobra.Command) error {
 	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
-	name := o.stack
-	if name == "" {
-		name = os.Getenv("PULUMI_STACK")
-	}
+	name := cmp.Or(o.stack, os.Getenv("PULUMI_STACK"))
 	if name == "" {
 		return fmt.Errorf("%w: name the stack: --stack dev", errFlag)
 	}
@@ -217,7 +215,7 @@ func (o *initOptions) existing(ctx context.Context, options operate.StackOptions
 	return stack, before, err
 }
 
-// blank tells what Pulumi hands over for a key that was left blank: an empty text.
+// blank says whether a value is what Pulumi hands over for a key that was left blank: an empty text.
 func blank(_, value string) bool { return value == "" }
 
 // fileOf is what a stack's file has.

@@ -44,7 +44,7 @@ func Main() int {
 	return code
 }
 
-// complain tells an error, on a terminal without a break in a word. A log has it
+// complain prints an error, on a terminal without a break in a word. A log has it
 // in one line, as it is searched by the line.
 func complain(to *os.File, err error) {
 	lines := strings.Split(err.Error(), "\n")

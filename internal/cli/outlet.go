@@ -42,7 +42,7 @@ func (o *outlet) Write(text []byte) (int, error) {
 }
 
 // verdict is how a command ended that ended with err: whatever that is, it has
-// nothing to tell if it was ended because nobody reads it.
+// nothing to report if it was ended because nobody reads it.
 func (o *outlet) verdict(err error) error {
 	if o.unread.Load() && !o.outlived.Load() {
 		return errUnread

@@ -203,7 +203,7 @@ func route(e *local.Execution) string {
 }
 
 // failedState is the state whose error ended the execution. The states behind
-// its catch only tell of it; an execution that was stopped was in its last state.
+// its catch only report it; an execution that was stopped was in its last state.
 func failedState(e *local.Execution) string {
 	if e.Status == asl.StatusFailed {
 		for _, event := range slices.Backward(e.Events) {

@@ -92,9 +92,7 @@ func (o *redriveOptions) run(cmd *cobra.Command) (err error) {
 		return fmt.Errorf("%w: --yes and --dry-run exclude each other", errFlag)
 	}
 	o.redrive.Since = time.Now().Add(-o.since)
-	u.progress("looking for what can be run again ...")
-	defer u.rest()
-	system, err := o.system(ctx, cmd.InOrStdin())
+	system, err := o.lookUp(cmd, u, "looking for what can be run again")
 	if err != nil {
 		return err
 	}
@@ -145,7 +143,7 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 			c.Dollars, plural(int64(c.Transitions), "state transition"), plural(int64(c.Lambda), "Lambda run"),
 			plural(int64(c.Fargate), "Fargate task"), c.Prices))
 	case plan.CostError != "":
-		u.wrapped("", "What it costs can't be told: "+plan.CostError)
+		u.wrapped("", "What it costs isn't known: "+plan.CostError)
 	}
 }
 
@@ -160,7 +158,7 @@ func messages(plan *operate.RedrivePlan) int {
 	return n
 }
 
-// redriven tells how an item went.
+// redriven shows how an item went.
 func (u *ui) redriven(item operate.RedriveItem) {
 	mark := markFailed
 	if item.Done {

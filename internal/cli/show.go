@@ -29,9 +29,7 @@ EXECUTION is a name or an ARN: ` + "`upload-router executions`" + ` lists them.`
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &common)
-			u.progress("asking Step Functions ...")
-			defer u.rest()
-			system, err := common.system(ctx, cmd.InOrStdin())
+			system, err := common.lookUp(cmd, u, "asking Step Functions")
 			if err != nil {
 				return err
 			}

@@ -53,9 +53,7 @@ Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
 
 func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOptions) error {
 	ctx, u := cmd.Context(), newUI(cmd, common)
-	u.progress("looking up what is deployed ...")
-	defer u.rest()
-	system, err := common.system(ctx, cmd.InOrStdin())
+	system, err := common.lookUp(cmd, u, "looking up what is deployed")
 	if err != nil {
 		return err
 	}
@@ -91,7 +89,7 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 	return u.verified(result)
 }
 
-// verified tells the verdict, and after a failure what was found on the way.
+// verified shows the verdict, and after a failure what was found on the way.
 func (u *ui) verified(v operate.Verification) error {
 	if v.Passed() {
 		u.say("Both routes work.")
@@ -118,7 +116,7 @@ type lateView struct {
 	*ui
 	mu    sync.Mutex
 	files map[string]operate.Sent
-	told  bool
+	shown bool
 }
 
 func (v *lateView) take(f operate.Sent) {
@@ -134,8 +132,8 @@ func (v *lateView) look() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, f := range v.files {
-		if hint := operate.StillNothing(f); hint != "" && !v.told {
-			v.told = true
+		if hint := operate.StillNothing(f); hint != "" && !v.shown {
+			v.shown = true
 			v.wrapped("  ", printable(f.Key)+": "+hint+"; waiting.")
 		}
 	}

@@ -26,9 +26,7 @@ it. Without a terminal there is a line for each change, and with --json an objec
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &common)
-			u.progress("looking up what is deployed ...")
-			defer u.rest()
-			system, err := common.system(ctx, cmd.InOrStdin())
+			system, err := common.lookUp(cmd, u, "looking up what is deployed")
 			if err != nil {
 				return err
 			}

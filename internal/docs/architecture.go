@@ -31,7 +31,7 @@ var shapes = map[string]shape{
 	declared.TypeKey:            {"KMS key", "[", "]"},
 }
 
-// arrow is a reference between two types, told as what happens.
+// arrow is a reference between two types, labelled with what happens.
 type arrow struct {
 	// from needs to, directly or through types that aren't shown.
 	from, to string
@@ -101,7 +101,7 @@ func (g graph) references(r declared.Resource) []string {
 	return slices.Compact(urns)
 }
 
-// draw gives the arrow between two resources, if one is told.
+// draw gives the arrow between two resources, if one is drawn.
 func (g graph) draw(from, to declared.Resource) []string {
 	i := slices.IndexFunc(arrows, func(a arrow) bool { return a.from == from.Type && a.to == to.Type })
 	if i < 0 {

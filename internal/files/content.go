@@ -38,7 +38,7 @@ type Content struct {
 	whole bool // it is in memory, where nobody changes it
 }
 
-// state is what tells of a file that it has changed.
+// state is what shows that a file has changed.
 type state struct {
 	info    fs.FileInfo
 	changed int64 // the inode's time of change in nanoseconds, which nobody can set back; 0 if the system has none
@@ -160,7 +160,7 @@ func (c *Content) ReadAt(p []byte, offset int64) (int, error) {
 	return n, io.EOF
 }
 
-// readError is why a file can't be read to its end. It tells the AWS SDK not to send
+// readError is why a file can't be read to its end. It keeps the AWS SDK from sending
 // the request again: it would be the same.
 type readError struct{ error }
 

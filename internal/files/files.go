@@ -234,7 +234,7 @@ func unreachable(path string, err error) error {
 	return fmt.Errorf("%w: it leads to %s: %w", ErrLink, shown(target), withoutPath(err))
 }
 
-// withoutPath is an error of the system without the path, which is told beside it.
+// withoutPath is an error of the system without the path, which is said beside it.
 func withoutPath(err error) error {
 	if of, ok := errors.AsType[*fs.PathError](err); ok {
 		return of.Err

@@ -29,25 +29,41 @@ type facts struct {
 
 // rules are the own rules. Each has a fault in the tests that it must find.
 var rules = []rule{
-	{"alarm-without-action", alarmsTell},
-	{"alarm-without-missing-data", alarmsDecide},
+	{"alarm-without-action", each(declared.TypeAlarm, "it goes off and notifies nobody", func(r declared.Resource) bool {
+		actions, _ := r.Inputs["alarmActions"].([]any)
+		return len(actions) == 0 || r.Inputs["actionsEnabled"] == false
+	})},
+	{"alarm-without-missing-data", each(declared.TypeAlarm, "it doesn't say what no data means", without("treatMissingData"))},
 	{"dlq-without-policy", lettersArrive},
-	{"target-without-dlq", targetsHaveLetters},
+	{"target-without-dlq", each(declared.TypeEventTarget, "an event that can't be delivered is lost", func(r declared.Resource) bool {
+		return letter(r) == ""
+	})},
 	{"pass-role-without-service", passesToOneService},
-	{"log-group-without-retention", logsExpire},
-	{"log-group-without-key", logsAreEncrypted},
+	{"log-group-without-retention", each(declared.TypeLogGroup, "its events are kept, and paid for, for ever", func(r declared.Resource) bool {
+		return r.Number("retentionInDays") == 0
+	})},
+	{"log-group-without-key", each(declared.TypeLogGroup, "it has no key of the account's own", without("kmsKeyId"))},
 	{"task-without-timeout", tasksEnd},
 	{"action-any", actionsAreNamed},
 	{"resource-any", resourcesAreNamed},
 	{"service-without-source", servicesActForUs},
-	{"public-image-tag", imagesAreFixed},
+	{"public-image-tag", each(declared.TypeTaskDefinition, "the image's tag can be moved to another image", func(r declared.Resource) bool {
+		return strings.Contains(r.Text("containerDefinitions"), `:latest"`)
+	})},
 	{"task-without-catch", tasksAreCaught},
 	{"dlq-without-alarm", lettersAreSeen},
 	{"function-without-log-group", functionsLogWhereDeclared},
 	{"container-with-permissions", containersAreBare},
-	{"endpoint-without-policy", endpointsAreNarrow},
-	{"table-without-recovery", tablesCanBeRestored},
-	{"table-without-expiry", tablesForget},
+	// The policy that an endpoint has by itself lets everything through.
+	// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+	{"endpoint-without-policy", each(declared.TypeVPCEndpoint,
+		"anything in the network may reach anything of the service by it, in any account", without("policy"))},
+	{"table-without-recovery", each(declared.TypeTable, "what is deleted by mistake is gone", func(r declared.Resource) bool {
+		return r.Object("pointInTimeRecovery")["enabled"] != true
+	})},
+	{"table-without-expiry", each(declared.TypeTable, "its items are kept, and paid for, for ever", func(r declared.Resource) bool {
+		return r.Object("ttl")["enabled"] != true
+	})},
 }
 
 // Violations are what the own rules find; each is of high severity.
@@ -78,6 +94,23 @@ func (f facts) where(typ string, wrong func(declared.Resource) string) map[strin
 	return out
 }
 
+// each is the check of the resources of a type, with what is said of a broken one.
+func each(typ, message string, broken func(declared.Resource) bool) func(facts) map[string]string {
+	return func(f facts) map[string]string {
+		return f.where(typ, func(r declared.Resource) string {
+			if broken(r) {
+				return message
+			}
+			return ""
+		})
+	}
+}
+
+// without says whether a resource lacks an input.
+func without(input string) func(declared.Resource) bool {
+	return func(r declared.Resource) bool { return r.Text(input) == "" }
+}
+
 // granted gives the policies with a grant that something is wrong with.
 func (f facts) granted(wrong func(authz.Grant) string) map[string]string {
 	out := map[string]string{}
@@ -89,36 +122,9 @@ func (f facts) granted(wrong func(authz.Grant) string) map[string]string {
 	return out
 }
 
-func alarmsTell(f facts) map[string]string {
-	return f.where(declared.TypeAlarm, func(r declared.Resource) string {
-		if actions, _ := r.Inputs["alarmActions"].([]any); len(actions) > 0 && r.Inputs["actionsEnabled"] != false {
-			return ""
-		}
-		return "it goes off and tells nobody"
-	})
-}
-
-func alarmsDecide(f facts) map[string]string {
-	return f.where(declared.TypeAlarm, func(r declared.Resource) string {
-		if r.Text("treatMissingData") == "" {
-			return "it doesn't say what no data means"
-		}
-		return ""
-	})
-}
-
 func letter(r declared.Resource) string {
 	arn, _ := r.Object("deadLetterConfig")["arn"].(string)
 	return arn
-}
-
-func targetsHaveLetters(f facts) map[string]string {
-	return f.where(declared.TypeEventTarget, func(r declared.Resource) string {
-		if letter(r) == "" {
-			return "an event that can't be delivered is lost"
-		}
-		return ""
-	})
 }
 
 func lettersArrive(f facts) map[string]string {
@@ -139,24 +145,6 @@ func passesToOneService(f facts) map[string]string {
 			return strings.Contains(c, "iam:PassedToService")
 		}) {
 			return "iam:PassRole without iam:PassedToService gives the role to any service"
-		}
-		return ""
-	})
-}
-
-func logsExpire(f facts) map[string]string {
-	return f.where(declared.TypeLogGroup, func(r declared.Resource) string {
-		if r.Number("retentionInDays") == 0 {
-			return "its events are kept, and paid for, for ever"
-		}
-		return ""
-	})
-}
-
-func logsAreEncrypted(f facts) map[string]string {
-	return f.where(declared.TypeLogGroup, func(r declared.Resource) string {
-		if r.Text("kmsKeyId") == "" {
-			return "it has no key of the account's own"
 		}
 		return ""
 	})
@@ -227,7 +215,7 @@ func lettersAreSeen(f facts) map[string]string {
 		if !slices.ContainsFunc(f.system.OfType(declared.TypeAlarm), func(alarm declared.Resource) bool {
 			return alarm.Object("dimensions")["QueueName"] == queue.Outputs["name"]
 		}) {
-			out[queue.Name] = "no alarm tells that there is something in it"
+			out[queue.Name] = "no alarm says that there is something in it"
 		}
 	}
 	return out
@@ -269,35 +257,6 @@ func containersAreBare(f facts) map[string]string {
 			case c.Privileged || !slices.Contains(c.LinuxParameters.Capabilities.Drop, "ALL"):
 				return c.Name + " keeps capabilities"
 			}
-		}
-		return ""
-	})
-}
-
-// endpointsAreNarrow: the policy that an endpoint has by itself lets everything through.
-// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
-func endpointsAreNarrow(f facts) map[string]string {
-	return f.where(declared.TypeVPCEndpoint, func(r declared.Resource) string {
-		if r.Text("policy") == "" {
-			return "anything in the network may reach anything of the service by it, in any account"
-		}
-		return ""
-	})
-}
-
-func tablesCanBeRestored(f facts) map[string]string {
-	return f.where(declared.TypeTable, func(r declared.Resource) string {
-		if r.Object("pointInTimeRecovery")["enabled"] != true {
-			return "what is deleted by mistake is gone"
-		}
-		return ""
-	})
-}
-
-func tablesForget(f facts) map[string]string {
-	return f.where(declared.TypeTable, func(r declared.Resource) string {
-		if r.Object("ttl")["enabled"] != true {
-			return "its items are kept, and paid for, for ever"
 		}
 		return ""
 	})
@@ -350,14 +309,5 @@ func servicesActForUs(f facts) map[string]string {
 			return ""
 		}
 		return g.Principal + " may do this for any account"
-	})
-}
-
-func imagesAreFixed(f facts) map[string]string {
-	return f.where(declared.TypeTaskDefinition, func(r declared.Resource) string {
-		if strings.Contains(r.Text("containerDefinitions"), `:latest"`) {
-			return "the image's tag can be moved to another image"
-		}
-		return ""
 	})
 }

@@ -1,0 +1,61 @@
+package operate
+
+import "slices"
+
+// CheckStatus is how a check ended.
+type CheckStatus string
+
+// How a check can end.
+const (
+	// CheckOK is that all is well.
+	CheckOK CheckStatus = "ok"
+	// CheckFailed is that a deployment would fail, or that nobody would hear if something that is protected does.
+	CheckFailed CheckStatus = "failed"
+	// CheckUnknown is that it can't be determined, such as for want of a permission; a deployment may succeed.
+	CheckUnknown CheckStatus = "unknown"
+)
+
+// Check is one thing that a deployment needs.
+type Check struct {
+	// Name is what was looked at, Found what was seen.
+	Name  string `json:"name"`
+	Found string `json:"found"`
+	// Status is how it ended.
+	Status CheckStatus `json:"status"`
+	// Why says what needs it, Fix is the one command, or the page, that fixes it. Only if not ok.
+	Why string `json:"why,omitempty"`
+	Fix string `json:"fix,omitempty"`
+}
+
+// Diagnosis is what [Doctor] found.
+type Diagnosis struct {
+	Checks []Check `json:"checks"`
+}
+
+// Ready says whether nothing stands in the way of a deployment.
+func (d Diagnosis) Ready() bool {
+	return !slices.ContainsFunc(d.Checks, func(c Check) bool { return c.Status == CheckFailed })
+}
+
+// checks gathers checks.
+type checks struct {
+	done    []Check
+	onCheck func(Check) // is called with each check as it ends; nil is nobody
+}
+
+func (c *checks) add(check Check) {
+	c.done = append(c.done, check)
+	if c.onCheck != nil {
+		c.onCheck(check)
+	}
+}
+
+func (c *checks) ok(name, found string) { c.add(Check{Name: name, Found: found, Status: CheckOK}) }
+
+func (c *checks) failed(name, found, why, fix string) {
+	c.add(Check{Name: name, Found: found, Status: CheckFailed, Why: why, Fix: fix})
+}
+
+func (c *checks) unknown(name, found, why, fix string) {
+	c.add(Check{Name: name, Found: found, Status: CheckUnknown, Why: why, Fix: fix})
+}
