@@ -1,6 +1,7 @@
 package eventbridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,8 +92,8 @@ var throttleCodes = []string{
 // Retryable reports whether EventBridge would try again after this failure: throttling, a 5xx answer, status 429 and
 // everything that is not a TargetError are retried; missing permissions, missing resources and any other 4xx are not.
 func Retryable(err error) bool {
-	var target *TargetError
-	if !errors.As(err, &target) {
+	target, ok := errors.AsType[*TargetError](err)
+	if !ok {
 		return true
 	}
 	switch {
@@ -127,12 +128,7 @@ func (p RetryPolicy) Validate() error {
 	return nil
 }
 
-func (p RetryPolicy) age() time.Duration {
-	if p.MaximumEventAge == 0 {
-		return DefaultMaximumEventAge
-	}
-	return p.MaximumEventAge
-}
+func (p RetryPolicy) age() time.Duration { return cmp.Or(p.MaximumEventAge, DefaultMaximumEventAge) }
 
 func (p RetryPolicy) attempts() int {
 	if p.MaximumRetryAttempts == nil {
@@ -147,24 +143,6 @@ type Clock interface {
 	Now() time.Time
 	// Sleep waits for the duration, or returns the context's error if that ends first.
 	Sleep(ctx context.Context, d time.Duration) error
-}
-
-// SystemClock is the machine's clock.
-type SystemClock struct{}
-
-// Now returns time.Now.
-func (SystemClock) Now() time.Time { return time.Now() }
-
-// Sleep waits for the duration, or returns the context's error if that ends first.
-func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Target names the rule and the target of a delivery, for the dead-letter record.
