@@ -66,9 +66,9 @@ func TestDoctorHasIAMSimulateTheDeployersPermissions(t *testing.T) { //nolint:pa
 			operate.Check{
 				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not iam:CreateRole on arn:aws:iam::" + account +
-					":role/upload-router-dev-fargate-execution-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
-					":role/upload-router-dev-fargate-role-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
-					":role/upload-router-dev-lambda-role-0123456 (implicitDeny) and 2 more",
+					":role/upload-router-dev-function-role-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
+					":role/upload-router-dev-task-execution-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
+					":role/upload-router-dev-task-role-0123456 (implicitDeny) and 2 more",
 			},
 		},
 		"an organization that doesn't allow it": {
@@ -76,7 +76,7 @@ func TestDoctorHasIAMSimulateTheDeployersPermissions(t *testing.T) { //nolint:pa
 			operate.Check{
 				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not ecs:CreateCluster on arn:aws:ecs:eu-central-1:" + account +
-					":cluster/upload-router-dev-fargate-cluster-0123456 (by the organization's policies)",
+					":cluster/upload-router-dev-task-cluster-0123456 (by the organization's policies)",
 			},
 		},
 		"a boundary that doesn't allow it": {
@@ -84,7 +84,7 @@ func TestDoctorHasIAMSimulateTheDeployersPermissions(t *testing.T) { //nolint:pa
 			operate.Check{
 				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not ecs:CreateCluster on arn:aws:ecs:eu-central-1:" + account +
-					":cluster/upload-router-dev-fargate-cluster-0123456 (by the permissions boundary)",
+					":cluster/upload-router-dev-task-cluster-0123456 (by the permissions boundary)",
 			},
 		},
 		"a permission that depends on what isn't known": {
@@ -92,7 +92,7 @@ func TestDoctorHasIAMSimulateTheDeployersPermissions(t *testing.T) { //nolint:pa
 			operate.Check{
 				Status: operate.CheckUnknown, Why: "IAM's simulator doesn't know these values; a deployment may succeed", Fix: command,
 				Found: "user/ann may, or may not, ecs:CreateCluster on arn:aws:ecs:eu-central-1:" + account +
-					":cluster/upload-router-dev-fargate-cluster-0123456: it depends on aws:MultiFactorAuthPresent",
+					":cluster/upload-router-dev-task-cluster-0123456: it depends on aws:MultiFactorAuthPresent",
 			},
 		},
 		"a simulator that may not be asked": {
@@ -131,7 +131,7 @@ func TestDoctorSimulatesForTheProjectsName(t *testing.T) { //nolint:paralleltest
 			d := examineProject(t, "team-a", "good", "{"+config+"}", func(s *awstest.Server) { s.Deny("", "ecs:CreateCluster") })
 			check := d.Checks[len(d.Checks)-1]
 			require.Equal(t, "IAM's simulator says that user/ann may not ecs:CreateCluster on arn:aws:ecs:eu-central-1:"+awstest.Account+
-				":cluster/team-a-dev-fargate-cluster-0123456 (implicitDeny)", check.Found)
+				":cluster/team-a-dev-task-cluster-0123456 (implicitDeny)", check.Found)
 		})
 	}
 }

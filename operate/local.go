@@ -3,18 +3,15 @@ package operate
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"sync"
 	"time"
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
-	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
@@ -29,17 +26,23 @@ type LocalOptions struct {
 	Stack string
 	// Config is its configuration without namespace, such as sizeThreshold, and with aws:region. Default: the defaults.
 	Config map[string]string
-	// Compiled hears of each package that is compiled for the processors, by its import path. Default: nobody.
-	Compiled func(pkg string)
+	// Program is what declares the system, and builds the processors. Default: [stack.Program].
+	Program pulumi.RunFunc
 }
 
 // Local is the declared system, running on this machine. What it doesn't check
 // is in [LocalNotChecked].
 type Local struct {
-	router *local.Router
+	// Region is where it is declared, Resources is how many resources there are, and Outputs are the stack's.
+	Region    string
+	Resources int
+	Outputs   map[string]any
+	// NotRun are the types of those that nothing is known of, by Pulumi's tokens: nothing that runs here needs them.
+	NotRun []string
+	// BuildDuration is how long it took to build the processors and to evaluate the program.
+	BuildDuration time.Duration
 
-	mu       sync.Mutex
-	observed func(asl.Event) // what hears of the file that is on its way; nil is nobody
+	router *local.Router
 }
 
 // LocalNotChecked is what only AWS can show.
@@ -55,38 +58,24 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), "", options.Config); err != nil {
 		return nil, err
 	}
-	const account = "123456789012"
-	region := options.Config[keyRegion]
-	if region == "" {
-		region = "eu-central-1"
+	if options.Program == nil {
+		options.Program = stack.Program
 	}
-	system, err := declared.Evaluate(stack.Telling(options.Compiled), declared.Options{ //nolint:contextcheck // It has its own.
+	const account = "123456789012"
+	region, began := cmp.Or(options.Config[keyRegion], "eu-central-1"), time.Now()
+	system, err := declared.Evaluate(options.Program, declared.Options{ //nolint:contextcheck // It has its own.
 		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	l := &Local{}
-	l.router, err = local.Start(ctx, system, local.Options{Root: root, AccountID: account, Region: region, Observe: l.observe})
-	if err != nil {
+	l := &Local{
+		Region: region, Resources: len(system.Resources), Outputs: system.Outputs, NotRun: system.Unknown(), BuildDuration: time.Since(began),
+	}
+	if l.router, err = local.Start(ctx, system, local.Options{Root: root, AccountID: account, Region: region}); err != nil {
 		return nil, fmt.Errorf("starting the declared system: %w", err)
 	}
 	return l, nil
-}
-
-func (l *Local) observe(event asl.Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.observed != nil {
-		l.observed(event)
-	}
-}
-
-// tell sets who hears of the file that is on its way.
-func (l *Local) tell(who func(asl.Event)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.observed = who
 }
 
 // Assumed says what the calls that were allowed so far depend on that isn't declared, such as the policy of a key that was given by
@@ -109,27 +98,41 @@ func (l *Local) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
 		return nil, err
 	}
 	board := newBoard(files, options.OnFile)
-	run := localRun{board: board, byKey: map[string]int{}, byExecution: map[string]int{}}
-	for i, f := range files {
-		run.byKey[f.Key] = i
-	}
-	l.tell(run.take)
-	defer l.tell(nil)
-	eachFile(ctx, files, options.PartSize, options.Parallel, max(1, options.Parallel/2), func(i int) { l.sendFile(ctx, board, i, files[i]) })
+	eachFile(ctx, files, options.PartSize, options.Parallel, max(1, options.Parallel/2), func(i int) { l.send(ctx, board, i) })
 	if ctx.Err() != nil {
 		return board.all(), fmt.Errorf("sending: %w", ErrCanceled)
 	}
 	return board.all(), nil
 }
 
-// sendFile puts a file through the system, to its end.
-func (l *Local) sendFile(ctx context.Context, board *board, i int, file Sent) {
-	board.change(i, func(f *Sent) { f.State, f.Started = FileUploading, time.Now() })
-	trace, err := l.put(ctx, board, i, file)
-	if err == nil {
-		board.change(i, func(f *Sent) { f.Uploaded, f.Arrived = f.Size, time.Now() })
-		err = l.router.Deliver(ctx, trace.Event, trace)
-	}
+// SendFile is Send for one file that [FindFiles] found. One of a key that is there becomes its next version.
+func (l *Local) SendFile(ctx context.Context, file Sent) Sent {
+	board := newBoard([]Sent{file}, nil)
+	l.send(ctx, board, 0)
+	return board.all()[0]
+}
+
+// send puts a file of the board through the system, to its end.
+func (l *Local) send(ctx context.Context, board *board, i int) {
+	var file Sent
+	board.change(i, func(f *Sent) {
+		f.State, f.Started = FileUploading, time.Now()
+		file = *f
+	})
+	told := time.Now()
+	trace, err := l.router.UploadWatched(ctx, file.Key, file.File, local.Watch{
+		Read: func(bytes, size int64) {
+			if time.Since(told) < tellInterval {
+				return
+			}
+			told = time.Now()
+			board.change(i, func(f *Sent) { f.Size, f.Uploaded = size, max(f.Uploaded, min(bytes/readsOfPut, size)) })
+		},
+		Stored: func(trace *local.Trace) {
+			board.change(i, func(f *Sent) { f.Size, f.Uploaded, f.Arrived = trace.Size, trace.Size, time.Now() })
+		},
+		Event: func(event asl.Event) { board.change(i, func(f *Sent) { f.takeEvent(event) }) },
+	})
 	board.change(i, func(f *Sent) {
 		f.takeTrace(trace, err)
 		if ctx.Err() != nil && f.State == FileFailed {
@@ -138,81 +141,8 @@ func (l *Local) sendFile(ctx context.Context, board *board, i int, file Sent) {
 	})
 }
 
-// put puts a file into the local bucket.
-func (l *Local) put(ctx context.Context, board *board, i int, file Sent) (*local.Trace, error) {
-	content, err := files.Open(ctx, file.File)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // It is our own.
-	}
-	defer func() { _ = content.Close() }() // nothing was written
-	board.change(i, func(f *Sent) { f.Size = content.Size() })
-	told := time.Now()
-	read := &readMeter{ReaderAt: content, told: func(bytes int64) {
-		if time.Since(told) < tellInterval {
-			return
-		}
-		told = time.Now()
-		board.change(i, func(f *Sent) { f.Uploaded = max(f.Uploaded, min(bytes/readsOfPut, f.Size)) })
-	}}
-	trace, err := l.router.PutContent(ctx, file.Key, read, content.Size())
-	if err != nil {
-		return nil, fmt.Errorf("uploading %s: %w", file.File, err)
-	}
-	if touched, err := content.Touched(); err != nil || touched {
-		return nil, files.ErrChanged // which is rare, and it is quickly sent again
-	}
-	return trace, nil
-}
-
 // readsOfPut is how often the local S3's client reads a file: for its checksum, and to send it.
 const readsOfPut = 2
-
-// readMeter tells how many bytes were read, by one after the other.
-type readMeter struct {
-	io.ReaderAt
-	read int64
-	told func(int64)
-}
-
-// ReadAt implements io.ReaderAt.
-func (m *readMeter) ReadAt(p []byte, offset int64) (int, error) {
-	n, err := m.ReaderAt.ReadAt(p, offset)
-	m.read += int64(n)
-	m.told(m.read)
-	return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
-}
-
-// localRun knows which execution is for which file.
-type localRun struct {
-	board *board
-
-	mu          sync.Mutex
-	byKey       map[string]int
-	byExecution map[string]int
-}
-
-// take takes over what an execution does.
-func (r *localRun) take(event asl.Event) {
-	if i, known := r.fileOf(event); known {
-		r.board.change(i, func(f *Sent) { f.takeEvent(event) })
-	}
-}
-
-func (r *localRun) fileOf(event asl.Event) (i int, known bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if event.Type == asl.ExecutionStarted {
-		var input struct {
-			Detail struct{ Object struct{ Key string } }
-		}
-		_ = json.Unmarshal(event.Input, &input) // another machine's input may be anything
-		if i, known = r.byKey[input.Detail.Object.Key]; known {
-			r.byExecution[event.Execution] = i
-		}
-	}
-	i, known = r.byExecution[event.Execution]
-	return i, known
-}
 
 // takeEvent takes over what its execution does.
 func (f *Sent) takeEvent(event asl.Event) {

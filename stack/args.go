@@ -13,7 +13,6 @@ import (
 	"example.com/upload-router/components/encryption"
 	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/function"
-	"example.com/upload-router/components/image"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
@@ -67,27 +66,11 @@ func functionArgs(cfg *settings.Settings, at location.Location, code build.Artif
 	}
 }
 
-func imageArgs(
-	cfg *settings.Settings, at location.Location, code build.Artifacts, key *encryption.Encryption,
-) *image.Args {
-	return &image.Args{
-		Location:       at,
-		URI:            cfg.Image,
-		RepositoryName: cfg.ECRRepoName,
-		KMSKeyARN:      customerKey(cfg, key),
-		ForceDestroy:   cfg.ForceDestroy,
-		Context:        code.ImageContext,
-		Dockerfile:     build.Dockerfile,
-		Tag:            code.ImageTag,
-		Platform:       code.ImagePlatform,
-	}
-}
-
-func taskArgs(cfg *settings.Settings, at location.Location, img *image.Image, log *logs.Logs) *task.Args {
+func taskArgs(cfg *settings.Settings, at location.Location, img *image, log *logs.Logs) *task.Args {
 	return &task.Args{
 		Location:      at,
-		Image:         img.URI,
-		RepositoryARN: img.RepositoryARN,
+		Image:         img.uri,
+		RepositoryARN: img.repositoryARN,
 		Spot:          cfg.TaskCapacity == settings.CapacitySpot,
 		Architecture:  cfg.Architecture.ECS(),
 		ForceDestroy:  cfg.ForceDestroy,

@@ -62,7 +62,7 @@ func region(ctx *pulumi.Context) string {
 	return cmp.Or(configured, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
 }
 
-// givenKeys are the keys that the stack sets. The SDK tells a value for a key
+// givenKeys are the keys that the stack sets. The SDK gives a value for a key
 // but not which keys there are, so a misspelt one is looked for where the
 // engine hands the configuration over; an inline program's isn't there.
 func givenKeys() []string {
@@ -77,18 +77,27 @@ func givenKeys() []string {
 // Pulumi's own in the shortest limit, the 63 characters of a bucket's name.
 const prefixLength = 32
 
-var notForNames = regexp.MustCompile(`[^a-z0-9]+`)
+var (
+	notForNames = regexp.MustCompile(`[^a-z0-9]+`)
+	withDigest  = regexp.MustCompile(`-[0-9a-f]{6}$`)
+)
 
 // prefix starts the name of every resource, so that a person who sees one in
 // the console knows whose it is: project and stack, in the characters that all
-// services take. One that is too long is cut, and told apart by a digest.
+// services take.
+//
+// No two stacks have the same one, as not every name gets a random suffix of
+// Pulumi's: a dashboard's and a log group's don't. The stack's name is what follows
+// the last hyphen. Where that isn't so (project a and stack b-c, beside project a-b
+// and stack c), or the name is too long or has other characters, it ends with a
+// digest of both, and so does one that looks as if it did.
 func prefix(project, stack string) string {
 	whole := project + "-" + stack
 	name := strings.Trim(notForNames.ReplaceAllString(strings.ToLower(whole), "-"), "-")
-	if len(name) <= prefixLength && name == whole {
+	if name == whole && len(name) <= prefixLength && !strings.Contains(stack, "-") && !withDigest.MatchString(name) {
 		return name
 	}
-	sum := sha256.Sum256([]byte(whole))
+	sum := sha256.Sum256([]byte(project + "/" + stack))
 	digest := "-" + hex.EncodeToString(sum[:])[:6]
 	return strings.TrimRight(name[:min(len(name), prefixLength-len(digest))], "-") + digest
 }

@@ -72,7 +72,7 @@ func TestAMisspeltKeyIsFoundWhereTheEngineHandsItOver(t *testing.T) {
 	require.Empty(t, registered)
 }
 
-// Case S13. The namespace of the configuration is the project's own name, and what another's was is told.
+// Case S13. The namespace of the configuration is the project's own name, and what is in another is reported.
 func TestS13TheConfigurationIsTheProjectsOwn(t *testing.T) {
 	t.Setenv(pulumi.EnvConfig, `{"upload-router:lambdaMemory":"256","team-a:taskCpu":"1","aws:region":"eu-central-1"}`)
 	registered, err := declaredtest.Fail(t, declared.Options{Project: "team-a", Config: config{"taskCpu": "1"}}, neverBuilt(t))

@@ -98,7 +98,9 @@ func TestNamesBeginWithProjectAndStackAsFarAsThereIsRoom(t *testing.T) {
 	t.Parallel()
 	for stackName, pattern := range map[string]string{
 		"dev":                    `^upload-router-dev$`,
-		"eu-prod-1":              `^upload-router-eu-prod-1$`,
+		"prod1":                  `^upload-router-prod1$`,
+		"eu-prod-1":              `^upload-router-eu-prod-1-[0-9a-f]{6}$`,
+		"c0ffee":                 `^upload-router-c0ffee-[0-9a-f]{6}$`,
 		strings.Repeat("x", 18):  `^upload-router-x{18}$`,
 		strings.Repeat("x", 19):  `^upload-router-x{11}-[0-9a-f]{6}$`,
 		strings.Repeat("x", 100): `^upload-router-x{11}-[0-9a-f]{6}$`,
@@ -114,15 +116,38 @@ func TestNamesBeginWithProjectAndStackAsFarAsThereIsRoom(t *testing.T) {
 	}
 }
 
-// Two stacks in one account must not meet in a name.
+// Two stacks in one account must not meet in a name, of one project or of two.
 func TestStacksThatLookAlikeHaveNamesOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	same := strings.Repeat("x", 99)
-	var seen []string
-	for _, stackName := range []string{"dev", "Dev", "DEV", "dev.", "dev_", "a.b", "a-b", "a_b", "a--b", same + "1", same + "2"} {
-		name := prefixOf(t, "upload-router", stackName)
-		require.NotContains(t, seen, name, stackName)
-		seen = append(seen, name)
+	seen := map[string]string{}
+	for _, c := range []struct{ project, stack string }{
+		{"up", "dev"}, {"up", "Dev"}, {"up", "DEV"}, {"up", "dev."}, {"up", "dev_"}, {"up", "a.b"}, {"up", "a-b"}, {"up", "a_b"},
+		{"up", "a--b"}, {"up", same + "1"}, {"up", same + "2"},
+		{"up-a", "b"}, {"up-a", "B"}, {"up", "a-B"}, {"up-a", "b-c"}, {"up", "a-b-c"}, {"up-a-b", "c"}, {"up-a-b", "C"},
+	} {
+		name, stackName := prefixOf(t, c.project, c.stack), c.project+"/"+c.stack
+		require.Empty(t, seen[name], "%s has the name %s as well", stackName, name)
+		seen[name] = stackName
 	}
-	require.NotEqual(t, prefixOf(t, "upload-router-a", "b"), prefixOf(t, "upload-router", "a.b"))
+}
+
+// A dashboard, its queries and a log group have names without Pulumi's random suffix.
+func TestTwoProjectsLiveSideBySide(t *testing.T) {
+	t.Parallel()
+	owners := map[string]string{}
+	for project, stackName := range map[string]string{"a-b": "c", "a": "b-c"} {
+		system := declaredtest.Evaluate(t, declared.Options{Project: project, Stack: stackName}, program)
+		for _, r := range system.Resources {
+			for _, output := range []string{"name", "bucket", "family", "dashboardName"} {
+				if name, _ := r.Outputs[output].(string); name != "" {
+					key := r.Type + " " + output + " " + name
+					assert.Contains(t, []string{"", project}, owners[key], key)
+					owners[key] = project
+				}
+			}
+		}
+	}
+	require.Contains(t, owners, "aws:cloudwatch/dashboard:Dashboard dashboardName a-b-c-dashboard")
+	require.Contains(t, owners, "aws:cloudwatch/logGroup:LogGroup name /aws/vendedlogs/states/a-b-c")
 }

@@ -5,7 +5,6 @@ import (
 
 	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/flowlogs"
-	"example.com/upload-router/components/image"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
@@ -45,7 +44,7 @@ func newNetwork(
 // vpcEndpoints is what the task reaches out of a private network; nil in the others.
 func vpcEndpoints(
 	ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, zones map[string][]string,
-	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
+	net *network.Network, img *image, large *task.Task, log *logs.Logs,
 ) (*endpoints.Endpoints, error) {
 	if cfg.Network != settings.NetworkPrivate {
 		return nil, nil //nolint:nilnil // there is nothing to reach, and nothing wrong
@@ -58,7 +57,7 @@ func vpcEndpoints(
 }
 
 // interfaces are the services that the task needs interface endpoints of: it gets
-// its image, writes its logs, and tells its end and sends its trace if it is to.
+// its image, writes its logs, and reports its end and sends its trace if it is to.
 // Notices aren't its business, so there is none of SNS.
 func interfaces(cfg *settings.Settings) []string {
 	services := []string{serviceRegistry, serviceImages, serviceLogs}
@@ -99,14 +98,14 @@ func endpointZones(ctx *pulumi.Context, cfg *settings.Settings, at location.Loca
 // endpointsArgs says what may be asked of each service.
 func endpointsArgs(
 	cfg *settings.Settings, at location.Location, name string,
-	net *network.Network, img *image.Image, large *task.Task, log *logs.Logs,
+	net *network.Network, img *image, large *task.Task, log *logs.Logs,
 ) *endpoints.Args {
 	pulls := pullThrough(img, large)
 	policies := map[string]pulumi.StringInput{
 		serviceRegistry: pulls,
 		serviceImages:   pulls,
 		serviceLogs:     logThrough(large, log),
-		serviceStates:   tellThrough(large, workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)),
+		serviceStates:   reportThrough(large, workflow.StateMachineARN(at, name+"-workflow", cfg.StateMachineName)),
 		serviceTraces:   traceThrough(large),
 	}
 	names := interfaces(cfg)
@@ -129,13 +128,13 @@ func endpointsArgs(
 // pullThrough is for both endpoints of ECR, as AWS recommends: it doesn't say
 // which of them each call takes.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
-func pullThrough(img *image.Image, large *task.Task) pulumi.StringInput {
+func pullThrough(img *image, large *task.Task) pulumi.StringInput {
 	return policy.Document(
 		policy.Statement{
 			Sid:        "PullImage",
 			Principal:  policy.Everyone(),
 			Actions:    []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-			Resources:  []pulumi.StringInput{img.RepositoryARN},
+			Resources:  []pulumi.StringInput{img.repositoryARN},
 			Conditions: []policy.Condition{as(large.ExecutionRoleARN)},
 		},
 		policy.Statement{
@@ -158,9 +157,9 @@ func logThrough(large *task.Task, log *logs.Logs) pulumi.StringInput {
 	})
 }
 
-// tellThrough is for a task that tells its end itself. The state machine isn't
+// reportThrough is for a task that reports its end itself. The state machine isn't
 // there yet.
-func tellThrough(large *task.Task, machine string) pulumi.StringInput {
+func reportThrough(large *task.Task, machine string) pulumi.StringInput {
 	return policy.Document(policy.Statement{
 		Sid:        "SendTaskResult",
 		Principal:  policy.Everyone(),

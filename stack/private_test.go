@@ -71,7 +71,7 @@ func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
 			matches, err := path.Match("arn:aws:states:eu-central-1:123456789012:stateMachine:"+machine, arn)
 			require.NoError(t, err)
 			require.True(t, matches, arn)
-			role, _ := declaredtest.Named(t, system, typeRole, "upload-router-local-fargate-role").Outputs["arn"].(string)
+			role, _ := declaredtest.Named(t, system, typeRole, "upload-router-local-task-role").Outputs["arn"].(string)
 			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"SendTaskResult","Effect":"Allow","Principal":"*",
 				"Action":["states:SendTaskFailure","states:SendTaskHeartbeat","states:SendTaskSuccess"],
 				"Resource":["arn:aws:states:eu-central-1:123456789012:stateMachine:`+machine+`"],
@@ -99,14 +99,14 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 			pull := `{"Version":"2012-10-17","Statement":[
 				{"Sid":"PullImage","Effect":"Allow","Principal":"*",
 				 "Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
-				 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("fargate-execution") + `},
+				 "Resource":["` + arn(typeRepository, "image-repository") + `"],` + as("task-execution") + `},
 				{"Sid":"LogInToRegistry","Effect":"Allow","Principal":"*","Action":["ecr:GetAuthorizationToken"],
-				 "Resource":["*"],` + as("fargate-execution") + `}]}`
+				 "Resource":["*"],` + as("task-execution") + `}]}`
 			for name, want := range map[string]string{
 				"s3": `{"Version":"2012-10-17","Statement":[
 					{"Sid":"ReadUploads","Effect":"Allow","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion"],
 					 "Resource":["arn:` + at.Partition + `:s3:::upload-router-local-uploads-bucket*/*"],
-					 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "fargate-role") + `"]},
+					 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "task-role") + `"]},
 					              "StringEquals":{"aws:ResourceAccount":["` + at.AccountID + `"]}}},
 					{"Sid":"PullImageLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
 					 "Resource":["arn:` + at.Partition + `:s3:::prod-` + at.Region + `-starport-layer-bucket/*"]}]}`,
@@ -114,10 +114,10 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 				"ecr-dkr": pull,
 				"logs": `{"Version":"2012-10-17","Statement":[
 					{"Sid":"WriteLogs","Effect":"Allow","Principal":"*","Action":["logs:CreateLogStream","logs:PutLogEvents"],
-					 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("fargate-execution") + `}]}`,
+					 "Resource":["` + arn(typeLogGroup, "logs-task") + `:*"],` + as("task-execution") + `}]}`,
 				"xray": `{"Version":"2012-10-17","Statement":[
 					{"Sid":"SendTraces","Effect":"Allow","Principal":"*","Action":["xray:PutTraceSegments"],
-					 "Resource":["*"],` + as("fargate-role") + `}]}`,
+					 "Resource":["*"],` + as("task-role") + `}]}`,
 			} {
 				endpoint := declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name)
 				require.JSONEq(t, want, endpoint.Text("policy"), name)

@@ -57,11 +57,11 @@ func policies(t *testing.T, system *declared.System) map[string][]statement {
 func TestFiveServicesTakeARoleEachOnlyForThisAccount(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"lambda-role":       "lambda.amazonaws.com",
-		"fargate-execution": "ecs-tasks.amazonaws.com",
-		"fargate-role":      "ecs-tasks.amazonaws.com",
-		"workflow-role":     "states.amazonaws.com",
-		"uploads-role":      "events.amazonaws.com",
+		"function-role":  "lambda.amazonaws.com",
+		"task-execution": "ecs-tasks.amazonaws.com",
+		"task-role":      "ecs-tasks.amazonaws.com",
+		"workflow-role":  "states.amazonaws.com",
+		"uploads-role":   "events.amazonaws.com",
 	}
 	for _, at := range declaredtest.Locations() {
 		t.Run(at.Region, func(t *testing.T) {

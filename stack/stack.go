@@ -5,7 +5,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/function"
-	"example.com/upload-router/components/image"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
@@ -17,9 +16,9 @@ import (
 // `pulumi up` runs, and what the Automation API and the local run take.
 func Program(ctx *pulumi.Context) error { return Declare(ctx, build.Processors) }
 
-// Telling is [Program] with somebody who hears of each package that is compiled for the processors, by its import path.
-func Telling(compiled func(pkg string)) pulumi.RunFunc {
-	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Telling(compiled)) }
+// Reporting is [Program] that reports each package that it compiles for the processors, by its import path.
+func Reporting(compiled func(pkg string)) pulumi.RunFunc {
+	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Reporting(compiled)) }
 }
 
 // Declare is Program with the processors built by build.
@@ -47,16 +46,16 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		return err
 	}
 	// Small files: a Lambda function.
-	small, err := function.New(ctx, name+"-lambda", functionArgs(cfg, at, code, log))
+	small, err := function.New(ctx, name+"-function", functionArgs(cfg, at, code, log))
 	if err != nil {
 		return err
 	}
 	// Large files: a Fargate task with its image.
-	img, err := image.New(ctx, name+"-image", imageArgs(cfg, at, code, key))
+	img, err := newImage(ctx, name+"-image", cfg, code, key)
 	if err != nil {
 		return err
 	}
-	large, err := task.New(ctx, name+"-fargate", taskArgs(cfg, at, img, log))
+	large, err := task.New(ctx, name+"-task", taskArgs(cfg, at, img, log))
 	if err != nil {
 		return err
 	}
@@ -92,7 +91,7 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 		"vpcId":               net.VPCID,
 		"subnetIds":           net.SubnetIDs,
 		"securityGroupId":     net.SecurityGroupID,
-		"ecrRepositoryUri":    img.RepositoryURI,
+		"ecrRepositoryUri":    img.repositoryURI,
 		"ecsClusterArn":       large.ClusterARN,
 		"taskDefinitionArn":   large.DefinitionARN,
 		"lambdaFunctionArn":   small.ARN,

@@ -87,10 +87,10 @@ func existing() config {
 // whole are all resources of the default configuration.
 func whole() map[string]int {
 	return map[string]int{
-		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:Endings": 1,
+		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:StatusChange": 1,
 		"upload-router:components:Dashboard": 1,
 		"aws:cloudwatch/dashboard:Dashboard": 1, "aws:cloudwatch/queryDefinition:QueryDefinition": 4,
-		"upload-router:components:Function": 1, "upload-router:components:Image": 1,
+		"upload-router:components:Function": 1, "upload-router:components:Repository": 1,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
 		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
 
@@ -131,7 +131,9 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"flow logs": {config{"flowLogs": "true"}, map[string]int{
 			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 6, typePolicy: 8, typeLogGroup: 4,
 		}},
-		"a given image": {config{"image": givenImage}, map[string]int{typeRepository: 0, typeLifecycle: 0, typeImage: 0}},
+		"a given image": {config{"image": givenImage}, map[string]int{
+			"upload-router:components:Repository": 0, typeRepository: 0, typeLifecycle: 0, typeImage: 0,
+		}},
 		"tasks on Spot": {config{"taskCapacity": "spot"}, map[string]int{
 			"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1,
 		}},
@@ -342,8 +344,8 @@ func TestAGivenTopicHearsOfEverything(t *testing.T) {
 	require.Contains(t, declaredtest.Named(t, system, typePolicy, "upload-router-local-workflow-run").Text("policy"),
 		`"Action":["sns:Publish"],"Effect":"Allow","Resource":["`+givenTopic+`"]`)
 	require.Equal(t, givenTopic, system.Outputs["topicArn"])
-	tells := declaredtest.Named(t, system, "aws:cloudwatch/eventTarget:EventTarget", "upload-router-local-endings-target")
-	require.Equal(t, givenTopic, tells.Text("arn"))
+	target := declaredtest.Named(t, system, "aws:cloudwatch/eventTarget:EventTarget", "upload-router-local-statuschange-target")
+	require.Equal(t, givenTopic, target.Text("arn"))
 }
 
 // What a given topic's policy must hold is what the policy of a topic of our own has.
@@ -428,11 +430,11 @@ func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
 		config     config
 		has, lacks string
 	}{
-		"a public address":   {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
-		"a private address":  {behindNAT, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
-		"a private network":  {config{"network": "private"}, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
-		"success is told":    {nil, `"Notify success":{`, `"End":true,"Parameters":{"FunctionName"`},
-		"success isn't told": {config{"notifySuccess": "false"}, `"End":true,"Parameters":{"FunctionName"`, `Notify success`},
+		"a public address":        {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
+		"a private address":       {behindNAT, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
+		"a private network":       {config{"network": "private"}, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
+		"success is announced":    {nil, `"Notify success":{`, `"End":true,"Parameters":{"FunctionName"`},
+		"success isn't announced": {config{"notifySuccess": "false"}, `"End":true,"Parameters":{"FunctionName"`, `Notify success`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -486,10 +488,10 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 		"alarms-event-failures", "alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles",
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
 		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures", "alarms-task-timeouts",
-		"alarms-undelivered-events", "alarms-untold-endings",
+		"alarms-undelivered-events", "alarms-undelivered-status-changes",
 		"dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",
-		"endings-dlq", "endings-dlq", "endings-rule",
-		"endings-target", "encryption-key", "image-lifecycle", "network-default",
+		"statuschange-dlq", "statuschange-dlq", "statuschange-rule",
+		"statuschange-target", "encryption-key", "image-lifecycle", "network-default",
 	}, without)
 	require.Equal(t, typeAlias, declaredtest.Named(t, system, typeAlias, "upload-router-local-encryption-key").Type, "the alias, not the key")
 	require.True(t, reached[declaredtest.Only(t, system, typeKey).URN])

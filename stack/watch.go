@@ -7,11 +7,11 @@ import (
 	"example.com/upload-router/components/claims"
 	"example.com/upload-router/components/dashboard"
 	"example.com/upload-router/components/encryption"
-	"example.com/upload-router/components/endings"
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/statuschange"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
 	"example.com/upload-router/internal/asl"
@@ -29,33 +29,33 @@ type watched struct {
 	table  *claims.Claims // nil if nothing is claimed
 }
 
-// watch makes what tells people that something is wrong.
+// watch makes what notifies people that something is wrong.
 func watch(ctx *pulumi.Context, name string, cfg *settings.Settings, at location.Location, w watched) error {
-	ends, err := endings.New(ctx, name+"-endings", &endings.Args{
+	changes, err := statuschange.New(ctx, name+"-statuschange", &statuschange.Args{
 		Location: at, StateMachineARN: w.router.ARN, TopicARN: w.topic.TopicARN, KMSKeyARN: customerKey(cfg, w.key),
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := dashboard.New(ctx, name+"-dashboard", dashboardArgs(cfg, at, w, ends)); err != nil {
+	if _, err := dashboard.New(ctx, name+"-dashboard", dashboardArgs(cfg, at, w, changes)); err != nil {
 		return err
 	}
-	_, err = alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w, ends))
+	_, err = alarms.New(ctx, name+"-alarms", alarmsArgs(cfg, at, w, changes))
 	return err
 }
 
-func dashboardArgs(cfg *settings.Settings, at location.Location, w watched, ends *endings.Endings) *dashboard.Args {
+func dashboardArgs(cfg *settings.Settings, at location.Location, w watched, changes *statuschange.StatusChange) *dashboard.Args {
 	args := &dashboard.Args{
-		Region:              at.Region,
-		StateMachineARN:     w.router.ARN,
-		FunctionName:        w.small.Name,
-		TaskIntegrationARN:  taskIntegration(cfg, at),
-		DeadLetterQueueName: w.up.DeadLetterQueueName,
-		UntoldQueueName:     ends.DeadLetterQueueName,
-		TopicARN:            w.topic.TopicARN,
-		BucketName:          w.up.BucketName,
-		ProcessorLogs:       pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
-		Logs:                pulumi.StringMap{},
+		Region:                at.Region,
+		StateMachineARN:       w.router.ARN,
+		FunctionName:          w.small.Name,
+		TaskIntegrationARN:    taskIntegration(cfg, at),
+		DeadLetterQueueName:   w.up.DeadLetterQueueName,
+		StatusChangeQueueName: changes.DeadLetterQueueName,
+		TopicARN:              w.topic.TopicARN,
+		BucketName:            w.up.BucketName,
+		ProcessorLogs:         pulumi.StringArray{w.log.Groups[functionLogs].Name, w.log.Groups[taskLogs].Name},
+		Logs:                  pulumi.StringMap{},
 	}
 	for who, group := range w.log.Groups {
 		args.Logs[who] = group.Name
@@ -66,16 +66,16 @@ func dashboardArgs(cfg *settings.Settings, at location.Location, w watched, ends
 	return args
 }
 
-func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, ends *endings.Endings) *alarms.Args {
+func alarmsArgs(cfg *settings.Settings, at location.Location, w watched, changes *statuschange.StatusChange) *alarms.Args {
 	return &alarms.Args{
-		StateMachineARN:     w.router.ARN,
-		ExecutionTimeout:    cfg.ExecutionTimeout,
-		FunctionName:        w.small.Name,
-		TaskIntegrationARN:  pulumi.String(taskIntegration(cfg, at)),
-		RuleName:            w.up.RuleName,
-		DeadLetterQueueName: w.up.DeadLetterQueueName,
-		UntoldQueueName:     ends.DeadLetterQueueName,
-		TopicARN:            w.topic.TopicARN,
+		StateMachineARN:       w.router.ARN,
+		ExecutionTimeout:      cfg.ExecutionTimeout,
+		FunctionName:          w.small.Name,
+		TaskIntegrationARN:    pulumi.String(taskIntegration(cfg, at)),
+		RuleName:              w.up.RuleName,
+		DeadLetterQueueName:   w.up.DeadLetterQueueName,
+		StatusChangeQueueName: changes.DeadLetterQueueName,
+		TopicARN:              w.topic.TopicARN,
 	}
 }
 

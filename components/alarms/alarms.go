@@ -1,4 +1,4 @@
-// Package alarms watches the system and tells the topic (requirements A39, C21, C22).
+// Package alarms watches the system and notifies the topic (requirements A39, C21, C22).
 package alarms
 
 import (
@@ -29,9 +29,9 @@ type Args struct {
 	RuleName pulumi.StringInput
 	// DeadLetterQueueName is the queue that must stay empty. Required.
 	DeadLetterQueueName pulumi.StringInput
-	// UntoldQueueName is the queue of the notices that the topic didn't take. Required.
-	UntoldQueueName pulumi.StringInput
-	// TopicARN is told when an alarm goes off and when it is over. Required.
+	// StatusChangeQueueName is the queue of undelivered status changes. Required.
+	StatusChangeQueueName pulumi.StringInput
+	// TopicARN is notified when an alarm goes off and when it is over. Required.
 	TopicARN pulumi.StringInput
 }
 
@@ -142,7 +142,7 @@ func table(args *Args) []alarm {
 			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue.",
 		},
 		{
-			"untold-endings", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.UntoldQueueName,
+			"undelivered-status-changes", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.StatusChangeQueueName,
 			first, fine,
 			"EventBridge could not tell the topic that an execution ended by its time-out or by hand: the notice waits in a queue.",
 		},

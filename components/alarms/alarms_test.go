@@ -28,7 +28,7 @@ func declare(t *testing.T) *declared.System {
 		a, err := alarms.New(ctx, "alarms", &alarms.Args{
 			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), TopicARN: pulumi.String(topic),
 			ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
-			RuleName: pulumi.String("r"), UntoldQueueName: pulumi.String("untold"),
+			RuleName: pulumi.String("r"), StatusChangeQueueName: pulumi.String("status-changes"),
 		})
 		if err != nil {
 			return nil, err
@@ -64,14 +64,14 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		"undelivered-events": {
 			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": queue}, 1, "notBreaching",
 		},
-		"untold-endings": {
-			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": "untold"}, 1, "notBreaching",
+		"undelivered-status-changes": {
+			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": "status-changes"}, 1, "notBreaching",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inputs := declaredtest.Named(t, declare(t), typeAlarm, "alarms-"+name).Inputs
-			assert.NotEmpty(t, inputs["alarmDescription"], "whoever gets the mail is told what it means")
+			assert.NotEmpty(t, inputs["alarmDescription"], "it says what the mail means")
 			delete(inputs, "alarmDescription")
 			want := map[string]any{
 				"namespace":          c.namespace,
@@ -113,7 +113,7 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	for _, key := range []string{
 		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
 		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
-		"untold-endings",
+		"undelivered-status-changes",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)
 		require.NotEmpty(t, want[key])

@@ -30,10 +30,10 @@ type Args struct {
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
 	// metrics name it: with Region and account. Required.
 	TaskIntegrationARN string
-	// DeadLetterQueueName is the queue of undelivered events, UntoldQueueName that of
-	// notices that no topic took. Required.
-	DeadLetterQueueName, UntoldQueueName pulumi.StringInput
-	// TopicARN is the topic that is told. Required.
+	// DeadLetterQueueName is the queue of undelivered events, StatusChangeQueueName that of
+	// undelivered status changes. Required.
+	DeadLetterQueueName, StatusChangeQueueName pulumi.StringInput
+	// TopicARN is the topic of the notices. Required.
 	TopicARN pulumi.StringInput
 	// BucketName is the bucket of the uploads. Required.
 	BucketName pulumi.StringInput
@@ -122,9 +122,9 @@ const (
 
 // names are what the metrics are of, as their dimensions have it.
 type names struct {
-	machine, function, task, queue, untold, topic, bucket string
-	table                                                 string            // empty: none
-	logs                                                  map[string]string // by who writes them
+	machine, function, task, queue, changes, topic, bucket string
+	table                                                  string            // empty: none
+	logs                                                   map[string]string // by who writes them
 }
 
 // body is the dashboard's text, once all that it names is there.
@@ -134,11 +134,11 @@ func body(args *Args) pulumi.StringOutput {
 		table = pulumi.String("")
 	}
 	return pulumi.All(
-		args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName, args.UntoldQueueName, args.TopicARN, args.BucketName, table, args.Logs,
+		args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName, args.StatusChangeQueueName, args.TopicARN, args.BucketName, table, args.Logs,
 	).ApplyT(func(v []any) (string, error) {
 		topicARN := v[4].(string)
 		return text(args.Region, charts(names{
-			machine: v[0].(string), function: v[1].(string), task: args.TaskIntegrationARN, queue: v[2].(string), untold: v[3].(string),
+			machine: v[0].(string), function: v[1].(string), task: args.TaskIntegrationARN, queue: v[2].(string), changes: v[3].(string),
 			topic: topicARN[strings.LastIndex(topicARN, ":")+1:], bucket: v[5].(string), table: v[6].(string), logs: v[7].(map[string]string),
 		}))
 	}).(pulumi.StringOutput)
@@ -192,7 +192,7 @@ func charts(n names) []properties {
 		}},
 		{Title: "What waits in the dead-letter queues", Stat: "Maximum", Metrics: [][]any{
 			of("AWS/SQS", "QueueName", n.queue)("events", "ApproximateNumberOfMessagesVisible"),
-			of("AWS/SQS", "QueueName", n.untold)("notices", "ApproximateNumberOfMessagesVisible"),
+			of("AWS/SQS", "QueueName", n.changes)("notices", "ApproximateNumberOfMessagesVisible"),
 		}},
 		{Title: "Notices of files, ends and alarms", Stat: sum, Metrics: [][]any{
 			notices("published", "NumberOfMessagesPublished"), notices("delivered", "NumberOfNotificationsDelivered"),

@@ -27,7 +27,7 @@ const (
 func args() *dashboard.Args {
 	return &dashboard.Args{
 		Region: "eu-central-1", StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
-		TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"), UntoldQueueName: pulumi.String("untold"),
+		TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"), StatusChangeQueueName: pulumi.String("status-changes"),
 		TopicARN: pulumi.String("arn:aws:sns:eu-central-1:123456789012:people"), BucketName: pulumi.String("b"),
 		ProcessorLogs: pulumi.StringArray{pulumi.String("function"), pulumi.String("task")},
 		Logs:          pulumi.StringMap{"small": pulumi.String("function"), "large": pulumi.String("task")},
@@ -103,7 +103,7 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 		},
 		"What waits in the dead-letter queues": {
 			"Maximum", metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "q", "events"),
-			metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "untold", "notices"),
+			metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "status-changes", "notices"),
 		},
 		"Notices of files, ends and alarms": {
 			"Sum", notices("NumberOfMessagesPublished", "published"), notices("NumberOfNotificationsDelivered", "delivered"),

@@ -112,7 +112,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		granted = append(granted, tracing)
 		functionArgs.TracingConfig = &lambda.FunctionTracingConfigArgs{Mode: pulumi.String("Active")}
 	}
-	function, err := lambda.NewFunction(ctx, name+"-function", functionArgs, parent, pulumi.DependsOn(granted))
+	function, err := lambda.NewFunction(ctx, name, functionArgs, parent, pulumi.DependsOn(granted))
 	if err != nil {
 		return nil, fmt.Errorf("creating the function: %w", err)
 	}

@@ -1,4 +1,4 @@
-// Package notifications is the SNS topic that tells people of processed files,
+// Package notifications is the SNS topic that notifies people of processed files,
 // failed files and alarms (requirements B1 and C22).
 package notifications
 

@@ -101,7 +101,7 @@ func TestTheComponentIsTheParentOfAll(t *testing.T) {
 	}
 }
 
-// An alarm that goes off before the policy is there tells nobody.
+// An alarm that goes off before the policy is there notifies nobody.
 func TestWhoeverTakesTheTopicWaitsForItsPolicy(t *testing.T) {
 	t.Parallel()
 	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {

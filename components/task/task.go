@@ -49,8 +49,8 @@ type Args struct {
 	CPU, MemoryMB int
 	// StorageGiB is the disk, 21 to 200. 0: the 20 that come with every task.
 	StorageGiB int
-	// Tracing lets the processor send X-Ray its segment (requirement C17). What it
-	// is traced in is told by whoever runs it.
+	// Tracing lets the processor send X-Ray its segment (requirement C17). Whoever
+	// runs it names the trace.
 	Tracing bool
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput

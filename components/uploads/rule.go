@@ -12,13 +12,8 @@ import (
 	"example.com/upload-router/internal/policy"
 )
 
-const (
-	// targetID is the target's name in its rule (requirement A37).
-	targetID = "StepFunctionsTarget"
-	// keepSeconds is the longest that SQS keeps a message: an event that could not
-	// be delivered is not lost over a holiday.
-	keepSeconds = 14 * 24 * 60 * 60
-)
+// targetID is the target's name in its rule (requirement A37).
+const targetID = "StepFunctionsTarget"
 
 // pattern matches the creation of objects in one bucket (requirement A36).
 type pattern struct {
@@ -51,44 +46,6 @@ func (u *Uploads) rule(ctx *pulumi.Context, name string) (*cloudwatch.EventRule,
 	}
 	u.RuleName = rule.Name
 	return rule, nil
-}
-
-// deadLetters makes the queue, with the policy without which EventBridge drops
-// what it can't deliver and says nothing. SQS holds the key itself, unless there
-// is one of the account's own, whose policy lets EventBridge use it.
-func (u *Uploads) deadLetters(
-	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule,
-) (*sqs.Queue, pulumi.Resource, error) {
-	queueArgs := &sqs.QueueArgs{MessageRetentionSeconds: pulumi.Int(keepSeconds)}
-	if args.KMSKeyARN != nil {
-		queueArgs.KmsMasterKeyId = args.KMSKeyARN.ToStringOutput().ToStringPtrOutput()
-	} else {
-		queueArgs.SqsManagedSseEnabled = pulumi.Bool(true)
-	}
-	queue, err := sqs.NewQueue(ctx, name+"-dlq", queueArgs, pulumi.Parent(u))
-	if err != nil {
-		return nil, nil, fmt.Errorf("creating the dead-letter queue: %w", err)
-	}
-	u.DeadLetterQueueName, u.DeadLetterQueueURL = queue.Name, queue.Url
-	queuePolicy, err := sqs.NewQueuePolicy(ctx, name+"-dlq", &sqs.QueuePolicyArgs{
-		QueueUrl: queue.Url,
-		Policy: policy.Document(
-			policy.Statement{
-				Sid:       "SendUndeliveredEvents",
-				Principal: policy.Service("events.amazonaws.com"),
-				Actions:   []string{"sqs:SendMessage"},
-				Resources: []pulumi.StringInput{queue.Arn},
-				// The rule's ARN alone: AWS's example has no account beside it, and doesn't say that EventBridge sends one.
-				// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
-				Conditions: []policy.Condition{policy.When("ArnEquals", "aws:SourceArn", rule.Arn)},
-			},
-			policy.DenyInsecureTransport([]string{"sqs:*"}, queue.Arn),
-		),
-	}, pulumi.Parent(u))
-	if err != nil {
-		return nil, nil, fmt.Errorf("letting the rule write to the dead-letter queue: %w", err)
-	}
-	return queue, queuePolicy, nil
 }
 
 // target makes the rule start the state machine, with a role of its own.

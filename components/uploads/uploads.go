@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/deadletter"
 	"example.com/upload-router/internal/outputs"
 )
 
@@ -102,10 +103,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	queue, queuePolicy, err := u.deadLetters(ctx, name, args, rule)
+	queue, queuePolicy, err := deadletter.New(ctx, name+"-dlq", rule, args.KMSKeyARN, pulumi.Parent(u))
 	if err != nil {
 		return nil, err
 	}
+	u.DeadLetterQueueName, u.DeadLetterQueueURL = queue.Name, queue.Url
 	target, err := u.target(ctx, name, args, rule, queue, append(readers, queuePolicy))
 	if err != nil {
 		return nil, err

@@ -41,12 +41,12 @@ type Args struct {
 	// TaskRoleARNs are the two roles that the task takes. Required.
 	TaskRoleARNs []pulumi.StringInput
 	// ProcessorRoleName is the role that the task's processor has: it gets to
-	// tell its end, if Routing has it do so. Required with Routing.TaskCallback.
+	// report its end, if Routing has it do so. Required with Routing.TaskCallback.
 	ProcessorRoleName pulumi.StringInput
 	// SubnetIDs and SecurityGroupID are the task's network. Required.
 	SubnetIDs       pulumi.StringArrayInput
 	SecurityGroupID pulumi.StringInput
-	// TopicARN is told of processed and failed files. Required.
+	// TopicARN is notified of processed and failed files. Required.
 	TopicARN pulumi.StringInput
 	// TableName and TableARN are the table of claims. Required with
 	// Routing.Deduplicate and MaxParallelTasks.
@@ -73,7 +73,7 @@ type Routing struct {
 	FunctionTimeout time.Duration
 	// TaskTimeout is the time one task has, its start included.
 	TaskTimeout time.Duration
-	// TaskCallback has the task tell its end by a token, instead of Step Functions following the container.
+	// TaskCallback has the task report its end by a token, instead of Step Functions following the container.
 	TaskCallback bool
 	// ExecutionTimeout is the time the whole execution has.
 	ExecutionTimeout time.Duration
@@ -159,7 +159,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	w.ARN, w.Name = made.Arn, made.Name
 	if args.Routing.TaskCallback {
-		if err := w.hearTask(ctx, name, args); err != nil {
+		if err := w.letTaskReport(ctx, name, args); err != nil {
 			return nil, err
 		}
 	}
@@ -182,12 +182,12 @@ func StateMachineARN(at location.Location, name, given string) string {
 	return at.ARN("states", "stateMachine:"+given)
 }
 
-// hearTask lets the task tell its end. The token is what says which state is
+// letTaskReport lets the task report its end. The token is what says which state is
 // meant; the permissions can't be narrower than the state machine. No execution is to
 // start before.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
-func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error {
-	tell, err := iam.NewRolePolicy(ctx, name+"-tell", &iam.RolePolicyArgs{
+func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) error {
+	report, err := iam.NewRolePolicy(ctx, name+"-report", &iam.RolePolicyArgs{
 		Role: args.ProcessorRoleName,
 		Policy: policy.Document(policy.Statement{
 			Sid:       "SendTaskResult",
@@ -196,9 +196,9 @@ func (w *Workflow) hearTask(ctx *pulumi.Context, name string, args *Args) error 
 		}),
 	}, pulumi.Parent(w))
 	if err != nil {
-		return fmt.Errorf("letting the task tell its end: %w", err)
+		return fmt.Errorf("letting the task report its end: %w", err)
 	}
-	w.ARN = order.After(ctx, w.ARN, tell)
+	w.ARN = order.After(ctx, w.ARN, report)
 	return nil
 }
 

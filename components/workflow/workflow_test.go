@@ -166,14 +166,14 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 	assert.Contains(t, granted, "ecs:TagResource")
 	assert.Contains(t, granted, "iam:PassRole")
 	made := declaredtest.Only(t, system, typeMachine)
-	tell := declaredtest.Named(t, system, typePolicy, "flow-tell")
-	assert.Equal(t, "task", tell.Text("role"))
+	report := declaredtest.Named(t, system, typePolicy, "flow-report")
+	assert.Equal(t, "task", report.Text("role"))
 	assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 		"Sid": "SendTaskResult",
 		"Effect": "Allow",
 		"Action": ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"],
 		"Resource": [%q]
-	}]}`, made.Outputs["arn"]), tell.Text("policy"))
+	}]}`, made.Outputs["arn"]), report.Text("policy"))
 	assert.Equal(t, made.Outputs["arn"], system.Outputs["arn"])
 }
 

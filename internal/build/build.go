@@ -84,8 +84,8 @@ func Processors(ctx context.Context, architecture settings.Architecture) (Artifa
 	return sample(nil).Build(ctx, architecture)
 }
 
-// Telling is [Processors] with [Programs.Compiled].
-func Telling(compiled func(pkg string)) func(context.Context, settings.Architecture) (Artifacts, error) {
+// Reporting is [Processors] with [Programs.Compiled].
+func Reporting(compiled func(pkg string)) func(context.Context, settings.Architecture) (Artifacts, error) {
 	return sample(compiled).Build
 }
 

@@ -298,12 +298,12 @@ func TestSomebodyHearsOfWhatIsCompiled(t *testing.T) {
 		function:         "package main\n\nimport _ \"example.com/p/fresh\"\n\nfunc main() {}\n",
 	}))
 	var heard []string
-	_, err := build.Telling(func(pkg string) { heard = append(heard, pkg) })(t.Context(), settings.X86)
+	_, err := build.Reporting(func(pkg string) { heard = append(heard, pkg) })(t.Context(), settings.X86)
 	require.NoError(t, err)
 	require.Contains(t, heard, "example.com/p/fresh")
 	require.NotContains(t, heard, "")
 	heard = nil
-	_, err = build.Telling(func(pkg string) { heard = append(heard, pkg) })(t.Context(), settings.X86)
+	_, err = build.Reporting(func(pkg string) { heard = append(heard, pkg) })(t.Context(), settings.X86)
 	require.NoError(t, err)
 	require.NotContains(t, heard, "example.com/p/fresh", "the cache has it")
 }

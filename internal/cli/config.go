@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 
+	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 )
@@ -73,10 +74,14 @@ func assignments(project string, flags []string) (map[string]string, error) {
 	return values, nil
 }
 
-// configuration is that of what is run here. What is built must run here, so the
+// localConfiguration is that of what is run here. What is built must run here, so the
 // architecture is this machine's whatever the stack says.
-func (o *tryOptions) configuration(root string) (*configuration, error) {
-	c, err := configurationOf(root, o.stack, o.config)
+func localConfiguration(stack string, flags []string) (*configuration, error) {
+	root, err := build.Root()
+	if err != nil {
+		return nil, err
+	}
+	c, err := configurationOf(root, stack, flags)
 	if err != nil {
 		return nil, err
 	}

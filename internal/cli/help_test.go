@@ -16,7 +16,7 @@ import (
 // TestEveryHelpFitsIn80Columns is of all commands, those that the library adds among them.
 func TestEveryHelpFitsIn80Columns(t *testing.T) {
 	t.Parallel()
-	all := root(stack.Telling)
+	all := root(stack.Reporting)
 	all.InitDefaultCompletionCmd("completion")
 	seen := 0
 	var look func(*cobra.Command)
@@ -46,7 +46,7 @@ func TestEveryHelpFitsIn80Columns(t *testing.T) {
 // TestHelpIsGrouped has every command of ours in one group, of the four.
 func TestHelpIsGrouped(t *testing.T) {
 	t.Parallel()
-	cmd := root(stack.Telling)
+	cmd := root(stack.Reporting)
 	var titles []string
 	for _, group := range cmd.Groups() {
 		titles = append(titles, group.ID)
@@ -66,7 +66,7 @@ func TestNoFlagOfGlogIsTaken(t *testing.T) {
 			return // of package testing
 		}
 		foreign++
-		for _, sub := range root(stack.Telling).Commands() {
+		for _, sub := range root(stack.Reporting).Commands() {
 			require.Nil(t, sub.Flags().Lookup(f.Name), "%s --%s", sub.Name(), f.Name)
 			require.Nil(t, sub.InheritedFlags().Lookup(f.Name), "%s --%s", sub.Name(), f.Name)
 		}

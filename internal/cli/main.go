@@ -32,7 +32,7 @@ func Main() int {
 	ctx, stop := interruptible(context.Background())
 	ctx, end := context.WithCancel(ctx)
 	out := newOutlet(os.Stdout, end)
-	cmd := root(stack.Telling)
+	cmd := root(stack.Reporting)
 	cmd.SetOut(out)
 	err := out.verdict(cmd.ExecuteContext(ctx))
 	end()
@@ -60,7 +60,7 @@ func complain(to *os.File, err error) {
 }
 
 // Command is the whole command line.
-func Command() *cobra.Command { return root(stack.Telling) }
+func Command() *cobra.Command { return root(stack.Reporting) }
 
 // program is a Pulumi program, with somebody who hears of each package that is compiled for it.
 type program func(compiled func(pkg string)) pulumi.RunFunc
@@ -83,7 +83,7 @@ func root(program program) *cobra.Command {
 	grouped(cmd, "deploy", "Deploy it:",
 		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
 	grouped(cmd, "operate", "Operate what is deployed:",
-		verifyCommand(), sendCommand(), watchCommand(), redriveCommand())
+		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
 		summaryCommand(), executionsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)

@@ -42,17 +42,6 @@ func (p *printer) field(name, value string) {
 	}
 }
 
-func (p *printer) start(r *report) {
-	p.say("%d resources declared in %s, built and evaluated in %s.", r.Resources, r.Region, short(r.BuildDuration))
-	p.say("%s", indented("They run here now, with a local S3. Not checked: "+r.NotChecked+".", ""))
-	for _, note := range r.Notes {
-		p.say("%s", indented("Note: "+printable(note), ""))
-	}
-}
-
-// assumption says what a run depends on that isn't declared.
-func assumption(text string) string { return "Assumed, as it can't be seen from here: " + text + "." }
-
 func (p *printer) file(f file) {
 	p.say("")
 	p.say("%s", printable(f.File))
@@ -185,10 +174,6 @@ func (p *printer) answer(e *local.Execution) {
 
 func (p *printer) end(r *report) error {
 	if !p.json {
-		p.say("")
-		for _, assumed := range r.Assumed {
-			p.say("%s", indented(assumption(printable(assumed)), ""))
-		}
 		nothing := ""
 		if r.NotProcessed > 0 {
 			nothing = fmt.Sprintf(", %d with nothing to process", r.NotProcessed)

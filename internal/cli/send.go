@@ -15,7 +15,6 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/operate"
 )
@@ -26,6 +25,8 @@ type sendOptions struct {
 	size   string
 	local  bool
 	config []string
+
+	program program // that is run here
 }
 
 // Flags that a local run has no use for, as --outputs and --profile.
@@ -35,8 +36,8 @@ const (
 	flagStartTimeout = "start-timeout"
 )
 
-func sendCommand() *cobra.Command {
-	var o sendOptions
+func sendCommand(program program) *cobra.Command {
+	o := sendOptions{program: program}
 	cmd := &cobra.Command{
 		Use:   "send FILE|FOLDER...",
 		Short: "Upload files and follow each to its end",
@@ -148,34 +149,15 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 		}
 		return system.Send, func() error { return nil }, nil
 	}
-	root, err := build.Root()
+	config, err := localConfiguration(o.stack, o.config)
 	if err != nil {
 		return nil, nil, err
 	}
-	from := tryOptions{stack: o.stack, config: o.config}
-	config, err := from.configuration(root)
+	s, err := startSession(ctx, u, o.program, config)
 	if err != nil {
 		return nil, nil, err
 	}
-	const building = "building the processors and evaluating the program ..."
-	u.progress("%s", building)
-	defer u.rest()
-	router, err := awaited(ctx, func() (*operate.Local, error) {
-		return operate.StartLocal(ctx, operate.LocalOptions{
-			Project: config.project, Stack: config.stack, Config: config.values, Compiled: u.compiling(building),
-		})
-	}, func(late *operate.Local) { _ = late.Close() }) // the error would hide that it was canceled
-	if err != nil {
-		return nil, nil, err
-	}
-	u.say("On this machine. Not checked:")
-	u.wrapped("  ", operate.LocalNotChecked+".")
-	return router.Send, func() error { //nolint:contextcheck // Closing must not be cut short by it.
-		for _, assumed := range router.Assumed() {
-			u.wrapped("", assumption(assumed))
-		}
-		return router.Close()
-	}, nil
+	return s.Send, s.close, nil //nolint:contextcheck // Closing must not be cut short by it.
 }
 
 // redraw is how often files on their way are shown anew.

@@ -67,7 +67,7 @@ func (s *session) run(args ...string) answer {
 
 func (s *session) runIn(ctx context.Context, in string, args ...string) answer {
 	s.t.Helper()
-	cmd := root(stack.Telling) //nolint:contextcheck // It is executed with it.
+	cmd := root(stack.Reporting) //nolint:contextcheck // It is executed with it.
 	var out bytes.Buffer
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(in))
@@ -180,7 +180,8 @@ func TestSessionNetworkBreaks(t *testing.T) { //nolint:paralleltest // It sets t
 	s.server.Cut(func(r *http.Request) bool { return r.URL.Query().Get("partNumber") == "3" })
 	cut := s.run("send", film, "--part-size", "5MiB", "--parallel", "1")
 	require.Equal(t, exitFailed, cut.code, cut.out)
-	require.Contains(t, cut.out, "run the same command again")
+	said := strings.Join(strings.Fields(cut.out), " ") // it is wrapped
+	require.Contains(t, said, "run the same command again")
 	s.server.Cut(nil)
 	s.ok("goes on: S3 has 10 MiB of 17 MiB from before", "send", film, "--part-size", "5MiB", "--parallel", "1")
 }

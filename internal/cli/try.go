@@ -9,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/upload-router/internal/build"
-	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/operate"
 )
@@ -19,8 +17,45 @@ import (
 const (
 	defaultStack  = "local"
 	defaultRegion = "eu-central-1"
-	accountID     = "123456789012"
 )
+
+// localSession is the declared system on this machine, which `try` and `send --local` put files through.
+type localSession struct {
+	*operate.Local
+
+	ui *ui
+}
+
+// startSession builds the processors, evaluates the program, and says what runs here. It must be closed.
+func startSession(ctx context.Context, u *ui, program program, c *configuration) (*localSession, error) {
+	u.say("Building the processors and evaluating the program ...")
+	started, err := awaited(ctx, func() (*operate.Local, error) {
+		defer u.rest()
+		return operate.StartLocal(ctx, operate.LocalOptions{
+			Project: c.project, Stack: c.stack, Config: c.values, Program: program(u.compiling("")),
+		})
+	}, func(late *operate.Local) { _ = late.Close() }) // the error would hide that it was canceled
+	if err != nil {
+		return nil, err
+	}
+	u.say("%d resources declared in %s, built and evaluated in %s.", started.Resources, started.Region, short(started.BuildDuration))
+	u.wrapped("", "They run here now, with a local S3. Not checked: "+operate.LocalNotChecked+".")
+	for _, kind := range started.NotRun {
+		u.say("not run here: %s", printable(kind))
+	}
+	for _, note := range c.notes {
+		u.wrapped("", "Note: "+printable(note))
+	}
+	return &localSession{started, u}, nil
+}
+
+// close ends it, and says what its results depend on that isn't declared.
+func (s *localSession) close() error {
+	for _, assumed := range s.Assumed() {
+		s.ui.wrapped("", "Assumed, as it can't be seen from here: "+printable(assumed)+".")
+	}
+	return s.Close()
+}
 
 // tryOptions are the flags of `try`, and the program that it tries.
 type tryOptions struct {
@@ -80,6 +115,8 @@ type report struct {
 	Outputs map[string]any `json:"outputs"`
 	// NotChecked is what the local run can't show.
 	NotChecked string `json:"notChecked"`
+	// NotRun are the types of resources that nothing is known of.
+	NotRun []string `json:"notRun,omitempty"`
 	// Assumed is what the calls that were made depend on that isn't declared, such as the policy of a key given by its ARN.
 	Assumed []string `json:"assumed,omitempty"`
 	// Notes are what isn't as one might think.
@@ -101,17 +138,13 @@ type file struct {
 }
 
 func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error) {
-	root, err := build.Root()
-	if err != nil {
-		return err
-	}
 	var files []operate.Sent
 	if len(names) > 0 {
 		if files, err = operate.FindFiles(ctx, names, ""); err != nil {
 			return err
 		}
 	}
-	c, err := o.configuration(root)
+	c, err := localConfiguration(o.stack, o.config)
 	if err != nil {
 		return err
 	}
@@ -125,58 +158,47 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 			return err
 		}
 	}
-
-	p := &printer{out: u.out, json: o.json, logs: o.logs}
-	u.say("Building the processors and evaluating the program ...")
-	started := time.Now()
-	system, err := awaited(ctx, func() (*declared.System, error) {
-		defer u.rest()
-		return declared.Evaluate(o.program(u.compiling("")), declared.Options{
-			Project: c.project, Stack: c.stack, Config: c.values, AccountID: accountID, Region: c.region,
-		})
-	}, func(*declared.System) {})
+	c.notes = append(c.notes, oneKey(files)...)
+	s, err := startSession(ctx, u, o.program, c)
 	if err != nil {
 		return err
 	}
 	r := &report{
-		BuildDuration: time.Since(started), Resources: len(system.Resources), Region: c.region, Outputs: system.Outputs,
-		NotChecked: local.NotChecked, Notes: append(c.notes, oneKey(files)...), Files: []file{},
+		BuildDuration: s.BuildDuration, Resources: s.Resources, Region: s.Region, Outputs: s.Outputs,
+		NotChecked: operate.LocalNotChecked, NotRun: s.NotRun, Notes: c.notes, Files: []file{},
 	}
-	router, err := local.Start(ctx, system, local.Options{Root: root, AccountID: accountID, Region: c.region})
-	if err != nil {
-		return fmt.Errorf("starting the declared system: %w", err)
-	}
-	defer func() { err = errors.Join(err, router.Close()) }() //nolint:contextcheck // Closing must not be cut short by it.
-
-	p.start(r)
+	p := &printer{out: u.out, json: o.json, logs: o.logs}
 	for _, f := range files {
 		if ctx.Err() != nil {
 			break
 		}
-		r.add(ctx, router, f)
+		r.add(ctx, s, f)
 		p.file(r.Files[len(r.Files)-1])
 	}
-	r.Assumed = router.Assumed()
+	r.Assumed = s.Assumed()
+	p.say("")
+	closed := s.close() //nolint:contextcheck // Closing must not be cut short by it.
 	if err := p.end(r); err != nil {
-		return err
+		return errors.Join(err, closed)
 	}
-	return r.verdict(ctx, len(files))
+	return errors.Join(r.verdict(ctx, len(files)), closed)
 }
 
 // add puts a file through the system.
-func (r *report) add(ctx context.Context, router *local.Router, found operate.Sent) {
+func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) {
 	f := file{File: found.File, Error: found.Error}
 	if !found.Over() {
-		var err error
-		f.Trace, err = router.Upload(ctx, found.Key, found.File)
-		switch {
-		case err != nil:
-			f.Error = err.Error()
-		case f.NotProcessed():
-			r.NotProcessed++
-		case f.Succeeded():
-			r.Processed++
-		}
+		s.SendFile(local.Traced(ctx, func(trace *local.Trace, err error) {
+			f.Trace = trace
+			switch {
+			case err != nil:
+				f.Error = err.Error()
+			case trace.NotProcessed():
+				r.NotProcessed++
+			case trace.Succeeded():
+				r.Processed++
+			}
+		}), found)
 	}
 	r.Files = append(r.Files, f)
 }

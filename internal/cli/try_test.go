@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aws/smithy-go"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,11 +123,16 @@ func quiet(run pulumi.RunFunc) program { return func(func(string)) pulumi.RunFun
 // try runs the command as a user would.
 func try(t *testing.T, program pulumi.RunFunc, args ...string) (string, error) {
 	t.Helper()
+	return run(t, program, append([]string{"try"}, args...)...)
+}
+
+func run(t *testing.T, program pulumi.RunFunc, args ...string) (string, error) {
+	t.Helper()
 	var out bytes.Buffer
 	cmd := root(quiet(program))
 	cmd.SetOut(&out)
 	cmd.SetErr(&out)
-	cmd.SetArgs(append([]string{"try"}, args...))
+	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(t.Context())
 	return out.String(), err
 }
@@ -185,13 +191,45 @@ func TestTry(t *testing.T) {
 	}
 }
 
+// A file goes through one session whichever command puts it, and what isn't run is listed once, before anything else.
+func TestTryAndSendLocalAreOneSession(t *testing.T) {
+	t.Parallel()
+	program := func(ctx *pulumi.Context) error {
+		for _, name := range []string{"live", "next"} {
+			if _, err := lambda.NewAlias(ctx, name, &lambda.AliasArgs{
+				FunctionName: pulumi.String("f"), FunctionVersion: pulumi.String("1"),
+			}); err != nil {
+				return err
+			}
+		}
+		return processing(ctx)
+	}
+	took := regexp.MustCompile(`(evaluated in|Lambda ) \S+`)
+	first := func(args ...string) string {
+		out, err := run(t, program, append(args, "-c", `notify=["arn:aws:sns:eu-central-1:123456789012:people"]`, named(t, "x", "x"))...)
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "Assumed, as it can't be seen from here: the policy of\narn:aws:sns:eu-central-1:123456789012:people")
+		assert.Contains(t, out, "1 of 1 file processed.\n")
+		opening, rest, found := strings.Cut(out, "\nnot run here: aws:lambda/alias:Alias\n")
+		require.True(t, found, out)
+		assert.NotContains(t, rest, "not run here")
+		return took.ReplaceAllString(opening, "$1")
+	}
+	opening := first("try")
+	assert.Contains(t, opening, "Building the processors and evaluating the program ...\n84 resources declared in eu-central-1")
+	assert.Equal(t, opening, first("send", "--local"))
+	out, err := try(t, program, "--json", named(t, "x", "x"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"aws:lambda/alias:Alias"}, parse(t, out).NotRun)
+}
+
 // printed is the part of the JSON that scripts would read.
 type printed struct {
-	Resources, Processed int
-	Region               string
-	Outputs              map[string]any
-	Assumed, Notes       []string
-	Files                []struct {
+	Resources, Processed   int
+	Region                 string
+	Outputs                map[string]any
+	Assumed, Notes, NotRun []string
+	Files                  []struct {
 		File, Key, VersionID, Error string
 		Size                        int64
 		Event                       json.RawMessage

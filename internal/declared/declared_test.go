@@ -192,6 +192,26 @@ func TestARegionAndAnAccountOfTheirOwn(t *testing.T) {
 	}, system.Outputs)
 }
 
+// Of a type that nothing is known of the program gets a name and an ARN, and who evaluates it hears that there is one.
+func TestTypesThatNothingIsKnownOf(t *testing.T) {
+	t.Parallel()
+	system := evaluate(t, func(ctx *pulumi.Context) error {
+		for _, name := range []string{"live", "next"} {
+			alias, err := lambda.NewAlias(ctx, name, &lambda.AliasArgs{FunctionName: pulumi.String("f"), FunctionVersion: pulumi.String("1")})
+			if err != nil {
+				return err
+			}
+			ctx.Export(name, alias.Arn)
+		}
+		_, err := sqs.NewQueue(ctx, "queue", nil)
+		return err
+	})
+	require.Equal(t, []string{"aws:lambda/alias:Alias"}, system.Unknown())
+	require.Regexp(t, "^arn:aws:lambda:eu-central-1:123456789012:live-[0-9a-f]{7}$", system.Outputs["live"])
+	require.NotEqual(t, system.Outputs["live"], system.Outputs["next"])
+	require.Equal(t, system.Outputs["live"], named(t, system, "live").Outputs["arn"])
+}
+
 var errOfTheProgram = errors.New("the program's own")
 
 func TestWhatFailsSaysWhatItIs(t *testing.T) {
@@ -201,30 +221,6 @@ func TestWhatFailsSaysWhatItIs(t *testing.T) {
 		options declared.Options
 		says    string
 	}{
-		"a type that nothing is known of": {
-			func(ctx *pulumi.Context) error {
-				_, err := lambda.NewAlias(ctx, "alias", &lambda.AliasArgs{
-					FunctionName: pulumi.String("f"), FunctionVersion: pulumi.String("1"),
-				})
-				return err
-			},
-			declared.Options{},
-			"aws:lambda/alias:Alias alias: no values are known for resources of this type: add it to the table in internal/declared",
-		},
-		"the output of such a type": {
-			func(ctx *pulumi.Context) error {
-				alias, err := lambda.NewAlias(ctx, "alias", &lambda.AliasArgs{
-					FunctionName: pulumi.String("f"), FunctionVersion: pulumi.String("1"),
-				})
-				if err != nil {
-					return err
-				}
-				ctx.Export("arn", alias.Arn)
-				return nil
-			},
-			declared.Options{},
-			"aws:lambda/alias:Alias alias: no values are known",
-		},
 		"a function that nothing is known of": {
 			func(ctx *pulumi.Context) error {
 				_, err := aws.GetRegions(ctx, nil)

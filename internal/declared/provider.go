@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
@@ -14,7 +15,6 @@ import (
 )
 
 var (
-	errUnknownType     = errors.New("no values are known for resources of this type: add it to the table in internal/declared")
 	errUnknownFunction = errors.New("no answer is known for this function: add it to internal/declared")
 	errNoDefaultVPC    = errors.New("no matching EC2 VPC found")
 	errNoImage         = errors.New("reading ECR Images: operation error ECR: DescribeImages, ImageNotFoundException: " +
@@ -43,10 +43,11 @@ func arn(service, prefix string) computed {
 }
 
 // create gives a resource's physical id and what AWS would fill in.
-func (p provider) create(token, name string, inputs map[string]any) (string, map[string]any, error) {
-	k, ok := kinds[token]
-	if !ok {
-		return "", nil, fmt.Errorf("%s %s: %w", token, name, errUnknownType)
+func (p provider) create(token, name string, inputs map[string]any) (string, map[string]any) {
+	k, known := KindOf(token)
+	if !known {
+		module, _, _ := strings.Cut(string(tokens.Type(token).Module().Name()), "/")
+		k = Kind{named: "name", fill: arn(module, "")}
 	}
 	id := k.prefix + "-" + digest(name)[:17]
 	values := map[string]any{}
@@ -57,7 +58,7 @@ func (p provider) create(token, name string, inputs map[string]any) (string, map
 	if k.fill != nil {
 		maps.Copy(values, k.fill(p, id, inputs))
 	}
-	return id, values, nil
+	return id, values
 }
 
 // physicalName is the name that the inputs set, or one with a suffix as

@@ -3,6 +3,7 @@ package declared
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var (
@@ -19,6 +20,17 @@ func (s *System) OfType(typ string) []Resource {
 		}
 	}
 	return found
+}
+
+// Unknown are the types of the declared resources that nothing is known of here, each once and in order.
+func (s *System) Unknown() []string {
+	var unknown []string
+	for _, r := range s.Resources {
+		if _, known := KindOf(r.Type); r.Custom && !known {
+			unknown = append(unknown, r.Type)
+		}
+	}
+	return slices.Compact(unknown)
 }
 
 // Where gives the one resource of a type whose output has a value: what a

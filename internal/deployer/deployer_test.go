@@ -116,7 +116,7 @@ func TestRolesArePassedToTheirServices(t *testing.T) {
 		return "arn:aws:iam::123456789012:role/upload-router-prod-" + name + "-???????"
 	}
 	require.Equal(t, map[string][]string{
-		"ecs-tasks.amazonaws.com": {role("fargate-execution"), role("fargate-role")}, "lambda.amazonaws.com": {role("lambda-role")},
+		"ecs-tasks.amazonaws.com": {role("task-execution"), role("task-role")}, "lambda.amazonaws.com": {role("function-role")},
 		"states.amazonaws.com": {role("workflow-role")}, "events.amazonaws.com": {role("uploads-role")},
 		"vpc-flow-logs.amazonaws.com": {role("flow-role")},
 	}, passed)

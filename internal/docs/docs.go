@@ -21,9 +21,9 @@ import (
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/diagram"
 	"example.com/upload-router/internal/factors"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/stack"
-	"example.com/upload-router/test/faults"
 )
 
 // stackName is the stack that the documents show.

@@ -140,48 +140,46 @@ func text(parameters map[string]any, name string) string {
 func message(err error) string { return strings.TrimPrefix(err.Error(), authz.ErrDenied.Error()+": ") }
 
 // object is what s3 asks for a request of a processor.
-func (g *guard) object(bucket declared.Resource) func(objectstore.Access) error {
-	arn, _ := bucket.Outputs["arn"].(string)
-	return func(a objectstore.Access) error {
-		role, known := g.signers[a.AccessKeyID]
-		if !known {
-			return fmt.Errorf("%w: The AWS Access Key Id you provided does not exist in our records: %q", authz.ErrDenied, a.AccessKeyID)
-		}
-		prefix, _, _ := strings.Cut(arn, ":::")
-		resource := prefix + ":::" + a.Bucket
-		if a.Key != "" {
-			resource += "/" + a.Key
-		}
-		request := authz.Request{
-			Principal: authz.Principal{Role: role}, Action: a.Action, Resource: resource,
-			// The local S3 speaks HTTP; the SDKs speak TLS 1.2 or later with AWS.
-			Context: map[string][]string{
-				"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}, "aws:ResourceAccount": {g.options.AccountID},
-			},
-			Endpoint: g.endpointOf(role, "s3"),
-		}
-		if err := g.ask(request); err != nil {
-			return err
-		}
-		return g.decryptObject(role, bucket, resource, a)
+func (g *guard) object(a objectstore.Access) error {
+	role, known := g.signers[a.AccessKeyID]
+	if !known {
+		return fmt.Errorf("%w: The AWS Access Key Id you provided does not exist in our records: %q", authz.ErrDenied, a.AccessKeyID)
 	}
+	resource := g.bucketARN(a.Bucket)
+	if a.Key != "" {
+		resource += "/" + a.Key
+	}
+	if err := g.ask(authz.Request{
+		Principal: authz.Principal{Role: role}, Action: a.Action, Resource: resource,
+		// The local S3 speaks HTTP; the SDKs speak TLS 1.2 or later with AWS.
+		Context: map[string][]string{
+			"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}, "aws:ResourceAccount": {g.options.AccountID},
+		},
+		Endpoint: g.endpointOf(role, "s3"),
+	}); err != nil {
+		return err
+	}
+	return g.decryptObject(role, resource, a)
 }
+
+// bucketARN is that of a bucket.
+func (g *guard) bucketARN(name string) string { return "arn:" + g.partition().Name + ":s3:::" + name }
 
 // decryptObject asks for the key of an object that is encrypted with one of the
 // account's own. The key aws/s3 is for all who may read.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
-func (g *guard) decryptObject(role string, bucket declared.Resource, object string, a objectstore.Access) error {
+func (g *guard) decryptObject(role, object string, a objectstore.Access) error {
 	reads := strings.HasPrefix(a.Action, "s3:GetObject")
 	if a.Key == "" || !reads {
 		return nil
 	}
-	key, bucketKey := g.bucketKey(bucket)
+	key, bucketKey := g.bucketKey(a.Bucket)
 	if key == "" {
 		return nil
 	}
 	contexts := []string{object} // of one that was uploaded without a bucket key, whatever the bucket's default
 	if bucketKey {
-		contexts = append(contexts, "arn:"+g.partition().Name+":s3:::"+a.Bucket)
+		contexts = append(contexts, g.bucketARN(a.Bucket))
 	}
 	for _, context := range contexts {
 		err := g.may(role, "kms:Decrypt", key, map[string][]string{
@@ -206,12 +204,12 @@ func (g *guard) partition() partition.Partition {
 	return own
 }
 
-// bucketKey is the key of the account's own that the bucket encrypts with, and
+// bucketKey is the key of the account's own that a bucket encrypts with, and
 // whether it goes by one data key for the whole bucket.
-func (g *guard) bucketKey(bucket declared.Resource) (key string, whole bool) {
+func (g *guard) bucketKey(bucket string) (key string, whole bool) {
 	for _, r := range g.system.OfType(declared.TypeBucketEncryption) {
 		rules, _ := r.Inputs["rules"].([]any)
-		if r.Inputs["bucket"] != bucket.ID || len(rules) == 0 {
+		if r.Inputs["bucket"] != bucket || len(rules) == 0 {
 			continue
 		}
 		rule, _ := rules[0].(map[string]any)

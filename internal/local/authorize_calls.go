@@ -237,7 +237,7 @@ func (g *guard) layers(role string) error {
 	}
 	return g.ask(authz.Request{
 		Principal: authz.Principal{Service: "ecr.amazonaws.com"}, Action: "s3:GetObject", Endpoint: through,
-		Resource: "arn:" + g.partition().Name + ":s3:::prod-" + g.options.Region + "-starport-layer-bucket/layer",
+		Resource: g.bucketARN("prod-" + g.options.Region + "-starport-layer-bucket/layer"),
 	})
 }
 

@@ -32,17 +32,10 @@ var traceActions = []string{
 // services do by themselves later on, which nobody would see fail.
 func (g *guard) deployment() error {
 	var refused []error
-	for typ, check := range map[string]func(declared.Resource) error{
-		declared.TypeStateMachine: g.machine,
-		declared.TypeFunction:     g.function,
-		declared.TypeLogGroup:     g.logGroup,
-		declared.TypeAlarm:        g.alarm,
-		declared.TypeEventTarget:  g.target,
-		declared.TypeFlowLog:      g.flowLog,
-	} {
-		for _, r := range g.system.OfType(typ) {
-			if err := check(r); err != nil {
-				refused = append(refused, fmt.Errorf("%s %s: %w", typ, r.Name, err))
+	for _, r := range g.system.Resources {
+		if check := kinds[r.Type].created; check != nil {
+			if err := check(g, r); err != nil {
+				refused = append(refused, fmt.Errorf("%s %s: %w", r.Type, r.Name, err))
 			}
 		}
 	}

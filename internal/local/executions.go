@@ -8,6 +8,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/faults"
 )
 
 // statusRunning is the status of an execution that hasn't ended.
@@ -24,11 +25,14 @@ type running struct {
 	ended       chan struct{}
 	status      asl.Status
 	traceHeader string
+	observe     func(asl.Event)
 }
 
 // follow runs an execution, which others can see meanwhile and afterwards.
 func (e *executions) follow(execution *Execution, run func() (*asl.Result, error)) (*asl.Result, error) {
-	now := &running{ended: make(chan struct{}), status: asl.StatusFailed, traceHeader: execution.TraceHeader}
+	now := &running{
+		ended: make(chan struct{}), status: asl.StatusFailed, traceHeader: execution.TraceHeader, observe: execution.observe,
+	}
 	e.mu.Lock()
 	if e.byARN == nil {
 		e.byARN = map[string]*running{}
@@ -51,7 +55,7 @@ func (e *executions) get(arn string) *running {
 
 // prepareDescribe checks the parameters of a state that looks at an execution.
 func (r *Router) prepareDescribe(parameters map[string]any) error {
-	return onlyKnown(parameters, []string{"ExecutionArn"})
+	return onlyKnown(parameters, "ExecutionArn")
 }
 
 // describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are
@@ -73,7 +77,7 @@ func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, err
 	if run.traceHeader != "" {
 		described["TraceHeader"] = run.traceHeader
 	}
-	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == PlacesKept {
+	if parameters.ExecutionArn == executionOf(call) || faultOf(ctx) == faults.PlacesKept {
 		return described, nil
 	}
 	select {

@@ -10,13 +10,13 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/machine"
 )
 
@@ -24,12 +24,6 @@ import (
 // quoted in convox/rack#1906 and Netflix/metaflow#1482.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html
 const maxOverrides = 8192
-
-// tasks are the task definitions that the state machine names, by their ARN.
-type tasks struct {
-	mu    sync.Mutex
-	byARN map[string]*taskDefinition
-}
 
 // taskDefinition is a task that can be run.
 type taskDefinition struct {
@@ -39,18 +33,13 @@ type taskDefinition struct {
 	role                string // the processor's
 }
 
-// taskInputs are the inputs of a task definition that the local run follows, or
-// that make no difference to it.
-var taskInputs = strings.Fields("containerDefinitions cpu ephemeralStorage executionRoleArn family memory networkMode " +
-	"requiresCompatibilities runtimePlatform skipDestroy tags taskRoleArn trackLatest")
-
 // containerFields are those of a container definition. Empty lists of others
 // make no difference either.
-var containerFields = strings.Fields("cpu environment essential image linuxParameters logConfiguration memory " +
-	"memoryReservation name readonlyRootFilesystem user")
+const containerFields = "cpu environment essential image linuxParameters logConfiguration memory memoryReservation name " +
+	"readonlyRootFilesystem user"
 
 // buildInputs are those of an image's build. A Dockerfile that reads an argument isn't followed, so that arguments make no difference.
-var buildInputs = strings.Fields("args context dockerfile platform")
+const buildInputs = "args context dockerfile platform"
 
 // container is the part of a container definition that the local run follows.
 type container struct {
@@ -87,25 +76,10 @@ type runTaskParameters struct {
 	}
 }
 
-func (t *tasks) get(arn string) *taskDefinition {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byARN[arn]
-}
-
-func (t *tasks) add(arn string, definition *taskDefinition) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byARN == nil {
-		t.byARN = map[string]*taskDefinition{}
-	}
-	t.byARN[arn] = definition
-}
-
 // prepareTask finds the task that a state runs.
 func (r *Router) prepareTask(parameters map[string]any) error {
-	known := "CapacityProviderStrategy LaunchType Cluster TaskDefinition PropagateTags NetworkConfiguration Overrides"
-	if err := onlyKnown(parameters, strings.Fields(known)); err != nil {
+	const known = "CapacityProviderStrategy LaunchType Cluster TaskDefinition PropagateTags NetworkConfiguration Overrides"
+	if err := onlyKnown(parameters, known); err != nil {
 		return err
 	}
 	_, byStrategy := parameters["CapacityProviderStrategy.$"]
@@ -115,42 +89,31 @@ func (r *Router) prepareTask(parameters map[string]any) error {
 	if from, given := parameters["PropagateTags"]; given && from != "TASK_DEFINITION" {
 		return fmt.Errorf("%w: tags of %v: a task without a service has them of its TASK_DEFINITION", errDeclared, from)
 	}
-	if _, err := r.system.Where(declared.TypeCluster, "arn", parameters["Cluster"]); err != nil {
+	if _, err := r.find(declared.TypeCluster, "arn", parameters["Cluster"]); err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
-	arn, _ := parameters["TaskDefinition"].(string)
-	res, err := r.system.Where(declared.TypeTaskDefinition, "arn", arn)
-	if err != nil {
-		return fmt.Errorf("finding the task definition %s: %w", arn, err)
-	}
-	definition, err := r.loadTask(res)
-	if err != nil {
-		return fmt.Errorf("reading the task definition %s: %w", res.Name, err)
-	}
-	r.tasks.add(arn, definition)
-	return nil
+	return r.prepare(declared.TypeTaskDefinition, "task definition", "arn", text(parameters, "TaskDefinition"))
 }
 
-func (r *Router) loadTask(res declared.Resource) (*taskDefinition, error) {
-	if err := onlyKnown(res.Inputs, taskInputs); err != nil {
-		return nil, err
-	}
+func (r *Router) loadTask(res declared.Resource) error {
 	architecture, _ := res.Object("runtimePlatform")["cpuArchitecture"].(string)
 	if err := runsHere([]any{strings.ToLower(architecture)}); err != nil {
-		return nil, err
+		return err
 	}
 	only, err := readContainers(res.Text("containerDefinitions"))
 	if err != nil {
-		return nil, fmt.Errorf("reading its containers: %w", err)
+		return fmt.Errorf("reading its containers: %w", err)
 	}
 	program, err := r.loadProgram(only.Image)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &taskDefinition{
+	arn, _ := res.Outputs["arn"].(string)
+	r.tasks[arn] = &taskDefinition{
 		family: res.Text("family"), cpu: res.Text("cpu"), memory: res.Text("memory"), container: only, program: program,
 		role: res.Text("taskRoleArn"),
-	}, nil
+	}
+	return nil
 }
 
 // readContainers reads the one container of a task definition.
@@ -212,7 +175,7 @@ func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
 	if err := decode(call.Parameters, &t.parameters); err != nil {
 		return nil, err
 	}
-	if t.definition = r.tasks.get(t.parameters.TaskDefinition); t.definition == nil {
+	if t.definition = r.tasks[t.parameters.TaskDefinition]; t.definition == nil {
 		return nil, invalidParameter("TaskDefinition not found: %s", t.parameters.TaskDefinition)
 	}
 	if err := r.hasCapacity(t.parameters); err != nil {
@@ -225,8 +188,6 @@ func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
 	t.environment = r.taskEnvironment(t.definition.role, variables)
 	return t, nil
 }
-
-// declared.TypeClusterCapacityProviders is what says which capacity providers a cluster has.
 
 // hasCapacity checks that the cluster has the capacity providers that a task is to run on.
 func (r *Router) hasCapacity(parameters runTaskParameters) error {
@@ -280,7 +241,7 @@ func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 		return nil, err
 	}
 	run, described := task.run(call, process), process.describe(task.parameters, task.definition)
-	late := faultOf(ctx) == TaskTimedOut
+	late := faultOf(ctx) == faults.TaskTimedOut
 	if process.ok() && ctx.Err() == nil && !late {
 		run.Answer = resultIn(process.stdout)
 		recorderOf(ctx).ran(run)

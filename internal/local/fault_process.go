@@ -6,10 +6,12 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/google/uuid"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/objectstore"
 )
 
@@ -117,14 +119,14 @@ func (r *Router) objectFault(request *http.Request) objectstore.Fault {
 	if request.Method != http.MethodGet {
 		return objectstore.Fault{}
 	}
-	m := Moment{Call: CallRead, VersionID: request.URL.Query().Get("versionId")}
+	m := Moment{Call: faults.CallRead, VersionID: request.URL.Query().Get("versionId")}
 	m.Bucket, m.Key = objectOf(request.URL.Path)
 	m.Attempt = r.reads.next(m)
 	fault, err := r.inject(m)
 	switch {
 	case err != nil:
 		return objectstore.Fault{Kind: objectstore.FaultStatus, Status: http.StatusNotImplemented, Code: err.Error()}
-	case fault == ObjectUnavailable:
+	case fault == faults.ObjectUnavailable:
 		return objectstore.Fault{Kind: objectstore.FaultStatus, Status: http.StatusServiceUnavailable, Code: "SlowDown"}
 	default:
 		return objectstore.Fault{}
@@ -133,22 +135,23 @@ func (r *Router) objectFault(request *http.Request) objectstore.Fault {
 
 // affected is what a fault does to a task's process.
 type affected struct {
-	// reads is closed when it reads, and then is what follows.
-	reads <-chan struct{}
-	then  func(cmd *exec.Cmd)
+	// reads is closed when it reads, and signal is what it gets then; SIGKILL is for all that it started as well.
+	reads  <-chan struct{}
+	signal syscall.Signal
 }
 
 // watch does to a started process what the fault does. The channel ends it.
 func (a *affected) watch(cmd *exec.Cmd, ended <-chan struct{}) {
 	select {
 	case <-a.reads:
-		a.then(cmd)
+		if a.signal == syscall.SIGKILL {
+			killGroup(cmd)
+		} else {
+			_ = cmd.Process.Signal(a.signal) // which may have ended by itself
+		}
 	case <-ended:
 	}
 }
-
-// stopProcess asks a process to end, which it may have done by itself.
-func stopProcess(cmd *exec.Cmd) { _ = terminate(cmd) }
 
 // exits is a program in the place of a container's, which ends as one that
 // gives up does.
@@ -167,17 +170,17 @@ func outOfTime(ctx context.Context, call asl.Call) error {
 // startFaulty is start, with what the fault of the call does.
 func (r *Router) startFaulty(ctx context.Context, program imageProgram, environment []string) (*process, error) {
 	fault := faultOf(ctx)
-	if fault == TaskExited {
+	if fault == faults.TaskExited {
 		program = exits()
 	}
-	then := effects[fault].whileReading
-	if then == nil {
+	signal := fault.Effect().Signal
+	if signal == 0 {
 		return r.start(ctx, program, environment, nil)
 	}
 	token, reads, done := r.reading.add()
 	defer done()
-	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+token), &affected{reads: reads, then: then})
-	if err == nil && fault == TaskInterrupted {
+	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+token), &affected{reads: reads, signal: signal})
+	if err == nil && fault == faults.TaskInterrupted {
 		p.stopCode, p.reason = stopCodeSpot, stoppedReasonSpot
 	}
 	return p, err

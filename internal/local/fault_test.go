@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
 
@@ -16,12 +17,12 @@ func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 	t.Parallel()
 	asked := make(chan local.Moment, 100)
 	with := options()
-	with.Fault = func(m local.Moment) local.Fault {
+	with.Fault = func(m local.Moment) faults.Fault {
 		asked <- m
-		if m.Call == local.CallInvoke && m.Attempt == 0 {
-			return local.FunctionThrottled
+		if m.Call == faults.CallInvoke && m.Attempt == 0 {
+			return faults.FunctionThrottled
 		}
-		return local.NoFault
+		return faults.None
 	}
 	router, err := local.Start(t.Context(), changed(t, "default"), with)
 	require.NoError(t, err)
@@ -31,7 +32,7 @@ func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 	close(asked)
 	var got []local.Moment
 	for m := range asked {
-		if m.Call != local.CallRead { // whose number is the reader's business
+		if m.Call != faults.CallRead { // whose number is the reader's business
 			got = append(got, m)
 		}
 	}
@@ -51,22 +52,22 @@ func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 // A fault that can't affect a call is a mistake of the test's, not a success.
 func TestFaultOfAnotherCall(t *testing.T) {
 	t.Parallel()
-	for _, call := range []string{local.CallStart, local.CallInvoke} {
+	for _, call := range []string{faults.CallStart, faults.CallInvoke} {
 		t.Run(call, func(t *testing.T) {
 			t.Parallel()
 			with := options()
-			with.Fault = func(m local.Moment) local.Fault {
+			with.Fault = func(m local.Moment) faults.Fault {
 				if m.Call == call {
-					return local.TaskKilled
+					return faults.TaskKilled
 				}
-				return local.NoFault
+				return faults.None
 			}
 			router, err := local.Start(t.Context(), changed(t, "default"), with)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, router.Close()) })
 			says := `"task killed" affects ecs:RunTask, not ` + call
 			trace, err := router.Upload(t.Context(), "k", file(t, "x"))
-			if call == local.CallStart {
+			if call == faults.CallStart {
 				require.ErrorContains(t, err, says)
 				return
 			}

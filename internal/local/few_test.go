@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
 
@@ -19,19 +20,19 @@ func TestFewTasksRunAtATime(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int64
 	with := options()
-	with.Fault = func(m local.Moment) local.Fault {
+	with.Fault = func(m local.Moment) faults.Fault {
 		switch m.State {
 		case "Run Fargate task":
 			for running := now.Add(1); ; {
 				before := most.Load()
 				if running <= before || most.CompareAndSwap(before, running) {
-					return local.NoFault
+					return faults.None
 				}
 			}
 		case "Give the place back": // which the task has left by then
 			now.Add(-1)
 		}
-		return local.NoFault
+		return faults.None
 	}
 	router, err := local.Start(t.Context(), changed(t, "few 0"), with)
 	require.NoError(t, err)
@@ -73,11 +74,11 @@ func TestSpotIsTakenBack(t *testing.T) {
 	t.Parallel()
 	var injected atomic.Bool
 	with := options()
-	with.Fault = func(m local.Moment) local.Fault {
-		if m.Call == local.CallTask && !injected.Swap(true) {
-			return local.TaskInterrupted
+	with.Fault = func(m local.Moment) faults.Fault {
+		if m.Call == faults.CallTask && !injected.Swap(true) {
+			return faults.TaskInterrupted
 		}
-		return local.NoFault
+		return faults.None
 	}
 	router, err := local.Start(t.Context(), changed(t, "few 0"), with)
 	require.NoError(t, err)

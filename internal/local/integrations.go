@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 )
 
 // integration is a call that a state machine makes of an AWS service.
@@ -25,15 +26,15 @@ type integration struct {
 // arn:PARTITION:states::: in a task's resource.
 // https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 var integrations = map[string]integration{
-	"lambda:invoke":                 {CallInvoke, (*Router).prepareFunction, (*guard).invoke, (*Router).invokeFunction},
-	"ecs:runTask.sync":              {CallTask, (*Router).prepareTask, (*guard).runTask, (*Router).runTask},
-	"ecs:runTask.waitForTaskToken":  {CallTask, (*Router).prepareTask, (*guard).awaitTask, (*Router).awaitTask},
-	"sns:publish":                   {CallNotify, (*Router).prepareTopic, (*guard).publish, (*Router).publish},
-	"aws-sdk:sfn:describeExecution": {CallFollow, (*Router).prepareDescribe, (*guard).describeExecution, (*Router).describeExecution},
-	"dynamodb:getItem":              {CallLook, prepareItem("Key ConsistentRead"), item(CallLook), (*Router).getItem},
-	"dynamodb:putItem":              {CallClaim, prepareItem("Item " + expression), item(CallClaim), (*Router).putItem},
+	"lambda:invoke":                 {faults.CallInvoke, (*Router).prepareFunction, (*guard).invoke, (*Router).invokeFunction},
+	"ecs:runTask.sync":              {faults.CallTask, (*Router).prepareTask, (*guard).runTask, (*Router).runTask},
+	"ecs:runTask.waitForTaskToken":  {faults.CallTask, (*Router).prepareTask, (*guard).awaitTask, (*Router).awaitTask},
+	"sns:publish":                   {faults.CallNotify, (*Router).prepareTopic, (*guard).publish, (*Router).publish},
+	"aws-sdk:sfn:describeExecution": {faults.CallFollow, (*Router).prepareDescribe, (*guard).describeExecution, (*Router).describeExecution},
+	"dynamodb:getItem":              {faults.CallLook, prepareItem("Key ConsistentRead"), item(faults.CallLook), (*Router).getItem},
+	"dynamodb:putItem":              {faults.CallClaim, prepareItem("Item " + expression), item(faults.CallClaim), (*Router).putItem},
 	"dynamodb:updateItem": {
-		CallSettle, prepareItem("Key UpdateExpression " + expression), item(CallSettle), (*Router).updateItem,
+		faults.CallSettle, prepareItem("Key UpdateExpression " + expression), item(faults.CallSettle), (*Router).updateItem,
 	},
 }
 
@@ -72,13 +73,13 @@ func (r *Router) faulty(ctx context.Context, i integration, c asl.Call) (any, er
 	if err != nil {
 		return nil, err
 	}
-	if refused := effects[fault].refuse; refused != nil {
+	if refused := fault.Effect().Refuse; refused != nil {
 		return nil, refused
 	}
 	switch fault {
-	case TransitionThrottled:
+	case faults.TransitionThrottled:
 		return nil, c.Clock.Sleep(ctx, throttledFor)
-	case TaskNotStarted:
+	case faults.TaskNotStarted:
 		parameters, _ := c.Parameters.(map[string]any)
 		return nil, unheard(ctx, c, notStarted(parameters,
 			"CannotPullContainerError: pull image manifest has been retried 5 time(s): i/o timeout"))

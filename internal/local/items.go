@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
@@ -14,22 +12,9 @@ import (
 	"example.com/upload-router/internal/loopback"
 )
 
-// tables are the declared tables that a state machine uses, by their name.
-type tables struct {
-	mu     sync.Mutex
-	byName map[string]*dynamodb.Table
-}
-
-// tableInputs are the inputs of a table that the local run follows, or that make
-// no difference to it.
-var tableInputs = strings.Fields("attributes billingMode deletionProtectionEnabled hashKey name pointInTimeRecovery rangeKey " +
-	"serverSideEncryption tags ttl")
-
-// of gives a declared table by its name.
-func (t *tables) of(name string) (*dynamodb.Table, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if table := t.byName[name]; table != nil {
+// table gives a declared table that a state names, by its name.
+func (r *Router) table(name string) (*dynamodb.Table, error) {
+	if table := r.tables[name]; table != nil {
 		return table, nil
 	}
 	return nil, &asl.Error{
@@ -38,37 +23,26 @@ func (t *tables) of(name string) (*dynamodb.Table, error) {
 	}
 }
 
-// prepareItem makes the table that a state names, beside other parameters.
+// prepareItem makes the table ready that a state names, beside other parameters.
 func prepareItem(known string) func(r *Router, parameters map[string]any) error {
 	return func(r *Router, parameters map[string]any) error {
-		if err := onlyKnown(parameters, strings.Fields("TableName "+known)); err != nil {
+		if err := onlyKnown(parameters, "TableName "+known); err != nil {
 			return err
 		}
-		name := text(parameters, "TableName")
-		res, err := r.system.Where(declared.TypeTable, "name", name)
-		if err != nil {
-			return fmt.Errorf("finding the table %s: %w", name, err)
-		}
-		if err := onlyKnown(res.Inputs, tableInputs); err != nil {
-			return fmt.Errorf("reading the table %s: %w", res.Name, err)
-		}
-		table := &dynamodb.Table{Keys: []string{res.Text("hashKey")}}
-		if sort := res.Text("rangeKey"); sort != "" {
-			table.Keys = append(table.Keys, sort)
-		}
-		if ttl := res.Object("ttl"); ttl["enabled"] == true {
-			table.TTL = text(ttl, "attributeName")
-		}
-		r.tables.mu.Lock()
-		defer r.tables.mu.Unlock()
-		if r.tables.byName == nil {
-			r.tables.byName = map[string]*dynamodb.Table{}
-		}
-		if r.tables.byName[name] == nil {
-			r.tables.byName[name] = table
-		}
-		return nil
+		return r.prepare(declared.TypeTable, "table", "name", text(parameters, "TableName"))
 	}
+}
+
+func (r *Router) makeTable(res declared.Resource) error {
+	table := &dynamodb.Table{Keys: []string{res.Text("hashKey")}}
+	if sort := res.Text("rangeKey"); sort != "" {
+		table.Keys = append(table.Keys, sort)
+	}
+	if ttl := res.Object("ttl"); ttl["enabled"] == true {
+		table.TTL = text(ttl, "attributeName")
+	}
+	r.tables[tableName(res)] = table
+	return nil
 }
 
 // Item answers a request of DynamoDB's API, such as GetItem, as somebody other than
@@ -78,7 +52,7 @@ func (r *Router) Item(operation string, body []byte) (any, error) {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, fmt.Errorf("reading a request of DynamoDB: %w", err)
 	}
-	table, err := r.tables.of(in.TableName)
+	table, err := r.table(in.TableName)
 	if err != nil {
 		return nil, loopback.Refuse("ResourceNotFoundException", err.Error())
 	}
@@ -116,7 +90,7 @@ func (r *Router) atTable(
 	if err := decode(call.Parameters, input); err != nil {
 		return nil, err
 	}
-	table, err := r.tables.of(*name)
+	table, err := r.table(*name)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -47,85 +46,36 @@ var (
 	errTooLarge    = errors.New("the archive is larger than Lambda takes")
 )
 
-// functions are the Lambda functions that the state machine names, by their ARN.
-type functions struct {
-	mu    sync.Mutex
-	byARN map[string]*function
-}
-
 // function is a Lambda function that can be invoked.
 type function struct {
 	*runtimeapi.Runtime
 	group string
 }
 
-func (f *functions) get(arn string) *function {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.byARN[arn]
-}
-
-func (f *functions) add(arn string, started *function) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.byARN == nil {
-		f.byARN = map[string]*function{}
-	}
-	f.byARN[arn] = started
-}
-
-func (f *functions) close() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, started := range f.byARN {
-		started.Close()
-	}
-}
-
 // prepareFunction starts the function that a state invokes.
 func (r *Router) prepareFunction(parameters map[string]any) error {
-	if err := onlyKnown(parameters, []string{"FunctionName", "Payload"}); err != nil {
+	if err := onlyKnown(parameters, "FunctionName Payload"); err != nil {
 		return err
 	}
-	arn, _ := parameters["FunctionName"].(string)
-	res, err := r.system.Where(declared.TypeFunction, "arn", arn)
-	if err != nil {
-		return fmt.Errorf("finding the function %s: %w", arn, err)
-	}
-	if r.functions.get(arn) != nil {
-		return nil
-	}
-	started, err := r.startFunction(arn, res)
-	if err != nil {
-		return fmt.Errorf("starting the function %s: %w", res.Name, err)
-	}
-	r.functions.add(arn, started)
-	return nil
+	return r.prepare(declared.TypeFunction, "function", "arn", text(parameters, "FunctionName"))
 }
 
-// functionInputs are the inputs of a function that the local run follows, or
-// that make no difference to it.
-var functionInputs = strings.Fields("architectures code description environment ephemeralStorage handler kmsKeyArn loggingConfig " +
-	"memorySize name reservedConcurrentExecutions role runtime skipDestroy tags timeout tracingConfig")
-
-func (r *Router) startFunction(arn string, res declared.Resource) (*function, error) {
-	if err := onlyKnown(res.Inputs, functionInputs); err != nil {
-		return nil, err
-	}
+func (r *Router) startFunction(res declared.Resource) error {
 	if runtime := res.Text("runtime"); !strings.HasPrefix(runtime, "provided.") {
-		return nil, fmt.Errorf("%w: runtime %s: only those named provided.*, which start a program of our own", errDeclared, runtime)
+		return fmt.Errorf("%w: runtime %s: only those named provided.*, which start a program of our own", errDeclared, runtime)
 	}
 	if err := runsHere(res.Inputs["architectures"]); err != nil {
-		return nil, err
+		return err
 	}
 	folder, err := os.MkdirTemp(r.scratch, "function-*")
 	if err != nil {
-		return nil, fmt.Errorf("making a folder for it: %w", err)
+		return fmt.Errorf("making a folder for it: %w", err)
 	}
 	if err := unpack(r.path(res.Text("code")), folder); err != nil {
-		return nil, err
+		return err
 	}
 	name, _ := res.Outputs["name"].(string)
+	arn, _ := res.Outputs["arn"].(string)
 	group, _ := res.Object("loggingConfig")["logGroup"].(string)
 	variables, _ := res.Object("environment")["variables"].(map[string]any)
 	started, err := runtimeapi.Function{
@@ -142,9 +92,10 @@ func (r *Router) startFunction(arn string, res declared.Resource) (*function, er
 		ShutdownTimeout: shutdownTimeout,
 	}.Start(context.Background())
 	if err != nil {
-		return nil, fmt.Errorf("starting its runtime: %w", err)
+		return fmt.Errorf("starting its runtime: %w", err)
 	}
-	return &function{started, group}, nil
+	r.functions[arn] = &function{started, group}
+	return nil
 }
 
 // environment is a declared environment, and where the local S3 is.
@@ -168,11 +119,11 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 	if err := decode(call.JSON, &parameters); err != nil {
 		return nil, err
 	}
-	invoked := r.functions.get(parameters.FunctionName)
+	invoked := r.functions[parameters.FunctionName]
 	if invoked == nil {
 		return nil, &asl.Error{Name: "Lambda.ResourceNotFoundException", Cause: "Function not found: " + parameters.FunctionName}
 	}
-	response, err := invoked.InvokeInterrupted(ctx, parameters.Payload, effects[faultOf(ctx)].interrupt)
+	response, err := invoked.InvokeInterrupted(ctx, parameters.Payload, faultOf(ctx).Effect().Interrupt)
 	if refused, ok := errors.AsType[*runtimeapi.InvokeError](err); ok {
 		return nil, &asl.Error{Name: "Lambda." + refused.Type, Cause: refused.Message}
 	}

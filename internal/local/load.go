@@ -19,37 +19,34 @@ import (
 )
 
 var (
-	errNoEvents   = errors.New("the bucket doesn't send its events to EventBridge")
-	errNoRule     = errors.New("no rule with a target is declared")
-	errDeclared   = errors.New("the local run can't follow what is declared")
-	errParameters = errors.New("the local run doesn't know these parameters")
+	errBuckets  = errors.New("several buckets send their events to EventBridge: let the stack's output bucketName name the one for files")
+	errNoEvents = errors.New("the bucket doesn't send its events to EventBridge")
+	errNoRule   = errors.New("no rule with a target is declared")
+	errDeclared = errors.New("the local run can't follow what is declared")
 )
 
 // load finds what is declared and starts what serves it.
 func (r *Router) load(ctx context.Context) error {
-	bucket, err := r.system.Only(declared.TypeBucket)
+	buckets, err := r.buckets()
 	if err != nil {
-		return fmt.Errorf("finding the bucket: %w", err)
-	}
-	r.bucket, _ = bucket.Outputs["bucket"].(string)
-	if err := r.sendsEvents(bucket); err != nil {
 		return err
 	}
 	if r.guard, err = newGuard(r.system, r.options); err != nil {
 		return err
 	}
-	s3 := objectstore.Options{Authorize: r.guard.object(bucket)}
+	s3 := objectstore.Options{Buckets: buckets, Authorize: r.guard.object}
 	if r.options.Fault != nil {
 		s3.Fault = r.objectFault
 	}
 	if created := r.options.Created; created != nil {
-		s3.OnCreated = func(stored objectstore.Stored) { created(r.trace(stored)) }
+		s3.OnCreated = func(stored objectstore.Stored) {
+			if slices.Contains(r.sending, stored.Bucket) {
+				created(r.trace(stored))
+			}
+		}
 	}
 	if r.store, err = objectstore.Start(ctx, s3); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
-	}
-	if err := r.store.CreateBucket(objectstore.Bucket{Name: r.bucket, Versioned: r.versioned(bucket)}); err != nil {
-		return fmt.Errorf("making the local bucket: %w", err)
 	}
 	if r.tokens, err = tokenapi.Start(ctx, r.guard.token); err != nil {
 		return fmt.Errorf("starting the local Step Functions: %w", err)
@@ -63,32 +60,44 @@ func (r *Router) load(ctx context.Context) error {
 	return r.guard.deployment()
 }
 
-// sendsEvents checks that the bucket tells EventBridge of its objects, and nobody else.
-func (r *Router) sendsEvents(bucket declared.Resource) error {
-	notification, err := r.system.Where(declared.TypeBucketNotification, "bucket", bucket.ID)
-	if err != nil || notification.Inputs["eventbridge"] != true {
-		return fmt.Errorf("%w: set eventbridge in its BucketNotification", errNoEvents)
+// buckets are those that are declared, and finds which of them send their events to EventBridge. Files are put into the only one, or into
+// the one that the stack's output bucketName names.
+func (r *Router) buckets() ([]objectstore.Bucket, error) {
+	resources := r.system.OfType(declared.TypeBucket)
+	if len(resources) == 0 {
+		_, err := r.system.Only(declared.TypeBucket)
+		return nil, fmt.Errorf("finding the bucket: %w", err)
 	}
-	if err := onlyKnown(notification.Inputs, []string{"bucket", "eventbridge"}); err != nil {
-		return fmt.Errorf("reading the notifications of the bucket: %w", err)
+	all := make([]objectstore.Bucket, len(resources))
+	for i, res := range resources {
+		name, _ := res.Outputs["bucket"].(string)
+		versioning, _ := r.system.Where(declared.TypeBucketVersioning, "bucket", res.ID) // without one it keeps no versions
+		all[i] = objectstore.Bucket{Name: name, Versioned: versioning.Object("versioningConfiguration")["status"] == "Enabled"}
+		notification, err := r.system.Where(declared.TypeBucketNotification, "bucket", res.ID)
+		if err != nil || notification.Inputs["eventbridge"] != true {
+			continue
+		}
+		if err := follows(notification); err != nil {
+			return nil, fmt.Errorf("reading the notifications of the bucket: %w", err)
+		}
+		r.sending = append(r.sending, name)
 	}
-	return nil
+	named, _ := r.system.Outputs["bucketName"].(string)
+	switch {
+	case len(r.sending) == 0:
+		return nil, fmt.Errorf("%w: set eventbridge in its BucketNotification", errNoEvents)
+	case len(r.sending) == 1:
+		r.bucket = r.sending[0]
+	case slices.Contains(r.sending, named):
+		r.bucket = named
+	}
+	return all, nil
 }
-
-// versioned says whether the bucket is declared to keep versions.
-func (r *Router) versioned(bucket declared.Resource) bool {
-	versioning, err := r.system.Where(declared.TypeBucketVersioning, "bucket", bucket.ID)
-	return err == nil && versioning.Object("versioningConfiguration")["status"] == "Enabled"
-}
-
-// ruleInputs are the inputs of a rule that the local run follows, or that make
-// no difference to it.
-var ruleInputs = strings.Fields("description eventPattern name tags")
 
 func (r *Router) loadRules() error {
 	machines := map[string]*asl.Program{}
 	for _, res := range r.system.OfType(declared.TypeEventRule) {
-		if err := onlyKnown(res.Inputs, ruleInputs); err != nil {
+		if err := follows(res); err != nil {
 			return fmt.Errorf("reading the rule %s: %w", res.Name, err)
 		}
 		pattern, err := eventbridge.ParsePattern([]byte(res.Text("eventPattern")))
@@ -118,17 +127,14 @@ func (r *Router) loadRules() error {
 	return nil
 }
 
-// targetInputs are the inputs of a target that the local run follows.
-var targetInputs = strings.Fields("arn deadLetterConfig inputTransformer retryPolicy roleArn rule targetId")
-
 func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Program) (target, error) {
-	if err := onlyKnown(res.Inputs, targetInputs); err != nil {
+	if err := follows(res); err != nil {
 		return target{}, err
 	}
 	if topic := res.Text("arn"); strings.Contains(topic, ":sns:") {
 		return loadTold(res, topic)
 	}
-	machine, err := r.system.Where(declared.TypeStateMachine, "arn", res.Text("arn"))
+	machine, err := r.find(declared.TypeStateMachine, "arn", res.Text("arn"))
 	if err != nil {
 		return target{}, fmt.Errorf("finding its state machine: %w", err)
 	}
@@ -145,7 +151,7 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 		return target{}, fmt.Errorf("reading its retry policy: %w", err)
 	}
 	if letters := res.Object("deadLetterConfig"); letters != nil {
-		queue, err := r.system.Where(declared.TypeQueue, "arn", letters["arn"])
+		queue, err := r.find(declared.TypeQueue, "arn", letters["arn"])
 		if err != nil {
 			return target{}, fmt.Errorf("finding its dead-letter queue: %w", err)
 		}
@@ -171,14 +177,9 @@ func retryPolicy(declared map[string]any) eventbridge.RetryPolicy {
 	return policy
 }
 
-// machineInputs are the inputs of a state machine that the local run follows, or
-// that make no difference to it.
-var machineInputs = strings.Fields("definition encryptionConfiguration loggingConfiguration name roleArn tags " +
-	"tracingConfiguration type")
-
 // loadMachine reads a state machine, and makes ready all that its tasks name.
 func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, error) {
-	if err := onlyKnown(res.Inputs, machineInputs); err != nil {
+	if err := follows(res); err != nil {
 		return nil, err
 	}
 	if kind := res.Text("type"); kind != "" && kind != "STANDARD" {
@@ -192,7 +193,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	for name, i := range integrations {
 		calls[resourceOf(arn, name)] = r.played(i)
 	}
-	interpreter := &asl.Interpreter{Integrations: calls, Clock: r.clock, Observe: r.options.Observe}
+	interpreter := &asl.Interpreter{Integrations: calls, Clock: r.clock, Observe: r.observe}
 	program, err := interpreter.Load(machine)
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)
@@ -207,21 +208,6 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 		}
 	}
 	return program, nil
-}
-
-// onlyKnown refuses what the local run would otherwise pass over in silence.
-func onlyKnown(given map[string]any, known []string) error {
-	var unknown []string
-	for name := range given {
-		if !slices.Contains(known, strings.TrimSuffix(name, ".$")) {
-			unknown = append(unknown, name)
-		}
-	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	slices.Sort(unknown)
-	return fmt.Errorf("%w: %s", errParameters, strings.Join(unknown, ", "))
 }
 
 // decode reads a task's parameters into a struct; a field that the struct

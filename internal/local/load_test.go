@@ -39,13 +39,19 @@ func requireRefusals(t *testing.T, refusals map[string]refusal) {
 	}
 }
 
+// unknown is a resource of a kind that nothing is known of.
+var unknown = declared.Resource{
+	Type: "aws:lambda/alias:Alias", Name: "live", Custom: true,
+	Outputs: map[string]any{"arn": "arn:aws:lambda:eu-central-1:123456789012:live"},
+}
+
 // What would not work in AWS, or couldn't be followed here, is told at the start.
 func TestRefusedStart(t *testing.T) {
 	t.Parallel()
 	requireRefusals(t, map[string]refusal{
 		"no bucket": {without(typeBucket), "finding the bucket: no such resource is declared"},
-		"two buckets": {func(s *declared.System) { s.Resources = append(s.Resources, s.OfType(typeBucket)...) },
-			"finding the bucket: several such resources are declared"},
+		"two buckets of one name": {func(s *declared.System) { s.Resources = append(s.Resources, s.OfType(typeBucket)...) },
+			"starting the local S3: invalid object store options: bucket \"upload-router-local-uploads-bucket-b5539bb\": BucketAlreadyExists"},
 		"no notification": {without(typeNotification), "the bucket doesn't send its events to EventBridge"},
 		"notification off": {with(typeNotification, "eventbridge", false),
 			"the bucket doesn't send its events to EventBridge: set eventbridge in its BucketNotification"},
@@ -56,9 +62,13 @@ func TestRefusedStart(t *testing.T) {
 		"no target":        {without(typeTarget), "no rule with a target is declared"},
 		"rule is disabled": {with(typeRule, "state", "DISABLED"), "doesn't know these parameters: state"},
 		"unknown operator": {with(typeRule, "eventPattern", `{"source":[{"fuzzy":"aws.s3"}]}`), "fuzzy"},
-		"no pattern":       {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-endings-rule"},
+		"no pattern":       {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-rule"},
 		"target changes the event": {with(typeTarget, "inputPath", "$.detail"),
-			"reading the target upload-router-local-endings-target: the local run doesn't know these parameters: inputPath"},
+			"reading the target upload-router-local-statuschange-target: the local run doesn't know these parameters: inputPath"},
+		"target of a kind that isn't run": {func(s *declared.System) {
+			with(typeTarget, "arn", unknown.Outputs["arn"])(s)
+			s.Resources = append(s.Resources, unknown)
+		}, "reading the target upload-router-local-statuschange-target: finding its state machine: not run here: aws:lambda/alias:Alias live"},
 		"target isn't there": {with(typeTarget, "arn", "arn:aws:states:eu-central-1:123456789012:stateMachine:other"),
 			"finding its state machine: no such resource is declared"},
 		"wrong retry policy": {with(typeTarget, "retryPolicy", map[string]any{"maximumRetryAttempts": 186.0}), "reading its retry policy"},
@@ -93,6 +103,11 @@ func TestRefusedStateMachine(t *testing.T) {
 
 		"function isn't there": {parameter(lambda, "FunctionName", "arn:aws:lambda:eu-central-1:123456789012:function:other"),
 			"finding the function arn:aws:lambda:eu-central-1:123456789012:function:other: no such resource is declared"},
+		"function of a kind that isn't run": {func(s *declared.System) {
+			parameter(lambda, "FunctionName", unknown.Outputs["arn"])(s)
+			s.Resources = append(s.Resources, unknown)
+		}, `state "Invoke Lambda function": finding the function arn:aws:lambda:eu-central-1:123456789012:live: ` +
+			"not run here: aws:lambda/alias:Alias live"},
 		"function of the event": {parameter(lambda, "FunctionName", nil), "finding the function"},
 		"task isn't there": {parameter(fargate, "TaskDefinition", "arn:aws:ecs:eu-central-1:123456789012:task-definition/other:1"),
 			"finding the task definition arn:aws:ecs:eu-central-1:123456789012:task-definition/other:1: no such resource is declared"},

@@ -26,7 +26,9 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/authz"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/objectstore"
 	"example.com/upload-router/internal/tokenapi"
@@ -50,7 +52,7 @@ type Options struct {
 	Decided func(authz.Decision)
 	// Fault is asked of every call what goes wrong with it; nil for nothing. It may
 	// be called concurrently.
-	Fault func(Moment) Fault
+	Fault func(Moment) faults.Fault
 	// Observe is told of each event of an execution's history when it happens. It
 	// may be called concurrently; nil tells nobody.
 	Observe func(asl.Event)
@@ -64,7 +66,8 @@ type Options struct {
 type Router struct {
 	options Options
 	system  *declared.System
-	bucket  string
+	bucket  string   // for files; empty if several send their events and none is named
+	sending []string // the buckets that send their events
 	rules   []rule
 	store   *objectstore.Server
 	tokens  *tokenapi.Server
@@ -73,9 +76,11 @@ type Router struct {
 	guard   *guard
 	clock   *clock // of what begins
 
-	functions functions
-	tasks     tasks
-	tables    tables
+	// What states name, once it is ready: all of it when Start has ended. By ARN, and tables by their name.
+	ready     map[string]bool // by URN
+	functions map[string]*function
+	tasks     map[string]*taskDefinition
+	tables    map[string]*dynamodb.Table
 
 	executions executions
 
@@ -125,6 +130,27 @@ type Trace struct {
 	Retries int `json:"retries,omitempty"`
 	// DeadLetters are the deliveries that EventBridge gave up on.
 	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
+
+	observe func(asl.Event)
+}
+
+// Watch hears how an upload gets on. Each of its functions may be nil.
+type Watch struct {
+	// Read is told how many bytes of the file were read so far, for its checksum and to send it, and how many it has.
+	Read func(bytes, size int64)
+	// Stored is told when S3 has it.
+	Stored func(*Trace)
+	// Event is told of each event of the histories of its executions when it happens. It may be called concurrently if there are several.
+	Event func(asl.Event)
+}
+
+// tracedKey is that of what [Traced] sets.
+type tracedKey struct{}
+
+// Traced is a context under which told hears of each upload that has ended: of its trace, and of what kept it from being put or
+// delivered.
+func Traced(ctx context.Context, told func(*Trace, error)) context.Context {
+	return context.WithValue(ctx, tracedKey{}, told)
 }
 
 // Execution is one execution of a state machine.
@@ -155,6 +181,8 @@ type Execution struct {
 	name  string
 	to    target
 	input json.RawMessage
+
+	observe func(asl.Event)
 }
 
 // Run is one run of a processor.
@@ -243,7 +271,10 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	if err != nil {
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
 	}
-	r := &Router{options: options, system: system, scratch: scratch, clock: newClock()}
+	r := &Router{
+		options: options, system: system, scratch: scratch, clock: newClock(), ready: map[string]bool{},
+		functions: map[string]*function{}, tasks: map[string]*taskDefinition{}, tables: map[string]*dynamodb.Table{},
+	}
 	if err := r.load(ctx); err != nil {
 		return nil, errors.Join(err, r.Close()) //nolint:contextcheck // Closing must not be cut short by it.
 	}
@@ -253,7 +284,9 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 // Close ends all that Start started. Uploads must have ended before; to end one
 // early, end its context.
 func (r *Router) Close() error {
-	r.functions.close()
+	for _, started := range r.functions {
+		started.Close()
+	}
 	var err error
 	if r.store != nil {
 		err = r.store.Close()
@@ -272,38 +305,75 @@ func (r *Router) Close() error {
 // the file can't be read, or if no rule matches. When the context ends, what is
 // running is stopped, and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
-	trace, err := r.Put(ctx, key, file)
-	if err != nil {
-		return nil, err
+	return r.UploadWatched(ctx, key, file, Watch{})
+}
+
+// UploadWatched is Upload with somebody who hears how it gets on.
+func (r *Router) UploadWatched(ctx context.Context, key, file string, watch Watch) (*Trace, error) {
+	trace, err := r.put(ctx, key, file, watch.Read)
+	if err == nil {
+		if watch.Stored != nil {
+			watch.Stored(trace)
+		}
+		trace.observe = watch.Event
+		err = r.Deliver(ctx, trace.Event, trace)
 	}
-	return trace, r.Deliver(ctx, trace.Event, trace)
+	if told, ok := ctx.Value(tracedKey{}).(func(*Trace, error)); ok {
+		told(trace, err)
+	}
+	return trace, err
 }
 
 // Put puts a file into the bucket, and leaves its event in the trace to be
 // delivered: by Deliver, once, several times, later or not at all.
 func (r *Router) Put(ctx context.Context, key, file string) (*Trace, error) {
+	return r.put(ctx, key, file, nil)
+}
+
+func (r *Router) put(ctx context.Context, key, file string, told func(bytes, size int64)) (*Trace, error) {
+	if r.bucket == "" {
+		return nil, errBuckets
+	}
 	content, err := files.Open(ctx, file)
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
 	}
 	defer func() { _ = content.Close() }() // nothing was written
-	trace, err := r.PutContent(ctx, key, content, content.Size())
+	stored, err := r.store.Put(ctx, r.bucket, key, &metered{ReaderAt: content, size: content.Size(), told: told}, content.Size())
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
 	}
 	if touched, err := content.Touched(); err != nil || touched {
 		return nil, fmt.Errorf("uploading %s: %w", file, files.ErrChanged)
 	}
-	return trace, nil
+	return r.trace(stored)
 }
 
-// PutContent is Put for a content of so many bytes.
-func (r *Router) PutContent(ctx context.Context, key string, content io.ReaderAt, size int64) (*Trace, error) {
-	stored, err := r.store.Put(ctx, r.bucket, key, content, size)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // It is our own.
+// metered tells how many bytes of a content of a size were read, by one after the other.
+type metered struct {
+	io.ReaderAt
+	read, size int64
+	told       func(bytes, size int64)
+}
+
+// ReadAt implements io.ReaderAt.
+func (m *metered) ReadAt(p []byte, offset int64) (int, error) {
+	n, err := m.ReaderAt.ReadAt(p, offset)
+	m.read += int64(n)
+	if m.told != nil {
+		m.told(m.read, m.size)
 	}
-	return r.trace(stored)
+	return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
+}
+
+// observe tells whom it concerns of an event of an execution's history.
+func (r *Router) observe(event asl.Event) {
+	if r.options.Observe != nil {
+		r.options.Observe(event)
+	}
+	if run := r.executions.get(event.Execution); run != nil && run.observe != nil {
+		run.observe(event)
+	}
 }
 
 // trace is what a stored version leads to, before its event is delivered.
@@ -312,7 +382,7 @@ func (r *Router) trace(stored objectstore.Stored) (*Trace, error) {
 		Account:         r.options.AccountID,
 		Region:          r.options.Region,
 		Time:            stored.Time,
-		Bucket:          r.bucket,
+		Bucket:          stored.Bucket,
 		Key:             stored.Key,
 		Size:            stored.Size,
 		ETag:            stored.ETag,
@@ -330,7 +400,7 @@ func (r *Router) trace(stored objectstore.Stored) (*Trace, error) {
 		return nil, fmt.Errorf("making the event of %s: %w", stored.Key, err)
 	}
 	return &Trace{
-		Bucket: r.bucket, Key: stored.Key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size,
+		Bucket: stored.Bucket, Key: stored.Key, VersionID: stored.VersionID, ETag: stored.ETag, Size: stored.Size,
 		Event: body, Executions: []*Execution{},
 	}, nil
 }
@@ -372,22 +442,24 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 	var begun []*Execution
 	var mistaken error
 	m := aboutJSON(event)
-	m.Call = CallStart
+	m.Call = faults.CallStart
 	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
 		func(context.Context) error {
 			if err := r.guard.start(from.arn, to.eventsRole, to.machineARN); err != nil {
 				return err
 			}
-			var fault Fault
+			var fault faults.Fault
 			if fault, mistaken = r.inject(m); mistaken != nil {
 				return nil //nolint:nilerr // There is no other way to stop here: it is looked at below.
 			}
 			m.Attempt++
-			if refused := effects[fault].start; refused != nil {
+			if refused := fault.Effect().Start; refused != nil {
 				return refused
 			}
-			begun = append(begun, begin(from, to, uuid.NewString(), event))
-			if fault == StartAnswerLost {
+			execution := begin(from, to, uuid.NewString(), event)
+			execution.observe = trace.observe
+			begun = append(begun, execution)
+			if fault == faults.StartAnswerLost {
 				return errAnswerLost
 			}
 			return nil

@@ -103,12 +103,14 @@ func evaluate() error {
 }
 
 // declare evaluates the program for a configuration.
-func declare(config map[string]string) (*declared.System, error) {
+func declare(config map[string]string) (*declared.System, error) { return declareStack("", config) }
+
+func declareStack(name string, config map[string]string) (*declared.System, error) {
 	config = maps.Clone(config)
 	config["architecture"] = string(hostArchitecture())
 	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
 	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
-		declared.Options{Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})
+		declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})
 }
 
 // buildProbe compiles testdata/probe, and packs it for both hosts.

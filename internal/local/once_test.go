@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
 
@@ -89,13 +90,13 @@ func withVersion(t *testing.T, event json.RawMessage, version string) []byte {
 func TestAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		fault local.Fault
+		fault faults.Fault
 		again func(*local.Router, *local.Execution) (*local.Execution, error)
 	}{
-		"the event is sent again": {local.TaskExited, func(r *local.Router, e *local.Execution) (*local.Execution, error) {
+		"the event is sent again": {faults.TaskExited, func(r *local.Router, e *local.Execution) (*local.Execution, error) {
 			return r.StartAgain(t.Context(), e)
 		}},
-		"it is redriven": {local.TransitionThrottled, func(r *local.Router, e *local.Execution) (*local.Execution, error) {
+		"it is redriven": {faults.TransitionThrottled, func(r *local.Router, e *local.Execution) (*local.Execution, error) {
 			return e, r.Redrive(t.Context(), e)
 		}},
 	} {
@@ -103,11 +104,11 @@ func TestAfterAFailure(t *testing.T) {
 			t.Parallel()
 			var injected atomic.Bool
 			with := options()
-			with.Fault = func(m local.Moment) local.Fault {
+			with.Fault = func(m local.Moment) faults.Fault {
 				if m.State == "Run Fargate task" && !injected.Swap(true) {
 					return c.fault
 				}
-				return local.NoFault
+				return faults.None
 			}
 			router, err := local.Start(t.Context(), changed(t, "once 0"), with)
 			require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 )
 
 var (
@@ -96,12 +97,12 @@ func (r *Router) StartExecution(ctx context.Context, machineARN, name string, in
 				continue
 			}
 			m := aboutJSON(input)
-			m.Call = CallStart
+			m.Call = faults.CallStart
 			fault, err := r.inject(m)
 			if err != nil {
 				return nil, err
 			}
-			if refused := effects[fault].start; refused != nil {
+			if refused := fault.Effect().Start; refused != nil {
 				return nil, fmt.Errorf("starting an execution: %w", refused)
 			}
 			execution := begin(from, to, cmp.Or(name, uuid.NewString()), input)

@@ -22,7 +22,7 @@ var subject = regexp.MustCompile(`^[!-~][ -~]{0,99}$`)
 // prepareTopic checks that a topic is named. It may be another stack's, so it
 // need not be declared here.
 func (r *Router) prepareTopic(parameters map[string]any) error {
-	if err := onlyKnown(parameters, []string{"TopicArn", "Subject", "Message"}); err != nil {
+	if err := onlyKnown(parameters, "TopicArn Subject Message"); err != nil {
 		return err
 	}
 	name, _ := parameters["TopicArn"].(string)

@@ -8,6 +8,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/authz"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/tokenapi"
 )
 
@@ -23,11 +24,11 @@ func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	beats := moment(CallBeat, call)
+	beats := moment(faults.CallBeat, call)
 	beats.State = "" // the task sends them
 	if fault, err := r.inject(beats); err != nil {
 		return nil, err
-	} else if fault == HeartbeatsRefused {
+	} else if fault == faults.HeartbeatsRefused {
 		return r.missTask(ctx, call, task)
 	}
 	wait := r.tokens.Await(call.TaskToken, machineOf(call))
@@ -56,7 +57,7 @@ func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	if ended == nil {
 		return nil, <-failed
 	}
-	if faultOf(ctx) == TaskTimedOut {
+	if faultOf(ctx) == faults.TaskTimedOut {
 		err = outOfTime(ctx, call)
 	}
 	run := task.run(call, ended)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 )
 
@@ -135,11 +136,11 @@ func TestATaskWhoseHeartbeatsAreRefusedWorksInVain(t *testing.T) {
 	t.Parallel()
 	var injected atomic.Bool
 	with := options()
-	with.Fault = func(m local.Moment) local.Fault {
-		if m.Call == local.CallBeat && !injected.Swap(true) {
-			return local.HeartbeatsRefused
+	with.Fault = func(m local.Moment) faults.Fault {
+		if m.Call == faults.CallBeat && !injected.Swap(true) {
+			return faults.HeartbeatsRefused
 		}
-		return local.NoFault
+		return faults.None
 	}
 	router, err := local.Start(t.Context(), changed(t, "callback 0"), with)
 	require.NoError(t, err)
@@ -164,28 +165,28 @@ func TestATaskWhoseHeartbeatsAreRefusedWorksInVain(t *testing.T) {
 // What affects a task is seen by what it tells, or by its silence.
 func TestFaultsOfATaskWithAToken(t *testing.T) {
 	t.Parallel()
-	for fault, test := range map[local.Fault]struct {
+	for fault, test := range map[faults.Fault]struct {
 		outcome string // of the first run; empty if nothing ran
 		runs    int
 		status  asl.Status
 	}{
-		local.TaskFailures:    {"ok", 1, asl.StatusSucceeded},
-		local.TaskThrottled:   {"ok", 1, asl.StatusSucceeded},
-		local.TaskNotStarted:  {"ok", 1, asl.StatusSucceeded},
-		local.TaskExited:      {asl.ErrorHeartbeatTimeout, 2, asl.StatusSucceeded},
-		local.TaskKilled:      {asl.ErrorHeartbeatTimeout, 2, asl.StatusSucceeded},
-		local.TaskInterrupted: {"Upload.Interrupted", 2, asl.StatusSucceeded},
-		local.TaskTimedOut:    {asl.ErrorTimeout, 1, asl.StatusFailed},
+		faults.TaskFailures:    {"ok", 1, asl.StatusSucceeded},
+		faults.TaskThrottled:   {"ok", 1, asl.StatusSucceeded},
+		faults.TaskNotStarted:  {"ok", 1, asl.StatusSucceeded},
+		faults.TaskExited:      {asl.ErrorHeartbeatTimeout, 2, asl.StatusSucceeded},
+		faults.TaskKilled:      {asl.ErrorHeartbeatTimeout, 2, asl.StatusSucceeded},
+		faults.TaskInterrupted: {"Upload.Interrupted", 2, asl.StatusSucceeded},
+		faults.TaskTimedOut:    {asl.ErrorTimeout, 1, asl.StatusFailed},
 	} {
 		t.Run(string(fault), func(t *testing.T) {
 			t.Parallel()
 			var injected atomic.Bool
 			with := options()
-			with.Fault = func(m local.Moment) local.Fault {
-				if m.Call == local.CallTask && !injected.Swap(true) {
+			with.Fault = func(m local.Moment) faults.Fault {
+				if m.Call == faults.CallTask && !injected.Swap(true) {
 					return fault
 				}
-				return local.NoFault
+				return faults.None
 			}
 			router, err := local.Start(t.Context(), changed(t, "callback 0"), with)
 			require.NoError(t, err)

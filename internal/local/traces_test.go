@@ -47,7 +47,7 @@ func TestWithoutTheRightsToTraceFilesAreProcessed(t *testing.T) {
 	t.Parallel()
 	unseen := func(s *declared.System) {
 		s.Resources = slices.DeleteFunc(s.Resources, func(r declared.Resource) bool {
-			return r.Type == typePolicy && (strings.HasSuffix(r.Name, "-workflow-see") || strings.HasSuffix(r.Name, "-fargate-tracing"))
+			return r.Type == typePolicy && (strings.HasSuffix(r.Name, "-workflow-see") || strings.HasSuffix(r.Name, "-task-tracing"))
 		})
 	}
 	trace, e := upload(t, start(t, changed(t, "traced 0", unseen)), "k", file(t, "hello"))

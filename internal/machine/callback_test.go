@@ -14,7 +14,7 @@ import (
 	"example.com/upload-router/internal/machine"
 )
 
-// byToken is an execution whose task tells its end by a token.
+// byToken is an execution whose task reports its end by a token.
 func byToken(t *testing.T, task asl.Integration, input string) outcome {
 	t.Helper()
 	r := routing()
@@ -40,7 +40,7 @@ func TestBothRoutesGiveTheSameOutput(t *testing.T) {
 	}
 }
 
-// Requirement B11: the task is told the token, and how long it may be silent.
+// Requirement B11: the task gets the token, and how long it may be silent.
 func TestTheTaskIsToldTheToken(t *testing.T) {
 	t.Parallel()
 	o := byToken(t, nil, event(t, ofSize(large)))

@@ -219,7 +219,7 @@ func answers(payload any) asl.Integration {
 	}
 }
 
-// tells is a task that tells its result by the token.
+// tells is a task that reports its result by the token.
 func tells(result any) asl.Integration {
 	return func(context.Context, asl.Call) (any, error) { return result, nil }
 }
@@ -513,7 +513,7 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 	}
 }
 
-// What the task is told is what the processor reads, by the processor's own reader.
+// What the task gets is what the processor reads, by the processor's own reader.
 func TestTaskIsToldTheObject(t *testing.T) {
 	t.Parallel()
 	for name, key := range uploadtest.HostileKeys() {

@@ -88,7 +88,7 @@ type Description struct {
 	FunctionTimeout time.Duration
 	// TaskTimeout is the time one task has, its start included.
 	TaskTimeout time.Duration
-	// TaskCallback has the task tell its end by a token, instead of Step Functions following the container.
+	// TaskCallback has the task report its end by a token, instead of Step Functions following the container.
 	TaskCallback bool
 	// ExecutionTimeout is the time the whole execution has.
 	ExecutionTimeout time.Duration
@@ -226,7 +226,7 @@ func (d Description) check() map[string]asl.State {
 
 // folderMarker is for what the console's "Create folder" and other tools put in a
 // bucket for a folder: an object without content whose key ends with a slash. A
-// pattern of the rule can't tell it: what a key ends with isn't enough, and size
+// pattern of the rule can't say it: what a key ends with isn't enough, and size
 // may not be in a pattern, whose numbers end at 5e9.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-folders.html
 func folderMarker() asl.Rule {
@@ -280,7 +280,7 @@ func (d Description) routeFailed(route, next string) *asl.Pass {
 	}, next)
 }
 
-// announce is the state that tells of a failure. A claim is freed before, so that
+// announce is the state that notifies of a failure. A claim is freed before, so that
 // whoever reads the notice can have the file processed again.
 func (d Description) announce() string {
 	if d.Deduplicate {

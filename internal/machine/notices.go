@@ -53,7 +53,7 @@ type noticeLine struct{ label, value string }
 
 func line(label, value string) noticeLine { return noticeLine{label, value} }
 
-// publish tells the topic, and goes on whether or not that works: a notice that
+// publish notifies the topic, and goes on whether or not that works: a notice that
 // can't be sent must neither hide a failure nor make one of a processed file.
 //
 // The subject has the state machine's name, which is short enough for SNS's 100

@@ -29,7 +29,7 @@ const (
 	mostTrace = 512
 )
 
-// Every file that S3 can hold can be told to a task: none fails, or is retried, for the length of its key.
+// Every file that S3 can hold can be named to a task: none fails, or is retried, for the length of its key.
 func TestTheOverridesFitWhateverTheKey(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]string{

@@ -37,7 +37,7 @@ type Route struct {
 	State          string `json:"state"`
 	TimeoutSeconds int    `json:"timeoutSeconds"`
 	Attempts       int    `json:"attempts"`
-	// Callback says that the processor tells its end by a token, Spot that the first run is on Fargate Spot, and PublicAddress that it
+	// Callback says that the processor reports its end by a token, Spot that the first run is on Fargate Spot, and PublicAddress that it
 	// gets a public address.
 	Callback      bool `json:"callback"`
 	Spot          bool `json:"spot"`

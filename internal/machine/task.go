@@ -48,7 +48,7 @@ func (d Description) task(to References) map[string]asl.State {
 	return states
 }
 
-// taskInput is what a task is told: the object, and what differs from task to
+// taskInput is what a task gets: the object, and what differs from task to
 // task. Spot may have no capacity, and may take back what it gave.
 func (d Description) taskInput(capacity string, fields map[string]any, next string) *asl.Pass {
 	if !d.Tracing {
@@ -97,7 +97,7 @@ func refused() []string {
 
 // retryTask decides on a second task. In callback mode the errors that are led
 // here are worth it by their names already; else it is ECS's description of the
-// stopped task that tells.
+// stopped task that says so.
 func (d Description) retryTask() *asl.Choice {
 	left := asl.Rule{Variable: "$.try", Operator: asl.NumericLessThan, Value: TaskAttempts}
 	if d.TaskCallback {

@@ -63,7 +63,7 @@ const (
 	TaskAttempts = 2
 	// TaskRetryWait is the wait between two tasks.
 	TaskRetryWait = 30 * time.Second
-	// TaskHeartbeat is the longest time between two heartbeats of a task that tells its end by a token, its start included: AWS takes up
+	// TaskHeartbeat is the longest time between two heartbeats of a task that reports its end by a token, its start included: AWS takes up
 	// to minutes to find a machine and to fetch the image.
 	TaskHeartbeat = 5 * time.Minute
 

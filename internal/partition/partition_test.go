@@ -187,7 +187,7 @@ func TestRegistries(t *testing.T) {
 	}
 }
 
-func TestARegistryOfAnotherDomainIsMended(t *testing.T) {
+func TestARegistryOfAnotherDomainIsFixed(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
 		"123456789012.dkr.ecr.cn-north-1.amazonaws.com":          "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn",
@@ -201,5 +201,73 @@ func TestARegistryOfAnotherDomainIsMended(t *testing.T) {
 		fixed, ok := partition.CorrectedRegistry(host)
 		assert.Equal(t, want, fixed, host)
 		assert.Equal(t, want != "", ok, host)
+	}
+}
+
+func TestRepositories(t *testing.T) {
+	t.Parallel()
+	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for name, c := range map[string]struct{ image, repository, arn string }{
+		"ECR with a tag": {
+			"123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/app:v1",
+			"123456789012.dkr.ecr.eu-central-1.amazonaws.com/team/app", "arn:aws:ecr:eu-central-1:123456789012:repository/team/app",
+		},
+		"ECR with a digest": {
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app" + digest,
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
+		},
+		"ECR with both": {
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app:v1" + digest,
+			"123456789012.dkr.ecr.us-east-1.amazonaws.com/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
+		},
+		"ECR of another account and Region": {
+			"210987654321.dkr.ecr.ap-southeast-2.amazonaws.com/app:v1",
+			"210987654321.dkr.ecr.ap-southeast-2.amazonaws.com/app", "arn:aws:ecr:ap-southeast-2:210987654321:repository/app",
+		},
+		"ECR in China": {
+			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app:v1",
+			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app", "arn:aws-cn:ecr:cn-north-1:123456789012:repository/app",
+		},
+		"ECR in GovCloud": {
+			"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/app:v1",
+			"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/app", "arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/app",
+		},
+		"ECR in the European Sovereign Cloud": {
+			"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/app:v1",
+			"123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/app", "arn:aws-eusc:ecr:eusc-de-east-1:123456789012:repository/app",
+		},
+		"ECR in an isolated Region": {
+			"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov/app:v1",
+			"123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov/app", "arn:aws-iso:ecr:us-iso-east-1:123456789012:repository/app",
+		},
+		"ECR's FIPS endpoint": {
+			"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app:v1",
+			"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
+		},
+		"ECR's dual-stack endpoint": {
+			"123456789012.dkr-ecr.us-east-1.on.aws/app:v1",
+			"123456789012.dkr-ecr.us-east-1.on.aws/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
+		},
+		"ECR's dual-stack endpoint with FIPS": {
+			"123456789012.dkr-ecr-fips.us-east-1.on.aws/app:v1",
+			"123456789012.dkr-ecr-fips.us-east-1.on.aws/app", "arn:aws:ecr:us-east-1:123456789012:repository/app",
+		},
+		"ECR's public gallery": {"public.ecr.aws/team/app:v1", "public.ecr.aws/team/app", ""},
+		"Docker Hub":           {"library/busybox:1.37", "library/busybox", ""},
+		"Docker Hub, official": {"busybox:1.37", "busybox", ""},
+		"Docker Hub by digest": {"busybox" + digest, "busybox", ""},
+		"a port":               {"registry.example.com:5000/team/app:v1", "registry.example.com:5000/team/app", ""},
+		"a port, no tag":       {"registry.example.com:5000/app" + digest, "registry.example.com:5000/app", ""},
+		"a host like ECR's": {
+			"123456789012.dkr.ecr.eu-central-1.example.com/app:v1", "123456789012.dkr.ecr.eu-central-1.example.com/app", "",
+		},
+		"a host that begins like ECR's": {
+			"123456789012.dkr.ecr.eu-central-1.amazonaws.com.example.com/app:v1",
+			"123456789012.dkr.ecr.eu-central-1.amazonaws.com.example.com/app", "",
+		},
+	} {
+		repository, arn := partition.RepositoryOf(c.image)
+		assert.Equal(t, c.repository, repository, name)
+		assert.Equal(t, c.arn, arn, name)
 	}
 }

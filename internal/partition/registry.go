@@ -36,6 +36,21 @@ func RegistryOf(host string) (Registry, bool) {
 	return Registry{}, false
 }
 
+// RepositoryOf is the repository of an image's name, without tag and digest, and its ARN if it is in a private registry of ECR, such as
+// <account>.dkr.ecr.<region>.amazonaws.com/<name>; else that is empty.
+func RepositoryOf(image string) (repository, arn string) {
+	repository, _, _ = strings.Cut(image, "@")
+	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
+		repository = repository[:colon]
+	}
+	host, path, _ := strings.Cut(repository, "/")
+	registry, ok := RegistryOf(host)
+	if !ok {
+		return repository, ""
+	}
+	return repository, "arn:" + registry.Partition.Name + ":ecr:" + registry.Region + ":" + registry.AccountID + ":repository/" + path
+}
+
 // CorrectedRegistry is the name of the private registry of ECR that a host means whose domain isn't its Region's. It is false for a
 // host that is right, or that isn't of this form.
 func CorrectedRegistry(host string) (string, bool) {

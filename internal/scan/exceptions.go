@@ -31,8 +31,8 @@ func exceptions() []Exception {
 	)
 	dev, prod := []string{"dev"}, []string{"prod"}
 	return []Exception{
-		{wildcards, "aws_iam_role_policy.*-lambda-logs", nil, log},
-		{wildcards, "aws_iam_role_policy.*-fargate-execution", nil, log},
+		{wildcards, "aws_iam_role_policy.*-function-logs", nil, log},
+		{wildcards, "aws_iam_role_policy.*-task-execution", nil, log},
 		{
 			wildcards, "aws_iam_role_policy.*-workflow-run", nil,
 			"The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +

@@ -104,10 +104,10 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"log-group-without-retention": {"logs-function", func(in map[string]any) { delete(in, "retentionInDays") }},
 		"log-group-without-key":       {"logs-task", func(in map[string]any) { delete(in, "kmsKeyId") }},
 		"task-without-timeout":        {"workflow-machine", definition(`"TimeoutSeconds":30`, `"Comment":"30"`)},
-		"action-any":                  {"lambda-logs", named("WriteLogs", func(s map[string]any) { s["Action"] = "logs:*" })},
+		"action-any":                  {"function-logs", named("WriteLogs", func(s map[string]any) { s["Action"] = "logs:*" })},
 		"resource-any":                {"workflow-run", named("Notify", func(s map[string]any) { s["Resource"] = "*" })},
-		"service-without-source":      {"lambda-role", statement(func(s map[string]any) { delete(s, "Condition") })},
-		"public-image-tag": {"fargate-definition", func(in map[string]any) {
+		"service-without-source":      {"function-role", statement(func(s map[string]any) { delete(s, "Condition") })},
+		"public-image-tag": {"task-definition", func(in map[string]any) {
 			before, after, _ := strings.Cut(in["containerDefinitions"].(string), "@sha256:")
 			_, rest, _ := strings.Cut(after, `"`)
 			in["containerDefinitions"] = before + `:latest"` + rest
@@ -117,8 +117,8 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"dlq-without-alarm": {"alarms-undelivered-events", func(in map[string]any) {
 			in["dimensions"] = map[string]any{"QueueName": "another"}
 		}},
-		"function-without-log-group": {"lambda-function", func(in map[string]any) { delete(in, "loggingConfig") }},
-		"container-with-permissions": {"fargate-definition", replaced(
+		"function-without-log-group": {"dev-function", func(in map[string]any) { delete(in, "loggingConfig") }},
+		"container-with-permissions": {"task-definition", replaced(
 			"containerDefinitions", `"readonlyRootFilesystem":true`, `"readonlyRootFilesystem":false`)},
 		"endpoint-without-policy": {"given-endpoint", func(in map[string]any) { delete(in, "policy") }},
 		"table-without-recovery":  {"given-table", func(in map[string]any) { delete(in, "pointInTimeRecovery") }},

@@ -30,7 +30,7 @@ const (
 	fieldDescription  = "description"
 )
 
-// egressFields are those fields, in the order in which their problems are told.
+// egressFields are those fields, in the order in which their problems are reported.
 var egressFields = []string{fieldProtocol, fieldPort, fieldCIDR, fieldPrefixListID, fieldDescription}
 
 // defaultEgress is requirement A15: HTTPS and DNS to anywhere, nothing else.

@@ -114,7 +114,7 @@ func TestS12ARegionMustBeAbleToBeOne(t *testing.T) {
 		"  aws:region: nowhere: must be a Region such as eu-central-1\n    to fix it: pulumi config set aws:region eu-central-1")
 }
 
-// Case S13. The namespace of the keys is the project's own name, and what is in another is told.
+// Case S13. The namespace of the keys is the project's own name, and what is in another is reported.
 func TestS13TheNamespaceIsTheProjects(t *testing.T) {
 	t.Parallel()
 	loaded, err := settings.LoadMap("team-a", config{

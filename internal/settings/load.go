@@ -18,7 +18,7 @@ import (
 // booleans in their usual spelling, lists and objects as JSON. ok is false for a key that is not set.
 type Lookup func(key string) (value string, ok bool)
 
-// Option tells [Load] what a [Lookup] cannot.
+// Option gives [Load] what a [Lookup] cannot.
 type Option func(*loader)
 
 // WithSecrets names the keys whose values are secret; errors then show neither the value nor anything taken from it.
@@ -231,7 +231,7 @@ func (l *loader) report(key, value, rule string) {
 	l.reportAt(key, key, value, rule, l.fix(key))
 }
 
-// reportAt notes a problem at a path inside a key. A secret's problem tells the key's documented rule only: the precise rule may
+// reportAt notes a problem at a path inside a key. A secret's problem says the key's documented rule only: the precise rule may
 // cite parts of the value, and so may the fix and the path behind a list's index.
 func (l *loader) reportAt(key, path, value, rule string, fix Fix) {
 	if l.isSecret(key) {
@@ -244,7 +244,7 @@ func (l *loader) reportAt(key, path, value, rule string, fix Fix) {
 	l.problems = append(l.problems, Problem{Key: path, Value: display(value), Rule: rule, Fix: fix})
 }
 
-// refuse reports a value with what was most likely meant by it: what is given, what the row tells, or else the default or the example.
+// refuse reports a value with what was most likely meant by it: what is given, what the row says, or else the default or the example.
 func (l *loader) refuse(k Key, value, rule, meant string) {
 	if k.fixed != nil {
 		meant = cmp.Or(k.fixed(l, value), meant)

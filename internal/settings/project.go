@@ -6,7 +6,7 @@ import (
 )
 
 // ProjectConfig is the part of Pulumi.yaml that declares the keys: each with its meaning and its default, in the order of [Keys]. No types
-// are declared: Pulumi would refuse a key that was left blank, and a list that `pulumi config set` was given as JSON, and tell of one
+// are declared: Pulumi would refuse a key that was left blank, and a list that `pulumi config set` was given as JSON, and report one
 // mistake at a time.
 //
 // https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options

@@ -10,7 +10,7 @@ import (
 // packageNamespaces are the namespaces whose keys are not the project's: those of the providers in use, and Pulumi's own.
 var packageNamespaces = []string{providerNamespace, "docker", "pulumi"}
 
-// The provider's keys that are told from their typing errors, since nothing else tells of one: the Region would be another. It has many
+// The provider's keys that are told from their typing errors, since nothing else reports one: the Region would be another. It has many
 // more.
 const providerNamespace = "aws"
 

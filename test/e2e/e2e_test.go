@@ -9,7 +9,8 @@
 // E2E_IMAGE set, the task takes that image, and none is built.
 //
 // The tests run one after the other: emulators aren't made for several engines
-// at once.
+// at once. Two runs of this program, each with an emulator of its own, can share
+// the folder.
 package e2e_test
 
 import (

@@ -21,9 +21,10 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	container "example.com/upload-router/components/image"
+	"example.com/upload-router/components/repository"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/settings"
+	container "example.com/upload-router/stack/push"
 )
 
 // clone is a folder with the project's source in it, as small as one can be.
@@ -67,17 +68,21 @@ type imageStack struct {
 func (s *imageStack) in(t *testing.T, c clone) *planned {
 	t.Helper()
 	program := func(ctx *pulumi.Context) error {
-		img, err := container.New(ctx, "image", &container.Args{
-			RepositoryName: s.repository, ForceDestroy: true,
-			Context: c.artifacts.ImageContext, Dockerfile: build.Dockerfile, Tag: c.artifacts.ImageTag, Platform: c.artifacts.ImagePlatform,
+		to, err := repository.New(ctx, "image", &repository.Args{Name: s.repository, ForceDestroy: true})
+		if err != nil {
+			return err
+		}
+		uri, err := container.Image(ctx, "image-build", &container.Args{
+			Repository: to,
+			Context:    c.artifacts.ImageContext, Dockerfile: build.Dockerfile, Tag: c.artifacts.ImageTag, Platform: c.artifacts.ImagePlatform,
 		})
 		if err != nil {
 			return err
 		}
-		ctx.Export("uri", img.URI)
+		ctx.Export("uri", uri)
 		_, err = ecs.NewTaskDefinition(ctx, "definition", &ecs.TaskDefinitionArgs{
 			Family:               pulumi.String("e2e-image"),
-			ContainerDefinitions: pulumi.Sprintf(`[{"name":"task","image":"%s","memory":128,"essential":true}]`, img.URI),
+			ContainerDefinitions: pulumi.Sprintf(`[{"name":"task","image":"%s","memory":128,"essential":true}]`, uri),
 		})
 		return err
 	}

@@ -37,8 +37,8 @@ type change struct {
 // stateful are the kinds of resources that hold data, or are known to others by
 // their name or address: no change replaces or deletes them that doesn't say so.
 var stateful = []string{
-	"uploads-bucket", "uploads-dlq", "endings-dlq", "encryption-key", "logs-connections", "logs-executions", "logs-function", "logs-task",
-	"notifications-topic", "image-repository", "workflow-machine", "lambda-function", "network-vpc", "claims-table",
+	"uploads-bucket", "uploads-dlq", "statuschange-dlq", "encryption-key", "logs-connections", "logs-executions", "logs-function", "logs-task",
+	"notifications-topic", "image-repository", "workflow-machine", "function", "network-vpc", "claims-table",
 }
 
 // require holds what is done, or why nothing is, against what should be.
@@ -82,28 +82,28 @@ var fromDefaults = map[string]change{
 	},
 	"the function's memory": {
 		config: map[string]string{"lambdaMemory": "1024"},
-		want:   map[string]string{"lambda-function": "update"},
+		want:   map[string]string{"function": "update"},
 	},
 	"the function's time, which its state has to wait for": {
 		config: map[string]string{"lambdaTimeout": "90"},
-		want:   map[string]string{"lambda-function": "update", "workflow-machine": "update"},
+		want:   map[string]string{"function": "update", "workflow-machine": "update"},
 	},
 	"the task's memory": {
 		config: map[string]string{"taskMemory": "4096"},
-		want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
 	},
 	"the task's own word of its end": {
 		config: map[string]string{"taskCompletion": "callback"},
 		// The integration that the metrics of the tasks are of is another one then.
 		want: map[string]string{
-			"workflow-run": "update", "workflow-machine": "update", "workflow-tell": "create",
+			"workflow-run": "update", "workflow-machine": "update", "workflow-report": "create",
 			"alarms-task-failures": "update", "alarms-task-timeouts": "update", "dashboard-board": "update",
 		},
 	},
 	"traces": {
 		config: map[string]string{"tracing": "true"},
 		want: map[string]string{
-			"lambda-function": "update", "lambda-tracing": "create", "fargate-tracing": "create",
+			"function": "update", "function-tracing": "create", "task-tracing": "create",
 			"workflow-machine": "update", "workflow-tracing": "create", "workflow-see": "create",
 		},
 	},
@@ -152,15 +152,15 @@ var fromDefaults = map[string]change{
 	},
 	"a share of the account's runs": {
 		config: map[string]string{"lambdaReservedConcurrency": "10"},
-		want:   map[string]string{"lambda-function": "update"},
+		want:   map[string]string{"function": "update"},
 	},
 	"disk of the function": {
 		config: map[string]string{"lambdaStorage": "2048"},
-		want:   map[string]string{"lambda-function": "update"},
+		want:   map[string]string{"function": "update"},
 	},
 	"disk of the task": {
 		config: map[string]string{"taskStorage": "30"},
-		want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
 	},
 	"how long what was overwritten is kept": {
 		config: map[string]string{"noncurrentVersionsAfterDays": "30"},
@@ -172,7 +172,7 @@ var fromDefaults = map[string]change{
 			built.FunctionArchive = appended(t, built.FunctionArchive)
 			return built
 		},
-		want: map[string]string{"lambda-function": "update"},
+		want: map[string]string{"function": "update"},
 	},
 	"new code of the task": {
 		code: func(t *testing.T, built build.Artifacts) build.Artifacts {
@@ -183,7 +183,7 @@ var fromDefaults = map[string]change{
 			built.ImageContext, built.ImageTag = folder, "new"
 			return built
 		},
-		want: map[string]string{"image-build": "replace", "fargate-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{"image-build": "replace", "task-definition": "replace", "workflow-machine": "update"},
 	},
 	"a name of the bucket": {
 		config: map[string]string{"bucketName": "upload-router-e2e-other"},
@@ -206,12 +206,12 @@ var fromDefaults = map[string]change{
 	"a name of the repository": {
 		config: map[string]string{"ecrRepoName": "upload-router-e2e-other"},
 		want: map[string]string{
-			"fargate-definition": "replace",
-			"fargate-execution":  "update",
-			"image-build":        "replace",
-			"image-lifecycle":    "replace",
-			"image-repository":   "replace",
-			"workflow-machine":   "update",
+			"task-definition":  "replace",
+			"task-execution":   "update",
+			"image-build":      "replace",
+			"image-lifecycle":  "replace",
+			"image-repository": "replace",
+			"workflow-machine": "update",
 		},
 		loses: []string{"image-repository"},
 	},
@@ -224,7 +224,7 @@ var fromDefaults = map[string]change{
 			"alarms-execution-time":      "update",
 			"alarms-execution-timeouts":  "update",
 			"dashboard-board":            "update",
-			"endings-rule":               "update",
+			"statuschange-rule":          "update",
 			"uploads-start":              "update",
 			"uploads-target":             "update",
 			"workflow-machine":           "replace",
@@ -240,15 +240,15 @@ var fromDefaults = map[string]change{
 			return built
 		},
 		want: map[string]string{
-			"fargate-definition": "replace",
-			"image-build":        "replace",
-			"lambda-function":    "update",
-			"workflow-machine":   "update",
+			"task-definition":  "replace",
+			"image-build":      "replace",
+			"function":         "update",
+			"workflow-machine": "update",
 		},
 	},
 	"the task's processor": {
 		config: map[string]string{"taskCpu": "512"},
-		want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
 	},
 	"the task's time": {
 		config: map[string]string{"taskTimeout": "1200"},
@@ -257,12 +257,12 @@ var fromDefaults = map[string]change{
 	"an image of one's own": {
 		config: map[string]string{"image": "registry.example.com/team/app:1.2"},
 		want: map[string]string{
-			"fargate-definition": "replace",
-			"fargate-execution":  "update",
-			"image-build":        "delete",
-			"image-lifecycle":    "delete",
-			"image-repository":   "delete",
-			"workflow-machine":   "update",
+			"task-definition":  "replace",
+			"task-execution":   "update",
+			"image-build":      "delete",
+			"image-lifecycle":  "delete",
+			"image-repository": "delete",
+			"workflow-machine": "update",
 		},
 		loses: []string{"image-repository"},
 	},
@@ -378,9 +378,9 @@ var fromDefaults = map[string]change{
 		config: map[string]string{"encryption": "customer"},
 		want: map[string]string{
 			"encryption-key":        "update",
-			"endings-dlq":           "update",
-			"fargate-definition":    "replace",
-			"fargate-execution":     "update",
+			"statuschange-dlq":      "update",
+			"task-definition":       "replace",
+			"task-execution":        "update",
 			"image-build":           "replace",
 			"image-lifecycle":       "replace",
 			"image-repository":      "replace",
@@ -410,14 +410,14 @@ var fromDefaults = map[string]change{
 	},
 	"protection": {
 		config: map[string]string{"protect": "true", "forceDestroy": "false"}, // which it doesn't go with
-		want:   map[string]string{"fargate-definition": "update", "image-repository": "update", "uploads-bucket": "update"},
+		want:   map[string]string{"task-definition": "update", "image-repository": "update", "uploads-bucket": "update"},
 	},
 	"nothing is deleted with what is in it": {
 		config: map[string]string{"forceDestroy": "false"},
 		want: map[string]string{
-			"fargate-definition": "update",
-			"image-repository":   "update",
-			"uploads-bucket":     "update",
+			"task-definition":  "update",
+			"image-repository": "update",
+			"uploads-bucket":   "update",
 		},
 	},
 	"more of what happens is logged": {
@@ -444,11 +444,11 @@ var fromDefaults = map[string]change{
 var fromDev = map[string]change{
 	"as much memory as by default": {
 		config: map[string]string{"lambdaMemory": "512"},
-		want:   map[string]string{"lambda-function": "update"},
+		want:   map[string]string{"function": "update"},
 	},
 	"a larger task": {
 		config: map[string]string{"taskCpu": "1024", "taskMemory": "2048"},
-		want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
 	},
 	"more time": {
 		config: map[string]string{"taskTimeout": "1500", "executionTimeout": "3600"},
@@ -460,7 +460,7 @@ var fromDev = map[string]change{
 	},
 	"protection": {
 		config: map[string]string{"protect": "true", "forceDestroy": "false"}, // which it doesn't go with
-		want:   map[string]string{"fargate-definition": "update", "image-repository": "update", "uploads-bucket": "update"},
+		want:   map[string]string{"task-definition": "update", "image-repository": "update", "uploads-bucket": "update"},
 	},
 }
 
@@ -472,7 +472,7 @@ var fromProd = map[string]change{
 	},
 	"the task's memory": {
 		config: map[string]string{"taskMemory": "4096"},
-		want:   map[string]string{"fargate-definition": "replace", "workflow-machine": "update"},
+		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
 	},
 	"the notices": {
 		config: map[string]string{"notifySuccess": "true"},
@@ -491,16 +491,16 @@ var fromProd = map[string]change{
 			"endpoints-states":     "create",
 			"workflow-machine":     "update",
 			"workflow-run":         "update",
-			"workflow-tell":        "create",
+			"workflow-report":      "create",
 		},
 	},
 	"no traces": {
 		config: map[string]string{"tracing": "false"},
 		want: map[string]string{
 			"endpoints-xray":   "delete",
-			"fargate-tracing":  "delete",
-			"lambda-function":  "update",
-			"lambda-tracing":   "delete",
+			"task-tracing":     "delete",
+			"function":         "update",
+			"function-tracing": "delete",
 			"workflow-machine": "update",
 			"workflow-see":     "delete",
 			"workflow-tracing": "delete",
@@ -543,11 +543,11 @@ var fromUnprotected = map[string]change{
 		config: map[string]string{"encryption": "aws"},
 		want: map[string]string{
 			"encryption-key":        "update",
-			"endings-dlq":           "update",
+			"statuschange-dlq":      "update",
 			"endpoints-ecr-api":     "update",
 			"endpoints-ecr-dkr":     "update",
-			"fargate-definition":    "replace",
-			"fargate-execution":     "update",
+			"task-definition":       "replace",
+			"task-execution":        "update",
 			"image-build":           "replace",
 			"image-lifecycle":       "replace",
 			"image-repository":      "replace",
@@ -567,10 +567,10 @@ var fromUnprotected = map[string]change{
 const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
 	"alarms-execution-time alarms-execution-timeouts alarms-function-errors alarms-function-throttles " +
 	"alarms-lost-events alarms-open-executions alarms-task-failures alarms-task-timeouts " +
-	"alarms-undelivered-events alarms-untold-endings claims-table encryption-key endings-dlq endings-rule " +
+	"alarms-undelivered-events alarms-undelivered-status-changes claims-table encryption-key statuschange-dlq statuschange-rule " +
 	"endpoints-ecr-api endpoints-ecr-dkr endpoints-from-tasks endpoints-group endpoints-logs endpoints-s3 " +
-	"endpoints-to-endpoints endpoints-to-s3 endpoints-xray fargate-cluster fargate-definition " +
-	"fargate-execution fargate-role flow-log flow-role image-repository lambda-function lambda-role " +
+	"endpoints-to-endpoints endpoints-to-s3 endpoints-xray task-cluster task-definition " +
+	"task-execution task-role flow-log flow-role image-repository function function-role " +
 	"logs-connections logs-executions logs-function logs-task network-default network-routes " +
 	"network-subnet-0 network-subnet-1 network-tasks network-vpc notifications-topic uploads-bucket " +
 	"uploads-dlq uploads-role uploads-rule workflow-machine workflow-role"

@@ -13,12 +13,12 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 	"example.com/upload-router/operate"
-	"example.com/upload-router/test/faults"
 )
 
 // again delivers an event once more, and gives what that came to: empty if the
@@ -53,7 +53,7 @@ func TestTheClaimOfARunThatIsGoneExpires(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, name, config)
-			trace := b.bring(t, faults.Row{Route: faults.Fargate, Scenario: faults.Stopped}, "k")
+			trace := b.bring(t, faults.Case{Route: machine.RouteFargate, Scenario: faults.Stopped}, "k")
 			gone := trace.Executions[0]
 			require.Equal(t, asl.StatusAborted, gone.Status)
 			require.Len(t, gone.Runs, 1, "it was at work")
@@ -93,8 +93,8 @@ func executionTimeout(t *testing.T, b *bench) time.Duration {
 // order they come and however often.
 func TestOlderEventsOfAKeyWithoutVersionsAreRecognised(t *testing.T) {
 	t.Parallel()
-	for _, route := range []faults.Route{faults.Lambda, faults.Fargate} {
-		t.Run(string(route), func(t *testing.T) {
+	for _, route := range []string{machine.RouteLambda, machine.RouteFargate} {
+		t.Run(route, func(t *testing.T) {
 			t.Parallel()
 			b := start(t, "unversioned", map[string]string{keyDeduplicate: "true"})
 			var events []json.RawMessage
@@ -121,7 +121,7 @@ func TestOlderEventsOfAKeyWithoutVersionsAreRecognised(t *testing.T) {
 // work, with its event.
 func (b *bench) stopped(t *testing.T) (*local.Execution, json.RawMessage) {
 	t.Helper()
-	trace := b.bring(t, faults.Row{Route: faults.Fargate, Scenario: faults.Stopped}, "k")
+	trace := b.bring(t, faults.Case{Route: machine.RouteFargate, Scenario: faults.Stopped}, "k")
 	gone := trace.Executions[0]
 	require.Equal(t, asl.StatusAborted, gone.Status)
 	require.Len(t, gone.Runs, 1, "it was at work")

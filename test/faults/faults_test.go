@@ -22,12 +22,13 @@ import (
 	"example.com/upload-router/internal/authz"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
 	"example.com/upload-router/operate"
-	"example.com/upload-router/test/faults"
 	"example.com/upload-router/test/fixture"
 )
 
@@ -39,28 +40,28 @@ const threshold = 1 << 10
 type fate struct {
 	mu         sync.Mutex
 	injections map[string][]faults.Injection
-	injected   map[string]map[local.Fault]int
+	injected   map[string]map[faults.Fault]int
 	during     map[string]func() // at a key's first call of a service
 	refused    []string
 }
 
 // at is local.Options.Fault.
-func (f *fate) at(m local.Moment) local.Fault {
+func (f *fate) at(m local.Moment) faults.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.injections[m.Key] {
-		if !s.Fault.Affects(m) {
+		if !m.AffectedBy(s.Fault) {
 			continue
 		}
 		if f.injected[m.Key] == nil {
-			f.injected[m.Key] = map[local.Fault]int{}
+			f.injected[m.Key] = map[faults.Fault]int{}
 		}
 		if f.injected[m.Key][s.Fault] < s.Attempts {
 			f.injected[m.Key][s.Fault]++
 			return s.Fault
 		}
 	}
-	return local.NoFault
+	return faults.None
 }
 
 // set brings the faults of a key about from now on.
@@ -98,7 +99,7 @@ func (f *fate) whileRead(key string, happens func()) {
 
 func newFate() *fate {
 	return &fate{
-		injections: map[string][]faults.Injection{}, injected: map[string]map[local.Fault]int{}, during: map[string]func(){},
+		injections: map[string][]faults.Injection{}, injected: map[string]map[faults.Fault]int{}, during: map[string]func(){},
 	}
 }
 
@@ -135,16 +136,16 @@ func start(t *testing.T, name string, config map[string]string) *bench {
 }
 
 // file makes a file for a route; different contents for different versions.
-func (b *bench) file(t *testing.T, route faults.Route, version int) string {
+func (b *bench) file(t *testing.T, route string, version int) string {
 	t.Helper()
-	size := map[faults.Route]int{faults.Lambda: threshold / 2, faults.Fargate: 2 * threshold}[route]
+	size := map[string]int{machine.RouteLambda: threshold / 2, machine.RouteFargate: 2 * threshold}[route]
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("x", size+version)), 0o600))
 	return path
 }
 
 // bring makes a row happen, and gives all that followed.
-func (b *bench) bring(t *testing.T, row faults.Row, key string) *local.Trace {
+func (b *bench) bring(t *testing.T, row faults.Case, key string) *local.Trace {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -228,7 +229,7 @@ func withoutVersion(t *testing.T, event json.RawMessage) json.RawMessage {
 }
 
 // requireRow holds what followed against the table.
-func (b *bench) requireRow(t *testing.T, row faults.Row, trace *local.Trace) {
+func (b *bench) requireRow(t *testing.T, row faults.Case, trace *local.Trace) {
 	t.Helper()
 	if b.once && row.Duplicate {
 		row.Runs, row.Succeeded = row.Runs-1, row.Succeeded-1
@@ -358,7 +359,7 @@ func place(t *testing.T, trace *local.Trace, where string) string {
 
 // resume has the file processed after all, by `upload-router redrive`, which
 // must choose what the table says.
-func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace, console *console) {
+func (b *bench) resume(t *testing.T, row faults.Case, trace *local.Trace, console *console) {
 	t.Helper()
 	switch row.Resume {
 	case faults.Itself:
@@ -379,7 +380,7 @@ func (b *bench) resume(t *testing.T, row faults.Row, trace *local.Trace, console
 	case faults.Replay:
 		message := trace.DeadLetters[0]
 		require.JSONEq(t, string(trace.Event), string(message.Body), "the event as it was")
-		b.fate.set(trace.Key, []faults.Injection{{Fault: local.StartUnavailable, Attempts: 1}})
+		b.fate.set(trace.Key, []faults.Injection{{Fault: faults.StartUnavailable, Attempts: 1}})
 		_, err := b.Replay(t.Context(), message)
 		require.ErrorContains(t, err, "InternalFailure")
 		require.Contains(t, b.DeadLetters(), message, "what wasn't accepted stays")
@@ -447,7 +448,7 @@ const (
 )
 
 // possible says whether a row can come about with these.
-func (t traits) possible(row faults.Row) bool {
+func (t traits) possible(row faults.Case) bool {
 	completion := faults.Followed
 	if t.told {
 		completion = faults.Told
@@ -457,9 +458,9 @@ func (t traits) possible(row faults.Row) bool {
 }
 
 // of are those that may make a difference to a row: how tasks run makes none where no task runs.
-func (t traits) of(row faults.Row) []string {
+func (t traits) of(row faults.Case) []string {
 	out := []string{fmt.Sprint("quiet: ", t.quiet), fmt.Sprint("once: ", t.once)}
-	if row.Route == faults.Fargate {
+	if row.Route == machine.RouteFargate {
 		out = append(out, fmt.Sprint("told: ", t.told), fmt.Sprint("few: ", t.few))
 	}
 	return out
@@ -467,8 +468,8 @@ func (t traits) of(row faults.Row) []string {
 
 // assigned says which rows are run in which system: all in those for every row, and any other one in the first that has a trait it was
 // not run with.
-func assigned(all []system, table []faults.Row) map[string][]faults.Row {
-	out := map[string][]faults.Row{}
+func assigned(all []system, table []faults.Case) map[string][]faults.Case {
+	out := map[string][]faults.Case{}
 	for _, row := range table {
 		met := map[string]bool{}
 		for _, s := range all {
@@ -490,8 +491,8 @@ func assigned(all []system, table []faults.Row) map[string][]faults.Row {
 func TestEachFaultIsRunWithEachTrait(t *testing.T) {
 	t.Parallel()
 	missed := func(all []system) (missed []string) {
-		planned := assigned(all, faults.Table())
-		for _, row := range faults.Table() {
+		planned := assigned(all, faults.Cases())
+		for _, row := range faults.Cases() {
 			want := map[string]bool{}
 			for bits := range 1 << 4 {
 				with := traits{quiet: bits&1 > 0, once: bits&2 > 0, told: bits&4 > 0, few: bits&8 > 0}
@@ -502,7 +503,7 @@ func TestEachFaultIsRunWithEachTrait(t *testing.T) {
 				}
 			}
 			for _, s := range all {
-				if slices.ContainsFunc(planned[s.name], func(r faults.Row) bool { return r.Name == row.Name }) {
+				if slices.ContainsFunc(planned[s.name], func(r faults.Case) bool { return r.Name == row.Name }) {
 					for _, trait := range traitsOf(s.config).of(row) {
 						delete(want, trait)
 					}
@@ -523,7 +524,7 @@ func TestEachFaultIsRunWithEachTrait(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	planned := assigned(systems(t), faults.Table())
+	planned := assigned(systems(t), faults.Cases())
 	for _, s := range systems(t) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -551,9 +552,9 @@ func TestFaults(t *testing.T) {
 // its end is heard of. Of each something is seen.
 func TestEveryFaultIsInTheTable(t *testing.T) {
 	t.Parallel()
-	seen := map[local.Fault]map[faults.Completion]bool{}
+	seen := map[faults.Fault]map[faults.Completion]bool{}
 	names := map[string]bool{}
-	for _, row := range faults.Table() {
+	for _, row := range faults.Cases() {
 		require.False(t, names[row.Name], row.Name)
 		names[row.Name] = true
 		require.NotEmpty(t, row.Evidence, row.Name)
@@ -564,10 +565,10 @@ func TestEveryFaultIsInTheTable(t *testing.T) {
 			seen[s.Fault][row.Completion] = true
 		}
 	}
-	for _, fault := range local.Faults() {
+	for _, fault := range faults.All() {
 		require.NotEmpty(t, seen[fault], fault)
 		for _, completion := range []faults.Completion{faults.Followed, faults.Told} {
-			if fault.Call() == local.CallTask {
+			if fault.Effect().Call == faults.CallTask {
 				require.True(t, seen[fault][completion] || seen[fault][faults.Either], "%s, %s", fault, completion)
 			}
 		}

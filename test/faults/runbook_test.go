@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local/localtest"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/internal/stackfile"
-	"example.com/upload-router/test/faults"
 )
 
 const typeAlarm = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -71,7 +71,7 @@ func TestEveryFaultIsInTheRunbook(t *testing.T) {
 	t.Parallel()
 	text := runbook(t)
 	names := map[string]bool{}
-	for _, row := range faults.Table() {
+	for _, row := range faults.Cases() {
 		names[row.Name] = true
 		assert.Contains(t, text, "\n**"+row.Name, "docs/runbook.md needs a paragraph for this fault: what it means and what to do")
 	}

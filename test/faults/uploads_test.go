@@ -20,9 +20,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
-	"example.com/upload-router/test/faults"
 	"example.com/upload-router/test/fixture"
 )
 
@@ -43,7 +44,7 @@ const (
 // plan is what happens to one upload.
 type plan struct {
 	key        string
-	route      faults.Route
+	route      string
 	injections []faults.Injection
 	duplicated bool
 }
@@ -54,18 +55,18 @@ func plans(count int, seed uint64, b *bench) []plan {
 	percent := func(share int) bool { return random.IntN(100) < share }
 	out := make([]plan, count)
 	for i := range out {
-		p := plan{key: fmt.Sprintf("in/%05d", i), route: faults.Lambda, duplicated: percent(duplicated)}
+		p := plan{key: fmt.Sprintf("in/%05d", i), route: machine.RouteLambda, duplicated: percent(duplicated)}
 		if percent(large) {
-			p.route = faults.Fargate
+			p.route = machine.RouteFargate
 		}
 		if percent(faulty) {
 			possible := b.affecting(p.route)
 			inject := faults.Injection{Fault: possible[random.IntN(len(possible))], Attempts: 1}
 			// Half of them don't pass by themselves; S3 is kept from that, as its clients wait in real time.
-			if percent(50) && inject.Fault != local.ObjectUnavailable {
+			if percent(50) && inject.Fault != faults.ObjectUnavailable {
 				inject.Attempts = faults.Always
 			}
-			if inject.Fault == local.StartAnswerLost {
+			if inject.Fault == faults.StartAnswerLost {
 				inject.Attempts = 1 // or it would be delivered 186 times
 			}
 			p.injections = []faults.Injection{inject}
@@ -76,18 +77,18 @@ func plans(count int, seed uint64, b *bench) []plan {
 }
 
 // affecting are the faults that an upload by a route can meet.
-func (b *bench) affecting(route faults.Route) []local.Fault {
-	return slices.DeleteFunc(local.Faults(), func(f local.Fault) bool {
-		switch f.Call() {
-		case local.CallInvoke:
-			return route != faults.Lambda
-		case local.CallTask:
-			return route != faults.Fargate
-		case local.CallBeat:
-			return route != faults.Fargate || !b.told
-		case local.CallClaim, local.CallLook, local.CallSettle:
+func (b *bench) affecting(route string) []faults.Fault {
+	return slices.DeleteFunc(faults.All(), func(f faults.Fault) bool {
+		switch f.Effect().Call {
+		case faults.CallInvoke:
+			return route != machine.RouteLambda
+		case faults.CallTask:
+			return route != machine.RouteFargate
+		case faults.CallBeat:
+			return route != machine.RouteFargate || !b.told
+		case faults.CallClaim, faults.CallLook, faults.CallSettle:
 			return !b.once
-		case local.CallFollow:
+		case faults.CallFollow:
 			return true // as many tasks run as there are
 		default:
 			return false
@@ -96,8 +97,8 @@ func (b *bench) affecting(route faults.Route) []local.Fault {
 }
 
 // allAffecting are those of both routes.
-func (b *bench) allAffecting() []local.Fault {
-	all := append(b.affecting(faults.Lambda), b.affecting(faults.Fargate)...)
+func (b *bench) allAffecting() []faults.Fault {
+	all := append(b.affecting(machine.RouteLambda), b.affecting(machine.RouteFargate)...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -109,7 +110,7 @@ type fates struct {
 	// that found theirs processed, Again those that processed it once more.
 	Processed, Recognised, Again int
 	// Injected are the faults, by kind.
-	Injected map[local.Fault]int
+	Injected map[faults.Fault]int
 	// Failed are the executions that failed with a notice; Ended are those that
 	// ended outside of what a state catches, Undelivered the events given up on.
 	Failed, Ended, Undelivered int
@@ -176,7 +177,7 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 
 // refused says whether SNS takes no notice of what the state machine has to tell, however often it tries.
 func (p plan) refused() bool {
-	return slices.Contains(p.injections, faults.Injection{Fault: local.NoticeRefused, Attempts: faults.Always})
+	return slices.Contains(p.injections, faults.Injection{Fault: faults.NoticeRefused, Attempts: faults.Always})
 }
 
 // heard holds an execution against what people are to hear of it: one notice, and that of its end. Of a duplicate there is none, and
@@ -250,12 +251,12 @@ func TestUploads(t *testing.T) {
 
 func uploadMany(t *testing.T, b *bench) {
 	t.Helper()
-	paths := map[faults.Route]string{}
-	for route, size := range map[faults.Route]int{faults.Lambda: threshold / 2, faults.Fargate: 2 * threshold} {
-		paths[route] = filepath.Join(b.folder, string(route))
+	paths := map[string]string{}
+	for route, size := range map[string]int{machine.RouteLambda: threshold / 2, machine.RouteFargate: 2 * threshold} {
+		paths[route] = filepath.Join(b.folder, route)
 		require.NoError(t, os.WriteFile(paths[route], []byte(strings.Repeat("x", size)), 0o600))
 	}
-	f := &fates{Injected: map[local.Fault]int{}, Resumed: map[faults.Resume]int{}}
+	f := &fates{Injected: map[faults.Fault]int{}, Resumed: map[faults.Resume]int{}}
 	began, all := time.Now(), plans(*uploads, *seed, b)
 	group, ctx := errgroup.WithContext(t.Context())
 	group.SetLimit(atATime)
@@ -266,7 +267,7 @@ func uploadMany(t *testing.T, b *bench) {
 		}
 		for _, s := range p.injections {
 			f.Injected[s.Fault]++
-			if s.Fault == local.StartAnswerLost {
+			if s.Fault == faults.StartAnswerLost {
 				duplicates++
 			}
 		}

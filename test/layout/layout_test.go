@@ -134,6 +134,7 @@ func TestImports(t *testing.T) {
 	for _, p := range load(t, packages.NeedImports, "./components/...") {
 		for path := range p.Imports {
 			assert.False(t, strings.HasPrefix(path, module+"components/") && path != module+"components/location", "%s imports %s", p.PkgPath, path)
+			assert.NotRegexp(t, "/(pulumi-docker|upload-router/internal/build)(/|$)", path, "%s builds nothing", p.PkgPath)
 		}
 	}
 }

@@ -54,14 +54,14 @@ func TestRefusalsAreThoseOfAWS(t *testing.T) {
 			"is not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/",
 		},
 		"taking the task's role": {
-			"fargate-role without sts:AssumeRole of AssumeRole", 50, "ECS.ClientException", "ECS was unable to assume the role",
+			"task-role without sts:AssumeRole of AssumeRole", 50, "ECS.ClientException", "ECS was unable to assume the role",
 		},
 		"logging in to the registry": {
-			"fargate-execution without ecr:GetAuthorizationToken of LogInToRegistry", 50, "States.TaskFailed",
+			"task-execution without ecr:GetAuthorizationToken of LogInToRegistry", 50, "States.TaskFailed",
 			`"StopCode":"TaskFailedToStart","StoppedReason":"CannotPullContainerError: `,
 		},
 		"opening the log stream": {
-			"fargate-execution without logs:CreateLogStream of WriteLogs", 50, "States.TaskFailed",
+			"task-execution without logs:CreateLogStream of WriteLogs", 50, "States.TaskFailed",
 			`"StoppedReason":"ResourceInitializationError: failed to validate logger args`,
 		},
 		"the function reading": {
@@ -100,16 +100,16 @@ func TestWhatFailsBesideTheFileIsNoted(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "beside", map[string]string{})
 	for grant, noted := range map[string]string{
-		"lambda-logs without logs:CreateLogStream of WriteLogs":          "logs:CreateLogStream",
-		"lambda-logs without logs:PutLogEvents of WriteLogs":             "logs:PutLogEvents",
-		"fargate-execution without logs:PutLogEvents of WriteLogs":       "logs:PutLogEvents",
+		"function-logs without logs:CreateLogStream of WriteLogs":        "logs:CreateLogStream",
+		"function-logs without logs:PutLogEvents of WriteLogs":           "logs:PutLogEvents",
+		"task-execution without logs:PutLogEvents of WriteLogs":          "logs:PutLogEvents",
 		"workflow-run without ecs:DescribeTasks of DescribeAndStopTasks": "ecs:DescribeTasks",
 		"workflow-run without sns:Publish of Notify":                     "",
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()
 			size := 5
-			if noted == "ecs:DescribeTasks" || grant[0] == 'f' {
+			if noted == "ecs:DescribeTasks" || strings.HasPrefix(grant, "task-") {
 				size = 50
 			}
 			e := follow(t, without(t, system, "upload-router-beside-"+grant), size).Executions[0]
@@ -214,7 +214,7 @@ func TestDeploymentsRefused(t *testing.T) {
 	for grant, says := range map[string]string{
 		"workflow-role without sts:AssumeRole of AssumeRole":              "neither the global service principal states.amazonaws.com",
 		"workflow-run without events:PutRule of ManageTaskEventsRule":     "is not authorized to create managed-rule",
-		"lambda-role without sts:AssumeRole of AssumeRole":                "cannot be assumed by Lambda",
+		"function-role without sts:AssumeRole of AssumeRole":              "cannot be assumed by Lambda",
 		"encryption-key without kms:GenerateDataKey* of EncryptLogGroups": "the specified KMS key does not exist or is not allowed",
 		"notifications-policy without sns:Publish of PublishAlarms":       "its notice would not arrive",
 		"uploads-dlq without sqs:SendMessage of SendUndeliveredEvents":    "its events would not arrive in the queue",

@@ -20,6 +20,7 @@ import (
 
 	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/internal/cli"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/local/localtest"
 )
@@ -48,14 +49,14 @@ const (
 type session struct {
 	t       *testing.T
 	aws     *awstest.Server
-	faults  *faults
+	faults  *injected
 	outputs string
 }
 
 func newSession(t *testing.T, config map[string]string) *session {
 	t.Helper()
 	config["sizeThreshold"] = strconv.Itoa(threshold)
-	f := &faults{of: map[string]local.Fault{}, held: map[string]chan struct{}{}}
+	f := &injected{of: map[string]faults.Fault{}, held: map[string]chan struct{}{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
 		aws: awstest.Run(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
@@ -156,15 +157,15 @@ func (s *session) file(name string, size int) string {
 	return path
 }
 
-// faults affect uploads, by their keys or how these begin.
-type faults struct {
+// injected are faults that affect uploads, by their keys or how these begin.
+type injected struct {
 	mu   sync.Mutex
-	of   map[string]local.Fault
+	of   map[string]faults.Fault
 	held map[string]chan struct{} // until it is closed
 }
 
 // at is local.Options.Fault.
-func (f *faults) at(m local.Moment) local.Fault {
+func (f *injected) at(m local.Moment) faults.Fault {
 	f.mu.Lock()
 	held := f.held[m.Key]
 	f.mu.Unlock()
@@ -174,29 +175,29 @@ func (f *faults) at(m local.Moment) local.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for key, fault := range f.of {
-		if strings.HasPrefix(m.Key, key) && fault.Affects(m) {
+		if strings.HasPrefix(m.Key, key) && m.AffectedBy(fault) {
 			return fault
 		}
 	}
-	return local.NoFault
+	return faults.None
 }
 
 // set lets a fault affect all calls for a key from now on.
-func (f *faults) set(key string, fault local.Fault) {
+func (f *injected) set(key string, fault faults.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.of[key] = fault
 }
 
 // fix takes all faults away.
-func (f *faults) fix() {
+func (f *injected) fix() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.of)
 }
 
 // hold stops the execution of a key at its first call, until what it gives is called.
-func (f *faults) hold(key string) (release func()) {
+func (f *injected) hold(key string) (release func()) {
 	held := make(chan struct{})
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/operate"
 )
@@ -42,9 +42,9 @@ func (s *session) shown(name string) string {
 func TestSession(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{})
-	s.faults.set("crashed.txt", local.FunctionCrashed)
-	s.faults.set("exited.bin", local.TaskExited)
-	s.faults.set("late.bin", local.TransitionThrottled)
+	s.faults.set("crashed.txt", faults.FunctionCrashed)
+	s.faults.set("exited.bin", faults.TaskExited)
+	s.faults.set("late.bin", faults.TransitionThrottled)
 	sent := s.run(1, "send", s.file("small.txt", small), s.file("large.bin", large), s.file("crashed.txt", small),
 		s.file("exited.bin", large), s.file("late.bin", large))
 	require.Equal(t, `  KEY  SIZE  ROUTE  STATE  DURATION
@@ -233,7 +233,7 @@ func TestSessionVerify(t *testing.T) {
 			require.Equal(t, verified, end(t, s.run(0, "verify"), "✓ Lambda route"))
 			require.Len(t, s.names(), 2)
 
-			s.faults.set("upload-router-verify/", local.FunctionCrashed)
+			s.faults.set("upload-router-verify/", faults.FunctionCrashed)
 			failed := end(t, s.run(1, "verify"), "✗ Lambda route")
 			require.Contains(t, failed, "✓ Fargate digest")
 			require.Contains(t, failed, "✓ Files removed  2 versions")
@@ -248,7 +248,7 @@ func TestSessionVerify(t *testing.T) {
 func TestSessionCallback(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{"taskCompletion": string(settings.CompletionCallback), "tracing": "true"})
-	s.faults.set("silent.bin", local.TaskKilled)
+	s.faults.set("silent.bin", faults.TaskKilled)
 	s.run(1, "send", s.file("silent.bin", large))
 	shown := s.shown(s.names()["silent.bin"])
 	require.Contains(t, shown, "  error  States.Timeout\n  cause  no heartbeat came for SPAN\n  trace  TRACE\n")
@@ -266,7 +266,7 @@ func TestSessionCallback(t *testing.T) {
 func TestSessionDeadLetters(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{})
-	s.faults.set("lost", local.StartRefused)
+	s.faults.set("lost", faults.StartRefused)
 	s.run(0, "send", "--no-wait", s.file("lost-1.txt", small))
 	s.run(0, "send", "--no-wait", s.file("lost-2.bin", large))
 	s.aws.Wait()

@@ -45,12 +45,13 @@ func At(at location.Location) declared.Options {
 }
 
 // Evaluate evaluates a program that must succeed, and checks what holds for
-// every program: each resource but the components has a component as its
-// parent, and each dependency is on a resource that is there.
+// every program: each type of resource is known, each resource but the components
+// has a component as its parent, and each dependency is on a resource that is there.
 func Evaluate(tb testing.TB, options declared.Options, program pulumi.RunFunc) *declared.System {
 	tb.Helper()
 	system, err := declared.Evaluate(program, options)
 	require.NoError(tb, err)
+	require.Empty(tb, system.Unknown(), "add them to the table in internal/declared")
 	byURN := map[string]declared.Resource{}
 	for _, r := range system.Resources {
 		byURN[r.URN] = r

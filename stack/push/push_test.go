@@ -1,45 +1,98 @@
-package image_test
+package push_test
 
 import (
 	"errors"
 	"sync"
 	"testing"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/image"
+	"example.com/upload-router/components/repository"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/stack/push"
 )
 
 const (
-	repository = "team/uploads"
-	address    = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/" + repository
-	tagged     = address + ":0123abcd"
-	content    = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	typeRepository = "aws:ecr/repository:Repository"
+	typeImage      = "docker:index/image:Image"
+
+	name    = "team/uploads"
+	address = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/" + name
+	tagged  = address + ":0123abcd"
+	content = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
 
-func named() *image.Args {
-	args := built()
-	args.RepositoryName = repository
-	return args
+// image declares a repository and the image in it.
+func image(ctx *pulumi.Context) (*repository.Repository, pulumi.StringOutput, error) {
+	to, err := repository.New(ctx, "img", &repository.Args{Name: name})
+	if err != nil {
+		return nil, pulumi.StringOutput{}, err
+	}
+	uri, err := push.Image(ctx, "img-build", &push.Args{
+		Repository: to, Context: "build/image", Dockerfile: "task/Dockerfile", Tag: "0123abcd", Platform: "linux/arm64",
+	})
+	return to, uri, err
+}
+
+func declare(t *testing.T, images map[string]string) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declared.Options{Images: images}, func(ctx *pulumi.Context) error {
+		_, uri, err := image(ctx)
+		ctx.Export("uri", uri)
+		return err
+	})
+}
+
+func TestTheImageIsBuiltForThePlatformAndPushedUnderItsTag(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	made := declaredtest.Only(t, system, typeImage)
+	require.Equal(t, map[string]any{
+		"imageName": tagged,
+		"build": map[string]any{
+			"context": "build/image", "dockerfile": "task/Dockerfile", "platform": "linux/arm64",
+			"args": map[string]any{"SOURCE_DATE_EPOCH": "315532800", "LOGIN_EXPIRES": "2026-01-01T12:00:00Z"},
+		},
+		"registry":       map[string]any{"server": address, "username": "AWS", "password": "registry-password"},
+		"buildOnPreview": false,
+		"skipPush":       false,
+	}, made.Inputs)
+	require.Equal(t, []string{"registry.password"}, made.Secrets, "the password is a secret")
+	require.Equal(t, declaredtest.Only(t, system, repository.Type).URN, made.Parent)
+	declaredtest.RequireDependsOn(t, made, declaredtest.Only(t, system, typeRepository))
+}
+
+// A tag names what was pushed under it, a digest is the image.
+func TestItGivesTheDigestOfWhatWasPushed(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	require.Equal(t, map[string]any{"uri": declaredtest.Only(t, system, typeImage).Outputs["repoDigest"]}, system.Outputs)
+	require.Regexp(t, `@sha256:[0-9a-f]{64}$`, system.Outputs["uri"])
+}
+
+func TestWhoeverTakesTheURIWaitsForThePush(t *testing.T) {
+	t.Parallel()
+	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		to, uri, err := image(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = sqs.NewQueue(ctx, "probe", &sqs.QueueArgs{Name: uri}, pulumi.Parent(to))
+		return err
+	})
+	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, "aws:sqs/queue:Queue"), declaredtest.Only(t, system, typeImage))
 }
 
 // What is there isn't built, pushed, updated or deleted, and so isn't among what is declared.
 func TestAnImageThatIsThereIsTakenAsItIs(t *testing.T) {
 	t.Parallel()
-	system := declaredtest.Evaluate(t, declared.Options{Images: map[string]string{repository + ":0123abcd": content}},
-		declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
-			i, err := image.New(ctx, "img", named())
-			if err != nil {
-				return nil, err
-			}
-			return pulumi.Map{"uri": i.URI, "repositoryUri": i.RepositoryURI}, nil
-		}))
-	require.Equal(t, map[string]int{image.Type: 1, typeRepository: 1, typeLifecycle: 1}, declaredtest.Counts(system))
-	require.Equal(t, map[string]any{"uri": address + "@" + content, "repositoryUri": address}, system.Outputs)
+	system := declare(t, map[string]string{name + ":0123abcd": content})
+	require.Empty(t, system.OfType(typeImage))
+	require.Equal(t, map[string]any{"uri": address + "@" + content}, system.Outputs)
 }
 
 // ecr answers as the plugins do. A look-up that isn't answered finds nothing.
@@ -66,7 +119,7 @@ func (e *ecr) NewResource(args pulumi.MockResourceArgs) (string, resource.Proper
 	out := args.Inputs.Copy()
 	switch args.TypeToken {
 	case typeRepository:
-		out["name"], out["registryId"] = resource.NewProperty(repository), resource.NewProperty("123456789012")
+		out["name"], out["registryId"] = resource.NewProperty(name), resource.NewProperty("123456789012")
 		out["repositoryUrl"], out["arn"] = resource.NewProperty(address), resource.NewProperty("arn")
 	case typeImage:
 		if args.ReadRPC != nil {
@@ -96,11 +149,12 @@ func (e *ecr) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 func (e *ecr) deploy(t *testing.T) (uri string, err error) {
 	t.Helper()
 	err = pulumi.RunErr(func(ctx *pulumi.Context) error {
-		i, err := image.New(ctx, "img", named())
+		_, pushed, err := image(ctx)
 		if err != nil {
 			return err
 		}
-		i.URI.ApplyT(func(found string) string {
+		ctx.Export("uri", pushed)
+		pushed.ApplyT(func(found string) string {
 			uri = found
 			return found
 		})

@@ -1,4 +1,4 @@
-package endings_test
+package statuschange_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/components/endings"
+	"example.com/upload-router/components/statuschange"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
 )
@@ -28,7 +28,7 @@ func declare(t *testing.T, key pulumi.StringInput) *declared.System {
 	t.Helper()
 	at := declaredtest.Home()
 	return declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
-		e, err := endings.New(ctx, "endings", &endings.Args{
+		e, err := statuschange.New(ctx, "statuschange", &statuschange.Args{
 			Location: at, StateMachineARN: pulumi.String(machine), TopicARN: pulumi.String(topic), KMSKeyARN: key,
 		})
 		if err != nil {
@@ -42,7 +42,7 @@ func declare(t *testing.T, key pulumi.StringInput) *declared.System {
 func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	require.Equal(t, map[string]int{endings.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typePolicy: 1}, declaredtest.Counts(system))
+	require.Equal(t, map[string]int{statuschange.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typePolicy: 1}, declaredtest.Counts(system))
 	rule := declaredtest.Only(t, system, typeRule)
 	require.JSONEq(t, `{
 		"source": ["aws.states"],
@@ -50,7 +50,7 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 		"detail": {"stateMachineArn": ["`+machine+`"], "status": ["ABORTED", "TIMED_OUT"]}
 	}`, rule.Text("eventPattern"))
 	require.Equal(t, rule.Outputs["name"], system.Outputs["rule"])
-	assert.Regexp(t, `^arn:aws:events:eu-central-1:123456789012:rule/endings-rule-`, rule.Outputs["arn"])
+	assert.Regexp(t, `^arn:aws:events:eu-central-1:123456789012:rule/statuschange-rule-`, rule.Outputs["arn"])
 }
 
 // Requirement C16: with a key of the account's own the event has no input, output,
