@@ -213,7 +213,8 @@ func (q *request) listVersions() error {
 	}
 	for i, v := range found.versions {
 		item := listedVersion{
-			XMLName: xml.Name{Local: "DeleteMarker"}, Key: l.encode(v.key), VersionID: v.id, IsLatest: latest[i], LastModified: xmlTime(v.modified),
+			XMLName: xml.Name{Local: "DeleteMarker"}, Key: l.encode(v.key), VersionID: v.id, IsLatest: latest[i],
+			LastModified: xmlTime(v.modified),
 		}
 		if !v.deleteMarker {
 			item.XMLName.Local, item.ETag, item.Size, item.StorageClass = "Version", `"`+v.etag+`"`, new(v.body.size()), storageClass
