@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"example.com/upload-router/internal/build"
@@ -137,13 +138,10 @@ func choose(only string) ([]table, error) {
 		return tables(), nil
 	}
 	var chosen []table
-next:
 	for name := range strings.SplitSeq(only, ",") {
-		for _, t := range tables() {
-			if t.name == name {
-				chosen = append(chosen, t)
-				continue next
-			}
+		if i := slices.Index(tableNames(), name); i >= 0 {
+			chosen = append(chosen, tables()[i])
+			continue
 		}
 		return nil, fmt.Errorf("%w: %s: there are %s", errUnknownTable, name, strings.Join(tableNames(), ", "))
 	}

@@ -398,12 +398,7 @@ func (r *pathReader) match(left operand) (predicate, error) {
 	source := r.text[start:r.pos]
 	r.pos++
 
-	flags := r.pos
-	for r.pos < len(r.text) && isNameByte(r.text[r.pos]) {
-		r.pos++
-	}
-
-	expression, err := compileRegexp(source, r.text[flags:r.pos])
+	expression, err := compileRegexp(source, r.while(isNameByte))
 	if err != nil {
 		return nil, r.errorf("%v", err)
 	}

@@ -172,12 +172,7 @@ func (p *intrinsicParser) errorf(format string, args ...any) error {
 }
 
 func (p *intrinsicParser) call() (expression, error) {
-	start := p.pos
-	for p.pos < len(p.text) && (p.text[p.pos] == '.' || isNameByte(p.text[p.pos])) {
-		p.pos++
-	}
-
-	name := p.text[start:p.pos]
+	name := p.while(func(c byte) bool { return c == '.' || isNameByte(c) })
 
 	function, ok := intrinsics()[name]
 	if !ok {

@@ -127,7 +127,7 @@ type treeReader struct {
 }
 
 func (r *treeReader) space() {
-	for r.pos < len(r.data) && strings.IndexByte(" \t\r\n", r.data[r.pos]) >= 0 {
+	for r.pos < len(r.data) && isSpace(r.data[r.pos]) {
 		r.pos++
 	}
 }

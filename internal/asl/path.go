@@ -409,11 +409,19 @@ func (r *pathReader) take(text string) bool {
 	return true
 }
 
-func (r *pathReader) space() {
-	for r.pos < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.pos]) >= 0 {
+// while skips the bytes that fit, and returns them.
+func (r *pathReader) while(fits func(c byte) bool) string {
+	start := r.pos
+	for r.pos < len(r.text) && fits(r.text[r.pos]) {
 		r.pos++
 	}
+
+	return r.text[start:r.pos]
 }
+
+func (r *pathReader) space() { r.while(isSpace) }
+
+func isSpace(c byte) bool { return strings.IndexByte(" \t\r\n", c) >= 0 }
 
 // steps reads as many steps as there are.
 func (r *pathReader) steps() ([]step, error) {
@@ -450,12 +458,7 @@ func (r *pathReader) steps() ([]step, error) {
 
 // dotted reads the name behind a dot.
 func (r *pathReader) dotted() (step, error) {
-	start := r.pos
-	for r.pos < len(r.text) && isNameByte(r.text[r.pos]) {
-		r.pos++
-	}
-
-	name := r.text[start:r.pos]
+	name := r.while(isNameByte)
 
 	switch {
 	case name == "":
@@ -556,10 +559,7 @@ func (r *pathReader) numeric() (selector, error) {
 func (r *pathReader) integer() (*int, error) {
 	start := r.pos
 	r.take("-")
-
-	for c := r.peek(); '0' <= c && c <= '9'; c = r.peek() {
-		r.pos++
-	}
+	r.while(func(c byte) bool { return '0' <= c && c <= '9' })
 
 	if r.pos == start {
 		return nil, nil //nolint:nilnil // No integer is no error: a slice may leave its bounds out.

@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -25,29 +26,17 @@ type retrier struct {
 func newRetrier(r Retrier) retrier {
 	out := retrier{
 		errors:      r.ErrorEquals,
-		interval:    defaultInterval,
+		interval:    float64(cmp.Or(r.IntervalSeconds, defaultInterval)),
 		maxAttempts: defaultMaxAttempts,
-		backoff:     defaultBackoff,
+		backoff:     cmp.Or(r.BackoffRate, defaultBackoff),
 		// Without a cap of its own a delay still stays within the longest wait
 		// of the language, which also keeps it inside time.Duration.
-		maxDelay: maxSeconds,
+		maxDelay: float64(cmp.Or(r.MaxDelaySeconds, maxSeconds)),
 		jitter:   r.JitterStrategy == JitterFull,
-	}
-
-	if r.IntervalSeconds != 0 {
-		out.interval = float64(r.IntervalSeconds)
 	}
 
 	if r.MaxAttempts != nil {
 		out.maxAttempts = *r.MaxAttempts
-	}
-
-	if r.BackoffRate != 0 {
-		out.backoff = r.BackoffRate
-	}
-
-	if r.MaxDelaySeconds != 0 {
-		out.maxDelay = float64(r.MaxDelaySeconds)
 	}
 
 	return out

@@ -228,13 +228,7 @@ type condition func(s *scope) (bool, error)
 // compile checks the rule and makes its condition; field is its place in the
 // definition.
 func (r Rule) compile(c *checker, field string) condition {
-	forms := 0
-
-	for _, present := range []bool{r.Operator != "" || r.Variable != "", r.And != nil, r.Or != nil, r.Not != nil} {
-		if present {
-			forms++
-		}
-	}
+	forms := given(r.Operator != "" || r.Variable != "", r.And != nil, r.Or != nil, r.Not != nil)
 
 	c.excluded(LanguageJSONata, field+".", map[string]bool{
 		conditionField: r.Condition != "", outputField: r.Output != nil, assignField: r.Assign != nil,

@@ -309,6 +309,11 @@ func (c *checker) exclusive(first string, hasFirst bool, second string, hasSecon
 	}
 }
 
+// given counts the fields that are there, of some that exclude each other.
+func given(fields ...bool) int {
+	return len(slices.DeleteFunc(fields, func(there bool) bool { return !there }))
+}
+
 func (t *Task) compile(c *checker) node {
 	switch {
 	case t.Resource == "":
@@ -469,16 +474,7 @@ func (w *Wait) compile(c *checker) node {
 	c.order = w.order
 	c.transition(w.Next, w.End)
 
-	set := 0
-
-	for _, present := range []bool{
-		w.Seconds != nil || w.SecondsExpression != "", w.SecondsPath != "", w.Timestamp != "", w.TimestampPath != "",
-	} {
-		if present {
-			set++
-		}
-	}
-
+	set := given(w.Seconds != nil || w.SecondsExpression != "", w.SecondsPath != "", w.Timestamp != "", w.TimestampPath != "")
 	if set != 1 {
 		c.addf("", "a Wait needs exactly one of Seconds, SecondsPath, Timestamp and TimestampPath; it has %d", set)
 	}

@@ -96,7 +96,7 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 	if err := json.Unmarshal([]byte(document), &elements); err != nil {
 		return fail(err)
 	}
-	if err := givenOnce(document); err != nil {
+	if err := givenOnce(json.NewDecoder(strings.NewReader(document))); err != nil {
 		return fail(err)
 	}
 	if err := only(elements, "Version", "Id", "Statement"); err != nil {
@@ -145,42 +145,27 @@ func statements(raw json.RawMessage) ([]map[string]json.RawMessage, error) {
 }
 
 // givenOnce refuses an element that is given twice, of which one would be lost: a
-// Condition, say.
-func givenOnce(document string) error {
-	decoder := json.NewDecoder(strings.NewReader(document))
-	type object struct {
-		keys map[string]bool // nil for a list
-		key  string          // the one whose value comes
+// Condition, say. What is read is known to be JSON.
+func givenOnce(document *json.Decoder) error {
+	token, _ := document.Token()
+	if token != json.Delim('{') && token != json.Delim('[') {
+		return nil
 	}
-	var open []object
-	for {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil //nolint:nilerr // the end: it was read as JSON before
-		}
-		mark, isMark := token.(json.Delim)
-		if isMark && (mark == '}' || mark == ']') {
-			open = open[:len(open)-1]
-			continue
-		}
-		if n := len(open); n > 0 && open[n-1].keys != nil {
-			if open[n-1].key == "" {
-				name, _ := token.(string)
-				if open[n-1].keys[name] {
-					return fmt.Errorf("%w: %s is given twice", errElement, name)
-				}
-				open[n-1].keys[name], open[n-1].key = true, name+" "
-				continue
+	seen := map[any]bool{}
+	for document.More() {
+		if token == json.Delim('{') {
+			name, _ := document.Token()
+			if seen[name] {
+				return fmt.Errorf("%w: %v is given twice", errElement, name)
 			}
-			open[n-1].key = ""
+			seen[name] = true
 		}
-		switch mark {
-		case '{':
-			open = append(open, object{keys: map[string]bool{}})
-		case '[':
-			open = append(open, object{})
+		if err := givenOnce(document); err != nil {
+			return err
 		}
 	}
+	_, _ = document.Token() // the closing bracket
+	return nil
 }
 
 var errElement = errors.New("wrong element")

@@ -33,21 +33,3 @@ func RequirementOf(g Grant) (Requirement, bool) {
 	}
 	return Requirement{}, false
 }
-
-// Unused are the grants by which none of the decisions was made, but for the
-// [Required] ones.
-func Unused(grants []Grant, decisions []Decision) []Grant {
-	used := map[string]bool{}
-	for _, d := range decisions {
-		for _, g := range d.Grants {
-			used[g.Key()] = true
-		}
-	}
-	var out []Grant
-	for _, g := range grants {
-		if _, required := RequirementOf(g); !required && !used[g.Key()] {
-			out = append(out, g)
-		}
-	}
-	return out
-}

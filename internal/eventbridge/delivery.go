@@ -1,6 +1,7 @@
 package eventbridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,30 +76,32 @@ type TargetError struct {
 // Error implements error.
 func (e *TargetError) Error() string { return e.Code + ": " + e.Message }
 
-// permanentCodes are failures that only a change of the set-up can fix; EventBridge sends them to the dead-letter queue
-// without a retry, whatever the status.
-var permanentCodes = []string{
-	CodeNoPermissions, CodeNoResource, CodeInvalidJSON, CodeInvalidParameter,
-	"AccessDenied", "AccessDeniedException", "ResourceNotFoundException", "StateMachineDoesNotExist", "StateMachineDeleting",
+// serviceCodes are the codes that EventBridge shows for the errors of services.
+var serviceCodes = map[string]string{
+	"AccessDenied": CodeNoPermissions, "AccessDeniedException": CodeNoPermissions,
+	"ResourceNotFoundException": CodeNoResource, "StateMachineDoesNotExist": CodeNoResource, "StateMachineDeleting": CodeNoResource,
+	"ThrottlingException": CodeThrottling, "TooManyRequestsException": CodeThrottling, "ExecutionLimitExceeded": CodeResourceLimit,
 }
 
+// permanentCodes are failures that only a change of the set-up can fix; EventBridge sends them to the dead-letter queue
+// without a retry, whatever the status.
+var permanentCodes = []string{CodeNoPermissions, CodeNoResource, CodeInvalidJSON, CodeInvalidParameter}
+
 // throttleCodes are failures that pass although services answer them with status 400.
-var throttleCodes = []string{
-	CodeThrottling, CodeResourceLimit, CodeTimeout,
-	"ThrottlingException", "TooManyRequestsException", "ExecutionLimitExceeded",
-}
+var throttleCodes = []string{CodeThrottling, CodeResourceLimit, CodeTimeout}
 
 // Retryable reports whether EventBridge would try again after this failure: throttling, a 5xx answer, status 429 and
 // everything that is not a TargetError are retried; missing permissions, missing resources and any other 4xx are not.
 func Retryable(err error) bool {
-	var target *TargetError
-	if !errors.As(err, &target) {
+	target, ok := errors.AsType[*TargetError](err)
+	if !ok {
 		return true
 	}
+	code := dlqCode(target.Code)
 	switch {
-	case slices.Contains(permanentCodes, target.Code):
+	case slices.Contains(permanentCodes, code):
 		return false
-	case slices.Contains(throttleCodes, target.Code), target.StatusCode == http.StatusTooManyRequests:
+	case slices.Contains(throttleCodes, code), target.StatusCode == http.StatusTooManyRequests:
 		return true
 	default:
 		return target.StatusCode < http.StatusBadRequest || target.StatusCode >= http.StatusInternalServerError
@@ -127,12 +130,7 @@ func (p RetryPolicy) Validate() error {
 	return nil
 }
 
-func (p RetryPolicy) age() time.Duration {
-	if p.MaximumEventAge == 0 {
-		return DefaultMaximumEventAge
-	}
-	return p.MaximumEventAge
-}
+func (p RetryPolicy) age() time.Duration { return cmp.Or(p.MaximumEventAge, DefaultMaximumEventAge) }
 
 func (p RetryPolicy) attempts() int {
 	if p.MaximumRetryAttempts == nil {
@@ -147,24 +145,6 @@ type Clock interface {
 	Now() time.Time
 	// Sleep waits for the duration, or returns the context's error if that ends first.
 	Sleep(ctx context.Context, d time.Duration) error
-}
-
-// SystemClock is the machine's clock.
-type SystemClock struct{}
-
-// Now returns time.Now.
-func (SystemClock) Now() time.Time { return time.Now() }
-
-// Sleep waits for the duration, or returns the context's error if that ends first.
-func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // Target names the rule and the target of a delivery, for the dead-letter record.
@@ -268,15 +248,10 @@ func newDeadLetter(target Target, err error, condition string, retries int) *Dea
 
 // dlqCode translates a service's error name to the code EventBridge shows.
 func dlqCode(code string) string {
+	if shown, ok := serviceCodes[code]; ok {
+		return shown
+	}
 	switch code {
-	case "AccessDenied", "AccessDeniedException":
-		return CodeNoPermissions
-	case "ResourceNotFoundException", "StateMachineDoesNotExist", "StateMachineDeleting":
-		return CodeNoResource
-	case "ThrottlingException", "TooManyRequestsException":
-		return CodeThrottling
-	case "ExecutionLimitExceeded":
-		return CodeResourceLimit
 	case CodeConnectionFailure, CodeErrorFromTarget, CodeInternalError, CodeInvalidJSON, CodeInvalidParameter,
 		CodeNoPermissions, CodeNoResource, CodeResourceLimit, CodeThrottling, CodeTimeout:
 		return code

@@ -2,10 +2,12 @@ package eventbridge
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,6 +32,8 @@ const (
 	ReasonCopyObject              = "CopyObject"
 	ReasonCompleteMultipartUpload = "CompleteMultipartUpload"
 )
+
+var reasons = []string{ReasonPutObject, ReasonPostObject, ReasonCopyObject, ReasonCompleteMultipartUpload}
 
 // maxKeyBytes is the longest object key of Amazon S3, in bytes of UTF-8.
 const maxKeyBytes = 1024
@@ -128,20 +132,10 @@ func S3ObjectCreated(o ObjectCreated) (Event, error) {
 	if err := o.validate(); err != nil {
 		return Event{}, err
 	}
-	if o.ID == "" {
-		o.ID = uuid.NewString()
-	}
-	if o.Requester == "" {
-		o.Requester = o.Account
-	}
-	if o.Reason == "" {
-		o.Reason = ReasonPutObject
-	}
-
 	of, _ := partition.OfRegion(o.Region)
 	return Event{
 		Version:    "0",
-		ID:         o.ID,
+		ID:         cmp.Or(o.ID, uuid.NewString()),
 		DetailType: DetailTypeObjectCreated,
 		Source:     SourceS3,
 		Account:    o.Account,
@@ -159,9 +153,9 @@ func S3ObjectCreated(o ObjectCreated) (Event, error) {
 				Sequencer: o.Sequencer,
 			},
 			RequestID:       o.RequestID,
-			Requester:       o.Requester,
+			Requester:       cmp.Or(o.Requester, o.Account),
 			SourceIPAddress: o.SourceIPAddress,
-			Reason:          o.Reason,
+			Reason:          cmp.Or(o.Reason, ReasonPutObject),
 		},
 	}, nil
 }
@@ -182,7 +176,7 @@ func (o ObjectCreated) validate() error {
 		{strings.Trim(o.ETag, `"`) != "", "ETag is missing"},
 		{hexPattern.MatchString(o.Sequencer), "Sequencer must be hexadecimal"},
 		{o.RequestID != "", "RequestID is missing"},
-		{knownReason(o.Reason), "Reason must be one of PutObject, POST Object, CopyObject and CompleteMultipartUpload"},
+		{o.Reason == "" || slices.Contains(reasons, o.Reason), "Reason must be one of PutObject, POST Object, CopyObject and CompleteMultipartUpload"},
 	}
 
 	var wrong []error
@@ -192,13 +186,4 @@ func (o ObjectCreated) validate() error {
 		}
 	}
 	return errors.Join(wrong...)
-}
-
-func knownReason(reason string) bool {
-	switch reason {
-	case "", ReasonPutObject, ReasonPostObject, ReasonCopyObject, ReasonCompleteMultipartUpload:
-		return true
-	default:
-		return false
-	}
 }

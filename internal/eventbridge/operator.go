@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -100,12 +101,7 @@ func (o wildcard) match(value any) bool {
 type anythingBut []operator
 
 func (o anythingBut) match(value any) bool {
-	for _, excluded := range o {
-		if excluded.match(value) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(o, func(excluded operator) bool { return excluded.match(value) })
 }
 
 // numeric matches a number within bounds. The zero bound values are never used: parsing fills both.

@@ -91,38 +91,17 @@ func (p *Pattern) MatchValue(event any) (bool, error) {
 
 // match reports whether value, which is nil where the event has no such object, fits.
 func (m *objectMatcher) match(value, root map[string]any) bool {
-	for i := range m.fields {
-		if !m.fields[i].match(value, root) {
-			return false
-		}
-	}
-	for _, alternatives := range m.ors {
-		if !matchAny(alternatives, value, root) {
-			return false
-		}
-	}
-	return true
-}
-
-func matchAny(alternatives []*objectMatcher, value, root map[string]any) bool {
-	for _, alternative := range alternatives {
-		if alternative.match(value, root) {
-			return true
-		}
-	}
-	return false
+	fits := func(alternative *objectMatcher) bool { return alternative.match(value, root) }
+	return !slices.ContainsFunc(m.fields, func(f fieldMatcher) bool { return !f.match(value, root) }) &&
+		!slices.ContainsFunc(m.ors, func(alternatives []*objectMatcher) bool { return !slices.ContainsFunc(alternatives, fits) })
 }
 
 func (f *fieldMatcher) match(value, root map[string]any) bool {
-	child := value[f.name]
-	if f.sub != nil {
+	child, present := value[f.name]
+	switch {
+	case f.sub != nil:
 		return f.sub.matchWithin(child, root)
-	}
-
-	if child == nil {
-		if _, present := value[f.name]; present {
-			return f.matchLeaf([]any{nil}, root)
-		}
+	case !present:
 		return f.matchLeaf(nil, root)
 	}
 	return f.matchLeaf(leaves(child), root)
@@ -130,36 +109,20 @@ func (f *fieldMatcher) match(value, root map[string]any) bool {
 
 // matchWithin matches a nested object of the pattern against what the event has in its place.
 func (m *objectMatcher) matchWithin(child any, root map[string]any) bool {
-	objects := objectsOf(child)
-	for _, object := range objects {
-		if m.match(object, root) {
-			return true
-		}
-	}
-	if len(objects) > 0 {
-		return false
+	if objects := objectsOf(child); len(objects) > 0 {
+		return slices.ContainsFunc(objects, func(object map[string]any) bool { return m.match(object, root) })
 	}
 	// There is no object here: only conditions that ask for absence can still hold.
 	return m.match(nil, root)
 }
 
 func (f *fieldMatcher) matchLeaf(values []any, root map[string]any) bool {
-	for _, op := range f.leaf {
-		switch op := op.(type) {
-		case exists:
-			if bool(op) && len(values) > 0 {
-				return true
-			}
-			if !bool(op) && !hasLeaf(root, f.path) {
-				return true
-			}
-		default:
-			if slices.ContainsFunc(values, op.match) {
-				return true
-			}
+	return slices.ContainsFunc(f.leaf, func(op operator) bool {
+		if wanted, ok := op.(exists); ok && !bool(wanted) {
+			return !hasLeaf(root, f.path)
 		}
-	}
-	return false
+		return slices.ContainsFunc(values, op.match)
+	})
 }
 
 // objectsOf returns the value if it is an object, or the objects in it if it is an array.
@@ -200,11 +163,8 @@ func hasLeaf(value any, path []string) bool {
 	if len(path) == 0 {
 		return len(leaves(value)) > 0
 	}
-	for _, object := range objectsOf(value) {
+	return slices.ContainsFunc(objectsOf(value), func(object map[string]any) bool {
 		child, present := object[path[0]]
-		if present && hasLeaf(child, path[1:]) {
-			return true
-		}
-	}
-	return false
+		return present && hasLeaf(child, path[1:])
+	})
 }

@@ -21,12 +21,16 @@ type Access struct {
 func (q *request) authorize() error { return q.mayI(q.action(), q.key) }
 
 func (q *request) mayI(action, key string) error {
-	signer := loopback.AccessKeyID(q.r)
-	if q.server.options.Authorize == nil || signer == localCredential {
+	return q.may(Access{Action: action, Bucket: q.bucket, Key: key})
+}
+
+// may asks whether who signed the request may do something.
+func (q *request) may(what Access) error {
+	what.AccessKeyID = loopback.AccessKeyID(q.r)
+	if q.server.options.Authorize == nil || what.AccessKeyID == localCredential {
 		return nil
 	}
-	err := q.server.options.Authorize(Access{AccessKeyID: signer, Action: action, Bucket: q.bucket, Key: key})
-	if err != nil {
+	if err := q.server.options.Authorize(what); err != nil {
 		return fail(http.StatusForbidden, "AccessDenied", err.Error())
 	}
 	return nil

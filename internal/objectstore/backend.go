@@ -106,11 +106,11 @@ func (v *view) object(bucketName, key, id string) (*gofakes3.Object, *version, e
 }
 
 func (v *view) DeleteObject(bucketName, key string) (gofakes3.ObjectDeleteResult, error) {
-	return v.deleted(v.store.remove(bucketName, key))
+	return v.deleted(v.store.remove(bucketName, key, ""))
 }
 
 func (v *view) DeleteObjectVersion(bucketName, key string, id gofakes3.VersionID) (gofakes3.ObjectDeleteResult, error) {
-	return v.deleted(v.store.removeVersion(bucketName, key, string(id)))
+	return v.deleted(v.store.remove(bucketName, key, string(id)))
 }
 
 func (v *view) deleted(gone removal, err error) (gofakes3.ObjectDeleteResult, error) {
@@ -131,13 +131,7 @@ func (v *view) DeleteMulti(bucketName string, keys ...string) (gofakes3.MultiDel
 func (v *view) DeleteMultiVersions(bucketName string, objects ...gofakes3.ObjectID) (gofakes3.MultiDeleteResult, error) {
 	var result gofakes3.MultiDeleteResult
 	for _, object := range objects {
-		var err error
-		if object.VersionID == "" {
-			_, err = v.store.remove(bucketName, object.Key)
-		} else {
-			_, err = v.store.removeVersion(bucketName, object.Key, object.VersionID)
-		}
-		if err != nil {
+		if _, err := v.store.remove(bucketName, object.Key, object.VersionID); err != nil {
 			result.Error = append(result.Error, gofakes3.ErrorResultFromError(v.fail(err)))
 			continue
 		}

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"example.com/upload-router/internal/loopback"
 )
 
 type copyResult struct {
@@ -38,19 +36,12 @@ func copySourceOf(header string) (copySource, error) {
 	return copySource{bucket, text, id}, nil
 }
 
-// ask asks Options.Authorize about the source, as mayI does about the request's own object.
+// ask asks about the source, as mayI does about the request's own object.
 func (q *request) ask(action string, source copySource) error {
-	signer := loopback.AccessKeyID(q.r)
-	if q.server.options.Authorize == nil || signer == localCredential {
-		return nil
-	}
 	if source.id != "" {
 		action += "Version"
 	}
-	if err := q.server.options.Authorize(Access{AccessKeyID: signer, Action: action, Bucket: source.bucket, Key: source.key}); err != nil {
-		return fail(http.StatusForbidden, "AccessDenied", err.Error())
-	}
-	return nil
+	return q.may(Access{Action: action, Bucket: source.bucket, Key: source.key})
 }
 
 // copy answers CopyObject.
@@ -93,12 +84,9 @@ func (q *request) copy() error {
 	}
 	v := newVersion(q.key, got, metadata, reasonCopy)
 	v.tags = tags
-	if err := q.server.store.commit(q.bucket, v, conditions{}); err != nil {
-		v.body.remove()
+	if err := q.keep(v, conditions{}); err != nil {
 		return err
 	}
-
-	q.created(q.bucket, v)
 	setUnlessEmpty(q.w.Header(), headerVersion, v.shownID())
 	setUnlessEmpty(q.w.Header(), "X-Amz-Copy-Source-Version-Id", source.shownID())
 	return q.writeXML(copyResult{ETag: `"` + v.etag + `"`, LastModified: xmlTime(v.modified), xmlChecksum: v.checksum.elements(false)})

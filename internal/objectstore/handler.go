@@ -212,12 +212,9 @@ func (q *request) put() error {
 	}
 	v := newVersion(q.key, got, q.metadata(), reasonPut)
 	v.tags = tags
-	if err := q.server.store.commit(q.bucket, v, when); err != nil {
-		v.body.remove()
+	if err := q.keep(v, when); err != nil {
 		return err
 	}
-
-	q.created(q.bucket, v)
 	header := q.w.Header()
 	header.Set("ETag", `"`+v.etag+`"`)
 	setUnlessEmpty(header, headerVersion, v.shownID())
@@ -250,16 +247,7 @@ func (q *request) putPart() error {
 }
 
 func (q *request) delete() error {
-	id := q.query.Get("versionId")
-	var (
-		gone removal
-		err  error
-	)
-	if id == "" {
-		gone, err = q.server.store.remove(q.bucket, q.key)
-	} else {
-		gone, err = q.server.store.removeVersion(q.bucket, q.key, id)
-	}
+	gone, err := q.server.store.remove(q.bucket, q.key, q.query.Get("versionId"))
 	if err != nil {
 		return err
 	}
@@ -441,6 +429,16 @@ func (q *request) writeObject(v *version, part span) {
 		// The status is out: only a closed connection can tell the client that this is not all.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// keep stores a version that the request made; nothing is left of it if it fails.
+func (q *request) keep(v *version, when conditions) error {
+	if err := q.server.store.commit(q.bucket, v, when); err != nil {
+		v.body.remove()
+		return err
+	}
+	q.created(q.bucket, v)
+	return nil
 }
 
 // created remembers that the request made the version, and tells the client that is this package's own.

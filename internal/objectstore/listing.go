@@ -38,19 +38,28 @@ func (q *request) limit(parameter string) (int, error) {
 	return min(n, maxListed), nil
 }
 
-// encoding reads how a listing is to write keys.
-func (q *request) encoding() (kind string, encode encoder, err error) {
-	switch kind = q.query.Get("encoding-type"); kind {
-	case "":
-		return kind, plainText, nil
-	case "url":
-		return kind, urlText, nil
-	}
-	return "", nil, fail(http.StatusBadRequest, "InvalidArgument", "Invalid Encoding Method specified in Request")
+// listing is what the listings of a bucket have in common: how much, and how keys are to be written.
+type listing struct {
+	selection
+	limit  int
+	kind   string // of the encoding
+	encode encoder
 }
 
-func (q *request) selection() selection {
-	return selection{prefix: q.query.Get("prefix"), delimiter: q.query.Get("delimiter")}
+// listing reads it; the most is in a parameter of each listing's own.
+func (q *request) listing(most string) (listing, error) {
+	limit, err := q.limit(most)
+	l := listing{
+		selection: selection{prefix: q.query.Get("prefix"), delimiter: q.query.Get("delimiter")},
+		limit:     limit, kind: q.query.Get("encoding-type"), encode: plainText,
+	}
+	switch {
+	case l.kind == "url":
+		l.encode = urlText
+	case l.kind != "" && err == nil:
+		err = fail(http.StatusBadRequest, "InvalidArgument", "Invalid Encoding Method specified in Request")
+	}
+	return l, err
 }
 
 // listed is an object in a listing.
@@ -88,11 +97,7 @@ type listResult struct {
 // list answers ListObjects and ListObjectsV2.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (q *request) list() error {
-	limit, err := q.limit("max-keys")
-	if err != nil {
-		return err
-	}
-	kind, encode, err := q.encoding()
+	l, err := q.listing("max-keys")
 	if err != nil {
 		return err
 	}
@@ -103,34 +108,33 @@ func (q *request) list() error {
 			return err
 		}
 	}
-	sel := q.selection()
-	found, err := q.server.store.list(q.bucket, sel, after, limit)
+	found, err := q.server.store.list(q.bucket, l.selection, after, l.limit)
 	if err != nil {
 		return err
 	}
 
 	result := listResult{
-		Name: q.bucket, Prefix: encode(sel.prefix), Delimiter: encode(sel.delimiter), MaxKeys: limit, EncodingType: kind,
-		IsTruncated: found.truncated, CommonPrefixes: commonPrefixes(found.common, encode),
+		Name: q.bucket, Prefix: l.encode(l.prefix), Delimiter: l.encode(l.delimiter), MaxKeys: l.limit, EncodingType: l.kind,
+		IsTruncated: found.truncated, CommonPrefixes: commonPrefixes(found.common, l.encode),
 	}
 	for _, v := range found.versions {
 		result.Contents = append(result.Contents, listed{
-			Key: encode(v.key), LastModified: xmlTime(v.modified), ETag: `"` + v.etag + `"`, Size: v.body.size(),
+			Key: l.encode(v.key), LastModified: xmlTime(v.modified), ETag: `"` + v.etag + `"`, Size: v.body.size(),
 			ChecksumAlgorithm: v.checksum.algorithm, ChecksumType: v.checksum.kind(), StorageClass: storageClass,
 		})
 	}
 	switch {
 	case second:
 		result.KeyCount = new(len(found.versions) + len(found.common))
-		result.StartAfter, result.ContinuationToken = encode(q.query.Get("start-after")), q.query.Get("continuation-token")
+		result.StartAfter, result.ContinuationToken = l.encode(q.query.Get("start-after")), q.query.Get("continuation-token")
 		if found.truncated {
 			result.NextContinuationToken = base64.URLEncoding.EncodeToString([]byte(found.next))
 		}
 	default:
-		marker := encode(after)
+		marker := l.encode(after)
 		result.Marker = &marker
-		if found.truncated && sel.delimiter != "" { // without a delimiter the last key is the marker
-			result.NextMarker = encode(found.next)
+		if found.truncated && l.delimiter != "" { // without a delimiter the last key is the marker
+			result.NextMarker = l.encode(found.next)
 		}
 	}
 	return q.writeXML(result)
@@ -184,11 +188,7 @@ type versionsResult struct {
 // listVersions answers ListObjectVersions.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 func (q *request) listVersions() error {
-	limit, err := q.limit("max-keys")
-	if err != nil {
-		return err
-	}
-	kind, encode, err := q.encoding()
+	l, err := q.listing("max-keys")
 	if err != nil {
 		return err
 	}
@@ -199,22 +199,22 @@ func (q *request) listVersions() error {
 	case id != "" && key == "":
 		return fail(http.StatusBadRequest, "InvalidArgument", "A version-id marker cannot be specified without a key marker.")
 	}
-	sel := q.selection()
-	found, latest, err := q.server.store.listVersions(q.bucket, sel, key, id, limit)
+	found, latest, err := q.server.store.listVersions(q.bucket, l.selection, key, id, l.limit)
 	if err != nil {
 		return err
 	}
 
 	result := versionsResult{
-		Name: q.bucket, Prefix: encode(sel.prefix), Delimiter: encode(sel.delimiter), MaxKeys: limit, EncodingType: kind,
-		KeyMarker: encode(key), VersionIDMarker: id, IsTruncated: found.truncated, CommonPrefixes: commonPrefixes(found.common, encode),
+		Name: q.bucket, Prefix: l.encode(l.prefix), Delimiter: l.encode(l.delimiter), MaxKeys: l.limit, EncodingType: l.kind,
+		KeyMarker: l.encode(key), VersionIDMarker: id, IsTruncated: found.truncated, CommonPrefixes: commonPrefixes(found.common, l.encode),
 	}
 	if found.truncated {
-		result.NextKeyMarker, result.NextVersionIDMarker = encode(found.next), found.nextVersion
+		result.NextKeyMarker, result.NextVersionIDMarker = l.encode(found.next), found.nextVersion
 	}
 	for i, v := range found.versions {
 		item := listedVersion{
-			XMLName: xml.Name{Local: "DeleteMarker"}, Key: encode(v.key), VersionID: v.id, IsLatest: latest[i], LastModified: xmlTime(v.modified),
+			XMLName: xml.Name{Local: "DeleteMarker"}, Key: l.encode(v.key), VersionID: v.id, IsLatest: latest[i],
+			LastModified: xmlTime(v.modified),
 		}
 		if !v.deleteMarker {
 			item.XMLName.Local, item.ETag, item.Size, item.StorageClass = "Version", `"`+v.etag+`"`, new(v.body.size()), storageClass
@@ -253,35 +253,30 @@ type uploadsResult struct {
 // listUploads answers ListMultipartUploads.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
 func (q *request) listUploads() error {
-	limit, err := q.limit("max-uploads")
+	l, err := q.listing("max-uploads")
 	if err != nil {
 		return err
 	}
-	kind, encode, err := q.encoding()
-	if err != nil {
-		return err
-	}
-	sel := q.selection()
 	key, id := q.query.Get("key-marker"), q.query.Get("upload-id-marker")
 	result := uploadsResult{
-		Bucket: q.bucket, Prefix: encode(sel.prefix), Delimiter: encode(sel.delimiter), EncodingType: kind, MaxUploads: limit,
-		KeyMarker: encode(key), UploadIDMarker: id,
+		Bucket: q.bucket, Prefix: l.encode(l.prefix), Delimiter: l.encode(l.delimiter), EncodingType: l.kind, MaxUploads: l.limit,
+		KeyMarker: l.encode(key), UploadIDMarker: id,
 	}
-	uploads, common, truncated := page(q.server.store.listUploads(q.bucket), sel, limit,
-		func(u *upload) string { return u.key }, func(u *upload) bool { return u.after(sel, key, id) })
+	uploads, common, truncated := page(q.server.store.listUploads(q.bucket), l.selection, l.limit,
+		func(u *upload) string { return u.key }, func(u *upload) bool { return u.after(l.selection, key, id) })
 	for _, u := range uploads {
 		result.Upload = append(result.Upload, listedUpload{
-			Key: encode(u.key), UploadID: u.id, StorageClass: storageClass, Initiated: xmlTime(u.began),
+			Key: l.encode(u.key), UploadID: u.id, StorageClass: storageClass, Initiated: xmlTime(u.began),
 			ChecksumAlgorithm: u.algorithm, ChecksumType: u.checksumType(),
 		})
 	}
-	result.CommonPrefixes = commonPrefixes(common, encode)
+	result.CommonPrefixes = commonPrefixes(common, l.encode)
 	if result.IsTruncated = truncated; truncated {
 		if n := len(uploads); n > 0 {
-			result.NextKeyMarker, result.NextUploadIDMarker = encode(uploads[n-1].key), uploads[n-1].id
+			result.NextKeyMarker, result.NextUploadIDMarker = l.encode(uploads[n-1].key), uploads[n-1].id
 		}
 		if n := len(common); n > 0 && (len(uploads) == 0 || common[n-1] > uploads[len(uploads)-1].key) {
-			result.NextKeyMarker, result.NextUploadIDMarker = encode(common[n-1]), ""
+			result.NextKeyMarker, result.NextUploadIDMarker = l.encode(common[n-1]), ""
 		}
 	}
 	return q.writeXML(result)

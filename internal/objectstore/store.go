@@ -190,8 +190,11 @@ type removal struct {
 	deleteMarker bool
 }
 
-// remove is DELETE without a version: a delete marker in a bucket with versioning, the end of the object otherwise.
-func (s *store) remove(bucketName, key string) (removal, error) {
+// remove is DELETE of a version or, without an id, of the object: a delete marker in a bucket with versioning, its end otherwise.
+func (s *store) remove(bucketName, key, id string) (removal, error) {
+	if id != "" {
+		return s.removeVersion(bucketName, key, id)
+	}
 	status, err := s.versioning(bucketName)
 	if err != nil {
 		return removal{}, err

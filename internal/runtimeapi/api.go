@@ -88,13 +88,8 @@ func traceID(now time.Time) string {
 }
 
 func (s *sandbox) serveResponse(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue(pathID)
-	if !s.mayAnswer(w, id) {
-		return
-	}
-	payload, tooLarge, err := readBody(r.Body)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "InvalidRequest", "The response could not be read: "+err.Error())
+	id, payload, tooLarge, ok := s.report(w, r, "response")
+	if !ok {
 		return
 	}
 
@@ -115,19 +110,22 @@ func (s *sandbox) serveResponse(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *sandbox) serveError(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue(pathID)
+	if id, payload, tooLarge, ok := s.report(w, r, "error"); ok {
+		s.finish(w, id, outcome{failed: reportedFailure(payload, r.Header.Get(headerErrorType))}, tooLarge)
+	}
+}
+
+// report reads what the process tells of the invocation being handled; not ok is what it has refused.
+func (s *sandbox) report(w http.ResponseWriter, r *http.Request, what string) (id string, payload []byte, tooLarge, ok bool) {
+	id = r.PathValue(pathID)
 	if !s.mayAnswer(w, id) {
-		return
+		return id, nil, false, false
 	}
 	payload, tooLarge, err := readBody(r.Body)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "InvalidRequest", "The error could not be read: "+err.Error())
-		return
+		refuse(w, http.StatusBadRequest, "InvalidRequest", "The "+what+" could not be read: "+err.Error())
 	}
-	if tooLarge {
-		payload = nil
-	}
-	s.finish(w, id, outcome{failed: reportedFailure(payload, r.Header.Get(headerErrorType))}, tooLarge)
+	return id, payload, tooLarge, err == nil
 }
 
 // finish passes the outcome on and answers the process.

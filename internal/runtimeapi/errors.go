@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,12 +107,7 @@ func reportedFailure(payload []byte, header string) *failure {
 	if err := json.Unmarshal(payload, &body); err != nil {
 		body = errorBody{}
 	}
-	if body.Type == "" {
-		body.Type = header
-	}
-	if body.Type == "" {
-		body.Type = typeUnknown
-	}
+	body.Type = cmp.Or(body.Type, header, typeUnknown)
 	if len(payload) == 0 {
 		return newFailure(body.Type, "")
 	}

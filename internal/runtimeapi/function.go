@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,26 +118,19 @@ func (f Function) Start(ctx context.Context) (*Runtime, error) {
 
 func (f Function) withDefaults() Function {
 	own, _ := partition.OfRegion(f.Region)
-	setDefault(&f.ARN, "arn:"+own.Name+":lambda:"+f.Region+":000000000000:function:"+f.Name)
-	setDefault(&f.Handler, "bootstrap")
-	setDefault(&f.Version, "$LATEST")
-	setDefault(&f.Timeout, DefaultTimeout)
-	setDefault(&f.MemoryMB, DefaultMemoryMB)
-	setDefault(&f.Concurrency, DefaultConcurrency)
-	setDefault(&f.InitTimeout, DefaultInitTimeout)
-	setDefault(&f.ShutdownTimeout, DefaultShutdownTimeout)
-	setDefault(&f.LogLimit, DefaultLogLimit)
+	f.ARN = cmp.Or(f.ARN, "arn:"+own.Name+":lambda:"+f.Region+":000000000000:function:"+f.Name)
+	f.Handler = cmp.Or(f.Handler, "bootstrap")
+	f.Version = cmp.Or(f.Version, "$LATEST")
+	f.Timeout = cmp.Or(f.Timeout, DefaultTimeout)
+	f.MemoryMB = cmp.Or(f.MemoryMB, DefaultMemoryMB)
+	f.Concurrency = cmp.Or(f.Concurrency, DefaultConcurrency)
+	f.InitTimeout = cmp.Or(f.InitTimeout, DefaultInitTimeout)
+	f.ShutdownTimeout = cmp.Or(f.ShutdownTimeout, DefaultShutdownTimeout)
+	f.LogLimit = cmp.Or(f.LogLimit, DefaultLogLimit)
 	if f.LogWriter == nil {
 		f.LogWriter = io.Discard
 	}
 	return f
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 func (f Function) validate() error {

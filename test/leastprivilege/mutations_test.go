@@ -192,9 +192,9 @@ func TestOneGrantMoreIsNoticed(t *testing.T) {
 		c := change{"", resource, input, document}
 		policies, err := authz.Load(c.apply(t, system))
 		require.NoError(t, err)
-		unused := authz.Unused(policies.Grants(), l.decisions)
-		require.NotEmpty(t, unused, resource)
-		for _, g := range unused {
+		left := unused(policies.Grants(), l.decisions)
+		require.NotEmpty(t, left, resource)
+		for _, g := range left {
 			require.Equal(t, resource, g.Policy)
 			require.Equal(t, "s3:DeleteBucket", g.Action)
 		}

@@ -160,7 +160,7 @@ func TestAnObjectOfOnePartIsOneRequest(t *testing.T) {
 	for _, size := range []int{0, 1, part - 1, part} {
 		want := random(size)
 		var requests atomic.Int64
-		client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Counted(&requests, stored(want))))
+		client := uploadtest.Client(uploadtest.Serve(t, counted(&requests, stored(want))))
 		got, err := readParts(t.Context(), client, announce(want), long)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want, got))
@@ -420,7 +420,7 @@ func TestTheRetryBudgetIsShared(t *testing.T) {
 	t.Parallel()
 	want := random(whole)
 	var requests atomic.Int64
-	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Counted(&requests, func(w http.ResponseWriter, r *http.Request) {
+	client := uploadtest.Client(uploadtest.Serve(t, counted(&requests, func(w http.ResponseWriter, r *http.Request) {
 		first := 0
 		_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &first)
 		uploadtest.Cut(want, first+1, headers(want)...)(w, r)
@@ -436,7 +436,7 @@ func TestAnObjectThatCannotBePinnedIsNotReadTwice(t *testing.T) {
 	t.Parallel()
 	want := random(whole)
 	var requests atomic.Int64
-	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Counted(&requests, uploadtest.Sequence(
+	client := uploadtest.Client(uploadtest.Serve(t, counted(&requests, sequence(
 		uploadtest.Cut(want, 5*part), uploadtest.Content(want),
 	))))
 	_, err := readParts(t.Context(), client, upload.Object{Bucket: bucket, Key: key, Size: whole}, long)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -93,7 +94,7 @@ func TestProcessReadsWhatIsThere(t *testing.T) {
 			announced(), uploadtest.Content(content, "ETag", `"`+etag+`"`, "X-Amz-Checksum-Crc32", "AAAAAA==-2"), announced(),
 		},
 		"with no checksum": {announced(), uploadtest.Content(content, "ETag", `"`+etag+`"`), announced()},
-		"with no length":   {announced(), uploadtest.Chunked(content, "ETag", `"`+etag+`"`), announced()},
+		"with no length":   {announced(), chunked(content, "ETag", `"`+etag+`"`), announced()},
 		"with nothing known but the key": {
 			upload.Object{Bucket: bucket, Key: key, Size: int64(len(content))},
 			uploadtest.Content(content, "ETag", `"`+etag+`"`, "X-Amz-Version-Id", version),
@@ -101,12 +102,12 @@ func TestProcessReadsWhatIsThere(t *testing.T) {
 		},
 		"after one 503": {
 			announced(),
-			uploadtest.Sequence(uploadtest.Fault(503, "SlowDown", "Please reduce your request rate."), uploadtest.Content(content, "ETag", etag)),
+			sequence(uploadtest.Fault(503, "SlowDown", "Please reduce your request rate."), uploadtest.Content(content, "ETag", etag)),
 			announced(),
 		},
 		"after a 500 and a broken connection": {
 			announced(),
-			uploadtest.Sequence(
+			sequence(
 				uploadtest.Fault(500, "InternalError", "We encountered an internal error. Please try again."),
 				func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 				uploadtest.Content(content, "ETag", etag),
@@ -183,10 +184,10 @@ func TestProcessTellsFailuresApart(t *testing.T) {
 			announced(), uploadtest.Content(nil, "ETag", quoted), upload.SizeMismatch, "it has 0 bytes; the event announced 28",
 		},
 		"larger without saying so": {
-			announced(), uploadtest.Chunked(larger, "ETag", quoted), upload.SizeMismatch, "more than the 28 bytes",
+			announced(), chunked(larger, "ETag", quoted), upload.SizeMismatch, "more than the 28 bytes",
 		},
 		"ending early without saying so": {
-			announced(), uploadtest.Chunked(content[:20], "ETag", quoted), upload.SizeMismatch, "it ends before the size",
+			announced(), chunked(content[:20], "ETag", quoted), upload.SizeMismatch, "it ends before the size",
 		},
 		"a body cut off": {
 			announced(), uploadtest.Cut(content, 20, "ETag", quoted), upload.Unavailable, "the connection broke after 20 of 28 bytes",
@@ -345,7 +346,7 @@ func TestOpenAsksForTheKeyAsItIs(t *testing.T) {
 func TestProcessAsksOnce(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
-	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Counted(&requests, uploadtest.Content(content))))
+	client := uploadtest.Client(uploadtest.Serve(t, counted(&requests, uploadtest.Content(content))))
 	_, err := reader.Process(t.Context(), client, announced(), readAll)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), requests.Load())
@@ -540,7 +541,7 @@ func TestBodyRepeatsItsError(t *testing.T) {
 	tests := map[string]http.HandlerFunc{
 		"the end":            uploadtest.Content(content),
 		"a broken one":       uploadtest.Cut(content, 5),
-		"one that is longer": uploadtest.Chunked(append(bytes.Clone(content), content...)),
+		"one that is longer": chunked(append(bytes.Clone(content), content...)),
 	}
 	for name, answer := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -605,4 +606,35 @@ func TestProcessOnAVersionedBucket(t *testing.T) {
 	unversioned.VersionID = ""
 	_, err = reader.Process(t.Context(), client, unversioned, readAll)
 	uploadtest.RequireCode(t, upload.ObjectMissing, err)
+}
+
+// chunked answers with an object whose length is not known beforehand.
+func chunked(content []byte, headers ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			uploadtest.Content(content, headers...)(w, r)
+			return
+		}
+		for pair := range slices.Chunk(headers, 2) {
+			w.Header().Set(pair[0], pair[1])
+		}
+		_ = http.NewResponseController(w).Flush()
+		_, _ = w.Write(content)
+	}
+}
+
+// sequence answers the first request with the first handler and so on; the last handler answers all that follow.
+func sequence(handlers ...http.HandlerFunc) http.HandlerFunc {
+	var served atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request) {
+		handlers[min(int(served.Add(1)), len(handlers))-1](w, r)
+	}
+}
+
+// counted counts the requests to a handler.
+func counted(count *atomic.Int64, handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		count.Add(1)
+		handler(w, r)
+	}
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -80,28 +79,9 @@ func Resized(content []byte, more int, headers ...string) http.HandlerFunc {
 // Cut answers like Content, and breaks the connection at a byte of the object, however it is asked for.
 func Cut(content []byte, after int, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		first, last, ok := begin(w, r, content, headers)
-		if !ok {
-			return
+		if beginning(w, r, content, after, headers) {
+			panic(http.ErrAbortHandler)
 		}
-		if first < after {
-			_, _ = w.Write(content[first:min(after, last)])
-		}
-		_ = http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// Chunked answers with an object whose length is not known beforehand.
-func Chunked(content []byte, headers ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Range") != "" {
-			Content(content, headers...)(w, r)
-			return
-		}
-		setHeaders(w, headers)
-		_ = http.NewResponseController(w).Flush()
-		_, _ = w.Write(content)
 	}
 }
 
@@ -109,20 +89,27 @@ func Chunked(content []byte, headers ...string) http.HandlerFunc {
 // client leaves.
 func Hang(content []byte, after int, started chan<- struct{}, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		first, last, ok := begin(w, r, content, headers)
-		if !ok {
+		if !beginning(w, r, content, after, headers) {
 			return
 		}
-		if first < after {
-			_, _ = w.Write(content[first:min(after, last)])
-		}
-		_ = http.NewResponseController(w).Flush()
 		select {
 		case started <- struct{}{}:
 		default:
 		}
 		<-r.Context().Done()
 	}
+}
+
+// beginning answers like Content up to a byte of the object; it is false for a range that there is not.
+func beginning(w http.ResponseWriter, r *http.Request, content []byte, after int, headers []string) bool {
+	first, last, ok := begin(w, r, content, headers)
+	if ok && first < after {
+		_, _ = w.Write(content[first:min(after, last)])
+	}
+	if ok {
+		_ = http.NewResponseController(w).Flush()
+	}
+	return ok
 }
 
 // Drip answers like Content, a byte at a time, with a pause after each, until the client leaves.
@@ -182,22 +169,6 @@ func Fault(status int, code, message string, headers ...string) http.HandlerFunc
 			Code    string
 			Message string
 		}{Code: code, Message: message})
-	}
-}
-
-// Sequence answers the first request with the first handler and so on; the last handler answers all that follow.
-func Sequence(handlers ...http.HandlerFunc) http.HandlerFunc {
-	var served atomic.Int64
-	return func(w http.ResponseWriter, r *http.Request) {
-		handlers[min(int(served.Add(1)), len(handlers))-1](w, r)
-	}
-}
-
-// Counted counts the requests to a handler.
-func Counted(count *atomic.Int64, handler http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		count.Add(1)
-		handler(w, r)
 	}
 }
 
