@@ -11,8 +11,6 @@ import (
 	"time"
 )
 
-const goarch = runtime.GOARCH
-
 // task is the binary that the task's image holds.
 func (b *bench) task() string { return filepath.Join(b.root, b.artifacts.ImageContext, "task") }
 

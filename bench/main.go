@@ -120,7 +120,7 @@ func run(ctx context.Context, out, log io.Writer, o options) error {
 	if b.root, err = build.Root(); err != nil {
 		return fmt.Errorf("finding the project: %w", err)
 	}
-	if b.artifacts, err = build.Processors(ctx, architecture()); err != nil {
+	if b.artifacts, err = build.Processors(ctx, settings.HostArchitecture()); err != nil {
 		return fmt.Errorf("building the processors: %w", err)
 	}
 	b.all = chooseContestants(contestants(ctx, b.task()), o.names)
@@ -146,12 +146,4 @@ func choose(only string) ([]table, error) {
 		return nil, fmt.Errorf("%w: %s: there are %s", errUnknownTable, name, strings.Join(tableNames(), ", "))
 	}
 	return chosen, nil
-}
-
-// architecture is this machine's, whatever the stack's is.
-func architecture() settings.Architecture {
-	if goarch == "arm64" {
-		return settings.ARM64
-	}
-	return settings.X86
 }

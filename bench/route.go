@@ -87,7 +87,7 @@ func (b *bench) evaluations() (*declared.System, error) {
 	//nolint:unparam // It is a stack.Builder.
 	built := func(context.Context, settings.Architecture) (build.Artifacts, error) { return b.artifacts, nil }
 	program := func(ctx *pulumi.Context) error { return stack.Declare(ctx, built) }
-	options := declared.Options{Region: region, Config: map[string]string{"architecture": string(architecture())}}
+	options := declared.Options{Region: region, Config: map[string]string{"architecture": string(settings.HostArchitecture())}}
 	var system *declared.System
 	times := make([]float64, 0, b.options.runs)
 	for range b.options.runs {

@@ -798,19 +798,41 @@ func TestCanceledUpload(t *testing.T) {
 	}
 }
 
-// TestProgressWithinAPart tells of bytes before a part has arrived.
+// slowBody is a request's body that takes long to come, until done is closed.
+type slowBody struct {
+	io.ReadCloser
+	done <-chan struct{}
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	select {
+	case <-b.done:
+	case <-time.After(10 * time.Millisecond):
+	}
+	return b.ReadCloser.Read(p)
+}
+
+// TestProgressWithinAPart: bytes are reported before their part has arrived, and not yet as they are read to sign the request.
 func TestProgressWithinAPart(t *testing.T) {
 	t.Parallel()
-	_, system := connectStrict(t)
-	moved := false
+	server, system := connectStrict(t)
+	moved := make(chan struct{})
+	var once sync.Once
+	server.on(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			r.Body = &slowBody{r.Body, moved}
+		}
+		return false
+	})
 	var last int64
+	within := false
 	files, err := system.Send(t.Context(), operate.SendOptions{
 		Files: []string{file(t, t.TempDir(), "a.bin", 40*mib)}, NoWait: true, PartSize: 64 * mib, ResumeFolder: t.TempDir(),
 		OnFile: func(f operate.Sent) {
-			if f.State == operate.FileUploading && f.Uploaded == 0 {
-				time.Sleep(100 * time.Millisecond) // longer than what is read next may go unreported, however fast it is
+			if f.State == operate.FileUploading && f.Uploaded > 0 && f.Uploaded < f.Size {
+				within = true
+				once.Do(func() { close(moved) })
 			}
-			moved = moved || f.State == operate.FileUploading && f.Uploaded > 0 && f.Uploaded < f.Size
 			if f.Uploaded < last {
 				t.Errorf("it went back from %d to %d", last, f.Uploaded)
 			}
@@ -820,7 +842,7 @@ func TestProgressWithinAPart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, operate.FileUploaded, files[0].State, files[0].Error)
 	require.EqualValues(t, 40*mib, last)
-	require.True(t, moved)
+	require.True(t, within)
 }
 
 // TestFolderWithWhatIsNoFile is S4: the rest is sent, and what wasn't has failed.

@@ -99,7 +99,8 @@ type body struct {
 	*io.SectionReader
 	upload *upload
 	sum    crc64.Sum
-	told   int64 // how much was read of it; what is read again, to sign it or for another try, counts once
+	signed bool  // it was read once, to sign the request: not yet sent
+	told   int64 // how much was sent of it; what is read again for another try counts once
 }
 
 func (u *upload) body(ctx context.Context, offset, length int64) (*body, error) {
@@ -114,6 +115,10 @@ func (u *upload) body(ctx context.Context, offset, length int64) (*body, error) 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.SectionReader.Read(p)
 	at, _ := b.Seek(0, io.SeekCurrent) // it can't fail
+	if !b.signed {
+		b.signed = errors.Is(err, io.EOF)
+		return n, err //nolint:wrapcheck // It is io.EOF, or the file's.
+	}
 	if more := at - b.told; more > 0 {
 		b.told = at
 		b.upload.report(more, false)

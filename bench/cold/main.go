@@ -75,7 +75,7 @@ func measure() error {
 		runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU(), time.Now().Format(time.DateOnly), took.Seconds())
 	table(actions, all)
 	before, began := children(), time.Now()
-	if _, err := build.Processors(ctx, architecture()); err != nil {
+	if _, err := build.Processors(ctx, settings.HostArchitecture()); err != nil {
 		return fmt.Errorf("building the processors: %w", err)
 	}
 	row("the two processors, which `try` builds then", children()-before)
@@ -121,11 +121,4 @@ func children() time.Duration {
 		panic(err) // it has no other error than of its arguments
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-func architecture() settings.Architecture {
-	if runtime.GOARCH == settings.ARM64.GOARCH() {
-		return settings.ARM64
-	}
-	return settings.X86
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"strings"
 
 	"example.com/upload-router/internal/build"
@@ -94,16 +93,9 @@ func localConfiguration(stack string, flags []string) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if here := hostArchitecture(); c.settings.Architecture != here {
+	if here := settings.HostArchitecture(); c.settings.Architecture != here {
 		c.notes = append(c.notes, fmt.Sprintf("Built for %s, this machine's architecture, in place of %s.", here, c.settings.Architecture))
 		c.values["architecture"] = string(here)
 	}
 	return c, nil
-}
-
-func hostArchitecture() settings.Architecture {
-	if runtime.GOARCH == settings.ARM64.GOARCH() {
-		return settings.ARM64
-	}
-	return settings.X86
 }

@@ -406,12 +406,12 @@ func TestTryOfFilesOfOneName(t *testing.T) {
 func TestTryOfAnotherArchitecture(t *testing.T) {
 	t.Parallel()
 	other := settings.ARM64
-	if hostArchitecture() == other {
+	if settings.HostArchitecture() == other {
 		other = settings.X86
 	}
 	out, err := try(t, failing, "--json", "--config", "architecture="+string(other), named(t, "x", "x"))
 	require.ErrorIs(t, err, errNotProcessed)
-	assert.Equal(t, []string{"Built for " + string(hostArchitecture()) + ", this machine's architecture, in place of " + string(other) + "."},
+	assert.Equal(t, []string{"Built for " + string(settings.HostArchitecture()) + ", this machine's architecture, in place of " + string(other) + "."},
 		parse(t, out).Notes)
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
-	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/settings"
 )
 
 // refused starts a system that can't be run, and gives the error.
@@ -122,7 +122,7 @@ func TestRefusedStateMachine(t *testing.T) {
 
 // otherArchitecture is the one that isn't this machine's.
 func otherArchitecture() string {
-	return map[string]string{"x86_64": "arm64", "arm64": "x86_64"}[string(localtest.Architecture())]
+	return map[string]string{"x86_64": "arm64", "arm64": "x86_64"}[string(settings.HostArchitecture())]
 }
 
 func TestRefusedFunction(t *testing.T) {

@@ -108,7 +108,7 @@ func declare(config map[string]string) (*declared.System, error) { return declar
 
 func declareStack(name string, config map[string]string) (*declared.System, error) {
 	config = maps.Clone(config)
-	config["architecture"] = string(localtest.Architecture())
+	config["architecture"] = string(settings.HostArchitecture())
 	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
 	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
 		declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})

@@ -1,6 +1,9 @@
 package settings
 
-import "strings"
+import (
+	"runtime"
+	"strings"
+)
 
 // NetworkMode says where the task's network comes from.
 type NetworkMode string
@@ -73,4 +76,12 @@ func (a Architecture) GOARCH() string {
 		return "arm64"
 	}
 	return "amd64"
+}
+
+// HostArchitecture is this machine's, and X86 where Lambda has nothing like it.
+func HostArchitecture() Architecture {
+	if runtime.GOARCH == ARM64.GOARCH() {
+		return ARM64
+	}
+	return X86
 }

@@ -5,7 +5,6 @@ package localtest
 import (
 	"context"
 	"maps"
-	"runtime"
 	"sync"
 	"testing"
 
@@ -28,22 +27,14 @@ const (
 // Artifacts are the fixture's processors for this machine, built once.
 var Artifacts = sync.OnceValues(func() (build.Artifacts, error) {
 	const program = "./test/fixture/program"
-	return build.Programs{Function: program, Task: program, Folder: "fixture"}.Build(context.Background(), Architecture())
+	return build.Programs{Function: program, Task: program, Folder: "fixture"}.Build(context.Background(), settings.HostArchitecture())
 })
-
-// Architecture is this machine's.
-func Architecture() settings.Architecture {
-	if runtime.GOARCH == settings.ARM64.GOARCH() {
-		return settings.ARM64
-	}
-	return settings.X86
-}
 
 // Declare evaluates the program for a stack of this name and configuration.
 func Declare(t *testing.T, name string, config map[string]string) *declared.System {
 	t.Helper()
 	config = maps.Clone(config)
-	config["architecture"] = string(Architecture())
+	config["architecture"] = string(settings.HostArchitecture())
 	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
 		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return Artifacts() })
 	}, declared.Options{Stack: name, Config: config, AccountID: AccountID, Region: Region})
