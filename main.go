@@ -1,8 +1,6 @@
-// Command upload-router is the Pulumi program: a file uploaded to S3 is
-// processed by the compute that fits it, Lambda or Fargate.
+// Command upload-router is the Pulumi program: a file uploaded to S3 is processed by the compute that fits it, Lambda or Fargate.
 //
-// The story is told in stack/stack.go, where the tests, the Automation API and
-// the local run find it as well.
+// The story is told in stack/stack.go, where the tests, the Automation API and the local run find it as well.
 package main
 
 import (

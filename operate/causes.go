@@ -13,9 +13,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// requestIDs are the parts of a message that help nobody but AWS's support, each
-// with what separates it from the others: brackets of its own, what is before it,
-// or, of the first in a list, what is behind it.
+// requestIDs are the parts of a message that help nobody but AWS's support, each with what separates it from the others: brackets
+// of its own, what is before it, or, of the first in a list, what is behind it.
 var requestIDs = regexp.MustCompile(`(?i) ?\(` + requestID + `\)| ?\[` + requestID + `\]|[,;] ` + requestID + `|\b` + requestID + `[,;]? ?`)
 
 // requestID is an id as the SDKs write it: Go's RequestID and HostID, which may be
@@ -103,17 +102,15 @@ var causes = []cause{
 	when("", `AccessDenied|UnauthorizedOperation|Forbidden`, "the credentials lack a permission: ask for it, or use others (AWS_PROFILE)"),
 }
 
-// head is what the SDK says before an error: which operation of which service it
-// was, how often it was tried, and how it was answered. All of these have words that
-// mean something else in an error, such as Service Quotas, and attempts exceeded.
+// head is what the SDK says before an error: which operation of which service it was, how often it was tried, and how it was
+// answered. All of these have words that mean something else in an error, such as Service Quotas, and attempts exceeded.
 var head = regexp.MustCompile(`operation error [\w ]+: \w+, (?:exceeded maximum number of attempts, \d+, )?` +
 	`(?:https response error StatusCode: \d+, (?:RequestID: [^,]*, )?(?:HostID: [^,]*, )?)?(?:api error )?`)
 
 // ownCode is the code that what is left of a message begins with.
 var ownCode = regexp.MustCompile(`^\s*([A-Z]\w+)(?::|$)`)
 
-// likelyCause is what a message of AWS, Pulumi or Docker likely means; empty
-// when it isn't known.
+// likelyCause is what a message of AWS, Pulumi or Docker likely means; empty when it isn't known.
 func likelyCause(message string) string {
 	code := ""
 	if at := head.FindStringIndex(message); at != nil {
@@ -125,8 +122,7 @@ func likelyCause(message string) string {
 	return causeBy(code, message)
 }
 
-// causeOf is what an error of the SDK likely means: by the code that AWS gave, and
-// else by what it said.
+// causeOf is what an error of the SDK likely means: by the code that AWS gave, and else by what it said.
 func causeOf(err error) string {
 	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.HTTPStatusCode() == http.StatusNotImplemented {
 		return causeBy("NotImplemented", "")
@@ -168,8 +164,7 @@ func permanent(err error) bool {
 		status != http.StatusTooManyRequests && !retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err).Bool()
 }
 
-// causeBy has a telling code go before the words of a message, which may be about
-// something else.
+// causeBy has a telling code go before the words of a message, which may be about something else.
 func causeBy(code, message string) string {
 	for _, c := range causes {
 		if c.codes != nil && c.codes.MatchString(code) {

@@ -46,16 +46,13 @@ const (
 // CheckAWSPermissions are the permissions that [CheckAWS] takes; with a role, iam:PassRole for it as well.
 func CheckAWSPermissions() []string { return []string{actionValidate, actionTestState} }
 
-// CheckAWS asks Step Functions whether it takes a definition, and whether its
-// states do what the interpreter here does: each state that rehearsed executions
-// went through is tested with the input and the result that it had there, and so
-// are small states for what is documented nowhere, or differently in several
-// places. Nothing is made, started or changed: a task's result is given to
-// TestState, which calls nothing then.
+// CheckAWS asks Step Functions whether it takes a definition, and whether its states do what the interpreter here does: each
+// state that rehearsed executions went through is tested with the input and the result that it had there, and so are small states
+// for what is documented nowhere, or differently in several places. Nothing is made, started or changed: a task's result is given
+// to TestState, which calls nothing then.
 //
-// A check that fails is a difference between AWS and the interpreter. The error
-// is for what can't be checked at all, and matches [ErrInput] for a definition
-// that can't be read.
+// A check that fails is a difference between AWS and the interpreter. The error is for what can't be checked at all, and matches
+// [ErrInput] for a definition that can't be read.
 // https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html
 func CheckAWS(ctx context.Context, options CheckAWSOptions) (Comparison, error) {
 	options.Timeout = cmp.Or(options.Timeout, 30*time.Second)

@@ -14,9 +14,8 @@ import (
 	"example.com/upload-router/internal/partition"
 )
 
-// probe is a small state for a rule that is documented nowhere, or that was
-// measured once. What is right is what the interpreter makes of it, which the
-// tests of package asl hold to its source.
+// probe is a small state for a rule that is documented nowhere, or that was measured once. What is right is what the interpreter
+// makes of it, which the tests of package asl hold to its source.
 type probe struct {
 	name string
 	// parameters and selector are the state's Parameters and ResultSelector, output that of one in JSONata.
@@ -65,8 +64,7 @@ func (p probe) state(in string) (json.RawMessage, error) {
 	return text, nil
 }
 
-// probes has the interpreter run each probe. One that it can't run is left out:
-// there is nothing to compare.
+// probes has the interpreter run each probe. One that it can't run is left out: there is nothing to compare.
 func probes(ctx context.Context, in string) ([]stateTest, error) {
 	var tests []stateTest
 	for _, p := range probed {

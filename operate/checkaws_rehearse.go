@@ -217,9 +217,8 @@ func attempts(visit []asl.Event) []stateTest {
 	return append(tests, test)
 }
 
-// askable says whether a visit can be tested: TestState waits as long as a Wait
-// state says, it takes a context object for tasks only, and nothing can be
-// compared where a state looks at the clock. Lots are drawn among one.
+// askable says whether a visit can be tested: TestState waits as long as a Wait state says, it takes a context object for tasks
+// only, and nothing can be compared where a state looks at the clock. Lots are drawn among one.
 func askable(definition []byte, t stateTest) bool {
 	var machine struct {
 		States map[string]json.RawMessage

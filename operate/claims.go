@@ -16,20 +16,17 @@ import (
 	"example.com/upload-router/internal/machine"
 )
 
-// A redrive goes on where an execution ended, and doesn't look at its claim again:
-// once the claim's lease is over another execution may have the object, or get it
-// meanwhile. A new execution is no better off: it ends as a duplicate as long as the
-// ended one's claim lasts. So whoever runs an execution again settles its claim
-// first, which the state machine can't do for them.
+// A redrive goes on where an execution ended, and doesn't look at its claim again: once the claim's lease is over another
+// execution may have the object, or get it meanwhile. A new execution is no better off: it ends as a duplicate as long as the
+// ended one's claim lasts. So whoever runs an execution again settles its claim first, which the state machine can't do for them.
 
 var (
 	errClaimChanged = errors.New("its claim has changed since it was looked at: run the same command again")
 	errItem         = errors.New("the item isn't a claim")
 )
 
-// ClaimPermissions are the permissions that it takes to settle the claims of what is run
-// again, if the system claims objects: on its executions, and
-// on the table twice.
+// ClaimPermissions are the permissions that it takes to settle the claims of what is run again, if the system claims objects: on
+// its executions, and on the table twice.
 func ClaimPermissions() []string {
 	return []string{
 		"states:DescribeStateMachineForExecution", "dynamodb:GetItem", "dynamodb:UpdateItem",
@@ -135,16 +132,14 @@ func (h held) others(arn string, object claimtable.Object) string {
 	return ""
 }
 
-// settled is what an item claims, and how that was found by the plan: it is written
-// only as long as it is that.
+// settled is what an item claims, and how that was found by the plan: it is written only as long as it is that.
 type settled struct {
 	object claimtable.Object
 	seen   held
 }
 
-// find looks at the claim of an ended execution's object, and says who else has it;
-// empty if the execution may take it. A claim whose lease is over is another's all
-// the same while that one runs: somebody has redriven it by other means than this.
+// find looks at the claim of an ended execution's object, and says who else has it; empty if the execution may take it. A claim
+// whose lease is over is another's all the same while that one runs: somebody has redriven it by other means than this.
 func (c *claims) find(ctx context.Context, arn string, object claimtable.Object) (seen held, taken string, err error) {
 	seen, err = c.look(ctx, object)
 	if err != nil {
@@ -189,9 +184,8 @@ func (h held) same(other held) bool {
 	return *h.claim == *other.claim
 }
 
-// renew gives an ended execution its object for another run of so long, if nobody
-// else has it: by a new lease, or by a claim anew. It says until when; that is no
-// time for what is done, which needs none.
+// renew gives an ended execution its object for another run of so long, if nobody else has it: by a new lease, or by a claim
+// anew. It says until when; that is no time for what is done, which needs none.
 func (c *claims) renew(ctx context.Context, arn string, planned settled, lease time.Duration) (until time.Time, err error) {
 	seen, err := c.findAgain(ctx, arn, planned)
 	if err != nil || seen.is(arn, claimtable.Done) {
@@ -204,8 +198,7 @@ func (c *claims) renew(ctx context.Context, arn string, planned settled, lease t
 	return until, c.write(ctx, planned.object, seen, now, until.Add(machine.ClaimRetention))
 }
 
-// free gives an object back that an ended execution has, so that another one gets
-// it, if nobody else has it.
+// free gives an object back that an ended execution has, so that another one gets it, if nobody else has it.
 func (c *claims) free(ctx context.Context, arn string, planned settled) error {
 	seen, err := c.findAgain(ctx, arn, planned)
 	if err != nil || !seen.is(arn, claimtable.Working) { // or it may be claimed

@@ -17,10 +17,9 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// What one run writes into its log: Lambda's own lines and the processor's, the
-// task's two. An event of the execution's own log has its type, state and ARNs,
-// and its state's data only with executionLogData: what `try --json` shows of it,
-// in JSON once more.
+// What one run writes into its log: Lambda's own lines and the processor's, the task's two. An event of the execution's own log
+// has its type, state and ARNs, and its state's data only with executionLogData: what `try --json` shows of it, in JSON once
+// more.
 const (
 	functionLogBytes = 1200
 	taskLogBytes     = 1000
@@ -60,8 +59,7 @@ const mostUploads = 1e12
 // percentForm is a number as people write it: no exponent, no sign, no zero in front.
 var percentForm = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$`)
 
-// ParsePercent reads a share from 0 to 100 %, such as 65% or 65, as a number from
-// 0 to 1. The error matches [ErrInput].
+// ParsePercent reads a share from 0 to 100 %, such as 65% or 65, as a number from 0 to 1. The error matches [ErrInput].
 func ParsePercent(text string) (float64, error) {
 	number := strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "%"))
 	percent, err := strconv.ParseFloat(number, 64)
@@ -126,9 +124,8 @@ type CostOptions struct {
 	// Uploads is how many there are in a month, Sizes how large they are. Required.
 	Uploads float64
 	Sizes   []SizeShare
-	// SpotDiscount is the share, from 0 to below 1, that a task's processor and
-	// memory cost less on Fargate Spot; only where taskCapacity is spot. AWS has
-	// another one for every day and Region. Default: 0, as on demand.
+	// SpotDiscount is the share, from 0 to below 1, that a task's processor and memory cost less on Fargate Spot; only where
+	// taskCapacity is spot. AWS has another one for every day and Region. Default: 0, as on demand.
 	SpotDiscount float64
 	// SecondsPerGB is how many seconds your own processor takes for 10^9 bytes on one vCPU, reading included. With less than a vCPU it
 	// takes longer in proportion; with more it is taken to be no faster. Default: as the processor that comes was measured.
@@ -280,9 +277,8 @@ func (c *costing) discount(share float64) error {
 type costing struct {
 	system    *declared.System
 	estimator estimator
-	// tasks is what the position of the tasks is called, spot whether they run on
-	// Spot first, public whether they have an address, traced whether they are
-	// traced, keyed whether each object takes KMS.
+	// tasks is what the position of the tasks is called, spot whether they run on Spot first, public whether they have an
+	// address, traced whether they are traced, keyed whether each object takes KMS.
 	tasks                       string
 	spot, public, traced, keyed bool
 	// event is how many bytes the log takes for an event of an execution that succeeds.
@@ -327,9 +323,8 @@ func newCosting(system *declared.System) (*costing, error) {
 	return c, nil
 }
 
-// eventBytes is how many bytes the log takes for an event of an execution that
-// succeeds: those are logged at the level ALL alone. ERROR has only what goes
-// wrong, FATAL what ends an execution badly.
+// eventBytes is how many bytes the log takes for an event of an execution that succeeds: those are logged at the level ALL alone.
+// ERROR has only what goes wrong, FATAL what ends an execution badly.
 // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-log-level
 func eventBytes(logging map[string]any) float64 {
 	if level, _ := logging["level"].(string); level != string(settings.LogAll) {

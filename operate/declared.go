@@ -34,8 +34,7 @@ func declare(project, name string, config map[string]string) (*declared.System, 
 	return system, nil
 }
 
-// givenSubnets are those that a configuration names, which are taken to be there;
-// nil if it names none.
+// givenSubnets are those that a configuration names, which are taken to be there; nil if it names none.
 func givenSubnets(project string, config map[string]string) []string {
 	const key = "subnetIds"
 	var subnets []string

@@ -53,9 +53,8 @@ func (s *System) Definition(ctx context.Context) ([]byte, error) {
 	return []byte(aws.ToString(answer.Definition)), nil
 }
 
-// started is the definition that an execution was started with, and keeps whatever
-// is deployed by now. It is all that is read of a definition: what is needed of the
-// deployed one is in the stack's outputs.
+// started is the definition that an execution was started with, and keeps whatever is deployed by now. It is all that is read of
+// a definition: what is needed of the deployed one is in the stack's outputs.
 type started struct {
 	machine *asl.Machine
 }

@@ -334,8 +334,7 @@ func lockHolder(text string) string {
 
 func lastPart(text, separator string) string { return text[strings.LastIndex(text, separator)+1:] }
 
-// shorten keeps a message to what a person reads: the first lines, without the
-// provider's address and request ids.
+// shorten keeps a message to what a person reads: the first lines, without the provider's address and request ids.
 func shorten(message string) string {
 	const most = 400
 	message = requestIDs.ReplaceAllString(strings.Join(strings.Fields(message), " "), "")

@@ -43,8 +43,7 @@ func buildStandIn(folder string) error {
 	return nil
 }
 
-// standIn is a Pulumi CLI of testdata/pulumi, on PATH. The Automation API runs
-// it as it runs the real one.
+// standIn is a Pulumi CLI of testdata/pulumi, on PATH. The Automation API runs it as it runs the real one.
 type standIn struct {
 	t    *testing.T
 	said string

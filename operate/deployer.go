@@ -33,10 +33,8 @@ type PolicyDocument struct {
 	Size int
 }
 
-// DeployerPolicy gives the permissions that it takes to preview, deploy, refresh and
-// destroy a stack: one document or, where one is longer than the limit, several
-// that all have to be attached. The error matches [ErrInput] if the configuration
-// is wrong.
+// DeployerPolicy gives the permissions that it takes to preview, deploy, refresh and destroy a stack: one document or, where one
+// is longer than the limit, several that all have to be attached. The error matches [ErrInput] if the configuration is wrong.
 func DeployerPolicy(options DeployerOptions) ([]PolicyDocument, error) {
 	grants, err := deployerGrants(options)
 	if err != nil {

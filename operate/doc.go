@@ -11,6 +11,5 @@
 //     no Pulumi: [System.Send], [System.Executions], [System.PlanRedrive] and the
 //     others talk to AWS alone.
 //
-// Every error names what is wrong and how to mend it; the kinds a caller may
-// want to tell apart are the Err variables.
+// Every error names what is wrong and how to mend it; the kinds a caller may want to tell apart are the Err variables.
 package operate

@@ -42,10 +42,9 @@ var goVersion = regexp.MustCompile(`go(\d+\.\d+(?:\.\d+)?)`)
 
 const leastGo = "1.26.6"
 
-// Doctor looks for all that a deployment needs before it starts (requirements
-// A9 and A10): tools, project, configuration, credentials, Region, network,
-// free names, whoever is to hear of failures, quotas, and the deployer's permissions. Whatever is missing is
-// a failed check and not an error.
+// Doctor looks for all that a deployment needs before it starts (requirements A9 and A10): tools, project, configuration,
+// credentials, Region, network, free names, whoever is to hear of failures, quotas, and the deployer's permissions. Whatever is
+// missing is a failed check and not an error.
 func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	options.Timeout = cmp.Or(options.Timeout, 15*time.Second)
 	d := &doctor{options: options, checks: checks{onCheck: options.OnCheck}}
@@ -289,8 +288,7 @@ const (
 	actionRole          = "iam:GetRole"
 )
 
-// DoctorPermissions are the permissions that [Doctor] asks AWS with. One that the
-// credentials lack leaves its check unknown.
+// DoctorPermissions are the permissions that [Doctor] asks AWS with. One that the credentials lack leaves its check unknown.
 func DoctorPermissions() []string {
 	return []string{
 		actionRegion, actionVPCs, actionSubnets, actionBucket, actionRepository, actionMachine, actionSubscriptions, actionQuota, actionAccount,

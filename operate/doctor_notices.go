@@ -65,8 +65,7 @@ func (d *doctor) addresses(confirmed int) {
 		"follow the link in the e-mail of AWS that asks for it, or list the topic's subscriptions")
 }
 
-// confirmed gives who has subscribed to the topic and confirmed it: until then AWS
-// lists a word in the place of the ARN.
+// confirmed gives who has subscribed to the topic and confirmed it: until then AWS lists a word in the place of the ARN.
 // https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
 func (d *doctor) confirmed(ctx context.Context, topic string) ([]string, error) {
 	var arns []string

@@ -19,10 +19,9 @@ const checkPermissions = "Deployer's permissions"
 
 var errNotSimulated = errors.New("IAM simulates the policies of users and roles only")
 
-// permissions has IAM simulate whether the credentials may do all that a deployment of
-// the stack, a change of it and its end may take. The simulator knows the
-// policies of the user or role, its permissions boundary and the organization's
-// service control policies; it doesn't know session policies.
+// permissions has IAM simulate whether the credentials may do all that a deployment of the stack, a change of it and its end may
+// take. The simulator knows the policies of the user or role, its permissions boundary and the organization's service control
+// policies; it doesn't know session policies.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 func (d *doctor) permissions(ctx context.Context) {
 	if strings.HasSuffix(d.caller, ":root") {

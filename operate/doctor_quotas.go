@@ -69,9 +69,8 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 	d.failed(name, found, "the stack makes one: network is "+string(d.settings.Network), fix)
 }
 
-// fargateQuota looks whether the tasks that may run at a time fit into the
-// account. Where they run on Spot, those are the first ones for their objects:
-// the next ones are on demand, one at least.
+// fargateQuota looks whether the tasks that may run at a time fit into the account. Where they run on Spot, those are the first
+// ones for their objects: the next ones are on demand, one at least.
 func (d *doctor) fargateQuota(ctx context.Context) {
 	tasks := max(1, d.settings.MaxParallelTasks)
 	if d.settings.TaskCapacity != settings.CapacitySpot {

@@ -20,8 +20,7 @@ import (
 	"example.com/upload-router/operate"
 )
 
-// examine has the doctor look at a stack with a configuration in YAML-free form:
-// the account is a fake one, and so is the CLI.
+// examine has the doctor look at a stack with a configuration in YAML-free form: the account is a fake one, and so is the CLI.
 func examine(t *testing.T, play string, config string, prepare func(*awstest.Server)) operate.Diagnosis {
 	t.Helper()
 	return examineProject(t, "upload-router", play, config, prepare)

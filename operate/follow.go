@@ -103,9 +103,8 @@ func (t *tracker) note(e Execution) {
 	t.known[e.Key][e.ARN] = e
 }
 
-// of gives the execution for an upload: the one for the very version, or, in a
-// bucket without versions, the first for the key and the content since then.
-// An event may come twice; the first execution counts.
+// of gives the execution for an upload: the one for the very version, or, in a bucket without versions, the first for the key and
+// the content since then. An event may come twice; the first execution counts.
 func (t *tracker) of(f Sent) (Execution, bool) {
 	var found []Execution
 	for _, e := range t.known[f.Key] {

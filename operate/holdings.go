@@ -46,9 +46,8 @@ type count struct {
 	how func(context.Context) (string, error)
 }
 
-// Holdings are what would be lost with the stack: the bucket's objects, the
-// repository's images, the queues' messages, the logs, the claims and the key. What
-// a broken-off deployment, or a broken-off destroy, has left is in the state.
+// Holdings are what would be lost with the stack: the bucket's objects, the repository's images, the queues' messages, the logs,
+// the claims and the key. What a broken-off deployment, or a broken-off destroy, has left is in the state.
 func (s *Stack) Holdings(ctx context.Context) ([]Holding, error) {
 	config, err := s.Config(ctx)
 	if err != nil {
@@ -157,9 +156,8 @@ func uncounted(resources []stateResource, counted []Holding) []Holding {
 	return more
 }
 
-// Kept is the error for what a destroy would fail at: nil if there is nothing of
-// the kind, and it matches [ErrNotReady]. Destroyed all the same, the stack would
-// lose all else first, down to what gives access to the very data that stays.
+// Kept is the error for what a destroy would fail at: nil if there is nothing of the kind, and it matches [ErrNotReady].
+// Destroyed all the same, the stack would lose all else first, down to what gives access to the very data that stays.
 func (s *Stack) Kept(holdings []Holding) error {
 	var text strings.Builder
 	for _, h := range holdings {

@@ -7,9 +7,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lanes hand out places to work, half of them to each of two kinds of work if both
-// wait, and all to one that is alone: so small files go on while large ones are
-// sent, and large ones while a folder of small ones is.
+// lanes hand out places to work, half of them to each of two kinds of work if both wait, and all to one that is alone: so small
+// files go on while large ones are sent, and large ones while a folder of small ones is.
 type lanes struct {
 	places chan struct{}
 	small  chan struct{}
@@ -64,9 +63,8 @@ func (l *lanes) leave() { l.places <- struct{}{} }
 
 func (l *lanes) close() { close(l.ended) }
 
-// eachFile runs a function for each file that can be sent, those larger than a
-// size and the others side by side, at most so many of either at a time. It begins
-// none when the context has ended.
+// eachFile runs a function for each file that can be sent, those larger than a size and the others side by side, at most so many
+// of either at a time. It begins none when the context has ended.
 func eachFile(ctx context.Context, files []Sent, larger int64, small, large int, run func(i int)) {
 	var both errgroup.Group
 	for _, half := range []struct {

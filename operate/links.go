@@ -280,8 +280,7 @@ func (v *verifier) imageLink(ctx context.Context, task *ecstypes.TaskDefinition)
 	v.judged(name, image, broken, why, "upload-router up: it builds and pushes the image again", err)
 }
 
-// wayLink looks for the subnets' way to ECR, S3 and the logs: a route to the
-// internet, or VPC endpoints.
+// wayLink looks for the subnets' way to ECR, S3 and the logs: a route to the internet, or VPC endpoints.
 func (v *verifier) wayLink(ctx context.Context) {
 	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING, can't pull its image, or can't report its end"
 	needed := []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"}
@@ -322,8 +321,7 @@ func (v *verifier) wayLink(ctx context.Context) {
 	v.judged(name, "every subnet has one", "", why, fix, nil)
 }
 
-// wayOut is what a subnet's default route goes to; empty without one. A subnet
-// without a table of its own has the VPC's main one.
+// wayOut is what a subnet's default route goes to; empty without one. A subnet without a table of its own has the VPC's main one.
 func wayOut(tables []awsquery.RouteTable, subnet string) string {
 	var main, own *awsquery.RouteTable
 	for i, table := range tables {
@@ -377,8 +375,7 @@ func (v *verifier) egressLink(ctx context.Context) {
 // waitHint is after how long a user reads why nothing happens yet.
 const waitHint = 30 * time.Second
 
-// StillNothing says what to report of an upload that nothing has come of yet;
-// empty as long as that is usual.
+// StillNothing says what to report of an upload that nothing has come of yet; empty as long as that is usual.
 func StillNothing(f Sent) string {
 	if f.State != FileUploaded || f.Arrived.IsZero() || time.Since(f.Arrived) < waitHint {
 		return ""

@@ -30,8 +30,7 @@ type LocalOptions struct {
 	Program pulumi.RunFunc
 }
 
-// Local is the declared system, running on this machine. What it doesn't check
-// is in [LocalNotChecked].
+// Local is the declared system, running on this machine. What it doesn't check is in [LocalNotChecked].
 type Local struct {
 	// Region is where it is declared, Resources is how many resources there are, and Outputs are the stack's.
 	Region    string         `json:"region"`
@@ -85,9 +84,8 @@ func (l *Local) Assumed() []string { return l.router.Assumed() }
 // Close ends the local run.
 func (l *Local) Close() error { return l.router.Close() }
 
-// Send puts files through the system and says the same of them as [System.Send].
-// Only Files, Prefix, Parallel and OnFile of the options count. Large files have
-// half of the places at most, so that they don't hold up small ones.
+// Send puts files through the system and says the same of them as [System.Send]. Only Files, Prefix, Parallel and OnFile of the
+// options count. Large files have half of the places at most, so that they don't hold up small ones.
 func (l *Local) Send(ctx context.Context, options SendOptions) ([]Sent, error) {
 	options, err := options.withDefaults()
 	if err != nil {

@@ -56,8 +56,7 @@ const (
 	// streamPrefix is what the names of the task's log streams begin with: the
 	// prefix that components/task sets, and its container.
 	streamPrefix = "containerlog/processor/"
-	// logMargin is how far the clocks of AWS's services may be apart, and how
-	// late a line may come.
+	// logMargin is how far the clocks of AWS's services may be apart, and how late a line may come.
 	logMargin = 2 * time.Minute
 	// settleTime is for how long lines still come after an execution's end.
 	settleTime = 5 * time.Second
@@ -110,8 +109,7 @@ func (s *System) someLogs(ctx context.Context, options LogOptions, since time.Ti
 	return timeline.Logs, timeline.Ended(), nil
 }
 
-// executionLogs are the lines of one execution: those that name its object, and
-// the others of the same invocation or task.
+// executionLogs are the lines of one execution: those that name its object, and the others of the same invocation or task.
 func (s *System) executionLogs(ctx context.Context, e Execution, tasks []string) ([]LogLine, error) {
 	if e.Key == "" {
 		return nil, nil

@@ -134,8 +134,7 @@ func (s *System) readEvent(body string) (Execution, string) {
 // plainID is an event's id as EventBridge makes them, which is fit for a name.
 var plainID = regexp.MustCompile(`^[A-Za-z0-9-]{1,60}$`)
 
-// replayName names the execution for an event by the event's id, so that to
-// replay it twice is to have it once.
+// replayName names the execution for an event by the event's id, so that to replay it twice is to have it once.
 func replayName(body string) string {
 	var event struct {
 		ID string `json:"id"`

@@ -44,10 +44,9 @@ type recordedPart struct {
 // saveInterval is how often a record is written: what a crash loses is only sent again.
 const saveInterval = time.Second
 
-// parts uploads in parts. What breaks off leaves the parts that S3 has, and a
-// record of them; the same call later goes on from there. The bucket's own rule
-// throws parts away after some days. What can't be recorded can't be gone on with:
-// it is sent all the same, and leaves nothing.
+// parts uploads in parts. What breaks off leaves the parts that S3 has, and a record of them; the same call later goes on from
+// there. The bucket's own rule throws parts away after some days. What can't be recorded can't be gone on with: it is sent all
+// the same, and leaves nothing.
 func (u *upload) parts(ctx context.Context) (stored, error) {
 	defer u.reserve()()
 	missing, found, err := u.begin(ctx)
@@ -186,9 +185,8 @@ func (u *upload) part(ctx context.Context, i int) error {
 // partNumber is a part's in S3.
 func partNumber(i int) *int32 { return aws.Int32(int32(i + 1)) } //nolint:gosec // There are at most 10,000.
 
-// partSizeFor is how large the parts of a file are: as wanted, or as large as it
-// takes to have no more than S3's most, in whole MiB. It is at most 5 GiB, as S3's
-// largest object is the most parts of that.
+// partSizeFor is how large the parts of a file are: as wanted, or as large as it takes to have no more than S3's most, in whole
+// MiB. It is at most 5 GiB, as S3's largest object is the most parts of that.
 func partSizeFor(size, wanted int64) int64 {
 	const mib = 1 << 20
 	least := (size + mostParts - 1) / mostParts
@@ -254,9 +252,8 @@ func (u *upload) all() []int {
 // count is how many parts there are.
 func (u *upload) count() int { return int((u.record.Size + u.record.PartSize - 1) / u.record.PartSize) }
 
-// resume takes up an earlier upload, and gives the parts that S3 has, or the object
-// if it is complete; neither if there is none. One that is of no use any more is
-// thrown away.
+// resume takes up an earlier upload, and gives the parts that S3 has, or the object if it is complete; neither if there is none.
+// One that is of no use any more is thrown away.
 func (u *upload) resume(ctx context.Context) ([]s3types.Part, *stored, error) {
 	if u.path == "" {
 		return nil, nil, nil
@@ -388,8 +385,7 @@ func (u *upload) complete(ctx context.Context) (stored, error) {
 		u.forget()
 		return stored{versionID: aws.ToString(answer.VersionId), etag: strings.Trim(*answer.ETag, `"`)}, nil
 	}
-	// S3 begins to answer before it is done, and may have been done when the connection
-	// broke: what comes of it is in the bucket.
+	// S3 begins to answer before it is done, and may have been done when the connection broke: what comes of it is in the bucket.
 	if err == nil || hasCode(err, noSuchUpload) {
 		found, looked := u.find(ctx, whole)
 		if found != nil {
@@ -430,9 +426,8 @@ func (u *upload) recordPath() string {
 	return filepath.Join(u.options.ResumeFolder, hex.EncodeToString(sum[:])+".json")
 }
 
-// reserve keeps others from the record for as long as the upload lasts: two commands
-// that send the same file must not go on with the same parts. What can't be had or
-// written is done without.
+// reserve keeps others from the record for as long as the upload lasts: two commands that send the same file must not go on with
+// the same parts. What can't be had or written is done without.
 func (u *upload) reserve() (release func()) {
 	path := u.recordPath()
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
@@ -458,9 +453,8 @@ func (u *upload) unrecorded(err error) {
 		u.options.ResumeFolder, lastCause(err)))
 }
 
-// save writes the record, at once or if it has not been for a while, and so that a
-// crash leaves the old one or the new one. What keeps it from that keeps the upload
-// from being resumed, and from nothing else.
+// save writes the record, at once or if it has not been for a while, and so that a crash leaves the old one or the new one. What
+// keeps it from that keeps the upload from being resumed, and from nothing else.
 func (u *upload) save(now bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -197,8 +197,7 @@ func TestResumedUploadIsOneFile(t *testing.T) {
 	}
 }
 
-// TestFileChangesWhileItIsSent has a file written to when its second part is on its
-// way, and its time set back.
+// TestFileChangesWhileItIsSent has a file written to when its second part is on its way, and its time set back.
 func TestFileChangesWhileItIsSent(t *testing.T) {
 	t.Parallel()
 	const size = 16_000_000
@@ -644,8 +643,7 @@ func TestRefusalsOfKeysThatXMLHasNot(t *testing.T) {
 	require.Contains(t, files[0].Error, "AccessDenied: Access Denied")
 }
 
-// TestListingsAskForEncodedKeys reads pages as S3 writes them, deletes what they
-// name, and goes on from a key that XML has not.
+// TestListingsAskForEncodedKeys reads pages as S3 writes them, deletes what they name, and goes on from a key that XML has not.
 func TestListingsAskForEncodedKeys(t *testing.T) {
 	t.Parallel()
 	server, system := connectStrict(t)

@@ -8,8 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 )
 
-// Outputs are what the stack says is deployed: requirement A41's list in its
-// order, then where to look when something fails.
+// Outputs are what the stack says is deployed: requirement A41's list in its order, then where to look when something fails.
 type Outputs struct {
 	VPCID             string   `json:"vpcId"`
 	SubnetIDs         []string `json:"subnetIds"`
@@ -95,8 +94,7 @@ func outputsOf(all map[string]any) (Outputs, error) {
 	return ParseOutputs(text)
 }
 
-// machine is the state machine's ARN in parts. It says which Region and account
-// all the rest is in.
+// machine is the state machine's ARN in parts. It says which Region and account all the rest is in.
 func (o Outputs) machine() (arn.ARN, error) {
 	parsed, err := arn.Parse(o.StateMachineARN)
 	if err != nil || parsed.Service != "states" || parsed.Region == "" {

@@ -18,10 +18,9 @@ import (
 // MinimumPulumi is the oldest Pulumi CLI that operations are tried with.
 const MinimumPulumi = "3.200.0"
 
-// pulumiCommand runs the Pulumi CLI. The Automation API's own kills the CLI ten
-// seconds after it was asked to cancel, in the middle of what AWS takes minutes
-// for, and leaves resources behind that no state knows. This one asks once,
-// waits for as long as it takes, and ends at once only when told to.
+// pulumiCommand runs the Pulumi CLI. The Automation API's own kills the CLI ten seconds after it was asked to cancel, in the
+// middle of what AWS takes minutes for, and leaves resources behind that no state knows. This one asks once, waits for as long as
+// it takes, and ends at once only when told to.
 type pulumiCommand struct {
 	path    string
 	version semver.Version
@@ -88,8 +87,7 @@ func (c *pulumiCommand) Run(
 	return out.String(), errs.String(), code, err
 }
 
-// wait waits for the CLI, interrupts it when ctx ends, and again, which ends it
-// at once, when told to.
+// wait waits for the CLI, interrupts it when ctx ends, and again, which ends it at once, when told to.
 func (c *pulumiCommand) wait(ctx context.Context, process *os.Process, ended <-chan error) error {
 	done, abort := ctx.Done(), c.abort
 	for {

@@ -88,8 +88,7 @@ type RedriveItem struct {
 // Doable says whether there is something to do.
 func (i RedriveItem) Doable() bool { return i.Action != RedriveSkip && i.Action != RedriveRefuse }
 
-// RedrivePlan is what [System.PlanRedrive] found. It must be closed: as long as
-// it isn't, nobody else sees the messages in it.
+// RedrivePlan is what [System.PlanRedrive] found. It must be closed: as long as it isn't, nobody else sees the messages in it.
 type RedrivePlan struct {
 	// Items are executions, the oldest first, then messages in the order in which they were sent.
 	Items []RedriveItem `json:"items"`
@@ -224,8 +223,7 @@ func (i RedriveItem) with(action RedriveAction, reason string) RedriveItem {
 	return i
 }
 
-// takeClaim finds out who has the object of an execution. The item gets its action
-// if nothing is to be done, or can be.
+// takeClaim finds out who has the object of an execution. The item gets its action if nothing is to be done, or can be.
 func (p *RedrivePlan) takeClaim(ctx context.Context, item *RedriveItem) (held, error) {
 	if p.claims == nil {
 		return held{}, nil
@@ -312,8 +310,7 @@ func nextName(name string) string {
 	return name[:mostName-len(suffix)-hash-1] + "-" + hex.EncodeToString(sum[:])[:hash] + suffix
 }
 
-// lastEvents are those among which the state is entered in which an execution
-// ended: a call that is tried four times has 14.
+// lastEvents are those among which the state is entered in which an execution ended: a call that is tried four times has 14.
 const lastEvents = 25
 
 // ending is how an execution ended.
@@ -361,9 +358,8 @@ func (p *RedrivePlan) estimate(ctx context.Context) {
 	}
 }
 
-// Run does what is planned, in order. What is refused is said in its item, and
-// no error. onItem hears of each item that was tried; nil is nobody. When ctx
-// ends, the error matches [ErrCanceled].
+// Run does what is planned, in order. What is refused is said in its item, and no error. onItem hears of each item that was
+// tried; nil is nobody. When ctx ends, the error matches [ErrCanceled].
 func (p *RedrivePlan) Run(ctx context.Context, onItem func(RedriveItem)) error {
 	for i := range p.Items {
 		item := &p.Items[i]
@@ -451,8 +447,7 @@ func (s *System) resume(ctx context.Context, item *RedriveItem) error {
 	return nil
 }
 
-// start starts an execution under the item's name. One that is there already was
-// started by an earlier try.
+// start starts an execution under the item's name. One that is there already was started by an earlier try.
 func (s *System) start(ctx context.Context, item *RedriveItem) error {
 	_, err := s.states.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: &s.Outputs.StateMachineARN, Name: &item.Name, Input: aws.String(string(item.input)),

@@ -239,8 +239,7 @@ func TestRedriveIsCanceled(t *testing.T) {
 	require.Equal(t, 2, all, "what was accepted is deleted, all else stays")
 }
 
-// TestRedriveResumesOnce has two people press the button: Step Functions knows
-// the second request by its token.
+// TestRedriveResumesOnce has two people press the button: Step Functions knows the second request by its token.
 func TestRedriveResumesOnce(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)
@@ -256,8 +255,7 @@ func TestRedriveResumesOnce(t *testing.T) {
 	require.Equal(t, 1, e.Redrives)
 }
 
-// TestRedriveTakesMessagesBySoMany says how many are left in the queue, and tells
-// them from those that somebody else is reading.
+// TestRedriveTakesMessagesBySoMany says how many are left in the queue, and tells them from those that somebody else is reading.
 func TestRedriveTakesMessagesBySoMany(t *testing.T) {
 	t.Parallel()
 	server, system := connect(t)

@@ -33,8 +33,7 @@ type Sent struct {
 	// File is the file's path, Key where it goes in the bucket.
 	File string `json:"file"`
 	Key  string `json:"key"`
-	// Size is in bytes, Uploaded how many of them were sent, or are checked, and
-	// Resumed how many S3 had from an earlier try.
+	// Size is in bytes, Uploaded how many of them were sent, or are checked, and Resumed how many S3 had from an earlier try.
 	Size     int64 `json:"size"`
 	Uploaded int64 `json:"uploaded"`
 	Resumed  int64 `json:"resumed,omitempty"`
@@ -66,9 +65,8 @@ func (f Sent) Over() bool {
 
 // SendOptions say what is sent, and how.
 type SendOptions struct {
-	// Files are files, and folders that are sent with all that is in them. Links are
-	// followed. What is in a folder and is no file, or can't be read, fails and says
-	// why; the others are sent. Required.
+	// Files are files, and folders that are sent with all that is in them. Links are followed. What is in a folder and is no
+	// file, or can't be read, fails and says why; the others are sent. Required.
 	Files []string
 	// Prefix is put before each key, as it is: reports/ makes a folder. Default: none.
 	Prefix string
@@ -77,12 +75,10 @@ type SendOptions struct {
 	// StartTimeout is how long an execution may take to start after the upload.
 	// Default: 10 minutes, for a new bucket's events take about five to arrive.
 	StartTimeout time.Duration
-	// Parallel is how many parts are uploaded at a time; in a local run, how many
-	// files are on their way. Default: 8.
+	// Parallel is how many parts are uploaded at a time; in a local run, how many files are on their way. Default: 8.
 	Parallel int
-	// PartSize is the size of a multipart upload's parts in bytes, at least S3's
-	// 5 MiB and at most its 5 GiB; a file of more than one part is uploaded in parts.
-	// It grows with files of more than 10,000. Default: 8 MiB.
+	// PartSize is the size of a multipart upload's parts in bytes, at least S3's 5 MiB and at most its 5 GiB; a file of more than
+	// one part is uploaded in parts. It grows with files of more than 10,000. Default: 8 MiB.
 	PartSize int64
 	// ResumeFolder keeps what is needed to go on with a broken upload. Default: upload-router in the user's cache folder.
 	ResumeFolder string
@@ -123,10 +119,9 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 	return o, nil
 }
 
-// CollectFiles finds all that is to be sent, in order. What a folder has that can't
-// be sent has failed already. The error matches [ErrInput] if a file that is named
-// can't be sent, if none can, or if two would get the same key, and [ErrCanceled] if
-// the context ends.
+// CollectFiles finds all that is to be sent, in order. What a folder has that can't be sent has failed already. The error matches
+// [ErrInput] if a file that is named can't be sent, if none can, or if two would get the same key, and [ErrCanceled] if the
+// context ends.
 func CollectFiles(ctx context.Context, names []string, prefix string) ([]Sent, error) {
 	files, err := FindFiles(ctx, names, prefix)
 	if err != nil {

@@ -134,8 +134,7 @@ func (s *Stack) Name() string { return s.name }
 // Project is the project's name, which is the namespace of its configuration.
 func (s *Stack) Project() string { return s.project }
 
-// Config is the stack's configuration by full key, such as aws:region. Secrets
-// are left out.
+// Config is the stack's configuration by full key, such as aws:region. Secrets are left out.
 func (s *Stack) Config(ctx context.Context) (map[string]string, error) {
 	all, err := s.stack.GetAllConfig(ctx)
 	if err != nil {
@@ -170,17 +169,15 @@ func (s *Stack) UnsetConfig(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// CheckConfig checks a project's configuration by key, with the project's
-// namespace or without; others are full, such as aws:region. The error matches
-// [ErrInput] and names everything that is wrong at once. What an error quotes
-// names the stack, which may be empty.
+// CheckConfig checks a project's configuration by key, with the project's namespace or without; others are full, such as
+// aws:region. The error matches [ErrInput] and names everything that is wrong at once. What an error quotes names the stack,
+// which may be empty.
 func CheckConfig(project, stack string, config map[string]string) error {
 	_, err := loadSettings(project, config, settings.WithStack(stack))
 	return err
 }
 
-// loadSettings gives the checked settings. The error is a
-// *settings.InvalidError with every problem if they are wrong.
+// loadSettings gives the checked settings. The error is a *settings.InvalidError with every problem if they are wrong.
 func loadSettings(project string, config map[string]string, options ...settings.Option) (*settings.Settings, error) {
 	loaded, err := settings.LoadMap(project, config, options...)
 	if err != nil {
@@ -192,8 +189,7 @@ func loadSettings(project string, config map[string]string, options ...settings.
 // keyRegion is the key of the Region in a stack's configuration.
 const keyRegion = "aws:region"
 
-// Outputs are the stack's outputs, secrets left out. The error matches
-// [ErrNotDeployed] if there are none.
+// Outputs are the stack's outputs, secrets left out. The error matches [ErrNotDeployed] if there are none.
 func (s *Stack) Outputs(ctx context.Context) (Outputs, error) {
 	all, err := readState(ctx, s.stack.Outputs)
 	if err != nil {
@@ -276,8 +272,7 @@ func (s *Stack) refused(ctx context.Context, what string, err error) error {
 	return fmt.Errorf("%w: %s %s: %s", ErrPulumi, what, s.name, plainError(err))
 }
 
-// plainError is what the CLI said went wrong, without the Automation API's
-// quotation of everything that was printed.
+// plainError is what the CLI said went wrong, without the Automation API's quotation of everything that was printed.
 func plainError(err error) string {
 	_, stderr, found := strings.Cut(err.Error(), "\nstderr: ")
 	if !found {

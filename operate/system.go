@@ -151,8 +151,7 @@ func (s *System) countMessages(ctx context.Context) (string, error) {
 	return plural(n, "undelivered event"), nil
 }
 
-// DeadLetterCount is about how many messages the dead-letter queue holds, those
-// that somebody is reading included.
+// DeadLetterCount is about how many messages the dead-letter queue holds, those that somebody is reading included.
 func (s *System) DeadLetterCount(ctx context.Context) (int64, error) {
 	visible, hidden, err := s.countDeadLetters(ctx)
 	return visible + hidden, err

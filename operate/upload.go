@@ -16,8 +16,7 @@ import (
 	"example.com/upload-router/internal/files"
 )
 
-// upload is one file on its way. The SDK's transfer manager does all of this but
-// go on where an earlier try broke off.
+// upload is one file on its way. The SDK's transfer manager does all of this but go on where an earlier try broke off.
 type upload struct {
 	system   *System
 	file     Sent

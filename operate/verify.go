@@ -80,14 +80,11 @@ type verifier struct {
 	messages int64 // in the dead-letter queue before
 }
 
-// Verify is the smoke test of requirement A40, of both routes: it uploads a file
-// just under and one just over the threshold, follows both to their ends, and
-// looks at outcome, route and digest, at the alarms and the dead-letter queue.
-// Then it deletes every version of the two. After a failure it walks the links
-// between an upload and its result and says which one is broken.
+// Verify is the smoke test of requirement A40, of both routes: it uploads a file just under and one just over the threshold,
+// follows both to their ends, and looks at outcome, route and digest, at the alarms and the dead-letter queue. Then it deletes
+// every version of the two. After a failure it walks the links between an upload and its result and says which one is broken.
 //
-// What is wrong with the system is in the [Verification]; the error is for what
-// keeps it from being looked at.
+// What is wrong with the system is in the [Verification]; the error is for what keeps it from being looked at.
 func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
 	options.StartTimeout = cmp.Or(options.StartTimeout, defaultStartTimeout)
 	options.Timeout = cmp.Or(options.Timeout, time.Hour)

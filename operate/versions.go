@@ -11,9 +11,8 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// versions are the pages of all object versions whose keys begin with a prefix.
-// Keys are asked for encoded, as they may have characters that XML doesn't. The
-// SDK's paginator can't do it: it would give an encoded key back as the marker.
+// versions are the pages of all object versions whose keys begin with a prefix. Keys are asked for encoded, as they may have
+// characters that XML doesn't. The SDK's paginator can't do it: it would give an encoded key back as the marker.
 func (s *System) versions(ctx context.Context, prefix string) iter.Seq2[*s3.ListObjectVersionsOutput, error] {
 	return func(yield func(*s3.ListObjectVersionsOutput, error) bool) {
 		in := &s3.ListObjectVersionsInput{

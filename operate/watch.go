@@ -16,8 +16,7 @@ const mostSteps = 20
 
 // WatchOptions configure [System.Watch].
 type WatchOptions struct {
-	// OnChange hears of an execution when it is first seen, and when its state,
-	// route or status changes. Required.
+	// OnChange hears of an execution when it is first seen, and when its state, route or status changes. Required.
 	OnChange func(Watched)
 	// OnLook hears after each look how many executions are running. Default: nobody.
 	OnLook func(running int)
@@ -32,8 +31,7 @@ type Watched struct {
 	Step string `json:"step,omitempty"`
 }
 
-// Watch follows every execution that runs, and those that start, until ctx ends,
-// which is no error.
+// Watch follows every execution that runs, and those that start, until ctx ends, which is no error.
 func (s *System) Watch(ctx context.Context, options WatchOptions) error {
 	t := s.newTracker(time.Now().Add(clockMargin)) // what ended before isn't news
 	known := map[string]Watched{}

@@ -14,12 +14,10 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// S3 takes keys with characters that XML 1.0 doesn't have, and answers them as
-// they are, or as references such as &#x8;, which no XML parser takes: a multipart
-// upload of such a key begins, and its id can't be read. Listings can be asked for
-// encoded keys; CreateMultipartUpload, CompleteMultipartUpload, ListParts and errors
-// can't. Their keys are known to who asked, so what can't be parsed is replaced.
-// See boto/botocore#3496, aws/aws-sdk-go#5056.
+// S3 takes keys with characters that XML 1.0 doesn't have, and answers them as they are, or as references such as &#x8;, which no
+// XML parser takes: a multipart upload of such a key begins, and its id can't be read. Listings can be asked for encoded keys;
+// CreateMultipartUpload, CompleteMultipartUpload, ListParts and errors can't. Their keys are known to who asked, so what can't be
+// parsed is replaced. See boto/botocore#3496, aws/aws-sdk-go#5056.
 
 // readableXML has answers parsed whatever the keys in them.
 func readableXML(stack *middleware.Stack) error {

@@ -18,8 +18,7 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// configure reads the stack's configuration, finds where the stack is, and tags
-// and protects all that is declared from now on.
+// configure reads the stack's configuration, finds where the stack is, and tags and protects all that is declared from now on.
 func configure(ctx *pulumi.Context) (*settings.Settings, location.Location, error) {
 	cfg, err := loadConfig(ctx)
 	if err != nil {
@@ -62,9 +61,8 @@ func region(ctx *pulumi.Context) string {
 	return cmp.Or(configured, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
 }
 
-// givenKeys are the keys that the stack sets. The SDK gives a value for a key
-// but not which keys there are, so a misspelt one is looked for where the
-// engine hands the configuration over; an inline program's isn't there.
+// givenKeys are the keys that the stack sets. The SDK gives a value for a key but not which keys there are, so a misspelt one is
+// looked for where the engine hands the configuration over; an inline program's isn't there.
 func givenKeys() []string {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &values); err != nil {
@@ -82,15 +80,12 @@ var (
 	withDigest  = regexp.MustCompile(`-[0-9a-f]{6}$`)
 )
 
-// prefix starts the name of every resource, so that a person who sees one in
-// the console knows whose it is: project and stack, in the characters that all
-// services take.
+// prefix starts the name of every resource, so that a person who sees one in the console knows whose it is: project and stack, in
+// the characters that all services take.
 //
-// No two stacks have the same one, as not every name gets a random suffix of
-// Pulumi's: a dashboard's and a log group's don't. The stack's name is what follows
-// the last hyphen. Where that isn't so (project a and stack b-c, beside project a-b
-// and stack c), or the name is too long or has other characters, it ends with a
-// digest of both, and so does one that looks as if it did.
+// No two stacks have the same one, as not every name gets a random suffix of Pulumi's: a dashboard's and a log group's don't. The
+// stack's name is what follows the last hyphen. Where that isn't so (project a and stack b-c, beside project a-b and stack c), or
+// the name is too long or has other characters, it ends with a digest of both, and so does one that looks as if it did.
 func prefix(project, stack string) string {
 	whole := project + "-" + stack
 	name := strings.Trim(notForNames.ReplaceAllString(strings.ToLower(whole), "-"), "-")

@@ -14,8 +14,7 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// private says whether the tasks run in a network without a way out, where they reach
-// what they need by VPC endpoints alone.
+// private says whether the tasks run in a network without a way out, where they reach what they need by VPC endpoints alone.
 func (s *system) private() bool { return s.cfg.Network == settings.NetworkPrivate }
 
 func (s *system) network() (err error) {
@@ -52,9 +51,8 @@ const (
 	serviceTraces   = "xray"
 )
 
-// interfaces are the services that the task needs interface endpoints of: it gets
-// its image, writes its logs, and reports its end and sends its trace if it is to.
-// Notices aren't its business, so there is none of SNS.
+// interfaces are the services that the task needs interface endpoints of: it gets its image, writes its logs, and reports its end
+// and sends its trace if it is to. Notices aren't its business, so there is none of SNS.
 func (s *system) interfaces() []string {
 	services := []string{serviceRegistry, serviceImages, serviceLogs}
 	if s.cfg.TaskCompletion == settings.CompletionCallback {

@@ -28,8 +28,7 @@ func (s *system) function() (err error) {
 	return err
 }
 
-// image is the one that the configuration gives, or one that is pushed to a repository of
-// the stack's own.
+// image is the one that the configuration gives, or one that is pushed to a repository of the stack's own.
 func (s *system) image() error {
 	name := s.name + "-image"
 	if s.cfg.Image != "" {

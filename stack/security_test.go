@@ -29,8 +29,7 @@ type statement struct {
 	Condition    map[string]map[string][]string
 }
 
-// policies are the statements of every policy document of a stack, by type and
-// name of the resource.
+// policies are the statements of every policy document of a stack, by type and name of the resource.
 func policies(t *testing.T, system *declared.System) map[string][]statement {
 	t.Helper()
 	found := map[string][]statement{}
@@ -253,8 +252,7 @@ func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 	})
 }
 
-// The families of rules that checkers have for these services, as far as a
-// stack of the default configuration is to meet them.
+// The families of rules that checkers have for these services, as far as a stack of the default configuration is to meet them.
 func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)

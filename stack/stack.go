@@ -99,8 +99,7 @@ type system struct {
 	up                           *uploads.Uploads
 }
 
-// customerKey is the key for what is encrypted with a customer managed key only
-// if the configuration says so; nil if it doesn't.
+// customerKey is the key for what is encrypted with a customer managed key only if the configuration says so; nil if it doesn't.
 func (s *system) customerKey() pulumi.StringInput {
 	if s.cfg.Encryption != settings.EncryptionCustomer {
 		return nil

@@ -12,9 +12,8 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// tagAndProtect gives every resource that is declared from now on the stack's tags if it
-// can have any, and protects what is stateful. It is done here and not in
-// the components, so that none can be forgotten. Tags of the provider's own
+// tagAndProtect gives every resource that is declared from now on the stack's tags if it can have any, and protects what is
+// stateful. It is done here and not in the components, so that none can be forgotten. Tags of the provider's own
 // (aws:defaultTags) go beside these.
 func tagAndProtect(ctx *pulumi.Context, cfg *settings.Settings) error {
 	tags := maps.Clone(cfg.Tags)
@@ -35,8 +34,7 @@ func tagAndProtect(ctx *pulumi.Context, cfg *settings.Settings) error {
 	return nil
 }
 
-// tagged gives a resource's inputs with the tags, if it can have any. Those that
-// it has already stay.
+// tagged gives a resource's inputs with the tags, if it can have any. Those that it has already stay.
 func tagged(inputs pulumi.Input, tags map[string]string) pulumi.Input {
 	value := reflect.ValueOf(inputs)
 	if value.Kind() != reflect.Pointer || value.IsNil() || value.Elem().Kind() != reflect.Struct {

@@ -61,11 +61,9 @@ type alarm struct {
 type missing string
 
 const (
-	// fine is for what has no data points when nothing happens, and nothing that
-	// happens is fine.
+	// fine is for what has no data points when nothing happens, and nothing that happens is fine.
 	fine missing = "notBreaching"
-	// same is for what is always counted: no data is a gap of CloudWatch's, which
-	// neither raises an alarm nor ends one.
+	// same is for what is always counted: no data is a gap of CloudWatch's, which neither raises an alarm nor ends one.
 	same missing = "ignore"
 )
 
@@ -82,8 +80,7 @@ const (
 
 	// first is the threshold of what must not happen once: somebody waits for the file.
 	first = 1
-	// manyOpen is a tenth of the executions that may be open in an account
-	// (requirement C21).
+	// manyOpen is a tenth of the executions that may be open in an account (requirement C21).
 	manyOpen = 100_000
 )
 

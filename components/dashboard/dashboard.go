@@ -1,5 +1,4 @@
-// Package dashboard shows how the system does: a CloudWatch dashboard, and saved
-// queries of the logs (requirement C21).
+// Package dashboard shows how the system does: a CloudWatch dashboard, and saved queries of the logs (requirement C21).
 package dashboard
 
 import (
@@ -30,8 +29,7 @@ type Args struct {
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
 	// metrics name it: with Region and account. Required.
 	TaskIntegrationARN string
-	// DeadLetterQueueName is the queue of undelivered events, StatusChangeQueueName that of
-	// undelivered status changes. Required.
+	// DeadLetterQueueName is the queue of undelivered events, StatusChangeQueueName that of undelivered status changes. Required.
 	DeadLetterQueueName, StatusChangeQueueName pulumi.StringInput
 	// TopicARN is the topic of the notices. Required.
 	TopicARN pulumi.StringInput

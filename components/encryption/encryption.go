@@ -1,6 +1,5 @@
-// Package encryption is the KMS key of the stack's own: of its logs (requirements
-// A5, A29 and C14), or of all that the stack keeps (C15, C16). It says what the
-// policy of that key must hold, for a key that is made and for one that is given.
+// Package encryption is the KMS key of the stack's own: of its logs (requirements A5, A29 and C14), or of all that the stack
+// keeps (C15, C16). It says what the policy of that key must hold, for a key that is made and for one that is given.
 package encryption
 
 import (
@@ -27,13 +26,11 @@ type Args struct {
 	// KeyARN is a key to use as it is, which is not changed. Its policy must hold
 	// what [Encryption.Policy] has. Empty: a key is made.
 	KeyARN string
-	// LogGroups are patterns of the names of the log groups that the key is for.
-	// All that uses the key is made after it, and gets its name then; so a pattern
-	// is what the name begins with, and "*". Required.
+	// LogGroups are patterns of the names of the log groups that the key is for. All that uses the key is made after it, and gets
+	// its name then; so a pattern is what the name begins with, and "*". Required.
 	LogGroups []string
-	// Queues and Topics are patterns of the names of the queues that EventBridge
-	// writes to, and of the topics that it and CloudWatch's alarms publish to, which
-	// the key encrypts. Empty: it encrypts none.
+	// Queues and Topics are patterns of the names of the queues that EventBridge writes to, and of the topics that it and
+	// CloudWatch's alarms publish to, which the key encrypts. Empty: it encrypts none.
 	Queues, Topics string
 	// ExecutionLogs says that a state machine with the key logs its executions.
 	ExecutionLogs bool
@@ -48,9 +45,8 @@ type Encryption struct {
 
 	// KeyARN is the key.
 	KeyARN pulumi.StringOutput `pulumi:"keyArn"`
-	// Policy is what the key's policy must hold, as a policy document: the whole
-	// policy of a key that is made, and of one that is given what its own policy
-	// must have besides.
+	// Policy is what the key's policy must hold, as a policy document: the whole policy of a key that is made, and of one that is
+	// given what its own policy must have besides.
 	Policy pulumi.StringOutput `pulumi:"policy"`
 }
 

@@ -9,10 +9,9 @@ import (
 
 const eventBridge = "events.amazonaws.com"
 
-// keyPolicy lets the account's IAM policies govern the key, and lets the services
-// that call by themselves use it, each for this stack's resources alone. Roles
-// need nothing here: their own policies say what they may do with the key, under
-// the first statement.
+// keyPolicy lets the account's IAM policies govern the key, and lets the services that call by themselves use it, each for this
+// stack's resources alone. Roles need nothing here: their own policies say what they may do with the key, under the first
+// statement.
 func keyPolicy(args *Args) pulumi.StringOutput {
 	at := args.Location
 	statements := []policy.Statement{
@@ -58,11 +57,10 @@ func logGroups(at location.Location, names []string) policy.Statement {
 	}
 }
 
-// uses lets a service write to what is encrypted with the key, for the queues or the
-// topics that a pattern names: SQS and SNS say in the encryption's context what they
-// encrypt. It can't name the rules and alarms, or their account, as what EventBridge
-// sends to a topic doesn't say that it comes from one. What a service that isn't
-// allowed to has to say is dropped, and nobody hears of that.
+// uses lets a service write to what is encrypted with the key, for the queues or the topics that a pattern names: SQS and SNS say
+// in the encryption's context what they encrypt. It can't name the rules and alarms, or their account, as what EventBridge sends
+// to a topic doesn't say that it comes from one. What a service that isn't allowed to has to say is dropped, and nobody hears of
+// that.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 func uses(sid, service, context, pattern string) policy.Statement {
@@ -75,10 +73,9 @@ func uses(sid, service, context, pattern string) policy.Statement {
 	}
 }
 
-// executionLogs lets CloudWatch's log delivery read what a state machine with the
-// key logs. AWS's example has no condition. The state machine's role encrypts the
-// logs with this very context (requirement C16), so decrypting takes it as well:
-// AWS writes it with a star at its end, be that the star itself or any log group.
+// executionLogs lets CloudWatch's log delivery read what a state machine with the key logs. AWS's example has no condition. The
+// state machine's role encrypts the logs with this very context (requirement C16), so decrypting takes it as well: AWS writes it
+// with a star at its end, be that the star itself or any log group.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func executionLogs(at location.Location) policy.Statement {
 	return policy.Statement{

@@ -1,6 +1,5 @@
-// Package endpoints are the only ways out of a network without a route to the
-// internet: VPC endpoints, and the rules by which the tasks reach them and
-// nothing else (requirement A16).
+// Package endpoints are the only ways out of a network without a route to the internet: VPC endpoints, and the rules by which the
+// tasks reach them and nothing else (requirement A16).
 package endpoints
 
 import (
@@ -33,13 +32,11 @@ type Args struct {
 	// VPCID and SubnetIDs are where the interface endpoints are. Required.
 	VPCID     pulumi.StringInput
 	SubnetIDs pulumi.StringArrayInput
-	// Zones are the names of the Availability Zones of the subnets, in their order.
-	// Required.
+	// Zones are the names of the Availability Zones of the subnets, in their order. Required.
 	Zones []string
 	// RouteTableID is the subnets' route table, which gets the route to S3. Required.
 	RouteTableID pulumi.StringInput
-	// SecurityGroupID is the group of the tasks. It gets the rules that let them
-	// reach the endpoints. Required.
+	// SecurityGroupID is the group of the tasks. It gets the rules that let them reach the endpoints. Required.
 	SecurityGroupID pulumi.StringInput
 	// S3Policy is all that may be asked of S3, as Policy of a Service is. Required.
 	S3Policy pulumi.StringInput
@@ -52,12 +49,10 @@ type Service struct {
 	// Name is the service's, without Region: ecr.api, logs.
 	// https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
 	Name string
-	// Zones are the names of the Availability Zones that have its endpoints; nil is
-	// all.
+	// Zones are the names of the Availability Zones that have its endpoints; nil is all.
 	Zones []string
-	// Policy is all that may be asked of it through the endpoint, as a policy
-	// document whose statements are for everyone under the condition of who it is.
-	// Required: without a policy an endpoint lets everything through.
+	// Policy is all that may be asked of it through the endpoint, as a policy document whose statements are for everyone under
+	// the condition of who it is. Required: without a policy an endpoint lets everything through.
 	Policy pulumi.StringInput
 }
 
@@ -152,8 +147,7 @@ func (e *Endpoints) service(
 	return endpoint, nil
 }
 
-// subnetsWith are the subnets that a service's endpoint can be in. By its private
-// DNS tasks reach it from the others, too.
+// subnetsWith are the subnets that a service's endpoint can be in. By its private DNS tasks reach it from the others, too.
 func subnetsWith(args *Args, service Service) (pulumi.StringArrayInput, error) {
 	if service.Zones == nil {
 		return args.SubnetIDs, nil

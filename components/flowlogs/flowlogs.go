@@ -1,5 +1,4 @@
-// Package flowlogs logs the connections in a VPC, those that were refused too
-// (requirement A47).
+// Package flowlogs logs the connections in a VPC, those that were refused too (requirement A47).
 package flowlogs
 
 import (

@@ -1,5 +1,4 @@
-// Package function is the Lambda function that processes small files
-// (requirements A27, A28 and C11).
+// Package function is the Lambda function that processes small files (requirements A27, A28 and C11).
 package function
 
 import (

@@ -50,20 +50,17 @@ func (l Location) DNSSuffix() string { return l.own().DNSSuffix }
 // Hosts are the names by which KMS may see a service, such as s3.
 func (l Location) Hosts(service string) []string { return l.own().Hosts(service, l.Region) }
 
-// RegionalPrincipal is the principal of a service that has one in each Region,
-// such as logs.
+// RegionalPrincipal is the principal of a service that has one in each Region, such as logs.
 func (l Location) RegionalPrincipal(service string) string {
 	return l.own().RegionalPrincipal(l.Region, service)
 }
 
-// EndpointService is the name of a service's VPC endpoint here, for a service as
-// it calls itself, such as ecr.api.
+// EndpointService is the name of a service's VPC endpoint here, for a service as it calls itself, such as ecr.api.
 func (l Location) EndpointService(service string) string {
 	return l.own().EndpointService(l.Region, service)
 }
 
-// own is the partition's row; for one that the table doesn't know yet it is that
-// of the standard partition.
+// own is the partition's row; for one that the table doesn't know yet it is that of the standard partition.
 func (l Location) own() partition.Partition {
 	p, _ := partition.Named(l.Partition)
 	return p

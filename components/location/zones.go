@@ -7,9 +7,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// zonesWithoutFargate are the ids of the Availability Zones in which Fargate runs
-// no task, in Regions that have it elsewhere, by the architecture of the task; the
-// empty one is all. Ids, since each account may have names of its own for the zones.
+// zonesWithoutFargate are the ids of the Availability Zones in which Fargate runs no task, in Regions that have it elsewhere, by
+// the architecture of the task; the empty one is all. Ids, since each account may have names of its own for the zones.
 //
 // As of November 2026: Beijing, California and Tokyo from
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AWS_Fargate-Regions.html,
@@ -31,9 +30,8 @@ func ZonesWithoutFargate(architecture string) []string {
 	return ids
 }
 
-// EndpointZones are the names of the Availability Zones that have a service's
-// interface endpoints, for a service as it calls itself, such as ecr.api. An
-// endpoint in another one is refused.
+// EndpointZones are the names of the Availability Zones that have a service's interface endpoints, for a service as it calls
+// itself, such as ecr.api. An endpoint in another one is refused.
 //
 // Nil stands for all: where AWS can't be asked, which is said in a warning.
 func (l Location) EndpointZones(ctx *pulumi.Context, service string) ([]string, error) {

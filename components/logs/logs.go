@@ -1,6 +1,5 @@
-// Package logs is where the processors and the state machine write: log groups
-// that are encrypted with a customer-managed KMS key and expire (requirements A5,
-// A29, C13 and C14).
+// Package logs is where the processors and the state machine write: log groups that are encrypted with a customer-managed KMS key
+// and expire (requirements A5, A29, C13 and C14).
 package logs
 
 import (
@@ -17,11 +16,9 @@ const Type = "upload-router:components:Logs"
 
 // Args configure Logs.
 type Args struct {
-	// Groups are the groups to make, by what writes to them: function gives
-	// <name>-function with Pulumi's suffix. Required.
+	// Groups are the groups to make, by what writes to them: function gives <name>-function with Pulumi's suffix. Required.
 	Groups []string
-	// Names are the names of those groups that can't be auto-named, by what writes
-	// to them. Empty: none.
+	// Names are the names of those groups that can't be auto-named, by what writes to them. Empty: none.
 	Names map[string]string
 	// RetentionDays is how many days events are kept, one of CloudWatch's values. Required.
 	RetentionDays int

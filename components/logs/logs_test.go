@@ -29,8 +29,7 @@ func declare(t *testing.T) *declared.System {
 	}))
 }
 
-// The key's policy names groups by what auto-naming makes of their names, or by
-// the names that they are given.
+// The key's policy names groups by what auto-naming makes of their names, or by the names that they are given.
 func TestEachGroupIsEncryptedAndExpires(t *testing.T) {
 	t.Parallel()
 	system := declare(t)

@@ -14,8 +14,7 @@ import (
 	"example.com/upload-router/internal/order"
 )
 
-// create makes a VPC: with its way to the internet (requirements A2 and A17), or
-// without any (requirement A16).
+// create makes a VPC: with its way to the internet (requirements A2 and A17), or without any (requirement A16).
 func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, error) {
 	all, err := n.zones(ctx, args)
 	if err != nil {
@@ -36,8 +35,7 @@ func (n *Network) create(ctx *pulumi.Context, name string, args *Args) (place, e
 	if err != nil {
 		return place{}, fmt.Errorf("creating the VPC: %w", err)
 	}
-	// Nothing is to use the VPC's default group, which lets its members talk: it
-	// loses its rules.
+	// Nothing is to use the VPC's default group, which lets its members talk: it loses its rules.
 	if _, err := ec2.NewDefaultSecurityGroup(ctx, name+"-default", &ec2.DefaultSecurityGroupArgs{
 		VpcId: vpc.ID(),
 	}, parent); err != nil {
@@ -111,9 +109,8 @@ func (n *Network) subnet(
 // named gives what the console shows as a network resource's name.
 func named(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
 
-// zones gives the names of the Availability Zones in which Fargate runs the tasks,
-// in their order, which the API doesn't promise. Local and Wavelength Zones are left
-// out.
+// zones gives the names of the Availability Zones in which Fargate runs the tasks, in their order, which the API doesn't promise.
+// Local and Wavelength Zones are left out.
 func (n *Network) zones(ctx *pulumi.Context, args *Args) ([]string, error) {
 	found, err := aws.GetAvailabilityZones(ctx, &aws.GetAvailabilityZonesArgs{
 		State:          pulumi.StringRef("available"),
@@ -126,8 +123,7 @@ func (n *Network) zones(ctx *pulumi.Context, args *Args) ([]string, error) {
 	return slices.Sorted(slices.Values(found.Names)), nil
 }
 
-// twoOf gives the zones of the subnets: the first that have most of the services
-// that are needed there.
+// twoOf gives the zones of the subnets: the first that have most of the services that are needed there.
 func twoOf(zones []string, services [][]string) ([]string, error) {
 	if len(zones) < subnetCount {
 		return nil, fmt.Errorf("%w: %d, but the subnets need %d", errTooFewZones, len(zones), subnetCount)
@@ -145,8 +141,7 @@ func twoOf(zones []string, services [][]string) ([]string, error) {
 	return slices.Sorted(slices.Values(best[:subnetCount])), nil
 }
 
-// subnetBlocks gives the first two quarters of a block: the other half stays
-// free for subnets without a way to the internet.
+// subnetBlocks gives the first two quarters of a block: the other half stays free for subnets without a way to the internet.
 func subnetBlocks(vpc netip.Prefix) []string {
 	const quarter = 2 // bits
 	bits := vpc.Bits() + quarter

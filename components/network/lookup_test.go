@@ -19,8 +19,7 @@ import (
 
 var errUnexpected = errors.New("unexpected call")
 
-// asked answers the network's look-ups and keeps what they asked for, which a
-// declared.System doesn't.
+// asked answers the network's look-ups and keeps what they asked for, which a declared.System doesn't.
 type asked struct {
 	mu    sync.Mutex
 	calls []pulumi.MockCallArgs
@@ -116,8 +115,7 @@ func TestTheLookUpsAskForExactlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// With the default provider a network in another Region or account would be
-// made of zones and subnets that aren't there.
+// With the default provider a network in another Region or account would be made of zones and subnets that aren't there.
 func TestTheLookUpsGoWhereTheComponentsProviderGoes(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string]*network.Args{

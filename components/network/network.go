@@ -1,6 +1,5 @@
-// Package network is where the Fargate tasks run: a VPC with two subnets and a
-// security group that lets out only what the egress rules name (requirements
-// A12 to A18).
+// Package network is where the Fargate tasks run: a VPC with two subnets and a security group that lets out only what the egress
+// rules name (requirements A12 to A18).
 package network
 
 import (
@@ -37,18 +36,15 @@ type Args struct {
 	// VPCID is an existing VPC, SubnetIDs are those of its subnets to use, two or more.
 	VPCID     string
 	SubnetIDs []string
-	// CIDR is the IPv4 block of a VPC that is made, /16 to /26. Its first two quarters
-	// become subnets, in two Availability Zones.
+	// CIDR is the IPv4 block of a VPC that is made, /16 to /26. Its first two quarters become subnets, in two Availability Zones.
 	CIDR netip.Prefix
 	// Isolated says that the VPC that is made has no internet gateway, and its subnets no
 	// route out of it: only VPC endpoints make it useful.
 	Isolated bool
-	// Architecture is that of the tasks, ARM64 or X86_64, which not every zone with
-	// Fargate has. Required.
+	// Architecture is that of the tasks, ARM64 or X86_64, which not every zone with Fargate has. Required.
 	Architecture string
-	// ServiceZones are the names of the Availability Zones that have each of the
-	// services that the VPC's endpoints are of; nil is all. The subnets are in zones
-	// that have all of them if there are two.
+	// ServiceZones are the names of the Availability Zones that have each of the services that the VPC's endpoints are of; nil is
+	// all. The subnets are in zones that have all of them if there are two.
 	ServiceZones [][]string
 	// Egress is all that tasks may reach. Empty: nothing.
 	Egress []egress.Rule
@@ -67,8 +63,7 @@ type Network struct {
 	// RouteTableID is the route table of isolated subnets, else empty.
 	RouteTableID pulumi.StringOutput `pulumi:"routeTableId"`
 
-	// Zones are the names of the Availability Zones of the subnets that are made, in
-	// their order; else there are none.
+	// Zones are the names of the Availability Zones of the subnets that are made, in their order; else there are none.
 	Zones []string
 }
 
@@ -81,8 +76,7 @@ type place struct {
 	zones   []string           // of subnets that were made
 }
 
-// New makes a Network. It fails, before it registers a child, if the default
-// VPC or the named subnets aren't there.
+// New makes a Network. It fails, before it registers a child, if the default VPC or the named subnets aren't there.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Network, error) {
 	n := &Network{}
 	if err := ctx.RegisterComponentResource(Type, name, n, opts...); err != nil {

@@ -24,12 +24,10 @@ type Args struct {
 	// TopicARN is a topic to use as it is, which is not changed. Its own policy must
 	// hold what [Notifications.Policy] has. Empty: a topic is made.
 	TopicARN string
-	// KMSKeyARN is the key that the topic that is made is encrypted with; its
-	// policy must let the account's alarms and rules use it. Nil: none, as the key
-	// that AWS manages for SNS would keep them out.
+	// KMSKeyARN is the key that the topic that is made is encrypted with; its policy must let the account's alarms and rules use
+	// it. Nil: none, as the key that AWS manages for SNS would keep them out.
 	KMSKeyARN pulumi.StringInput
-	// Emails are subscribed to the topic that is made; each must confirm the
-	// subscription by the link it is sent.
+	// Emails are subscribed to the topic that is made; each must confirm the subscription by the link it is sent.
 	Emails []string
 }
 
@@ -39,12 +37,10 @@ type Notifications struct {
 
 	// TopicARN is the topic.
 	TopicARN pulumi.StringOutput `pulumi:"topicArn"`
-	// Policy is what the topic's policy must hold, as a policy document: the whole
-	// policy of a topic that is made, but for its refusal of connections without TLS,
-	// and of one that is given what its own policy must have besides.
+	// Policy is what the topic's policy must hold, as a policy document: the whole policy of a topic that is made, but for its
+	// refusal of connections without TLS, and of one that is given what its own policy must have besides.
 	Policy pulumi.StringOutput `pulumi:"policy"`
-	// KMSKeyARN is the key that whoever publishes must be allowed to use; nil if
-	// there is none, or none that is known here.
+	// KMSKeyARN is the key that whoever publishes must be allowed to use; nil if there is none, or none that is known here.
 	KMSKeyARN pulumi.StringInput
 }
 
@@ -96,11 +92,9 @@ func (n *Notifications) topic(ctx *pulumi.Context, name string, args *Args) erro
 	return nil
 }
 
-// publishers are the services that publish by themselves: the account's alarms, and
-// EventBridge, for which a topic's policy can't have a condition, as AWS says: what
-// it publishes doesn't say by which rule, nor of which account. The state machine
-// publishes by its own role's policy, which an account's own principals need no
-// more than.
+// publishers are the services that publish by themselves: the account's alarms, and EventBridge, for which a topic's policy can't
+// have a condition, as AWS says: what it publishes doesn't say by which rule, nor of which account. The state machine publishes
+// by its own role's policy, which an account's own principals need no more than.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 func publishers(args *Args, topic pulumi.StringOutput) []policy.Statement {
 	publish := func(sid, service string, conditions ...policy.Condition) policy.Statement {

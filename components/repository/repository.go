@@ -63,8 +63,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		repositoryArgs.Name = pulumi.String(args.Name)
 	}
 	if args.KMSKeyARN != nil {
-		// ECR uses the key by a grant that it asks for when the repository is made;
-		// whoever pulls needs no right to the key.
+		// ECR uses the key by a grant that it asks for when the repository is made; whoever pulls needs no right to the key.
 		// https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
 		repositoryArgs.EncryptionConfigurations = ecr.RepositoryEncryptionConfigurationArray{&ecr.RepositoryEncryptionConfigurationArgs{
 			EncryptionType: pulumi.String("KMS"),

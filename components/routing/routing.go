@@ -1,5 +1,4 @@
-// Package routing describes how uploads are routed, as plain Go: the state machine is
-// made of it, the configuration gives it.
+// Package routing describes how uploads are routed, as plain Go: the state machine is made of it, the configuration gives it.
 package routing
 
 import "time"

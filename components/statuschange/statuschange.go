@@ -1,6 +1,5 @@
-// Package statuschange announces the executions that no state of theirs could: those
-// that timed out, and those that were stopped by hand. Step Functions sends EventBridge
-// their status change, which a rule publishes to the topic (requirement C23, trap 5).
+// Package statuschange announces the executions that no state of theirs could: those that timed out, and those that were stopped
+// by hand. Step Functions sends EventBridge their status change, which a rule publishes to the topic (requirement C23, trap 5).
 package statuschange
 
 import (
@@ -29,8 +28,7 @@ type Args struct {
 	StateMachineARN pulumi.StringInput
 	// TopicARN is what it is published to; its policy must let the rule publish. Required.
 	TopicARN pulumi.StringInput
-	// KMSKeyARN is the key that the queue is encrypted with; its policy must let the
-	// rule use it. Nil: a key that AWS manages.
+	// KMSKeyARN is the key that the queue is encrypted with; its policy must let the rule use it. Nil: a key that AWS manages.
 	KMSKeyARN pulumi.StringInput
 }
 
@@ -40,8 +38,7 @@ type StatusChange struct {
 
 	// RuleName is the rule.
 	RuleName pulumi.StringOutput `pulumi:"ruleName"`
-	// DeadLetterQueueName is the queue of the status changes that could not be
-	// delivered to the topic, as metrics name it.
+	// DeadLetterQueueName is the queue of the status changes that could not be delivered to the topic, as metrics name it.
 	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
 }
 
@@ -76,8 +73,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	return s, outputs.Register(ctx, s)
 }
 
-// eventPattern matches the ends that no state can catch. One that failed by itself
-// has announced it.
+// eventPattern matches the ends that no state can catch. One that failed by itself has announced it.
 func eventPattern(machine string) (string, error) {
 	b, err := json.Marshal(map[string]any{
 		"source":      []string{"aws.states"},
@@ -93,9 +89,8 @@ func eventPattern(machine string) (string, error) {
 	return string(b), nil
 }
 
-// notice says which execution it is and how to look at it. The event of a state
-// machine with a key of the account's own has neither input nor cause (requirement
-// C16), so the notice names neither.
+// notice says which execution it is and how to look at it. The event of a state machine with a key of the account's own has
+// neither input nor cause (requirement C16), so the notice names neither.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 func notice() *cloudwatch.EventTargetInputTransformerArgs {
 	return &cloudwatch.EventTargetInputTransformerArgs{

@@ -35,8 +35,7 @@ type Args struct {
 	// Image is the container image, by digest. It is in its repository before
 	// the task definition is made (requirement A22). Required.
 	Image pulumi.StringInput
-	// RepositoryARN is the ECR repository to pull from; empty for an image that
-	// is in another kind of registry.
+	// RepositoryARN is the ECR repository to pull from; empty for an image that is in another kind of registry.
 	RepositoryARN pulumi.StringInput
 	// Spot gives the cluster the capacity providers FARGATE_SPOT and FARGATE. Without it the cluster has none, and tasks run by the launch
 	// type FARGATE, which takes none: to give a cluster its providers takes the role AWSServiceRoleForECS, which ECS only begins to make
@@ -44,20 +43,16 @@ type Args struct {
 	Spot bool
 	// Architecture is ARM64 or X86_64. Required.
 	Architecture string
-	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that
-	// Fargate has. Required.
+	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that Fargate has. Required.
 	CPU, MemoryMB int
 	// StorageGiB is the disk, 21 to 200. 0: the 20 that come with every task.
 	StorageGiB int
-	// Tracing lets the processor send X-Ray its segment (requirement C17). Whoever
-	// runs it names the trace.
+	// Tracing lets the processor send X-Ray its segment (requirement C17). Whoever runs it names the trace.
 	Tracing bool
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput
-	// ForceDestroy lets replaced and destroyed revisions of the task definition
-	// be deregistered. Without it they stay, at no cost: ECS starts no task from
-	// a revision that isn't registered, so an execution that began before an
-	// update would fail.
+	// ForceDestroy lets replaced and destroyed revisions of the task definition be deregistered. Without it they stay, at no
+	// cost: ECS starts no task from a revision that isn't registered, so an execution that began before an update would fail.
 	ForceDestroy bool
 }
 
@@ -107,8 +102,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		granted = append(granted, traces)
 	}
 	definitionArgs := &ecs.TaskDefinitionArgs{
-		// The cluster's name has a suffix of its own, so that two stacks never
-		// add revisions to one family.
+		// The cluster's name has a suffix of its own, so that two stacks never add revisions to one family.
 		Family:                  cluster.Name,
 		SkipDestroy:             pulumi.Bool(!args.ForceDestroy),
 		Cpu:                     pulumi.String(strconv.Itoa(args.CPU)),
@@ -156,9 +150,8 @@ func (t *Task) cluster(ctx *pulumi.Context, name string, args *Args) (*ecs.Clust
 	return cluster, nil
 }
 
-// executionRole makes the role that pulls the image and opens the log stream,
-// and gives its policy. AWS's managed policy for it allows every repository and
-// every log group; this one allows these.
+// executionRole makes the role that pulls the image and opens the log stream, and gives its policy. AWS's managed policy for it
+// allows every repository and every log group; this one allows these.
 func (t *Task) executionRole(ctx *pulumi.Context, name string, args *Args) (*iam.RolePolicy, error) {
 	role, err := t.role(ctx, name+"-execution", args, "Starts the Fargate task that processes large uploads")
 	if err != nil {

@@ -91,9 +91,8 @@ func refusals(bucket *s3.BucketV2, private *Private) []policy.Statement {
 	)}
 }
 
-// encrypt sets SSE-KMS (requirement A33), without a key of our own with the
-// account's key for S3, which every principal that may read the bucket may use. A
-// bucket key saves nearly all of the calls to KMS.
+// encrypt sets SSE-KMS (requirement A33), without a key of our own with the account's key for S3, which every principal that may
+// read the bucket may use. A bucket key saves nearly all of the calls to KMS.
 func (u *Uploads) encrypt(ctx *pulumi.Context, name string, args *Args, bucket *s3.BucketV2) ([]pulumi.Resource, error) {
 	by := &s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{SseAlgorithm: pulumi.String("aws:kms")}
 	if args.KMSKeyARN != nil {
@@ -161,10 +160,9 @@ func lifecycleRules(args *Args) s3.BucketLifecycleConfigurationV2RuleArray {
 	}}
 }
 
-// readers lets each processor read the objects, in any version, and nothing else.
-// With a key of our own each may decrypt what S3 reads for it from this bucket: the
-// encryption context of an object is the bucket, as it has a bucket key, or the
-// object itself if whoever uploads it asks for none.
+// readers lets each processor read the objects, in any version, and nothing else. With a key of our own each may decrypt what S3
+// reads for it from this bucket: the encryption context of an object is the bucket, as it has a bucket key, or the object itself
+// if whoever uploads it asks for none.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
 	statements := []policy.Statement{policy.ReadObjects(u.BucketARN)}
@@ -200,8 +198,7 @@ func (u *Uploads) notify(ctx *pulumi.Context, name string, bucket *s3.BucketV2, 
 	if err != nil {
 		return fmt.Errorf("sending the bucket's events to EventBridge: %w", err)
 	}
-	// Whoever takes the bucket's name to upload to it may count on its events and
-	// on its protections.
+	// Whoever takes the bucket's name to upload to it may count on its events and on its protections.
 	u.BucketName = order.After(ctx, bucket.Bucket, notification)
 	return nil
 }

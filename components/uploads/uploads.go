@@ -1,6 +1,5 @@
-// Package uploads is where files arrive and how they start the state machine:
-// a bucket, its EventBridge rule with the target, and the dead-letter queue of
-// events that could not be delivered (requirements A31 to A33, A36 to A38).
+// Package uploads is where files arrive and how they start the state machine: a bucket, its EventBridge rule with the target, and
+// the dead-letter queue of events that could not be delivered (requirements A31 to A33, A36 to A38).
 package uploads
 
 import (
@@ -30,11 +29,9 @@ type Args struct {
 	Key pulumi.Resource
 	// ForceDestroy lets a destroy delete the bucket with all that is in it.
 	ForceDestroy bool
-	// AbortIncompleteAfterDays removes the parts of multipart uploads that were
-	// never completed. Required.
+	// AbortIncompleteAfterDays removes the parts of multipart uploads that were never completed. Required.
 	AbortIncompleteAfterDays int
-	// KeepVersionsDays is when overwritten and deleted objects are deleted for good.
-	// 0: never.
+	// KeepVersionsDays is when overwritten and deleted objects are deleted for good. 0: never.
 	KeepVersionsDays int
 	// ReaderRoles are the names of the roles that process the objects, by what
 	// takes them: they get to read this bucket's objects. Required.
@@ -44,9 +41,8 @@ type Args struct {
 	Private *Private
 	// StateMachineARN is started for every object that is created. Required.
 	StateMachineARN pulumi.StringInput
-	// MaximumEventAgeSeconds and MaximumRetryAttempts are how long EventBridge
-	// tries to start an execution, 60 to 86400 and 0 to 185, before the event
-	// goes to the dead-letter queue. Required.
+	// MaximumEventAgeSeconds and MaximumRetryAttempts are how long EventBridge tries to start an execution, 60 to 86400 and 0 to
+	// 185, before the event goes to the dead-letter queue. Required.
 	MaximumEventAgeSeconds, MaximumRetryAttempts int
 }
 
@@ -83,9 +79,8 @@ type Uploads struct {
 	DeadLetterQueueURL pulumi.StringOutput `pulumi:"deadLetterQueueUrl"`
 }
 
-// New makes Uploads. Events start to flow last: once the bucket is protected, the
-// processors may read it, and EventBridge may start the machine and write to the
-// queue.
+// New makes Uploads. Events start to flow last: once the bucket is protected, the processors may read it, and EventBridge may
+// start the machine and write to the queue.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Uploads, error) {
 	u := &Uploads{}
 	if err := ctx.RegisterComponentResource(Type, name, u, opts...); err != nil {

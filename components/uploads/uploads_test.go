@@ -67,8 +67,7 @@ func TestItIsOneBucketWithOneRuleAndOneQueue(t *testing.T) {
 	}, declaredtest.Counts(system))
 }
 
-// Requirement A16: whoever has the task's credentials can use them by its
-// endpoint alone.
+// Requirement A16: whoever has the task's credentials can use them by its endpoint alone.
 func TestAPrivateReaderReadsByItsEndpointAlone(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())

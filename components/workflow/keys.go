@@ -23,9 +23,8 @@ func (w *Workflow) useKeys(ctx *pulumi.Context, name string, args *Args, role *i
 	return []pulumi.Resource{grants}, nil
 }
 
-// keyStatements name what is encrypted by the encryption context, and not the
-// service by kms:ViaService, which AWS says doesn't hold for a state machine's role
-// (requirement C15).
+// keyStatements name what is encrypted by the encryption context, and not the service by kms:ViaService, which AWS says doesn't
+// hold for a state machine's role (requirement C15).
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func keyStatements(name string, args *Args) []policy.Statement {
 	at := args.Location

@@ -16,14 +16,12 @@ type Logging struct {
 	Level string
 	// IncludeData has the log hold what executions and states take in and give.
 	IncludeData bool
-	// LogGroupARN is the log group. Its name begins with /aws/vendedlogs/states/,
-	// so that the resource policy by which CloudWatch lets the logs in doesn't grow
-	// with each state machine of the account (requirement C13). Required.
+	// LogGroupARN is the log group. Its name begins with /aws/vendedlogs/states/, so that the resource policy by which CloudWatch
+	// lets the logs in doesn't grow with each state machine of the account (requirement C13). Required.
 	LogGroupARN pulumi.StringInput
 }
 
-// observe has the machine log and trace its executions, and gives the permissions that
-// it must have for that before it is there.
+// observe has the machine log and trace its executions, and gives the permissions that it must have for that before it is there.
 func (w *Workflow) observe(
 	ctx *pulumi.Context, name string, args *Args, machine *sfn.StateMachineArgs, role *iam.Role,
 ) ([]pulumi.Resource, error) {
@@ -57,8 +55,7 @@ func (w *Workflow) observe(
 	return granted, nil
 }
 
-// deliverLogs is what AWS asks for. The actions know no resources: a delivery
-// belongs to the account.
+// deliverLogs is what AWS asks for. The actions know no resources: a delivery belongs to the account.
 // https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
 func deliverLogs() policy.Statement {
 	return policy.Statement{

@@ -48,16 +48,13 @@ type Args struct {
 	SecurityGroupID pulumi.StringInput
 	// TopicARN is notified of processed and failed files. Required.
 	TopicARN pulumi.StringInput
-	// TableName and TableARN are the table of claims. Required with
-	// Routing.Deduplicate and MaxParallelTasks.
+	// TableName and TableARN are the table of claims. Required with Routing.Deduplicate and MaxParallelTasks.
 	TableName, TableARN pulumi.StringInput
-	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that
-	// takes permissions.
+	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that takes permissions.
 	TopicKMSKeyARN pulumi.StringInput
 	// Logging is what is logged of the executions. Nil: nothing.
 	Logging *Logging
-	// KMSKeyARN is the key that the definition, the executions and the table are
-	// encrypted with. Nil: those services' own.
+	// KMSKeyARN is the key that the definition, the executions and the table are encrypted with. Nil: those services' own.
 	KMSKeyARN pulumi.StringInput
 	// KMSDataKeyReuseSeconds is how long Step Functions uses a data key again, 60
 	// to 900 (requirement C15). Required with KMSKeyARN.
@@ -74,9 +71,8 @@ type Workflow struct {
 	Name pulumi.StringOutput `pulumi:"name"`
 }
 
-// New makes a Workflow. The machine waits for its role's policy: Step Functions
-// checks at creation that the role may make the rule by which it hears of
-// tasks' ends. What IAM takes to spread the policy, the provider waits for.
+// New makes a Workflow. The machine waits for its role's policy: Step Functions checks at creation that the role may make the
+// rule by which it hears of tasks' ends. What IAM takes to spread the policy, the provider waits for.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Workflow, error) {
 	w := &Workflow{}
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
@@ -136,9 +132,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	return w, outputs.Register(ctx, w)
 }
 
-// StateMachineARN is the ARN that the state machine will have, for the policy of
-// what is there before it: with a wildcard for what Pulumi adds to a name that
-// isn't given.
+// StateMachineARN is the ARN that the state machine will have, for the policy of what is there before it: with a wildcard for
+// what Pulumi adds to a name that isn't given.
 func StateMachineARN(at location.Location, name, given string) string {
 	if given == "" {
 		given = name + "-machine*"

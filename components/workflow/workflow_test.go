@@ -220,9 +220,8 @@ func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
 	}
 }
 
-// The type can't be changed later, and EXPRESS has no .sync (requirement C1). What
-// the machine doesn't do is said: the provider takes a part that isn't declared for
-// one that isn't to change, so that nothing could be switched off again.
+// The type can't be changed later, and EXPRESS has no .sync (requirement C1). What the machine doesn't do is said: the provider
+// takes a part that isn't declared for one that isn't to change, so that nothing could be switched off again.
 func TestTheMachineHasExactlyTheseProperties(t *testing.T) {
 	t.Parallel()
 	for name, given := range map[string]string{"auto-named": "", "named": "uploads"} {

@@ -7,15 +7,13 @@ import (
 	"time"
 )
 
-// Clock is the time that executions see: time stamps, Wait states, retry delays
-// and the machine's TimeoutSeconds.
+// Clock is the time that executions see: time stamps, Wait states, retry delays and the machine's TimeoutSeconds.
 type Clock interface {
 	// Now returns the current time.
 	Now() time.Time
 	// Sleep returns after d, or earlier with the context's error when ctx ends.
 	Sleep(ctx context.Context, d time.Duration) error
-	// Fork returns the clock of one execution. Executions that run at the same
-	// time must not push each other's time forward.
+	// Fork returns the clock of one execution. Executions that run at the same time must not push each other's time forward.
 	Fork() Clock
 }
 
@@ -41,8 +39,7 @@ func (RealClock) Sleep(ctx context.Context, d time.Duration) error {
 // Fork returns the same clock.
 func (c RealClock) Fork() Clock { return c }
 
-// VirtualClock skips sleeps: Sleep returns at once and Now has moved. It is safe
-// for concurrent use.
+// VirtualClock skips sleeps: Sleep returns at once and Now has moved. It is safe for concurrent use.
 type VirtualClock struct {
 	mu  sync.Mutex
 	now time.Time

@@ -236,8 +236,7 @@ func TestRouterRefusesAnEventWithoutSize(t *testing.T) {
 	}
 }
 
-// Writing, reading and writing again gives the same text, so a deployed
-// definition can be compared with the built one.
+// Writing, reading and writing again gives the same text, so a deployed definition can be compared with the built one.
 func TestJSONIsCanonicalAndReadsBack(t *testing.T) {
 	t.Parallel()
 

@@ -9,11 +9,9 @@ import (
 // Error names that Step Functions reserves. See "Error names" in
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html.
 const (
-	// ErrorAll is the wildcard for any error name but ErrorDataLimitExceeded
-	// and ErrorRuntime.
+	// ErrorAll is the wildcard for any error name but ErrorDataLimitExceeded and ErrorRuntime.
 	ErrorAll = "States.ALL"
-	// ErrorDataLimitExceeded reports a payload above [PayloadLimit]; ErrorAll
-	// does not match it.
+	// ErrorDataLimitExceeded reports a payload above [PayloadLimit]; ErrorAll does not match it.
 	ErrorDataLimitExceeded = "States.DataLimitExceeded"
 	// ErrorHeartbeatTimeout reports a Task that sent no heartbeat in time. It is
 	// a kind of ErrorTimeout: a retrier or catcher for ErrorTimeout matches it.
@@ -42,8 +40,7 @@ const (
 
 const reservedPrefix = "States."
 
-// reservedErrorNames are all of them, those that only Parallel and Map states
-// report as well.
+// reservedErrorNames are all of them, those that only Parallel and Map states report as well.
 func reservedErrorNames() []string {
 	return []string{
 		ErrorAll, "States.BranchFailed", ErrorDataLimitExceeded, "States.ExceedToleratedFailureThreshold",
@@ -54,21 +51,18 @@ func reservedErrorNames() []string {
 }
 
 var (
-	// ErrInvalidDefinition is matched (errors.Is) by every error that [Parse],
-	// [Machine.Validate] and [Interpreter.Load] return for a definition that
-	// breaks a rule of the language; [ValidationError] carries the details.
+	// ErrInvalidDefinition is matched (errors.Is) by every error that [Parse], [Machine.Validate] and [Interpreter.Load] return
+	// for a definition that breaks a rule of the language; [ValidationError] carries the details.
 	ErrInvalidDefinition = errors.New("invalid state machine definition")
-	// ErrUnknownResource is matched by the error of [Interpreter.Load] for a
-	// Task whose Resource has no integration.
+	// ErrUnknownResource is matched by the error of [Interpreter.Load] for a Task whose Resource has no integration.
 	ErrUnknownResource = errors.New("no integration for the task's resource")
 	// ErrInvalidInput is matched by the error of [Program.Run] for an execution
 	// input that is not JSON or is above [PayloadLimit].
 	ErrInvalidInput = errors.New("invalid execution input")
 )
 
-// Error is a failure that the language knows by name: what an [Integration]
-// returns to make a Task fail with that name, and what retriers and catchers
-// match.
+// Error is a failure that the language knows by name: what an [Integration] returns to make a Task fail with that name, and what
+// retriers and catchers match.
 type Error struct {
 	// Name is the error name, such as "Lambda.TooManyRequestsException" or
 	// [ErrorTimeout]. An empty Name counts as [ErrorTaskFailed].

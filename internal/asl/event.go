@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// MaxHistory is the most events that the history of an execution may have. One
-// that reaches it fails, unless the last event is its success. See requirement
-// C46 and https://docs.aws.amazon.com/step-functions/latest/dg/bp-history-limit.html.
+// MaxHistory is the most events that the history of an execution may have. One that reaches it fails, unless the last event is
+// its success. See requirement C46 and https://docs.aws.amazon.com/step-functions/latest/dg/bp-history-limit.html.
 const MaxHistory = 25_000
 
 // EventType says what an [Event] records.
@@ -33,8 +32,7 @@ const (
 	CatchTaken EventType = "CatchTaken"
 	// ChoiceMade has Next and Choice, the rule in words or "Default".
 	ChoiceMade EventType = "ChoiceMade"
-	// StateExited has State, Output and, but for the last state, Next. It has
-	// AssignedVariables if the state has set any.
+	// StateExited has State, Output and, but for the last state, Next. It has AssignedVariables if the state has set any.
 	StateExited EventType = "StateExited"
 	// ExecutionRedriven begins what a redrive added.
 	ExecutionRedriven EventType = "ExecutionRedriven"
@@ -48,8 +46,7 @@ const (
 	ExecutionAborted EventType = "ExecutionAborted"
 )
 
-// Event is one entry of an execution's history. Which fields are set depends on
-// Type; the JSON leaves the others out.
+// Event is one entry of an execution's history. Which fields are set depends on Type; the JSON leaves the others out.
 type Event struct {
 	// ID counts the events of the execution from 1.
 	ID int `json:"id"`
@@ -87,8 +84,7 @@ type Event struct {
 	DelaySeconds float64 `json:"delaySeconds,omitempty"`
 }
 
-// weight is how many events Step Functions records where this history has one,
-// so that MaxHistory is reached at the same place.
+// weight is how many events Step Functions records where this history has one, so that MaxHistory is reached at the same place.
 func (e Event) weight(job bool) int {
 	switch e.Type {
 	case RetryScheduled, CatchTaken, ChoiceMade:

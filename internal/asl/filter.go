@@ -20,8 +20,7 @@ type operand func(node, root any) (any, bool)
 // https://github.com/json-path/JsonPath#filter-operators
 type comparison func(left, right any) bool
 
-// comparisons are the operators but for =~, by their name. Those of letters stand
-// last, and longer ones before their beginnings.
+// comparisons are the operators but for =~, by their name. Those of letters stand last, and longer ones before their beginnings.
 var comparisons = []struct {
 	name string
 	test comparison
@@ -243,8 +242,7 @@ func (r *pathReader) comparison() (predicate, error) {
 	}, nil
 }
 
-// compared compares where both sides are there. What isn't there is unequal to
-// everything.
+// compared compares where both sides are there. What isn't there is unequal to everything.
 func compared(left, right operand, unequal bool, test comparison) predicate {
 	return func(node, root any) bool {
 		l, foundLeft := left(node, root)
@@ -258,8 +256,7 @@ func compared(left, right operand, unequal bool, test comparison) predicate {
 	}
 }
 
-// operator skips the operator if it stands here; one of letters, in either case,
-// as a word of its own.
+// operator skips the operator if it stands here; one of letters, in either case, as a word of its own.
 func (r *pathReader) operator(name string) bool {
 	rest := r.text[r.pos:]
 	if len(rest) < len(name) || !strings.EqualFold(rest[:len(name)], name) {
@@ -371,8 +368,7 @@ func (r *pathReader) literalValue(start int, text string) (operand, error) {
 
 var errUnknownFlag = errors.New("unknown flag of a regular expression; known are i, m and s")
 
-// match reads a regular expression, /text/flags, which has to match the whole of
-// a string.
+// match reads a regular expression, /text/flags, which has to match the whole of a string.
 func (r *pathReader) match(left operand) (predicate, error) {
 	r.space()
 

@@ -1,7 +1,6 @@
 package asl
 
-// formula is a JSON value that is computed, or in which parts are, of what the
-// query language lets it see: S.
+// formula is a JSON value that is computed, or in which parts are, of what the query language lets it see: S.
 type formula[S any] interface {
 	eval(seen S) (any, error)
 }

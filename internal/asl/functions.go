@@ -39,8 +39,7 @@ type intrinsic struct {
 	apply            func(s *scope, a *arguments) (any, error)
 }
 
-// call applies the function; an argument of the wrong kind goes before what the
-// function made of it.
+// call applies the function; an argument of the wrong kind goes before what the function made of it.
 func (f intrinsic) call(s *scope, values []any) (any, error) {
 	a := &arguments{values: values}
 	value, err := f.apply(s, a)
@@ -156,8 +155,7 @@ func arrayPartition(_ *scope, a *arguments) (any, error) {
 		return nil, fmt.Errorf("%w: the chunk size is %d and must be at least 1", errOutside, size)
 	}
 
-	// A chunk above the array's length is the whole array; the cut keeps the
-	// conversion to int exact.
+	// A chunk above the array's length is the whole array; the cut keeps the conversion to int exact.
 	chunk := int(min(size, int64(max(len(array), 1))))
 	out := make([]any, 0, len(array)/chunk+1)
 
@@ -328,8 +326,7 @@ func mathAdd(_ *scope, a *arguments) (any, error) {
 	return intNumber(sum), nil
 }
 
-// mathRandom gives an integer from the start (included) to the end (excluded);
-// the same seed gives the same number.
+// mathRandom gives an integer from the start (included) to the end (excluded); the same seed gives the same number.
 func mathRandom(s *scope, a *arguments) (any, error) {
 	start, end := a.integer(0), a.integer(1)
 	if start >= end || start < math.MinInt32 || end > math.MaxInt32 {
@@ -338,8 +335,7 @@ func mathRandom(s *scope, a *arguments) (any, error) {
 
 	fraction := s.random
 	if len(a.values) == 3 {
-		// The language wants a repeatable number here, not a secret one, and any
-		// bit pattern will do as a seed.
+		// The language wants a repeatable number here, not a secret one, and any bit pattern will do as a seed.
 		source := rand.NewPCG(uint64(a.integer(2)), 0) //nolint:gosec // See above.
 		fraction = rand.New(source).Float64            //nolint:gosec // See above.
 	}
@@ -393,9 +389,8 @@ func fillTemplate(parts []string, values []any) string {
 	return out.String()
 }
 
-// displayText is a value as States.Format prints it. Objects and arrays come
-// out in the service's own notation, {a=1, b=[x, y]}, which is not JSON: use
-// States.JsonToString for that.
+// displayText is a value as States.Format prints it. Objects and arrays come out in the service's own notation, {a=1, b=[x, y]},
+// which is not JSON: use States.JsonToString for that.
 func displayText(value any) string {
 	switch v := value.(type) {
 	case nil:

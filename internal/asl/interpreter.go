@@ -20,18 +20,15 @@ type Call struct {
 	State string
 	// Resource is the Task's ARN.
 	Resource string
-	// Parameters is the payload: nil, bool, [json.Number], string, []any or
-	// map[string]any. It is the integration's own copy.
+	// Parameters is the payload: nil, bool, [json.Number], string, []any or map[string]any. It is the integration's own copy.
 	Parameters any
-	// JSON is Parameters as JSON text, with the members of objects in the order
-	// that Step Functions gives them.
+	// JSON is Parameters as JSON text, with the members of objects in the order that Step Functions gives them.
 	JSON json.RawMessage
 	// Credentials is the Task's Credentials, computed; nil without them.
 	Credentials any
 	// Attempt is 0 for the first try and counts the retries.
 	Attempt int
-	// Timeout is the Task's time limit, 0 when it has none of its own. The
-	// context ends by itself after it.
+	// Timeout is the Task's time limit, 0 when it has none of its own. The context ends by itself after it.
 	Timeout time.Duration
 	// Heartbeat is the longest gap between heartbeats, 0 for none. Watching it
 	// is the integration's work: it returns [ErrorHeartbeatTimeout].
@@ -47,10 +44,9 @@ type Call struct {
 // Integration does the work of a Task and returns its result, any value that
 // encoding/json can write. It may be called from several goroutines at once.
 //
-// An [*Error] makes the Task fail with that name, any other error with
-// [ErrorTaskFailed]. It must return soon after ctx ends: the interpreter waits
-// for it, so that no work outlives its execution. Its error is then replaced by
-// [ErrorTimeout] when the Task's own limit ended ctx.
+// An [*Error] makes the Task fail with that name, any other error with [ErrorTaskFailed]. It must return soon after ctx ends: the
+// interpreter waits for it, so that no work outlives its execution. Its error is then replaced by [ErrorTimeout] when the Task's
+// own limit ended ctx.
 type Integration func(ctx context.Context, call Call) (any, error)
 
 // Interpreter runs state machines on this computer. Set the fields before the
@@ -82,9 +78,8 @@ type loaded struct {
 	node node
 }
 
-// Load validates the machine and prepares it for [Program.Run]. The error is a
-// [ValidationError], or matches [ErrUnknownResource] and names every Task whose
-// Resource has no integration. Later changes of the machine have no effect.
+// Load validates the machine and prepares it for [Program.Run]. The error is a [ValidationError], or matches [ErrUnknownResource]
+// and names every Task whose Resource has no integration. Later changes of the machine have no effect.
 func (in *Interpreter) Load(m *Machine) (*Program, error) {
 	nodes, err := m.compile()
 	if err != nil {
@@ -142,8 +137,7 @@ func (p *Program) link() error {
 	return fmt.Errorf("%w: %s; known are: %s", ErrUnknownResource, strings.Join(missing, ", "), strings.Join(known, ", "))
 }
 
-// Execution is what an execution is started with; it fills the context object
-// (requirement C44).
+// Execution is what an execution is started with; it fills the context object (requirement C44).
 type Execution struct {
 	// ID is the execution's ARN; Name when empty.
 	ID string
@@ -190,10 +184,9 @@ type Result struct {
 	Events []Event `json:"events"`
 }
 
-// Run runs one execution to its end in the caller's goroutine. How it ended is
-// in the Result: a failed execution is no error. The error matches
-// [ErrInvalidInput] when the input is not JSON or above [PayloadLimit]. When ctx
-// ends, the execution ends [StatusAborted].
+// Run runs one execution to its end in the caller's goroutine. How it ended is in the Result: a failed execution is no error. The
+// error matches [ErrInvalidInput] when the input is not JSON or above [PayloadLimit]. When ctx ends, the execution ends
+// [StatusAborted].
 func (p *Program) Run(ctx context.Context, start Execution) (*Result, error) {
 	input, err := startInput(start.Input)
 	if err != nil {
@@ -243,8 +236,7 @@ type run struct {
 	recorded int
 	output   json.RawMessage
 
-	// How often it was redriven, when last, and whether it goes on in a state that
-	// it had entered.
+	// How often it was redriven, when last, and whether it goes on in a state that it had entered.
 	redrives int
 	redriven time.Time
 	resumed  bool
@@ -311,8 +303,7 @@ func (r *run) follow(name string, input payload) error {
 	}
 }
 
-// outcome is what a state leaves: its output and the state that follows, empty
-// at the end.
+// outcome is what a state leaves: its output and the state that follows, empty at the end.
 type outcome struct {
 	data payload
 	next string
@@ -388,8 +379,7 @@ func (r *run) sleep(d time.Duration) error {
 	return r.check()
 }
 
-// emit records the event, or fails when the history has no room for it and for
-// the event that ends the execution.
+// emit records the event, or fails when the history has no room for it and for the event that ends the execution.
 func (r *run) emit(e Event) error {
 	weight := e.weight(IsJob(e.Resource))
 

@@ -225,9 +225,8 @@ func TestHistoryLimitEndsALoop(t *testing.T) {
 	}{
 		// A Pass has two events, as with AWS: 1 + 12,499 * 2 and the failure.
 		"of Pass states": {machine("A", map[string]asl.State{"A": &asl.Pass{Next: "A"}}), 25_000},
-		// A Task has five with AWS and four here (scheduled and started are one):
-		// 1 + 4,999 * 5 = 24,996, then entered (24,997) and scheduled and
-		// started (24,999), and the failure is 25,000th.
+		// A Task has five with AWS and four here (scheduled and started are one): 1 + 4,999 * 5 = 24,996, then entered (24,997)
+		// and scheduled and started (24,999), and the failure is 25,000th.
 		"of tasks": {machine("A", map[string]asl.State{"A": &asl.Task{Resource: work, Next: "A"}}), 1 + 4_999*4 + 2 + 1},
 	}
 
@@ -263,8 +262,7 @@ func TestEventsAreObservedInOrderAndPrintable(t *testing.T) {
 		"resource":"`+work+`","parameters":{"a":1}}`, string(text))
 }
 
-// Executions at the same time neither share data nor push each other's clock:
-// each waits 50 of its 60 seconds.
+// Executions at the same time neither share data nor push each other's clock: each waits 50 of its 60 seconds.
 func TestConcurrentExecutions(t *testing.T) {
 	t.Parallel()
 

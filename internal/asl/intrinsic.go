@@ -60,8 +60,7 @@ func (e argumentExpr) eval(s *scope) (any, error) {
 	case strings.HasPrefix(miss.reason, notAnArray):
 		return nil, &missingArgumentError{reason: miss.reason}
 	default:
-		// A path of the context object is named without its first $, and the input
-		// is the state's all the same.
+		// A path of the context object is named without its first $, and the input is the state's all the same.
 		text := "$" + strings.TrimLeft(e.path.text, "$")
 
 		return nil, &missingArgumentError{reason: fmt.Sprintf(
@@ -87,8 +86,7 @@ func (e functionExpr) eval(s *scope) (any, error) {
 
 type literalExpr struct {
 	value any
-	// source is a string literal as written, escapes included: States.Format
-	// must tell "{}" from "\{\}".
+	// source is a string literal as written, escapes included: States.Format must tell "{}" from "\{\}".
 	source string
 }
 

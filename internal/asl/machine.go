@@ -9,8 +9,7 @@ import (
 // StateType is the Type field of a state.
 type StateType string
 
-// The state types of this package. Parallel and Map exist in the language and
-// are refused by [Parse].
+// The state types of this package. Parallel and Map exist in the language and are refused by [Parse].
 const (
 	TypeTask    StateType = "Task"
 	TypeChoice  StateType = "Choice"
@@ -27,8 +26,7 @@ type Machine struct {
 	Comment string `json:"Comment,omitempty"`
 	// Version is the version of the language, "1.0" when empty, the only one.
 	Version string `json:"Version,omitempty"`
-	// QueryLanguage is "JSONPath" when empty, or [LanguageJSONata]. A state may have
-	// the latter by itself.
+	// QueryLanguage is "JSONPath" when empty, or [LanguageJSONata]. A state may have the latter by itself.
 	QueryLanguage string `json:"QueryLanguage,omitempty"`
 	// StartAt names the first state; required.
 	StartAt string `json:"StartAt"`
@@ -44,8 +42,7 @@ type State interface {
 	json.Marshaler
 	// Type returns the Type field.
 	Type() StateType
-	// compile checks the state and makes its executable form. A part at fault
-	// is reported to c and left out of the result.
+	// compile checks the state and makes its executable form. A part at fault is reported to c and left out of the result.
 	compile(c *checker) node
 	// edges lists the transitions, in the order of the definition.
 	edges() []edge
@@ -67,8 +64,7 @@ type Task struct {
 	Comment string `json:"Comment,omitempty"`
 	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
 	QueryLanguage string `json:"QueryLanguage,omitempty"`
-	// Resource is the ARN of the integration, such as
-	// "arn:aws:states:::lambda:invoke"; required.
+	// Resource is the ARN of the integration, such as "arn:aws:states:::lambda:invoke"; required.
 	Resource string `json:"Resource"`
 	// InputPath selects from the state's input; empty selects all of it.
 	InputPath Path `json:"InputPath,omitempty"`
@@ -80,8 +76,7 @@ type Task struct {
 	Credentials map[string]any `json:"Credentials,omitzero"`
 	// ResultSelector is a payload template applied to the result; optional.
 	ResultSelector map[string]any `json:"ResultSelector,omitzero"`
-	// ResultPath says where in the input the result goes; empty replaces the
-	// input, [Discard] drops the result.
+	// ResultPath says where in the input the result goes; empty replaces the input, [Discard] drops the result.
 	ResultPath Path `json:"ResultPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
@@ -90,8 +85,7 @@ type Task struct {
 	Output any `json:"Output,omitempty"`
 	// Assign sets variables, by name without the $, in JSONata.
 	Assign map[string]any `json:"Assign,omitzero"`
-	// TimeoutSeconds ends the task with [ErrorTimeout]; 0 is the language's
-	// default of 99999999.
+	// TimeoutSeconds ends the task with [ErrorTimeout]; 0 is the language's default of 99999999.
 	TimeoutSeconds int `json:"TimeoutSeconds,omitempty"`
 	// TimeoutSecondsPath is a reference path to that number; excludes TimeoutSeconds.
 	TimeoutSecondsPath string `json:"TimeoutSecondsPath,omitempty"`
@@ -123,16 +117,14 @@ type Choice struct {
 	InputPath Path `json:"InputPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
-	// Output is the state's output in JSONata: any JSON value, whose strings between
-	// {% and %} are computed. It and Assign are for Default; without it
-	// the input.
+	// Output is the state's output in JSONata: any JSON value, whose strings between {% and %} are computed. It and Assign are
+	// for Default; without it the input.
 	Output any `json:"Output,omitempty"`
 	// Assign sets variables, by name without the $, in JSONata.
 	Assign map[string]any `json:"Assign,omitzero"`
 	// Choices are tried in order, the first that is true wins; at least one.
 	Choices []Rule `json:"Choices"`
-	// Default names the state taken when no rule is true. Without it that case
-	// fails with [ErrorNoChoiceMatched].
+	// Default names the state taken when no rule is true. Without it that case fails with [ErrorNoChoiceMatched].
 	Default string `json:"Default,omitempty"`
 
 	order keyOrder
@@ -154,11 +146,9 @@ type Pass struct {
 	InputPath Path `json:"InputPath,omitempty"`
 	// Parameters is a payload template that makes the effective input; optional.
 	Parameters map[string]any `json:"Parameters,omitzero"`
-	// Result is the state's fixed result: any JSON value, [Null] for a null. A
-	// nil makes the effective input the result.
+	// Result is the state's fixed result: any JSON value, [Null] for a null. A nil makes the effective input the result.
 	Result any `json:"Result,omitempty"`
-	// ResultPath says where in the input the result goes; empty replaces the
-	// input, [Discard] drops the result.
+	// ResultPath says where in the input the result goes; empty replaces the input, [Discard] drops the result.
 	ResultPath Path `json:"ResultPath,omitempty"`
 	// OutputPath selects from the state's output; empty selects all of it.
 	OutputPath Path `json:"OutputPath,omitempty"`
@@ -183,14 +173,12 @@ type Wait struct {
 	OutputPath Path `json:"OutputPath,omitempty"`
 	// Seconds is the time to wait, 0 to 99999999: new(30).
 	Seconds *int `json:"Seconds,omitempty"`
-	// SecondsExpression is the time to wait in JSONata, {% ... %}; in the definition
-	// it is Seconds, too.
+	// SecondsExpression is the time to wait in JSONata, {% ... %}; in the definition it is Seconds, too.
 	SecondsExpression string `json:"-"`
 	// SecondsPath is a reference path to that number.
 	SecondsPath string `json:"SecondsPath,omitempty"`
-	// Timestamp is the time to wait for, RFC 3339 with upper-case T and Z. One
-	// in the past does not wait; fractions of a second are cut off. In JSONata it
-	// may be an expression.
+	// Timestamp is the time to wait for, RFC 3339 with upper-case T and Z. One in the past does not wait; fractions of a second
+	// are cut off. In JSONata it may be an expression.
 	Timestamp string `json:"Timestamp,omitempty"`
 	// TimestampPath is a reference path to that time.
 	TimestampPath string `json:"TimestampPath,omitempty"`
@@ -232,14 +220,11 @@ type Fail struct {
 	Comment string `json:"Comment,omitempty"`
 	// QueryLanguage is the machine's when empty, or [LanguageJSONata].
 	QueryLanguage string `json:"QueryLanguage,omitempty"`
-	// Error is the error name, in JSONata maybe an expression; excludes ErrorPath.
-	// Optional.
+	// Error is the error name, in JSONata maybe an expression; excludes ErrorPath. Optional.
 	Error string `json:"Error,omitempty"`
-	// ErrorPath is a reference path to a string, or an intrinsic function that
-	// returns one.
+	// ErrorPath is a reference path to a string, or an intrinsic function that returns one.
 	ErrorPath string `json:"ErrorPath,omitempty"`
-	// Cause is the explanation, in JSONata maybe an expression; excludes CausePath.
-	// Keep secrets out of it. Optional.
+	// Cause is the explanation, in JSONata maybe an expression; excludes CausePath. Keep secrets out of it. Optional.
 	Cause string `json:"Cause,omitempty"`
 	// CausePath is like ErrorPath, for the cause.
 	CausePath string `json:"CausePath,omitempty"`
@@ -261,17 +246,13 @@ const (
 type Retrier struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
-	// ErrorEquals lists the error names matched; [ErrorAll] only alone and in
-	// the last retrier.
+	// ErrorEquals lists the error names matched; [ErrorAll] only alone and in the last retrier.
 	ErrorEquals []string `json:"ErrorEquals"`
-	// IntervalSeconds is the delay before the first retry, 1 to 99999999; 0 is
-	// the default of 1.
+	// IntervalSeconds is the delay before the first retry, 1 to 99999999; 0 is the default of 1.
 	IntervalSeconds int `json:"IntervalSeconds,omitempty"`
-	// MaxAttempts is the most retries, 0 to 99999999: new(6). 0 never retries;
-	// nil is the default of 3.
+	// MaxAttempts is the most retries, 0 to 99999999: new(6). 0 never retries; nil is the default of 3.
 	MaxAttempts *int `json:"MaxAttempts,omitempty"`
-	// BackoffRate multiplies the delay after each retry, at least 1; 0 is the
-	// default of 2.
+	// BackoffRate multiplies the delay after each retry, at least 1; 0 is the default of 2.
 	BackoffRate float64 `json:"BackoffRate,omitempty"`
 	// MaxDelaySeconds caps the delay, 1 to 31622400; 0 is no cap.
 	MaxDelaySeconds int `json:"MaxDelaySeconds,omitempty"`
@@ -284,8 +265,7 @@ type Retrier struct {
 type Catcher struct {
 	// Comment is a readable description; optional.
 	Comment string `json:"Comment,omitempty"`
-	// ErrorEquals lists the error names matched; [ErrorAll] only alone and in
-	// the last catcher.
+	// ErrorEquals lists the error names matched; [ErrorAll] only alone and in the last catcher.
 	ErrorEquals []string `json:"ErrorEquals"`
 	// ResultPath says where in the state's input the error output {Error, Cause}
 	// goes; empty replaces the input, so "$.error" is the usual choice.
@@ -409,8 +389,7 @@ func (m *Machine) IndentedJSON() (string, error) {
 	return out.String() + "\n", nil
 }
 
-// canonical decodes the struct's JSON and writes it again, because only Go's maps
-// have sorted keys.
+// canonical decodes the struct's JSON and writes it again, because only Go's maps have sorted keys.
 func (m *Machine) canonical() (json.RawMessage, error) {
 	tree, err := normalize(m)
 	if err != nil {

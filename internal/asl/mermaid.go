@@ -10,10 +10,8 @@ const maxLabel = 60
 
 func catchLabel(names []string) string { return "catch " + strings.Join(names, ", ") }
 
-// Mermaid draws the machine as a stateDiagram-v2, which GitHub renders inside a
-// mermaid code block. The text is the same for equal machines: states come in
-// the order of their distance from StartAt. States that cannot be reached are
-// left out.
+// Mermaid draws the machine as a stateDiagram-v2, which GitHub renders inside a mermaid code block. The text is the same for
+// equal machines: states come in the order of their distance from StartAt. States that cannot be reached are left out.
 func Mermaid(m *Machine) string {
 	names, transitions := m.Graph()
 	ids := map[string]string{"": "[*]"}
@@ -65,8 +63,7 @@ func diagramEdge(from, to, label string) string {
 	return fmt.Sprintf("    %s --> %s: %s\n", from, to, diagramText(label))
 }
 
-// diagramText replaces the characters that have a meaning in the diagram's
-// syntax by its character codes.
+// diagramText replaces the characters that have a meaning in the diagram's syntax by its character codes.
 func diagramText(text string) string {
 	return strings.NewReplacer(
 		"#", "#35;", ";", "#59;", ":", "#58;", `"`, "#quot;", "<", "#lt;", ">", "#gt;",

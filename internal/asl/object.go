@@ -11,9 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// object is a JSON object that keeps the order of its members, which a Go map
-// does not: wildcards, filters, texts and outputs of Step Functions have it.
-// Nobody changes an object that others may hold, but for [object.set] by its maker.
+// object is a JSON object that keeps the order of its members, which a Go map does not: wildcards, filters, texts and outputs of
+// Step Functions have it. Nobody changes an object that others may hold, but for [object.set] by its maker.
 type object struct {
 	keys   []string
 	values map[string]any
@@ -92,10 +91,9 @@ func plain(value any) any {
 
 var errTrailingData = errors.New("more than one JSON value")
 
-// decodeJSON reads one JSON value as a normalized tree: nil, bool, string,
-// [json.Number], so that an integer keeps its digits, []any and *object, whose
-// members are in the order of the text. Of a key that is there twice the last
-// value counts, at the first one's place.
+// decodeJSON reads one JSON value as a normalized tree: nil, bool, string, [json.Number], so that an integer keeps its digits,
+// []any and *object, whose members are in the order of the text. Of a key that is there twice the last value counts, at the first
+// one's place.
 func decodeJSON(data []byte) (any, error) {
 	if !json.Valid(data) {
 		return nil, invalidJSON(data)
@@ -233,8 +231,7 @@ func (r *treeReader) scalar() any {
 	}
 }
 
-// encodeTree writes a normalized tree as compact JSON, in the order of its
-// members and without HTML escapes.
+// encodeTree writes a normalized tree as compact JSON, in the order of its members and without HTML escapes.
 func encodeTree(value any) json.RawMessage { return appendTree(nil, value) }
 
 func appendTree(out []byte, value any) []byte {

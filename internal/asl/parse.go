@@ -13,10 +13,9 @@ import (
 
 const typeField = "Type"
 
-// Parse reads a definition and validates it. Every fault is reported at once in
-// a [ValidationError]: text that is not JSON, unknown fields, state types,
-// operators and intrinsic functions, duplicate keys, and all that
-// [Machine.Validate] checks. Nothing unknown is ever skipped.
+// Parse reads a definition and validates it. Every fault is reported at once in a [ValidationError]: text that is not JSON,
+// unknown fields, state types, operators and intrinsic functions, duplicate keys, and all that [Machine.Validate] checks. Nothing
+// unknown is ever skipped.
 func Parse(data []byte) (*Machine, error) {
 	c := &checker{}
 
@@ -60,9 +59,8 @@ type parser struct {
 	read keyOrder
 }
 
-// keyOrder is the order of an object's keys by its place in a state, such as
-// "Parameters.Payload", where it is another than that of the letters, in which Go
-// writes a map's: the order is visible in what a state computes.
+// keyOrder is the order of an object's keys by its place in a state, such as "Parameters.Payload", where it is another than that
+// of the letters, in which Go writes a map's: the order is visible in what a state computes.
 type keyOrder map[string][]string
 
 // note records the order of the objects in a normalized tree.
@@ -83,8 +81,7 @@ func (o keyOrder) note(place string, value any) {
 	}
 }
 
-// arrange puts the members of objects in that order; those that it doesn't know
-// come last.
+// arrange puts the members of objects in that order; those that it doesn't know come last.
 func (o keyOrder) arrange(place string, value any) any {
 	switch v := value.(type) {
 	case *object:
@@ -235,8 +232,7 @@ func (p *parser) unknownType(kind StateType) {
 	p.addf(typeField, "unknown state type %q: use Task, Choice, Pass, Wait, Succeed or Fail", string(kind))
 }
 
-// fill puts the fields into the struct and reports those it does not have. what
-// and also describe the struct in that message.
+// fill puts the fields into the struct and reports those it does not have. what and also describe the struct in that message.
 func (p *parser) fill(fields map[string]json.RawMessage, target reflect.Value, prefix, what, also string) {
 	known := map[string]reflect.Value{}
 
@@ -324,8 +320,7 @@ func (p *parser) path(raw json.RawMessage, out *Path, field string) {
 		return
 	}
 
-	// Checked here because the strings "" and "null" would read as absent and
-	// as [Discard] in the Go type.
+	// Checked here because the strings "" and "null" would read as absent and as [Discard] in the Go type.
 	if !strings.HasPrefix(text, "$") {
 		p.addf(field, "%q: %v", text, errNotAPath)
 
@@ -335,8 +330,7 @@ func (p *parser) path(raw json.RawMessage, out *Path, field string) {
 	*out = Path(text)
 }
 
-// note records the order of a field's objects. Rules and catchers name theirs as
-// [checker.results] does.
+// note records the order of a field's objects. Rules and catchers name theirs as [checker.results] does.
 func (p *parser) note(field string, value any) {
 	p.read.note(strings.ReplaceAll(field, "].", "]/"), value)
 }
@@ -486,9 +480,8 @@ func (p *parser) operator(name string, raw json.RawMessage, out *Rule, field str
 	out.Operator, out.Value = Operator(name), plain(value)
 }
 
-// duplicates reports keys that an object has twice, of which encoding/json
-// would silently keep the last; place is where the next value stands. The text
-// is known to be JSON.
+// duplicates reports keys that an object has twice, of which encoding/json would silently keep the last; place is where the next
+// value stands. The text is known to be JSON.
 func (p *parser) duplicates(text *json.Decoder, place string) {
 	token, _ := text.Token()
 	seen := map[string]bool{}

@@ -299,8 +299,7 @@ func TestValidateChecksAMachineBuiltInGo(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever the text, Parse answers; what it accepts it writes back
-// to something it accepts again, unchanged.
+// FuzzParse: whatever the text, Parse answers; what it accepts it writes back to something it accepts again, unchanged.
 func FuzzParse(f *testing.F) {
 	text, err := router().JSON()
 	require.NoError(f, err)
@@ -335,8 +334,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzIntrinsic: an expression is refused at load or gives a value or a named
-// error, whatever the input.
+// FuzzIntrinsic: an expression is refused at load or gives a value or a named error, whatever the input.
 func FuzzIntrinsic(f *testing.F) {
 	for _, seed := range []string{
 		`$`, `$$.State.Name`, `States.Format('{} \'\{\}', $.a)`, `States.ArrayRange(1, 9, 2)`, `States.MathRandom(1, 2, 3)`,

@@ -11,13 +11,11 @@ import (
 // Path is an InputPath, OutputPath or ResultPath. Empty means that the field is
 // absent, which the language reads as "$"; [Discard] is the JSON null.
 //
-// The syntax is that of Jayway's JSONPath, which is what Step Functions evaluates
-// with (its messages are Jayway's): names after a dot may begin with a digit and
-// have hyphens, a bracket may follow a dot, and filters have Jayway's operators.
-// It is written here, since no Go module knows that dialect or keeps the order of
-// an object's members. Jayway's functions, such as length(), are refused, and so
-// is a slice with a step, which Jayway drops without a word. "$$" at the front
-// selects from the context object.
+// The syntax is that of Jayway's JSONPath, which is what Step Functions evaluates with (its messages are Jayway's): names after a
+// dot may begin with a digit and have hyphens, a bracket may follow a dot, and filters have Jayway's operators. It is written
+// here, since no Go module knows that dialect or keeps the order of an object's members. Jayway's functions, such as length(),
+// are refused, and so is a slice with a step, which Jayway drops without a word. "$$" at the front selects from the context
+// object.
 type Path string
 
 // Discard is the explicit JSON null. In ResultPath it drops the result and
@@ -121,9 +119,8 @@ type miss struct {
 	index bool
 }
 
-// resolve returns the selected value. A definite path that selects nothing has a
-// miss; an indefinite one gives the list of its matches, maybe empty, in the order
-// of the document.
+// resolve returns the selected value. A definite path that selects nothing has a miss; an indefinite one gives the list of its
+// matches, maybe empty, in the order of the document.
 func (p *path) resolve(s *scope) (any, *miss) {
 	root := p.root(s)
 
@@ -225,8 +222,7 @@ func (st step) pick(out []any, node, root any) []any {
 	return out
 }
 
-// descend selects from the node before its descendants, which come in the order
-// of the document.
+// descend selects from the node before its descendants, which come in the order of the document.
 func (st step) descend(out []any, node, root any) []any {
 	out = st.pick(out, node, root)
 	for _, child := range children(node) {
@@ -476,8 +472,7 @@ func isNameByte(c byte) bool {
 		'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// bracket reads what stands between brackets: a filter, a wildcard, a slice, or
-// names or indexes.
+// bracket reads what stands between brackets: a filter, a wildcard, a slice, or names or indexes.
 func (r *pathReader) bracket() (step, error) {
 	st := step{}
 
@@ -573,8 +568,7 @@ func (r *pathReader) integer() (*int, error) {
 	return new(int(n)), nil
 }
 
-// quoted reads a name or text in quotes, in which a backslash escapes what JSON's
-// does, and both quotes.
+// quoted reads a name or text in quotes, in which a backslash escapes what JSON's does, and both quotes.
 func (r *pathReader) quoted() (string, error) {
 	end := skipQuoted(r.text, r.pos)
 	if end > len(r.text) || end-r.pos < 2 || r.text[end-1] != r.text[r.pos] {
@@ -643,8 +637,7 @@ func unescape(text string) (string, error) {
 	return out.String(), nil
 }
 
-// unicodeEscapes is the run of \uXXXX that the text begins with: two of them may
-// be one character.
+// unicodeEscapes is the run of \uXXXX that the text begins with: two of them may be one character.
 func unicodeEscapes(text string) string {
 	const length = len(`\u0000`)
 
@@ -672,8 +665,7 @@ func skipQuoted(text string, i int) int {
 	return len(text)
 }
 
-// resultTarget is a parsed ResultPath: the names and indexes that lead to the
-// place where the result goes.
+// resultTarget is a parsed ResultPath: the names and indexes that lead to the place where the result goes.
 type resultTarget struct {
 	text  string
 	steps []selector
@@ -763,8 +755,7 @@ type filter struct {
 	path    *path
 }
 
-// apply selects from value; a path that selects nothing is [ErrorRuntime],
-// which nothing can catch.
+// apply selects from value; a path that selects nothing is [ErrorRuntime], which nothing can catch.
 func (f filter) apply(s *scope, value any) (any, error) {
 	if f.discard {
 		return newObject(0), nil

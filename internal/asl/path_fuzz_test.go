@@ -10,10 +10,9 @@ import (
 	"github.com/theory/jsonpath"
 )
 
-// FuzzPath holds paths against an independent implementation, that of RFC 9535 in
-// github.com/theory/jsonpath. The bytes decide on a document and a path of the
-// syntax that both have. Left out by rule is what RFC 9535 and Jayway's JSONPath,
-// which AWS has, understand differently:
+// FuzzPath holds paths against an independent implementation, that of RFC 9535 in github.com/theory/jsonpath. The bytes decide on
+// a document and a path of the syntax that both have. Left out by rule is what RFC 9535 and Jayway's JSONPath, which AWS has,
+// understand differently:
 //   - what only one of them takes: Jayway's operators of letters and its names
 //     behind a dot, the RFC's functions and slices with a step;
 //   - <= and >=, which to the RFC are true of any two equal values, while Jayway's
@@ -60,8 +59,7 @@ func selected(p *path, value any) []any {
 	}
 }
 
-// texts are the values as JSON, with the members of objects and the values
-// themselves in order.
+// texts are the values as JSON, with the members of objects and the values themselves in order.
 func texts(t *testing.T, values []any) []string {
 	t.Helper()
 
@@ -79,8 +77,7 @@ func texts(t *testing.T, values []any) []string {
 	return out
 }
 
-// generator makes documents and paths of choices; without any left it takes the
-// first possibility.
+// generator makes documents and paths of choices; without any left it takes the first possibility.
 type generator struct{ choices []byte }
 
 func (g *generator) upTo(n int) int {
@@ -157,8 +154,7 @@ func (g *generator) step() string {
 	}
 }
 
-// dotted is a step with a dot, which the RFC wants only once, and with a name that
-// both take.
+// dotted is a step with a dot, which the RFC wants only once, and with a name that both take.
 func (g *generator) dotted(deep string) string {
 	if deep == "" {
 		deep = "."

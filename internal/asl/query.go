@@ -14,8 +14,7 @@ import (
 // The query languages.
 const (
 	languageJSONPath = "JSONPath"
-	// LanguageJSONata is the QueryLanguage of a machine or a state whose fields are
-	// computed with JSONata.
+	// LanguageJSONata is the QueryLanguage of a machine or a state whose fields are computed with JSONata.
 	LanguageJSONata = "JSONata"
 )
 
@@ -45,8 +44,7 @@ type evaluation struct {
 	environment jsonata.Environment
 }
 
-// evaluation makes what expressions see: the state's input, the context object,
-// and more members of $states by name and value.
+// evaluation makes what expressions see: the state's input, the context object, and more members of $states by name and value.
 func (r *run) evaluation(in payload, more ...any) *evaluation {
 	states := objectOf(append([]any{"input", in.value, "context", r.contextObject()}, more...)...)
 	variables := map[string]json.RawMessage{}

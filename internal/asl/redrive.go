@@ -11,14 +11,11 @@ import (
 // ErrNotRedrivable says that an execution can't be redriven.
 var ErrNotRedrivable = errors.New("the execution can't be redriven")
 
-// Redrive goes on with an execution that ended without success, in the state in
-// which it ended and with that state's input; what succeeded before isn't run
-// again. Its time limit and retries begin anew, and its history goes on. start
-// is what it was started with. A Fail state fails again, as it does in AWS: an
-// execution that ended in one has to be started anew (requirement C24).
+// Redrive goes on with an execution that ended without success, in the state in which it ended and with that state's input; what
+// succeeded before isn't run again. Its time limit and retries begin anew, and its history goes on. start is what it was started
+// with. A Fail state fails again, as it does in AWS: an execution that ended in one has to be started anew (requirement C24).
 //
-// The error matches [ErrNotRedrivable] when the execution succeeded, or when its
-// history is full.
+// The error matches [ErrNotRedrivable] when the execution succeeded, or when its history is full.
 //
 // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 func (p *Program) Redrive(ctx context.Context, start Execution, ended *Result) (*Result, error) {
@@ -72,8 +69,7 @@ func (r *run) resume(history []Event) {
 	r.redriven = r.clock.Now()
 }
 
-// left is the state in which an execution ended, its input, and whether it had
-// been entered.
+// left is the state in which an execution ended, its input, and whether it had been entered.
 func (p *Program) left(history []Event, input payload) (name string, data payload, entered bool, err error) {
 	name, data = p.startAt, input
 

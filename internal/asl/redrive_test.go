@@ -11,8 +11,7 @@ import (
 	"example.com/upload-router/internal/asl"
 )
 
-// redriving loads a machine whose task works from its second call on, runs it,
-// and gives both.
+// redriving loads a machine whose task works from its second call on, runs it, and gives both.
 func redriving(t *testing.T, m *asl.Machine, first asl.Integration) (*asl.Program, asl.Execution, *asl.Result) {
 	t.Helper()
 

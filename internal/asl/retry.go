@@ -63,10 +63,9 @@ type catcher struct {
 
 // matches tells whether a list of error names covers the error.
 //
-// [ErrorRuntime] is covered by nothing, not even by its own name.
-// [ErrorDataLimitExceeded] is not covered by [ErrorAll]. [ErrorTaskFailed]
-// covers every name but the timeouts. [ErrorTimeout] covers
-// [ErrorHeartbeatTimeout] too, which is the same failure seen more closely.
+// [ErrorRuntime] is covered by nothing, not even by its own name. [ErrorDataLimitExceeded] is not covered by [ErrorAll].
+// [ErrorTaskFailed] covers every name but the timeouts. [ErrorTimeout] covers [ErrorHeartbeatTimeout] too, which is the same
+// failure seen more closely.
 func matches(names []string, failure string) bool {
 	if failure == ErrorRuntime {
 		return false

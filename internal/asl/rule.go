@@ -17,9 +17,8 @@ import (
 // "Choice rules" in https://docs.aws.amazon.com/step-functions/latest/dg/state-choice.html.
 type Operator string
 
-// The comparison operators. A test (Is...) takes a boolean; an operator whose
-// name ends in Path takes a reference path; the others take a value of the kind
-// they name.
+// The comparison operators. A test (Is...) takes a boolean; an operator whose name ends in Path takes a reference path; the
+// others take a value of the kind they name.
 const (
 	BooleanEquals                  Operator = "BooleanEquals"
 	BooleanEqualsPath              Operator = "BooleanEqualsPath"
@@ -72,13 +71,10 @@ const (
 	assignField    = "Assign"
 )
 
-// Rule is one rule of a Choice: a comparison (Variable, Operator, Value) or a
-// combination (And, Or, Not).
+// Rule is one rule of a Choice: a comparison (Variable, Operator, Value) or a combination (And, Or, Not).
 //
-// A Variable or path operand that selects nothing fails the execution with
-// [ErrorRuntime], for IsPresent excepted: guard it, And stops at the first rule
-// that is false. An operand of another type than the operator's makes the
-// comparison false.
+// A Variable or path operand that selects nothing fails the execution with [ErrorRuntime], for IsPresent excepted: guard it, And
+// stops at the first rule that is false. An operand of another type than the operator's makes the comparison false.
 type Rule struct {
 	// Comment is a readable description; optional.
 	Comment string
@@ -86,8 +82,7 @@ type Rule struct {
 	Variable string
 	// Operator is the comparison.
 	Operator Operator
-	// Value is what Variable is compared with: a bool, a number, a string, or
-	// for a Path operator the reference path as a string.
+	// Value is what Variable is compared with: a bool, a number, a string, or for a Path operator the reference path as a string.
 	Value any
 	// And is true when all its rules are.
 	And []Rule
@@ -95,8 +90,7 @@ type Rule struct {
 	Or []Rule
 	// Not is true when its rule is false.
 	Not *Rule
-	// Condition is an expression in JSONata, in whose Choice it takes the place of
-	// all the fields above.
+	// Condition is an expression in JSONata, in whose Choice it takes the place of all the fields above.
 	Condition string
 	// Output and Assign are those of the state, for this rule; only with Condition.
 	Output any
@@ -225,8 +219,7 @@ func parseTimestamp(text string) (time.Time, error) {
 // condition is a compiled rule.
 type condition func(s *scope) (bool, error)
 
-// compile checks the rule and makes its condition; field is its place in the
-// definition.
+// compile checks the rule and makes its condition; field is its place in the definition.
 func (r Rule) compile(c *checker, field string) condition {
 	forms := given(r.Operator != "" || r.Variable != "", r.And != nil, r.Or != nil, r.Not != nil)
 
@@ -454,8 +447,7 @@ func kindPhrase(kind operandKind) string {
 	return "a " + strings.ToLower(string(kind))
 }
 
-// compareAs gives the order of two values of the kind, and false when one of
-// them is of another type.
+// compareAs gives the order of two values of the kind, and false when one of them is of another type.
 func compareAs(kind operandKind, left, right any) (int, bool) {
 	switch kind {
 	case kindNumeric:
@@ -502,8 +494,7 @@ func compareTimestamps(x, y string) (int, bool) {
 	return left.Compare(right), true
 }
 
-// compareText orders as Java's compareTo does, by UTF-16 code units, which the
-// guide names as its rule.
+// compareText orders as Java's compareTo does, by UTF-16 code units, which the guide names as its rule.
 func compareText(x, y string) int {
 	return slices.Compare(utf16.Encode([]rune(x)), utf16.Encode([]rune(y)))
 }

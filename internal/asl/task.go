@@ -45,8 +45,7 @@ type taskQuery struct {
 	results   results
 }
 
-// run tries the task until it succeeds, no retrier is left, or the execution
-// has to stop.
+// run tries the task until it succeeds, no retrier is left, or the execution has to stop.
 func (n *taskNode) run(r *run, in payload) (outcome, error) {
 	used := make([]int, len(n.retriers))
 
@@ -92,8 +91,7 @@ func (n *taskNode) wait(r *run, failed *Error, delay time.Duration) error {
 	return r.sleep(delay)
 }
 
-// retrierFor is the first retrier that matches, or -1. One that matches and is
-// used up does not pass the error on to the next.
+// retrierFor is the first retrier that matches, or -1. One that matches and is used up does not pass the error on to the next.
 func (n *taskNode) retrierFor(failed *Error) int {
 	return slices.IndexFunc(n.retriers, func(r retrier) bool { return matches(r.errors, failed.Name) })
 }
@@ -257,8 +255,7 @@ func (n *taskNode) invoke(r *run, call Call) (payload, error) {
 	})
 }
 
-// limits ends the integration's context, in real time, with the task's limit or
-// with what is left of the machine's.
+// limits ends the integration's context, in real time, with the task's limit or with what is left of the machine's.
 func (*taskNode) limits(r *run, call Call) (context.Context, context.CancelFunc) {
 	ctx, cancel := r.ctx, context.CancelFunc(func() {})
 

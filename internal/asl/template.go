@@ -14,9 +14,8 @@ var (
 	errNotString    = errors.New(`the value of a key that ends in ".$" must be a string`)
 )
 
-// compileTemplate makes a payload template (Parameters, ResultSelector,
-// Credentials) of a normalized tree: JSON in which the values of keys ending in
-// ".$" are computed. It reports each fault with its place.
+// compileTemplate makes a payload template (Parameters, ResultSelector, Credentials) of a normalized tree: JSON in which the
+// values of keys ending in ".$" are computed. It reports each fault with its place.
 func compileTemplate(value any, field string, report func(field string, err error)) expression {
 	switch v := value.(type) {
 	case *object:

@@ -39,8 +39,7 @@ type checker struct {
 	order    keyOrder
 }
 
-// tree normalizes a value, and puts the members of objects in the order of the
-// text that the state was read from.
+// tree normalizes a value, and puts the members of objects in the order of the text that the state was read from.
 func (c *checker) tree(field string, value any) (any, error) {
 	tree, err := normalize(value)
 	if err != nil {
@@ -67,9 +66,8 @@ func (c *checker) err() error {
 	return &ValidationError{Problems: slices.Compact(c.problems)}
 }
 
-// Validate reports every fault of the machine in one [ValidationError]: the
-// rules of each state, targets that do not exist and states that cannot be
-// reached. It returns nil for a machine that can be deployed and run.
+// Validate reports every fault of the machine in one [ValidationError]: the rules of each state, targets that do not exist and
+// states that cannot be reached. It returns nil for a machine that can be deployed and run.
 func (m *Machine) Validate() error {
 	_, err := m.compile()
 
@@ -84,8 +82,7 @@ func (m *Machine) compile() (map[string]node, error) {
 	return nodes, c.err()
 }
 
-// check does the work of compile; names in broken could not be read and count
-// as existing states that lead anywhere.
+// check does the work of compile; names in broken could not be read and count as existing states that lead anywhere.
 func (m *Machine) check(c *checker, broken map[string]bool) map[string]node {
 	m.checkFields(c)
 
@@ -361,9 +358,8 @@ func (t *Task) compile(c *checker) node {
 	return out
 }
 
-// resourcePattern is an ARN with a partition, a service and a resource, which
-// itself is none: arn:aws:arn:aws:states:::lambda:invoke comes of a template that
-// was filled in twice.
+// resourcePattern is an ARN with a partition, a service and a resource, which itself is none:
+// arn:aws:arn:aws:states:::lambda:invoke comes of a template that was filled in twice.
 var resourcePattern = regexp.MustCompile(`^arn:aws(-[a-z]+)*:[a-z0-9-]+:[a-z0-9-]*:([0-9]+|aws)?:[^\s:]\S*$`)
 
 func (t *Task) checkLimits(c *checker) {

@@ -11,8 +11,7 @@ import (
 	"strings"
 )
 
-// PayloadLimit is the largest input or output of a state and of a task, in
-// bytes of UTF-8 JSON (256 KiB). A larger one fails with
+// PayloadLimit is the largest input or output of a state and of a task, in bytes of UTF-8 JSON (256 KiB). A larger one fails with
 // [ErrorDataLimitExceeded]. See
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html.
 const PayloadLimit = 256 * 1024
@@ -25,8 +24,7 @@ const (
 	numberText = "a number"
 )
 
-// Null is the JSON null as a value, for [Pass].Result, where a nil means
-// "no Result field".
+// Null is the JSON null as a value, for [Pass].Result, where a nil means "no Result field".
 type Null struct{}
 
 // MarshalJSON returns null.
@@ -57,8 +55,7 @@ func normalize(value any) (any, error) {
 	return decodeJSON(raw)
 }
 
-// payload is a value together with its JSON text, which is needed for the
-// size limit and for the history.
+// payload is a value together with its JSON text, which is needed for the size limit and for the history.
 type payload struct {
 	value any
 	raw   json.RawMessage
@@ -98,8 +95,7 @@ func compareNumbers(a, b json.Number) int {
 	return cmp.Compare(x, y)
 }
 
-// plainNumber is a number as text, never in exponent form below 1e21:
-// 5000000000000 must not read 5e+12 in a message.
+// plainNumber is a number as text, never in exponent form below 1e21: 5000000000000 must not read 5e+12 in a message.
 func plainNumber(n json.Number) string {
 	text := n.String()
 	if !strings.ContainsAny(text, "eE") {

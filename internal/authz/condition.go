@@ -187,8 +187,7 @@ func knownKey(key string) bool {
 		slices.ContainsFunc(knownKeyPrefixes, func(p string) bool { return strings.HasPrefix(key, p) && len(key) > len(p) })
 }
 
-// holds says whether the condition is met by a request with these values, by
-// their keys in lower case.
+// holds says whether the condition is met by a request with these values, by their keys in lower case.
 func (c condition) holds(request map[string][]string) bool {
 	have := request[strings.ToLower(c.key)]
 	present := len(have) > 0 // a key without values isn't there

@@ -29,12 +29,10 @@ type Request struct {
 	Principal Principal
 	// Action is the IAM action, such as s3:GetObject.
 	Action string
-	// Resource is the ARN of what it is about; "*" for an action that knows no
-	// resources. For sts:AssumeRole it is the role.
+	// Resource is the ARN of what it is about; "*" for an action that knows no resources. For sts:AssumeRole it is the role.
 	Resource string
-	// Context are the values of the condition keys. What belongs to every
-	// request (TLS, the principal, the account) is filled in if it is missing; a
-	// key without values isn't there, and isn't filled in.
+	// Context are the values of the condition keys. What belongs to every request (TLS, the principal, the account) is filled in
+	// if it is missing; a key without values isn't there, and isn't filled in.
 	Context map[string][]string
 	// Endpoint is the id of the VPC endpoint that it goes through, if any.
 	Endpoint string
@@ -46,8 +44,7 @@ type Decision struct {
 	Request Request
 	// Allowed says whether it may be made.
 	Allowed bool
-	// Grants are the grants that allow it: all of them, so that each alone may
-	// be enough. Empty if it is refused.
+	// Grants are the grants that allow it: all of them, so that each alone may be enough. Empty if it is refused.
 	Grants []Grant
 	// Assumed says what an allowed request depends on that isn't declared here,
 	// such as the policy of a key that was given by its ARN.
@@ -159,9 +156,8 @@ func (e *evaluation) weigh(statements []statement, kind string) verdict {
 // notMentioned stands for a statement that isn't about the principal.
 const notMentioned = "-"
 
-// principalOf gives the principal by which the statement is about somebody:
-// empty for a role's own policy. The account stands for all its roles; an Allow
-// for it is not for them directly.
+// principalOf gives the principal by which the statement is about somebody: empty for a role's own policy. The account stands for
+// all its roles; an Allow for it is not for them directly.
 func (s statement) principalOf(who Principal) (as string, direct bool) {
 	if s.form == identityForm {
 		return "", true
@@ -210,8 +206,7 @@ func (s statement) matching(r Request) []match {
 	return out
 }
 
-// fitting are the patterns that fit, or the first if it is those that don't
-// that count and none does.
+// fitting are the patterns that fit, or the first if it is those that don't that count and none does.
 func fitting(patterns []string, negated bool, fits func(string) bool) []string {
 	var out []string
 	for _, p := range patterns {
@@ -254,9 +249,8 @@ func (e *evaluation) endpoint(endpoints map[string]endpoint) string {
 	return ""
 }
 
-// conclude decides when nothing denies. Within an account the role's own policies or
-// the resource's are enough, but of a key its own policy must let the account's
-// policies govern it; for another account's resource it takes both.
+// conclude decides when nothing denies. Within an account the role's own policies or the resource's are enough, but of a key its
+// own policy must let the account's policies govern it; for another account's resource it takes both.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 func (e *evaluation) conclude(identity, resource verdict, known bool) Decision {
 	action := strings.ToLower(e.request.Action)
@@ -323,8 +317,7 @@ func (e *evaluation) byBoth(identity, resource verdict, known bool) Decision {
 	return e.allow(identity.grants, resource.grants, resource.delegates)
 }
 
-// crosses says whether the resource is another account's than the role. Of a bucket
-// the ARN doesn't tell.
+// crosses says whether the resource is another account's than the role. Of a bucket the ARN doesn't tell.
 func (e *evaluation) crosses() bool {
 	of := accountOf(e.request.Resource)
 	return of != "" && of != everyone && of != accountOf(e.request.Principal.Role)

@@ -13,12 +13,10 @@ import (
 	"example.com/upload-router/internal/partition"
 )
 
-// version is the policy language that is evaluated here; in the older one text
-// means other things.
+// version is the policy language that is evaluated here; in the older one text means other things.
 const version = "2012-10-17"
 
-// ErrPolicy is matched by the errors of [Load] about a policy document that
-// can't be evaluated as a whole.
+// ErrPolicy is matched by the errors of [Load] about a policy document that can't be evaluated as a whole.
 var ErrPolicy = errors.New("the policy can't be evaluated")
 
 // form is which elements a policy's statements have.

@@ -41,8 +41,7 @@ type endpoint struct {
 	statements   []statement
 }
 
-// Load reads every policy that is declared. Its errors name the resource; those
-// about a document match [ErrPolicy].
+// Load reads every policy that is declared. Its errors name the resource; those about a document match [ErrPolicy].
 func Load(system *declared.System) (*Policies, error) {
 	p := &Policies{
 		roles: map[string]*role{}, resources: map[string][]statement{},
@@ -180,8 +179,7 @@ func (l loader) attach(to *role, arn any) error {
 	return err
 }
 
-// on reads a policy that is a resource of its own, of the resource that one of
-// its inputs names.
+// on reads a policy that is a resource of its own, of the resource that one of its inputs names.
 func (l loader) on(input, typ, output string) func(declared.Resource) error {
 	return func(r declared.Resource) error {
 		owner, err := l.owner(typ, output, r.Inputs[input])
@@ -221,8 +219,7 @@ func (l loader) inline(r declared.Resource) error {
 	return err
 }
 
-// key reads a key's policy; the one that KMS writes for a key without one lets
-// the account's IAM policies govern it.
+// key reads a key's policy; the one that KMS writes for a key without one lets the account's IAM policies govern it.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 func (l loader) key(r declared.Resource) error {
 	if r.Text("policy") != "" || slices.ContainsFunc(l.system.OfType(declared.TypeKeyPolicy), func(p declared.Resource) bool {
@@ -242,8 +239,7 @@ func (l loader) key(r declared.Resource) error {
 	return nil
 }
 
-// endpoint reads the policy of a VPC endpoint, which all that goes through it
-// must be allowed by, besides all else.
+// endpoint reads the policy of a VPC endpoint, which all that goes through it must be allowed by, besides all else.
 // https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
 func (l loader) endpoint(r declared.Resource) error {
 	made := endpoint{vpc: r.Text("vpcId"), service: r.Text("serviceName")}
@@ -267,9 +263,8 @@ func (p *Policies) add(owner string, statements []statement) {
 	p.resources[owner] = append(p.resources[owner], statements...)
 }
 
-// Endpoint gives the id of the VPC endpoint that calls to a service from a VPC
-// go through, by the service's name without Region, such as ecr.api; empty if
-// none is declared.
+// Endpoint gives the id of the VPC endpoint that calls to a service from a VPC go through, by the service's name without Region,
+// such as ecr.api; empty if none is declared.
 func (p *Policies) Endpoint(service string) string {
 	for _, id := range slices.Sorted(maps.Keys(p.endpoints)) {
 		if strings.HasSuffix(p.endpoints[id].service, "."+service) {
@@ -279,8 +274,7 @@ func (p *Policies) Endpoint(service string) string {
 	return ""
 }
 
-// Declares says whether a resource with this ARN is declared, so that its
-// policy is known: for an object in S3, its bucket.
+// Declares says whether a resource with this ARN is declared, so that its policy is known: for an object in S3, its bucket.
 func (p *Policies) Declares(arn string) bool { return p.declared[ownerOf(arn)] }
 
 // ownerOf is the ARN of what holds the policy of a resource.
@@ -303,8 +297,7 @@ func isBucket(arn string) bool {
 type Grant struct {
 	// Policy is the logical name of the resource that declares the policy.
 	Policy string
-	// Owner is the ARN of the role or the resource that has the policy; of an
-	// endpoint it is the id.
+	// Owner is the ARN of the role or the resource that has the policy; of an endpoint it is the id.
 	Owner string
 	// Statement is the statement's Sid, or "statement" and its number.
 	Statement string

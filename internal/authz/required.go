@@ -12,8 +12,7 @@ type Requirement struct {
 	Reason, Source string
 }
 
-// Required are all grants that no call of the local run uses. A grant that is
-// neither used nor here is one too many.
+// Required are all grants that no call of the local run uses. A grant that is neither used nor here is one too many.
 func Required() []Requirement {
 	return []Requirement{{
 		Principal: ":root",

@@ -1,12 +1,9 @@
-// Package awstest is a small AWS for the tests of package operate and of the
-// command line: a server that speaks the real protocols of S3 (by package
-// objectstore), Step Functions, SQS, DynamoDB, CloudWatch and CloudWatch Logs, and
-// that starts an execution for each upload as EventBridge would.
+// Package awstest is a small AWS for the tests of package operate and of the command line: a server that speaks the real
+// protocols of S3 (by package objectstore), Step Functions, SQS, DynamoDB, CloudWatch and CloudWatch Logs, and that starts an
+// execution for each upload as EventBridge would.
 //
-// With [Start] it runs no state machine: an execution follows the script of its key.
-// With [Run] and [Serve] it answers for what really runs on this machine. What is
-// asked of it and not known is answered with an error, so that a test can't pass
-// by silence.
+// With [Start] it runs no state machine: an execution follows the script of its key. With [Run] and [Serve] it answers for what
+// really runs on this machine. What is asked of it and not known is answered with an error, so that a test can't pass by silence.
 package awstest
 
 import (
@@ -177,8 +174,7 @@ func (s *Server) set(change func()) {
 	change()
 }
 
-// Refuse lets operations, such as DescribeSubnets, be refused with a code, such
-// as AccessDenied; an empty code fixes it.
+// Refuse lets operations, such as DescribeSubnets, be refused with a code, such as AccessDenied; an empty code fixes it.
 func (s *Server) Refuse(code string, operations ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,8 +35,7 @@ const (
 	pageLines      = 10_000
 )
 
-// The reasons for which an execution can't be redriven that don't show in the
-// execution itself, word for word.
+// The reasons for which an execution can't be redriven that don't show in the execution itself, word for word.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
 const (
 	ReasonDeleting = "State machine is in DELETING status."
@@ -176,8 +175,7 @@ func (s *Server) describeExecution(in request) (any, error) {
 	return out, nil
 }
 
-// notRedrivable is why an execution can't be redriven, as Step Functions says it;
-// empty if it can.
+// notRedrivable is why an execution can't be redriven, as Step Functions says it; empty if it can.
 // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 func (x *execution) notRedrivable(now time.Time) string {
 	events, reason := len(x.events), ""

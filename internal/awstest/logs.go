@@ -31,8 +31,7 @@ func (s *Server) log(line Line) {
 	s.lines = append(s.lines, line)
 }
 
-// linesOf are those of a group, the oldest first. What a processor wrote comes
-// with the end of its execution.
+// linesOf are those of a group, the oldest first. What a processor wrote comes with the end of its execution.
 func (s *Server) linesOf(group string) []Line {
 	var out []Line
 	for _, l := range s.lines {
@@ -93,8 +92,7 @@ func (s *Server) streamPrefix() string {
 	return containers[0].LogConfiguration.Options["awslogs-stream-prefix"] + "/" + containers[0].Name + "/"
 }
 
-// filterLogs gives the lines of a group that match, in pages. Of a script's executions it
-// gives one a page.
+// filterLogs gives the lines of a group that match, in pages. Of a script's executions it gives one a page.
 func (s *Server) filterLogs(in request) (any, error) {
 	matches, err := pattern(in.FilterPattern)
 	if err != nil {

@@ -91,8 +91,7 @@ func (in request) holds(m local.DeadLetter) bool {
 	return strings.HasSuffix(m.QueueARN, ":"+path.Base(in.QueueURL))
 }
 
-// Only lets readers of the dead-letter queue see no other messages, so that
-// several tests can share it.
+// Only lets readers of the dead-letter queue see no other messages, so that several tests can share it.
 func (s *Server) Only(readable func(local.DeadLetter) bool) { s.set(func() { s.readable = readable }) }
 
 func (s *Server) receive(in request) (any, error) {

@@ -15,8 +15,7 @@ import (
 	"example.com/upload-router/internal/loopback"
 )
 
-// AccessKeyID is the one with which the local S3 lets everything through, as it
-// does with whoever operates the system.
+// AccessKeyID is the one with which the local S3 lets everything through, as it does with whoever operates the system.
 const AccessKeyID = "local"
 
 // Run runs a declared system on this machine until the end of the test, and
@@ -46,8 +45,7 @@ func (s *Server) answerFor(router *local.Router) {
 	s.tb.Cleanup(s.Wait)
 }
 
-// Know takes over an execution that has ended. It must not change afterwards
-// but by a request.
+// Know takes over an execution that has ended. It must not change afterwards but by a request.
 func (s *Server) Know(e *local.Execution) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,8 +27,7 @@ import (
 
 // Script says what becomes of an upload.
 type Script struct {
-	// Error and Cause let the execution fail with them: in a Fail state, or, if
-	// Uncaught, outside any Catch.
+	// Error and Cause let the execution fail with them: in a Fail state, or, if Uncaught, outside any Catch.
 	Error, Cause string
 	Uncaught     bool
 	// TimedOut lets the whole execution time out, Aborted ends it by hand.
@@ -73,8 +72,7 @@ const (
 // Script sets what becomes of the uploads of a key; * is every key without a script of its own.
 func (s *Server) Script(key string, script Script) { s.set(func() { s.scripts[key] = script }) }
 
-// Callback lets tasks tell their end themselves: their answer is in the
-// execution then, and not in their log.
+// Callback lets tasks tell their end themselves: their answer is in the execution then, and not in their log.
 func (s *Server) Callback() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

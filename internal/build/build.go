@@ -1,8 +1,7 @@
 // Package build compiles the two processors and packs them for AWS.
 //
-// It is reproducible: the same source and the same Go give the same bytes, so
-// that a plan without changes in the source shows none. The developer's own
-// build settings don't matter.
+// It is reproducible: the same source and the same Go give the same bytes, so that a plan without changes in the source shows
+// none. The developer's own build settings don't matter.
 package build
 
 import (
@@ -78,8 +77,7 @@ type Programs struct {
 	Compiled func(pkg string)
 }
 
-// Processors compiles both processors for an architecture. A compiler error is
-// given as the compiler wrote it.
+// Processors compiles both processors for an architecture. A compiler error is given as the compiler wrote it.
 func Processors(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
 	return sample(nil).Build(ctx, architecture)
 }
@@ -204,8 +202,7 @@ func (o *listing) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// pack puts the binary alone into a zip, with nothing that changes from one
-// build to the next.
+// pack puts the binary alone into a zip, with nothing that changes from one build to the next.
 func pack(binary, archive string) error {
 	content, err := os.ReadFile(binary)
 	if err != nil {

@@ -21,8 +21,7 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// The tests change the process's folder and environment, which the build is
-// about, and so don't run in parallel.
+// The tests change the process's folder and environment, which the build is about, and so don't run in parallel.
 
 const (
 	function = "functions/process/main.go"
@@ -63,8 +62,7 @@ func processors(t *testing.T, architecture settings.Architecture) (build.Artifac
 	return out, archive
 }
 
-// requireStatic checks that a binary runs on Linux, on that processor, with
-// nothing else in the file system.
+// requireStatic checks that a binary runs on Linux, on that processor, with nothing else in the file system.
 func requireStatic(t *testing.T, content []byte, machine elf.Machine) {
 	t.Helper()
 	binary, err := elf.NewFile(bytes.NewReader(content))

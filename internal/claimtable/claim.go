@@ -54,8 +54,7 @@ type Claim struct {
 // Standing is what a claim means to another execution.
 type Standing string
 
-// What a claim can mean to another execution. All but Free are the state machine's
-// own words for what it finds.
+// What a claim can mean to another execution. All but Free are the state machine's own words for what it finds.
 const (
 	// Free is that it may be taken.
 	Free Standing = "free"

@@ -1,6 +1,5 @@
-// Package claimtable is the form of the table of claims, and the rule by which an
-// object may be claimed: what whoever writes a claim and whoever makes the table
-// must agree on.
+// Package claimtable is the form of the table of claims, and the rule by which an object may be claimed: what whoever writes a
+// claim and whoever makes the table must agree on.
 package claimtable
 
 const (

@@ -26,8 +26,7 @@ const (
 	mostCompletions = 20
 )
 
-// completeStacks offers the stacks that have a file in the project. It asks no
-// backend: a completion must be quick.
+// completeStacks offers the stacks that have a file in the project. It asks no backend: a completion must be quick.
 func completeStacks(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	root, err := build.Root()
 	if err != nil {
@@ -49,8 +48,7 @@ func completeConfig(cmd *cobra.Command) {
 	}
 }
 
-// completeKeys offers the keys of the configuration with what they mean, and for
-// one that is true or false, these.
+// completeKeys offers the keys of the configuration with what they mean, and for one that is true or false, these.
 func completeKeys(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 	key, _, valued := strings.Cut(begun, "=")
 	if valued {
@@ -73,8 +71,7 @@ func completeValue(key string) []string {
 	return nil
 }
 
-// firstWords is a text up to its first colon, semicolon or full stop: short
-// enough to be beside a key.
+// firstWords is a text up to its first colon, semicolon or full stop: short enough to be beside a key.
 func firstWords(text string) string {
 	end := len(text)
 	for _, mark := range []string{". ", ": ", "; "} {

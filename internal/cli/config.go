@@ -27,9 +27,8 @@ type configuration struct {
 	notes    []string
 }
 
-// configurationOf is the configuration of the project in a folder: what its file
-// says, the stack's file over it if a stack is named, and --config over both. It
-// is checked here for every command that reads one without Pulumi.
+// configurationOf is the configuration of the project in a folder: what its file says, the stack's file over it if a stack is
+// named, and --config over both. It is checked here for every command that reads one without Pulumi.
 func configurationOf(folder, stack string, flags []string) (*configuration, error) {
 	project, err := stackfile.ReadProject(folder)
 	if err != nil {
@@ -68,8 +67,7 @@ func declaredConfiguration(stack string, flags []string) (*configuration, error)
 	return configurationOf(root, stack, flags)
 }
 
-// assignments are the values that the flags --config give, by key without the
-// project's namespace.
+// assignments are the values that the flags --config give, by key without the project's namespace.
 func assignments(project string, flags []string) (map[string]string, error) {
 	values := map[string]string{}
 	for _, flag := range flags {

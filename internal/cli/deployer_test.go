@@ -12,8 +12,7 @@ import (
 	"example.com/upload-router/internal/loopback"
 )
 
-// TestSessionDeployerPolicy prints policies that a pipe can take, and says on the
-// side how many there are.
+// TestSessionDeployerPolicy prints policies that a pipe can take, and says on the side how many there are.
 func TestSessionDeployerPolicy(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	ask := func(code int, args ...string) string {

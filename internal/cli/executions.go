@@ -73,9 +73,8 @@ func (u *ui) executions(found []operate.Execution, limit int) error {
 	return nil
 }
 
-// list prints a line for each execution. On a terminal a cause goes below its
-// line, and where the lines have no room, all that can be long: a name that was
-// cut is of no use to `show`.
+// list prints a line for each execution. On a terminal a cause goes below its line, and where the lines have no room, all that
+// can be long: a name that was cut is of no use to `show`.
 func (u *ui) list(found []operate.Execution) {
 	header := []string{"STARTED", "STATUS", headRoute, "SIZE", "TOOK", "KEY", "EXECUTION", "CAUSE"}
 	rows := make([][]string, len(found))
@@ -104,8 +103,7 @@ func why(e operate.Execution) string {
 	return printable(e.Error + ": " + clip(e.Reason))
 }
 
-// routeText is the route of an execution, or why it took none, behind a few words
-// where there is room for them.
+// routeText is the route of an execution, or why it took none, behind a few words where there is room for them.
 func routeText(e *operate.Execution, words string) string {
 	if why := e.NotProcessed(); why != "" {
 		return words + why

@@ -74,8 +74,7 @@ func exitCode(err error) int {
 	return exitUsage
 }
 
-// requested says whether an error is a request's: one that was answered with an
-// error, or that found nobody to answer.
+// requested says whether an error is a request's: one that was answered with an error, or that found nobody to answer.
 func requested(err error) bool {
 	if _, ok := errors.AsType[smithy.APIError](err); ok {
 		return true

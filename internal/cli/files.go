@@ -11,8 +11,7 @@ import (
 	uploads "example.com/upload-router/internal/files"
 )
 
-// largestSample is how much is written to the disk unasked, twice: for the file
-// and for the local S3.
+// largestSample is how much is written to the disk unasked, twice: for the file and for the local S3.
 const largestSample = 1 << 30
 
 // sampleLine is what the files consist of.
@@ -20,8 +19,7 @@ const sampleLine = "A file uploaded to S3 is processed by the compute that fits 
 
 var errNoSample = errors.New("no files are made for so large a threshold")
 
-// sampleFiles makes one file just under and one just over the threshold: text,
-// so that there are lines to count.
+// sampleFiles makes one file just under and one just over the threshold: text, so that there are lines to count.
 func sampleFiles(threshold int64) (folder string, files []string, err error) {
 	if threshold > largestSample {
 		return "", nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",

@@ -1,5 +1,4 @@
-// Package cli is the command line upload-router: a view of package operate, and
-// of the local run.
+// Package cli is the command line upload-router: a view of package operate, and of the local run.
 package cli
 
 import (
@@ -44,8 +43,7 @@ func Main() int {
 	return code
 }
 
-// complain prints an error, on a terminal without a break in a word. A log has it
-// in one line, as it is searched by the line.
+// complain prints an error, on a terminal without a break in a word. A log has it in one line, as it is searched by the line.
 func complain(to *os.File, err error) {
 	lines := strings.Split(err.Error(), "\n")
 	for i, line := range lines {
@@ -100,8 +98,7 @@ func grouped(cmd *cobra.Command, id, title string, commands ...*cobra.Command) {
 	}
 }
 
-// helpCommand is cobra's, but for a command that there isn't, which that one
-// takes for done.
+// helpCommand is cobra's, but for a command that there isn't, which that one takes for done.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [command]",

@@ -12,9 +12,8 @@ import (
 // errUnread is that nobody reads the output any more, as with `| head`.
 var errUnread = errors.New("broken pipe")
 
-// outlet is the standard output. When nobody reads it any more it ends the
-// command by its context: a signal would leave behind what must be tidied up,
-// such as the processes of a local run.
+// outlet is the standard output. When nobody reads it any more it ends the command by its context: a signal would leave behind
+// what must be tidied up, such as the processes of a local run.
 type outlet struct {
 	file     *os.File
 	end      func()
@@ -22,8 +21,7 @@ type outlet struct {
 	unread   atomic.Bool
 }
 
-// newOutlet makes the program's standard output one. From here on no broken pipe
-// ends the program, whosever it is.
+// newOutlet makes the program's standard output one. From here on no broken pipe ends the program, whosever it is.
 func newOutlet(file *os.File, end func()) *outlet {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return &outlet{file: file, end: end}

@@ -15,8 +15,7 @@ import (
 	"example.com/upload-router/internal/local"
 )
 
-// lastLines is how much is shown of the log of a processor that failed: its own
-// last word, and what its runtime may add.
+// lastLines is how much is shown of the log of a processor that failed: its own last word, and what its runtime may add.
 const lastLines = 3
 
 // printer shows what `try` does, for people or as JSON.
@@ -26,8 +25,7 @@ type printer struct {
 	logs bool
 }
 
-// say prints a line for people. What can't be written to the terminal can't be
-// reported there either.
+// say prints a line for people. What can't be written to the terminal can't be reported there either.
 func (p *printer) say(format string, args ...any) {
 	if !p.json {
 		_, _ = fmt.Fprintf(p.out, format+"\n", args...)
@@ -215,8 +213,7 @@ func failedState(e *local.Execution) string {
 	return printable(e.LastState())
 }
 
-// cause is what a person needs of a cause: Lambda and ECS give theirs as JSON,
-// of which --json has all.
+// cause is what a person needs of a cause: Lambda and ECS give theirs as JSON, of which --json has all.
 func cause(text string) string {
 	var described struct {
 		ErrorMessage  string `json:"errorMessage"`

@@ -13,8 +13,7 @@ import (
 	"example.com/upload-router/internal/dynamodb"
 )
 
-// TestSessionRedriveIsRefused has each of Step Functions' reasons, and what
-// helps: what can't go on can be started anew.
+// TestSessionRedriveIsRefused has each of Step Functions' reasons, and what helps: what can't go on can be started anew.
 func TestSessionRedriveIsRefused(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	const day, tooLong = 24 * time.Hour, 15*24*time.Hour + time.Hour
 	for name, test := range map[string]struct { //nolint:paralleltest // See above.
@@ -46,8 +45,7 @@ func TestSessionRedriveIsRefused(t *testing.T) { //nolint:paralleltest // It set
 	}
 }
 
-// TestSessionRedriveIsRefusedAtLast is refused although it could be redriven a
-// moment before, and says what is likely wrong.
+// TestSessionRedriveIsRefusedAtLast is refused although it could be redriven a moment before, and says what is likely wrong.
 func TestSessionRedriveIsRefusedAtLast(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	for code, want := range map[string]string{ //nolint:paralleltest // See above.
 		"ExecutionNotRedrivable": "it can't be redriven: ExecutionNotRedrivable: refused by the test; that is for 14 days after its end, " +
@@ -76,8 +74,7 @@ func TestSessionRedriveIsRefusedAtLast(t *testing.T) { //nolint:paralleltest // 
 	}
 }
 
-// TestSessionRedriveSkipsWhatAnotherHas names who has processed the file, and that
-// nothing is to be done is no failure.
+// TestSessionRedriveSkipsWhatAnotherHas names who has processed the file, and that nothing is to be done is no failure.
 func TestSessionRedriveSkipsWhatAnotherHas(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
 	table := s.server.Deduplicate()

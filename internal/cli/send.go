@@ -163,8 +163,7 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 // redraw is how often files on their way are shown anew.
 const redraw = 200 * time.Millisecond
 
-// sendView shows files on their way: on a terminal with a line for each that
-// changes, and else with a line for each change.
+// sendView shows files on their way: on a terminal with a line for each that changes, and else with a line for each change.
 type sendView struct {
 	*ui
 	began  time.Time
@@ -184,8 +183,7 @@ type onItsWay struct {
 	place *list.Element
 }
 
-// goingStates are the states of the files that have a line, in the order of the
-// lines. What is uploaded waits for its execution.
+// goingStates are the states of the files that have a line, in the order of the lines. What is uploaded waits for its execution.
 var goingStates = []operate.FileState{operate.FileChecking, operate.FileUploading, operate.FileRunning, operate.FileUploaded}
 
 // totals are of all files: a folder can have so many that they can't be added up at each change.
@@ -327,8 +325,7 @@ func (v *sendView) moving(most int) []string {
 	return lines
 }
 
-// stateOf tells how far a file is: the upload with rate and time to go, then
-// route and state.
+// stateOf tells how far a file is: the upload with rate and time to go, then route and state.
 func stateOf(f operate.Sent) string {
 	switch f.State {
 	case operate.FileChecking:

@@ -312,8 +312,7 @@ func TestSessionLocal(t *testing.T) {
 	require.Contains(t, a.out, `"arn:aws-cn:states:cn-north-1:`)
 }
 
-// TestSessionLocalFiles sends what is named by links, what has no size, and a key
-// that XML has not, and names what it can't send.
+// TestSessionLocalFiles sends what is named by links, what has no size, and a key that XML has not, and names what it can't send.
 func TestSessionLocalFiles(t *testing.T) {
 	s := newSession(t)
 	t.Setenv("AWS_ENDPOINT_URL", "")

@@ -206,15 +206,12 @@ An argument that is an execution's name or ARN is taken as one; any other is a k
 	return cmd
 }
 
-// executionName is a name as EventBridge gives them to executions: two UUIDs, or
-// one as StartExecution does; or as redrive does, which begins those of
-// undelivered events with replay-, and ends those that it started anew in -r and
-// how often.
+// executionName is a name as EventBridge gives them to executions: two UUIDs, or one as StartExecution does; or as redrive does,
+// which begins those of undelivered events with replay-, and ends those that it started anew in -r and how often.
 var executionName = regexp.MustCompile(`^(replay-([0-9a-f-]{36}|[0-9a-f]{32})|` +
 	`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(_[0-9a-f-]{36})?)(-r\d+)?$`)
 
-// isExecution tells an execution's name or ARN, as EventBridge and Step
-// Functions make them, from a key.
+// isExecution tells an execution's name or ARN, as EventBridge and Step Functions make them, from a key.
 func isExecution(text string) bool {
 	if strings.HasPrefix(text, "arn:") {
 		return strings.Contains(text, ":execution:")

@@ -43,8 +43,7 @@ func aborted(ctx context.Context) <-chan struct{} {
 	return abort
 }
 
-// cancelTime is how long a command may take to end after the first Ctrl-C, if
-// nothing is lost by ending it.
+// cancelTime is how long a command may take to end after the first Ctrl-C, if nothing is lost by ending it.
 const cancelTime = 900 * time.Millisecond
 
 // awaited waits for work that can't be stopped, such as a build, as long as nobody

@@ -301,8 +301,7 @@ func TestCtrlCAtATerminal(t *testing.T) {
 // moves are what a terminal is told besides text.
 var moves = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
 
-// shown is what a terminal has at the end: a small one, that knows what the
-// commands use.
+// shown is what a terminal has at the end: a small one, that knows what the commands use.
 func shown(text string) []string {
 	lines, row, column := [][]rune{{}}, 0, 0
 	for text != "" {
@@ -338,9 +337,8 @@ func shown(text string) []string {
 	return texts
 }
 
-// TestATerminalShowsNothingCutOrLeftOver looks at the same at several widths:
-// no line that the terminal must break, but for words that are longer, no
-// progress left over, and no colours, with NO_COLOR or without.
+// TestATerminalShowsNothingCutOrLeftOver looks at the same at several widths: no line that the terminal must break, but for words
+// that are longer, no progress left over, and no colours, with NO_COLOR or without.
 func TestATerminalShowsNothingCutOrLeftOver(t *testing.T) {
 	t.Parallel()
 	for _, columns := range []uint16{40, 80, 200} {

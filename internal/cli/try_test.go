@@ -38,8 +38,7 @@ import (
 	"example.com/upload-router/stack"
 )
 
-// The system with processors that were built before: the real ones, and those of
-// testdata/failing.
+// The system with processors that were built before: the real ones, and those of testdata/failing.
 var processing, failing pulumi.RunFunc
 
 // scratch is a folder that is there for as long as the tests run.
@@ -98,8 +97,7 @@ func declaring(artifacts build.Artifacts) pulumi.RunFunc {
 	}
 }
 
-// pack makes a function's archive, without compression, which takes most of a
-// start's time with the race detector.
+// pack makes a function's archive, without compression, which takes most of a start's time with the race detector.
 func pack(archive, binary string) error {
 	content, err := os.ReadFile(binary)
 	if err != nil {
@@ -711,8 +709,7 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
-// The help says what can't be checked, in the words of who can't, at the width
-// of a terminal.
+// The help says what can't be checked, in the words of who can't, at the width of a terminal.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	out, err := try(t, refuseToRun(t), "--help")

@@ -108,9 +108,8 @@ func (u *ui) say(format string, args ...any) {
 	u.draw()
 }
 
-// wrapped prints a text, broken into lines of which the first begins with
-// prefix and the others with as much space. On a terminal a word that finds no
-// room, such as an ARN, has a line of its own, where it can be copied.
+// wrapped prints a text, broken into lines of which the first begins with prefix and the others with as much space. On a terminal
+// a word that finds no room, such as an ARN, has a line of its own, where it can be copied.
 func (u *ui) wrapped(prefix, text string) {
 	indent := runewidth.StringWidth(prefix)
 	room := max(leastWidth/2, u.width()-indent)
@@ -128,8 +127,7 @@ func (u *ui) wrapped(prefix, text string) {
 	}
 }
 
-// labeled prints a value behind its label, for which format has the column: as
-// wrapped does on a terminal, and else in one line.
+// labeled prints a value behind its label, for which format has the column: as wrapped does on a terminal, and else in one line.
 func (u *ui) labeled(format, label, value string) {
 	prefix := fmt.Sprintf(format, label)
 	if u.screen {
@@ -157,8 +155,7 @@ func (u *ui) named(mark, name, said string) {
 	u.wrapped("    ", name)
 }
 
-// pieces prints a text without spaces to break it at, such as JSON: on as many
-// lines as it takes on a terminal, and else on one.
+// pieces prints a text without spaces to break it at, such as JSON: on as many lines as it takes on a terminal, and else on one.
 func (u *ui) pieces(prefix, text string) {
 	if !u.screen {
 		u.say("%s%s", prefix, text)
@@ -173,8 +170,7 @@ func (u *ui) pieces(prefix, text string) {
 	}
 }
 
-// progress sets the last line, which later output keeps below itself. Without a
-// terminal there is none.
+// progress sets the last line, which later output keeps below itself. Without a terminal there is none.
 func (u *ui) progress(format string, args ...any) {
 	if !u.screen {
 		return

@@ -51,8 +51,7 @@ var mayOverflow = regexp.MustCompile(`^\s*(arn:\S+|https?://\S+|containerlog/\S+
 // longKey makes the tables that have it too wide for 80 columns, and fits in a line.
 var longKey = strings.Repeat("2026/november/", 4) + "quarterly-report.pdf"
 
-// TestNoLineIsWiderThanTheTerminal looks at every command that lists something
-// at two widths, with names as long as they get.
+// TestNoLineIsWiderThanTheTerminal looks at every command that lists something at two widths, with names as long as they get.
 func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 	t.Parallel()
 	d, server, outputs := deployed(t)
@@ -110,8 +109,7 @@ func project(t *testing.T) string {
 	return root
 }
 
-// TestSendShowsEachFileOnItsWay has a line for a file from its upload to its end,
-// which leaves only what became of it.
+// TestSendShowsEachFileOnItsWay has a line for a file from its upload to its end, which leaves only what became of it.
 func TestSendShowsEachFileOnItsWay(t *testing.T) {
 	t.Parallel()
 	d, server, outputs := deployed(t)
@@ -158,8 +156,7 @@ func TestSendLocalShowsEachFileOnItsWay(t *testing.T) {
 	require.NotContains(t, strings.Join(lines, "\n"), "[", "nothing is left of what moved")
 }
 
-// TestSendLocalMovesAndIsCanceled has rate and time to go of one large file, and
-// Ctrl-C end it within a second.
+// TestSendLocalMovesAndIsCanceled has rate and time to go of one large file, and Ctrl-C end it within a second.
 func TestSendLocalMovesAndIsCanceled(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, "none")

@@ -1,5 +1,4 @@
-// Package crc64 is S3's checksum CRC-64/NVME of what is read, and of parts that
-// are put together.
+// Package crc64 is S3's checksum CRC-64/NVME of what is read, and of parts that are put together.
 package crc64
 
 import (
@@ -32,9 +31,8 @@ func (s Sum) String() string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(s)))
 }
 
-// Append is the checksum of all that has this one, and after it so many bytes that
-// have another one. No library has it for this polynomial; it is zlib's crc32_combine
-// for 64 bits.
+// Append is the checksum of all that has this one, and after it so many bytes that have another one. No library has it for this
+// polynomial; it is zlib's crc32_combine for 64 bits.
 func (s Sum) Append(other Sum, length int64) Sum {
 	return Sum(multiply(zeros(length), uint64(s))) ^ other
 }

@@ -11,14 +11,12 @@ import (
 	"example.com/upload-router/internal/policy"
 )
 
-// keepSeconds is the longest that SQS keeps a message: an event that could not
-// be delivered is not lost over a holiday.
+// keepSeconds is the longest that SQS keeps a message: an event that could not be delivered is not lost over a holiday.
 const keepSeconds = 14 * 24 * 60 * 60
 
-// New makes the dead-letter queue of a rule's target, with the policy without which
-// EventBridge drops what it can't deliver and says nothing: the target waits for it.
-// SQS holds the key itself (a nil keyARN), unless there is a customer managed one,
-// whose policy lets EventBridge use it.
+// New makes the dead-letter queue of a rule's target, with the policy without which EventBridge drops what it can't deliver and
+// says nothing: the target waits for it. SQS holds the key itself (a nil keyARN), unless there is a customer managed one, whose
+// policy lets EventBridge use it.
 func New(
 	ctx *pulumi.Context, name string, rule *cloudwatch.EventRule, keyARN pulumi.StringInput, opts ...pulumi.ResourceOption,
 ) (*sqs.Queue, *sqs.QueuePolicy, error) {

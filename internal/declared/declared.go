@@ -1,11 +1,9 @@
-// Package declared evaluates a Pulumi program without an engine and gives what
-// it registered: the system as it would be deployed. The local run, the
-// documents and the tests all start from here.
+// Package declared evaluates a Pulumi program without an engine and gives what it registered: the system as it would be deployed.
+// The local run, the documents and the tests all start from here.
 //
-// The providers' part is played by a table of the values that AWS would fill
-// in (see provider.go). A function that it doesn't know is an error, so that
-// nothing is silently made up. A resource type that the table doesn't know is
-// recorded with a name and an ARN to be recognised by, and is in [System.Unknown].
+// The providers' part is played by a table of the values that AWS would fill in (see provider.go). A function that it doesn't
+// know is an error, so that nothing is silently made up. A resource type that the table doesn't know is recorded with a name and
+// an ARN to be recognised by, and is in [System.Unknown].
 package declared
 
 import (
@@ -30,8 +28,7 @@ type Options struct {
 	Project string
 	// Stack is the stack's name. Default local.
 	Stack string
-	// Config are the stack's values without namespace, as Pulumi keeps them:
-	// lists and objects are JSON.
+	// Config are the stack's values without namespace, as Pulumi keeps them: lists and objects are JSON.
 	Config map[string]string
 	// AccountID, Region and Partition are where AWS would say that the stack is.
 	// Default 123456789012, eu-central-1, the partition of the Region.
@@ -45,8 +42,7 @@ type Options struct {
 	// Images are the digests of what is in ECR before, by repository and tag: "repository:tag". An image that the program pushes is there
 	// as soon as it is declared.
 	Images map[string]string
-	// EndpointZones are the zones that have a service's interface endpoints, by the
-	// endpoint's name. Default: all.
+	// EndpointZones are the zones that have a service's interface endpoints, by the endpoint's name. Default: all.
 	EndpointZones map[string][]string
 }
 
@@ -143,8 +139,7 @@ func Evaluate(program pulumi.RunFunc, options Options) (*System, error) {
 	return system, nil
 }
 
-// withoutBullets takes errors out of the list with bullets that the SDK puts
-// even a single one into.
+// withoutBullets takes errors out of the list with bullets that the SDK puts even a single one into.
 func withoutBullets(err error) error {
 	var list interface{ WrappedErrors() []error }
 	if errors.As(err, &list) {

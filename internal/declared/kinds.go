@@ -65,9 +65,8 @@ type Kind struct {
 	// Renamed are inputs, by their path, that Terraform calls otherwise: blocks
 	// that may be there several times have names in the singular.
 	Renamed map[string]string
-	// Stateful says what would be lost with it: what holds data, what data can't be
-	// read without, and what people or running executions count on. Empty for what
-	// can be made anew.
+	// Stateful says what would be lost with it: what holds data, what data can't be read without, and what people or running
+	// executions count on. Empty for what can be made anew.
 	Stateful string
 
 	// named is the input that holds the physical name; empty if the id is AWS's own.

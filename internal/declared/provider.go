@@ -61,8 +61,7 @@ func (p provider) create(token, name string, inputs map[string]any) (string, map
 	return id, values
 }
 
-// physicalName is the name that the inputs set, or one with a suffix as
-// Pulumi's auto-naming makes it.
+// physicalName is the name that the inputs set, or one with a suffix as Pulumi's auto-naming makes it.
 func physicalName(named, name string, inputs map[string]any) string {
 	if given, ok := inputs[named].(string); ok {
 		return given

@@ -33,8 +33,7 @@ func (s *System) Unknown() []string {
 	return slices.Compact(unknown)
 }
 
-// Where gives the one resource of a type whose output has a value: what a
-// reference to it, such as an ARN, stands for.
+// Where gives the one resource of a type whose output has a value: what a reference to it, such as an ARN, stands for.
 func (s *System) Where(typ, output string, value any) (Resource, error) {
 	var found []Resource
 	for _, r := range s.OfType(typ) {

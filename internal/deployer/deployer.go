@@ -1,6 +1,5 @@
-// Package deployer says which permissions somebody needs who previews, deploys,
-// refreshes and destroys a stack, and nothing else: from what the program
-// declares for it, by a table of what each type of resource takes (kinds.go).
+// Package deployer says which permissions somebody needs who previews, deploys, refreshes and destroys a stack, and nothing else:
+// from what the program declares for it, by a table of what each type of resource takes (kinds.go).
 //
 // The permissions to the Pulumi backend, and to the secrets provider if that is a KMS
 // key, aren't in it, as they are no part of the program.
@@ -59,9 +58,8 @@ type Grant struct {
 	sid string
 }
 
-// Grants are the permissions that it takes to preview, deploy, refresh and destroy
-// what the program declares, one by one. The error says which resource type or
-// function isn't in the table.
+// Grants are the permissions that it takes to preview, deploy, refresh and destroy what the program declares, one by one. The
+// error says which resource type or function isn't in the table.
 func Grants(system *declared.System, at Location) ([]Grant, error) {
 	s := scope{at: at, system: system}
 	var grants []Grant
@@ -164,8 +162,7 @@ func (p Policy) String() string {
 	return string(text) + "\n"
 }
 
-// Split puts statements into as few policies as their order allows, none longer
-// than the limit.
+// Split puts statements into as few policies as their order allows, none longer than the limit.
 func Split(statements []Statement, limit int) ([]Policy, error) {
 	var policies []Policy
 	for _, s := range statements {

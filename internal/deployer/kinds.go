@@ -28,11 +28,10 @@ const (
 	passRole   = "iam:PassRole"
 )
 
-// kinds has every type of resource that the program may declare, with the actions
-// that the Terraform AWS provider 5.100, which Pulumi's 6.83 wraps, calls to
-// create, read, update, tag and delete it. What it calls was recorded before an
-// emulator (test/e2e/deployer_test.go holds the table to that); which resources
-// and conditions an action knows is AWS's service authorization reference:
+// kinds has every type of resource that the program may declare, with the actions that the Terraform AWS provider 5.100, which
+// Pulumi's 6.83 wraps, calls to create, read, update, tag and delete it. What it calls was recorded before an emulator
+// (test/e2e/deployer_test.go holds the table to that); which resources and conditions an action knows is AWS's service
+// authorization reference:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 var kinds = map[string][]right{
 	declared.TypeDashboard: {

@@ -1,7 +1,6 @@
-// Package diagram draws a state machine as SVG: layers from top to bottom, as
-// the console shows it. The libraries that lay graphs out in general are many
-// times the size of the whole command line; for a graph of twenty states that
-// mostly runs one way, Sugiyama's steps in their simplest form do.
+// Package diagram draws a state machine as SVG: layers from top to bottom, as the console shows it. The libraries that lay graphs
+// out in general are many times the size of the whole command line; for a graph of twenty states that mostly runs one way,
+// Sugiyama's steps in their simplest form do.
 // https://en.wikipedia.org/wiki/Layered_graph_drawing
 //
 // A label is a node of its own, in a layer between those of the states: an edge

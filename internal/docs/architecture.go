@@ -14,8 +14,7 @@ type shape struct {
 	left, right string
 }
 
-// shapes are the types that the diagram shows; what lies between two of them is
-// a single arrow.
+// shapes are the types that the diagram shows; what lies between two of them is a single arrow.
 var shapes = map[string]shape{
 	declared.TypeBucket:         {"S3 bucket", "[(", ")]"},
 	declared.TypeEventRule:      {"EventBridge rule", "{{", "}}"},
@@ -61,8 +60,7 @@ var arrows = []arrow{
 	{declared.TypeAlarm, declared.TypeFunction, "watches", false},
 }
 
-// architecture draws what is declared, as a Mermaid flow chart: the arrows are
-// the references between the resources' inputs.
+// architecture draws what is declared, as a Mermaid flow chart: the arrows are the references between the resources' inputs.
 func architecture(system *declared.System) string {
 	g := graph{byURN: map[string]declared.Resource{}}
 	for _, r := range system.Resources {
@@ -126,8 +124,7 @@ func (g graph) ruleOf(target declared.Resource) string {
 	return g.id(target)
 }
 
-// id is a resource's name in the diagram. The alarms are one: they differ in
-// what they count only.
+// id is a resource's name in the diagram. The alarms are one: they differ in what they count only.
 func (g graph) id(r declared.Resource) string {
 	if r.Type == declared.TypeAlarm {
 		return "alarms"

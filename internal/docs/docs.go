@@ -1,6 +1,5 @@
-// Package docs writes the documents that show the code: the state machine as
-// JSON and as a diagram, the architecture as declared, and the configuration as
-// a table and as Pulumi.yaml declares it. A test keeps them current.
+// Package docs writes the documents that show the code: the state machine as JSON and as a diagram, the architecture as declared,
+// and the configuration as a table and as Pulumi.yaml declares it. A test keeps them current.
 package docs
 
 import (
@@ -166,8 +165,7 @@ func Variants() (map[string]string, error) {
 	return out, nil
 }
 
-// evaluate declares the system without building anything: what the documents
-// show doesn't change with the processors' code.
+// evaluate declares the system without building anything: what the documents show doesn't change with the processors' code.
 func evaluate(config map[string]string) (*declared.System, error) {
 	system, err := declared.Evaluate(
 		func(ctx *pulumi.Context) error { return stack.Declare(ctx, build.Placeholders) },

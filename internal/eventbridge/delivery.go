@@ -168,8 +168,7 @@ type DeadLetter struct {
 	RetryAttempts int
 }
 
-// Attributes returns the message attributes by name, all of type String. An exhausted condition that does not apply is
-// left out.
+// Attributes returns the message attributes by name, all of type String. An exhausted condition that does not apply is left out.
 func (d DeadLetter) Attributes() map[string]string {
 	attributes := map[string]string{
 		"RULE_ARN":       d.RuleARN,
@@ -184,10 +183,9 @@ func (d DeadLetter) Attributes() map[string]string {
 	return attributes
 }
 
-// Deliver calls deliver until it succeeds, a failure is not Retryable, or the policy's attempts or age are used up. It
-// returns nil and nil once delivered, the dead-letter record if EventBridge would give up, and an error only if the
-// policy is invalid or the context ends. The age counts from the call. A delay that would outlast the age is not waited
-// for.
+// Deliver calls deliver until it succeeds, a failure is not Retryable, or the policy's attempts or age are used up. It returns
+// nil and nil once delivered, the dead-letter record if EventBridge would give up, and an error only if the policy is invalid or
+// the context ends. The age counts from the call. A delay that would outlast the age is not waited for.
 func (p RetryPolicy) Deliver(
 	ctx context.Context, clock Clock, target Target, deliver func(context.Context) error,
 ) (*DeadLetter, error) {

@@ -12,8 +12,7 @@ import (
 //
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 type Transformer struct {
-	// Paths are the values of the event that the template names, by their names: a
-	// path such as $.detail.status.
+	// Paths are the values of the event that the template names, by their names: a path such as $.detail.status.
 	Paths map[string]string
 	// Template is a JSON string in which <name> stands for a value. Other templates,
 	// of several lines or of other JSON, are refused.

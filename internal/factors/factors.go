@@ -1,6 +1,5 @@
-// Package factors is the table of the settings that change the state machine's
-// shape, and the few variants that tests go through in the place of all
-// combinations: the default, all on, each setting alone, and a pairwise cover.
+// Package factors is the table of the settings that change the state machine's shape, and the few variants that tests go through
+// in the place of all combinations: the default, all on, each setting alone, and a pairwise cover.
 package factors
 
 import (

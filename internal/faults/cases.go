@@ -16,8 +16,7 @@ type Resume string
 const (
 	// Itself: nothing is to be done.
 	Itself Resume = "by itself"
-	// StartAgain: a new execution with the same input. A redrive would fail again:
-	// the execution ended in a Fail state.
+	// StartAgain: a new execution with the same input. A redrive would fail again: the execution ended in a Fail state.
 	StartAgain Resume = "a new execution with the same input"
 	// Redrive: the execution goes on in the state in which it ended.
 	Redrive Resume = "redrive"
@@ -124,8 +123,7 @@ type Case struct {
 	Status asl.Status
 	// Error is the execution's error.
 	Error string
-	// Executions is how many were started, Runs how often a processor ran in all,
-	// Succeeded and Failed are the notices of either.
+	// Executions is how many were started, Runs how often a processor ran in all, Succeeded and Failed are the notices of either.
 	Executions, Runs, Succeeded, Failed int
 	// Evidence is where it is seen.
 	Evidence []Evidence

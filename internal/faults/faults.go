@@ -27,8 +27,7 @@ const (
 	StartUnavailable Fault = "start unavailable"
 	// StartRefused: the rule's role may not. EventBridge gives up at once.
 	StartRefused Fault = "start refused"
-	// StartAnswerLost: the execution is started, but EventBridge doesn't hear of
-	// it, and delivers the event again.
+	// StartAnswerLost: the execution is started, but EventBridge doesn't hear of it, and delivers the event again.
 	StartAnswerLost Fault = "start's answer lost"
 )
 
@@ -81,15 +80,13 @@ const (
 
 // The other faults.
 const (
-	// PlacesKept: whoever has a place among maxParallelTasks keeps it for all the
-	// time that others wait.
+	// PlacesKept: whoever has a place among maxParallelTasks keeps it for all the time that others wait.
 	PlacesKept Fault = "places kept"
 	// NoticeRefused: SNS throttles sns:Publish.
 	NoticeRefused Fault = "notice refused"
 	// ObjectUnavailable: S3 answers s3:GetObject with 503 SlowDown.
 	ObjectUnavailable Fault = "object unavailable"
-	// TransitionThrottled: the account's quota of state transitions holds up the
-	// execution at any task until its time is up.
+	// TransitionThrottled: the account's quota of state transitions holds up the execution at any task until its time is up.
 	TransitionThrottled Fault = "transition throttled"
 )
 
@@ -109,8 +106,7 @@ const (
 	CallAny = "any task"
 )
 
-// Effect is what a fault does. Where none of Refuse, Start, Interrupt and Signal
-// is set, what makes the call knows the fault.
+// Effect is what a fault does. Where none of Refuse, Start, Interrupt and Signal is set, what makes the call knows the fault.
 type Effect struct {
 	// Call is the one that it affects, such as [CallTask].
 	Call string

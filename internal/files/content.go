@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	// suspectSize is up to which size, in bytes, the system may be wrong about a
-	// file: 0 is what /proc says of its files, and a page, which is 64 KiB at most,
-	// is what /sys says.
+	// suspectSize is up to which size, in bytes, the system may be wrong about a file: 0 is what /proc says of its files, and a
+	// page, which is 64 KiB at most, is what /sys says.
 	suspectSize = 64 << 10
 	// MaxUnsized is how much is read, into memory, of a file whose size the system doesn't know: 16 MiB.
 	MaxUnsized = 16 << 20
@@ -56,15 +55,13 @@ func (s state) equal(other state) bool {
 	return s.info.Size() == other.info.Size() && s.info.ModTime().Equal(other.info.ModTime()) && s.changed == other.changed
 }
 
-// Open opens a file. One whose size the system doesn't know is read at once. It
-// must be closed. The error matches [ErrNotFile] or [ErrSize] if it can't be
-// uploaded, and is the context's if that ends.
+// Open opens a file. One whose size the system doesn't know is read at once. It must be closed. The error matches [ErrNotFile] or
+// [ErrSize] if it can't be uploaded, and is the context's if that ends.
 func Open(ctx context.Context, path string) (*Content, error) {
 	return open(ctx, path, suspectSize, MaxUnsized)
 }
 
-// open reads at once only what has no more than suspect bytes, as the system says,
-// and of that at most so many.
+// open reads at once only what has no more than suspect bytes, as the system says, and of that at most so many.
 func open(ctx context.Context, path string, suspect, most int64) (*Content, error) {
 	f, err := openWithoutWaiting(path)
 	if err != nil {
@@ -145,8 +142,7 @@ type readerFunc func([]byte) (int, error)
 // Read implements io.Reader.
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// ReadAt implements io.ReaderAt. A file that ends before its size was truncated: it
-// has changed.
+// ReadAt implements io.ReaderAt. A file that ends before its size was truncated: it has changed.
 func (c *Content) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := c.content.ReadAt(p, offset)
 	switch {
@@ -160,8 +156,7 @@ func (c *Content) ReadAt(p []byte, offset int64) (int, error) {
 	return n, io.EOF
 }
 
-// readError is why a file can't be read to its end. It keeps the AWS SDK from sending
-// the request again: it would be the same.
+// readError is why a file can't be read to its end. It keeps the AWS SDK from sending the request again: it would be the same.
 type readError struct{ error }
 
 // Unwrap gives the system's error, or [ErrChanged].
@@ -176,10 +171,9 @@ func (c *Content) Size() int64 { return c.size }
 // Reader reads from the beginning.
 func (c *Content) Reader() *io.SectionReader { return io.NewSectionReader(c, 0, c.size) }
 
-// Touched says whether somebody may have changed the file since it was opened. It
-// says so of a change of permissions or links, too: only the content can tell those
-// apart. The error matches [ErrChanged] if no comparison is needed: the file has
-// another size, or is another one.
+// Touched says whether somebody may have changed the file since it was opened. It says so of a change of permissions or links,
+// too: only the content can tell those apart. The error matches [ErrChanged] if no comparison is needed: the file has another
+// size, or is another one.
 func (c *Content) Touched() (bool, error) {
 	if c.whole {
 		return false, nil

@@ -45,13 +45,11 @@ type File struct {
 	Problem error
 }
 
-// Find finds files, in order: those that are named, with their names without
-// folders as keys, and all in folders that are named, with their paths in there.
-// Links are followed, in folders as well. The prefix is put before each key.
+// Find finds files, in order: those that are named, with their names without folders as keys, and all in folders that are named,
+// with their paths in there. Links are followed, in folders as well. The prefix is put before each key.
 //
-// What can't be uploaded although it was named is an error, all of it at once. In
-// a folder it has a Problem: it was not asked for by name, and the others can go.
-// The error matches [ErrNone] if nothing is left, and is the context's if that ends.
+// What can't be uploaded although it was named is an error, all of it at once. In a folder it has a Problem: it was not asked for
+// by name, and the others can go. The error matches [ErrNone] if nothing is left, and is the context's if that ends.
 func Find(ctx context.Context, names []string, prefix string) ([]File, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, err
@@ -108,9 +106,8 @@ func none(names []string, found []File) error {
 	return fmt.Errorf("%w %s", ErrNone, strings.Join(said, "; "))
 }
 
-// walk adds all that is in a folder, and in those that it links to. The parents
-// are the folder and those that it is in, as the path has them and on the disk: who
-// links to one of them would never end, or send what wasn't asked for.
+// walk adds all that is in a folder, and in those that it links to. The parents are the folder and those that it is in, as the
+// path has them and on the disk: who links to one of them would never end, or send what wasn't asked for.
 func walk(ctx context.Context, found []File, folder string, entries []fs.DirEntry, prefix string, parents []fs.FileInfo) []File {
 	for _, entry := range entries {
 		if ctx.Err() != nil {

@@ -30,8 +30,7 @@ func write(t *testing.T, path, text string) string {
 	return path
 }
 
-// TestFindInFolder is S4: what is linked in a folder is found, and what can't be
-// sent is named with the reason.
+// TestFindInFolder is S4: what is linked in a folder is found, and what can't be sent is named with the reason.
 func TestFindInFolder(t *testing.T) {
 	t.Parallel()
 	folder, elsewhere := filepath.Join(t.TempDir(), "real"), t.TempDir()

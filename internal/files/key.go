@@ -40,8 +40,7 @@ func checkPrefix(prefix string) error {
 // Climbs says whether a key has, read from the left, more elements .. than others
 // before them. S3 answers 400 to it, with no error code; a/../b it takes.
 //
-// Whether . and an empty element count isn't documented: they are taken for others
-// here, and S3 decides.
+// Whether . and an empty element count isn't documented: they are taken for others here, and S3 decides.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 func Climbs(key string) bool {
 	depth := 0

@@ -277,8 +277,7 @@ func (g *guard) start(ruleARN, roleARN, machineARN string) error {
 	return nil
 }
 
-// deadLetter asks for what EventBridge does to put an event into a dead-letter queue.
-// What it may not put there is lost.
+// deadLetter asks for what EventBridge does to put an event into a dead-letter queue. What it may not put there is lost.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 func (g *guard) deadLetter(ruleARN, queueARN string) error {
 	err := g.ask(authz.Request{
@@ -291,9 +290,8 @@ func (g *guard) deadLetter(ruleARN, queueARN string) error {
 	return g.queueKey(serviceEvents, queueARN, ruleARN)
 }
 
-// queueKey asks whether a service may use the key that a queue or a topic is
-// encrypted with, if that is one of the account's own. SQS and SNS say what it is
-// for.
+// queueKey asks whether a service may use the key that a queue or a topic is encrypted with, if that is one of the account's own.
+// SQS and SNS say what it is for.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 func (g *guard) queueKey(service, arn, source string) error {

@@ -69,9 +69,8 @@ func (l *recorder) lostLogs() {
 	})
 }
 
-// refusal is a refused call as a state machine shows it: by the name of the
-// exception in the service's SDK, which is that of all its exceptions if it has
-// none of this kind.
+// refusal is a refused call as a state machine shows it: by the name of the exception in the service's SDK, which is that of all
+// its exceptions if it has none of this kind.
 func refusal(name, service, code string, status int, err error) error {
 	return &asl.Error{
 		Name:  name,
@@ -111,8 +110,7 @@ func (g *guard) writeLogs(role string, groups []string, action string) error {
 	return nil
 }
 
-// runTask is for ecs:runTask, and for what ECS does with the two roles of the
-// task before its program starts.
+// runTask is for ecs:runTask, and for what ECS does with the two roles of the task before its program starts.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 func (g *guard) runTask(role string, parameters map[string]any) (after, error) {
 	arn, cluster := text(parameters, "TaskDefinition"), text(parameters, "Cluster")

@@ -8,9 +8,8 @@ import (
 	"example.com/upload-router/internal/declared"
 )
 
-// managedRule is the rule by which Step Functions hears that a task ended. It
-// makes the rule itself, with the permissions of the state machine's role, and checks
-// these when the state machine is created.
+// managedRule is the rule by which Step Functions hears that a task ended. It makes the rule itself, with the permissions of the
+// state machine's role, and checks these when the state machine is created.
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html
 const managedRule = "rule/StepFunctionsGetEventsForECSTaskRule"
 
@@ -21,8 +20,7 @@ var logDelivery = []string{
 	"logs:ListLogDeliveries", "logs:PutLogEvents", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
 }
 
-// traceActions are what a state machine takes to send its traces, and the first two
-// what a function takes.
+// traceActions are what a state machine takes to send its traces, and the first two what a function takes.
 // https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
 var traceActions = []string{
 	"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
@@ -170,8 +168,7 @@ func (g *guard) tells(service, topic, source string) error {
 	return g.queueKey(service, topic, source)
 }
 
-// target asks whether events arrive at a target that isn't started but told, and
-// at the dead-letter queue of any.
+// target asks whether events arrive at a target that isn't started but told, and at the dead-letter queue of any.
 func (g *guard) target(r declared.Resource) error {
 	rule, err := g.system.Where(declared.TypeEventRule, "name", r.Inputs["rule"])
 	if err != nil {

@@ -21,9 +21,8 @@ type imageProgram struct {
 	args []string
 }
 
-// readDockerfile follows a Dockerfile whose image is made of copied files only:
-// FROM scratch, COPY of files, USER, and ENTRYPOINT in its exec form. Anything
-// else can't be run without a container engine and is an error.
+// readDockerfile follows a Dockerfile whose image is made of copied files only: FROM scratch, COPY of files, USER, and ENTRYPOINT
+// in its exec form. Anything else can't be run without a container engine and is an error.
 func readDockerfile(r io.Reader, context string) (imageProgram, error) {
 	copied := map[string]string{} // from the path in the image to the file in the context
 	var entrypoint []string

@@ -35,9 +35,8 @@ func loadTold(res declared.Resource, topic string) (target, error) {
 	return to, nil
 }
 
-// ended tells EventBridge that an execution ended, as Step Functions does, and so
-// whatever topic a rule names. Whether the rule may tell it was decided on when it
-// was declared.
+// ended tells EventBridge that an execution ended, as Step Functions does, and so whatever topic a rule names. Whether the rule
+// may tell it was decided on when it was declared.
 // https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 func (r *Router) ended(execution *Execution) error {
 	event, err := r.statusChange(execution)
@@ -65,9 +64,8 @@ func (r *Router) ended(execution *Execution) error {
 	return nil
 }
 
-// statusChange is the event of an execution's end. Its input and output are left out,
-// as they are for a state machine with a key of the account's own (requirement C16):
-// nobody may rely on them.
+// statusChange is the event of an execution's end. Its input and output are left out, as they are for a state machine with a key
+// of the account's own (requirement C16): nobody may rely on them.
 func (r *Router) statusChange(execution *Execution) (json.RawMessage, error) {
 	now := time.Now().UTC()
 	event, err := json.Marshal(map[string]any{

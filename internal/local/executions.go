@@ -55,9 +55,8 @@ func (r *Router) prepareDescribe(parameters map[string]any) error {
 	return onlyKnown(parameters, "ExecutionArn")
 }
 
-// describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are
-// skipped here, so that whoever looks at another execution again and again would
-// give up before that could end: it is answered when that has ended.
+// describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are skipped here, so that whoever looks at another
+// execution again and again would give up before that could end: it is answered when that has ended.
 func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, error) {
 	var parameters struct{ ExecutionArn string }
 	if err := decode(call.Parameters, &parameters); err != nil {

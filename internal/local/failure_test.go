@@ -99,9 +99,8 @@ func whenHanging(pipe string, then func()) <-chan string {
 	return said
 }
 
-// requireEnded checks that the process whose id the probe wrote is gone, or only
-// waits for being reaped by whoever inherited it. A signal that ends a process is
-// sent at once, and takes until the kernel next looks at it.
+// requireEnded checks that the process whose id the probe wrote is gone, or only waits for being reaped by whoever inherited it.
+// A signal that ends a process is sent at once, and takes until the kernel next looks at it.
 func requireEnded(t *testing.T, said string) {
 	t.Helper()
 	pid, err := strconv.Atoi(said)
@@ -225,8 +224,7 @@ func TestDescriptionOfAStoppedTask(t *testing.T) {
 	assert.NotEmpty(t, got.Overrides.ContainerOverrides[0].Environment)
 }
 
-// A program that can't be started is what ECS calls a task that failed to start,
-// which is tried once more.
+// A program that can't be started is what ECS calls a task that failed to start, which is tried once more.
 func TestTaskThatCannotStart(t *testing.T) {
 	t.Parallel()
 	router := start(t, changed(t, viaTask, imageOf(t, "FROM scratch\nCOPY Dockerfile /task\nENTRYPOINT [\"/task\"]\n")))
@@ -238,8 +236,7 @@ func TestTaskThatCannotStart(t *testing.T) {
 	assert.Contains(t, e.Runs[1].Detail, "CannotStartContainerError: ")
 }
 
-// A container takes all of its processes with it, and the end of the task isn't
-// held up by one that has its output open.
+// A container takes all of its processes with it, and the end of the task isn't held up by one that has its output open.
 func TestTaskLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	trace, e := upload(t, start(t, changed(t, viaTask, probed)), "leave", file(t, "x"))
@@ -309,8 +306,7 @@ func TestExecutionOutOfTime(t *testing.T) {
 	requireEnded(t, <-said)
 }
 
-// The processors see what is declared and what the service sets, and nothing of
-// the developer's.
+// The processors see what is declared and what the service sets, and nothing of the developer's.
 func TestEnvironmentOfTheProcessors(t *testing.T) { //nolint:paralleltest // it sets the developer's
 	developer := t.TempDir()
 	for name, value := range map[string]string{

@@ -33,8 +33,7 @@ type taskDefinition struct {
 	role                string // the processor's
 }
 
-// containerFields are those of a container definition. Empty lists of others
-// make no difference either.
+// containerFields are those of a container definition. Empty lists of others make no difference either.
 const containerFields = "cpu environment essential image linuxParameters logConfiguration memory memoryReservation name " +
 	"readonlyRootFilesystem user"
 
@@ -227,8 +226,7 @@ func (t *taskRun) run(call asl.Call, ended *process) Run {
 	return run
 }
 
-// runTask does a task's ecs:runTask.sync: the container's program runs as a
-// process, and its exit code decides.
+// runTask does a task's ecs:runTask.sync: the container's program runs as a process, and its exit code decides.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 func (r *Router) runTask(ctx context.Context, call asl.Call) (any, error) {
 	task, err := r.taskOf(call)
@@ -292,9 +290,8 @@ func invalidParameter(format string, args ...any) error {
 	return &asl.Error{Name: "ECS.InvalidParameterException", Cause: fmt.Sprintf(format, args...)}
 }
 
-// taskEnvironment is the whole environment of a task: what is declared, and what
-// the local S3 and Step Functions take. Nothing of the developer's is in it; without the two empty
-// files an AWS SDK would find the user's own, by the user's entry in /etc/passwd.
+// taskEnvironment is the whole environment of a task: what is declared, and what the local S3 and Step Functions take. Nothing of
+// the developer's is in it; without the two empty files an AWS SDK would find the user's own, by the user's entry in /etc/passwd.
 func (r *Router) taskEnvironment(role string, variables []variable) []string {
 	out := []string{
 		"AWS_REGION=" + r.options.Region,
@@ -314,8 +311,7 @@ func (r *Router) taskEnvironment(role string, variables []variable) []string {
 	)
 }
 
-// describe is what ECS says of a task that has stopped, as far as a definition
-// can use it.
+// describe is what ECS says of a task that has stopped, as far as a definition can use it.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html
 func (p *process) describe(parameters runTaskParameters, definition *taskDefinition) map[string]any {
 	stopped := map[string]any{

@@ -16,14 +16,12 @@ type Moment struct {
 	Call string
 	// Bucket, Key and VersionID are the object's, as the event names it.
 	Bucket, Key, VersionID string
-	// Execution is the ARN of the execution that calls; empty for its start, and
-	// for S3, which doesn't know it.
+	// Execution is the ARN of the execution that calls; empty for its start, and for S3, which doesn't know it.
 	Execution string
 	// State is the state that calls; empty likewise, and for a task's heartbeats, which no state sends.
 	State string
-	// Attempt is 0 for the first call of this kind for this execution's state, for
-	// this delivery, or for this version of the object, and counts the others. All
-	// heartbeats of one task are one call.
+	// Attempt is 0 for the first call of this kind for this execution's state, for this delivery, or for this version of the
+	// object, and counts the others. All heartbeats of one task are one call.
 	Attempt int
 }
 
@@ -32,8 +30,7 @@ func (m Moment) AffectedBy(fault faults.Fault) bool { return fault.Affects(m.Cal
 
 var errFault = errors.New("this fault doesn't affect this call")
 
-// inject asks what goes wrong. A fault of another call is a mistake of whoever
-// injects it, and an error.
+// inject asks what goes wrong. A fault of another call is a mistake of whoever injects it, and an error.
 func (r *Router) inject(m Moment) (faults.Fault, error) {
 	if r.options.Fault == nil {
 		return faults.None, nil

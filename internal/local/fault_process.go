@@ -133,8 +133,7 @@ func (a *affected) watch(cmd *exec.Cmd, ended <-chan struct{}) {
 	}
 }
 
-// exits is a program in the place of a container's, which ends as one that
-// gives up does.
+// exits is a program in the place of a container's, which ends as one that gives up does.
 func exits() imageProgram {
 	return imageProgram{binary: "/bin/sh", args: []string{"-c", "echo 'fatal: giving up' >&2; exit 1"}}
 }

@@ -11,8 +11,7 @@ import (
 	"example.com/upload-router/internal/local"
 )
 
-// What goes wrong is asked with all that tells the calls apart. The effects of
-// each fault are in test/faults.
+// What goes wrong is asked with all that tells the calls apart. The effects of each fault are in test/faults.
 func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 	t.Parallel()
 	asked := make(chan local.Moment, 100)

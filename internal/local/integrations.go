@@ -22,8 +22,7 @@ type integration struct {
 	call func(r *Router, ctx context.Context, call asl.Call) (any, error)
 }
 
-// integrations are those that the local run plays, by what follows
-// arn:PARTITION:states::: in a task's resource.
+// integrations are those that the local run plays, by what follows arn:PARTITION:states::: in a task's resource.
 // https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 var integrations = map[string]integration{
 	"lambda:invoke":                 {faults.CallInvoke, (*Router).prepareFunction, (*guard).invoke, (*Router).invokeFunction},
@@ -41,15 +40,13 @@ var integrations = map[string]integration{
 // expression are the parameters of a conditional write.
 const expression = "ConditionExpression ExpressionAttributeNames ExpressionAttributeValues"
 
-// resourceOf is an integration's resource in the partition of a state machine: it
-// can't use another one's.
+// resourceOf is an integration's resource in the partition of a state machine: it can't use another one's.
 func resourceOf(machineARN, name string) string {
 	partition, _, _ := strings.Cut(strings.TrimPrefix(machineARN, "arn:"), ":")
 	return "arn:" + partition + ":states:::" + name
 }
 
-// played is an integration as a state machine calls it: the policies are asked
-// first, and then what goes wrong.
+// played is an integration as a state machine calls it: the policies are asked first, and then what goes wrong.
 func (r *Router) played(i integration) asl.Integration {
 	return func(ctx context.Context, c asl.Call) (any, error) {
 		parameters, _ := c.Parameters.(map[string]any)
@@ -66,8 +63,7 @@ func (r *Router) played(i integration) asl.Integration {
 // throttledFor is longer than any execution may take.
 const throttledFor = 366 * 24 * time.Hour
 
-// faulty does a call that a fault may affect. The faults in which a processor runs
-// are left to it.
+// faulty does a call that a fault may affect. The faults in which a processor runs are left to it.
 func (r *Router) faulty(ctx context.Context, i integration, c asl.Call) (any, error) {
 	fault, err := r.inject(moment(i.action, c))
 	if err != nil {

@@ -82,8 +82,7 @@ func (r *Router) updateItem(_ context.Context, call asl.Call) (any, error) {
 	})
 }
 
-// atTable does a call, and answers as DynamoDB does. Of its exceptions the one
-// about conditions has a name of its own.
+// atTable does a call, and answers as DynamoDB does. Of its exceptions the one about conditions has a name of its own.
 func (r *Router) atTable(
 	call asl.Call, input any, name *string, do func(*dynamodb.Table) (dynamodb.Item, error),
 ) (any, error) {

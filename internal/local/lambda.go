@@ -21,8 +21,7 @@ import (
 	"example.com/upload-router/internal/runtimeapi"
 )
 
-// localSecretKey is the secret of every local process: the embedded S3 looks at
-// the access key alone.
+// localSecretKey is the secret of every local process: the embedded S3 looks at the access key alone.
 const localSecretKey = "local"
 
 // bootstrap is the program in a function's archive.
@@ -31,8 +30,7 @@ const bootstrap = "bootstrap"
 // maxUnpacked is Lambda's own limit of an unpacked archive: 250 MB.
 const maxUnpacked = 250 << 20
 
-// concurrency is how many executions of a function there may be at a time:
-// Lambda's default quota of an account.
+// concurrency is how many executions of a function there may be at a time: Lambda's default quota of an account.
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const concurrency = 1000
 

@@ -207,8 +207,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	return program, nil
 }
 
-// decode reads a task's parameters into a struct; a field that the struct
-// doesn't have is an error.
+// decode reads a task's parameters into a struct; a field that the struct doesn't have is an error.
 func decode(parameters any, into any) error {
 	text, err := json.Marshal(parameters)
 	if err != nil {

@@ -1,8 +1,6 @@
-// Package local runs the declared system on this machine: the event pattern is
-// matched, the state machine interpreted, the Lambda binary invoked behind a
-// Runtime API and the task's binary run as a process, all against an embedded
-// S3. What is run, and how, comes from what the Pulumi program registered;
-// nothing about the route is restated here.
+// Package local runs the declared system on this machine: the event pattern is matched, the state machine interpreted, the Lambda
+// binary invoked behind a Runtime API and the task's binary run as a process, all against an embedded S3. What is run, and how,
+// comes from what the Pulumi program registered; nothing about the route is restated here.
 //
 // What it doesn't check is in [NotChecked].
 package local
@@ -46,19 +44,15 @@ type Options struct {
 	Root string
 	// AccountID and Region are those that the program was evaluated for. Required.
 	AccountID, Region string
-	// Decided is told of every call that the declared policies decided on, those
-	// that a deployment makes included. It may be called concurrently, and from
-	// within Start and Upload; nil tells nobody.
+	// Decided is told of every call that the declared policies decided on, those that a deployment makes included. It may be
+	// called concurrently, and from within Start and Upload; nil tells nobody.
 	Decided func(authz.Decision)
-	// Fault is asked of every call what goes wrong with it; nil for nothing. It may
-	// be called concurrently.
+	// Fault is asked of every call what goes wrong with it; nil for nothing. It may be called concurrently.
 	Fault func(Moment) faults.Fault
-	// Observe is told of each event of an execution's history when it happens. It
-	// may be called concurrently; nil tells nobody.
+	// Observe is told of each event of an execution's history when it happens. It may be called concurrently; nil tells nobody.
 	Observe func(asl.Event)
-	// Created is told of each new version of an object, whoever put it, with the
-	// event that is to be delivered: S3 delivers none by itself here. It may be
-	// called concurrently, and must not wait for other requests of S3; nil tells nobody.
+	// Created is told of each new version of an object, whoever put it, with the event that is to be delivered: S3 delivers none
+	// by itself here. It may be called concurrently, and must not wait for other requests of S3; nil tells nobody.
 	Created func(*Trace, error)
 }
 
@@ -125,8 +119,7 @@ type Trace struct {
 	Event json.RawMessage `json:"event"`
 	// Executions are those that the event started, one for each matching target.
 	Executions []*Execution `json:"executions"`
-	// Retries are how often EventBridge tried again to start something, which it
-	// counts as RetryInvocationAttempts.
+	// Retries are how often EventBridge tried again to start something, which it counts as RetryInvocationAttempts.
 	Retries int `json:"retries,omitempty"`
 	// DeadLetters are the deliveries that EventBridge gave up on.
 	DeadLetters []DeadLetter `json:"deadLetters,omitempty"`
@@ -173,8 +166,7 @@ type Execution struct {
 	// Refused are the calls of services for it that the declared policies refuse
 	// and that no state sees, such as writing the logs.
 	Refused []string `json:"refused,omitempty"`
-	// Duration is the time that it took on this machine. Waits are skipped, and
-	// aren't in it.
+	// Duration is the time that it took on this machine. Waits are skipped, and aren't in it.
 	Duration time.Duration `json:"durationNanoseconds"`
 
 	// What it was started with.
@@ -187,8 +179,7 @@ type Execution struct {
 
 // Run is one run of a processor.
 type Run struct {
-	// State is the state that asked for it, Attempt is 0 for its first try and
-	// counts the retries, Route says where it ran.
+	// State is the state that asked for it, Attempt is 0 for its first try and counts the retries, Route says where it ran.
 	State   string `json:"state"`
 	Attempt int    `json:"attempt"`
 	Route   string `json:"route"`
@@ -233,8 +224,7 @@ type DeadLetter struct {
 
 var errNoMatch = errors.New("no rule matches the event, so nothing was started")
 
-// Succeeded says whether the upload was processed: it started something, and
-// all that it started succeeded.
+// Succeeded says whether the upload was processed: it started something, and all that it started succeeded.
 func (t *Trace) Succeeded() bool {
 	for _, e := range t.Executions {
 		if e.Status != asl.StatusSucceeded {
@@ -287,8 +277,7 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	return r, nil
 }
 
-// Close ends all that Start started. Uploads must have ended before; to end one
-// early, end its context.
+// Close ends all that Start started. Uploads must have ended before; to end one early, end its context.
 func (r *Router) Close() error {
 	for _, started := range r.functions {
 		started.Close()
@@ -306,10 +295,9 @@ func (r *Router) Close() error {
 	return errors.Join(err, os.RemoveAll(r.scratch))
 }
 
-// Upload puts a file into the bucket and follows what it leads to, to the end.
-// A file that isn't processed is no error: the trace says so. It is an error if
-// the file can't be read, or if no rule matches. When the context ends, what is
-// running is stopped, and its execution is ABORTED. It is safe for concurrent use.
+// Upload puts a file into the bucket and follows what it leads to, to the end. A file that isn't processed is no error: the trace
+// says so. It is an error if the file can't be read, or if no rule matches. When the context ends, what is running is stopped,
+// and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	return r.UploadWatched(ctx, key, file, Watch{})
 }
@@ -411,8 +399,7 @@ func (r *Router) trace(stored objectstore.Stored) (*Trace, error) {
 	}, nil
 }
 
-// Client is a client of the local S3 that may do everything, and whose requests
-// no event follows.
+// Client is a client of the local S3 that may do everything, and whose requests no event follows.
 func (r *Router) Client() *s3.Client { return r.store.Client() }
 
 // Deliver gives an event to every rule that matches it, and adds what follows to the trace.
@@ -443,8 +430,7 @@ func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trac
 }
 
 func (r *Router) deliver(ctx context.Context, from rule, to target, event json.RawMessage, trace *Trace) error {
-	// The delivery is over when the execution has begun. One whose answer is lost
-	// is made again, so there may be several.
+	// The delivery is over when the execution has begun. One whose answer is lost is made again, so there may be several.
 	var begun []*Execution
 	var mistaken error
 	m := aboutJSON(event)

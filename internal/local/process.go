@@ -48,9 +48,8 @@ type process struct {
 // ok says whether the program did its work.
 func (p *process) ok() bool { return p.stopCode == stopCodeExited && p.exitCode == 0 }
 
-// start runs the program with the given environment alone, in an empty folder.
-// When the context ends it is stopped as ECS stops a task. What it started ends
-// with it, as in a container. An error is the machine's, not the program's.
+// start runs the program with the given environment alone, in an empty folder. When the context ends it is stopped as ECS stops a
+// task. What it started ends with it, as in a container. An error is the machine's, not the program's.
 func (r *Router) start(ctx context.Context, program imageProgram, environment []string, of *affected) (*process, error) {
 	folder, err := os.MkdirTemp(r.scratch, "task-*")
 	if err != nil {
@@ -97,8 +96,7 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 	return p, nil
 }
 
-// exitCode is what a container engine reports: 128 and the signal's number for
-// a program that a signal ended.
+// exitCode is what a container engine reports: 128 and the signal's number for a program that a signal ended.
 func exitCode(exit *exec.ExitError) int {
 	const signalled = 128
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
@@ -107,9 +105,8 @@ func exitCode(exit *exec.ExitError) int {
 	return exit.ExitCode()
 }
 
-// output keeps the end of what a process writes to one of its streams. Unlike a
-// writer that os/exec is given, it doesn't let a program that the process has
-// left behind, and that has the stream open, hold up the process's own end.
+// output keeps the end of what a process writes to one of its streams. Unlike a writer that os/exec is given, it doesn't let a
+// program that the process has left behind, and that has the stream open, hold up the process's own end.
 type output struct {
 	reader, writer *os.File
 	kept           tail

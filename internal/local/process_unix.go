@@ -7,9 +7,8 @@ import (
 	"syscall"
 )
 
-// separate makes the process the leader of a group of its own, so that all that
-// it starts ends with it, and so that an interrupt typed at the terminal reaches
-// it only through the context.
+// separate makes the process the leader of a group of its own, so that all that it starts ends with it, and so that an interrupt
+// typed at the terminal reaches it only through the context.
 func separate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 // terminate asks the process to end, as ECS asks a container.

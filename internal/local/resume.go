@@ -20,8 +20,7 @@ var (
 	errNoMessage = errors.New("there is no such message in the dead-letter queue")
 )
 
-// StartAgain starts a new execution with the input of one that has ended, as an
-// operator does for one that ended in a Fail state.
+// StartAgain starts a new execution with the input of one that has ended, as an operator does for one that ended in a Fail state.
 func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, error) {
 	return r.StartExecution(ctx, ended.to.machineARN, "", ended.input)
 }
@@ -86,10 +85,9 @@ func (r *Router) addMessage(message DeadLetter) {
 	r.messages = append(r.messages, message)
 }
 
-// StartExecution starts an execution of a state machine as somebody other than
-// EventBridge does, whose permissions aren't declared, and follows it to its end. An
-// empty name makes one; nobody looks whether another has it. An error means that
-// it wasn't started, or that it couldn't be run here.
+// StartExecution starts an execution of a state machine as somebody other than EventBridge does, whose permissions aren't
+// declared, and follows it to its end. An empty name makes one; nobody looks whether another has it. An error means that it
+// wasn't started, or that it couldn't be run here.
 func (r *Router) StartExecution(ctx context.Context, machineARN, name string, input json.RawMessage) (*Execution, error) {
 	for _, from := range r.rules {
 		for _, to := range from.targets {

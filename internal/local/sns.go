@@ -15,12 +15,10 @@ import (
 // https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 const maxMessage = 256 << 10 // bytes
 
-// subject is what SNS takes as a subject: up to 100 printable ASCII characters,
-// the first of them not a space.
+// subject is what SNS takes as a subject: up to 100 printable ASCII characters, the first of them not a space.
 var subject = regexp.MustCompile(`^[!-~][ -~]{0,99}$`)
 
-// prepareTopic checks that a topic is named. It may be another stack's, so it
-// need not be declared here.
+// prepareTopic checks that a topic is named. It may be another stack's, so it need not be declared here.
 func (r *Router) prepareTopic(parameters map[string]any) error {
 	if err := onlyKnown(parameters, "TopicArn Subject Message"); err != nil {
 		return err

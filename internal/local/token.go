@@ -15,9 +15,8 @@ import (
 // awaitTask does a task's ecs:runTask.waitForTaskToken: the container's program
 // runs as a process, and its own word decides. Nobody looks at its exit code.
 //
-// In AWS a container goes on when its state waits no more, until it hears so by
-// its next heartbeat. Here it is stopped, so that nothing outlives an execution;
-// what goes on all the same is for a fault to show.
+// In AWS a container goes on when its state waits no more, until it hears so by its next heartbeat. Here it is stopped, so that
+// nothing outlives an execution; what goes on all the same is for a fault to show.
 // https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
 func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	task, err := r.taskOf(call)
@@ -74,9 +73,8 @@ func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 	return answer.Output, nil
 }
 
-// hear waits for the answer, at most until a heartbeat is missed. A container
-// that has ended sends no more of them, so what is left of the time is skipped;
-// it is given then.
+// hear waits for the answer, at most until a heartbeat is missed. A container that has ended sends no more of them, so what is
+// left of the time is skipped; it is given then.
 func hear(ctx context.Context, call asl.Call, wait *tokenapi.Wait, container <-chan *process) (tokenapi.Answer, *process, error) {
 	limit := call.Heartbeat
 	silent := func() <-chan time.Time {
@@ -152,8 +150,7 @@ func (g *guard) token(a tokenapi.Access) error {
 	return g.processor(a.AccessKeyID, "states", a.Action, a.StateMachine)
 }
 
-// processor asks for a call that a processor signed, to a service that it
-// reaches by its endpoint if there is one.
+// processor asks for a call that a processor signed, to a service that it reaches by its endpoint if there is one.
 func (g *guard) processor(accessKeyID, service, action, resource string) error {
 	role, known := g.signers[accessKeyID]
 	if !known {

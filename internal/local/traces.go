@@ -6,8 +6,7 @@ import (
 	"example.com/upload-router/internal/host/tracing"
 )
 
-// newTraceHeader is the header of a new trace, as X-Ray gives one to an execution
-// that nobody handed any.
+// newTraceHeader is the header of a new trace, as X-Ray gives one to an execution that nobody handed any.
 // https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
 func newTraceHeader() string {
 	return "Root=" + tracing.NewRoot(time.Now()) + ";Sampled=1"

@@ -52,8 +52,7 @@ func viaFargate() []string {
 	return []string{"Check file size", "Describe object", "Run Fargate task", "Notify success"}
 }
 
-// The whole system, as declared: the size decides, the fixture reads the
-// object from S3, and people hear of it.
+// The whole system, as declared: the size decides, the fixture reads the object from S3, and people hear of it.
 func TestUpload(t *testing.T) {
 	t.Parallel()
 	router := start(t, changed(t, "default"))
@@ -235,8 +234,7 @@ func TestUnversionedBucket(t *testing.T) {
 	}
 }
 
-// requireAnnounced checks that a file failed, for a reason of the processor's,
-// and that people hear of it.
+// requireAnnounced checks that a file failed, for a reason of the processor's, and that people hear of it.
 func requireAnnounced(t *testing.T, trace *local.Trace, route, code string) {
 	t.Helper()
 	require.False(t, trace.Succeeded())
@@ -306,8 +304,7 @@ func TestFileThatCannotBeUploaded(t *testing.T) {
 	}
 }
 
-// Uploads at a time don't disturb each other, more than Lambda's processes
-// usually are among them.
+// Uploads at a time don't disturb each other, more than Lambda's processes usually are among them.
 func TestParallelUploads(t *testing.T) {
 	t.Parallel()
 	router := start(t, changed(t, "threshold 0"))

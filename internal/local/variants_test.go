@@ -11,8 +11,7 @@ import (
 	"example.com/upload-router/internal/local"
 )
 
-// Every form of the state machine processes a small file by one route and a
-// large one by the other, and tells of it or doesn't.
+// Every form of the state machine processes a small file by one route and a large one by the other, and tells of it or doesn't.
 func TestEveryVariantProcessesFilesByBothRoutes(t *testing.T) {
 	t.Parallel()
 	for _, variant := range factors.Variants(factors.Machine()) {

@@ -22,8 +22,7 @@ func byToken(t *testing.T, task asl.Integration, input string) outcome {
 	return execution{routing: r, random: 1, services: services{token: task}}.run(t, input)
 }
 
-// Both routes give the same, so that whoever reads the output need not know
-// which of them it was.
+// Both routes give the same, so that whoever reads the output need not know which of them it was.
 func TestBothRoutesGiveTheSameOutput(t *testing.T) {
 	t.Parallel()
 	for route, size := range map[string]int64{"Lambda": small, "Fargate": large} {

@@ -7,21 +7,18 @@ import (
 	"example.com/upload-router/internal/claimtable"
 )
 
-// claimed is the condition under which an object may be claimed: nobody has; or
-// by an older event; or by this one, and the claim is the execution's own (a
-// redrive, or a call whose answer was lost), was given back by a failure, or
-// was left by a run that is over.
+// claimed is the condition under which an object may be claimed: nobody has; or by an older event; or by this one, and the claim
+// is the execution's own (a redrive, or a call whose answer was lost), was given back by a failure, or was left by a run that is
+// over.
 const claimed = "attribute_not_exists(#object) OR #sequencer < :sequencer OR (#sequencer = :sequencer AND " +
 	"(#execution = :me OR #status = :failed OR (#status = :working AND #leaseUntil < :now)))"
 
-// claim has an object processed by one execution, although EventBridge delivers
-// events more than once, and in any order. Each version of an object has a claim
-// of its own. Of a key without versions there is one, and the events' sequencers
-// tell which is the newer.
+// claim has an object processed by one execution, although EventBridge delivers events more than once, and in any order. Each
+// version of an object has a claim of its own. Of a key without versions there is one, and the events' sequencers tell which is
+// the newer.
 //
-// Whoever finds the object claimed ends SUCCEEDED and names the other execution.
-// When DynamoDB doesn't answer the object is not processed, which is announced:
-// processing it twice would not be.
+// Whoever finds the object claimed ends SUCCEEDED and names the other execution. When DynamoDB doesn't answer the object is not
+// processed, which is announced: processing it twice would not be.
 func (d Description) claim(to References) map[string]asl.State {
 	return map[string]asl.State{
 		stateClaimNote: d.noteClaim(),
@@ -79,9 +76,8 @@ func ofThisEvent(comment string, rule asl.Rule, next string) asl.Rule {
 	return asl.Rule{Comment: comment, And: []asl.Rule{same, rule}, Next: next}
 }
 
-// noteClaim computes what the claim is made of, with the time, for which only
-// JSONata has a function. The sequencer of a version is left out: it has but one
-// event, and a copy of that, made by hand, may lack it.
+// noteClaim computes what the claim is made of, with the time, for which only JSONata has a function. The sequencer of a version
+// is left out: it has but one event, and a copy of that, made by hand, may lack it.
 func (d Description) noteClaim() *asl.Pass {
 	lease := seconds(ClaimLease(d.ExecutionTimeout))
 	const object = "$states.input.detail.object"
@@ -128,8 +124,7 @@ func (to References) takeClaim() *asl.Task {
 	return take
 }
 
-// lookAtClaim reads who has the object: the error of a condition that failed
-// doesn't tell.
+// lookAtClaim reads who has the object: the error of a condition that failed doesn't tell.
 func (to References) lookAtClaim() *asl.Task {
 	look := to.call(ResourceGetItem, map[string]any{
 		parameterKey: itemKey("$.claim.object", "$.claim.version"), "ConsistentRead": true,
@@ -140,9 +135,8 @@ func (to References) lookAtClaim() *asl.Task {
 	return look
 }
 
-// settle writes how the work ended, if the claim is still the execution's own. A
-// processed object stays one even if that can't be written; its claim then ends
-// with its lease.
+// settle writes how the work ended, if the claim is still the execution's own. A processed object stays one even if that can't be
+// written; its claim then ends with its lease.
 func (to References) settle(status string) *asl.Task {
 	return to.call(ResourceUpdateItem, map[string]any{
 		parameterKey:       itemKey("$.claim.object", "$.claim.version"),

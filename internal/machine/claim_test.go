@@ -170,8 +170,7 @@ func TestOtherObjectsAreProcessed(t *testing.T) {
 	}
 }
 
-// While one execution works, another ends; it works itself once that one can't
-// be at it any more.
+// While one execution works, another ends; it works itself once that one can't be at it any more.
 func TestAClaimLastsAsLongAsItsExecution(t *testing.T) {
 	t.Parallel()
 	table, input := newTable(), event(t, ofSize(small))
@@ -290,8 +289,7 @@ func TestAClaimThatWasGivenBackMeanwhile(t *testing.T) {
 	assert.Contains(t, message, "\nCause: The object's claim kept changing hands.\n")
 }
 
-// What DynamoDB is told is what it takes: a claim expires when no event can come
-// any more, and hostile keys are keys like others.
+// What DynamoDB is told is what it takes: a claim expires when no event can come any more, and hostile keys are keys like others.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	for name, key := range hostileKeys() {
@@ -313,8 +311,7 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// What whoever runs an execution again says of a claim is what the state machine
-// makes of it.
+// What whoever runs an execution again says of a claim is what the state machine makes of it.
 func TestTheRuleOfClaimsIsTheStateMachines(t *testing.T) {
 	t.Parallel()
 	input := plain(t, "02")
@@ -344,8 +341,7 @@ func TestTheRuleOfClaimsIsTheStateMachines(t *testing.T) {
 	}
 }
 
-// What an event claims is read in one way, by the state machine and by whoever runs
-// an execution again.
+// What an event claims is read in one way, by the state machine and by whoever runs an execution again.
 func TestWhatAnEventClaimsIsTheStateMachines(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]upload.Object{

@@ -396,8 +396,7 @@ func TestTaskRunsInTheDeclaredNetwork(t *testing.T) {
 	}
 }
 
-// Requirement A1: what is as large as the threshold goes to Lambda, what is
-// larger by one byte goes to Fargate.
+// Requirement A1: what is as large as the threshold goes to Lambda, what is larger by one byte goes to Fargate.
 func TestSizeDecides(t *testing.T) {
 	t.Parallel()
 	const lambda, fargate = machine.ResourceLambda, machine.ResourceECS
@@ -609,8 +608,7 @@ func codes() []upload.Code {
 	}
 }
 
-// Step Functions takes 256 KiB of an answer, and its wildcard doesn't catch more
-// (requirement C8).
+// Step Functions takes 256 KiB of an answer, and its wildcard doesn't catch more (requirement C8).
 func TestAnswerTooLargeIsAnnounced(t *testing.T) {
 	t.Parallel()
 	o := run(t, services{lambda: answers(strings.Repeat("x", asl.PayloadLimit))}, event(t, ofSize(small)))
@@ -702,8 +700,7 @@ func TestWhichTasksAreRunAgain(t *testing.T) {
 	}
 }
 
-// The overrides are in ECS's description of the task, the object's key among
-// them: it must not be taken for the exit code.
+// The overrides are in ECS's description of the task, the object's key among them: it must not be taken for the exit code.
 func TestKeyCannotAskForAnotherTry(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{
@@ -729,8 +726,7 @@ func TestRefusalsOfTheSecondTaskCountAnew(t *testing.T) {
 	assert.Len(t, o.of(machine.ResourceECS), 12)
 }
 
-// Some errors come without a cause. The interpreter writes an empty one, so the
-// states behind the catch are started by hand.
+// Some errors come without a cause. The interpreter writes an empty one, so the states behind the catch are started by hand.
 func TestFailureWithoutCause(t *testing.T) {
 	t.Parallel()
 	for state, route := range map[string]string{"Lambda route failed": "Lambda", "Retry task?": "Fargate"} {
@@ -938,9 +934,8 @@ func TestKeyCannotForgeALine(t *testing.T) {
 	}
 }
 
-// The overrides of a task are limited to 8,192 characters, as JSON with all its
-// escapes. The worst object has a key of control characters and the longest
-// version id, in the bucket with the longest name, and the longest of executions.
+// The overrides of a task are limited to 8,192 characters, as JSON with all its escapes. The worst object has a key of control
+// characters and the longest version id, in the bucket with the longest name, and the longest of executions.
 func TestOverridesFit(t *testing.T) {
 	t.Parallel()
 	for name, key := range hostileKeys() {
@@ -1002,10 +997,8 @@ func TestLongestCause(t *testing.T) {
 	}
 }
 
-// The rule of the least execution time-out covers the longest run there can be:
-// nothing is refused for good, everything takes all its time, and not even the
-// notice gets through. Were it too short, the execution would end TIMED_OUT,
-// without a notice.
+// The rule of the least execution time-out covers the longest run there can be: nothing is refused for good, everything takes all
+// its time, and not even the notice gets through. Were it too short, the execution would end TIMED_OUT, without a notice.
 func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 	t.Parallel()
 	const publishes = 93 * time.Second // three of 30 s, and 1 s and 2 s between them

@@ -28,8 +28,7 @@ func text(path string) map[string]any { return map[string]any{"S.$": path} }
 // word is a string attribute that is fixed.
 func word(value string) map[string]any { return map[string]any{"S": value} }
 
-// names gives attributes the placeholders that expressions name them by: #name
-// for name. Some of them would be reserved words.
+// names gives attributes the placeholders that expressions name them by: #name for name. Some of them would be reserved words.
 func names(attributes ...string) map[string]any {
 	out := make(map[string]any, len(attributes))
 	for _, a := range attributes {

@@ -1,6 +1,5 @@
-// Package machine is the state machine as pure Go: from a plain [Description] it
-// makes the definition in the States Language, the table of its [Route]s, and
-// the times that they can take (requirements A1, A34, A35, B1 to B10).
+// Package machine is the state machine as pure Go: from a plain [Description] it makes the definition in the States Language, the
+// table of its [Route]s, and the times that they can take (requirements A1, A34, A35, B1 to B10).
 package machine
 
 import (
@@ -148,9 +147,8 @@ func Definition(d Description, to References) *asl.Machine {
 	}
 }
 
-// link leads through the states of a route. The last one ends the execution. Whose
-// failure doesn't matter there leads on all the same, behind the last one to a
-// state of its own: a Catch can't end an execution.
+// link leads through the states of a route. The last one ends the execution. Whose failure doesn't matter there leads on all the
+// same, behind the last one to a state of its own: a Catch can't end an execution.
 func link(states map[string]asl.State, r Route) {
 	for i, step := range r.Steps {
 		next := ""
@@ -187,9 +185,8 @@ const (
 	keyPath  = "$.detail.object.key"
 )
 
-// check is the decision that it is all about. The guards come first: a later
-// rule may rely on what they found (requirements A1 and C9). An object is claimed
-// in between.
+// check is the decision that it is all about. The guards come first: a later rule may rely on what they found (requirements A1
+// and C9). An object is claimed in between.
 func (d Description) check() map[string]asl.State {
 	guards := []asl.Rule{unusable(), folderMarker()}
 	bySize := &asl.Choice{Comment: "Files up to the threshold go to Lambda, larger ones to Fargate"}
@@ -200,10 +197,9 @@ func (d Description) check() map[string]asl.State {
 	return map[string]asl.State{stateCheck: bySize}
 }
 
-// folderMarker is for what the console's "Create folder" and other tools put in a
-// bucket for a folder: an object without content whose key ends with a slash. A
-// pattern of the rule can't say it: what a key ends with isn't enough, and size
-// may not be in a pattern, whose numbers end at 5e9.
+// folderMarker is for what the console's "Create folder" and other tools put in a bucket for a folder: an object without content
+// whose key ends with a slash. A pattern of the rule can't say it: what a key ends with isn't enough, and size may not be in a
+// pattern, whose numbers end at 5e9.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-folders.html
 func folderMarker() asl.Rule {
 	return asl.Rule{
@@ -246,8 +242,7 @@ func (d Description) anew(fields map[string]any, next string) *asl.Pass {
 // given is a field of a state's input, in JSONata.
 func given(field string) string { return "{% $states.input." + field + " %}" }
 
-// routeFailed notes what the notice needs: the route, and the error, with a cause
-// for one that comes without, as some do.
+// routeFailed notes what the notice needs: the route, and the error, with a cause for one that comes without, as some do.
 func (d Description) routeFailed(route, next string) *asl.Pass {
 	return d.anew(map[string]any{
 		fieldRoute: route,
@@ -274,8 +269,7 @@ func catchAll(path asl.Path, next string) []asl.Catcher {
 	}
 }
 
-// goOn leads everything to the next state, whether the call works or not; an empty
-// one is the next of the route.
+// goOn leads everything to the next state, whether the call works or not; an empty one is the next of the route.
 func goOn(task *asl.Task, next string) *asl.Task {
 	task.Catch = []asl.Catcher{{ErrorEquals: []string{asl.ErrorAll}, ResultPath: asl.Discard, Next: next}}
 	task.Next = next

@@ -56,9 +56,8 @@ func line(label, value string) noticeLine { return noticeLine{label, value} }
 // publish notifies the topic, and goes on whether or not that works: a notice that
 // can't be sent must neither hide a failure nor make one of a processed file.
 //
-// The subject has the state machine's name, which is short enough for SNS's 100
-// characters and has none that a subject may not have; a key might. Keys are
-// written as JSON, so that a line break in one can't forge a line.
+// The subject has the state machine's name, which is short enough for SNS's 100 characters and has none that a subject may not
+// have; a key might. Keys are written as JSON, so that a line break in one can't forge a line.
 func publish(to References, next, subject string, lines ...noticeLine) *asl.Task {
 	var text strings.Builder
 	values := make([]string, len(lines))

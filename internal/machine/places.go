@@ -18,19 +18,15 @@ const place = "attribute_not_exists(#holders) OR size(#holders) < :most OR conta
 // errorNoPlace ends the wait for a place.
 const errorNoPlace = "Upload.NoPlace"
 
-// places bound how many tasks run at a time: who gets none waits for one. They
-// are one item of the table, with a set of those who have one, of whom each takes
-// itself out again whatever becomes of its task.
+// places bound how many tasks run at a time: who gets none waits for one. They are one item of the table, with a set of those who
+// have one, of whom each takes itself out again whatever becomes of its task.
 //
-// Whoever is gone without that (timed out, aborted) is found by those who wait:
-// each looks at one of the holders, drawn by lot, in each round, and takes it out
-// if it doesn't run any more.
+// Whoever is gone without that (timed out, aborted) is found by those who wait: each looks at one of the holders, drawn by lot,
+// in each round, and takes it out if it doesn't run any more.
 //
-// A round is 34 events of the history: 14 for four tries to take a place, 5 each
-// for the looks at the places and at a holder, 2 each for the five states
-// between them. Description.PlaceWait has at most 500 rounds, which are 17,000 of the
-// 25,000 that an execution may have (requirement C46); retries of calls that
-// DynamoDB has no capacity for come out of the rest.
+// A round is 34 events of the history: 14 for four tries to take a place, 5 each for the looks at the places and at a holder, 2
+// each for the five states between them. Description.PlaceWait has at most 500 rounds, which are 17,000 of the 25,000 that an
+// execution may have (requirement C46); retries of calls that DynamoDB has no capacity for come out of the rest.
 func (d Description) places(to References) map[string]asl.State {
 	return map[string]asl.State{
 		statePlaceNote: &asl.Pass{
@@ -78,8 +74,7 @@ func (d Description) places(to References) map[string]asl.State {
 	}
 }
 
-// setOfHolders is where those who have a place were put, by the name that the
-// answer has for the type of a set of strings.
+// setOfHolders is where those who have a place were put, by the name that the answer has for the type of a set of strings.
 func setOfHolders(kind string) string { return "$.places.found.Item." + attributeHolders + "." + kind }
 
 func somebodyHas(kind, next string) asl.Rule {

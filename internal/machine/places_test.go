@@ -198,8 +198,7 @@ func TestAnyHolderMayBeLookedAt(t *testing.T) {
 	}
 }
 
-// A queue in which nothing moves ends with a failure that is announced, before
-// the execution's own time is up.
+// A queue in which nothing moves ends with a failure that is announced, before the execution's own time is up.
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	table := taken(t, other)
@@ -213,8 +212,7 @@ func TestWaitingEnds(t *testing.T) {
 	assert.Equal(t, []string{other}, holders(t, table))
 }
 
-// What goes wrong while it waits doesn't end the wait; without a place no task
-// runs.
+// What goes wrong while it waits doesn't end the wait; without a place no task runs.
 func TestWithoutDynamoDBNoTaskRuns(t *testing.T) {
 	t.Parallel()
 	const down = "DynamoDB.InternalServerErrorException"
@@ -288,9 +286,8 @@ func dawdling(integration asl.Integration) asl.Integration {
 	}
 }
 
-// The least execution time-out covers the longest wait for a place as well: the
-// place becomes free at the last moment, every call takes all its time, and so do
-// both tasks.
+// The least execution time-out covers the longest wait for a place as well: the place becomes free at the last moment, every call
+// takes all its time, and so do both tasks.
 func TestExecutionTimeoutCoversTheLongestWait(t *testing.T) {
 	t.Parallel()
 	for _, timeout := range []time.Duration{0, 100_000 * time.Second} {
@@ -337,8 +334,7 @@ func weight(e asl.Event) int {
 	}
 }
 
-// The first task runs on Spot, the next one on demand: Spot may have no
-// capacity, or take back what it gave.
+// The first task runs on Spot, the next one on demand: Spot may have no capacity, or take back what it gave.
 func TestSpotFallsBackToOnDemand(t *testing.T) {
 	t.Parallel()
 	capacity := func(call asl.Call) string {

@@ -25,8 +25,7 @@ const (
 // fieldRoute is the field that names the route of a result and of a failure.
 const fieldRoute = "route"
 
-// Route is a row of the table of routes. An object takes the first one whose
-// condition it meets. The stack exports the table.
+// Route is a row of the table of routes. An object takes the first one whose condition it meets. The stack exports the table.
 type Route struct {
 	// Name is the route's, Compute what it processes with.
 	Name    string  `json:"name"`

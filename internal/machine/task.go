@@ -60,10 +60,9 @@ func (d Description) taskInput(capacity string, fields map[string]any, next stri
 	return d.anew(fields, next)
 }
 
-// lookUpTrace asks for the header of the execution's own trace: the context
-// object doesn't have it. No file fails for want of a trace, and none waits for it:
-// an execution that isn't traced has none in its description, and after a failure
-// the error is in the description's place.
+// lookUpTrace asks for the header of the execution's own trace: the context object doesn't have it. No file fails for want of a
+// trace, and none waits for it: an execution that isn't traced has none in its description, and after a failure the error is in
+// the description's place.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
 func (to References) lookUpTrace() *asl.Task {
 	look := to.describeExecution("$$.Execution.Id")
@@ -72,11 +71,9 @@ func (to References) lookUpTrace() *asl.Task {
 	return look
 }
 
-// describeExecution asks for an execution. It doesn't say IncludedData, with which
-// the answer would be without input and output: no public definition has it, and a
-// parameter that Step Functions' model of the API doesn't have is refused with the
-// whole definition. So the role needs the key that the machine is encrypted with,
-// which it has.
+// describeExecution asks for an execution. It doesn't say IncludedData, with which the answer would be without input and output:
+// no public definition has it, and a parameter that Step Functions' model of the API doesn't have is refused with the whole
+// definition. So the role needs the key that the machine is encrypted with, which it has.
 func (to References) describeExecution(arn string) *asl.Task {
 	return &asl.Task{
 		Resource:       to.integration(ResourceDescribe),
@@ -85,9 +82,8 @@ func (to References) describeExecution(arn string) *asl.Task {
 	}
 }
 
-// refused are RunTask's own refusals: no capacity (AmazonECS.Unknown, requirement
-// B13), throttling of ECS and of the network interfaces behind it, and ECS's own
-// failures.
+// refused are RunTask's own refusals: no capacity (AmazonECS.Unknown, requirement B13), throttling of ECS and of the network
+// interfaces behind it, and ECS's own failures.
 func refused() []string {
 	return []string{
 		"AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.InvalidParameterException",
@@ -95,9 +91,8 @@ func refused() []string {
 	}
 }
 
-// retryTask decides on a second task. In callback mode the errors that are led
-// here are worth it by their names already; else it is ECS's description of the
-// stopped task that says so.
+// retryTask decides on a second task. In callback mode the errors that are led here are worth it by their names already; else it
+// is ECS's description of the stopped task that says so.
 func (d Description) retryTask() *asl.Choice {
 	left := asl.Rule{Variable: "$.try", Operator: asl.NumericLessThan, Value: TaskAttempts}
 	if d.TaskCallback {
@@ -133,15 +128,13 @@ func (d Description) retryTask() *asl.Choice {
 	return choice
 }
 
-// causeHas looks into the cause of a failed task, which is ECS's description of
-// it as JSON.
+// causeHas looks into the cause of a failed task, which is ECS's description of it as JSON.
 func causeHas(text string) asl.Rule {
 	return asl.Rule{Variable: "$.error.Cause", Operator: asl.StringMatches, Value: "*" + text + "*"}
 }
 
-// runTask runs the container with the object in its environment: by name, since
-// the whole event may be longer than the 8,192 characters that overrides have.
-// So may a key as JSON has it, beside a token; in Base64 it fits, whatever it is.
+// runTask runs the container with the object in its environment: by name, since the whole event may be longer than the 8,192
+// characters that overrides have. So may a key as JSON has it, beside a token; in Base64 it fits, whatever it is.
 func (d Description) runTask(to References) *asl.Task {
 	public := "DISABLED"
 	if d.AssignPublicIP {
@@ -186,10 +179,8 @@ func (d Description) runTask(to References) *asl.Task {
 	return run
 }
 
-// awaitToken has the state wait for the task's own word: the result that both
-// routes then give alike, or an error by its name. A container that never
-// started, or was killed, is a missed heartbeat. It is a kind of time-out, so it
-// is caught before those.
+// awaitToken has the state wait for the task's own word: the result that both routes then give alike, or an error by its name. A
+// container that never started, or was killed, is a missed heartbeat. It is a kind of time-out, so it is caught before those.
 func (d Description) awaitToken(run *asl.Task) {
 	run.Comment = "The task reads the object that its environment names, and tells its end by the token"
 	run.ResultSelector = map[string]any{fieldRoute: RouteFargate, "answer.$": "$"}

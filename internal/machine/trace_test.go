@@ -30,9 +30,8 @@ func inTrace(header string) asl.Integration {
 	}
 }
 
-// Requirement C17: Step Functions hands a container no trace, so the machine looks
-// its own up. Neither a look that fails nor an execution that isn't traced keeps a
-// file from being processed.
+// Requirement C17: Step Functions hands a container no trace, so the machine looks its own up. Neither a look that fails nor an
+// execution that isn't traced keeps a file from being processed.
 func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 	t.Parallel()
 	const look = "Look up the trace"

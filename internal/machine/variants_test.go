@@ -111,8 +111,7 @@ func TestVariantsHaveEveryPartOfEveryCombination(t *testing.T) {
 	require.NotEmpty(t, lost(alone))
 }
 
-// Every variant passes the checks of the language, is written the same each
-// time, and reads back as it was written.
+// Every variant passes the checks of the language, is written the same each time, and reads back as it was written.
 func TestEveryVariantIsValid(t *testing.T) {
 	t.Parallel()
 	for name, r := range variants() {

@@ -21,8 +21,7 @@ func (s selection) common(key string) string {
 	return s.prefix + rest[:at+len(s.delimiter)]
 }
 
-// keysAfter returns the selected keys that come after the marker. A marker that is a common prefix stands for all keys
-// under it.
+// keysAfter returns the selected keys that come after the marker. A marker that is a common prefix stands for all keys under it.
 func (b *bucket) keysAfter(s selection, marker string) []string {
 	start, _ := slices.BinarySearch(b.keys, s.prefix)
 	keys := b.keys[start:]

@@ -5,8 +5,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
 
-// After is a value for those who need the others to be there as well, such as a
-// security group's id for who needs its rules.
+// After is a value for those who need the others to be there as well, such as a security group's id for who needs its rules.
 //
 // Unlike a value that is computed from the others' too, it stays known in a plan
 // in which one of them is new: what uses it isn't shown as changed.

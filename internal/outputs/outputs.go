@@ -11,10 +11,9 @@ import (
 
 var errNoInput = errors.New("a tagged field is no pulumi.Input")
 
-// Register registers each field of the component, a pointer to a struct, that has a
-// tag `pulumi:"…"` as the output of that name, as the SDK does with what a
-// component provider constructs (provider.NewConstructResult). It fails for such a
-// field that is no pulumi.Input, and as RegisterResourceOutputs does.
+// Register registers each field of the component, a pointer to a struct, that has a tag `pulumi:"…"` as the output of that name,
+// as the SDK does with what a component provider constructs (provider.NewConstructResult). It fails for such a field that is no
+// pulumi.Input, and as RegisterResourceOutputs does.
 // https://www.pulumi.com/docs/iac/concepts/resources/components/#registering-component-outputs
 func Register(ctx *pulumi.Context, component pulumi.ComponentResource) error {
 	outputs, err := of(component)

@@ -1,8 +1,6 @@
-// Package policy writes IAM policy documents from typed statements whose
-// resources may be outputs of other resources.
+// Package policy writes IAM policy documents from typed statements whose resources may be outputs of other resources.
 //
-// The JSON is canonical (sorted keys, lists always lists), so that the same
-// statements give the same plan. The grammar is AWS's:
+// The JSON is canonical (sorted keys, lists always lists), so that the same statements give the same plan. The grammar is AWS's:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 package policy
 
@@ -98,8 +96,7 @@ func Via(service string, at location.Location) Condition {
 	return When("StringEquals", "kms:ViaService", names...)
 }
 
-// Trust is the trust policy of a role for one service, which must act for this
-// account and satisfy the other conditions.
+// Trust is the trust policy of a role for one service, which must act for this account and satisfy the other conditions.
 func Trust(service string, at location.Location, conditions ...Condition) pulumi.StringOutput {
 	return Document(Statement{
 		Sid:        "AssumeRole",
@@ -125,9 +122,8 @@ func Grant(
 	return iam.NewRolePolicy(ctx, name, &iam.RolePolicyArgs{Role: role, Policy: Document(statements...)}, pulumi.Parent(parent))
 }
 
-// Through are statements as the policy of a VPC endpoint has them, for the sessions of a
-// role. Such a policy can name a role as its principal, too, but would go on naming one
-// that was deleted.
+// Through are statements as the policy of a VPC endpoint has them, for the sessions of a role. Such a policy can name a role as
+// its principal, too, but would go on naming one that was deleted.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
 func Through(roleARN pulumi.StringInput, statements ...Statement) []Statement {
 	through := make([]Statement, len(statements))
@@ -222,8 +218,7 @@ func appendInputs(inputs []any, more []pulumi.StringInput) []any {
 	return inputs
 }
 
-// render writes the statements, taking the values in the order in which
-// Document collected their inputs.
+// render writes the statements, taking the values in the order in which Document collected their inputs.
 func render(statements []Statement, values []any) (string, error) {
 	next := func(n int) []any {
 		head := values[:n]

@@ -77,8 +77,7 @@ type Function struct {
 	// LogWriter receives everything the processes write to stdout and stderr, one Write at a time. A Write that blocks
 	// holds up the invocation. Default: nowhere.
 	LogWriter io.Writer
-	// LogLimit is how much of each invocation's log Response.Logs keeps, in bytes; the end is kept. Default:
-	// DefaultLogLimit.
+	// LogLimit is how much of each invocation's log Response.Logs keeps, in bytes; the end is kept. Default: DefaultLogLimit.
 	LogLimit int
 }
 
@@ -90,8 +89,7 @@ type Credentials struct {
 	SessionToken    string
 }
 
-// reserved lists the variables a function's configuration cannot set (AWS page "Working with Lambda environment
-// variables").
+// reserved lists the variables a function's configuration cannot set (AWS page "Working with Lambda environment variables").
 var reserved = []string{
 	"_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME",
 	"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",

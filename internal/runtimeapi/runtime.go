@@ -69,8 +69,7 @@ func (r *Runtime) stop(cause error) {
 	}
 }
 
-// Invoke runs the function with the payload, which must be JSON; an empty one stands for {}. It starts a process if
-// none is idle.
+// Invoke runs the function with the payload, which must be JSON; an empty one stands for {}. It starts a process if none is idle.
 //
 // A function that fails is not an error here but a Response with a FunctionError: an error the function reported, a
 // time-out (TypeTimedOut, the process is killed), a crash (TypeExit), a failed start (TypeExit,

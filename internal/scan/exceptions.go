@@ -20,8 +20,7 @@ type Exception struct {
 	Reason string
 }
 
-// exceptions are all there are. One that excuses nothing is an error, so that
-// none outlives its finding.
+// exceptions are all there are. One that excuses nothing is an error, so that none outlives its finding.
 func exceptions() []Exception {
 	const (
 		wildcards = "AVD-AWS-0057"

@@ -14,8 +14,7 @@ import (
 	"example.com/upload-router/internal/partition"
 )
 
-// rule is a rule that no checker has. It gives the resources that break it, by
-// their names, with what is wrong.
+// rule is a rule that no checker has. It gives the resources that break it, by their names, with what is wrong.
 type rule struct {
 	id    string
 	check func(facts) map[string]string
@@ -176,8 +175,7 @@ func tasksAreCaught(f facts) map[string]string {
 	})
 }
 
-// machines gives the state machines that something is wrong with, or with a task
-// of theirs.
+// machines gives the state machines that something is wrong with, or with a task of theirs.
 func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name string, state *asl.Task) string) map[string]string {
 	return f.where(declared.TypeStateMachine, func(r declared.Resource) string {
 		machine, err := asl.Parse([]byte(r.Text("definition")))
@@ -221,8 +219,7 @@ func lettersAreSeen(f facts) map[string]string {
 	return out
 }
 
-// functionsLogWhereDeclared keeps Lambda from making a log group itself, which
-// never expires and has no key.
+// functionsLogWhereDeclared keeps Lambda from making a log group itself, which never expires and has no key.
 func functionsLogWhereDeclared(f facts) map[string]string {
 	return f.where(declared.TypeFunction, func(r declared.Resource) string {
 		group, _ := r.Object("loggingConfig")["logGroup"].(string)
@@ -233,8 +230,7 @@ func functionsLogWhereDeclared(f facts) map[string]string {
 	})
 }
 
-// containersAreBare is what ECS's defaults are not: root, with a file system to
-// write to and Docker's capabilities.
+// containersAreBare is what ECS's defaults are not: root, with a file system to write to and Docker's capabilities.
 func containersAreBare(f facts) map[string]string {
 	return f.where(declared.TypeTaskDefinition, func(r declared.Resource) string {
 		var containers []struct {
@@ -292,9 +288,8 @@ func resourcesAreNamed(f facts) map[string]string {
 	})
 }
 
-// servicesActForUs keeps a service from being used by another account. But what
-// EventBridge publishes to a topic doesn't say by which rule or account, so that a
-// condition would keep all of it out.
+// servicesActForUs keeps a service from being used by another account. But what EventBridge publishes to a topic doesn't say by
+// which rule or account, so that a condition would keep all of it out.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 func servicesActForUs(f facts) map[string]string {

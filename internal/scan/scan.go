@@ -1,7 +1,6 @@
-// Package scan looks for what a security review would object to, in the declared
-// resources of a stack: by the checkers tfsec and trivy, and by rules of its own
-// that neither has. What is found and is meant stands in exceptions.go, with its
-// reason; anything else that is high or critical fails.
+// Package scan looks for what a security review would object to, in the declared resources of a stack: by the checkers tfsec and
+// trivy, and by rules of its own that neither has. What is found and is meant stands in exceptions.go, with its reason; anything
+// else that is high or critical fails.
 package scan
 
 import (
@@ -78,8 +77,7 @@ func Tfsec(path string) Checker {
 	}
 }
 
-// Trivy is the checker `trivy config` with the checks that are built into it, at
-// a path. It downloads nothing.
+// Trivy is the checker `trivy config` with the checks that are built into it, at a path. It downloads nothing.
 func Trivy(path string) Checker {
 	return func(ctx context.Context, folder string) ([]Finding, error) {
 		cache, err := os.MkdirTemp("", "trivy-*")
@@ -151,9 +149,8 @@ func parseTrivy(text []byte) ([]Finding, error) {
 // errBlind is for a checker that says nothing of what it must object to.
 var errBlind = errors.New("it finds no fault with a bucket without encryption and a queue without: it doesn't see the resources")
 
-// Check gives what the checkers and the own rules find in a system. Every checker
-// must first find fault with a weakened copy of the system: one that reads the
-// files wrongly has nothing to object to.
+// Check gives what the checkers and the own rules find in a system. Every checker must first find fault with a weakened copy of
+// the system: one that reads the files wrongly has nothing to object to.
 func Check(ctx context.Context, system *declared.System, checkers map[string]Checker) ([]Finding, error) {
 	findings, err := Violations(system)
 	if err != nil {

@@ -1,14 +1,11 @@
-// Package terraform writes a declared system in Terraform's language, for the
-// security checkers that read Terraform and not Pulumi. It is for reading alone:
-// nothing is deployed from it.
+// Package terraform writes a declared system in Terraform's language, for the security checkers that read Terraform and not
+// Pulumi. It is for reading alone: nothing is deployed from it.
 //
-// Pulumi's AWS provider is made from Terraform's, so that types and inputs have
-// the same names in another spelling; where they differ, it stands in declared.Kind.
-// A type that isn't known is an error: what isn't written isn't checked.
+// Pulumi's AWS provider is made from Terraform's, so that types and inputs have the same names in another spelling; where they
+// differ, it stands in declared.Kind. A type that isn't known is an error: what isn't written isn't checked.
 //
-// It is the native syntax and not JSON, in which nothing tells a block from an
-// attribute: a checker that doesn't have the provider's schema then takes a bucket
-// with encryption for one without.
+// It is the native syntax and not JSON, in which nothing tells a block from an attribute: a checker that doesn't have the
+// provider's schema then takes a bucket with encryption for one without.
 // https://developer.hashicorp.com/terraform/language/syntax/configuration
 package terraform
 

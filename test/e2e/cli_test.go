@@ -72,9 +72,8 @@ func (c *commands) runIn(env []string, code int, want string, args ...string) st
 	return string(output)
 }
 
-// TestCommandLine is a stack's life by the command line alone: nothing there,
-// set up, interrupted, locked, deployed, proved as far as an emulator can, and
-// deleted.
+// TestCommandLine is a stack's life by the command line alone: nothing there, set up, interrupted, locked, deployed, proved as
+// far as an emulator can, and deleted.
 func TestCommandLine(t *testing.T) {
 	c := newCommands(t, "e2e-commands")
 	c.run(3, "no such stack: e2e-commands: make it with `upload-router init --stack e2e-commands`", "up")

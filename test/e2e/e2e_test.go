@@ -3,14 +3,12 @@
 // Package e2e deploys the program with the real engine and the AWS provider
 // against an AWS emulator, by the CLI and by the Automation API.
 //
-// It takes the `pulumi` on PATH and the emulator at AWS_ENDPOINT_URL, with the
-// credentials in the environment that the emulator takes. Images are built and
-// pushed by the tests' own program, behind the toolchain's Docker plugin; with
-// E2E_IMAGE set, the task takes that image, and none is built.
+// It takes the `pulumi` on PATH and the emulator at AWS_ENDPOINT_URL, with the credentials in the environment that the emulator
+// takes. Images are built and pushed by the tests' own program, behind the toolchain's Docker plugin; with E2E_IMAGE set, the
+// task takes that image, and none is built.
 //
-// The tests run one after the other: emulators aren't made for several engines
-// at once. Two runs of this program, each with an emulator of its own, can share
-// the folder.
+// The tests run one after the other: emulators aren't made for several engines at once. Two runs of this program, each with an
+// emulator of its own, can share the folder.
 package e2e_test
 
 import (
@@ -38,8 +36,7 @@ import (
 
 const project = "upload-router"
 
-// limit is for one command: an emulator takes a minute for what AWS takes ten
-// for (requirement B17).
+// limit is for one command: an emulator takes a minute for what AWS takes ten for (requirement B17).
 const limit = 9 * time.Minute
 
 // environment is what every test needs.
@@ -245,8 +242,7 @@ func (c *cli) plan() []string {
 	return changes
 }
 
-// TestConfigurationErrors has everything that is wrong told at once, and
-// nothing made (requirement A7).
+// TestConfigurationErrors has everything that is wrong told at once, and nothing made (requirement A7).
 func TestConfigurationErrors(t *testing.T) {
 	c := newCLI(t, "e2e-errors")
 	for key, value := range map[string]string{
@@ -276,8 +272,7 @@ func TestDefaultNetwork(t *testing.T) {
 	}
 }
 
-// TestAutomation deploys the same program from Go, to the Region that takes no
-// location constraint (requirement A31).
+// TestAutomation deploys the same program from Go, to the Region that takes no location constraint (requirement A31).
 func TestAutomation(t *testing.T) {
 	const region = "us-east-1"
 	env := environment(t)

@@ -18,9 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// examples runs every line of every command's help on what is deployed, those
-// of destroy at last, after what else there is to do. The execution's name
-// stands for those in the lines.
+// examples runs every line of every command's help on what is deployed, those of destroy at last, after what else there is to do.
+// The execution's name stands for those in the lines.
 func (c *commands) examples(execution string, beforeDestroy func()) {
 	c.t.Helper()
 	bench := c.bench(execution)

@@ -267,8 +267,7 @@ func exampleLines(cmd *cobra.Command) []string {
 	return append(lines, last...)
 }
 
-// TestEveryExampleIsRun needs nothing deployed: it says at once that an example
-// was written and not its end.
+// TestEveryExampleIsRun needs nothing deployed: it says at once that an example was written and not its end.
 func TestEveryExampleIsRun(t *testing.T) {
 	t.Parallel()
 	require.NotEmpty(t, matched(t))

@@ -17,11 +17,9 @@ import (
 // root is the project's folder.
 const root = "../.."
 
-// change is something that is changed by itself, and what of a deployed stack it
-// changes. The tests with the engine preview each.
+// change is something that is changed by itself, and what of a deployed stack it changes. The tests with the engine preview each.
 type change struct {
-	// config are the knobs that are set: one, with those that it can't be set
-	// without. A list or an object is set by its parts.
+	// config are the knobs that are set: one, with those that it can't be set without. A list or an object is set by its parts.
 	config map[string]string
 	// code changes what the processors are built as.
 	code func(t *testing.T, built build.Artifacts) build.Artifacts
@@ -59,8 +57,7 @@ func (c change) require(t *testing.T, got map[string]string, err error) {
 	require.Equal(t, c.loses, lost, "what holds data, or is known by its name, stays")
 }
 
-// What a change's configuration has in the place of what only a test with the
-// engine knows, as ${…}.
+// What a change's configuration has in the place of what only a test with the engine knows, as ${…}.
 const (
 	defaultVPC    = "defaultVPC"
 	defaultSubnet = "defaultSubnet" // and its number
@@ -604,8 +601,7 @@ func TestEveryKnobIsChanged(t *testing.T) {
 	require.Empty(t, changed, "there are no such knobs")
 }
 
-// appended is a copy of an archive with a comment at its end, in the folder of
-// the other: other bytes of the same program.
+// appended is a copy of an archive with a comment at its end, in the folder of the other: other bytes of the same program.
 func appended(t *testing.T, archive string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, archive))

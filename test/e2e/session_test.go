@@ -80,9 +80,8 @@ func (d *deployed) abort(t *testing.T, name string) {
 	require.NoError(t, err)
 }
 
-// looksAt shows and watches an execution that runs, and then was aborted, which
-// can't be redriven here: the emulator has no redrives, and says nothing why. It
-// gives the execution's name.
+// looksAt shows and watches an execution that runs, and then was aborted, which can't be redriven here: the emulator has no
+// redrives, and says nothing why. It gives the execution's name.
 func (c *commands) looksAt(d *deployed) string {
 	c.t.Helper()
 	name := d.start(c.t, "reports/one.pdf", 20<<20)
@@ -259,8 +258,7 @@ func (c *commands) wrongRegion(d *deployed) {
 // partNumber is in the first line of a request that sends a part.
 var partNumber = regexp.MustCompile(`PUT /\S+[?&]partNumber=(\d+)`)
 
-// wire is a TCP connection to the emulator that can be cut. It notes the parts
-// that go over it.
+// wire is a TCP connection to the emulator that can be cut. It notes the parts that go over it.
 type wire struct {
 	listener net.Listener
 	to       string

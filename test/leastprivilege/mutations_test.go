@@ -211,9 +211,8 @@ var withoutResources = []string{
 	"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
 }
 
-// No grant is wider than what it is for: what was allowed is refused for the
-// next resource, the next account and the next Region, and if any condition of
-// what allows it doesn't hold.
+// No grant is wider than what it is for: what was allowed is refused for the next resource, the next account and the next Region,
+// and if any condition of what allows it doesn't hold.
 func TestNothingNextDoorIsGranted(t *testing.T) {
 	t.Parallel()
 	for name, j := range stacks(t) {
@@ -331,8 +330,7 @@ var kinds = []string{
 	"function", "task-definition", "task", "stateMachine", "role", "rule", "log-group", "repository", "table", "cluster",
 }
 
-// nextTo are the ARNs of the same in another account and Region, and of a
-// resource whose name only begins like this one's.
+// nextTo are the ARNs of the same in another account and Region, and of a resource whose name only begins like this one's.
 func nextTo(arn string) []string {
 	parts := strings.SplitN(arn, ":", 6)
 	var out []string
@@ -374,8 +372,7 @@ func TestATaskOfAPrivateNetworkReadsByItsEndpointAlone(t *testing.T) {
 	require.Positive(t, tried)
 }
 
-// Whoever comes without TLS is refused by the bucket, the topic and the queue,
-// whatever else allows it.
+// Whoever comes without TLS is refused by the bucket, the topic and the queue, whatever else allows it.
 func TestNothingIsAllowedWithoutTLS(t *testing.T) {
 	t.Parallel()
 	system, l := stacks(t)[defaults].system, stacks(t)[defaults].taken(t)

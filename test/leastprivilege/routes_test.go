@@ -1,7 +1,6 @@
-// Package leastprivilege_test runs every route of the declared system and holds
-// what was asked for against what is granted: all that is asked for is granted,
-// nothing is granted that isn't asked for, no grant is wider than what is asked
-// for, and without any one of them the system doesn't work.
+// Package leastprivilege_test runs every route of the declared system and holds what was asked for against what is granted: all
+// that is asked for is granted, nothing is granted that isn't asked for, no grant is wider than what is asked for, and without
+// any one of them the system doesn't work.
 package leastprivilege_test
 
 import (
@@ -228,9 +227,8 @@ type route struct {
 	run  func(ctx context.Context, r *local.Router, l *ledger, folder string) error
 }
 
-// routes are all ways on which something is asked for that no other asks for.
-// What goes wrong on the way (errors, retries, time-outs) asks for nothing else:
-// it leads to a notice, to the stop of a task, or is told by it.
+// routes are all ways on which something is asked for that no other asks for. What goes wrong on the way (errors, retries,
+// time-outs) asks for nothing else: it leads to a notice, to the stop of a task, or is told by it.
 var routes = []route{
 	{"a small file", uploads("small", 5)},
 	{"a large file", uploads("large", 50)},
@@ -257,8 +255,7 @@ func upload(ctx context.Context, r *local.Router, folder, key string, size int) 
 	return r.Upload(ctx, key, path)
 }
 
-// processed is an error that says all that the trace knows, unless it is a success
-// in which no service was refused anything.
+// processed is an error that says all that the trace knows, unless it is a success in which no service was refused anything.
 func processed(trace *local.Trace, err error) error {
 	if err != nil {
 		return err
@@ -443,8 +440,7 @@ func TestEveryRequirementIsMet(t *testing.T) {
 	}
 }
 
-// unused are the grants by which none of the decisions was made, but for the
-// required ones.
+// unused are the grants by which none of the decisions was made, but for the required ones.
 func unused(grants []authz.Grant, decisions []authz.Decision) []authz.Grant {
 	used := map[string]bool{}
 	for _, d := range decisions {

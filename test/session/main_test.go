@@ -1,6 +1,5 @@
-// Package session_test is somebody who operates the system by its command line,
-// while it runs on this machine: the real program, and executions that really
-// ran, with the declared state machine and the processors.
+// Package session_test is somebody who operates the system by its command line, while it runs on this machine: the real program,
+// and executions that really ran, with the declared state machine and the processors.
 package session_test
 
 import (
@@ -25,8 +24,7 @@ import (
 	"example.com/upload-router/internal/local/localtest"
 )
 
-// commandLine makes the test's binary the program, with all that comes with a
-// process: arguments, exit code, signals.
+// commandLine makes the test's binary the program, with all that comes with a process: arguments, exit code, signals.
 const commandLine = "SESSION_IS_THE_COMMAND_LINE"
 
 func TestMain(m *testing.M) {

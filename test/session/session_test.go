@@ -25,8 +25,7 @@ func (s *session) names() map[string]string {
 	return names
 }
 
-// shown are the lines of `show --short` without what is the same for all
-// executions: the link to the console, and empty lines.
+// shown are the lines of `show --short` without what is the same for all executions: the link to the console, and empty lines.
 func (s *session) shown(name string) string {
 	s.t.Helper()
 	var out []string
@@ -214,9 +213,8 @@ const verified = `✓ Lambda route  1,023 bytes, SUCCEEDED in SPAN
 ✓ Files removed  2 versions
 Both routes work.`
 
-// TestSessionVerify proves both routes in every way that the task can tell its
-// end, and in a system as private as there is: there the digest comes with the
-// task's own word, and not from its log.
+// TestSessionVerify proves both routes in every way that the task can tell its end, and in a system as private as there is: there
+// the digest comes with the task's own word, and not from its log.
 func TestSessionVerify(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{

@@ -1,5 +1,4 @@
-// Package declaredtest looks at what a component declares, for the tests of
-// the components and of the stack.
+// Package declaredtest looks at what a component declares, for the tests of the components and of the stack.
 package declaredtest
 
 import (
@@ -55,9 +54,8 @@ func At(at location.Location) declared.Options {
 	return declared.Options{AccountID: at.AccountID, Region: at.Region, Partition: at.Partition}
 }
 
-// Evaluate evaluates a program that must succeed, and checks what holds for
-// every program: each type of resource is known, each resource but the components
-// has a component as its parent, and each dependency is on a resource that is there.
+// Evaluate evaluates a program that must succeed, and checks what holds for every program: each type of resource is known, each
+// resource but the components has a component as its parent, and each dependency is on a resource that is there.
 func Evaluate(tb testing.TB, options declared.Options, program pulumi.RunFunc) *declared.System {
 	tb.Helper()
 	system, err := declared.Evaluate(program, options)
@@ -80,8 +78,7 @@ func Evaluate(tb testing.TB, options declared.Options, program pulumi.RunFunc) *
 	return system
 }
 
-// Fail evaluates a program that must fail. It gives the error and what had been
-// registered by then, as type and name.
+// Fail evaluates a program that must fail. It gives the error and what had been registered by then, as type and name.
 func Fail(tb testing.TB, options declared.Options, program pulumi.RunFunc) (registered []string, err error) {
 	tb.Helper()
 	var mu sync.Mutex

@@ -1,5 +1,4 @@
-// Command generate writes the generated documents, or the definitions of all
-// variants of the state machine for a linter:
+// Command generate writes the generated documents, or the definitions of all variants of the state machine for a linter:
 //
 //	go run ./internal/docs/generate
 //	go run ./internal/docs/generate -variants FOLDER

@@ -92,8 +92,7 @@ func (c *chaos) next(r *http.Request) http.HandlerFunc {
 	return possible[c.random.IntN(len(possible))]
 }
 
-// TestWhateverGoesWrongTheDigestIsRight breaks requests at random: what comes out is the digest of the object,
-// or a typed error.
+// TestWhateverGoesWrongTheDigestIsRight breaks requests at random: what comes out is the digest of the object, or a typed error.
 func TestWhateverGoesWrongTheDigestIsRight(t *testing.T) {
 	t.Parallel()
 	const rounds = 150

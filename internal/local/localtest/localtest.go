@@ -42,8 +42,7 @@ func Declare(t *testing.T, name string, config map[string]string) *declared.Syst
 	return system
 }
 
-// Start makes a system ready until the end of the test. Root, AccountID and
-// Region are set.
+// Start makes a system ready until the end of the test. Root, AccountID and Region are set.
 func Start(t *testing.T, system *declared.System, options local.Options) *local.Router {
 	t.Helper()
 	var err error

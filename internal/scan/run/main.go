@@ -1,10 +1,8 @@
-// Command run scans the stacks with the checkers, and fails for what is serious
-// and not an exception:
+// Command run scans the stacks with the checkers, and fails for what is serious and not an exception:
 //
 //	go run ./internal/scan/run -tfsec PATH -trivy PATH [-stack NAME ...]
 //
-// Without -stack it takes all that have a file, but the emulator's. A checker
-// whose path isn't given is left out, with a word.
+// Without -stack it takes all that have a file, but the emulator's. A checker whose path isn't given is left out, with a word.
 package main
 
 import (

@@ -1,11 +1,9 @@
-// Command pulumi stands in for the Pulumi CLI in the tests of package operate: a
-// real process that the Automation API starts, with the CLI's own answers, event
-// log and signals. What it plays is in PLAY; what it was asked is written to
-// the file that SAID names, and what isn't known is an error.
+// Command pulumi stands in for the Pulumi CLI in the tests of package operate: a real process that the Automation API starts,
+// with the CLI's own answers, event log and signals. What it plays is in PLAY; what it was asked is written to the file that SAID
+// names, and what isn't known is an error.
 //
-// It is of a version that sends its events instead of writing them to a file: the
-// Automation API misses a file that is complete before it has looked for it, which
-// takes a busy machine and a preview of no time at all.
+// It is of a version that sends its events instead of writing them to a file: the Automation API misses a file that is complete
+// before it has looked for it, which takes a busy machine and a preview of no time at all.
 package main
 
 import (

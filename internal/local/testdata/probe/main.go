@@ -1,6 +1,5 @@
-// Command probe is a processor that does what the object's key says, as a Lambda
-// function and as a task. The tests of package local put it in the place of the
-// declared ones.
+// Command probe is a processor that does what the object's key says, as a Lambda function and as a task. The tests of package
+// local put it in the place of the declared ones.
 package main
 
 import (
@@ -20,8 +19,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 )
 
-// started is the variable with the path of a pipe, in which the probe says that
-// it hangs, and who does.
+// started is the variable with the path of a pipe, in which the probe says that it hangs, and who does.
 const started = "PROBE_STARTED"
 
 func main() {
