@@ -465,7 +465,7 @@ const fixedCost = "fixed"
 // finish sums up.
 func (c *costing) finish() *CostReport {
 	r := c.report
-	var order []string
+	order := make([]string, 0, len(c.estimator.routes)+2)
 	for _, route := range c.estimator.routes {
 		order = append(order, route.Name)
 	}

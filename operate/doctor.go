@@ -51,7 +51,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	const long = 4 // times the timeout
 	for _, step := range []struct {
 		look  func(context.Context)
-		times time.Duration
+		times int
 	}{
 		{d.golang, 1}, {d.pulumi, 1},
 		{d.project, long}, // Pulumi's own start takes its time, and a backend may be far away
@@ -60,7 +60,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 		{d.inAccount(d.fargateQuota), 1}, {d.inAccount(d.concurrency), 1}, {d.inAccount(d.spotRole), 1},
 		{d.inAccount(d.permissions), long}, // one request for each resource
 	} {
-		limited, cancel := context.WithTimeout(ctx, step.times*options.Timeout)
+		limited, cancel := context.WithTimeout(ctx, time.Duration(step.times)*options.Timeout)
 		step.look(limited)
 		cancel()
 		if ctx.Err() != nil {

@@ -62,7 +62,7 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	}
 	const account = "123456789012"
 	region, began := cmp.Or(options.Config[keyRegion], "eu-central-1"), time.Now()
-	system, err := declared.Evaluate(options.Program, declared.Options{ //nolint:contextcheck // It has its own.
+	system, err := declared.Evaluate(options.Program, declared.Options{
 		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
 	if err != nil {

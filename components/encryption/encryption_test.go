@@ -85,6 +85,7 @@ func statements(t *testing.T, system *declared.System) map[string]string {
 func TestEachServiceMayUseTheKeyForThisStackAlone(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		found := statements(t, declare(t, forAll(at)))
 		want := map[string]string{
 			"AdministerKey": `"Principal": {"AWS": "arn:%[1]s:iam::123456789012:root"}, "Action": ["kms:*"]`,

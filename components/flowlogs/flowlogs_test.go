@@ -20,6 +20,7 @@ const (
 func TestFlowLogsGoToTheirGroupAndNowhereElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		group := at.ARN("logs", "log-group:flow")
 		system := declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 			f, err := flowlogs.New(ctx, "flow", &flowlogs.Args{

@@ -71,6 +71,7 @@ func TestTheFunctionHasExactlyTheseProperties(t *testing.T) {
 func TestLambdaOfThisAccountAloneTakesTheRole(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		role := declaredtest.Only(t, declare(t, at, "x86_64"), typeRole)
 		require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
 			"Sid": "AssumeRole",
@@ -87,6 +88,7 @@ func TestLambdaOfThisAccountAloneTakesTheRole(t *testing.T) {
 func TestTheRoleMayWriteItsLogsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, at, "x86_64")
 		granted := declaredtest.Only(t, system, typePolicy)
 		require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))

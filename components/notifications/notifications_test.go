@@ -34,6 +34,7 @@ func declare(t *testing.T, args *notifications.Args) *declared.System {
 func TestTheAccountsAlarmsMayPublishAndNobodyWithoutTLS(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, &notifications.Args{Location: at})
 		require.Equal(t, map[string]int{notifications.Type: 1, typeTopic: 1, typePolicy: 1}, declaredtest.Counts(system))
 		topic := declaredtest.Only(t, system, typeTopic).Outputs["arn"]

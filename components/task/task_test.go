@@ -96,6 +96,7 @@ func TestTheDefinitionHasExactlyTheseProperties(t *testing.T) {
 func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		definition := declaredtest.Only(t, declare(t, args(at)), typeDefinition)
 		require.JSONEq(t, fmt.Sprintf(`[{
 			"name": "processor",
@@ -117,6 +118,7 @@ func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
 func TestECSOfThisAccountAndRegionAloneTakesTheRoles(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		for _, role := range system.OfType(typeRole) {
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
@@ -138,6 +140,7 @@ func TestECSOfThisAccountAndRegionAloneTakesTheRoles(t *testing.T) {
 func TestTheExecutionRoleMayStartThisTaskAndNothingElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		granted := declaredtest.Only(t, system, typePolicy)
 		require.Equal(t, declaredtest.Named(t, system, typeRole, "task-execution").Outputs["name"], granted.Text("role"))

@@ -118,6 +118,7 @@ func TestTheARNOfTheBucketIsKnownBefore(t *testing.T) {
 func TestTheBucketIsTheSameInEveryRegion(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		require.Equal(t, map[string]any{"forceDestroy": false}, declaredtest.Only(t, system, typeBucket).Inputs)
 		require.Equal(t, fmt.Sprintf("arn:%s:s3:::%v", at.Partition, system.Outputs["bucketName"]), system.Outputs["bucketArn"])
@@ -162,6 +163,7 @@ func TestEachProtectionOfTheBucketIsExactlyThis(t *testing.T) {
 func TestTheBucketRefusesConnectionsWithoutModernTLS(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		bucket := declaredtest.Only(t, system, typeBucket)
 		protects := declaredtest.Only(t, system, typeBucketPolicy)
@@ -189,6 +191,7 @@ func TestTheBucketRefusesConnectionsWithoutModernTLS(t *testing.T) {
 func TestEachProcessorMayReadTheObjectsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		for name, role := range map[string]string{"up-read-function": "role-f", "up-read-task": "role-t"} {
 			granted := declaredtest.Named(t, system, typePolicy, name)
@@ -222,6 +225,7 @@ func TestTheRuleMatchesObjectsCreatedInThisBucket(t *testing.T) {
 func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		queue := declaredtest.Only(t, system, typeQueue)
 		require.Equal(t, map[string]any{"messageRetentionSeconds": 1209600.0, "sqsManagedSseEnabled": true}, queue.Inputs)
@@ -264,6 +268,7 @@ func TestTheTargetIsTheMachineWithRetriesAndTheQueue(t *testing.T) {
 func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		role, granted := declaredtest.Only(t, system, typeRole), declaredtest.Named(t, system, typePolicy, "up-start")
 		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
@@ -353,6 +358,7 @@ func TestWithAKeyOfTheAccountsOwnBucketAndQueueAreEncryptedWithIt(t *testing.T) 
 func TestReadersMayDecryptWhatS3ReadsForThemFromThisBucketAlone(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		with := args(at)
 		with.KMSKeyARN = pulumi.String(customerKey)
 		system := declare(t, with)

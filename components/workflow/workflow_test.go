@@ -74,6 +74,7 @@ func TestItIsOneMachineWithOneRoleAndOnePolicy(t *testing.T) {
 func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		role := declaredtest.Only(t, declare(t, args(at)), typeRole)
 		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 			"Sid": "AssumeRole",
@@ -95,6 +96,7 @@ func TestStepFunctionsOfThisAccountAndRegionAloneTakesTheRole(t *testing.T) {
 func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declare(t, args(at))
 		granted := declaredtest.Only(t, system, typePolicy)
 		require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
@@ -276,6 +278,7 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		var definition struct {
 			States map[string]struct{ Type, Resource string }
 		}

@@ -112,7 +112,8 @@ func argument[T any](a *arguments, i int, want string) T {
 	return value
 }
 
-func (a *arguments) array(i int) []any { return argument[[]any](a, i, "an array") }
+// array is the first argument, as in all functions that take one.
+func (a *arguments) array() []any { return argument[[]any](a, 0, "an array") }
 
 func (a *arguments) text(i int) string { return argument[string](a, i, "a string") }
 
@@ -150,7 +151,7 @@ func (a *arguments) short(text string) string {
 }
 
 func arrayPartition(_ *scope, a *arguments) (any, error) {
-	array, size := a.array(0), a.integer(1)
+	array, size := a.array(), a.integer(1)
 	if size < 1 {
 		return nil, fmt.Errorf("%w: the chunk size is %d and must be at least 1", errOutside, size)
 	}
@@ -166,7 +167,7 @@ func arrayPartition(_ *scope, a *arguments) (any, error) {
 	return out, nil
 }
 
-func arrayContains(_ *scope, a *arguments) (any, error) { return inList(a.values[1], a.array(0)), nil }
+func arrayContains(_ *scope, a *arguments) (any, error) { return inList(a.values[1], a.array()), nil }
 
 func arrayRange(_ *scope, a *arguments) (any, error) {
 	var bounds [3]int64
@@ -205,7 +206,7 @@ func arrayRange(_ *scope, a *arguments) (any, error) {
 }
 
 func arrayGetItem(_ *scope, a *arguments) (any, error) {
-	array, index := a.array(0), a.integer(1)
+	array, index := a.array(), a.integer(1)
 	if index < 0 || index >= int64(len(array)) {
 		return nil, fmt.Errorf("%w: index %d of an array of %d", errOutside, index, len(array))
 	}
@@ -213,12 +214,12 @@ func arrayGetItem(_ *scope, a *arguments) (any, error) {
 	return array[index], nil
 }
 
-func arrayLength(_ *scope, a *arguments) (any, error) { return intNumber(int64(len(a.array(0)))), nil }
+func arrayLength(_ *scope, a *arguments) (any, error) { return intNumber(int64(len(a.array()))), nil }
 
 func arrayUnique(_ *scope, a *arguments) (any, error) {
 	out := []any{}
 
-	for _, item := range a.array(0) {
+	for _, item := range a.array() {
 		if !inList(item, out) {
 			out = append(out, item)
 		}

@@ -379,9 +379,9 @@ func (s *Server) item(operation string, body []byte) (any, error) {
 	return dynamodb.Serve(s.claims, time.Now(), operation, body)
 }
 
-// declared is the resource of a type that an output refers to.
-func (s *Server) declared(typ, output string, value any) declared.Resource {
-	resource, err := s.system.Where(typ, output, value)
+// declared is the resource of a type that has an ARN.
+func (s *Server) declared(typ string, arn any) declared.Resource {
+	resource, err := s.system.Where(typ, "arn", arn)
 	if err != nil {
 		s.tb.Error(err)
 	}
@@ -417,7 +417,7 @@ func (s *Server) stateMachineOf(in request) (any, error) {
 }
 
 func (s *Server) machine() map[string]any {
-	machine := s.declared(declared.TypeStateMachine, "arn", s.machineARN())
+	machine := s.declared(declared.TypeStateMachine, s.machineARN())
 	return map[string]any{
 		"stateMachineArn": s.machineARN(), fieldName: machine.Text("name"), "status": "ACTIVE", "type": "STANDARD", "creationDate": 0,
 		"updateDate": 0, "definition": machine.Text("definition"), "roleArn": machine.Text("roleArn"),
@@ -425,7 +425,7 @@ func (s *Server) machine() map[string]any {
 }
 
 func (s *Server) taskDefinition(in request) (any, error) {
-	task := s.declared(declared.TypeTaskDefinition, "arn", in.TaskDefinition)
+	task := s.declared(declared.TypeTaskDefinition, in.TaskDefinition)
 	var containers []struct{ Name, Image string }
 	if err := json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers); err != nil {
 		return nil, err //nolint:wrapcheck // a mistake of the declared system's

@@ -109,7 +109,7 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/2015-03-31/functions/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(path, "/2015-03-31/functions/"), "/")
-		function := s.declared(declared.TypeFunction, "arn", name)
+		function := s.declared(declared.TypeFunction, name)
 		disk, _ := function.Inputs["ephemeralStorage"].(map[string]any)
 		operation, out = "GetFunctionConfiguration", map[string]any{
 			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],

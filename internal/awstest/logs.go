@@ -84,7 +84,7 @@ func (s *Server) streamPrefix() string {
 		Name             string
 		LogConfiguration struct{ Options map[string]string }
 	}
-	definition := s.declared(declared.TypeTaskDefinition, "arn", s.system.Outputs["taskDefinitionArn"]).Text("containerDefinitions")
+	definition := s.declared(declared.TypeTaskDefinition, s.system.Outputs["taskDefinitionArn"]).Text("containerDefinitions")
 	if err := json.Unmarshal([]byte(definition), &containers); err != nil || len(containers) == 0 {
 		s.tb.Errorf("reading the container: %v", err)
 		return ""

@@ -157,7 +157,7 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	if err != nil {
 		return nil, nil, err
 	}
-	return s.Send, s.close, nil //nolint:contextcheck // Closing must not be cut short by it.
+	return s.Send, s.close, nil
 }
 
 // redraw is how often files on their way are shown anew.

@@ -404,12 +404,13 @@ func TestTryOfFilesOfOneName(t *testing.T) {
 func TestTryOfAnotherArchitecture(t *testing.T) {
 	t.Parallel()
 	other := settings.ARM64
-	if settings.HostArchitecture() == other {
+	here := settings.HostArchitecture()
+	if here == other {
 		other = settings.X86
 	}
 	out, err := try(t, failing, "--json", "--config", "architecture="+string(other), named(t, "x", "x"))
 	require.ErrorIs(t, err, errNotProcessed)
-	assert.Equal(t, []string{"Built for " + string(settings.HostArchitecture()) + ", this machine's architecture, in place of " + string(other) + "."},
+	assert.Equal(t, []string{"Built for " + string(here) + ", this machine's architecture, in place of " + string(other) + "."},
 		parse(t, out).Notes)
 }
 

@@ -39,6 +39,9 @@ type arrow struct {
 	reversed bool
 }
 
+// watches is said of an alarm's arrows.
+const watches = "watches"
+
 var arrows = []arrow{
 	{declared.TypeEventRule, declared.TypeBucket, "Object Created", true},
 	{declared.TypeEventTarget, declared.TypeStateMachine, "starts", false},
@@ -54,10 +57,10 @@ var arrows = []arrow{
 	{declared.TypeLogGroup, declared.TypeKey, "encrypted with", false},
 	{declared.TypeStateMachine, declared.TypeSecurityGroup, "places tasks in", false},
 	{declared.TypeAlarm, declared.TypeTopic, "alarm", false},
-	{declared.TypeAlarm, declared.TypeStateMachine, "watches", false},
-	{declared.TypeAlarm, declared.TypeQueue, "watches", false},
-	{declared.TypeAlarm, declared.TypeEventRule, "watches", false},
-	{declared.TypeAlarm, declared.TypeFunction, "watches", false},
+	{declared.TypeAlarm, declared.TypeStateMachine, watches, false},
+	{declared.TypeAlarm, declared.TypeQueue, watches, false},
+	{declared.TypeAlarm, declared.TypeEventRule, watches, false},
+	{declared.TypeAlarm, declared.TypeFunction, watches, false},
 }
 
 // architecture draws what is declared, as a Mermaid flow chart: the arrows are the references between the resources' inputs.

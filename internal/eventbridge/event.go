@@ -176,7 +176,10 @@ func (o ObjectCreated) validate() error {
 		{strings.Trim(o.ETag, `"`) != "", "ETag is missing"},
 		{hexPattern.MatchString(o.Sequencer), "Sequencer must be hexadecimal"},
 		{o.RequestID != "", "RequestID is missing"},
-		{o.Reason == "" || slices.Contains(reasons, o.Reason), "Reason must be one of PutObject, POST Object, CopyObject and CompleteMultipartUpload"},
+		{
+			o.Reason == "" || slices.Contains(reasons, o.Reason),
+			"Reason must be one of PutObject, POST Object, CopyObject and CompleteMultipartUpload",
+		},
 	}
 
 	var wrong []error

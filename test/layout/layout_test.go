@@ -118,7 +118,9 @@ func TestImports(t *testing.T) {
 		"./functions/process": {"processor", "worker"},
 		"./task":              {"processor", "worker"},
 		"./internal/host/...": {"upload", "internal/host"},
-		"./internal/machine":  {"components/routing", "upload", "internal/asl", "internal/claimtable", "internal/host/request", "internal/partition"},
+		"./internal/machine": {
+			"components/routing", "upload", "internal/asl", "internal/claimtable", "internal/host/request", "internal/partition",
+		},
 	} {
 		t.Run(pattern, func(t *testing.T) {
 			t.Parallel()
