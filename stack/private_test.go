@@ -85,6 +85,7 @@ func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
 func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		options := declaredtest.At(at)
 		options.Config = config{"network": "private", "tracing": "true"}
 		system := declaredtest.Evaluate(t, options, program)

@@ -64,6 +64,7 @@ func TestFiveServicesTakeARoleEachOnlyForThisAccount(t *testing.T) {
 		"uploads-role":   "events.amazonaws.com",
 	}
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		system := declaredtest.Evaluate(t, declaredtest.At(at), program)
 		require.Len(t, system.OfType(typeRole), len(want))
 		documents := policies(t, system)
@@ -218,6 +219,7 @@ var (
 func TestEveryARNIsOfTheStacksOwnPlace(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		seen := 0
 		for _, r := range declaredtest.Evaluate(t, declaredtest.At(at), program).Resources {
 			walk("", r.Inputs, func(path, text string) {
@@ -237,6 +239,7 @@ func TestEveryARNIsOfTheStacksOwnPlace(t *testing.T) {
 func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
 		key := declaredtest.Only(t, declaredtest.Evaluate(t, declaredtest.At(at), program), typeKey)
 		found := services.FindAllStringSubmatch(key.Text("policy"), -1)
 		require.Len(t, found, 1)
