@@ -82,6 +82,7 @@ type doctor struct {
 	config   map[string]string
 	settings *settings.Settings
 	aws      *aws.Config
+	found    string // the Region that profile and environment say, whatever the credentials are worth
 	account  string
 	caller   string // the ARN of whose credentials they are
 	nowhere  bool   // the Region has no address
@@ -212,6 +213,7 @@ func (d *doctor) credentials(ctx context.Context) {
 		d.failed(name, shorten(without(err, ErrNotReady)), why, fix)
 		return
 	}
+	d.found = cfg.Region
 	asked := cfg.Copy()
 	asked.Region = cmp.Or(cfg.Region, "us-east-1") // STS answers there; the Region's own check says that it is missing
 	identity, err := sts.NewFromConfig(asked).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
@@ -238,10 +240,7 @@ func (d *doctor) credentials(ctx context.Context) {
 
 func (d *doctor) region(ctx context.Context) {
 	const name, why, fix = "Region", "everything is made there", "pulumi config set aws:region eu-central-1"
-	region := d.config[keyRegion]
-	if region == "" && d.aws != nil {
-		region = d.aws.Region
-	}
+	region := cmp.Or(d.config[keyRegion], d.found)
 	switch {
 	case region == "":
 		d.failed(name, "none is set", why, fix)

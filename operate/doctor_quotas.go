@@ -63,7 +63,7 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 		return
 	}
 	fix := quotaVPCs.raise(have + 1)
-	if d.settings.Network == settings.NetworkCreate { // to use the default VPC is no way out for who wants none that leads out
+	if d.settings.Network == settings.NetworkCreate { // the default VPC is no fix for who wants isolated subnets
 		fix += ", or: pulumi config set network default"
 	}
 	d.failed(name, found, "the stack makes one: network is "+string(d.settings.Network), fix)

@@ -282,7 +282,7 @@ func (v *verifier) imageLink(ctx context.Context, task *ecstypes.TaskDefinition)
 
 // wayLink looks for the subnets' way to ECR, S3 and the logs: a route to the internet, or VPC endpoints.
 func (v *verifier) wayLink(ctx context.Context) {
-	const name, why = "Subnets' way out", "without one the task stays in PROVISIONING, can't pull its image, or can't report its end"
+	const name, why = "Subnets' route", "without one the task stays in PROVISIONING, can't pull its image, or can't report its end"
 	needed := []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"}
 	if v.Outputs.routes.on(machine.Fargate).Callback {
 		needed = append(needed, ".states") // by which the task reports its end
@@ -306,7 +306,7 @@ func (v *verifier) wayLink(ctx context.Context) {
 		}
 	}
 	for _, subnet := range v.Outputs.SubnetIDs {
-		way := wayOut(tables, subnet)
+		way := defaultRoute(tables, subnet)
 		if way == "" && len(missing) > 0 {
 			v.judged(name, "", fmt.Sprintf("%s has no route out, and its VPC has no endpoint for %s", subnet, strings.Join(missing, ", ")),
 				why, fix, nil)
@@ -321,8 +321,8 @@ func (v *verifier) wayLink(ctx context.Context) {
 	v.judged(name, "every subnet has one", "", why, fix, nil)
 }
 
-// wayOut is what a subnet's default route goes to; empty without one. A subnet without a table of its own has the VPC's main one.
-func wayOut(tables []awsquery.RouteTable, subnet string) string {
+// defaultRoute is what a subnet's default route goes to; empty without one. A subnet without a table of its own has the VPC's main one.
+func defaultRoute(tables []awsquery.RouteTable, subnet string) string {
 	var main, own *awsquery.RouteTable
 	for i, table := range tables {
 		for _, a := range table.Associations {

@@ -65,6 +65,9 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	system, err := declared.Evaluate(options.Program, declared.Options{
 		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
+	if ctx.Err() != nil {
+		return nil, ErrCanceled
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -55,10 +57,17 @@ type System struct {
 	roles      *awsquery.IAM
 }
 
+// answerTimeout is how long AWS may take from the whole of a request to the beginning of its answer. The SDK sets no limit: somebody
+// who accepts connections and never answers would be waited for without end.
+const answerTimeout = time.Minute
+
 // LoadAWS gives the AWS configuration that the AWS CLI would use: environment,
 // profile, role. An empty profile is the default one.
 func LoadAWS(ctx context.Context, region, profile string) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.ResponseHeaderTimeout = answerTimeout
+		})),
 		config.WithLogger(logging.Nop{}), // which would write into what a command prints, such as of a connection that can't be used again
 	}
 	if os.Getenv("AWS_MAX_ATTEMPTS") == "" { // the user's own goes before

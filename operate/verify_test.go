@@ -95,7 +95,7 @@ func TestVerifyOutOfTimeNamesTheBrokenLink(t *testing.T) {
 	require.ErrorIs(t, err, operate.ErrTimeout)
 	require.False(t, result.Passed())
 	require.Len(t, result.Broken(), 1, "%+v", result.Diagnosis)
-	require.Equal(t, "Subnets' way out", result.Broken()[0].Name)
+	require.Equal(t, "Subnets' route", result.Broken()[0].Name)
 }
 
 // TestVerifyNamesTheBrokenLink breaks one link after the other (requirements A42 to A46).
@@ -115,7 +115,7 @@ func TestVerifyNamesTheBrokenLink(t *testing.T) {
 		awstest.LinkTargetRole:   {lost, "Rule's target", "it has no role"},
 		awstest.LinkPermissions:  {failed, "Permission to pass the task's role", "may not iam:PassRole"},
 		awstest.LinkImage:        {failed, "Image", "isn't in ECR"},
-		awstest.LinkRoute:        {failed, "Subnets' way out", "no route out, and its VPC has no endpoint for ecr.api"},
+		awstest.LinkRoute:        {failed, "Subnets' route", "no route out, and its VPC has no endpoint for ecr.api"},
 		awstest.LinkEgress:       {failed, "Security group", "lets nothing out to port 443"},
 	} {
 		t.Run(link, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestVerifyLooksForTheTasksWayToTellItsEnd(t *testing.T) {
 		link         string
 		broken, says string
 	}{
-		"endpoint":              {true, awstest.LinkStates, "Subnets' way out", "its VPC has no endpoint for states"},
+		"endpoint":              {true, awstest.LinkStates, "Subnets' route", "its VPC has no endpoint for states"},
 		"endpoint, not needed":  {false, awstest.LinkStates, "", ""},
 		"its role":              {true, awstest.LinkPermissions, "Task's permission to report its end", "task may not states:SendTaskSuccess"},
 		"its role, not needed":  {false, awstest.LinkPermissions, "Permission to pass the task's role", "may not iam:PassRole"},

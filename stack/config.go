@@ -78,6 +78,11 @@ const prefixLength = 32
 var (
 	notForNames = regexp.MustCompile(`[^a-z0-9]+`)
 	withDigest  = regexp.MustCompile(`-[0-9a-f]{6}$`)
+	// reserved is what AWS lets no name begin with: a repository's with a digit, a security group's with its id's prefix, a bucket's with
+	// those of S3's own.
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+	// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
+	reserved = regexp.MustCompile(`^(?:[0-9]|sg-|xn--|sthree-|amzn-s3-demo-)`)
 )
 
 // prefix starts the name of every resource, so that a person who sees one in the console knows whose it is: project and stack, in
@@ -85,10 +90,14 @@ var (
 //
 // No two stacks have the same one, as not every name gets a random suffix of Pulumi's: a dashboard's and a log group's don't. The
 // stack's name is what follows the last hyphen. Where that isn't so (project a and stack b-c, beside project a-b and stack c), or
-// the name is too long or has other characters, it ends with a digest of both, and so does one that looks as if it did.
+// the name is too long, or has other characters or a beginning that AWS reserves, it ends with a digest of both, and so does one
+// that looks as if it did.
 func prefix(project, stack string) string {
 	whole := project + "-" + stack
 	name := strings.Trim(notForNames.ReplaceAllString(strings.ToLower(whole), "-"), "-")
+	if reserved.MatchString(name) {
+		name = "u-" + name
+	}
 	if name == whole && len(name) <= prefixLength && !strings.Contains(stack, "-") && !withDigest.MatchString(name) {
 		return name
 	}

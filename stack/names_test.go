@@ -61,10 +61,21 @@ func stacks() map[string]string {
 
 func TestEveryNameIsOneThatAWSTakes(t *testing.T) {
 	t.Parallel()
+	type names struct{ project, stack string }
+	tests := map[string]names{}
 	for name, stackName := range stacks() {
+		tests[name] = names{"", stackName}
+	}
+	for _, project := range []string{"2026files", "sg", "sg-files", "xn--files", "sthree-files", "amzn-s3-demo"} {
+		tests[project] = names{project, "dev"}
+	}
+	for name, of := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			system := declaredtest.Evaluate(t, declared.Options{Stack: stackName}, program)
+			system := declaredtest.Evaluate(t, declared.Options{Project: of.project, Stack: of.stack}, program)
+			for _, r := range system.Resources {
+				require.NotRegexp(t, `^(?:[0-9]|sg-|xn--|sthree-|amzn-s3-demo-)`, r.Name)
+			}
 			checked := map[string]bool{}
 			for _, r := range system.Resources {
 				limit, ok := limits[r.Type]

@@ -14,7 +14,7 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// private says whether the tasks run in a network without a way out, where they reach what they need by VPC endpoints alone.
+// private says whether the tasks run in isolated subnets, where they reach what they need by VPC endpoints alone.
 func (s *system) private() bool { return s.cfg.Network == settings.NetworkPrivate }
 
 func (s *system) network() (err error) {

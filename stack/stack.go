@@ -80,7 +80,7 @@ type system struct {
 
 	net *network.Network
 	// zones are the Availability Zones that have each of the endpoints that are needed,
-	// by the service; none are in the networks with a way out.
+	// by the service; none are in the networks with a route to the internet.
 	zones map[string][]string
 	key   *encryption.Encryption
 	log   *logs.Logs

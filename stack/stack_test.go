@@ -287,7 +287,7 @@ func TestAGivenKeyEncryptsTheLogs(t *testing.T) {
 	}
 }
 
-// One key of the account's own encrypts all that is kept, whether it is made or given.
+// One customer managed key encrypts all that is kept, whether it is made or given.
 func TestACustomersKeyEncryptsEverything(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]config{

@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
 )
 
@@ -17,22 +18,22 @@ const Type = "upload-router:components:Alarms"
 // Args configure Alarms.
 type Args struct {
 	// StateMachineARN is the state machine to watch. Required.
-	StateMachineARN pulumi.StringInput
+	StateMachineARN pulumi.StringInput `required:"true"`
 	// ExecutionTimeout is the time that an execution has. Required.
-	ExecutionTimeout time.Duration
+	ExecutionTimeout time.Duration `required:"true"`
 	// FunctionName is the function to watch. Required.
-	FunctionName pulumi.StringInput
+	FunctionName pulumi.StringInput `required:"true"`
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
 	// metrics name it: with Region and account. Required.
-	TaskIntegrationARN pulumi.StringInput
+	TaskIntegrationARN pulumi.StringInput `required:"true"`
 	// RuleName is the rule whose events must arrive. Required.
-	RuleName pulumi.StringInput
+	RuleName pulumi.StringInput `required:"true"`
 	// DeadLetterQueueName is the queue that must stay empty. Required.
-	DeadLetterQueueName pulumi.StringInput
+	DeadLetterQueueName pulumi.StringInput `required:"true"`
 	// StatusChangeQueueName is the queue of undelivered status changes. Required.
-	StatusChangeQueueName pulumi.StringInput
+	StatusChangeQueueName pulumi.StringInput `required:"true"`
 	// TopicARN is notified when an alarm goes off and when it is over. Required.
-	TopicARN pulumi.StringInput
+	TopicARN pulumi.StringInput `required:"true"`
 }
 
 // Alarms are CloudWatch alarms.
@@ -151,6 +152,9 @@ func slow(limit time.Duration) float64 { return float64(limit.Milliseconds()) * 
 
 // New makes Alarms.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Alarms, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	a := &Alarms{}
 	if err := ctx.RegisterComponentResource(Type, name, a, opts...); err != nil {
 		return nil, fmt.Errorf("registering the alarms: %w", err)

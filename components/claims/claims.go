@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/claimtable"
 	"example.com/upload-router/internal/outputs"
 )
@@ -36,6 +37,9 @@ type Claims struct {
 // New makes Claims. The table costs by the request and by what it keeps; its
 // items expire, and it can be put back to any second of the last 35 days.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Claims, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	c := &Claims{}
 	if err := ctx.RegisterComponentResource(Type, name, c, opts...); err != nil {
 		return nil, fmt.Errorf("registering the claims: %w", err)

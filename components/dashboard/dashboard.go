@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
 )
 
@@ -21,26 +22,26 @@ const Type = "upload-router:components:Dashboard"
 // Args configure a Dashboard.
 type Args struct {
 	// Region is the Region of the metrics. Required.
-	Region string
+	Region string `required:"true"`
 	// StateMachineARN is the state machine. Required.
-	StateMachineARN pulumi.StringInput
+	StateMachineARN pulumi.StringInput `required:"true"`
 	// FunctionName is the function for small files. Required.
-	FunctionName pulumi.StringInput
+	FunctionName pulumi.StringInput `required:"true"`
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
 	// metrics name it: with Region and account. Required.
-	TaskIntegrationARN string
+	TaskIntegrationARN string `required:"true"`
 	// DeadLetterQueueName is the queue of undelivered events, StatusChangeQueueName that of undelivered status changes. Required.
-	DeadLetterQueueName, StatusChangeQueueName pulumi.StringInput
+	DeadLetterQueueName, StatusChangeQueueName pulumi.StringInput `required:"true"`
 	// TopicARN is the topic of the notices. Required.
-	TopicARN pulumi.StringInput
+	TopicARN pulumi.StringInput `required:"true"`
 	// BucketName is the bucket of the uploads. Required.
-	BucketName pulumi.StringInput
+	BucketName pulumi.StringInput `required:"true"`
 	// TableName is the table of claims; nil if there is none.
 	TableName pulumi.StringInput
 	// ProcessorLogs are the log groups of the processors, for the queries. Required.
-	ProcessorLogs pulumi.StringArray
+	ProcessorLogs pulumi.StringArray `required:"true"`
 	// Logs are all log groups, by who writes them. Required.
-	Logs pulumi.StringMap
+	Logs pulumi.StringMap `required:"true"`
 }
 
 // Dashboard is a CloudWatch dashboard with saved queries.
@@ -53,6 +54,9 @@ type Dashboard struct {
 
 // New makes a Dashboard, which has the name of the component.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Dashboard, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	d := &Dashboard{}
 	if err := ctx.RegisterComponentResource(Type, name, d, opts...); err != nil {
 		return nil, fmt.Errorf("registering the dashboard: %w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
 )
 
@@ -22,13 +23,13 @@ const deletionWindow = 30
 // Args configure an Encryption.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// KeyARN is a key to use as it is, which is not changed. Its policy must hold
 	// what [Encryption.Policy] has. Empty: a key is made.
 	KeyARN string
 	// LogGroups are patterns of the names of the log groups that the key is for. All that uses the key is made after it, and gets
 	// its name then; so a pattern is what the name begins with, and "*". Required.
-	LogGroups []string
+	LogGroups []string `required:"true"`
 	// Queues and Topics are patterns of the names of the queues that EventBridge writes to, and of the topics that it and
 	// CloudWatch's alarms publish to, which the key encrypts. Empty: it encrypts none.
 	Queues, Topics string
@@ -52,6 +53,9 @@ type Encryption struct {
 
 // New makes an Encryption.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Encryption, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	e := &Encryption{}
 	if err := ctx.RegisterComponentResource(Type, name, e, opts...); err != nil {
 		return nil, fmt.Errorf("registering the encryption: %w", err)

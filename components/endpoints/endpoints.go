@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 )
@@ -28,20 +29,20 @@ var errNoZone = errors.New("no Availability Zone of the network has endpoints of
 // Args configure Endpoints.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// VPCID and SubnetIDs are where the interface endpoints are. Required.
-	VPCID     pulumi.StringInput
-	SubnetIDs pulumi.StringArrayInput
-	// Zones are the names of the Availability Zones of the subnets, in their order. Required.
+	VPCID     pulumi.StringInput      `required:"true"`
+	SubnetIDs pulumi.StringArrayInput `required:"true"`
+	// Zones are the names of the Availability Zones of the subnets, in their order: which of them are in a Service's Zones.
 	Zones []string
 	// RouteTableID is the subnets' route table, which gets the route to S3. Required.
-	RouteTableID pulumi.StringInput
+	RouteTableID pulumi.StringInput `required:"true"`
 	// SecurityGroupID is the group of the tasks. It gets the rules that let them reach the endpoints. Required.
-	SecurityGroupID pulumi.StringInput
+	SecurityGroupID pulumi.StringInput `required:"true"`
 	// S3Policy is all that may be asked of S3, as Policy of a Service is. Required.
-	S3Policy pulumi.StringInput
+	S3Policy pulumi.StringInput `required:"true"`
 	// Services are those that the tasks call, besides S3. Required.
-	Services []Service
+	Services []Service `required:"true"`
 }
 
 // Service is a service of AWS that is reached by an interface endpoint.
@@ -53,7 +54,7 @@ type Service struct {
 	Zones []string
 	// Policy is all that may be asked of it through the endpoint, as a policy document whose statements are for everyone under
 	// the condition of who it is. Required: without a policy an endpoint lets everything through.
-	Policy pulumi.StringInput
+	Policy pulumi.StringInput `required:"true"`
 }
 
 // Endpoints are VPC endpoints.
@@ -71,6 +72,9 @@ type Endpoints struct {
 // Fargate itself needs none: ECS reaches a task's host by a network of its own.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Endpoints, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	e := &Endpoints{}
 	if err := ctx.RegisterComponentResource(Type, name, e, opts...); err != nil {
 		return nil, fmt.Errorf("registering the endpoints: %w", err)

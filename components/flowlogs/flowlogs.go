@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
@@ -18,11 +19,11 @@ const Type = "upload-router:components:FlowLogs"
 // Args configure FlowLogs.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// VPCID is the VPC. Required.
-	VPCID pulumi.StringInput
+	VPCID pulumi.StringInput `required:"true"`
 	// LogGroupARN is the log group that they are written to. Required.
-	LogGroupARN pulumi.StringInput
+	LogGroupARN pulumi.StringInput `required:"true"`
 }
 
 // FlowLogs are the flow logs of a VPC.
@@ -37,6 +38,9 @@ type FlowLogs struct {
 // AWS's example allows all log groups, and to make new ones.
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*FlowLogs, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	f := &FlowLogs{}
 	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
 		return nil, fmt.Errorf("registering the flow logs: %w", err)

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
 )
@@ -24,24 +25,24 @@ const minStorageMB = 512
 // Args configure a Function.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// Code is a zip with the binary `bootstrap` in it. Required.
-	Code pulumi.Archive
+	Code pulumi.Archive `required:"true"`
 	// Architecture is arm64 or x86_64. Required.
-	Architecture string
+	Architecture string `required:"true"`
 	// MemoryMB is the function's memory, which its share of a CPU follows. Required.
-	MemoryMB int
+	MemoryMB int `required:"true"`
 	// StorageMB is its disk, /tmp, 512 to 10240. Default: 512.
 	StorageMB int
 	// TimeoutSeconds ends an invocation. Required.
-	TimeoutSeconds int
+	TimeoutSeconds int `required:"true"`
 	// Tracing has X-Ray trace the invocations (requirement C17).
 	Tracing bool
 	// Concurrency is how many invocations there may be at once, which are kept free
 	// for it. 0: as many as the account has, and none kept free.
 	Concurrency int
 	// LogGroupName and LogGroupARN are where it writes. Required.
-	LogGroupName, LogGroupARN pulumi.StringInput
+	LogGroupName, LogGroupARN pulumi.StringInput `required:"true"`
 }
 
 // Function is a Lambda function with its role.
@@ -59,6 +60,9 @@ type Function struct {
 // New makes a Function. Its role may write to its log group and send traces; what it may read, the component that has it grants by
 // RoleName.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Function, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	f := &Function{}
 	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
 		return nil, fmt.Errorf("registering the function: %w", err)

@@ -1,4 +1,4 @@
-// Package logs is where the processors and the state machine write: log groups that are encrypted with a customer-managed KMS key
+// Package logs is where the processors and the state machine write: log groups that are encrypted with a customer managed KMS key
 // and expire (requirements A5, A29, C13 and C14).
 package logs
 
@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
 )
 
@@ -17,14 +18,14 @@ const Type = "upload-router:components:Logs"
 // Args configure Logs.
 type Args struct {
 	// Groups are the groups to make, by what writes to them: function gives <name>-function with Pulumi's suffix. Required.
-	Groups []string
+	Groups []string `required:"true"`
 	// Names are the names of those groups that can't be auto-named, by what writes to them. Empty: none.
 	Names map[string]string
 	// RetentionDays is how many days events are kept, one of CloudWatch's values. Required.
-	RetentionDays int
+	RetentionDays int `required:"true"`
 	// KMSKeyARN is the key that the groups are encrypted with; its policy must let
 	// CloudWatch Logs of the Region use it for them. Required.
-	KMSKeyARN pulumi.StringInput
+	KMSKeyARN pulumi.StringInput `required:"true"`
 }
 
 // Logs are encrypted log groups.
@@ -48,6 +49,9 @@ type Group struct {
 
 // New makes Logs.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Logs, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	l := &Logs{Groups: map[string]Group{}}
 	if err := ctx.RegisterComponentResource(Type, name, l, opts...); err != nil {
 		return nil, fmt.Errorf("registering the logs: %w", err)

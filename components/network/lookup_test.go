@@ -53,7 +53,7 @@ func lookups(t *testing.T, args *network.Args) []pulumi.MockCallArgs {
 		if err != nil {
 			return err
 		}
-		_, err = network.New(ctx, "net", args, pulumi.Providers(provider))
+		_, err = network.New(ctx, "net", somewhere(*args), pulumi.Providers(provider))
 		return err
 	}, pulumi.WithMocks("upload-router", "test", &answers)))
 	return answers.calls

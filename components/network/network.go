@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/egress"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 )
@@ -32,7 +33,7 @@ var (
 // else the Region's default VPC and two of its subnets.
 type Args struct {
 	// Region names the Region in error messages and endpoint names. Required.
-	Region string
+	Region string `required:"true"`
 	// VPCID is an existing VPC, SubnetIDs are those of its subnets to use, two or more.
 	VPCID     string
 	SubnetIDs []string
@@ -42,7 +43,7 @@ type Args struct {
 	// route out of it: only VPC endpoints make it useful.
 	Isolated bool
 	// Architecture is that of the tasks, ARM64 or X86_64, which not every zone with Fargate has. Required.
-	Architecture string
+	Architecture string `required:"true"`
 	// ServiceZones are the names of the Availability Zones that have each of the services that the VPC's endpoints are of; nil is
 	// all. The subnets are in zones that have all of them if there are two.
 	ServiceZones [][]string
@@ -78,6 +79,9 @@ type place struct {
 
 // New makes a Network. It fails, before it registers a child, if the default VPC or the named subnets aren't there.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Network, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	n := &Network{}
 	if err := ctx.RegisterComponentResource(Type, name, n, opts...); err != nil {
 		return nil, fmt.Errorf("registering the network: %w", err)

@@ -1,6 +1,7 @@
 package network_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -41,9 +42,15 @@ func creating(cidr string, rules ...egress.Rule) *network.Args {
 	return &network.Args{Region: "eu-central-1", CIDR: netip.MustParsePrefix(cidr), Egress: rules}
 }
 
+// somewhere is args with a Region and an architecture, if it has none.
+func somewhere(args network.Args) *network.Args {
+	args.Region, args.Architecture = cmp.Or(args.Region, "eu-central-1"), cmp.Or(args.Architecture, "X86_64")
+	return &args
+}
+
 func program(args *network.Args) pulumi.RunFunc {
 	return declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
-		n, err := network.New(ctx, "net", args)
+		n, err := network.New(ctx, "net", somewhere(*args))
 		if err != nil {
 			return nil, err
 		}
@@ -361,7 +368,7 @@ func TestReorderedRulesKeepTheirNames(t *testing.T) {
 func TestWhoeverTakesTheIDsWaitsForTheRoutesAndTheRules(t *testing.T) {
 	t.Parallel()
 	system := declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
-		n, err := network.New(ctx, "net", creating("10.64.0.0/24", usual()...))
+		n, err := network.New(ctx, "net", somewhere(*creating("10.64.0.0/24", usual()...)))
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
@@ -20,7 +21,7 @@ const Type = "upload-router:components:Notifications"
 // Args configure Notifications.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// TopicARN is a topic to use as it is, which is not changed. Its own policy must
 	// hold what [Notifications.Policy] has. Empty: a topic is made.
 	TopicARN string
@@ -46,6 +47,9 @@ type Notifications struct {
 
 // New makes Notifications.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Notifications, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	n := &Notifications{}
 	if err := ctx.RegisterComponentResource(Type, name, n, opts...); err != nil {
 		return nil, fmt.Errorf("registering the notifications: %w", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/deadletter"
 	"example.com/upload-router/internal/outputs"
 )
@@ -23,11 +24,11 @@ const targetID = "Topic"
 // Args configure a StatusChange.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// StateMachineARN is the state machine whose executions are announced. Required.
-	StateMachineARN pulumi.StringInput
+	StateMachineARN pulumi.StringInput `required:"true"`
 	// TopicARN is what it is published to; its policy must let the rule publish. Required.
-	TopicARN pulumi.StringInput
+	TopicARN pulumi.StringInput `required:"true"`
 	// KMSKeyARN is the key that the queue is encrypted with; its policy must let the rule use it. Nil: a key that AWS manages.
 	KMSKeyARN pulumi.StringInput
 }
@@ -44,6 +45,9 @@ type StatusChange struct {
 
 // New makes a StatusChange.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*StatusChange, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	s := &StatusChange{}
 	if err := ctx.RegisterComponentResource(Type, name, s, opts...); err != nil {
 		return nil, fmt.Errorf("registering the status changes: %w", err)
@@ -89,7 +93,7 @@ func eventPattern(machine string) (string, error) {
 	return string(b), nil
 }
 
-// notice says which execution it is and how to look at it. The event of a state machine with a key of the account's own has
+// notice says which execution it is and how to look at it. The event of a state machine with a customer managed key has
 // neither input nor cause (requirement C16), so the notice names neither.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 func notice() *cloudwatch.EventTargetInputTransformerArgs {

@@ -55,7 +55,7 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 	assert.Regexp(t, `^arn:aws:events:eu-central-1:123456789012:rule/statuschange-rule-`, rule.Outputs["arn"])
 }
 
-// Requirement C16: with a key of the account's own the event has no input, output, error or cause.
+// Requirement C16: with a customer managed key the event has no input, output, error or cause.
 func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)

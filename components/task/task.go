@@ -11,6 +11,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
 	"example.com/upload-router/internal/policy"
@@ -31,26 +32,26 @@ const (
 // Args configure a Task.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// Image is the container image, by digest. It is in its repository before
 	// the task definition is made (requirement A22). Required.
-	Image pulumi.StringInput
-	// RepositoryARN is the ECR repository to pull from; empty for an image that is in another kind of registry.
+	Image pulumi.StringInput `required:"true"`
+	// RepositoryARN is the ECR repository to pull from. Default: none, for an image that is in another kind of registry.
 	RepositoryARN pulumi.StringInput
 	// Spot gives the cluster the capacity providers FARGATE_SPOT and FARGATE. Without it the cluster has none, and tasks run by the launch
 	// type FARGATE, which takes none: to give a cluster its providers takes the role AWSServiceRoleForECS, which ECS only begins to make
 	// with an account's first cluster.
 	Spot bool
 	// Architecture is ARM64 or X86_64. Required.
-	Architecture string
+	Architecture string `required:"true"`
 	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that Fargate has. Required.
-	CPU, MemoryMB int
+	CPU, MemoryMB int `required:"true"`
 	// StorageGiB is the disk, 21 to 200. 0: the 20 that come with every task.
 	StorageGiB int
 	// Tracing lets the processor send X-Ray its segment (requirement C17). Whoever runs it names the trace.
 	Tracing bool
 	// LogGroupName and LogGroupARN are where the container writes. Required.
-	LogGroupName, LogGroupARN pulumi.StringInput
+	LogGroupName, LogGroupARN pulumi.StringInput `required:"true"`
 	// ForceDestroy lets replaced and destroyed revisions of the task definition be deregistered. Without it they stay, at no
 	// cost: ECS starts no task from a revision that isn't registered, so an execution that began before an update would fail.
 	ForceDestroy bool
@@ -76,6 +77,9 @@ type Task struct {
 
 // New makes a Task. The processor's role may send traces at most, yet.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Task, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	t := &Task{}
 	if err := ctx.RegisterComponentResource(Type, name, t, opts...); err != nil {
 		return nil, fmt.Errorf("registering the task: %w", err)
@@ -158,9 +162,13 @@ func (t *Task) executionRole(ctx *pulumi.Context, name string, args *Args) (*iam
 		return nil, fmt.Errorf("creating the task execution role: %w", err)
 	}
 	t.ExecutionRoleARN = role.Arn
+	repository := args.RepositoryARN
+	if repository == nil {
+		repository = pulumi.String("")
+	}
 	rolePolicy, err := iam.NewRolePolicy(ctx, name+"-execution", &iam.RolePolicyArgs{
 		Role: role.Name,
-		Policy: args.RepositoryARN.ToStringOutput().ApplyT(func(repository string) pulumi.StringOutput {
+		Policy: repository.ToStringOutput().ApplyT(func(repository string) pulumi.StringOutput {
 			return executionPolicy(repository, args.LogGroupARN)
 		}).(pulumi.StringOutput),
 	}, pulumi.Parent(t))

@@ -8,6 +8,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/deadletter"
 	"example.com/upload-router/internal/outputs"
 )
@@ -18,7 +19,7 @@ const Type = "upload-router:components:Uploads"
 // Args configure Uploads.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// BucketName is the bucket's name. Empty: auto-named.
 	BucketName string
 	// KMSKeyARN is the key that the bucket and the dead-letter queue are encrypted
@@ -30,28 +31,30 @@ type Args struct {
 	// ForceDestroy lets a destroy delete the bucket with all that is in it.
 	ForceDestroy bool
 	// AbortIncompleteAfterDays removes the parts of multipart uploads that were never completed. Required.
-	AbortIncompleteAfterDays int
+	AbortIncompleteAfterDays int `required:"true"`
 	// KeepVersionsDays is when overwritten and deleted objects are deleted for good. 0: never.
 	KeepVersionsDays int
 	// ReaderRoles are the names of the roles that process the objects, by what
 	// takes them: they get to read this bucket's objects. Required.
-	ReaderRoles map[string]pulumi.StringInput
+	ReaderRoles map[string]pulumi.StringInput `required:"true"`
 	// Private is the one way to the objects of who reads them from a network
 	// without a route to the internet. Nil: they may be read from anywhere.
 	Private *Private
 	// StateMachineARN is started for every object that is created. Required.
-	StateMachineARN pulumi.StringInput
-	// MaximumEventAgeSeconds and MaximumRetryAttempts are how long EventBridge tries to start an execution, 60 to 86400 and 0 to
-	// 185, before the event goes to the dead-letter queue. Required.
-	MaximumEventAgeSeconds, MaximumRetryAttempts int
+	StateMachineARN pulumi.StringInput `required:"true"`
+	// MaximumEventAgeSeconds is how long EventBridge tries to start an execution before the event goes to the dead-letter queue, 60 to
+	// 86400. Required.
+	MaximumEventAgeSeconds int `required:"true"`
+	// MaximumRetryAttempts is how often it tries again in that time, 0 to 185. Default: 0, not once.
+	MaximumRetryAttempts int
 }
 
 // Private is a VPC endpoint by which a role reads the objects, and no other way.
 type Private struct {
 	// EndpointID is the endpoint. Required.
-	EndpointID pulumi.StringInput
+	EndpointID pulumi.StringInput `required:"true"`
 	// RoleARN is the role. Required.
-	RoleARN pulumi.StringInput
+	RoleARN pulumi.StringInput `required:"true"`
 }
 
 // BucketARN is the ARN that the bucket will have, for the policy of what is there
@@ -82,6 +85,9 @@ type Uploads struct {
 // New makes Uploads. Events start to flow last: once the bucket is protected, the processors may read it, and EventBridge may
 // start the machine and write to the queue.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Uploads, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	u := &Uploads{}
 	if err := ctx.RegisterComponentResource(Type, name, u, opts...); err != nil {
 		return nil, fmt.Errorf("registering the uploads: %w", err)

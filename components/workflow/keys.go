@@ -9,7 +9,7 @@ import (
 	"example.com/upload-router/internal/policy"
 )
 
-// useKeys lets the role use the keys of the account's own that its machine and the
+// useKeys lets the role use the customer managed keys that its machine and the
 // topic are encrypted with, by a policy of its own; none if there are no such keys.
 func (w *Workflow) useKeys(ctx *pulumi.Context, name string, args *Args, role *iam.Role) ([]pulumi.Resource, error) {
 	statements := keyStatements(name, args)

@@ -13,12 +13,12 @@ import (
 // Logging is what is logged of the executions (requirement C12).
 type Logging struct {
 	// Level is ERROR, FATAL or ALL. Required.
-	Level string
+	Level string `required:"true"`
 	// IncludeData has the log hold what executions and states take in and give.
 	IncludeData bool
 	// LogGroupARN is the log group. Its name begins with /aws/vendedlogs/states/, so that the resource policy by which CloudWatch
 	// lets the logs in doesn't grow with each state machine of the account (requirement C13). Required.
-	LogGroupARN pulumi.StringInput
+	LogGroupARN pulumi.StringInput `required:"true"`
 }
 
 // observe has the machine log and trace its executions, and gives the permissions that it must have for that before it is there.

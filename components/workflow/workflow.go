@@ -13,6 +13,7 @@ import (
 
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/routing"
+	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
@@ -25,29 +26,29 @@ const Type = "upload-router:components:Workflow"
 // Args configure a Workflow.
 type Args struct {
 	// Location is where the stack is. Required.
-	Location location.Location
+	Location location.Location `required:"true"`
 	// Name is the state machine's name. Empty: auto-named.
 	Name string
 	// Routing are the decisions and limits of the state machine. Required.
-	Routing routing.Description
+	Routing routing.Description `required:"true"`
 	// FunctionARN is the Lambda function for small files. Required.
-	FunctionARN pulumi.StringInput
+	FunctionARN pulumi.StringInput `required:"true"`
 	// ClusterARN is where the task for large files runs. Required.
-	ClusterARN pulumi.StringInput
+	ClusterARN pulumi.StringInput `required:"true"`
 	// TaskDefinitionARN is that task, with its revision. Required.
-	TaskDefinitionARN pulumi.StringInput
+	TaskDefinitionARN pulumi.StringInput `required:"true"`
 	// TaskFamily is the task definition's name without revision. Required.
-	TaskFamily pulumi.StringInput
+	TaskFamily pulumi.StringInput `required:"true"`
 	// TaskRoleARNs are the two roles that the task takes. Required.
-	TaskRoleARNs []pulumi.StringInput
+	TaskRoleARNs []pulumi.StringInput `required:"true"`
 	// ProcessorRoleName is the role that the task's processor has: it gets to
 	// report its end, if Routing has it do so. Required with Routing.TaskCallback.
 	ProcessorRoleName pulumi.StringInput
 	// SubnetIDs and SecurityGroupID are the task's network. Required.
-	SubnetIDs       pulumi.StringArrayInput
+	SubnetIDs       pulumi.StringArrayInput `required:"true"`
 	SecurityGroupID pulumi.StringInput
 	// TopicARN is notified of processed and failed files. Required.
-	TopicARN pulumi.StringInput
+	TopicARN pulumi.StringInput `required:"true"`
 	// TableName and TableARN are the table of claims. Required with Routing.Deduplicate and MaxParallelTasks.
 	TableName, TableARN pulumi.StringInput
 	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that takes permissions.
@@ -74,6 +75,9 @@ type Workflow struct {
 // New makes a Workflow. The machine waits for its role's policy: Step Functions checks at creation that the role may make the
 // rule by which it hears of tasks' ends. What IAM takes to spread the policy, the provider waits for.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Workflow, error) {
+	if err := arguments.Check(args); err != nil {
+		return nil, err //nolint:wrapcheck // It names the fields.
+	}
 	w := &Workflow{}
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
 		return nil, fmt.Errorf("registering the workflow: %w", err)

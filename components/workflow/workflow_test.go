@@ -404,7 +404,7 @@ func TestWhatIsLoggedOfTheExecutions(t *testing.T) {
 	require.Equal(t, map[string]any{"enabled": false}, made.Object("tracingConfiguration"))
 }
 
-// Requirement C16: with a key of the account's own the role encrypts what is logged.
+// Requirement C16: with a customer managed key the role encrypts what is logged.
 func TestWhatIsLoggedIsEncryptedOnItsWay(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())

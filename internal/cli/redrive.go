@@ -68,7 +68,7 @@ Exit code 1 if something could not be run again.`,
 	flags.BoolVar(&o.redrive.Failed, "failed", false, "every execution that failed, timed out or was aborted")
 	flags.DurationVar(&o.since, "since", 24*time.Hour, "with --failed: only what started in this time")
 	flags.BoolVar(&o.redrive.DeadLetters, "dlq", false, "every event in the dead-letter queue")
-	flags.BoolVar(&o.redrive.Restart, "restart", false, "start executions anew, even where they could go on")
+	flags.BoolVar(&o.redrive.Restart, "restart", false, "start new executions, even where old ones could go on")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only list, even if it is one")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do it, even if it is more than one")
 	return cmd

@@ -16,7 +16,7 @@ type abortKey struct{}
 // second closes [aborted], and the third ends the program wherever it is.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the last of a terminal that is gone
 	abort := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.WithValue(parent, abortKey{}, (<-chan struct{})(abort)))
 	ended := make(chan struct{})

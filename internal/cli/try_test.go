@@ -471,7 +471,7 @@ func TestTryOfAProgramThatFails(t *testing.T) {
 	}{
 		"it can't be evaluated":  {func(*pulumi.Context) error { return broken }, nil, "broken"},
 		"it declares nothing":    {func(*pulumi.Context) error { return nil }, nil, "starting the declared system: finding the bucket"},
-		"its image isn't built":  {failing, []string{"-c", "image=public.ecr.aws/acme/processor:1.0.0"}, "leave `image` unset to try it"},
+		"its image isn't built":  {failing, []string{"-c", "image=public.ecr.aws/acme/processor:1.0.0"}, "try it with `--config image=`"},
 		"it doesn't match S3":    {failing, []string{"-c", "bucketName=UPPER"}, "upload-router:bucketName: UPPER"},
 		"it is not in this file": {failing, []string{"-c", "=1"}, "invalid configuration"},
 	} {

@@ -29,7 +29,7 @@ The first events of a new bucket can take about five minutes to arrive.
 
 When something fails, it walks the links between an upload and its result: the
 bucket's notification, the rule and its target, the roles' permissions, the image, the
-subnets' way out, the security group, the log. It names the one that is broken.
+subnets' route, the security group, the log. It names the one that is broken.
 
 It processes two files, and is billed as any others.
 

@@ -148,6 +148,9 @@ func withoutBullets(err error) error {
 	return err
 }
 
+// typeStackReference is another stack's outputs.
+const typeStackReference = "pulumi:pulumi:StackReference"
+
 // recorder is the SDK's mock: it keeps each resource and answers for the providers.
 type recorder struct {
 	provider provider
@@ -160,7 +163,11 @@ type recorder struct {
 // NewResource records a resource and gives its outputs.
 func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
 	if args.ReadRPC != nil { // What is read isn't declared: it is there, and no part of the system.
-		return args.ID, args.Inputs, nil
+		state := args.Inputs.Copy()
+		if args.TypeToken == typeStackReference { // what another stack has isn't known here
+			state["outputs"], state["secretOutputNames"] = resource.NewObjectProperty(nil), resource.NewArrayProperty(nil)
+		}
+		return args.ID, state, nil
 	}
 	made := Resource{Type: args.TypeToken, Name: args.Name, Custom: args.Custom}
 	made.Inputs = plainMap(args.Inputs)

@@ -85,18 +85,18 @@ func Grants(system *declared.System, at Location) ([]Grant, error) {
 }
 
 // grants are the permissions for one resource.
-func (s scope) grants(r declared.Resource, permissions []right) []Grant {
+func (s scope) grants(r declared.Resource, permissions []permission) []Grant {
 	var grants []Grant
-	for _, right := range permissions {
-		if right.only != nil && !right.only(r) {
+	for _, p := range permissions {
+		if p.only != nil && !p.only(r) {
 			continue
 		}
 		var when condition
-		if right.when != nil {
-			when = right.when(s, r)
+		if p.when != nil {
+			when = p.when(s, r)
 		}
-		for _, resource := range right.on(s, r) {
-			grants = append(grants, Grant{sid: right.sid, Actions: right.actions, Resource: resource, Condition: when})
+		for _, resource := range p.on(s, r) {
+			grants = append(grants, Grant{sid: p.sid, Actions: p.actions, Resource: resource, Condition: when})
 		}
 	}
 	return grants

@@ -33,7 +33,7 @@ const (
 // (test/e2e/deployer_test.go holds the table to that); which resources and conditions an action knows is AWS's service
 // authorization reference:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-var kinds = map[string][]right{
+var kinds = map[string][]permission{
 	declared.TypeDashboard: {
 		{sid: "Dashboards", on: dashboard, actions: list("cloudwatch", "DeleteDashboards", "GetDashboard", "PutDashboard")},
 	},
@@ -274,14 +274,13 @@ var kinds = map[string][]right{
 }
 
 // functions has every function of a provider that the program may call.
-var functions = map[string][]right{
+var functions = map[string][]permission{
 	"aws:index/getCallerIdentity:getCallerIdentity": nil, // takes none
 	"aws:index/getPartition:getPartition":           nil, // asks nobody
 	"aws:index/getRegion:getRegion":                 nil, // asks nobody
 	"aws:index/getAvailabilityZones:getAvailabilityZones": {
 		looks("DescribeAvailabilityZones"),
 	},
-	"aws:ec2/getSubnet:getSubnet":                         {looks("DescribeSubnets")},
 	"aws:ec2/getSubnets:getSubnets":                       {looks("DescribeSubnets")},
 	"aws:ec2/getVpc:getVpc":                               {looks("DescribeRouteTables", "DescribeVpcAttribute", "DescribeVpcs")},
 	"aws:ec2/getVpcEndpointService:getVpcEndpointService": {looks("DescribeVpcEndpointServices")},
@@ -291,35 +290,31 @@ var functions = map[string][]right{
 	"aws:ecr/getImage:getImage": {
 		{sid: sidRepositories, on: everyOf(declared.TypeRepository), actions: list("ecr", "DescribeImages")},
 	},
-	"aws:ecr/getImages:getImages": {
-		{sid: sidRepositories, on: everyOf(declared.TypeRepository), actions: list("ecr", "ListImages")},
-	},
-	"aws:ecr/getRepository:getRepository": {
-		{sid: sidRepositories, on: everyOf(declared.TypeRepository), actions: list("ecr", "DescribeRepositories", "ListTagsForResource")},
-	},
 }
 
 // makes creates what the stack's tags are given to, and nothing else.
-func makes(typ string, actions ...string) right {
-	return right{sid: sidCreateNetwork, on: ec2(typ), when: requestTags, actions: list("ec2", actions...)}
+func makes(typ string, actions ...string) permission {
+	return permission{sid: sidCreateNetwork, on: ec2(typ), when: requestTags, actions: list("ec2", actions...)}
 }
 
 // changes changes, deletes and tags what has the stack's tags.
-func changes(typ string, actions ...string) right {
-	return right{sid: sidChangeNetwork, on: ec2(typ), when: resourceTags, actions: append(list("ec2", actions...), createTags, deleteTags)}
+func changes(typ string, actions ...string) permission {
+	return permission{
+		sid: sidChangeNetwork, on: ec2(typ), when: resourceTags, actions: append(list("ec2", actions...), createTags, deleteTags),
+	}
 }
 
 // tagsNew tags what is being created.
-func tagsNew(typ string) right {
-	return right{sid: sidTagNewNetworks, on: ec2(typ), when: both(requestTags, creating), actions: []string{createTags}}
+func tagsNew(typ string) permission {
+	return permission{sid: sidTagNewNetworks, on: ec2(typ), when: both(requestTags, creating), actions: []string{createTags}}
 }
 
 // ofBucket changes what a bucket has, and reads it.
-func ofBucket(actions ...string) right {
-	return right{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", actions...)}
+func ofBucket(actions ...string) permission {
+	return permission{sid: sidBuckets, on: of(declared.TypeBucket, "bucket"), actions: list("s3", actions...)}
 }
 
 // looks reads what EC2 has, for which it takes no resource.
-func looks(actions ...string) right {
-	return right{sid: sidDescribe, on: everything, actions: list("ec2", actions...)}
+func looks(actions ...string) permission {
+	return permission{sid: sidDescribe, on: everything, actions: list("ec2", actions...)}
 }

@@ -11,12 +11,12 @@ import (
 	"example.com/upload-router/internal/partition"
 )
 
-// right lets actions be called on what a resource becomes.
-type right struct {
+// permission lets actions be called on what a resource becomes.
+type permission struct {
 	// sid is the statement that it becomes a part of, with all others of this sid and the same condition. The actions of a statement are
 	// allowed on each of its resources; that grants no more than the parts do, as an action takes one type of resource.
 	sid string
-	// only tells whether the right is for this resource; nil is for each.
+	// only says whether the permission is for this resource; nil is for each.
 	only func(declared.Resource) bool
 	// on are the ARNs, with wildcards.
 	on func(scope, declared.Resource) []string

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"example.com/upload-router/internal/host/callback"
 	"example.com/upload-router/internal/host/reader"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/upload"
@@ -19,7 +20,7 @@ import (
 
 const (
 	// routeLambda is what the logs call this host.
-	routeLambda = "lambda"
+	routeLambda = "Lambda"
 
 	// answerMargin is kept of an invocation's time to answer in: Lambda kills a function whose time is up, and the state machine
 	// would see only that it was killed.
@@ -75,6 +76,9 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	var answer []byte
 	if err == nil {
 		answer, err = h.answer(ctx, object)
+	}
+	if err == nil {
+		err = callback.Fits(answer)
 	}
 	record(ctx, object, started, err)
 	if err != nil {

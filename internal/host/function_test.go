@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/host/callback"
+	"example.com/upload-router/internal/host/reader"
 	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/test/fixture"
 	"example.com/upload-router/upload"
@@ -105,10 +108,27 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 			assert.Equal(t, "v1", line["version"])
 			assert.InDelta(t, 12, line["size"], 0)
 			assert.Equal(t, execution, line["execution"])
-			assert.Equal(t, "lambda", line["route"])
+			assert.Equal(t, "Lambda", line["route"])
 			assert.Equal(t, "succeeded", line["outcome"])
 			assert.Equal(t, "request-1", line["requestId"])
 		})
+	}
+}
+
+func TestInvokeRefusesAResultThatStepFunctionsDoesNotTake(t *testing.T) {
+	t.Parallel()
+	for bytes, want := range map[int]upload.Code{callback.MaxOutput: "", callback.MaxOutput + 1: upload.ResultTooLarge} {
+		var lines strings.Builder
+		subject := &handler{
+			process: func(context.Context, reader.S3API, upload.Object) (json.RawMessage, error) {
+				return make([]byte, bytes), nil
+			},
+			logger: newLogger(&lines), adopt: func(*slog.Logger) {},
+		}
+		_, err := subject.Invoke(t.Context(), payload(t, uploadtest.Event(t, object("report.txt"))))
+		failed, _ := errors.AsType[messages.InvokeResponse_Error](err)
+		assert.Equal(t, string(want), failed.Type)
+		assert.Equal(t, want == "", requireLine(t, lines.String())["outcome"] == "succeeded")
 	}
 }
 
@@ -268,7 +288,7 @@ func TestFunctionInItsRuntime(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(lines[i]), &line), lines[i])
 		assert.Contains(t, line["message"], want.message)
 		for name, value := range map[string]string{
-			"bucket": "uploads", "key": want.key, "version": "v1", "execution": execution, "route": "lambda",
+			"bucket": "uploads", "key": want.key, "version": "v1", "execution": execution, "route": "Lambda",
 		} {
 			assert.Equal(t, value, line[name], lines[i])
 		}

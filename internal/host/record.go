@@ -13,7 +13,7 @@ import (
 const outcomeSucceeded = "succeeded"
 
 // naming is a logger whose every line names the run it is about: bucket, key and version of the object, the route (the host, such as
-// "lambda") and the ARN of the state machine's execution. An execution that isn't known is an empty one.
+// "Lambda") and the ARN of the state machine's execution. An execution that isn't known is an empty one.
 func naming(logger *slog.Logger, route, execution string, object upload.Object) *slog.Logger {
 	return logger.With(
 		slog.String("bucket", object.Bucket),

@@ -36,7 +36,7 @@ func TestEveryLineOfARunNamesIt(t *testing.T) {
 	delete(line, "time")
 	assert.Equal(t, map[string]any{
 		"level": "INFO", "msg": "half way", "percent": 50.0,
-		"bucket": "uploads", "key": "report.csv", "version": "v1", "execution": "execution-1", "route": "fargate",
+		"bucket": "uploads", "key": "report.csv", "version": "v1", "execution": "execution-1", "route": "Fargate",
 	}, line)
 }
 
@@ -58,7 +58,7 @@ func TestRecordIsOneLine(t *testing.T) {
 			assert.Equal(t, hostile, line["key"])
 			assert.Equal(t, "v1", line["version"])
 			assert.InDelta(t, 5, line["size"], 0)
-			assert.Equal(t, "fargate", line["route"])
+			assert.Equal(t, "Fargate", line["route"])
 			assert.Equal(t, "execution-1", line["execution"])
 			assert.Equal(t, "Upload.ObjectMissing", line["outcome"])
 			assert.Equal(t, false, line["retryable"])

@@ -19,7 +19,7 @@ import (
 
 const (
 	// routeFargate is what the logs call this host.
-	routeFargate = "fargate"
+	routeFargate = "Fargate"
 
 	// attributeResult is where a line has the processor's result.
 	attributeResult = "result"

@@ -124,7 +124,7 @@ func TestTaskPrintsTheResult(t *testing.T) {
 			assert.Equal(t, key, line["key"])
 			assert.Equal(t, "v1", line["version"])
 			assert.Equal(t, execution, line["execution"])
-			assert.Equal(t, "fargate", line["route"])
+			assert.Equal(t, "Fargate", line["route"])
 			assert.Equal(t, "succeeded", line["outcome"])
 		})
 	}
@@ -307,7 +307,7 @@ func TestEveryLineOfTheTaskNamesTheRun(t *testing.T) {
 				assert.Equal(t, "report.txt", line["key"], written)
 				assert.Equal(t, map[bool]string{false: "v1", true: ""}[name == "no version"], line["version"], written)
 				assert.Equal(t, execution, line["execution"], written)
-				assert.Equal(t, "fargate", line["route"], written)
+				assert.Equal(t, "Fargate", line["route"], written)
 			}
 			assert.Equal(t, test.says, says)
 		})

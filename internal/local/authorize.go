@@ -217,7 +217,7 @@ func (g *guard) partition() partition.Partition {
 	return own
 }
 
-// bucketKey is the key of the account's own that a bucket encrypts with, and
+// bucketKey is the customer managed key that a bucket encrypts with, and
 // whether it goes by one data key for the whole bucket.
 func (g *guard) bucketKey(bucket string) (key string, whole bool) {
 	for _, r := range g.system.OfType(declared.TypeBucketEncryption) {
@@ -233,7 +233,7 @@ func (g *guard) bucketKey(bucket string) (key string, whole bool) {
 	return "", false
 }
 
-// keyARN is the ARN of a key of the account's own; empty for none and for those
+// keyARN is the ARN of a customer managed key; empty for none and for those
 // that AWS manages, whose policies let everyone use them through their service.
 // https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#aws-managed-cmk
 func (g *guard) keyARN(named any) string {

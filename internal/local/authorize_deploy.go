@@ -67,7 +67,7 @@ func (g *guard) machine(r declared.Resource) error {
 	return g.machineKey(r.Object("encryptionConfiguration")["kmsKeyId"], role, arn, logging)
 }
 
-// machineKey asks for a key of the account's own that a state machine encrypts with.
+// machineKey asks for a customer managed key that a state machine encrypts with.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func (g *guard) machineKey(named any, role, machine string, logging bool) error {
 	key := g.keyARN(named)

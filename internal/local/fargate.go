@@ -136,7 +136,7 @@ func (r *Router) loadProgram(uri string) (imageProgram, error) {
 	image, err := r.system.Where(declared.TypeImage, "repoDigest", uri)
 	if err != nil {
 		return imageProgram{}, fmt.Errorf("%w: the image %s isn't built here, so there is no program to run: "+
-			"leave `image` unset to try it: %w", errDeclared, uri, err)
+			"try it with `--config image=`: %w", errDeclared, uri, err)
 	}
 	build := image.Object("build")
 	if err := onlyKnown(build, buildInputs); err != nil {

@@ -55,7 +55,7 @@ var kinds = map[string]kind{
 	declared.TypeFlowLog:  {created: (*guard).flowLog},
 }
 
-// find gives the declared resource of a kind whose output has a value. The error matches errNotRun if a kind that nothing is known of
+// find gives the declared resource of a kind whose output has a value. The error matches errNotRun if one of another kind
 // has it.
 func (r *Router) find(typ, output string, value any) (declared.Resource, error) {
 	found, err := r.system.Where(typ, output, value)
@@ -63,7 +63,7 @@ func (r *Router) find(typ, output string, value any) (declared.Resource, error) 
 		return found, nil
 	}
 	for _, other := range r.system.Resources {
-		if _, known := declared.KindOf(other.Type); !known && other.Custom && other.Outputs[output] == value {
+		if other.Custom && other.Type != typ && other.Outputs[output] == value {
 			return declared.Resource{}, fmt.Errorf("%w: %s %s", errNotRun, other.Type, other.Name)
 		}
 	}

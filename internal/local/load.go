@@ -147,8 +147,8 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	if err := to.retry.Validate(); err != nil {
 		return target{}, fmt.Errorf("reading its retry policy: %w", err)
 	}
-	if letters := res.Object("deadLetterConfig"); letters != nil {
-		queue, err := r.find(declared.TypeQueue, "arn", letters["arn"])
+	if deadLetters := res.Object("deadLetterConfig"); deadLetters != nil {
+		queue, err := r.find(declared.TypeQueue, "arn", deadLetters["arn"])
 		if err != nil {
 			return target{}, fmt.Errorf("finding its dead-letter queue: %w", err)
 		}

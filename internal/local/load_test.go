@@ -196,7 +196,7 @@ func TestRefusedImageOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	err := refused(t, changed(t, "image"))
 	require.ErrorContains(t, err, "the image public.ecr.aws/acme/processor:1.0.0 isn't built here, so there is no program to run: "+
-		"leave `image` unset to try it")
+		"try it with `--config image=`")
 }
 
 // A topic of the configuration is another stack's: it is declared nowhere.

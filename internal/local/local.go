@@ -211,7 +211,7 @@ type Notice struct {
 	Message  string `json:"message"`
 }
 
-// DeadLetter is a message in the dead-letter queue.
+// DeadLetter is a message in the dead-undelivered queue.
 type DeadLetter struct {
 	// QueueARN is the queue; empty if the target has none, so that the event is lost.
 	QueueARN string `json:"queueArn"`
@@ -435,7 +435,7 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 	var mistaken error
 	m := aboutJSON(event)
 	m.Call = faults.CallStart
-	letter, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
+	undelivered, err := to.retry.Deliver(ctx, newClock(), eventbridge.Target{RuleARN: from.arn, TargetARN: to.machineARN},
 		func(context.Context) error {
 			if err := r.guard.start(from.arn, to.eventsRole, to.machineARN); err != nil {
 				return err
@@ -460,8 +460,8 @@ func (r *Router) deliver(ctx context.Context, from rule, to target, event json.R
 		return fmt.Errorf("delivering the event: %w", err)
 	}
 	trace.Retries += max(0, m.Attempt-1)
-	if letter != nil {
-		dead := DeadLetter{QueueARN: to.queue, MessageID: uuid.NewString(), Body: event, Attributes: letter.Attributes()}
+	if undelivered != nil {
+		dead := DeadLetter{QueueARN: to.queue, MessageID: uuid.NewString(), Body: event, Attributes: undelivered.Attributes()}
 		trace.DeadLetters = append(trace.DeadLetters, dead)
 		if to.queue != "" {
 			r.addMessage(dead)

@@ -98,7 +98,7 @@ func (d Description) retryTask() *asl.Choice {
 	if d.TaskCallback {
 		left.Comment, left.Next = "a try is left", stateTaskWait
 		return &asl.Choice{
-			Comment: "Worth it: the processor said so, or nothing more was heard of it",
+			Comment: "Retry: the processor said so, or nothing more was heard of it",
 			Choices: []asl.Rule{left}, Default: stateTaskGone,
 		}
 	}
@@ -108,7 +108,7 @@ func (d Description) retryTask() *asl.Choice {
 		causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
 	}
 	choice := &asl.Choice{
-		Comment: "Worth it: the processor said so by its exit code, or the task never ran",
+		Comment: "Retry: the processor said so by its exit code, or the task never ran",
 		Choices: []asl.Rule{{
 			Comment: "exit code " + exit + ", or it never ran, and a try is left",
 			And:     []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: worth}},

@@ -35,13 +35,13 @@ var rules = []rule{
 	{"alarm-without-missing-data", each(declared.TypeAlarm, "it doesn't say what no data means", without("treatMissingData"))},
 	{"dlq-without-policy", lettersArrive},
 	{"target-without-dlq", each(declared.TypeEventTarget, "an event that can't be delivered is lost", func(r declared.Resource) bool {
-		return letter(r) == ""
+		return deadLetterQueueOf(r) == ""
 	})},
 	{"pass-role-without-service", passesToOneService},
 	{"log-group-without-retention", each(declared.TypeLogGroup, "its events are kept, and paid for, for ever", func(r declared.Resource) bool {
 		return r.Number("retentionInDays") == 0
 	})},
-	{"log-group-without-key", each(declared.TypeLogGroup, "it has no key of the account's own", without("kmsKeyId"))},
+	{"log-group-without-key", each(declared.TypeLogGroup, "it has no customer managed key", without("kmsKeyId"))},
 	{"task-without-timeout", tasksEnd},
 	{"action-any", actionsAreNamed},
 	{"resource-any", resourcesAreNamed},
@@ -121,14 +121,14 @@ func (f facts) granted(wrong func(authz.Grant) string) map[string]string {
 	return out
 }
 
-func letter(r declared.Resource) string {
+func deadLetterQueueOf(r declared.Resource) string {
 	arn, _ := r.Object("deadLetterConfig")["arn"].(string)
 	return arn
 }
 
 func lettersArrive(f facts) map[string]string {
 	return f.where(declared.TypeEventTarget, func(r declared.Resource) string {
-		queue := letter(r)
+		queue := deadLetterQueueOf(r)
 		if queue == "" || slices.ContainsFunc(f.grants, func(g authz.Grant) bool {
 			return g.Owner == queue && g.Principal == "events.amazonaws.com" && g.Action == "sqs:SendMessage"
 		}) {
@@ -206,7 +206,7 @@ func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name str
 func lettersAreSeen(f facts) map[string]string {
 	out := map[string]string{}
 	for _, target := range f.system.OfType(declared.TypeEventTarget) {
-		queue, err := f.system.Where(declared.TypeQueue, "arn", letter(target))
+		queue, err := f.system.Where(declared.TypeQueue, "arn", deadLetterQueueOf(target))
 		if err != nil {
 			continue // it has none, or another stack's
 		}

@@ -12,8 +12,8 @@ import (
 // https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
 const rulesPerGroup = 60
 
-// lettersKeptDays is how long the dead-letter queue keeps an event.
-const lettersKeptDays = 14
+// deadLetterRetentionDays is how long the dead-letter queue keeps an event.
+const deadLetterRetentionDays = 14
 
 // Warning is a value that is allowed and still probably not meant.
 type Warning struct {
@@ -49,7 +49,7 @@ func (s *Settings) Warnings() []Warning {
 		{keyNotify, !s.Notifies() && !s.Protect, "nobody will hear of a failure"},
 		{keyNotify, !s.Notifies() && s.Protect,
 			"nobody will hear of a failure of what people rely on: " + set(keyNotify+"[0]", "ops@example.com").String()},
-		{keyKeepVersionsDays, s.NoncurrentVersionsAfterDays > 0 && s.NoncurrentVersionsAfterDays < lettersKeptDays,
+		{keyKeepVersionsDays, s.NoncurrentVersionsAfterDays > 0 && s.NoncurrentVersionsAfterDays < deadLetterRetentionDays,
 			"what waits in the dead-letter queue for longer can't be processed any more once it is overwritten"},
 		{keyTags, s.Protect && !s.owned(),
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},

@@ -66,7 +66,7 @@ func program(ctx *pulumi.Context) error {
 		return fmt.Errorf("declaring the function: %w", err)
 	}
 	large, err := task.New(ctx, "large", &task.Args{
-		Location: at, Image: pulumi.String(cfg.Require("image")), RepositoryARN: pulumi.String(""), Architecture: "ARM64",
+		Location: at, Image: pulumi.String(cfg.Require("image")), Architecture: "ARM64",
 		CPU: taskCPU, MemoryMB: taskMemoryMB, LogGroupName: log.Groups["task"].Name, LogGroupARN: log.Groups["task"].ARN,
 	})
 	if err != nil {

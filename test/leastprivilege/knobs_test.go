@@ -86,30 +86,30 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 	}
 	passing := func(actions string) map[string]any { return map[string]any{"policy": allowing(t, "*", actions)} }
 	for name, test := range map[string]struct {
-		on     *declared.System
-		rights string           // that every role is given
-		with   *declared.System // or what works instead
-		says   string
+		on          *declared.System
+		permissions string           // that every role is given
+		with        *declared.System // or what works instead
+		says        string
 	}{
 		"execution logging": {
-			on: set(typeMachine, "loggingConfiguration", map[string]any{"level": "ERROR"}), rights: "logs:*", says: "logs:CreateLogDelivery",
+			on: set(typeMachine, "loggingConfiguration", map[string]any{"level": "ERROR"}), permissions: "logs:*", says: "logs:CreateLogDelivery",
 		},
 		"tracing of the machine": {
-			on: set(typeMachine, "tracingConfiguration", map[string]any{"enabled": true}), rights: "xray:*", says: "xray:PutTraceSegments",
+			on: set(typeMachine, "tracingConfiguration", map[string]any{"enabled": true}), permissions: "xray:*", says: "xray:PutTraceSegments",
 		},
 		"a key of one's own for the machine": {
-			on:     key(set(typeMachine, "encryptionConfiguration", map[string]any{"kmsKeyId": customerKey})),
-			rights: "kms:*", says: "kms:GenerateDataKey",
+			on:          key(set(typeMachine, "encryptionConfiguration", map[string]any{"kmsKeyId": customerKey})),
+			permissions: "kms:*", says: "kms:GenerateDataKey",
 		},
 		"a key of one's own for the bucket": {
 			on: key(set(typeBucket, "rules", []any{map[string]any{
 				"applyServerSideEncryptionByDefault": map[string]any{"kmsMasterKeyId": customerKey}, "bucketKeyEnabled": true,
 			}})),
-			rights: "kms:Decrypt", says: "kms:Decrypt",
+			permissions: "kms:Decrypt", says: "kms:Decrypt",
 		},
 		"a key of one's own for the topic": {
-			on:     key(encrypted, "cloudwatch.amazonaws.com", "events.amazonaws.com"),
-			rights: "kms:*", says: "its failure was not announced",
+			on:          key(encrypted, "cloudwatch.amazonaws.com", "events.amazonaws.com"),
+			permissions: "kms:*", says: "its failure was not announced",
 		},
 		"a topic's key that alarms may not use": {
 			on:   given(t, key(encrypted, "events.amazonaws.com"), "kms:*"),
@@ -132,8 +132,8 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 			t.Parallel()
 			_, err := run(t, test.on)
 			require.ErrorContains(t, err, test.says)
-			if test.rights != "" {
-				test.with = given(t, test.on, test.rights)
+			if test.permissions != "" {
+				test.with = given(t, test.on, test.permissions)
 			}
 			_, err = run(t, test.with)
 			require.NoError(t, err)

@@ -115,9 +115,8 @@ func (t *Token) Do(ctx context.Context, work Work) error {
 	// Being told to stop must not keep it from saying so.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
 	defer cancel()
-	if err == nil && len(result) > MaxOutput {
-		err = &upload.Error{Code: upload.ResultTooLarge, Err: fmt.Errorf(
-			"the result has %d bytes as JSON; Step Functions takes %d", len(result), MaxOutput)}
+	if err == nil {
+		err = Fits(result)
 	}
 	if err == nil {
 		return t.succeed(ctx, result)
@@ -202,3 +201,12 @@ func answered(what string, err error) error {
 }
 
 func notAwaited(err error) bool { return errors.Is(err, &upload.Error{Code: upload.NotAwaited}) }
+
+// Fits says whether Step Functions takes a result; the error has the code [upload.ResultTooLarge].
+func Fits(result []byte) error {
+	if len(result) <= MaxOutput {
+		return nil
+	}
+	return &upload.Error{Code: upload.ResultTooLarge, Err: fmt.Errorf(
+		"the result has %d bytes as JSON; Step Functions takes %d", len(result), MaxOutput)}
+}
