@@ -334,11 +334,11 @@ func (r *Router) put(ctx context.Context, key, file string, told func(bytes, siz
 	}
 	defer func() { _ = content.Close() }() // nothing was written
 	stored, err := r.store.Put(ctx, r.bucket, key, &metered{ReaderAt: content, size: content.Size(), told: told}, content.Size())
+	if touched, looked := content.Touched(); looked != nil || touched { // whatever the local S3 says of what it got
+		return nil, fmt.Errorf("uploading %s: %w", file, files.ErrChanged)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("uploading %s: %w", file, err)
-	}
-	if touched, err := content.Touched(); err != nil || touched {
-		return nil, fmt.Errorf("uploading %s: %w", file, files.ErrChanged)
 	}
 	return r.trace(stored)
 }
