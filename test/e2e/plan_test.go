@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -122,10 +123,17 @@ func (p *planned) preview(t *testing.T) (map[string]string, error) {
 	return changes, nil
 }
 
+// namesOf is what begins the names of a stack's resources. These stacks have a hyphen in their names, and so a digest in those.
+func namesOf(stack string) *regexp.Regexp {
+	const longest = 25
+	name := project + "-" + stack
+	return regexp.MustCompile("^" + regexp.QuoteMeta(strings.TrimRight(name[:min(len(name), longest)], "-")) + "-[0-9a-f]{6}-")
+}
+
 // short is a URN's resource, without what begins the name of all of the stack's.
 func (p *planned) short(urn string) string {
 	parts := strings.Split(urn, "::")
-	return strings.TrimPrefix(parts[len(parts)-1], project+"-"+p.Name()+"-")
+	return namesOf(p.Name()).ReplaceAllString(parts[len(parts)-1], "")
 }
 
 // What can be switched on stays as it was deployed, too.
