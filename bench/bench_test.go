@@ -36,6 +36,7 @@ func TestShortRun(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out, &log, options{short: true}), log.String())
 	for _, heading := range []string{
 		"One object of 20 MiB: loopback", "20 ms to the first byte, 50 MB/s a connection", "Peak resident memory",
+		"changed to upper case and written again",
 		"the handler by itself", "behind the local Runtime API", "Start of the process", "What is deployed", "Evaluating the Pulumi program",
 		"The local route",
 	} {
@@ -62,7 +63,7 @@ func TestChoose(t *testing.T) {
 	require.Len(t, some, 2)
 	_, err = choose("transfer,nothing")
 	require.ErrorIs(t, err, errUnknownTable)
-	require.ErrorContains(t, err, "there are transfer, memory, small, start, route")
+	require.ErrorContains(t, err, "there are transfer, memory, transform, small, start, route")
 }
 
 func TestSizes(t *testing.T) {

@@ -33,7 +33,8 @@ const (
 	childDiscard = "discard" // The object and nothing: arguments: URL, size, over how many connections.
 	childGets    = "gets"    // As many GETs, one after the other, and nothing: arguments: URL of the objects, count; it prints the rate.
 	childServer  = "server"  // None of them, but what they read from: see serve.
-	childHandler = "handler" // The function's work on each event of standard input; it prints the rate and the last answer.
+	childHandler = "handler" // The function on each event of standard input; it prints the rate and the last answer.
+	childWork    = "work"    // The same, without the ledger; with a record of its own, if it is given a table for that.
 )
 
 // copyBuffer is what is read at a time.
@@ -60,7 +61,9 @@ func child(name, argument string) error {
 	case childServer:
 		return serve(os.Stdin, os.Stdout)
 	case childHandler:
-		return handleAll(context.Background(), os.Stdin, os.Stdout)
+		return handleAll(context.Background(), os.Stdin, os.Stdout, invoking)
+	case childWork:
+		return handleAll(context.Background(), os.Stdin, os.Stdout, working)
 	default:
 		return fmt.Errorf("%w: %s", errUnknownChild, name)
 	}
@@ -133,40 +136,60 @@ func getAll(argument string) error {
 	return nil
 }
 
-// handleAll is the function without the Runtime API.
-func handleAll(ctx context.Context, in io.Reader, out io.Writer) error {
+// handling is what is done with an event.
+type handling func(ctx context.Context, event []byte) ([]byte, error)
+
+// handleAll is a function without the Runtime API. The first event is to get warm.
+func handleAll(ctx context.Context, in io.Reader, out io.Writer, start func(context.Context) (handling, error)) error {
 	limits.Set()
-	client, err := reader.NewClient(ctx)
+	handle, err := start(ctx)
 	if err != nil {
-		return fmt.Errorf("making the client: %w", err)
+		return err
 	}
 	text, err := io.ReadAll(in)
 	if err != nil {
 		return fmt.Errorf("reading the events: %w", err)
 	}
 	events := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	if _, err := handle(ctx, client, events[0]); err != nil {
+	if _, err := handle(ctx, events[0]); err != nil {
 		return err
 	}
 	var answer []byte
 	began := time.Now()
-	for _, event := range events {
-		if answer, err = handle(ctx, client, event); err != nil {
+	for _, event := range events[1:] {
+		if answer, err = handle(ctx, event); err != nil {
 			return err
 		}
 	}
-	_, err = fmt.Fprintf(out, "%f %s\n", float64(len(events))/time.Since(began).Seconds(), answer)
+	_, err = fmt.Fprintf(out, "%f %s\n", float64(len(events)-1)/time.Since(began).Seconds(), answer)
 	return err
 }
 
-func handle(ctx context.Context, client reader.S3API, event []byte) ([]byte, error) {
-	object, err := request.FromEvent(event)
+// invoking is the whole function, whose log nobody reads.
+func invoking(ctx context.Context) (handling, error) {
+	handler, err := worker.Handler(ctx, worker.ProcessorOf(processor.Process), io.Discard)
 	if err != nil {
-		return nil, fmt.Errorf("reading the event: %w", err)
+		return nil, fmt.Errorf("making the handler: %w", err)
 	}
-	answer, err := worker.ProcessorOf(processor.Process)(ctx, client, object)
+	return handler.Invoke, nil
+}
+
+// working is the function's work.
+func working(ctx context.Context) (handling, error) {
+	client, err := reader.NewClient(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("processing: %w", err)
+		return nil, fmt.Errorf("making the client: %w", err)
 	}
-	return answer, nil
+	process := worker.ProcessorOf(processor.Process)
+	work := func(ctx context.Context, event []byte) ([]byte, error) {
+		object, _, err := request.FromEvent(event)
+		if err != nil {
+			return nil, fmt.Errorf("reading the event: %w", err)
+		}
+		return worker.Work(ctx, client, object, process)
+	}
+	if os.Getenv(environmentIdempotency) == "" {
+		return work, nil
+	}
+	return recorded(work)
 }

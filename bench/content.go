@@ -33,6 +33,8 @@ type serving struct {
 	// Small says that the objects are small, and are got whole. For them net/http would itself be most of the time that is measured:
 	// fasthttp takes half of that, as it answers on the goroutine that reads.
 	Small bool `json:"small"`
+	// Store is a folder for what is written to it as well: an S3 that keeps its objects, and is as fast as its disk. Empty: none.
+	Store string `json:"store"`
 }
 
 // content is an S3 of generated objects, with no disk and no copy of them: it answers GET and HEAD, with ranges and If-Match, and what is
@@ -43,26 +45,27 @@ type content struct {
 	checksums map[string]string // CRC-64/NVME in Base64, by key.
 }
 
-// serve is the process of a server: it reads what it has to do, prints its address, and serves until its input ends.
+// serve is the process of a server: it reads what it has to do, prints its addresses, and serves until its input ends.
 func serve(in io.Reader, out io.Writer) error {
 	c := content{pattern: newPattern(), checksums: map[string]string{}}
 	if err := json.NewDecoder(in).Decode(&c.serving); err != nil {
 		return fmt.Errorf("reading what to serve: %w", err)
+	}
+	if c.Store != "" {
+		return storing(c.serving, in, out)
 	}
 	for key, size := range c.Sizes {
 		crc := crc64nvme.New()
 		repeat(crc, c.pattern, size)
 		c.checksums[key] = base64.StdEncoding.EncodeToString(crc.Sum(nil))
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is bound at once.
+	objects, tables, err := addresses(out)
 	if err != nil {
-		return fmt.Errorf("starting the server: %w", err)
+		return err
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- c.answerAll(listener) }()
-	if _, err := fmt.Fprintln(out, listener.Addr()); err != nil {
-		return fmt.Errorf("telling the address: %w", err)
-	}
+	failed := make(chan error, 2)
+	go func() { failed <- c.answerAll(objects) }()
+	go func() { failed <- serveTables(tables) }()
 	ended := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, in) // However it ends.

@@ -92,19 +92,20 @@ func pipeline(name, script string, needs ...string) contestant {
 func awsEnvironment(*server, string) []string {
 	return []string{
 		"AWS_ACCESS_KEY_ID=" + accessKeyID, "AWS_SECRET_ACCESS_KEY=" + secretAccessKey, "AWS_REGION=" + region,
+		"AWS_DEFAULT_REGION=" + region, // It is the only one that Python looks at.
 		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
 	}
 }
 
 // taskEnvironment is what ECS and the state machine give the task.
 func taskEnvironment(s *server, key string) []string {
-	return append(awsEnvironment(s, key),
-		"AWS_ENDPOINT_URL_S3="+s.url(),
-		request.EnvironmentBucket+"="+bucket,
-		request.EnvironmentKey+"="+request.EncodeKey(key),
-		request.EnvironmentETag+"="+strings.Trim(etag, `"`),
-		request.EnvironmentSize+"="+strconv.FormatInt(s.objects[key].size, 10),
-	)
+	return slices.Concat(awsEnvironment(s, key), s.ledgerEnvironment(), []string{
+		"AWS_ENDPOINT_URL_S3=" + s.url(),
+		request.EnvironmentBucket + "=" + bucket,
+		request.EnvironmentKey + "=" + request.EncodeKey(key),
+		request.EnvironmentETag + "=" + strings.Trim(etag, `"`),
+		request.EnvironmentSize + "=" + strconv.FormatInt(s.objects[key].size, 10),
+	})
 }
 
 // s5cmdModule is the version that the results are for.

@@ -30,26 +30,58 @@ var errAnswer = errors.New("a handler answered something else")
 type host struct {
 	name      string
 	bootstrap string
-	absent    string
-	share     int // It gets one in so many of the small objects.
+	// child is the contestant that it is without the Runtime API; empty if that is its bootstrap itself. Those without a bootstrap have
+	// no other form.
+	child  string
+	absent string
+	share  int // It gets one in so many of the small objects.
+	// tables are the variables of its table; nil if it has none.
+	tables func(*server) []string
 }
 
 func (b *bench) hosts(ctx context.Context) []host {
-	ours := host{name: nameProject, bootstrap: b.bootstrap(), share: 1}
-	origin := host{name: "one boto3/Python handler", share: originShare}
+	ours := host{name: nameProject, bootstrap: b.bootstrap(), child: childHandler, share: 1, tables: (*server).ledgerEnvironment}
+	origin := host{name: "one boto3/Python handler, without a record", share: originShare}
 	var err error
 	if origin.bootstrap, err = writeOrigin(ctx, b.scratch); err != nil {
 		origin.absent = err.Error()
 	}
-	return []host{ours, origin}
+	recording := origin
+	recording.name, recording.tables = "one boto3/Python handler, with the writes of Powertools' idempotency", (*server).idempotencyEnvironment
+	return []host{ours, origin, recording}
+}
+
+// parts are what this project's function is compared with when it is measured without the Runtime API.
+func parts() []host {
+	return []host{
+		{name: "its work alone, without the ledger", child: childWork, share: 1},
+		{
+			name: "its work, with the writes of Powertools' idempotency by the SDK in Go", child: childWork, share: 1,
+			tables: (*server).idempotencyEnvironment,
+		},
+		{name: nameGets, share: 1},
+	}
+}
+
+// environment is what a function is told of its tables.
+func (h host) environment(s *server) []string {
+	if h.tables == nil {
+		return nil
+	}
+	return h.tables(s)
 }
 
 func (h host) start(ctx context.Context, s *server) (*runtimeapi.Runtime, error) {
+	environment := map[string]string{"AWS_ENDPOINT_URL_S3": s.url()}
+	for _, variable := range h.environment(s) {
+		name, value, _ := strings.Cut(variable, "=")
+		environment[name] = value
+	}
 	function, err := runtimeapi.Function{
 		Bootstrap:   h.bootstrap,
 		Name:        "bench",
 		Region:      region,
-		Env:         map[string]string{"AWS_ENDPOINT_URL_S3": s.url()},
+		Env:         environment,
 		Credentials: runtimeapi.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey},
 		Timeout:     time.Minute,
 		MemoryMB:    lambdaMemory,
@@ -100,7 +132,7 @@ func smallTable(ctx context.Context, b *bench) error {
 	if b.options.short {
 		count = 2 * originShare
 	}
-	sizes := map[string]int64{}
+	sizes := map[string]int64{warmUp: smallSize}
 	for i := range count {
 		sizes[strconv.Itoa(i)] = smallSize
 	}
@@ -117,9 +149,9 @@ func smallTable(ctx context.Context, b *bench) error {
 		{"behind the local Runtime API, which takes its time from both", invokedRate},
 	} {
 		b.printf("### %d objects of %d KiB, one after the other: %s\n\n", count, smallSize/kib, way.title)
-		hosts := append(b.hosts(ctx), host{name: nameGets, share: 1})
-		if way.title != alone {
-			hosts = hosts[:len(hosts)-1]
+		hosts := b.hosts(ctx)
+		if way.title == alone {
+			hosts = append(hosts, parts()...)
 		}
 		rates := make([][]float64, len(hosts))
 		for i := range b.options.runs {
@@ -147,6 +179,8 @@ func smallTable(ctx context.Context, b *bench) error {
 const (
 	// alone is the way without the Runtime API.
 	alone = "the handler by itself"
+	// warmUp is the key of the object that a handler gets first: with any other it would process that one twice.
+	warmUp = "warm-up"
 	// nameGets is no handler: it shows what the server leaves.
 	nameGets = "the server's ceiling: GETs, discarded"
 )
@@ -155,8 +189,10 @@ const (
 func ownRate(ctx context.Context, h host, s *server, count int) (float64, error) {
 	var events []byte
 	last := ""
-	for i := range count {
-		last = strconv.Itoa(i)
+	for i := range count + 1 {
+		if last = warmUp; i > 0 {
+			last = strconv.Itoa(i - 1)
+		}
 		event, err := eventOf(s, last)
 		if err != nil {
 			return 0, err
@@ -170,10 +206,11 @@ func ownRate(ctx context.Context, h host, s *server, count int) (float64, error)
 		}
 		return strconv.ParseFloat(strings.TrimSpace(u.output), 64) //nolint:wrapcheck // It is our own output.
 	}
-	command, environment := []string{h.bootstrap}, append(awsEnvironment(s, ""), "AWS_ENDPOINT_URL_S3="+s.url(),
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE="+strconv.Itoa(lambdaMemory))
-	if h.name == nameProject {
-		command, environment = []string{executable()}, append(environment, environmentChild+"="+childHandler)
+	command, environment := []string{h.bootstrap}, slices.Concat(awsEnvironment(s, ""), h.environment(s), []string{
+		"AWS_ENDPOINT_URL_S3=" + s.url(), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(lambdaMemory),
+	})
+	if h.child != "" {
+		command, environment = []string{executable()}, append(environment, environmentChild+"="+h.child)
 	}
 	u, err := measureWith(ctx, events, command, environment...)
 	if err != nil {
@@ -201,7 +238,7 @@ func invokedRate(ctx context.Context, h host, s *server, count int) (float64, er
 		return 0, err
 	}
 	defer function.Close()
-	if err := invoke(ctx, function, s, "0"); err != nil {
+	if err := invoke(ctx, function, s, warmUp); err != nil {
 		return 0, err
 	}
 	began := time.Now()

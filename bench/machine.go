@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"example.com/upload-router/internal/build"
 )
 
 // task is the binary that the task's image holds.
-func (b *bench) task() string { return filepath.Join(b.root, b.artifacts.ImageContext, "task") }
+func (b *bench) task() string { return filepath.Join(b.root, b.artifacts.ImageContext, build.Worker) }
 
 // bootstrap is the binary of the function's zip.
 func (b *bench) bootstrap() string {

@@ -45,7 +45,8 @@ func main() {
 	var o options
 	flag.BoolVar(&o.short, "short", false, "run each row once, with small objects, to see that all of it works")
 	flag.IntVar(&o.runs, "runs", 5, "how many times each contestant runs")
-	flag.StringVar(&o.sizes, "sizes", "64MiB,1GiB,8GiB", "sizes of the objects of the memory table, the middle one also of the transfer table")
+	flag.StringVar(&o.sizes, "sizes", "64MiB,1GiB,8GiB",
+		"sizes of the objects of the memory table, the middle one also of the transfer and transform tables")
 	flag.StringVar(&o.only, "only", "", "tables to make, separated by commas: "+strings.Join(tableNames(), ", "))
 	flag.StringVar(&o.names, "contestants", "", "contestants besides this project: parts of their names, separated by commas; all by default")
 	flag.StringVar(&o.nets, "networks", "", "networks of the transfer tables: parts of their names, separated by commas; all by default")
@@ -69,6 +70,7 @@ func tables() []table {
 	return []table{
 		{"transfer", transferTables},
 		{"memory", memoryTable},
+		{"transform", transformTable},
 		{"small", smallTable},
 		{"start", startTable},
 		{"route", routeTable},
@@ -120,7 +122,7 @@ func run(ctx context.Context, out, log io.Writer, o options) error {
 	if b.root, err = build.Root(); err != nil {
 		return fmt.Errorf("finding the project: %w", err)
 	}
-	if b.artifacts, err = build.Processors(ctx, settings.HostArchitecture()); err != nil {
+	if b.artifacts, err = build.Processors(ctx, build.Target{Architecture: settings.HostArchitecture()}); err != nil {
 		return fmt.Errorf("building the processors: %w", err)
 	}
 	b.all = chooseContestants(contestants(ctx, b.task()), o.names)

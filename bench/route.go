@@ -85,7 +85,7 @@ func heapInUse() uint64 {
 func (b *bench) evaluations() (*declared.System, error) {
 	b.progress("Evaluating the program ...")
 	//nolint:unparam // It is a stack.Builder.
-	built := func(context.Context, settings.Architecture) (build.Artifacts, error) { return b.artifacts, nil }
+	built := func(context.Context, build.Target) (build.Artifacts, error) { return b.artifacts, nil }
 	program := func(ctx *pulumi.Context) error { return stack.Declare(ctx, built) }
 	options := declared.Options{Region: region, Config: map[string]string{"architecture": string(settings.HostArchitecture())}}
 	var system *declared.System

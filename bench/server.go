@@ -45,13 +45,16 @@ type object struct {
 	sha256 string
 }
 
-// server is a process that serves objects as S3 does; see [content]. It stands for other machines, but shares the processors with the
-// contestants: so it has a lower priority than they, and gets what they leave.
+// server is a process that serves objects as S3 does, and tables as DynamoDB does; see [content] and [database]. It stands for other
+// machines, but shares the processors with the contestants: so it has a lower priority than they, and gets what they leave.
 type server struct {
 	objects map[string]object
 	address string
-	process *exec.Cmd
-	input   io.Closer // Its end ends the process.
+	// tables is the address of its DynamoDB, tablesMade how many tables that was asked for.
+	tables     string
+	tablesMade int
+	process    *exec.Cmd
+	input      io.Closer // Its end ends the process.
 }
 
 // newPattern is text of 1 MiB: lines of different lengths, so that there is something to count.
@@ -105,9 +108,9 @@ func newServer(ctx context.Context, what serving) (*server, error) {
 	line, err := bufio.NewReader(output).ReadString('\n')
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("reading the server's address: %w", err)
+		return nil, fmt.Errorf("reading the server's addresses: %w", err)
 	}
-	s.address = strings.TrimSpace(line)
+	s.address, s.tables, _ = strings.Cut(strings.TrimSpace(line), " ")
 	return s, nil
 }
 

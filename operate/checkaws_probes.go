@@ -79,7 +79,7 @@ func probes(ctx context.Context, in string) ([]stateTest, error) {
 			p.result = "{}"
 		}
 		definition := fmt.Appendf(nil, `{"StartAt":"Probe","States":{"Probe":%s}}`, state)
-		result, err := interpret(ctx, definition, json.RawMessage(p.input), func(context.Context, asl.Call) (any, error) {
+		result, err := interpret(ctx, definition, someTime, json.RawMessage(p.input), func(context.Context, asl.Call) (any, error) {
 			return json.RawMessage(p.result), nil
 		})
 		if err != nil {
@@ -101,15 +101,20 @@ func ended(result *asl.Result) outcome {
 	return outcome{Status: status, Output: string(result.Output), Error: result.Error, Cause: result.Cause}
 }
 
-// interpret runs a machine whose tasks all do the same, without waiting.
-func interpret(ctx context.Context, definition []byte, input json.RawMessage, do asl.Integration) (*asl.Result, error) {
+// someTime is what the clock says when a machine is run.
+var someTime = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
+
+// interpret runs a machine at a time, whose tasks all do the same, without waiting.
+func interpret(
+	ctx context.Context, definition []byte, at time.Time, input json.RawMessage, do asl.Integration,
+) (*asl.Result, error) {
 	machine, err := asl.Parse(definition)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
 	interpreter := asl.Interpreter{
 		Integrations: map[string]asl.Integration{}, Random: func() float64 { return 0 },
-		Clock: asl.NewVirtualClock(time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)),
+		Clock: asl.NewVirtualClock(at),
 	}
 	for _, state := range machine.States {
 		if task, ok := state.(*asl.Task); ok {

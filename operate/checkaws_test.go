@@ -225,7 +225,7 @@ func checkAWS(t *testing.T, cfg aws.Config, config map[string]string, role strin
 // everything is a configuration with all states.
 func everything(completion string) map[string]string {
 	return map[string]string{
-		"taskCompletion": completion, "taskCapacity": "spot", "deduplicate": "true", "maxParallelTasks": "5", "executionTimeout": "10800",
+		"taskCompletion": completion, "taskCapacity": "spot", "maxParallelTasks": "5", "executionTimeout": "10800",
 		"tracing": "true",
 	}
 }
@@ -281,9 +281,7 @@ func TestCheckAWSAsksForEveryState(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []string{
-		"Describe claim", "Describe wait", // they look at the clock, and so
-		"Is there time to wait?", // does this, in the context object
-		"Wait before retry", "Wait for a place",
+		"Wait before retry", "Spread the wait",
 	}, left)
 }
 
@@ -313,7 +311,7 @@ func TestCheckAWSTellsDifferences(t *testing.T) { //nolint:gocyclo // a table of
 					out["nextState"] = "Elsewhere"
 				}
 				return nil
-			}, small, operate.CheckFailed, `next state "Elsewhere", the interpreter "Notify success"`,
+			}, small, operate.CheckFailed, `next state "Elsewhere", the interpreter "Duplicate?"`,
 		},
 		"a failure": {
 			func(in testRequest, out map[string]any) error {
@@ -323,7 +321,7 @@ func TestCheckAWSTellsDifferences(t *testing.T) { //nolint:gocyclo // a table of
 				}
 				return nil
 			}, small, operate.CheckFailed,
-			`AWS differs: status "FAILED", the interpreter "SUCCEEDED"; next state "", the interpreter "Notify success"; ` +
+			`AWS differs: status "FAILED", the interpreter "SUCCEEDED"; next state "", the interpreter "Duplicate?"; ` +
 				`error "States.Runtime", the interpreter ""; cause "no such path", the interpreter ""; output , the interpreter {`,
 		},
 		"another cause": {

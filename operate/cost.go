@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -11,10 +12,13 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/partition"
 	"example.com/upload-router/internal/pricing"
 	"example.com/upload-router/internal/settings"
+	api "example.com/upload-router/upload"
 )
 
 // What one run writes into its log: Lambda's own lines and the processor's, the task's two. An event of the execution's own log
@@ -27,18 +31,23 @@ const (
 	eventDataBytes   = 850
 )
 
-// What an estimate leaves out, whatever the processor, and of the processor.
+// What an estimate leaves out, whatever the processor, and of the processor. How often DynamoDB and the others ask KMS again for a data
+// key that they keep, AWS doesn't say.
 const (
 	notCounted = "retries and failures, reading logs, data transfer to other Regions or the internet, " +
 		"what goes through interface endpoints, flow logs, what logs and the image in ECR take to keep, " +
-		"the $1 a month that each of the first two yearly rotations adds to a KMS key, "
+		"the $1 a month that each of the first two yearly rotations adds to a KMS key, " +
+		"uses of such a key by DynamoDB, SQS, SNS, CloudWatch Logs and S3's bucket keys, "
 	ownTimeNotCounted = "whatever your own processor does beyond reading the object"
 	ownUseNotCounted  = "what your own processor calls and writes"
-	tierNotCounted    = ", and AWS's free tier"
 )
 
+// tierNotCounted is of AWS's free tier. What the price list of DynamoDB has for nothing of every table is in the estimate.
+// https://aws.amazon.com/dynamodb/pricing/on-demand/
+var tierNotCounted = fmt.Sprintf(", and AWS's free tier but for DynamoDB's %d GB", pricing.TableFreeGB)
+
 // CostNotCounted is what an estimate leaves out that doesn't know the processor's own time.
-const CostNotCounted = notCounted + ownTimeNotCounted + tierNotCounted
+var CostNotCounted = notCounted + ownTimeNotCounted + tierNotCounted
 
 // What it leaves out besides where tasks run on Spot.
 const (
@@ -52,6 +61,9 @@ type SizeShare struct {
 	Size  int64   `json:"size"`
 	Share float64 `json:"share"`
 }
+
+// mostOutputs is more than anybody unpacks of an upload.
+const mostOutputs = 1e6
 
 // mostUploads is more than EventBridge delivers in a month anywhere.
 const mostUploads = 1e12
@@ -130,6 +142,16 @@ type CostOptions struct {
 	// SecondsPerGB is how many seconds your own processor takes for 10^9 bytes on one vCPU, reading included. With less than a vCPU it
 	// takes longer in proportion; with more it is taken to be no faster. Default: as the processor that comes was measured.
 	SecondsPerGB float64
+	// ResultBytes is how long the processor's result is, as JSON. One of more than 4 KiB isn't in the ledger. Default: as long as that
+	// of the processor that comes, 360.
+	ResultBytes int64
+	// Outputs is how many outputs the processor writes of an upload, and OutputBytes how many bytes each has; only with outputBucket.
+	// Default: one, as large as the upload.
+	Outputs     float64
+	OutputBytes int64
+	// AtOnce is how many uploads come at once, of the sizes as above; only with maxParallelTasks. Default: nothing is said of waiting but
+	// what an hour of it costs.
+	AtOnce float64
 }
 
 // check finds what no estimate can be made of.
@@ -144,6 +166,12 @@ func (o CostOptions) check() error {
 		return wrong("the seconds for a GB are a number above 0 and at most %s, not %s",
 			Number(machine.MaxExecutionTime.Seconds()), Number(o.SecondsPerGB))
 	}
+	if o.ResultBytes < 0 {
+		return wrong("a result can't have %d bytes", o.ResultBytes)
+	}
+	if !(o.AtOnce == 0 || o.AtOnce >= 1 && o.AtOnce <= o.Uploads) {
+		return wrong("the uploads that come at once are a number from 1 to those of a month, %s, not %s", Number(o.Uploads), Number(o.AtOnce))
+	}
 	for _, s := range o.Sizes {
 		if s.Size < 0 || s.Size > settings.MaxObjectSize {
 			return wrong("an object has from 0 to %d bytes, not %d", settings.MaxObjectSize, s.Size)
@@ -151,6 +179,18 @@ func (o CostOptions) check() error {
 		if !(s.Share > 0 && s.Share <= 1) {
 			return wrong("a share is above 0 and at most 1, not %g", s.Share)
 		}
+	}
+	return o.checkOutputs()
+}
+
+// checkOutputs finds outputs that there can't be.
+func (o CostOptions) checkOutputs() error {
+	if !(o.Outputs >= 0 && o.Outputs <= mostOutputs) { // which NaN isn't
+		return fmt.Errorf("%w: the outputs of an upload are a number above 0 and at most %s, not %s",
+			ErrInput, Number(mostOutputs), Number(o.Outputs))
+	}
+	if o.OutputBytes < 0 || o.OutputBytes > api.MaxOutputSize {
+		return fmt.Errorf("%w: an output has from 0 to %d bytes, not %d", ErrInput, int64(api.MaxOutputSize), o.OutputBytes)
 	}
 	return nil
 }
@@ -184,6 +224,12 @@ type CostReport struct {
 	SpotDiscount float64 `json:"spotDiscount,omitempty"`
 	// SecondsPerGB is the assumption about the processor, if one was made.
 	SecondsPerGB float64 `json:"secondsPerGB,omitempty"`
+	// OutputsPerUpload is how many outputs each upload is taken to have, OutputBytes how large they are, where that isn't as large as the
+	// upload; only with outputBucket.
+	OutputsPerUpload float64 `json:"outputsPerUpload,omitempty"`
+	OutputBytes      int64   `json:"outputBytes,omitempty"`
+	// Waiting is about the wait for task slots; nil without maxParallelTasks.
+	Waiting *Waiting `json:"waiting,omitempty"`
 	// Late are the sizes, in bytes, whose processing would take longer than its time-out: they would fail.
 	Late []int64 `json:"lateBytes,omitempty"`
 	// Prices says which prices these are, OtherRegion why they aren't those of the configuration's Region, and NotCounted what isn't in it.
@@ -201,17 +247,36 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	loaded, err := loadSettings(settings.Namespace, options.Config)
+	if err != nil {
+		return nil, err
+	}
+	described := loaded.Machine()
 	c, err := newCosting(system)
 	if err != nil {
 		return nil, err
 	}
 	c.processor(options.SecondsPerGB)
+	c.result = float64(cmp.Or(options.ResultBytes, pricing.UsualResult))
+	if c.result > ledger.MaxResult {
+		c.result, c.loggedResult = 0, c.result
+	}
 	if err := c.discount(options.SpotDiscount); err != nil {
 		return nil, err
+	}
+	if err := c.writes(options.Outputs, options.OutputBytes); err != nil {
+		return nil, err
+	}
+	if described.MaxParallelTasks > 0 { // one to take a slot, one to return it
+		c.slotWrites = 2 * float64(described.SlotWriteUnits())
 	}
 	for _, share := range options.Sizes {
 		c.uploads(share.Size, options.Uploads*share.Share)
 	}
+	if err := c.wait(described, options.Uploads, options.AtOnce); err != nil {
+		return nil, err
+	}
+	c.kept(options.Uploads)
 	c.fixed()
 	c.compare()
 	c.report.OtherRegion = otherRegion(options.Config["aws:region"])
@@ -273,6 +338,35 @@ func (c *costing) discount(share float64) error {
 	return nil
 }
 
+// writes takes the assumption about the outputs.
+func (c *costing) writes(outputs float64, bytes int64) error {
+	if !c.outputs {
+		if outputs > 0 || bytes > 0 {
+			return fmt.Errorf("%w: outputs are written to a bucket of their own: set outputBucket", ErrInput)
+		}
+		return nil
+	}
+	c.report.OutputsPerUpload, c.report.OutputBytes = cmp.Or(outputs, 1), bytes
+	return nil
+}
+
+// output adds what n uploads of a size write.
+func (c *costing) output(size int64, n float64) {
+	if !c.outputs {
+		return
+	}
+	n *= c.report.OutputsPerUpload
+	bytes := float64(cmp.Or(c.report.OutputBytes, size))
+	parts := 1.0
+	if bytes > api.OutputPartSize {
+		parts = math.Ceil(bytes/api.OutputPartSize) + 2
+	}
+	c.add("", "PUTs and parts of outputs", n*parts, n*parts*pricing.PutRequest)
+	if c.ownOutputs {
+		c.add("", "GB of outputs, kept for a month", n*bytes/1e9, n*bytes/1e9*pricing.StorageGBMonth)
+	}
+}
+
 // costing adds up the bill of a declared system.
 type costing struct {
 	system    *declared.System
@@ -286,8 +380,22 @@ type costing struct {
 	// lambdaTimeout and taskTimeout are the time that a run has, in seconds.
 	lambdaTimeout, taskTimeout float64
 	endpoints                  float64 // interface endpoints, times zones
-	items                      []CostItem
-	report                     *CostReport
+	// outputs is whether there is a bucket for outputs, ownOutputs whether it is one of the stack's.
+	outputs, ownOutputs bool
+	// ledger is whether there is one, retention for how many days it keeps an upload, 0 for good. result is how long a result is in the
+	// ledger, loggedResult in the log alone, in bytes.
+	ledger               bool
+	retention            float64
+	result, loggedResult float64
+	// tagged is whether versions are tagged with what became of them.
+	tagged bool
+	// slotWrites is how many write units the slot of a task takes that needn't wait. tasksStarted is how many tasks there are, taskSeconds
+	// how long they run together.
+	slotWrites, tasksStarted, taskSeconds float64
+
+	sweep  *declared.Resource
+	items  []CostItem
+	report *CostReport
 }
 
 func newCosting(system *declared.System) (*costing, error) {
@@ -303,11 +411,16 @@ func newCosting(system *declared.System) (*costing, error) {
 		return nil, err
 	}
 	c.estimator.routes = outputs.routes
+	if name, _ := system.Outputs["outputBucketName"].(string); name != "" {
+		c.outputs = true
+		_, err := system.Where(declared.TypeBucket, "bucket", name)
+		c.ownOutputs = err == nil
+	}
 	task := c.estimator.on(machine.Fargate)
 	c.spot, c.public, c.taskTimeout = task.Spot, task.PublicAddress, float64(task.TimeoutSeconds)
 	c.event = eventBytes(router.Object("loggingConfiguration"))
 	c.traced, _ = router.Object("tracingConfiguration")["enabled"].(bool)
-	if err := c.processors(); err != nil {
+	if err := c.processors(outputs.LambdaFunctionARN); err != nil {
 		return nil, err
 	}
 	for _, endpoint := range system.OfType(declared.TypeVPCEndpoint) {
@@ -337,10 +450,20 @@ func eventBytes(logging map[string]any) float64 {
 }
 
 // processors takes the sizes of both.
-func (c *costing) processors() error {
-	function, err := c.system.Only(declared.TypeFunction)
+func (c *costing) processors(functionARN string) error {
+	function, err := c.system.Where(declared.TypeFunction, "arn", functionARN)
 	if err != nil {
 		return fmt.Errorf("finding the function: %w", err)
+	}
+	c.ledger = len(c.system.OfType(declared.TypeTable)) > 0
+	variables, _ := function.Object("environment")["variables"].(map[string]any)
+	c.tagged = variables[request.EnvironmentTagUploads] != nil
+	days, _ := variables[ledger.EnvironmentRetention].(string)
+	c.retention, _ = strconv.ParseFloat(days, 64) // without one it is 0
+	for _, other := range c.system.OfType(declared.TypeFunction) {
+		if other.ARN() != functionARN {
+			c.sweep = &other
+		}
 	}
 	task, err := c.system.Only(declared.TypeTaskDefinition)
 	if err != nil {
@@ -394,13 +517,14 @@ func (c *costing) uploads(size int64, n float64) {
 		logged = functionLogBytes
 	} else {
 		each := e.task.Cost(e.taskArchitecture, bytes)
+		c.tasksStarted, c.taskSeconds = c.tasksStarted+n, c.taskSeconds+n*e.task.Seconds(bytes)
 		if !c.public {
 			each -= e.task.Seconds(bytes) / 3600 * pricing.PublicAddressHour
 		}
 		c.add(route.Name, c.tasks, n, n*each)
 		logged = taskLogBytes
 	}
-	logged += c.event * float64(route.Events())
+	logged += c.event*float64(route.Events()) + c.loggedResult
 	c.add(route.Name, "GB of logs", n*logged/1e9, n*logged/1e9*pricing.LogGB)
 	c.services(route, n)
 	c.add("", "events", n, n*pricing.Event)
@@ -410,7 +534,12 @@ func (c *costing) uploads(size int64, n float64) {
 		parts = min(math.Ceil(bytes/defaultPartSize), mostParts) + 2
 	}
 	c.add("", "PUTs and parts", n*parts, n*parts*pricing.PutRequest)
+	if c.tagged { // to keep the other tags they are asked for first
+		c.add("", "GETs and PUTs of tags", 2*n, n*(pricing.GetRequest+pricing.PutRequest))
+		c.add("", "tags, kept for a month", n, n*pricing.TagMonth)
+	}
 	c.add("", "GB of objects, kept for a month", n*bytes/1e9, n*bytes/1e9*pricing.StorageGBMonth)
+	c.output(size, n)
 	if c.keyed {
 		c.add("", "uses of the key", 2*n, 2*n*pricing.KeyRequest)
 	}
@@ -439,8 +568,58 @@ func (c *costing) services(route machine.Route, n float64) {
 		}
 	}
 	c.add(route.Name, "e-mails", notices*mails, notices*mails*pricing.Email)
-	writes := n * float64(route.Calls("dynamodb"))
-	c.add(route.Name, "writes to the table", writes, writes*pricing.TableWrite)
+	if !c.ledger {
+		return
+	}
+	begins := 1
+	if route.Calls("dynamodb") > 0 {
+		begins++ // the state machine begins before a task does
+	}
+	writes := n * pricing.LedgerWrites(begins, c.result)
+	if c.outputs || c.tagged {
+		writes += n // the proof before the first output or the tag, which is a write of an item that changes nothing
+	}
+	if route.Compute == machine.Fargate {
+		writes += n * c.slotWrites
+	}
+	c.add(route.Name, "write units of the ledger", writes, writes*pricing.TableWrite)
+}
+
+// year is what is counted of a ledger that is kept for good, in days.
+const year = 365
+
+// kept adds what the ledger takes to keep so many uploads a month, once it is as full as it gets.
+func (c *costing) kept(uploads float64) {
+	if !c.ledger {
+		return
+	}
+	days := cmp.Or(c.retention, year)
+	table, all := pricing.LedgerBytes(c.result)
+	n := uploads * days * 24 / pricing.HoursPerMonth / 1e9
+	c.add("", fmt.Sprintf("GB of the ledger, of %g days", days), n*all, max(0, n*all-pricing.TableFreeGB)*pricing.TableGBMonth)
+	c.add("", "GB of the ledger, to be recovered", n*table, n*table*pricing.RecoveryGBMonth)
+}
+
+// What a run of the sweep is taken to use: most find nothing to do.
+const (
+	sweepSeconds = 1
+	sweepReads   = 8 // read units
+)
+
+// sweeps adds the scheduled runs of the sweep.
+func (c *costing) sweeps() {
+	if c.sweep == nil {
+		return
+	}
+	runs := 0.0
+	for _, rule := range c.system.OfType(declared.TypeEventRule) {
+		var minutes float64
+		if _, err := fmt.Sscanf(rule.Text("scheduleExpression"), "rate(%f minutes)", &minutes); err == nil && minutes > 0 {
+			runs += pricing.HoursPerMonth * 60 / minutes
+		}
+	}
+	second := c.sweep.Number("memorySize") / 1024 * c.estimator.lambdaArchitecture.LambdaGBSecond
+	c.add(fixedCost, "runs of the sweep", runs, runs*(pricing.LambdaRequest+sweepSeconds*second+sweepReads*pricing.TableRead))
 }
 
 // fixed adds what costs without any upload.
@@ -456,6 +635,7 @@ func (c *costing) fixed() {
 		n := float64(len(c.system.OfType(position.typ)))
 		c.add(fixedCost, position.what, n, n*position.each)
 	}
+	c.sweeps()
 	c.add(fixedCost, "hours of VPC endpoints", c.endpoints*pricing.HoursPerMonth, c.endpoints*pricing.HoursPerMonth*pricing.EndpointHour)
 }
 

@@ -7,6 +7,8 @@ package operate_test
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,7 +68,7 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	require.Equal(t, map[string]float64{operate.RouteLambda: 900, operate.RouteFargate: 100}, report.Uploads)
 	require.Equal(t, int64(6<<20), report.Threshold)
 	require.InDelta(t, 8.2e9, report.BreakEven, 0.1e9, "as docs/performance.md has it: 512 MB, and 1 vCPU with 2 GB, x86_64")
-	require.InDelta(t, 900*3, items["Lambda state transitions"].Quantity, 0)
+	require.InDelta(t, 900*4, items["Lambda state transitions"].Quantity, 0)
 	require.InDelta(t, 100*4, items["Fargate state transitions"].Quantity, 0)
 	require.InDelta(t, 400*0.025/1000, items["Fargate state transitions"].Dollars, 1e-9)
 	// A minute each is the least: 1 vCPU, 2 GB and a public address; two GETs of 8 MiB.
@@ -79,7 +81,12 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	for _, dollars := range report.Routes {
 		sum += dollars
 	}
-	sum += items[" PUTs and parts"].Dollars + items[" events"].Dollars + items[" GB of objects, kept for a month"].Dollars
+	fixed := []string{" KMS keys", " alarms", " dashboards", " runs of the sweep"}
+	for name, item := range items {
+		if strings.HasPrefix(name, " ") && item.Dollars > 0 && !slices.Contains(fixed, name) {
+			sum += item.Dollars
+		}
+	}
 	require.InDelta(t, report.Total, sum, 1e-9, "nothing is counted twice or left out")
 }
 
@@ -89,10 +96,6 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	all, _ := costs(t, map[string]string{"sizeThreshold": "20MB"}, "10MB:100%")
 	require.Zero(t, all.Uploads[operate.RouteFargate])
 	require.Less(t, all.Total, usual.Total)
-
-	once, items := costs(t, map[string]string{"deduplicate": "true"}, "10MB:100%")
-	require.InDelta(t, 2000, items["Fargate writes to the table"].Quantity, 0, "claimed, and marked as done")
-	require.Greater(t, once.Total, usual.Total)
 
 	roomy, _ := costs(t, map[string]string{"taskStorage": "200"}, "10MB:100%")
 	require.InDelta(t, usual.Total+1000*180*0.000111/60, roomy.Total, 1e-9, "20 GiB come with a task")
@@ -129,6 +132,9 @@ func TestCostsAreMadeOfNumbers(t *testing.T) {
 		"NaN seconds":       {Uploads: 1, Sizes: one, SecondsPerGB: math.NaN()},
 		"Inf seconds":       {Uploads: 1, Sizes: one, SecondsPerGB: math.Inf(1)},
 		"negative seconds":  {Uploads: 1, Sizes: one, SecondsPerGB: -1},
+		"NaN outputs":       {Uploads: 1, Sizes: one, Outputs: math.NaN()},
+		"too many outputs":  {Uploads: 1, Sizes: one, Outputs: 1.1e6},
+		"negative outputs":  {Uploads: 1, Sizes: one, OutputBytes: -1},
 		"NaN discount":      {Uploads: 1, Sizes: one, SpotDiscount: math.NaN()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,6 +157,88 @@ func TestCostsAreMadeOfNumbers(t *testing.T) {
 	}
 }
 
+// Who waits for a task slot pays for each try: a transition, and a write of the slots' item.
+func TestCostsSayWhatWaitingCosts(t *testing.T) {
+	t.Parallel()
+	sizes := []operate.SizeShare{{Size: 1e6, Share: 0.5}, {Size: 10e6, Share: 0.5}} // a task for every other one, of a minute
+	ask := func(slots string, uploads, atOnce float64) (*operate.CostReport, error) {
+		config := map[string]string{"maxParallelTasks": slots, "executionTimeout": "28800"}
+		return operate.Costs(operate.CostOptions{Config: config, Uploads: uploads, Sizes: sizes, AtOnce: atOnce})
+	}
+	position := func(r *operate.CostReport, what string) operate.CostItem {
+		at := slices.IndexFunc(r.Items, func(i operate.CostItem) bool { return i.Route == operate.RouteFargate && i.What == what })
+		if at < 0 {
+			return operate.CostItem{}
+		}
+		return r.Items[at]
+	}
+	const tries = "tries to take a slot"
+	hour := func(units float64) float64 {
+		return 3600 / (1 + math.Floor(62.5*units)) * (0.025/1e3 + units*0.625/1e6)
+	}
+
+	free, err := ask("0", 1000, 0)
+	require.NoError(t, err)
+	require.Nil(t, free.Waiting)
+	plain, err := ask("10", 1000, 0)
+	require.NoError(t, err)
+	require.Zero(t, position(plain, tries))
+	require.Contains(t, plain.NotCounted, "waiting for task slots")
+	require.InDelta(t, hour(1), plain.Waiting.HourDollars, 1e-12)
+	require.InDelta(t, 500.0/60/730/10, plain.Waiting.Busy, 1e-12)
+	const units = "write units of the ledger"
+	require.InDelta(t, position(free, units).Quantity+500*2, position(plain, units).Quantity, 0, "a slot is taken and returned")
+	large, err := ask("1000", 1000, 0)
+	require.NoError(t, err)
+	require.InDelta(t, hour(17), large.Waiting.HourDollars, 1e-12)
+
+	// 25 tasks begin at once: 10 run, 10 wait for one minute and 5 for two, with a try every 63 s, the first of which comes at any moment of
+	// those. To spread the wait is a transition.
+	waits, err := ask("10", 1000, 50)
+	require.NoError(t, err)
+	require.InDelta(t, 15, waits.Waiting.Waiting, 0)
+	require.InDelta(t, (10*60+5*120)/15.0, waits.Waiting.AverageSeconds, 1e-9)
+	require.Zero(t, waits.Waiting.InVain)
+	require.InDelta(t, (10*(1+60/63.0)+5*(1+120/63.0))*1000/50, position(waits, tries).Quantity, 1e-9)
+	require.InDelta(t, 15*1000/50*0.025/1e3, position(waits, "waits for a slot").Dollars, 1e-12)
+	require.InDelta(t, plain.Total+position(waits, tries).Dollars+position(waits, "waits for a slot").Dollars, waits.Total, 1e-9)
+	require.NotContains(t, waits.NotCounted, "waiting for task slots")
+	none, err := ask("10", 1000, 20)
+	require.NoError(t, err)
+	require.Zero(t, none.Waiting.Waiting)
+
+	// More than there is time for, at once and in a month.
+	vain, err := ask("1", 1e6, 1e6)
+	require.NoError(t, err)
+	require.Greater(t, vain.Waiting.InVain, 490_000.0)
+	require.Greater(t, vain.Waiting.Busy, 11.0)
+
+	for _, wrong := range []float64{math.NaN(), math.Inf(1), -1, 0.5, 1001} {
+		_, err := ask("10", 1000, wrong)
+		require.ErrorIs(t, err, operate.ErrInput)
+	}
+	_, err = ask("0", 1000, 10)
+	require.ErrorContains(t, err, "set maxParallelTasks")
+}
+
+// A tag is asked for, set and kept, after a write to the ledger.
+func TestCostsCountTags(t *testing.T) {
+	t.Parallel()
+	const sizes = "1MB:50%,10MB:50%"
+	_, plain := costs(t, nil, sizes)
+	_, items := costs(t, map[string]string{"tagUploads": "status"}, sizes)
+	const units = " write units of the ledger"
+	for _, route := range []string{"Lambda", "Fargate"} {
+		require.InDelta(t, plain[route+units].Quantity+500, items[route+units].Quantity, 1e-9)
+	}
+	for what, dollars := range map[string]float64{
+		" GETs and PUTs of tags": 1000 * 0.0054 / 1e3, " tags, kept for a month": 1000 * 0.0065 / 1e4,
+	} {
+		require.NotContains(t, plain, what)
+		require.InDelta(t, dollars, items[what].Dollars, 1e-12, what)
+	}
+}
+
 // Case S8. What is no key changes nothing, which nobody would notice.
 func TestS8NoKeyIsPassedOver(t *testing.T) {
 	t.Parallel()
@@ -170,7 +258,7 @@ func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
 	t.Parallel()
 	// Of an execution: its beginning and end, two for each of its states, three more for each task, and one more for a task that is
 	// followed, or that calls back.
-	const lambda, fargate = 2 + 2*3 + 2*3, 2 + 2*4 + 2*3 + 1
+	const lambda, fargate = 2 + 2*4 + 2*3, 2 + 2*4 + 3*3 + 1
 	for name, row := range map[string]struct {
 		config       map[string]string
 		lambda, task float64 // bytes of an upload
@@ -184,7 +272,7 @@ func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
 			map[string]string{"executionLogLevel": "ALL", "executionLogData": "true"}, 1200 + lambda*1250, 1000 + fargate*1250,
 		},
 		"ALL, by a call": {
-			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1200 + lambda*400, 1000 + fargate*400,
+			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1200 + lambda*400, 1000 + (fargate+2)*400,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,6 +284,58 @@ func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
 		})
 	}
 }
+
+// What is written costs its requests, its storage in a bucket of the stack's, and the proof in the ledger before it.
+func TestCostsOfOutputs(t *testing.T) {
+	t.Parallel()
+	const requests, storage = "PUTs and parts of outputs", "GB of outputs, kept for a month"
+	ask := func(options operate.CostOptions, bucket string, size int64) (*operate.CostReport, map[string]operate.CostItem) {
+		options.Config, options.Uploads, options.Sizes = map[string]string{}, 1000, []operate.SizeShare{{Size: size, Share: 1}}
+		if bucket != "" {
+			options.Config["outputBucket"] = bucket
+		}
+		report, err := operate.Costs(options)
+		require.NoError(t, err)
+		items := map[string]operate.CostItem{}
+		for _, item := range report.Items {
+			items[item.What] = item
+		}
+		return report, items
+	}
+	for name, c := range map[string]struct {
+		options   operate.CostOptions
+		bucket    string
+		size      int64
+		puts, gbs float64
+	}{
+		"none":                  {bucket: "", size: 1e6},
+		"as large as it":        {bucket: "create", size: 1e6, puts: 1000, gbs: 1},
+		"in parts":              {bucket: "create", size: 100 << 20, puts: 1000 * (13 + 2), gbs: 1000 * float64(100<<20) / 1e9},
+		"several of a size":     {operate.CostOptions{Outputs: 3, OutputBytes: 2e6}, "create", 100, 3000, 6},
+		"a bucket of one's own": {bucket: "acme-results", size: 1e6, puts: 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			report, items := ask(c.options, c.bucket, c.size)
+			require.InDelta(t, c.puts, items[requests].Quantity, 1e-9)
+			require.InDelta(t, c.puts*0.005/1000, items[requests].Dollars, 1e-9)
+			require.InDelta(t, c.gbs, items[storage].Quantity, 1e-9)
+			require.InDelta(t, c.gbs*0.023, items[storage].Dollars, 1e-9)
+			require.Equal(t, c.bucket != "", report.OutputsPerUpload > 0)
+			_, without := ask(operate.CostOptions{}, "", c.size)
+			proofs := map[bool]float64{true: 1000}[c.bucket != ""]
+			require.InDelta(t, proofs, items[ledgerWrites].Quantity-without[ledgerWrites].Quantity, 1e-9)
+		})
+	}
+	for _, wrong := range []operate.CostOptions{{Outputs: 1}, {OutputBytes: 1}} {
+		wrong.Uploads, wrong.Sizes = 1, []operate.SizeShare{{Size: 1, Share: 1}}
+		_, err := operate.Costs(wrong)
+		require.ErrorIs(t, err, operate.ErrInput)
+		require.ErrorContains(t, err, "set outputBucket")
+	}
+}
+
+const ledgerWrites = "write units of the ledger"
 
 // A processor of one's own takes its time on both routes, and what is cheaper follows.
 func TestCostsTakeTheProcessorsOwnTime(t *testing.T) {

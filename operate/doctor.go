@@ -55,9 +55,10 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	}{
 		{d.golang, 1}, {d.pulumi, 1},
 		{d.project, long}, // Pulumi's own start takes its time, and a backend may be far away
-		{d.docker, 1}, {d.credentials, 1}, {d.region, 1},
-		{d.inAccount(d.network), 1}, {d.inAccount(d.names), 1}, {d.notices, 1}, {d.inAccount(d.vpcQuota), 1},
-		{d.inAccount(d.fargateQuota), 1}, {d.inAccount(d.concurrency), 1}, {d.inAccount(d.spotRole), 1},
+		{d.docker, 1}, {d.credentials, 1}, {d.region, 1}, {d.inAccount(d.image), 1},
+		{d.inAccount(d.network), 1}, {d.inAccount(d.wayToLedger), 1}, {d.inAccount(d.names), 1}, {d.inAccount(d.outputBucket), 1},
+		{d.notices, 1}, {d.inAccount(d.vpcQuota), 1}, {d.inAccount(d.fargateQuota), 1}, {d.inAccount(d.concurrency), 1},
+		{d.inAccount(d.spotRole), 1},
 		{d.inAccount(d.permissions), long}, // one request for each resource
 	} {
 		limited, cancel := context.WithTimeout(ctx, time.Duration(step.times)*options.Timeout)
@@ -276,8 +277,14 @@ const (
 	actionRegion        = "ec2:DescribeRegions"
 	actionVPCs          = "ec2:DescribeVpcs"
 	actionSubnets       = "ec2:DescribeSubnets"
+	actionRoutes        = "ec2:DescribeRouteTables"
+	actionEndpoints     = "ec2:DescribeVpcEndpoints"
+	actionPrefixLists   = "ec2:DescribePrefixLists"
 	actionBucket        = "s3:ListBucket"
+	actionLifecycle     = "s3:GetLifecycleConfiguration"
 	actionRepository    = "ecr:DescribeRepositories"
+	actionImage         = "ecr:BatchGetImage"
+	actionLayer         = "ecr:GetDownloadUrlForLayer"
 	actionMachine       = "states:DescribeStateMachine"
 	actionSubscriptions = "sns:ListSubscriptionsByTopic"
 	actionQuota         = "servicequotas:GetServiceQuota"
@@ -290,8 +297,9 @@ const (
 // DoctorPermissions are the permissions that [Doctor] asks AWS with. One that the credentials lack leaves its check unknown.
 func DoctorPermissions() []string {
 	return []string{
-		actionRegion, actionVPCs, actionSubnets, actionBucket, actionRepository, actionMachine, actionSubscriptions, actionQuota, actionAccount,
-		actionConcurrency, actionSimulate, actionRole,
+		actionRegion, actionVPCs, actionSubnets, actionRoutes, actionEndpoints, actionPrefixLists, actionBucket, actionLifecycle,
+		actionRepository, actionImage, actionLayer, actionMachine, actionSubscriptions, actionQuota, actionAccount, actionConcurrency,
+		actionSimulate, actionRole,
 	}
 }
 

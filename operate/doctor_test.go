@@ -87,7 +87,7 @@ func TestDoctorFindsAllThatIsNeeded(t *testing.T) { //nolint:paralleltest // It 
 	require.True(t, d.Ready(), "%+v", d.Checks)
 	want := map[string]operate.CheckStatus{
 		"Go": "ok", "Pulumi CLI": "ok", "Stack": "ok", "Configuration": "ok", "Image": "ok", "Credentials": "ok", "Region": "ok",
-		"Quota of VPCs": "ok", "Quota of Fargate": "ok", "Deployer's permissions": "ok",
+		"Image in ECR": "ok", "Quota of VPCs": "ok", "Quota of Fargate": "ok", "Deployer's permissions": "ok",
 	}
 	require.Equal(t, want, statuses(d.Checks))
 }
@@ -140,6 +140,58 @@ func TestDoctorNamesWhatIsMissing(t *testing.T) { //nolint:paralleltest // It se
 			}
 			require.Contains(t, found, test.failed, "%+v", d.Checks)
 			require.Contains(t, found[test.failed], test.found)
+		})
+	}
+}
+
+// The image is looked at as Lambda and ECS will.
+func TestDoctorLooksAtTheImage(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	const (
+		manifest  = `{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{"digest":"sha256:0a"}}`
+		index     = `{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`
+		old       = `{"mediaType":"application/vnd.docker.distribution.manifest.v1+prettyjws"}`
+		elsewhere = awstest.Account + ".dkr.ecr.eu-west-1.amazonaws.com/processor:1"
+	)
+	config := func(architecture, entrypoint string) string {
+		return `{"architecture":"` + architecture + `","os":"linux","config":{"Entrypoint":` + entrypoint + `}}`
+	}
+	for name, test := range map[string]struct { //nolint:paralleltest // See above.
+		image, manifest, config string
+		status                  operate.CheckStatus
+		found                   string
+	}{
+		"as it should be": {
+			awstest.Image, manifest, config("amd64", `["/w"]`), operate.CheckOK,
+			"for function and task, linux/amd64, /w, sha256:1b",
+		},
+		"of another Region": {
+			elsewhere, manifest, config("amd64", `["/w"]`), operate.CheckOK,
+			"for the task, linux/amd64, /w, sha256:1b",
+		},
+		"none":     {awstest.Image, "", "", operate.CheckFailed, awstest.Image + " isn't there"},
+		"an index": {awstest.Image, index, "", operate.CheckFailed, "which Lambda refuses"},
+		"an index that Lambda doesn't take anyway": {elsewhere, index, "", operate.CheckOK, "an index, of which ECS takes"},
+		"an old manifest":                          {awstest.Image, old, "", operate.CheckFailed, "which neither Lambda nor ECS knows"},
+		"the other architecture": {
+			awstest.Image, manifest, config("arm64", `["/w"]`), operate.CheckFailed,
+			"linux/arm64, and `architecture` is x86_64",
+		},
+		"no entry point": {
+			awstest.Image, manifest, config("amd64", `null`), operate.CheckFailed,
+			"it has no ENTRYPOINT",
+		},
+		"an entry point on PATH": {
+			awstest.Image, manifest, config("amd64", `["w"]`), operate.CheckFailed,
+			"its ENTRYPOINT is w",
+		},
+		"a configuration that is none": {awstest.Image, manifest, "{", operate.CheckUnknown, "its configuration can't be had"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := examine(t, "good", "{"+with("image", test.image)+"}", func(s *awstest.Server) { s.SetImage(test.manifest, test.config) })
+			i := slices.IndexFunc(d.Checks, func(c operate.Check) bool { return c.Name == "Image in ECR" })
+			require.GreaterOrEqual(t, i, 0)
+			require.Equal(t, test.status, d.Checks[i].Status, d.Checks[i].Found)
+			require.Contains(t, d.Checks[i].Found, test.found)
 		})
 	}
 }
@@ -316,19 +368,28 @@ func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:parallelt
 		"GetServiceQuota": {
 			everything, "servicequotas:GetServiceQuota", []string{"Quota of VPCs", "Quota of Fargate", "Quota of Fargate Spot"},
 		},
+		"BatchGetImage":            {imageConfig, "ecr:BatchGetImage", []string{"Image in ECR"}},
+		"GetDownloadUrlForLayer":   {imageConfig, "ecr:GetDownloadUrlForLayer", []string{"Image in ECR"}},
 		"DescribeRepositories":     {everything, "ecr:DescribeRepositories", []string{"Repository's name"}},
 		"DescribeStateMachine":     {everything, "states:DescribeStateMachine", []string{"State machine's name"}},
 		"GetAccountSettings":       {everything, "lambda:GetAccountSettings", []string{"Lambda's concurrency"}},
 		"GetFunctionConcurrency":   {everything, "lambda:GetFunctionConcurrency", []string{"Lambda's concurrency"}},
 		"DescribeSubnets":          {subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2), "ec2:DescribeSubnets", []string{"Subnets"}},
 		"ListSubscriptionsByTopic": {with("protect", "true"), "sns:ListSubscriptionsByTopic", []string{"Notices"}},
-		"DescribeVpcs":             {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
-		"GetRole":                  {everything, "iam:GetRole", []string{"ECS's own role"}},
-		"SimulatePrincipalPolicy":  {everything, "iam:SimulatePrincipalPolicy", []string{"Deployer's permissions"}},
+		"HeadBucket":               {with("outputBucket", "acme-results"), "s3:ListBucket", []string{"Output bucket"}},
+		"GetBucketLifecycleConfiguration": {
+			with("outputBucket", "acme-results"), "s3:GetLifecycleConfiguration", []string{"Output bucket's lifecycle"},
+		},
+		"DescribeVpcs":            {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
+		"GetRole":                 {everything, "iam:GetRole", []string{"ECS's own role"}},
+		"SimulatePrincipalPolicy": {everything, "iam:SimulatePrincipalPolicy", []string{"Deployer's permissions"}},
 	} {
 		t.Run(operation, func(t *testing.T) {
 			deployed(t, awstest.Account)
-			d := examine(t, "good", "{"+test.config+"}", func(s *awstest.Server) { s.Refuse("AccessDeniedException", operation) })
+			d := examine(t, "good", "{"+test.config+"}", func(s *awstest.Server) {
+				s.Adopt("acme-results", awstest.Region, "")
+				s.Refuse("AccessDeniedException", operation)
+			})
 			var rows []string
 			for _, c := range d.Checks {
 				if c.Status == operate.CheckUnknown {
@@ -338,6 +399,137 @@ func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:parallelt
 			}
 			require.ElementsMatch(t, test.rows, rows, "%+v", d.Checks)
 			require.Contains(t, operate.DoctorPermissions(), test.permission)
+		})
+	}
+}
+
+// A bucket for outputs that is there is looked at, as nothing of it is the stack's to set.
+func TestDoctorLooksAtTheOutputBucket(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	const (
+		is, parts = "Output bucket", "Output bucket's lifecycle"
+		abort     = "<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload>"
+		enabled   = "<Status>Enabled</Status>"
+		json      = `{"ID":"abort-incomplete-uploads","Status":"Enabled","Filter":{"Prefix":"results/"},` +
+			`"AbortIncompleteMultipartUpload":{"DaysAfterInitiation":7}}`
+		add = "add to the rules of its lifecycle configuration: " + json
+	)
+	rule := func(parts ...string) string { return "<Rule>" + strings.Join(parts, "") + "</Rule>" }
+	of := func(prefix string) string { return "<Filter><Prefix>" + prefix + "</Prefix></Filter>" }
+	all := map[string]operate.CheckStatus{is: "ok", parts: "ok"}
+	lacks := map[string]operate.CheckStatus{is: "ok", parts: "unknown"}
+	for name, test := range map[string]struct { //nolint:paralleltest // See above.
+		bucket, region, rules string
+		want                  map[string]operate.CheckStatus
+		says                  string // found and fix of what isn't ok
+	}{
+		"it has a rule for all":       {"acme-results", awstest.Region, rule(enabled, of(""), abort), all, ""},
+		"a rule without a filter":     {"acme-results", awstest.Region, rule(enabled, "<Filter></Filter>", abort), all, ""},
+		"an old rule":                 {"acme-results", awstest.Region, rule(enabled, "<Prefix>results/</Prefix>", abort), all, ""},
+		"a rule for what is above":    {"acme-results", awstest.Region, rule(enabled, of("res"), abort), all, ""},
+		"a second rule":               {"acme-results", awstest.Region, rule(enabled, of("")) + rule(enabled, of(""), abort), all, ""},
+		"a rule for what is below":    {"acme-results", awstest.Region, rule(enabled, of("results/a/"), abort), lacks, add},
+		"a rule that is switched off": {"acme-results", awstest.Region, rule("<Status>Disabled</Status>", of(""), abort), lacks, add},
+		"a rule for large objects": {
+			"acme-results", awstest.Region,
+			rule(enabled, "<Filter><ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></Filter>", abort), lacks, add,
+		},
+		"a rule for something else": {"acme-results", awstest.Region, rule(enabled, of("")), lacks, add},
+		"no rules": {
+			"acme-results", awstest.Region, "", lacks, "aws s3api put-bucket-lifecycle-configuration --bucket acme-results " +
+				`--lifecycle-configuration '{"Rules":[` + json + "]}'",
+		},
+		"another Region": {
+			"acme-results", "eu-west-1", "", map[string]operate.CheckStatus{is: "failed"},
+			"acme-results is in eu-west-1: pulumi config set outputBucket, with the name of a bucket in eu-central-1, or create",
+		},
+		"none": {
+			"acme-result", awstest.Region, "", map[string]operate.CheckStatus{is: "failed"},
+			"acme-result isn't there: aws s3 mb s3://acme-result --region eu-central-1, or: pulumi config set outputBucket create",
+		},
+		"one of the stack's own": {"create", awstest.Region, "", map[string]operate.CheckStatus{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := examine(t, "good", "{"+with("outputBucket", test.bucket, "outputPrefix", "results/")+"}", func(s *awstest.Server) {
+				s.Adopt("acme-results", test.region, test.rules)
+			})
+			found := map[string]operate.CheckStatus{}
+			for _, c := range d.Checks {
+				if c.Name == is || c.Name == parts {
+					found[c.Name] = c.Status
+					if c.Status != operate.CheckOK {
+						require.Contains(t, c.Found+": "+c.Fix, test.says)
+					}
+				}
+			}
+			require.Equal(t, test.want, found)
+		})
+	}
+	text, err := os.ReadFile(filepath.Join("..", "docs", "configuration.md"))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(strings.Fields(string(text)), ""), strings.Replace(json, "results/", "", 1), "what the page shows")
+}
+
+// In subnets that are given the task gets to the ledger by what is there.
+func TestDoctorLooksForTheWayToTheLedger(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	const route, out = "Route to DynamoDB", "Egress to DynamoDB"
+	egress := func(rules string) []string { return []string{"egress", "[" + rules + "]"} }
+	const rule = `{"protocol":"tcp","port":"443",%q:%q}`
+	for name, test := range map[string]struct { //nolint:paralleltest // See above.
+		prepare func(*awstest.Server)
+		config  []string
+		want    map[string]operate.CheckStatus
+		fix     string
+	}{
+		"a gateway endpoint": {
+			func(s *awstest.Server) { s.Break(awstest.LinkRoute); s.Gateway("dynamodb") }, nil,
+			map[string]operate.CheckStatus{route: "ok", out: "ok"}, "",
+		},
+		"another service's": {
+			func(s *awstest.Server) { s.Break(awstest.LinkRoute); s.Gateway("s3") }, nil,
+			map[string]operate.CheckStatus{route: "failed"},
+			"aws ec2 create-vpc-endpoint --vpc-id " + awstest.VPC + " --service-name com.amazonaws.eu-central-1.dynamodb --route-table-ids rtb-1",
+		},
+		"the internet": {
+			func(*awstest.Server) {}, []string{"assignPublicIp", "true"}, map[string]operate.CheckStatus{route: "ok", out: "ok"}, "",
+		},
+		"the internet, without an address": {
+			func(*awstest.Server) {}, []string{"assignPublicIp", "false"}, map[string]operate.CheckStatus{route: "failed"},
+			"pulumi config set assignPublicIp true",
+		},
+		"egress to its prefix list": {
+			func(s *awstest.Server) { s.Gateway("dynamodb") }, egress(fmt.Sprintf(rule, "prefixListId", awstest.PrefixList)),
+			map[string]operate.CheckStatus{route: "ok", out: "ok"}, "",
+		},
+		"egress to its addresses": {
+			func(s *awstest.Server) { s.Gateway("dynamodb") },
+			egress(fmt.Sprintf(rule, "cidr", "3.122.0.0/16") + "," + fmt.Sprintf(rule, "cidr", "52.94.0.0/16")),
+			map[string]operate.CheckStatus{route: "ok", out: "ok"}, "",
+		},
+		"egress to some of them": {
+			func(s *awstest.Server) { s.Gateway("dynamodb") }, egress(fmt.Sprintf(rule, "cidr", "3.122.0.0/16")),
+			map[string]operate.CheckStatus{route: "ok", out: "failed"}, `"prefixListId":"` + awstest.PrefixList + `"`,
+		},
+		"who may not look": {
+			func(s *awstest.Server) { s.Refuse("UnauthorizedOperation", "DescribeVpcEndpoints") }, nil,
+			map[string]operate.CheckStatus{route: "unknown"}, "ec2:DescribeVpcEndpoints",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2)
+			for i := 0; i < len(test.config); i += 2 {
+				config += fmt.Sprintf(`,"upload-router:%s":{"value":%q}`, test.config[i], test.config[i+1])
+			}
+			d := examine(t, "good", "{"+config+"}", test.prepare)
+			found := map[string]operate.CheckStatus{}
+			for _, c := range d.Checks {
+				if c.Name == route || c.Name == out {
+					found[c.Name] = c.Status
+					if c.Status != operate.CheckOK {
+						require.Contains(t, c.Fix, test.fix)
+					}
+				}
+			}
+			require.Equal(t, test.want, found)
 		})
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -26,30 +28,38 @@ const (
 // describeParallel keeps within Step Functions' rate of DescribeExecution.
 const describeParallel = 8
 
-// Execution is one run of the state machine, and the upload that it is for.
-type Execution struct {
-	// ARN and Name are the execution's.
-	ARN  string `json:"executionArn"`
-	Name string `json:"name"`
-	// Status is RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or PENDING_REDRIVE.
-	Status string `json:"status"`
-	// Bucket, Key, VersionID, ETag and Size are the object's; empty if the input is no event of S3.
+// Processing is an upload and the execution that processes it. What isn't known is empty.
+type Processing struct {
+	// Bucket, Key, VersionID, ETag and Size, in bytes, are the object's. VersionID is empty without versions.
 	Bucket    string `json:"bucket,omitempty"`
 	Key       string `json:"key,omitempty"`
 	VersionID string `json:"versionId,omitempty"`
 	ETag      string `json:"etag,omitempty"`
 	Size      int64  `json:"size"`
-	// Route is Lambda or Fargate; empty as long as it isn't decided.
+	// Status is what became of it: of an [Execution] one of Step Functions' words, of a [Record] one of [Statuses].
+	Status string `json:"status"`
+	// Route is its route's name; empty as long as it isn't decided.
 	Route string `json:"route,omitempty"`
-	// Started and Stopped are when it began and ended; Stopped is zero while it runs.
-	Started time.Time `json:"started"`
-	Stopped time.Time `json:"stopped,omitzero"`
-	// Duration is the time it took, or has taken so far.
-	Duration time.Duration `json:"durationNanoseconds"`
+	// ARN and Name are the execution's.
+	ARN  string `json:"executionArn,omitempty"`
+	Name string `json:"name,omitempty"`
+	// Started is when the execution started, Stopped when the processing ended; Stopped is zero while it runs. Duration is the time from
+	// one to the other, or until now; zero if it isn't known.
+	Started  time.Time     `json:"started"`
+	Stopped  time.Time     `json:"ended,omitzero"`
+	Duration time.Duration `json:"durationNanoseconds,omitzero"`
 	// Error and Cause say why it failed, Reason is the cause in words.
 	Error  string `json:"error,omitempty"`
 	Cause  string `json:"cause,omitempty"`
 	Reason string `json:"reason,omitempty"`
+}
+
+// Execution is one run of the state machine, and the upload that it is for.
+type Execution struct {
+	// Processing has no object if the input is no event of S3. Its Status is RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED or
+	// PENDING_REDRIVE.
+	Processing
+
 	// Answer is what the processor answered; the Fargate route's is in its log.
 	Answer json.RawMessage `json:"answer,omitempty"`
 	// Redrives counts how often it was redriven. Redrivable is Step Functions' own verdict, NotRedrivable its reason.
@@ -59,22 +69,23 @@ type Execution struct {
 	// Trace is its trace's id in X-Ray; empty if it isn't traced.
 	Trace string `json:"trace,omitempty"`
 
-	input json.RawMessage
+	input     json.RawMessage
+	sequencer string
 }
 
 // byStart sorts executions, the oldest first.
 func byStart(a, b Execution) int { return a.Started.Compare(b.Started) }
 
 // Ended says whether the execution runs no more.
-func (e Execution) Ended() bool {
-	return e.Status != "" && e.Status != string(sfntypes.ExecutionStatusRunning) && e.Status != string(sfntypes.ExecutionStatusPendingRedrive)
+func (e Execution) Ended() bool { return hasEnded(e.Status) }
+
+// hasEnded says whether an execution of a status runs no more.
+func hasEnded(status string) bool {
+	return status != "" && status != string(sfntypes.ExecutionStatusRunning) && status != string(sfntypes.ExecutionStatusPendingRedrive)
 }
 
 // Succeeded says whether the file was processed.
 func (e Execution) Succeeded() bool { return e.Status == string(sfntypes.ExecutionStatusSucceeded) }
-
-// unprocessed says whether it ended before its file was processed, as far as its status says.
-func (e Execution) unprocessed() bool { return e.Ended() && !e.Succeeded() }
 
 // ListOptions choose executions.
 type ListOptions struct {
@@ -170,9 +181,20 @@ func (s *System) describeAll(ctx context.Context, items []sfntypes.ExecutionList
 	return described, nil
 }
 
-// Execution gives one execution, by ARN or name. The error matches [ErrInput] if there is none.
+// ErrUnknownExecution is that Step Functions has no execution of a name, or no longer.
+var ErrUnknownExecution = fmt.Errorf("%w: Step Functions has no execution of this name, or no longer", ErrInput)
+
+// Execution gives one execution, by ARN or name. The error matches [ErrUnknownExecution], and [ErrInput], if there is none.
 func (s *System) Execution(ctx context.Context, name string) (Execution, error) {
+	if !strings.HasPrefix(name, "arn:") && utf8.RuneCountInString(name) > mostName {
+		return Execution{}, unknownExecution(name) // a key, which Step Functions would refuse to look for
+	}
 	return s.describe(ctx, s.executionARN(name))
+}
+
+// unknownExecution is the error of a name that no execution has. Who gave a key has taken it for one.
+func unknownExecution(name string) error {
+	return fmt.Errorf("%w: %q: `upload-router executions` lists them, and with --key those of a file", ErrUnknownExecution, name)
 }
 
 // executionARN makes the ARN of a name.
@@ -203,13 +225,13 @@ func (s *System) status(ctx context.Context, arn string) (string, error) {
 // running says whether an execution is at work, or about to be.
 func (s *System) running(ctx context.Context, arn string) (bool, error) {
 	status, err := s.status(ctx, arn)
-	return status != "" && !Execution{Status: status}.Ended(), err
+	return status != "" && !hasEnded(status), err
 }
 
 func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if hasCode(err, "ExecutionDoesNotExist", "InvalidArn") {
-		return Execution{}, fmt.Errorf("%w: there is no execution %s: `upload-router executions` lists them", ErrInput, arn)
+		return Execution{}, unknownExecution(strings.TrimPrefix(arn, s.executionARN("")))
 	}
 	if err != nil {
 		return Execution{}, asked("asking for the execution "+arn, err)
@@ -218,13 +240,11 @@ func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 		return Execution{}, fmt.Errorf("asking for the execution %s: the answer has no start or no status: is the endpoint Step Functions?", arn)
 	}
 	e := Execution{
-		ARN:           arn,
-		Name:          aws.ToString(answer.Name),
-		Status:        string(answer.Status),
-		Started:       aws.ToTime(answer.StartDate),
-		Stopped:       aws.ToTime(answer.StopDate),
-		Error:         aws.ToString(answer.Error),
-		Cause:         aws.ToString(answer.Cause),
+		Processing: Processing{
+			ARN: arn, Name: aws.ToString(answer.Name), Status: string(answer.Status),
+			Started: aws.ToTime(answer.StartDate), Stopped: aws.ToTime(answer.StopDate),
+			Error: aws.ToString(answer.Error), Cause: aws.ToString(answer.Cause),
+		},
 		Redrives:      int(aws.ToInt32(answer.RedriveCount)),
 		Redrivable:    answer.RedriveStatus == sfntypes.ExecutionRedriveStatusRedrivable,
 		NotRedrivable: aws.ToString(answer.RedriveStatusReason),
@@ -267,6 +287,7 @@ func (e *Execution) takeInput(input []byte) {
 				Size      int64  `json:"size"`
 				ETag      string `json:"etag"`
 				VersionID string `json:"version-id"`
+				Sequencer string `json:"sequencer"`
 			} `json:"object"`
 		} `json:"detail"`
 	}
@@ -274,7 +295,7 @@ func (e *Execution) takeInput(input []byte) {
 		return // not started by an upload: the list shows it without one
 	}
 	o := event.Detail.Object
-	e.Bucket, e.Key, e.Size, e.ETag, e.VersionID = event.Detail.Bucket.Name, o.Key, o.Size, o.ETag, o.VersionID
+	e.Bucket, e.Key, e.Size, e.ETag, e.VersionID, e.sequencer = event.Detail.Bucket.Name, o.Key, o.Size, o.ETag, o.VersionID, o.Sequencer
 }
 
 // takeOutput reads what the state machine keeps of a processed file.
@@ -317,6 +338,30 @@ func routeOf(event sfntypes.HistoryEvent) string {
 	return machine.RouteOf(aws.ToString(details.ResourceType) + ":" + aws.ToString(details.Resource))
 }
 
+// What a cause that is cut off may still have: of Lambda, and of ECS, which has what it says in the order of the alphabet.
+var (
+	message     = regexp.MustCompile(`^\{"(?:[^"]*":"(?:[^"\\]|\\.)*",")?errorMessage":("(?:[^"\\]|\\.)*)`)
+	exited      = regexp.MustCompile(`^\{.*"ExitCode":([0-9]+)`)
+	description = regexp.MustCompile(`^\{"Attachments":`)
+)
+
+// readableBeginning is what Lambda or ECS says in a cause of which the ledger has no more than the beginning ([ledger.MaxCause]).
+func readableBeginning(cause string) string {
+	if found := message.FindStringSubmatch(cause); found != nil {
+		var said string
+		if json.Unmarshal([]byte(found[1]+`"`), &said) == nil {
+			return said
+		}
+	}
+	if found := exited.FindStringSubmatch(cause); found != nil {
+		return "the container exited with " + found[1]
+	}
+	if description.MatchString(cause) {
+		return "the task failed: the execution has ECS's whole description of it, of which this is the beginning: " + cause
+	}
+	return cause
+}
+
 // readable takes the words out of a cause, which Lambda and ECS write as JSON.
 func readable(cause string) string {
 	var c struct {
@@ -331,7 +376,7 @@ func readable(cause string) string {
 		} `json:"Containers"`
 	}
 	if json.Unmarshal([]byte(cause), &c) != nil {
-		return cause
+		return readableBeginning(cause)
 	}
 	var parts []string
 	if c.ErrorMessage != "" {

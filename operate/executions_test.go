@@ -111,7 +111,10 @@ func TestShowTellsTheTimeline(t *testing.T) {
 
 	_, err = system.Show(t.Context(), "nobody")
 	require.ErrorIs(t, err, operate.ErrInput)
-	require.ErrorContains(t, err, "there is no execution")
+	require.ErrorIs(t, err, operate.ErrUnknownExecution)
+	require.ErrorContains(t, err, `no execution of this name, or no longer: "nobody"`)
+	_, err = system.Show(t.Context(), strings.Repeat("a/", 100))
+	require.ErrorIs(t, err, operate.ErrUnknownExecution, "what is too long for a name isn't asked for")
 }
 
 // Each partition has a console of its own, and the isolated ones none that is public.

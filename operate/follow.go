@@ -159,7 +159,8 @@ func (s *System) follow(ctx context.Context, t *tracker, board *board, i int, f 
 		if waited := time.Since(f.Arrived); waited > startTimeout {
 			board.change(i, func(f *Sent) {
 				f.State, f.Ended = FileFailed, time.Now()
-				f.Error = fmt.Sprintf("no execution started within %s: see whether the event waits in the dead-letter queue", startTimeout)
+				f.Error = fmt.Sprintf("uploaded; no execution started within %s: `upload-router redrive --dlq --dry-run` shows whether the event "+
+					"waits in the dead-letter queue, `upload-router verify` what is wrong", startTimeout)
 			})
 		}
 		return nil

@@ -47,7 +47,7 @@ type count struct {
 }
 
 // Holdings are what would be lost with the stack: the bucket's objects, the repository's images, the queues' messages, the logs,
-// the claims and the key. What a broken-off deployment, or a broken-off destroy, has left is in the state.
+// the ledger and the key. What a broken-off deployment, or a broken-off destroy, has left is in the state.
 func (s *Stack) Holdings(ctx context.Context) ([]Holding, error) {
 	config, err := s.Config(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func uncounted(resources []stateResource, counted []Holding) []Holding {
 	for _, kind := range []struct{ what, typ, content string }{
 		{holdingLogs, declared.TypeLogGroup, ""},
 		{"queue", declared.TypeQueue, "notices that could not be sent"},
-		{"table of claims", declared.TypeTable, "which versions have been processed"},
+		{"ledger", declared.TypeTable, "what became of every upload, and the results"},
 		{"KMS key", declared.TypeKey, "what is encrypted with it is lost with it; it can be had back for 30 days"},
 	} {
 		for _, r := range resources {

@@ -321,26 +321,9 @@ func (v *verifier) wayLink(ctx context.Context) {
 	v.judged(name, "every subnet has one", "", why, fix, nil)
 }
 
-// defaultRoute is what a subnet's default route goes to; empty without one. A subnet without a table of its own has the VPC's main one.
+// defaultRoute is what a subnet's default route goes to; empty without one.
 func defaultRoute(tables []awsquery.RouteTable, subnet string) string {
-	var main, own *awsquery.RouteTable
-	for i, table := range tables {
-		for _, a := range table.Associations {
-			if a.Main {
-				main = &tables[i]
-			}
-			if a.SubnetID == subnet {
-				own = &tables[i]
-			}
-		}
-	}
-	if own == nil {
-		own = main
-	}
-	if own == nil {
-		return ""
-	}
-	for _, route := range own.Routes {
+	for _, route := range tableOf(tables, subnet).Routes {
 		if route.Destination != "0.0.0.0/0" || route.State == "blackhole" {
 			continue
 		}
@@ -349,6 +332,22 @@ func defaultRoute(tables []awsquery.RouteTable, subnet string) string {
 		}
 	}
 	return ""
+}
+
+// tableOf is a subnet's route table: the VPC's main one if it has none of its own.
+func tableOf(tables []awsquery.RouteTable, subnet string) awsquery.RouteTable {
+	var main awsquery.RouteTable
+	for _, table := range tables {
+		for _, a := range table.Associations {
+			if a.SubnetID == subnet {
+				return table
+			}
+			if a.Main {
+				main = table
+			}
+		}
+	}
+	return main
 }
 
 // egressLink looks whether the task may connect to port 443 at all.

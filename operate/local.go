@@ -26,6 +26,9 @@ type LocalOptions struct {
 	Stack string
 	// Config is its configuration without namespace, such as sizeThreshold, and with aws:region. Default: the defaults.
 	Config map[string]string
+	// Keep is a folder in which what the processors write is kept, each object by its bucket's name and its key. It must be empty, or not
+	// be there. Default: nothing is kept.
+	Keep string
 	// Program is what declares the system, and builds the processors. Default: [stack.Program].
 	Program pulumi.RunFunc
 }
@@ -38,14 +41,33 @@ type Local struct {
 	Outputs   map[string]any `json:"outputs"`
 	// NotRun are the types of those that nothing is known of, by Pulumi's tokens: nothing that runs here needs them.
 	NotRun []string `json:"notRun,omitempty"`
+	// Processors say how the processors run, where that isn't as in AWS: which programs are this machine's and not the image's.
+	Processors []string `json:"processors,omitempty"`
 	// BuildDuration is how long it took to build the processors and to evaluate the program.
 	BuildDuration time.Duration `json:"buildNanoseconds"`
 
 	router *local.Router
 }
 
-// LocalNotChecked is what only AWS can show.
+// LocalOutput is an object that a processor wrote in a local run.
+type LocalOutput struct {
+	// Bucket, Key, VersionID, ETag, Size and Type are the object as S3 stored it; Size is in bytes, Type its Content-Type.
+	Bucket    string `json:"bucket"`
+	Key       string `json:"key"`
+	VersionID string `json:"versionId,omitempty"`
+	ETag      string `json:"etag"`
+	Size      int64  `json:"size"`
+	Type      string `json:"contentType"`
+	// File is where it is kept, NotKept why it isn't; both are empty if nothing is.
+	File    string `json:"file,omitempty"`
+	NotKept string `json:"notKept,omitempty"`
+}
+
+// LocalNotChecked is what only AWS can show, unless all processors run in containers.
 const LocalNotChecked = local.NotChecked
+
+// docker is the command that builds and runs images if its daemon answers: that of the environment, DOCKER_HOST included.
+const docker = "docker"
 
 // StartLocal builds the processors, evaluates the program and makes what it
 // declares ready to run. It takes Go and no account. It must be closed.
@@ -56,6 +78,12 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	}
 	if err := CheckConfig(cmp.Or(options.Project, settings.Namespace), "", options.Config); err != nil {
 		return nil, err
+	}
+	var keep *local.Keep
+	if options.Keep != "" {
+		if keep, err = local.OpenKeep(options.Keep); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInput, err)
+		}
 	}
 	if options.Program == nil {
 		options.Program = stack.Program
@@ -74,15 +102,21 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	l := &Local{
 		Region: region, Resources: len(system.Resources), Outputs: system.Outputs, NotRun: system.Unknown(), BuildDuration: time.Since(began),
 	}
-	if l.router, err = local.Start(ctx, system, local.Options{Root: root, AccountID: account, Region: region}); err != nil {
+	if l.router, err = local.Start(ctx, system, local.Options{
+		Root: root, AccountID: account, Region: region, Docker: docker, Keep: keep,
+	}); err != nil {
 		return nil, fmt.Errorf("starting the declared system: %w", err)
 	}
+	l.Processors = l.router.Notes()
 	return l, nil
 }
 
 // Assumed says what the calls that were allowed so far depend on that isn't declared, such as the policy of a key that was given by
 // its ARN.
 func (l *Local) Assumed() []string { return l.router.Assumed() }
+
+// NotChecked is what only AWS can show: [LocalNotChecked], or less if all processors run in containers.
+func (l *Local) NotChecked() string { return l.router.NotChecked() }
 
 // Close ends the local run.
 func (l *Local) Close() error { return l.router.Close() }
@@ -147,7 +181,9 @@ const readsOfPut = 2
 
 // takeEvent takes over what its execution does.
 func (f *Sent) takeEvent(event asl.Event) {
-	now := Execution{ARN: event.Execution, Name: lastPart(event.Execution, ":"), Key: f.Key, Size: f.Size, Started: event.Timestamp}
+	now := Execution{Processing: Processing{
+		ARN: event.Execution, Name: lastPart(event.Execution, ":"), Key: f.Key, Size: f.Size, Started: event.Timestamp,
+	}}
 	if f.Execution != nil {
 		now = *f.Execution // a copy: who was told of it may still read it
 	} else {
@@ -165,6 +201,11 @@ func (f *Sent) takeEvent(event asl.Event) {
 // takeTrace takes over how a file ended here.
 func (f *Sent) takeTrace(trace *local.Trace, err error) {
 	f.Ended, f.State, f.Step = time.Now(), FileFailed, ""
+	if trace != nil {
+		for _, output := range trace.Outputs() {
+			f.Outputs = append(f.Outputs, LocalOutput(output))
+		}
+	}
 	if err != nil {
 		f.Error, f.Execution = err.Error(), nil
 		return
@@ -181,15 +222,21 @@ func (f *Sent) takeTrace(trace *local.Trace, err error) {
 		f.State = FileSucceeded
 	} else if f.Error == "" {
 		f.Error = "the event could not be delivered"
+		if failed := trace.FailedFollowing(); failed != nil {
+			f.Error = "the processor wrote s3://" + failed.Bucket + "/" + failed.Key + ", which started the system again and failed there"
+		}
 	}
 }
 
 // localExecution tells of an execution here as Step Functions would.
 func localExecution(trace *local.Trace, ran *local.Execution) Execution {
 	e := Execution{
-		ARN: ran.ARN, Name: lastPart(ran.ARN, ":"), Status: string(ran.Status),
-		Bucket: trace.Bucket, Key: trace.Key, VersionID: trace.VersionID, ETag: trace.ETag, Size: trace.Size,
-		Duration: ran.Duration, Error: ran.Error, Cause: ran.Cause, Reason: readable(ran.Cause), input: trace.Event,
+		Processing: Processing{
+			ARN: ran.ARN, Name: lastPart(ran.ARN, ":"), Status: string(ran.Status),
+			Bucket: trace.Bucket, Key: trace.Key, VersionID: trace.VersionID, ETag: trace.ETag, Size: trace.Size,
+			Duration: ran.Duration, Error: ran.Error, Cause: ran.Cause, Reason: readable(ran.Cause),
+		},
+		input: trace.Event,
 	}
 	if len(ran.Events) > 0 {
 		e.Started = ran.Events[0].Timestamp

@@ -84,7 +84,7 @@ func (u *upload) gone(ctx context.Context, cause error) (stored, error) {
 	found, err := u.find(ctx, "")
 	switch {
 	case err != nil:
-		return stored{}, errors.Join(refusal(cause), err)
+		return stored{}, fmt.Errorf("%w; %w", refusal(cause), err)
 	case found == nil:
 		u.forget()
 		return stored{}, fmt.Errorf("%w; the parts are gone: run the same command again to send the file from its beginning", refusal(cause))
@@ -94,13 +94,19 @@ func (u *upload) gone(ctx context.Context, cause error) (stored, error) {
 }
 
 // find gives the object if it is what the upload makes, which has a checksum; "" is
-// the file's, which is read for it. It is nil if there is none, or none that may be read.
+// the file's, which is read for it. It is nil if there is none. S3 says 403 of one that may not be read, such as before it is
+// processed under a quarantine, and to who may not list the bucket of one that isn't there: neither can be told from the other.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 func (u *upload) find(ctx context.Context, checksum string) (*stored, error) {
 	object, err := u.system.objects.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ChecksumMode: s3types.ChecksumModeEnabled,
 	})
-	if hasCode(err, "NotFound", "NoSuchKey", "Forbidden", "AccessDenied") {
+	if hasCode(err, "NotFound", "NoSuchKey") {
 		return nil, nil //nolint:nilnil // There is none, which is no error.
+	}
+	if hasCode(err, "Forbidden", "AccessDenied") {
+		return nil, u.unseen()
 	}
 	if err != nil {
 		return nil, asked("looking whether the object is there", err)
@@ -120,6 +126,20 @@ func (u *upload) find(ctx context.Context, checksum string) (*stored, error) {
 		return nil, nil //nolint:nilnil // There is none, which is no error.
 	}
 	return &stored{aws.ToString(object.VersionId), strings.Trim(aws.ToString(object.ETag), `"`), aws.ToTime(object.LastModified)}, nil
+}
+
+// errUnseen is that the object may not be looked at.
+var errUnseen = errors.New("whether the file has arrived can't be known: S3 doesn't let these credentials look at the object (403), " +
+	"which with tagUploads quarantine is so until it is processed")
+
+// unseen says where else it can be seen what became of the upload. The record stays, so that the same command doesn't send twice.
+func (u *upload) unseen() error {
+	const sends = "sends the file from its beginning, to be processed once more if it has arrived"
+	again := "the same command " + sends
+	if u.path != "" {
+		again = "the same command looks again, and once " + u.path + " is deleted " + sends
+	}
+	return fmt.Errorf("%w; look for it in the ledger by `upload-router show %q`: %s", errUnseen, u.file.Key, again)
 }
 
 // checksum reads the whole file, to compare it.
@@ -392,6 +412,9 @@ func (u *upload) complete(ctx context.Context) (stored, error) {
 			u.forget()
 			return *found, nil
 		}
+		if errors.Is(looked, errUnseen) {
+			return stored{}, fmt.Errorf("completing the multipart upload: S3's answer is lost; %w", looked)
+		}
 		if err == nil {
 			err = errors.Join(errNoObject, looked)
 		}
@@ -399,7 +422,7 @@ func (u *upload) complete(ctx context.Context) (stored, error) {
 	return u.broken(ctx, fmt.Errorf("completing the multipart upload: %w", altered(err)))
 }
 
-var errNoObject = errors.New("S3's answer has no ETag, and there is no object of the file's content that may be read")
+var errNoObject = errors.New("S3's answer has no ETag, and there is no object of the file's content")
 
 // abandon throws the parts away, and takes the time for it when the upload was canceled, too.
 func (u *upload) abandon(ctx context.Context) error {

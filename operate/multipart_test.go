@@ -353,6 +353,64 @@ func TestTheObjectTellsWhetherTheUploadIsComplete(t *testing.T) {
 	}
 }
 
+// TestAnObjectThatMayNotBeSeen, as one in quarantine before it is processed: that it has arrived isn't known, and it isn't sent twice.
+func TestAnObjectThatMayNotBeSeen(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		says  int // S3's answer to the completion, without a body; 0 is none
+		often int // of so many requests
+		first string
+	}{
+		"200 without a body":                {http.StatusOK, 1, "whether the file has arrived can't be known"},
+		"the connection breaks, then it is": {0, 1, "whether the file has arrived can't be known"},
+		"the connection breaks, ever again": {0, 100, "run the same command again to go on"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connectStrict(t)
+			path := file(t, t.TempDir(), "film.mp4", 12*mib)
+			options := operate.SendOptions{Files: []string{path}, ResumeFolder: t.TempDir(), PartSize: 5 * mib, NoWait: true}
+			var completed atomic.Int64
+			server.on(func(w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case r.Method == http.MethodHead:
+					w.WriteHeader(http.StatusForbidden)
+					return true
+				case !completes(r) || completed.Add(1) > int64(test.often):
+					return false
+				}
+				server.Server.ServeHTTP(httptest.NewRecorder(), r)
+				if test.says == 0 {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(test.says)
+				return true
+			})
+			send := func() operate.Sent {
+				files, err := system.Send(t.Context(), options)
+				require.NoError(t, err)
+				return files[0]
+			}
+			sent := send()
+			require.Equal(t, operate.FileFailed, sent.State)
+			require.Contains(t, sent.Error, test.first)
+			require.NotContains(t, sent.Error, "the parts are gone")
+			sent = send()
+			require.Equal(t, operate.FileFailed, sent.State)
+			require.Contains(t, sent.Error, "whether the file has arrived can't be known")
+			require.Contains(t, sent.Error, "`upload-router show \"film.mp4\"`")
+			require.NotContains(t, sent.Error, "S3 keeps what it has")
+
+			server.on(nil) // it is processed
+			sent = send()
+			require.Equal(t, operate.FileUploaded, sent.State, sent.Error)
+			require.Equal(t, 1, server.versions(t, "film.mp4"), "it is processed once")
+			require.Equal(t, 3, server.Calls("PUT part"))
+			server.noUploads(t, options.ResumeFolder)
+		})
+	}
+}
+
 // TestGoneUploadBeginsAnew where the bucket has an object that isn't what it was to make.
 func TestGoneUploadBeginsAnew(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ type Outputs struct {
 	TaskLogGroup       string `json:"taskLogGroup"`
 
 	routes      routes
-	claimsTable string // in which objects are claimed; empty if they aren't
+	ledgerTable string // empty if an older version of the project was deployed
 }
 
 // listed are outputs as JSON has them.
@@ -35,7 +35,7 @@ type listed struct {
 	plainOutputs
 
 	Routes      routes `json:"routes"`
-	ClaimsTable string `json:"claimsTable,omitempty"`
+	LedgerTable string `json:"ledgerTable,omitempty"`
 }
 
 // plainOutputs are [Outputs] without their methods.
@@ -43,7 +43,7 @@ type plainOutputs Outputs
 
 // MarshalJSON writes the outputs so that [ParseOutputs] takes them.
 func (o Outputs) MarshalJSON() ([]byte, error) {
-	return json.Marshal(listed{plainOutputs: plainOutputs(o), Routes: o.routes, ClaimsTable: o.claimsTable})
+	return json.Marshal(listed{plainOutputs: plainOutputs(o), Routes: o.routes, LedgerTable: o.ledgerTable})
 }
 
 // UnmarshalJSON reads what [Outputs.MarshalJSON] and `pulumi stack output --json` write.
@@ -53,7 +53,7 @@ func (o *Outputs) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*o = Outputs(read.plainOutputs)
-	o.routes, o.claimsTable = read.Routes, read.ClaimsTable
+	o.routes, o.ledgerTable = read.Routes, read.LedgerTable
 	return nil
 }
 
@@ -135,6 +135,7 @@ func (o Outputs) List() []Output {
 		{"State machine", o.StateMachineARN},
 		{"Bucket", o.BucketName},
 		{"EventBridge rule", o.RuleName},
+		{"Ledger's table", o.ledgerTable},
 		{"Topic", o.TopicARN},
 		{"Dead-letter queue", o.DeadLetterQueueURL},
 		{"Function's logs", o.FunctionLogGroup},

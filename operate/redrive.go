@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,14 +18,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
-	"example.com/upload-router/internal/claimtable"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/ledger/client"
 )
 
 // The limits of RedriveExecution (requirement C24).
 // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 const (
 	redriveWindow = 14 * 24 * time.Hour
-	redriveEvents = 24_999
 	// mostName is how long an execution's name may be.
 	mostName = 80
 )
@@ -38,7 +40,8 @@ const (
 	// timed out, was aborted, or failed outside any Catch.
 	RedriveResume RedriveAction = "resume"
 	// RedriveRestart starts a new execution with the original input: for one that
-	// ended in a Fail state, where a redrive would only fail again.
+	// ended in a Fail state, where a redrive would only fail again, that had a task
+	// slot, which it would go on without, or whose history could get too long.
 	RedriveRestart RedriveAction = "restart"
 	// RedriveReplay starts an execution with the event of a dead letter, and deletes the message then.
 	RedriveReplay RedriveAction = "replay"
@@ -62,6 +65,13 @@ type RedriveOptions struct {
 	Restart bool
 }
 
+// complete takes the defaults.
+func (o *RedriveOptions) complete(now time.Time) {
+	if o.Since.IsZero() {
+		o.Since = now.Add(-24 * time.Hour)
+	}
+}
+
 // RedriveItem is one thing to be run again.
 type RedriveItem struct {
 	// Action is how, Reason why, or why not.
@@ -80,9 +90,8 @@ type RedriveItem struct {
 	Error string `json:"error,omitempty"`
 
 	input json.RawMessage
-	// claim is what the execution claims; nil if it claims nothing. lease is for how long a redriven one does.
-	claim *settled
-	lease time.Duration
+	// unended is the item that says that the execution is still processing its upload; nil for any other.
+	unended *ledger.Item
 }
 
 // Doable says whether there is something to do.
@@ -97,12 +106,14 @@ type RedrivePlan struct {
 	// Left is about how many messages are in the queue besides, as a plan has at
 	// most 10,000: another plan has them once the messages of this one are replayed.
 	Left int64 `json:"leftMessages,omitempty"`
+	// Forgotten are the uploads that failed or are lost, by the ledger, and whose executions Step Functions has no longer: there is nothing
+	// that could be run again. They are looked for with [RedriveOptions.Failed].
+	Forgotten []Processing `json:"forgotten,omitempty"`
 	// Cost is about what it costs; nil if the sizes could not be asked for, as CostError says.
 	Cost      *Estimate `json:"cost,omitempty"`
 	CostError string    `json:"costError,omitempty"`
 
 	system *System
-	claims *claims
 	held   time.Time
 }
 
@@ -121,12 +132,15 @@ func (p *RedrivePlan) Doable() int {
 // the messages in the plan are hidden from others until it is closed.
 func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*RedrivePlan, error) {
 	plan := &RedrivePlan{Items: []RedriveItem{}, system: s}
+	options.complete(time.Now())
 	executions, err := s.toRedrive(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(executions, Execution.unprocessed) {
-		plan.claims = s.claims()
+	if options.Failed {
+		if plan.Forgotten, err = s.forgotten(ctx, options.Since, executions); err != nil {
+			return nil, err
+		}
 	}
 	for _, e := range executions {
 		item, err := plan.planExecution(ctx, e, options.Restart)
@@ -154,16 +168,12 @@ func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execu
 		}
 		found[e.ARN] = e
 	}
-	since := options.Since
-	if since.IsZero() {
-		since = time.Now().Add(-24 * time.Hour)
-	}
 	var statuses []sfntypes.ExecutionStatus
 	if options.Failed {
 		statuses = []sfntypes.ExecutionStatus{sfntypes.ExecutionStatusFailed, sfntypes.ExecutionStatusTimedOut, sfntypes.ExecutionStatusAborted}
 	}
 	for _, status := range statuses {
-		some, err := s.Executions(ctx, ListOptions{Status: string(status), Since: since})
+		some, err := s.Executions(ctx, ListOptions{Status: string(status), Since: options.Since})
 		if err != nil {
 			return nil, err
 		}
@@ -172,6 +182,55 @@ func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execu
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), byStart), nil
+}
+
+// remembered says whether Step Functions still has the execution of an upload.
+type remembered struct {
+	Processing
+
+	is bool
+}
+
+// forgotten are the uploads since a time that the ledger has as failed or lost, and whose executions Step Functions has no longer. Those of
+// the executions that it has just listed aren't asked for.
+func (s *System) forgotten(ctx context.Context, since time.Time, listed []Execution) ([]Processing, error) {
+	if s.Outputs.ledgerTable == "" {
+		return nil, nil // it was deployed by a version that had none
+	}
+	known := make(map[string]bool, len(listed))
+	for _, e := range listed {
+		known[e.ARN] = true
+	}
+	var asked []remembered
+	met := map[[2]string]bool{}
+	for _, status := range []string{StatusLost, StatusFailed} { // by each: whole items are read of those alone that the index chooses
+		for r, err := range s.Records(ctx, RecordQuery{Since: since, Oldest: true, Status: status}) {
+			if _, unreadable := errors.AsType[*UnreadableError](err); unreadable {
+				continue // `executions` names it
+			}
+			if err != nil {
+				return nil, err
+			}
+			upload := [2]string{r.Key, r.VersionID}
+			if r.ARN != "" && !known[r.ARN] && !met[upload] {
+				met[upload] = true // one that was lost may have failed meanwhile
+				asked = append(asked, remembered{Processing: r.Processing})
+			}
+		}
+	}
+	slices.SortStableFunc(asked, func(a, b remembered) int { return a.Started.Compare(b.Started) })
+	err := eachOf(ctx, asked, func(ctx context.Context, r *remembered) error {
+		status, err := s.status(ctx, r.ARN)
+		r.is = status != ""
+		return err
+	})
+	var gone []Processing
+	for _, r := range asked {
+		if !r.is {
+			gone = append(gone, r.Processing)
+		}
+	}
+	return gone, err
 }
 
 // planExecution decides how an execution can be run again.
@@ -183,35 +242,30 @@ func (p *RedrivePlan) planExecution(ctx context.Context, e Execution, anew bool)
 	case !e.Ended():
 		return item.with(RedriveSkip, "it is running"), nil
 	}
-	seen, err := p.takeClaim(ctx, &item)
-	if err != nil || item.Action != "" {
+	if err := p.askLedger(ctx, &item); err != nil || item.Action != "" {
 		return item, err
 	}
 	end, err := p.system.ending(ctx, e.ARN)
 	if err != nil {
 		return RedriveItem{}, err
 	}
+	route := p.system.Outputs.routes.of(e.Size)
+	more := route.EventsFrom(end.state)
 	switch {
 	case e.Status == string(sfntypes.ExecutionStatusFailed) && end.inFail:
-		return p.planRestart(ctx, item, seen,
+		return p.planRestart(ctx, item,
 			"it ended in the state "+strconv.Quote(end.state)+", where a redrive would only fail again: starts anew")
 	case anew:
-		return p.planRestart(ctx, item, seen, "starts anew, as asked for")
-	case seen.is(e.ARN, claimtable.Failed):
-		return p.planRestart(ctx, item, seen, "it has given its claim back, and can't go on without: starts anew")
+		return p.planRestart(ctx, item, "starts anew, as asked for")
+	case route.LosesSlot(end.state):
+		return p.planRestart(ctx, item, e.Status+": it had a task slot, and would go on without one: starts anew")
+	case end.events+int64(more) > asl.MaxHistory: // from one less on Step Functions refuses it
+		return p.planRestart(ctx, item, fmt.Sprintf(
+			"%s: its history has %d events, may get %d more, and ends the execution at %d: starts anew",
+			e.Status, end.events, more, asl.MaxHistory))
 	}
-	if refused := refusedResume(e, end); refused != "" {
+	if refused := refusedResume(e); refused != "" {
 		return item.with(RedriveRefuse, refused), nil
-	}
-	if item.claim != nil {
-		with, err := p.system.startedWith(ctx, e.ARN)
-		if err != nil {
-			return RedriveItem{}, err
-		}
-		if with.claims(end.state) {
-			return p.planRestart(ctx, item, seen, "it ended before it had claimed its object: starts anew")
-		}
-		item.lease = with.lease()
 	}
 	item.Name = e.Name
 	return item.with(RedriveResume, e.Status+": goes on in the state where it ended"), nil
@@ -223,39 +277,82 @@ func (i RedriveItem) with(action RedriveAction, reason string) RedriveItem {
 	return i
 }
 
-// takeClaim finds out who has the object of an execution. The item gets its action if nothing is to be done, or can be.
-func (p *RedrivePlan) takeClaim(ctx context.Context, item *RedriveItem) (held, error) {
-	if p.claims == nil {
-		return held{}, nil
+// askLedger finds out who has the upload of an execution. The item gets its action if nothing is to be done, or can be. An execution that
+// runs again asks the ledger again: this is to say before what would come of it.
+func (p *RedrivePlan) askLedger(ctx context.Context, item *RedriveItem) error {
+	if p.system.Outputs.ledgerTable == "" {
+		return nil // it was deployed by a version that had none
 	}
-	if len(item.input) == 0 {
+	e := item.Execution
+	if len(e.input) == 0 {
 		*item = item.with(RedriveRefuse, "whether another execution has its object isn't known, as "+unreadable)
-		return held{}, nil
+		return nil
 	}
-	object, ok := claimtable.ObjectOf(item.input)
-	if !ok {
-		return held{}, nil // it is no event that the state machine would process
+	if e.Bucket == "" || e.Key == "" {
+		return nil // it is no event that the state machine would process
 	}
-	seen, taken, err := p.claims.find(ctx, item.Execution.ARN, object)
-	if err != nil {
-		return held{}, err
+	upload := e.upload()
+	found, known, err := p.system.ledger().Get(ctx, upload)
+	if err != nil || !known {
+		return p.system.ledgerRefused(err)
 	}
-	item.claim = &settled{object, seen}
-	if taken != "" {
-		*item = item.with(RedriveSkip, taken)
+	switch who := nameOf(found.Execution); found.Standing(upload, e.ARN, time.Now()) {
+	case ledger.Stored:
+		*item = item.with(RedriveSkip, "it processed its object before it ended")
+	case ledger.AlreadyProcessed:
+		*item = item.with(RedriveSkip, "processed by "+who)
+	case ledger.BeingProcessed:
+		*item = item.with(RedriveSkip, fmt.Sprintf("being processed by %s, until %s if it doesn't end before",
+			who, time.Unix(found.Lease, 0).UTC().Format(time.RFC3339)))
+	case ledger.Superseded:
+		*item = item.with(RedriveSkip, "superseded by a newer upload, which is "+who+"'s")
+	case ledger.Free:
+		return p.askHolder(ctx, item, found)
 	}
-	return seen, nil
+	return nil
+}
+
+// upload is what the ledger knows the execution's object by.
+func (e Execution) upload() ledger.Upload {
+	return ledger.UploadOf(e.Bucket, e.Key, e.VersionID, e.ETag, e.sequencer)
+}
+
+// askHolder looks at who has an upload that an execution may have. One whose lease is over may run all the same: somebody has redriven it.
+func (p *RedrivePlan) askHolder(ctx context.Context, item *RedriveItem, found ledger.Item) error {
+	switch {
+	case found.State != ledger.Running:
+	case found.Execution == item.Execution.ARN:
+		item.unended = &found
+	default:
+		running, err := p.system.running(ctx, found.Execution)
+		if err != nil {
+			return err
+		}
+		if running {
+			*item = item.with(RedriveSkip, "being processed by "+nameOf(found.Execution)+", which has been redriven")
+		}
+	}
+	return nil
+}
+
+// writeFailure writes that an ended execution failed, as long as the ledger says that it is running: else another one would be its
+// duplicate until the lease is over. If the ledger refuses, the item is another one's by now, or the execution has begun again since it was
+// looked at, as somebody has redriven it: whoever is started will find that.
+func (s *System) writeFailure(ctx context.Context, found ledger.Item, ended Execution) error {
+	_, err := s.ledger().FailEnded(ctx, found.Upload, ended.ARN, cmp.Or(ended.Error, ended.Status),
+		cmp.Or(ended.Reason, "the execution ended without a word"), ended.Stopped, time.Unix(found.Lease+1, 0))
+	if _, refused := errors.AsType[*client.RefusedError](err); refused {
+		return nil
+	}
+	return asked("writing to the ledger's table "+s.Outputs.ledgerTable, err)
 }
 
 // unreadable is said of an execution whose input Step Functions left out.
 const unreadable = "its input can't be read: that takes kms:Decrypt on the state machine's key"
 
 // refusedResume says why an execution can't go on; empty if it can.
-func refusedResume(e Execution, end ending) string {
+func refusedResume(e Execution) string {
 	switch {
-	case end.events >= redriveEvents:
-		return fmt.Sprintf(
-			"its history has %d events, and only one of fewer than %d can be redriven: --restart starts it anew", end.events, redriveEvents)
 	case time.Since(e.Stopped) > redriveWindow:
 		return fmt.Sprintf(
 			"it ended %d days ago, and only for 14 days an execution can be redriven: --restart starts it anew",
@@ -270,12 +367,9 @@ func refusedResume(e Execution, end ending) string {
 
 // planRestart gives the new execution its name: that of the first one and a
 // number, so that to ask for it twice is to have it once.
-func (p *RedrivePlan) planRestart(ctx context.Context, item RedriveItem, seen held, reason string) (RedriveItem, error) {
+func (p *RedrivePlan) planRestart(ctx context.Context, item RedriveItem, reason string) (RedriveItem, error) {
 	if len(item.input) == 0 {
 		return item.with(RedriveRefuse, unreadable), nil
-	}
-	if seen.is(item.Execution.ARN, claimtable.Done) {
-		return item.with(RedriveSkip, "it processed its object before it ended"), nil
 	}
 	item.Name = nextName(item.Execution.Name)
 	next, err := p.system.status(ctx, p.system.executionARN(item.Name))
@@ -310,12 +404,14 @@ func nextName(name string) string {
 	return name[:mostName-len(suffix)-hash-1] + "-" + hex.EncodeToString(sum[:])[:hash] + suffix
 }
 
-// lastEvents are those among which the state is entered in which an execution ended: a call that is tried four times has 14.
-const lastEvents = 25
+// endEvents is how many of the last events are asked for at a time, without their data: all of most histories. A wait for a slot has
+// thousands since its state was entered.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html
+const endEvents = 1000
 
 // ending is how an execution ended.
 type ending struct {
-	// events is how many its history has, state the one that it ended in, if that is among the last, inFail whether that was a Fail state.
+	// events is how many its history has, state the one that it ended in, inFail whether that was a Fail state.
 	events int64
 	state  string
 	inFail bool
@@ -323,21 +419,29 @@ type ending struct {
 
 // ending looks at the end of the history.
 func (s *System) ending(ctx context.Context, arn string) (ending, error) {
-	page, err := s.states.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
-		ExecutionArn: &arn, ReverseOrder: true, MaxResults: lastEvents, IncludeExecutionData: aws.Bool(false),
+	pages := sfn.NewGetExecutionHistoryPaginator(s.states, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: &arn, ReverseOrder: true, MaxResults: endEvents, IncludeExecutionData: aws.Bool(false),
 	})
-	if err != nil {
-		return ending{}, asked("asking for the history of "+arn, err)
-	}
 	var end ending
-	for _, event := range page.Events {
-		end.events = max(end.events, event.Id)
-		if event.StateEnteredEventDetails != nil && end.state == "" {
-			end.state = aws.ToString(event.StateEnteredEventDetails.Name)
-			end.inFail = event.Type == sfntypes.HistoryEventTypeFailStateEntered
+	for end.state == "" && pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return ending{}, asked("asking for the history of "+arn, err)
 		}
+		end.take(page.Events)
 	}
 	return end, nil
+}
+
+// take looks at events, the last first.
+func (e *ending) take(events []sfntypes.HistoryEvent) {
+	for _, event := range events {
+		e.events = max(e.events, event.Id)
+		if event.StateEnteredEventDetails != nil && e.state == "" {
+			e.state = aws.ToString(event.StateEnteredEventDetails.Name)
+			e.inFail = event.Type == sfntypes.HistoryEventTypeFailStateEntered
+		}
+	}
 }
 
 // estimate adds up what the plan costs.
@@ -386,29 +490,12 @@ func (p *RedrivePlan) Run(ctx context.Context, onItem func(RedriveItem)) error {
 func (p *RedrivePlan) run(ctx context.Context, item *RedriveItem) error {
 	switch item.Action {
 	case RedriveResume:
-		return p.resume(ctx, item)
+		return p.system.resume(ctx, item)
 	case RedriveReplay:
 		return p.replay(ctx, item)
 	default:
 		return p.restart(ctx, item)
 	}
-}
-
-// resume has an execution go on, with a claim that lasts for it.
-func (p *RedrivePlan) resume(ctx context.Context, item *RedriveItem) error {
-	var until time.Time
-	if item.claim != nil {
-		var err error
-		if until, err = p.claims.renew(ctx, item.Execution.ARN, *item.claim, item.lease); err != nil {
-			return err
-		}
-	}
-	err := p.system.resume(ctx, item)
-	if err != nil && !until.IsZero() {
-		return fmt.Errorf("%w; its object is claimed for the redrive until %s: run the same command again, or start it anew by --restart",
-			err, until.UTC().Format(time.RFC3339))
-	}
-	return err
 }
 
 // errRunning is for what somebody else has run again since it was planned.
@@ -423,8 +510,8 @@ func (p *RedrivePlan) restart(ctx context.Context, item *RedriveItem) error {
 	if running {
 		return errRunning
 	}
-	if item.claim != nil {
-		if err := p.claims.free(ctx, item.Execution.ARN, *item.claim); err != nil {
+	if item.unended != nil {
+		if err := p.system.writeFailure(ctx, *item.unended, *item.Execution); err != nil {
 			return err
 		}
 	}
@@ -438,7 +525,8 @@ func (s *System) resume(ctx context.Context, item *RedriveItem) error {
 		ClientToken: aws.String(fmt.Sprintf("%.100s-%d", item.Execution.Name, item.Execution.Redrives)),
 	})
 	if hasCode(err, "ExecutionNotRedrivable") {
-		return fmt.Errorf("it can't be redriven: %w; that is for 14 days after its end, with fewer than %d events", refusal(err), redriveEvents)
+		return fmt.Errorf("it can't be redriven: %w; that is for 14 days after its end, with fewer than %d events",
+			refusal(err), asl.MaxHistory-1)
 	}
 	if err != nil {
 		return refusal(err)

@@ -43,8 +43,10 @@ func TestRedriveDecidesByHowAnExecutionEnded(t *testing.T) {
 		"timed out, anew":  {awstest.Script{TimedOut: true}, time.Hour, true, operate.RedriveRestart, "as asked for"},
 		"aborted":          {awstest.Script{Aborted: true}, time.Hour, false, operate.RedriveResume, "ABORTED: goes on"},
 		"too old":          {awstest.Script{TimedOut: true}, 372 * time.Hour, false, operate.RedriveRefuse, "15 days ago, and only for 14"},
-		"too long":         {awstest.Script{TimedOut: true, Events: 24_999}, time.Hour, false, operate.RedriveRefuse, "has 24999 events"},
-		"just not so long": {awstest.Script{TimedOut: true, Events: 24_998}, time.Hour, false, operate.RedriveResume, "goes on"},
+		"too long":         {awstest.Script{TimedOut: true, Events: 24_999}, time.Hour, false, operate.RedriveRestart, "has 24999 events"},
+		"soon too long":    {awstest.Script{TimedOut: true, Events: 24_501}, time.Hour, false, operate.RedriveRestart, "may get 500 more"},
+		"just not so long": {awstest.Script{TimedOut: true, Events: 24_500}, time.Hour, false, operate.RedriveResume, "goes on"},
+		"too long and old": {awstest.Script{TimedOut: true, Events: 24_999}, 372 * time.Hour, false, operate.RedriveRestart, "starts anew"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,6 +57,62 @@ func TestRedriveDecidesByHowAnExecutionEnded(t *testing.T) {
 			require.Equal(t, test.want, p.Items[0].Action)
 			require.Contains(t, p.Items[0].Reason, test.reason)
 			require.Zero(t, server.Calls("RedriveExecution")+server.Calls("StartExecution"), "a plan does nothing")
+		})
+	}
+}
+
+// An execution that had a task slot would go on without it.
+func TestRedriveRestartsWhatHadATaskSlot(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		slots int
+		size  int64
+		want  operate.RedriveAction
+	}{
+		"a large file": {3, 10 * mib, operate.RedriveRestart}, "a small file": {3, 10, operate.RedriveResume},
+		"without slots": {0, 10 * mib, operate.RedriveResume},
+	} {
+		for _, script := range []awstest.Script{{Aborted: true}, {TimedOut: true}, {Error: "States.Runtime", Uncaught: true}} {
+			server, system := connect(t, func(s *awstest.Server) { s.Slots(test.slots) })
+			execution := server.Past("a.bin", test.size, time.Now().Add(-time.Hour), script)
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{execution}})
+			require.Equal(t, test.want, p.Items[0].Action, name)
+			if test.want == operate.RedriveRestart {
+				require.Contains(t, p.Items[0].Reason, "had a task slot")
+				require.Equal(t, execution+"-r1", p.Items[0].Name)
+			}
+			require.NoError(t, p.Run(t.Context(), nil))
+			require.Equal(t, test.want == operate.RedriveRestart, server.Calls("StartExecution") == 1, name)
+			require.Equal(t, test.want == operate.RedriveResume, server.Calls("RedriveExecution") == 1, name)
+		}
+	}
+}
+
+// One that would wait for a slot again would get as many events as before: of more than its history may have.
+func TestRedriveRestartsWhatWouldWaitTooLong(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		endedIn string
+		size    int64
+		events  int
+		want    operate.RedriveAction
+		reason  string
+	}{
+		"in its first wait":       {"Wait for a slot", 10 * mib, 9_600, operate.RedriveResume, "goes on in the state"},
+		"after a long one":        {"Wait for a slot", 10 * mib, 9_651, operate.RedriveRestart, "has 9651 events, may get 15350 more"},
+		"before a second one":     {"Take a slot", 10 * mib, 13_500, operate.RedriveRestart, "has 13500 events"},
+		"as its wait was spread":  {"Spread the wait", 10 * mib, 13_500, operate.RedriveRestart, "has 13500 events"},
+		"a small file's, as long": {"", 10, 13_500, operate.RedriveResume, "goes on in the state"},
+		"with a slot":             {"", 10 * mib, 13_500, operate.RedriveRestart, "had a task slot"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t, func(s *awstest.Server) { s.Slots(3) })
+			script := awstest.Script{TimedOut: true, EndedIn: test.endedIn, Events: test.events}
+			execution := server.Past("a.bin", test.size, time.Now().Add(-time.Hour), script)
+			_, item := planned(t, system, operate.RedriveOptions{Executions: []string{execution}})
+			require.Equal(t, test.want, item.Action, item.Reason)
+			require.Contains(t, item.Reason, test.reason)
 		})
 	}
 }
@@ -75,9 +133,9 @@ func TestRedriveRunsAgain(t *testing.T) {
 	require.Empty(t, p.CostError)
 	require.Equal(t, 1, p.Cost.Lambda)
 	require.Equal(t, 1, p.Cost.Fargate)
-	require.Equal(t, 3+4, p.Cost.Transitions, "the route's own, as docs/costs.md counts them")
-	// A minute of the smallest bill for the task, on ARM, and seven transitions.
-	require.InDelta(t, (0.03238+2*0.00356+0.005)/60+7*0.025/1000, p.Cost.Dollars, 0.00001)
+	require.Equal(t, 4+4, p.Cost.Transitions, "the route's own, as docs/costs.md counts them")
+	// A minute of the smallest bill for the task, on ARM, and eight transitions.
+	require.InDelta(t, (0.03238+2*0.00356+0.005)/60+8*0.025/1000, p.Cost.Dollars, 0.00001)
 
 	var told []string
 	require.NoError(t, p.Run(t.Context(), func(i operate.RedriveItem) { told = append(told, i.Name) }))

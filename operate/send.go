@@ -48,6 +48,8 @@ type Sent struct {
 	Step string `json:"step,omitempty"`
 	// Execution is the execution that the upload started, once it is found.
 	Execution *Execution `json:"execution,omitempty"`
+	// Outputs are what the processor wrote in a local run.
+	Outputs []LocalOutput `json:"outputs,omitempty"`
 	// Error says why it failed.
 	Error string `json:"error,omitempty"`
 	// Started is when the upload began, Arrived when S3 had it, Ended when all was over.

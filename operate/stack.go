@@ -181,10 +181,22 @@ func CheckConfig(project, stack string, config map[string]string) error {
 func loadSettings(project string, config map[string]string, options ...settings.Option) (*settings.Settings, error) {
 	loaded, err := settings.LoadMap(project, config, options...)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+		return nil, inputError{err}
 	}
 	return loaded, nil
 }
+
+// inputError matches [ErrInput] as well. It says what its cause says when it is asked: who hands it on may have changed a fix.
+type inputError struct{ error }
+
+// Error implements the error.
+func (e inputError) Error() string { return ErrInput.Error() + ": " + e.error.Error() }
+
+// Is says that it is [ErrInput].
+func (e inputError) Is(target error) bool { return target == ErrInput }
+
+// Unwrap returns the cause.
+func (e inputError) Unwrap() error { return e.error }
 
 // keyRegion is the key of the Region in a stack's configuration.
 const keyRegion = "aws:region"

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
 )
 
@@ -26,9 +31,7 @@ const (
 	verifyPrefix = "upload-router-verify/"
 	// largestProof is how large a file is made and uploaded for a proof.
 	largestProof = 5 << 30
-	// digestTime is for how long the processor's log line is waited for.
-	digestTime = time.Minute
-	cleanTime  = time.Minute
+	cleanTime    = time.Minute
 )
 
 // VerifyOptions configure [System.Verify].
@@ -38,6 +41,8 @@ type VerifyOptions struct {
 	StartTimeout time.Duration
 	// Timeout is for all of it. Default: an hour.
 	Timeout time.Duration
+	// Files are what to upload, as [TestData] finds it. Default: a file just under and one just over the threshold.
+	Files []Sent
 	// OnFile hears of each change of a file, OnCheck of each check as it ends. Default: nobody.
 	OnFile  func(Sent)
 	OnCheck func(Check)
@@ -45,7 +50,7 @@ type VerifyOptions struct {
 
 // Verification is what [System.Verify] found.
 type Verification struct {
-	// Files are the two files, one a route.
+	// Files are the files: those that were given, or two, one a route.
 	Files []Sent `json:"files"`
 	// Checks are what was to be proved.
 	Checks []Check `json:"checks"`
@@ -66,6 +71,7 @@ func (v Verification) Broken() []Check {
 // proof is one file of a verification, and what should become of it.
 type proof struct {
 	name, sha256 string
+	title        string // of its checks
 	size         int64
 	route        machine.Route
 }
@@ -104,11 +110,6 @@ func late(ctx, limited context.Context) bool { return limited.Err() != nil && ct
 
 // run does all of it by the limited context, and looks at what became of it by the other.
 func (v *verifier) run(parent, ctx context.Context) error {
-	threshold := v.Outputs.routes.threshold()
-	if threshold > largestProof {
-		return fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test",
-			ErrInput, threshold, int64(largestProof))
-	}
 	var err error
 	if v.messages, err = v.DeadLetterCount(ctx); err != nil {
 		return err
@@ -118,16 +119,9 @@ func (v *verifier) run(parent, ctx context.Context) error {
 		return fmt.Errorf("making the files: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
-	proofs := []proof{
-		{name: "just-under.txt", size: max(0, threshold-1)},
-		{name: "just-over.txt", size: threshold + 1},
-	}
-	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
-	for i := range proofs {
-		proofs[i].route = v.Outputs.routes.of(proofs[i].size)
-		if proofs[i].sha256, err = files.WriteRepeated(filepath.Join(folder, proofs[i].name), line, proofs[i].size); err != nil {
-			return err
-		}
+	proofs, err := v.proofs(ctx, folder)
+	if err != nil {
+		return err
 	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
 	sent, err := v.Send(ctx, SendOptions{
@@ -151,6 +145,83 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	return err
 }
 
+// proofs puts the files into the folder that is sent: links to those that were given, or two that are made.
+func (v *verifier) proofs(ctx context.Context, folder string) ([]proof, error) {
+	if len(v.options.Files) > 0 {
+		return v.givenProofs(ctx, folder)
+	}
+	threshold := v.Outputs.routes.threshold()
+	if threshold > largestProof {
+		return nil, fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test: put some into %s",
+			ErrInput, threshold, int64(largestProof), TestDataFolder)
+	}
+	proofs := []proof{
+		{name: "just-under.txt", size: max(0, threshold-1)},
+		{name: "just-over.txt", size: threshold + 1},
+	}
+	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
+	for i := range proofs {
+		p := &proofs[i]
+		p.route = v.Outputs.routes.of(p.size)
+		p.title = p.route.Name
+		var err error
+		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
+			return nil, err
+		}
+	}
+	return proofs, nil
+}
+
+// givenProofs are those of the files that were given. A route that none of them takes isn't proved, which is said.
+func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, error) {
+	var proofs []proof
+	for _, f := range v.options.Files {
+		if f.Error != "" {
+			return nil, fmt.Errorf("%w: %s: %s", ErrInput, f.File, f.Error)
+		}
+		digest, size, err := digestOfFile(ctx, f.File)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.File, err)
+		}
+		target, err := filepath.Abs(f.File)
+		if err != nil {
+			return nil, fmt.Errorf("finding %s: %w", f.File, err)
+		}
+		link := filepath.Join(folder, filepath.FromSlash(f.Key))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(target, link)); err != nil {
+			return nil, fmt.Errorf("linking %s: %w", f.File, err)
+		}
+		route := v.Outputs.routes.of(size)
+		proofs = append(proofs, proof{name: f.Key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
+	}
+	return proofs, nil
+}
+
+// digestOfFile is the SHA-256 of a file, and its size.
+func digestOfFile(ctx context.Context, path string) (digest string, size int64, err error) {
+	content, err := files.Open(ctx, path)
+	if err != nil {
+		return "", 0, err //nolint:wrapcheck // It says it all.
+	}
+	defer func() { _ = content.Close() }() // nothing was written
+	sum := sha256.New()
+	if _, err := io.Copy(sum, content.Reader()); err != nil {
+		return "", 0, err //nolint:wrapcheck // As above.
+	}
+	return hex.EncodeToString(sum.Sum(nil)), content.Size(), nil
+}
+
+// unproved says of each route that none of the files took.
+func (v *verifier) unproved(proofs []proof) {
+	threshold := v.Outputs.routes.threshold()
+	for _, size := range []int64{max(0, threshold-1), threshold + 1} {
+		route := v.Outputs.routes.of(size)
+		if !slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
+			v.unknown(route.Name+" route", "no file of "+TestDataFolder+" goes there", "nothing was proved of it", "")
+		}
+	}
+}
+
 // judge looks at what became of the files, and at what should have stayed quiet.
 func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
 	for _, p := range proofs {
@@ -160,13 +231,14 @@ func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
 			v.digest(ctx, p, v.result.Files[i])
 		}
 	}
+	v.unproved(proofs)
 	v.quietQueue(ctx)
 	v.quietAlarms(ctx)
 }
 
 // outcome looks at the execution and its route.
 func (v *verifier) outcome(p proof, f Sent) {
-	name, why := p.route.Name+" route", "a file of "+plural(p.size, "byte")+" must be processed there"
+	name, why := p.title+" route", "a file of "+plural(p.size, "byte")+" must be processed there"
 	switch {
 	case f.State != FileSucceeded && f.Execution != nil:
 		v.failed(name, f.Error, why, "upload-router show "+f.Execution.Name)
@@ -179,27 +251,15 @@ func (v *verifier) outcome(p proof, f Sent) {
 	}
 }
 
-// digest compares what the processor read with what was uploaded. The answer is
-// in the execution, or, of a task whose end is only waited for, in its log.
+// digest compares what the processor read with what was uploaded. The answer is in the execution, or in the ledger alone: of a task whose
+// end is only waited for, and of a run whose own answer was lost.
 func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
-	name, why := p.route.Name+" digest", "the processor must have read exactly what was uploaded"
+	name, why := p.title+" digest", "the processor must have read exactly what was uploaded"
 	digest, err := digestOf(f.Execution.Answer), error(nil)
-	for deadline := time.Now().Add(digestTime); digest == "" && p.route.Compute == machine.Fargate; {
-		var timeline *Timeline
-		if timeline, err = v.Show(ctx, f.Execution.ARN); err == nil && timeline.LogsError != "" {
-			err = fmt.Errorf("%w: %s", ErrRefused, timeline.LogsError)
-		}
-		if err != nil {
-			break
-		}
-		for _, line := range timeline.Logs {
-			if found := digestOf(resultIn(line)); found != "" {
-				digest = found
-			}
-		}
-		if digest != "" || time.Now().After(deadline) || sleep(ctx, v.Poll) != nil {
-			break
-		}
+	if digest == "" {
+		var item ledger.Item
+		item, _, err = v.ledger().Get(ctx, f.Execution.upload())
+		digest, err = digestOf(item.Result), v.ledgerRefused(err)
 	}
 	switch {
 	case digest == p.sha256:
@@ -209,15 +269,8 @@ func (v *verifier) digest(ctx context.Context, p proof, f Sent) {
 	case err != nil:
 		v.unknown(name, err.Error(), why, "")
 	default:
-		v.unknown(name, "neither answer nor log has a sha256: is the processor another one?", why, "")
+		v.unknown(name, "neither the answer nor the ledger has a sha256: is the processor another one?", why, "")
 	}
-}
-
-// resultIn is the processor's answer in a line of a task's log; nil if it has none.
-func resultIn(line LogLine) json.RawMessage {
-	var fields struct{ Result json.RawMessage }
-	_ = json.Unmarshal([]byte(line.Message), &fields) // another program's line has none
-	return fields.Result
 }
 
 // digestOf is the SHA-256 in a processor's answer.

@@ -1,6 +1,8 @@
 package operate_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -39,6 +41,28 @@ func TestVerifyProvesBothRoutesAndCleansUp(t *testing.T) {
 	require.EqualValues(t, awstest.Threshold+1, result.Files[0].Size)
 	require.Empty(t, result.Diagnosis)
 	require.Empty(t, server.Keys(), "no version is left")
+}
+
+// Files of the project's own are proved each by its route; a route that none of them takes is named.
+func TestVerifyTakesFilesOfTheProjects(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	folder := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "a"), 0o700))
+	for _, name := range []string{"a/one.csv", "two.csv"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(name), 0o600))
+	}
+	given, err := operate.FindFiles(t.Context(), []string{folder}, "")
+	require.NoError(t, err)
+	result, err := system.Verify(t.Context(), operate.VerifyOptions{Files: given})
+	require.NoError(t, err)
+	require.True(t, result.Passed(), "%+v", result.Checks)
+	require.Equal(t, map[string]operate.CheckStatus{
+		"a/one.csv: Lambda route": "ok", "a/one.csv: Lambda digest": "ok", "two.csv: Lambda route": "ok", "two.csv: Lambda digest": "ok",
+		"Fargate route": operate.CheckUnknown, "Dead-letter queue": "ok", "Alarms": "ok", "Files removed": "ok",
+	}, statuses(result.Checks), "%+v", result.Checks)
+	require.Empty(t, server.Keys(), "no version is left")
+	require.FileExists(t, filepath.Join(folder, "two.csv"))
 }
 
 func TestVerifyFindsWhatIsNotAsItShouldBe(t *testing.T) {

@@ -5,20 +5,21 @@
 // something else, keep the signature of [Process], change [Result] into anything that encoding/json can marshal, and write the rest
 // anew:
 //
-//	func Process(ctx context.Context, object upload.Object, body io.Reader) (Result, error)
+//	func Process(ctx context.Context, in *upload.Input, out *upload.Output) (Result, error)
 //
 // What it can rely on, because package worker sees to it for every processor:
 //
-//   - The body is the very version that fired the event. It is streamed, once; nothing has been written to disk, and the root file
-//     system of the task is read-only. Memory should stay constant too: the task may get 50 TB.
-//   - Whatever it returns is thrown away unless the whole object has the announced size and S3's stored checksum. So it may act on
-//     the bytes as they come, but what it does elsewhere must be idempotent: EventBridge delivers at least once, and
+//   - The input is the very version that fired the event. It is streamed; nothing has been written to disk, and the root file system of
+//     the task is read-only. Memory should stay constant too: the task may get 50 TB.
+//   - Whatever it returns and writes to the output is thrown away unless the whole object has the announced size and S3's stored checksum.
+//     So it may act on the bytes as they come, but what it does elsewhere must be idempotent: EventBridge delivers at least once, and
 //     retryable failures are retried.
-//   - Its errors fail the run without a retry. Returning an *upload.Error with code upload.Unavailable asks for one.
+//   - Its errors fail the run without a retry. Returning upload.Retry(err) asks for one.
 //   - When the host is stopping, ctx is done and the next read fails. Return then; the run is retried.
 //   - A key is data: it may hold "../", control characters or a trailing slash. Do not make a file name of it unchecked.
 //
-// A role needs a right for each thing that a replacement does beyond reading the object; see the roles of the function and the task.
+// A role needs a right for each thing that a replacement does beyond reading the object and writing outputs; see the roles of the function
+// and the task.
 package processor
 
 import (
@@ -91,12 +92,13 @@ type Result struct {
 //
 // SHA-256 takes longer than all the rest together, and cannot be divided. So it has a goroutine to itself, and the speed of one core at
 // SHA-256 is that of the whole as long as there is a second core for reading.
-func Process(_ context.Context, object upload.Object, body io.Reader) (Result, error) {
-	content, err := fingerprint(body, storedCRC(object))
+func Process(_ context.Context, in *upload.Input, _ *upload.Output) (Result, error) {
+	content, err := fingerprint(in)
 	if err != nil {
 		return Result{}, fmt.Errorf("fingerprinting: %w", err)
 	}
 
+	object := in.Object()
 	mediaType, hasLines := media.TypeOf(content.start.bytes)
 	result := Result{
 		Bucket:    object.Bucket,
@@ -154,13 +156,13 @@ func (c *content) crc64() string {
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
 // fingerprint reads to the end. An object of one buffer is hashed where it is.
-func fingerprint(body io.Reader, storedCRC string) (*content, error) {
-	c := newContent(storedCRC)
+func fingerprint(in *upload.Input) (*content, error) {
 	buffer := buffers.Get().(*[bufferSize]byte) //nolint:forcetypeassert // Nothing else is put there.
-	n, err := fill(body, buffer)
+	n, err := fill(in, buffer)
+	c := newContent(storedCRC(in.Object())) // which S3 has answered by now
 	c.observe(buffer[:n])
 	if err == nil {
-		err = c.pipeline(body, buffer)
+		err = c.pipeline(in, buffer)
 	} else {
 		c.sha.Write(buffer[:n])
 		buffers.Put(buffer)

@@ -2,6 +2,7 @@ package processor_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -18,12 +19,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"example.com/upload-router/internal/pricing"
 	"example.com/upload-router/processor"
 	"example.com/upload-router/upload"
 )
 
 // Processing is what the hosts run; this fails to compile when the signature does not fit any more.
 var _ upload.Func[processor.Result] = processor.Process
+
+// process processes an object with this content.
+func process(ctx context.Context, object upload.Object, content io.Reader) (processor.Result, error) {
+	return processor.Process(ctx, upload.NewInput(object, struct {
+		io.Reader
+		io.ReaderAt
+	}{Reader: content}), nil)
+}
 
 func TestProcessKnownAnswers(t *testing.T) {
 	t.Parallel()
@@ -35,7 +45,7 @@ func TestProcessKnownAnswers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := processor.Process(t.Context(), upload.Object{}, strings.NewReader(test.content))
+			got, err := process(t.Context(), upload.Object{}, strings.NewReader(test.content))
 			require.NoError(t, err)
 			assert.Equal(t, int64(len(test.content)), got.Size)
 			assert.Equal(t, test.sha256, got.SHA256)
@@ -96,7 +106,7 @@ func TestProcessMediaTypeAndLines(t *testing.T) {
 				"byte by byte": iotest.OneByteReader(strings.NewReader(test.content)),
 				"with the end": iotest.DataErrReader(strings.NewReader(test.content)),
 			} {
-				got, err := processor.Process(t.Context(), upload.Object{}, body)
+				got, err := process(t.Context(), upload.Object{}, body)
 				require.NoError(t, err, how)
 				assert.Equal(t, test.mediaType, got.MediaType, how)
 				if test.lines == notText {
@@ -116,7 +126,7 @@ func TestResultAsJSON(t *testing.T) {
 		Bucket: "uploads", Key: "a\n../b", VersionID: "v1", ETag: "e1", Size: 2, Sequencer: "0A",
 		Checksum: upload.Checksum{Algorithm: upload.CRC64NVME, Value: "..."},
 	}
-	got, err := processor.Process(t.Context(), object, strings.NewReader("a\n"))
+	got, err := process(t.Context(), object, strings.NewReader("a\n"))
 	require.NoError(t, err)
 	text, err := json.Marshal(got)
 	require.NoError(t, err)
@@ -127,7 +137,7 @@ func TestResultAsJSON(t *testing.T) {
 		"mediaType": "text/plain; charset=utf-8", "lines": 1
 	}`, string(text))
 
-	bare, err := processor.Process(t.Context(), upload.Object{Bucket: "uploads", Key: "k", Size: 1}, bytes.NewReader([]byte{0}))
+	bare, err := process(t.Context(), upload.Object{Bucket: "uploads", Key: "k", Size: 1}, bytes.NewReader([]byte{0}))
 	require.NoError(t, err)
 	text, err = json.Marshal(bare)
 	require.NoError(t, err)
@@ -136,10 +146,24 @@ func TestResultAsJSON(t *testing.T) {
 	}
 }
 
+// What `upload-router cost` takes a result for is one like this.
+func TestAUsualResultIsAsLongAsItIsCountedFor(t *testing.T) {
+	t.Parallel()
+	object := upload.Object{
+		Bucket: "upload-router-uploads-prod-1a2b3c4", Key: "invoices/2026/11/30.csv", VersionID: "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+		ETag: "5b83f2bd03fc5a2b4ee0e6be8e5ac7ae", Size: 2, Checksum: upload.Checksum{Algorithm: upload.CRC64NVME, Value: "GyVvUgsW3Nk="},
+	}
+	got, err := process(t.Context(), object, strings.NewReader("a\n"))
+	require.NoError(t, err)
+	text, err := json.Marshal(got)
+	require.NoError(t, err)
+	assert.InDelta(t, pricing.UsualResult, len(text), 20)
+}
+
 func TestProcessReturnsTheErrorOfReading(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	got, err := processor.Process(t.Context(), upload.Object{}, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)))
+	got, err := process(t.Context(), upload.Object{}, io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)))
 	require.ErrorIs(t, err, broken)
 	assert.Empty(t, got)
 }
@@ -163,7 +187,7 @@ func (g *greedy) Read(p []byte) (int, error) {
 func TestProcessReadsPieceByPiece(t *testing.T) {
 	t.Parallel()
 	body := &greedy{left: 64 << 20}
-	got, err := processor.Process(t.Context(), upload.Object{}, body)
+	got, err := process(t.Context(), upload.Object{}, body)
 	require.NoError(t, err)
 	assert.Equal(t, int64(64<<20), got.Size)
 	assert.LessOrEqual(t, body.largest, 1<<20)
@@ -180,7 +204,7 @@ func TestProcessHashesEachByteOnce(t *testing.T) {
 			size := buffers*buffer + more
 			t.Run(strconv.Itoa(size), func(t *testing.T) {
 				t.Parallel()
-				got, err := processor.Process(t.Context(), upload.Object{}, iotest.HalfReader(bytes.NewReader(content[:size])))
+				got, err := process(t.Context(), upload.Object{}, iotest.HalfReader(bytes.NewReader(content[:size])))
 				require.NoError(t, err)
 				sum := sha256.Sum256(content[:size])
 				assert.Equal(t, hex.EncodeToString(sum[:]), got.SHA256)
@@ -195,7 +219,7 @@ func TestNothingIsLeftBehind(t *testing.T) { //nolint:paralleltest // goleak wou
 	before := goleak.IgnoreCurrent()
 	broken := errors.New("broken")
 	for _, size := range []int64{0, 1, 512 << 10, 5 << 20, 64 << 20} {
-		_, err := processor.Process(t.Context(), upload.Object{}, io.MultiReader(&greedy{left: size}, iotest.ErrReader(broken)))
+		_, err := process(t.Context(), upload.Object{}, io.MultiReader(&greedy{left: size}, iotest.ErrReader(broken)))
 		require.ErrorIs(t, err, broken)
 		goleak.VerifyNone(t, before)
 	}
@@ -207,7 +231,7 @@ func BenchmarkProcess(b *testing.B) {
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := processor.Process(b.Context(), upload.Object{}, &greedy{left: size}); err != nil {
+		if _, err := process(b.Context(), upload.Object{}, &greedy{left: size}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -34,7 +34,7 @@ func problems(t *testing.T, err error) []string {
 func neverBuilt(t *testing.T) pulumi.RunFunc {
 	t.Helper()
 	return func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) {
+		return stack.Declare(ctx, func(context.Context, build.Target) (build.Artifacts, error) {
 			assert.Fail(t, "compiled for a configuration that is wrong")
 			return build.Artifacts{}, nil
 		})
@@ -104,7 +104,7 @@ var (
 func TestACompilersErrorEndsTheProgramBeforeAnythingIsMade(t *testing.T) {
 	t.Parallel()
 	registered, err := declaredtest.Fail(t, declared.Options{}, func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) {
+		return stack.Declare(ctx, func(context.Context, build.Target) (build.Artifacts, error) {
 			return build.Artifacts{}, errCompiler
 		})
 	})

@@ -3,6 +3,7 @@ package stack
 import (
 	"example.com/upload-router/components/encryption"
 	"example.com/upload-router/components/flowlogs"
+	"example.com/upload-router/components/ledger"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/internal/settings"
 )
@@ -11,6 +12,7 @@ import (
 const (
 	functionLogs   = "function"
 	taskLogs       = "task"
+	sweepLogs      = "sweep"
 	connectionLogs = "connections"
 	executionLogs  = "executions" // of the state machine
 )
@@ -35,7 +37,7 @@ func (s *system) encryption() (err error) {
 }
 
 func (s *system) logs() (err error) {
-	groups := []string{functionLogs, taskLogs}
+	groups := []string{functionLogs, taskLogs, sweepLogs}
 	if s.cfg.FlowLogs {
 		groups = append(groups, connectionLogs)
 	}
@@ -47,6 +49,16 @@ func (s *system) logs() (err error) {
 		Names:         map[string]string{executionLogs: s.executionLogGroup()},
 		RetentionDays: s.cfg.LogRetentionDays,
 		KMSKeyARN:     s.key.KeyARN,
+	})
+	return err
+}
+
+func (s *system) ledger() (err error) {
+	s.table, err = ledger.New(s.ctx, s.name+"-ledger", &ledger.Args{
+		KMSKeyARN:        s.customerKey(),
+		Protect:          s.cfg.Protect,
+		ExecutionTimeout: s.cfg.ExecutionTimeout,
+		RetentionDays:    s.cfg.LedgerRetentionDays,
 	})
 	return err
 }

@@ -3,6 +3,7 @@ package stack
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
@@ -10,6 +11,7 @@ import (
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/policy"
 	"example.com/upload-router/internal/settings"
 )
@@ -51,8 +53,8 @@ const (
 	serviceTraces   = "xray"
 )
 
-// interfaces are the services that the task needs interface endpoints of: it gets its image, writes its logs, and reports its end
-// and sends its trace if it is to. Notices aren't its business, so there is none of SNS.
+// interfaces are the services that the task needs interface endpoints of: it gets its image, writes its logs, and reports its end,
+// sends its trace and reads its secrets if it is to. Notices aren't its business, so there is none of SNS.
 func (s *system) interfaces() []string {
 	services := []string{serviceRegistry, serviceImages, serviceLogs}
 	if s.cfg.TaskCompletion == settings.CompletionCallback {
@@ -60,6 +62,11 @@ func (s *system) interfaces() []string {
 	}
 	if s.cfg.Tracing {
 		services = append(services, serviceTraces)
+	}
+	for _, service := range []string{settings.ServiceSecrets, settings.ServiceParameters} {
+		if len(s.cfg.SecretARNs(service)) > 0 {
+			services = append(services, service)
+		}
 	}
 	return services
 }
@@ -83,6 +90,10 @@ func (s *system) endpoints() (err error) {
 		serviceLogs:     through(s.large.ExecutionRoleARN, policy.WriteLogs(s.log.Groups[taskLogs].ARN)),
 		serviceStates:   through(s.large.TaskRoleARN, policy.SendTaskResult(pulumi.String(machine))),
 		serviceTraces:   through(s.large.TaskRoleARN, policy.SendTraces("xray:PutTraceSegments")),
+		settings.ServiceSecrets: through(s.large.TaskRoleARN,
+			policy.ReadSecrets(s.at, s.cfg.SecretARNs(settings.ServiceSecrets), nil, nil)...),
+		settings.ServiceParameters: through(s.large.TaskRoleARN,
+			policy.ReadSecrets(s.at, nil, s.cfg.SecretARNs(settings.ServiceParameters), nil)...),
 	}
 	names := s.interfaces()
 	services := make([]endpoints.Service, len(names))
@@ -96,22 +107,64 @@ func (s *system) endpoints() (err error) {
 		Zones:           s.net.Zones,
 		RouteTableID:    s.net.RouteTableID,
 		SecurityGroupID: s.net.SecurityGroupID,
-		S3Policy:        s.readThrough(),
-		Services:        services,
+		S3Policy:        s.objectsThrough(),
+		// Which items is for the role's policy to say: AWS doesn't document that an endpoint's policy knows a call's keys.
+		DynamoDBPolicy: through(s.large.TaskRoleARN, append(
+			policy.UseLedger(s.at, s.table.TableARN, s.table.TableName, nil, ledger.OwnPartitions()...), s.permitted("dynamodb")...)...),
+		Services: services,
 	})
 	return err
 }
 
-// readThrough is for S3's endpoint, by which the image's layers come, too: ECR
+// objectsThrough is for S3's endpoint, by which the image's layers come, too: ECR
 // keeps them in a bucket of its own in each Region, and signs the addresses itself.
-func (s *system) readThrough() pulumi.StringInput {
-	bucket := pulumi.String(uploads.BucketARN(s.at, s.name+"-uploads", s.cfg.BucketName))
+func (s *system) objectsThrough() pulumi.StringInput {
+	bucket := pulumi.String(uploads.BucketARN(s.at, s.uploadsName(), s.cfg.BucketName))
 	own := policy.When("StringEquals", "aws:ResourceAccount", pulumi.String(s.at.AccountID))
 	layers := "arn:" + s.at.Partition + ":s3:::prod-" + s.at.Region + "-starport-layer-bucket/*"
-	return policy.Document(append(policy.Through(s.large.TaskRoleARN, policy.ReadObjects(bucket, own)), policy.Statement{
+	objects := []policy.Statement{policy.ReadObjects(bucket, own)}
+	if s.tagsUploads() {
+		objects = append(objects, policy.ReachUploadTags(bucket, own))
+	}
+	if s.outputs.bucketARN != nil { // the key is S3's affair, which asks for it out of this network
+		outputs := policy.WriteOutputs(s.at, s.outputs.bucketARN, s.cfg.OutputPrefix, nil)
+		if s.cfg.OutputBucket == settings.OutputCreate { // one that is there may be another account's
+			outputs[0].Conditions = append(outputs[0].Conditions, own)
+		}
+		objects = append(objects, outputs...)
+	}
+	objects = append(objects, s.permitted("s3")...)
+	return policy.Document(append(policy.Through(s.large.TaskRoleARN, objects...), policy.Statement{
 		Sid:       "PullImageLayers",
 		Principal: policy.Everyone(),
 		Actions:   []string{"s3:GetObject"},
 		Resources: []pulumi.StringInput{pulumi.String(layers)},
 	})...)
+}
+
+// permitted are the configuration's permissions for a service, for its endpoint. They have names that no other statement has.
+func (s *system) permitted(service string) []policy.Statement {
+	var statements []policy.Statement
+	for _, p := range s.cfg.Permissions {
+		if p.Effect != policy.Allow { // which the role's policy has
+			continue
+		}
+		statement := policy.Statement{Sid: "Permissions" + p.Sid}
+		for _, action := range p.Action {
+			if strings.HasPrefix(action, service+":") {
+				statement.Actions = append(statement.Actions, action)
+			}
+		}
+		if statement.Actions == nil {
+			continue
+		}
+		statement.Resources = policy.Literals(p.Resource)
+		for operator, keys := range p.Condition {
+			for key, values := range keys {
+				statement.Conditions = append(statement.Conditions, policy.When(operator, key, policy.Literals(values)...))
+			}
+		}
+		statements = append(statements, statement)
+	}
+	return statements
 }

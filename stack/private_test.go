@@ -20,8 +20,8 @@ func TestAPrivateNetworkHasNoOtherWayOutThanItsEndpoints(t *testing.T) {
 		services = append(services, e.Text("serviceName"))
 	}
 	require.Equal(t, []string{
-		"com.amazonaws.eu-central-1.ecr.api", "com.amazonaws.eu-central-1.ecr.dkr", "com.amazonaws.eu-central-1.logs",
-		"com.amazonaws.eu-central-1.s3",
+		"com.amazonaws.eu-central-1.dynamodb", "com.amazonaws.eu-central-1.ecr.api", "com.amazonaws.eu-central-1.ecr.dkr",
+		"com.amazonaws.eu-central-1.logs", "com.amazonaws.eu-central-1.s3",
 	}, services, "the task uses no other service")
 	for _, rule := range system.OfType(typeEgress) {
 		require.NotContains(t, rule.Inputs, "cidrIpv4", rule.Name)
@@ -110,6 +110,10 @@ func TestEachEndpointLetsThroughWhatTheTaskNeedsAndNothingElse(t *testing.T) {
 				              "StringEquals":{"aws:ResourceAccount":["` + at.AccountID + `"]}}},
 				{"Sid":"PullImageLayers","Effect":"Allow","Principal":"*","Action":["s3:GetObject"],
 				 "Resource":["arn:` + at.Partition + `:s3:::prod-` + at.Region + `-starport-layer-bucket/*"]}]}`,
+			"dynamodb": `{"Version":"2012-10-17","Statement":[
+				{"Sid":"UseLedger","Effect":"Allow","Principal":"*","Action":["dynamodb:UpdateItem"],
+				 "Resource":["` + arn(typeTable, "ledger-table") + `"],
+				 "Condition":{"ArnEquals":{"aws:PrincipalArn":["` + arn(typeRole, "task-role") + `"]}}}]}`,
 			"ecr-api": pull,
 			"ecr-dkr": pull,
 			"logs": `{"Version":"2012-10-17","Statement":[

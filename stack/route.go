@@ -3,12 +3,12 @@ package stack
 import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/components/claims"
 	"example.com/upload-router/components/notifications"
 	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
+	"example.com/upload-router/internal/settings"
 )
 
 func (s *system) notifications() (err error) {
@@ -18,13 +18,6 @@ func (s *system) notifications() (err error) {
 		KMSKeyARN: s.customerKey(),
 		Emails:    s.cfg.NotifyEmails,
 	})
-	return err
-}
-
-func (s *system) claims() (err error) {
-	if s.cfg.Machine().UsesTable() {
-		s.table, err = claims.New(s.ctx, s.name+"-claims", &claims.Args{KMSKeyARN: s.customerKey(), Protect: s.cfg.Protect})
-	}
 	return err
 }
 
@@ -44,6 +37,8 @@ func (s *system) workflow() (err error) {
 		SecurityGroupID:   s.net.SecurityGroupID,
 		TopicARN:          s.topic.TopicARN,
 		TopicKMSKeyARN:    s.topic.KMSKeyARN,
+		TableName:         s.table.TableName,
+		TableARN:          s.table.TableARN,
 
 		KMSKeyARN:              s.customerKey(),
 		KMSDataKeyReuseSeconds: int(s.cfg.KMSDataKeyReuse.Seconds()),
@@ -57,12 +52,12 @@ func (s *system) workflow() (err error) {
 			Level: string(s.cfg.ExecutionLogLevel), IncludeData: s.cfg.ExecutionLogData, LogGroupARN: group.ARN,
 		}
 	}
-	if s.table != nil {
-		args.TableName, args.TableARN = s.table.TableName, s.table.TableARN
-	}
 	s.router, err = workflow.New(s.ctx, s.name+"-workflow", args)
 	return err
 }
+
+// tagsUploads says whether processors tag the versions that they have processed.
+func (s *system) tagsUploads() bool { return s.cfg.TagUploads != settings.TagNone }
 
 func (s *system) uploads() (err error) {
 	args := &uploads.Args{
@@ -80,9 +75,16 @@ func (s *system) uploads() (err error) {
 	if args.KMSKeyARN != nil {
 		args.Key = s.key
 	}
+	if s.tagsUploads() {
+		args.Tags = &uploads.Tags{
+			RoleARNs:   []pulumi.StringInput{s.small.RoleARN, s.large.TaskRoleARN},
+			Quarantine: s.cfg.TagUploads == settings.TagQuarantine,
+			ExpireDays: s.cfg.ExpireProcessedAfterDays,
+		}
+	}
 	if s.out != nil { // the task reads the uploads by the endpoint of S3 alone
 		args.Private = &uploads.Private{EndpointID: s.out.S3EndpointID, RoleARN: s.large.TaskRoleARN}
 	}
-	s.up, err = uploads.New(s.ctx, s.name+"-uploads", args)
+	s.up, err = uploads.New(s.ctx, s.uploadsName(), args)
 	return err
 }

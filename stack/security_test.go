@@ -54,10 +54,11 @@ func policies(t *testing.T, system *declared.System) map[string][]statement {
 	return found
 }
 
-func TestFiveServicesTakeARoleEachOnlyForThisAccount(t *testing.T) {
+func TestEachRoleIsTakenByOneServiceForThisAccountAlone(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"function-role":  "lambda.amazonaws.com",
+		"sweep-role":     "lambda.amazonaws.com",
 		"task-execution": "ecs-tasks.amazonaws.com",
 		"task-role":      "ecs-tasks.amazonaws.com",
 		"workflow-role":  "states.amazonaws.com",
@@ -122,18 +123,18 @@ func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 		documents int
 		excused   []string
 	}{
-		"as it comes": {nil, 17, []string{
+		"as it comes": {nil, 22, []string{
 			"ecr:GetAuthorizationToken on *", "kms:*", "kms:* on *",
 			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs,
 		}},
 		"all given": {
-			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 15, []string{deliverLogs},
+			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 20, []string{deliverLogs},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			documents := policies(t, declare(t, c.config))
-			require.Len(t, documents, c.documents, "five trusts, seven grants, and those of the key, the bucket, the queues and the topic")
+			require.Len(t, documents, c.documents, "six trusts, eleven grants, and those of the key, the bucket, the queues and the topic")
 			var wide []string
 			for resource, statements := range documents {
 				for _, s := range statements {
@@ -251,7 +252,7 @@ func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 				others++
 			}
 		}
-		require.Equal(t, 5, others)
+		require.Equal(t, 6, others)
 	})
 }
 
@@ -271,7 +272,7 @@ func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 		"0065, KMS rotates":               declaredtest.Only(t, system, typeKey).Inputs["enableKeyRotation"] == true,
 		"0030, ECR scans":                 repository.Object("imageScanningConfiguration")["scanOnPush"] == true,
 		"0031, ECR's tags are immutable":  repository.Text("imageTagMutability") == "IMMUTABLE",
-		"0036, ECS has no plain secret":   strings.Contains(container, `"environment":[]`),
+		"0036, ECS has no plain secret":   !strings.Contains(container, "SECRET") && !strings.Contains(container, "PASSWORD"),
 		"the container's root is closed":  strings.Contains(container, `"readonlyRootFilesystem":true`),
 		"0124, every rule is described":   len(describedRules(system)) == 2,
 		"0099, the group is described":    declaredtest.Only(t, system, typeGroup).Text("description") != "",

@@ -10,14 +10,16 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/components/claims"
 	"example.com/upload-router/components/encryption"
 	"example.com/upload-router/components/endpoints"
 	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/ledger"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/statuschange"
+	"example.com/upload-router/components/sweep"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/components/workflow"
@@ -25,8 +27,8 @@ import (
 	"example.com/upload-router/internal/settings"
 )
 
-// Builder makes the processors for an architecture.
-type Builder func(ctx context.Context, architecture settings.Architecture) (build.Artifacts, error)
+// Builder makes the processors for a target.
+type Builder func(ctx context.Context, target build.Target) (build.Artifacts, error)
 
 // Program declares the system for the stack's configuration. It is what
 // `pulumi up` runs, and what the Automation API and the local run take.
@@ -37,13 +39,13 @@ func Reporting(compiled func(pkg string)) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error { return Declare(ctx, build.Reporting(compiled)) }
 }
 
-// Declare is Program with the processors built by build.
-func Declare(ctx *pulumi.Context, build Builder) error {
+// Declare is Program with the processors built by a builder of one's own.
+func Declare(ctx *pulumi.Context, builder Builder) error {
 	cfg, at, err := configure(ctx)
 	if err != nil {
 		return err
 	}
-	code, err := build(ctx.Context(), cfg.Architecture)
+	code, err := builder(ctx.Context(), build.Target{Architecture: cfg.Architecture, Dockerfile: cfg.Dockerfile})
 	if err != nil {
 		return err
 	}
@@ -51,16 +53,20 @@ func Declare(ctx *pulumi.Context, build Builder) error {
 	for _, declare := range []func() error{
 		// Where things run, what encrypts them, and where they write.
 		s.network, s.encryption, s.logs, s.flowLogs,
+		// What remembers each file, and where what is made of it goes.
+		s.ledger, s.output,
+		// What both may run.
+		s.image,
 		// Small files: a Lambda function.
 		s.function,
-		// Large files: a Fargate task with its image, and what it reaches out of a private network.
-		s.image, s.task, s.endpoints,
+		// Large files: a Fargate task, and what it reaches out of a private network.
+		s.task, s.endpoints,
 		// Which of them it is, and who is notified of it.
-		s.notifications, s.claims, s.workflow,
+		s.notifications, s.workflow,
 		// What starts it.
 		s.uploads,
-		// What watches it.
-		s.watch,
+		// What looks after those that are gone, and what watches it all.
+		s.sweep, s.watch,
 	} {
 		if err := declare(); err != nil {
 			return err
@@ -84,19 +90,26 @@ type system struct {
 	zones map[string][]string
 	key   *encryption.Encryption
 	log   *logs.Logs
-	small *function.Function
+	// outputs is where processors write.
+	outputs written
+	small   *function.Function
 	// imageURI names the task's image by the digest that ECR has it by, or as it was given.
 	// Unknown in the preview of a deployment that pushes it.
 	imageURI pulumi.StringOutput
+	// functionImage is the image that the function runs; nil if it runs the zip.
+	functionImage pulumi.StringInput
 	// repositoryURI has no tag or digest. repositoryARN is the ECR repository that the task
 	// must be allowed to pull from; empty if the image is in another kind of registry.
 	repositoryURI, repositoryARN pulumi.StringOutput
 	large                        *task.Task
 	out                          *endpoints.Endpoints // nil but in a private network
 	topic                        *notifications.Notifications
-	table                        *claims.Claims // by which executions agree; nil if they need none
+	table                        *ledger.Ledger
 	router                       *workflow.Workflow
 	up                           *uploads.Uploads
+	sweeper                      *function.Function
+	sweeps                       *sweep.Sweep // has sweeper run
+	changes                      *statuschange.StatusChange
 }
 
 // customerKey is the key for what is encrypted with a customer managed key only if the configuration says so; nil if it doesn't.
@@ -128,14 +141,20 @@ func (s *system) export() error {
 		"eventBridgeRuleName": s.up.RuleName,
 		"topicArn":            s.topic.TopicARN,
 		"deadLetterQueueUrl":  s.up.DeadLetterQueueURL,
-		"functionLogGroup":    s.log.Groups[functionLogs].Name,
-		"taskLogGroup":        s.log.Groups[taskLogs].Name,
-		"kmsKeyArn":           s.key.KeyARN,
-		"kmsKeyPolicy":        s.key.Policy,
-		"topicPolicy":         s.topic.Policy,
+		// The queue of the rule of status changes: its name, as its alarm and the dashboard have it.
+		"statusChangeQueueName": s.changes.DeadLetterQueueName,
+		"functionLogGroup":      s.log.Groups[functionLogs].Name,
+		"taskLogGroup":          s.log.Groups[taskLogs].Name,
+		"ledgerTable":           s.table.TableName,
+		"sweepFunctionName":     s.sweeper.Name,
+		"sweepLogGroup":         s.log.Groups[sweepLogs].Name,
+		"sweepRuleName":         s.sweeps.RuleName,
+		"kmsKeyArn":             s.key.KeyARN,
+		"kmsKeyPolicy":          s.key.Policy,
+		"topicPolicy":           s.topic.Policy,
 	}
-	if s.cfg.Deduplicate {
-		outputs["claimsTable"] = s.table.TableName
+	if s.outputs.bucket != nil {
+		outputs["outputBucketName"] = s.outputs.bucket
 	}
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
 		s.ctx.Export(name, outputs[name])

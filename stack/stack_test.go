@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,7 +17,6 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
-	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/stack"
 )
 
@@ -34,6 +34,7 @@ const (
 	typeGroup      = "aws:ec2/securityGroup:SecurityGroup"
 	typeImage      = "docker:index/image:Image"
 	typeIngress    = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+	typeInvoke     = "aws:lambda/permission:Permission"
 	typeKey        = "aws:kms/key:Key"
 	typeLifecycle  = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 	typeLogGroup   = "aws:cloudwatch/logGroup:LogGroup"
@@ -44,6 +45,7 @@ const (
 	typeRole       = "aws:iam/role:Role"
 	typeRule       = "aws:cloudwatch/eventRule:EventRule"
 	typeSubnet     = "aws:ec2/subnet:Subnet"
+	typeTable      = "aws:dynamodb/table:Table"
 	typeTopic      = "aws:sns/topic:Topic"
 	typeTopicRules = "aws:sns/topicPolicy:TopicPolicy"
 	typeSubscriber = "aws:sns/topicSubscription:TopicSubscription"
@@ -61,12 +63,14 @@ const (
 )
 
 // built stands for the two processors, without compiling them.
-func built(_ context.Context, architecture settings.Architecture) (build.Artifacts, error) {
+func built(_ context.Context, target build.Target) (build.Artifacts, error) {
 	return build.Artifacts{
-		FunctionArchive: "function-" + string(architecture) + ".zip",
-		ImageContext:    "image-" + string(architecture),
+		FunctionArchive: "function-" + string(target.Architecture) + ".zip",
+		SweepArchive:    "sweep-" + string(target.Architecture) + ".zip",
+		ImageContext:    "image-" + string(target.Architecture),
+		Dockerfile:      cmp.Or(target.Dockerfile, "task/Dockerfile"),
 		ImageTag:        "0123abcd",
-		ImagePlatform:   "linux/" + architecture.GOARCH(),
+		ImagePlatform:   "linux/" + target.Architecture.GOARCH(),
 	}, nil
 }
 
@@ -90,7 +94,8 @@ func whole() map[string]int {
 		"upload-router:components:Alarms": 1, "upload-router:components:Encryption": 1, "upload-router:components:StatusChange": 1,
 		"upload-router:components:Dashboard": 1,
 		"aws:cloudwatch/dashboard:Dashboard": 1, "aws:cloudwatch/queryDefinition:QueryDefinition": 4,
-		"upload-router:components:Function": 1, "upload-router:components:Repository": 1,
+		"upload-router:components:Function": 2, "upload-router:components:Repository": 1,
+		"upload-router:components:Ledger": 1, "upload-router:components:Sweep": 1, typeTable: 1, typeInvoke: 2,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
 		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
 
@@ -98,17 +103,17 @@ func whole() map[string]int {
 		"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 1, typeGateway: 1,
 		"aws:ec2/routeTable:RouteTable": 1, "aws:ec2/routeTableAssociation:RouteTableAssociation": 2,
 
-		typeKey: 1, typeAlias: 1, typeLogGroup: 3, typeFunction: 1, typeRole: 5, typePolicy: 7,
+		typeKey: 1, typeAlias: 1, typeLogGroup: 4, typeFunction: 2, typeRole: 6, typePolicy: 11,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, typeDefinition: 1,
-		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 14,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 17,
 
 		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
 		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
 		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 1,
 		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               1,
 		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       1,
-		typeEvents: 1, typeRule: 2, "aws:cloudwatch/eventTarget:EventTarget": 2, typeQueue: 2, "aws:sqs/queuePolicy:QueuePolicy": 2,
+		typeEvents: 1, typeRule: 3, "aws:cloudwatch/eventTarget:EventTarget": 4, typeQueue: 2, "aws:sqs/queuePolicy:QueuePolicy": 2,
 	}
 }
 
@@ -126,14 +131,15 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"default network":  {config{"network": "default"}, noVPC},
 		"existing network": {existing(), noVPC},
 		"private network": {config{"network": "private"}, map[string]int{
-			"upload-router:components:Endpoints": 1, typeGateway: 0, typeGroup: 2, typeEgress: 2, typeIngress: 1, typeEndpoint: 4,
+			"upload-router:components:Endpoints": 1, typeGateway: 0, typeGroup: 2, typeEgress: 3, typeIngress: 1, typeEndpoint: 5,
 		}},
 		"flow logs": {config{"flowLogs": "true"}, map[string]int{
-			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 6, typePolicy: 8, typeLogGroup: 4,
+			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 7, typePolicy: 12, typeLogGroup: 5,
 		}},
 		"a given image": {config{"image": givenImage}, map[string]int{
 			"upload-router:components:Repository": 0, typeRepository: 0, typeLifecycle: 0, typeImage: 0,
 		}},
+		"an image of one's own": {config{"dockerfile": "processor/Dockerfile"}, map[string]int{typeRepositoryPolicy: 1}},
 		"tasks on Spot": {config{"taskCapacity": "spot"}, map[string]int{
 			"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": 1,
 		}},
@@ -144,10 +150,12 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"one thing may":       {config{"egress": `[{"protocol":"tcp","port":"443","cidr":"10.0.0.0/8"}]`}, map[string]int{typeEgress: 1}},
 		"silence on success":  {config{"notifySuccess": "false"}, nil},
 		"the other processor": {config{"architecture": "arm64"}, nil},
-		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 2, typePolicy: 6}},
-		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 11}},
-		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 8}},
-		"their own for all":   {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{typePolicy: 8, typeKey: 0, typeAlias: 0}},
+		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 3, typePolicy: 10}},
+		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 15}},
+		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 12}},
+		"their own for all": {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{
+			typePolicy: 12, typeKey: 0, typeAlias: 0,
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +177,7 @@ func TestComponentsAreTheStacks(t *testing.T) {
 			assert.Equal(t, "urn:pulumi:local::upload-router::pulumi:pulumi:Stack::upload-router-local", r.Parent, r.Name)
 		}
 	}
-	require.Equal(t, 12, components)
+	require.Equal(t, 15, components)
 }
 
 // Requirement A41, and where to look when something went wrong.
@@ -183,45 +191,46 @@ func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 			declaredtest.Named(t, system, typeSubnet, "upload-router-local-network-subnet-0").ID,
 			declaredtest.Named(t, system, typeSubnet, "upload-router-local-network-subnet-1").ID,
 		},
-		"securityGroupId":     declaredtest.Only(t, system, typeGroup).ID,
-		"ecrRepositoryUri":    output(typeRepository, "repositoryUrl"),
-		"ecsClusterArn":       output(typeCluster, "arn"),
-		"taskDefinitionArn":   output(typeDefinition, "arn"),
-		"lambdaFunctionArn":   output(typeFunction, "arn"),
-		"stateMachineArn":     output(typeMachine, "arn"),
-		"bucketName":          output(typeBucket, "bucket"),
-		"eventBridgeRuleName": declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-rule").Outputs["name"],
-		"topicArn":            output(typeTopic, "arn"),
-		"deadLetterQueueUrl":  declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
-		"functionLogGroup":    declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
-		"taskLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
-		"routes":              system.Outputs["routes"], // see the test of the table
-		"kmsKeyArn":           output(typeKey, "arn"),
-		"kmsKeyPolicy":        declaredtest.Only(t, system, typeKey).Text("policy"),
-		"topicPolicy":         system.Outputs["topicPolicy"], // see the test of a given topic
+		"securityGroupId":       declaredtest.Only(t, system, typeGroup).ID,
+		"ecrRepositoryUri":      output(typeRepository, "repositoryUrl"),
+		"ecsClusterArn":         output(typeCluster, "arn"),
+		"taskDefinitionArn":     output(typeDefinition, "arn"),
+		"lambdaFunctionArn":     declaredtest.Named(t, system, typeFunction, "upload-router-local-function").Outputs["arn"],
+		"ledgerTable":           output(typeTable, "name"),
+		"sweepFunctionName":     declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep").Outputs["name"],
+		"sweepLogGroup":         declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-sweep").Outputs["name"],
+		"sweepRuleName":         declaredtest.Named(t, system, typeRule, "upload-router-local-sweep-rule").Outputs["name"],
+		"stateMachineArn":       output(typeMachine, "arn"),
+		"bucketName":            output(typeBucket, "bucket"),
+		"eventBridgeRuleName":   declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-rule").Outputs["name"],
+		"topicArn":              output(typeTopic, "arn"),
+		"deadLetterQueueUrl":    declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
+		"statusChangeQueueName": declaredtest.Named(t, system, typeQueue, "upload-router-local-statuschange-dlq").Outputs["name"],
+		"functionLogGroup":      declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
+		"taskLogGroup":          declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
+		"routes":                system.Outputs["routes"], // see the test of the table
+		"kmsKeyArn":             output(typeKey, "arn"),
+		"kmsKeyPolicy":          declaredtest.Only(t, system, typeKey).Text("policy"),
+		"topicPolicy":           system.Outputs["topicPolicy"], // see the test of a given topic
 	}, system.Outputs)
 }
 
 // What commands know of the state machine is the table that it is made of.
 func TestTheTableOfRoutesIsAnOutput(t *testing.T) {
 	t.Parallel()
-	system := declare(t, config{"sizeThreshold": "100", "taskCapacity": "spot", "notifySuccess": "false", "deduplicate": "true"})
-	require.Equal(t, declaredtest.Only(t, system, "aws:dynamodb/table:Table").Outputs["name"], system.Outputs["claimsTable"])
+	system := declare(t, config{"sizeThreshold": "100", "taskCapacity": "spot", "notifySuccess": "false"})
 	text, err := json.Marshal(system.Outputs["routes"])
 	require.NoError(t, err)
 	require.JSONEq(t, `[{
 		"name": "Lambda", "compute": "lambda", "maxSize": 100, "state": "Invoke Lambda function", "timeoutSeconds": 70, "attempts": 7,
 		"callback": false, "spot": false, "publicAddress": false, "steps": [
-			{"state": "Check event"}, {"state": "Describe claim"}, {"state": "Claim object", "calls": "dynamodb:putItem"},
-			{"state": "Check file size"}, {"state": "Invoke Lambda function", "calls": "lambda:invoke"},
-			{"state": "Mark the claim done", "calls": "dynamodb:updateItem"}
+			{"state": "Check file size"}, {"state": "Invoke Lambda function", "calls": "lambda:invoke"}
 		]
 	}, {
 		"name": "Fargate", "compute": "fargate", "state": "Run Fargate task", "timeoutSeconds": 1500, "attempts": 2,
 		"callback": false, "spot": true, "publicAddress": true, "steps": [
-			{"state": "Check event"}, {"state": "Describe claim"}, {"state": "Claim object", "calls": "dynamodb:putItem"},
-			{"state": "Check file size"}, {"state": "Describe object"}, {"state": "Run Fargate task", "calls": "ecs:runTask.sync"},
-			{"state": "Mark the claim done", "calls": "dynamodb:updateItem"}
+			{"state": "Check file size"}, {"state": "Begin", "calls": "dynamodb:updateItem"},
+			{"state": "Run Fargate task", "calls": "ecs:runTask.sync"}
 		]
 	}]`, string(text))
 }
@@ -367,9 +376,12 @@ func TestEachArchitectureIsTheSameEverywhere(t *testing.T) {
 		t.Run(architecture, func(t *testing.T) {
 			t.Parallel()
 			system := declare(t, config{"architecture": architecture})
-			function, definition := declaredtest.Only(t, system, typeFunction), declaredtest.Only(t, system, typeDefinition)
-			require.Equal(t, []any{architecture}, function.Inputs["architectures"])
-			require.Equal(t, "function-"+architecture+".zip", function.Text("code"))
+			definition := declaredtest.Only(t, system, typeDefinition)
+			for _, name := range []string{"function", "sweep"} {
+				function := declaredtest.Named(t, system, typeFunction, "upload-router-local-"+name)
+				require.Equal(t, []any{architecture}, function.Inputs["architectures"])
+				require.Equal(t, name+"-"+architecture+".zip", function.Text("code"))
+			}
 			require.Equal(t, c.ecs, definition.Object("runtimePlatform")["cpuArchitecture"])
 			require.Subset(t, declaredtest.Only(t, system, typeImage).Object("build"), map[string]any{
 				"context": "image-" + architecture, "dockerfile": "task/Dockerfile", "platform": c.platform,
@@ -394,10 +406,11 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 	assert.Equal(t, "team/uploads", input(typeRepository, "name"))
 	assert.Equal(t, true, input(typeRepository, "forceDelete"), "forceDestroy covers the images")
 	assert.Equal(t, "machine", input(typeMachine, "name"))
-	assert.InDelta(t, 1024, input(typeFunction, "memorySize"), 0)
-	assert.Equal(t, map[string]any{"size": 2048.0}, input(typeFunction, "ephemeralStorage"))
-	assert.InDelta(t, 30, input(typeFunction, "timeout"), 0)
-	assert.InDelta(t, 20, input(typeFunction, "reservedConcurrentExecutions"), 0)
+	function := declaredtest.Named(t, system, typeFunction, "upload-router-local-function").Inputs
+	assert.InDelta(t, 1024, function["memorySize"], 0)
+	assert.Equal(t, map[string]any{"size": 2048.0}, function["ephemeralStorage"])
+	assert.InDelta(t, 30, function["timeout"], 0)
+	assert.InDelta(t, 20, function["reservedConcurrentExecutions"], 0)
 	assert.Equal(t, "512", input(typeDefinition, "cpu"))
 	assert.Equal(t, map[string]any{"sizeInGib": 100.0}, input(typeDefinition, "ephemeralStorage"))
 	assert.Equal(t, "2048", input(typeDefinition, "memory"))
@@ -428,8 +441,8 @@ func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
 		"a public address":        {nil, `"AssignPublicIp":"ENABLED"`, `"AssignPublicIp":"DISABLED"`},
 		"a private address":       {behindNAT, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
 		"a private network":       {config{"network": "private"}, `"AssignPublicIp":"DISABLED"`, `"AssignPublicIp":"ENABLED"`},
-		"success is announced":    {nil, `"Notify success":{`, `"End":true,"Parameters":{"FunctionName"`},
-		"success isn't announced": {config{"notifySuccess": "false"}, `"End":true,"Parameters":{"FunctionName"`, `Notify success`},
+		"success is announced":    {nil, `"Notify success":{`, `"Invoke Lambda function":{"End":true`},
+		"success isn't announced": {config{"notifySuccess": "false"}, `"Invoke Lambda function":{`, `Notify success`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -484,6 +497,9 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
 		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures", "alarms-task-timeouts",
 		"alarms-undelivered-events", "alarms-undelivered-status-changes",
+		"alarms-sweep-errors", "alarms-sweep-silence", "alarms-ledger-throttles",
+		"sweep", "sweep-role", "sweep-logs", "sweep-run", "sweep-rule", "sweep-invoke", "sweep-target", "logs-sweep",
+		"statuschange-sweep", "statuschange-invoke",
 		"dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",
 		"statuschange-dlq", "statuschange-dlq", "statuschange-rule",
 		"statuschange-target", "encryption-key", "image-lifecycle", "network-default",
@@ -497,12 +513,65 @@ func TestTheProgramDeploysWhatItCompiles(t *testing.T) {
 	t.Parallel()
 	system := declaredtest.Evaluate(t, declared.Options{}, stack.Program)
 	require.Equal(t, whole(), declaredtest.Counts(system))
-	require.Equal(t, ".build/amd64/function.zip", declaredtest.Only(t, system, typeFunction).Text("code"))
+	for name, archive := range map[string]string{"function": ".build/amd64/function.zip", "sweep": ".build/amd64/sweep.zip"} {
+		require.Equal(t, archive, declaredtest.Named(t, system, typeFunction, "upload-router-local-"+name).Text("code"))
+	}
 	image := declaredtest.Only(t, system, typeImage)
 	require.Subset(t, image.Object("build"), map[string]any{
 		"context": ".build/amd64/image", "dockerfile": "task/Dockerfile", "platform": "linux/amd64",
 	})
 	require.Regexp(t, `:[0-9a-f]{24}$`, image.Text("imageName"))
+}
+
+// Nothing processes before it may ask and write the ledger, and no event starts an execution before that.
+func TestWhoProcessesWaitsForTheLedger(t *testing.T) {
+	t.Parallel()
+	system := declare(t, config{"logRetentionDays": "90", "executionTimeout": "7200"})
+	table := declaredtest.Only(t, system, typeTable)
+	function := declaredtest.Named(t, system, typeFunction, "upload-router-local-function")
+	task := declaredtest.Only(t, system, typeDefinition)
+	declaredtest.RequireDependsOn(t, function, table, declaredtest.Named(t, system, typePolicy, "upload-router-local-function-ledger"))
+	declaredtest.RequireDependsOn(t, task, table, declaredtest.Named(t, system, typePolicy, "upload-router-local-task-ledger"))
+	want := map[string]any{
+		"UPLOAD_LEDGER_TABLE": table.Outputs["name"], "UPLOAD_LEDGER_LEASE_SECONDS": "7260", "UPLOAD_LEDGER_RETENTION_DAYS": "400",
+		"UPLOAD_LOG_GROUP":          declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
+		"UPLOAD_LOG_RETENTION_DAYS": "90",
+	}
+	require.Equal(t, want, function.Object("environment")["variables"])
+	var containers []struct {
+		Environment []struct{ Name, Value string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(task.Text("containerDefinitions")), &containers))
+	got := map[string]any{}
+	for _, variable := range containers[0].Environment {
+		got[variable.Name] = variable.Value
+	}
+	want["UPLOAD_LOG_GROUP"] = declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"]
+	require.Equal(t, want, got)
+}
+
+func TestTheSweepKnowsWhatItLooksAt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		config config
+		routes string
+	}{
+		"no limit of tasks": {nil, ""},
+		"a limit of tasks":  {config{"maxParallelTasks": "5", "executionTimeout": "10800"}, "Fargate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declare(t, test.config)
+			function := declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep")
+			variables, _ := function.Object("environment")["variables"].(map[string]any)
+			require.Subset(t, variables, map[string]any{
+				"UPLOAD_LEDGER_TABLE":      declaredtest.Only(t, system, typeTable).Outputs["name"],
+				"UPLOAD_STATE_MACHINE_ARN": declaredtest.Only(t, system, typeMachine).Outputs["arn"],
+				"UPLOAD_TOPIC_ARN":         declaredtest.Only(t, system, typeTopic).Outputs["arn"],
+				"UPLOAD_SLOT_ROUTES":       test.routes,
+			})
+		})
+	}
 }
 
 // What AWS may refuse to delete, for what is in it, must be gone before the key without which nobody can read that.

@@ -21,6 +21,7 @@ var untaggable = []string{
 	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
 	"aws:iam/rolePolicy:RolePolicy",
 	"aws:kms/alias:Alias",
+	"aws:lambda/permission:Permission",
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2",
 	"aws:s3/bucketNotification:BucketNotification",
 	"aws:s3/bucketOwnershipControls:BucketOwnershipControls",
@@ -39,7 +40,7 @@ func TestEveryResourceThatCanHaveTagsHasThem(t *testing.T) {
 	without := map[string]bool{}
 	for name, c := range map[string]config{
 		"create":  {"notify": `["a@example.com"]`},
-		"private": {"network": "private", "flowLogs": "true", "deduplicate": "true", "taskCapacity": "spot"},
+		"private": {"network": "private", "flowLogs": "true", "taskCapacity": "spot"},
 	} {
 		c["tags"] = `{"owner":"us"}`
 		for _, r := range declare(t, c).Resources {
@@ -81,7 +82,7 @@ func TestWhatCannotBeHadAgainIsProtected(t *testing.T) {
 	}
 	require.Empty(t, names(nil))
 	require.Equal(t, []string{
-		typeLogGroup, "aws:dynamodb/table:Table", typeRepository, typeKey, typeBucket, typeMachine, typeTopic, typeQueue,
-	}, names(config{"protect": "true", "deduplicate": "true"}))
+		typeLogGroup, typeTable, typeRepository, typeKey, typeBucket, typeMachine, typeTopic, typeQueue,
+	}, names(config{"protect": "true"}))
 	require.Equal(t, declaredtest.Counts(declare(t, nil)), declaredtest.Counts(declare(t, config{"protect": "true"})))
 }

@@ -1,4 +1,4 @@
-// Command task is the Fargate task that processes the objects too large for the Lambda function.
+// Command task is the worker, upload-worker in its image: the Fargate task that processes the objects too large for the Lambda function.
 package main
 
 import (

@@ -2,6 +2,7 @@ package upload
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,20 +26,29 @@ const (
 	// ChecksumMismatch means that the bytes read do not match the checksum that S3 stores for them. Not retryable.
 	ChecksumMismatch Code = "Upload.ChecksumMismatch"
 	// AccessDenied means that the host's role may not read the object or may not use the KMS key it is encrypted with, or that the object
-	// or its version does not exist any more and the role lacks s3:ListBucket, which the roles of this project do. Not retryable.
+	// or its version does not exist any more and the role lacks s3:ListBucket, which the roles of this project do; or that it may not tag
+	// the version, or write the output bucket or the ledger. Not retryable.
 	//
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 	AccessDenied Code = "Upload.AccessDenied"
-	// Unavailable means that S3 did not answer, answered that it cannot now, or stopped in the middle, after all attempts.
-	// Retryable.
+	// Unavailable means that S3, or DynamoDB for the ledger, did not answer, answered that it cannot now, or stopped in the middle, after
+	// all attempts. Retryable.
 	Unavailable Code = "Upload.Unavailable"
 	// Interrupted means that the host is stopping or the time is up. Retryable.
 	Interrupted Code = "Upload.Interrupted"
 	// ResultTooLarge means that the processor's result is larger than Step Functions takes. Not retryable.
 	ResultTooLarge Code = "Upload.ResultTooLarge"
-	// NotAwaited means that Step Functions doesn't wait for the task any more: its token has timed out, or was used before. The task
-	// alone ends so, and can tell nobody but the log. Not retryable: what follows has been decided without it.
+	// OutputTooLarge means that an output is larger than [MaxOutputSize]. Not retryable.
+	OutputTooLarge Code = "Upload.OutputTooLarge"
+	// NotAwaited means that the execution doesn't wait for the run any more: the task's token has timed out, or was used before, or the
+	// ledger has the execution as failed already. Such a run can tell nobody but the log. Not retryable: what follows has been decided
+	// without it.
 	NotAwaited Code = "Upload.NotAwaited"
+	// Superseded means that the ledger has the upload for another execution, or for another run of this one: what this run made of it counts
+	// for nothing. Not retryable.
+	Superseded Code = "Upload.Superseded"
+	// LedgerUnreachable means that the ledger's table could not be connected to, before the object was read. Retryable.
+	LedgerUnreachable Code = "Upload.LedgerUnreachable"
 	// Failed is any other failure, among them those of the processor itself. Not retryable.
 	Failed Code = "Upload.Failed"
 )
@@ -53,8 +63,10 @@ const (
 	exitUsage         = 64 // EX_USAGE
 	exitDataError     = 65 // EX_DATAERR
 	exitNoInput       = 66 // EX_NOINPUT
+	exitNoUser        = 67 // EX_NOUSER
 	exitUnavailable   = 69 // EX_UNAVAILABLE
 	exitSoftware      = 70 // EX_SOFTWARE
+	exitSystem        = 71 // EX_OSERR
 	exitCantCreate    = 73 // EX_CANTCREAT
 	exitInputOutput   = 74 // EX_IOERR
 	exitProtocol      = 76 // EX_PROTOCOL
@@ -64,10 +76,10 @@ const (
 )
 
 // RetryableCodes returns the codes that are worth a retry, for the Retry of a state machine.
-func RetryableCodes() []Code { return []Code{Unavailable, Interrupted} }
+func RetryableCodes() []Code { return []Code{Unavailable, Interrupted, LedgerUnreachable} }
 
 // Retryable reports whether the same run may succeed later.
-func (c Code) Retryable() bool { return c == Unavailable || c == Interrupted }
+func (c Code) Retryable() bool { return slices.Contains(RetryableCodes(), c) }
 
 // ExitCode is the exit code of a task that fails so. It is never 0; it is [ExitRetryable] for the retryable codes only, and differs
 // among the others.
@@ -85,12 +97,16 @@ func (c Code) ExitCode() int {
 		return exitInputOutput
 	case AccessDenied:
 		return exitNotPermitted
-	case Unavailable, Interrupted:
+	case Unavailable, Interrupted, LedgerUnreachable:
 		return ExitRetryable
 	case ResultTooLarge:
 		return exitCantCreate
+	case OutputTooLarge:
+		return exitSystem
 	case NotAwaited:
 		return exitUnavailable
+	case Superseded:
+		return exitNoUser
 	case Failed:
 		return exitSoftware
 	default:
@@ -107,10 +123,13 @@ type Error struct {
 }
 
 // Error is the code and the cause, in one line.
-func (e *Error) Error() string { return string(e.Code) + ": " + e.Message() }
+func (e *Error) Error() string { return string(CodeOf(e)) + ": " + e.Message() }
 
 // Message is the cause alone, in one line of printable characters and at most 4 KiB, whatever is in it.
 func (e *Error) Message() string {
+	if e == nil {
+		return "a nil *upload.Error was returned as an error, which is not nil: return a plain nil where nothing failed"
+	}
 	if e.Err == nil {
 		return "no cause given"
 	}
@@ -118,21 +137,26 @@ func (e *Error) Message() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // Is reports whether target is an [Error] of the same code without a cause, so that errors.Is(err, &Error{Code: ObjectMissing}) holds
 // for every missing object.
 func (e *Error) Is(target error) bool {
 	other, ok := target.(*Error)
-	return ok && other.Err == nil && other.Code == e.Code
+	return ok && e != nil && other != nil && other.Err == nil && other.Code == e.Code
 }
 
 // Retryable reports whether the same run may succeed later.
-func (e *Error) Retryable() bool { return e.Code.Retryable() }
+func (e *Error) Retryable() bool { return CodeOf(e).Retryable() }
 
 // CodeOf is the code of any error: that of the [Error] in it, or [Failed].
 func CodeOf(err error) Code {
-	if failure, ok := errors.AsType[*Error](err); ok {
+	if failure, ok := errors.AsType[*Error](err); ok && failure != nil {
 		return failure.Code
 	}
 	return Failed

@@ -23,8 +23,11 @@ func TestCodes(t *testing.T) {
 		{upload.Invalid, "Upload.Invalid", false, 64},
 		{upload.SizeMismatch, "Upload.SizeMismatch", false, 65},
 		{upload.ObjectMissing, "Upload.ObjectMissing", false, 66},
+		{upload.Superseded, "Upload.Superseded", false, 67},
+		{upload.LedgerUnreachable, "Upload.LedgerUnreachable", true, 75},
 		{upload.NotAwaited, "Upload.NotAwaited", false, 69},
 		{upload.Failed, "Upload.Failed", false, 70},
+		{upload.OutputTooLarge, "Upload.OutputTooLarge", false, 71},
 		{upload.ResultTooLarge, "Upload.ResultTooLarge", false, 73},
 		{upload.ChecksumMismatch, "Upload.ChecksumMismatch", false, 74},
 		{upload.Unavailable, "Upload.Unavailable", true, 75},
@@ -70,7 +73,31 @@ func TestCodes(t *testing.T) {
 	})
 }
 
+func TestRetryAsksForAnotherAttempt(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, upload.Retry(nil))
+	cause := &upload.Error{Code: upload.AccessDenied, Err: errors.New("not now")}
+	err := fmt.Errorf("looking it up: %w", upload.Retry(cause))
+	assert.Equal(t, upload.Unavailable, upload.CodeOf(err))
+	require.ErrorIs(t, err, cause)
+}
+
 func TestLoggerOutsideOfARun(t *testing.T) {
 	t.Parallel()
 	assert.Same(t, slog.Default(), upload.Logger(t.Context()))
+}
+
+// A nil [upload.Error] in an error is not nil, as Go has it: it is a failure, and no crash.
+func TestATypedNilIsAFailure(t *testing.T) {
+	t.Parallel()
+	var none *upload.Error
+	for _, err := range []error{none, fmt.Errorf("processing: %w", none), errors.Join(errors.New("first"), none)} {
+		require.Equal(t, upload.Failed, upload.CodeOf(err))
+		require.Contains(t, upload.MessageOf(err), "a nil *upload.Error was returned as an error")
+		require.Equal(t, 70, upload.ExitCode(err))
+		require.NotErrorIs(t, err, &upload.Error{Code: upload.ObjectMissing})
+	}
+	require.False(t, none.Retryable())
+	require.Contains(t, none.Error(), "Upload.Failed: ")
+	require.NotErrorIs(t, &upload.Error{Code: upload.Failed}, none)
 }

@@ -2,7 +2,10 @@
 package worker
 
 import (
+	"os"
+
 	"example.com/upload-router/internal/host"
+	"example.com/upload-router/internal/host/program"
 	"example.com/upload-router/upload"
 )
 
@@ -14,5 +17,13 @@ import (
 // object has been processed, with [upload.ExitRetryable] when a retry may help, and else with the [upload.Code.ExitCode] of the failure.
 // SIGTERM ends the read and counts as worth a retry. With a task token in its environment it tells Step Functions the same as well.
 //
+// With arguments on its command line it runs these, as a program for each upload, in place of process: what the program gets and what it
+// has to give is in docs/processor.md.
+//
 // The program needs no certificates on its host: the roots of trust are in it.
-func Main[R any](process upload.Func[R]) { host.Main(host.ProcessorOf(process)) }
+func Main[R any](process upload.Func[R]) {
+	if argv := os.Args[1:]; len(argv) > 0 {
+		host.Main(program.Processor(argv, os.LookupEnv))
+	}
+	host.Main(host.ProcessorOf(process))
+}

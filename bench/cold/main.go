@@ -75,7 +75,7 @@ func measure() error {
 		runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU(), time.Now().Format(time.DateOnly), took.Seconds())
 	table(actions, all)
 	before, began := children(), time.Now()
-	if _, err := build.Processors(ctx, settings.HostArchitecture()); err != nil {
+	if _, err := build.Processors(ctx, build.Target{Architecture: settings.HostArchitecture()}); err != nil {
 		return fmt.Errorf("building the processors: %w", err)
 	}
 	row("the two processors, which `try` builds then", children()-before)

@@ -32,6 +32,10 @@ type Args struct {
 	DeadLetterQueueName pulumi.StringInput `required:"true"`
 	// StatusChangeQueueName is the queue of undelivered status changes. Required.
 	StatusChangeQueueName pulumi.StringInput `required:"true"`
+	// SweepName is the function of the sweep. Required.
+	SweepName pulumi.StringInput `required:"true"`
+	// TableName is the ledger's table. Required.
+	TableName pulumi.StringInput `required:"true"`
 	// TopicARN is notified when an alarm goes off and when it is over. Required.
 	TopicARN pulumi.StringInput `required:"true"`
 }
@@ -50,12 +54,18 @@ type alarm struct {
 	namespace string
 	metric    string
 	statistic string // or a percentile
-	// dimension and value name what is watched; empty for the whole account.
-	dimension   string
-	value       pulumi.StringInput
+	// of names what is watched, by dimensions; empty for the whole account.
+	of          pulumi.StringMap
 	threshold   float64
 	missing     missing
 	description string
+	// silent is for what must happen: it goes off when the statistic stays below the threshold for so many times five minutes.
+	silent int
+	// filled makes five minutes without data a 0, where missing can't: CloudWatch looks further back than it is told to, and takes what
+	// data it finds there before it asks what a missing point means; and of DynamoDB's metrics it always ignores what is missing.
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+	// https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+	filled bool
 }
 
 // missing is what no data means.
@@ -64,6 +74,8 @@ type missing string
 const (
 	// fine is for what has no data points when nothing happens, and nothing that happens is fine.
 	fine missing = "notBreaching"
+	// wrong is for what has no data points when it doesn't happen, and must happen.
+	wrong missing = "breaching"
 	// same is for what is always counted: no data is a gap of CloudWatch's, which neither raises an alarm nor ends one.
 	same missing = "ignore"
 )
@@ -81,6 +93,10 @@ const (
 
 	// first is the threshold of what must not happen once: somebody waits for the file.
 	first = 1
+	// quiet is for how many whole periods the sweep, which runs every two minutes, may be silent. Its last run may be at the end of the
+	// period before them or at its beginning, so the alarm goes off 10 to 15 minutes after it. The task slot of an execution that is gone
+	// comes back within ten minutes; if it can't, this is heard of.
+	quiet = 2
 	// manyOpen is a tenth of the executions that may be open in an account (requirement C21).
 	manyOpen = 100_000
 )
@@ -89,14 +105,24 @@ const (
 // https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html
 func table(args *Args) []alarm {
-	router := func(key, metric, description string) alarm {
-		return alarm{key, states, metric, sum, machine, args.StateMachineARN, first, fine, description}
+	counted := func(namespace, dimension string, value pulumi.StringInput) func(key, metric, description string) alarm {
+		return func(key, metric, description string) alarm {
+			return alarm{
+				key: key, namespace: namespace, metric: metric, statistic: sum, of: pulumi.StringMap{dimension: value}, threshold: first,
+				missing: fine, description: description,
+			}
+		}
 	}
-	function := func(key, metric, description string) alarm {
-		return alarm{key, functions, metric, sum, "FunctionName", args.FunctionName, first, fine, description}
-	}
-	rule := func(key, metric, description string) alarm {
-		return alarm{key, events, metric, sum, "RuleName", args.RuleName, first, fine, description}
+	router := counted(states, machine, args.StateMachineARN)
+	function := counted(functions, "FunctionName", args.FunctionName)
+	sweep := counted(functions, "FunctionName", args.SweepName)
+	rule := counted(events, "RuleName", args.RuleName)
+	task := counted(states, "ServiceIntegrationResourceArn", args.TaskIntegrationARN)
+	waiting := func(key string, queue pulumi.StringInput, description string) alarm {
+		// SQS stops to count a queue that nothing happens to.
+		a := counted("AWS/SQS", "QueueName", queue)(key, "ApproximateNumberOfMessagesVisible", description)
+		a.statistic = maximum
+		return a
 	}
 	return []alarm{
 		router("execution-failures", "ExecutionsFailed",
@@ -108,41 +134,49 @@ func table(args *Args) []alarm {
 		router("execution-throttles", "ExecutionThrottled",
 			"Step Functions slows state transitions down: files wait. See the account's quotas."),
 		{
-			"execution-time", states, "ExecutionTime", slowest, machine, args.StateMachineARN, slow(args.ExecutionTimeout), fine,
-			"The slowest executions take three quarters of the time that they have: they will run into the time-out.",
+			key: "execution-time", namespace: states, metric: "ExecutionTime", statistic: slowest,
+			of: pulumi.StringMap{machine: args.StateMachineARN}, threshold: slow(args.ExecutionTimeout), missing: fine,
+			description: "The slowest executions take three quarters of the time that they have: they will run into the time-out.",
 		},
 		{
-			"open-executions", states, "OpenExecutionCount", maximum, "", nil, manyOpen, same,
-			"100,000 executions are open in this account and Region, of all its state machines: at 1,000,000 none can be started.",
+			key: "open-executions", namespace: states, metric: "OpenExecutionCount", statistic: maximum, threshold: manyOpen, missing: same,
+			description: "100,000 executions are open in this account and Region, of all its state machines: at 1,000,000 none can be started.",
 		},
 		function("function-errors", "Errors",
 			"A run of the function failed. It is tried again if that may help; if it doesn't, the execution fails."),
 		function("function-throttles", "Throttles",
 			"Lambda refuses runs of the function: more files come than its concurrency takes. They are tried again for two minutes."),
-		{
-			"task-failures", states, "ServiceIntegrationsFailed", sum, "ServiceIntegrationResourceArn", args.TaskIntegrationARN, first, fine,
-			"A task failed or could not be started, of this account's state machines: the metric doesn't tell them apart. It is tried " +
-				"again if that may help; if it doesn't, the execution fails.",
-		},
-		{
-			"task-timeouts", states, "ServiceIntegrationsTimedOut", sum, "ServiceIntegrationResourceArn", args.TaskIntegrationARN, first, fine,
-			"A task ran out of time or was heard of no more, of this account's state machines: the metric doesn't tell them apart. It is " +
-				"tried again if that may help; if it doesn't, the execution fails.",
-		},
+		task("task-failures", "ServiceIntegrationsFailed",
+			"A task failed or could not be started, of this account's state machines: the metric doesn't tell them apart. It is tried "+
+				"again if that may help; if it doesn't, the execution fails."),
+		task("task-timeouts", "ServiceIntegrationsTimedOut",
+			"A task ran out of time or was heard of no more, of this account's state machines: the metric doesn't tell them apart. It is "+
+				"tried again if that may help; if it doesn't, the execution fails."),
 		rule("event-failures", "FailedInvocations",
 			"EventBridge could not start an execution, and will not try again. What it counts as a dead letter isn't in this: the alarm "+
 				"undelivered-events tells of that."),
 		rule("lost-events", "InvocationsFailedToBeSentToDlq",
 			"EventBridge could neither start an execution nor keep the event: it is lost, and the file has to be uploaded again."),
+		waiting("undelivered-events", args.DeadLetterQueueName,
+			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue."),
+		waiting("undelivered-status-changes", args.StatusChangeQueueName,
+			"EventBridge could not tell the topic or the sweep that an execution ended by its time-out or by hand: the event waits in a queue."),
+		sweep("sweep-errors", "Errors",
+			"A run of the sweep failed: executions that are gone may still count as running, and keep their task slots, until one succeeds."),
 		{
-			"undelivered-events", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.DeadLetterQueueName,
-			first, fine, // SQS stops to count a queue that nothing happens to
-			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue.",
+			key: "sweep-silence", namespace: functions, metric: "Invocations", statistic: sum,
+			of: pulumi.StringMap{"FunctionName": args.SweepName}, threshold: first, missing: wrong, silent: quiet, filled: true,
+			description: fmt.Sprintf("The sweep's last run was %d to %d minutes ago, or it hasn't run yet in a new stack: what is lost isn't "+
+				"found, and the task slots of executions that are gone don't come back.", quiet*period/60, (quiet+1)*period/60),
 		},
+		// One for each request, be it the table that refuses a write or its index.
+		// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
 		{
-			"undelivered-status-changes", "AWS/SQS", "ApproximateNumberOfMessagesVisible", maximum, "QueueName", args.StatusChangeQueueName,
-			first, fine,
-			"EventBridge could not tell the topic that an execution ended by its time-out or by hand: the notice waits in a queue.",
+			key: "ledger-throttles", namespace: "AWS/DynamoDB", metric: "ThrottledRequests", statistic: sum,
+			of: pulumi.StringMap{"TableName": args.TableName, "Operation": pulumi.String("UpdateItem")}, threshold: first, missing: fine,
+			filled: true,
+			description: "DynamoDB refuses writes to the ledger: more files come than the table takes at once. They are tried again; the files " +
+				"for which that doesn't help fail.",
 		},
 	}
 }
@@ -175,9 +209,6 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 func (w alarm) args(topic pulumi.StringInput) *cloudwatch.MetricAlarmArgs {
 	out := &cloudwatch.MetricAlarmArgs{
 		AlarmDescription:   pulumi.String(w.description),
-		Namespace:          pulumi.String(w.namespace),
-		MetricName:         pulumi.String(w.metric),
-		Period:             pulumi.Int(period),
 		EvaluationPeriods:  pulumi.Int(1),
 		Threshold:          pulumi.Float64(w.threshold),
 		ComparisonOperator: pulumi.String("GreaterThanOrEqualToThreshold"),
@@ -185,8 +216,17 @@ func (w alarm) args(topic pulumi.StringInput) *cloudwatch.MetricAlarmArgs {
 		AlarmActions:       pulumi.Array{topic},
 		OkActions:          pulumi.Array{topic},
 	}
-	if w.dimension != "" {
-		out.Dimensions = pulumi.StringMap{w.dimension: w.value}
+	if w.silent > 0 {
+		out.EvaluationPeriods = pulumi.Int(w.silent)
+		out.ComparisonOperator = pulumi.String("LessThanThreshold")
+	}
+	if w.filled {
+		out.MetricQueries = w.queries()
+		return out
+	}
+	out.Namespace, out.MetricName, out.Period = pulumi.String(w.namespace), pulumi.String(w.metric), pulumi.Int(period)
+	if len(w.of) > 0 {
+		out.Dimensions = w.of
 	}
 	if w.statistic == slowest {
 		out.ExtendedStatistic = pulumi.String(w.statistic)
@@ -194,4 +234,22 @@ func (w alarm) args(topic pulumi.StringInput) *cloudwatch.MetricAlarmArgs {
 		out.Statistic = pulumi.String(w.statistic)
 	}
 	return out
+}
+
+// queries are the statistic and, in its place, what it is with a 0 for each period that has no data.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+func (w alarm) queries() cloudwatch.MetricAlarmMetricQueryArray {
+	return cloudwatch.MetricAlarmMetricQueryArray{
+		cloudwatch.MetricAlarmMetricQueryArgs{
+			Id: pulumi.String("counted"), ReturnData: pulumi.Bool(false),
+			Metric: cloudwatch.MetricAlarmMetricQueryMetricArgs{
+				Namespace: pulumi.String(w.namespace), MetricName: pulumi.String(w.metric), Dimensions: w.of,
+				Period: pulumi.Int(period), Stat: pulumi.String(w.statistic),
+			},
+		},
+		cloudwatch.MetricAlarmMetricQueryArgs{
+			Id: pulumi.String("filled"), Expression: pulumi.String("FILL(counted, 0)"), Label: pulumi.String(w.metric),
+			ReturnData: pulumi.Bool(true),
+		},
+	}
 }

@@ -29,6 +29,7 @@ func declare(t *testing.T) *declared.System {
 			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), TopicARN: pulumi.String(topic),
 			ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
 			RuleName: pulumi.String("r"), StatusChangeQueueName: pulumi.String("status-changes"),
+			SweepName: pulumi.String("s"), TableName: pulumi.String("ledger"),
 		})
 		if err != nil {
 			return nil, err
@@ -43,6 +44,7 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 	t.Parallel()
 	states, function := map[string]any{"StateMachineArn": machine}, map[string]any{"FunctionName": "f"}
 	rule, task := map[string]any{"RuleName": "r"}, map[string]any{"ServiceIntegrationResourceArn": tasks}
+	sweep := map[string]any{"FunctionName": "s"}
 	for name, c := range map[string]struct {
 		namespace, metric, statistic string
 		dimensions                   map[string]any
@@ -67,6 +69,11 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		"undelivered-status-changes": {
 			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": "status-changes"}, 1, "notBreaching",
 		},
+		"sweep-errors":  {"AWS/Lambda", "Errors", "Sum", sweep, 1, "notBreaching"},
+		"sweep-silence": {"AWS/Lambda", "Invocations", "Sum", sweep, 1, "breaching"},
+		"ledger-throttles": {
+			"AWS/DynamoDB", "ThrottledRequests", "Sum", map[string]any{"TableName": "ledger", "Operation": "UpdateItem"}, 1, "notBreaching",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,6 +91,9 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 				"alarmActions":       []any{topic},
 				"okActions":          []any{topic},
 			}
+			if name == "sweep-silence" { // two periods, in which there should be five
+				want["evaluationPeriods"], want["comparisonOperator"] = 2.0, "LessThanThreshold"
+			}
 			if c.dimensions != nil {
 				want["dimensions"] = c.dimensions
 			}
@@ -92,14 +102,31 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 			} else {
 				want["statistic"] = c.statistic
 			}
+			if name == "sweep-silence" || name == "ledger-throttles" {
+				fill(want)
+			}
 			require.Equal(t, want, inputs)
 		})
 	}
 }
 
+// fill makes an alarm of a metric one of that metric with a 0 where there is no data.
+func fill(alarm map[string]any) {
+	metric := map[string]any{"stat": alarm["statistic"]}
+	delete(alarm, "statistic")
+	for _, name := range []string{"namespace", "metricName", "period", "dimensions"} {
+		metric[name] = alarm[name]
+		delete(alarm, name)
+	}
+	alarm["metricQueries"] = []any{
+		map[string]any{"id": "counted", "returnData": false, "metric": metric},
+		map[string]any{"id": "filled", "returnData": true, "expression": "FILL(counted, 0)", "label": metric["metricName"]},
+	}
+}
+
 func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 14}, declaredtest.Counts(declare(t)))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 17}, declaredtest.Counts(declare(t)))
 }
 
 func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
@@ -109,7 +136,7 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	for _, key := range []string{
 		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
 		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
-		"undelivered-status-changes",
+		"undelivered-status-changes", "sweep-errors", "sweep-silence", "ledger-throttles",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)
 		require.NotEmpty(t, want[key])

@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/internal/arguments"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/outputs"
 )
 
@@ -36,8 +37,10 @@ type Args struct {
 	TopicARN pulumi.StringInput `required:"true"`
 	// BucketName is the bucket of the uploads. Required.
 	BucketName pulumi.StringInput `required:"true"`
-	// TableName is the table of claims; nil if there is none.
-	TableName pulumi.StringInput
+	// TableName is the ledger's table. Required.
+	TableName pulumi.StringInput `required:"true"`
+	// SweepName is the function of the sweep. Required.
+	SweepName pulumi.StringInput `required:"true"`
 	// ProcessorLogs are the log groups of the processors, for the queries. Required.
 	ProcessorLogs pulumi.StringArray `required:"true"`
 	// Logs are all log groups, by who writes them. Required.
@@ -124,25 +127,21 @@ const (
 
 // names are what the metrics are of, as their dimensions have it.
 type names struct {
-	machine, function, task, queue, changes, topic, bucket string
-	table                                                  string            // empty: none
-	logs                                                   map[string]string // by who writes them
+	machine, function, task, queue, changes, topic, bucket, table, sweep string
+	logs                                                                 map[string]string // by who writes them
 }
 
 // body is the dashboard's text, once all that it names is there.
 func body(args *Args) pulumi.StringOutput {
-	table := args.TableName
-	if table == nil {
-		table = pulumi.String("")
-	}
 	return pulumi.All(
 		args.StateMachineARN, args.FunctionName, args.DeadLetterQueueName, args.StatusChangeQueueName, args.TopicARN, args.BucketName,
-		table, args.Logs,
+		args.TableName, args.SweepName, args.Logs,
 	).ApplyT(func(v []any) (string, error) {
 		topicARN := v[4].(string)
 		return text(args.Region, charts(names{
 			machine: v[0].(string), function: v[1].(string), task: args.TaskIntegrationARN, queue: v[2].(string), changes: v[3].(string),
-			topic: topicARN[strings.LastIndex(topicARN, ":")+1:], bucket: v[5].(string), table: v[6].(string), logs: v[7].(map[string]string),
+			topic: topicARN[strings.LastIndex(topicARN, ":")+1:], bucket: v[5].(string), table: v[6].(string), sweep: v[7].(string),
+			logs: v[8].(map[string]string),
 		}))
 	}).(pulumi.StringOutput)
 }
@@ -163,10 +162,13 @@ func text(region string, shown []properties) (string, error) {
 	return string(text), nil
 }
 
+// labelled is how a metric is called.
+func labelled(label string) map[string]any { return map[string]any{"label": label} }
+
 // of gives the metrics of one thing, by their labels.
 func of(namespace, dimension, value string) func(label, metric string) []any {
 	return func(label, metric string) []any {
-		return []any{namespace, metric, dimension, value, map[string]any{"label": label}}
+		return []any{namespace, metric, dimension, value, labelled(label)}
 	}
 }
 
@@ -177,6 +179,7 @@ func charts(n names) []properties {
 	tasks := of("AWS/States", "ServiceIntegrationResourceArn", n.task)
 	lambda := of("AWS/Lambda", "FunctionName", n.function)
 	notices := of("AWS/SNS", "TopicName", n.topic)
+	sweep := of("AWS/Lambda", "FunctionName", n.sweep)
 	return append([]properties{
 		{Title: "Executions by how they ended, and redriven ones", Stat: sum, Stacked: true, Metrics: [][]any{
 			states("succeeded", "ExecutionsSucceeded"), states("failed", "ExecutionsFailed"),
@@ -201,7 +204,23 @@ func charts(n names) []properties {
 			notices("published", "NumberOfMessagesPublished"), notices("delivered", "NumberOfNotificationsDelivered"),
 			notices("not delivered", "NumberOfNotificationsFailed"),
 		}},
+		{Title: "Ledger: writes that were refused or failed", Stat: sum, Metrics: [][]any{
+			of(tables, "TableName", n.table)("by their condition: duplicates, and what another run has", "ConditionalCheckFailedRequests"),
+			written(n.table, "throttled", "ThrottledRequests"), written(n.table, "failed in DynamoDB", "SystemErrors"),
+		}},
+		{Title: "Sweep: runs and errors", Stat: sum, Metrics: [][]any{
+			sweep("runs", "Invocations"), sweep("failed", "Errors"), sweep("throttled", "Throttles"),
+		}},
 	}, costs(n)...)
+}
+
+// tables is the namespace of DynamoDB's metrics.
+const tables = "AWS/DynamoDB"
+
+// written gives a metric that DynamoDB counts for each of a table's operations, for the one that the ledger is written by.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+func written(table, label, metric string) []any {
+	return []any{tables, metric, "TableName", table, "Operation", "UpdateItem", labelled(label)}
 }
 
 // costs are what the bill follows, as far as it is counted for nothing. S3's
@@ -212,24 +231,26 @@ func costs(n names) []properties {
 		of("AWS/States", "StateMachineArn", n.machine)("executions, each of some state transitions", "ExecutionsStarted"),
 		of("AWS/Lambda", "FunctionName", n.function)("runs of the function", "Invocations"),
 		of("AWS/SNS", "TopicName", n.topic)("notices", "NumberOfMessagesPublished"),
+		of(tables, "TableName", n.table)("write units of the ledger", "ConsumedWriteCapacityUnits"),
+		{
+			tables, "ConsumedWriteCapacityUnits", "TableName", n.table, "GlobalSecondaryIndexName", ledger.Index,
+			labelled("write units of its index"),
+		},
 	}
-	if n.table != "" {
-		counted = append(counted, of("AWS/DynamoDB", "TableName", n.table)("write units of claims", "ConsumedWriteCapacityUnits"))
-	}
-	written := make([][]any, 0, len(n.logs))
+	bytes := make([][]any, 0, len(n.logs))
 	for _, who := range slices.Sorted(maps.Keys(n.logs)) {
-		written = append(written, of("AWS/Logs", "LogGroupName", n.logs[who])(who, "IncomingBytes"))
+		bytes = append(bytes, of("AWS/Logs", "LogGroupName", n.logs[who])(who, "IncomingBytes"))
 	}
 	return []properties{
-		{Title: "What costs: executions, runs, notices and claims", Stat: sum, Metrics: counted},
+		{Title: "What costs: executions, runs, notices and write units of the ledger", Stat: sum, Metrics: counted},
 		{Title: "What costs: time of the function and of tasks, in ms", Stat: sum, Metrics: [][]any{
 			of("AWS/Lambda", "FunctionName", n.function)("function", "Duration"),
 			of("AWS/States", "ServiceIntegrationResourceArn", n.task)("tasks (of the account)", "ServiceIntegrationRunTime"),
 		}},
-		{Title: "What costs: bytes written to the logs", Stat: sum, Stacked: true, Metrics: written},
+		{Title: "What costs: bytes written to the logs", Stat: sum, Stacked: true, Metrics: bytes},
 		// Earlier versions and the parts of unfinished uploads are among them.
 		{Title: "What costs: bytes kept in the bucket, counted once a day", Stat: "Average", Period: day, Metrics: [][]any{
-			{"AWS/S3", "BucketSizeBytes", "BucketName", n.bucket, "StorageType", "StandardStorage", map[string]any{"label": "bytes"}},
+			{"AWS/S3", "BucketSizeBytes", "BucketName", n.bucket, "StorageType", "StandardStorage", labelled("bytes")},
 		}},
 	}
 }

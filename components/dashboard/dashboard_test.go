@@ -20,7 +20,7 @@ const (
 	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
 	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
 
-	counted = "What costs: executions, runs, notices and claims"
+	counted = "What costs: executions, runs, notices and write units of the ledger"
 	daily   = "What costs: bytes kept in the bucket, counted once a day"
 )
 
@@ -29,6 +29,7 @@ func args() *dashboard.Args {
 		Region: "eu-central-1", StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
 		TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"), StatusChangeQueueName: pulumi.String("status-changes"),
 		TopicARN: pulumi.String("arn:aws:sns:eu-central-1:123456789012:people"), BucketName: pulumi.String("b"),
+		TableName: pulumi.String("ledger"), SweepName: pulumi.String("s"),
 		ProcessorLogs: pulumi.StringArray{pulumi.String("function"), pulumi.String("task")},
 		Logs:          pulumi.StringMap{"small": pulumi.String("function"), "large": pulumi.String("task")},
 	}
@@ -83,6 +84,10 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 		return metric("AWS/States", name, "ServiceIntegrationResourceArn", tasks, label)
 	}
 	lambda := func(name, label string) any { return metric("AWS/Lambda", name, "FunctionName", "f", label) }
+	sweep := func(name, label string) any { return metric("AWS/Lambda", name, "FunctionName", "s", label) }
+	written := func(name, label string) any {
+		return []any{"AWS/DynamoDB", name, "TableName", "ledger", "Operation", "UpdateItem", map[string]any{"label": label}}
+	}
 	notices := func(name, label string) any { return metric("AWS/SNS", name, "TopicName", "people", label) }
 	require.Equal(t, map[string][]any{
 		"Executions by how they ended, and redriven ones": {
@@ -109,9 +114,20 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 			"Sum", notices("NumberOfMessagesPublished", "published"), notices("NumberOfNotificationsDelivered", "delivered"),
 			notices("NumberOfNotificationsFailed", "not delivered"),
 		},
+		"Ledger: writes that were refused or failed": {
+			"Sum", metric("AWS/DynamoDB", "ConditionalCheckFailedRequests", "TableName", "ledger",
+				"by their condition: duplicates, and what another run has"),
+			written("ThrottledRequests", "throttled"), written("SystemErrors", "failed in DynamoDB"),
+		},
+		"Sweep: runs and errors": {"Sum", sweep("Invocations", "runs"), sweep("Errors", "failed"), sweep("Throttles", "throttled")},
 		counted: {
 			"Sum", states("ExecutionsStarted", "executions, each of some state transitions"), lambda("Invocations", "runs of the function"),
 			notices("NumberOfMessagesPublished", "notices"),
+			metric("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", "ledger", "write units of the ledger"),
+			[]any{
+				"AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", "ledger", "GlobalSecondaryIndexName", "timeline",
+				map[string]any{"label": "write units of its index"},
+			},
 		},
 		"What costs: time of the function and of tasks, in ms": {
 			"Sum", lambda("Duration", "function"), task("ServiceIntegrationRunTime", "tasks (of the account)"),
@@ -125,15 +141,6 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 			[]any{"AWS/S3", "BucketSizeBytes", "BucketName", "b", "StorageType", "StandardStorage", map[string]any{"label": "bytes"}},
 		},
 	}, shown(t, system))
-}
-
-func TestClaimsAreAmongTheCostsIfThereAreAny(t *testing.T) {
-	t.Parallel()
-	with := args()
-	with.TableName = pulumi.String("claimed")
-	require.Contains(t, shown(t, declare(t, with))[counted], []any{
-		"AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", "claimed", map[string]any{"label": "write units of claims"},
-	})
 }
 
 // The queries name the fields that the processors write; see internal/host.

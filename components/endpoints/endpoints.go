@@ -35,13 +35,13 @@ type Args struct {
 	SubnetIDs pulumi.StringArrayInput `required:"true"`
 	// Zones are the names of the Availability Zones of the subnets, in their order: which of them are in a Service's Zones.
 	Zones []string
-	// RouteTableID is the subnets' route table, which gets the route to S3. Required.
+	// RouteTableID is the subnets' route table, which gets the routes to S3 and DynamoDB. Required.
 	RouteTableID pulumi.StringInput `required:"true"`
 	// SecurityGroupID is the group of the tasks. It gets the rules that let them reach the endpoints. Required.
 	SecurityGroupID pulumi.StringInput `required:"true"`
-	// S3Policy is all that may be asked of S3, as Policy of a Service is. Required.
-	S3Policy pulumi.StringInput `required:"true"`
-	// Services are those that the tasks call, besides S3. Required.
+	// S3Policy is all that may be asked of S3, DynamoDBPolicy all that may be asked of DynamoDB, as Policy of a Service is. Required.
+	S3Policy, DynamoDBPolicy pulumi.StringInput `required:"true"`
+	// Services are those that the tasks call, besides S3 and DynamoDB. Required.
 	Services []Service `required:"true"`
 }
 
@@ -79,7 +79,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, e, opts...); err != nil {
 		return nil, fmt.Errorf("registering the endpoints: %w", err)
 	}
-	s3, err := e.gateway(ctx, name, args)
+	gateways, err := e.gateways(ctx, name, args)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("creating the endpoints' security group: %w", err)
 	}
-	ready, err := e.open(ctx, name, args, group, s3)
+	ready, err := e.open(ctx, name, args, group, gateways)
 	if err != nil {
 		return nil, err
 	}
@@ -101,27 +101,37 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		}
 		ready = append(ready, made)
 	}
-	e.S3EndpointID = s3.ID().ToStringOutput()
+	e.S3EndpointID = gateways[serviceS3].ID().ToStringOutput()
 	e.SecurityGroupID = order.After(ctx, args.SecurityGroupID.ToStringOutput(), ready...)
 
 	return e, outputs.Register(ctx, e)
 }
 
-// gateway is the endpoint of S3: a route, which costs nothing.
-// https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
-func (e *Endpoints) gateway(ctx *pulumi.Context, name string, args *Args) (*ec2.VpcEndpoint, error) {
-	endpoint, err := ec2.NewVpcEndpoint(ctx, name+"-s3", &ec2.VpcEndpointArgs{
-		VpcId:           args.VPCID,
-		ServiceName:     pulumi.String(args.Location.EndpointService("s3")),
-		VpcEndpointType: pulumi.String("Gateway"),
-		RouteTableIds:   pulumi.StringArray{args.RouteTableID},
-		Policy:          args.S3Policy,
-		Tags:            named(name + "-s3"),
-	}, pulumi.Parent(e))
-	if err != nil {
-		return nil, fmt.Errorf("creating the endpoint of s3: %w", err)
+// The services that have gateway endpoints, as they call themselves.
+const (
+	serviceS3       = "s3"
+	serviceDynamoDB = "dynamodb"
+)
+
+// gateways are the endpoints of S3 and DynamoDB: routes, which cost nothing.
+// https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html
+func (e *Endpoints) gateways(ctx *pulumi.Context, name string, args *Args) (map[string]*ec2.VpcEndpoint, error) {
+	made := map[string]*ec2.VpcEndpoint{}
+	for service, policy := range map[string]pulumi.StringInput{serviceS3: args.S3Policy, serviceDynamoDB: args.DynamoDBPolicy} {
+		endpoint, err := ec2.NewVpcEndpoint(ctx, name+"-"+service, &ec2.VpcEndpointArgs{
+			VpcId:           args.VPCID,
+			ServiceName:     pulumi.String(args.Location.EndpointService(service)),
+			VpcEndpointType: pulumi.String("Gateway"),
+			RouteTableIds:   pulumi.StringArray{args.RouteTableID},
+			Policy:          policy,
+			Tags:            named(name + "-" + service),
+		}, pulumi.Parent(e))
+		if err != nil {
+			return nil, fmt.Errorf("creating the endpoint of %s: %w", service, err)
+		}
+		made[service] = endpoint
 	}
-	return endpoint, nil
+	return made, nil
 }
 
 // service is the endpoint of another service. With private DNS its name leads to
@@ -172,11 +182,11 @@ func subnetsWith(args *Args, service Service) (pulumi.StringArrayInput, error) {
 	return in, nil
 }
 
-// open lets the tasks reach the endpoints and S3 by HTTPS. There is no rule for
+// open lets the tasks reach the endpoints, S3 and DynamoDB by HTTPS. There is no rule for
 // DNS: security groups don't filter what goes to the VPC's own resolver.
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
 func (e *Endpoints) open(
-	ctx *pulumi.Context, name string, args *Args, group *ec2.SecurityGroup, s3 *ec2.VpcEndpoint,
+	ctx *pulumi.Context, name string, args *Args, group *ec2.SecurityGroup, gateways map[string]*ec2.VpcEndpoint,
 ) ([]pulumi.Resource, error) {
 	parent := pulumi.Parent(e)
 	inward, err := vpc.NewSecurityGroupIngressRule(ctx, name+"-from-tasks", &vpc.SecurityGroupIngressRuleArgs{
@@ -201,18 +211,22 @@ func (e *Endpoints) open(
 	if err != nil {
 		return nil, fmt.Errorf("letting the tasks reach the endpoints: %w", err)
 	}
-	storage, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-to-s3", &vpc.SecurityGroupEgressRuleArgs{
-		SecurityGroupId: args.SecurityGroupID,
-		PrefixListId:    s3.PrefixListId,
-		IpProtocol:      pulumi.String("tcp"),
-		FromPort:        pulumi.Int(https),
-		ToPort:          pulumi.Int(https),
-		Description:     pulumi.String("HTTPS to S3 by its endpoint"),
-	}, parent)
-	if err != nil {
-		return nil, fmt.Errorf("letting the tasks reach S3: %w", err)
+	rules := []pulumi.Resource{inward, outward}
+	for service, called := range map[string]string{serviceS3: "S3", serviceDynamoDB: "DynamoDB"} {
+		rule, err := vpc.NewSecurityGroupEgressRule(ctx, name+"-to-"+service, &vpc.SecurityGroupEgressRuleArgs{
+			SecurityGroupId: args.SecurityGroupID,
+			PrefixListId:    gateways[service].PrefixListId,
+			IpProtocol:      pulumi.String("tcp"),
+			FromPort:        pulumi.Int(https),
+			ToPort:          pulumi.Int(https),
+			Description:     pulumi.String("HTTPS to " + called + " by its endpoint"),
+		}, parent)
+		if err != nil {
+			return nil, fmt.Errorf("letting the tasks reach %s: %w", called, err)
+		}
+		rules = append(rules, rule)
 	}
-	return []pulumi.Resource{inward, outward, storage}, nil
+	return rules, nil
 }
 
 // named gives what the console shows as an endpoint's name.

@@ -36,7 +36,7 @@ func args(at location.Location, services ...string) *endpoints.Args {
 			Sid: "Use", Principal: policy.Everyone(), Actions: []string{service + ":Use"}, Resources: []pulumi.StringInput{pulumi.String("*")},
 		})
 	}
-	a.S3Policy = use("s3")
+	a.S3Policy, a.DynamoDBPolicy = use("s3"), use("dynamodb")
 	for _, s := range services {
 		a.Services = append(a.Services, endpoints.Service{Name: s, Policy: use("x")})
 	}
@@ -62,16 +62,17 @@ func TestTheEndpointsAreExactlyThose(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(frankfurt(), "ecr.api", "logs"))
 	require.Equal(t, map[string]int{
-		endpoints.Type: 1, typeEndpoint: 3, typeGroup: 1, typeIngress: 1, typeEgress: 2, typeProbe: 1,
+		endpoints.Type: 1, typeEndpoint: 4, typeGroup: 1, typeIngress: 1, typeEgress: 3, typeProbe: 1,
 	}, declaredtest.Counts(system))
 	group := declaredtest.Only(t, system, typeGroup)
-	s3 := declaredtest.Named(t, system, typeEndpoint, "out-s3")
-	require.Equal(t, map[string]any{
-		"vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-central-1.s3", "vpcEndpointType": "Gateway",
-		"routeTableIds": []any{"rtb-1"}, "tags": map[string]any{"Name": "out-s3"},
-		"policy": `{"Statement":[{"Action":["s3:Use"],"Effect":"Allow","Principal":"*","Resource":["*"],"Sid":"Use"}],` +
-			`"Version":"2012-10-17"}`,
-	}, s3.Inputs)
+	for _, service := range []string{"s3", "dynamodb"} {
+		require.Equal(t, map[string]any{
+			"vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-central-1." + service, "vpcEndpointType": "Gateway",
+			"routeTableIds": []any{"rtb-1"}, "tags": map[string]any{"Name": "out-" + service},
+			"policy": `{"Statement":[{"Action":["` + service + `:Use"],"Effect":"Allow","Principal":"*","Resource":["*"],"Sid":"Use"}],` +
+				`"Version":"2012-10-17"}`,
+		}, declaredtest.Named(t, system, typeEndpoint, "out-"+service).Inputs)
+	}
 	for name, service := range map[string]string{"out-ecr-api": "ecr.api", "out-logs": "logs"} {
 		require.Equal(t, map[string]any{
 			"vpcId": "vpc-1", "serviceName": "com.amazonaws.eu-central-1." + service, "vpcEndpointType": "Interface",
@@ -81,7 +82,7 @@ func TestTheEndpointsAreExactlyThose(t *testing.T) {
 			"tags": map[string]any{"Name": name},
 		}, declaredtest.Named(t, system, typeEndpoint, name).Inputs)
 	}
-	require.Equal(t, map[string]any{"group": "sg-tasks", "s3": s3.ID}, system.Outputs)
+	require.Equal(t, map[string]any{"group": "sg-tasks", "s3": declaredtest.Named(t, system, typeEndpoint, "out-s3").ID}, system.Outputs)
 }
 
 func TestOnlyTheTasksReachTheEndpointsAndTheyNothingElse(t *testing.T) {
@@ -98,11 +99,13 @@ func TestOnlyTheTasksReachTheEndpointsAndTheyNothingElse(t *testing.T) {
 		"securityGroupId": "sg-tasks", "referencedSecurityGroupId": group.ID, "ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0,
 		"description": "HTTPS to the VPC endpoints",
 	}, declaredtest.Named(t, system, typeEgress, "out-to-endpoints").Inputs)
-	require.Equal(t, map[string]any{
-		"securityGroupId": "sg-tasks", "ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0,
-		"prefixListId": declaredtest.Named(t, system, typeEndpoint, "out-s3").Outputs["prefixListId"],
-		"description":  "HTTPS to S3 by its endpoint",
-	}, declaredtest.Named(t, system, typeEgress, "out-to-s3").Inputs)
+	for service, called := range map[string]string{"s3": "S3", "dynamodb": "DynamoDB"} {
+		require.Equal(t, map[string]any{
+			"securityGroupId": "sg-tasks", "ipProtocol": "tcp", "fromPort": 443.0, "toPort": 443.0,
+			"prefixListId": declaredtest.Named(t, system, typeEndpoint, "out-"+service).Outputs["prefixListId"],
+			"description":  "HTTPS to " + called + " by its endpoint",
+		}, declaredtest.Named(t, system, typeEgress, "out-to-"+service).Inputs)
+	}
 }
 
 // A task that starts before them could not pull its image.
@@ -149,7 +152,7 @@ func TestServicesHaveTheNamesThatTheyHaveInThePartition(t *testing.T) {
 	at := location.Location{AccountID: "123456789012", Region: "cn-north-1", Partition: "aws-cn"}
 	system := declare(t, args(at, "ecr.api", "logs"))
 	for name, want := range map[string]string{
-		"out-s3": "com.amazonaws.cn-north-1.s3", "out-logs": "com.amazonaws.cn-north-1.logs",
+		"out-s3": "com.amazonaws.cn-north-1.s3", "out-dynamodb": "com.amazonaws.cn-north-1.dynamodb", "out-logs": "com.amazonaws.cn-north-1.logs",
 		"out-ecr-api": "cn.com.amazonaws.cn-north-1.ecr.api",
 	} {
 		require.Equal(t, want, declaredtest.Named(t, system, typeEndpoint, name).Text("serviceName"))

@@ -2,6 +2,7 @@ package function_test
 
 import (
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -35,8 +36,108 @@ func declare(t *testing.T, at location.Location, architecture string) *declared.
 		if err != nil {
 			return nil, err
 		}
-		return pulumi.Map{"arn": f.ARN, "name": f.Name, "roleName": f.RoleName}, nil
+		return pulumi.Map{"arn": f.ARN, "name": f.Name, "roleName": f.RoleName, "roleArn": f.RoleARN}, nil
 	}))
+}
+
+// declareWith is the function with more arguments.
+func declareWith(t *testing.T, more func(*function.Args)) *declared.System {
+	t.Helper()
+	return declaredtest.Evaluate(t, declared.Options{}, func(ctx *pulumi.Context) error {
+		at := declaredtest.Home()
+		args := &function.Args{
+			Location: at, Code: pulumi.NewFileArchive("build/function.zip"), Architecture: "arm64", MemoryMB: 512, TimeoutSeconds: 60,
+			LogGroupName: pulumi.String("group"), LogGroupARN: pulumi.String(at.ARN("logs", "log-group:group")),
+		}
+		more(args)
+		_, err := function.New(ctx, "fn", args)
+		return err
+	})
+}
+
+func TestAProcessorFindsTheLedgerAndMayWriteIt(t *testing.T) {
+	t.Parallel()
+	for name, test := range declaredtest.LedgerGrants() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declareWith(t, func(args *function.Args) {
+				args.Environment = pulumi.StringMap{"UPLOAD_LEDGER_TABLE": pulumi.String("ledger")}
+				args.TableARN, args.TableName, args.TableKMSKeyARN = test.TableARN, test.TableName, test.KeyARN
+			})
+			made := declaredtest.Only(t, system, typeFunction)
+			require.Equal(t, map[string]any{"variables": map[string]any{"UPLOAD_LEDGER_TABLE": "ledger"}}, made.Inputs["environment"])
+			granted := declaredtest.Named(t, system, typePolicy, "fn-ledger")
+			require.JSONEq(t, test.Policy, granted.Text("policy"))
+			declaredtest.RequireDependsOn(t, made, granted)
+		})
+	}
+}
+
+func TestAProcessorMayWriteOutputs(t *testing.T) {
+	t.Parallel()
+	for name, test := range declaredtest.OutputGrants() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system := declareWith(t, func(args *function.Args) {
+				args.OutputBucketARN, args.OutputPrefix, args.OutputKMSKeyARN = test.BucketARN, test.Prefix, test.KeyARN
+			})
+			granted := declaredtest.Named(t, system, typePolicy, "fn-output")
+			require.Equal(t, declaredtest.Only(t, system, typeRole).Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, test.Policy, granted.Text("policy"))
+			declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeFunction), granted)
+		})
+	}
+}
+
+func TestAnotherProgramSaysWhatItDoes(t *testing.T) {
+	t.Parallel()
+	system := declareWith(t, func(args *function.Args) { args.Description = "Looks after it" })
+	require.Equal(t, "Looks after it", declaredtest.Only(t, system, typeFunction).Text("description"))
+	require.Equal(t, "Runs the Lambda function: Looks after it", declaredtest.Only(t, system, typeRole).Text("description"))
+}
+
+// An image has its own runtime and entry point.
+func TestAFunctionOfAnImage(t *testing.T) {
+	t.Parallel()
+	const uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a@sha256:0123456789abcdef"
+	system := declareWith(t, func(args *function.Args) { args.Code, args.ImageURI = nil, pulumi.String(uri) })
+	made := declaredtest.Only(t, system, typeFunction)
+	require.Equal(t, "Image", made.Text("packageType"))
+	require.Equal(t, uri, made.Text("imageUri"))
+	for _, input := range []string{"code", "runtime", "handler"} {
+		require.NotContains(t, made.Inputs, input)
+	}
+	require.Equal(t, []any{"arm64"}, made.Inputs["architectures"])
+}
+
+func TestAFunctionRunsOneThing(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string]function.Args{
+		"neither": {}, "both": {Code: pulumi.NewFileArchive("build/function.zip"), ImageURI: pulumi.String("image")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args.Location, args.Architecture, args.MemoryMB, args.TimeoutSeconds = declaredtest.Home(), "arm64", 512, 60
+			args.LogGroupName, args.LogGroupARN = pulumi.String("group"), pulumi.String("arn")
+			_, err := declared.Evaluate(func(ctx *pulumi.Context) error {
+				_, err := function.New(ctx, "fn", &args)
+				return err
+			}, declared.Options{})
+			require.ErrorContains(t, err, "the function takes either Code or ImageURI")
+		})
+	}
+}
+
+// What is there before the function names it by its ARN.
+func TestTheARNIsKnownBeforehand(t *testing.T) {
+	t.Parallel()
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
+		arn := declaredtest.Only(t, declare(t, at, "arm64"), typeFunction).Output("arn")
+		matches, err := path.Match(function.ARN(at, "fn"), arn)
+		require.NoError(t, err)
+		require.True(t, matches, arn)
+	})
 }
 
 func TestItIsOneFunctionWithOneRoleAndOnePolicy(t *testing.T) {
@@ -114,6 +215,6 @@ func TestTheOutputsAreTheFunctionsOwn(t *testing.T) {
 	system := declare(t, declaredtest.Home(), "x86_64")
 	made, role := declaredtest.Only(t, system, typeFunction), declaredtest.Only(t, system, typeRole)
 	require.Equal(t, map[string]any{
-		"arn": made.Outputs["arn"], "name": made.Outputs["name"], "roleName": role.Outputs["name"],
+		"arn": made.Outputs["arn"], "name": made.Outputs["name"], "roleName": role.Outputs["name"], "roleArn": role.Outputs["arn"],
 	}, system.Outputs)
 }

@@ -1,4 +1,4 @@
-// Package repository is the ECR repository of the Fargate task's image
+// Package repository is the ECR repository of the processors' image
 // (requirements A19 and A20). What is in it is built and pushed by others.
 package repository
 
@@ -10,6 +10,7 @@ import (
 
 	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
+	"example.com/upload-router/internal/policy"
 )
 
 // Type is the component's type token.
@@ -34,6 +35,9 @@ type Args struct {
 	KMSKeyARN pulumi.StringInput
 	// ForceDestroy lets a destroy delete the repository with the images in it.
 	ForceDestroy bool
+	// FunctionARN is the ARN, with wildcards, of the Lambda functions of this account that run the images: Lambda gets to pull them. ECS
+	// does that by a role of the task's. Empty: none do.
+	FunctionARN string
 }
 
 // Repository is a private ECR repository, whose tags can't be moved to another image.
@@ -84,6 +88,31 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}, pulumi.Parent(r)); err != nil {
 		return nil, fmt.Errorf("creating the repository's lifecycle policy: %w", err)
 	}
+	if args.FunctionARN != "" {
+		if err := r.letLambdaPull(ctx, name, args.FunctionARN, made.Name); err != nil {
+			return nil, err
+		}
+	}
 	r.URI, r.ARN, r.Name, r.RegistryID = made.RepositoryUrl, made.Arn, made.Name, made.RegistryId
 	return r, outputs.Register(ctx, r)
+}
+
+// letLambdaPull makes the repository's policy. Without one Lambda would write its own, in the name of whoever makes the function, which no
+// plan would show; so it has the name that Lambda's has in AWS's documentation. The condition is that of the AWS CDK's own repositories,
+// for these functions only.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+// https://github.com/aws/aws-cdk-cli/blob/main/packages/aws-cdk/lib/api/bootstrap/bootstrap-template.yaml
+func (r *Repository) letLambdaPull(ctx *pulumi.Context, name, functions string, repository pulumi.StringInput) error {
+	if _, err := ecr.NewRepositoryPolicy(ctx, name+"-policy", &ecr.RepositoryPolicyArgs{
+		Repository: repository,
+		Policy: policy.Document(policy.Statement{
+			Sid: "LambdaECRImageRetrievalPolicy", Principal: policy.Service("lambda.amazonaws.com"),
+			Actions:    []string{"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
+			Conditions: []policy.Condition{policy.When("StringLike", "aws:SourceArn", pulumi.String(functions))},
+		}),
+	}, pulumi.Parent(r)); err != nil {
+		return fmt.Errorf("creating the repository's policy: %w", err)
+	}
+	return nil
 }

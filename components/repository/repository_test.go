@@ -57,6 +57,20 @@ func TestImagesGoWithTheStackOnlyIfThatIsAskedFor(t *testing.T) {
 	require.Equal(t, true, declaredtest.Only(t, system, typeRepository).Inputs["forceDelete"])
 }
 
+// The functions are those of the stack, and of nobody else.
+func TestLambdaPullsForTheFunctionsThatAreNamed(t *testing.T) {
+	t.Parallel()
+	const functions = "arn:aws:lambda:eu-central-1:123456789012:function:fn-*"
+	system := declare(t, repository.Args{FunctionARN: functions})
+	policy := declaredtest.Only(t, system, "aws:ecr/repositoryPolicy:RepositoryPolicy")
+	require.Equal(t, declaredtest.Only(t, system, typeRepository).Outputs["name"], policy.Text("repository"))
+	require.JSONEq(t, `{"Version": "2012-10-17", "Statement": [{
+		"Sid": "LambdaECRImageRetrievalPolicy", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+		"Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+		"Condition": {"StringLike": {"aws:SourceArn": ["`+functions+`"]}}
+	}]}`, policy.Text("policy"))
+}
+
 func TestTheRepositoryKeepsThirtyImages(t *testing.T) {
 	t.Parallel()
 	system := declare(t, repository.Args{})

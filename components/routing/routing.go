@@ -24,8 +24,8 @@ type Description struct {
 	NotifySuccess bool
 	// Tracing has the task send X-Ray a segment, in the trace of the execution.
 	Tracing bool
-	// Deduplicate has each version of an object processed once, although events come at least once.
-	Deduplicate bool
+	// LedgerRetentionDays is for how many days the ledger keeps an upload; 0 is for good.
+	LedgerRetentionDays int
 	// Spot runs the first task for an object on Fargate Spot, and the next one on demand.
 	Spot bool
 	// MaxParallelTasks is how many tasks run at a time; 0 sets no limit.

@@ -1,5 +1,6 @@
 // Package statuschange announces the executions that no state of theirs could: those that timed out, and those that were stopped
-// by hand. Step Functions sends EventBridge their status change, which a rule publishes to the topic (requirement C23, trap 5).
+// by hand. Step Functions sends EventBridge their status change, which a rule publishes to the topic (requirement C23, trap 5), and
+// gives to the sweep, which writes it into the ledger.
 package statuschange
 
 import (
@@ -7,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
@@ -18,8 +21,11 @@ import (
 // Type is the component's type token.
 const Type = "upload-router:components:StatusChange"
 
-// targetID is the target's name in its rule.
-const targetID = "Topic"
+// The targets' names in their rule.
+const (
+	topicID = "Topic"
+	sweepID = "Sweep"
+)
 
 // Args configure a StatusChange.
 type Args struct {
@@ -29,17 +35,19 @@ type Args struct {
 	StateMachineARN pulumi.StringInput `required:"true"`
 	// TopicARN is what it is published to; its policy must let the rule publish. Required.
 	TopicARN pulumi.StringInput `required:"true"`
+	// SweepARN and SweepName are the function of the sweep, which gets the event as it is. Required.
+	SweepARN, SweepName pulumi.StringInput `required:"true"`
 	// KMSKeyARN is the key that the queue is encrypted with; its policy must let the rule use it. Nil: a key that AWS manages.
 	KMSKeyARN pulumi.StringInput
 }
 
-// StatusChange is a rule with its target and the queue of undelivered status changes.
+// StatusChange is a rule with its targets and the queue of undelivered status changes.
 type StatusChange struct {
 	pulumi.ResourceState
 
 	// RuleName is the rule.
 	RuleName pulumi.StringOutput `pulumi:"ruleName"`
-	// DeadLetterQueueName is the queue of the status changes that could not be delivered to the topic, as metrics name it.
+	// DeadLetterQueueName is the queue of the status changes that could not be delivered to the topic or the sweep, as metrics name it.
 	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
 }
 
@@ -66,15 +74,43 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 	if _, err := cloudwatch.NewEventTarget(ctx, name+"-target", &cloudwatch.EventTargetArgs{
 		Rule:             rule.Name,
-		TargetId:         pulumi.String(targetID),
+		TargetId:         pulumi.String(topicID),
 		Arn:              args.TopicARN,
 		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: queue.Arn},
 		InputTransformer: notice(),
 	}, parent, pulumi.DependsOn([]pulumi.Resource{access})); err != nil {
 		return nil, fmt.Errorf("creating the target of status changes: %w", err)
 	}
+	if err := s.sweep(ctx, name, args, rule, queue, access); err != nil {
+		return nil, err
+	}
 	s.RuleName, s.DeadLetterQueueName = rule.Name, queue.Name
 	return s, outputs.Register(ctx, s)
+}
+
+// sweep has the rule tell the sweep.
+func (s *StatusChange) sweep(
+	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, queue *sqs.Queue, access *sqs.QueuePolicy,
+) error {
+	invoke, err := lambda.NewPermission(ctx, name+"-invoke", &lambda.PermissionArgs{
+		StatementId: pulumi.String("SweepEndedExecutions"),
+		Action:      pulumi.String("lambda:InvokeFunction"),
+		Function:    args.SweepName,
+		Principal:   pulumi.String("events.amazonaws.com"),
+		SourceArn:   rule.Arn,
+	}, pulumi.Parent(s))
+	if err != nil {
+		return fmt.Errorf("letting status changes run the sweep: %w", err)
+	}
+	if _, err := cloudwatch.NewEventTarget(ctx, name+"-sweep", &cloudwatch.EventTargetArgs{
+		Rule:             rule.Name,
+		TargetId:         pulumi.String(sweepID),
+		Arn:              args.SweepARN,
+		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: queue.Arn},
+	}, pulumi.Parent(s), pulumi.DependsOn([]pulumi.Resource{invoke, access})); err != nil {
+		return fmt.Errorf("creating the sweep's target of status changes: %w", err)
+	}
+	return nil
 }
 
 // eventPattern matches the ends that no state can catch. One that failed by itself has announced it.

@@ -18,9 +18,11 @@ const (
 	typeTarget = "aws:cloudwatch/eventTarget:EventTarget"
 	typeQueue  = "aws:sqs/queue:Queue"
 	typePolicy = "aws:sqs/queuePolicy:QueuePolicy"
+	typeInvoke = "aws:lambda/permission:Permission"
 
 	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
 	topic   = "arn:aws:sns:eu-central-1:123456789012:t"
+	sweep   = "arn:aws:lambda:eu-central-1:123456789012:function:sweep"
 	key     = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
 )
 
@@ -30,6 +32,7 @@ func declare(t *testing.T, key pulumi.StringInput) *declared.System {
 	return declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 		e, err := statuschange.New(ctx, "statuschange", &statuschange.Args{
 			Location: at, StateMachineARN: pulumi.String(machine), TopicARN: pulumi.String(topic), KMSKeyARN: key,
+			SweepARN: pulumi.String(sweep), SweepName: pulumi.String("sweep"),
 		})
 		if err != nil {
 			return nil, err
@@ -43,7 +46,7 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
 	require.Equal(t, map[string]int{
-		statuschange.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typePolicy: 1,
+		statuschange.Type: 1, typeRule: 1, typeTarget: 2, typeQueue: 1, typePolicy: 1, typeInvoke: 1,
 	}, declaredtest.Counts(system))
 	rule := declaredtest.Only(t, system, typeRule)
 	require.JSONEq(t, `{
@@ -59,7 +62,7 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	target := declaredtest.Only(t, system, typeTarget)
+	target := declaredtest.Named(t, system, typeTarget, "statuschange-target")
 	require.Equal(t, topic, target.Text("arn"))
 	require.Nil(t, target.Inputs["roleArn"], "the topic's policy lets the rule publish")
 	require.Equal(t, declaredtest.Only(t, system, typeQueue).Outputs["arn"], target.Object("deadLetterConfig")["arn"])
@@ -74,6 +77,23 @@ func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 	for _, part := range []string{"<status>", "<name>", "<started>", "<stopped>", "upload-router show <execution>"} {
 		require.Contains(t, template, part)
 	}
+}
+
+// The sweep gets the event itself; what it can't be given waits in the same queue.
+func TestTheSweepIsToldAsWell(t *testing.T) {
+	t.Parallel()
+	system := declare(t, nil)
+	rule, target := declaredtest.Only(t, system, typeRule), declaredtest.Named(t, system, typeTarget, "statuschange-sweep")
+	require.Equal(t, map[string]any{
+		"rule": rule.Outputs["name"], "targetId": "Sweep", "arn": sweep,
+		"deadLetterConfig": map[string]any{"arn": declaredtest.Only(t, system, typeQueue).Outputs["arn"]},
+	}, target.Inputs)
+	invoke := declaredtest.Only(t, system, typeInvoke)
+	require.Equal(t, map[string]any{
+		"statementId": "SweepEndedExecutions", "action": "lambda:InvokeFunction", "function": "sweep",
+		"principal": "events.amazonaws.com", "sourceArn": rule.ARN(),
+	}, invoke.Inputs)
+	declaredtest.RequireDependsOn(t, target, invoke, declaredtest.Only(t, system, typePolicy))
 }
 
 func TestTheQueueTakesWhatTheTopicDoesNot(t *testing.T) {

@@ -3,6 +3,8 @@ package task
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -21,10 +23,17 @@ type container struct {
 	LinuxParameters        linuxParameters  `json:"linuxParameters"`
 	LogConfiguration       logConfiguration `json:"logConfiguration"`
 	Environment            []nameValue      `json:"environment"`
-	MountPoints            []struct{}       `json:"mountPoints"`
+	MountPoints            []mountPoint     `json:"mountPoints"`
 	PortMappings           []struct{}       `json:"portMappings"`
 	SystemControls         []struct{}       `json:"systemControls"`
 	VolumesFrom            []struct{}       `json:"volumesFrom"`
+}
+
+// mountPoint is where a volume is mounted.
+type mountPoint struct {
+	SourceVolume  string `json:"sourceVolume"`
+	ContainerPath string `json:"containerPath"`
+	ReadOnly      bool   `json:"readOnly"`
 }
 
 type linuxParameters struct {
@@ -51,7 +60,7 @@ type nameValue struct {
 
 // containers is the definition of the one container, as JSON.
 func containers(args *Args) pulumi.StringOutput {
-	return pulumi.All(args.Image, args.LogGroupName).ApplyT(func(v []any) (string, error) {
+	return pulumi.All(args.Image, args.LogGroupName, args.Environment.ToStringMapOutput()).ApplyT(func(v []any) (string, error) {
 		b, err := json.Marshal([]container{{
 			Name:                   ContainerName,
 			Image:                  v[0].(string),
@@ -66,8 +75,8 @@ func containers(args *Args) pulumi.StringOutput {
 				"awslogs-region":        args.Location.Region,
 				"awslogs-stream-prefix": "containerlog",
 			}},
-			Environment:    []nameValue{},
-			MountPoints:    []struct{}{},
+			Environment:    variables(v[2].(map[string]string)),
+			MountPoints:    []mountPoint{{SourceVolume: temporary, ContainerPath: "/tmp", ReadOnly: false}},
 			PortMappings:   []struct{}{},
 			SystemControls: []struct{}{},
 			VolumesFrom:    []struct{}{},
@@ -77,4 +86,13 @@ func containers(args *Args) pulumi.StringOutput {
 		}
 		return string(b), nil
 	}).(pulumi.StringOutput)
+}
+
+// variables are those of the container, in the order of their names: in another one every plan would show a new revision.
+func variables(environment map[string]string) []nameValue {
+	list := make([]nameValue, 0, len(environment))
+	for _, name := range slices.Sorted(maps.Keys(environment)) {
+		list = append(list, nameValue{name, environment[name]})
+	}
+	return list
 }

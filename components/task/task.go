@@ -25,6 +25,11 @@ const (
 
 	// user is the "nonroot" of distroless images, which has no permissions on the host.
 	user = "65532:65532"
+	// temporary is the volume for /tmp, the one folder that can be written: a bind mount of the task's disk, which is gone with the task.
+	// It has the owner of /tmp in the image if that is a VOLUME there, or else is root's.
+	//
+	// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
+	temporary = "tmp"
 	// service is who takes both roles.
 	service = "ecs-tasks.amazonaws.com"
 )
@@ -33,7 +38,7 @@ const (
 type Args struct {
 	// Location is where the stack is. Required.
 	Location location.Location `required:"true"`
-	// Image is the container image, by digest. It is in its repository before
+	// Image is the container image, by digest, with /tmp as a VOLUME that user 65532 may write. It is in its repository before
 	// the task definition is made (requirement A22). Required.
 	Image pulumi.StringInput `required:"true"`
 	// RepositoryARN is the ECR repository to pull from. Default: none, for an image that is in another kind of registry.
@@ -46,15 +51,36 @@ type Args struct {
 	Architecture string `required:"true"`
 	// CPU is in CPU units, 1024 to the vCPU, and MemoryMB in MiB: a pair that Fargate has. Required.
 	CPU, MemoryMB int `required:"true"`
-	// StorageGiB is the disk, 21 to 200. 0: the 20 that come with every task.
+	// StorageGiB is the disk, of which the container has /tmp, 21 to 200. 0: the 20 that come with every task.
 	StorageGiB int
 	// Tracing lets the processor send X-Ray its segment (requirement C17). Whoever runs it names the trace.
 	Tracing bool
+	// Environment are the container's variables, such as those by which the processor finds the ledger. Empty: none.
+	Environment pulumi.StringMap
+	// TableARN is the ledger's table, which the processor gets to write; TableName is the table's name, and TableKMSKeyARN the customer
+	// managed key that encrypts it, or nil. Nil: it gets to use none.
+	TableARN, TableName, TableKMSKeyARN pulumi.StringInput
+	// OutputBucketARN is the bucket that the processor gets to write to, keys that begin with OutputPrefix; OutputKMSKeyARN is the customer
+	// managed key that these objects are encrypted with, or nil. Nil: it gets to write to none.
+	OutputBucketARN pulumi.StringInput
+	OutputPrefix    string
+	OutputKMSKeyARN pulumi.StringInput
+	// SecretARNs are secrets of Secrets Manager, and ParameterARNs parameters of Systems Manager, that the processor gets to read;
+	// SecretKMSKeyARNs are the customer managed keys that they are encrypted with. Empty: none.
+	SecretARNs, ParameterARNs, SecretKMSKeyARNs []string
+	// Permissions are what the processor may do besides, as a policy document. Empty: nothing.
+	Permissions string
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput `required:"true"`
 	// ForceDestroy lets replaced and destroyed revisions of the task definition be deregistered. Without it they stay, at no
 	// cost: ECS starts no task from a revision that isn't registered, so an execution that began before an update would fail.
 	ForceDestroy bool
+}
+
+// RoleARN is the ARN that the processor's role will have, for the policy of what is there before it: with a wildcard for what Pulumi adds
+// to its name.
+func RoleARN(at location.Location, name string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:role/%s-role-*", at.Partition, at.AccountID, name)
 }
 
 // Task is an ECS cluster with a Fargate task definition.
@@ -75,7 +101,7 @@ type Task struct {
 	TaskRoleName pulumi.StringOutput `pulumi:"taskRoleName"`
 }
 
-// New makes a Task. The processor's role may send traces at most, yet.
+// New makes a Task. The processor's role may write to the ledger and send traces at most, yet.
 func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOption) (*Task, error) {
 	if err := arguments.Check(args); err != nil {
 		return nil, err //nolint:wrapcheck // It names the fields.
@@ -96,14 +122,10 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("creating the task role: %w", err)
 	}
-	granted := []pulumi.Resource{starting}
 	t.TaskRoleARN, t.TaskRoleName = processing.Arn, processing.Name
-	if args.Tracing {
-		traces, err := policy.Grant(ctx, t, name+"-tracing", processing.Name, policy.SendTraces("xray:PutTraceSegments"))
-		if err != nil {
-			return nil, fmt.Errorf("letting the task send its traces: %w", err)
-		}
-		granted = append(granted, traces)
+	granted, err := t.grants(ctx, name, args)
+	if err != nil {
+		return nil, err
 	}
 	definitionArgs := &ecs.TaskDefinitionArgs{
 		// The cluster's name has a suffix of its own, so that two stacks never add revisions to one family.
@@ -120,18 +142,37 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		ExecutionRoleArn:     t.ExecutionRoleARN,
 		TaskRoleArn:          t.TaskRoleARN,
 		ContainerDefinitions: containers(args),
+		// Said in full, as it is given back: what the provider fills in would show as a change.
+		Volumes: ecs.TaskDefinitionVolumeArray{&ecs.TaskDefinitionVolumeArgs{
+			Name: pulumi.String(temporary), ConfigureAtLaunch: pulumi.Bool(false),
+		}},
 	}
 	if args.StorageGiB > 0 {
 		definitionArgs.EphemeralStorage = &ecs.TaskDefinitionEphemeralStorageArgs{SizeInGib: pulumi.Int(args.StorageGiB)}
 	}
 	definition, err := ecs.NewTaskDefinition(ctx, name+"-definition", definitionArgs,
-		pulumi.Parent(t), pulumi.DependsOn(granted))
+		pulumi.Parent(t), pulumi.DependsOn(append(granted, starting)))
 	if err != nil {
 		return nil, fmt.Errorf("creating the task definition: %w", err)
 	}
 	t.DefinitionARN, t.Family = definition.Arn, definition.Family
 
 	return t, outputs.Register(ctx, t)
+}
+
+// grants lets the processor do what it does for itself. Its log is ECS's to write.
+func (t *Task) grants(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
+	processor := policy.Processor{
+		At:       args.Location,
+		TableARN: args.TableARN, TableName: args.TableName, TableKMSKeyARN: args.TableKMSKeyARN,
+		OutputBucketARN: args.OutputBucketARN, OutputPrefix: args.OutputPrefix, OutputKMSKeyARN: args.OutputKMSKeyARN,
+		SecretARNs: args.SecretARNs, ParameterARNs: args.ParameterARNs, SecretKMSKeyARNs: args.SecretKMSKeyARNs,
+		Permissions: args.Permissions,
+	}
+	if args.Tracing {
+		processor.Traces = []string{"xray:PutTraceSegments"}
+	}
+	return processor.Grant(ctx, t, name, t.TaskRoleName) //nolint:wrapcheck // It says which.
 }
 
 func (t *Task) cluster(ctx *pulumi.Context, name string, args *Args) (*ecs.Cluster, error) {

@@ -2,6 +2,7 @@ package task_test
 
 import (
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
@@ -88,6 +89,7 @@ func TestTheDefinitionHasExactlyTheseProperties(t *testing.T) {
 				"runtimePlatform":         map[string]any{"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
 				"executionRoleArn":        declaredtest.Named(t, system, typeRole, "task-execution").Outputs["arn"],
 				"taskRoleArn":             declaredtest.Named(t, system, typeRole, "task-role").Outputs["arn"],
+				"volumes":                 []any{map[string]any{"name": "tmp", "configureAtLaunch": false}},
 			}, inputs)
 		})
 	}
@@ -110,9 +112,55 @@ func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
 			"logConfiguration": {"logDriver": "awslogs", "options": {
 				"awslogs-group": "group", "awslogs-region": "%s", "awslogs-stream-prefix": "containerlog"
 			}},
-			"environment": [], "mountPoints": [], "portMappings": [], "systemControls": [], "volumesFrom": []
+			"environment": [], "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": false}],
+			"portMappings": [], "systemControls": [], "volumesFrom": []
 		}]`, at.Region), definition.Text("containerDefinitions"))
 	})
+}
+
+func TestTheProcessorFindsTheLedgerAndMayWriteIt(t *testing.T) {
+	t.Parallel()
+	for name, test := range declaredtest.LedgerGrants() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with := args(declaredtest.Home())
+			with.Environment = pulumi.StringMap{"SECOND": pulumi.String("2"), "FIRST": pulumi.String("1")}
+			with.TableARN, with.TableName, with.TableKMSKeyARN = test.TableARN, test.TableName, test.KeyARN
+			system := declare(t, with)
+			definition := declaredtest.Only(t, system, typeDefinition)
+			require.Contains(t, definition.Text("containerDefinitions"),
+				`"environment":[{"name":"FIRST","value":"1"},{"name":"SECOND","value":"2"}]`, "in one order, or every plan would differ")
+			granted := declaredtest.Named(t, system, typePolicy, "task-ledger")
+			require.Equal(t, declaredtest.Named(t, system, typeRole, "task-role").Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, test.Policy, granted.Text("policy"))
+			declaredtest.RequireDependsOn(t, definition, granted)
+		})
+	}
+}
+
+func TestTheProcessorMayWriteOutputs(t *testing.T) {
+	t.Parallel()
+	for name, test := range declaredtest.OutputGrants() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with := args(declaredtest.Home())
+			with.OutputBucketARN, with.OutputPrefix, with.OutputKMSKeyARN = test.BucketARN, test.Prefix, test.KeyARN
+			system := declare(t, with)
+			granted := declaredtest.Named(t, system, typePolicy, "task-output")
+			require.Equal(t, declaredtest.Named(t, system, typeRole, "task-role").Outputs["name"], granted.Text("role"))
+			require.JSONEq(t, test.Policy, granted.Text("policy"))
+			declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeDefinition), granted)
+		})
+	}
+}
+
+func TestTheARNOfTheRoleIsKnownBefore(t *testing.T) {
+	t.Parallel()
+	at := declaredtest.Home()
+	arn, _ := declaredtest.Named(t, declare(t, args(at)), typeRole, "task-role").Outputs["arn"].(string)
+	matches, err := path.Match(task.RoleARN(at, "task"), arn)
+	require.NoError(t, err)
+	require.True(t, matches, arn)
 }
 
 func TestECSOfThisAccountAndRegionAloneTakesTheRoles(t *testing.T) {

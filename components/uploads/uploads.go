@@ -37,6 +37,8 @@ type Args struct {
 	// ReaderRoles are the names of the roles that process the objects, by what
 	// takes them: they get to read this bucket's objects. Required.
 	ReaderRoles map[string]pulumi.StringInput `required:"true"`
+	// Tags have the readers tag the versions that they have processed. Nil: they may not.
+	Tags *Tags
 	// Private is the one way to the objects of who reads them from a network
 	// without a route to the internet. Nil: they may be read from anywhere.
 	Private *Private
@@ -47,6 +49,16 @@ type Args struct {
 	MaximumEventAgeSeconds int `required:"true"`
 	// MaximumRetryAttempts is how often it tries again in that time, 0 to 185. Default: 0, not once.
 	MaximumRetryAttempts int
+}
+
+// Tags are the tag of processed versions, and what follows from it.
+type Tags struct {
+	// RoleARNs are the ReaderRoles by their ARNs, in any order: nobody else may set the tag. Required.
+	RoleARNs []pulumi.StringInput `required:"true"`
+	// Quarantine keeps everybody else from reading a version before it is tagged as processed. Default: they may, as IAM lets them.
+	Quarantine bool
+	// ExpireDays is from when on after its upload a version expires that is tagged as processed. 0: never.
+	ExpireDays int
 }
 
 // Private is a VPC endpoint by which a role reads the objects, and no other way.

@@ -354,7 +354,6 @@ func TestWithAKeyOfTheAccountsOwnBucketAndQueueAreEncryptedWithIt(t *testing.T) 
 }
 
 // A bucket key makes the bucket the encryption context of its objects; whoever uploads one without has the object as its context.
-// AWS doesn't say which domain the service's name has beyond the standard partition.
 func TestReadersMayDecryptWhatS3ReadsForThemFromThisBucketAlone(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
@@ -362,19 +361,91 @@ func TestReadersMayDecryptWhatS3ReadsForThemFromThisBucketAlone(t *testing.T) {
 		with := args(at)
 		with.KMSKeyARN = pulumi.String(customerKey)
 		system := declare(t, with)
-		via := fmt.Sprintf(`"s3.%s.%s"`, at.Region, at.DNSSuffix())
-		if at.DNSSuffix() != "amazonaws.com" {
-			via += fmt.Sprintf(`, "s3.%s.amazonaws.com"`, at.Region)
-		}
 		for _, reader := range []string{"function", "task"} {
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
 				{"Sid": "ReadUploads", "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["%[1]s/*"]},
 				{"Sid": "DecryptUploads", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["`+customerKey+`"], "Condition": {
-					"StringEquals": {"kms:ViaService": [%[2]s]},
+					"StringEquals": {"kms:ViaService": %[2]s},
 					"ArnLike": {"kms:EncryptionContext:aws:s3:arn": ["%[1]s", "%[1]s/*"]}
 				}}
-			]}`, system.Outputs["bucketArn"], via),
+			]}`, system.Outputs["bucketArn"], declaredtest.Hosts(at, "s3")),
 				declaredtest.Named(t, system, typePolicy, "up-read-"+reader).Text("policy"))
 		}
 	})
+}
+
+const (
+	functionRole = "arn:aws:iam::123456789012:role/role-f"
+	taskRole     = "arn:aws:iam::123456789012:role/role-t"
+)
+
+// tagging are uploads whose processed versions are tagged.
+func tagging(at location.Location, quarantine bool, days int) *uploads.Args {
+	with := args(at)
+	with.Tags = &uploads.Tags{
+		RoleARNs:   []pulumi.StringInput{pulumi.String(functionRole), pulumi.String(taskRole)},
+		Quarantine: quarantine, ExpireDays: days,
+	}
+	return with
+}
+
+// The tags of versions are the readers' to write, of this bucket alone, and never without the status.
+func TestReadersMayTagWhatTheyHaveProcessed(t *testing.T) {
+	t.Parallel()
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
+		system := declare(t, tagging(at, false, 0))
+		for _, reader := range []string{"function", "task"} {
+			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
+				{"Sid": "ReadUploads", "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["%[1]s/*"]},
+				{"Sid": "ReadUploadTags", "Effect": "Allow", "Action": ["s3:GetObjectVersionTagging"], "Resource": ["%[1]s/*"]},
+				{"Sid": "TagUploads", "Effect": "Allow", "Action": ["s3:PutObjectVersionTagging"], "Resource": ["%[1]s/*"], "Condition": {
+					"StringEquals": {"s3:RequestObjectTag/upload-router-status": ["succeeded", "failed"]}
+				}}
+			]}`, system.Outputs["bucketArn"]), declaredtest.Named(t, system, typePolicy, "up-read-"+reader).Text("policy"))
+		}
+	})
+}
+
+// Nobody but the processors says what became of an upload, and with a quarantine nobody else reads it before.
+func TestTheBucketKeepsTheStatus(t *testing.T) {
+	t.Parallel()
+	const others = `"ArnNotEquals": {"aws:PrincipalArn": ["` + functionRole + `", "` + taskRole + `"]}`
+	for _, quarantine := range []bool{false, true} {
+		system := declare(t, tagging(declaredtest.Home(), quarantine, 0))
+		objects := fmt.Sprintf(`"Effect": "Deny", "Principal": "*", "Resource": ["%s/*"]`, system.Outputs["bucketArn"])
+		var document struct{ Statement []json.RawMessage }
+		require.NoError(t, json.Unmarshal([]byte(declaredtest.Only(t, system, typeBucketPolicy).Text("policy")), &document))
+		want := []string{
+			`{"Sid": "DenyStatusOfOthers", ` + objects + `, "Action": ["s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"],
+			  "Condition": {` + others + `,
+			                "ForAnyValue:StringEqualsIgnoreCase": {"s3:RequestObjectTagKeys": ["upload-router-status"]}}}`,
+			`{"Sid": "DenyReplicatedStatus", ` + objects + `, "Action": ["s3:ReplicateTags"], "Condition": {` + others + `}}`,
+		}
+		if quarantine {
+			want = append(want, `{"Sid": "DenyUnprocessed", `+objects+`, "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+			  "Condition": {`+others+`, "StringNotEquals": {"s3:ExistingObjectTag/upload-router-status": ["succeeded"]}}}`)
+		}
+		const always = 2 // without TLS, and with an old one
+		require.Len(t, document.Statement, always+len(want))
+		for i, statement := range want {
+			require.JSONEq(t, statement, string(document.Statement[always+i]))
+		}
+	}
+}
+
+func TestWhatIsProcessedExpires(t *testing.T) {
+	t.Parallel()
+	rules := func(with *uploads.Args) any {
+		return declaredtest.Only(t, declare(t, with), typeLifecycle).Inputs["rules"]
+	}
+	abort := map[string]any{
+		"id": "abort-incomplete-uploads", "status": "Enabled", "filter": map[string]any{"prefix": ""},
+		"abortIncompleteMultipartUpload": map[string]any{"daysAfterInitiation": 7.0},
+	}
+	require.Equal(t, []any{abort}, rules(tagging(declaredtest.Home(), true, 0)))
+	require.Equal(t, []any{abort, map[string]any{
+		"id": "expire-tagged", "status": "Enabled", "expiration": map[string]any{"days": 30.0},
+		"filter": map[string]any{"tag": map[string]any{"key": "upload-router-status", "value": "succeeded"}},
+	}}, rules(tagging(declaredtest.Home(), true, 30)))
 }

@@ -23,39 +23,32 @@ func (w *Workflow) useKeys(ctx *pulumi.Context, name string, args *Args, role *i
 	return []pulumi.Resource{grants}, nil
 }
 
-// keyStatements name what is encrypted by the encryption context, and not the service by kms:ViaService, which AWS says doesn't
-// hold for a state machine's role (requirement C15).
+// keyStatements are what the role may use the keys for. Step Functions uses the machine's key in this role, so that kms:ViaService wouldn't
+// hold: AWS has executions fail by it (requirement C15). The ledger's and the topic's are used by DynamoDB and SNS, for the role as their
+// caller.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func keyStatements(name string, args *Args) []policy.Statement {
 	at := args.Location
-	use := func(sid string, key pulumi.StringInput, when policy.Condition, actions ...string) policy.Statement {
+	encrypt := func(sid, context, pattern string, actions ...string) policy.Statement {
 		return policy.Statement{
-			Sid: sid, Actions: actions, Resources: []pulumi.StringInput{key}, Conditions: []policy.Condition{when},
+			Sid: sid, Actions: actions, Resources: []pulumi.StringInput{args.KMSKeyARN},
+			Conditions: []policy.Condition{policy.When("ArnLike", "kms:EncryptionContext:"+context, pulumi.String(pattern))},
 		}
 	}
 	var statements []policy.Statement
 	if args.KMSKeyARN != nil {
 		// The machine gets its name after its role has its policies.
-		machine := StateMachineARN(at, name, args.Name)
-		statements = append(statements, use("EncryptExecutions", args.KMSKeyARN,
-			policy.When("ArnLike", "kms:EncryptionContext:aws:states:stateMachineArn", pulumi.String(machine)),
-			"kms:Decrypt", "kms:GenerateDataKey"))
-	}
-	if args.KMSKeyARN != nil && args.TableName != nil {
-		statements = append(statements, use("DecryptClaims", args.KMSKeyARN,
-			policy.When("StringEquals", "kms:EncryptionContext:aws:dynamodb:tableName", args.TableName), "kms:Decrypt"))
+		statements = append(statements,
+			encrypt("EncryptExecutions", "aws:states:stateMachineArn", StateMachineARN(at, name, args.Name), "kms:Decrypt", "kms:GenerateDataKey"),
+			policy.DecryptLedger(at, args.TableName, args.KMSKeyARN))
 	}
 	if args.KMSKeyARN != nil && args.Logging != nil {
 		// What is logged is encrypted on its way to CloudWatch (requirement C16). AWS writes the context with a star at its end, be that
 		// the star itself or any log group.
-		statements = append(statements, use("EncryptExecutionLogs", args.KMSKeyARN,
-			policy.When("ArnLike", "kms:EncryptionContext:SourceArn", pulumi.String(at.ARN("logs", "*"))),
-			"kms:GenerateDataKey"))
+		statements = append(statements, encrypt("EncryptExecutionLogs", "SourceArn", at.ARN("logs", "*"), "kms:GenerateDataKey"))
 	}
 	if args.TopicKMSKeyARN != nil {
-		statements = append(statements, use("EncryptNotices", args.TopicKMSKeyARN,
-			policy.When("ArnEquals", "kms:EncryptionContext:aws:sns:topicArn", args.TopicARN),
-			"kms:Decrypt", "kms:GenerateDataKey"))
+		statements = append(statements, policy.EncryptNotices(at, args.TopicKMSKeyARN, args.TopicARN))
 	}
 	return statements
 }

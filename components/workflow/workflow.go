@@ -14,6 +14,7 @@ import (
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/arguments"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/order"
 	"example.com/upload-router/internal/outputs"
@@ -49,13 +50,14 @@ type Args struct {
 	SecurityGroupID pulumi.StringInput
 	// TopicARN is notified of processed and failed files. Required.
 	TopicARN pulumi.StringInput `required:"true"`
-	// TableName and TableARN are the table of claims. Required with Routing.Deduplicate and MaxParallelTasks.
-	TableName, TableARN pulumi.StringInput
+	// TableName and TableARN are the ledger. Required.
+	TableName pulumi.StringInput `required:"true"`
+	TableARN  pulumi.StringInput `required:"true"`
 	// TopicKMSKeyARN is the key that the topic is encrypted with. Nil: none that takes permissions.
 	TopicKMSKeyARN pulumi.StringInput
 	// Logging is what is logged of the executions. Nil: nothing.
 	Logging *Logging
-	// KMSKeyARN is the key that the definition, the executions and the table are encrypted with. Nil: those services' own.
+	// KMSKeyARN is the key that the definition, the executions and the ledger are encrypted with. Nil: those services' own.
 	KMSKeyARN pulumi.StringInput
 	// KMSDataKeyReuseSeconds is how long Step Functions uses a data key again, 60
 	// to 900 (requirement C15). Required with KMSKeyARN.
@@ -127,7 +129,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			return nil, err
 		}
 	}
-	if machine.Description(args.Routing).LooksAtExecutions() {
+	if args.Routing.Tracing {
 		if err := w.seeExecutions(ctx, name, args, role); err != nil {
 			return nil, err
 		}
@@ -155,8 +157,7 @@ func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) e
 	return nil
 }
 
-// seeExecutions lets executions look at each other and at themselves. It takes the machine's name,
-// so that the machine is there before.
+// seeExecutions lets an execution look its trace up. It takes the machine's name, so that the machine is there before.
 func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, role *iam.Role) error {
 	see, err := policy.Grant(ctx, w, name+"-see", role.Name, policy.Statement{
 		Sid:       "DescribeExecutions",
@@ -164,7 +165,7 @@ func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, r
 		Resources: []pulumi.StringInput{pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), w.Name)},
 	})
 	if err != nil {
-		return fmt.Errorf("letting executions look at each other: %w", err)
+		return fmt.Errorf("letting executions look their traces up: %w", err)
 	}
 	w.ARN = order.After(ctx, w.ARN, see)
 	return nil
@@ -172,12 +173,8 @@ func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, r
 
 // definition is the state machine's text, once all that it names is there.
 func definition(args *Args) pulumi.StringOutput {
-	table := args.TableName
-	if table == nil {
-		table = pulumi.String("")
-	}
 	return pulumi.All(
-		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN, table,
+		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN, args.TableName,
 	).ApplyT(func(v []any) (string, error) {
 		definition := machine.Definition(machine.Description(args.Routing), machine.References{
 			Partition:         args.Location.Partition,
@@ -237,6 +234,12 @@ func runStatements(args *Args) []policy.Statement {
 			Resources: []pulumi.StringInput{args.TopicARN},
 		},
 	}
+	var own []string
+	if args.Routing.MaxParallelTasks > 0 {
+		own = []string{ledger.Slots}
+	}
+	// What the table's key takes is in the policy of the keys.
+	statements = append(statements, policy.UseLedger(at, args.TableARN, args.TableName, nil, own...)...)
 	// A state that waits for a token follows no task, and stops none (requirement B11).
 	if !args.Routing.TaskCallback {
 		statements = append(statements, policy.Statement{
@@ -249,20 +252,6 @@ func runStatements(args *Args) []policy.Statement {
 			Sid:       "ManageTaskEventsRule",
 			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
 			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
-		})
-	}
-	if args.Routing.Deduplicate {
-		statements = append(statements, policy.Statement{
-			Sid:       "ClaimObjects",
-			Actions:   []string{"dynamodb:PutItem"},
-			Resources: []pulumi.StringInput{args.TableARN},
-		})
-	}
-	if machine.Description(args.Routing).UsesTable() {
-		statements = append(statements, policy.Statement{
-			Sid:       "AgreeOnTheWork",
-			Actions:   []string{"dynamodb:GetItem", "dynamodb:UpdateItem"},
-			Resources: []pulumi.StringInput{args.TableARN},
 		})
 	}
 	return statements

@@ -3,7 +3,6 @@ package workflow_test
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +49,8 @@ func args(at location.Location) *workflow.Args {
 		SubnetIDs:         pulumi.ToStringArray([]string{"subnet-a", "subnet-b"}),
 		SecurityGroupID:   pulumi.String("sg-1"),
 		TopicARN:          pulumi.String(at.ARN("sns", "t")),
+		TableName:         pulumi.String("ledger"),
+		TableARN:          pulumi.String(at.ARN("dynamodb", "table/ledger")),
 	}
 }
 
@@ -129,6 +130,14 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 			"Action": ["sns:Publish"],
 			"Resource": ["arn:%[1]s:sns:%[2]s:123456789012:t"]
 		}, {
+			"Sid": "UseLedger",
+			"Effect": "Allow",
+			"Action": ["dynamodb:UpdateItem"],
+			"Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"],
+			"Condition": {
+				"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": ["slots", "sweep"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
+			}
+		}, {
 			"Sid": "DescribeAndStopTasks",
 			"Effect": "Allow",
 			"Action": ["ecs:DescribeTasks", "ecs:StopTask"],
@@ -169,50 +178,39 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 	assert.Equal(t, made.Outputs["arn"], system.Outputs["arn"])
 }
 
-// What executions agree by takes the table's permissions, and no others; the limit of
-// tasks, and tracing, take a look at this machine's executions as well.
-func TestAgreeingTakesRightsOnTheTableAlone(t *testing.T) {
+// With task slots each execution writes who has one. The sweep's watermark is never its own to write.
+func TestItWritesTheSlotsThatItHas(t *testing.T) {
 	t.Parallel()
-	const table = "arn:aws:dynamodb:eu-central-1:123456789012:table/claims"
-	claim := `{"Sid":"ClaimObjects","Effect":"Allow","Action":["dynamodb:PutItem"],"Resource":["` + table + `"]}`
-	agree := `{"Sid":"AgreeOnTheWork","Effect":"Allow","Action":["dynamodb:GetItem","dynamodb:UpdateItem"],"Resource":["` + table + `"]}`
+	for most, others := range map[int]string{0: `["slots","sweep"]`, 5: `["sweep"]`} {
+		with := args(declaredtest.Home())
+		with.Routing.MaxParallelTasks = most
+		require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-run").Text("policy"),
+			`{"ForAllValues:StringNotEquals":{"dynamodb:LeadingKeys":`+others+`},"Null":{"dynamodb:LeadingKeys":["false"]}}`)
+	}
+}
+
+// An execution looks at itself, and only for its trace.
+func TestOnlyATracedExecutionIsDescribed(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
-		set  func(r *routing.Description)
-		want []string
-		see  bool
+		set func(r *routing.Description)
+		see bool
 	}{
-		"neither":      {func(*routing.Description) {}, nil, false},
-		"once":         {func(r *routing.Description) { r.Deduplicate = true }, []string{claim, agree}, false},
-		"a limit":      {func(r *routing.Description) { r.MaxParallelTasks = 5 }, []string{agree}, true},
-		"both of it":   {func(r *routing.Description) { r.Deduplicate = true; r.MaxParallelTasks = 5 }, []string{claim, agree}, true},
-		"Fargate Spot": {func(r *routing.Description) { r.Spot = true }, nil, false},
-		"traced":       {func(r *routing.Description) { r.Tracing = true }, nil, true},
+		"neither":      {func(*routing.Description) {}, false},
+		"a limit":      {func(r *routing.Description) { r.MaxParallelTasks = 5 }, false},
+		"Fargate Spot": {func(r *routing.Description) { r.Spot = true }, false},
+		"traced":       {func(r *routing.Description) { r.Tracing = true }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			with := args(declaredtest.Home())
 			c.set(&with.Routing)
-			with.TableName, with.TableARN = pulumi.String("claims"), pulumi.String(table)
 			system := declare(t, with)
-			var document struct{ Statement []json.RawMessage }
-			granted := declaredtest.Named(t, system, typePolicy, "flow-run").Text("policy")
-			require.NoError(t, json.Unmarshal([]byte(granted), &document))
-			var got []json.RawMessage
-			for _, s := range document.Statement {
-				if strings.Contains(string(s), "dynamodb:") {
-					got = append(got, s)
-				}
-			}
-			require.Len(t, got, len(c.want))
-			for i, want := range c.want {
-				assert.JSONEq(t, want, string(got[i]))
-			}
-			made := declaredtest.Only(t, system, typeMachine)
-			assert.Equal(t, len(c.want) > 0, strings.Contains(made.Text("definition"), `"TableName":"claims"`))
 			if !c.see {
 				assert.Len(t, system.OfType(typePolicy), 1)
 				return
 			}
+			made := declaredtest.Only(t, system, typeMachine)
 			see := declaredtest.Named(t, system, typePolicy, "flow-see")
 			assert.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 				"Sid": "DescribeExecutions", "Effect": "Allow", "Action": ["states:DescribeExecution"],
@@ -262,6 +260,7 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 		SubnetIDs:         []string{"subnet-a", "subnet-b"},
 		SecurityGroupID:   "sg-1",
 		TopicARN:          "arn:aws:sns:eu-central-1:123456789012:t",
+		TableName:         "ledger",
 	}).JSON()
 	require.NoError(t, err)
 	require.Equal(t, want, text)
@@ -269,6 +268,7 @@ func TestTheDefinitionIsMadeOfTheArguments(t *testing.T) {
 	require.NotContains(t, text, "${")
 	for _, part := range []string{
 		"function:f", "cluster/c", "task-definition/d:7", `["subnet-a","subnet-b"]`, `["sg-1"]`, `"TopicArn":"arn:aws:sns:`,
+		`"TableName":"ledger"`,
 	} {
 		assert.Contains(t, text, part)
 	}
@@ -293,6 +293,7 @@ func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
 		integration := "arn:" + at.Partition + ":states:::"
 		require.Equal(t, map[string]int{
 			integration + "lambda:invoke": 1, integration + "ecs:runTask.sync": 1, integration + "sns:publish": 3,
+			integration + "dynamodb:updateItem": 6,
 		}, used)
 	})
 }
@@ -363,12 +364,20 @@ func TestWithAKeyOfTheAccountsOwnTheMachineIsEncryptedWithIt(t *testing.T) {
 				require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 					"Sid": "EncryptExecutions", "Effect": "Allow",
 					"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["`+customerKey+`"],
-					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:states:stateMachineArn": ["%s"]}}
+					"Condition": {"ArnLike": {"kms:EncryptionContext:aws:states:stateMachineArn": ["%[1]s"]}}
+				}, {
+					"Sid": "DecryptLedger", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["`+customerKey+`"],
+					"Condition": {"StringEquals": {
+						"kms:ViaService": %[2]s, "kms:EncryptionContext:aws:dynamodb:tableName": ["ledger"]
+					}}
 				}, {
 					"Sid": "EncryptNotices", "Effect": "Allow",
 					"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["`+customerKey+`"],
-					"Condition": {"ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": ["%s"]}}
-				}]}`, at.ARN("states", "stateMachine:"+called), at.ARN("sns", "t")), grants.Text("policy"))
+					"Condition": {
+						"StringEquals": {"kms:ViaService": %[3]s}, "ArnEquals": {"kms:EncryptionContext:aws:sns:topicArn": ["%[4]s"]}
+					}
+				}]}`, at.ARN("states", "stateMachine:"+called), declaredtest.Hosts(at, "dynamodb"), declaredtest.Hosts(at, "sns"),
+					at.ARN("sns", "t")), grants.Text("policy"))
 			})
 		}
 	}
@@ -413,17 +422,6 @@ func TestWhatIsLoggedIsEncryptedOnItsWay(t *testing.T) {
 	require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"),
 		`{"Action":["kms:GenerateDataKey"],"Condition":{"ArnLike":{"kms:EncryptionContext:SourceArn":`+
 			`["arn:aws:logs:eu-central-1:123456789012:*"]}},"Effect":"Allow","Resource":["`+customerKey+`"],"Sid":"EncryptExecutionLogs"}`)
-}
-
-// The table of claims is encrypted with the key as well.
-func TestTheRoleMayUseTheKeyForItsTableAlone(t *testing.T) {
-	t.Parallel()
-	with := args(declaredtest.Home())
-	with.KMSKeyARN, with.KMSDataKeyReuseSeconds = pulumi.String(customerKey), 300
-	with.TableName, with.TableARN = pulumi.String("claims"), pulumi.String(with.Location.ARN("dynamodb", "table/claims"))
-	require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-keys").Text("policy"),
-		`{"Action":["kms:Decrypt"],"Condition":{"StringEquals":{"kms:EncryptionContext:aws:dynamodb:tableName":["claims"]}},`+
-			`"Effect":"Allow","Resource":["`+customerKey+`"],"Sid":"DecryptClaims"}`)
 }
 
 // Requirement C17.

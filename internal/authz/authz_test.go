@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -250,6 +251,10 @@ func TestConditions(t *testing.T) {
 		"StringEquals has no wildcard": {`"StringEquals": {"s3:prefix": "a*"}`, of("s3:prefix", "ab"), false},
 		"keys have no case":            {`"StringEquals": {"S3:Prefix": "a"}`, of("s3:prefix", "a"), true},
 		"a missing key":                {`"StringEquals": {"s3:prefix": "a"}`, nil, false},
+		"an object's tag":              {`"StringEquals": {"s3:ExistingObjectTag/a": "b"}`, of("s3:ExistingObjectTag/a", "b"), true},
+		"an object's other tag":        {`"StringNotEquals": {"s3:ExistingObjectTag/a": "b"}`, of("s3:ExistingObjectTag/c", "b"), true},
+		"a new tag":                    {`"StringEquals": {"s3:RequestObjectTag/a": "b"}`, of("s3:RequestObjectTag/a", "c"), false},
+		"new tags":                     {`"ForAnyValue:StringLike": {"s3:RequestObjectTagKeys": "a*"}`, of("s3:RequestObjectTagKeys", "a"), true},
 		"IfExists, missing":            {`"StringEqualsIfExists": {"s3:prefix": "a"}`, nil, true},
 		"IfExists, other":              {`"StringEqualsIfExists": {"s3:prefix": "a"}`, of("s3:prefix", "b"), false},
 		"StringNotEquals, missing":     {`"StringNotEquals": {"s3:prefix": "a"}`, nil, true},
@@ -368,15 +373,84 @@ func TestUnknownPartsAreErrors(t *testing.T) {
 	}
 }
 
+// A user's own policy may be finer than what can be judged here.
+func TestWhatCantBeJudgedOfAUsersPolicyIsAssumedAndSaid(t *testing.T) {
+	t.Parallel()
+	statement := func(effect, resource, condition string) string {
+		return fmt.Sprintf(`{"Sid": "A", "Effect": %q, "Action": "s3:GetObject", "Resource": %q, "Condition": {%s}}`, effect, resource, condition)
+	}
+	const tag, tls, noTLS = `"StringEquals": {"aws:ResourceTag/team": "x"}`, `"Bool": {"aws:SecureTransport": "true"}`,
+		`"Bool": {"aws:SecureTransport": "false"}`
+	const heldTag = "permissions[0].Condition StringEquals aws:ResourceTag/team"
+	const took = " can't be judged here: the statement is taken to hold"
+	for name, test := range map[string]struct {
+		beside, own string
+		want        bool
+		assumed     string
+		notes       []string
+	}{
+		"a key":                                  {"", statement("Allow", "*", tag), true, heldTag + " holds", []string{heldTag + took}},
+		"a key beside one that holds":            {"", statement("Allow", "*", tag+", "+tls), true, heldTag + " holds", []string{heldTag + took}},
+		"a key beside one that doesn't":          {"", statement("Allow", "*", tag+", "+noTLS), false, "", []string{heldTag + took}},
+		"a key of a statement that isn't needed": {readAll, statement("Allow", "*", tag), true, "", []string{heldTag + took}},
+		"a key of another service":               {"", statement("Allow", "arn:aws:s3:::other/*", tag), false, "", []string{heldTag + took}},
+		"an operator": {
+			"", statement("Allow", "*", `"DateLessThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}`), true,
+			"permissions[0].Condition DateLessThan aws:CurrentTime holds",
+			[]string{"permissions[0].Condition DateLessThan aws:CurrentTime" + took},
+		},
+		"a value's variable": {
+			"", statement("Allow", "*", `"StringLike": {"s3:prefix": "${aws:username}/*"}`), true,
+			"permissions[0].Condition StringLike s3:prefix holds", []string{"permissions[0].Condition StringLike s3:prefix" + took},
+		},
+		"a resource's variable": {
+			"", statement("Allow", "arn:aws:s3:::${aws:PrincipalTag/team}/*", tls), true,
+			"permissions[0].Resource arn:aws:s3:::${aws:PrincipalTag/team}/* holds",
+			[]string{"permissions[0].Resource arn:aws:s3:::${aws:PrincipalTag/team}/*" + took},
+		},
+		"a Deny": {
+			readAll, statement("Deny", "*", tag), true, "",
+			[]string{heldTag + " can't be judged here: the statement denies nothing here, and does in AWS"},
+		},
+		"a Deny that can be judged": {readAll, statement("Deny", "*", tls), false, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := system(test.beside, "", "", "")
+			for _, name := range []string{"a-permissions", "b-permissions"} {
+				s.Resources = append(s.Resources, resource("aws:iam/rolePolicy:RolePolicy", name, name,
+					map[string]any{"role": "reader", "policy": document(test.own)}, nil))
+			}
+			policies, err := authz.LoadWith(s, authz.Options{Shown: func(policy string) string {
+				if strings.HasSuffix(policy, "-permissions") {
+					return "permissions"
+				}
+				return ""
+			}})
+			require.NoError(t, err)
+			require.Equal(t, test.notes, policies.Notes())
+			decision := policies.Authorize(authz.Request{
+				Principal: authz.Principal{Role: role}, Action: "s3:GetObject", Resource: object,
+			})
+			require.Equal(t, test.want, decision.Allowed, decision.Reason)
+			require.Equal(t, test.assumed, decision.Assumed)
+		})
+	}
+}
+
 func TestUnknownHoldersAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		add   declared.Resource
 		names string
 	}{
-		"a type of policy": {resource("aws:lambda/permission:Permission", "p", "p", nil, nil), "aws:lambda/permission:Permission p"},
-		"an inline policy": {resource("aws:glacier/vault:Vault", "v", "v", map[string]any{"policy": "{}"}, nil), "aws:glacier/vault:Vault v"},
-		"an IAM resource":  {resource("aws:iam/user:User", "u", "u", nil, nil), "aws:iam/user:User u"},
+		"a type of policy": {resource("aws:lambda/layerVersionPermission:LayerVersionPermission", "p", "p", nil, nil), "Permission p"},
+		"another account": {resource("aws:lambda/permission:Permission", "p", "p", map[string]any{
+			"sourceAccount": "1",
+		}, nil), "sourceAccount"},
+		"a function of nobody": {resource("aws:lambda/permission:Permission", "p", "p", map[string]any{"function": "other"}, nil), "other"},
+		"an inline policy":     {resource("aws:glacier/vault:Vault", "v", "v", map[string]any{"policy": "{}"}, nil), "aws:glacier/vault:Vault v"},
+		"an IAM resource":      {resource("aws:iam/user:User", "u", "u", nil, nil), "aws:iam/user:User u"},
 		"a managed policy": {resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment", "a", "a", map[string]any{
 			"role": "reader", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess",
 		}, nil), "arn:aws:iam::aws:policy/AdministratorAccess"},
@@ -404,6 +478,39 @@ func TestUnknownHoldersAreErrors(t *testing.T) {
 			_, err := authz.Load(s)
 			require.ErrorContains(t, err, test.names)
 		})
+	}
+}
+
+// A permission of Lambda's is a statement of the function's policy.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	const function, next = "arn:aws:lambda:eu-central-1:123456789012:function:sweep", "arn:aws:lambda:eu-central-1:123456789012:function:next"
+	s := system("", "", "", "")
+	for name, arn := range map[string]string{"sweep": function, "next": next} {
+		s.Resources = append(s.Resources, resource("aws:lambda/function:Function", name, name, nil, map[string]any{"arn": arn, "name": name}))
+	}
+	s.Resources = append(s.Resources, resource("aws:lambda/permission:Permission", "invoke", "ByRule", map[string]any{
+		"action": "lambda:InvokeFunction", "function": "sweep", "principal": "events.amazonaws.com", "sourceArn": ruleARN,
+	}, map[string]any{"statementId": "ByRule"}))
+	policies, err := authz.Load(s)
+	require.NoError(t, err)
+	require.Contains(t, policies.Grants(), authz.Grant{
+		Policy: "invoke", Owner: function, Statement: "ByRule", Principal: "events.amazonaws.com",
+		Action: "lambda:InvokeFunction", Resource: function, Conditions: []authz.Condition{{"ArnLike", "aws:SourceArn", []string{ruleARN}}},
+	})
+	for name, test := range map[string]struct {
+		service, function, source string
+		allowed                   bool
+	}{
+		"the rule":         {"events.amazonaws.com", function, ruleARN, true},
+		"another rule":     {"events.amazonaws.com", function, ruleARN + "-2", false},
+		"another function": {"events.amazonaws.com", next, ruleARN, false},
+		"another service":  {"s3.amazonaws.com", function, ruleARN, false},
+	} {
+		require.Equal(t, test.allowed, policies.Authorize(authz.Request{
+			Principal: authz.Principal{Service: test.service}, Action: "lambda:InvokeFunction", Resource: test.function,
+			Context: map[string][]string{"aws:SourceArn": {test.source}},
+		}).Allowed, name)
 	}
 }
 

@@ -24,11 +24,11 @@ var knownKeys = []string{
 	"aws:sourceaccount", "aws:sourcearn", "aws:sourceip", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce",
 	"dynamodb:leadingkeys", "ecs:cluster", "ecs:createaction", "iam:passedtoservice", "iam:associatedresourcearn",
 	"kms:calleraccount", "kms:grantisforawsresource", "kms:viaservice",
-	"s3:prefix", "s3:tlsversion",
+	"s3:prefix", "s3:requestobjecttagkeys", "s3:tlsversion",
 }
 
 // knownKeyPrefixes start the keys that end with a name of one's own.
-var knownKeyPrefixes = []string{"kms:encryptioncontext:"}
+var knownKeyPrefixes = []string{"kms:encryptioncontext:", "s3:existingobjecttag/", "s3:requestobjecttag/"}
 
 // operator compares one value of a policy with one of a request.
 type operator struct {
@@ -133,11 +133,20 @@ const (
 	allValues
 )
 
-// condition is one key of a statement's Condition element.
+// Condition is one key of a statement's Condition element, as it is written.
+type Condition struct {
+	// Operator is the condition operator, such as ForAllValues:StringNotEquals.
+	Operator string
+	// Key is the condition key, such as aws:SourceArn.
+	Key string
+	// Values are those that the request's are compared with.
+	Values []string
+}
+
+// condition is a [Condition] that can be decided on.
 type condition struct {
-	name       string // the operator as it is written
-	key        string // as it is written
-	values     []string
+	Condition
+
 	null       bool
 	operator   operator
 	ifExists   bool
@@ -145,7 +154,7 @@ type condition struct {
 }
 
 func newCondition(name, key string, values []string) (condition, error) {
-	c := condition{name: name, key: key, values: values}
+	c := condition{Condition: Condition{Operator: name, Key: key, Values: values}}
 	base := name
 	if rest, ok := strings.CutPrefix(base, "ForAllValues:"); ok {
 		c.quantifier, base = allValues, rest
@@ -189,10 +198,10 @@ func knownKey(key string) bool {
 
 // holds says whether the condition is met by a request with these values, by their keys in lower case.
 func (c condition) holds(request map[string][]string) bool {
-	have := request[strings.ToLower(c.key)]
+	have := request[strings.ToLower(c.Key)]
 	present := len(have) > 0 // a key without values isn't there
 	if c.null {
-		return slices.Contains(c.values, strconv.FormatBool(!present))
+		return slices.Contains(c.Values, strconv.FormatBool(!present))
 	}
 	// To the set operators values that are empty are none: "a null data set, such as an empty string".
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
@@ -203,7 +212,7 @@ func (c condition) holds(request map[string][]string) bool {
 		return c.ifExists || c.operator.negated && c.quantifier != anyValue || c.quantifier == allValues
 	}
 	fits := func(value string) bool {
-		return slices.ContainsFunc(c.values, func(v string) bool { return c.operator.matches(v, value) })
+		return slices.ContainsFunc(c.Values, func(v string) bool { return c.operator.matches(v, value) })
 	}
 	one := func(value string) bool { return fits(value) != c.operator.negated }
 	switch c.quantifier {
@@ -217,4 +226,4 @@ func (c condition) holds(request map[string][]string) bool {
 }
 
 // String is the condition as people read it.
-func (c condition) String() string { return fmt.Sprintf("%s %s %q", c.name, c.key, c.values) }
+func (c Condition) String() string { return fmt.Sprintf("%s %s %q", c.Operator, c.Key, c.Values) }

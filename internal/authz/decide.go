@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -97,7 +98,7 @@ func (p *Policies) Authorize(r Request) Decision {
 	if reason := e.endpoint(p.endpoints); reason != "" {
 		return e.refuse(reason)
 	}
-	d := e.conclude(identity, resource, p.Declares(r.Resource) || p.told[r.Resource] != "")
+	d := e.concludeSurely(identity, resource, p.Declares(r.Resource) || p.told[r.Resource] != "")
 	if output := p.told[r.Resource]; d.Allowed && output != "" && len(resource.grants)+len(resource.delegates) > 0 {
 		d.Assumed = "the policy of " + r.Resource + " holds what the output " + output + " says"
 	}
@@ -118,6 +119,8 @@ type verdict struct {
 	grants    []Grant // by Allows that name the principal, or are its own
 	delegates []Grant // by Allows for the account, which leave it to IAM policies
 	near      string  // a condition that alone kept an Allow from matching
+	assumed   []Grant // by Allows of which not all can be judged
+	assumes   string  // what can't be, of the first of them
 }
 
 func (e *evaluation) weigh(statements []statement, kind string) verdict {
@@ -143,6 +146,11 @@ func (e *evaluation) weigh(statements []statement, kind string) verdict {
 		}
 		for _, m := range matched {
 			g := s.grant(as, m.action, m.resource)
+			if len(s.unjudged) > 0 {
+				v.assumed = append(v.assumed, g)
+				v.assumes = cmp.Or(v.assumes, strings.Join(s.unjudged, " and ")+" holds")
+				continue
+			}
 			if direct {
 				v.grants = append(v.grants, g)
 			} else {
@@ -247,6 +255,19 @@ func (e *evaluation) endpoint(endpoints map[string]endpoint) string {
 		return "because no VPC endpoint policy allows the " + e.request.Action + " action" + v.near
 	}
 	return ""
+}
+
+// concludeSurely decides by what can be judged, and by the other Allows of a role only if it takes them.
+func (e *evaluation) concludeSurely(identity, resource verdict, known bool) Decision {
+	d := e.conclude(identity, resource, known)
+	if d.Allowed || len(identity.assumed) == 0 {
+		return d
+	}
+	identity.grants = identity.assumed
+	if d = e.conclude(identity, resource, known); d.Allowed {
+		d.Assumed = strings.TrimPrefix(d.Assumed+", and "+identity.assumes, ", and ")
+	}
+	return d
 }
 
 // conclude decides when nothing denies. Within an account the role's own policies or the resource's are enough, but of a key its

@@ -46,6 +46,30 @@ type statement struct {
 	resources []string
 	notThese  bool // resources are those that it isn't about
 	when      []condition
+
+	shown    string   // the place that it is given at, if what can't be judged of it isn't an error
+	unjudged []string // what can't be, by its place
+}
+
+// cantJudge notes an element that can't be judged, if that is no error.
+func (s *statement) cantJudge(element, what string) bool {
+	if s.shown == "" {
+		return false
+	}
+	s.unjudged = append(s.unjudged, s.shown+"."+element+" "+what)
+	return true
+}
+
+// note says what is made of a statement that can't be judged; empty for any other.
+func (s *statement) note() string {
+	if len(s.unjudged) == 0 {
+		return ""
+	}
+	what := strings.Join(s.unjudged, " and ") + " can't be judged here: the statement "
+	if s.deny {
+		return what + "denies nothing here, and does in AWS"
+	}
+	return what + "is taken to hold"
 }
 
 // words is a list of texts that may be written as one text.
@@ -85,8 +109,13 @@ func unmarshalTexts(text []byte, into *[]string, all bool) error {
 	return nil
 }
 
-// parse reads a policy document.
+// parse reads a policy document of which all can be judged.
 func parse(policy, owner, document string, of form) ([]statement, error) {
+	return parseShown(policy, "", owner, document, of)
+}
+
+// parseShown reads a policy document. If it is shown as something, what can't be judged is kept as that.
+func parseShown(policy, shown, owner, document string, of form) ([]statement, error) {
 	fail := func(err error) ([]statement, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrPolicy, policy, err)
 	}
@@ -111,7 +140,11 @@ func parse(policy, owner, document string, of form) ([]statement, error) {
 	out := make([]statement, len(list))
 	seen := map[string]bool{}
 	for i, parts := range list {
-		s, err := parseStatement(parts, of)
+		place := shown
+		if shown != "" {
+			place = fmt.Sprintf("%s[%d]", shown, i)
+		}
+		s, err := parseStatement(parts, place, of)
 		if err == nil && of != resourceForm && s.sid != "" && seen[s.sid] {
 			err = fmt.Errorf("%w: Sid is another statement's, too", errElement)
 		}
@@ -177,8 +210,8 @@ func only(elements map[string]json.RawMessage, known ...string) error {
 	return nil
 }
 
-func parseStatement(parts map[string]json.RawMessage, of form) (statement, error) {
-	var s statement
+func parseStatement(parts map[string]json.RawMessage, shown string, of form) (statement, error) {
+	s := statement{shown: shown}
 	if err := text(parts, "Sid", &s.sid); err != nil {
 		return s, err
 	}
@@ -223,8 +256,12 @@ func (s *statement) what(parts map[string]json.RawMessage, of form) error {
 	if s.resources, s.notThese, err = either(parts, "Resource"); err != nil {
 		return err
 	}
-	for _, resource := range s.resources {
+	for i, resource := range s.resources {
 		if strings.Contains(resource, "${") {
+			if s.cantJudge("Resource", resource) {
+				s.resources[i] = variable.ReplaceAllString(resource, everyone)
+				continue
+			}
 			return fmt.Errorf("%w: Resource %q", errVariables, resource)
 		}
 		if resource != everyone && !strings.HasPrefix(resource, "arn:") {
@@ -233,6 +270,11 @@ func (s *statement) what(parts map[string]json.RawMessage, of form) error {
 	}
 	return nil
 }
+
+// variable is a policy variable.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+var variable = regexp.MustCompile(`\$\{[^}]*\}?`)
 
 func elementsOf(of form) []string {
 	names := []string{"Sid", "Effect", "Action", "NotAction", "Condition"}
@@ -327,10 +369,12 @@ func (s *statement) conditions(raw json.RawMessage) error {
 	for _, operator := range slices.Sorted(maps.Keys(blocks)) {
 		for _, key := range slices.Sorted(maps.Keys(blocks[operator])) {
 			c, err := newCondition(operator, key, blocks[operator][key])
-			if err != nil {
+			switch {
+			case err == nil:
+				s.when = append(s.when, c)
+			case !s.cantJudge("Condition", operator+" "+key):
 				return err
 			}
-			s.when = append(s.when, c)
 		}
 	}
 	return nil

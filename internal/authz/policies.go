@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,10 +12,11 @@ import (
 )
 
 var (
-	errHolder   = errors.New("its policies aren't known here: teach internal/authz this type of resource")
-	errManaged  = errors.New("a managed policy that isn't declared: what it allows isn't known, and may change")
-	errRole     = errors.New("no such role is declared")
-	errBoundary = errors.New("this input of a role isn't known here")
+	errHolder     = errors.New("its policies aren't known here: teach internal/authz this type of resource")
+	errManaged    = errors.New("a managed policy that isn't declared: what it allows isn't known, and may change")
+	errRole       = errors.New("no such role is declared")
+	errBoundary   = errors.New("this input of a role isn't known here")
+	errPermission = errors.New("this input of a permission isn't known here")
 )
 
 // notAccess are types whose names speak of policies that grant nothing.
@@ -28,6 +30,7 @@ type Policies struct {
 	declared  map[string]bool   // every ARN that a resource has
 	told      map[string]string // the outputs with the policies of what isn't declared, by its ARN
 	order     []string          // owners, in the order in which Grants shows them
+	notes     []string
 }
 
 type role struct {
@@ -41,8 +44,19 @@ type endpoint struct {
 	statements   []statement
 }
 
+// Options say how policies are read.
+type Options struct {
+	// Shown is what a role's policy, by its logical name, is called in what is said of it, such as the key that it is given by. Its
+	// statements may have conditions and resources that can't be judged here: an Allow is taken to hold, and a Deny is left out, as
+	// [Policies.Notes] say. Empty, and without it: what can't be judged is an error.
+	Shown func(policy string) string
+}
+
 // Load reads every policy that is declared. Its errors name the resource; those about a document match [ErrPolicy].
-func Load(system *declared.System) (*Policies, error) {
+func Load(system *declared.System) (*Policies, error) { return LoadWith(system, Options{}) }
+
+// LoadWith is [Load] with options.
+func LoadWith(system *declared.System, options Options) (*Policies, error) {
 	p := &Policies{
 		roles: map[string]*role{}, resources: map[string][]statement{},
 		endpoints: map[string]endpoint{}, declared: map[string]bool{}, told: map[string]string{},
@@ -53,7 +67,7 @@ func Load(system *declared.System) (*Policies, error) {
 			p.declared[arn] = true
 		}
 	}
-	l := loader{p, system}
+	l := loader{p, system, options}
 	loaders := map[string]func(declared.Resource) error{
 		declared.TypeRole: l.role, declared.TypeRolePolicy: l.rolePolicy, declared.TypeRolePolicyAttachment: l.attachment,
 		declared.TypePolicy:       func(declared.Resource) error { return nil }, // by its attachments
@@ -61,8 +75,8 @@ func Load(system *declared.System) (*Policies, error) {
 		declared.TypeQueuePolicy:  l.on("queueUrl", declared.TypeQueue, "url"), declared.TypeQueue: l.inline,
 		declared.TypeTopicPolicy: l.on("arn", declared.TypeTopic, "arn"), declared.TypeTopic: l.inline,
 		declared.TypeKey: l.key, declared.TypeKeyPolicy: l.on("keyId", declared.TypeKey, "keyId"),
-		declared.TypeRepositoryPolicy: l.on("repository", declared.TypeRepository, "name"),
-		declared.TypeVPCEndpoint:      l.endpoint,
+		declared.TypeRepositoryPolicy: l.repository,
+		declared.TypeVPCEndpoint:      l.endpoint, declared.TypePermission: l.permission,
 	}
 	// The roles come first: their policies name them.
 	rest := slices.DeleteFunc(slices.Clone(system.Resources), func(r declared.Resource) bool { return r.Type == declared.TypeRole })
@@ -116,6 +130,8 @@ func holdsPolicies(r declared.Resource) bool {
 type loader struct {
 	p      *Policies
 	system *declared.System
+
+	options Options
 }
 
 func (l loader) role(r declared.Resource) error {
@@ -156,8 +172,19 @@ func (l loader) rolePolicy(r declared.Resource) error {
 	if err != nil {
 		return err
 	}
-	statements, err := parse(r.Name, to.arn, r.Text("policy"), identityForm)
-	to.identity = append(to.identity, statements...)
+	shown := ""
+	if l.options.Shown != nil {
+		shown = l.options.Shown(r.Name)
+	}
+	statements, err := parseShown(r.Name, shown, to.arn, r.Text("policy"), identityForm)
+	for _, s := range statements {
+		if note := s.note(); note != "" && !slices.Contains(l.p.notes, note) { // that of another role, too
+			l.p.notes = append(l.p.notes, note)
+		}
+		if !s.deny || len(s.unjudged) == 0 {
+			to.identity = append(to.identity, s)
+		}
+	}
 	return err
 }
 
@@ -191,6 +218,22 @@ func (l loader) on(input, typ, output string) func(declared.Resource) error {
 		l.p.add(arn, statements)
 		return err
 	}
+}
+
+// repository reads the policy of a repository of ECR, whose statements have no Resource: it is the repository.
+//
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
+func (l loader) repository(r declared.Resource) error {
+	owner, err := l.owner(declared.TypeRepository, "name", r.Inputs["repository"])
+	if err != nil {
+		return fmt.Errorf("finding what it is the policy of: %w", err)
+	}
+	statements, err := parse(r.Name, owner.ARN(), r.Text("policy"), trustForm)
+	for i := range statements {
+		statements[i].form, statements[i].resources = resourceForm, []string{owner.ARN()}
+	}
+	l.p.add(owner.ARN(), statements)
+	return err
 }
 
 func (l loader) owner(typ, output string, value any) (declared.Resource, error) {
@@ -239,6 +282,44 @@ func (l loader) key(r declared.Resource) error {
 	return nil
 }
 
+// permission reads a statement of a function's policy as Lambda writes it.
+// https://docs.aws.amazon.com/lambda/latest/dg/permissions-function-services.html
+func (l loader) permission(r declared.Resource) error {
+	for _, input := range slices.Sorted(maps.Keys(r.Inputs)) {
+		if !slices.Contains([]string{"action", "function", "principal", "sourceArn", "statementId"}, input) {
+			return fmt.Errorf("%w: %s", errPermission, input)
+		}
+	}
+	function, err := l.function(r.Text("function"))
+	if err != nil {
+		return err
+	}
+	statement := map[string]any{
+		"Sid": r.Output("statementId"), "Effect": "Allow", "Principal": map[string]any{"Service": r.Text("principal")},
+		"Action": r.Text("action"), "Resource": function.ARN(),
+	}
+	if source := r.Text("sourceArn"); source != "" {
+		statement["Condition"] = map[string]any{"ArnLike": map[string]any{"aws:SourceArn": source}}
+	}
+	document, err := json.Marshal(map[string]any{"Version": version, "Statement": []any{statement}})
+	if err != nil {
+		return fmt.Errorf("writing a function's policy: %w", err)
+	}
+	statements, err := parse(r.Name, function.ARN(), string(document), resourceForm)
+	l.p.add(function.ARN(), statements)
+	return err
+}
+
+// function is the one of a name or an ARN.
+func (l loader) function(named string) (declared.Resource, error) {
+	for _, output := range []string{"name", "arn"} {
+		if r, err := l.system.Where(declared.TypeFunction, output, named); err == nil {
+			return r, nil
+		}
+	}
+	return declared.Resource{}, fmt.Errorf("%w: %s %v", errNoOwner, declared.TypeFunction, named)
+}
+
 // endpoint reads the policy of a VPC endpoint, which all that goes through it must be allowed by, besides all else.
 // https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
 func (l loader) endpoint(r declared.Resource) error {
@@ -277,6 +358,9 @@ func (p *Policies) Endpoint(service string) string {
 // Declares says whether a resource with this ARN is declared, so that its policy is known: for an object in S3, its bucket.
 func (p *Policies) Declares(arn string) bool { return p.declared[ownerOf(arn)] }
 
+// Notes say of each statement that can't be judged here what it is taken for. See [Options.Shown].
+func (p *Policies) Notes() []string { return slices.Clone(p.notes) }
+
 // ownerOf is the ARN of what holds the policy of a resource.
 func ownerOf(arn string) string {
 	if isBucket(arn) {
@@ -305,8 +389,8 @@ type Grant struct {
 	Principal string
 	// Action and Resource are those of the statement; Resource is empty in a trust policy.
 	Action, Resource string
-	// Conditions are the statement's conditions as people read them.
-	Conditions []string
+	// Conditions are the statement's conditions.
+	Conditions []Condition
 }
 
 // String names the grant in a line.
@@ -376,9 +460,9 @@ func (s statement) grant(principal, action, resource string) Grant {
 	if s.notThese {
 		resource = "all but " + resource
 	}
-	conditions := make([]string, len(s.when))
+	conditions := make([]Condition, len(s.when))
 	for i, c := range s.when {
-		conditions[i] = c.String()
+		conditions[i] = c.Condition
 	}
 	return Grant{
 		Policy: s.policy, Owner: s.owner, Statement: s.sid, Principal: principal,

@@ -119,11 +119,13 @@ func TestRequestsAndAnswers(t *testing.T) {
 			func(ctx context.Context, ec2 *awsquery.EC2, _ *awsquery.IAM) (any, error) {
 				return ec2.DescribeRouteTables(ctx, "vpc-1")
 			},
-			[]answer{ok(`<R><routeTableSet><item><routeSet><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>igw-1</gatewayId>
+			[]answer{ok(`<R><routeTableSet><item><routeTableId>rtb-1</routeTableId><routeSet><item>
+<destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>igw-1</gatewayId>
 <state>active</state></item></routeSet><associationSet><item><main>true</main></item><item><subnetId>subnet-1</subnetId><main>false</main>
 </item></associationSet></item></routeTableSet></R>`)},
 			[]string{"Action=DescribeRouteTables&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Version=2016-11-15"},
 			[]awsquery.RouteTable{{
+				ID:           "rtb-1",
 				Associations: []awsquery.RouteTableAssociation{{Main: true}, {SubnetID: "subnet-1"}},
 				Routes:       []awsquery.Route{{Destination: "0.0.0.0/0", State: "active", GatewayID: "igw-1"}},
 			}},
@@ -132,9 +134,23 @@ func TestRequestsAndAnswers(t *testing.T) {
 			func(ctx context.Context, ec2 *awsquery.EC2, _ *awsquery.IAM) (any, error) {
 				return ec2.DescribeVPCEndpoints(ctx, "vpc-1")
 			},
-			[]answer{ok(`<R><vpcEndpointSet><item><serviceName>com.amazonaws.eu-central-1.s3</serviceName></item></vpcEndpointSet></R>`)},
+			[]answer{ok(`<R><vpcEndpointSet><item><serviceName>com.amazonaws.eu-central-1.s3</serviceName><state>available</state>
+<vpcEndpointType>Gateway</vpcEndpointType><routeTableIdSet><item>rtb-1</item></routeTableIdSet><privateDnsEnabled>false</privateDnsEnabled>
+</item></vpcEndpointSet></R>`)},
 			[]string{"Action=DescribeVpcEndpoints&Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Version=2016-11-15"},
-			[]awsquery.VPCEndpoint{{ServiceName: "com.amazonaws.eu-central-1.s3"}},
+			[]awsquery.VPCEndpoint{{
+				ServiceName: "com.amazonaws.eu-central-1.s3", Type: "Gateway", State: "available", RouteTables: []string{"rtb-1"},
+			}},
+		},
+		"a prefix list": {
+			func(ctx context.Context, ec2 *awsquery.EC2, _ *awsquery.IAM) (any, error) {
+				return ec2.DescribePrefixList(ctx, "com.amazonaws.eu-central-1.dynamodb")
+			},
+			[]answer{ok(`<R><prefixListSet><item><prefixListId>pl-1</prefixListId><cidrSet><item>3.122.0.0/19</item></cidrSet></item>
+</prefixListSet></R>`)},
+			[]string{"Action=DescribePrefixLists&Filter.1.Name=prefix-list-name&Filter.1.Value.1=com.amazonaws.eu-central-1.dynamodb" +
+				"&Version=2016-11-15"},
+			[]awsquery.PrefixList{{ID: "pl-1", CIDRs: []string{"3.122.0.0/19"}}},
 		},
 		"a security group": {
 			func(ctx context.Context, ec2 *awsquery.EC2, _ *awsquery.IAM) (any, error) {

@@ -69,6 +69,7 @@ func (c *EC2) DescribeSubnets(ctx context.Context, ids []string) ([]Subnet, erro
 
 // RouteTable is a table of routes, and the subnets that it is for.
 type RouteTable struct {
+	ID           string                  `xml:"routeTableId"`
 	Associations []RouteTableAssociation `xml:"associationSet>item"`
 	Routes       []Route                 `xml:"routeSet>item"`
 }
@@ -98,12 +99,30 @@ func (c *EC2) DescribeRouteTables(ctx context.Context, vpc string) ([]RouteTable
 // VPCEndpoint is a way from a VPC to a service.
 type VPCEndpoint struct {
 	ServiceName string `xml:"serviceName"`
+	// Type is Gateway, with the route tables that lead to it, or Interface, and so on. State is available if it can be used. PrivateDNS is
+	// that the service's usual name leads to it.
+	Type        string   `xml:"vpcEndpointType"`
+	State       string   `xml:"state"`
+	RouteTables []string `xml:"routeTableIdSet>item"`
+	PrivateDNS  bool     `xml:"privateDnsEnabled"`
 }
 
 // DescribeVPCEndpoints gives the endpoints of a VPC.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVpcEndpoints.html
 func (c *EC2) DescribeVPCEndpoints(ctx context.Context, vpc string) ([]VPCEndpoint, error) {
 	return describe[VPCEndpoint](ctx, c, "DescribeVpcEndpoints", "vpcEndpointSet", filtered(map[string]string{"vpc-id": vpc}))
+}
+
+// PrefixList is the addresses of a service of AWS in a Region.
+type PrefixList struct {
+	ID    string   `xml:"prefixListId"`
+	CIDRs []string `xml:"cidrSet>item"`
+}
+
+// DescribePrefixList gives the prefix list of a name, such as com.amazonaws.eu-central-1.dynamodb; none if there is none.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribePrefixLists.html
+func (c *EC2) DescribePrefixList(ctx context.Context, name string) ([]PrefixList, error) {
+	return describe[PrefixList](ctx, c, "DescribePrefixLists", "prefixListSet", filtered(map[string]string{"prefix-list-name": name}))
 }
 
 // SecurityGroup is a set of rules of what may go in and out.

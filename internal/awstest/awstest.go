@@ -27,7 +27,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
-	"example.com/upload-router/internal/claimtable"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/local"
@@ -46,7 +45,7 @@ const (
 	Rule          = "uploads-rule"
 	FunctionGroup = "function-logs"
 	TaskGroup     = "task-logs"
-	Table         = "claims-table"
+	Table         = "ledger-table"
 	// ExecutionTimeout is how long an execution may take.
 	ExecutionTimeout = 3 * time.Hour
 	// Threshold is the size of the largest object that goes to Lambda.
@@ -75,8 +74,10 @@ type Server struct {
 
 	offline   func(*http.Request) bool
 	calls     map[string]int
+	asked     map[string]bool   // actions of IAM
 	refused   map[string]string // codes with which operations are refused
-	lost      map[string]bool   // operations whose next answer is lost
+	adopted   map[string]adopted
+	lost      map[string]bool // operations whose next answer is lost
 	simulated simulated
 
 	// What is so where executions follow scripts.
@@ -87,18 +88,23 @@ type Server struct {
 	alarms     []string // as XML
 	subscribed []string // the ARNs of subscriptions to the topic, or a word instead
 	unbound    bool
-	callback   bool
-	routes     []machine.Route
-	claims     *dynamodb.Table // nil if nothing is claimed
-	broken     map[string]bool
+
+	manifest, imageConfig string // of the image in ECR
+	callback              bool
+	slots                 int
+	routes                []machine.Route
+	ledger                *dynamodb.Table
+	broken                map[string]bool
+	gateways              []string // the services with a gateway endpoint
 }
 
 func newServer(tb testing.TB) *Server {
 	tb.Helper()
 	return &Server{
-		tb: tb, calls: map[string]int{}, refused: map[string]string{}, lost: map[string]bool{}, logPage: 1,
-		deliveries: map[string]*delivery{}, begun: map[string]chan struct{}{},
-		scripts: map[string]Script{}, quotas: map[string]float64{}, broken: map[string]bool{}, unreserved: Concurrency,
+		tb: tb, calls: map[string]int{}, asked: map[string]bool{}, refused: map[string]string{}, lost: map[string]bool{}, logPage: 1,
+		adopted: map[string]adopted{}, deliveries: map[string]*delivery{}, begun: map[string]chan struct{}{},
+		scripts: map[string]Script{}, quotas: map[string]float64{}, broken: map[string]bool{}, unreserved: Concurrency, ledger: newLedger(),
+		manifest: imageManifest, imageConfig: imageConfig,
 	}
 }
 
@@ -200,16 +206,6 @@ func (s *Server) Lose(operation string) { s.set(func() { s.lost[operation] = tru
 // Unbind lets the bucket send no events to EventBridge.
 func (s *Server) Unbind() { s.set(func() { s.unbound = true }) }
 
-// Deduplicate has the state machine claim each object once, in the table that is
-// given. As no state machine runs, a test writes the claims.
-func (s *Server) Deduplicate() *dynamodb.Table {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.claims = &dynamodb.Table{Keys: []string{claimtable.HashKey, claimtable.RangeKey}}
-	s.declare()
-	return s.claims
-}
-
 // Alarm puts an alarm of the state machine into the state ALARM.
 func (s *Server) Alarm(name string) {
 	s.alarm(name, "<Dimensions><member><Name>StateMachineArn</Name><Value>"+Machine+"</Value></member></Dimensions>")
@@ -236,7 +232,9 @@ func (s *Server) Calls(operation string) int {
 	return s.calls[operation]
 }
 
-func (s *Server) called(operation string) { s.set(func() { s.calls[operation]++ }) }
+func (s *Server) called(operation, action string) {
+	s.set(func() { s.calls[operation], s.asked[action] = s.calls[operation]+1, true })
+}
 
 // ServeHTTP answers a request of any service.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -250,7 +248,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveJSON(w, r, operation)
 		return
 	}
-	if s.serveLambda(w, r) {
+	if s.serveLambda(w, r) || s.serveImage(w, r) {
 		return
 	}
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
@@ -260,10 +258,52 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.serveS3(w, r)
 }
 
+// Adopt has a bucket that is none of the stack's, in a Region, with the rules of its lifecycle in XML; empty: it has none.
+func (s *Server) Adopt(bucket, region, rules string) {
+	s.set(func() { s.adopted[bucket] = adopted{region, rules} })
+}
+
+// adopted is a bucket that is none of the stack's.
+type adopted struct{ region, rules string }
+
+// serveAdopted answers what is asked of a bucket that is none of the stack's.
+func (s *Server) serveAdopted(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bucket, ok := s.adopted[strings.Trim(r.URL.Path, "/")]
+	if !ok {
+		return false
+	}
+	w.Header().Set("X-Amz-Bucket-Region", bucket.region)
+	operation := "HeadBucket"
+	if r.URL.Query().Has("lifecycle") {
+		operation = "GetBucketLifecycleConfiguration"
+	}
+	s.calls[operation]++
+	status, body := http.StatusOK, "<LifecycleConfiguration>"+bucket.rules+"</LifecycleConfiguration>"
+	switch code := s.refused[operation]; {
+	case code != "":
+		status, body = http.StatusForbidden, "<Error><Code>"+code+"</Code><Message>refused by the test</Message></Error>"
+	case bucket.region != Region:
+		status, body = http.StatusMovedPermanently, "<Error><Code>PermanentRedirect</Code></Error>"
+	case operation != "HeadBucket" && bucket.rules == "":
+		status, body = http.StatusNotFound, "<Error><Code>NoSuchLifecycleConfiguration</Code></Error>"
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = io.WriteString(w, body)
+	}
+	return true
+}
+
 func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
+	if s.serveAdopted(w, r) {
+		return
+	}
 	if r.Method == http.MethodGet && r.URL.Query().Has("notification") {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.asked[objectAction(r)] = true
 		content := "<EventBridgeConfiguration/>"
 		if s.unbound {
 			content = ""
@@ -276,7 +316,7 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 	if query := r.URL.Query(); query.Has("partNumber") {
 		operation += " part"
 	}
-	s.called(operation)
+	s.called(operation, objectAction(r))
 	s.proxy.ServeHTTP(w, r)
 }
 
@@ -318,19 +358,21 @@ func (s *Server) handlers(operation string, body []byte) map[string]func(request
 		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
-		"GetItem": item, "UpdateItem": item, "DescribeTaskDefinition": s.taskDefinition,
+		"GetItem": item, "UpdateItem": item, "Query": item, "BatchGetItem": item, "DescribeTaskDefinition": s.taskDefinition,
 	}
 	if s.Router == nil {
 		maps.Copy(handlers, map[string]func(request) (any, error){
 			"GetServiceQuota": s.quota, "DescribeRepositories": s.describeRepositories,
 			"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
+			"BatchGetImage": s.getImage, "GetDownloadUrlForLayer": s.layer,
 		})
 	}
 	return handlers
 }
 
 func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation string) {
-	s.called(operation)
+	service, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	s.called(operation, actionOf(service, operation))
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -373,10 +415,10 @@ func (s *Server) item(operation string, body []byte) (any, error) {
 		return s.Router.Item(operation, body)
 	}
 	var in struct{ TableName string }
-	if err := json.Unmarshal(body, &in); err != nil || s.claims == nil || in.TableName != Table {
+	if err := json.Unmarshal(body, &in); err != nil || in.TableName != "" && in.TableName != Table {
 		return nil, loopback.Refuse("ResourceNotFoundException", "Requested resource not found")
 	}
-	return dynamodb.Serve(s.claims, time.Now(), operation, body)
+	return dynamodb.Serve(s.ledger, time.Now(), operation, body)
 }
 
 // declared is the resource of a type that has an ARN.
@@ -444,7 +486,7 @@ func (s *Server) taskDefinition(in request) (any, error) {
 // serveQuery answers CloudWatch, IAM, SNS and EC2.
 func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	action := r.FormValue("Action")
-	s.called(action)
+	s.called(action, actionOf(r.FormValue("Version"), action))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.mayNot(action); err != nil {

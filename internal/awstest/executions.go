@@ -295,12 +295,23 @@ func (x *execution) history() []map[string]any {
 		case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade: // only the interpreter's
 		}
 	}
-	if x.scripted != nil {
-		for i, event := range out { // a history that a script makes long has its last events
-			event["id"] = max(i+1, x.scripted.Events-len(out)+i+1)
-		}
+	if x.scripted != nil && len(out) < x.scripted.Events {
+		return longer(out, x.scripted.Events)
 	}
 	return out
+}
+
+// longer is a history with so many events, as of a last state that tries a call again and again.
+func longer(events []map[string]any, length int) []map[string]any {
+	last := len(events) - 1
+	end := events[last]
+	out := slices.Grow(events[:last:last], length-last)
+	for len(out) < length-1 {
+		kind := string([]asl.EventType{asl.TaskScheduled, asl.TaskFailed}[len(out)%2])
+		out = append(out, map[string]any{"id": len(out) + 1, "previousEventId": len(out), "type": kind, "timestamp": end["timestamp"]})
+	}
+	end["id"], end["previousEventId"] = length, length-1
+	return append(out, end)
 }
 
 // detailsOf is where an event of a kind has its details.

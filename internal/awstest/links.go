@@ -37,6 +37,12 @@ const (
 	LackECSRole = "ecs role" // ECS has no role of its own yet
 )
 
+// PrefixList is DynamoDB's, of the networks 3.122.0.0/19 and 52.94.198.0/24.
+const PrefixList = "pl-66a5400f"
+
+// Gateway gives the VPC a gateway endpoint of a service, such as dynamodb, in the subnets' route table.
+func (s *Server) Gateway(service string) { s.set(func() { s.gateways = append(s.gateways, service) }) }
+
 // Break breaks a link.
 func (s *Server) Break(link string) { s.set(func() { s.broken[link] = true }) }
 
@@ -125,6 +131,7 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s.calls[operation]++
+	s.asked["lambda:"+operation] = true
 	w.Header().Set("Content-Type", "application/json")
 	if err := s.mayNot(operation); err != nil {
 		w.Header().Set("X-Amzn-Errortype", s.refused[operation])
@@ -190,6 +197,10 @@ func (s *Server) links(r *http.Request) map[string]string {
 	if s.broken[LinkEgress] {
 		port = 53
 	}
+	for _, service := range s.gateways {
+		endpoints.WriteString("<item><serviceName>com.amazonaws." + Region + "." + service + "</serviceName><vpcEndpointType>Gateway" +
+			"</vpcEndpointType><state>available</state><routeTableIdSet><item>rtb-1</item></routeTableIdSet></item>")
+	}
 	return map[string]string{
 		"SimulatePrincipalPolicy": s.simulate(r),
 		"GetRole":                 s.role(r),
@@ -198,6 +209,8 @@ func (s *Server) links(r *http.Request) map[string]string {
 <state>active</state></item></routeSet>
 <associationSet><item><main>false</main><subnetId>subnet-1</subnetId></item><item><main>true</main></item></associationSet>
 </item></routeTableSet></DescribeRouteTablesResponse>`,
+		"DescribePrefixLists": `<DescribePrefixListsResponse><prefixListSet><item><prefixListId>` + PrefixList + `</prefixListId>
+<cidrSet><item>3.122.0.0/19</item><item>52.94.198.0/24</item></cidrSet></item></prefixListSet></DescribePrefixListsResponse>`,
 		"DescribeVpcEndpoints": `<DescribeVpcEndpointsResponse><vpcEndpointSet>` + endpoints.String() +
 			`</vpcEndpointSet></DescribeVpcEndpointsResponse>`,
 		"DescribeSecurityGroups": fmt.Sprintf(`<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId>

@@ -37,7 +37,7 @@ type Script struct {
 	NotRedrivable string
 	// EndedIn is the state in which one that timed out or was aborted ended. Default: the processor's.
 	EndedIn string
-	// Events is how many events the history is said to have. Default: those it has.
+	// Events is how many events the history has at least: tries of the last state's call make it so long.
 	Events int
 	// WrongDigest lets the processor answer another file's digest.
 	WrongDigest bool
@@ -80,11 +80,20 @@ func (s *Server) Callback() {
 	s.declare()
 }
 
+// Slots lets so many tasks run at a time.
+func (s *Server) Slots(most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slots = most
+	s.declare()
+}
+
 // declare makes the system that scripts are for.
 func (s *Server) declare() {
 	described := machine.Description{
 		SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
-		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback, Deduplicate: s.claims != nil,
+		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback,
+		MaxParallelTasks: s.slots,
 	}
 	s.routes = described.Routes()
 	definition, err := machine.Definition(described, machine.References{
@@ -113,7 +122,7 @@ func (s *Server) declare() {
 			"lambdaFunctionArn": functionARN, "stateMachineArn": Machine, "bucketName": Bucket, "eventBridgeRuleName": Rule,
 			"deadLetterQueueUrl": "https://sqs." + Region + ".amazonaws.com/" + Account + "/dlq",
 			"topicArn":           "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
-			"routes": s.routes, "claimsTable": map[bool]string{true: Table}[s.claims != nil],
+			"routes": s.routes, "ledgerTable": Table,
 		},
 	}
 }
@@ -170,6 +179,7 @@ func (s *Server) start(name string, object objectstore.Stored, script Script, at
 		{Type: asl.TaskScheduled, Timestamp: after, State: state, Resource: resource, Parameters: json.RawMessage("{}")},
 	}
 	s.executions = append([]*execution{x}, s.executions...)
+	s.record(x)
 	return x
 }
 
@@ -274,6 +284,7 @@ func (s *Server) end(x *execution, at time.Time) {
 		add(asl.Event{Type: asl.ExecutionAborted})
 	}
 	x.ran.Result, x.over = result, true
+	s.record(x)
 	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
 		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
 		uuid.NewString(), c.object.Key, c.object.VersionID, outcome)}

@@ -1,4 +1,4 @@
-// Package build compiles the two processors and packs them for AWS.
+// Package build compiles the two processors and the sweep, and packs them for AWS.
 //
 // It is reproducible: the same source and the same Go give the same bytes, so that a plan without changes in the source shows
 // none. The developer's own build settings don't matter.
@@ -8,37 +8,40 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"example.com/upload-router/internal/dockerfile"
 	"example.com/upload-router/internal/settings"
 )
 
 const (
 	// outputFolder is where everything goes, below the project's folder.
 	outputFolder = ".build"
-	// Dockerfile is the task's Dockerfile below the project's folder.
+	// Dockerfile is the Dockerfile of the worker alone, below the project's folder.
 	Dockerfile = "task/Dockerfile"
+	// Worker is the name of the worker's binary in the build context of an image.
+	Worker = dockerfile.Worker
 
 	// Tags are the build tags of both programs: without what talks to Lambda's old go1.x runtime, and without HTTP/2, which neither
 	// S3 nor the Runtime API speaks. They are a twentieth of the task's image.
 	Tags = "lambda.norpc,nethttpomithttp2"
 
+	// images is the folder with the build contexts of Dockerfiles, each by its Dockerfile's path.
+	images = "images"
+
 	// bootstrap is the name that Lambda's provided runtimes start.
 	bootstrap = "bootstrap"
-	// taskBinary is the name that the Dockerfile copies.
-	taskBinary = "task"
+	// sweep is the package of the sweep, which runs no processor.
+	sweep = "./functions/sweep"
 
 	executable = 0o755
-	tagLength  = 24 // hexadecimal digits: 96 bits tell any two images apart
 )
 
 var (
@@ -50,20 +53,32 @@ var (
 // Artifacts are the packed processors. The paths are relative to the project's
 // folder, where Pulumi resolves them, so that the plan is the same on every machine.
 type Artifacts struct {
-	// FunctionArchive is the zip of the Lambda function.
-	FunctionArchive string
-	// ImageContext is the folder that the task's image is built from.
-	ImageContext string
+	// FunctionArchive is the zip of the Lambda function that processes, empty if it runs the image; SweepArchive that of the sweep.
+	FunctionArchive, SweepArchive string
+	// ImageContext is the folder that the image is built from, and Dockerfile the Dockerfile that says how.
+	ImageContext, Dockerfile string
 	// ImageTag names the image by its content: that of every file in the context, of the Dockerfile, and the platform.
 	ImageTag string
 	// ImagePlatform is Docker's name of the platform, such as linux/arm64.
 	ImagePlatform string
 }
 
+// Target is what processors are built for.
+type Target struct {
+	// Architecture is that of the function and of the image. Required.
+	Architecture settings.Architecture
+	// Dockerfile is a Dockerfile below the project's folder, with slashes, whose folder is what the image is built from, besides the
+	// worker; the function runs that image as well. Empty: an image with the worker alone, by [Dockerfile], and a zip for the function.
+	Dockerfile string
+}
+
 // Placeholders stand for the processors where the program is evaluated and nothing is deployed: what it declares doesn't change with
 // their code. Nothing is built.
-func Placeholders(context.Context, settings.Architecture) (Artifacts, error) {
-	return Artifacts{FunctionArchive: "function.zip", ImageContext: "image", ImageTag: "content", ImagePlatform: "linux/amd64"}, nil
+func Placeholders(context.Context, Target) (Artifacts, error) {
+	return Artifacts{
+		FunctionArchive: "function.zip", SweepArchive: "sweep.zip",
+		ImageContext: "image", Dockerfile: "image/Dockerfile", ImageTag: "content", ImagePlatform: "linux/amd64",
+	}, nil
 }
 
 // Programs are the packages of the two processors.
@@ -77,13 +92,13 @@ type Programs struct {
 	Compiled func(pkg string)
 }
 
-// Processors compiles both processors for an architecture. A compiler error is given as the compiler wrote it.
-func Processors(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
-	return sample(nil).Build(ctx, architecture)
+// Processors compiles both processors for a target. A compiler error is given as the compiler wrote it.
+func Processors(ctx context.Context, target Target) (Artifacts, error) {
+	return sample(nil).Build(ctx, target)
 }
 
 // Reporting is [Processors] with [Programs.Compiled].
-func Reporting(compiled func(pkg string)) func(context.Context, settings.Architecture) (Artifacts, error) {
+func Reporting(compiled func(pkg string)) func(context.Context, Target) (Artifacts, error) {
 	return sample(compiled).Build
 }
 
@@ -92,8 +107,8 @@ func sample(compiled func(pkg string)) Programs {
 }
 
 // Build is [Processors] of other packages.
-func (p Programs) Build(ctx context.Context, architecture settings.Architecture) (Artifacts, error) {
-	goarch := architecture.GOARCH()
+func (p Programs) Build(ctx context.Context, target Target) (Artifacts, error) {
+	goarch := target.Architecture.GOARCH()
 	root, err := Root()
 	if err != nil {
 		return Artifacts{}, err
@@ -101,27 +116,48 @@ func (p Programs) Build(ctx context.Context, architecture settings.Architecture)
 	folder := filepath.Join(outputFolder, p.Folder, goarch)
 	out := Artifacts{
 		FunctionArchive: filepath.Join(folder, "function.zip"),
+		SweepArchive:    filepath.Join(folder, "sweep.zip"),
 		ImageContext:    filepath.Join(folder, "image"),
+		Dockerfile:      Dockerfile,
 		ImagePlatform:   "linux/" + goarch,
 	}
-	function := filepath.Join(root, folder, "function", bootstrap)
-	if err := compile(ctx, root, p.Function, function, goarch, p.Compiled); err != nil {
-		return Artifacts{}, fmt.Errorf("building the Lambda function: %w", err)
+	if target.Dockerfile != "" {
+		out.FunctionArchive = ""
+		// Each has a folder of its own, so that two that are tried at once, of one project, don't run each other's program.
+		out.ImageContext = filepath.Join(folder, images, filepath.FromSlash(target.Dockerfile))
+		out.Dockerfile = filepath.Join(out.ImageContext, path.Base(target.Dockerfile))
 	}
-	if err := pack(function, filepath.Join(root, out.FunctionArchive)); err != nil {
-		return Artifacts{}, fmt.Errorf("packing the Lambda function: %w", err)
+	for _, function := range []struct{ name, what, pkg, archive string }{
+		{"function", "Lambda function", p.Function, out.FunctionArchive}, {"sweep", "sweep", sweep, out.SweepArchive},
+	} {
+		if function.archive == "" {
+			continue
+		}
+		binary := filepath.Join(root, folder, function.name, bootstrap)
+		if err := compile(ctx, root, function.pkg, binary, goarch, p.Compiled); err != nil {
+			return Artifacts{}, fmt.Errorf("building the %s: %w", function.what, err)
+		}
+		if err := pack(binary, filepath.Join(root, function.archive)); err != nil {
+			return Artifacts{}, fmt.Errorf("packing the %s: %w", function.what, err)
+		}
 	}
-	task := filepath.Join(root, out.ImageContext, taskBinary)
-	if err := compile(ctx, root, p.Task, task, goarch, p.Compiled); err != nil {
-		return Artifacts{}, fmt.Errorf("building the Fargate task: %w", err)
+	worker := filepath.Join(root, folder, "worker", Worker)
+	if err := compile(ctx, root, p.Task, worker, goarch, p.Compiled); err != nil {
+		return Artifacts{}, fmt.Errorf("building the worker: %w", err)
 	}
-	if err := alone(task); err != nil {
-		return Artifacts{}, err
-	}
-	if out.ImageTag, err = contentTag(filepath.Dir(task), filepath.Join(root, Dockerfile), out.ImagePlatform); err != nil {
-		return Artifacts{}, fmt.Errorf("naming the task's image: %w", err)
+	if out.ImageTag, err = layOut(root, worker, target.Dockerfile, out); err != nil {
+		return Artifacts{}, fmt.Errorf("laying out what the image is built from: %w", err)
 	}
 	return out, nil
+}
+
+// Source is the Dockerfile in the project that one in a build context was made of; the same if it is the project's own.
+func Source(laidOut string) string {
+	_, source, is := strings.Cut(path.Dir(filepath.ToSlash(laidOut)), "/"+images+"/")
+	if !is || !strings.HasPrefix(laidOut, outputFolder) {
+		return laidOut
+	}
+	return source
 }
 
 // Root is the project's folder: this one or the nearest above it with a Pulumi.yaml.
@@ -152,7 +188,6 @@ func compile(ctx context.Context, root, pkg, binary, goarch string, compiled fun
 	if err := os.MkdirAll(folder, executable); err != nil {
 		return fmt.Errorf("making the output folder: %w", err)
 	}
-	// Beside the folder, not in it: that one is the image's context.
 	scratch, err := os.MkdirTemp(filepath.Dir(folder), ".compile-*")
 	if err != nil {
 		return fmt.Errorf("making a scratch folder: %w", err)
@@ -240,88 +275,4 @@ func replace(path string, content []byte) error {
 		return fmt.Errorf("putting %s in its place: %w", path, err)
 	}
 	return nil
-}
-
-// alone makes the image's context hold the built binary and nothing else, as the Dockerfile says, with the same times on every machine:
-// a builder takes those of files and folders into the image.
-func alone(binary string) error {
-	folder := filepath.Dir(binary)
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return fmt.Errorf("reading the image's context: %w", err)
-	}
-	for _, entry := range entries {
-		if path := filepath.Join(folder, entry.Name()); path != binary {
-			if err := os.RemoveAll(path); err != nil {
-				return fmt.Errorf("clearing the image's context: %w", err)
-			}
-		}
-	}
-	if err := os.Chmod(folder, executable); err != nil { // whatever the umask
-		return fmt.Errorf("opening the image's context: %w", err)
-	}
-	for _, path := range []string{binary, folder} { // the folder's is set by what is put into it
-		if err := os.Chtimes(path, fixedModification, fixedModification); err != nil {
-			return fmt.Errorf("setting the time of %s: %w", path, err)
-		}
-	}
-	return nil
-}
-
-// contentTag is made of all that an image is built from: each file and folder of the context with its name, its mode and its content or
-// where it links to, the Dockerfile, what that leaves out of the context, and the platform. Times and owners aren't in it: they are the
-// same for all.
-func contentTag(folder, dockerfile, platform string) (string, error) {
-	sum := sha256.New()
-	add := func(kind, name string, mode fs.FileMode, content []byte) {
-		_, _ = fmt.Fprintf(sum, "%s %q %v %x\n", kind, name, mode, sha256.Sum256(content))
-	}
-	add("platform", platform, 0, nil)
-	text, err := os.ReadFile(dockerfile)
-	if err != nil {
-		return "", fmt.Errorf("reading the Dockerfile: %w", err)
-	}
-	add("Dockerfile", "", 0, text)
-	switch ignored, err := os.ReadFile(dockerfile + ".dockerignore"); {
-	case err == nil:
-		add("ignored", "", 0, ignored)
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("reading what the Dockerfile leaves out: %w", err)
-	}
-	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(folder, path) // in the order of the names
-		if err != nil {
-			return fmt.Errorf("naming what is in the image: %w", err)
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return fmt.Errorf("reading what is in the image: %w", err)
-		}
-		mode, content, err := contentOf(path, info.Mode())
-		if err != nil {
-			return fmt.Errorf("reading what is in the image: %w", err)
-		}
-		add("file", filepath.ToSlash(name), mode, content)
-		return nil
-	})
-	if err != nil {
-		return "", fmt.Errorf("reading the image's context: %w", err)
-	}
-	return hex.EncodeToString(sum.Sum(nil))[:tagLength], nil
-}
-
-// contentOf is what a file says, or where a link leads to, whose mode differs from system to system; a folder has nothing of its own.
-func contentOf(path string, mode fs.FileMode) (fs.FileMode, []byte, error) {
-	switch {
-	case mode.IsRegular():
-		content, err := os.ReadFile(path)
-		return mode, content, err
-	case mode&fs.ModeSymlink != 0:
-		target, err := os.Readlink(path)
-		return fs.ModeSymlink, []byte(target), err
-	}
-	return mode, nil, nil
 }

@@ -48,7 +48,7 @@ Exit codes: 0 every check was answered, and as the interpreter has it, 1 a
 difference, 2 wrong arguments or configuration, 3 no credentials or no Region,
 4 not all could be asked, and of what could nothing differs.`,
 		Example: `  upload-router check-aws --stack dev
-  upload-router check-aws --config aws:region=eu-central-1 --config deduplicate=true
+  upload-router check-aws --config aws:region=eu-central-1 --config taskCompletion=callback
   upload-router check-aws --stack prod --json | jq '.checks[] | select(.status == "failed")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },

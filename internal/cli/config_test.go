@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/operate"
 )
 
 // writeProject makes a project in a folder of its own.
@@ -81,7 +82,7 @@ func TestAFlagsProblemIsFixedByWhatTheFlagTakes(t *testing.T) {
 			[]string{`--config 'notify=["x@y.z","z@y.x"]'` + whole, `--config 'notify=["x@y.z","z@y.x"]'` + whole},
 		},
 		"the default of what isn't given": {
-			[]string{"taskTimeout=6000"}, []string{"pulumi config set executionTimeout 12420 --stack dev"},
+			[]string{"taskTimeout=6000"}, []string{"pulumi config set executionTimeout 12528 --stack dev"},
 		},
 		"far beyond": {[]string{"notify[999999999999]=x@y.z"}, []string{`--config 'notify=["x@y.z"]'` + whole}},
 	} {
@@ -98,7 +99,7 @@ func TestAFlagsProblemIsFixedByWhatTheFlagTakes(t *testing.T) {
 		})
 	}
 	_, err := configurationOf(folder, "", []string{"taskTimeout=6000"})
-	require.ErrorContains(t, err, "to fix it: --config executionTimeout=12420", "no file is read")
+	require.ErrorContains(t, err, "to fix it: --config executionTimeout=12528", "no file is read")
 }
 
 // Case S13.
@@ -160,5 +161,32 @@ func TestS9NumbersOfFlagsHaveBounds(t *testing.T) { //nolint:paralleltest // It 
 		a := s.runIn(t.Context(), "", row.command, row.argument, row.flag+"="+row.value)
 		require.Equal(t, exitUsage, a.code, "%v: %s", row, a.out)
 		require.Contains(t, a.out, row.flag, "%v", row)
+	}
+}
+
+// What --config gave to init is no part of a stack's file yet, which `pulumi config` would change.
+func TestInitFixesWhatConfigGaveByConfig(t *testing.T) {
+	t.Parallel()
+	for want, flags := range map[string][]string{
+		"to fix it: --config aws:region=eu-central-1":              {"aws:region=nowhere"},
+		"to fix it: --config lambdaMemory=512":                     {"aws:region=eu-central-1", "upload-router:lambdaMemory=7"},
+		"to fix it: --config executionTimeout=":                    {"aws:region=eu-central-1", "taskTimeout=99999"},
+		"to fix it: --config 'notify=[\"ops@example.com\"]'":       {"aws:region=eu-central-1", `notify=["x"]`},
+		"to fix it: --config 'tags={\"owner\":\"x\"}'":             {"aws:region=eu-central-1", "tags.owner=x"},
+		"to fix it: leave out --config deduplicate":                {"aws:region=eu-central-1", "deduplicate=true"},
+		"wrong input: invalid configuration: 1 problem, nothing w": {"aws:region=eu-central-1", "network=vpc"},
+	} {
+		given, err := assignments("upload-router", flags)
+		require.NoError(t, err)
+		o := initOptions{project: "upload-router"}
+		values := map[string]string{}
+		for key, value := range given {
+			values[o.fullKey(key)] = value
+		}
+		fixes := fixer{given: given, above: true}
+		err = fixes.apply(checked("upload-router", "dev", values))
+		require.ErrorIs(t, err, operate.ErrInput)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "pulumi config")
 	}
 }

@@ -3,11 +3,15 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"example.com/upload-router/internal/pricing"
+	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/operate"
 )
 
@@ -16,8 +20,8 @@ const flagSeconds = "seconds-per-gb"
 
 func costCommand() *cobra.Command {
 	var common commonFlags
-	var uploads, seconds float64
-	var sizes, discount string
+	var uploads, seconds, atOnce, outputs float64
+	var sizes, discount, result, output string
 	var config []string
 	cmd := &cobra.Command{
 		Use:   "cost",
@@ -34,12 +38,26 @@ The processor is taken for the one that comes with the project. --seconds-per-gb
 says what your own takes: the seconds for 10^9 bytes on one vCPU, reading included.
 With less than a vCPU it takes longer in proportion, with more no less.
 
+What the ledger takes to keep is counted as of when it is full: after
+ledgerRetentionDays, or a year if it is kept for good. A result longer than ` + strconv.Itoa(pricing.LedgerRoom) + `
+bytes makes an upload's item longer than 1 KiB, and each further KiB is one more
+write unit ($0.625 for a million uploads); one above 4 KiB is in a log alone.
+
+With outputBucket each upload is taken to have one output, as large as itself:
+--outputs-per-upload and --output-size say otherwise. Up to 8 MiB are one PUT, more
+are parts of 8 MiB. What a bucket keeps that isn't the stack's own is not counted.
+
+With maxParallelTasks it says what an hour of waiting for a task slot costs. How
+much is waited depends on how many files come at once: --uploads-at-once puts it
+into the total.
+
 ` + indented("Not in it: "+operate.CostNotCounted+".", ""),
 		Example: `  upload-router cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%
   upload-router cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%
   upload-router cost --uploads-per-month 1000 --size-distribution 10MB:100% --config sizeThreshold=20MB --json
   upload-router cost --size-distribution 20MB:100% --config taskCapacity=spot --spot-discount 65%
-  upload-router cost --size-distribution 2GB:100% --seconds-per-gb 12`,
+  upload-router cost --size-distribution 2GB:100% --seconds-per-gb 12
+  upload-router cost --config maxParallelTasks=20 --config executionTimeout=14400 --uploads-at-once 500`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			u := newUI(cmd, &common)
@@ -54,12 +72,20 @@ With less than a vCPU it takes longer in proportion, with more no less.
 			if cmd.Flags().Changed(flagSeconds) && seconds == 0 {
 				return fmt.Errorf("%w: --%s must be above 0", errFlag, flagSeconds)
 			}
+			resultBytes, err := settings.ParseSize(result)
+			if err != nil {
+				return fmt.Errorf("%w: --result-size %q is no size: it %w", errFlag, result, err)
+			}
+			outputBytes, err := settings.ParseSize(output)
+			if err != nil {
+				return fmt.Errorf("%w: --output-size %q is no size: it %w", errFlag, output, err)
+			}
 			declared, err := declaredConfiguration(common.stack, config)
 			if err != nil {
 				return err
 			}
 			report, err := operate.Costs(operate.CostOptions{Config: declared.values, Uploads: uploads, Sizes: shares, SpotDiscount: less,
-				SecondsPerGB: seconds})
+				SecondsPerGB: seconds, ResultBytes: resultBytes, AtOnce: atOnce, Outputs: outputs, OutputBytes: outputBytes})
 			if err != nil {
 				return err
 			}
@@ -75,6 +101,10 @@ With less than a vCPU it takes longer in proportion, with more no less.
 	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
 	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
 	flags.Float64Var(&seconds, flagSeconds, 0, "how many seconds your own processor takes for 10^9 bytes on one vCPU (default: as measured)")
+	flags.StringVar(&result, "result-size", fmt.Sprintf("%dB", pricing.UsualResult), "how long the processor's results are, as JSON")
+	flags.Float64Var(&outputs, "outputs-per-upload", 0, "how many outputs an upload has, with outputBucket (default: 1)")
+	flags.StringVar(&output, "output-size", "0B", "how large an output is, with outputBucket; 0B: as the upload")
+	flags.Float64Var(&atOnce, "uploads-at-once", 0, "how many files come at once, with maxParallelTasks (default: nobody waits)")
 	flags.StringVar(&discount, "spot-discount", "0%", "how much less a task costs on Spot, with taskCapacity spot")
 	flags.StringArrayVarP(&config, "config", "c", nil, configUsage)
 	return cmd
@@ -128,20 +158,59 @@ func (u *ui) costs(r *operate.CostReport) {
 		cheaper = "a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
 	}
 	u.say("Lambda takes files up to %s; %s.", humanBytes(r.Threshold), cheaper)
-	u.say("Without uploads: %s a month.", money(r.Fixed))
-	u.say("All together: %s a month.", money(r.Total))
-	if r.SecondsPerGB > 0 {
-		u.say("The processor is counted as %s s for 10^9 bytes on one vCPU.", operate.Number(r.SecondsPerGB))
-	}
 	for _, size := range r.Late {
 		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
 			humanBytes(size)))
 	}
+	u.say("Without uploads: %s a month.", money(r.Fixed))
+	u.say("All together: %s a month.", money(r.Total))
+	u.assumptions(r)
+	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
+}
+
+// assumptions says what the estimate was told, or takes for granted.
+func (u *ui) assumptions(r *operate.CostReport) {
+	if r.SecondsPerGB > 0 {
+		u.say("The processor is counted as %s s for 10^9 bytes on one vCPU.", operate.Number(r.SecondsPerGB))
+	}
+	if r.OutputsPerUpload > 0 {
+		size := "as large as itself"
+		if r.OutputBytes > 0 {
+			size = "of " + humanBytes(r.OutputBytes)
+		}
+		u.say("Outputs are counted as %s of an upload, %s.", operate.Number(r.OutputsPerUpload), size)
+	}
+	if r.Waiting != nil {
+		u.wrapped("", waiting(*r.Waiting))
+	}
 	if r.SpotDiscount > 0 {
 		u.say("Spot is counted as %s %% below the price on demand.", operate.Percent(r.SpotDiscount))
 	}
-	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
 }
+
+// waiting says what waiting for a task slot costs.
+func waiting(w operate.Waiting) string {
+	text := fmt.Sprintf("%s at a time: an hour of waiting costs an execution $%.4f (a try every %s).",
+		plural(int64(w.Slots), "task"), w.HourDollars, elapsed(inSeconds(w.TrySeconds)))
+	switch {
+	case w.Waiting > 0:
+		text += fmt.Sprintf(" Of %s files at once %s wait, for %s on average.", humanize.FormatFloat("#,###.", w.AtOnce),
+			humanize.FormatFloat("#,###.", w.Waiting), elapsed(inSeconds(w.AverageSeconds)))
+	case w.AtOnce > 0:
+		text += fmt.Sprintf(" Of %s files at once none waits.", humanize.FormatFloat("#,###.", w.AtOnce))
+	}
+	if w.InVain > 0 {
+		text += fmt.Sprintf(" %s of them would wait in vain, and fail (Upload.NoTaskSlot).", humanize.FormatFloat("#,###.", w.InVain))
+	}
+	if w.Busy >= 1 {
+		text += fmt.Sprintf(" The files of a month take %s %% of what so many tasks can do: they pile up, and fail (Upload.NoTaskSlot).",
+			humanize.FormatFloat("#,###.", 100*w.Busy))
+	}
+	return text
+}
+
+// inSeconds is a duration that a report has as a number.
+func inSeconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
 // right puts a text at the right of its column.
 func right(text string, width int) string { return strings.Repeat(" ", max(0, width-len(text))) + text }

@@ -29,6 +29,12 @@ func TestSessionCost(t *testing.T) { //nolint:paralleltest // It sets the enviro
 	ask(0, "Spot is counted as 7 % below the price on demand.", "-c", "taskCapacity=spot", "--spot-discount", "7")
 	ask(0, `"secondsPerGB": 12`, "--seconds-per-gb", "12", "--json")
 	ask(0, "Files of 19 MiB would fail: to process one takes longer than its time-out", "--seconds-per-gb", "80000")
+	some := []string{"-c", "maxParallelTasks=10", "-c", "executionTimeout=7200", "--uploads-at-once"}
+	require.Contains(t, strings.Join(strings.Fields(ask(0, "", append(some, "25")...)), " "),
+		"10 tasks at a time: an hour of waiting costs an execution $0.0015 (a try every 1m3s). "+
+			"Of 25 files at once 15 wait, for 1m20s on average.")
+	ask(0, "at once none waits", append(some, "10")...)
+	ask(exitUsage, "set maxParallelTasks", "--uploads-at-once", "10")
 	// Case S9.
 	for want, args := range map[string][]string{
 		"from 0 to 1,000,000,000,000, not NaN":                                   {"--uploads-per-month", "NaN"},

@@ -115,7 +115,7 @@ func destroyCommand() *cobra.Command {
 		Short: "Delete all that is deployed",
 		Long: `Delete all that is deployed. The stack and its configuration stay.
 
-It says first what holds data: objects, images, undelivered events, logs, claims,
+It says first what holds data: objects, images, undelivered events, logs, ledger,
 keys. A bucket or a repository with something in it is deleted only if it is
 deployed with forceDestroy; else nothing is deleted, with --yes or without: the
 exit code is 3, and the error says what helps.` + cancelHelp,
@@ -209,7 +209,7 @@ func (o *deployOptions) doctor(ctx context.Context, u *ui) error {
 		return err
 	}
 	if diagnosis.Ready() {
-		u.say("✓ %d checks: nothing stands in the way of a deployment", len(diagnosis.Checks))
+		u.say("✓ %s: nothing stands in the way of a deployment", passed(diagnosis))
 		return nil
 	}
 	if o.yes || !u.interactive() { // a yes to what was asked is none to what was found

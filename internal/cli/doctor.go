@@ -73,6 +73,20 @@ func failures(d operate.Diagnosis) string {
 	return fmt.Sprintf("%d of %d checks failed", failed, len(d.Checks))
 }
 
+// passed says how many checks found that all is well, and how many found nothing.
+func passed(d operate.Diagnosis) string {
+	unknown := 0
+	for _, c := range d.Checks {
+		if c.Status == operate.CheckUnknown {
+			unknown++
+		}
+	}
+	if all := len(d.Checks); unknown > 0 {
+		return fmt.Sprintf("%d of %d checks; %d could not be asked", all-unknown, all, unknown)
+	}
+	return fmt.Sprintf("%d checks", len(d.Checks))
+}
+
 // check prints a check.
 func (u *ui) check(c operate.Check) {
 	mark := map[operate.CheckStatus]string{operate.CheckOK: "✓", operate.CheckFailed: "✗", operate.CheckUnknown: "?"}[c.Status]

@@ -24,7 +24,8 @@ const (
 // exitCodes is the table that the help shows.
 const exitCodes = `Exit codes of every command:
     0  done
-    1  completed with failures: a file was not processed, a check failed
+    1  completed with failures: a file was not processed, a check failed,
+       an item of the ledger can't be read
     2  it can't be run like this: arguments, configuration, missing files
     3  something is missing: Pulumi's CLI, credentials, the stack, a deployment
     4  AWS, Pulumi or the network refused, or a deployment failed

@@ -6,11 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"example.com/upload-router/operate"
 )
 
 // flagForms are how the value of a flag is written, by its type.
 var flagForms = map[string]string{
-	"float64": "a number such as 12.5", "int": "a whole number such as 8", "duration": "a time such as 90s, 10m or 2h",
+	"float64": "a number such as 12.5", "int": "a whole number such as 8", "duration": "a time such as 90s, 10m, 2h or 7d",
 	"bool": "true or false",
 }
 
@@ -25,4 +27,17 @@ func flagError(_ *cobra.Command, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: --%s %q: write %s", errFlag, wrong.GetFlag().Name, wrong.GetValue(), form)
+}
+
+// needs takes one argument at least, and so many at most. What it is says who gives none.
+func needs(what string, most int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return fmt.Errorf("%w: name %s", operate.ErrInput, what)
+		case len(args) > most:
+			return fmt.Errorf("%w: %q is too much: it takes %s, and no more", operate.ErrInput, args[most], what)
+		}
+		return nil
+	}
 }

@@ -37,10 +37,10 @@ func TestFolderMarkerIsShown(t *testing.T) {
 	require.NoError(t, p.end(r))
 	assert.Equal(t, "0 of 1 file processed, 1 with nothing to process.\n", out.String())
 
-	e := operate.Execution{Status: "SUCCEEDED", Key: "folder/"}
+	e := operate.Execution{Processing: operate.Processing{Status: "SUCCEEDED", Key: "folder/"}}
 	assert.Equal(t, "not processed: folder marker", routeText(&e, "not processed: "))
 	e.Size = 5
 	assert.Equal(t, "-", routeText(&e, ""))
-	e = operate.Execution{Status: "SUCCEEDED", Key: "empty", Route: "Lambda"}
+	e = operate.Execution{Processing: operate.Processing{Status: "SUCCEEDED", Key: "empty", Route: "Lambda"}}
 	assert.Equal(t, "Lambda", routeText(&e, ""))
 }

@@ -83,7 +83,7 @@ func root(program program) *cobra.Command {
 	grouped(cmd, "operate", "Operate what is deployed:",
 		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
-		summaryCommand(), executionsCommand(), showCommand(), logsCommand())
+		summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/operate"
 )
 
 // lastLines is how much is shown of the log of a processor that failed: its own last word, and what its runtime may add.
@@ -48,16 +51,65 @@ func (p *printer) file(f file) {
 		p.field("size", plural(f.Size, "byte"))
 		p.field("bucket", f.Bucket)
 		p.field("version", f.VersionID)
-		for _, e := range f.Executions {
-			p.execution(e)
-		}
-		for _, l := range f.DeadLetters {
-			p.deadLetter(l)
-		}
+		p.led(f.Trace)
 	}
 	if f.Error != "" {
 		p.say("  ✗ %s", indented(printable(f.Error), "    ")[4:])
 	}
+}
+
+// led shows what an object led to, and what its outputs led to in turn.
+func (p *printer) led(t *local.Trace) {
+	for _, e := range t.Executions {
+		p.execution(e)
+		for _, said := range e.NotImplemented {
+			p.say("  ! %s", indented(printable(said), "    ")[4:])
+		}
+		p.outputs(e.Outputs)
+	}
+	for _, l := range t.DeadLetters {
+		p.deadLetter(l)
+	}
+	for _, next := range t.Following {
+		p.say("  its output started the system again (generation %d):", next.Generation)
+		p.field("key", next.Key)
+		p.led(next)
+	}
+}
+
+// mostOutputs is how many outputs of an execution are listed.
+const mostOutputs = 20
+
+// outputs lists what an execution wrote.
+func (p *printer) outputs(all []local.Output) {
+	for _, o := range all[:min(mostOutputs, len(all))] {
+		o := operate.LocalOutput(o)
+		p.field("output", outputName(o))
+		p.say("%s", indented(printable(outputDetail(o)), "           "))
+	}
+	if rest := moreOutputs(len(all)); rest != "" {
+		p.say("  %s", rest)
+	}
+}
+
+// moreOutputs says how many there are besides those that are listed; empty if there are no others.
+func moreOutputs(all int) string {
+	if rest := all - mostOutputs; rest > 0 {
+		return "and " + plural(int64(rest), "more output") + "; --json lists all"
+	}
+	return ""
+}
+
+// outputName is where an output is.
+func outputName(o operate.LocalOutput) string { return "s3://" + o.Bucket + "/" + o.Key }
+
+// outputDetail is what there is to say of an output besides its name.
+func outputDetail(o operate.LocalOutput) string {
+	detail := plural(o.Size, "byte") + ", " + o.Type
+	if o.NotKept != "" {
+		detail += ", not kept: " + o.NotKept
+	}
+	return detail
 }
 
 func (p *printer) deadLetter(l local.DeadLetter) {
@@ -89,6 +141,9 @@ func (p *printer) execution(e *local.Execution) {
 	p.field("error", e.Error)
 	p.field("cause", clip(cause(e.Cause)))
 	p.notices(e)
+	for _, n := range e.Notices {
+		p.message(n.Message)
+	}
 	if len(e.Runs) == 0 {
 		return
 	}
@@ -97,9 +152,100 @@ func (p *printer) execution(e *local.Execution) {
 	if p.logs {
 		return // they are above
 	}
-	for _, line := range last.Logs[max(0, len(last.Logs)-lastLines):] {
-		p.say("  | %s", printable(line))
+	lines := said(last.Logs)
+	if len(lines) == 0 {
+		return
 	}
+	shown := tellingLines(lines)
+	p.say("  the last of what the processor wrote there, in the state %s:", printable(last.State))
+	for _, line := range shown {
+		p.say("  | %s", printable(clip(line)))
+	}
+	if len(shown) < len(lines) {
+		p.say("  --logs shows all of it")
+	}
+}
+
+// crashLines is how much is shown of a crash: what it was, a line without anything, which goroutine, and where.
+const crashLines = 5
+
+// tellingLines are those of a log that say why a processor failed: where Go's runtime says that the process crashes, or else the last.
+func tellingLines(lines []string) []string {
+	crash := slices.IndexFunc(lines, func(line string) bool {
+		return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
+	})
+	if crash >= 0 {
+		return lines[crash:min(len(lines), crash+crashLines)]
+	}
+	return lines[max(0, len(lines)-lastLines):]
+}
+
+// panicPlace is where a stack was when it panicked: file and line of the first function that isn't the runtime's. It is empty for any
+// other.
+func panicPlace(stack string) string {
+	_, panicked, _ := strings.Cut(stack, "\npanic(")
+	lines := strings.Split(panicked, "\n")
+	for i := 2; i+1 < len(lines); i += 2 { // a function, and where it is
+		if !strings.HasPrefix(lines[i], "runtime.") {
+			place, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " ")
+			return place
+		}
+	}
+	return ""
+}
+
+// message prints what a notice says, line by line.
+func (p *printer) message(text string) {
+	for line := range strings.Lines(clip(text)) {
+		if line = strings.TrimRight(line, "\n"); line != "" {
+			p.say("%s", indented(printable(line), "           "))
+		}
+	}
+}
+
+// said are the lines of a log without Lambda's own, and those in JSON as a person reads them.
+func said(lines []string) []string {
+	var out []string
+	for _, line := range lines {
+		if !platformLine.MatchString(line) {
+			out = append(out, inWords(line))
+		}
+	}
+	return out
+}
+
+// platformLine is a line that Lambda writes of a run.
+// https://docs.aws.amazon.com/lambda/latest/dg/golang-logging.html
+var platformLine = regexp.MustCompile(`^(INIT_START|START RequestId|END RequestId|REPORT RequestId|XRAY TraceId)[: ]`)
+
+// inWords is what a line of a log in JSON says, as log/slog writes it; any other line as it is. --logs and --json have all of it.
+func inWords(line string) string {
+	var entry struct {
+		Level   string          `json:"level"`
+		Msg     string          `json:"msg"`
+		Message string          `json:"message"`
+		Error   json.RawMessage `json:"error"`
+		Cause   json.RawMessage `json:"cause"`
+		Stack   string          `json:"stack"`
+	}
+	if json.Unmarshal([]byte(line), &entry) != nil || entry.Msg+entry.Message == "" {
+		return line
+	}
+	parts := []string{strings.TrimSpace(entry.Level + " " + cmp.Or(entry.Msg, entry.Message))}
+	for _, more := range []json.RawMessage{entry.Error, entry.Cause} {
+		if len(more) == 0 {
+			continue
+		}
+		var plain string
+		if json.Unmarshal(more, &plain) != nil {
+			plain = string(more)
+		}
+		parts = append(parts, plain)
+	}
+	if place := panicPlace(entry.Stack); place != "" {
+		parts = append(parts, "at "+place)
+	}
+	return strings.Join(parts, ": ")
 }
 
 // steps are the states that an execution went through.
@@ -200,17 +346,25 @@ func route(e *local.Execution) string {
 	return e.Runs[len(e.Runs)-1].Route
 }
 
-// failedState is the state whose error ended the execution. The states behind
-// its catch only report it; an execution that was stopped was in its last state.
+// failedState is the state whose error ended the execution. The states behind its catch only report it, by the name that the processor
+// gave it rather than that which the state caught; an execution that was stopped was in its last state.
 func failedState(e *local.Execution) string {
-	if e.Status == asl.StatusFailed {
-		for _, event := range slices.Backward(e.Events) {
-			if event.Type == asl.CatchTaken && event.Error == e.Error {
-				return printable(event.State)
-			}
+	if e.Status != asl.StatusFailed {
+		return printable(e.LastState())
+	}
+	failed := e.LastState()
+	for _, event := range slices.Backward(e.Events) {
+		if event.Type != asl.CatchTaken {
+			continue
+		}
+		if event.Error == e.Error {
+			return printable(event.State)
+		}
+		if failed == e.LastState() && slices.ContainsFunc(e.Runs, func(r local.Run) bool { return r.State == event.State }) {
+			failed = event.State
 		}
 	}
-	return printable(e.LastState())
+	return printable(failed)
 }
 
 // cause is what a person needs of a cause: Lambda and ECS give theirs as JSON, of which --json has all.

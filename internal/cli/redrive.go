@@ -16,7 +16,7 @@ import (
 type redriveOptions struct {
 	commonFlags
 	redrive operate.RedriveOptions
-	since   time.Duration
+	since   string
 	dryRun  bool
 }
 
@@ -28,21 +28,25 @@ func redriveCommand() *cobra.Command {
 		Long: `Run failed executions and undelivered events again.
 
 An execution that timed out, was aborted, or failed outside any Catch goes on in
-the state where it ended. That is possible for 14 days after its end, and with a
-history of fewer than 24,999 events; --restart restarts such a one instead. It
-keeps the definition that it was started with.
+the state where it ended. That is possible for 14 days after its end; --restart
+restarts such a one instead. It keeps the definition that it was started with.
 
-One that ended in a Fail state would only fail again there: it is restarted,
-with the original input and the definition of now. The new execution has the
-first one's name and -r1; that of a third run ends in -r2. To ask twice is to
-have it once.
+What failed, by the ledger, and has no execution any more, as Step Functions
+forgets one after 90 days, --failed only lists: a new upload has it processed.
 
-With deduplicate nothing is processed twice: what another execution has processed,
-or is processing, is skipped, and its name is said. What goes on has its claim
-renewed before, for executionTimeout and a minute; in the place of what is
-restarted the ended one's claim is given back. What somebody else has redriven
-since it was looked at is left alone.
-` + indented("That takes these permissions: "+strings.Join(operate.ClaimPermissions(), ", ")+
+One that ended in a Fail state would only fail again there, with maxParallelTasks
+one that had a task slot would go on without it, and one whose history may get
+more than 25,000 events, as it would wait for a slot a second time, would fail:
+such a one is restarted, with the original input and the definition of now. The
+new execution has the first one's name and -r1; that of a third run ends in -r2.
+To ask twice is to have it once.
+
+Nothing is processed twice: an execution that runs again asks the ledger again.
+What another execution has processed, or is processing, is skipped, and its
+name is said. Before an execution is restarted of which the ledger says that it is
+running, the ledger is told that it failed.
+
+` + indented("It takes these permissions: "+strings.Join(operate.PermissionsOf("redrive"), ", ")+
 			"; with encryption: customer also kms:Decrypt on the key.", "") + `
 
 --dlq starts an execution for each event that EventBridge could not deliver, in
@@ -55,7 +59,7 @@ More than one is only listed, with what it costs: --yes does it.
 Exit code 1 if something could not be run again.`,
 		Example: `  upload-router redrive --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11
   upload-router redrive --stack dev --failed --since 24h
-  upload-router redrive --stack dev --failed --since 24h --yes
+  upload-router redrive --stack dev --failed --since 7d --yes
   upload-router redrive --stack dev --dlq --yes`,
 		RunE: func(cmd *cobra.Command, executions []string) error {
 			o.redrive.Executions = executions
@@ -66,7 +70,7 @@ Exit code 1 if something could not be run again.`,
 	cmd.ValidArgsFunction = o.completeExecutions("failed", "timed_out", "aborted")
 	flags := cmd.Flags()
 	flags.BoolVar(&o.redrive.Failed, "failed", false, "every execution that failed, timed out or was aborted")
-	flags.DurationVar(&o.since, "since", 24*time.Hour, "with --failed: only what started in this time")
+	flags.StringVar(&o.since, flagSince, "24h", "with --failed: only what started since then: "+momentForm)
 	flags.BoolVar(&o.redrive.DeadLetters, "dlq", false, "every event in the dead-letter queue")
 	flags.BoolVar(&o.redrive.Restart, "restart", false, "start new executions, even where old ones could go on")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only list, even if it is one")
@@ -83,15 +87,12 @@ type redriveReport struct {
 
 func (o *redriveOptions) run(cmd *cobra.Command) (err error) {
 	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
-	switch {
-	case len(o.redrive.Executions) == 0 && !o.redrive.Failed && !o.redrive.DeadLetters:
-		return fmt.Errorf("%w: say what to run again: an execution's name, --failed or --dlq", errFlag)
-	case o.since <= 0:
-		return fmt.Errorf("%w: --since must be positive", errFlag)
-	case o.yes && o.dryRun:
-		return fmt.Errorf("%w: --yes and --dry-run exclude each other", errFlag)
+	if err := o.check(cmd); err != nil {
+		return err
 	}
-	o.redrive.Since = time.Now().Add(-o.since)
+	if o.redrive.Since, err = past(flagSince, o.since); err != nil {
+		return err
+	}
 	system, err := o.lookUp(cmd, u, "looking for what can be run again")
 	if err != nil {
 		return err
@@ -112,8 +113,26 @@ func (o *redriveOptions) run(cmd *cobra.Command) (err error) {
 	return u.redriveEnd(plan, dry)
 }
 
+// check refuses what redrive can't mean, before anybody is asked.
+func (o *redriveOptions) check(cmd *cobra.Command) error {
+	switch {
+	case len(o.redrive.Executions) == 0 && !o.redrive.Failed && !o.redrive.DeadLetters:
+		return fmt.Errorf("%w: say what to run again: an execution's name, --failed or --dlq", errFlag)
+	case o.redrive.Failed && o.redrive.DeadLetters:
+		return fmt.Errorf("%w: --failed and --dlq exclude each other: run it once for each", errFlag)
+	case len(o.redrive.Executions) > 0 && (o.redrive.Failed || o.redrive.DeadLetters):
+		return fmt.Errorf("%w: name executions, or say --failed or --dlq: not both", errFlag)
+	case !o.redrive.Failed && cmd.Flags().Changed(flagSince):
+		return fmt.Errorf("%w: --%s is for --failed", errFlag, flagSince)
+	case o.yes && o.dryRun:
+		return fmt.Errorf("%w: --yes and --dry-run exclude each other", errFlag)
+	}
+	return nil
+}
+
 // plan lists what is about to be done.
 func (u *ui) plan(plan *operate.RedrivePlan) {
+	u.forgotten(plan.Forgotten)
 	if len(plan.Items) == 0 {
 		u.say("There is nothing to run again.")
 	}
@@ -144,6 +163,26 @@ func (u *ui) plan(plan *operate.RedrivePlan) {
 			plural(int64(c.Fargate), "Fargate task"), c.Prices))
 	case plan.CostError != "":
 		u.wrapped("", "What it costs isn't known: "+plan.CostError)
+	}
+}
+
+// namedForgotten is how many files are named that failed and can't be run again; the others are counted. --json has all.
+const namedForgotten = 10
+
+// forgotten says which files failed and can't be run again, and what has them processed.
+func (u *ui) forgotten(files []operate.Processing) {
+	if len(files) == 0 {
+		return
+	}
+	u.wrapped("", fmt.Sprintf("%s failed or lost, by the ledger, and can't be run again: Step Functions has the execution no longer. "+
+		"It forgets one 90 days after its end, and with its state machine. A new upload has the file processed: `upload-router send FILE`, or "+
+		"a copy onto itself, aws s3 cp --metadata-directive REPLACE.", plural(int64(len(files)), "file")))
+	for i, f := range files {
+		if i == namedForgotten {
+			u.say("  and %s; --json has them all", plural(int64(len(files)-i), "other"))
+			break
+		}
+		u.wrapped("  ", printable(f.Key)+"  "+f.Status)
 	}
 }
 

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"os"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/awstest"
-	"example.com/upload-router/internal/claimtable"
-	"example.com/upload-router/internal/dynamodb"
+	"example.com/upload-router/internal/ledger"
 )
 
 // TestSessionRedriveIsRefused has each of Step Functions' reasons, and what helps: what can't go on can be started anew.
@@ -23,7 +22,6 @@ func TestSessionRedriveIsRefused(t *testing.T) { //nolint:paralleltest // It set
 	}{
 		"timed out, too long ago":       {awstest.Script{TimedOut: true}, tooLong, "it ended 15 days ago, and only for 14 days"},
 		"aborted, too long ago":         {awstest.Script{Aborted: true}, tooLong, "it ended 15 days ago"},
-		"too long a history":            {awstest.Script{TimedOut: true, Events: 24_999}, day, "its history has 24999 events"},
 		"its time is over":              {awstest.Script{TimedOut: true, NotRedrivable: awstest.ReasonMaxTime}, day, awstest.ReasonMaxTime},
 		"its state machine is deleted":  {awstest.Script{Aborted: true, NotRedrivable: awstest.ReasonDeleting}, day, awstest.ReasonDeleting},
 		"older than redrives":           {awstest.Script{TimedOut: true, NotRedrivable: awstest.ReasonLaunch}, day, awstest.ReasonLaunch},
@@ -77,17 +75,29 @@ func TestSessionRedriveIsRefusedAtLast(t *testing.T) { //nolint:paralleltest // 
 // TestSessionRedriveSkipsWhatAnotherHas names who has processed the file, and that nothing is to be done is no failure.
 func TestSessionRedriveSkipsWhatAnotherHas(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s := newSession(t)
-	table := s.server.Deduplicate()
-	require.NoError(t, os.WriteFile(s.outputs, s.server.Outputs(), 0o600))
 	late := s.server.Past("late.bin", 10<<20, time.Now().Add(-4*time.Hour), awstest.Script{TimedOut: true})
-	other := strings.Replace(awstest.Machine, ":stateMachine:", ":execution:", 1) + ":other"
-	require.NoError(t, table.Put(time.Now(), dynamodb.PutInput{Item: dynamodb.Item{
-		claimtable.HashKey: {S: new(awstest.Bucket + "\nlate.bin")}, claimtable.RangeKey: {S: new("version-of-late.bin")},
-		claimtable.Execution: {S: &other}, claimtable.Sequencer: {S: new("")}, claimtable.Status: {S: new(claimtable.Done)},
-		claimtable.LeaseUntil: {N: new("1")},
-	}}))
+	s.server.Record(ledger.Item{
+		Upload: ledger.UploadOf(awstest.Bucket, "late.bin", "version-of-late.bin", "etag", ""), State: ledger.Succeeded,
+		Execution: strings.Replace(awstest.Machine, ":stateMachine:", ":execution:", 1) + ":other", Started: time.Now(),
+	})
 	for _, arguments := range [][]string{{late}, {late, "--restart"}} {
 		s.ok("processed by other", append([]string{"redrive"}, arguments...)...)
 	}
 	require.Zero(t, s.server.Calls("RedriveExecution")+s.server.Calls("StartExecution"))
+}
+
+// TestSessionRedriveNamesWhatIsForgotten says why a file that failed can't be run again, and what has it processed.
+func TestSessionRedriveNamesWhatIsForgotten(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	for i := range namedForgotten + 2 {
+		key := fmt.Sprintf("old-%02d.bin", i)
+		s.server.Record(ledger.Item{
+			Upload: ledger.UploadOf(awstest.Bucket, key, "v", "etag", ""), State: ledger.Failed, Started: time.Now().Add(-time.Hour),
+			Execution: strings.Replace(awstest.Machine, ":stateMachine:", ":execution:", 1) + ":gone",
+		})
+	}
+	said := strings.Join(strings.Fields(s.run("redrive", "--failed").out), " ")
+	require.Contains(t, said, "12 files failed or lost, by the ledger, and can't be run again: Step Functions has the execution no longer.")
+	require.Contains(t, said, "old-09.bin failed and 2 others; --json has them all There is nothing to run again.")
+	s.ok("failed (not in Step Functions any more)", "show", "old-00.bin")
 }

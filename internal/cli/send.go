@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -25,12 +26,14 @@ type sendOptions struct {
 	size   string
 	local  bool
 	config []string
+	keep   string
 
 	program program // that is run here
 }
 
 // Flags that a local run has no use for, as --outputs and --profile.
 const (
+	flagKeep         = "keep"
 	flagNoWait       = "no-wait"
 	flagPartSize     = "part-size"
 	flagStartTimeout = "start-timeout"
@@ -57,13 +60,14 @@ The first events of a new bucket can take five minutes to arrive.
 
 --local puts the files through the system that the project declares, on this
 machine, without an account; ` + "`upload-router try`" + ` does the same and shows every state.
+What the processors write is listed, and --keep keeps it.
 
 Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 		Example: `  upload-router send --stack dev report.pdf video.mp4
   upload-router send --stack dev --prefix 2026/ --no-wait photos
   upload-router send --local report.pdf --config sizeThreshold=1MB
   upload-router send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needs("a file or a folder to send", math.MaxInt),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			o.send.Files = files
 			return o.run(cmd)
@@ -73,11 +77,12 @@ Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 	flags := cmd.Flags()
 	flags.StringVar(&o.send.Prefix, "prefix", "", "put this before each key, such as reports/")
 	flags.BoolVar(&o.send.NoWait, flagNoWait, false, "end when all is uploaded")
-	flags.DurationVar(&o.send.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
+	spanVar(flags, &o.send.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
 	flags.IntVar(&o.send.Parallel, "parallel", 8, "how many parts are uploaded at a time; with --local: how many files")
 	flags.StringVar(&o.size, flagPartSize, "8MiB", "size of a part, at least 5MiB")
 	flags.BoolVar(&o.local, "local", false, "put the files through the declared system on this machine")
 	flags.StringArrayVarP(&o.config, "config", "c", nil, "with --local: "+configUsage)
+	keepVar(flags, &o.keep, "with --local: ")
 	return cmd
 }
 
@@ -123,6 +128,9 @@ func (o *sendOptions) check(cmd *cobra.Command) error {
 		return fmt.Errorf("%w: --parallel and --start-timeout must be positive", errFlag)
 	}
 	if !o.local {
+		if cmd.Flags().Changed(flagKeep) {
+			return fmt.Errorf("%w: --keep is for --local: what is deployed writes into its own bucket", errFlag)
+		}
 		if len(o.config) > 0 {
 			return fmt.Errorf("%w: --config is for --local; `pulumi config set` changes what is deployed", errFlag)
 		}
@@ -153,7 +161,7 @@ func (o *sendOptions) target(ctx context.Context, cmd *cobra.Command, u *ui) (
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := startSession(ctx, u, o.program, config)
+	s, err := startSession(ctx, u, o.program, config, o.keep)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -263,12 +271,24 @@ func (v *sendView) line(before, f operate.Sent) {
 		v.say("  %s  %s  %s  %s", name, orDash(f.Execution.Route), f.Step, elapsed(time.Since(f.Execution.Started)))
 	case f.State == operate.FileSucceeded:
 		v.named("✓", name, routeText(f.Execution, "not processed: ")+"  "+elapsed(f.Execution.Duration))
+		v.outputs(f.Outputs)
 	case f.State == operate.FileFailed:
 		v.named(markFailed, name, "")
 		v.wrapped("    ", printable(f.Error))
+		v.outputs(f.Outputs)
 	case f.State == operate.FileCanceled:
 		v.named("-", name, "")
 		v.wrapped("    ", f.Error)
+	}
+}
+
+// outputs lists what a processor wrote.
+func (v *sendView) outputs(all []operate.LocalOutput) {
+	for _, o := range all[:min(mostOutputs, len(all))] {
+		v.named("  →", outputName(o), outputDetail(o))
+	}
+	if rest := moreOutputs(len(all)); rest != "" {
+		v.say("    %s", rest)
 	}
 }
 
@@ -443,7 +463,7 @@ func (v *sendView) end(files []operate.Sent) error {
 // results prints what became of each file. A terminal has seen it of each: what
 // is more than it shows at once is only counted, and not what failed.
 func (v *sendView) results(rows [][]string) {
-	header := []string{"", "KEY", "SIZE", headRoute, "STATE", "DURATION"}
+	header := []string{"", headKey, headSize, headRoute, "STATE", "DURATION"}
 	if !v.screen {
 		v.table(header, rows)
 		return

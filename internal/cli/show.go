@@ -2,53 +2,173 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.com/upload-router/operate"
 )
 
+// usualVersions is how many versions of a key are shown if nothing else is said.
+const usualVersions = 10
+
 func showCommand() *cobra.Command {
 	var common commonFlags
-	var short bool
+	var short, isKey bool
+	var versions int
 	cmd := &cobra.Command{
-		Use:   "show EXECUTION",
-		Short: "Show an execution state by state, with its log lines",
+		Use:   "show EXECUTION|KEY",
+		Short: "Show an execution state by state, or the whole life of a file",
 		Long: `Show an execution state by state: when each was entered, how long it took, what
 went in and came out, every call and what it failed with, the log lines that the
 processor wrote for this very file, and where they are.
 
-EXECUTION is a name or an ARN: ` + "`upload-router executions`" + ` lists them.`,
+Of a key, show what became of each version, as the ledger has it: its last
+execution and what Step Functions still says of that, how many runs of the
+processor and how many duplicates there were, the result, the outputs, and the
+log lines of all its executions.
+
+An argument is taken for an execution's name or ARN if it looks like one, or if
+the ledger has nothing of such a key; --key says that it is a key.
+` + "`upload-router executions`" + ` lists both.`,
 		Example: `  upload-router show --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11
-  upload-router show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"`,
-		Args: cobra.ExactArgs(1),
+  upload-router show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"
+  upload-router show --stack dev report.pdf`,
+		Args: needs("an execution or a key", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, u := cmd.Context(), newUI(cmd, &common)
-			system, err := common.lookUp(cmd, u, "asking Step Functions")
+			if versions < 0 {
+				return fmt.Errorf("%w: --versions can't be negative", errFlag)
+			}
+			u := newUI(cmd, &common)
+			system, err := common.lookUp(cmd, u, "asking AWS")
 			if err != nil {
 				return err
 			}
-			timeline, err := system.Show(ctx, args[0])
-			u.rest()
-			if err != nil {
-				return err
+			defer u.rest()
+			if isKey || !isExecution(args[0]) {
+				err := showFile(cmd.Context(), u, system, args[0], versions)
+				if isKey || !errors.Is(err, operate.ErrUnknownKey) {
+					return err
+				}
 			}
-			if u.json {
-				return u.document(timeline)
+			err = showExecution(cmd.Context(), u, system, args[0], short)
+			if errors.Is(err, operate.ErrUnknownExecution) && !isExecution(args[0]) {
+				return fmt.Errorf("%w: %q, and no execution has that name: `upload-router executions` lists both", operate.ErrUnknownKey, args[0])
 			}
-			u.timeline(timeline, short)
-			return nil
+			return err
 		},
 	}
 	common.systemFlags(cmd)
 	cmd.ValidArgsFunction = onlyFirst(common.completeExecutions())
-	cmd.Flags().BoolVar(&short, "short", false, "without inputs and outputs")
+	cmd.Flags().BoolVar(&short, "short", false, "of an execution, without inputs and outputs")
+	cmd.Flags().BoolVar(&isKey, "key", false, "the argument is a key, whatever it looks like")
+	cmd.Flags().IntVar(&versions, "versions", usualVersions, "of a key, how many versions at most, the newest; 0 for all")
 	return cmd
+}
+
+func showExecution(ctx context.Context, u *ui, system *operate.System, name string, short bool) error {
+	timeline, err := system.Show(ctx, name)
+	u.rest()
+	if err != nil {
+		return err
+	}
+	if u.json {
+		return u.document(timeline)
+	}
+	u.timeline(timeline, short)
+	return nil
+}
+
+func showFile(ctx context.Context, u *ui, system *operate.System, key string, versions int) error {
+	file, err := system.File(ctx, key, versions)
+	u.rest()
+	if err != nil {
+		return err
+	}
+	var left leftOut
+	for _, wrong := range file.Unreadable {
+		left.take(wrong)
+	}
+	if u.json {
+		return errors.Join(u.document(file), left.end(u.errs))
+	}
+	u.wrapped("", printable(file.Key))
+	u.field("bucket", file.Bucket)
+	for _, v := range file.Versions {
+		u.say("")
+		u.fileVersion(v)
+	}
+	if file.Older > 0 {
+		u.say("")
+		u.say("%s more: --versions 0 shows all.", plural(int64(file.Older), "older version"))
+	}
+	return left.end(u.errs)
+}
+
+func (u *ui) fileVersion(v operate.FileVersion) {
+	if v.VersionID != "" {
+		u.labeled("%s ", "version", v.VersionID)
+	} else {
+		u.say("the newest upload")
+	}
+	u.field("status", recordStatus(v.Record))
+	u.field("execution", orDash(v.Name))
+	times := clock(v.Started)
+	if v.Duration > 0 {
+		times += ", took " + elapsed(v.Duration)
+	}
+	u.field("started", times)
+	if !v.Created.IsZero() {
+		u.field("uploaded", clock(v.Created))
+	}
+	u.field("route", orDash(v.Route)+", "+humanBytes(v.Size))
+	u.field("attempts", strconv.Itoa(v.Attempts))
+	if v.Duplicates > 0 {
+		u.field("duplicate", plural(int64(v.Duplicates), "execution")+" found that another one had it")
+	}
+	if v.Error != "" {
+		u.field("error", v.Error)
+		u.wrapped("  cause      ", printable(v.Reason))
+	}
+	u.made(v.Record)
+	if v.Batch != "" {
+		u.field("batch", printable(v.Batch))
+	}
+	if !v.Expires.IsZero() {
+		u.field("kept until", clock(v.Expires))
+	}
+	if v.Console != "" {
+		u.field("console", v.Console)
+	}
+	switch {
+	case v.LogsError != "":
+		u.wrapped("  no log lines: ", v.LogsError)
+	case len(v.Logs) == 0:
+		u.say("  no log lines")
+	default:
+		for _, line := range v.Logs {
+			u.logLine(line)
+		}
+	}
+}
+
+// made shows what the processor made of an upload, and of how much of it that counts.
+func (u *ui) made(r operate.Record) {
+	if len(r.Result) > 0 || r.ResultAt != nil {
+		u.wrapped("  result     ", printable(clip(resultText(r))))
+	}
+	if len(r.Outputs) > 0 {
+		u.wrapped("  outputs    ", printable(clip(string(r.Outputs))))
+	}
+	if r.Verified != "" {
+		u.field("verified", r.Verified+" only: the checksum of the object wasn't compared")
+	}
 }
 
 func (u *ui) timeline(t *operate.Timeline, short bool) {
@@ -155,7 +275,7 @@ func (u *ui) data(label string, value json.RawMessage) {
 func logsCommand() *cobra.Command {
 	var common commonFlags
 	var follow bool
-	var since time.Duration
+	var since string
 	cmd := &cobra.Command{
 		Use:   "logs EXECUTION|KEY",
 		Short: "Show what the processor logged for an execution or a key",
@@ -166,17 +286,18 @@ An argument that is an execution's name or ARN is taken as one; any other is a k
 --follow goes on until the execution has ended; for a key, until Ctrl-C.`,
 		Example: `  upload-router logs --stack dev report.pdf --since 1h
   upload-router logs --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11 --follow`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("an execution or a key", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if since <= 0 {
-				return fmt.Errorf("%w: --since must be positive", errFlag)
+			from, err := past(flagSince, since)
+			if err != nil {
+				return err
 			}
 			ctx, u := cmd.Context(), newUI(cmd, &common)
 			system, err := common.system(ctx, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			options := operate.LogOptions{Key: args[0], Follow: follow, Since: time.Now().Add(-since)}
+			options := operate.LogOptions{Key: args[0], Follow: follow, Since: from}
 			if isExecution(args[0]) {
 				options.Execution, options.Key = args[0], ""
 			}
@@ -202,7 +323,7 @@ An argument that is an execution's name or ARN is taken as one; any other is a k
 	common.systemFlags(cmd)
 	cmd.ValidArgsFunction = onlyFirst(common.completeExecutions())
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come")
-	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far to look back for a key")
+	cmd.Flags().StringVar(&since, flagSince, "24h", "for a key, how far to look back: "+momentForm)
 	return cmd
 }
 

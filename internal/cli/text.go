@@ -70,6 +70,27 @@ func printable(text string) string {
 	return out.String()
 }
 
+// printableLines is printable for a text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// printableRows is printable for each cell of a table.
+func printableRows(rows [][]string) [][]string {
+	out := make([][]string, len(rows))
+	for i, row := range rows {
+		out[i] = make([]string, len(row))
+		for j, cell := range row {
+			out[i][j] = printable(cell)
+		}
+	}
+	return out
+}
+
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // printableJSON is printable for JSON, which means the same afterwards.

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/operate"
@@ -26,19 +27,22 @@ type localSession struct {
 }
 
 // startSession builds the processors, evaluates the program, and says what runs here. It must be closed.
-func startSession(ctx context.Context, u *ui, program program, c *configuration) (*localSession, error) {
+func startSession(ctx context.Context, u *ui, program program, c *configuration, keep string) (*localSession, error) {
 	u.say("Building the processors and evaluating the program ...")
 	started, err := awaited(ctx, func() (*operate.Local, error) {
 		defer u.rest()
 		return operate.StartLocal(ctx, operate.LocalOptions{
-			Project: c.project, Stack: c.stack, Config: c.values, Program: program(u.compiling("")),
+			Project: c.project, Stack: c.stack, Config: c.values, Keep: keep, Program: program(u.compiling("")),
 		})
 	}, func(late *operate.Local) { _ = late.Close() }) // the error would hide that it was canceled
 	if err != nil {
 		return nil, err
 	}
+	for _, processor := range started.Processors {
+		u.wrapped("", printable(processor)+".")
+	}
 	u.say("%d resources declared in %s, built and evaluated in %s.", started.Resources, started.Region, short(started.BuildDuration))
-	u.wrapped("", "They run here now, with a local S3. Not checked: "+operate.LocalNotChecked+".")
+	u.wrapped("", "They run here now, with a local S3. Not checked: "+started.NotChecked()+".")
 	for _, kind := range started.NotRun {
 		u.say("not run here: %s", printable(kind))
 	}
@@ -62,6 +66,7 @@ type tryOptions struct {
 
 	stack  string
 	config []string
+	keep   string
 	json   bool
 	logs   bool
 }
@@ -78,9 +83,13 @@ through what the program declares: its event is matched with the rule's pattern,
 the state machine is interpreted, and the Lambda function or the Fargate task
 really runs, reading the file from a local S3. No account and no Docker is needed.
 
-Without files, two are made: one just under and one just over the threshold.
+Without files it takes those in processor/testdata, but hidden ones; if there are
+none, two are made: one just under and one just over the threshold.
 A file's key is its name without folders; files of one name are versions of one
 object. A folder is tried with all that is in it, by the paths in there.
+
+What the processors write is listed with its size and type; --keep keeps it, by
+bucket and key. An output that a rule matches starts the system again, as in AWS.
 
 Not checked:
 ` + indented(local.NotChecked, "") + `.
@@ -88,6 +97,7 @@ Not checked:
 Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried.`,
 		Example: `  upload-router try
   upload-router try --config sizeThreshold=1MB report.pdf video.mp4
+  upload-router try --keep outputs report.pdf
   upload-router try --stack dev --json | jq '.files[].executions[].status'`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			return o.run(cmd.Context(), newUI(cmd, &commonFlags{json: o.json}), files)
@@ -98,6 +108,7 @@ Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
 	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
 	flags.BoolVar(&o.json, "json", false, "print the whole trace as JSON")
+	keepVar(flags, &o.keep, "")
 	flags.BoolVar(&o.logs, "logs", false, "show what the processors log")
 	return cmd
 }
@@ -139,6 +150,14 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	if err != nil {
 		return err
 	}
+	if len(names) == 0 {
+		if files, err = operate.TestData(ctx); err != nil {
+			return err
+		}
+		if len(files) > 0 {
+			u.say("Trying what is in %s.", operate.TestDataFolder)
+		}
+	}
 	if len(files) == 0 {
 		folder, samples, err := sampleFiles(c.settings.SizeThreshold)
 		if err != nil {
@@ -150,18 +169,21 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 		}
 	}
 	c.notes = append(c.notes, oneKey(files)...)
-	s, err := startSession(ctx, u, o.program, c)
+	s, err := startSession(ctx, u, o.program, c, o.keep)
 	if err != nil {
 		return err
 	}
-	r := &report{Local: s.Local, NotChecked: operate.LocalNotChecked, Notes: c.notes, Files: []file{}}
+	r := &report{Local: s.Local, NotChecked: s.NotChecked(), Notes: c.notes, Files: []file{}}
 	p := &printer{out: u.out, json: o.json, logs: o.logs}
 	for _, f := range files {
 		if ctx.Err() != nil {
 			break
 		}
-		r.add(ctx, s, f)
+		err := r.add(ctx, s, f)
 		p.file(r.Files[len(r.Files)-1])
+		if errors.Is(err, local.ErrLoop) {
+			break // the others would go the same way
+		}
 	}
 	r.Assumed = s.Assumed()
 	p.say("")
@@ -172,13 +194,13 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	return errors.Join(r.verdict(ctx, len(files)), closed)
 }
 
-// add puts a file through the system.
-func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) {
+// add puts a file through the system. The error is in the file, too.
+func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) (failed error) {
 	f := file{File: found.File, Error: found.Error}
 	if !found.Over() {
 		s.SendFile(local.Traced(ctx, func(trace *local.Trace, err error) {
 			f.Trace = trace
-			switch {
+			switch failed = err; {
 			case err != nil:
 				f.Error = err.Error()
 			case trace.NotProcessed():
@@ -189,6 +211,12 @@ func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) {
 		}), found)
 	}
 	r.Files = append(r.Files, f)
+	return failed
+}
+
+// keepVar adds the flag of the folder that outputs are kept in.
+func keepVar(flags *pflag.FlagSet, folder *string, when string) {
+	flags.StringVar(folder, flagKeep, "", when+"keep what the processors write in this folder, which must be empty or not be there")
 }
 
 // verdict is the error of a run that didn't process every file.

@@ -38,8 +38,8 @@ import (
 	"example.com/upload-router/stack"
 )
 
-// The system with processors that were built before: the real ones, and those of testdata/failing.
-var processing, failing pulumi.RunFunc
+// The system with processors that were built before: the real ones, and those of testdata/failing and testdata/writing.
+var processing, failing, writing pulumi.RunFunc
 
 // scratch is a folder that is there for as long as the tests run.
 var scratch string
@@ -77,23 +77,34 @@ func buildProcessors(folder string) error {
 	}
 	working := built
 	working.FunctionArchive = filepath.Join(folder, "processing.zip")
-	binary := filepath.Join(folder, "task") // as the Dockerfile has it
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/failing")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the failing processor: %w\n%s", err, out)
+	if err := pack(working.FunctionArchive, filepath.Join(root, filepath.Dir(built.FunctionArchive), "function", "bootstrap")); err != nil {
+		return err
 	}
-	broken := built
-	broken.FunctionArchive, broken.ImageContext = filepath.Join(folder, "failing.zip"), folder
-	processing, failing = declaring(working), declaring(broken)
-	return errors.Join(
-		pack(working.FunctionArchive, filepath.Join(root, filepath.Dir(built.FunctionArchive), "function", "bootstrap")),
-		pack(broken.FunctionArchive, binary))
+	processing = declaring(working)
+	for name, program := range map[string]*pulumi.RunFunc{"failing": &failing, "writing": &writing} {
+		other := built
+		other.FunctionArchive, other.ImageContext = filepath.Join(folder, name+".zip"), filepath.Join(folder, name)
+		binary := filepath.Join(other.ImageContext, build.Worker)                            // as the Dockerfile has it
+		if err := os.MkdirAll(filepath.Join(other.ImageContext, "tmp"), 0o700); err != nil { // as the Dockerfile has this, too
+			return err
+		}
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-tags", "lambda.norpc", "-o", binary, "./testdata/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // the image has no libraries
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building the processor %s: %w\n%s", name, err, out)
+		}
+		if err := pack(other.FunctionArchive, binary); err != nil {
+			return err
+		}
+		*program = declaring(other)
+	}
+	return nil
 }
 
 // declaring is the program with processors that are there already.
 func declaring(artifacts build.Artifacts) pulumi.RunFunc {
 	return func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return artifacts, nil })
+		return stack.Declare(ctx, func(context.Context, build.Target) (build.Artifacts, error) { return artifacts, nil })
 	}
 }
 
@@ -173,7 +184,7 @@ func TestTry(t *testing.T) {
 		"resources declared in eu-central-1", "Not checked: the permissions",
 		"just-under.txt\n", "6,291,455 bytes", "size <= 6291456", "Invoke Lambda function", "Lambda ran",
 		"notice   Upload processed: ", "✓ SUCCEEDED by Lambda",
-		"just-over.txt\n", "6,291,457 bytes", "Default → Describe object", "Run Fargate task", "Fargate ran", "✓ SUCCEEDED by Fargate",
+		"just-over.txt\n", "6,291,457 bytes", "Default → Begin", "Run Fargate task", "Fargate ran", "✓ SUCCEEDED by Fargate",
 		`"sha256": "`, "2 of 2 files processed.\n")
 	assert.NotContains(t, out, "✗")
 	for line := range strings.SplitSeq(out, "\n") {
@@ -214,7 +225,7 @@ func TestTryAndSendLocalAreOneSession(t *testing.T) {
 		return took.ReplaceAllString(opening, "$1")
 	}
 	opening := first("try")
-	assert.Contains(t, opening, "Building the processors and evaluating the program ...\n84 resources declared in eu-central-1")
+	assert.Contains(t, opening, "Building the processors and evaluating the program ...\n103 resources declared in eu-central-1")
 	assert.Equal(t, opening, first("send", "--local"))
 	out, err := try(t, program, "--json", named(t, "x", "x"))
 	require.NoError(t, err)
@@ -333,7 +344,7 @@ func TestTryOfAFileThatFails(t *testing.T) {
 	require.ErrorContains(t, err, "0 of 2")
 	requireShowable(t, out)
 	requireInOrder(t, out,
-		"small\n", "✗ Upload.ObjectMissing", "caught → Lambda route failed", "✗ FAILED in the state Invoke Lambda function\n",
+		"small\n", "✗ Upload.ObjectMissing", "caught → Record failure", "✗ FAILED in the state Invoke Lambda function\n",
 		"error    Upload.ObjectMissing\n", "cause    it is gone \\x1b[31m\n", "notice   Upload FAILED: upload-router-local-",
 		"logs     upload-router-local-logs-function-", "| the function can't do it \\x1b[31m\n",
 		"large\n", "✗ States.TaskFailed", "Retry task?", "✗ FAILED in the state Run Fargate task\n",
@@ -350,7 +361,7 @@ func TestTryLogs(t *testing.T) {
 	require.ErrorIs(t, err, errNotProcessed)
 	requireShowable(t, out)
 	requireInOrder(t, out, "    Invoke Lambda function\n", "      Lambda ran", "      | first line\n",
-		"      | the function can't do it \\x1b[31m\n", "    Lambda route failed\n", "✗ FAILED", "0 of 1 file processed.\n")
+		"      | the function can't do it \\x1b[31m\n", "    Record failure\n", "✗ FAILED", "0 of 1 file processed.\n")
 	assert.Equal(t, 1, strings.Count(out, "the function can't do it"))
 }
 
@@ -589,6 +600,12 @@ func TestFailedState(t *testing.T) {
 		"and the notice refused": {
 			asl.StatusFailed, []asl.Event{entered("Work"), caught("Work", "A"), entered("Notify"), caught("Notify", "B"), entered("Failed")}, "Work",
 		},
+		"reported by the processor's name": {
+			asl.StatusFailed, []asl.Event{entered("Run"), caught("Run", "States.TaskFailed"), entered("Record"), entered("Failed")}, "Run",
+		},
+		"reported so, and the notice refused": {
+			asl.StatusFailed, []asl.Event{entered("Run"), caught("Run", "States.TaskFailed"), caught("Notify", "B"), entered("Failed")}, "Run",
+		},
 		"not caught":  {asl.StatusFailed, []asl.Event{entered("Check"), entered("Reject")}, "Reject"},
 		"interrupted": {asl.StatusAborted, []asl.Event{entered("Work"), caught("Work", ""), entered("Again")}, "Again"},
 		"timed out":   {asl.StatusTimedOut, []asl.Event{entered("Work"), entered("Wait")}, "Wait"},
@@ -597,13 +614,24 @@ func TestFailedState(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := &local.Execution{Result: &asl.Result{Status: test.status, Events: test.events}}
+			e := &local.Execution{Result: &asl.Result{Status: test.status, Events: test.events}, Runs: []local.Run{{State: "Run"}}}
 			if test.status == asl.StatusFailed {
 				e.Error = "A"
 			}
 			assert.Equal(t, test.want, failedState(e))
 		})
 	}
+}
+
+// Of a log a person is shown what the processor said, in words.
+func TestWhatIsShownOfALog(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []string{"plain", "ERROR it failed: Upload.Invalid: no text", "INFO read", `{"a":1}`, `E m: {"code":1}`}, said([]string{
+		"INIT_START Runtime Version: provided:al2023.v1", "START RequestId: 1 Version: 1", "plain",
+		`{"time":"t","level":"ERROR","msg":"it failed","key":"k","error":"Upload.Invalid","cause":"no text"}`,
+		`{"level":"INFO","message":"read"}`, `{"a":1}`, `{"level":"E","msg":"m","error":{"code":1}}`,
+		"END RequestId: 1", "REPORT RequestId: 1\tDuration: 1 ms",
+	}))
 }
 
 func TestCause(t *testing.T) {

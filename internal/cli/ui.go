@@ -95,7 +95,8 @@ func (u *ui) interactive() bool {
 	return !u.noInput && !u.json && isTerminal(u.in) && isTerminal(u.out)
 }
 
-// say prints a line for people.
+// say prints a line for people. Whatever of it comes from outside, such as an item of the ledger that was written by hand, does no more to
+// a terminal than be shown.
 func (u *ui) say(format string, args ...any) {
 	if u.json {
 		return
@@ -104,7 +105,7 @@ func (u *ui) say(format string, args ...any) {
 	defer u.mu.Unlock()
 	u.clear()
 	// What can't be written to the terminal can't be reported there either.
-	_, _ = fmt.Fprintf(u.out, format+"\n", args...)
+	_, _ = fmt.Fprintln(u.out, printableLines(fmt.Sprintf(format, args...)))
 	u.draw()
 }
 
@@ -113,6 +114,7 @@ func (u *ui) say(format string, args ...any) {
 func (u *ui) wrapped(prefix, text string) {
 	indent := runewidth.StringWidth(prefix)
 	room := max(leastWidth/2, u.width()-indent)
+	text = printableLines(text)
 	for line := range strings.Lines(wordwrap.WrapString(text, uint(room))) {
 		line = strings.TrimRight(line, "\n")
 		if u.screen && runewidth.StringWidth(line) > room {
@@ -138,7 +140,7 @@ func (u *ui) labeled(format, label, value string) {
 }
 
 // field is labeled for the facts of one thing.
-func (u *ui) field(label, value string) { u.labeled("  %-9s  ", label, value) }
+func (u *ui) field(label, value string) { u.labeled("  %-9s  ", label, printable(value)) }
 
 // fits says whether a line has room: only a terminal has too little.
 func (u *ui) fits(line string) bool { return !u.screen || runewidth.StringWidth(line) <= u.width() }
@@ -146,6 +148,7 @@ func (u *ui) fits(line string) bool { return !u.screen || runewidth.StringWidth(
 // named prints a name between a mark and what is said of it. On a terminal that
 // has no room for all of it in a line, the name is below, and whole.
 func (u *ui) named(mark, name, said string) {
+	name, said = printable(name), printable(said)
 	line := strings.TrimRight(mark+" "+name+"  "+said, " ")
 	if u.fits(line) {
 		u.say("%s", line)
@@ -157,6 +160,7 @@ func (u *ui) named(mark, name, said string) {
 
 // pieces prints a text without spaces to break it at, such as JSON: on as many lines as it takes on a terminal, and else on one.
 func (u *ui) pieces(prefix, text string) {
+	text = printable(text)
 	if !u.screen {
 		u.say("%s%s", prefix, text)
 		return
@@ -178,7 +182,7 @@ func (u *ui) progress(format string, args ...any) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.clear()
-	u.status = runewidth.Truncate(fmt.Sprintf(format, args...), u.columnsOf(u.out)-1, "…")
+	u.status = runewidth.Truncate(printable(fmt.Sprintf(format, args...)), u.columnsOf(u.out)-1, "…")
 	u.draw()
 }
 
@@ -205,7 +209,7 @@ func (u *ui) block(lines []string) {
 	u.clear()
 	cut := make([]string, len(lines))
 	for i, line := range lines {
-		cut[i] = runewidth.Truncate(line, u.columnsOf(u.out), "…")
+		cut[i] = runewidth.Truncate(printable(line), u.columnsOf(u.out), "…")
 	}
 	u.status = strings.Join(cut, "\n")
 	u.draw()
@@ -304,8 +308,8 @@ func (u *ui) lines() *bufio.Reader {
 	return u.reader
 }
 
-// headRoute is over the column of the routes.
-const headRoute = "ROUTE"
+// headRoute, headKey and headSize are over the columns of routes, keys and sizes.
+const headRoute, headKey, headSize = "ROUTE", "KEY", "SIZE"
 
 // table prints rows under a header, in columns. The last column, and with
 // several long ones the longest, gives way to the terminal's width.
@@ -344,6 +348,7 @@ func tableWidth(header []string, rows [][]string) int {
 // above prints the first columns of a table as one, and below each of its lines
 // the rest: what can be so long that it would have to be cut.
 func (u *ui) above(header []string, rows [][]string, first int) {
+	rows = printableRows(rows)
 	shown := make([][]string, len(rows))
 	for i, row := range rows {
 		shown[i] = row[:first]
@@ -363,6 +368,7 @@ func (u *ui) above(header []string, rows [][]string, first int) {
 
 // columns are the lines of a table.
 func (u *ui) columns(header []string, rows [][]string) []string {
+	rows = printableRows(rows)
 	widths := columnWidths(header, rows)
 	if u.screen { // what is piped is for programs, and stays whole
 		narrow(widths, header, u.width()-gap*(len(widths)-1))

@@ -23,23 +23,25 @@ func drawn() (*ui, *bytes.Buffer) {
 func TestAScreenKeepsNamesWhole(t *testing.T) {
 	t.Parallel()
 	name := strings.Repeat("0f6c1b5e-", 8)
-	short := operate.Execution{Name: "name", Key: "a.pdf", Status: "SUCCEEDED", Route: "Lambda", Started: time.Now()}
-	long := operate.Execution{
-		Name: name, Key: strings.Repeat("folder/", 8) + "a.pdf", Status: "FAILED", Started: time.Now(),
+	short := operate.Record{Processing: operate.Processing{
+		Name: "name", Key: "a.pdf", Status: operate.StatusSucceeded, Route: "Lambda", Started: time.Now(),
+	}}
+	long := operate.Record{Processing: operate.Processing{
+		Name: name, Key: strings.Repeat("folder/", 8) + "a.pdf", Status: operate.StatusFailed, Started: time.Now(),
 		Error: "Upload.Failed", Reason: strings.Repeat("a word ", 30),
-	}
+	}}
 	for what, test := range map[string]struct {
-		found []operate.Execution
+		found []operate.Record
 		lines int
 		head  string
 	}{
-		"all in a line": {[]operate.Execution{short, short}, 3, "STARTED STATUS ROUTE SIZE TOOK KEY EXECUTION"},
-		"long below":    {[]operate.Execution{long}, 1 + 1 + 2 + 3, "STARTED STATUS ROUTE SIZE TOOK"},
+		"all in a line": {[]operate.Record{short, short}, 3, "STARTED STATUS ROUTE SIZE TOOK KEY EXECUTION"},
+		"long below":    {[]operate.Record{long}, 1 + 1 + 2 + 3, "STARTED STATUS ROUTE SIZE TOOK"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			u, out := drawn()
-			require.NoError(t, u.executions(test.found, 0))
+			u.list(test.found)
 			lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 			require.Equal(t, test.head, strings.Join(strings.Fields(lines[0]), " "))
 			require.Len(t, lines, test.lines, out.String())
@@ -96,7 +98,9 @@ func TestFilesOnTheirWayFitTheTerminal(t *testing.T) {
 	t.Parallel()
 	u, out := drawn()
 	v := &sendView{ui: u, began: time.Now()}
-	execution := &operate.Execution{Route: operate.RouteLambda, Started: time.Now().Add(-65 * time.Second)}
+	execution := &operate.Execution{Processing: operate.Processing{
+		Route: operate.RouteLambda, Started: time.Now().Add(-65 * time.Second),
+	}}
 	for i := range 40 {
 		key := strings.Repeat("folder/", 10) + strconv.Itoa(i) + ".pdf"
 		v.take(operate.Sent{Key: key, State: operate.FileRunning, Step: "Invoke Lambda function", Size: 10, Uploaded: 10, Execution: execution})

@@ -20,10 +20,11 @@ func verifyCommand() *cobra.Command {
 		Short: "Prove that what is deployed works, on both routes",
 		Long: `Prove that what is deployed works, on both routes.
 
-It makes a file just under and one just over the threshold, uploads both, and
-waits for their executions. Each must succeed on the right route, with the digest
-of what was uploaded; the dead-letter queue and the alarms must be quiet. Then
-every version of the two files is deleted.
+It uploads the files in processor/testdata, but hidden ones, or, if there are none,
+makes one just under and one just over the threshold; and waits for their
+executions. Each must succeed on the right route, with the digest of what was
+uploaded; the dead-letter queue and the alarms must be quiet. Then every version
+of the files is deleted.
 
 The first events of a new bucket can take about five minutes to arrive.
 
@@ -31,7 +32,7 @@ When something fails, it walks the links between an upload and its result: the
 bucket's notification, the rule and its target, the roles' permissions, the image, the
 subnets' route, the security group, the log. It names the one that is broken.
 
-It processes two files, and is billed as any others.
+The files are processed and billed as any others.
 
 Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
 		Example: `  upload-router verify --stack dev
@@ -46,8 +47,8 @@ Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
 	}
 	common.systemFlags(cmd)
 	flags := cmd.Flags()
-	flags.DurationVar(&options.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
-	flags.DurationVar(&options.Timeout, "timeout", time.Hour, "how long all of it may take")
+	spanVar(flags, &options.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
+	spanVar(flags, &options.Timeout, "timeout", time.Hour, "how long all of it may take")
 	return cmd
 }
 
@@ -57,10 +58,18 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 	if err != nil {
 		return err
 	}
+	if options.Files, err = operate.TestData(ctx); err != nil {
+		return err
+	}
+	if len(options.Files) > 0 {
+		u.say("Verifying with what is in %s.", operate.TestDataFolder)
+	}
 	view := &sendView{ui: u, began: time.Now()}
 	late := lateView{ui: u}
 	options.OnFile = func(f operate.Sent) {
-		f.Key = path.Base(f.Key) // what is before it is the same for both, and long
+		if len(options.Files) == 0 {
+			f.Key = path.Base(f.Key) // what is before it is the same for both, and long
+		}
 		view.take(f)
 		late.take(f)
 	}
@@ -82,17 +91,17 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 	}
 	if err != nil {
 		if len(result.Diagnosis) > 0 {
-			_ = u.verified(result) // the error says more: that the time was up
+			_ = u.verified(result, len(options.Files) > 0) // the error says more: that the time was up
 		}
 		return err
 	}
-	return u.verified(result)
+	return u.verified(result, len(options.Files) > 0)
 }
 
-// verified shows the verdict, and after a failure what was found on the way.
-func (u *ui) verified(v operate.Verification) error {
+// verified shows the verdict, and after a failure what was found on the way. Files of the project's own may not take both routes.
+func (u *ui) verified(v operate.Verification, own bool) error {
 	if v.Passed() {
-		u.say("Both routes work.")
+		u.say("%s", map[bool]string{false: "Both routes work.", true: "Each file was processed as it should be."}[own])
 		return nil
 	}
 	if len(v.Diagnosis) > 0 {

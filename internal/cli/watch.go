@@ -113,7 +113,7 @@ func (v *watchView) look(running int) {
 	}
 	lines := []string{fmt.Sprintf("%s running%s, %d ended; Ctrl-C ends this", plural(int64(running), "execution"), more, v.ended)}
 	if len(rows) > 0 {
-		lines = append(v.columns([]string{"KEY", headRoute, "SIZE", "STATE", "SINCE"}, rows), lines...)
+		lines = append(v.columns([]string{headKey, headRoute, headSize, "STATE", "SINCE"}, rows), lines...)
 	}
 	v.block(lines)
 }

@@ -76,7 +76,7 @@ func TestNoLineIsWiderThanTheTerminal(t *testing.T) {
 		"show":       {[]string{"show", failed, outputs}, 0, "log group  task-logs"},
 		"logs":       {[]string{"logs", failed, outputs}, 0, "no JSON"},
 		"send":       {[]string{"send", sent, "--prefix", strings.TrimSuffix(longKey, filepath.Base(longKey)), outputs}, exitFailed, longKey},
-		"redrive":    {[]string{"redrive", failed, "--dlq", "--dry-run", outputs}, 0, longKey},
+		"redrive":    {[]string{"redrive", failed, "--dry-run", outputs}, 0, longKey},
 		"doctor":     {[]string{"doctor", "--stack", "dev"}, exitNotReady, "✗ Go"},
 		"cost":       {[]string{"cost"}, 0, "All together"},
 	} {

@@ -37,6 +37,7 @@ const (
 	TypeKey                      = "aws:kms/key:Key"
 	TypeKeyPolicy                = "aws:kms/keyPolicy:KeyPolicy"
 	TypeFunction                 = "aws:lambda/function:Function"
+	TypePermission               = "aws:lambda/permission:Permission"
 	TypeBucketLifecycle          = "aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2"
 	TypeBucketNotification       = "aws:s3/bucketNotification:BucketNotification"
 	TypeBucketOwnershipControls  = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
@@ -103,7 +104,7 @@ var kinds = map[string]Kind{
 		Terraform: "aws_dynamodb_table", RefersBy: byName, Renamed: map[string]string{
 			"attributes": "attribute", "globalSecondaryIndexes": "global_secondary_index", "localSecondaryIndexes": "local_secondary_index",
 		},
-		Stateful: "what was processed",
+		Stateful: "what became of each upload",
 		named:    "name", fill: arn("dynamodb", "table/"),
 	},
 
@@ -185,6 +186,10 @@ var kinds = map[string]Kind{
 	TypeFunction: {
 		Terraform: "aws_lambda_function", RefersBy: byName, Renamed: map[string]string{"code": "filename", "name": "function_name"},
 		named: "name", fill: arn("lambda", "function:"),
+	},
+	TypePermission: {
+		Terraform: "aws_lambda_permission", Renamed: map[string]string{"function": "function_name"},
+		named: "statementId",
 	},
 
 	TypeBucketLifecycle: {

@@ -28,7 +28,7 @@ var configurations = map[string]map[string]string{
 		"network": "existing", "vpcId": "vpc-0123456789abcdef0", "subnetIds": `["subnet-0123456789abcdef0","subnet-0123456789abcdef1"]`,
 	},
 	"private": {
-		"network": "private", "flowLogs": "true", "encryption": "customer", "tracing": "true", "protect": "true", "deduplicate": "true",
+		"network": "private", "flowLogs": "true", "encryption": "customer", "tracing": "true", "protect": "true",
 		"notify": `["ops@example.com"]`, "lambdaReservedConcurrency": "10", "tags": `{"owner":"us"}`, "taskCapacity": "spot",
 	},
 	"names": {
@@ -116,8 +116,9 @@ func TestRolesArePassedToTheirServices(t *testing.T) {
 		return "arn:aws:iam::123456789012:role/upload-router-prod-" + name + "-???????"
 	}
 	require.Equal(t, map[string][]string{
-		"ecs-tasks.amazonaws.com": {role("task-execution"), role("task-role")}, "lambda.amazonaws.com": {role("function-role")},
-		"states.amazonaws.com": {role("workflow-role")}, "events.amazonaws.com": {role("uploads-role")},
+		"ecs-tasks.amazonaws.com": {role("task-execution"), role("task-role")},
+		"lambda.amazonaws.com":    {role("function-role"), role("sweep-role")},
+		"states.amazonaws.com":    {role("workflow-role")}, "events.amazonaws.com": {role("uploads-role")},
 		"vpc-flow-logs.amazonaws.com": {role("flow-role")},
 	}, passed)
 }
@@ -178,6 +179,12 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 		},
 		"private DNS": {
 			"private", "PrivateDNS", []string{"arn:aws:route53:::hostedzone/*"}, []string{"route53:AssociateVPCWithHostedZone"}, nil,
+		},
+		"who may run the sweep": {
+			"base", "Functions", []string{
+				"arn:aws:lambda:eu-central-1:123456789012:function:upload-router-prod-function-???????",
+				"arn:aws:lambda:eu-central-1:123456789012:function:upload-router-prod-sweep-???????",
+			}, []string{"lambda:AddPermission", "lambda:GetPolicy", "lambda:RemovePermission"}, nil,
 		},
 		"many alarms": {
 			"base", "Alarms", []string{"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:upload-router-prod-alarms-*"},

@@ -151,6 +151,10 @@ var kinds = map[string][]permission{
 		{sid: sidRepositories, on: of(declared.TypeRepository, "repository"), actions: list("ecr",
 			"DeleteLifecyclePolicy", "GetLifecyclePolicy", "PutLifecyclePolicy")},
 	},
+	declared.TypeRepositoryPolicy: {
+		{sid: sidRepositories, on: of(declared.TypeRepository, "repository"), actions: list("ecr",
+			"DeleteRepositoryPolicy", "GetRepositoryPolicy", "SetRepositoryPolicy")},
+	},
 	declared.TypeRepository: {
 		{sid: sidRepositories, on: named("ecr", "repository/"), actions: list("ecr", "CreateRepository", "DeleteRepository",
 			"DescribeRepositories", "ListTagsForResource", "PutImageScanningConfiguration", "PutImageTagMutability", "TagResource",
@@ -219,6 +223,14 @@ var kinds = map[string][]permission{
 			"ListVersionsByFunction", "PutFunctionConcurrency", "TagResource", "UntagResource", "UpdateFunctionCode",
 			"UpdateFunctionConfiguration")},
 		{sid: "PassRoleToLambda", on: roles("role"), when: passedTo("lambda"), actions: []string{passRole}},
+		// Whoever makes a function of an image, or gives it another one, may get that image.
+		// https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+		{sid: sidRepositories, only: hasInput("imageUri"), on: imagesRepository, actions: list("ecr", "BatchGetImage",
+			"GetDownloadUrlForLayer")},
+	},
+
+	declared.TypePermission: {
+		{sid: "Functions", on: of(declared.TypeFunction, "function"), actions: list("lambda", "AddPermission", "GetPolicy", "RemovePermission")},
 	},
 
 	declared.TypeBucketLifecycle:         {ofBucket("GetLifecycleConfiguration", "PutLifecycleConfiguration")},

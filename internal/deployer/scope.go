@@ -131,7 +131,8 @@ func (s scope) called(typ, reference string) []string {
 func ownARN(typ string) func(scope, declared.Resource) []string {
 	return map[string]func(scope, declared.Resource) []string{
 		declared.TypeBucket: bucket(""), declared.TypeCluster: named("ecs", "cluster/"), declared.TypeEventRule: named("events", "rule/"),
-		declared.TypeQueue: named("sqs", ""), declared.TypeRepository: named("ecr", "repository/"), declared.TypeRole: named("iam", "role/"),
+		declared.TypeFunction: named("lambda", "function:"),
+		declared.TypeQueue:    named("sqs", ""), declared.TypeRepository: named("ecr", "repository/"), declared.TypeRole: named("iam", "role/"),
 		declared.TypeTopic: named("sns", ""),
 	}[typ]
 }
@@ -208,6 +209,17 @@ func find(resources []declared.Resource, id string) (declared.Resource, bool) {
 func pushedTo(s scope, r declared.Resource) []string {
 	repository, _ := partition.RepositoryOf(r.Text("imageName"))
 	return s.called(declared.TypeRepository, repository)
+}
+
+// imagesRepository is the repository of a function's image, which may be another account's.
+func imagesRepository(s scope, r declared.Resource) []string {
+	repository, arn := partition.RepositoryOf(r.Text("imageUri"))
+	for _, own := range s.system.OfType(declared.TypeRepository) {
+		if own.Output("repositoryUrl") == repository {
+			return ownARN(declared.TypeRepository)(s, own)
+		}
+	}
+	return []string{arn}
 }
 
 // ec2 are all resources of one of EC2's types, whose ids AWS makes up.
@@ -334,6 +346,11 @@ func hasKey(block, input string) func(declared.Resource) bool {
 		object, _ := value.(map[string]any)
 		return object[input] != nil && object[input] != ""
 	}
+}
+
+// hasInput tells whether an input is given.
+func hasInput(input string) func(declared.Resource) bool {
+	return func(r declared.Resource) bool { return r.Text(input) != "" }
 }
 
 func isTrue(input string) func(declared.Resource) bool {

@@ -22,12 +22,9 @@ var shapes = map[string]shape{
 	declared.TypeStateMachine:   {"Step Functions state machine", "([", "])"},
 	declared.TypeFunction:       {"Lambda function", "[", "]"},
 	declared.TypeTaskDefinition: {"ECS Fargate task", "[", "]"},
-	declared.TypeImage:          {"Container image in ECR", "[", "]"},
-	declared.TypeSecurityGroup:  {"Security group in two subnets", "[", "]"},
 	declared.TypeTopic:          {"SNS topic", "[[", "]]"},
 	declared.TypeAlarm:          {"CloudWatch alarm", "[/", "/]"},
-	declared.TypeLogGroup:       {"Log group", "[", "]"},
-	declared.TypeKey:            {"KMS key", "[", "]"},
+	declared.TypeTable:          {"DynamoDB table: the ledger", "[(", ")]"},
 }
 
 // arrow is a reference between two types, labelled with what happens.
@@ -39,8 +36,11 @@ type arrow struct {
 	reversed bool
 }
 
-// watches is said of an alarm's arrows.
-const watches = "watches"
+// watches is said of an alarm's arrows, writes of those to the ledger.
+const (
+	watches = "watches"
+	writes  = "writes items"
+)
 
 var arrows = []arrow{
 	{declared.TypeEventRule, declared.TypeBucket, "Object Created", true},
@@ -51,11 +51,10 @@ var arrows = []arrow{
 	{declared.TypeStateMachine, declared.TypeFunction, "small files", false},
 	{declared.TypeStateMachine, declared.TypeTaskDefinition, "large files", false},
 	{declared.TypeStateMachine, declared.TypeTopic, "processed, failed", false},
-	{declared.TypeTaskDefinition, declared.TypeImage, "runs", false},
-	{declared.TypeTaskDefinition, declared.TypeLogGroup, "logs", false},
-	{declared.TypeFunction, declared.TypeLogGroup, "logs", false},
-	{declared.TypeLogGroup, declared.TypeKey, "encrypted with", false},
-	{declared.TypeStateMachine, declared.TypeSecurityGroup, "places tasks in", false},
+	{declared.TypeTaskDefinition, declared.TypeTable, writes, false},
+	{declared.TypeFunction, declared.TypeTable, writes, false},
+	{declared.TypeStateMachine, declared.TypeTable, writes, false},
+	{declared.TypeEventTarget, declared.TypeFunction, "invokes", false},
 	{declared.TypeAlarm, declared.TypeTopic, "alarm", false},
 	{declared.TypeAlarm, declared.TypeStateMachine, watches, false},
 	{declared.TypeAlarm, declared.TypeQueue, watches, false},
@@ -136,8 +135,8 @@ func (g graph) id(r declared.Resource) string {
 }
 
 func label(r declared.Resource, s shape) string {
-	if r.Type == declared.TypeLogGroup {
-		return s.label + " of the " + r.Name[strings.LastIndex(r.Name, "-")+1:]
+	if r.Type == declared.TypeFunction && strings.HasSuffix(r.Name, "-sweep") {
+		return s.label + ": the sweep"
 	}
 	return s.label
 }

@@ -1,5 +1,5 @@
-// Package docs writes the documents that show the code: the state machine as JSON and as a diagram, the architecture as declared,
-// and the configuration as a table and as Pulumi.yaml declares it. A test keeps them current.
+// Package docs writes the documents that show the code: the state machine as JSON and as a diagram, the architecture as declared, the
+// configuration as a table and as Pulumi.yaml declares it, the errors, and the attributes of the ledger. A test keeps them current.
 package docs
 
 import (
@@ -75,12 +75,18 @@ func Files(root string) (map[string][]byte, error) {
 			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
 			"![The state machine with all that can be switched on](state-machine.all.svg)\n"),
 	}
+	attributes, err := ledgerTable()
+	if err != nil {
+		return nil, err
+	}
 	drawn := mermaid(architecture(system))
 	for _, part := range []struct{ file, name, text string }{
 		{"README.md", "architecture", drawn},
 		{"docs/architecture.md", "architecture", drawn},
 		{"docs/configuration.md", "configuration", settings.Markdown()},
 		{"docs/runbook.md", "faults", faults.Markdown()},
+		{"docs/processor.md", "errors", errorTable()},
+		{"docs/ledger.md", "attributes", attributes},
 	} {
 		if err := write(out, root, part.file, part.name, part.text); err != nil {
 			return nil, err
@@ -139,6 +145,7 @@ var switchedOn = func() map[string]string {
 	maps.Copy(config, map[string]string{
 		"maxParallelTasks": "20",
 		"network":          string(settings.NetworkPrivate), "flowLogs": "true", "encryption": string(settings.EncryptionCustomer),
+		"outputBucket": settings.OutputCreate, "dockerfile": "processor/Dockerfile", "tagUploads": string(settings.TagQuarantine),
 	})
 	return config
 }()

@@ -60,6 +60,7 @@ func of(t *testing.T, v factors.Variant) *asl.Machine {
 		SizeThreshold: config.SizeThreshold, FunctionTimeout: config.LambdaTimeout, TaskTimeout: config.TaskTimeout,
 		ExecutionTimeout: config.ExecutionTimeout,
 		ContainerName:    task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
+		LedgerRetentionDays: config.LedgerRetentionDays,
 	}
 	v.Route(&routing)
 	return machine.Definition(routing, machine.References{})

@@ -10,47 +10,64 @@ import (
 	"example.com/upload-router/internal/authz"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/scan"
+	"example.com/upload-router/operate"
 )
 
 // reasons say why a statement is there, by its Sid. One without a reason is an
 // error: a right that nobody can give a reason for is not granted.
 var reasons = map[string]string{
-	"AdministerKey":              "IAM policies may govern the key; without it nobody could change or delete it",
-	"AgreeOnTheWork":             "executions see who processes what, and how many tasks run",
-	"PublishAlarms":              "alarms notify people",
-	"ClaimObjects":               "each version of an object is processed by one execution",
-	"EncryptAlarmNotices":        "alarms notify people by a topic that is encrypted with the key",
-	"DecryptClaims":              "the state machine reads and writes the encrypted table of claims",
+	"AdministerKey":                 "IAM policies may govern the key; without it nobody could change or delete it",
+	"PublishAlarms":                 "alarms notify people",
+	"EncryptAlarmNotices":           "alarms notify people by a topic that is encrypted with the key",
+	"DecryptExecutions":             "the sweep reads what the encrypted executions that are gone were started with",
+	"DecryptLedger":                 "DynamoDB reads and writes the encrypted table for whoever may use it",
+	"FindLostUploads":               "the sweep finds what has been running for longer than it can",
+	"FollowExecutions":              "the sweep sees how an execution ended, and for which upload it was",
+	"LambdaECRImageRetrievalPolicy": "Lambda fetches the image that the function runs, for this stack's function only",
+
+	"ListExecutions":             "the sweep sees which executions still run: who isn't among them has no task slot",
+	"ReadLedger":                 "the sweep sees who has task slots, how far it got, and whether what the index calls running is lost",
+	"SweepBySchedule":            "the sweep runs every two minutes, and finds what no event named",
+	"SweepEndedExecutions":       "the sweep runs for each execution that timed out or was stopped",
+	"UseLedger":                  "what becomes of each upload is written down, which keeps two executions from processing one",
+	"ReadUploadTags":             "the worker keeps the other tags of the version that it tags",
+	"TagUploads":                 "the worker tags the version with what became of it, for bucket policies and lifecycle rules",
 	"DecryptUploads":             "the processor reads what S3 decrypts for it, of this bucket only",
+	"ReadSecrets":                "the worker reads the secrets that the processor is given",
+	"ReadParameters":             "the worker reads the parameters that the processor is given",
+	"DecryptSecrets":             "Secrets Manager decrypts these secrets for the worker",
+	"DecryptParameters":          "Systems Manager decrypts these parameters for the worker",
+	"WriteOutputs":               "the processor writes what it makes of an upload, or takes back what it has begun, and reads none of it",
+	"EncryptOutputs":             "S3 encrypts what the processor writes, in one request or in parts, to this bucket only",
 	"EncryptExecutions":          "Step Functions encrypts the definition, and what the executions take in and give",
-	"EncryptNotices":             "the state machine publishes to the encrypted topic",
+	"EncryptNotices":             "the state machine and the sweep publish to the encrypted topic",
 	"DeliverExecutionLogs":       "Step Functions sets up the delivery of what it logs of the executions",
 	"EncryptExecutionLogs":       "Step Functions encrypts what it logs on its way to CloudWatch",
 	"PublishStatusChanges":       "EventBridge notifies people of executions that ended by their time-out or by hand; AWS takes no condition",
 	"EncryptStatusChangeNotices": "EventBridge notifies people of these ends by a topic that is encrypted with the key",
 	"DecryptExecutionLogs":       "CloudWatch decrypts what Step Functions logs",
 	"SendTraces":                 "what ran for a file, and how long, is seen in X-Ray",
-	"SendUndeliveredEvents":      "EventBridge keeps what it could not deliver",
+	"SendUndeliveredEvents":      "EventBridge stores what it could not deliver",
 	"DescribeLogGroups":          "the connections in the VPC are logged, which takes a look at the log groups",
 	"DescribeAndStopTasks":       "Step Functions looks at the task it waits for, and stops it when the execution ends first",
-	"PullImageLayers":            "ECS fetches the image, whose layers ECR keeps in S3",
+	"PullImageLayers":            "ECS fetches the image, whose layers ECR stores in S3",
 	"PassTaskRoles":              "the task gets its two roles, and no service but ECS can",
-	"ManageTaskEventsRule":       "Step Functions makes the rule by which it hears that a task ended",
+	"ManageTaskEventsRule":       "Step Functions makes the rule by which it learns that a task ended",
 	"EncryptLogGroups":           "CloudWatch Logs encrypts this stack's log groups",
 	"LogInToRegistry":            "ECS gets the registry's token, which is not for one repository",
-	"Notify":                     "people hear of processed and failed files",
+	"Notify":                     "people are notified of processed and failed files, and of those that are lost",
 	"ProcessLargeFiles":          "large files go to this task, in this cluster",
 	"ProcessSmallFiles":          "small files go to this function",
 	"PullImage":                  "ECS fetches the image",
 	"EncryptUndeliveredEvents":   "EventBridge writes to the encrypted queues what it could not deliver",
 	"ReadUploads":                "the processor reads the version that the event names, or the object if it names none",
-	"DescribeExecutions":         "the place of an execution that is gone is given to another, and a task is traced with its execution",
+	"DescribeExecutions":         "a task is traced with its execution",
 	"AssumeRole":                 "the service takes the role, for this account's resources only",
 	"StartExecutions":            "each upload starts an execution",
 	"TagTasks":                   "a task has the stack's tags from its beginning on, by which its cost is told apart",
 	"SendTaskResult":             "the task reports to Step Functions that it works, and how it ended",
 	"WriteFlowLogs":              "the connections in the VPC are logged",
-	"WriteLogs":                  "what the processor logs is kept",
+	"WriteLogs":                  "what the function or the task logs is stored",
 }
 
 // securityFile is the document, whose text is kept.
@@ -75,13 +92,31 @@ func security(root string, system, more *declared.System, deployers []deployerPo
 	})
 	for name, part := range map[string]string{
 		"permissions": all.String(), "permissions that are switched on": added.String(), "required": required(), "exceptions": scan.Markdown(),
-		"deployers": deployerTable(deployers),
+		"deployers": deployerTable(deployers), "operators": operators(),
 	} {
 		if document, err = replacePart(document, name, part); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", securityFile, err)
 		}
 	}
 	return document, nil
+}
+
+// operators is the table of what the commands ask with.
+func operators() string {
+	var out strings.Builder
+	out.WriteString("| permission | on | with a customer managed key | for |\n|---|---|---|---|\n")
+	for _, p := range operate.Permissions() {
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", p.Action, p.On, codes(p.Key), codes(p.Commands))
+	}
+	return out.String()
+}
+
+// codes are names in a cell.
+func codes(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "`" + strings.Join(names, "`, `") + "`"
 }
 
 // permissions is the table of all that is granted, from the declared policies.
@@ -123,6 +158,9 @@ type row struct {
 
 func (t *table) add(g authz.Grant) error {
 	reason, known := reasons[g.Statement]
+	if strings.HasSuffix(g.Policy, "-permissions") || strings.HasPrefix(g.Statement, "Permissions") {
+		reason, known = "the processor's own: the configuration's `permissions` say so", true
+	}
 	if !known {
 		return fmt.Errorf("%w: %s of %s", errNoReason, g.Statement, g.Policy)
 	}
@@ -169,7 +207,7 @@ func (t *table) resource(g authz.Grant) string {
 func (t *table) conditions(g authz.Grant) []string {
 	out := make([]string, len(g.Conditions))
 	for i, c := range g.Conditions {
-		out[i] = "`" + t.named(c) + "`"
+		out[i] = "`" + t.named(c.String()) + "`"
 	}
 	return out
 }

@@ -31,7 +31,10 @@ type dynamoCase struct {
 	// Long are texts of so many bytes, besides the item or the values.
 	Long  map[string]int
 	After dynamodb.Item
-	Error string
+	// Returns is the call's ReturnValues, and Attributes are what it answers.
+	Returns    string
+	Attributes dynamodb.Item
+	Error      string
 	// Dynalite is why dynalite answers something else, and Source where DynamoDB's answer is known from if that isn't its documentation.
 	Dynalite, Source string
 }
@@ -93,13 +96,14 @@ func TestCases(t *testing.T) {
 			for name, size := range c.Long {
 				long[name] = s(strings.Repeat("x", size))
 			}
-			err := c.call(table, at, long)
+			answer, err := c.call(table, at, long)
 			if c.Error != "" {
 				require.EqualError(t, err, c.Error)
 				assert.Equal(t, before, get(t, table), "a refused call changes nothing")
 				return
 			}
 			require.NoError(t, err)
+			assert.Equal(t, c.Attributes, answer)
 			want := with(c.After)
 			maps.Copy(want, long)
 			assert.Equal(t, want, get(t, table))
@@ -108,18 +112,18 @@ func TestCases(t *testing.T) {
 }
 
 // call makes the call of the case.
-func (c dynamoCase) call(table *dynamodb.Table, at, long dynamodb.Item) error {
+func (c dynamoCase) call(table *dynamodb.Table, at, long dynamodb.Item) (dynamodb.Item, error) {
 	expressions := c.expressions()
 	if c.Operation == "PutItem" {
 		item := maps.Clone(at)
 		maps.Copy(item, c.Item)
 		maps.Copy(item, long)
-		return table.Put(now(), dynamodb.PutInput{ //nolint:wrapcheck // compared
+		return nil, table.Put(now(), dynamodb.PutInput{ //nolint:wrapcheck // compared
 			Item: item, ConditionExpression: c.Condition, Expressions: expressions,
 		})
 	}
 	maps.Copy(expressions.ExpressionAttributeValues, long)
 	return table.Update(now(), dynamodb.UpdateInput{ //nolint:wrapcheck // compared
-		Key: at, UpdateExpression: c.Update, ConditionExpression: c.Condition, Expressions: expressions,
+		Key: at, UpdateExpression: c.Update, ConditionExpression: c.Condition, Expressions: expressions, ReturnValues: c.Returns,
 	})
 }

@@ -30,13 +30,19 @@ const maxInOperands = 100
 
 // condition reads a ConditionExpression; one that isn't given always holds.
 func (e *expressions) condition(text *string) (condition, error) {
+	whole, _, err := e.holds(nameCondition, text)
+	return whole, err
+}
+
+// holds reads the expression of a parameter that is a condition, and gives the attributes that it names as well.
+func (e *expressions) holds(name string, text *string) (condition, []string, error) {
 	if text == nil {
-		return func(Item) bool { return true }, nil
+		return func(Item) bool { return true }, nil, nil
 	}
-	p := e.parse(nameCondition, *text)
+	p := e.parse(name, *text)
 	whole := p.or()
 	p.end()
-	return whole, p.err
+	return whole, p.named, p.err
 }
 
 func (p *parser) or() condition {
@@ -229,17 +235,22 @@ func (p *parser) between(left operand) condition {
 	p.plain(low, high)
 	p.refuseKinds("BETWEEN", []operand{left, low, high}, typeStringSet)
 	if low.value != nil && high.value != nil {
-		order, ordered := compare(*low.value, *high.value)
-		switch {
-		case !ordered:
-			p.fail("The BETWEEN operator requires same data type for lower and upper bounds; "+
-				"lower bound operand: AttributeValue: %v, upper bound operand: AttributeValue: %v", low.value, high.value)
-		case order > 0:
-			p.fail("The BETWEEN operator requires upper bound to be greater than or equal to lower bound; "+
-				"lower bound operand: AttributeValue: %v, upper bound operand: AttributeValue: %v", low.value, high.value)
-		}
+		p.bounds(*low.value, *high.value)
 	}
 	return func(item Item) bool { return compared(left, ">=", low, item) && compared(left, "<=", high, item) }
+}
+
+// bounds refuses what nothing can be between.
+func (p *parser) bounds(low, high Attribute) {
+	order, ordered := compare(low, high)
+	switch {
+	case !ordered:
+		p.fail("The BETWEEN operator requires same data type for lower and upper bounds; "+
+			"lower bound operand: AttributeValue: %v, upper bound operand: AttributeValue: %v", low, high)
+	case order > 0:
+		p.fail("The BETWEEN operator requires upper bound to be greater than or equal to lower bound; "+
+			"lower bound operand: AttributeValue: %v, upper bound operand: AttributeValue: %v", low, high)
+	}
 }
 
 func (p *parser) in(left operand) condition {

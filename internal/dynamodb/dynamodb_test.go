@@ -74,7 +74,7 @@ func TestWhatIsntSupportedHere(t *testing.T) {
 			if test.condition != "" {
 				in.ConditionExpression = &test.condition
 			}
-			err := table.Update(now(), in)
+			_, err := table.Update(now(), in)
 			require.ErrorContains(t, err, dynamodb.Validation)
 			require.ErrorContains(t, err, test.says)
 			assert.Equal(t, with(dynamodb.Item{"a": s("x")}), get(t, table))
@@ -107,6 +107,8 @@ func TestWhatIsGivenIsACopy(t *testing.T) {
 func TestServe(t *testing.T) {
 	t.Parallel()
 	const where = `{"TableName":"t","Key":{"object":{"S":"o"},"version":{"S":"v"}}`
+	const absent = `"ConditionExpression":"attribute_not_exists(#a)","ExpressionAttributeNames":{"#a":"a"}}`
+	const put = `{"TableName":"t","Item":{"object":{"S":"o"},"version":{"S":`
 	const set = where + `,"UpdateExpression":"SET #a = :a","ExpressionAttributeNames":{"#a":"a"},"ExpressionAttributeValues":{":a":{"S":"y"}}`
 	for name, c := range map[string]struct{ operation, body, want, refused string }{
 		"an item": {
@@ -114,10 +116,12 @@ func TestServe(t *testing.T) {
 		},
 		"no item":     {"GetItem", `{"TableName":"t","Key":{"object":{"S":"o"},"version":{"S":"w"}}}`, `{}`, ""},
 		"half a key":  {"GetItem", `{"TableName":"t","Key":{"object":{"S":"o"}}}`, "", "ValidationException: The provided key element"},
+		"a put":       {"PutItem", put + `"w"}}}`, `{}`, ""},
+		"a put again": {"PutItem", put + `"v"}},` + absent, "", "ConditionalCheckFailedException: "},
 		"an update":   {"UpdateItem", set + `}`, `{}`, ""},
 		"a condition": {"UpdateItem", set + `,"ConditionExpression":"attribute_not_exists(#a)"}`, "", "ConditionalCheckFailedException: "},
-		"a parameter": {"GetItem", where + `,"ProjectionExpression":"a"}`, "", `unknown field "ProjectionExpression"`},
-		"a query":     {"Query", `{}`, "", "UnknownOperationException: "},
+		"a parameter": {"GetItem", where + `,"AttributesToGet":["a"]}`, "", `unknown field "AttributesToGet"`},
+		"a scan":      {"Scan", `{}`, "", "UnknownOperationException: "},
 		"no object":   {"UpdateItem", `[]`, "", "reading the parameters"},
 	} {
 		t.Run(name, func(t *testing.T) {

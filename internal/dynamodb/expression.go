@@ -11,6 +11,10 @@ import (
 const (
 	nameCondition = "ConditionExpression"
 	nameUpdate    = "UpdateExpression"
+
+	nameKeyCondition = "KeyConditionExpression"
+	nameFilter       = "FilterExpression"
+	nameProjection   = "ProjectionExpression"
 )
 
 // expression is a parameter with an expression; the text is nil if it isn't given.
@@ -112,6 +116,7 @@ type parser struct {
 	text   string
 	tokens []token
 	at     int
+	named  []string // the attributes, so far
 	err    error
 }
 
@@ -202,6 +207,7 @@ func (p *parser) path() string {
 		return ""
 	}
 	p.used[text] = true
+	p.named = append(p.named, name)
 	p.at++
 	if next := p.peek(0); next == "." || next == "[" {
 		p.fail("a path into %s isn't supported here: its attributes are strings, numbers and sets of strings", text)
@@ -290,6 +296,6 @@ func (p *parser) refuseKinds(name string, operands []operand, kinds ...string) {
 
 // The refusals of operands that only show at the item.
 var (
-	errOperandType = &Error{Validation, "An operand in the update expression has an incorrect data type"}
-	errNoAttribute = &Error{Validation, "The provided expression refers to an attribute that does not exist in the item"}
+	errOperandType = invalid("An operand in the update expression has an incorrect data type")
+	errNoAttribute = invalid("The provided expression refers to an attribute that does not exist in the item")
 )

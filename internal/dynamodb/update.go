@@ -64,8 +64,7 @@ func (e *expressions) update(text *string) (update, error) {
 // add notes a change, which must be of another attribute than those before.
 func (u *update) add(p *parser, c change) {
 	if slices.Contains(u.paths, c.path) {
-		p.fail("Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [%s], path two: [%s]",
-			c.path, c.path)
+		p.overlap(c.path)
 	}
 	u.changes, u.paths = append(u.changes, c), append(u.paths, c.path)
 }

@@ -3,6 +3,7 @@ package factors_test
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -169,12 +170,12 @@ func TestVariantsAreConfigurations(t *testing.T) {
 	for _, v := range factors.Variants(all) {
 		loaded, err := settings.Load(func(key string) (string, bool) { value, ok := v.Config[key]; return value, ok })
 		require.NoError(t, err, v.Name)
-		assert.Equal(t, v.Config["deduplicate"], map[bool]string{true: "true", false: "false"}[loaded.Deduplicate])
+		assert.Equal(t, v.Config["ledgerRetentionDays"], strconv.Itoa(loaded.LedgerRetentionDays))
 	}
 	differs := maps.Clone(factors.AllOn(all).Config)
 	maps.DeleteFunc(differs, func(key, value string) bool { return defaults[key] == value })
 	require.Equal(t, map[string]string{
-		"taskCompletion": "callback", "deduplicate": "true", "taskCapacity": "spot", "maxParallelTasks": "1", "executionTimeout": "10800",
+		"taskCompletion": "callback", "taskCapacity": "spot", "maxParallelTasks": "1", "executionTimeout": "10800",
 		"tracing": "true",
 	}, differs)
 }

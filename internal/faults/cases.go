@@ -22,6 +22,8 @@ const (
 	Redrive Resume = "redrive"
 	// Replay: the event in the dead-letter queue starts an execution.
 	Replay Resume = "replay from the dead-letter queue"
+	// Shrink: a new execution, as soon as what fills its upload's item is taken out.
+	Shrink Resume = "a new execution, once its item is smaller"
 	// Never: there is nothing to process any more.
 	Never Resume = "not at all: upload the file again"
 )
@@ -47,7 +49,7 @@ const (
 	Deleted
 	// Stopped: somebody stops the execution.
 	Stopped
-	// Crowded: another file's task is at work, and has the only place.
+	// Crowded: another file's task is at work, and has the only slot.
 	Crowded
 )
 
@@ -62,16 +64,14 @@ type Injection struct {
 
 // Evidence is a text that is seen somewhere.
 type Evidence struct {
-	// Where is where: InCause, InHistory, InOutput, InLog, InMessage, InMetrics.
+	// Where is where: InCause, InHistory, InOutput, InLog, InLedger, InNotice, InMessage, InMetrics.
 	Where string
 	// Text is what is seen there. With [Version] in it, each execution that processed
 	// something has it there, of the version that its own event names.
 	Text string
-	// Once says that it is seen with claims only (deduplicate).
-	Once bool
 }
 
-func seen(where, text string) Evidence { return Evidence{Where: where, Text: text} }
+func seen(where, text string) Evidence { return Evidence{where, text} }
 
 // Version stands for the version of an object in the text of an evidence.
 const Version = "VERSION"
@@ -82,11 +82,13 @@ const (
 	InHistory = "the execution's history"
 	InOutput  = "the execution's output"
 	InLog     = "the processor's log"
+	InLedger  = "the ledger"
+	InNotice  = "the notice"
 	InMessage = "the dead-letter message's attributes"
 	InMetrics = "EventBridge's metrics"
 )
 
-// Completion is how Step Functions hears of a task's end (taskCompletion).
+// Completion is how Step Functions learns of a task's end (taskCompletion).
 type Completion string
 
 // The ways to hear of a task's end.
@@ -107,13 +109,10 @@ type Case struct {
 	Route string
 	// Completion is how the task's end must be heard of for it to look like this.
 	Completion Completion
-	// Once says that it takes claims (deduplicate).
-	Once bool
-	// Duplicate says that one of the executions is for the same event as the
-	// other: with claims, it finds that and processes nothing.
-	Duplicate bool
 	// Few says that it takes a limit of the tasks at a time (maxParallelTasks).
 	Few bool
+	// Outputs says that it is about a processor that writes outputs (outputBucket).
+	Outputs bool
 	// Announced says that it is about a success that is announced (notifySuccess).
 	Announced bool
 	// Scenario and Injections bring it about.
@@ -123,7 +122,8 @@ type Case struct {
 	Status asl.Status
 	// Error is the execution's error.
 	Error string
-	// Executions is how many were started, Runs how often a processor ran in all, Succeeded and Failed are the notices of either.
+	// Executions is how many were started, Runs how often a processor ran in all, but for those that had nothing to do; Succeeded and
+	// Failed are the notices of either.
 	Executions, Runs, Succeeded, Failed int
 	// Evidence is where it is seen.
 	Evidence []Evidence
@@ -187,12 +187,9 @@ func Markdown() string {
 }
 
 func (e Evidence) markdown() string {
-	text := fmt.Sprintf("`%s` in %s", e.Text, e.Where)
+	text := fmt.Sprintf("`%s` in %s", strings.ReplaceAll(e.Text, `"State":`, `"status":`), e.Where)
 	if strings.Contains(e.Text, Version) {
 		text += ", of each"
-	}
-	if e.Once {
-		text += " with `deduplicate`"
 	}
 	return text
 }

@@ -70,18 +70,55 @@ const (
 	HeartbeatsRefused Fault = "heartbeats refused"
 )
 
-// The faults of DynamoDB, where objects are claimed.
+// The faults of dynamodb:UpdateItem, by which the ledger is written.
 const (
-	// ClaimThrottled: dynamodb:PutItem is throttled, so that the object can't be claimed.
-	ClaimThrottled Fault = "claim throttled"
-	// SettleThrottled: dynamodb:UpdateItem is, so that how the work ended can't be noted.
-	SettleThrottled Fault = "settling throttled"
+	// BeginThrottled: DynamoDB throttles the beginning of an upload, the state machine's and the worker's.
+	BeginThrottled Fault = "beginning throttled"
+	// LedgerAway: the worker's connections to DynamoDB are closed before an answer comes, so that it can't begin.
+	LedgerAway Fault = "ledger away"
+	// LedgerSlow: DynamoDB takes the worker's request to begin, and doesn't answer.
+	LedgerSlow Fault = "ledger slow"
+	// HoldThrottled: DynamoDB throttles the worker when it would prove that the upload is still its own, before it publishes outputs.
+	HoldThrottled Fault = "proof throttled"
+	// HoldAnswerLost: that is proved, but the worker doesn't hear of it.
+	HoldAnswerLost Fault = "proof's answer lost"
+	// KilledBeforeHold: the worker's process is killed when it has done its work, before that is proved.
+	KilledBeforeHold Fault = "killed before the proof"
+	// FinishThrottled: DynamoDB throttles the worker when it would write that the upload is processed.
+	FinishThrottled Fault = "finishing throttled"
+	// FinishAnswerLost: that is written, but the worker doesn't hear of it.
+	FinishAnswerLost Fault = "finish's answer lost"
+	// ReportLost: DynamoDB throttles the worker when it would write why it failed.
+	ReportLost Fault = "report lost"
+	// FailThrottled: DynamoDB throttles the state machine when it would write that the execution failed.
+	FailThrottled Fault = "recording throttled"
+	// ItemFull: what is in the upload's item has grown to DynamoDB's 400 KB when the worker would write that it is processed.
+	ItemFull Fault = "item full"
+	// KilledAfterBegin: the worker's process is killed when it has begun, before it reads.
+	KilledAfterBegin Fault = "killed after the beginning"
+	// KilledBeforeFinish: so it is when it has done its work, before that is written.
+	KilledBeforeFinish Fault = "killed before finishing"
+	// KilledAfterFinish: so it is when that is written, before it answers.
+	KilledAfterFinish Fault = "killed after finishing"
+)
+
+// The writes of the ledger, by the names of its expressions.
+const (
+	WriteBegin    = "Begin"
+	WriteBeginRun = "BeginRun"
+	WriteHold     = "Hold"
+	WriteFinish   = "Finish"
+	WriteReport   = "Report"
+	WriteFail     = "Fail"
+	WriteTakeSlot = "TakeSlot"
 )
 
 // The other faults.
 const (
-	// PlacesKept: whoever has a place among maxParallelTasks keeps it for all the time that others wait.
-	PlacesKept Fault = "places kept"
+	// SlotsKept: whoever has a task slot keeps it for all the time that others wait.
+	SlotsKept Fault = "slots kept"
+	// SweepAway: nothing invokes the sweep when an execution has ended outside of its states.
+	SweepAway Fault = "sweep away"
 	// NoticeRefused: SNS throttles sns:Publish.
 	NoticeRefused Fault = "notice refused"
 	// ObjectUnavailable: S3 answers s3:GetObject with 503 SlowDown.
@@ -98,10 +135,10 @@ const (
 	CallBeat   = "states:SendTaskHeartbeat"
 	CallNotify = "sns:Publish"
 	CallRead   = "s3:GetObject"
-	CallClaim  = "dynamodb:PutItem"
-	CallLook   = "dynamodb:GetItem"
-	CallSettle = "dynamodb:UpdateItem"
+	CallUpdate = "dynamodb:UpdateItem"
 	CallFollow = "states:DescribeExecution"
+	// CallSweep is what EventBridge does when an execution has ended outside of its states.
+	CallSweep = "lambda:InvokeFunction of the sweep"
 	// CallAny is any call of a state machine's task.
 	CallAny = "any task"
 )
@@ -118,6 +155,10 @@ type Effect struct {
 	Interrupt runtimeapi.Interruption
 	// Signal is what a task's process gets while it reads the object: SIGTERM, or SIGKILL with all that it started; 0 for none.
 	Signal syscall.Signal
+	// Writes are those of the ledger that it affects, of [CallUpdate]; none for other calls.
+	Writes []string
+	// Process says that of these only those of a process are affected, and not those of the state machine.
+	Process bool
 }
 
 // effects are those of the table.
@@ -134,10 +175,13 @@ var effects = func() map[Fault]Effect {
 // Effect is what the fault does.
 func (f Fault) Effect() Effect { return effects[f] }
 
-// Affects says whether it affects a call, which is of a state machine's task or not.
-func (f Fault) Affects(call string, task bool) bool {
-	affected := f.Effect().Call
-	return affected == call || affected == CallAny && task
+// Affects says whether it affects a call, which writes the ledger or not, and is of a state machine's task or not.
+func (f Fault) Affects(call, write string, task bool) bool {
+	effect := f.Effect()
+	if effect.Call == CallAny {
+		return task
+	}
+	return effect.Call == call && (effect.Writes == nil || slices.Contains(effect.Writes, write)) && (!effect.Process || !task)
 }
 
 // All are all faults, in the order of their names.

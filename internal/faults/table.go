@@ -33,6 +33,31 @@ func fails(name, code string, runs int, evidence ...Evidence) Case {
 	}
 }
 
+// finished is the case of a fault that comes when the work is done and in the ledger, which says so to whoever asks.
+func finished(name string, evidence ...Evidence) Case {
+	return Case{
+		Name: name, Status: asl.StatusSucceeded, Executions: 1, Runs: 1, Succeeded: 1, Evidence: append(evidence, succeeded), Resume: Itself,
+	}
+}
+
+// full is a case whose upload's item is to become smaller before anything can be written.
+func full(c Case) Case {
+	c.Resume = Shrink
+	return c
+}
+
+// writing is a case of a processor that writes outputs.
+func writing(c Case) Case {
+	c.Outputs = true
+	return c
+}
+
+// onFargate is a case of the route of large files.
+func onFargate(c Case) Case {
+	c.Route = machine.RouteFargate
+	return c
+}
+
 // undelivered is the case of an event that EventBridge gives up on.
 func undelivered(name string, attributes ...string) []Case {
 	c := Case{Name: name, Resume: Replay}
@@ -42,15 +67,9 @@ func undelivered(name string, attributes ...string) []Case {
 	return []Case{c}
 }
 
-// once is a case that takes claims (deduplicate).
-func once(c Case) Case {
-	c.Once = true
-	return c
-}
-
 // gone is the case of an object that isn't there any more.
 func gone(name, route, code string) []Case {
-	c := fails(name, code, 1, seen(InLog, accessDenied))
+	c := fails(name, code, 1, seen(InLog, accessDenied), seen(InLedger, accessDenied), seen(InNotice, accessDenied))
 	c.Route, c.Scenario, c.Resume = route, Deleted, Never
 	return []Case{c}
 }
@@ -70,6 +89,10 @@ const (
 	notAwaited   = "Upload.NotAwaited"
 	accessDenied = "Upload.AccessDenied"
 	unavailable  = "Upload.Unavailable"
+	unreachable  = "Upload.LedgerUnreachable"
+	noSlot       = "Upload.NoTaskSlot"
+	// exitError is what Lambda calls the end of a process that hasn't answered.
+	exitError = "Runtime.ExitError"
 )
 
 // What is seen in more than one case.
@@ -87,7 +110,9 @@ var (
 	noBeat     = seen(InLog, "heartbeat not sent")
 	inVain     = seen(InLog, notAwaited)
 	retried    = seen(InMetrics, "RetryInvocationAttempts")
-	recognised = Evidence{Where: InOutput, Text: `"duplicate":{`, Once: true}
+	recognised = seen(InOutput, `"duplicate":{`)
+	succeeded  = seen(InLedger, `"State":"succeeded"`)
+	failed     = seen(InLedger, `"State":"failed"`)
 )
 
 // itemsThrottled is how a state machine sees any call of a table that is asked too much.
@@ -119,17 +144,15 @@ var table = []row{
 	},
 	{
 		fault: FunctionCrashed, effect: Effect{Call: CallInvoke, Interrupt: runtimeapi.Crash},
-		cases: []Case{fails("The function crashes", "Runtime.ExitError", 1,
-			seen(InCause, "Runtime exited with error: exit status 2"), seen(InLog, "SIGQUIT: quit"))},
+		cases: []Case{finished("The function crashes after its work", seen(InHistory, "Runtime.ExitError"), seen(InLog, "SIGQUIT: quit"))},
 	},
 	{
 		fault: FunctionOutOfMemory, effect: Effect{Call: CallInvoke, Interrupt: runtimeapi.OutOfMemory},
-		cases: []Case{fails("The function is out of memory", "Runtime.OutOfMemory", 1,
-			seen(InCause, "Runtime exited with error: signal: killed"))},
+		cases: []Case{finished("The function is out of memory after its work", seen(InHistory, "Runtime.OutOfMemory"))},
 	},
 	{
 		fault: FunctionTimedOut, effect: Effect{Call: CallInvoke, Interrupt: runtimeapi.TimeUp},
-		cases: []Case{fails("The function is out of time", "Sandbox.Timedout", 1, seen(InCause, "Task timed out after 60.00 seconds"))},
+		cases: []Case{finished("The function is out of time after its work", seen(InHistory, "Task timed out after 60.00 seconds"))},
 	},
 	{
 		// Requirement B13. Its cause is RunTask's answer.
@@ -156,7 +179,7 @@ var table = []row{
 	},
 	{
 		fault: TaskTimedOut, effect: Effect{Call: CallTask, Signal: syscall.SIGTERM},
-		cases: []Case{fails("The task is out of time", asl.ErrorTimeout, 1, silence)},
+		cases: []Case{fails("The task is out of time", interrupted, 1, silence, seen(InLedger, interrupted))},
 	},
 	{
 		fault: TaskNotStarted, effect: Effect{Call: CallTask},
@@ -171,27 +194,27 @@ var table = []row{
 		fault: TaskExited, effect: Effect{Call: CallTask},
 		followed: []Case{fails("The task exits with 1", asl.ErrorTaskFailed, 1, seen(InCause, `"ExitCode":1,`), givenUp)},
 		told: []Case{
-			passes("A task exits without a word", 1, 2, silence, givenUp),
-			fails("Both tasks exit without a word", asl.ErrorTimeout, 2, silence, givenUp),
+			passes("A task exits without a report", 1, 2, silence, givenUp),
+			fails("Both tasks exit without a report", asl.ErrorTimeout, 2, silence, givenUp),
 		},
 	},
 	{
 		fault: TaskKilled, effect: Effect{Call: CallTask, Signal: syscall.SIGKILL},
 		followed: []Case{fails("The task is killed, out of memory", asl.ErrorTaskFailed, 1, seen(InCause, `"ExitCode":137,`))},
 		told: []Case{
-			passes("A task falls silent", 1, 2, silence),
-			fails("Both tasks fall silent", asl.ErrorTimeout, 2, silence),
+			passes("A task stops sending heartbeats", 1, 2, silence),
+			fails("Both tasks stop sending heartbeats", asl.ErrorTimeout, 2, silence),
 		},
 	},
 	{
 		fault: TaskInterrupted, effect: Effect{Call: CallTask, Signal: syscall.SIGTERM},
 		followed: []Case{
 			passes("Spot takes the task back", 1, 2, seen(InHistory, "SpotInterruption")),
-			fails("Spot takes both tasks back", asl.ErrorTaskFailed, 2, seen(InCause, `"StopCode":"SpotInterruption"`), seen(InLog, interrupted)),
+			fails("Spot takes both tasks back", interrupted, 2, seen(InHistory, "SpotInterruption"), seen(InLog, interrupted)),
 		},
 		told: []Case{
-			passes("A task tells that Spot takes it back", 1, 2, seen(InHistory, interrupted)),
-			fails("Both tasks tell that Spot takes them back", interrupted, 2, seen(InHistory, interrupted), seen(InLog, interrupted)),
+			passes("A task reports that Spot takes it back", 1, 2, seen(InHistory, interrupted)),
+			fails("Both tasks report that Spot takes them back", interrupted, 2, seen(InHistory, interrupted), seen(InLog, interrupted)),
 		},
 	},
 	{
@@ -202,15 +225,111 @@ var table = []row{
 		},
 	},
 	{
-		fault: ClaimThrottled, effect: Effect{Call: CallClaim, Refuse: &itemsThrottled},
+		fault: BeginThrottled, effect: Effect{Call: CallUpdate, Refuse: &itemsThrottled, Writes: []string{WriteBegin, WriteBeginRun}},
 		cases: []Case{
-			once(passes("DynamoDB throttles a claim for a while", 2, 1, seen(InHistory, throttled))),
-			once(fails("DynamoDB throttles a claim until the retries are used up", "DynamoDB.AmazonDynamoDBException", 0, seen(InCause, throttled))),
+			passes("DynamoDB throttles the first write for a small file for a while", 1, 1, succeeded),
+			fails("DynamoDB throttles the first write for a small file until the retries are used up", unavailable, 7,
+				seen(InCause, "ThrottlingException"), failed, seen(InLedger, unavailable)),
+			onFargate(passes("DynamoDB throttles the first write for a large file for a while", 2, 1, seen(InHistory, throttled), succeeded)),
+			onFargate(fails("DynamoDB throttles the first write for a large file until the retries are used up",
+				"DynamoDB.AmazonDynamoDBException", 0, seen(InCause, throttled), failed)),
 		},
 	},
 	{
-		fault: SettleThrottled, effect: Effect{Call: CallSettle, Refuse: &itemsThrottled},
-		cases: []Case{once(passes("DynamoDB can't note that an object is processed", Always, 1, seen(InHistory, throttled)))},
+		fault: LedgerAway, effect: Effect{Call: CallUpdate, Writes: []string{WriteBeginRun}, Process: true},
+		cases: []Case{
+			passes("The ledger can't be reached for a while", 1, 1, succeeded),
+		},
+		followed: []Case{fails("The ledger can't be reached", asl.ErrorTaskFailed, 2,
+			seen(InCause, `"ExitCode":75,`), seen(InLog, unreachable), seen(InLog, "egress"), failed)},
+		told: []Case{fails("A task reports that the ledger can't be reached", unreachable, 2,
+			seen(InLog, unreachable), seen(InCause, "egress"), failed)},
+	},
+	{
+		fault: LedgerSlow, effect: Effect{Call: CallUpdate, Writes: []string{WriteBeginRun}, Process: true},
+		followed: []Case{fails("The ledger doesn't answer", asl.ErrorTaskFailed, 2,
+			seen(InCause, `"ExitCode":75,`), seen(InLog, unreachable), failed)},
+		told: []Case{fails("A task reports that the ledger doesn't answer", unreachable, 2, seen(InLog, unreachable), failed)},
+	},
+	{
+		fault: HoldThrottled, effect: Effect{Call: CallUpdate, Refuse: &itemsThrottled, Writes: []string{WriteHold}, Process: true},
+		cases: []Case{
+			writing(passes("DynamoDB throttles the proof before the outputs for a while", 1, 1, succeeded)),
+			writing(onFargate(fails("DynamoDB throttles the proof before the outputs until the retries are used up", unavailable, 2,
+				seen(InLedger, unavailable), failed))),
+		},
+	},
+	{
+		fault: HoldAnswerLost, effect: Effect{Call: CallUpdate, Writes: []string{WriteHold}, Process: true},
+		cases: []Case{writing(passes("The ledger's answer to the proof before the outputs is lost", 1, 1, succeeded))},
+	},
+	{
+		fault: KilledBeforeHold, effect: Effect{Call: CallUpdate, Writes: []string{WriteHold}, Process: true},
+		cases: []Case{writing(fails("The function is killed before it publishes its outputs", exitError, 1,
+			seen(InCause, "signal: killed"), failed))},
+	},
+	{
+		fault: FinishThrottled, effect: Effect{Call: CallUpdate, Refuse: &itemsThrottled, Writes: []string{WriteFinish}, Process: true},
+		cases: []Case{
+			passes("DynamoDB throttles the last write for a file for a while", 1, 1, succeeded),
+			onFargate(fails("DynamoDB throttles the last write for a file until the retries are used up", unavailable, 2,
+				seen(InLedger, unavailable), failed)),
+		},
+	},
+	{
+		fault: FinishAnswerLost, effect: Effect{Call: CallUpdate, Writes: []string{WriteFinish}, Process: true},
+		cases: []Case{passes("The ledger's answer to the last write for a file is lost", 1, 1, succeeded)},
+	},
+	{
+		fault: ReportLost, effect: Effect{Call: CallUpdate, Refuse: &itemsThrottled, Writes: []string{WriteReport}, Process: true},
+		followed: []Case{{
+			Name: "The task's own error is lost", Injections: []Injection{{ObjectUnavailable, Always}}, Status: asl.StatusFailed,
+			Error: asl.ErrorTaskFailed, Executions: 1, Runs: 2, Failed: 1, Resume: StartAgain,
+			Evidence: []Evidence{seen(InCause, `"ExitCode":75,`), seen(InLog, "failure not written to the ledger"), failed},
+		}},
+	},
+	{
+		fault: FailThrottled, effect: Effect{Call: CallUpdate, Refuse: &itemsThrottled, Writes: []string{WriteFail}},
+		cases: []Case{{
+			Name: "DynamoDB can't note that a file failed", Injections: []Injection{{KilledBeforeFinish, Always}},
+			Status: asl.StatusFailed, Error: exitError, Executions: 1, Runs: 1, Failed: 1, Resume: StartAgain,
+			Evidence: []Evidence{seen(InHistory, throttled), seen(InCause, "signal: killed")},
+		}},
+	},
+	{
+		fault: ItemFull, effect: Effect{Call: CallUpdate, Writes: []string{WriteFinish}, Process: true},
+		cases: []Case{full(fails("An upload's item is full", "Upload.Failed", 1, seen(InCause, "Item size to update has exceeded")))},
+	},
+	{
+		fault: KilledAfterBegin, effect: Effect{Call: CallUpdate, Writes: []string{WriteBeginRun}, Process: true},
+		cases:    []Case{fails("The function is killed after it has begun", exitError, 1, seen(InCause, "signal: killed"), failed)},
+		followed: []Case{fails("The task is killed after it has begun", asl.ErrorTaskFailed, 1, seen(InCause, `"ExitCode":137,`), failed)},
+		told:     []Case{passes("A task is killed after it has begun, and reports nothing", 1, 2, silence, succeeded)},
+	},
+	{
+		fault: KilledBeforeFinish, effect: Effect{Call: CallUpdate, Writes: []string{WriteFinish}, Process: true},
+		cases: []Case{fails("The function is killed before its work is in the ledger", exitError, 1, seen(InCause, "signal: killed"), failed)},
+		followed: []Case{fails("The task is killed before its work is in the ledger", asl.ErrorTaskFailed, 1,
+			seen(InCause, `"ExitCode":137,`), failed)},
+		told: []Case{passes("A task is killed before its work is in the ledger, and reports nothing", 1, 2, silence, succeeded)},
+	},
+	{
+		fault: KilledAfterFinish, effect: Effect{Call: CallUpdate, Writes: []string{WriteFinish}, Process: true},
+		cases:    []Case{finished("The function is killed once its work is in the ledger", seen(InHistory, exitError))},
+		followed: []Case{finished("The task is killed once its work is in the ledger", seen(InHistory, `\"ExitCode\":137,`))},
+		told: []Case{{
+			Name: "A task is killed once its work is in the ledger, and reports nothing", attempts: 1, Status: asl.StatusSucceeded,
+			Executions: 1, Runs: 2, Succeeded: 1, Evidence: []Evidence{silence, seen(InLog, "processed by an earlier run"), succeeded},
+			Resume: Itself,
+		}},
+	},
+	{
+		fault: SlotsKept, effect: Effect{Call: CallUpdate, Writes: []string{WriteTakeSlot}},
+		cases: []Case{{
+			Name: "All task slots are taken for too long", Route: machine.RouteFargate, Few: true, Scenario: Crowded,
+			Status: asl.StatusFailed, Error: noSlot, Executions: 1, Failed: 1,
+			Evidence: []Evidence{seen(InCause, "No slot among"), failed}, Resume: StartAgain,
+		}},
 	},
 	{
 		fault: NoticeRefused, effect: Effect{Call: CallNotify, Refuse: &asl.Error{
@@ -235,14 +354,14 @@ var table = []row{
 	{
 		fault: ObjectUnavailable, effect: Effect{Call: CallRead},
 		cases: []Case{passes("S3 asks to slow down", 1, 1, seen(InLog, `"outcome":"succeeded"`))},
-		followed: []Case{fails("S3 can't be read for longer", asl.ErrorTaskFailed, 2,
-			seen(InCause, `"ExitCode":75,`), seen(InLog, unavailable))},
-		told: []Case{fails("The task tells that S3 can't be read", unavailable, 2, seen(InHistory, unavailable), seen(InLog, unavailable))},
+		followed: []Case{fails("S3 can't be read for longer", unavailable, 2,
+			seen(InHistory, `\"ExitCode\":75,`), seen(InLog, unavailable), seen(InNotice, unavailable))},
+		told: []Case{fails("The task reports that S3 can't be read", unavailable, 2, seen(InHistory, unavailable), seen(InLog, unavailable))},
 	},
 	{
 		cases:    gone("The object is deleted before the function reads it", machine.RouteLambda, accessDenied),
-		followed: gone("The object is deleted before the task reads it", machine.RouteFargate, asl.ErrorTaskFailed),
-		told:     gone("The task tells that the object is gone", machine.RouteFargate, accessDenied),
+		followed: gone("The object is deleted before the task reads it", machine.RouteFargate, accessDenied),
+		told:     gone("The task reports that the object is gone", machine.RouteFargate, accessDenied),
 	},
 	{
 		cases: []Case{
@@ -250,13 +369,13 @@ var table = []row{
 			versions("Events come in another order", Reordered),
 			versions("An event comes late", Late),
 			{
-				Name: "An older event comes after a newer one, without versions", Scenario: Superseded, Once: true,
+				Name: "An older event comes after a newer one, without versions", Scenario: Superseded,
 				Status: asl.StatusSucceeded, Executions: 2, Runs: 1, Succeeded: 1,
-				Evidence: []Evidence{seen(InOutput, `"outcome":"superseded by a newer event"`)}, Resume: Itself,
+				Evidence: []Evidence{seen(InOutput, `"outcome":"superseded"`)}, Resume: Itself,
 			},
 			{
-				Name: "An event is delivered twice", Scenario: Twice, Duplicate: true,
-				Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2,
+				Name: "An event is delivered twice", Scenario: Twice,
+				Status: asl.StatusSucceeded, Executions: 2, Runs: 1, Succeeded: 1,
 				Evidence: []Evidence{seen(InLog, ofVersion), recognised}, Resume: Itself,
 			},
 		},
@@ -285,17 +404,9 @@ var table = []row{
 	{
 		fault: StartAnswerLost, effect: Effect{Call: CallStart},
 		cases: []Case{{
-			Name: "The answer to a start is lost", Route: machine.RouteFargate, Duplicate: true, attempts: 1,
-			Status: asl.StatusSucceeded, Executions: 2, Runs: 2, Succeeded: 2,
+			Name: "The answer to a start is lost", Route: machine.RouteFargate, attempts: 1,
+			Status: asl.StatusSucceeded, Executions: 2, Runs: 1, Succeeded: 1,
 			Evidence: []Evidence{retried, seen(InLog, ofVersion), recognised}, Resume: Itself,
-		}},
-	},
-	{
-		fault: PlacesKept, effect: Effect{Call: CallFollow},
-		cases: []Case{{
-			Name: "All places are taken for too long", Route: machine.RouteFargate, Few: true, Scenario: Crowded,
-			Status: asl.StatusFailed, Error: "Upload.NoPlace", Executions: 1, Failed: 1,
-			Evidence: []Evidence{seen(InCause, "No place among")}, Resume: StartAgain,
 		}},
 	},
 	{
@@ -303,14 +414,22 @@ var table = []row{
 		cases: []Case{{
 			Name: "The execution is out of time", Route: machine.RouteFargate,
 			Status: asl.StatusTimedOut, Error: asl.ErrorTimeout, Executions: 1, Failed: 1,
-			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionTimedOut))}, Resume: Redrive,
+			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionTimedOut)), failed}, Resume: Redrive,
 		}},
 	},
 	{
 		cases: []Case{{
 			Name: "Somebody stops the execution", Route: machine.RouteFargate, Scenario: Stopped,
 			Status: asl.StatusAborted, Executions: 1, Runs: 1, Failed: 1,
-			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionAborted))}, Resume: Redrive,
+			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionAborted)), failed}, Resume: Redrive,
+		}},
+	},
+	{
+		fault: SweepAway, effect: Effect{Call: CallSweep},
+		cases: []Case{{
+			Name: "Somebody stops the execution, and the sweep isn't run", Route: machine.RouteFargate, Scenario: Stopped,
+			Status: asl.StatusAborted, Executions: 1, Runs: 1, Failed: 1,
+			Evidence: []Evidence{seen(InHistory, string(asl.ExecutionAborted)), seen(InLedger, `"State":"running"`)}, Resume: Redrive,
 		}},
 	},
 }

@@ -18,12 +18,17 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/host/callback"
 	"example.com/upload-router/internal/host/reader"
 	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/ledger/client"
+	"example.com/upload-router/internal/ledger/ledgertest"
 	"example.com/upload-router/test/fixture"
 	"example.com/upload-router/upload"
 )
@@ -31,10 +36,16 @@ import (
 // environmentSelf makes the test binary the host itself.
 const environmentSelf = "TEST_RUN_THE_HOST"
 
+// selfCopies is what it is for the host of a processor that copies.
+const selfCopies = "copies"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(environmentSelf) != "" {
+	switch os.Getenv(environmentSelf) {
+	case "":
+	case selfCopies:
+		Main(ProcessorOf(copies))
+	default:
 		Main(ProcessorOf(fixture.Process))
-		return
 	}
 	os.Exit(m.Run())
 }
@@ -56,13 +67,45 @@ func object(key string) upload.Object {
 	return upload.Object{Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: int64(len(text))}
 }
 
+// keeperAt is a keeper whose DynamoDB is at url.
+func keeperAt(url string) *keeper {
+	return &keeper{
+		logs: logs{group: "/aws/lambda/f", stream: "stream", days: 30},
+		client: &client.Client{Table: "ledger", Lease: time.Hour, Retention: 24 * time.Hour, API: newTable(aws.Config{
+			Region: uploadtest.Region, BaseEndpoint: &url, RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider(uploadtest.AccessKeyID, uploadtest.SecretAccessKey, ""),
+		})},
+	}
+}
+
+// newKeeperFor is a keeper with an empty ledger.
+func newKeeperFor(tb testing.TB) *keeper {
+	tb.Helper()
+	return keeperAt(ledgertest.Serve(tb, ledgertest.Table()))
+}
+
+// content is an S3 with the content of each object.
+func content(t *testing.T) reader.S3API {
+	t.Helper()
+	return uploadtest.Client(uploadtest.Serve(t, uploadtest.Content([]byte(text))))
+}
+
+// result is the processor's result in an answer.
+func result(t *testing.T, text []byte) json.RawMessage {
+	t.Helper()
+	var got answered
+	require.NoError(t, json.Unmarshal(text, &got), string(text))
+	require.Nil(t, got.Duplicate)
+	return got.Result
+}
+
 // invoke runs one invocation as the Lambda runtime does, and returns the answer and the log.
 func invoke(ctx context.Context, t *testing.T, answer http.HandlerFunc, event []byte) (got []byte, log string, err error) {
 	t.Helper()
 	var lines bytes.Buffer
 	subject := &handler{
-		process: ProcessorOf(fixture.Process), client: uploadtest.Client(uploadtest.Serve(t, answer)), logger: newLogger(&lines),
-		adopt: func(*slog.Logger) {},
+		process: ProcessorOf(fixture.Process), storage: storage{reader: uploadtest.Client(uploadtest.Serve(t, answer))},
+		logger: newLogger(&lines), adopt: func(*slog.Logger) {}, keeper: newKeeperFor(t),
 	}
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "request-1"})
 	got, err = lambda.NewHandler(subject).Invoke(ctx, event)
@@ -89,15 +132,15 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 			got, log, err := invoke(t.Context(), t, answer, payload(t, uploadtest.Event(t, object(key))))
 			require.NoError(t, err)
 
-			var result fixture.Result
-			require.NoError(t, json.Unmarshal(got, &result))
+			var processed fixture.Result
+			require.NoError(t, json.Unmarshal(result(t, got), &processed))
 			assert.Equal(t, fixture.Result{
 				Object: upload.Object{
 					Bucket: "uploads", Key: key, VersionID: "v1", ETag: "e1", Size: 12,
 					Checksum: upload.Checksum{Algorithm: upload.CRC64NVME, Value: uploadtest.CRC64NVME([]byte(text))},
 				},
 				SHA256: "4a1e67f2fe1d1cc7b31d0ca2ec441da4778203a036a77da10344c85e24ff0f92",
-			}, result)
+			}, processed)
 
 			line := requireLine(t, log)
 			assert.Equal(t, "INFO", line["level"])
@@ -117,18 +160,20 @@ func TestInvokeAnswersTheResult(t *testing.T) {
 
 func TestInvokeRefusesAResultThatStepFunctionsDoesNotTake(t *testing.T) {
 	t.Parallel()
+	const around = len(`{"result":""}`)
 	for bytes, want := range map[int]upload.Code{callback.MaxOutput: "", callback.MaxOutput + 1: upload.ResultTooLarge} {
 		var lines strings.Builder
 		subject := &handler{
-			process: func(context.Context, reader.S3API, upload.Object) (json.RawMessage, error) {
-				return make([]byte, bytes), nil
+			process: func(context.Context, *upload.Input, *upload.Output) (json.RawMessage, error) {
+				return json.RawMessage(`"` + strings.Repeat("x", bytes-around) + `"`), nil
 			},
-			logger: newLogger(&lines), adopt: func(*slog.Logger) {},
+			storage: storage{reader: content(t)}, logger: newLogger(&lines), adopt: func(*slog.Logger) {}, keeper: newKeeperFor(t),
 		}
 		_, err := subject.Invoke(t.Context(), payload(t, uploadtest.Event(t, object("report.txt"))))
 		failed, _ := errors.AsType[messages.InvokeResponse_Error](err)
 		assert.Equal(t, string(want), failed.Type)
-		assert.Equal(t, want == "", requireLine(t, lines.String())["outcome"] == "succeeded")
+		written := strings.Split(strings.TrimSpace(lines.String()), "\n")
+		assert.Equal(t, want == "", requireLine(t, written[len(written)-1]+"\n")["outcome"] == "succeeded")
 	}
 }
 
@@ -183,7 +228,7 @@ func TestInvokeTakesABareEvent(t *testing.T) {
 
 func TestInvokeAnswersBeforeItsTimeIsUp(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), answerMargin)
+	ctx, cancel := context.WithTimeout(t.Context(), answerMargin+time.Second)
 	defer cancel()
 	started := make(chan struct{}, 1)
 	_, _, err := invoke(ctx, t, uploadtest.Hang([]byte(text), 3, started), uploadtest.Event(t, object("report.txt")))
@@ -259,6 +304,8 @@ func TestFunctionInItsRuntime(t *testing.T) {
 		environmentSelf + "=1",
 		"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(apiURL, "http://"),
 		"AWS_ENDPOINT_URL=" + s3URL,
+		"AWS_ENDPOINT_URL_DYNAMODB=" + ledgertest.Serve(t, ledgertest.Table()),
+		ledger.EnvironmentTable + "=ledger", ledger.EnvironmentLease + "=3660",
 		"AWS_REGION=" + uploadtest.Region,
 		"AWS_ACCESS_KEY_ID=" + uploadtest.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + uploadtest.SecretAccessKey,

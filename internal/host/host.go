@@ -13,6 +13,10 @@ import (
 
 	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/host/reader"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/host/tagger"
+	"example.com/upload-router/internal/host/writer"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/upload"
 )
 
@@ -21,14 +25,13 @@ import (
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 const environmentRuntimeAPI = "AWS_LAMBDA_RUNTIME_API"
 
-// Processor reads an object, does what is to be done to it, and gives the result as JSON. Every error is an [upload.Error], or has code
-// [upload.Failed].
-type Processor func(ctx context.Context, client reader.S3API, object upload.Object) (json.RawMessage, error)
+// Processor does what is to be done to an object, and gives the result as JSON.
+type Processor = upload.Func[json.RawMessage]
 
 // ProcessorOf makes a Processor of a function with any result.
 func ProcessorOf[R any](process upload.Func[R]) Processor {
-	return func(ctx context.Context, client reader.S3API, object upload.Object) (json.RawMessage, error) {
-		result, err := reader.Process(ctx, client, object, process)
+	return func(ctx context.Context, in *upload.Input, out *upload.Output) (json.RawMessage, error) {
+		result, err := process(ctx, in, out)
 		if err != nil {
 			return nil, err
 		}
@@ -40,9 +43,85 @@ func ProcessorOf[R any](process upload.Func[R]) Processor {
 	}
 }
 
+// storage is where a host reads objects and writes outputs.
+type storage struct {
+	reader reader.S3API
+	writer writer.API // nil without an output bucket
+	to     request.Outputs
+	tags   tagger.API // nil where versions aren't tagged
+}
+
+// newStorage makes it of the environment.
+func newStorage(ctx context.Context, lookup func(string) (string, bool)) (storage, error) {
+	s := storage{to: request.OutputsFromEnvironment(lookup)}
+	client, err := reader.NewClient(ctx)
+	if err != nil {
+		return s, err //nolint:wrapcheck // It says it all.
+	}
+	s.reader = client
+	tags := request.TagsUploads(lookup)
+	if s.to.Bucket == "" && !tags {
+		return s, nil
+	}
+	cfg, err := reader.NewConfig()
+	if err != nil {
+		return s, err //nolint:wrapcheck // It says it all.
+	}
+	writes := writer.NewClient(cfg)
+	if s.to.Bucket != "" {
+		s.writer = writes
+	}
+	if tags {
+		s.tags = writes
+	}
+	return s, nil
+}
+
+// tagging tags the version of an object with what became of it; nil where versions aren't tagged.
+func (s storage) tagging(object upload.Object) func(ctx context.Context, status string) error {
+	if s.tags == nil {
+		return nil
+	}
+	return func(ctx context.Context, status string) error {
+		return tagger.Tag(ctx, s.tags, object, status) //nolint:wrapcheck // It says it all.
+	}
+}
+
+// made is what a run has made of an object, before anybody sees it.
+type made struct {
+	result json.RawMessage
+	// verified is [ledger.Ranges] if nothing but ranges of the object were read; else empty.
+	verified string
+	// outputs are to be published or aborted; bucket is where they go.
+	outputs *writer.Outputs
+	bucket  string
+}
+
+// work reads an object, has it processed, and verifies what was read. Every error is an [upload.Error]; the outputs are to be aborted then.
+// When writing has failed, that is the cause, whatever the processor made of it.
+func (s storage) work(ctx context.Context, object upload.Object, process Processor) (made, error) {
+	m := made{outputs: writer.New(ctx, s.writer, s.to, object.Key), bucket: s.to.Bucket}
+	result, verified, err := reader.Process(ctx, s.reader, object, upload.NewOutput(m.outputs.Create), process)
+	if failure := m.outputs.Err(); failure != nil {
+		return m, failure //nolint:wrapcheck // It says it all.
+	}
+	m.result = result
+	if verified == reader.VerifiedRanges {
+		m.verified = ledger.Ranges
+	}
+	return m, err //nolint:wrapcheck // It says it all.
+}
+
+// Work is the work of a run without a ledger, for whoever measures it; nothing can be written. Every error is an [upload.Error].
+func Work(ctx context.Context, client reader.S3API, object upload.Object, process Processor) (json.RawMessage, error) {
+	m, err := storage{reader: client}.work(ctx, object, process)
+	return m.result, err
+}
+
 // Main runs a processor until its host has nothing more for it. It doesn't return.
 func Main(process Processor) {
 	limits.Set()
+	process = withSecrets(process, os.LookupEnv)
 	if _, ok := os.LookupEnv(environmentRuntimeAPI); ok {
 		serve(process)
 	}

@@ -25,12 +25,15 @@ func naming(logger *slog.Logger, route, execution string, object upload.Object) 
 }
 
 // record logs what became of one run, in one line of its logger: size, duration, and the outcome, which is "succeeded" or the code
-// of the failure, followed by its cause.
-func record(ctx context.Context, object upload.Object, started time.Time, err error) {
+// of the failure, followed by its cause. verified is [ledger.Ranges] if nothing but ranges of the object were read; else empty.
+func record(ctx context.Context, object upload.Object, started time.Time, verified string, err error) {
 	logger := upload.Logger(ctx)
 	attributes := []slog.Attr{
 		slog.Int64("size", object.Size),
 		slog.Int64("durationMs", time.Since(started).Milliseconds()),
+	}
+	if verified != "" {
+		attributes = append(attributes, slog.String("verified", verified))
 	}
 	if err == nil {
 		attributes = append(attributes, slog.String("outcome", outcomeSucceeded))

@@ -48,7 +48,7 @@ func TestRecordIsOneLine(t *testing.T) {
 			object := upload.Object{Bucket: "uploads", Key: hostile, VersionID: "v1", Size: 5}
 			var log bytes.Buffer
 			err := &upload.Error{Code: upload.ObjectMissing, Err: fmt.Errorf("reading %s: %w", object, errors.New("it is\ngone"))}
-			record(running(t, &log, object), object, time.Now(), err)
+			record(running(t, &log, object), object, time.Now(), "", err)
 
 			require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
 			var line map[string]any
@@ -71,7 +71,7 @@ func TestRecordIsOneLine(t *testing.T) {
 func TestRecordOfASuccess(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	record(running(t, &log, object("report.csv")), object("report.csv"), time.Now(), nil)
+	record(running(t, &log, object("report.csv")), object("report.csv"), time.Now(), "", nil)
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
 	assert.Equal(t, "INFO", line["level"])
@@ -83,7 +83,7 @@ func TestRecordHasTheStackOfAPanic(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	err := &upload.Error{Code: upload.Failed, Err: &upload.PanicError{Value: "nil map", Stack: []byte("goroutine 1\nmain.go:1")}}
-	record(running(t, &log, object("report.csv")), object("report.csv"), time.Now(), err)
+	record(running(t, &log, object("report.csv")), object("report.csv"), time.Now(), "", err)
 	require.Equal(t, 1, strings.Count(log.String(), "\n"))
 	assert.Contains(t, log.String(), `"stack":"goroutine 1\nmain.go:1"`)
 }

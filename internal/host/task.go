@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"os/signal"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"example.com/upload-router/internal/host/callback"
-	"example.com/upload-router/internal/host/reader"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/host/tracing"
 	"example.com/upload-router/upload"
@@ -33,22 +31,47 @@ func run(process Processor, lookup func(string) (string, bool), stdout, stderr i
 
 	started := time.Now()
 	object, invalid := request.FromEnvironment(lookup)
-	execution, _ := lookup(request.EnvironmentExecution)
-	logger := func(w io.Writer) *slog.Logger {
-		return naming(slog.New(slog.NewJSONHandler(w, nil)), routeFargate, execution, object)
+	asked, wrong := request.RunFromEnvironment(lookup)
+	if invalid == nil {
+		invalid = wrong
 	}
-	results := logger(stdout).Handler()
+	logger := func(w io.Writer) *slog.Logger {
+		return naming(slog.New(slog.NewJSONHandler(w, nil)), routeFargate, asked.Execution, object)
+	}
 	ctx = upload.WithLogger(ctx, logger(stderr))
-	err := tracer(ctx, lookup).Do(ctx, execution, object, func(ctx context.Context) error {
-		return answering(ctx, lookup, func(ctx context.Context) (json.RawMessage, error) {
+	idle, verified := false, ""
+	err := tracer(ctx, lookup).Do(ctx, asked.Execution, object, func(ctx context.Context) error {
+		return answering(ctx, lookup, func(ctx context.Context, awaited bool) (json.RawMessage, error) {
 			if invalid != nil {
 				return nil, invalid
 			}
-			return process.printing(ctx, object, results)
+			objects, err := newStorage(ctx, lookup)
+			if err != nil {
+				return nil, err
+			}
+			k := keepingTask(ctx, lookup, object, asked)
+			k.quiet, k.print, k.tag = !awaited, printer(logger(stdout).Handler()), objects.tagging(object)
+			out, err := k.do(ctx, func(ctx context.Context) (made, error) { return objects.work(ctx, object, process) })
+			idle, verified = k.idle, k.verified
+			return out, err
 		})
 	})
-	record(ctx, object, started, err)
+	if !idle || err != nil {
+		record(ctx, object, started, verified, err)
+	}
 	return upload.ExitCode(err)
+}
+
+// keepingTask is the run of this task.
+func keepingTask(ctx context.Context, lookup func(string) (string, bool), object upload.Object, asked request.Run) keeping {
+	task, err := readMetadata(ctx, lookup)
+	if err != nil { // It is told apart without them.
+		upload.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "the task's id isn't known", slog.String("cause", upload.MessageOf(err)))
+	}
+	return keeping{
+		keeper: keeperFromEnvironment(lookup, task.logs()), printed: true,
+		run: runOf(object, asked, task.id(), routeFargate, time.Now()),
+	}
 }
 
 // tracer tells X-Ray of the run, if it is traced. That it can't be made is no reason not to process the object.
@@ -60,34 +83,26 @@ func tracer(ctx context.Context, lookup func(string) (string, bool)) *tracing.Tr
 	return t
 }
 
-// answering does the work, and tells the state how it went if that waits for a token.
-func answering(ctx context.Context, lookup func(string) (string, bool), work callback.Work) error {
+// answering does the work, and tells the state how it went if that waits for a token, which the work is told.
+func answering(
+	ctx context.Context, lookup func(string) (string, bool), work func(ctx context.Context, awaited bool) (json.RawMessage, error),
+) error {
 	token, err := callback.FromEnvironment(lookup, upload.Logger(ctx))
 	if err != nil {
 		return err
 	}
 	if token != nil {
-		return token.Do(ctx, work)
+		return token.Do(ctx, func(ctx context.Context) (json.RawMessage, error) { return work(ctx, true) })
 	}
-	_, err = work(ctx)
+	_, err = work(ctx, false)
 	return err
 }
 
-// printing prints the result as well.
-func (process Processor) printing(ctx context.Context, object upload.Object, results slog.Handler) (json.RawMessage, error) {
-	client, err := reader.NewClient(ctx)
-	if err != nil {
-		return nil, err
+// printer writes results as lines of a log. Not by a Logger, which would keep it to itself that a result is lost.
+func printer(to slog.Handler) func(context.Context, json.RawMessage) error {
+	return func(ctx context.Context, result json.RawMessage) error {
+		line := slog.NewRecord(time.Now(), slog.LevelInfo, "result", 0)
+		line.AddAttrs(slog.Any(attributeResult, result))
+		return to.Handle(ctx, line) //nolint:wrapcheck // The caller says what was written.
 	}
-	answer, err := process(ctx, client, object)
-	if err != nil {
-		return nil, err
-	}
-	// Not by a Logger, which would keep it to itself that the result is lost.
-	line := slog.NewRecord(time.Now(), slog.LevelInfo, "result", 0)
-	line.AddAttrs(slog.Any(attributeResult, answer))
-	if err := results.Handle(ctx, line); err != nil {
-		return nil, fmt.Errorf("writing the result: %w", err)
-	}
-	return answer, nil
 }

@@ -21,6 +21,8 @@ import (
 
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/ledger/ledgertest"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/test/fixture"
 	"example.com/upload-router/upload"
@@ -48,7 +50,13 @@ func variables(key string) []string {
 // task prepares the task as a process of its own, with an S3 at url.
 func task(t *testing.T, url string, variables []string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	return longTask(t, time.Minute, url, variables)
+}
+
+// longTask is one that may take longer than most.
+func longTask(t *testing.T, most time.Duration, url string, variables []string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), most)
 	t.Cleanup(cancel)
 	command := exec.CommandContext(ctx, os.Args[0])
 	command.Dir = t.TempDir()
@@ -60,6 +68,8 @@ func task(t *testing.T, url string, variables []string) *exec.Cmd {
 		"AWS_ACCESS_KEY_ID=" + uploadtest.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=" + uploadtest.SecretAccessKey,
 		"AWS_MAX_ATTEMPTS=1",
+		"AWS_ENDPOINT_URL_DYNAMODB=" + ledgertest.Serve(t, ledgertest.Table()),
+		ledger.EnvironmentTable + "=ledger", ledger.EnvironmentLease + "=3660",
 		"GOCOVERDIR=" + t.TempDir(), // Else each process warns of it in a test with -cover.
 		"GORACE=atexit_sleep_ms=0",  // Else each process sleeps a second in a test with -race.
 	}, variables...)
@@ -211,7 +221,7 @@ func TestTaskTellsItsEnd(t *testing.T) {
 		got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), append(variables("report.txt"), token...))
 		require.Zero(t, got.exit, got.stderr)
 		answer := <-state.Answer()
-		assert.JSONEq(t, string(resultOf(t, got)), string(answer.Output))
+		assert.JSONEq(t, string(resultOf(t, got)), string(result(t, answer.Output)))
 		<-state.Beats()
 	})
 	t.Run("a failure", func(t *testing.T) {
@@ -319,17 +329,7 @@ func TestTaskStreams(t *testing.T) {
 	t.Parallel()
 	const size, most = 512 << 20, 128 << 20 // with the race detector and the window of several connections
 	url := uploadtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		first, last, status := 0, size-1, http.StatusOK
-		if header := r.Header.Get("Range"); header != "" {
-			_, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last)
-			assert.NoError(t, err)
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, size))
-			status = http.StatusPartialContent
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(last+1-first))
-		w.Header().Set("ETag", `"e1"`)
-		w.WriteHeader(status)
-		_, _ = io.CopyN(w, zeros{}, int64(last+1-first))
+		serveZeros(t, w, r, size)
 	})
 	command := task(t, url, append(variables("zeros"), request.EnvironmentSize+"="+strconv.Itoa(size)))
 	require.NoError(t, command.Start())
@@ -342,6 +342,35 @@ func TestTaskStreams(t *testing.T) {
 	left, err := os.ReadDir(command.Dir)
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+// copies writes the object again.
+func copies(_ context.Context, in *upload.Input, out *upload.Output) (int64, error) {
+	w, err := out.Create("copy", nil)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(w, in)
+	if err != nil {
+		return 0, err
+	}
+	return n, w.Close()
+}
+
+// serveZeros answers a GET of an object of zeros, or of a range of it.
+func serveZeros(t *testing.T, w http.ResponseWriter, r *http.Request, size int64) {
+	t.Helper()
+	first, last, status := int64(0), size-1, http.StatusOK
+	if header := r.Header.Get("Range"); header != "" {
+		_, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last)
+		assert.NoError(t, err)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, size))
+		status = http.StatusPartialContent
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(last+1-first, 10))
+	w.Header().Set("ETag", `"e1"`)
+	w.WriteHeader(status)
+	_, _ = io.CopyN(w, zeros{}, last+1-first) // Whoever reads may have had enough.
 }
 
 type zeros struct{}

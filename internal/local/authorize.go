@@ -43,14 +43,23 @@ const (
 	keySourceAccount = "aws:SourceAccount"
 	keySourceARN     = "aws:SourceArn"
 	keyCluster       = "ecs:cluster"
+	keyLeadingKeys   = "dynamodb:LeadingKeys"
 	keyPassedTo      = "iam:PassedToService"
 	keyViaService    = "kms:ViaService"
 	keyEncryption    = "kms:EncryptionContext:"
 )
 
+// keyPermissions is the key of the statements that are the user's own, and ends the names of the policies that have them.
+const keyPermissions = "permissions"
+
 // newGuard reads the policies.
 func newGuard(system *declared.System, options Options) (*guard, error) {
-	policies, err := authz.Load(system)
+	policies, err := authz.LoadWith(system, authz.Options{Shown: func(policy string) string {
+		if strings.HasSuffix(policy, "-"+keyPermissions) {
+			return keyPermissions
+		}
+		return ""
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("reading the declared policies: %w", err)
 	}
@@ -112,9 +121,9 @@ func (g *guard) serves(service, resource, source string, more map[string][]strin
 }
 
 // through asks for an action of a role that goes by a service's VPC endpoint, if there is one on its way.
-func (g *guard) through(service, role, action, resource string) error {
+func (g *guard) through(service, role, action, resource string, context map[string][]string) error {
 	return g.ask(authz.Request{
-		Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Endpoint: g.endpointOf(role, service),
+		Principal: authz.Principal{Role: role}, Action: action, Resource: resource, Context: context, Endpoint: g.endpointOf(role, service),
 	})
 }
 
@@ -164,15 +173,35 @@ func (g *guard) object(a objectstore.Access) error {
 	}
 	if err := g.ask(authz.Request{
 		Principal: authz.Principal{Role: role}, Action: a.Action, Resource: resource,
-		// The local S3 speaks HTTP; the SDKs speak TLS 1.2 or later with AWS.
-		Context: map[string][]string{
-			"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}, "aws:ResourceAccount": {g.options.AccountID},
-		},
+		Context:  g.objectContext(a),
 		Endpoint: g.endpointOf(role, "s3"),
 	}); err != nil {
 		return err
 	}
+	if a.Action == "s3:PutObject" {
+		return g.encryptObject(role, a)
+	}
 	return g.decryptObject(role, resource, a)
+}
+
+// objectContext are the condition keys of a request of S3's.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
+func (g *guard) objectContext(a objectstore.Access) map[string][]string {
+	// The local S3 speaks HTTP; the SDKs speak TLS 1.2 or later with AWS.
+	context := map[string][]string{
+		"aws:SecureTransport": {"true"}, "s3:TlsVersion": {"1.3"}, "aws:ResourceAccount": {g.options.AccountID},
+	}
+	for key, value := range a.Tags {
+		context["s3:ExistingObjectTag/"+key] = []string{value}
+	}
+	for key, value := range a.NewTags {
+		context["s3:RequestObjectTag/"+key] = []string{value}
+	}
+	if len(a.NewTags) > 0 {
+		context["s3:RequestObjectTagKeys"] = slices.Sorted(maps.Keys(a.NewTags))
+	}
+	return context
 }
 
 // bucketARN is that of a bucket.
@@ -203,6 +232,26 @@ func (g *guard) decryptObject(role, object string, a objectstore.Access) error {
 		}
 	}
 	return nil
+}
+
+// encryptObject asks for the key that an object is written with, if that is one of the account's own: for a data key, or to have that of a
+// multipart upload decrypted for one of its parts. Nothing but a bucket key is asked for.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+func (g *guard) encryptObject(role string, a objectstore.Access) error {
+	key, _ := g.bucketKey(a.Bucket)
+	if a.KMSKeyARN != "" {
+		key = g.keyARN(a.KMSKeyARN)
+	}
+	if key == "" {
+		return nil
+	}
+	action := "kms:GenerateDataKey"
+	if a.Part {
+		action = "kms:Decrypt"
+	}
+	return g.may(role, action, key, map[string][]string{
+		keyViaService: {g.via("s3")}, keyEncryption + "aws:s3:arn": {g.bucketARN(a.Bucket)},
+	})
 }
 
 // via is what KMS calls the service that a call comes by.

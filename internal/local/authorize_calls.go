@@ -103,7 +103,7 @@ func (g *guard) writeLogs(role string, groups []string, action string) error {
 		if err != nil {
 			return fmt.Errorf("finding the log group: %w", err)
 		}
-		if err := g.through("logs", role, action, group.ARN()+":log-stream:processor/1"); err != nil {
+		if err := g.through("logs", role, action, group.ARN()+":log-stream:processor/1", nil); err != nil {
 			return err
 		}
 	}
@@ -263,27 +263,4 @@ func (g *guard) encrypts(role, topic string) error {
 	}
 	context := map[string][]string{keyViaService: {g.via("sns")}, keyEncryption + "aws:sns:topicArn": {topic}}
 	return g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt")
-}
-
-// item is for a call to a DynamoDB table, which is named by its name or ARN.
-// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ddb.html
-func item(action string) func(g *guard, role string, parameters map[string]any) (after, error) {
-	return func(g *guard, role string, parameters map[string]any) (after, error) {
-		for _, table := range g.system.OfType(declared.TypeTable) {
-			if name := text(parameters, "TableName"); name != table.ARN() && name != table.Outputs["name"] {
-				continue
-			}
-			err := g.may(role, action, table.ARN(), nil)
-			if key := g.keyARN(table.Object("serverSideEncryption")["kmsKeyArn"]); err == nil && key != "" {
-				via := map[string][]string{
-					keyViaService: {g.via("dynamodb")}, keyEncryption + "aws:dynamodb:tableName": {table.Output("name")},
-				}
-				err = g.all(role, key, via, "kms:Decrypt")
-			}
-			if err != nil {
-				return after{}, refusal("DynamoDB.AmazonDynamoDBException", "AmazonDynamoDBv2", "AccessDeniedException", http.StatusBadRequest, err)
-			}
-		}
-		return after{}, nil // the call itself says that there is no such table
-	}
 }

@@ -67,17 +67,15 @@ func (g *guard) machine(r declared.Resource) error {
 	return g.machineKey(r.Object("encryptionConfiguration")["kmsKeyId"], role, arn, logging)
 }
 
-// machineKey asks for a customer managed key that a state machine encrypts with.
+// machineKey asks for a customer managed key that a state machine encrypts with. Step Functions uses it in the machine's role, and so comes
+// by no service: kms:ViaService isn't there.
 // https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
 func (g *guard) machineKey(named any, role, machine string, logging bool) error {
 	key := g.keyARN(named)
 	if key == "" {
 		return nil
 	}
-	context := map[string][]string{
-		keyEncryption + "aws:states:stateMachineArn": {machine},
-		keyViaService: {g.via("states")},
-	}
+	context := map[string][]string{keyEncryption + "aws:states:stateMachineArn": {machine}}
 	if err := g.all(role, key, context, "kms:GenerateDataKey", "kms:Decrypt"); err != nil {
 		return fmt.Errorf("it can't use its key: %w", err)
 	}
@@ -179,6 +177,11 @@ func (g *guard) target(r declared.Resource) error {
 		// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
 		if err := g.tells(serviceEvents, topic, ""); err != nil {
 			return fmt.Errorf("its notice would not arrive: %w", err)
+		}
+	}
+	if function := r.Text("arn"); strings.Contains(function, ":lambda:") {
+		if err := g.serves(serviceEvents, function, rule.ARN(), nil, "lambda:InvokeFunction"); err != nil {
+			return fmt.Errorf("it would not be invoked: %w", err)
 		}
 	}
 	queues := []string{text(r.Object("deadLetterConfig"), "arn")}

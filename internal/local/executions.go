@@ -1,14 +1,18 @@
 package local
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"encoding/json"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
-	"example.com/upload-router/internal/faults"
+	"example.com/upload-router/internal/loopback"
 )
 
 // statusRunning is the status of an execution that hasn't ended.
@@ -20,34 +24,107 @@ type executions struct {
 	byARN map[string]*running
 }
 
-// running is an execution, and how it ended once it has.
+// running is what the API says of an execution, and nothing of its history: a run of ten thousand uploads keeps one of each.
 type running struct {
-	ended       chan struct{}
-	status      asl.Status
-	traceHeader string
-	observe     func(asl.Event)
+	arn, machineARN, name, status string
+	started, stopped              time.Time
+	// execution is the execution while it runs, of which nothing is read that is written when it ends; nil afterwards.
+	execution *Execution
+	// input and trace are what it was started with; error, cause and output how it ended.
+	input, trace, error, cause, output string
 }
 
 // follow runs an execution, which others can see meanwhile and afterwards.
-func (e *executions) follow(execution *Execution, run func() (*asl.Result, error)) (*asl.Result, error) {
-	now := &running{
-		ended: make(chan struct{}), status: asl.StatusFailed, traceHeader: execution.TraceHeader, observe: execution.observe,
+func (e *executions) follow(execution *Execution, now time.Time, run func() (*asl.Result, error)) (*asl.Result, error) {
+	began := time.Now()
+	seen := &running{
+		arn: execution.ARN, machineARN: execution.to.machineARN, name: execution.name, status: statusRunning, started: now,
+		execution: execution, input: string(execution.input), trace: execution.TraceHeader,
 	}
 	e.mu.Lock()
-	e.byARN[execution.ARN] = now
+	if before := e.byARN[execution.ARN]; before != nil {
+		seen.started = before.started // it is redriven
+	}
+	e.byARN[execution.ARN] = seen
 	e.mu.Unlock()
-	defer close(now.ended)
 	result, err := run()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	seen.status, seen.stopped, seen.execution = string(asl.StatusFailed), now.Add(time.Since(began)), nil
 	if err == nil {
-		now.status = result.Status
+		seen.status, seen.error, seen.cause, seen.output = string(result.Status), result.Error, result.Cause, string(result.Output)
 	}
 	return result, err
 }
 
-func (e *executions) get(arn string) *running {
+// get gives an execution that runs; nil if it doesn't.
+func (e *executions) get(arn string) *Execution {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.byARN[arn]
+	if run := e.byARN[arn]; run != nil {
+		return run.execution
+	}
+	return nil
+}
+
+// any says whether there was one.
+func (e *executions) any() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.byARN) > 0
+}
+
+// described is what Step Functions says of an execution, by the names of its API; false if there is none.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+func (e *executions) described(arn string) (map[string]any, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	run := e.byARN[arn]
+	if run == nil {
+		return nil, false
+	}
+	out := run.listed()
+	out["inputDetails"] = map[string]bool{"included": true}
+	for name, value := range map[string]string{
+		"input": run.input, "traceHeader": run.trace, "error": run.error, "cause": run.cause, "output": run.output,
+	} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	return out, true
+}
+
+// listed is what a list of executions has of one.
+func (r *running) listed() map[string]any {
+	out := map[string]any{
+		"executionArn": r.arn, "stateMachineArn": r.machineARN, "name": r.name, "status": r.status,
+		"startDate": loopback.Seconds(r.started),
+	}
+	if !r.stopped.IsZero() {
+		out["stopDate"] = loopback.Seconds(r.stopped)
+	}
+	return out
+}
+
+// list are the executions of a state machine with a status, or with any if that is empty; the one that started last comes first.
+func (e *executions) list(machineARN, status string) []map[string]any {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var found []*running
+	for _, run := range e.byARN {
+		if run.machineARN == machineARN && (status == "" || run.status == status) {
+			found = append(found, run)
+		}
+	}
+	slices.SortFunc(found, func(a, b *running) int {
+		return cmp.Or(b.started.Compare(a.started), cmp.Compare(a.arn, b.arn))
+	})
+	out := make([]map[string]any, len(found))
+	for i, run := range found {
+		out[i] = run.listed()
+	}
+	return out
 }
 
 // prepareDescribe checks the parameters of a state that looks at an execution.
@@ -55,34 +132,24 @@ func (r *Router) prepareDescribe(parameters map[string]any) error {
 	return onlyKnown(parameters, "ExecutionArn")
 }
 
-// describeExecution does a task's aws-sdk:sfn:describeExecution. Waits are skipped here, so that whoever looks at another
-// execution again and again would give up before that could end: it is answered when that has ended.
-func (r *Router) describeExecution(ctx context.Context, call asl.Call) (any, error) {
+// describeExecution does a task's aws-sdk:sfn:describeExecution.
+func (r *Router) describeExecution(_ context.Context, call asl.Call) (any, error) {
 	var parameters struct{ ExecutionArn string }
 	if err := decode(call.Parameters, &parameters); err != nil {
 		return nil, err
 	}
-	run := r.executions.get(parameters.ExecutionArn)
-	if run == nil {
+	found, there := r.executions.described(parameters.ExecutionArn)
+	if !there {
 		return nil, &asl.Error{
 			Name:  "Sfn.ExecutionDoesNotExistException",
 			Cause: "Execution Does Not Exist: '" + parameters.ExecutionArn + "' (Service: Sfn, Status Code: 400)",
 		}
 	}
-	described := map[string]any{"ExecutionArn": parameters.ExecutionArn, "Status": statusRunning}
-	if run.traceHeader != "" {
-		described["TraceHeader"] = run.traceHeader
+	described := map[string]any{"ExecutionArn": parameters.ExecutionArn, "Status": found["status"]}
+	if header := text(found, "traceHeader"); header != "" {
+		described["TraceHeader"] = header
 	}
-	if parameters.ExecutionArn == contextOf(call, "Execution", "Id") || faultOf(ctx) == faults.PlacesKept {
-		return described, nil
-	}
-	select {
-	case <-run.ended:
-		described["Status"] = string(run.status)
-		return described, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for %s: %w", parameters.ExecutionArn, context.Cause(ctx))
-	}
+	return described, nil
 }
 
 // describeExecution is for aws-sdk:sfn:describeExecution.
@@ -91,15 +158,72 @@ func (g *guard) describeExecution(role string, parameters map[string]any) (after
 	if err := g.may(role, "states:DescribeExecution", text(parameters, "ExecutionArn"), nil); err != nil {
 		return after{}, refusal("Sfn.SfnException", "Sfn", "AccessDeniedException", http.StatusBadRequest, err)
 	}
+	if err := g.decryptExecutions(role); err != nil {
+		return after{}, refusal("Sfn.KmsAccessDeniedException", "Sfn", "KmsAccessDeniedException", http.StatusBadRequest, err)
+	}
+	return after{}, nil
+}
+
+// decryptExecutions asks for the key of executions' input and output, which come along when one is described.
+func (g *guard) decryptExecutions(role string) error {
 	for _, machine := range g.system.OfType(declared.TypeStateMachine) {
 		key := g.keyARN(machine.Object("encryptionConfiguration")["kmsKeyId"])
 		if key == "" {
 			continue
 		}
 		context := map[string][]string{keyEncryption + "aws:states:stateMachineArn": {machine.ARN()}, keyViaService: {g.via("states")}}
-		if err := g.may(role, "kms:Decrypt", key, context); err != nil { // for its input and output, which come along
-			return after{}, refusal("Sfn.KmsAccessDeniedException", "Sfn", "KmsAccessDeniedException", http.StatusBadRequest, err)
+		if err := g.may(role, "kms:Decrypt", key, context); err != nil {
+			return err
 		}
 	}
-	return after{}, nil
+	return nil
+}
+
+// The most that a page of a list of executions has, and how many it has if nothing else is asked for.
+const (
+	maxListed     = 1000
+	defaultListed = 100
+)
+
+// askExecutions answers a process that looks at executions.
+func (r *Router) askExecutions(accessKeyID, operation string, body []byte) (any, error) {
+	var in struct {
+		ExecutionArn, StateMachineArn, StatusFilter, NextToken string
+		MaxResults                                             int
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, loopback.Refuse("SerializationException", err.Error()) //nolint:wrapcheck // It is the answer.
+	}
+	err := r.guard.processor(accessKeyID, "states", "states:"+operation, cmp.Or(in.ExecutionArn, in.StateMachineArn))
+	if err != nil {
+		return nil, loopback.Refuse("AccessDeniedException", message(err)) //nolint:wrapcheck // As above.
+	}
+	if operation == "ListExecutions" {
+		return page(r.executions.list(in.StateMachineArn, in.StatusFilter), in.NextToken, cmp.Or(in.MaxResults, defaultListed))
+	}
+	if err := r.guard.decryptExecutions(r.guard.signers[accessKeyID]); err != nil {
+		return nil, loopback.Refuse("KmsAccessDeniedException", message(err)) //nolint:wrapcheck // As above.
+	}
+	described, there := r.executions.described(in.ExecutionArn)
+	if !there {
+		return nil, loopback.Refuse("ExecutionDoesNotExist", "Execution Does Not Exist: '"+in.ExecutionArn+"'") //nolint:wrapcheck // As above.
+	}
+	return described, nil
+}
+
+// page is a page of a list, beginning at a token that the one before gave.
+func page(list []map[string]any, token string, most int) (any, error) {
+	from := 0
+	if token != "" {
+		var err error
+		if from, err = strconv.Atoi(token); err != nil || from > len(list) {
+			return nil, loopback.Refuse("InvalidToken", "Invalid Token: '"+token+"'") //nolint:wrapcheck // It is the answer.
+		}
+	}
+	to := min(len(list), from+min(most, maxListed))
+	out := map[string]any{"executions": list[from:to]}
+	if to < len(list) {
+		out["nextToken"] = strconv.Itoa(to)
+	}
+	return out, nil
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,12 +34,10 @@ type taskDefinition struct {
 	role                string // the processor's
 }
 
-// containerFields are those of a container definition. Empty lists of others make no difference either.
-const containerFields = "cpu environment essential image linuxParameters logConfiguration memory memoryReservation name " +
+// containerFields are those of a container definition. Empty lists of others make no difference either. Where a volume is mounted, a
+// program finds a folder of this machine's: /tmp.
+const containerFields = "cpu environment essential image linuxParameters logConfiguration memory memoryReservation mountPoints name " +
 	"readonlyRootFilesystem user"
-
-// buildInputs are those of an image's build. A Dockerfile that reads an argument isn't followed, so that arguments make no difference.
-const buildInputs = "args context dockerfile platform"
 
 // container is the part of a container definition that the local run follows.
 type container struct {
@@ -46,6 +45,8 @@ type container struct {
 	Image            string
 	Environment      []variable
 	LogConfiguration struct{ Options map[string]string }
+	MountPoints      []struct{ ContainerPath string }
+	User             string
 }
 
 type variable struct{ Name, Value string }
@@ -103,7 +104,11 @@ func (r *Router) loadTask(res declared.Resource) error {
 	if err != nil {
 		return fmt.Errorf("reading its containers: %w", err)
 	}
-	program, err := r.loadProgram(only.Image)
+	host, err := taskLimits(res, only.User)
+	if err != nil {
+		return err
+	}
+	program, err := r.loadProgram(only.Image, host)
 	if err != nil {
 		return err
 	}
@@ -112,6 +117,17 @@ func (r *Router) loadTask(res declared.Resource) error {
 		role: res.Text("taskRoleArn"),
 	}
 	return nil
+}
+
+// taskLimits are those of a task's size: Fargate gives it all to its one container.
+func taskLimits(res declared.Resource, user string) (limits, error) {
+	const units = 1024 // to the vCPU
+	cpu, errCPU := strconv.Atoi(res.Text("cpu"))
+	memory, errMemory := strconv.Atoi(res.Text("memory"))
+	if err := errors.Join(errCPU, errMemory); err != nil {
+		return limits{}, fmt.Errorf("%w: a task of %q CPU units and %q MiB: %w", errDeclared, res.Text("cpu"), res.Text("memory"), err)
+	}
+	return limits{cpus: float64(cpu) / units, memoryMB: memory, user: user}, nil
 }
 
 // readContainers reads the one container of a task definition.
@@ -124,40 +140,16 @@ func readContainers(text string) (container, error) {
 	if len(containers) != 1 {
 		return container{}, fmt.Errorf("%w: %d containers: only one", errDeclared, len(containers))
 	}
+	for _, mount := range containers[0].MountPoints {
+		if mount.ContainerPath != "/tmp" {
+			return container{}, fmt.Errorf("%w: a volume at %s: only at /tmp, which a program has here, too", errDeclared, mount.ContainerPath)
+		}
+	}
 	maps.DeleteFunc(given[0], func(_ string, value any) bool {
 		list, ok := value.([]any)
 		return ok && len(list) == 0
 	})
 	return containers[0], onlyKnown(given[0], containerFields)
-}
-
-// loadProgram finds what a container of an image starts, in what the image is built from.
-func (r *Router) loadProgram(uri string) (imageProgram, error) {
-	image, err := r.system.Where(declared.TypeImage, "repoDigest", uri)
-	if err != nil {
-		return imageProgram{}, fmt.Errorf("%w: the image %s isn't built here, so there is no program to run: "+
-			"try it with `--config image=`: %w", errDeclared, uri, err)
-	}
-	build := image.Object("build")
-	if err := onlyKnown(build, buildInputs); err != nil {
-		return imageProgram{}, fmt.Errorf("reading how the image %s is built: %w", image.Name, err)
-	}
-	dockerfile, _ := build["dockerfile"].(string)
-	buildContext, _ := build["context"].(string)
-	text, err := os.ReadFile(r.path(dockerfile))
-	if err != nil {
-		return imageProgram{}, fmt.Errorf("opening its Dockerfile: %w", err)
-	}
-	program, err := readDockerfile(bytes.NewReader(text), r.path(buildContext))
-	if err != nil {
-		return imageProgram{}, err
-	}
-	if info, err := os.Stat(program.binary); err != nil {
-		return imageProgram{}, fmt.Errorf("looking at the image's program: %w", err)
-	} else if !info.Mode().IsRegular() {
-		return imageProgram{}, fmt.Errorf("%w: the image's program %s is no file", errDeclared, program.binary)
-	}
-	return program, nil
 }
 
 // taskRun is a task about to run for a call.
@@ -183,7 +175,7 @@ func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.environment = r.taskEnvironment(t.definition.role, variables)
+	t.environment = r.taskEnvironment(t.definition.role, t.definition.program.env, variables)
 	return t, nil
 }
 
@@ -290,24 +282,23 @@ func invalidParameter(format string, args ...any) error {
 	return &asl.Error{Name: "ECS.InvalidParameterException", Cause: fmt.Sprintf(format, args...)}
 }
 
-// taskEnvironment is the whole environment of a task: what is declared, and what the local S3 and Step Functions take. Nothing of
+// taskEnvironment is the whole environment of a task: what its image has, what is declared, and what the local services take. Nothing of
 // the developer's is in it; without the two empty files an AWS SDK would find the user's own, by the user's entry in /etc/passwd.
-func (r *Router) taskEnvironment(role string, variables []variable) []string {
-	out := []string{
-		"AWS_REGION=" + r.options.Region,
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", // as a container engine sets it
-	}
+func (r *Router) taskEnvironment(role string, image []string, variables []variable) []string {
+	out := append([]string{"AWS_REGION=" + r.options.Region}, image...)
 	for _, v := range variables {
 		out = append(out, v.Name+"="+v.Value)
+	}
+	for name, endpoint := range r.endpoints() {
+		out = append(out, name+"="+endpoint)
 	}
 	return append(out, // the last one of a name counts
 		"AWS_CONFIG_FILE="+os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
-		"AWS_ENDPOINT_URL_S3="+r.store.Endpoint(),
-		"AWS_ENDPOINT_URL_SFN="+r.tokens.Endpoint(),
 		"AWS_ENDPOINT_URL_XRAY="+r.traces.Endpoint(),
 		"AWS_ACCESS_KEY_ID="+accessKey(role), // where a task has its role's, from the metadata endpoint
 		"AWS_SECRET_ACCESS_KEY="+localSecretKey,
+		environmentSession+uuid.NewString(),
 	)
 }
 

@@ -18,6 +18,8 @@ type Moment struct {
 	Bucket, Key, VersionID string
 	// Execution is the ARN of the execution that calls; empty for its start, and for S3, which doesn't know it.
 	Execution string
+	// Write is which write of the ledger it is, such as [faults.WriteFinish]; empty for any other call.
+	Write string
 	// State is the state that calls; empty likewise, and for a task's heartbeats, which no state sends.
 	State string
 	// Attempt is 0 for the first call of this kind for this execution's state, for this delivery, or for this version of the
@@ -26,7 +28,9 @@ type Moment struct {
 }
 
 // AffectedBy says whether a fault affects it.
-func (m Moment) AffectedBy(fault faults.Fault) bool { return fault.Affects(m.Call, m.State != "") }
+func (m Moment) AffectedBy(fault faults.Fault) bool {
+	return fault.Affects(m.Call, m.Write, m.State != "")
+}
 
 var errFault = errors.New("this fault doesn't affect this call")
 
@@ -48,6 +52,9 @@ func moment(action string, call asl.Call) Moment {
 	execution, _ := object["Execution"].(map[string]any)
 	m := about(execution["Input"])
 	m.Call, m.Execution, m.State, m.Attempt = action, text(execution, "Id"), call.State, call.Attempt
+	if parameters, is := call.Parameters.(map[string]any); is && action == faults.CallUpdate {
+		m.Write = writeOf(text(parameters, "UpdateExpression"), text(parameters, "ConditionExpression"))
+	}
 	return m
 }
 

@@ -18,11 +18,34 @@ import (
 // sessionHeader is where the SDKs send the token of a role's session.
 const sessionHeader = "X-Amz-Security-Token"
 
-// tasksRead are the tasks that a fault affects while they read: each is known
-// by the token of its session, and gets no answer of S3's, or not yet.
+// tasksRead are the tasks that a fault may affect: each is known by the token of its session. A reader gets no answer of S3's, or not yet.
 type tasksRead struct {
-	mu      sync.Mutex
-	readers map[string]*reader
+	mu        sync.Mutex
+	readers   map[string]*reader
+	processes map[string]*exec.Cmd
+}
+
+// started notes the process of a task, and gives what forgets it.
+func (t *tasksRead) started(token string, cmd *exec.Cmd) (ended func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.processes[token] = cmd
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.processes, token)
+	}
+}
+
+// kill kills a task with all that it started; false if there is none with the token.
+func (t *tasksRead) kill(token string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cmd := t.processes[token]
+	if cmd != nil {
+		killGroup(cmd)
+	}
+	return cmd != nil
 }
 
 // reader is such a task.
@@ -135,7 +158,11 @@ func (a *affected) watch(cmd *exec.Cmd, ended <-chan struct{}) {
 
 // exits is a program in the place of a container's, which ends as one that gives up does.
 func exits() imageProgram {
-	return imageProgram{binary: "/bin/sh", args: []string{"-c", "echo 'fatal: giving up' >&2; exit 1"}}
+	return imageProgram{command: func(ctx context.Context, environment []string) (*exec.Cmd, func(), error) {
+		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", "echo 'fatal: giving up' >&2; exit 1")
+		cmd.Env = environment
+		return cmd, func() {}, nil
+	}}
 }
 
 // outOfTime is the error of a task whose time is up, once that has passed.
@@ -158,7 +185,7 @@ func (r *Router) startFaulty(ctx context.Context, program imageProgram, environm
 	}
 	token, of := r.reading.hold()
 	defer r.reading.forget(token)
-	p, err := r.start(ctx, program, append(environment, "AWS_SESSION_TOKEN="+token), &affected{reads: of.began, signal: signal})
+	p, err := r.start(ctx, program, append(environment, environmentSession+token), &affected{reads: of.began, signal: signal})
 	if err == nil && fault == faults.TaskInterrupted {
 		p.stopCode, p.reason = stopCodeSpot, stoppedReasonSpot
 	}

@@ -38,9 +38,15 @@ func TestFaultsAreAskedOfEveryCall(t *testing.T) {
 		}
 		return m
 	}
+	wrote := func(write string) local.Moment {
+		m := of(faults.CallUpdate, "", 0)
+		m.Execution, m.Write = e.ARN, write
+		return m
+	}
 	assert.Equal(t, []local.Moment{
 		of("states:StartExecution", "", 0), of("lambda:InvokeFunction", "Invoke Lambda function", 0),
-		of("lambda:InvokeFunction", "Invoke Lambda function", 1), of("sns:Publish", "Notify success", 0),
+		of("lambda:InvokeFunction", "Invoke Lambda function", 1), wrote(faults.WriteBeginRun),
+		wrote(faults.WriteFinish), of("sns:Publish", "Notify success", 0),
 	}, got)
 }
 

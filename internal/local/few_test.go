@@ -28,7 +28,7 @@ func TestFewTasksRunAtATime(t *testing.T) {
 					return faults.None
 				}
 			}
-		case "Give the place back": // which the task has left by then
+		case "Return the slot": // which the task has left by then
 			now.Add(-1)
 		}
 		return faults.None
@@ -48,11 +48,11 @@ func TestFewTasksRunAtATime(t *testing.T) {
 	assert.LessOrEqual(t, most.Load(), int64(2))
 }
 
-// Executions that are gone don't keep their places.
-func TestPlacesOfAbortedTasks(t *testing.T) {
+// Executions that are gone don't keep their slots.
+func TestSlotsOfAbortedTasks(t *testing.T) {
 	t.Parallel()
 	started := pipe(t)
-	router := start(t, changed(t, "few 0", probed, variable("PROBE_STARTED", started)))
+	router := start(t, changed(t, "few 0", probed, announces(started)))
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
 		said := whenHanging(started, cancel)

@@ -30,15 +30,8 @@ var integrations = map[string]integration{
 	"ecs:runTask.waitForTaskToken":  {faults.CallTask, (*Router).prepareTask, (*guard).awaitTask, (*Router).awaitTask},
 	"sns:publish":                   {faults.CallNotify, (*Router).prepareTopic, (*guard).publish, (*Router).publish},
 	"aws-sdk:sfn:describeExecution": {faults.CallFollow, (*Router).prepareDescribe, (*guard).describeExecution, (*Router).describeExecution},
-	"dynamodb:getItem":              {faults.CallLook, prepareItem("Key ConsistentRead"), item(faults.CallLook), (*Router).getItem},
-	"dynamodb:putItem":              {faults.CallClaim, prepareItem("Item " + expression), item(faults.CallClaim), (*Router).putItem},
-	"dynamodb:updateItem": {
-		faults.CallSettle, prepareItem("Key UpdateExpression " + expression), item(faults.CallSettle), (*Router).updateItem,
-	},
+	"dynamodb:updateItem":           {faults.CallUpdate, (*Router).prepareItem, (*guard).updatesItem, (*Router).updateItem},
 }
-
-// expression are the parameters of a conditional write.
-const expression = "ConditionExpression ExpressionAttributeNames ExpressionAttributeValues"
 
 // resourceOf is an integration's resource in the partition of a state machine: it can't use another one's.
 func resourceOf(machineARN, name string) string {

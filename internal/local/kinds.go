@@ -29,7 +29,7 @@ type kind struct {
 // internal/declared knows, which [NotChecked] is about. What that doesn't know either isn't run here, and is an error where it is needed.
 var kinds = map[string]kind{
 	declared.TypeBucketNotification: {inputs: "bucket eventbridge"},
-	declared.TypeEventRule:          {inputs: "description eventPattern name tags"},
+	declared.TypeEventRule:          {inputs: "description eventPattern name scheduleExpression tags"},
 	declared.TypeEventTarget: {
 		inputs: "arn deadLetterConfig inputTransformer retryPolicy roleArn rule targetId", created: (*guard).target,
 	},
@@ -37,18 +37,19 @@ var kinds = map[string]kind{
 		inputs: "definition encryptionConfiguration loggingConfiguration name roleArn tags tracingConfiguration type", created: (*guard).machine,
 	},
 	declared.TypeFunction: {
-		inputs: "architectures code description environment ephemeralStorage handler kmsKeyArn loggingConfig memorySize name " +
-			"reservedConcurrentExecutions role runtime skipDestroy tags timeout tracingConfig",
+		inputs: "architectures code description environment ephemeralStorage handler imageUri kmsKeyArn loggingConfig memorySize name " +
+			"packageType reservedConcurrentExecutions role runtime skipDestroy tags timeout tracingConfig",
 		ready: (*Router).startFunction, created: (*guard).function,
 	},
 	declared.TypeTaskDefinition: {
 		inputs: "containerDefinitions cpu ephemeralStorage executionRoleArn family memory networkMode requiresCompatibilities " +
-			"runtimePlatform skipDestroy tags taskRoleArn trackLatest",
+			"runtimePlatform skipDestroy tags taskRoleArn trackLatest volumes",
 		ready: (*Router).loadTask,
 	},
 	declared.TypeTable: {
-		inputs: "attributes billingMode deletionProtectionEnabled hashKey name pointInTimeRecovery rangeKey serverSideEncryption tags ttl",
-		ready:  (*Router).makeTable,
+		inputs: "attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey name pointInTimeRecovery " +
+			"rangeKey serverSideEncryption tags ttl",
+		ready: (*Router).makeTable,
 	},
 	declared.TypeLogGroup: {created: (*guard).logGroup},
 	declared.TypeAlarm:    {created: (*guard).alarm},

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -26,6 +28,12 @@ const localSecretKey = "local"
 
 // bootstrap is the program in a function's archive.
 const bootstrap = "bootstrap"
+
+// The package types of functions.
+const (
+	packageZip   = "Zip"
+	packageImage = "Image"
+)
 
 // maxUnpacked is Lambda's own limit of an unpacked archive: 250 MB.
 const maxUnpacked = 250 << 20
@@ -59,28 +67,24 @@ func (r *Router) prepareFunction(parameters map[string]any) error {
 }
 
 func (r *Router) startFunction(res declared.Resource) error {
-	if runtime := res.Text("runtime"); !strings.HasPrefix(runtime, "provided.") {
-		return fmt.Errorf("%w: runtime %s: only those named provided.*, which start a program of our own", errDeclared, runtime)
-	}
 	if err := runsHere(res.Inputs["architectures"]); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp(r.scratch, "function-*")
+	what, err := r.packaged(res)
 	if err != nil {
-		return fmt.Errorf("making a folder for it: %w", err)
-	}
-	if err := unpack(r.path(res.Text("code")), folder); err != nil {
 		return err
 	}
 	variables, _ := res.Object("environment")["variables"].(map[string]any)
 	started, err := runtimeapi.Function{
-		Bootstrap:       filepath.Join(folder, bootstrap),
+		Bootstrap:       what.bootstrap,
+		Command:         what.command,
 		Name:            res.Output("name"),
 		ARN:             res.ARN(),
 		Region:          r.options.Region,
 		Handler:         res.Text("handler"),
-		Env:             r.environment(variables),
+		Env:             r.environment(what.env, variables),
 		Credentials:     runtimeapi.Credentials{AccessKeyID: accessKey(res.Text("role")), SecretAccessKey: localSecretKey},
+		Session:         r.sessions.take,
 		Timeout:         time.Duration(res.Number("timeout")) * time.Second,
 		MemoryMB:        int(res.Number("memorySize")),
 		Concurrency:     concurrency,
@@ -93,14 +97,85 @@ func (r *Router) startFunction(res declared.Resource) error {
 	return nil
 }
 
-// environment is a declared environment, and where the local S3 is.
-func (r *Router) environment(declared map[string]any) map[string]string {
+// code is what a function is made of: a bootstrap in a folder, or an image, which has variables of its own.
+type code struct {
+	bootstrap string
+	command   func(environment []string) (*exec.Cmd, func(), error)
+	env       []string
+}
+
+// packaged finds what a function starts, by its package type.
+//
+// https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html#lambda-CreateFunction-request-PackageType
+func (r *Router) packaged(res declared.Resource) (code, error) {
+	switch kind := res.Text("packageType"); kind {
+	case packageImage:
+		program, err := r.loadProgram(res.Text("imageUri"), functionLimits(int(res.Number("memorySize"))))
+		if err != nil {
+			return code{}, err
+		}
+		return code{env: program.env, command: func(environment []string) (*exec.Cmd, func(), error) {
+			return program.command(context.Background(), environment) // the runtime ends it
+		}}, nil
+	case packageZip, "":
+	default:
+		return code{}, fmt.Errorf("%w: package type %s: only %s and %s", errDeclared, kind, packageZip, packageImage)
+	}
+	if runtime := res.Text("runtime"); !strings.HasPrefix(runtime, "provided.") {
+		return code{}, fmt.Errorf("%w: runtime %s: only those named provided.*, which start a program of our own", errDeclared, runtime)
+	}
+	folder, err := os.MkdirTemp(r.scratch, "function-*")
+	if err != nil {
+		return code{}, fmt.Errorf("making a folder for it: %w", err)
+	}
+	if err := unpack(r.path(res.Text("code")), folder); err != nil {
+		return code{}, err
+	}
+	return code{bootstrap: filepath.Join(folder, bootstrap)}, nil
+}
+
+// functionLimits are those of a function's memory, which its CPU follows.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+func functionLimits(memoryMB int) limits {
+	const perCPU = 1769 // MB
+	return limits{cpus: float64(memoryMB) / perCPU, memoryMB: memoryMB, user: anybody(), writable: true}
+}
+
+// anybody is a user who owns nothing in an image, as AWS names no other for functions: this machine's, or nobody in place of root, so that
+// what it leaves in /tmp can be removed.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#images-reqs
+func anybody() string {
+	const nobody = "65534:65534"
+	if os.Getuid() <= 0 {
+		return nobody
+	}
+	return fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid())
+}
+
+// environment is what an image has, a declared environment, and where the local services are.
+func (r *Router) environment(image []string, declared map[string]any) map[string]string {
 	out := map[string]string{}
+	for _, variable := range image {
+		name, value, _ := strings.Cut(variable, "=")
+		out[name] = value
+	}
 	for name, value := range declared {
 		out[name] = fmt.Sprint(value)
 	}
-	out["AWS_ENDPOINT_URL_S3"] = r.store.Endpoint()
+	maps.Copy(out, r.endpoints())
 	return out
+}
+
+// endpoints are the variables by which AWS's SDKs find the local services.
+// https://docs.aws.amazon.com/sdkref/latest/guide/ss-endpoints-table.html
+func (r *Router) endpoints() map[string]string {
+	return map[string]string{
+		"AWS_ENDPOINT_URL_S3": r.store.Endpoint(), "AWS_ENDPOINT_URL_DYNAMODB": r.items.Endpoint(),
+		"AWS_ENDPOINT_URL_SFN": r.tokens.Endpoint(), "AWS_ENDPOINT_URL_SNS": r.topics.Endpoint(),
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": r.secrets.Endpoint(), "AWS_ENDPOINT_URL_SSM": r.secrets.Endpoint(),
+	}
 }
 
 // invokeFunction does a task's lambda:invoke.
@@ -137,13 +212,28 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 		recorderOf(ctx).ran(run)
 		return nil, &asl.Error{Name: response.ErrorType, Cause: string(response.Payload)}
 	}
-	run.Answer = response.Payload
+	run.answered(response.Payload)
 	recorderOf(ctx).ran(run)
 	return map[string]any{
 		"ExecutedVersion": "$LATEST",
-		"Payload":         run.Answer,
+		"Payload":         json.RawMessage(response.Payload),
 		"StatusCode":      200,
 	}, nil
+}
+
+// answered notes what a processor's host answered: a result, or that there was nothing to do.
+func (r *Run) answered(payload json.RawMessage) {
+	var answer struct{ Result, Duplicate json.RawMessage }
+	switch err := json.Unmarshal(payload, &answer); {
+	case err != nil:
+		r.Answer = payload
+	case answer.Duplicate != nil:
+		r.Outcome, r.Answer = outcomeDuplicate, answer.Duplicate
+	case answer.Result != nil:
+		r.Answer = answer.Result
+	default:
+		r.Answer = payload
+	}
 }
 
 // runsHere refuses what was built for another kind of processor.

@@ -34,7 +34,7 @@ func (r *Router) missTask(ctx context.Context, call asl.Call, task *taskRun) (an
 	l := &lingering{task: task, call: call, release: release, stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(l.ended)
-		l.process, l.err = r.start(running, task.definition.program, append(task.environment, "AWS_SESSION_TOKEN="+token), nil)
+		l.process, l.err = r.start(running, task.definition.program, append(task.environment, environmentSession+token), nil)
 	}()
 	select {
 	case <-of.began:
@@ -85,6 +85,7 @@ func (l *lingering) end(ctx context.Context) error {
 // follow runs an execution of the state machine, up to the end of the last of its tasks.
 func (r *Router) follow(ctx context.Context, e *Execution, run func(context.Context) (*asl.Result, error)) (*asl.Result, error) {
 	log := &recorder{execution: e}
-	result, err := r.executions.follow(e, func() (*asl.Result, error) { return run(context.WithValue(ctx, recorderKey{}, log)) })
+	defer r.sessions.begin(log)()
+	result, err := r.executions.follow(e, r.Now(), func() (*asl.Result, error) { return run(context.WithValue(ctx, recorderKey{}, log)) })
 	return result, errors.Join(err, log.settle(ctx))
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/objectstore"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/internal/traceapi"
@@ -34,16 +37,14 @@ func (r *Router) load(ctx context.Context) error {
 	if r.guard, err = newGuard(r.system, r.options); err != nil {
 		return err
 	}
-	s3 := objectstore.Options{Buckets: buckets, Authorize: r.guard.object}
+	for _, note := range r.guard.policies.Notes() {
+		r.note(note)
+	}
+	s3 := objectstore.Options{
+		Buckets: buckets, Authorize: r.guard.object, OnCreated: r.created, OnNotImplemented: r.notImplemented,
+	}
 	if r.options.Fault != nil {
 		s3.Fault = r.objectFault
-	}
-	if created := r.options.Created; created != nil {
-		s3.OnCreated = func(stored objectstore.Stored) {
-			if slices.Contains(r.sending, stored.Bucket) {
-				created(r.trace(stored))
-			}
-		}
 	}
 	if r.store, err = objectstore.Start(ctx, s3); err != nil {
 		return fmt.Errorf("starting the local S3: %w", err)
@@ -54,25 +55,41 @@ func (r *Router) load(ctx context.Context) error {
 	if r.traces, err = traceapi.Start(ctx, r.guard.traces); err != nil {
 		return fmt.Errorf("starting the local X-Ray: %w", err)
 	}
+	if r.secrets, err = loopback.Serve(ctx, "the local Secrets Manager", http.HandlerFunc(r.serveSecret)); err != nil {
+		return fmt.Errorf("starting the local Secrets Manager: %w", err)
+	}
+	r.tokens.Answer(r.askExecutions)
+	if err := errors.Join(r.startItems(ctx), r.startTopics(ctx)); err != nil {
+		return err
+	}
+	r.loadImages(ctx)
+	if err := r.loadTables(); err != nil {
+		return err
+	}
 	if err := r.loadRules(); err != nil {
 		return err
 	}
 	return r.guard.deployment()
 }
 
-// buckets are those that are declared, and finds which of them send their events to EventBridge. Files are put into the only one, or into
-// the one that the stack's output bucketName names.
+// outputBucketName is the stack's output that names the bucket for outputs.
+const outputBucketName = "outputBucketName"
+
+// buckets are those that are declared, the one for outputs and those that roles may use, which need not be. It finds which of them send
+// their events to EventBridge: files are put into the only one, or into the one that the stack's output bucketName names.
 func (r *Router) buckets() ([]objectstore.Bucket, error) {
 	resources := r.system.OfType(declared.TypeBucket)
 	if len(resources) == 0 {
 		_, err := r.system.Only(declared.TypeBucket)
 		return nil, fmt.Errorf("finding the bucket: %w", err)
 	}
-	all := make([]objectstore.Bucket, len(resources))
-	for i, res := range resources {
+	all := make([]objectstore.Bucket, 0, len(resources)+1)
+	for _, res := range resources {
 		name := res.Output("bucket")
 		versioning, _ := r.system.Where(declared.TypeBucketVersioning, "bucket", res.ID) // without one it keeps no versions
-		all[i] = objectstore.Bucket{Name: name, Versioned: versioning.Object("versioningConfiguration")["status"] == "Enabled"}
+		all = append(all, objectstore.Bucket{
+			Name: name, Versioned: versioning.Object("versioningConfiguration")["status"] == "Enabled",
+		})
 		notification, err := r.system.Where(declared.TypeBucketNotification, "bucket", res.ID)
 		if err != nil || notification.Inputs["eventbridge"] != true {
 			continue
@@ -91,7 +108,28 @@ func (r *Router) buckets() ([]objectstore.Bucket, error) {
 	case slices.Contains(r.sending, named):
 		r.bucket = named
 	}
+	given, _ := r.system.Outputs[outputBucketName].(string)
+	for _, name := range append(r.grantedBuckets(), given) {
+		if name != "" && !slices.ContainsFunc(all, func(b objectstore.Bucket) bool { return b.Name == name }) {
+			all = append(all, objectstore.Bucket{Name: name})
+		}
+	}
 	return all, nil
+}
+
+// grantedARN is the ARN of a bucket, or of objects in it, whose name has no wildcard.
+var grantedARN = regexp.MustCompile(`"arn:[a-z-]+:s3:::([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])["/]`)
+
+// grantedBuckets are those of which the roles' policies speak by name, such as those that processors may read besides: they are there, and
+// empty.
+func (r *Router) grantedBuckets() []string {
+	var names []string
+	for _, policy := range r.system.OfType(declared.TypeRolePolicy) {
+		for _, found := range grantedARN.FindAllStringSubmatch(policy.Text("policy"), -1) {
+			names = append(names, found[1])
+		}
+	}
+	return names
 }
 
 func (r *Router) loadRules() error {
@@ -100,15 +138,21 @@ func (r *Router) loadRules() error {
 		if err := follows(res); err != nil {
 			return fmt.Errorf("reading the rule %s: %w", res.Name, err)
 		}
+		targets := slices.DeleteFunc(slices.Clone(r.system.OfType(declared.TypeEventTarget)), func(t declared.Resource) bool {
+			return t.Text("rule") != res.Output("name")
+		})
+		if res.Text("scheduleExpression") != "" {
+			if err := r.loadSchedule(res, targets); err != nil {
+				return fmt.Errorf("reading the schedule %s: %w", res.Name, err)
+			}
+			continue
+		}
 		pattern, err := eventbridge.ParsePattern([]byte(res.Text("eventPattern")))
 		if err != nil {
 			return fmt.Errorf("reading the pattern of %s: %w", res.Name, err)
 		}
 		loaded := rule{name: res.Output("name"), arn: res.ARN(), pattern: pattern}
-		for _, t := range r.system.OfType(declared.TypeEventTarget) {
-			if t.Text("rule") != loaded.name {
-				continue
-			}
+		for _, t := range targets {
 			to, err := r.loadTarget(t, machines)
 			if err != nil {
 				return fmt.Errorf("reading the target %s: %w", t.Name, err)
@@ -131,6 +175,9 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	}
 	if topic := res.Text("arn"); strings.Contains(topic, ":sns:") {
 		return loadTold(res, topic)
+	}
+	if strings.Contains(res.Text("arn"), ":lambda:") {
+		return r.loadInvoked(res)
 	}
 	machine, err := r.find(declared.TypeStateMachine, "arn", res.Text("arn"))
 	if err != nil {
@@ -200,11 +247,19 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 		if !ok {
 			continue
 		}
-		if err := integrations[asl.IntegrationName(task.Resource)].prepare(r, task.Parameters); err != nil {
+		if err := integrations[asl.IntegrationName(task.Resource)].prepare(r, givenTo(task)); err != nil {
 			return nil, fmt.Errorf("state %q: %w", name, err)
 		}
 	}
 	return program, nil
+}
+
+// givenTo are the parameters of a task, whatever it writes them in.
+func givenTo(task *asl.Task) map[string]any {
+	if arguments, is := task.Arguments.(map[string]any); is {
+		return arguments
+	}
+	return task.Parameters
 }
 
 // decode reads a task's parameters into a struct; a field that the struct doesn't have is an error.

@@ -64,11 +64,12 @@ func TestRefusedStart(t *testing.T) {
 		"unknown operator": {with(typeRule, "eventPattern", `{"source":[{"fuzzy":"aws.s3"}]}`), "fuzzy"},
 		"no pattern":       {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-rule"},
 		"target changes the event": {with(typeTarget, "inputPath", "$.detail"),
-			"reading the target upload-router-local-statuschange-target: the local run doesn't know these parameters: inputPath"},
+			"reading the target upload-router-local-statuschange-sweep: the local run doesn't know these parameters: inputPath"},
 		"target of a kind that isn't run": {func(s *declared.System) {
 			with(typeTarget, "arn", unknown.Outputs["arn"])(s)
 			s.Resources = append(s.Resources, unknown)
-		}, "reading the target upload-router-local-statuschange-target: finding its state machine: not run here: aws:lambda/alias:Alias live"},
+		}, "reading the target upload-router-local-statuschange-sweep: finding the function " +
+			"arn:aws:lambda:eu-central-1:123456789012:live: not run here: aws:lambda/alias:Alias live"},
 		"target isn't there": {with(typeTarget, "arn", "arn:aws:states:eu-central-1:123456789012:stateMachine:other"),
 			"finding its state machine: no such resource is declared"},
 		"wrong retry policy": {with(typeTarget, "retryPolicy", map[string]any{"maximumRetryAttempts": 186.0}), "reading its retry policy"},
@@ -89,7 +90,7 @@ func TestRefusedStateMachine(t *testing.T) {
 		"not JSON":          {with(typeMachine, "definition", "{"), "reading the definition"},
 		"next isn't there":  {set(lambda, "Next", "Nowhere"), "Nowhere"},
 		"unknown state":     {set(lambda, "Type", "Parallel"), "Parallel"},
-		"wrong path":        {parameter(lambda, "Payload.$", "detail"), lambda},
+		"wrong path":        {parameter(notice, "Message.$", "detail"), notice},
 		"unknown service":   {set(notice, "Resource", "arn:aws:states:::sqs:sendMessage"), "no integration for the task's resource"},
 		"another pattern":   {set(fargate, "Resource", "arn:aws:states:::ecs:runTask"), "no integration for the task's resource"},
 		"another partition": {set(lambda, "Resource", "arn:aws-cn:states:::lambda:invoke"), "no integration for the task's resource"},
@@ -168,25 +169,24 @@ func TestRefusedTask(t *testing.T) {
 	t.Parallel()
 	image := func(build map[string]any) func(*declared.System) { return with(typeImage, "build", build) }
 	requireRefusals(t, map[string]refusal{
-		"unknown input": {with(typeTask, "volumes", []any{"x"}), "doesn't know these parameters: volumes"},
+		"unknown input": {with(typeTask, "pidMode", "task"), "doesn't know these parameters: pidMode"},
 		"another processor": {with(typeTask, "runtimePlatform", map[string]any{"cpuArchitecture": strings.ToUpper(otherArchitecture())}),
 			"it is built for linux on [" + otherArchitecture() + "]"},
 		"containers aren't JSON": {with(typeTask, "containerDefinitions", "{"), "reading its containers"},
 		"no container":           {with(typeTask, "containerDefinitions", "[]"), "0 containers: only one"},
 		"two containers":         {with(typeTask, "containerDefinitions", "[{},{}]"), "2 containers: only one"},
 		"another command":        {inContainer(func(c map[string]any) { c["command"] = []any{"-v"} }), "doesn't know these parameters: command"},
-		"a mount": {inContainer(func(c map[string]any) { c["mountPoints"] = []any{"x"} }),
-			"doesn't know these parameters: mountPoints"},
+		"a mount": {inContainer(func(c map[string]any) { c["mountPoints"] = []any{map[string]any{"containerPath": "/data"}} }),
+			"a volume at /data: only at /tmp"},
 
 		"image isn't built here": {inContainer(func(c map[string]any) { c["image"] = "public.ecr.aws/acme/processor:1.0.0" }),
 			"the image public.ecr.aws/acme/processor:1.0.0 isn't built here"},
 		"image of a stage": {image(map[string]any{"target": "last"}), "doesn't know these parameters: target"},
-		"image with arguments": {imageOf(t, "FROM scratch\nARG A\n"),
-			"the local run can't follow this Dockerfile: line 2: unsupported operation: ARG"},
-		"no Dockerfile": {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening its Dockerfile"},
-		"unknown instruction": {imageOf(t, "FROM scratch\nRUN true\n"),
-			"the local run can't follow this Dockerfile: line 2: unsupported operation: RUN"},
-		"program isn't there": {imageOf(t, "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"), "looking at the image's program"},
+		"no Dockerfile":    {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening the Dockerfile"},
+		"what takes Docker": {imageOf(t, "FROM scratch\nADD task /task\n"),
+			"the local run can't follow this Dockerfile without Docker: Dockerfile: line 2: ADD: write COPY"},
+		"program isn't there": {imageOf(t, "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"),
+			"line 2: COPY task: it isn't in the build context"},
 		"program is a folder": {imageOf(t, "FROM scratch\nCOPY folder /task\nENTRYPOINT [\"/task\"]\n"), "is no file"},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -24,19 +25,38 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/authz"
 	"example.com/upload-router/internal/declared"
-	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/eventbridge"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/objectstore"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/internal/traceapi"
 )
 
-// NotChecked is what only AWS can show.
-const NotChecked = "the permissions of whoever deploys and uploads, service control policies, the policies of topics and keys " +
-	"that aren't declared, the network and its egress rules, encryption itself, alarms, the delivery of notices, " +
-	"and the container's limits (CPU, memory, user, read-only file system)"
+// NotChecked is what only AWS can show of any run. One whose images run in containers shows more: see [Router.NotChecked].
+const NotChecked = account + ", the delivery of notices, and the container's limits (CPU, memory, user, read-only file system)"
+
+const (
+	// account is what no run here shows, and inContainers is all that one in containers doesn't.
+	account = "the permissions of whoever deploys and uploads, service control policies, the policies of topics and keys " +
+		"that aren't declared, the network and its egress rules, encryption itself, alarms"
+	inContainers = account + ", and the delivery of notices"
+)
+
+// NotChecked is what this run doesn't show: if Docker runs every image, it holds to the limits of the containers as well.
+func (r *Router) NotChecked() string {
+	for _, run := range r.images {
+		if run.engine == nil {
+			return NotChecked
+		}
+	}
+	if len(r.images) == 0 {
+		return NotChecked
+	}
+	return inContainers
+}
 
 // Options configure a Router.
 type Options struct {
@@ -54,35 +74,49 @@ type Options struct {
 	// Created is told of each new version of an object, whoever put it, with the event that is to be delivered: S3 delivers none
 	// by itself here. It may be called concurrently, and must not wait for other requests of S3; nil tells nobody.
 	Created func(*Trace, error)
+	// Docker is Docker's command, with which images are built and run that can't have a root of their own without it. Empty: none is used.
+	Docker string
+	// Keep is where the outputs of each upload are kept when it has ended; nil keeps none. It is closed with the Router.
+	Keep *Keep
+	// Secret gives the value of a secret by the name that processors know it by. Default: [os.LookupEnv].
+	Secret func(name string) (value string, ok bool)
 }
 
 // Router is the declared system, ready to take uploads.
 type Router struct {
-	options Options
-	system  *declared.System
-	bucket  string   // for files; empty if several send their events and none is named
-	sending []string // the buckets that send their events
-	rules   []rule
-	store   *objectstore.Server
-	tokens  *tokenapi.Server
-	traces  *traceapi.Server
-	scratch string
-	guard   *guard
-	clock   *clock // of what begins
+	options   Options
+	system    *declared.System
+	bucket    string   // for files; empty if several send their events and none is named
+	sending   []string // the buckets that send their events
+	rules     []rule
+	schedules []schedule
+	store     *objectstore.Server
+	tokens    *tokenapi.Server
+	traces    *traceapi.Server
+	secrets   *loopback.Server
+	topics    *loopback.Server
+	scratch   string
+	guard     *guard
+	clock     *clock // of what begins
 
-	// What states name, once it is ready: all of it when Start has ended. By ARN, and tables by their name.
+	// What states name, once it is ready: all of it when Start has ended. By ARN.
 	ready     map[string]bool // by URN
 	functions map[string]*function
 	tasks     map[string]*taskDefinition
-	tables    map[string]*dynamodb.Table
+	items     *items
 
 	executions executions
+	sessions   sessions
+
+	images map[string]*imageRun // by their digests' URIs
+	notes  []string
 
 	reading tasksRead
 	reads   requests
 
 	mu       sync.Mutex
 	messages []DeadLetter
+	notices  []Notice // of processes
 }
 
 // rule is an EventBridge rule with its targets.
@@ -93,9 +127,10 @@ type rule struct {
 	targets []target
 }
 
-// target is a state machine that a rule starts.
+// target is a state machine that a rule starts, or whatever else it has told of something.
 type target struct {
-	told        *told // a topic, which is told and not started; nil for a state machine
+	told        *told  // a topic; nil for anything else
+	invoked     string // a function's ARN; empty for anything else
 	id          string
 	machineARN  string
 	machineName string
@@ -119,6 +154,10 @@ type Trace struct {
 	Event json.RawMessage `json:"event"`
 	// Executions are those that the event started, one for each matching target.
 	Executions []*Execution `json:"executions"`
+	// Generation is 2 for an object that an execution of an upload wrote, and 3 for one that such a one's wrote; empty for the upload.
+	Generation int `json:"generation,omitempty"`
+	// Following are the objects that the executions wrote and that started executions again.
+	Following []*Trace `json:"following,omitempty"`
 	// Retries are how often EventBridge tried again to start something, which it counts as RetryInvocationAttempts.
 	Retries int `json:"retries,omitempty"`
 	// DeadLetters are the deliveries that EventBridge gave up on.
@@ -158,11 +197,17 @@ type Execution struct {
 	*asl.Result
 	// Runs are the processors that ran for it.
 	Runs []Run `json:"runs"`
+	// Outputs are the objects that they wrote, and that are still there.
+	Outputs []Output `json:"outputs,omitempty"`
+	// NotImplemented are the requests of S3 that can't be answered here as AWS answers them.
+	NotImplemented []string `json:"notImplemented,omitempty"`
 	// Notices are what was published.
 	Notices []Notice `json:"notices,omitempty"`
 	// TraceHeader is that of the X-Ray trace, and Segments are what processors sent for it; empty if the state machine traces nothing.
 	TraceHeader string             `json:"traceHeader,omitempty"`
 	Segments    []traceapi.Segment `json:"segments,omitempty"`
+	// Swept are the runs of functions that its end invoked.
+	Swept []Run `json:"swept,omitempty"`
 	// Refused are the calls of services for it that the declared policies refuse
 	// and that no state sees, such as writing the logs.
 	Refused []string `json:"refused,omitempty"`
@@ -173,6 +218,8 @@ type Execution struct {
 	name  string
 	to    target
 	input json.RawMessage
+	// Each version of an object that it wrote.
+	written []objectstore.Stored
 
 	observe func(asl.Event)
 }
@@ -183,10 +230,10 @@ type Run struct {
 	State   string `json:"state"`
 	Attempt int    `json:"attempt"`
 	Route   string `json:"route"`
-	// Answer is what the processor answered: the function's response, or the
-	// "result" in the last line that the task wrote to its standard output.
+	// Answer is the processor's result, of a task what is in the "result" of the last line that it wrote to its standard output; or, of a
+	// run that found its upload to be another execution's, what it says of that.
 	Answer json.RawMessage `json:"answer,omitempty"`
-	// Outcome is "ok" or what went wrong.
+	// Outcome is "ok", "duplicate" or what went wrong.
 	Outcome string `json:"outcome"`
 	// Logs are the lines that it wrote for CloudWatch Logs, and Group is where to.
 	Group string   `json:"logGroup"`
@@ -197,11 +244,17 @@ type Run struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// outcomeOK is the Outcome of a run that did its work.
-const outcomeOK = "ok"
+// The Outcomes of a run that did its work, and of one that had none to do.
+const (
+	outcomeOK        = "ok"
+	outcomeDuplicate = "duplicate"
+)
 
 // Succeeded says whether the processor did its work.
 func (r Run) Succeeded() bool { return r.Outcome == outcomeOK }
+
+// Duplicate says whether it had none to do, as the upload is another execution's.
+func (r Run) Duplicate() bool { return r.Outcome == outcomeDuplicate }
 
 // Notice is a message to an SNS topic.
 type Notice struct {
@@ -231,16 +284,39 @@ func (t *Trace) Succeeded() bool {
 			return false
 		}
 	}
-	return len(t.Executions) > 0 && len(t.DeadLetters) == 0
+	return len(t.Executions) > 0 && len(t.DeadLetters) == 0 && t.FailedFollowing() == nil
 }
 
-// NotProcessed is the state in which an execution ended SUCCEEDED without a run of
-// a processor, such as "Folder marker"; empty if it ran one or failed.
+// NotProcessed is why an execution that ended SUCCEEDED has processed nothing, such as "Folder marker", or "already processed" for one
+// that found its upload to be another one's; empty if it processed something or failed.
 func (e *Execution) NotProcessed() string {
-	if e.Status != asl.StatusSucceeded || len(e.Runs) > 0 {
+	if e.Status != asl.StatusSucceeded || slices.ContainsFunc(e.Runs, Run.Succeeded) {
 		return ""
 	}
+	if outcome, _ := e.Duplicate(); outcome != "" {
+		return string(outcome)
+	}
+	if len(e.Runs) > 0 {
+		return "" // it was processed, and the answer was lost
+	}
 	return e.LastState()
+}
+
+// Duplicate is why an execution had nothing to do, and which one has its upload; empty if it had.
+func (e *Execution) Duplicate() (outcome ledger.Outcome, execution string) {
+	if e.Result == nil || e.Status != asl.StatusSucceeded {
+		return "", ""
+	}
+	var output struct {
+		Duplicate struct {
+			Outcome   ledger.Outcome
+			Execution string
+		}
+	}
+	if json.Unmarshal(e.Output, &output) != nil {
+		return "", ""
+	}
+	return output.Duplicate.Outcome, output.Duplicate.Execution
 }
 
 // LastState is the state that it entered last; empty if it entered none.
@@ -267,9 +343,10 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	}
 	r := &Router{
 		options: options, system: system, scratch: scratch, clock: newClock(), ready: map[string]bool{},
-		executions: executions{byARN: map[string]*running{}}, reading: tasksRead{readers: map[string]*reader{}},
+		executions: executions{byARN: map[string]*running{}}, sessions: sessions{byToken: map[string]*recorder{}},
+		reading:   tasksRead{readers: map[string]*reader{}, processes: map[string]*exec.Cmd{}},
 		reads:     requests{count: map[Moment]int{}},
-		functions: map[string]*function{}, tasks: map[string]*taskDefinition{}, tables: map[string]*dynamodb.Table{},
+		functions: map[string]*function{}, tasks: map[string]*taskDefinition{}, items: newItems(), images: map[string]*imageRun{},
 	}
 	if err := r.load(ctx); err != nil {
 		return nil, errors.Join(err, r.Close()) //nolint:contextcheck // Closing must not be cut short by it.
@@ -277,27 +354,39 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	return r, nil
 }
 
-// Close ends all that Start started. Uploads must have ended before; to end one early, end its context.
+// Close ends all that Start started, after a last sweep of what executions left behind. Uploads must have ended before; to end one early,
+// end its context.
 func (r *Router) Close() error {
+	var err error
+	if r.executions.any() {
+		_, err = r.Sweep(context.Background())
+	}
 	for _, started := range r.functions {
 		started.Close()
 	}
-	var err error
 	if r.store != nil {
-		err = r.store.Close()
+		err = errors.Join(err, r.store.Close())
 	}
 	if r.tokens != nil {
 		err = errors.Join(err, r.tokens.Close())
 	}
+	if r.secrets != nil {
+		err = errors.Join(err, r.secrets.Close())
+	}
 	if r.traces != nil {
 		err = errors.Join(err, r.traces.Close())
 	}
-	return errors.Join(err, os.RemoveAll(r.scratch))
+	for _, server := range []*loopback.Server{r.items.Server, r.topics} {
+		if server != nil {
+			err = errors.Join(err, server.Close())
+		}
+	}
+	return errors.Join(err, r.options.Keep.Close(), removeAll(r.scratch))
 }
 
 // Upload puts a file into the bucket and follows what it leads to, to the end. A file that isn't processed is no error: the trace
-// says so. It is an error if the file can't be read, or if no rule matches. When the context ends, what is running is stopped,
-// and its execution is ABORTED. It is safe for concurrent use.
+// says so. It is an error if the file can't be read, or if no rule matches; one that matches [ErrLoop] if what was written starts the
+// system over and over. When the context ends, what is running is stopped, and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	return r.UploadWatched(ctx, key, file, Watch{})
 }
@@ -311,6 +400,12 @@ func (r *Router) UploadWatched(ctx context.Context, key, file string, watch Watc
 		}
 		trace.observe = watch.Event
 		err = r.Deliver(ctx, trace.Event, trace)
+	}
+	if err == nil {
+		err = r.goOn(ctx, trace)
+	}
+	if trace != nil && r.options.Keep != nil {
+		err = errors.Join(err, r.keep(context.WithoutCancel(ctx), trace))
 	}
 	if told, ok := ctx.Value(tracedKey{}).(func(*Trace, error)); ok {
 		told(trace, err)
@@ -365,8 +460,8 @@ func (r *Router) observe(event asl.Event) {
 	if r.options.Observe != nil {
 		r.options.Observe(event)
 	}
-	if run := r.executions.get(event.Execution); run != nil && run.observe != nil {
-		run.observe(event)
+	if execution := r.executions.get(event.Execution); execution != nil && execution.observe != nil {
+		execution.observe(event)
 	}
 }
 
@@ -415,7 +510,7 @@ func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trac
 		}
 		matched = true
 		for _, t := range rule.targets {
-			if t.told != nil {
+			if t.program == nil {
 				continue // it isn't started; see ended
 			}
 			if err := r.deliver(ctx, rule, t, event, trace); err != nil {
@@ -487,8 +582,9 @@ func (r *Router) execute(ctx context.Context, execution *Execution) error {
 		return fmt.Errorf("running %s: %w", execution.StateMachine, err)
 	}
 	execution.Result, execution.Duration = result, time.Since(started)
+	execution.Outputs = r.outputs(execution.written)
 	r.addSegments(execution)
-	return r.ended(execution)
+	return r.ended(ctx, execution)
 }
 
 // start is what the execution is started with.
@@ -516,6 +612,7 @@ type recorder struct {
 	mu        sync.Mutex
 	execution *Execution
 	lingering []*lingering
+	over      bool // the execution, so that others read it
 }
 
 type recorderKey struct{}
@@ -526,6 +623,18 @@ func (l *recorder) note(write func(*Execution)) {
 	defer l.mu.Unlock()
 	write(l.execution)
 }
+
+// unlessOver writes down what an execution's processes do, if it isn't over.
+func (l *recorder) unlessOver(write func(*Execution)) {
+	l.note(func(e *Execution) {
+		if !l.over {
+			write(e)
+		}
+	})
+}
+
+// end says that the execution is over.
+func (l *recorder) end() { l.note(func(*Execution) { l.over = true }) }
 
 func (l *recorder) ran(run Run) { l.note(func(e *Execution) { e.Runs = append(e.Runs, run) }) }
 

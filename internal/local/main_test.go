@@ -37,6 +37,16 @@ const (
 	threshold = 6 << 20 // the default
 )
 
+// writes lets processors write wherever they like, and read and lock a bucket of others.
+const writes = `[{"Sid":"Write","Effect":"Allow","Action":["s3:PutObject","s3:GetObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::*/*"},
+	{"Sid":"Lock","Effect":"Allow","Action":"s3:PutObjectLegalHold","Resource":"arn:aws:s3:::others/*"}]`
+
+// unjudged is a statement that lets processors write what is tagged, and one that keeps them from all else: neither can be judged here.
+const unjudged = `[{"Sid":"Tagged","Effect":"Allow",
+	"Action":["s3:PutObject","s3:GetObject","s3:DeleteObject","s3:PutObjectLegalHold"],"Resource":"arn:aws:s3:::*/*",
+	"Condition":{"StringEquals":{"aws:ResourceTag/team":"x"}}},
+	{"Sid":"Others","Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:ViaAWSService":"true"}}}]`
+
 // What the tests share; it is made once.
 var (
 	root      string                      // the project's folder
@@ -47,11 +57,12 @@ var (
 	probeRoot string                      // and as a folder to build an image from
 	configs   = map[string]map[string]string{
 		"default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
-		"few 0": {"maxParallelTasks": "2", "taskCapacity": "spot", "executionTimeout": "7200", "sizeThreshold": "0"},
-		"once":  {"deduplicate": "true"}, "once 0": {"deduplicate": "true", "sizeThreshold": "0"},
+		"few 0":    {"maxParallelTasks": "2", "taskCapacity": "spot", "executionTimeout": "7200", "sizeThreshold": "0"},
 		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
 		"traced 0": {"tracing": "true", "sizeThreshold": "0"},
-		"image":    {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
+		"writes":   {"outputBucket": "create", "permissions": writes}, "writes 0": {"permissions": writes, "sizeThreshold": "0"},
+		"unjudged 0": {"permissions": unjudged, "sizeThreshold": "0"},
+		"image":      {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}
 )
 
@@ -88,11 +99,13 @@ func evaluate() error {
 	if built, err = localtest.Artifacts(); err != nil {
 		return err
 	}
-	// The same without compression, which takes most of a start's time with the race detector.
-	binary := filepath.Join(root, filepath.Dir(built.FunctionArchive), "function", "bootstrap")
-	built.FunctionArchive = filepath.Join(folder, "function.zip")
-	if err := archive(built.FunctionArchive, 0o755, map[string]string{"bootstrap": binary}); err != nil {
-		return err
+	// The same without compression, which takes most of a start's time.
+	for name, packed := range map[string]*string{"function": &built.FunctionArchive, "sweep": &built.SweepArchive} {
+		binary := filepath.Join(root, filepath.Dir(*packed), name, "bootstrap")
+		*packed = filepath.Join(folder, name+".zip")
+		if err := archive(*packed, 0o755, map[string]string{"bootstrap": binary}); err != nil {
+			return err
+		}
 	}
 	systems = map[string]*declared.System{}
 	for name, config := range configs {
@@ -109,7 +122,7 @@ func declare(config map[string]string) (*declared.System, error) { return declar
 func declareStack(name string, config map[string]string) (*declared.System, error) {
 	config = maps.Clone(config)
 	config["architecture"] = string(settings.HostArchitecture())
-	builder := func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil }
+	builder := func(context.Context, build.Target) (build.Artifacts, error) { return built, nil }
 	return declared.Evaluate(func(ctx *pulumi.Context) error { return stack.Declare(ctx, builder) },
 		declared.Options{Stack: name, Config: config, AccountID: accountID, Region: region, Subnets: factors.SubnetIDs()})
 }
@@ -120,10 +133,11 @@ func buildProbe() error {
 	binary := filepath.Join(probeRoot, "task")
 	cmd := exec.CommandContext(context.Background(), "go", "build",
 		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", binary, "./testdata/probe")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it finds no library in an image FROM scratch
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the probe: %w\n%s", err, out)
 	}
-	dockerfile := "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"
+	dockerfile := "FROM base\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"
 	if err := os.WriteFile(filepath.Join(probeRoot, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
 		return err
 	}
@@ -215,7 +229,13 @@ func state(name string, change func(state map[string]any)) func(*declared.System
 
 // parameter sets a parameter of a state.
 func parameter(name, parameter string, value any) func(*declared.System) {
-	return state(name, func(state map[string]any) { state["Parameters"].(map[string]any)[parameter] = value })
+	return state(name, func(state map[string]any) {
+		given, is := state["Parameters"].(map[string]any)
+		if !is {
+			given = state["Arguments"].(map[string]any)
+		}
+		given[parameter] = value
+	})
 }
 
 // inContainer changes the container definition.
@@ -243,7 +263,11 @@ func inJSON[T any](typ, input string, change func(T)) func(*declared.System) {
 
 // probed puts the probe in the place of both processors.
 func probed(s *declared.System) {
-	with(typeFunction, "code", probe)(s)
+	for _, r := range s.OfType(typeFunction) {
+		if r.Outputs["name"] != s.Outputs["sweepFunctionName"] {
+			r.Inputs["code"] = probe
+		}
+	}
 	with(typeImage, "build", map[string]any{"context": probeRoot, "dockerfile": filepath.Join(probeRoot, "Dockerfile")})(s)
 }
 
@@ -258,11 +282,16 @@ func statement(sid, resource string) func(*declared.System) {
 	})
 }
 
-// variable declares a variable for both processors.
+// variable declares a variable for both processors, besides those that they have.
 func variable(name, value string) func(*declared.System) {
 	return func(s *declared.System) {
-		with(typeFunction, "environment", map[string]any{"variables": map[string]any{name: value}})(s)
-		inContainer(func(c map[string]any) { c["environment"] = []any{map[string]any{"name": name, "value": value}} })(s)
+		for _, r := range s.OfType(typeFunction) {
+			r.Inputs["environment"].(map[string]any)["variables"].(map[string]any)[name] = value
+		}
+		inContainer(func(c map[string]any) {
+			given, _ := c["environment"].([]any)
+			c["environment"] = append(given, map[string]any{"name": name, "value": value})
+		})(s)
 	}
 }
 

@@ -2,8 +2,10 @@ package local_test
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -11,36 +13,41 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/faults"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/ledger/client"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/machine"
 )
 
-// outcomeOf is what an execution says of a duplicate; empty if it is none.
-func outcomeOf(t *testing.T, e *local.Execution) (outcome, by string) {
-	t.Helper()
-	var output struct {
-		Duplicate struct{ Outcome, Execution string }
+// processed are the runs that processed something.
+func processed(e *local.Execution) int {
+	n := 0
+	for _, run := range e.Runs {
+		if run.Succeeded() {
+			n++
+		}
 	}
-	require.NoError(t, json.Unmarshal(e.Output, &output))
-	return output.Duplicate.Outcome, output.Duplicate.Execution
+	return n
 }
 
 func TestASecondDeliveryIsRecognised(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"once", "once 0"} {
+	for _, name := range []string{"default", "threshold 0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			router := start(t, changed(t, name))
-			first, processed := upload(t, router, "k", file(t, "hello"))
+			first, before := upload(t, router, "k", file(t, "hello"))
 			requireSucceeded(t, first)
 			again := &local.Trace{}
 			require.NoError(t, router.Deliver(t.Context(), first.Event, again))
 			requireSucceeded(t, again)
 			e := again.Executions[0]
-			assert.Empty(t, e.Runs)
+			assert.Zero(t, processed(e))
 			assert.Empty(t, e.Notices)
-			outcome, by := outcomeOf(t, e)
-			assert.Equal(t, "already processed", outcome)
-			assert.Equal(t, processed.ARN, by)
+			outcome, by := e.Duplicate()
+			assert.Equal(t, ledger.AlreadyProcessed, outcome)
+			assert.Equal(t, before.ARN, by)
+			assert.Equal(t, "already processed", e.NotProcessed())
 
 			second, _ := upload(t, router, "k", file(t, "hello"))
 			requireSucceeded(t, second)
@@ -52,7 +59,7 @@ func TestASecondDeliveryIsRecognised(t *testing.T) {
 // However many deliveries come at once, one of them is processed.
 func TestDeliveriesAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	router := start(t, changed(t, "once 0"))
+	router := start(t, changed(t, "threshold 0"))
 	stored, err := router.Upload(t.Context(), "k", file(t, "hello"))
 	require.NoError(t, err)
 	requireSucceeded(t, stored)
@@ -67,7 +74,7 @@ func TestDeliveriesAtTheSameTime(t *testing.T) {
 	runs := 0
 	for _, trace := range traces {
 		requireSucceeded(t, trace)
-		runs += len(trace.Executions[0].Runs)
+		runs += processed(trace.Executions[0])
 	}
 	assert.Equal(t, 1, runs)
 }
@@ -86,7 +93,7 @@ func withVersion(t *testing.T, event json.RawMessage, version string) []byte {
 	return text
 }
 
-// What failed may be processed again; what is redriven goes on with its claim.
+// What failed may be processed again; what is redriven asks the ledger again.
 func TestAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -102,43 +109,112 @@ func TestAfterAFailure(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			router := start(t, changed(t, "once 0"), first(faults.CallTask, c.fault))
+			router := start(t, changed(t, "threshold 0"), first(faults.CallTask, c.fault))
 			first, failed := upload(t, router, "k", file(t, "hello"))
 			require.NotEqual(t, asl.StatusSucceeded, failed.Status)
 
 			e, err := c.again(router, failed)
 			require.NoError(t, err)
 			require.Equal(t, asl.StatusSucceeded, e.Status, "%s: %s", e.Error, e.Cause)
-			outcome, _ := outcomeOf(t, e)
+			outcome, _ := e.Duplicate()
 			require.Empty(t, outcome)
 
 			again := &local.Trace{}
 			require.NoError(t, router.Deliver(t.Context(), first.Event, again))
-			outcome, by := outcomeOf(t, again.Executions[0])
-			assert.Equal(t, "already processed", outcome)
+			outcome, by := again.Executions[0].Duplicate()
+			assert.Equal(t, ledger.AlreadyProcessed, outcome)
 			assert.Equal(t, e.ARN, by)
 		})
 	}
 }
 
-// Without the table's permissions nothing is processed, and that is told.
-func TestWithoutTheRightToClaim(t *testing.T) {
+// Without the right to write the ledger nothing is processed, and that is told.
+func TestWithoutTheRightToBegin(t *testing.T) {
 	t.Parallel()
-	router := start(t, changed(t, "once", statement("ClaimObjects", "arn:aws:dynamodb:eu-central-1:123456789012:table/another")))
-	_, e := upload(t, router, "k", file(t, "hello"))
-	assert.Equal(t, asl.StatusFailed, e.Status)
+	for name, code := range map[string]string{"default": "Upload.AccessDenied", "threshold 0": "DynamoDB.AmazonDynamoDBException"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			router := start(t, changed(t, name, statement("UseLedger", "arn:aws:dynamodb:eu-central-1:123456789012:table/another")))
+			_, e := upload(t, router, "k", file(t, "hello"))
+			assert.Equal(t, asl.StatusFailed, e.Status)
+			assert.Equal(t, code, e.Error)
+			assert.Zero(t, processed(e))
+			assert.Len(t, e.Notices, 1)
+		})
+	}
+}
+
+// The ledger's own items are the sweep's, and the slots the state machine's where there are some: nobody else may write them.
+func TestTheLedgersOwnItems(t *testing.T) {
+	t.Parallel()
+	system := changed(t, "default")
+	router := start(t, system)
+	table := system.OfType(declared.TypeTable)[0].Output("name")
+	as := func(end string) *client.Client {
+		for _, role := range system.OfType(declared.TypeRole) {
+			if strings.HasSuffix(role.Name, end) {
+				return &client.Client{API: router.ItemsAs(role.ARN()), Table: table, Lease: time.Hour}
+			}
+		}
+		require.Fail(t, "no such role", end)
+		return nil
+	}
+	run := client.Run{
+		Upload: ledger.UploadOf("b", "k", "v", "e", ""), Execution: "e", ID: "r", Route: machine.RouteFargate, Started: router.Now(),
+	}
+	for _, worker := range []string{"-function-role", "-task-role"} {
+		_, err := as(worker).BeginRun(t.Context(), run, router.Now())
+		require.NoError(t, err, worker)
+		require.ErrorContains(t, as(worker).TakeSlot(t.Context(), machine.RouteFargate, "e", 1), "AccessDeniedException", worker)
+		require.ErrorContains(t, as(worker).MoveWatermark(t.Context(), router.Now(), router.Now()), "AccessDeniedException", worker)
+	}
+	sweep := as("-sweep-role")
+	require.NoError(t, sweep.MoveWatermark(t.Context(), router.Now(), router.Now()))
+	_, err := sweep.Slots(t.Context(), machine.RouteFargate)
+	require.ErrorContains(t, err, "AccessDeniedException", "there are no task slots")
+
+	key := map[string]any{"object": map[string]any{"S": ledger.Slots}, "version": map[string]any{"S": machine.RouteFargate}}
+	_, e := upload(t, start(t, changed(t, "threshold 0", parameter("Begin", "Key", key))), "k", file(t, "hello"))
 	assert.Equal(t, "DynamoDB.AmazonDynamoDBException", e.Error)
-	assert.Empty(t, e.Runs)
-	assert.Len(t, e.Notices, 1)
+	assert.Contains(t, e.Cause, "but for its condition ForAllValues:StringNotEquals dynamodb:LeadingKeys")
 }
 
 func TestTablesThatAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	const typeTable = "aws:dynamodb/table:Table"
+	index := func(name string, value any) any {
+		return []any{map[string]any{"name": "timeline", "hashKey": "day", "projectionType": "ALL", name: value}}
+	}
 	for says, change := range map[string]func(*declared.System){
-		"globalSecondaryIndexes": with(typeTable, "globalSecondaryIndexes", []any{}), "finding the table": without(typeTable),
-		"ReturnValues": parameter("Claim object", "ReturnValues", "ALL_OLD"),
+		"localSecondaryIndexes":   with(typeTable, "localSecondaryIndexes", []any{}),
+		"writeCapacity":           with(typeTable, "globalSecondaryIndexes", index("writeCapacity", 1)),
+		`projection type "SOME"`:  with(typeTable, "globalSecondaryIndexes", index("projectionType", "SOME")),
+		"finding the table":       without(typeTable),
+		"ReturnConsumedCapacity":  parameter("Begin", "ReturnConsumedCapacity", "TOTAL"),
+		"OnConditionCheckFailure": parameter("Begin", "ReturnValuesOnConditionCheckFailure", "ALL_OLD"),
 	} {
-		require.ErrorContains(t, refused(t, changed(t, "once", change)), says)
+		require.ErrorContains(t, refused(t, changed(t, "default", change)), says)
+	}
+}
+
+// What the ledger has of an upload can be read, and is in the index by time.
+func TestTheLedgerCanBeRead(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"default", "threshold 0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			router := start(t, changed(t, name))
+			trace, e := upload(t, router, "k", file(t, "hello"))
+			items, err := router.Ledger()
+			require.NoError(t, err)
+			require.Len(t, items, 1)
+			item := items[0]
+			assert.Equal(t, ledger.UploadOf(trace.Bucket, "k", trace.VersionID, trace.ETag, ""), item.Upload)
+			assert.Equal(t, ledger.Succeeded, item.State)
+			assert.Equal(t, e.ARN, item.Execution)
+			assert.Equal(t, e.Runs[0].Route, item.Route)
+			assert.Equal(t, 1, item.Attempts)
+			assert.JSONEq(t, string(e.Runs[0].Answer), string(item.Result))
+		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +23,9 @@ const (
 	// keptOutput is how much of a task's output is kept.
 	keptOutput = 1 << 20
 )
+
+// environmentSession is how the variable with the token of a task's session begins.
+const environmentSession = "AWS_SESSION_TOKEN="
 
 // statusStopped is the status of a task that has ended, or never began.
 const statusStopped = "STOPPED"
@@ -48,14 +53,12 @@ type process struct {
 // ok says whether the program did its work.
 func (p *process) ok() bool { return p.stopCode == stopCodeExited && p.exitCode == 0 }
 
-// start runs the program with the given environment alone, in an empty folder. When the context ends it is stopped as ECS stops a
-// task. What it started ends with it, as in a container. An error is the machine's, not the program's.
+// start runs the program with the given environment alone. When the context ends it is stopped as ECS stops a task. What it started ends
+// with it, as in a container. An error is the machine's, not the program's.
 func (r *Router) start(ctx context.Context, program imageProgram, environment []string, of *affected) (*process, error) {
-	folder, err := os.MkdirTemp(r.scratch, "task-*")
-	if err != nil {
-		return nil, fmt.Errorf("making a folder for the task: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(folder) }() // what is left goes with the Router's own folder
+	session := sessionOf(environment)
+	r.sessions.take(ctx, session)
+	defer r.sessions.drop(session)
 	stdout, err := newOutput()
 	if err != nil {
 		return nil, err
@@ -67,8 +70,11 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 	}
 	defer stderr.close()
 
-	cmd := exec.CommandContext(ctx, program.binary, program.args...)
-	cmd.Dir, cmd.Env = folder, environment
+	cmd, ended, err := program.command(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	defer ended()
 	cmd.Stdout, cmd.Stderr = stdout.writer, stderr.writer
 	cmd.Cancel = func() error { return terminate(cmd) }
 	cmd.WaitDelay = stopTimeout
@@ -78,22 +84,36 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 		p.stopCode, p.reason = stopCodeNoStart, "CannotStartContainerError: "+err.Error()
 		return p, nil
 	}
-	ended := make(chan struct{})
+	defer r.reading.started(session, cmd)()
+	over := make(chan struct{})
 	var watching sync.WaitGroup
 	if of != nil {
-		watching.Go(func() { of.watch(cmd, ended) })
+		watching.Go(func() { of.watch(cmd, over) })
 	}
 	err = cmd.Wait()
-	close(ended)
+	close(over)
 	watching.Wait()
 	killGroup(cmd)
 	p.duration, p.stdout, p.stderr = time.Since(p.started), stdout.end(), stderr.end()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		p.exitCode = exitCode(exit)
+		if program.refused != nil && program.refused(p.exitCode, p.stderr) {
+			p.stopCode, p.reason = stopCodeNoStart, "CannotStartContainerError: "+strings.TrimSpace(string(p.stderr))
+		}
 	} else if err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("running the task: %w", err)
 	}
 	return p, nil
+}
+
+// sessionOf is the token of a task's session in its environment, where the last one of a name counts.
+func sessionOf(environment []string) string {
+	for _, variable := range slices.Backward(environment) {
+		if token, is := strings.CutPrefix(variable, environmentSession); is {
+			return token
+		}
+	}
+	return ""
 }
 
 // exitCode is what a container engine reports: 128 and the signal's number for a program that a signal ended.

@@ -9,7 +9,12 @@ import (
 
 // separate makes the process the leader of a group of its own, so that all that it starts ends with it, and so that an interrupt
 // typed at the terminal reaches it only through the context.
-func separate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+func separate(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+}
 
 // terminate asks the process to end, as ECS asks a container.
 func terminate(cmd *exec.Cmd) error { return cmd.Process.Signal(syscall.SIGTERM) }

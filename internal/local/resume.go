@@ -26,8 +26,7 @@ func (r *Router) StartAgain(ctx context.Context, ended *Execution) (*Execution, 
 }
 
 // Redrive goes on with an execution where it ended, and adds what follows to it, as
-// Step Functions does: nobody looks at the execution's claim again, which is for
-// whoever asks for it. The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
+// Step Functions does: the worker asks the ledger again by itself. The error matches [asl.ErrNotRedrivable] for one that can't be redriven.
 func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	start := ended.start()
 	result, err := r.follow(ctx, ended, func(ctx context.Context) (*asl.Result, error) {
@@ -36,9 +35,9 @@ func (r *Router) Redrive(ctx context.Context, ended *Execution) error {
 	if err != nil {
 		return fmt.Errorf("redriving %s: %w", ended.ARN, err)
 	}
-	ended.Result = result
+	ended.Result, ended.Outputs = result, r.outputs(ended.written)
 	r.addSegments(ended)
-	return r.ended(ended)
+	return r.ended(ctx, ended)
 }
 
 // Pass lets time pass at once: for each execution that begins from now on it is

@@ -69,7 +69,7 @@ func (r *Router) awaitTask(ctx context.Context, call asl.Call) (any, error) {
 		run.Outcome = answer.Error
 		return nil, &asl.Error{Name: answer.Error, Cause: answer.Cause}
 	}
-	run.Answer = answer.Output
+	run.answered(answer.Output)
 	return answer.Output, nil
 }
 
@@ -156,7 +156,7 @@ func (g *guard) processor(accessKeyID, service, action, resource string) error {
 	if !known {
 		return fmt.Errorf("%w: The security token included in the request is invalid: %q", authz.ErrDenied, accessKeyID)
 	}
-	return g.through(service, role, action, resource)
+	return g.through(service, role, action, resource, nil)
 }
 
 // awaitTask is for ecs:runTask.waitForTaskToken: nobody follows the task, or stops it.

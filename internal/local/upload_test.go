@@ -20,6 +20,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/test/fixture"
 )
@@ -45,11 +46,11 @@ func path(e *local.Execution) []string {
 }
 
 func viaLambda() []string {
-	return []string{"Check file size", "Invoke Lambda function", "Notify success"}
+	return []string{"Check file size", "Invoke Lambda function", "Duplicate?", "Notify success"}
 }
 
 func viaFargate() []string {
-	return []string{"Check file size", "Describe object", "Run Fargate task", "Notify success"}
+	return []string{"Check file size", "Begin", "Run Fargate task", "Notify success"}
 }
 
 // The whole system, as declared: the size decides, the fixture reads the object from S3, and people hear of it.
@@ -122,8 +123,7 @@ func TestTraceNamesWhatIsDeclared(t *testing.T) {
 	require.NoError(t, err)
 	machine, err := system.Only(typeMachine)
 	require.NoError(t, err)
-	function, err := system.Only(typeFunction)
-	require.NoError(t, err)
+	function := system.OfType(typeFunction)[0]
 
 	assert.Equal(t, bucket.ID, trace.Bucket)
 	assert.Equal(t, rule.ID, execution.Rule)
@@ -195,7 +195,8 @@ func TestOverwrittenBeforeItIsProcessed(t *testing.T) {
 	for route, size := range map[string]int{"Lambda": 10, "Fargate": threshold + 10} {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
-			first, _ := upload(t, router, route, sized(t, size))
+			first, err := router.Put(t.Context(), route, sized(t, size))
+			require.NoError(t, err)
 			second, execution := upload(t, router, route, sized(t, size+1))
 			require.NotEqual(t, first.VersionID, second.VersionID)
 			assert.Equal(t, second.VersionID, answer(t, execution).VersionID)
@@ -225,11 +226,20 @@ func TestUnversionedBucket(t *testing.T) {
 			assert.Empty(t, got.VersionID)
 			assert.Equal(t, first.ETag, got.ETag)
 
-			second, _ := upload(t, router, route, sized(t, size+1))
-			requireSucceeded(t, second)
+			second, err := router.Put(t.Context(), route, sized(t, size+1))
+			require.NoError(t, err)
+			third, err := router.Put(t.Context(), route, sized(t, size+2))
+			require.NoError(t, err)
 			late := &local.Trace{}
-			require.NoError(t, router.Deliver(t.Context(), first.Event, late))
+			require.NoError(t, router.Deliver(t.Context(), second.Event, late))
 			requireAnnounced(t, late, route, "ObjectChanged")
+			require.NoError(t, router.Deliver(t.Context(), third.Event, third))
+			requireSucceeded(t, third)
+			older := &local.Trace{}
+			require.NoError(t, router.Deliver(t.Context(), first.Event, older))
+			outcome, by := older.Executions[0].Duplicate()
+			assert.Equal(t, ledger.Superseded, outcome)
+			assert.Equal(t, third.Executions[0].ARN, by)
 		})
 	}
 }
@@ -244,7 +254,7 @@ func requireAnnounced(t *testing.T, trace *local.Trace, route, code string) {
 	require.Len(t, e.Runs, 1)
 	require.False(t, e.Runs[0].Succeeded())
 	require.Nil(t, e.Runs[0].Answer)
-	want := map[string]string{"Lambda": "Upload." + code, "Fargate": asl.ErrorTaskFailed}[route]
+	want := "Upload." + code // on both routes, in the processor's own words
 	assert.Equal(t, want, e.Error)
 	require.Len(t, e.Notices, 1)
 	assert.Equal(t, "Upload FAILED: "+e.StateMachine, e.Notices[0].Subject)
@@ -259,8 +269,9 @@ func TestDeletedBeforeItIsProcessed(t *testing.T) {
 	for route, size := range map[string]int{"Lambda": 10, "Fargate": threshold + 10} {
 		t.Run(route, func(t *testing.T) {
 			t.Parallel()
-			trace, _ := upload(t, router, route, sized(t, size))
-			_, err := router.Store().Client().DeleteObject(t.Context(), &s3.DeleteObjectInput{
+			trace, err := router.Put(t.Context(), route, sized(t, size))
+			require.NoError(t, err)
+			_, err = router.Store().Client().DeleteObject(t.Context(), &s3.DeleteObjectInput{
 				Bucket: &trace.Bucket, Key: &trace.Key, VersionId: aws.String(trace.VersionID),
 			})
 			require.NoError(t, err)
@@ -362,7 +373,7 @@ func TestFolderMarkers(t *testing.T) {
 
 	trace, e := upload(t, router, "folder/", sized(t, 0))
 	requireSucceeded(t, trace)
-	assert.Equal(t, []string{"Check file size", "Folder marker"}, path(e))
+	assert.Equal(t, []string{"Check file size", "Record folder marker", "Folder marker"}, path(e))
 	assert.Empty(t, e.Runs)
 	assert.Empty(t, e.Notices)
 	assert.Equal(t, "Folder marker", e.NotProcessed())

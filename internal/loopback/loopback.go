@@ -2,6 +2,7 @@
 package loopback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,13 @@ func (s *Server) Close() error {
 		return fmt.Errorf("closing %s: %w", s.name, err)
 	}
 	return nil
+}
+
+// SessionToken is the token of the session that the credentials of a signed request are of; empty without one.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
+func SessionToken(r *http.Request) string {
+	return cmp.Or(r.Header.Get("X-Amz-Security-Token"), r.URL.Query().Get("X-Amz-Security-Token"))
 }
 
 // AccessKeyID is the access key of a request that is signed in its header or in its address; empty if it isn't signed.

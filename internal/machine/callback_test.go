@@ -54,6 +54,11 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 		request.EnvironmentETag:      "9f86d081884c7d65",
 		request.EnvironmentSize:      "6291457",
 		request.EnvironmentExecution: executionARN,
+		request.EnvironmentSequencer: "0061",
+		request.EnvironmentCreated:   createdAt,
+		request.EnvironmentStarted:   "2026-01-02T03:04:05.000Z",
+		request.EnvironmentRoute:     "Fargate",
+		request.EnvironmentAttempt:   "1",
 		request.EnvironmentTaskToken: calls[0].TaskToken,
 		request.EnvironmentHeartbeat: "300",
 	}, environment(t, calls[0]))

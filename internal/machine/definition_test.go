@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -23,6 +24,7 @@ import (
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/host/uploadtest"
+	"example.com/upload-router/internal/ledger/ledgertest"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/upload"
 )
@@ -59,19 +61,29 @@ const (
 // began is when executions start.
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// executionARN is the execution of every test.
-const executionARN = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
+// executionARN is the execution of every test but for another one.
+const (
+	executionARN = "arn:aws:states:eu-central-1:123456789012:execution:machine:one"
+	other        = "arn:aws:states:eu-central-1:123456789012:execution:machine:other"
+)
+
+// createdAt is when S3 sent the events, as the ledger has it.
+const createdAt = "2021-11-12T00:00:00.000Z"
+
+// almost is the most that is drawn by lot: no jitter to speak of.
+const almost = 1 - 1e-12
 
 // routing is what the default configuration gives.
 func routing() machine.Description {
 	return machine.Description{
-		SizeThreshold:    threshold,
-		FunctionTimeout:  time.Minute,
-		TaskTimeout:      25 * time.Minute,
-		ExecutionTimeout: time.Hour,
-		ContainerName:    "processor",
-		AssignPublicIP:   true,
-		NotifySuccess:    true,
+		SizeThreshold:       threshold,
+		FunctionTimeout:     time.Minute,
+		TaskTimeout:         25 * time.Minute,
+		ExecutionTimeout:    time.Hour,
+		ContainerName:       "processor",
+		AssignPublicIP:      true,
+		NotifySuccess:       true,
+		LedgerRetentionDays: 400,
 	}
 }
 
@@ -84,14 +96,14 @@ func references() machine.References {
 		SubnetIDs:         []string{"subnet-a", "subnet-b"},
 		SecurityGroupID:   "sg-1",
 		TopicARN:          "arn:aws:sns:eu-central-1:123456789012:people",
-		TableName:         "claims",
+		TableName:         "ledger",
 	}
 }
 
-// limited sets how many tasks run at a time. An hour is left to wait for a place.
+// limited sets how many tasks run at a time. Some four hours are left to wait for a slot.
 func limited(r *machine.Description, most int) {
 	r.MaxParallelTasks = most
-	r.ExecutionTimeout = r.MinExecutionTimeout() - r.LeastQueueTime() + time.Hour + machine.PlaceMinWait
+	r.ExecutionTimeout = r.MinExecutionTimeout() - r.LeastQueueTime() + 4*time.Hour
 }
 
 // object is the object that an event announces. An empty version or tag is left out.
@@ -113,7 +125,7 @@ func event(t *testing.T, o object) string {
 }
 
 // services are the integrations; one that is nil does what succeeds.
-type services struct{ lambda, ecs, token, sns, put, get, update, describe asl.Integration }
+type services struct{ lambda, ecs, token, sns, update, describe asl.Integration }
 
 // outcome is how an execution went.
 type outcome struct {
@@ -134,6 +146,8 @@ type execution struct {
 	// id is the execution's ARN; empty: executionARN. after is how much later than the first it starts.
 	id    string
 	after time.Duration
+	// redriven is how long ago it started for the first time; 0 for one that isn't redriven.
+	redriven time.Duration
 	// table is DynamoDB's; nil: an empty one.
 	table *dynamodb.Table
 	// random decides the jitter; 1 is no jitter, and the longest wait.
@@ -163,7 +177,7 @@ func (e execution) run(t *testing.T, input string) outcome {
 	}
 	start := began.Add(e.after)
 	if e.table == nil {
-		e.table = newTable()
+		e.table = ledgertest.Table()
 	}
 	interpreter := &asl.Interpreter{
 		Integrations: map[string]asl.Integration{
@@ -171,10 +185,8 @@ func (e execution) run(t *testing.T, input string) outcome {
 			machine.ResourceECS:         observed(e.services.ecs, exits(0)),
 			machine.ResourceECSCallback: observed(e.services.token, tells(map[string]any{"lines": 3})),
 			machine.ResourceSNS:         observed(e.services.sns, published),
-			machine.ResourcePutItem:     observed(e.services.put, puts(e.table)),
-			machine.ResourceGetItem:     observed(e.services.get, gets(e.table)),
 			machine.ResourceUpdateItem:  observed(e.services.update, updates(e.table)),
-			machine.ResourceDescribe:    observed(e.services.describe, is("RUNNING")),
+			machine.ResourceDescribe:    observed(e.services.describe, inStatus("RUNNING")),
 		},
 		Clock:  asl.NewVirtualClock(start),
 		Random: func() float64 { return e.random },
@@ -190,6 +202,7 @@ func (e execution) run(t *testing.T, input string) outcome {
 	}
 	result, err := program.Run(t.Context(), asl.Execution{
 		ID: cmp.Or(e.id, executionARN), Name: "one", StateMachineName: e.name, Input: json.RawMessage(input),
+		StartTime: start.Add(-e.redriven),
 	})
 	require.NoError(t, err)
 	return outcome{Result: result, calls: calls, elapsed: result.Events[len(result.Events)-1].Timestamp.Sub(start)}
@@ -212,16 +225,46 @@ func startingAt(t *testing.T, part *asl.Machine, state string) *asl.Machine {
 	}
 }
 
-// answers is a function that answers.
-func answers(payload any) asl.Integration {
-	return func(context.Context, asl.Call) (any, error) {
-		return map[string]any{"ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200}, nil
-	}
+// answers is a function whose worker answers with a result.
+func answers(result any) asl.Integration { return replies(map[string]any{"result": result}) }
+
+// replies is a function that answers.
+func replies(payload any) asl.Integration {
+	return gives(map[string]any{"ExecutedVersion": "$LATEST", "Payload": payload, "StatusCode": 200})
 }
 
 // tells is a task that reports its result by the token.
-func tells(result any) asl.Integration {
-	return func(context.Context, asl.Call) (any, error) { return result, nil }
+func tells(result any) asl.Integration { return gives(map[string]any{"result": result}) }
+
+// gives is what always answers the same.
+func gives(answer any) asl.Integration {
+	return func(context.Context, asl.Call) (any, error) { return answer, nil }
+}
+
+// inStatus is an execution in a status.
+func inStatus(status string) asl.Integration {
+	return gives(map[string]any{"ExecutionArn": executionARN, "Status": status, "Input": "{}"})
+}
+
+// updates is DynamoDB's UpdateItem of a table. Unknown parameters are refused.
+func updates(table *dynamodb.Table) asl.Integration {
+	return func(_ context.Context, call asl.Call) (any, error) {
+		var in dynamodb.UpdateInput
+		decoder := json.NewDecoder(bytes.NewReader(call.JSON))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&in); err != nil {
+			return nil, fmt.Errorf("reading the parameters: %w", err)
+		}
+		item, err := table.Update(call.Clock.Now(), in)
+		if err != nil {
+			name, cause, _ := strings.Cut(err.Error(), ": ")
+			return nil, &asl.Error{Name: "DynamoDB." + name, Cause: cause}
+		}
+		if item == nil {
+			return map[string]any{}, nil
+		}
+		return map[string]any{"Attributes": item}, nil
+	}
 }
 
 // fails is what never works.
@@ -296,6 +339,21 @@ func exits(code int) asl.Integration {
 	}
 	return func(_ context.Context, call asl.Call) (any, error) {
 		return stopped(call, exitedByItself, container), nil
+	}
+}
+
+// weight is how many events Step Functions records for one.
+func weight(e asl.Event) int {
+	switch e.Type {
+	case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade:
+		return 0
+	case asl.TaskScheduled:
+		if strings.Contains(e.Resource, ":ecs:") {
+			return 3 // whose end is waited for: TaskSubmitted
+		}
+		return 2
+	default:
+		return 1
 	}
 }
 
@@ -432,7 +490,7 @@ func TestSizeDecides(t *testing.T) {
 					notices = 1
 				}
 				assert.Len(t, o.of(machine.ResourceSNS), notices)
-				assert.Len(t, o.calls, 1+notices, "nothing else was called")
+				assert.Len(t, o.calls, 1+notices+len(o.of(machine.ResourceUpdateItem)), "nothing else was called")
 				if test.want == fargate {
 					assert.Equal(t, strconv.FormatInt(test.size, 10), environment(t, o.of(fargate)[0])[request.EnvironmentSize])
 				}
@@ -494,6 +552,11 @@ func TestVersionAndTagMayBeMissing(t *testing.T) {
 				request.EnvironmentETag:      test.etag,
 				request.EnvironmentSize:      strconv.FormatInt(large, 10),
 				request.EnvironmentExecution: executionARN,
+				request.EnvironmentSequencer: "0061",
+				request.EnvironmentCreated:   createdAt,
+				request.EnvironmentStarted:   "2026-01-02T03:04:05.000Z",
+				request.EnvironmentRoute:     "Fargate",
+				request.EnvironmentAttempt:   "1",
 			}, environment(t, o.of(machine.ResourceECS)[0]))
 		})
 		t.Run(name+", Lambda", func(t *testing.T) {
@@ -526,7 +589,9 @@ func TestTaskIsToldTheObject(t *testing.T) {
 				return value, ok
 			})
 			require.NoError(t, err)
-			assert.Equal(t, upload.Object{Bucket: "uploads", Key: key, VersionID: "v1", ETag: "9f86d081884c7d65", Size: large}, got)
+			assert.Equal(t, upload.Object{
+				Bucket: "uploads", Key: key, VersionID: "v1", ETag: "9f86d081884c7d65", Size: large, Sequencer: "0061",
+			}, got)
 		})
 	}
 }
@@ -553,7 +618,7 @@ func TestTransientErrorsOfTheFunctionAreTriedAgain(t *testing.T) {
 			assert.Len(t, o.of(machine.ResourceLambda), 7)
 			assert.Equal(t, []float64{2, 4, 8, 16, 32, 64}, o.waits(state))
 			assert.Equal(t, []string{
-				"Check file size", state, "Lambda route failed", "Notify failure", "File failed",
+				"Check file size", state, "Record failure", "Record failure before the beginning", "Notify failure", "File failed",
 			}, o.states())
 		})
 		t.Run(name+", until it works", func(t *testing.T) {
@@ -633,7 +698,7 @@ func TestRefusedTasksAreTriedAgain(t *testing.T) {
 			assert.Len(t, o.of(machine.ResourceECS), 6)
 			assert.Equal(t, []float64{5, 10, 20, 40, 60}, o.waits(state))
 			assert.Equal(t, []string{
-				"Check file size", "Describe object", state, "Retry task?", "Fargate route failed", "Notify failure", "File failed",
+				"Check file size", "Begin", state, "Retry task?", "Record failure", "Notify failure", "File failed",
 			}, o.states())
 		})
 		t.Run(name+", until it works", func(t *testing.T) {
@@ -686,7 +751,11 @@ func TestWhichTasksAreRunAgain(t *testing.T) {
 			}
 			require.Len(t, calls, 2)
 			assert.Equal(t, 30*time.Second, o.elapsed)
-			assert.Equal(t, calls[0].Parameters, calls[1].Parameters, "the second run is about the same object")
+			first, second := environment(t, calls[0]), environment(t, calls[1])
+			assert.Equal(t, []string{"1", "2"}, []string{first[request.EnvironmentAttempt], second[request.EnvironmentAttempt]})
+			delete(first, request.EnvironmentAttempt)
+			delete(second, request.EnvironmentAttempt)
+			assert.Equal(t, first, second, "the second run is about the same object")
 		})
 		t.Run(name+", then it works", func(t *testing.T) {
 			t.Parallel()
@@ -729,18 +798,13 @@ func TestRefusalsOfTheSecondTaskCountAnew(t *testing.T) {
 // Some errors come without a cause. The interpreter writes an empty one, so the states behind the catch are started by hand.
 func TestFailureWithoutCause(t *testing.T) {
 	t.Parallel()
-	for state, route := range map[string]string{"Lambda route failed": "Lambda", "Retry task?": "Fargate"} {
-		t.Run(route, func(t *testing.T) {
-			t.Parallel()
-			o := execution{routing: routing(), random: 1, startAt: state}.run(t,
-				`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":9}},"object":{},"try":1,"error":{"Error":"States.Timeout"}}`)
-			requireFailed(t, o, asl.ErrorTimeout)
-			assert.Equal(t, "Step Functions gave no cause.", o.Cause)
-			_, message := o.notice(t)
-			assert.Contains(t, message, "\nRoute: "+route+"\n")
-			assert.Contains(t, message, "\nCause: Step Functions gave no cause.\n")
-		})
-	}
+	o := execution{routing: routing(), random: 1, startAt: "Retry task?"}.run(t, `{"detail":{"bucket":{"name":"uploads"},`+
+		`"object":{"key":"k","size":9}},"task":{"try":1},"route":"Fargate","error":{"Error":"States.Timeout"}}`)
+	requireFailed(t, o, asl.ErrorTimeout)
+	assert.Equal(t, "Step Functions gave no cause.", o.Cause)
+	_, message := o.notice(t)
+	assert.Contains(t, message, "\nRoute: Fargate\n")
+	assert.Contains(t, message, "\nCause: Step Functions gave no cause.\n")
 }
 
 // A notice that can't be sent must neither hide a failure nor make one.
@@ -785,28 +849,25 @@ func TestOutput(t *testing.T) {
 			input := event(t, ofSize(small))
 			o := execution{routing: r, random: 1}.run(t, input)
 			requireSucceeded(t, o)
-			var want map[string]any
-			require.NoError(t, json.Unmarshal([]byte(input), &want))
-			want["result"] = map[string]any{"route": "Lambda", "answer": map[string]any{"lines": 3}}
-			assert.JSONEq(t, asJSON(t, want), string(o.Output))
+			var given map[string]any
+			require.NoError(t, json.Unmarshal([]byte(input), &given))
+			assert.JSONEq(t, asJSON(t, map[string]any{
+				"detail": given["detail"], "result": map[string]any{"route": "Lambda", "answer": map[string]any{"lines": 3}},
+			}), string(o.Output))
 		})
 		t.Run(fmt.Sprintf("Fargate, notifySuccess %v", notify), func(t *testing.T) {
 			t.Parallel()
 			input := event(t, ofSize(large))
 			o := execution{routing: r, random: 1, services: services{ecs: inTurn(exits(75), exits(0))}}.run(t, input)
 			requireSucceeded(t, o)
-			var announced struct {
-				Detail struct {
-					Object map[string]any `json:"object"`
-				} `json:"detail"`
-			}
-			require.NoError(t, json.Unmarshal([]byte(input), &announced))
 			var given map[string]any
 			require.NoError(t, json.Unmarshal([]byte(input), &given))
 			assert.JSONEq(t, asJSON(t, map[string]any{
 				"detail": given["detail"],
-				"object": announced.Detail.Object,
-				"try":    2,
+				"route":  "Fargate",
+				"task": map[string]any{
+					"try": 2, "attempt": "2", "version": "v1", "etag": "9f86d081884c7d65", "sequencer": "0061", "created": createdAt,
+				},
 				"result": map[string]any{"route": "Fargate", "taskArn": "arn:aws:ecs:eu-central-1:123456789012:task/large/0123456789abcdef"},
 			}), string(o.Output))
 		})
@@ -1010,7 +1071,6 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 		"the least":         func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = time.Second, time.Second },
 		"long Lambda route": func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = 15*time.Minute, time.Minute },
 		"long task":         func(r *machine.Description) { r.TaskTimeout = 100_000 * time.Second },
-		"claims":            func(r *machine.Description) { r.Deduplicate = true },
 		"tracing":           func(r *machine.Description) { r.Tracing = true },
 	} {
 		t.Run(name, func(t *testing.T) {

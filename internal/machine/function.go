@@ -6,16 +6,18 @@ import (
 )
 
 func (d Description) function(to References) map[string]asl.State {
-	return map[string]asl.State{
+	states := map[string]asl.State{
 		stateFunction: &asl.Task{
-			Comment:  "The function reads the object that the event names",
-			Resource: to.integration(ResourceLambda),
-			Parameters: map[string]any{
+			Comment:       "The function reads the object that the event names, and writes the ledger",
+			QueryLanguage: asl.LanguageJSONata,
+			Resource:      to.integration(ResourceLambda),
+			Arguments: map[string]any{
 				"FunctionName": to.FunctionARN,
-				"Payload":      map[string]any{"event.$": "$", "execution.$": "$$.Execution.Id"},
+				"Payload": map[string]any{
+					"event": jsonata("$states.input"), "execution": jsonata(theExecution), "started": jsonata(theStart), "route": RouteLambda,
+				},
 			},
-			ResultSelector: map[string]any{fieldRoute: RouteLambda, "answer.$": "$.Payload"},
-			ResultPath:     "$.result",
+			Output:         jsonata(answered("$states.result.Payload", RouteLambda)),
 			TimeoutSeconds: seconds(d.FunctionTimeout + LambdaTimeoutMargin),
 			// What the service itself gets wrong (requirement C6, and the throttling
 			// error of the same guide's tutorial), and what the processor says is worth it.
@@ -23,9 +25,39 @@ func (d Description) function(to References) map[string]asl.State {
 				"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException",
 				"Lambda.SdkClientException", "Lambda.TooManyRequestsException",
 			}, retryable()...)...)},
-			Catch: catchAll(errorPath, stateFunctionGone),
+			Catch: caughtAll(failing(RouteLambda), stateRecord),
 		},
-		stateFunctionGone: d.routeFailed(RouteLambda, d.announce()),
+	}
+	if d.NotifySuccess {
+		states[stateAnswered] = askDuplicate()
+	}
+	if d.readsAnswer() {
+		states[stateAnswer] = &asl.Pass{QueryLanguage: asl.LanguageJSONata, Output: jsonata(told)}
+	}
+	return states
+}
+
+// readsAnswer says whether what a task told has a state of its own that makes the execution's output of it: there is none behind.
+func (d Description) readsAnswer() bool { return d.TaskCallback && !d.NotifySuccess && !d.queues() }
+
+// answered is the output of an execution, of the worker's answer: the result of its processor, or who else has the file.
+func answered(answer, route string) string {
+	return "$exists(" + answer + ".duplicate) ? {'detail': $states.input.detail, 'duplicate': " + answer + ".duplicate} : " +
+		"{'detail': $states.input.detail, 'result': {'" + fieldRoute + "': " + literal(route) + ", 'answer': " + answer + ".result}}"
+}
+
+// told is the output of an execution whose worker has answered: a task's answer is still as it told it.
+var told = "$exists($states.input.told) ? (" + answered("$states.input.told", RouteFargate) + ") : $states.input"
+
+// askDuplicate keeps a duplicate from being announced.
+func askDuplicate() *asl.Choice {
+	return &asl.Choice{
+		QueryLanguage: asl.LanguageJSONata,
+		Choices: []asl.Rule{{
+			Comment: "another execution has it", Condition: jsonata("$exists($states.input.duplicate) or $exists($states.input.told.duplicate)"),
+			Output: jsonata(told), Next: stateDuplicate,
+		}},
+		Output: jsonata(told),
 	}
 }
 

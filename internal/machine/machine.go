@@ -14,54 +14,37 @@ import (
 
 // The names of the states, as people read them in the console and in notices.
 const (
-	stateCheck        = "Check file size"
+	stateCheck       = "Check file size"
+	stateFunction    = "Invoke Lambda function"
+	stateBegin       = "Begin"
+	stateTrace       = "Look up the trace"
+	stateTask        = "Run Fargate task"
+	stateTaskStopped = "Retry task?"
+	stateTaskWait    = "Wait before retry"
+	stateAnswered    = "Duplicate?"
+	stateAnswer      = "Read the answer"
+	stateSuccess     = "Notify success"
+	stateProcessed   = "File processed"
+	stateFailure     = "Notify failure"
+	stateFailed      = "File failed"
+	stateReject      = "Notify rejected event"
+	stateRejected    = "Event rejected"
+
+	// What is written to the ledger besides the beginning.
+	stateSkip         = "Record folder marker"
 	stateFolder       = "Folder marker"
-	stateFunction     = "Invoke Lambda function"
-	stateFunctionGone = "Lambda route failed"
-	stateTrace        = "Look up the trace"
-	stateDescribe     = "Describe object"
-	stateTask         = "Run Fargate task"
-	stateTaskStopped  = "Retry task?"
-	stateTaskWait     = "Wait before retry"
-	stateTaskAgain    = "Increment attempt"
-	stateTaskGone     = "Fargate route failed"
-	stateSuccess      = "Notify success"
-	stateProcessed    = "File processed"
-	stateFailure      = "Notify failure"
-	stateFailed       = "File failed"
-	stateReject       = "Notify rejected event"
-	stateRejected     = "Event rejected"
+	stateRecord       = "Record failure"
+	stateRecordBefore = "Record failure before the beginning"
+	stateCountLater   = "Count later duplicate"
+	stateCount        = "Count duplicate"
+	stateDuplicate    = "Already processed"
 
-	// With claims.
-	stateEvent      = "Check event"
-	stateClaimNote  = "Describe claim"
-	stateClaim      = "Claim object"
-	stateClaimLook  = "Look at the claim"
-	stateClaimWhose = "Whose claim is it?"
-	stateClaimAgain = "Is another claim worth it?"
-	stateContested  = "Claim contested"
-	stateClaimGone  = "Claim failed"
-	stateDuplicate  = "Already processed"
-	stateInProgress = "Being processed"
-	stateSuperseded = "Superseded"
-	stateClaimDone  = "Mark the claim done"
-	stateClaimFree  = "Free the claim"
-
-	// With places.
-	statePlaceNote    = "Describe wait"
-	statePlace        = "Take a place"
-	statePlaceTime    = "Is there time to wait?"
-	statePlaceLate    = "No place became free"
-	statePlaceLook    = "Look at the places"
-	statePlaceFull    = "Is a place taken?"
-	statePlacePick    = "Pick a holder"
-	statePlacePickSDK = "Pick a holder, as the SDK has it"
-	statePlaceHolder  = "Look at the holder"
-	statePlaceAlive   = "Does the holder still run?"
-	statePlaceReap    = "Free the holder's place"
-	statePlaceWait    = "Wait for a place"
-	statePlaceBack    = "Give the place back"
-	statePlaceFailed  = "Give the failed task's place back"
+	// With task slots.
+	stateSlot       = "Take a slot"
+	stateSlotSpread = "Spread the wait"
+	stateSlotWait   = "Wait for a slot"
+	stateSlotBack   = "Return the slot"
+	stateSlotFailed = "Return the failed task's slot"
 )
 
 // The integrations that the definition uses, as the partition aws names them.
@@ -71,8 +54,6 @@ const (
 	ResourceECS         = "arn:aws:states:::ecs:runTask.sync"
 	ResourceECSCallback = "arn:aws:states:::ecs:runTask.waitForTaskToken"
 	ResourceSNS         = "arn:aws:states:::sns:publish"
-	ResourceGetItem     = "arn:aws:states:::dynamodb:getItem"
-	ResourcePutItem     = "arn:aws:states:::dynamodb:putItem"
 	ResourceUpdateItem  = "arn:aws:states:::dynamodb:updateItem"
 	ResourceDescribe    = "arn:aws:states:::aws-sdk:sfn:describeExecution"
 )
@@ -82,12 +63,6 @@ const errorPath = "$.error"
 
 // Description are the decisions and limits that a state machine is made of.
 type Description routing.Description
-
-// UsesTable says whether executions have to agree on something.
-func (d Description) UsesTable() bool { return d.Deduplicate || d.queues() }
-
-// LooksAtExecutions says whether an execution looks at another one, or at itself.
-func (d Description) LooksAtExecutions() bool { return d.queues() || d.Tracing }
 
 func (d Description) queues() bool { return d.MaxParallelTasks > 0 }
 
@@ -101,7 +76,7 @@ type References struct {
 	SubnetIDs         []string
 	SecurityGroupID   string
 	TopicARN          string
-	// TableName is the table of claims; empty where Description.UsesTable is false.
+	// TableName is the ledger's table.
 	TableName string
 }
 
@@ -113,21 +88,16 @@ func (to References) integration(name string) string {
 // Definition is the state machine.
 //
 //   - An event without bucket, key or size is rejected.
-//   - A folder marker, which the console makes for a folder, is left alone.
+//   - A folder marker, which the console makes for a folder, is recorded and left alone.
 //   - Any other object takes the first route whose condition it meets.
 //   - Transient errors are tried again; any other failure is announced and ends
 //     the execution FAILED, so that its alarm goes off (requirements B2 and A39,
 //     and the contradiction between them).
 func Definition(d Description, to References) *asl.Machine {
-	states := map[string]asl.State{
-		stateFolder: &asl.Succeed{Comment: "Nothing to process: an object without content whose key ends with a slash"},
-	}
-	parts := []map[string]asl.State{d.check(), d.function(to), d.task(to), failure(to), rejection(to)}
-	if d.Deduplicate {
-		parts = append(parts, d.claim(to))
-	}
+	states := map[string]asl.State{}
+	parts := []map[string]asl.State{check(), d.function(to), d.task(to), d.ledgerStates(to), failure(to), rejection(to)}
 	if d.queues() {
-		parts = append(parts, d.places(to))
+		parts = append(parts, d.slots(to))
 	}
 	if d.NotifySuccess {
 		parts = append(parts, success(to))
@@ -185,16 +155,13 @@ const (
 	keyPath  = "$.detail.object.key"
 )
 
-// check is the decision that it is all about. The guards come first: a later rule may rely on what they found (requirements A1
-// and C9). An object is claimed in between.
-func (d Description) check() map[string]asl.State {
-	guards := []asl.Rule{unusable(), folderMarker()}
-	bySize := &asl.Choice{Comment: "Files up to the threshold go to Lambda, larger ones to Fargate"}
-	if d.Deduplicate {
-		return map[string]asl.State{stateEvent: &asl.Choice{Choices: guards}, stateCheck: bySize}
-	}
-	bySize.Choices = guards
-	return map[string]asl.State{stateCheck: bySize}
+// check is the decision that it is all about. The guards come first: a later rule, and the ledger, may rely on what they found
+// (requirements A1 and C9).
+func check() map[string]asl.State {
+	return map[string]asl.State{stateCheck: &asl.Choice{
+		Comment: "Files up to the threshold go to Lambda, larger ones to Fargate",
+		Choices: []asl.Rule{unusable(), folderMarker()},
+	}}
 }
 
 // folderMarker is for what the console's "Create folder" and other tools put in a bucket for a folder: an object without content
@@ -208,7 +175,7 @@ func folderMarker() asl.Rule {
 			{Variable: keyPath, Operator: asl.StringMatches, Value: "*/"},
 			{Variable: sizePath, Operator: asl.NumericEquals, Value: 0},
 		},
-		Next: stateFolder,
+		Next: stateSkip,
 	}
 }
 
@@ -227,37 +194,6 @@ func unusable() asl.Rule {
 		}},
 		Next: stateReject,
 	}
-}
-
-// anew is a Pass that builds the state's data anew, in JSONata: from fields of its
-// own, and what those that follow need of what there was.
-func (d Description) anew(fields map[string]any, next string) *asl.Pass {
-	fields["detail"] = given("detail")
-	if d.Deduplicate {
-		fields["claim"] = given("claim")
-	}
-	return &asl.Pass{QueryLanguage: asl.LanguageJSONata, Output: fields, Next: next}
-}
-
-// given is a field of a state's input, in JSONata.
-func given(field string) string { return "{% $states.input." + field + " %}" }
-
-// routeFailed notes what the notice needs: the route, and the error, with a cause for one that comes without, as some do.
-func (d Description) routeFailed(route, next string) *asl.Pass {
-	return d.anew(map[string]any{
-		fieldRoute: route,
-		"error": "{% $merge([{'Error': '" + asl.ErrorTaskFailed + "', 'Cause': 'Step Functions gave no cause.'}, " +
-			"$states.input.error]) %}",
-	}, next)
-}
-
-// announce is the state that notifies of a failure. A claim is freed before, so that
-// whoever reads the notice can have the file processed again.
-func (d Description) announce() string {
-	if d.Deduplicate {
-		return stateClaimFree
-	}
-	return stateFailure
 }
 
 // catchAll catches what can be caught. The wildcard leaves out an answer that is

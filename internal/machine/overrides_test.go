@@ -25,6 +25,8 @@ const (
 	mostBucket = 63
 	// https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 	mostExecution = 256
+	// Some 18, with what else may be in it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+	mostSequencer = 64
 	// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html: some 120, with what else may be in it
 	mostTrace = 512
 )
@@ -47,10 +49,10 @@ func TestTheOverridesFitWhateverTheKey(t *testing.T) {
 			r.TaskCallback, r.Tracing = true, true
 			o := execution{
 				routing: r, id: strings.Repeat("e", mostExecution),
-				services: services{describe: tells(map[string]any{"TraceHeader": strings.Repeat("t", mostTrace), "Status": "RUNNING"})},
+				services: services{describe: gives(map[string]any{"TraceHeader": strings.Repeat("t", mostTrace), "Status": "RUNNING"})},
 			}.run(t, string(uploadtest.Event(t, upload.Object{
 				Bucket: strings.Repeat("b", mostBucket), Key: key, VersionID: strings.Repeat("v", mostVersion),
-				ETag: strings.Repeat("f", 32) + "-10000", Size: 50e12, Sequencer: "0061",
+				ETag: strings.Repeat("f", 32) + "-10000", Size: 50e12, Sequencer: strings.Repeat("9", mostSequencer),
 			})))
 			requireSucceeded(t, o)
 			call := o.of(machine.ResourceECSCallback)[0]

@@ -1,8 +1,8 @@
 package machine
 
 import (
+	"slices"
 	"strings"
-	"time"
 
 	"example.com/upload-router/internal/asl"
 )
@@ -54,6 +54,28 @@ type Step struct {
 
 // Takes says whether an object of a size meets the route's condition.
 func (r Route) Takes(size int64) bool { return r.MaxSize == nil || size <= *r.MaxSize }
+
+// LosesSlot says whether an execution that ended in a state had a task slot, which is another one's by the time it is redriven: it would
+// go on without one.
+func (r Route) LosesSlot(state string) bool {
+	at := func(name string) int { return slices.IndexFunc(r.Steps, func(s Step) bool { return s.State == name }) }
+	taken := at(stateSlot)
+	return taken >= 0 && !slices.Contains(SlotStates(), state) && (at(state) < 0 || at(state) > taken)
+}
+
+// otherEvents bounds the events of an execution besides those of a wait for a slot: each call is tried again a few times at most.
+const otherEvents = 500
+
+// EventsFrom bounds the events that the history of an execution gets when it is redriven in a state, of the [asl.MaxHistory] that it may
+// have: a wait for a slot begins again with all its tries, three events each.
+// https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+func (r Route) EventsFrom(state string) int {
+	queues := slices.ContainsFunc(r.Steps, func(s Step) bool { return s.State == stateSlot })
+	if !queues || r.LosesSlot(state) {
+		return otherEvents
+	}
+	return otherEvents + 3*(slotTries+slotTries/slotTriesPerError)
+}
 
 // Calls counts the calls of a service, such as sns, in an execution whose processor succeeds at once.
 func (r Route) Calls(service string) int {
@@ -117,21 +139,19 @@ func (d Description) routes() []Route {
 // steps are those of the route whose processor runs in a state, as a task or not.
 func (d Description) steps(processor string, task bool) []Step {
 	var steps []Step
+	answers := !task || d.TaskCallback // which may be that it is a duplicate
 	for _, s := range []struct {
 		state string
 		when  bool
 	}{
-		{stateEvent, d.Deduplicate},
-		{stateClaimNote, d.Deduplicate},
-		{stateClaim, d.Deduplicate},
 		{stateCheck, true},
+		{stateBegin, task},
 		{stateTrace, task && d.Tracing},
-		{stateDescribe, task},
-		{statePlaceNote, task && d.queues()},
-		{statePlace, task && d.queues()},
+		{stateSlot, task && d.queues()},
 		{processor, true},
-		{statePlaceBack, task && d.queues()},
-		{stateClaimDone, d.Deduplicate},
+		{stateSlotBack, task && d.queues()},
+		{stateAnswered, answers && d.NotifySuccess},
+		{stateAnswer, task && d.readsAnswer()},
 		{stateSuccess, d.NotifySuccess},
 	} {
 		if s.when {
@@ -162,6 +182,3 @@ func RouteOf(integration string) string {
 
 // standard is how the integrations' names begin in the partition aws.
 const standard = "arn:aws:states:::"
-
-// ClaimLease is for how long an execution of a time-out claims its object.
-func ClaimLease(execution time.Duration) time.Duration { return execution + ClaimLeaseMargin }

@@ -58,13 +58,14 @@ func TestTransitionsOfASuccess(t *testing.T) {
 		set          func(*machine.Description)
 		small, large int
 	}{
-		"notices of success": {func(*machine.Description) {}, 3, 4},
-		"no notices":         {func(r *machine.Description) { r.NotifySuccess = false }, 2, 3},
-		"token":              {func(r *machine.Description) { r.TaskCallback = true }, 3, 4},
-		"Spot":               {func(r *machine.Description) { r.Spot = true }, 3, 4},
-		"tracing":            {func(r *machine.Description) { r.Tracing = true }, 3, 5},
-		"claims":             {func(r *machine.Description) { r.Deduplicate = true }, 7, 8},
-		"a limit":            {func(r *machine.Description) { r.MaxParallelTasks = 1 }, 3, 7},
+		"notices of success":     {func(*machine.Description) {}, 4, 4},
+		"no notices":             {func(r *machine.Description) { r.NotifySuccess = false }, 2, 3},
+		"token":                  {func(r *machine.Description) { r.TaskCallback = true }, 4, 5},
+		"token, no notices":      {func(r *machine.Description) { r.TaskCallback, r.NotifySuccess = true, false }, 2, 4},
+		"Spot":                   {func(r *machine.Description) { r.Spot = true }, 4, 4},
+		"tracing":                {func(r *machine.Description) { r.Tracing = true }, 4, 5},
+		"the ledger is for good": {func(r *machine.Description) { r.LedgerRetentionDays = 0 }, 4, 4},
+		"a limit":                {func(r *machine.Description) { r.MaxParallelTasks = 1 }, 4, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

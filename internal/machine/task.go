@@ -15,32 +15,19 @@ const (
 	onDemand  = "FARGATE"
 )
 
-// tracePath is where the description of the execution goes, and then the header of its trace.
+// tracePath is where the header of the execution's trace is.
 const tracePath = "$.trace"
 
 func (d Description) task(to References) map[string]asl.State {
-	gone := d.announce()
-	if d.queues() {
-		gone = statePlaceFailed
-	}
 	states := map[string]asl.State{
-		// The version and the tag may be missing from an event. A path to what is missing would end the
-		// execution with States.Runtime, which no Catch takes: no notice would be sent.
-		stateDescribe: d.taskInput(spotFirst, map[string]any{
-			"object": "{% $merge([{'version-id': '', 'etag': ''}, $states.input.detail.object]) %}",
-			"try":    1,
-			// Without one the task begins a trace of its own.
-			"trace": "{% $exists($states.input.trace.TraceHeader) ? $states.input.trace.TraceHeader : '' %}",
-		}, ""),
 		stateTask:        d.runTask(to),
 		stateTaskStopped: d.retryTask(),
-		stateTaskWait:    &asl.Wait{Seconds: new(seconds(TaskRetryWait)), Next: stateTaskAgain},
-		stateTaskAgain: d.taskInput(onDemand, map[string]any{
-			"object": given("object"),
-			"try":    "{% $states.input.try + 1 %}",
-			"trace":  given("trace"),
-		}, stateTask),
-		stateTaskGone: d.routeFailed(RouteFargate, gone),
+		stateTaskWait: &asl.Wait{
+			QueryLanguage: asl.LanguageJSONata,
+			Seconds:       new(seconds(TaskRetryWait)),
+			Output:        d.again(),
+			Next:          stateTask,
+		},
 	}
 	if d.Tracing {
 		states[stateTrace] = to.lookUpTrace()
@@ -48,37 +35,53 @@ func (d Description) task(to References) map[string]asl.State {
 	return states
 }
 
-// taskInput is what a task gets: the object, and what differs from task to
-// task. Spot may have no capacity, and may take back what it gave.
-func (d Description) taskInput(capacity string, fields map[string]any, next string) *asl.Pass {
-	if !d.Tracing {
-		delete(fields, "trace")
+// again is the data of another task for the same file: all but the error.
+func (d Description) again() map[string]any {
+	const task = "$states.input.task"
+	output := map[string]any{
+		"detail": jsonata("$states.input.detail"), fieldRoute: jsonata("$states.input.route"),
+		"task": jsonata("$merge([" + task + ", {'try': " + task + ".try + 1, 'attempt': " +
+			task + ".attempt = '' ? '' : $string($number(" + task + ".attempt) + 1)" + d.capacity(onDemand) + "}])"),
 	}
-	if d.Spot {
-		fields["capacity"] = []any{map[string]any{"CapacityProvider": capacity, "Weight": 1}}
+	if d.Tracing {
+		output["trace"] = jsonata("$states.input.trace")
 	}
-	return d.anew(fields, next)
+	return output
+}
+
+// taskFailed is the state after a task that has failed for good.
+func (d Description) taskFailed() string {
+	if d.queues() {
+		return stateSlotFailed
+	}
+	return stateRecord
+}
+
+// capacity is a field of what a task gets: Spot may have no capacity, and may take back what it gave.
+func (d Description) capacity(provider string) string {
+	if !d.Spot {
+		return ""
+	}
+	return ", 'capacity': [{'CapacityProvider': " + literal(provider) + ", 'Weight': 1}]"
 }
 
 // lookUpTrace asks for the header of the execution's own trace: the context object doesn't have it. No file fails for want of a
-// trace, and none waits for it: an execution that isn't traced has none in its description, and after a failure the error is in
-// the description's place.
+// trace, and none waits for it: an execution that isn't traced has none in its description. Without one the task begins a trace of its own.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+//
+// It doesn't say IncludedData, with which the answer would be without input and output: no public definition has it, and a parameter that
+// Step Functions' model of the API doesn't have is refused with the whole definition. So the role needs the key that the machine is
+// encrypted with, which it has.
 func (to References) lookUpTrace() *asl.Task {
-	look := to.describeExecution("$$.Execution.Id")
-	look.ResultPath = tracePath
-	look.Catch = catchAll(tracePath, "")
-	return look
-}
-
-// describeExecution asks for an execution. It doesn't say IncludedData, with which the answer would be without input and output:
-// no public definition has it, and a parameter that Step Functions' model of the API doesn't have is refused with the whole
-// definition. So the role needs the key that the machine is encrypted with, which it has.
-func (to References) describeExecution(arn string) *asl.Task {
+	const header = "$states.result.TraceHeader"
+	with := func(trace string) string { return outputWith("{'trace': " + trace + "}") }
 	return &asl.Task{
+		QueryLanguage:  asl.LanguageJSONata,
 		Resource:       to.integration(ResourceDescribe),
-		Parameters:     map[string]any{"ExecutionArn.$": arn},
+		Arguments:      map[string]any{"ExecutionArn": jsonata(theExecution)},
+		Output:         with("$exists(" + header + ") ? " + header + " : ''"),
 		TimeoutSeconds: seconds(ItemTimeout),
+		Catch:          caughtAll(with("''"), ""),
 	}
 }
 
@@ -94,12 +97,12 @@ func refused() []string {
 // retryTask decides on a second task. In callback mode the errors that are led here are worth it by their names already; else it
 // is ECS's description of the stopped task that says so.
 func (d Description) retryTask() *asl.Choice {
-	left := asl.Rule{Variable: "$.try", Operator: asl.NumericLessThan, Value: TaskAttempts}
+	left := asl.Rule{Variable: "$.task.try", Operator: asl.NumericLessThan, Value: TaskAttempts}
 	if d.TaskCallback {
 		left.Comment, left.Next = "a try is left", stateTaskWait
 		return &asl.Choice{
 			Comment: "Retry: the processor said so, or nothing more was heard of it",
-			Choices: []asl.Rule{left}, Default: stateTaskGone,
+			Choices: []asl.Rule{left}, Default: d.taskFailed(),
 		}
 	}
 	exit := strconv.Itoa(upload.ExitRetryable)
@@ -114,7 +117,7 @@ func (d Description) retryTask() *asl.Choice {
 			And:     []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: worth}},
 			Next:    stateTaskWait,
 		}},
-		Default: stateTaskGone,
+		Default: d.taskFailed(),
 	}
 	if d.Spot {
 		var is []asl.Rule
@@ -164,14 +167,14 @@ func (d Description) runTask(to References) *asl.Task {
 		TimeoutSeconds: seconds(d.TaskTimeout),
 		Retry:          []asl.Retrier{RunTaskRetries.of(refused()...)},
 		Catch: []asl.Catcher{
-			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: stateTaskGone},
+			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: d.taskFailed()},
 			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: stateTaskStopped},
-			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: stateTaskGone},
+			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: d.taskFailed()},
 		},
 	}
 	if d.Spot {
 		delete(run.Parameters, "LaunchType") // which excludes a strategy
-		run.Parameters["CapacityProviderStrategy.$"] = "$.capacity"
+		run.Parameters["CapacityProviderStrategy.$"] = "$.task.capacity"
 	}
 	if d.TaskCallback {
 		d.awaitToken(run)
@@ -182,8 +185,8 @@ func (d Description) runTask(to References) *asl.Task {
 // awaitToken has the state wait for the task's own word: the result that both routes then give alike, or an error by its name. A
 // container that never started, or was killed, is a missed heartbeat. It is a kind of time-out, so it is caught before those.
 func (d Description) awaitToken(run *asl.Task) {
-	run.Comment = "The task reads the object that its environment names, and tells its end by the token"
-	run.ResultSelector = map[string]any{fieldRoute: RouteFargate, "answer.$": "$"}
+	run.Comment = "The task reads the object that its environment names, and tells its end by the token, which answers as the function does"
+	run.ResultSelector, run.ResultPath = nil, "$.told"
 	run.HeartbeatSeconds = seconds(TaskHeartbeat)
 	again := append(retryable(), asl.ErrorHeartbeatTimeout)
 	if d.Spot {
@@ -191,19 +194,26 @@ func (d Description) awaitToken(run *asl.Task) {
 	}
 	run.Catch = append([]asl.Catcher{
 		{ErrorEquals: again, ResultPath: errorPath, Next: stateTaskStopped},
-	}, catchAll(errorPath, stateTaskGone)...)
+	}, catchAll(errorPath, d.taskFailed())...)
 }
 
 // taskEnvironment names the object, and the token if the state waits for one.
 func (d Description) taskEnvironment() []any {
+	fixed := func(name, value string) any { return map[string]any{"Name": name, "Value": value} }
 	environment := func(name, value string) any { return map[string]any{"Name": name, "Value.$": value} }
 	object := []any{
 		environment(request.EnvironmentBucket, "$.detail.bucket.name"),
-		environment(request.EnvironmentKey, "States.Base64Encode($.object.key)"),
-		environment(request.EnvironmentVersionID, "$.object['version-id']"),
-		environment(request.EnvironmentSize, "States.Format('{}', $.object.size)"),
-		environment(request.EnvironmentETag, "$.object.etag"),
+		// Not in JSONata, of whose function it isn't documented how it encodes what isn't Latin.
+		environment(request.EnvironmentKey, "States.Base64Encode($.detail.object.key)"),
+		environment(request.EnvironmentVersionID, "$.task.version"),
+		environment(request.EnvironmentSize, "States.Format('{}', $.detail.object.size)"),
+		environment(request.EnvironmentETag, "$.task.etag"),
+		environment(request.EnvironmentSequencer, "$.task.sequencer"),
+		environment(request.EnvironmentCreated, "$.task.created"),
+		environment(request.EnvironmentStarted, "$$.Execution.StartTime"),
 		environment(request.EnvironmentExecution, "$$.Execution.Id"),
+		fixed(request.EnvironmentRoute, RouteFargate),
+		environment(request.EnvironmentAttempt, "$.task.attempt"),
 	}
 	if d.Tracing {
 		object = append(object, environment(request.EnvironmentTrace, tracePath))
@@ -213,6 +223,6 @@ func (d Description) taskEnvironment() []any {
 	}
 	return slices.Concat(object, []any{
 		environment(request.EnvironmentTaskToken, "$$.Task.Token"),
-		map[string]any{"Name": request.EnvironmentHeartbeat, "Value": strconv.Itoa(seconds(TaskHeartbeat))},
+		fixed(request.EnvironmentHeartbeat, strconv.Itoa(seconds(TaskHeartbeat))),
 	})
 }

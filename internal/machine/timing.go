@@ -47,8 +47,6 @@ var (
 
 	// ItemRetries are those of a call of DynamoDB, or of a look at an execution.
 	ItemRetries = Retries{Attempts: 3, Interval: time.Second, Backoff: 2}
-	// PlaceRetries are those of taking a place among MaxParallelTasks, before those who have one are looked at.
-	PlaceRetries = Retries{Attempts: 3, Interval: 10 * time.Second, Backoff: 2}
 	// noticeRetries are those of a publish.
 	noticeRetries = Retries{Attempts: 2, Interval: time.Second, Backoff: 2}
 )
@@ -69,19 +67,6 @@ const (
 
 	// ItemTimeout is for one call of DynamoDB, or for one look at an execution, which take milliseconds when all is well.
 	ItemTimeout = 5 * time.Second
-
-	// ClaimAttempts is how often an object may be claimed: a second time if its claim was given back just after the first.
-	ClaimAttempts = 2
-	// ClaimLeaseMargin is how much longer than the execution its claim lasts, for clocks that differ.
-	ClaimLeaseMargin = time.Minute
-	// ClaimRetention is how long a claim is remembered after that: as long as its event may come again, which is a day in EventBridge's
-	// retries and 14 days in the dead-letter queue.
-	ClaimRetention = 15 * 24 * time.Hour
-
-	// PlaceMinWait is the least wait after a look at those who have a place.
-	PlaceMinWait = 30 * time.Second
-	// PlaceMaxRounds is how many looks there may be: the history of an execution has room for them, and for all else.
-	PlaceMaxRounds = 500
 
 	// notifyTimeout is for one publish.
 	notifyTimeout = 30 * time.Second
@@ -115,61 +100,21 @@ func (d Description) TaskWaits() time.Duration {
 	return waits
 }
 
-// ClaimTime is the longest that claims can take: to take one and to look at it as often as allowed, and to give it back. It is 0 without
-// Deduplicate.
-func (d Description) ClaimTime() time.Duration {
-	if !d.Deduplicate {
-		return 0
-	}
-	return (2*ClaimAttempts + 1) * itemTime()
-}
+// LedgerTime is the longest that the machine's own writes of an upload can take: its beginning, its failure in both ways, and the count of
+// a duplicate.
+func (Description) LedgerTime() time.Duration { return 4 * itemTime(ItemRetries) }
 
 // itemTime is the longest that one call of DynamoDB can take, with its retries.
-func itemTime() time.Duration {
-	return time.Duration(1+ItemRetries.Attempts)*ItemTimeout + ItemRetries.Waits()
+func itemTime(r Retries) time.Duration {
+	return time.Duration(1+r.Attempts)*ItemTimeout + r.Waits()
 }
 
-// placeTime is the longest that a place among MaxParallelTasks takes besides the wait for it: what is left of the round in which the
-// time for waiting ends (a look at the places and at a holder, and taking one), and giving it back. It is 0 without such a limit.
-func (d Description) placeTime() time.Duration {
-	if !d.queues() {
-		return 0
-	}
-	taking := itemTime() + time.Duration(PlaceRetries.Attempts)*ItemTimeout + PlaceRetries.Waits()
-	return 3*itemTime() + taking
-}
-
-// working is the longest that all takes but the wait for a place.
+// working is the longest that all takes but the wait for a task slot.
 func (d Description) working() time.Duration {
-	return max(d.LambdaRouteTime(), d.TaskRouteTime()) + d.placeTime() + d.ClaimTime() + AnnounceAllowance
+	return max(d.LambdaRouteTime(), d.TaskRouteTime()) + d.slotTime() + d.LedgerTime() + AnnounceAllowance
 }
 
-// PlaceWait is the wait between two looks at the places of MaxParallelTasks: so long that there are no more than [PlaceMaxRounds].
-func (d Description) PlaceWait() time.Duration {
-	return placeWait((d.ExecutionTimeout - d.working()) / PlaceMaxRounds)
-}
-
-func placeWait(each time.Duration) time.Duration {
-	return max(PlaceMinWait, each.Truncate(time.Second)+time.Second)
-}
-
-// QueueTime is how long an execution may wait for a place among MaxParallelTasks: what ExecutionTimeout leaves of itself.
-func (d Description) QueueTime() time.Duration {
-	return d.ExecutionTimeout - d.working() - d.PlaceWait()
-}
-
-// LeastQueueTime is the least time to queue for: that of one task, after which a place becomes free. It is 0 without MaxParallelTasks.
-func (d Description) LeastQueueTime() time.Duration {
-	if !d.queues() {
-		return 0
-	}
-	return d.TaskTimeout + placeWait(d.TaskTimeout/(PlaceMaxRounds-1))
-}
-
-// QueueingTime is the longest that the least queue takes, with the calls for a place. It is 0 without MaxParallelTasks.
-func (d Description) QueueingTime() time.Duration { return d.placeTime() + d.LeastQueueTime() }
-
-// MinExecutionTimeout is the least ExecutionTimeout: the longer route, [Description.ClaimTime], [Description.QueueingTime], and
+// MinExecutionTimeout is the least ExecutionTimeout: the longer route, [Description.LedgerTime], [Description.QueueingTime], and
 // [AnnounceAllowance]. When the execution's own time runs out no state can catch that any more, so a failure would end without the
 // notice its handler publishes.
 func (d Description) MinExecutionTimeout() time.Duration { return d.working() + d.LeastQueueTime() }

@@ -22,7 +22,7 @@ const (
 // inTrace is an execution that X-Ray traces.
 func inTrace(header string) asl.Integration {
 	return func(ctx context.Context, call asl.Call) (any, error) {
-		out, err := is("RUNNING")(ctx, call)
+		out, err := inStatus("RUNNING")(ctx, call)
 		if described, ok := out.(map[string]any); ok {
 			described["TraceHeader"] = header
 		}
@@ -41,7 +41,7 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 	}{
 		"traced":           {inTrace(traceHeader), traceHeader},
 		"not kept":         {inTrace(unsampled), unsampled},
-		"without a header": {is("RUNNING"), ""},
+		"without a header": {inStatus("RUNNING"), ""},
 		"refused":          {fails("Sfn.SfnException", "no"), ""},
 		"throttled":        {fails("Sfn.ThrottlingException", "Rate exceeded"), ""},
 		"no answer":        {lasting(fails(asl.ErrorTimeout, "")), ""},

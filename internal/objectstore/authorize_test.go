@@ -54,14 +54,21 @@ func as(s *objectstore.Server, key string) *s3.Client {
 	})
 }
 
-func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
-	t.Parallel()
+// watched is a store with the versioned bucket uploads, and who is asked what may be done in it.
+func watched(t *testing.T) (*objectstore.Server, *desk) {
+	t.Helper()
 	d := &desk{}
 	s, err := objectstore.Start(t.Context(), objectstore.Options{
 		Buckets: []objectstore.Bucket{{Name: "uploads", Versioned: true}}, Authorize: d.authorize,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s, d
+}
+
+func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
+	t.Parallel()
+	s, d := watched(t)
 	stored, err := s.Put(t.Context(), "uploads", "a/b c", strings.NewReader("x"), 1)
 	require.NoError(t, err)
 	require.Empty(t, d.asked, "the server's own client may do everything")
@@ -149,12 +156,7 @@ func TestAuthorizeIsAskedWhoWantsWhat(t *testing.T) {
 // Tags and copies take permissions of their own, besides that of writing the object.
 func TestWhatAnObjectIsMadeOfTakesRightsToo(t *testing.T) {
 	t.Parallel()
-	d := &desk{}
-	s, err := objectstore.Start(t.Context(), objectstore.Options{
-		Buckets: []objectstore.Bucket{{Name: "uploads", Versioned: true}}, Authorize: d.authorize,
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	s, d := watched(t)
 	bucket, key, tags := aws.String("uploads"), aws.String("k"), aws.String("a=b")
 	stored, err := s.Put(t.Context(), "uploads", "k", strings.NewReader("x"), 1)
 	require.NoError(t, err)
@@ -206,6 +208,162 @@ func TestWhatAnObjectIsMadeOfTakesRightsToo(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, len(allowed) == 2, out.TagCount != nil)
 	}
+}
+
+// Permissions may depend on the tags of the version that is read or tagged, and on those that are given; not on those of an object that is
+// written over or deleted. https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
+func TestAuthorizeIsToldOfTags(t *testing.T) {
+	t.Parallel()
+	s, d := watched(t)
+	bucket, key := aws.String("uploads"), aws.String("k")
+	old, err := s.Put(t.Context(), "uploads", "k", strings.NewReader("x"), 1)
+	require.NoError(t, err)
+	_, err = s.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Tagging: aws.String("scan=clean")})
+	require.NoError(t, err)
+	clean, dirty := map[string]string{"scan": "clean"}, map[string]string{"scan": "infected", "by": ""}
+	given := &types.Tagging{TagSet: tags("scan", "infected", "by", "")}
+	c := as(s, "ASIAREADER")
+	for name, test := range map[string]struct {
+		call       func() error
+		has, gives map[string]string
+	}{
+		"GetObject": {func() error {
+			_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key})
+			return err
+		}, clean, nil},
+		"GetObject of a version": {func() error {
+			_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: key, VersionId: &old.VersionID})
+			return err
+		}, nil, nil},
+		"GetObjectTagging": {func() error {
+			_, err := c.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: bucket, Key: key})
+			return err
+		}, clean, nil},
+		"PutObjectTagging": {func() error {
+			_, err := c.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{Bucket: bucket, Key: key, Tagging: given})
+			return err
+		}, clean, dirty},
+		"PutObjectTagging of a version": {func() error {
+			_, err := c.PutObjectTagging(t.Context(), &s3.PutObjectTaggingInput{
+				Bucket: bucket, Key: key, VersionId: &old.VersionID, Tagging: given,
+			})
+			return err
+		}, nil, dirty},
+		"PutObject": {func() error {
+			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Tagging: aws.String("scan=infected&by=")})
+			return err
+		}, nil, dirty},
+		"CreateMultipartUpload": {func() error {
+			_, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+				Bucket: bucket, Key: key, Tagging: aws.String("scan=infected&by"),
+			})
+			return err
+		}, nil, dirty},
+		"DeleteObject": {func() error {
+			_, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: key})
+			return err
+		}, nil, nil},
+	} {
+		require.Error(t, test.call(), name)
+		assert.Equal(t, test.has, d.last().Tags, name)
+		assert.Equal(t, test.gives, d.last().NewTags, name)
+	}
+	// What a copy takes over is read of the one, and given to the other.
+	d.allowed = []string{"s3:PutObject", "s3:GetObject", "s3:GetObjectTagging"}
+	_, err = c.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: bucket, Key: aws.String("copy"), CopySource: aws.String("uploads/k")})
+	require.Error(t, err)
+	assert.Equal(t, "s3:PutObjectTagging", d.last().Action)
+	assert.Equal(t, clean, d.last().NewTags)
+	assert.Empty(t, d.last().Tags)
+}
+
+// Of several objects that are deleted in one request, each is asked for by itself.
+func TestDeletingSeveralIsAskedForEach(t *testing.T) {
+	t.Parallel()
+	s, err := objectstore.Start(t.Context(), objectstore.Options{
+		Buckets: []objectstore.Bucket{{Name: "uploads", Versioned: true}}, Authorize: func(a objectstore.Access) error {
+			if a.Action == "s3:DeleteObject" && a.Key == "mine" || a.Action == "s3:DeleteObjectVersion" && a.Key == "old" && a.VersionID != "" {
+				return nil
+			}
+			return errNotYou
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	var old string
+	for _, key := range []string{"mine", "theirs", "old"} {
+		stored, err := s.Put(t.Context(), "uploads", key, strings.NewReader("x"), 1)
+		require.NoError(t, err)
+		old = stored.VersionID
+	}
+	out, err := as(s, "ASIAWRITER").DeleteObjects(t.Context(), &s3.DeleteObjectsInput{
+		Bucket: aws.String("uploads"), Delete: &types.Delete{Objects: []types.ObjectIdentifier{
+			{Key: aws.String("mine")}, {Key: aws.String("theirs")}, {Key: aws.String("old"), VersionId: &old},
+		}},
+	})
+	require.NoError(t, err)
+	require.Len(t, out.Deleted, 2)
+	require.Len(t, out.Errors, 1)
+	assert.Equal(t, "theirs", aws.ToString(out.Errors[0].Key))
+	assert.Equal(t, "AccessDenied", aws.ToString(out.Errors[0].Code))
+	for key, want := range map[string]bool{"mine": false, "old": false, "theirs": true} {
+		assert.Equal(t, want, s.Has("uploads", key), key)
+	}
+}
+
+// What this server hasn't is refused as S3 refuses what a Region hasn't, and told to whoever runs it; ACLs as in a bucket that has none.
+func TestWhatIsNotImplementedIsTold(t *testing.T) {
+	t.Parallel()
+	told := make(chan string, 1)
+	s, err := objectstore.Start(t.Context(), objectstore.Options{
+		Buckets: []objectstore.Bucket{{Name: "uploads"}}, OnNotImplemented: func(who objectstore.Access, what string) {
+			assert.Equal(t, "ASIAWRITER", who.AccessKeyID)
+			told <- what
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	bucket, key, c := aws.String("uploads"), aws.String("k"), as(s, "ASIAWRITER")
+	for want, call := range map[string]func() error{
+		"?acl": func() error {
+			_, err := c.GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: bucket, Key: key})
+			return err
+		},
+		"?attributes": func() error {
+			_, err := c.GetObjectAttributes(t.Context(), &s3.GetObjectAttributesInput{
+				Bucket: bucket, Key: key, ObjectAttributes: []types.ObjectAttributes{types.ObjectAttributesEtag},
+			})
+			return err
+		},
+		"?tagging of a bucket": func() error {
+			_, err := c.GetBucketTagging(t.Context(), &s3.GetBucketTaggingInput{Bucket: bucket})
+			return err
+		},
+		"the header x-amz-object-lock-legal-hold": func() error {
+			_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+				Bucket: bucket, Key: key, ObjectLockLegalHoldStatus: types.ObjectLockLegalHoldStatusOn,
+			})
+			return err
+		},
+	} {
+		err := call()
+		requireCode(t, err, "NotImplemented")
+		assert.Equal(t, want, <-told)
+		_, err = s.Client().GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: bucket, Key: key}, withoutRetries)
+		requireCode(t, err, "NotImplemented") // of which nobody is told
+	}
+	for acl, code := range map[types.ObjectCannedACL]string{
+		types.ObjectCannedACLPublicRead: "AccessControlListNotSupported", types.ObjectCannedACLBucketOwnerFullControl: "",
+	} {
+		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, ACL: acl})
+		if code == "" {
+			require.NoError(t, err)
+			continue
+		}
+		requireCode(t, err, code)
+	}
+	_, err = c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, GrantRead: aws.String("id=x")})
+	requireCode(t, err, "AccessControlListNotSupported")
 }
 
 // Who may not list a bucket isn't told that an object isn't there, be it a key that never was, one under a delete marker, or a version

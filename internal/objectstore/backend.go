@@ -35,6 +35,9 @@ type statusWriter struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *statusWriter) WriteHeader(status int) {
+	if w.request.failed == nil && status == http.StatusNotImplemented {
+		w.request.failed = &requestError{status: status, what: w.request.r.Method + " " + w.request.r.URL.RequestURI()}
+	}
 	if w.request.failed != nil && status >= http.StatusBadRequest {
 		status = w.request.failed.status
 	}
@@ -131,13 +134,30 @@ func (v *view) DeleteMulti(bucketName string, keys ...string) (gofakes3.MultiDel
 func (v *view) DeleteMultiVersions(bucketName string, objects ...gofakes3.ObjectID) (gofakes3.MultiDeleteResult, error) {
 	var result gofakes3.MultiDeleteResult
 	for _, object := range objects {
-		if _, err := v.store.remove(bucketName, object.Key, object.VersionID); err != nil {
-			result.Error = append(result.Error, gofakes3.ErrorResultFromError(v.fail(err)))
+		if err := v.removeOne(bucketName, object); err != nil {
+			refused := gofakes3.ErrorResultFromError(v.fail(err))
+			refused.Key = object.Key
+			result.Error = append(result.Error, refused)
 			continue
 		}
 		result.Deleted = append(result.Deleted, object)
 	}
 	return result, nil
+}
+
+// removeOne removes one of several objects, for which S3 asks as for one that is removed alone.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+func (v *view) removeOne(bucketName string, object gofakes3.ObjectID) error {
+	action := actionDelete
+	if object.VersionID != "" {
+		action += actionOfVersion
+	}
+	if err := v.request.may(Access{Action: action, Bucket: bucketName, Key: object.Key, VersionID: object.VersionID}); err != nil {
+		return err
+	}
+	_, err := v.store.remove(bucketName, object.Key, object.VersionID)
+	return err
 }
 
 // PutObject is reached by an upload from a browser's form; other objects come in past gofakes3.

@@ -19,7 +19,7 @@ func newView(t *testing.T) *view {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	s := newStore(t.TempDir())
 	require.NoError(t, s.createBucket("bucket"))
-	return &view{store: s, request: &request{r: r, w: httptest.NewRecorder()}}
+	return &view{store: s, request: &request{server: &Server{store: s}, r: r, w: httptest.NewRecorder()}}
 }
 
 func contents(t *testing.T, object *gofakes3.Object) string {

@@ -241,3 +241,61 @@ func TestCompletionOfTheWholeObject(t *testing.T) {
 		in.ChecksumCRC64NVME, in.MpuObjectSize, in.MultipartUpload.Parts[0].ChecksumCRC64NVME = ptr(nvme), aws.Int64(5), ptr(nvme)
 	}))
 }
+
+// A part may be a copy of a version, or of some of its bytes; clients copy so what is large.
+func TestCopyOfParts(t *testing.T) {
+	t.Parallel()
+	s := start(t, objectstore.Options{})
+	c := s.Client()
+	one := put(t, s, versioned, "source", "0123456789").VersionID
+	put(t, s, versioned, "source", "newer")
+	created, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
+		Bucket: ptr(versioned), Key: ptr("parts"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+	})
+	require.NoError(t, err)
+	part := func(source, of string) (*s3.UploadPartCopyOutput, error) {
+		in := &s3.UploadPartCopyInput{
+			Bucket: ptr(versioned), Key: ptr("parts"), UploadId: created.UploadId, PartNumber: aws.Int32(1), CopySource: &source,
+		}
+		if of != "" {
+			in.CopySourceRange = &of
+		}
+		return c.UploadPartCopy(t.Context(), in)
+	}
+	const named = versioned + "/source"
+	for _, test := range []struct{ source, of, code string }{
+		{named + "?versionId=" + one, "bytes=2-", "InvalidArgument"}, {named, "bytes=-2", "InvalidArgument"},
+		{named, "bytes=0-1,3-4", "InvalidArgument"}, {named, "bytes=0-5", "InvalidArgument"}, {named, "2-3", "InvalidArgument"},
+		{versioned + "/none", "", "NoSuchKey"}, {named + "?versionId=none", "", "NoSuchVersion"}, {"none", "", "InvalidArgument"},
+	} {
+		_, err := part(test.source, test.of)
+		requireCode(t, err, test.code)
+	}
+	for _, test := range []struct{ source, of, content string }{
+		{named + "?versionId=" + one, "bytes=2-4", "234"}, {named, "", "newer"}, {named + "?versionId=" + one, "", "0123456789"},
+	} {
+		out, err := part(test.source, test.of)
+		require.NoError(t, err)
+		assert.NotEmpty(t, aws.ToString(out.CopySourceVersionId))
+		assert.NotEmpty(t, aws.ToString(out.CopyPartResult.ChecksumSHA256))
+		listed, err := c.ListParts(t.Context(), &s3.ListPartsInput{Bucket: ptr(versioned), Key: ptr("parts"), UploadId: created.UploadId})
+		require.NoError(t, err)
+		require.Len(t, listed.Parts, 1)
+		assert.Equal(t, int64(len(test.content)), *listed.Parts[0].Size)
+		assert.Equal(t, out.CopyPartResult.ETag, listed.Parts[0].ETag)
+		assert.Equal(t, out.CopyPartResult.ChecksumSHA256, listed.Parts[0].ChecksumSHA256)
+	}
+	parts, err := c.ListParts(t.Context(), &s3.ListPartsInput{Bucket: ptr(versioned), Key: ptr("parts"), UploadId: created.UploadId})
+	require.NoError(t, err)
+	_, err = c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
+		Bucket: ptr(versioned), Key: ptr("parts"), UploadId: created.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{
+			PartNumber: aws.Int32(1), ETag: parts.Parts[0].ETag, ChecksumSHA256: parts.Parts[0].ChecksumSHA256,
+		}}},
+	})
+	require.NoError(t, err)
+	_, content := get(t, s, &s3.GetObjectInput{Bucket: ptr(versioned), Key: ptr("parts")})
+	assert.Equal(t, "0123456789", content)
+	_, err = part(named, "")
+	requireCode(t, err, "NoSuchUpload")
+}

@@ -7,7 +7,7 @@
 //
 //   - Listings, with max-keys=0 and encoding-type=url, and the XML of keys with control characters, which S3 writes in a
 //     way that parsers refuse.
-//   - CopyObject of a version, with the source's checksum algorithm, metadata and tags; multipart uploads, with the
+//   - CopyObject and UploadPartCopy of a version, with the source's checksum algorithm, metadata and tags; multipart uploads, with the
 //     checksum and size of the whole object at their end; tags.
 //   - Keys whose elements .. lead above the bucket: 400 without a body.
 //   - GET and HEAD: If-Match and its relatives, versionId on HEAD, delete markers (404 or 405 with

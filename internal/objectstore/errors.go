@@ -14,6 +14,8 @@ var ErrInvalidOptions = errors.New("invalid object store options")
 type requestError struct {
 	status        int
 	code, message string
+	// what isn't implemented; empty for any other error
+	what string
 }
 
 func (e *requestError) Error() string { return e.code + ": " + e.message }
@@ -62,7 +64,9 @@ func errMalformedXML() error {
 func errBadRequest() error { return fail(http.StatusBadRequest, "", "") }
 
 func errNotImplemented(what string) error {
-	return fail(http.StatusNotImplemented, "NotImplemented", what+" is not implemented by this server")
+	return &requestError{
+		status: http.StatusNotImplemented, code: "NotImplemented", message: what + " is not implemented by this server", what: what,
+	}
 }
 
 // errorXML is the body of an error answer.

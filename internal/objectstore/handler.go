@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"github.com/johannesboyne/gofakes3"
 
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/loopback"
 )
 
 const (
@@ -29,6 +31,7 @@ const (
 	headerNVME       = "X-Objectstore-Crc64nvme"
 	headerReason     = "X-Objectstore-Reason"
 	headerSource     = "X-Objectstore-Source"
+	headerType       = "X-Objectstore-Type"
 	headerRequestID  = "X-Amz-Request-Id"
 	headerCopySource = "X-Amz-Copy-Source"
 )
@@ -50,6 +53,40 @@ var missing = []string{
 	"select", "session", "torrent", "website",
 }
 
+// missingHeaders begin the names of headers without which a request would do something else than what it asks for.
+var missingHeaders = []string{
+	"X-Amz-Copy-Source-Server-Side-Encryption-Customer-", "X-Amz-Object-Lock-", "X-Amz-Server-Side-Encryption-Customer-",
+	"X-Amz-Website-Redirect-Location", "X-Amz-Write-Offset-Bytes",
+}
+
+// missingHere is what the request asks for that this server hasn't; empty if it has all.
+func (q *request) missingHere() string {
+	for _, name := range missing {
+		if q.query.Has(name) {
+			return "?" + name
+		}
+	}
+	for name := range q.r.Header {
+		if slices.ContainsFunc(missingHeaders, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			return "the header " + strings.ToLower(name)
+		}
+	}
+	return ""
+}
+
+// checkACL refuses what S3 refuses in a bucket whose objects all belong to its owner, as those of new buckets do: any ACL but the one that
+// says just that.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+func (q *request) checkACL() error {
+	acl := q.r.Header.Get("X-Amz-Acl")
+	grants := func(name string) bool { return strings.HasPrefix(name, "X-Amz-Grant-") }
+	if slices.ContainsFunc(slices.Collect(maps.Keys(q.r.Header)), grants) || acl != "" && acl != "bucket-owner-full-control" {
+		return fail(http.StatusBadRequest, "AccessControlListNotSupported", "The bucket does not allow ACLs")
+	}
+	return nil
+}
+
 // request is a request being answered.
 type request struct {
 	server *Server
@@ -59,6 +96,11 @@ type request struct {
 	query  url.Values
 	bucket string
 	key    string
+	// document are the tags that the request's body gives to a version, and what is wrong with it.
+	document struct {
+		tags []tag
+		err  error
+	}
 	// stored is what the request made, failed why gofakes3 could not answer it.
 	stored *Stored
 	failed *requestError
@@ -76,6 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.options.Fault != nil {
 		fault := s.options.Fault(r)
 		if fault.Kind == FaultStatus {
+			_, _ = io.Copy(io.Discard, r.Body) // A client that is still sending might not see the answer.
 			writeError(w, r, q.id, fault.err())
 			return
 		}
@@ -86,7 +129,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	// An object that was made is reported even if the answer breaks off.
 	defer q.report()
-	if err := q.answer(number); err != nil {
+	err := q.answer(number)
+	q.tell(err)
+	if err != nil {
 		writeError(q.w, r, q.id, err)
 	}
 }
@@ -97,12 +142,24 @@ func (q *request) report() {
 	}
 }
 
+// tell reports what isn't there: as this package refuses it, or as gofakes3 did.
+func (q *request) tell(err error) {
+	refused := q.failed
+	if err != nil && !errors.As(err, &refused) {
+		return
+	}
+	key := loopback.AccessKeyID(q.r)
+	if refused == nil || refused.status != http.StatusNotImplemented || key == localCredential || q.server.options.OnNotImplemented == nil {
+		return
+	}
+	q.server.options.OnNotImplemented(
+		Access{AccessKeyID: key, SessionToken: loopback.SessionToken(q.r), Bucket: q.bucket, Key: q.key}, refused.what)
+}
+
 // answer answers what this package does itself, and leaves the rest to gofakes3.
 func (q *request) answer(number uint64) error {
-	for _, name := range missing {
-		if q.query.Has(name) {
-			return errNotImplemented("?" + name)
-		}
+	if what := q.missingHere(); what != "" {
+		return errNotImplemented(what)
 	}
 	if files.Climbs(q.key) {
 		return errBadRequest()
@@ -114,6 +171,9 @@ func (q *request) answer(number uint64) error {
 		return fail(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI: the key is not UTF-8")
 	}
 	if err := q.authorize(); err != nil {
+		return err
+	}
+	if err := q.checkACL(); err != nil {
 		return err
 	}
 	if handle := q.handler(); handle != nil {
@@ -139,6 +199,9 @@ func (q *request) handler() func() error {
 	case q.key == "":
 		return q.bucketHandler()
 	case q.query.Has("tagging"):
+		if taggingActions[q.r.Method] == "" {
+			return errMethodNotAllowed
+		}
 		return q.tagging
 	case q.query.Has("uploads"), q.query.Has("uploadId"):
 		return q.uploadHandler()
@@ -224,13 +287,13 @@ func (q *request) put() error {
 }
 
 func (q *request) putPart() error {
-	if q.r.Header.Get(headerCopySource) != "" {
-		return errNotImplemented("UploadPartCopy")
-	}
 	// A number that is none is refused as one that is out of range.
 	number, err := strconv.Atoi(q.query.Get("partNumber"))
 	if err != nil {
 		number = 0
+	}
+	if q.r.Header.Get(headerCopySource) != "" {
+		return q.copyPart(number)
 	}
 	in, err := incomingOf(q.r)
 	if err != nil {
@@ -247,7 +310,7 @@ func (q *request) putPart() error {
 }
 
 func (q *request) delete() error {
-	gone, err := q.server.store.remove(q.bucket, q.key, q.query.Get("versionId"))
+	gone, err := q.server.store.remove(q.bucket, q.key, q.query.Get(parameterVersion))
 	if err != nil {
 		return err
 	}
@@ -261,7 +324,7 @@ func (q *request) delete() error {
 
 // get answers GET and HEAD.
 func (q *request) get() error {
-	id := q.query.Get("versionId")
+	id := q.query.Get(parameterVersion)
 	v, err := q.server.store.find(q.bucket, q.key, id)
 	if err != nil {
 		return q.hide(err)
@@ -397,7 +460,7 @@ var overrides = map[string]string{
 
 func (q *request) writeObject(v *version, part span) {
 	header := q.w.Header()
-	header.Set("Content-Type", "binary/octet-stream")
+	header.Set("Content-Type", v.contentType())
 	for _, name := range slices.Sorted(maps.Keys(v.metadata)) {
 		header.Set(name, v.metadata[name])
 	}
@@ -449,7 +512,10 @@ func (q *request) created(bucketName string, v *version) {
 	}
 	q.stored = &Stored{
 		Bucket: bucketName, Key: v.key, VersionID: v.shownID(), ETag: v.etag, Size: v.body.size(), CRC64NVME: v.nvme,
-		Sequencer: v.sequencer, Reason: v.reason, Time: v.modified, RequestID: q.id, SourceIPAddress: host,
+		Sequencer: v.sequencer, Reason: v.reason, Time: v.modified, RequestID: q.id, SourceIPAddress: host, Type: v.contentType(),
+	}
+	if id := loopback.AccessKeyID(q.r); id != localCredential {
+		q.stored.AccessKeyID, q.stored.SessionToken = id, loopback.SessionToken(q.r)
 	}
 	header := q.w.Header()
 	header.Set(headerSequencer, v.sequencer)
@@ -457,6 +523,7 @@ func (q *request) created(bucketName string, v *version) {
 	header.Set(headerNVME, v.nvme)
 	header.Set(headerReason, v.reason)
 	header.Set(headerSource, host)
+	header.Set(headerType, v.contentType())
 }
 
 func setUnlessEmpty(header http.Header, name, value string) {

@@ -32,6 +32,8 @@ type upload struct {
 	parts     map[int]*part
 	// tags are those of the object that it becomes.
 	tags []tag
+	// kmsKey is the KMS key that the client named for it; empty for the bucket's.
+	kmsKey string
 }
 
 // checksumType is the type of the checksum that the client wants; "" without one.
@@ -67,6 +69,7 @@ func (s *store) beginUpload(bucketName, key string, metadata map[string]string, 
 		bucket: bucketName, key: key, began: time.Now(), metadata: metadata, parts: make(map[int]*part),
 		algorithm: algorithm,
 		full:      algorithm == algorithmNVME || header.Get(headerChecksum) == checksumFull,
+		kmsKey:    header.Get(headerKMSKey),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +86,26 @@ func (s *store) uploadOf(bucketName, key, id string) (*upload, error) {
 		return nil, errNoSuchUpload()
 	}
 	return u, nil
+}
+
+// kmsKeyOf is the KMS key of an upload; empty for the bucket's, and for an upload that isn't there.
+func (s *store) kmsKeyOf(id string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if u := s.uploads[id]; u != nil {
+		return u.kmsKey
+	}
+	return ""
+}
+
+// algorithmOf is the algorithm of the checksums of an upload's parts; empty for none, and for an upload that isn't there.
+func (s *store) algorithmOf(id string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if u := s.uploads[id]; u != nil {
+		return u.algorithm
+	}
+	return ""
 }
 
 func (s *store) hasUpload(bucketName, key, id string) error {

@@ -116,6 +116,7 @@ func (s *Stored) fill(metadata middleware.Metadata, etag, versionID *string) err
 	if s.Time, err = time.Parse(time.RFC3339Nano, response.Header.Get(headerTime)); err != nil {
 		return fmt.Errorf("uploading %s: %w", s.Key, err)
 	}
+	s.Type = response.Header.Get(headerType)
 	s.VersionID = aws.ToString(versionID)
 	s.ETag = strings.Trim(aws.ToString(etag), `"`)
 	s.CRC64NVME = response.Header.Get(headerNVME)

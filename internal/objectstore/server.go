@@ -58,6 +58,9 @@ type Options struct {
 	// 403 AccessDenied. It may be called concurrently. Whether an object that isn't there is reported as missing, it
 	// decides as s3:ListBucket. Default: everybody may do everything.
 	Authorize func(Access) error
+	// OnNotImplemented, if set, is told of every request, but those of the server's own client, that is refused because this server hasn't
+	// what it asks for, and of what that is. It may be called concurrently.
+	OnNotImplemented func(who Access, what string)
 	// Fault, if set, is asked about every request what is to go wrong. It may be called concurrently.
 	Fault func(*http.Request) Fault
 }
@@ -86,8 +89,12 @@ type Stored struct {
 	Sequencer string
 	// Reason is the request that made it: "PutObject", "POST Object", "CopyObject" or "CompleteMultipartUpload".
 	Reason string
+	// Type is its Content-Type.
+	Type string
 	// Time is when it was made.
 	Time time.Time
+	// AccessKeyID and SessionToken are whose credentials signed the request that made it; empty for the server's own client.
+	AccessKeyID, SessionToken string
 	// RequestID is the id of the request that made it, SourceIPAddress where that came from.
 	RequestID, SourceIPAddress string
 }
@@ -171,6 +178,12 @@ func (s *Server) Endpoint() string { return s.endpoint }
 // Client returns a client of the server with the SDK's defaults: it sends a CRC32 with every object and verifies the
 // checksum of what it reads.
 func (s *Server) Client() *s3.Client { return s.client }
+
+// Has reports whether an object can be read: its current version is there, and is no delete marker.
+func (s *Server) Has(bucket, key string) bool {
+	v, err := s.store.find(bucket, key, "")
+	return err == nil && !v.deleteMarker
+}
 
 func (s *Server) newClient() *s3.Client {
 	return s3.NewFromConfig(aws.Config{

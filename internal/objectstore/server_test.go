@@ -748,10 +748,6 @@ func TestWhatIsNotThere(t *testing.T) {
 	requireCode(t, err, "NoSuchKey")
 	_, err = s.Client().GetBucketTagging(t.Context(), &s3.GetBucketTaggingInput{Bucket: ptr(plain)}, withoutRetries)
 	requireCode(t, err, "NotImplemented")
-	_, err = s.Client().UploadPartCopy(t.Context(), &s3.UploadPartCopyInput{
-		Bucket: ptr(plain), Key: ptr("key"), CopySource: ptr("a/b"), PartNumber: aws.Int32(1), UploadId: ptr("x"),
-	}, withoutRetries)
-	requireCode(t, err, "NotImplemented")
 }
 
 func TestFaults(t *testing.T) {

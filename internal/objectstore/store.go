@@ -63,6 +63,11 @@ func (v *version) shownID() string {
 	return v.id
 }
 
+// contentType is the Content-Type, which S3 sets where the client doesn't.
+func (v *version) contentType() string {
+	return cmp.Or(v.metadata["Content-Type"], "binary/octet-stream")
+}
+
 func newStore(dir string) *store {
 	return &store{dir: dir, buckets: make(map[string]*bucket), uploads: make(map[string]*upload)}
 }

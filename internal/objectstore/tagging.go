@@ -95,24 +95,19 @@ func (q *request) newTags() ([]tag, error) {
 	if err != nil || len(tags) == 0 {
 		return nil, err
 	}
-	return tags, q.mayI("s3:PutObjectTagging", q.key)
+	return tags, q.mayTag(tags)
 }
 
 // tagging answers GetObjectTagging, PutObjectTagging and DeleteObjectTagging, of the current version or of the one named.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
 func (q *request) tagging() error {
-	var tags []tag
-	if q.r.Method == http.MethodPut {
-		document, err := q.taggingDocument()
-		if err != nil {
-			return err
-		}
-		if err := checkTags(document); err != nil {
-			return err
-		}
-		tags = document
+	if q.document.err != nil {
+		return q.document.err
 	}
-	id := q.query.Get("versionId")
+	if err := checkTags(q.document.tags); err != nil {
+		return err
+	}
+	id := q.query.Get(parameterVersion)
 	v, err := q.server.store.find(q.bucket, q.key, id)
 	if err != nil {
 		return q.hide(err)
@@ -136,7 +131,7 @@ func (q *request) tagging() error {
 		q.server.store.setTags(v, nil)
 		q.w.WriteHeader(http.StatusNoContent)
 	default:
-		q.server.store.setTags(v, tags)
+		q.server.store.setTags(v, q.document.tags)
 		q.w.WriteHeader(http.StatusOK)
 	}
 	return nil
@@ -176,6 +171,29 @@ func (s *store) tags(v *version) []tag {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return v.tags
+}
+
+// tagged is an access with the tags that the version has, where a permission may depend on them.
+func (s *store) tagged(what Access) Access {
+	if what.Key == "" || !strings.HasPrefix(what.Action, "s3:GetObject") && !strings.HasSuffix(what.Action, "Tagging") {
+		return what
+	}
+	if v, err := s.find(what.Bucket, what.Key, what.VersionID); err == nil {
+		what.Tags = tagMap(s.tags(v))
+	}
+	return what
+}
+
+// tagMap are tags by their keys; nil if there are none.
+func tagMap(tags []tag) map[string]string {
+	if len(tags) == 0 {
+		return nil
+	}
+	byKey := make(map[string]string, len(tags))
+	for _, t := range tags {
+		byKey[t.Key] = t.Value
+	}
+	return byKey
 }
 
 func (s *store) setTags(v *version, tags []tag) {

@@ -157,6 +157,11 @@ func TestTagsThatAreRefused(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, response.StatusCode, name)
 		assert.Contains(t, text, "<Code>MalformedXML</Code>", name)
 	}
+	for _, method := range []string{http.MethodPost, http.MethodHead} {
+		response, _ := do(t, method, s.Endpoint()+"/"+versioned+"/most?tagging", nil, nil)
+		assert.Equal(t, http.StatusMethodNotAllowed, response.StatusCode, method)
+	}
+	assert.Len(t, tagsOf(t, s, "most", ""), 2, "and nothing is changed")
 	for header, code := range map[string]string{
 		"a=1&a=2": "InvalidArgument", "a=%zz": "InvalidArgument", "%ff=1": "InvalidArgument", "%3C=1": "InvalidTag", "=1": "InvalidTag",
 		"a=1&b=1&c=1&d=1&e=1&f=1&g=1&h=1&i=1&j=1&k=1": "BadRequest",

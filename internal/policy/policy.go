@@ -8,11 +8,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/statustag"
 )
 
 // version is the only current version of the policy language.
@@ -64,6 +68,9 @@ func Account(at location.Location) *Principal {
 // policies of VPC endpoints, which only narrow what other policies allow.
 func Everyone() *Principal { return &Principal{ID: "*"} }
 
+// actionDecrypt is what a role takes that is to read what a customer managed key encrypts.
+const actionDecrypt = "kms:Decrypt"
+
 // Condition is one condition of a statement.
 type Condition struct {
 	// Operator is the condition operator, such as StringEquals.
@@ -86,7 +93,8 @@ func FromAccount(at location.Location) Condition {
 	return When("StringEquals", "aws:SourceAccount", pulumi.String(at.AccountID))
 }
 
-// Via holds for what a service asks of KMS for its caller.
+// Via holds for what a service asks of KMS for its caller, and not for what it asks for itself, in a role that it has taken.
+// https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
 func Via(service string, at location.Location) Condition {
 	hosts := at.Hosts(service)
 	names := make([]pulumi.StringInput, len(hosts))
@@ -122,6 +130,28 @@ func Grant(
 	return iam.NewRolePolicy(ctx, name, &iam.RolePolicyArgs{Role: role, Policy: Document(statements...)}, pulumi.Parent(parent))
 }
 
+// Grants gives the role of a name these permissions, by an inline policy for each purpose, whose name begins with the name given.
+func Grants(
+	ctx *pulumi.Context, parent pulumi.Resource, name string, role pulumi.StringInput, statements map[string][]Statement,
+) ([]pulumi.Resource, error) {
+	granted := make([]pulumi.Resource, 0, len(statements))
+	for _, purpose := range slices.Sorted(maps.Keys(statements)) {
+		grant, err := Grant(ctx, parent, name+"-"+purpose, role, statements[purpose]...)
+		if err != nil {
+			return nil, fmt.Errorf("granting the permissions %s-%s: %w", name, purpose, err)
+		}
+		granted = append(granted, grant)
+	}
+	return granted, nil
+}
+
+// Attach gives the role of a name what a policy document says.
+func Attach(
+	ctx *pulumi.Context, parent pulumi.Resource, name string, role pulumi.StringInput, document string,
+) (*iam.RolePolicy, error) {
+	return iam.NewRolePolicy(ctx, name, &iam.RolePolicyArgs{Role: role, Policy: pulumi.String(document)}, pulumi.Parent(parent))
+}
+
 // Through are statements as the policy of a VPC endpoint has them, for the sessions of a role. Such a policy can name a role as
 // its principal, too, but would go on naming one that was deleted.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
@@ -145,12 +175,192 @@ func ReadObjects(bucketARN pulumi.StringInput, conditions ...Condition) Statemen
 	}
 }
 
+// TagUploads lets a processor tag the versions of the objects of a bucket with what became of them. As S3 sets all tags at once, it may set
+// others too, if that one is among them.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
+func TagUploads(bucketARN pulumi.StringInput) []Statement {
+	objects := []pulumi.StringInput{pulumi.Sprintf("%s/*", bucketARN)}
+	return []Statement{
+		{Sid: "ReadUploadTags", Actions: []string{actionGetVersionTags}, Resources: objects},
+		{
+			Sid: "TagUploads", Actions: []string{actionPutVersionTags}, Resources: objects,
+			Conditions: []Condition{When("StringEquals", "s3:RequestObjectTag/"+statustag.Key, Literals(statustag.Values())...)},
+		},
+	}
+}
+
+// ReachUploadTags lets what [TagUploads] allows through an endpoint. Which tags is for the role's policy to say: AWS doesn't document that
+// an endpoint's policy knows those of a request.
+func ReachUploadTags(bucketARN pulumi.StringInput, conditions ...Condition) Statement {
+	return Statement{
+		Sid: "TagUploads", Actions: []string{actionGetVersionTags, actionPutVersionTags},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s/*", bucketARN)}, Conditions: conditions,
+	}
+}
+
+// The actions on the tags of a version.
+const (
+	actionGetVersionTags = "s3:GetObjectVersionTagging"
+	actionPutVersionTags = "s3:PutObjectVersionTagging"
+)
+
+// KeepStatus refuses all but some roles to say by the tag what became of an object: with the object, afterwards, or by a replication, of
+// which no policy sees the tags. Roles are told apart by aws:PrincipalArn, which is the role's for each of its sessions; NotPrincipal would
+// have to name the sessions too. The case of the tag's key doesn't count, as it doesn't where the tag is asked for.
+//
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html
+func KeepStatus(objects pulumi.StringInput, roleARNs ...pulumi.StringInput) []Statement {
+	return []Statement{
+		refuseOthers("DenyStatusOfOthers", objects, roleARNs, []string{"s3:PutObject", "s3:PutObjectTagging", actionPutVersionTags},
+			When("ForAnyValue:StringEqualsIgnoreCase", "s3:RequestObjectTagKeys", pulumi.String(statustag.Key))),
+		refuseOthers("DenyReplicatedStatus", objects, roleARNs, []string{"s3:ReplicateTags"}),
+	}
+}
+
+// Quarantine refuses all but some roles to read an object that isn't tagged as processed. One without the tag is refused as well, and one
+// that isn't there.
+func Quarantine(objects pulumi.StringInput, roleARNs ...pulumi.StringInput) Statement {
+	return refuseOthers("DenyUnprocessed", objects, roleARNs, []string{"s3:GetObject", "s3:GetObjectVersion"},
+		When("StringNotEquals", "s3:ExistingObjectTag/"+statustag.Key, pulumi.String(statustag.Succeeded)))
+}
+
+// refuseOthers refuses actions to whoever isn't one of the roles.
+func refuseOthers(
+	sid string, objects pulumi.StringInput, roleARNs []pulumi.StringInput, actions []string, conditions ...Condition,
+) Statement {
+	return Statement{
+		Sid: sid, Effect: Deny, Principal: Everyone(), Actions: actions, Resources: []pulumi.StringInput{objects},
+		Conditions: append(conditions, When("ArnNotEquals", "aws:PrincipalArn", roleARNs...)),
+	}
+}
+
+// WriteOutputs lets a processor write the objects of a bucket whose keys begin with a prefix, in one request or in parts. keyARN is the
+// customer managed key that they are encrypted with, or nil: S3 asks for a data key for whoever writes, and to have it decrypted for each
+// part. As the worker asks for a bucket key, the encryption context is the bucket.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+func WriteOutputs(at location.Location, bucketARN pulumi.StringInput, prefix string, keyARN pulumi.StringInput) []Statement {
+	write := Statement{
+		Sid:       "WriteOutputs",
+		Actions:   []string{"s3:AbortMultipartUpload", "s3:PutObject"},
+		Resources: []pulumi.StringInput{pulumi.Sprintf("%s/%s*", bucketARN, prefix)},
+	}
+	if keyARN == nil {
+		return []Statement{write}
+	}
+	return []Statement{write, {
+		Sid:        "EncryptOutputs",
+		Actions:    []string{actionDecrypt, "kms:GenerateDataKey"},
+		Resources:  []pulumi.StringInput{keyARN},
+		Conditions: []Condition{Via("s3", at), When("ArnEquals", "kms:EncryptionContext:aws:s3:arn", bucketARN)},
+	}}
+}
+
+// ReadSecrets lets a processor read these secrets of Secrets Manager and these parameters of Systems Manager, and have both decrypted with
+// these customer managed keys.
+//
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+// https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+func ReadSecrets(at location.Location, secrets, parameters, keys []string) []Statement {
+	var statements []Statement
+	for _, kept := range []struct {
+		arns                                   []string
+		sid, action, decrypt, service, context string
+	}{
+		{secrets, "ReadSecrets", "secretsmanager:GetSecretValue", "DecryptSecrets", "secretsmanager", "SecretARN"},
+		{parameters, "ReadParameters", "ssm:GetParameter", "DecryptParameters", "ssm", "PARAMETER_ARN"},
+	} {
+		if len(kept.arns) == 0 {
+			continue
+		}
+		statements = append(statements, Statement{Sid: kept.sid, Actions: []string{kept.action}, Resources: Literals(kept.arns)})
+		if len(keys) > 0 {
+			statements = append(statements, Statement{
+				Sid: kept.decrypt, Actions: []string{actionDecrypt}, Resources: Literals(keys),
+				Conditions: []Condition{
+					Via(kept.service, at), When("StringEquals", "kms:EncryptionContext:"+kept.context, Literals(kept.arns)...),
+				},
+			})
+		}
+	}
+	return statements
+}
+
+// Literals are texts as the inputs of a statement.
+func Literals(texts []string) []pulumi.StringInput {
+	inputs := make([]pulumi.StringInput, len(texts))
+	for i, text := range texts {
+		inputs[i] = pulumi.String(text)
+	}
+	return inputs
+}
+
 // WriteLogs lets a processor write to its log group.
 func WriteLogs(groupARN pulumi.StringInput) Statement {
 	return Statement{
 		Sid:       "WriteLogs",
 		Actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
 		Resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", groupARN)},
+	}
+}
+
+// UseLedger lets a role write the items of uploads in the ledger, each by its key, and those with these partition keys of the ledger's own
+// ([ledger.OwnPartitions]). keyARN is the customer managed key of the table, or nil.
+func UseLedger(at location.Location, tableARN, tableName, keyARN pulumi.StringInput, own ...string) []Statement {
+	use := Statement{
+		Sid: "UseLedger", Actions: []string{"dynamodb:UpdateItem"}, Resources: []pulumi.StringInput{tableARN}, Conditions: NotOwn(own...),
+	}
+	if keyARN == nil {
+		return []Statement{use}
+	}
+	return []Statement{use, DecryptLedger(at, tableName, keyARN)}
+}
+
+// NotOwn holds for calls of the ledger that name the items they are about, and of its own items none but those with these partition keys.
+// Of a call that names none ForAllValues alone would hold, so the keys must be there.
+//
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+func NotOwn(own ...string) []Condition {
+	const key = "dynamodb:LeadingKeys"
+	var others []pulumi.StringInput
+	for _, partition := range ledger.OwnPartitions() {
+		if !slices.Contains(own, partition) {
+			others = append(others, pulumi.String(partition))
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return []Condition{When("ForAllValues:StringNotEquals", key, others...), When("Null", key, pulumi.String("false"))}
+}
+
+// DecryptLedger lets DynamoDB decrypt the key of a table for whoever calls it: it asks KMS in the caller's name, and not by the grants that
+// it has of the key for what it does by itself.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+func DecryptLedger(at location.Location, tableName, keyARN pulumi.StringInput) Statement {
+	return Statement{
+		Sid:       "DecryptLedger",
+		Actions:   []string{actionDecrypt},
+		Resources: []pulumi.StringInput{keyARN},
+		Conditions: []Condition{
+			Via("dynamodb", at), When("StringEquals", "kms:EncryptionContext:aws:dynamodb:tableName", tableName),
+		},
+	}
+}
+
+// EncryptNotices lets SNS use the key that a topic is encrypted with, for whoever publishes to it.
+// https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+func EncryptNotices(at location.Location, keyARN, topicARN pulumi.StringInput) Statement {
+	return Statement{
+		Sid:        "EncryptNotices",
+		Actions:    []string{actionDecrypt, "kms:GenerateDataKey"},
+		Resources:  []pulumi.StringInput{keyARN},
+		Conditions: []Condition{Via("sns", at), When("ArnEquals", "kms:EncryptionContext:aws:sns:topicArn", topicARN)},
 	}
 }
 

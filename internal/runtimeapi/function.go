@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -45,10 +46,21 @@ const (
 	DefaultLogLimit = 256 << 10
 )
 
+// The folders that Lambda names to a function, whether or not its image has them.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+const (
+	imageTaskRoot      = "/var/task"
+	imageRuntimeFolder = "/var/runtime"
+)
+
 // Function is a Lambda function to run on this machine. Its fields must not change after Start.
 type Function struct {
-	// Bootstrap is the path of the executable, built for this machine. Required.
+	// Bootstrap is the path of the executable, built for this machine. Required without Command.
 	Bootstrap string
+	// Command gives the command of a process that has this environment, instead of Bootstrap; ended is called when it has ended. The
+	// process is made the leader of a group.
+	Command func(environment []string) (cmd *exec.Cmd, ended func(), err error)
 	// Name is the name of the function. Required.
 	Name string
 	// Region is the value of AWS_REGION and AWS_DEFAULT_REGION. Required.
@@ -63,6 +75,10 @@ type Function struct {
 	Env map[string]string
 	// Credentials are those of the execution role. Default: none; the process never sees the developer's own.
 	Credentials Credentials
+	// Session, if set, is told which process an invocation is given to, by the session token of that, before the process sees it or is
+	// started for it: each process has then a token of its own in place of that of Credentials. The context is that of Invoke. It may be
+	// called concurrently.
+	Session func(ctx context.Context, token string)
 	// Timeout is how long one invocation may take, up to MaxTimeout. Default: DefaultTimeout.
 	Timeout time.Duration
 	// MemoryMB is the memory size in MiB, DefaultMemoryMB to MaxMemoryMB. The process is told, but nothing enforces it.
@@ -102,16 +118,25 @@ var reserved = []string{
 // error matches ErrInvalidFunction and names every setting that is wrong.
 func (f Function) Start(ctx context.Context) (*Runtime, error) {
 	f = f.withDefaults()
-	bootstrap, err := filepath.Abs(f.Bootstrap)
-	if err != nil {
-		return nil, fmt.Errorf("%w: Bootstrap: %w", ErrInvalidFunction, err)
-	}
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
-	f.Bootstrap = bootstrap
+	if f.Command == nil {
+		bootstrap, err := filepath.Abs(f.Bootstrap)
+		if err != nil {
+			return nil, fmt.Errorf("%w: Bootstrap: %w", ErrInvalidFunction, err)
+		}
+		f.Bootstrap, f.Command = bootstrap, bootstrapCommand(bootstrap)
+	}
 	f.Env = maps.Clone(f.Env)
 	return newRuntime(ctx, f), nil
+}
+
+// bootstrapCommand starts a bootstrap in its folder.
+func bootstrapCommand(bootstrap string) func(environment []string) (*exec.Cmd, func(), error) {
+	return func(environment []string) (*exec.Cmd, func(), error) {
+		return &exec.Cmd{Path: bootstrap, Args: []string{bootstrap}, Dir: filepath.Dir(bootstrap), Env: environment}, func() {}, nil
+	}
 }
 
 func (f Function) withDefaults() Function {
@@ -159,6 +184,9 @@ func (f Function) validate() error {
 }
 
 func (f Function) validateBootstrap() error {
+	if f.Command != nil {
+		return nil
+	}
 	if f.Bootstrap == "" {
 		return fmt.Errorf("%w: Bootstrap is missing: give the path of the function's executable", ErrInvalidFunction)
 	}
@@ -211,9 +239,13 @@ func (f Function) environment(address, logStream string) []string {
 		"AWS_LAMBDA_LOG_STREAM_NAME":      logStream,
 		"AWS_LAMBDA_RUNTIME_API":          address,
 		"AWS_REGION":                      f.Region,
-		"LAMBDA_RUNTIME_DIR":              filepath.Dir(f.Bootstrap),
-		"LAMBDA_TASK_ROOT":                filepath.Dir(f.Bootstrap),
+		"LAMBDA_RUNTIME_DIR":              imageRuntimeFolder,
+		"LAMBDA_TASK_ROOT":                imageTaskRoot,
 	})
+	if f.Bootstrap != "" {
+		folder := filepath.Dir(f.Bootstrap)
+		variables["LAMBDA_RUNTIME_DIR"], variables["LAMBDA_TASK_ROOT"] = folder, folder
+	}
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID":     f.Credentials.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY": f.Credentials.SecretAccessKey,

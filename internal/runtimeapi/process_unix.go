@@ -14,7 +14,10 @@ func executable(info fs.FileInfo) bool { return info.Mode().Perm()&0o111 != 0 }
 // separate makes the process the leader of a group of its own, so that what it starts can be ended with it, and so that
 // an interrupt typed at the terminal reaches it only through Close.
 func separate(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
 }
 
 // terminate asks the process, and kill forces the process and all of its group, to end. Errors mean that it has ended.

@@ -25,7 +25,9 @@ type Runtime struct {
 	stopped error
 	// interrupts end the invocations under way, by their ids.
 	interrupts map[string]context.CancelCauseFunc
-	calls      sync.WaitGroup
+	// at is what each process is at.
+	at    map[*sandbox]*invocation
+	calls sync.WaitGroup
 }
 
 // Response is the answer to an invocation, as the Invoke API gives it.
@@ -52,6 +54,7 @@ type Response struct {
 func newRuntime(ctx context.Context, f Function) *Runtime {
 	r := &Runtime{
 		function: f, logs: &syncWriter{w: f.LogWriter}, interrupts: make(map[string]context.CancelCauseFunc),
+		at: make(map[*sandbox]*invocation),
 	}
 	r.detach = context.AfterFunc(ctx, func() { r.stop(context.Cause(ctx)) })
 	return r
@@ -104,15 +107,21 @@ func (r *Runtime) InvokeInterrupted(ctx context.Context, payload []byte, interru
 	defer r.end(call)
 
 	response := &Response{RequestID: call.id, Cold: cold}
+	token := r.session(box)
+	if r.function.Session != nil {
+		r.function.Session(ctx, token)
+	}
 	if cold {
 		var started bool
-		box, started, err = r.start(ctx, call, response)
+		box, started, err = r.start(ctx, call, token, response)
 		if !started {
 			r.forget()
 			return responseOr(response, err)
 		}
 	}
+	r.busy(box, call)
 	reusable, err := box.invoke(ctx, call, response)
+	r.busy(box, nil)
 	if reusable {
 		r.release(box)
 		return response, nil
@@ -120,6 +129,40 @@ func (r *Runtime) InvokeInterrupted(ctx context.Context, payload []byte, interru
 	box.close()
 	r.forget()
 	return responseOr(response, err)
+}
+
+// session is the token of a process, or that of one that is to be started.
+func (r *Runtime) session(box *sandbox) string {
+	switch {
+	case box != nil:
+		return box.function.Credentials.SessionToken
+	case r.function.Session != nil:
+		return uuid.NewString()
+	}
+	return r.function.Credentials.SessionToken
+}
+
+// busy notes what a process is at; nil for nothing.
+func (r *Runtime) busy(box *sandbox, call *invocation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if call == nil {
+		delete(r.at, box)
+		return
+	}
+	r.at[box] = call
+}
+
+// Kill kills each process that is at an invocation whose payload is such a one, as something outside of it does: TypeExit. It is for tests
+// of whoever invokes the function.
+func (r *Runtime) Kill(payload func([]byte) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for box, call := range r.at {
+		if payload(call.payload) {
+			kill(box.cmd)
+		}
+	}
 }
 
 func responseOr(response *Response, err error) (*Response, error) {
@@ -171,11 +214,12 @@ func (r *Runtime) end(call *invocation) {
 	r.calls.Done()
 }
 
-// start starts a process and waits until it asks for its first invocation. If it does not, the error says so, or the
+// start starts a process with the session token and waits until it asks for its first invocation. If it does not, the error says so, or the
 // response, if that is the function's own failure.
-func (r *Runtime) start(ctx context.Context, call *invocation, response *Response) (*sandbox, bool, error) {
-	began := time.Now()
-	box, err := startSandbox(ctx, r.function, r.logs)
+func (r *Runtime) start(ctx context.Context, call *invocation, token string, response *Response) (*sandbox, bool, error) {
+	began, function := time.Now(), r.function
+	function.Credentials.SessionToken = token
+	box, err := startSandbox(ctx, function, r.logs)
 	if unstartable, ok := errors.AsType[*startError](err); ok {
 		response.fail(newFailure(TypeInvalidEntrypoint, call.message(unstartable.Error())))
 		return nil, false, nil

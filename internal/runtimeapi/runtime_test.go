@@ -184,6 +184,35 @@ func TestEnvironment(t *testing.T) {
 }
 
 // TestFailures is the specification of how a failed invocation looks, and whether the process survives it.
+// Each process has a token of its own, which is told with what the invocation is for.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	var mu sync.Mutex
+	told := map[string]any{}
+	f := function()
+	f.Credentials = runtimeapi.Credentials{AccessKeyID: "local", SessionToken: "not this one"}
+	f.Session = func(ctx context.Context, token string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told[token] = ctx.Value(key{})
+	}
+	r := start(t, f)
+	for _, value := range []string{"one", "two"} { // of one process
+		response, err := r.Invoke(context.WithValue(t.Context(), key{}, value), nil)
+		require.NoError(t, err)
+		require.Len(t, told, 1)
+		for token, of := range told {
+			assert.Equal(t, value, of)
+			assert.Contains(t, decode(t, response).Env, "AWS_SESSION_TOKEN="+token)
+		}
+	}
+	for range 2 { // at a time, each of its own
+		_ = invoke(t, start(t, f), event{})
+	}
+	assert.Len(t, told, 3)
+}
+
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

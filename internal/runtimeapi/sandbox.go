@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"time"
 )
@@ -96,16 +95,8 @@ func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, 
 		initFailed: make(chan *failure, 1),
 		exited:     make(chan struct{}),
 	}
-	s.cmd = &exec.Cmd{
-		Path:   f.Bootstrap,
-		Args:   []string{f.Bootstrap},
-		Dir:    filepath.Dir(f.Bootstrap),
-		Env:    f.environment(listener.Addr().String(), logStream(f.Version)),
-		Stdout: pipe.writer,
-		Stderr: pipe.writer,
-	}
-	separate(s.cmd)
-	if err := s.cmd.Start(); err != nil {
+	ended, err := s.start(listener.Addr().String(), pipe)
+	if err != nil {
 		_ = listener.Close()
 		pipe.close()
 		return nil, &startError{err: err}
@@ -119,9 +110,26 @@ func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, 
 	}()
 	go func() {
 		s.exitErr = s.cmd.Wait()
+		ended()
 		close(s.exited)
 	}()
 	return s, nil
+}
+
+// start starts the process that is served at the address.
+func (s *sandbox) start(address string, pipe *logPipe) (ended func(), err error) {
+	cmd, ended, err := s.function.Command(s.function.environment(address, logStream(s.function.Version)))
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = pipe.writer, pipe.writer
+	separate(cmd)
+	if err := cmd.Start(); err != nil {
+		ended()
+		return nil, err //nolint:wrapcheck // It names the program, and becomes the invocation's.
+	}
+	s.cmd = cmd
+	return ended, nil
 }
 
 // logStream makes a name such as Lambda gives the log stream of an execution environment.

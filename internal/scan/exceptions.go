@@ -31,7 +31,13 @@ func exceptions() []Exception {
 	dev, prod := []string{"dev"}, []string{"prod"}
 	return []Exception{
 		{wildcards, "aws_iam_role_policy.*-function-logs", nil, log},
+		{wildcards, "aws_iam_role_policy.*-sweep-logs", nil, log},
 		{wildcards, "aws_iam_role_policy.*-task-execution", nil, log},
+		{
+			wildcards, "aws_iam_role_policy.*-sweep-run", nil,
+			"The wildcard is for the executions of one state machine, which have their names from EventBridge; the sweep may look at them, " +
+				"and change nothing. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
+		},
 		{
 			wildcards, "aws_iam_role_policy.*-workflow-run", nil,
 			"The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +
@@ -41,8 +47,8 @@ func exceptions() []Exception {
 		{wildcards, "aws_iam_role_policy.*-flow-write", prod, log},
 		{
 			wildcards, "aws_iam_role_policy.*-workflow-see", prod,
-			"The wildcard is for the executions of one state machine, which have their names from EventBridge; they may look at each other, " +
-				"and change nothing. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
+			"The wildcard is for the executions of one state machine, which have their names from EventBridge; they may look their traces " +
+				"up, and change nothing. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
 		},
 		{
 			wildcards, "aws_iam_role_policy.*-workflow-logging", nil,
@@ -50,8 +56,13 @@ func exceptions() []Exception {
 				"https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy",
 		},
 		{
-			"AVD-AWS-0132", "aws_s3_bucket_server_side_encryption_configuration.*-uploads-encryption", dev,
-			cheap + "The bucket is encrypted with the account's key aws/s3.",
+			"AVD-AWS-0023", "aws_dynamodb_table.*-ledger-table", dev,
+			cheap + "DynamoDB encrypts every table, this one with a key of its own, which its API calls not enabled. " +
+				"https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.howitworks.html",
+		},
+		{
+			"AVD-AWS-0132", "aws_s3_bucket_server_side_encryption_configuration.*-encryption", dev,
+			cheap + "The buckets are encrypted with the account's key aws/s3.",
 		},
 		{
 			"AVD-AWS-0095", "aws_sns_topic.*-notifications-topic", dev,
@@ -60,7 +71,7 @@ func exceptions() []Exception {
 		},
 		{
 			"aws-vpc-no-public-egress-sgr", "aws_vpc_security_group_egress_rule.*-network-egress-*", dev,
-			"dev has no VPC endpoints, which cost by the hour: the task reaches S3, ECR and CloudWatch Logs, whose addresses " +
+			"dev has no VPC endpoints, which cost by the hour: the task reaches S3, DynamoDB, ECR and CloudWatch Logs, whose addresses " +
 				"change, by 443 and DNS alone. Nothing can connect to it.",
 		},
 	}

@@ -34,9 +34,7 @@ var rules = []rule{
 	})},
 	{"alarm-without-missing-data", each(declared.TypeAlarm, "it doesn't say what no data means", without("treatMissingData"))},
 	{"dlq-without-policy", lettersArrive},
-	{"target-without-dlq", each(declared.TypeEventTarget, "an event that can't be delivered is lost", func(r declared.Resource) bool {
-		return deadLetterQueueOf(r) == ""
-	})},
+	{"target-without-dlq", eventsAreKept},
 	{"pass-role-without-service", passesToOneService},
 	{"log-group-without-retention", each(declared.TypeLogGroup, "its events are kept, and paid for, for ever", func(r declared.Resource) bool {
 		return r.Number("retentionInDays") == 0
@@ -126,6 +124,17 @@ func deadLetterQueueOf(r declared.Resource) string {
 	return arn
 }
 
+// eventsAreKept is about what happened: the time that a schedule tells comes again.
+func eventsAreKept(f facts) map[string]string {
+	return f.where(declared.TypeEventTarget, func(r declared.Resource) string {
+		rule, err := f.system.Where(declared.TypeEventRule, "name", r.Inputs["rule"])
+		if deadLetterQueueOf(r) != "" || err == nil && rule.Text("scheduleExpression") != "" {
+			return ""
+		}
+		return "an event that can't be delivered is lost"
+	})
+}
+
 func lettersArrive(f facts) map[string]string {
 	return f.where(declared.TypeEventTarget, func(r declared.Resource) string {
 		queue := deadLetterQueueOf(r)
@@ -140,8 +149,8 @@ func lettersArrive(f facts) map[string]string {
 
 func passesToOneService(f facts) map[string]string {
 	return f.granted(func(g authz.Grant) string {
-		if g.Action == "iam:PassRole" && !slices.ContainsFunc(g.Conditions, func(c string) bool {
-			return strings.Contains(c, "iam:PassedToService")
+		if g.Action == "iam:PassRole" && !slices.ContainsFunc(g.Conditions, func(c authz.Condition) bool {
+			return c.Key == "iam:PassedToService"
 		}) {
 			return "iam:PassRole without iam:PassedToService gives the role to any service"
 		}
@@ -297,9 +306,8 @@ func servicesActForUs(f facts) map[string]string {
 		if g.Principal == "events.amazonaws.com" && g.Action == "sns:Publish" {
 			return ""
 		}
-		if !partition.IsServicePrincipal(g.Principal) || slices.ContainsFunc(g.Conditions, func(c string) bool {
-			return strings.Contains(c, " aws:SourceAccount ") || strings.Contains(c, " aws:SourceArn ") ||
-				strings.Contains(c, " kms:EncryptionContext:")
+		if !partition.IsServicePrincipal(g.Principal) || slices.ContainsFunc(g.Conditions, func(c authz.Condition) bool {
+			return c.Key == "aws:SourceAccount" || c.Key == "aws:SourceArn" || strings.HasPrefix(c.Key, "kms:EncryptionContext:")
 		}) {
 			return ""
 		}

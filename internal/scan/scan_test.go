@@ -48,9 +48,6 @@ func given() []declared.Resource {
 			"policy": `{"Version":"2012-10-17","Statement":[{"Sid":"Read","Effect":"Allow","Principal":"*","Action":"s3:GetObject",` +
 				`"Resource":"arn:aws:s3:::bucket/*"}]}`,
 		}},
-		{Type: "aws:dynamodb/table:Table", Name: "given-table", ID: "table", Custom: true, Inputs: map[string]any{
-			"pointInTimeRecovery": map[string]any{"enabled": true}, "ttl": map[string]any{"enabled": true, "attributeName": "expires"},
-		}},
 	}
 }
 
@@ -121,8 +118,8 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"container-with-permissions": {"task-definition", replaced(
 			"containerDefinitions", `"readonlyRootFilesystem":true`, `"readonlyRootFilesystem":false`)},
 		"endpoint-without-policy": {"given-endpoint", func(in map[string]any) { delete(in, "policy") }},
-		"table-without-recovery":  {"given-table", func(in map[string]any) { delete(in, "pointInTimeRecovery") }},
-		"table-without-expiry":    {"given-table", func(in map[string]any) { delete(in, "ttl") }},
+		"table-without-recovery":  {"ledger-table", func(in map[string]any) { delete(in, "pointInTimeRecovery") }},
+		"table-without-expiry":    {"ledger-table", func(in map[string]any) { delete(in, "ttl") }},
 	} {
 		t.Run(id, func(t *testing.T) {
 			t.Parallel()

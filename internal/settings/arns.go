@@ -29,7 +29,8 @@ func (l *loader) checkKeyARN(value string) error {
 		return err
 	}
 	if strings.HasPrefix(resource, "alias/") {
-		return breaks("must be the key's ARN, not an alias's: CloudWatch Logs takes no alias, and an alias can be moved to another key")
+		return breaks("must be the key's ARN, not an alias's: permissions and CloudWatch Logs take no alias, " +
+			"and an alias can be moved to another key")
 	}
 	if !keyIDPattern.MatchString(resource) {
 		return breaks("must end with :key/ and the key's id: a UUID, or mrk- and 32 of 0-9 and a-f")
@@ -95,4 +96,13 @@ func checkPartition(name, region string) error {
 		return breaks("must begin with arn:%s: since %s is in that partition", belongs.Name, region)
 	}
 	return nil
+}
+
+// serviceOf is the service that an ARN is of; empty for none.
+func serviceOf(value string) string {
+	parsed, err := arn.Parse(value)
+	if err != nil {
+		return ""
+	}
+	return parsed.Service
 }

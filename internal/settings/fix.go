@@ -20,7 +20,7 @@ type Fix struct {
 	Value string
 	// Remove says to take out what is there.
 	Remove bool
-	// Secret says that the value is to be set anew, and kept a secret. To propose one would tell how far it is from the secret, or mean the
+	// Secret says that the value is to be set again, and kept a secret. To propose one would tell how far it is from the secret, or mean the
 	// opposite of it. With Remove it is a list or an object, whose elements are set one by one.
 	Secret bool
 	// Rename are the keys of another namespace, with it, that are to have the project's in its place.
@@ -76,7 +76,7 @@ func set(path, value string) Fix { return Fix{Path: path, Value: value} }
 
 func remove(path string) Fix { return Fix{Path: path, Remove: true} }
 
-// secretFix has a secret set anew.
+// secretFix has a secret set again.
 func (k Key) secretFix() Fix { return Fix{Path: k.Name, Secret: true, Remove: k.structured()} }
 
 // RootOf is the key whose value a path leads into.

@@ -1,6 +1,8 @@
 package settings_test
 
 import (
+	"maps"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -174,18 +176,18 @@ func TestTimeoutsAreJudgedByThoseThatAreRight(t *testing.T) {
 	}{
 		"by the function's": {
 			config{"executionTimeout": "60", "lambdaTimeout": "900", "taskTimeout": "soon"},
-			[]string{"whole number of seconds", "must be at least 6616: the Lambda route can take"},
-			[]string{"taskTimeout 1500", "executionTimeout 6616"},
+			[]string{"whole number of seconds", "must be at least 6724: the Lambda route can take"},
+			[]string{"taskTimeout 1500", "executionTimeout 6724"},
 		},
 		"by the task's": {
 			config{"executionTimeout": "60", "lambdaTimeout": "9000", "taskTimeout": "600"},
-			[]string{"from 1 to 900", "must be at least 1620: the Fargate route can take"},
-			[]string{"lambdaTimeout 60", "executionTimeout 1620"},
+			[]string{"from 1 to 900", "must be at least 1728: the Fargate route can take"},
+			[]string{"lambdaTimeout 60", "executionTimeout 1728"},
 		},
 		"with what is proposed for the other": {
 			config{"executionTimeout": "60", "lambdaTimeout": "100", "taskTimeout": "06000"},
-			[]string{"without a zero in front", "must be at least 1016: the Lambda route"},
-			[]string{"taskTimeout 6000", "executionTimeout 12420"},
+			[]string{"without a zero in front", "must be at least 1124: the Lambda route"},
+			[]string{"taskTimeout 6000", "executionTimeout 12528"},
 		},
 		"by none":          {config{"executionTimeout": "60", "lambdaTimeout": "9000", "taskTimeout": "soon"}, []string{"from 1", "from 1"}, nil},
 		"by a short one":   {config{"executionTimeout": "60", "lambdaTimeout": "1", "taskTimeout": "soon"}, []string{"from 1"}, nil},
@@ -238,4 +240,59 @@ func TestKeysOfTheProviderAreToldFromTheirTypingErrors(t *testing.T) {
 	problems := problemsOf(t, config{}, settings.WithKeys([]string{"tags.owner"}))
 	require.Len(t, problems, 1)
 	assert.Equal(t, "there is no such key, did you mean tags?", problems[0].Rule)
+}
+
+// What is proposed for several keys that depend on each other is right together: whoever does all of it is done.
+func TestAllThatIsProposedForTheTimeoutsIsRight(t *testing.T) {
+	t.Parallel()
+	values := map[string][]string{
+		"executionTimeout":    {"", "60", "86400", "31536000", "soon", "031536000", "99999999"},
+		"taskTimeout":         {"", "1", "01500", "100000", "15000000", "0999999999", "015000000", "soon"},
+		"lambdaTimeout":       {"", "900", "9000"},
+		"maxParallelTasks":    {"", "5"},
+		"ledgerRetentionDays": {"", "1"},
+		"taskCompletion":      {"", "callback"},
+		"tracing":             {"", "true"},
+	}
+	all := []config{{}}
+	for key, some := range values {
+		var more []config
+		for _, base := range all {
+			for _, value := range some {
+				more = append(more, base.with(key, value))
+			}
+		}
+		all = more
+	}
+	for _, given := range all {
+		fixed := maps.Clone(given)
+		for range 3 { // what depends on a value that is wrong is judged once that is right
+			for _, problem := range problemsOf(t, fixed) {
+				fixed[problem.Fix.Path] = problem.Fix.Value
+			}
+		}
+		require.Empty(t, problemsOf(t, fixed), "%v becomes %v", given, fixed)
+	}
+}
+
+// With task slots a task may be so long that no executionTimeout is long enough: then it is the task's time that has to change.
+func TestATaskTooLongForAnyExecution(t *testing.T) {
+	t.Parallel()
+	long := config{"taskTimeout": "15000000", "maxParallelTasks": "5"}
+	problems := problemsOf(t, long)
+	require.Len(t, problems, 2)
+	require.Contains(t, problems[0].Rule, "is too long with maxParallelTasks")
+	require.Equal(t, "pulumi config set taskTimeout 1500", problems[0].Fix.String())
+	require.Equal(t, "pulumi config set executionTimeout 6162", problems[1].Fix.String())
+
+	for _, execution := range []string{"86400", "31536000"} {
+		with := long.with("executionTimeout", execution)
+		problems := problemsOf(t, with)
+		require.Len(t, problems, 1)
+		require.Equal(t, "taskTimeout", problems[0].Key)
+		longest, err := strconv.Atoi(problems[0].Fix.Value)
+		require.NoError(t, err)
+		require.Empty(t, problemsOf(t, with.with("taskTimeout", strconv.Itoa(longest))))
+		require.NotEmpty(t, problemsOf(t, with.with("taskTimeout", strconv.Itoa(longest+1))), "it is the longest that fits")
+	}
 }

@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"io/fs"
+	"path"
 	"regexp"
 	"strings"
 
@@ -81,4 +83,50 @@ func cutTag(named string) (name, tag string, found bool) {
 		return named, "", false
 	}
 	return named[:at], named[at+1:], true
+}
+
+// FunctionImage is the given image as the function of a Region runs it, too; empty if none is given, or if Lambda can't take it: it takes
+// images from the registries of ECR in its own Region, whichever account's they are. Region empty: any.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+func (s *Settings) FunctionImage(region string) string {
+	host, _, _ := strings.Cut(s.Image, "/")
+	registry, ok := partition.RegistryOf(host)
+	if !ok || !registry.Plain || region != "" && registry.Region != region {
+		return ""
+	}
+	// Lambda resolves a tag once, so beside a digest it says nothing.
+	if named, digest, pinned := strings.Cut(s.Image, "@"); pinned {
+		name, _, _ := cutTag(named)
+		return name + "@" + digest
+	}
+	return s.Image
+}
+
+// oneImage refuses an image that is given and to be built.
+func (l *loader) oneImage(s *Settings) {
+	if s.Image == "" || s.Dockerfile == "" {
+		return
+	}
+	l.reportAt(keyDockerfile, keyDockerfile, s.Dockerfile, "goes without "+keyImage+" only: an image is either given or built",
+		remove(keyImage))
+}
+
+// checkDockerfile checks that a path leads to a file in a folder of the project.
+func checkDockerfile(name string) error {
+	if !fs.ValidPath(name) || strings.Contains(name, `\`) {
+		return breaks("must be a path from the project's folder with slashes, such as processor/Dockerfile, without . and .. in it")
+	}
+	if !strings.Contains(name, "/") {
+		return breaks("must be in a folder below the project's, such as processor/Dockerfile: all that is in its folder can be in the image")
+	}
+	return nil
+}
+
+// fixedDockerfile is a path of a Dockerfile in its shortest form, or empty.
+func fixedDockerfile(_ *loader, name string) string {
+	if fixed := path.Clean(strings.ReplaceAll(name, `\`, "/")); checkDockerfile(fixed) == nil {
+		return fixed
+	}
+	return ""
 }

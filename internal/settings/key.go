@@ -80,6 +80,8 @@ type Only struct {
 	// Key is the other key, and Values those that it goes with. Required.
 	Key    string
 	Values []string
+	// Or is what else the other key may be, in a few words: anything but its default. Empty: nothing else.
+	Or string
 	// Needed says that it has to be set with them.
 	Needed bool
 	// Change says that the other key is to have the first of them where this one is set; else this one is to be removed.
@@ -157,11 +159,19 @@ func (k Key) only() string {
 	if k.Only == nil {
 		return ""
 	}
-	only := "With " + k.Only.Key + " " + orList(k.Only.Values) + " only"
+	only := "With " + k.Only.Key + " " + k.Only.values() + " only"
 	if k.Only.Needed {
 		only += ", where it is needed"
 	}
 	return only + "."
+}
+
+// values are what the other key may be.
+func (o *Only) values() string {
+	if o.Or == "" {
+		return orList(o.Values)
+	}
+	return orList(append(slices.Clone(o.Values), o.Or))
 }
 
 // choices are the texts that a key may be.

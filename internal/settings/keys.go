@@ -4,10 +4,12 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"example.com/upload-router/components/egress"
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/statustag"
 )
 
 // Settings is a checked configuration. Only [Load] makes one whose values AWS will take. What a field means, its bounds and its default are
@@ -17,6 +19,24 @@ type Settings struct {
 	BucketName, ECRRepoName, StateMachineName string
 	// SizeThreshold is in bytes: an object of exactly this size goes to Lambda.
 	SizeThreshold int64
+
+	// OutputBucket is [OutputNone], [OutputCreate] or the name of a bucket that is there, and OutputPrefix what the keys of all outputs
+	// begin with. OutputKMSKeyARN is empty for what the bucket is encrypted with.
+	OutputBucket, OutputPrefix, OutputKMSKeyARN string
+
+	// TagUploads says whether processed versions are tagged, and ExpireProcessedAfterDays when S3 expires those that were processed; 0 for
+	// never.
+	TagUploads               TagUploads
+	ExpireProcessedAfterDays int
+
+	// Environment are variables of both processors, besides those that the stack sets.
+	Environment map[string]string
+	// Secrets are the ARNs of secrets and parameters by the names that processors know them by, and SecretKMSKeyARNs the customer managed
+	// keys that they are encrypted with.
+	Secrets          map[string]string
+	SecretKMSKeyARNs []string
+	// Permissions are what both processors may do besides what they must.
+	Permissions []Permission
 
 	// Architecture is that of the function and of the task.
 	Architecture Architecture
@@ -32,15 +52,16 @@ type Settings struct {
 	TaskStorage int
 	// TaskTimeout is that of each of the [machine.TaskAttempts] tasks, in whole seconds.
 	TaskTimeout time.Duration
-	// TaskCompletion says how Step Functions hears of the task's end, and TaskCapacity what the task runs on.
+	// TaskCompletion says how Step Functions learns of the task's end, and TaskCapacity what the task runs on.
 	TaskCompletion TaskCompletion
 	TaskCapacity   TaskCapacity
 	// MaxParallelTasks is 0 for no limit.
 	MaxParallelTasks int
 	// ExecutionTimeout is in whole seconds, at least [machine.Description.MinExecutionTimeout] of [Settings.Machine].
 	ExecutionTimeout time.Duration
-	// Image is empty for one to build.
-	Image string
+	// Image is empty for one to build. Dockerfile is what that is built by, with slashes and below the project's folder; empty for one with
+	// the worker alone.
+	Image, Dockerfile string
 
 	// Network says where the task's network comes from.
 	Network NetworkMode
@@ -63,13 +84,13 @@ type Settings struct {
 	// KMSDataKeyReuse is in whole seconds.
 	KMSDataKeyReuse time.Duration
 
-	// LogRetentionDays is one of CloudWatch's values.
-	LogRetentionDays int
-	// NotifyEmails and NotifyTopicARN hear of failures: one of them is empty.
+	// LogRetentionDays is one of CloudWatch's values. LedgerRetentionDays is 0 for good.
+	LogRetentionDays, LedgerRetentionDays int
+	// NotifyEmails and NotifyTopicARN are notified of failures: one of them is empty.
 	NotifyEmails   []string
 	NotifyTopicARN string
-	// NotifySuccess says whether a processed object is announced as well, and Deduplicate whether each version is processed once.
-	NotifySuccess, Deduplicate bool
+	// NotifySuccess says whether a processed object is announced as well.
+	NotifySuccess bool
 	// EventMaxAge is in whole seconds, and EventRetryAttempts how often EventBridge tries again.
 	EventMaxAge        time.Duration
 	EventRetryAttempts int
@@ -87,11 +108,13 @@ type Settings struct {
 	// Tracing says whether X-Ray traces machine, function and task, in one trace.
 	Tracing bool
 
+	// region is where the stack is to be, as far as that is known.
+	region string
 	// project is the name of a project that is called otherwise than [Namespace].
 	project string
 }
 
-// Notifies reports whether anybody hears of failures.
+// Notifies reports whether anybody is notified of failures.
 func (s *Settings) Notifies() bool { return s.NotifyTopicARN != "" || len(s.NotifyEmails) > 0 }
 
 // MakesVPC reports whether the stack makes a VPC of its own.
@@ -100,6 +123,7 @@ func (s *Settings) MakesVPC() bool { return s.Network == NetworkCreate || s.Netw
 // The names of the keys that other rules than their own row name.
 const (
 	keyBucketName        = "bucketName"
+	keyOutputBucket      = "outputBucket"
 	keySizeThreshold     = "sizeThreshold"
 	keyLambdaTimeout     = "lambdaTimeout"
 	keyTaskCPU           = "taskCpu"
@@ -108,27 +132,51 @@ const (
 	keyTaskCompletion    = "taskCompletion"
 	keyMaxParallelTasks  = "maxParallelTasks"
 	keyExecutionTimeout  = "executionTimeout"
+	keyLedgerRetention   = "ledgerRetentionDays"
 	keyImage             = "image"
+	keyDockerfile        = "dockerfile"
 	keyNetwork           = "network"
 	keyAssignPublicIP    = "assignPublicIp"
 	keyEgress            = "egress"
 	keyEncryption        = "encryption"
 	keyExecutionLogLevel = "executionLogLevel"
 	keyNotify            = "notify"
-	keyDeduplicate       = "deduplicate"
 	keyKeepVersionsDays  = "noncurrentVersionsAfterDays"
+	keyExpireProcessed   = "expireProcessedAfterDays"
 	keyTags              = "tags"
+	keyEnvironment       = "environment"
+	keyTagUploads        = "tagUploads"
+	keyPermissions       = "permissions"
+	keySecrets           = "secrets"
+	keyDecryption        = "secretKmsKeyArns"
 	keyProtect           = "protect"
 	keyForceDestroy      = "forceDestroy"
 )
 
-// unitSeconds is the unit of every time.
-const unitSeconds = "seconds"
+// The units of every time.
+const (
+	unitSeconds = "seconds"
+	unitDays    = "days"
+)
+
+// The defaults from which another key's least value follows, in seconds.
+const (
+	defaultLambdaTimeout = 60
+	defaultTaskTimeout   = 1500
+)
+
+// leastToQueue is the least executionTimeout with maxParallelTasks and the defaults, in seconds.
+func leastToQueue() int {
+	return inSeconds(machine.Description{
+		FunctionTimeout: defaultLambdaTimeout * time.Second, TaskTimeout: defaultTaskTimeout * time.Second, MaxParallelTasks: 1,
+	}.MinExecutionTimeout())
+}
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.
 func Keys() []Key {
 	rows := slices.Concat(
-		nameKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(), noticeKeys(), keepingKeys(), observationKeys())
+		nameKeys(), outputKeys(), tagKeys(), processorKeys(), lambdaKeys(), taskKeys(), networkKeys(), encryptionKeys(),
+		noticeKeys(), keepingKeys(), observationKeys())
 	for i, row := range rows {
 		rows[i] = row.row()
 	}
@@ -168,6 +216,95 @@ func nameKeys() []Key {
 	}
 }
 
+// outputKeys are where processors write.
+func outputKeys() []Key {
+	written := &Only{Key: keyOutputBucket, Values: []string{OutputCreate}, Or: "a bucket's name"}
+	return []Key{
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+			Name: keyOutputBucket, Default: OutputNone, Example: "acme-results",
+			Doc: "Bucket that processors write to: none, create (one of the stack's own, with all the protections of the one for uploads), " +
+				"or the name of one that is there, in the stack's own Region. Nothing of such a one is changed: its policy must let the " +
+				"processors' roles write if it is another account's, and without a lifecycle rule the parts of an upload whose processor " +
+				"was killed stay, and cost.",
+			field: func(s *Settings) any { return &s.OutputBucket }, check: anywhere(checkOutputBucket),
+		},
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+			Name: "outputPrefix", Default: "", Example: "results/", Only: written,
+			Doc: "What the key of each output begins with, such as results/: at most 512 of letters, digits and ! _ . ' ( ) / -. " +
+				"Processors may write nothing else. Empty: any key.",
+			field: func(s *Settings) any { return &s.OutputPrefix }, check: anywhere(checkOutputPrefix),
+		},
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
+			Name: "outputKmsKeyArn", Default: "", Only: written,
+			Example: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+			Doc: "Customer managed key that outputs are encrypted with, as an ARN of the stack's own Region; its policy must let the " +
+				"account's IAM policies decide. Needed for a bucket that is there and encrypted with such a key. Empty: as the bucket " +
+				"has it, which for one of the stack's own is as encryption says.",
+			field: func(s *Settings) any { return &s.OutputKMSKeyARN }, check: (*loader).checkKeyARN, fixed: (*loader).fixedKeyARN,
+		},
+	}
+}
+
+// tagKeys are what becomes of uploads once they are processed.
+func tagKeys() []Key {
+	return []Key{
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
+			Name: keyTagUploads, Default: string(TagNone), Example: string(TagQuarantine), Choices: []Choice{
+				{string(TagNone), ""},
+				{
+					string(TagStatus),
+					"it is " + statustag.Succeeded + ", or " + statustag.Failed + " if the error is for good; nobody else may set it",
+				},
+				{string(TagQuarantine), "besides, nobody but the processors may read a version before it is " + statustag.Succeeded},
+			},
+			Doc: "Whether the processed version gets the tag " + statustag.Key + ". What was processed before has none, and with quarantine " +
+				"can't be read from then on.",
+			field: func(s *Settings) any { return &s.TagUploads },
+		},
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-filters.html
+			Name: keyExpireProcessed, Default: 0, Example: "30", Least: 1, Most: math.MaxInt32, Unit: unitDays, Zero: "it doesn't",
+			Doc: "Days after its upload from which on S3 expires a version that is tagged " + statustag.Succeeded + ": it gets a delete marker, " +
+				"and is deleted as noncurrentVersionsAfterDays says.",
+			Only:  &Only{Key: keyTagUploads, Values: []string{string(TagStatus), string(TagQuarantine)}},
+			field: func(s *Settings) any { return &s.ExpireProcessedAfterDays },
+		},
+	}
+}
+
+// processorKeys are what both processors are given.
+func processorKeys() []Key {
+	return []Key{
+		{ // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+			Name: keyEnvironment, Default: map[string]any{}, Example: `{"LOG_LEVEL":"info"}`, read: (*loader).environment,
+			Doc: "Variables of the processors' environment, the same in the function and in the task: at most 3072 bytes as JSON, with " +
+				"outputPrefix and secrets. Names have letters, digits and underscores, and don't begin with UPLOAD_, AWS_, LAMBDA_, ECS_ or " +
+				"TASK_TOKEN_. Whoever may look at the function or the task definition sees them, and they are in Pulumi's state: " +
+				"what is secret goes into secrets.",
+		},
+		{ // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_iam-permissions.html
+			Name: keySecrets, Default: map[string]any{}, read: (*loader).secrets,
+			Example: `{"DB_PASSWORD":"arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-a1b2c3"}`,
+			Doc: "Secrets of both processors: the whole ARN of each, of a secret of Secrets Manager or of a parameter of Systems Manager " +
+				"in the stack's own Region, by a name as environment has it. The worker reads them at its start, and again when they are " +
+				"15 minutes old; the values are in no configuration, state or log.",
+		},
+		{ // https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+			Name: keyDecryption, Default: []any{},
+			Example: `["arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]`,
+			Doc: "Customer managed keys that secrets are encrypted with, as ARNs of the stack's own Region, if they are. Their policies must " +
+				"let the account's IAM policies decide.",
+			field: func(s *Settings) any { return &s.SecretKMSKeyARNs }, check: (*loader).checkKeyARN, fixed: (*loader).fixedKeyARN,
+		},
+		{ // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
+			Name: keyPermissions, Default: []any{}, Items: TypeObject, read: (*loader).permissions,
+			Example: `[{"Sid":"ReadModels","Effect":"Allow","Action":["s3:GetObject"],"Resource":["arn:aws:s3:::acme-models/*"]}]`,
+			Doc: "Statements of IAM that are added to both processors' roles, each with Sid, Effect, Action, Resource and, if needed, " +
+				"Condition. Not taken: what lets a processor give itself more, which are actions of iam, organizations and account, the " +
+				"action *, and sts:AssumeRole of roles by a wildcard. A program then gets the role's credentials.",
+		},
+	}
+}
+
 // lambdaKeys are the Lambda function.
 func lambdaKeys() []Key {
 	return []Key{
@@ -182,7 +319,7 @@ func lambdaKeys() []Key {
 			field: func(s *Settings) any { return &s.LambdaStorage },
 		},
 		{ // A27. https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
-			Name: keyLambdaTimeout, Default: 60, Least: 1, Most: 900, Unit: unitSeconds,
+			Name: keyLambdaTimeout, Default: defaultLambdaTimeout, Least: 1, Most: 900, Unit: unitSeconds,
 			Doc:   "Time one run of the Lambda function has.",
 			field: func(s *Settings) any { return &s.LambdaTimeout },
 		},
@@ -211,11 +348,12 @@ func taskKeys() []Key {
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
 			Name: "taskStorage", Default: 0, Example: "50", Least: 21, Most: 200, Unit: "GiB", Zero: "the 20 that come with every task",
-			Doc:   "Disk of the Fargate task, for a processor that needs room.",
+			Doc: "Disk of the Fargate task, of which the processor has /tmp, the one folder that it can write: what is left of it when the " +
+				"image has been unpacked. An image of your own must have VOLUME /tmp, made as a folder that user 65532 may write.",
 			field: func(s *Settings) any { return &s.TaskStorage },
 		},
 		{ // C2. https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
-			Name: keyTaskTimeout, Default: 1500, Least: 1, Most: inSeconds(longestTask()), Unit: unitSeconds,
+			Name: keyTaskTimeout, Default: defaultTaskTimeout, Least: 1, Most: inSeconds(longestTask()), Unit: unitSeconds,
 			Doc:   "Time one Fargate task has, its start included. A task that asks for another try gets a second one.",
 			field: func(s *Settings) any { return &s.TaskTimeout },
 		},
@@ -227,7 +365,7 @@ func taskKeys() []Key {
 					"the task sends heartbeats and, at its end, its result, at most 256 KiB; both routes then give the same output",
 				},
 			},
-			Doc:   "How Step Functions hears of a task's end.",
+			Doc:   "How Step Functions learns of a task's end.",
 			field: func(s *Settings) any { return &s.TaskCompletion }, Shape: &Shape{Other: string(CompletionCallback)},
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
@@ -243,7 +381,10 @@ func taskKeys() []Key {
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 			Name: keyMaxParallelTasks, Default: 0, Least: 1, Most: 1000, Unit: "tasks", Zero: "no limit",
-			Doc:   "How many tasks run at a time; further files wait, for as long as executionTimeout leaves of itself.",
+			Doc: "How many tasks run at a time; further files wait, and try again at an interval of 63 s or more, which is longer for more " +
+				"tasks and for a longer executionTimeout, for as long as that leaves of itself. It goes with a longer executionTimeout " +
+				"alone, as a file may have to wait for a whole task: with the default taskTimeout, " + strconv.Itoa(leastToQueue()) +
+				" seconds or more.",
 			field: func(s *Settings) any { return &s.MaxParallelTasks },
 			// One, so that a slot that isn't given back is missed by the next task.
 			Shape: &Shape{Other: "1", With: map[string]string{keyExecutionTimeout: "10800"}},
@@ -256,9 +397,17 @@ func taskKeys() []Key {
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 			Name: keyImage, Default: "", Example: "123456789012.dkr.ecr.eu-central-1.amazonaws.com/upload-router:1.0.0",
-			Doc: "Image the task runs, with a tag other than latest or, better, a digest. " +
-				"Empty: the image is built from this project and pushed.",
+			Doc: "Image the task runs, with a tag other than latest or, better, a digest. One in ECR of the stack's own Region the function " +
+				"runs as well; with another one it stays the program that is built from this project, as Lambda takes images from nowhere " +
+				"else. Empty: the image is built from this project and pushed.",
 			field: func(s *Settings) any { return &s.Image }, check: anywhere(checkImage), fixed: fixedImage,
+		},
+		{ // https://docs.aws.amazon.com/lambda/latest/dg/images-create.html
+			Name: keyDockerfile, Default: "", Example: "processor/Dockerfile",
+			Doc: "Dockerfile of an image that both the function and the task run, for programs in any language: its path from the project's " +
+				"folder. Its own folder, without what a .dockerignore there names, is what the image is built from, and the worker, " +
+				"upload-worker, is put there. Not with image. Empty: the worker alone, as a zip for the function and an image for the task.",
+			field: func(s *Settings) any { return &s.Dockerfile }, check: anywhere(checkDockerfile), fixed: fixedDockerfile,
 		},
 	}
 }
@@ -327,7 +476,7 @@ func encryptionKeys() []Key {
 				{string(EncryptionAWS), "those that AWS manages; for the logs a customer managed key"},
 				{
 					string(EncryptionCustomer),
-					"a customer managed key for bucket, queue, topic, logs, image repository and state machine",
+					"a customer managed key for bucket, ledger, queue, topic, logs, image repository and state machine",
 				},
 			},
 			Doc: "Whose keys encrypt. To change it later makes a new image repository, and leaves the objects that are there with the key " +
@@ -354,7 +503,7 @@ func encryptionKeys() []Key {
 func noticeKeys() []Key {
 	return []Key{
 		{ // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-			Name: "logRetentionDays", Default: 30, Unit: "days", Doc: "Days for which CloudWatch keeps the logs.",
+			Name: "logRetentionDays", Default: 30, Unit: unitDays, Doc: "Days for which CloudWatch keeps the logs.",
 			Values: []int{
 				1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 			},
@@ -362,19 +511,13 @@ func noticeKeys() []Key {
 		},
 		{ // https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
 			Name: keyNotify, Default: []any{}, Example: `["ops@example.com"]`,
-			Doc: "Who hears of failures: e-mail addresses, or the ARN of one existing SNS topic alone, " +
+			Doc: "Who is notified of failures: e-mail addresses, or the ARN of one existing SNS topic alone, " +
 				"whose policy must hold what the output topicPolicy says. An empty list: nobody.",
 			field: func(s *Settings) any { return &s.NotifyEmails }, check: (*loader).checkTarget, fixed: (*loader).fixedTarget,
 		},
 		{ // B2
 			Name: "notifySuccess", Default: true, Doc: "Whether a processed object is announced too, and not failures only.",
 			field: func(s *Settings) any { return &s.NotifySuccess }, Shape: &Shape{Other: no, Less: true},
-		},
-		{ // C47. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-delivery.html
-			Name: keyDeduplicate, Default: false,
-			Doc: "Whether each version of an object is processed once, although its event may come more than once; it is claimed in a " +
-				"DynamoDB table. A file whose processing failed may be processed again.",
-			field: func(s *Settings) any { return &s.Deduplicate }, Shape: &Shape{Other: yes},
 		},
 		{ // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RetryPolicy.html
 			Name: "eventMaxAge", Default: 86400, Least: 60, Most: 86400, Unit: unitSeconds,
@@ -393,15 +536,21 @@ func noticeKeys() []Key {
 func keepingKeys() []Key {
 	return []Key{
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
-			Name: "abortUploadsAfterDays", Default: 7, Least: 1, Most: math.MaxInt32, Unit: "days",
+			Name: "abortUploadsAfterDays", Default: 7, Least: 1, Most: math.MaxInt32, Unit: unitDays,
 			Doc:   "Days after which S3 throws away the parts of a multipart upload that was not completed.",
 			field: func(s *Settings) any { return &s.AbortUploadsAfterDays },
 		},
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-examples.html
-			Name: keyKeepVersionsDays, Default: 0, Example: "90", Least: 1, Most: math.MaxInt32, Unit: "days", Zero: "it is kept for good",
+			Name: keyKeepVersionsDays, Default: 0, Example: "90", Least: 1, Most: math.MaxInt32, Unit: unitDays, Zero: "it is kept for good",
 			Doc: "Days after which S3 deletes what was overwritten or deleted. What waits in the dead-letter queue for up to 14 " +
 				"days still needs it.",
 			field: func(s *Settings) any { return &s.NoncurrentVersionsAfterDays },
+		},
+		{ // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+			Name: keyLedgerRetention, Default: 400, Example: "3653", Least: 1, Most: 36500, Unit: unitDays, Zero: "for good",
+			Doc: "Days for which the ledger keeps what became of an upload. While it does, the same upload isn't processed twice, however " +
+				"often its event comes: longer than executionTimeout. What is there keeps the days that it was written with.",
+			field: func(s *Settings) any { return &s.LedgerRetentionDays }, Shape: &Shape{Other: "0", Less: true},
 		},
 		{ // C48. https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 			Name: keyTags, Default: map[string]any{}, Example: `{"owner":"platform-team"}`, read: (*loader).tags,
@@ -410,12 +559,13 @@ func keepingKeys() []Key {
 		},
 		{ // https://www.pulumi.com/docs/iac/concepts/options/protect/
 			Name: keyProtect, Default: false,
-			Doc: "Whether Pulumi refuses to delete or replace stateful resources: bucket, keys, logs, claims, images, queue, topic " +
+			Doc: "Whether Pulumi refuses to delete or replace stateful resources: bucket, keys, logs, ledger, images, queue, topic " +
 				"and state machine.",
 			field: func(s *Settings) any { return &s.Protect },
 		},
 		{
-			Name: keyForceDestroy, Default: false, Doc: "Whether pulumi destroy may delete the bucket's objects and the repository's images.",
+			Name: keyForceDestroy, Default: false,
+			Doc: "Whether pulumi destroy may delete the objects in the stack's own buckets, and the repository's images.",
 			Only: &Only{
 				Key: keyProtect, Values: []string{no}, Why: "what is protected isn't to be deleted with all that is in it",
 			},

@@ -132,6 +132,9 @@ func TestKeysGoWithWhatTheirRowsSay(t *testing.T) {
 		if other.Type != TypeBoolean {
 			others = other.choices()
 		}
+		if k.Only.Or != "" {
+			others = append([]string{other.Text(), other.Example}, k.Only.Values...)
+		}
 		for _, with := range others {
 			lookup := func(value string) Lookup {
 				return func(key string) (string, bool) {
@@ -139,11 +142,11 @@ func TestKeysGoWithWhatTheirRowsSay(t *testing.T) {
 				}
 			}
 			_, err := load([]Key{k, other}, lookup(value))
-			if slices.Contains(k.Only.Values, with) {
+			if slices.Contains(k.Only.Values, with) || k.Only.Or != "" && with != other.Text() {
 				require.NoError(t, err, "%s with %s %s", k.Name, other.Name, with)
 				continue
 			}
-			require.ErrorContains(t, err, "goes with "+other.Name+" "+orList(k.Only.Values)+" only, not with "+with)
+			require.ErrorContains(t, err, "goes with "+other.Name+" "+k.Only.values()+" only, not with "+with)
 			_, err = load([]Key{k, other}, lookup(k.Text()))
 			require.NoError(t, err, k.Name)
 		}
@@ -218,7 +221,9 @@ func TestALeafKeyIsUsedInOnePlace(t *testing.T) {
 	t.Parallel()
 	more := map[string]string{
 		"lambdaReservedConcurrency": "doctor compares it with the account's quota",
+		"abortUploadsAfterDays":     "the bucket for uploads and the one for outputs have it",
 		"flowLogs":                  "the documents show the system with it",
+		"logRetentionDays":          "the worker writes to the ledger until when a result is in the log",
 	}
 	const row = "internal/settings/keys.go"
 	sources := sourcesOf(t)

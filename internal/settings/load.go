@@ -81,7 +81,7 @@ func load(rows []Key, lookup Lookup, options ...Option) (*Settings, error) {
 		option(l)
 	}
 
-	loaded := &Settings{}
+	loaded := &Settings{region: l.region}
 	if l.project != Namespace {
 		loaded.project = l.project
 	}
@@ -162,13 +162,16 @@ func (l *loader) goes(k Key) (goes, known bool) {
 		return true, true
 	}
 	other, value := l.keys[k.Only.Key], l.raw(k.Only.Key)
+	if k.Only.Or != "" {
+		return value != other.Text(), other.check(l, value) == nil
+	}
 	known = slices.Contains(other.choices(), value) || other.Type == TypeBoolean && (value == yes || value == no)
 	return slices.Contains(k.Only.Values, value), known
 }
 
 // misplaced reports a key that is set and doesn't go with another one.
 func (l *loader) misplaced(k Key) {
-	rule := fmt.Sprintf("goes with %s %s only, not with %s", k.Only.Key, orList(k.Only.Values), l.shown(k.Only.Key))
+	rule := fmt.Sprintf("goes with %s %s only, not with %s", k.Only.Key, k.Only.values(), l.shown(k.Only.Key))
 	if k.Only.Why != "" {
 		rule += ": " + k.Only.Why
 	}
@@ -182,8 +185,12 @@ func (l *loader) misplaced(k Key) {
 // relate checks what several keys have to be together.
 func (l *loader) relate(s *Settings) {
 	l.taskSize(s)
+	l.loop(s)
+	l.secretNames(s)
+	l.variablesSize(s)
 	l.timeouts(s)
 	l.reachableImage(s)
+	l.oneImage(s)
 	l.targets(s)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/egress"
-	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -224,6 +224,9 @@ func TestNumbers(t *testing.T) {
 			continue
 		}
 		base := baseOf(key).with("executionTimeout", "31536000")
+		if key.Name == "ledgerRetentionDays" { // which has to be longer
+			base = baseOf(key)
+		}
 		if key.Name == "executionTimeout" || key.Name == "taskMemory" { // which others bound as well
 			continue
 		}
@@ -309,29 +312,24 @@ func TestExecutionTimeout(t *testing.T) {
 		with                          config
 	}{
 		{
-			// Before each task 5+10+20+40+60 s of refusals, and 30 s between the two.
-			"the Fargate route is longer", "60", "1500", "3420", "3419",
-			"must be at least 3420: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
-				"and 120 s are kept to announce a failure", nil,
+			// Before each task 5+10+20+40+60 s of refusals, and 30 s between the two. Each of four calls of DynamoDB: four times 5 s, and
+			// 1+2+4 s between them.
+			"the Fargate route is longer", "60", "1500", "3528", "3527",
+			"must be at least 3528: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
+				"the ledger 108 s, and 120 s are kept to announce a failure", nil,
 		},
 		{
 			// 2+4+8+16+32+64 s between the seven runs.
-			"the Lambda route is longer", "900", "600", "6616", "6615",
-			"must be at least 6616: the Lambda route can take 7 attempts of 910 s (lambdaTimeout and 10 s) and waits of 126 s, " +
-				"and 120 s are kept to announce a failure", nil,
+			"the Lambda route is longer", "900", "600", "6724", "6723",
+			"must be at least 6724: the Lambda route can take 7 attempts of 910 s (lambdaTimeout and 10 s) and waits of 126 s, " +
+				"the ledger 108 s, and 120 s are kept to announce a failure", nil,
 		},
 		{
-			// Each of five calls of DynamoDB: four times 5 s, and 1+2+4 s between them.
-			"objects are claimed", "60", "1500", "3555", "3554",
-			"must be at least 3555: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, " +
-				"claiming the object 135 s (deduplicate), and 120 s are kept to announce a failure", config{"deduplicate": "true"},
-		},
-		{
-			// Three calls of DynamoDB of 27 s, and one of seven tries and the waits of both kinds between them: 35+7+70 s. The
-			// wait for another task's end, and the last of 30 s in it.
-			"tasks wait for each other", "60", "1500", "5143", "5142",
-			"must be at least 5143: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, a place among the " +
-				"tasks 1723 s, of which 1530 s to wait for another's end (maxParallelTasks), and 120 s are kept to announce a failure",
+			// A call of DynamoDB of 5 s, and another that is made 13 times, with 1+2+4+8+16+32 s and 6 times 60 s between. The wait for another
+			// task's end and a fifth more; and five times 63 s and 5 s: to spread it, the last wait, and three that an error ended.
+			"tasks wait for each other", "60", "1500", "6162", "6161",
+			"must be at least 6162: the Fargate route can take 2 tasks of 1500 s (taskTimeout) and waits of 300 s, the ledger 108 s, a task " +
+				"slot 2634 s, of which 2141 s to wait for another's end (maxParallelTasks), and 120 s are kept to announce a failure",
 			config{"maxParallelTasks": "1"},
 		},
 	} {
@@ -349,7 +347,7 @@ func TestExecutionTimeout(t *testing.T) {
 		})
 	}
 	checkRules(t, config{}, "executionTimeout", []rule{
-		{"31536000", ""}, {"31536001", "from 1 to 31536000"}, {"0", "from 1"}, {"an hour", "from 1"}, {"1", "must be at least 3420"},
+		{"31536000", ""}, {"31536001", "from 1 to 31536000"}, {"0", "from 1"}, {"an hour", "from 1"}, {"1", "must be at least 3528"},
 	})
 }
 
@@ -362,18 +360,41 @@ func TestTaskTimeoutMustExceedTheHeartbeat(t *testing.T) {
 	checkRules(t, config{"taskCompletion": "sync"}, "taskTimeout", []rule{{"1", ""}})
 }
 
+// The ledger must not forget an upload that is being processed.
+func TestTheLedgerRemembersWhatIsProcessed(t *testing.T) {
+	t.Parallel()
+	const tooShort = "must be longer than executionTimeout"
+	checkRules(t, config{"executionTimeout": "86340"}, "ledgerRetentionDays", []rule{{"1", ""}, {"0", ""}})
+	checkRules(t, config{"executionTimeout": "86341"}, "ledgerRetentionDays", []rule{{"1", tooShort}, {"2", ""}, {"0", ""}})
+	require.Equal(t, []settings.Problem{{
+		Key: "ledgerRetentionDays", Value: "365", Rule: tooShort + ", or the item of an upload expires while it is being processed",
+		Fix: settings.Fix{Path: "ledgerRetentionDays", Value: "366"},
+	}}, problemsOf(t, config{"executionTimeout": "31536000", "ledgerRetentionDays": "365"}))
+}
+
 // What executionTimeout leaves of itself is there to wait in.
 func TestQueueTime(t *testing.T) {
 	t.Parallel()
-	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "5143"}).Machine()
-	assert.Equal(t, 25*time.Minute, least.QueueTime())
-	assert.Equal(t, 30*time.Second, least.PlaceWait())
+	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "6162"}).Machine()
+	assert.Equal(t, 63*time.Second, least.SlotWait())
+	assert.GreaterOrEqual(t, least.QueueTime(), 25*time.Minute)
 	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"}).Machine()
-	assert.Equal(t, least.QueueTime()+(86400-5143)*time.Second-(more.PlaceWait()-least.PlaceWait()), more.QueueTime())
-	assert.LessOrEqual(t, more.QueueTime(), machine.PlaceMaxRounds*more.PlaceWait())
-	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "10000000"}).Machine()
-	assert.LessOrEqual(t, longest.QueueTime(), machine.PlaceMaxRounds*longest.PlaceWait())
+	assert.Greater(t, more.QueueTime(), 19*time.Hour)
+	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "9000000"}).Machine()
 	assert.GreaterOrEqual(t, longest.QueueTime(), longest.TaskTimeout)
+}
+
+// The key that switched on what there always is now.
+func TestDeduplicateIsGone(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"true", "false"} {
+		problems := problemsOf(t, config{"deduplicate": value}, settings.WithKeys([]string{"deduplicate"}))
+		require.Len(t, problems, 1)
+		assert.Equal(t, "deduplicate", problems[0].Key)
+		assert.Equal(t, "there is no such key any more: each upload is always processed once, whatever its value was: "+
+			"the ledger has an item for each, which one execution has at a time", problems[0].Rule)
+		assert.True(t, problems[0].Fix.Remove)
+	}
 }
 
 func TestImage(t *testing.T) {
@@ -392,6 +413,60 @@ func TestImage(t *testing.T) {
 		{"router@sha256:abc", "has a digest"}, {"router@sha512:" + strings.Repeat("0", 128), "has a digest"},
 		{"router@" + strings.ToUpper(digest), "has a digest"}, {"router@", "has a digest"}, {"-a:1", "image reference"},
 	})
+}
+
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	checkRules(t, config{}, "dockerfile", []rule{
+		{"", ""}, {"processor/Dockerfile", ""}, {"a/b c/Dockerfile.prod", ""}, {"..a/Dockerfile", ""},
+		{"Dockerfile", "in a folder below the project's"}, {"/processor/Dockerfile", "a path from the project's folder"},
+		{"./processor/Dockerfile", "a path from the project's folder"}, {"../processor/Dockerfile", "a path from the project's folder"},
+		{"processor/../Dockerfile", "a path from the project's folder"}, {"processor/", "a path from the project's folder"},
+		{"processor//Dockerfile", "a path from the project's folder"}, {`processor\Dockerfile`, "with slashes"}, {".", "in a folder below"},
+	})
+}
+
+// An image is either given or built.
+func TestAnImageAndADockerfileExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	problems := problemsOf(t, config{"image": "nginx:1.27", "dockerfile": "processor/Dockerfile"})
+	require.Len(t, problems, 1)
+	assert.Equal(t, "dockerfile", problems[0].Key)
+	assert.Equal(t, "goes without image only: an image is either given or built", problems[0].Rule)
+	assert.True(t, problems[0].Fix.Remove)
+	assert.Contains(t, problems[0].Fix.String(), "image")
+}
+
+// The function runs what Lambda can get, and the user is told where it doesn't.
+func TestFunctionImage(t *testing.T) {
+	t.Parallel()
+	const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	const here = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a"
+	const china = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/a@" + digest
+	for name, row := range map[string]struct{ image, region, want string }{
+		"none":                       {"", "eu-central-1", ""},
+		"by digest":                  {here + "@" + digest, "eu-central-1", here + "@" + digest},
+		"by tag":                     {here + ":1", "eu-central-1", here + ":1"},
+		"by both":                    {here + ":1@" + digest, "eu-central-1", here + "@" + digest},
+		"a Region that isn't known":  {here + ":1", "", here + ":1"},
+		"another Region":             {here + ":1", "eu-west-1", ""},
+		"another partition":          {china, "cn-north-1", china},
+		"ECR's public registry":      {"public.ecr.aws/x/a:1", "eu-central-1", ""},
+		"Docker's":                   {"nginx:1.27", "", ""},
+		"by a name for IPv6":         {"123456789012.dkr-ecr.eu-central-1.on.aws/a:1", "eu-central-1", ""},
+		"of a registry's name alone": {"a:1", "eu-central-1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			loaded, err := settings.Load(config{"image": row.image, "notify": `["ops@example.com"]`}.lookup, settings.WithRegion(row.region))
+			require.NoError(t, err)
+			assert.Equal(t, row.want, loaded.FunctionImage(row.region))
+			told := slices.ContainsFunc(loaded.Warnings(), func(w settings.Warning) bool {
+				return w.Key == "image" && strings.Contains(w.Text, "Lambda takes images from ECR in its own Region alone")
+			})
+			assert.Equal(t, row.image != "" && row.want == "", told)
+		})
+	}
 }
 
 func TestKMSKeyARN(t *testing.T) {
@@ -474,7 +549,9 @@ func TestWarnings(t *testing.T) {
 	for _, row := range []struct{ key, value, want string }{
 		{"bucketName", "a.b.c", "TLS certificate"},
 		{"sizeThreshold", "4500000000", "within lambdaTimeout"},
-		{"image", "nginx:1.27", "a digest cannot"},
+		{"image", "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a:1", "a digest cannot"},
+		{"image", "nginx@sha256:" + strings.Repeat("0", 64), "Lambda takes images from ECR"},
+		{"secretKmsKeyArns", `["` + keyARN + `"]`, "there are no secrets that are encrypted with these keys"},
 		{"egress", "[]", "neither pull its image"},
 		{"egress", "[" + strings.Join(rules, ",") + "]", "takes 60 rules"},
 		{"notify", "[]", "nobody will hear of a failure"},
@@ -490,6 +567,7 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 	assert.Empty(t, mustLoad(t, quiet.with("sizeThreshold", "4499999999")).Warnings())
-	assert.Empty(t, mustLoad(t, quiet.with("image", "a@sha256:"+strings.Repeat("0", 64))).Warnings())
+	const repository = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/a"
+	assert.Empty(t, mustLoad(t, quiet.with("image", repository+"@sha256:"+strings.Repeat("0", 64))).Warnings())
 	assert.Empty(t, mustLoad(t, quiet.with("egress", "["+strings.Join(rules[:60], ",")+"]")).Warnings())
 }

@@ -3,7 +3,6 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,50 +35,25 @@ var ownTags = []string{TagProject, TagStack, strings.ToLower(TagName)}
 // tagPattern has the characters that every service takes in keys and values.
 var tagPattern = regexp.MustCompile(`^[\p{L}\p{N}\p{Zs}_.:/=+\-@]*$`)
 
-// tags reads the tags of every resource. Numbers and booleans count as text, since `pulumi config set --path` makes them of every
-// value that looks like one.
-func (l *loader) tags(_ Key, s *Settings) {
-	raw := l.raw(keyTags)
-	given, err := decodeJSON[map[string]json.RawMessage](raw)
-	if err != nil || given == nil {
-		l.report(keyTags, raw, jsonRule(err, "must be an object of keys and values"))
-		return
-	}
-	if most := maxTags - len(ownTags); len(given) > most {
-		l.report(keyTags, raw, fmt.Sprintf("must have at most %d tags, which is all that AWS takes besides the stack's own, this has %d",
-			most, len(given)))
-	}
+// tags reads the tags of every resource.
+func (l *loader) tags(k Key, s *Settings) {
 	seen := map[string]string{}
-	for _, key := range slices.Sorted(maps.Keys(given)) {
-		path := keyTags + "." + display(key)
-		value, problem := tagValue(given[key])
-		if problem == nil {
-			problem = checkTag(key, value)
-		}
-		if first, double := seen[strings.ToLower(key)]; double && problem == nil {
-			problem = breaks("differs from %s in capitals only, which IAM takes for the same", first)
-		}
+	s.Tags = l.texts(k, func(key, value string) error {
+		first, double := seen[strings.ToLower(key)]
 		seen[strings.ToLower(key)] = key
-		if problem != nil {
-			l.reportAt(keyTags, path, string(given[key]), problem.Error(), l.fix(keyTags))
-			continue
+		if err := checkTag(key, value); err != nil {
+			return err
 		}
-		if s.Tags == nil {
-			s.Tags = map[string]string{}
+		if double {
+			return breaks("differs from %s in capitals only, which IAM takes for the same", first)
 		}
-		s.Tags[key] = value
+		return nil
+	})
+	given, _ := decodeJSON[map[string]json.RawMessage](l.raw(k.Name))
+	if most := maxTags - len(ownTags); len(given) > most {
+		l.report(keyTags, l.raw(keyTags), fmt.Sprintf("must have at most %d tags, which is all that AWS takes besides the stack's own, "+
+			"this has %d", most, len(given)))
 	}
-}
-
-// tagValue is a tag's value as text.
-func tagValue(raw json.RawMessage) (string, error) {
-	if text, err := decodeJSON[*string](string(raw)); err == nil && text != nil {
-		return *text, nil
-	}
-	if structure(string(raw)) != "" || string(raw) == "null" {
-		return "", breaks("must be a string")
-	}
-	return string(raw), nil // a number or a boolean, as it was written
 }
 
 // checkTag checks one tag.

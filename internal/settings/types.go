@@ -16,10 +16,10 @@ const (
 	NetworkPrivate  NetworkMode = "private"
 )
 
-// TaskCompletion says how Step Functions hears of a task's end.
+// TaskCompletion says how Step Functions learns of a task's end.
 type TaskCompletion string
 
-// The ways to hear of it: by the container's exit code (requirement B2), or by the task's own word, with a token (requirement B11).
+// The ways: by the container's exit code (requirement B2), or by the task's own report, with a token (requirement B11).
 const (
 	CompletionSync     TaskCompletion = "sync"
 	CompletionCallback TaskCompletion = "callback"
@@ -32,6 +32,16 @@ type TaskCapacity string
 const (
 	CapacityFargate TaskCapacity = "fargate"
 	CapacitySpot    TaskCapacity = "spot"
+)
+
+// TagUploads says whether processed versions are tagged, and what follows from the tag.
+type TagUploads string
+
+// What is done with tags; what each means is in the row of the key tagUploads.
+const (
+	TagNone       TagUploads = "none"
+	TagStatus     TagUploads = "status"
+	TagQuarantine TagUploads = "quarantine"
 )
 
 // Encryption says whose keys encrypt what the stack keeps.

@@ -79,11 +79,20 @@ func (l *loader) foreignProblem(keys []string) Problem {
 	}
 }
 
+// removed are the keys that there were, with what a stack that has one must know.
+var removed = map[string]string{
+	"deduplicate": "each upload is always processed once, whatever its value was: the ledger has an item for each, " +
+		"which one execution has at a time",
+}
+
 // unknownProblem leaves the value out: what a mistyped key holds may be a secret.
 func unknownProblem(name, near string) Problem {
 	rule := "there is no such key; docs/configuration.md lists all of them"
 	if near != "" {
 		rule = fmt.Sprintf("there is no such key, did you mean %s?", near)
+	}
+	if why := removed[name]; why != "" {
+		rule, near = "there is no such key any more: "+why, ""
 	}
 	return Problem{Key: name, Rule: rule, Fix: Fix{Path: name, Remove: true, verbatim: true}, Meant: near}
 }

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"example.com/upload-router/internal/host/limits"
@@ -38,10 +39,19 @@ func (s *Settings) Warnings() []Warning {
 	}{
 		{keyBucketName, strings.Contains(s.BucketName, "."),
 			"S3's TLS certificate does not cover bucket names with periods, so clients need path-style addresses"},
+		{keyDecryption, len(s.SecretKMSKeyARNs) > 0 && len(s.Secrets) == 0,
+			"there are no " + keySecrets + " that are encrypted with these keys, and so nobody may use them: " + remove(keyDecryption).String()},
+		{keyPermissions, slices.ContainsFunc(s.Permissions, (Permission).broad),
+			"a statement allows all of a service, or any resource, and has no condition: so may a processor that is taken over"},
+		{keyPermissions, s.Network == NetworkPrivate && slices.ContainsFunc(s.Permissions, (Permission).unreachable),
+			"of what is allowed, the task of a private network reaches S3 and DynamoDB alone; other services take endpoints in stack/network.go"},
 		{keySizeThreshold, s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
 		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
 			"a tag can be moved to another image; a digest cannot"},
+		{keyImage, s.Image != "" && s.FunctionImage(s.region) == "",
+			"Lambda takes images from ECR in its own Region alone: the task runs this one, and the function the program that is built from " +
+				"this project"},
 		{keyEgress, len(s.Egress) == 0 && s.Network != NetworkPrivate,
 			"the task may connect to nothing: it can neither pull its image nor write logs nor read the object"},
 		{keyEgress, len(s.Egress) > rulesPerGroup,
@@ -51,6 +61,8 @@ func (s *Settings) Warnings() []Warning {
 			"nobody will hear of a failure of what people rely on: " + set(keyNotify+"[0]", "ops@example.com").String()},
 		{keyKeepVersionsDays, s.NoncurrentVersionsAfterDays > 0 && s.NoncurrentVersionsAfterDays < deadLetterRetentionDays,
 			"what waits in the dead-letter queue for longer can't be processed any more once it is overwritten"},
+		{keyExpireProcessed, s.ExpireProcessedAfterDays > 0 && s.NoncurrentVersionsAfterDays == 0,
+			"what expires only gets a delete marker, and is kept and paid for: " + set(keyKeepVersionsDays, "30").String()},
 		{keyTags, s.Protect && !s.owned(),
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},

@@ -1,5 +1,6 @@
 // Package tokenapi serves the part of the Step Functions API by which a task answers for its token: SendTaskHeartbeat, SendTaskSuccess
-// and SendTaskFailure, in the protocol that the AWS SDKs speak (AWS JSON 1.0).
+// and SendTaskFailure, in the protocol that the AWS SDKs speak (AWS JSON 1.0). Who looks at executions, by DescribeExecution and
+// ListExecutions, is handed on.
 //
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html
 package tokenapi
@@ -44,8 +45,9 @@ type Server struct {
 
 	authorize func(Access) error
 
-	mu    sync.Mutex
-	waits map[string]*Wait
+	mu         sync.Mutex
+	executions Executions
+	waits      map[string]*Wait
 }
 
 // Wait is a state that waits for its token.
@@ -68,7 +70,10 @@ type Answer struct {
 	Error, Cause string
 }
 
-// Start starts a server on this machine; authorize is asked before each call and may be nil. It must be closed.
+// Executions answers a call about executions, such as DescribeExecution, by its body.
+type Executions func(accessKeyID, operation string, body []byte) (any, error)
+
+// Start starts a server on this machine; authorize is asked before each call about a token and may be nil. It must be closed.
 func Start(ctx context.Context, authorize func(Access) error) (*Server, error) {
 	if authorize == nil {
 		authorize = func(Access) error { return nil }
@@ -77,6 +82,13 @@ func Start(ctx context.Context, authorize func(Access) error) (*Server, error) {
 	var err error
 	s.Server, err = loopback.Serve(ctx, "the local Step Functions", s)
 	return s, err //nolint:wrapcheck // It says what it is about.
+}
+
+// Answer has calls about executions answered from now on, which the server doesn't know by itself.
+func (s *Server) Answer(executions Executions) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.executions = executions
 }
 
 // Await makes a token valid. The Wait must be closed when its state waits no more.
@@ -115,16 +127,32 @@ type request struct {
 
 // ServeHTTP answers one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_ = loopback.Answer(w, struct{}{}, s.serve(r)) // who asked may be gone
+	out, err := s.serve(r)
+	_ = loopback.Answer(w, out, err) // who asked may be gone
 }
 
-func (s *Server) serve(r *http.Request) error {
+func (s *Server) serve(r *http.Request) (any, error) {
 	operation, known := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
 	if !known {
-		return loopback.Refuse("UnknownOperationException", "")
+		return nil, loopback.Refuse("UnknownOperationException", "")
 	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
+	if err != nil {
+		return nil, loopback.Refuse("SerializationException", err.Error())
+	}
+	s.mu.Lock()
+	executions := s.executions
+	s.mu.Unlock()
+	if executions != nil && (operation == "DescribeExecution" || operation == "ListExecutions") {
+		return executions(loopback.AccessKeyID(r), operation, body)
+	}
+	return struct{}{}, s.token(loopback.AccessKeyID(r), operation, body)
+}
+
+// token answers a call about a token.
+func (s *Server) token(accessKeyID, operation string, body []byte) error {
 	var in request
-	if err := json.NewDecoder(io.LimitReader(r.Body, maxRequest)).Decode(&in); err != nil {
+	if err := json.Unmarshal(body, &in); err != nil {
 		return loopback.Refuse("SerializationException", err.Error())
 	}
 	s.mu.Lock()
@@ -133,7 +161,7 @@ func (s *Server) serve(r *http.Request) error {
 	if wait == nil {
 		return loopback.Refuse("InvalidToken", "Invalid Token: 'Invalid token'")
 	}
-	access := Access{AccessKeyID: loopback.AccessKeyID(r), Action: "states:" + operation, StateMachine: wait.stateMachine}
+	access := Access{AccessKeyID: accessKeyID, Action: "states:" + operation, StateMachine: wait.stateMachine}
 	if err := s.authorize(access); err != nil {
 		return loopback.Refuse("AccessDeniedException", err.Error())
 	}

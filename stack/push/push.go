@@ -1,4 +1,4 @@
-// Package push builds the Fargate task's image and pushes it to ECR, unless its tag is there (requirements A21 and A22).
+// Package push builds the processors' image and pushes it to ECR, unless its tag is there (requirements A21 and A22).
 package push
 
 import (
@@ -53,6 +53,12 @@ type Args struct {
 // A tag can't be moved to another digest, and no builder gives the same digest on every machine. So an image is built and pushed only if
 // its tag, which is made of its content, isn't there; else the one in the repository is taken. That is asked anew each time: after a
 // rollback, on another machine and after a loss of the state the image is found, and one that has expired is pushed again.
+//
+// The image is one manifest, as Lambda takes no other: the Docker plugin asks the Engine's API for one platform, and it is the client
+// docker buildx that would ask for attestations besides, and so for an index.
+//
+// https://github.com/docker/buildx/blob/master/build/opt.go
+// https://github.com/pulumi/pulumi-docker/blob/master/provider/image.go
 //
 // The digest is ECR's in either case. What Docker says of it depends on the engine: the digest of an index that isn't pushed, the one of
 // the local store, "<none>@<none>".

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -20,8 +19,8 @@ type Words struct {
 }
 
 // Process counts the words of an object.
-func Process(ctx context.Context, object upload.Object, body io.Reader) (*Words, error) {
-	scanner := bufio.NewScanner(body)
+func Process(ctx context.Context, in *upload.Input, _ *upload.Output) (*Words, error) {
+	scanner := bufio.NewScanner(in)
 	scanner.Split(bufio.ScanWords)
 	count := 0
 	for scanner.Scan() {
@@ -30,7 +29,7 @@ func Process(ctx context.Context, object upload.Object, body io.Reader) (*Words,
 	if err := scanner.Err(); err != nil {
 		return nil, fmt.Errorf("reading the words: %w", err)
 	}
-	upload.Logger(ctx).Info("counted", "object", object.String())
+	upload.Logger(ctx).Info("counted", "object", in.Object().String())
 	if count == 0 {
 		return &Words{}, nil
 	}

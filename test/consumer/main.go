@@ -12,6 +12,7 @@ import (
 
 	"example.com/upload-router/components/egress"
 	"example.com/upload-router/components/function"
+	"example.com/upload-router/components/ledger"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
@@ -57,9 +58,15 @@ func program(ctx *pulumi.Context) error {
 	if err != nil {
 		return fmt.Errorf("declaring the log groups: %w", err)
 	}
+	table, err := ledger.New(ctx, "ledger", &ledger.Args{ExecutionTimeout: eventAge})
+	if err != nil {
+		return fmt.Errorf("declaring the ledger: %w", err)
+	}
 	small, err := function.New(ctx, "small", &function.Args{
 		Location: at, Code: pulumi.NewFileArchive(cfg.Require("function")), Architecture: "arm64",
 		MemoryMB: memoryMB, TimeoutSeconds: int(timeout.Seconds()),
+		Environment: table.ProcessorEnvironment(log.Groups["function"].Name, retentionDays),
+		TableARN:    table.TableARN, TableName: table.TableName,
 		LogGroupName: log.Groups["function"].Name, LogGroupARN: log.Groups["function"].ARN,
 	})
 	if err != nil {
@@ -68,15 +75,19 @@ func program(ctx *pulumi.Context) error {
 	large, err := task.New(ctx, "large", &task.Args{
 		Location: at, Image: pulumi.String(cfg.Require("image")), Architecture: "ARM64",
 		CPU: taskCPU, MemoryMB: taskMemoryMB, LogGroupName: log.Groups["task"].Name, LogGroupARN: log.Groups["task"].ARN,
+		Environment: table.ProcessorEnvironment(log.Groups["task"].Name, retentionDays),
+		TableARN:    table.TableARN, TableName: table.TableName,
 	})
 	if err != nil {
 		return fmt.Errorf("declaring the task: %w", err)
 	}
-	return route(ctx, at, net, small, large)
+	return route(ctx, at, net, table, small, large)
 }
 
 // route has each upload processed by one of the two.
-func route(ctx *pulumi.Context, at location.Location, net *network.Network, small *function.Function, large *task.Task) error {
+func route(
+	ctx *pulumi.Context, at location.Location, net *network.Network, table *ledger.Ledger, small *function.Function, large *task.Task,
+) error {
 	topic, err := notifications.New(ctx, "notifications", &notifications.Args{Location: at})
 	if err != nil {
 		return fmt.Errorf("declaring the topic: %w", err)
@@ -90,6 +101,7 @@ func route(ctx *pulumi.Context, at location.Location, net *network.Network, smal
 		FunctionARN: small.ARN, ClusterARN: large.ClusterARN, TaskDefinitionARN: large.DefinitionARN, TaskFamily: large.Family,
 		TaskRoleARNs: []pulumi.StringInput{large.ExecutionRoleARN, large.TaskRoleARN},
 		SubnetIDs:    net.SubnetIDs, SecurityGroupID: net.SecurityGroupID, TopicARN: topic.TopicARN,
+		TableName: table.TableName, TableARN: table.TableARN,
 	})
 	if err != nil {
 		return fmt.Errorf("declaring the state machine: %w", err)

@@ -56,6 +56,7 @@ var replacing = map[string][]string{
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy":                                                    {"repository"},
 	"aws:ecr/repository:Repository":                                                              {"name", "encryptionConfigurations"},
 	"aws:ecs/taskDefinition:TaskDefinition":                                                      {"containerDefinitions", "ephemeralStorage"},
+	"aws:lambda/function:Function":                                                               {"packageType"},
 	"aws:s3/bucketV2:BucketV2":                                                                   {"bucket"},
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {"bucket"},
 	"aws:s3/bucketNotification:BucketNotification":                                               {"bucket"},
@@ -105,7 +106,7 @@ func bases(t *testing.T) []base {
 func evaluated(t *testing.T, config map[string]string, built build.Artifacts) *declared.System {
 	t.Helper()
 	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return built, nil })
+		return stack.Declare(ctx, func(context.Context, build.Target) (build.Artifacts, error) { return built, nil })
 	}, declared.Options{Stack: stackName, Config: config, Subnets: factors.SubnetIDs()})
 	require.NoError(t, err)
 	return system
@@ -126,7 +127,7 @@ func artifacts(t *testing.T) build.Artifacts {
 	require.NoError(t, os.Mkdir(filepath.Join(folder, "image"), 0o700))
 	return build.Artifacts{
 		FunctionArchive: filepath.Join(below, "function.zip"), ImageContext: filepath.Join(below, "image"), ImageTag: "content",
-		ImagePlatform: "linux/amd64",
+		Dockerfile: build.Dockerfile, ImagePlatform: "linux/amd64",
 	}
 }
 
@@ -159,7 +160,7 @@ func with(t *testing.T, config map[string]string, c change) map[string]string {
 		default:
 			if objects[key] == nil {
 				var object map[string]any
-				require.NoError(t, json.Unmarshal([]byte(out[key]), &object))
+				require.NoError(t, json.Unmarshal([]byte(cmp.Or(out[key], "{}")), &object))
 				objects[key] = object
 			}
 			objects[key][parts[1]] = value

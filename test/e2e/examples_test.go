@@ -45,7 +45,7 @@ func examples() []example {
 			code: nothingCompared, want: "✓ Definition",
 		},
 		{
-			line: "check-aws --config aws:region=eu-central-1 --config deduplicate=true",
+			line: "check-aws --config aws:region=eu-central-1 --config taskCompletion=callback",
 			code: nothingCompared, want: "could be asked.",
 		},
 		{
@@ -67,6 +67,10 @@ func examples() []example {
 		{
 			line: "cost --size-distribution 20MB:100% --config taskCapacity=spot --spot-discount 65%",
 			want: "Spot is counted as 65 % below the price on demand.",
+		},
+		{
+			line: "cost --config maxParallelTasks=20 --config executionTimeout=14400 --uploads-at-once 500",
+			want: "All together: $",
 		},
 		{
 			line: "cost --size-distribution 2GB:100% --seconds-per-gb 12",
@@ -109,13 +113,24 @@ func examples() []example {
 		},
 		{
 			line: "executions --stack dev",
-			want: "ABORTED",
+			want: "reports/two.pdf",
 		},
 		{
 			line: "executions --stack dev --status failed --since 1h",
 			want: "No executions.",
 		},
-		{line: `executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`},
+		{
+			line: "executions --stack dev --key report.pdf",
+			want: "No executions.",
+		},
+		{
+			line: "executions --stack dev --since 2026-03-01 --until 2026-04-01 --prefix invoices/ --limit 0",
+			want: "No executions.",
+		},
+		{
+			line: `executions --stack dev --limit 0 --json | jq -r '.[] | select(.route == "Fargate").key'`,
+			want: "reports/two.pdf",
+		},
 		{
 			line: "init --stack dev",
 			want: "Nothing to change",
@@ -153,7 +168,7 @@ func examples() []example {
 			code: noRedrives, want: "refuse ",
 		},
 		{
-			line: "redrive --stack dev --failed --since 24h --yes",
+			line: "redrive --stack dev --failed --since 7d --yes",
 			code: noRedrives, want: "refuse ",
 		},
 		{
@@ -163,6 +178,16 @@ func examples() []example {
 		{
 			line: "refresh --stack dev --yes",
 			want: "✓ refresh: ",
+		},
+		{
+			line: "results --stack dev",
+			want: "reports/two.pdf",
+		},
+		{line: "results --stack dev --key report.pdf --format jsonl | jq .result"},
+		{line: "results --stack prod --since 2026-03-01 --until 2026-04-01 --format csv --output march.csv"},
+		{
+			line: "results --stack prod --since 400d --oldest --format parquet --output all.parquet --resume",
+			want: "all.parquet: 1 result",
 		},
 		{
 			line: "send --stack dev report.pdf video.mp4",
@@ -185,6 +210,10 @@ func examples() []example {
 			want: "reports/one.pdf  ABORTED",
 		},
 		{
+			line: "show --stack dev report.pdf",
+			code: 2, want: "report.pdf",
+		},
+		{
 			line: `show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"`,
 			want: "ABORTED",
 		},
@@ -203,6 +232,10 @@ func examples() []example {
 		{
 			line: "try --config sizeThreshold=1MB report.pdf video.mp4",
 			want: "2 of 2 files processed.",
+		},
+		{
+			line: "try --keep outputs report.pdf",
+			want: "1 of 1 file processed.",
 		},
 		{
 			line: "try --stack dev --json | jq '.files[].executions[].status'",

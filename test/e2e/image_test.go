@@ -13,6 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecs"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
@@ -42,8 +46,9 @@ func newClone(t *testing.T, source string) clone {
 		"Pulumi.yaml":               "name: " + project + "\nruntime: go\n",
 		"go.mod":                    "module example.com/clone\n\ngo 1.24\n",
 		"functions/process/main.go": program,
+		"functions/sweep/main.go":   program,
 		"task/main.go":              program,
-		build.Dockerfile:            "FROM scratch\nCOPY task /task\n",
+		build.Dockerfile:            "FROM scratch\nCOPY " + build.Worker + " /\n",
 	} {
 		path := filepath.Join(c.folder, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -52,7 +57,7 @@ func newClone(t *testing.T, source string) clone {
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	t.Chdir(c.folder)
-	c.artifacts, err = build.Processors(t.Context(), settings.X86)
+	c.artifacts, err = build.Processors(t.Context(), build.Target{Architecture: settings.X86})
 	require.NoError(t, err)
 	t.Chdir(here)
 	return c
@@ -74,7 +79,7 @@ func (s *imageStack) in(t *testing.T, c clone) *planned {
 		}
 		uri, err := container.Image(ctx, "image-build", &container.Args{
 			Repository: to,
-			Context:    c.artifacts.ImageContext, Dockerfile: build.Dockerfile, Tag: c.artifacts.ImageTag, Platform: c.artifacts.ImagePlatform,
+			Context:    c.artifacts.ImageContext, Dockerfile: c.artifacts.Dockerfile, Tag: c.artifacts.ImageTag, Platform: c.artifacts.ImagePlatform,
 		})
 		if err != nil {
 			return err
@@ -236,4 +241,49 @@ func TestAnImageIsPushedOnce(t *testing.T) {
 	said, err := push.CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(said), "cannot be overwritten because the tag is immutable")
+}
+
+// A function of a zip can't become one of an image: it is replaced, and what names it follows, on a stack that lives.
+func TestAFunctionGoesFromAZipToAnImageAndBack(t *testing.T) {
+	p := deploy(t, "e2e-package", map[string]string{})
+	zip := p.artifacts
+	image := p.artifacts
+	image.FunctionArchive = ""
+	is := func(artifacts build.Artifacts, config map[string]string) (name string) {
+		t.Helper()
+		p.artifacts = artifacts
+		for key, value := range config {
+			require.NoError(t, p.SetConfig(t.Context(), project+":"+key, auto.ConfigValue{Value: value}))
+		}
+		var progress bytes.Buffer
+		result, err := p.Up(t.Context(), optup.ProgressStreams(&progress), optup.ErrorProgressStreams(&progress))
+		require.NoError(t, err, progress.String())
+		require.Empty(t, p.plan(t), "nothing changes by itself")
+		arn, _ := result.Outputs["lambdaFunctionArn"].Value.(string)
+		name = arn[strings.LastIndex(arn, ":")+1:]
+		ctx, cfg := t.Context(), inspect(t, region, nil).cfg
+		found, err := lambda.NewFromConfig(cfg).GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: &name})
+		require.NoError(t, err)
+		want := lambdatypes.PackageTypeZip
+		if config["dockerfile"] != "" {
+			want = lambdatypes.PackageTypeImage
+			require.Contains(t, aws.ToString(found.Code.ImageUri), "@sha256:")
+		}
+		require.Equal(t, want, found.Configuration.PackageType)
+		machine, _ := result.Outputs["stateMachineArn"].Value.(string)
+		definition, err := sfn.NewFromConfig(cfg).DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &machine})
+		require.NoError(t, err)
+		require.Contains(t, aws.ToString(definition.Definition), arn, "the state machine calls it")
+		return name
+	}
+	first := is(zip, nil)
+	second := is(image, map[string]string{"dockerfile": "processor/Dockerfile"})
+	require.NotEqual(t, first, second, "the new one is there before the old one goes")
+	third := is(zip, map[string]string{"dockerfile": ""})
+	require.NotEqual(t, second, third)
+	functions := lambda.NewFromConfig(inspect(t, region, nil).cfg)
+	for _, gone := range []string{first, second} {
+		_, err := functions.GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: &gone})
+		require.ErrorContains(t, err, "ResourceNotFoundException")
+	}
 }

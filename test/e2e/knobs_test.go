@@ -35,8 +35,9 @@ type change struct {
 // stateful are the kinds of resources that hold data, or are known to others by
 // their name or address: no change replaces or deletes them that doesn't say so.
 var stateful = []string{
-	"uploads-bucket", "uploads-dlq", "statuschange-dlq", "encryption-key", "logs-connections", "logs-executions", "logs-function", "logs-task",
-	"notifications-topic", "image-repository", "workflow-machine", "function", "network-vpc", "claims-table",
+	"uploads-bucket", "output-bucket", "uploads-dlq", "statuschange-dlq", "encryption-key", "logs-connections", "logs-executions",
+	"logs-function", "logs-sweep", "logs-task", "notifications-topic", "image-repository", "workflow-machine", "function", "sweep",
+	"network-vpc", "ledger-table",
 }
 
 // require holds what is done, or why nothing is, against what should be.
@@ -63,6 +64,12 @@ const (
 	defaultSubnet = "defaultSubnet" // and its number
 )
 
+// tagged is what a stack changes that tags what it has processed.
+var tagged = map[string]string{
+	"function": "update", "task-definition": "replace", "uploads-policy": "update", "uploads-read-function": "update",
+	"uploads-read-task": "update", "workflow-machine": "update",
+}
+
 // fromDefaults are changes of a stack with no knob set.
 var fromDefaults = map[string]change{
 	"a threshold": {
@@ -75,7 +82,10 @@ var fromDefaults = map[string]change{
 	},
 	"the time of an execution": {
 		config: map[string]string{"executionTimeout": "7200"},
-		want:   map[string]string{"workflow-machine": "update", "alarms-execution-time": "update"},
+		want: map[string]string{
+			"alarms-execution-time": "update", "function": "update", "sweep": "update", "task-definition": "replace",
+			"workflow-machine": "update",
+		},
 	},
 	"the function's memory": {
 		config: map[string]string{"lambdaMemory": "1024"},
@@ -108,23 +118,25 @@ var fromDefaults = map[string]change{
 		config: map[string]string{"taskCapacity": "spot"},
 		want:   map[string]string{"task-capacity": "create", "workflow-machine": "update"},
 	},
-	"each version once": {
-		config: map[string]string{"deduplicate": "true"},
+	"how long the ledger keeps an upload": {
+		config: map[string]string{"ledgerRetentionDays": "30"},
 		want: map[string]string{
-			"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update", "dashboard-board": "update",
+			"function": "update", "sweep": "update", "task-definition": "replace", "workflow-machine": "update",
 		},
 	},
 	"few tasks at a time": {
 		config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
 		want: map[string]string{
-			"claims": "create", "claims-table": "create", "workflow-run": "update", "workflow-machine": "update", "workflow-see": "create",
-			"dashboard-board":       "update",
-			"alarms-execution-time": "update",
+			"alarms-execution-time": "update", "function": "update", "sweep": "update", "sweep-run": "update",
+			"task-definition": "replace", "workflow-machine": "update", "workflow-run": "update",
 		},
 	},
 	"how long logs are kept": {
 		config: map[string]string{"logRetentionDays": "7"},
-		want:   map[string]string{"logs-executions": "update", "logs-function": "update", "logs-task": "update"},
+		want: map[string]string{
+			"function": "update", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
+			"logs-task": "update", "task-definition": "replace", "workflow-machine": "update",
+		},
 	},
 	"one more way out": {
 		config: map[string]string{
@@ -142,6 +154,63 @@ var fromDefaults = map[string]change{
 	"how long parts of uploads are kept": {
 		config: map[string]string{"abortUploadsAfterDays": "3"},
 		want:   map[string]string{"uploads-lifecycle": "update"},
+	},
+	"a bucket for outputs": {
+		config: map[string]string{"outputBucket": "create"},
+		want: map[string]string{
+			"function": "update", "function-output": "create", "output": "create", "output-access": "create", "output-bucket": "create",
+			"output-encryption": "create", "output-lifecycle": "create", "output-ownership": "create", "output-policy": "create",
+			"output-versioning": "create", "task-definition": "replace", "task-output": "create", "workflow-machine": "update",
+		},
+	},
+	"outputs in a bucket that is there": {
+		config: map[string]string{
+			"outputBucket": "upload-router-e2e-results", "outputPrefix": "results/",
+			"outputKmsKeyArn": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab",
+		},
+		want: map[string]string{
+			"function": "update", "function-output": "create", "task-definition": "replace", "task-output": "create",
+			"workflow-machine": "update",
+		},
+	},
+	"tags of what is processed": {
+		config: map[string]string{"tagUploads": "status"},
+		want:   tagged,
+	},
+	"a quarantine": {
+		config: map[string]string{"tagUploads": "quarantine"},
+		want:   tagged,
+	},
+	"how long what is processed is kept": {
+		config: map[string]string{"tagUploads": "status", "expireProcessedAfterDays": "30"},
+		want: map[string]string{
+			"function": "update", "task-definition": "replace", "uploads-lifecycle": "update", "uploads-policy": "update",
+			"uploads-read-function": "update", "uploads-read-task": "update", "workflow-machine": "update",
+		},
+	},
+	"variables of the processor": {
+		config: map[string]string{"environment.LOG_LEVEL": "debug"},
+		want:   map[string]string{"function": "update", "task-definition": "replace", "workflow-machine": "update"},
+	},
+	"secrets of the processor": {
+		config: map[string]string{
+			"secrets.PASSWORD":    "arn:aws:secretsmanager:eu-central-1:000000000000:secret:db-a1b2c3",
+			"secretKmsKeyArns[0]": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab",
+		},
+		want: map[string]string{
+			"function": "update", "function-secrets": "create", "task-definition": "replace", "task-secrets": "create",
+			"workflow-machine": "update",
+		},
+	},
+	"permissions of the processor": {
+		config: map[string]string{
+			"permissions[0].Sid": "ReadModels", "permissions[0].Effect": "Allow", "permissions[0].Action": "s3:GetObject",
+			"permissions[0].Resource": "arn:aws:s3:::upload-router-e2e-models/*",
+		},
+		want: map[string]string{
+			"function": "update", "function-permissions": "create", "task-definition": "replace", "task-permissions": "create",
+			"workflow-machine": "update",
+		},
 	},
 	"somebody to tell": {
 		config: map[string]string{"notify[0]": "ops@example.com"},
@@ -215,16 +284,10 @@ var fromDefaults = map[string]change{
 	"a name of the state machine": {
 		config: map[string]string{"stateMachineName": "upload-router-e2e-other"},
 		want: map[string]string{
-			"alarms-execution-aborts":    "update",
-			"alarms-execution-failures":  "update",
-			"alarms-execution-throttles": "update",
-			"alarms-execution-time":      "update",
-			"alarms-execution-timeouts":  "update",
-			"dashboard-board":            "update",
-			"statuschange-rule":          "update",
-			"uploads-start":              "update",
-			"uploads-target":             "update",
-			"workflow-machine":           "replace",
+			"alarms-execution-aborts": "update", "alarms-execution-failures": "update", "alarms-execution-throttles": "update",
+			"alarms-execution-time": "update", "alarms-execution-timeouts": "update", "dashboard-board": "update",
+			"statuschange-rule": "update", "sweep": "update", "sweep-run": "update", "uploads-start": "update",
+			"uploads-target": "update", "workflow-machine": "replace",
 		},
 		loses: []string{"workflow-machine"},
 	},
@@ -237,9 +300,7 @@ var fromDefaults = map[string]change{
 			return built
 		},
 		want: map[string]string{
-			"task-definition":  "replace",
-			"image-build":      "replace",
-			"function":         "update",
+			"function": "update", "image-build": "replace", "sweep": "update", "task-definition": "replace",
 			"workflow-machine": "update",
 		},
 	},
@@ -250,6 +311,16 @@ var fromDefaults = map[string]change{
 	"the task's time": {
 		config: map[string]string{"taskTimeout": "1200"},
 		want:   map[string]string{"workflow-machine": "update"},
+	},
+	// The function is auto-named, so that the new one is there before the old one goes: what names it is updated in between.
+	"a Dockerfile of one's own": {
+		config: map[string]string{"dockerfile": "processor/Dockerfile"},
+		want: map[string]string{
+			"alarms-function-errors": "update", "alarms-function-throttles": "update", "dashboard-board": "update",
+			"function": "replace", "image-policy": "create", "task-definition": "replace", "workflow-machine": "update",
+			"workflow-run": "update",
+		},
+		loses: []string{"function"},
 	},
 	"an image of one's own": {
 		config: map[string]string{"image": "registry.example.com/team/app:1.2"},
@@ -327,20 +398,11 @@ var fromDefaults = map[string]change{
 	"a network without a way out": {
 		config: map[string]string{"network": "private"},
 		want: map[string]string{
-			"endpoints":                        "create",
-			"endpoints-ecr-api":                "create",
-			"endpoints-ecr-dkr":                "create",
-			"endpoints-from-tasks":             "create",
-			"endpoints-group":                  "create",
-			"endpoints-logs":                   "create",
-			"endpoints-s3":                     "create",
-			"endpoints-to-endpoints":           "create",
-			"endpoints-to-s3":                  "create",
-			"network-egress-tcp-443-0.0.0.0/0": "delete",
-			"network-egress-udp-53-0.0.0.0/0":  "delete",
-			"network-gateway":                  "delete",
-			"uploads-policy":                   "update",
-			"workflow-machine":                 "update",
+			"endpoints": "create", "endpoints-dynamodb": "create", "endpoints-ecr-api": "create", "endpoints-ecr-dkr": "create",
+			"endpoints-from-tasks": "create", "endpoints-group": "create", "endpoints-logs": "create", "endpoints-s3": "create",
+			"endpoints-to-dynamodb": "create", "endpoints-to-endpoints": "create", "endpoints-to-s3": "create",
+			"network-egress-tcp-443-0.0.0.0/0": "delete", "network-egress-udp-53-0.0.0.0/0": "delete", "network-gateway": "delete",
+			"uploads-policy": "update", "workflow-machine": "update",
 		},
 	},
 	"another address block": {
@@ -375,30 +437,19 @@ var fromDefaults = map[string]change{
 	"a key of one's own": {
 		config: map[string]string{"encryption": "customer"},
 		want: map[string]string{
-			"encryption-key":        "update",
-			"statuschange-dlq":      "update",
-			"task-definition":       "replace",
-			"task-execution":        "update",
-			"image-build":           "replace",
-			"image-lifecycle":       "replace",
-			"image-repository":      "replace",
-			"notifications-topic":   "update",
-			"uploads-dlq":           "update",
-			"uploads-encryption":    "update",
-			"uploads-read-function": "update",
-			"uploads-read-task":     "update",
-			"workflow-keys":         "create",
-			"workflow-machine":      "update",
+			"encryption-key": "update", "function-ledger": "update", "image-build": "replace", "image-lifecycle": "replace",
+			"image-repository": "replace", "ledger-table": "update", "notifications-topic": "update", "statuschange-dlq": "update",
+			"sweep-run": "update", "task-definition": "replace", "task-execution": "update", "task-ledger": "update",
+			"uploads-dlq": "update", "uploads-encryption": "update", "uploads-read-function": "update", "uploads-read-task": "update",
+			"workflow-keys": "create", "workflow-machine": "update",
 		},
 		loses: []string{"image-repository"},
 	},
 	"a key that is there": {
 		config: map[string]string{"kmsKeyArn": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab"},
 		want: map[string]string{
-			"encryption-key":  "delete",
-			"logs-executions": "update",
-			"logs-function":   "update",
-			"logs-task":       "update",
+			"encryption-key": "delete", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
+			"logs-task": "update",
 		},
 		loses: []string{"encryption-key"},
 	},
@@ -408,7 +459,9 @@ var fromDefaults = map[string]change{
 	},
 	"protection": {
 		config: map[string]string{"protect": "true", "forceDestroy": "false"}, // which it doesn't go with
-		want:   map[string]string{"task-definition": "update", "image-repository": "update", "uploads-bucket": "update"},
+		want: map[string]string{
+			"image-repository": "update", "ledger-table": "update", "task-definition": "update", "uploads-bucket": "update",
+		},
 	},
 	"nothing is deleted with what is in it": {
 		config: map[string]string{"forceDestroy": "false"},
@@ -450,15 +503,23 @@ var fromDev = map[string]change{
 	},
 	"more time": {
 		config: map[string]string{"taskTimeout": "1500", "executionTimeout": "3600"},
-		want:   map[string]string{"workflow-machine": "update", "alarms-execution-time": "update"},
+		want: map[string]string{
+			"alarms-execution-time": "update", "function": "update", "sweep": "update", "task-definition": "replace",
+			"workflow-machine": "update",
+		},
 	},
 	"logs are kept": {
 		config: map[string]string{"logRetentionDays": "30"},
-		want:   map[string]string{"logs-executions": "update", "logs-function": "update", "logs-task": "update"},
+		want: map[string]string{
+			"function": "update", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
+			"logs-task": "update", "task-definition": "replace", "workflow-machine": "update",
+		},
 	},
 	"protection": {
 		config: map[string]string{"protect": "true", "forceDestroy": "false"}, // which it doesn't go with
-		want:   map[string]string{"task-definition": "update", "image-repository": "update", "uploads-bucket": "update"},
+		want: map[string]string{
+			"image-repository": "update", "ledger-table": "update", "task-definition": "update", "uploads-bucket": "update",
+		},
 	},
 }
 
@@ -507,16 +568,12 @@ var fromProd = map[string]change{
 	"few tasks at a time, in the table that is there": {
 		config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
 		want: map[string]string{
-			"alarms-execution-time": "update",
-			"workflow-machine":      "update",
+			"alarms-execution-time": "update", "function": "update", "sweep": "update", "sweep-run": "update",
+			"task-definition": "replace", "workflow-machine": "update", "workflow-run": "update",
 		},
 	},
 	"connections aren't logged any more, but what was logged is protected": {
 		config:  map[string]string{"flowLogs": "false"},
-		refused: "cannot be deleted",
-	},
-	"claims are protected": {
-		config:  map[string]string{"deduplicate": "false"},
 		refused: "cannot be deleted",
 	},
 	"the bucket is protected": {
@@ -526,7 +583,7 @@ var fromProd = map[string]change{
 	"no protection": {
 		config: map[string]string{"protect": "false"},
 		want: map[string]string{
-			"claims-table": "update",
+			"ledger-table": "update",
 		},
 	},
 	"an owner": {
@@ -540,22 +597,11 @@ var fromUnprotected = map[string]change{
 	"the keys of AWS": {
 		config: map[string]string{"encryption": "aws"},
 		want: map[string]string{
-			"encryption-key":        "update",
-			"statuschange-dlq":      "update",
-			"endpoints-ecr-api":     "update",
-			"endpoints-ecr-dkr":     "update",
-			"task-definition":       "replace",
-			"task-execution":        "update",
-			"image-build":           "replace",
-			"image-lifecycle":       "replace",
-			"image-repository":      "replace",
-			"notifications-topic":   "update",
-			"uploads-dlq":           "update",
-			"uploads-encryption":    "update",
-			"uploads-read-function": "update",
-			"uploads-read-task":     "update",
-			"workflow-keys":         "delete",
-			"workflow-machine":      "update",
+			"encryption-key": "update", "endpoints-ecr-api": "update", "endpoints-ecr-dkr": "update", "function-ledger": "update",
+			"image-build": "replace", "image-lifecycle": "replace", "image-repository": "replace", "ledger-table": "update",
+			"notifications-topic": "update", "statuschange-dlq": "update", "sweep-run": "update", "task-definition": "replace",
+			"task-execution": "update", "task-ledger": "update", "uploads-dlq": "update", "uploads-encryption": "update",
+			"uploads-read-function": "update", "uploads-read-task": "update", "workflow-keys": "delete", "workflow-machine": "update",
 		},
 		loses: []string{"image-repository"},
 	},
@@ -564,14 +610,16 @@ var fromUnprotected = map[string]change{
 // taggable are the resources of that stack that have tags.
 const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
 	"alarms-execution-time alarms-execution-timeouts alarms-function-errors alarms-function-throttles " +
-	"alarms-lost-events alarms-open-executions alarms-task-failures alarms-task-timeouts " +
-	"alarms-undelivered-events alarms-undelivered-status-changes claims-table encryption-key statuschange-dlq statuschange-rule " +
-	"endpoints-ecr-api endpoints-ecr-dkr endpoints-from-tasks endpoints-group endpoints-logs endpoints-s3 " +
-	"endpoints-to-endpoints endpoints-to-s3 endpoints-xray task-cluster task-definition " +
-	"task-execution task-role flow-log flow-role image-repository function function-role " +
-	"logs-connections logs-executions logs-function logs-task network-default network-routes " +
-	"network-subnet-0 network-subnet-1 network-tasks network-vpc notifications-topic uploads-bucket " +
-	"uploads-dlq uploads-role uploads-rule workflow-machine workflow-role"
+	"alarms-ledger-throttles alarms-lost-events alarms-open-executions alarms-sweep-errors " +
+	"alarms-sweep-silence alarms-task-failures alarms-task-timeouts alarms-undelivered-events " +
+	"alarms-undelivered-status-changes encryption-key endpoints-dynamodb endpoints-ecr-api endpoints-ecr-dkr " +
+	"endpoints-from-tasks endpoints-group endpoints-logs endpoints-s3 endpoints-to-dynamodb " +
+	"endpoints-to-endpoints endpoints-to-s3 endpoints-xray flow-log flow-role function function-role " +
+	"image-repository ledger-table logs-connections logs-executions logs-function logs-sweep logs-task " +
+	"network-default network-routes network-subnet-0 network-subnet-1 network-tasks network-vpc " +
+	"notifications-topic statuschange-dlq statuschange-rule sweep sweep-role sweep-rule task-cluster " +
+	"task-definition task-execution task-role uploads-bucket uploads-dlq uploads-role uploads-rule " +
+	"workflow-machine workflow-role"
 
 // updated is that each of these is updated.
 func updated(names string) map[string]string {

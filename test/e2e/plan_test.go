@@ -47,10 +47,10 @@ func inline(t *testing.T, name string, env map[string]string, config auto.Config
 	folder, err := filepath.Abs(root)
 	require.NoError(t, err)
 	p := &planned{config: config}
-	p.artifacts, err = build.Processors(t.Context(), settings.X86)
+	p.artifacts, err = build.Processors(t.Context(), build.Target{Architecture: settings.X86})
 	require.NoError(t, err)
 	program := func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return p.artifacts, nil })
+		return stack.Declare(ctx, func(context.Context, build.Target) (build.Artifacts, error) { return p.artifacts, nil })
 	}
 	p.Stack, err = auto.UpsertStackInlineSource(t.Context(), name, project, program, auto.EnvVars(env), auto.WorkDir(folder))
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func (p *planned) short(urn string) string {
 // What can be switched on stays as it was deployed, too.
 func TestWhatIsSwitchedOnDoesNotChangeByItself(t *testing.T) {
 	p := deploy(t, "e2e-on", map[string]string{
-		"taskCompletion": "callback", "taskCapacity": "spot", "deduplicate": "true", "maxParallelTasks": "5", "executionTimeout": "7200",
+		"taskCompletion": "callback", "taskCapacity": "spot", "maxParallelTasks": "5", "executionTimeout": "7200",
 	})
 	require.Empty(t, p.plan(t))
 }

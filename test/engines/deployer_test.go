@@ -131,7 +131,7 @@ func deployersGrants(t *testing.T) []deployer.Grant {
 		},
 		{"taskCapacity": "spot", "maxParallelTasks": "5", "executionTimeout": "10800"},
 		{
-			"network": "private", "flowLogs": "true", "encryption": "customer", "tracing": "true", "deduplicate": "true",
+			"network": "private", "flowLogs": "true", "encryption": "customer", "tracing": "true",
 			"notify": `["ops@example.com"]`,
 		},
 	} {

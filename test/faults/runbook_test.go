@@ -54,6 +54,21 @@ func TestEveryAlarmIsInTheRunbook(t *testing.T) {
 	}
 }
 
+// The mail and the runbook say the same of when the sweep is silent.
+func TestTheSweepsSilenceIsTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, alarm := range localtest.Declare(t, "dev", map[string]string{}).OfType(typeAlarm) {
+		if !strings.HasSuffix(alarm.Name, "-sweep-silence") {
+			continue
+		}
+		says, _, found := strings.Cut(alarm.Text("alarmDescription"), ":")
+		require.True(t, found)
+		assert.Contains(t, runbook(t), "\n### sweep-silence\n\n"+says+".")
+		return
+	}
+	assert.Fail(t, "no such alarm")
+}
+
 // sections are the headings below a part.
 func sections(text, part string) []string {
 	_, text, _ = strings.Cut(text, "\n"+part+"\n")
@@ -91,7 +106,7 @@ func TestTheRunbookNamesSettingsThatExist(t *testing.T) {
 	text := runbook(t)
 	for _, name := range []string{
 		"lambdaMemory", "lambdaTimeout", "sizeThreshold", "taskMemory", "taskTimeout", "taskCpu", "executionTimeout", "eventMaxAge",
-		"eventRetryAttempts", "network", "deduplicate", "taskCompletion",
+		"eventRetryAttempts", "network", "taskCompletion", "maxParallelTasks",
 	} {
 		assert.Contains(t, text, "`"+name+"`")
 		assert.Contains(t, settings.Markdown(), "`"+name+"`")

@@ -9,10 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/authz"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/ledger"
 )
 
 // change is a change of one policy document of a system.
@@ -23,16 +26,50 @@ type change struct {
 	document map[string]any
 }
 
+// inputPermission stands for the inputs of a permission of Lambda's, which is a statement of a function's policy in other words.
+const inputPermission = "permission"
+
+// documentOf is the policy document of an input; empty if it is none.
+func documentOf(t *testing.T, r declared.Resource, input string) string {
+	t.Helper()
+	if r.Type != declared.TypePermission || input != inputPermission {
+		return r.Text(input)
+	}
+	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Sid": r.Text("statementId"), "Effect": "Allow", "Principal": map[string]any{"Service": r.Text("principal")},
+		"Action": []any{r.Text("action")}, "Resource": []any{r.Text("function")},
+		"Condition": map[string]any{"ArnLike": map[string]any{"aws:SourceArn": []any{r.Text("sourceArn")}}},
+	}}})
+	require.NoError(t, err)
+	return string(text)
+}
+
+// inputsOf are the inputs with a document in the place of one.
+func (c change) inputsOf(t *testing.T, r declared.Resource) map[string]any {
+	t.Helper()
+	inputs := maps.Clone(r.Inputs)
+	if c.input != inputPermission {
+		text, err := json.Marshal(c.document)
+		require.NoError(t, err)
+		inputs[c.input] = string(text)
+		return inputs
+	}
+	statement := c.document["Statement"].([]any)[0].(map[string]any)
+	inputs["action"] = statement["Action"].([]any)[0]
+	like, _ := conditionsOf(statement)["ArnLike"].(map[string]any)
+	if like["aws:SourceArn"] == nil {
+		delete(inputs, "sourceArn")
+	}
+	return inputs
+}
+
 // apply gives the system with the change.
 func (c change) apply(t *testing.T, system *declared.System) *declared.System {
 	t.Helper()
-	text, err := json.Marshal(c.document)
-	require.NoError(t, err)
 	out := &declared.System{Outputs: system.Outputs, Resources: slices.Clone(system.Resources)}
 	for i, r := range out.Resources {
-		if r.Name == c.resource && r.Text(c.input) != "" {
-			r.Inputs = maps.Clone(r.Inputs)
-			r.Inputs[c.input] = string(text)
+		if r.Name == c.resource && documentOf(t, r, c.input) != "" {
+			r.Inputs = c.inputsOf(t, r)
 			out.Resources[i] = r
 			return out
 		}
@@ -46,13 +83,14 @@ func (c change) apply(t *testing.T, system *declared.System) *declared.System {
 func documents(t *testing.T, system *declared.System, visit func(resource, input string, fresh func() map[string]any, statement int)) {
 	t.Helper()
 	for _, r := range system.Resources {
-		for _, input := range []string{"policy", "assumeRolePolicy"} {
-			if !strings.Contains(r.Text(input), `"Statement"`) {
+		for _, input := range []string{"policy", "assumeRolePolicy", inputPermission} {
+			text := documentOf(t, r, input)
+			if !strings.Contains(text, `"Statement"`) {
 				continue
 			}
 			fresh := func() map[string]any {
 				var document map[string]any
-				require.NoError(t, json.Unmarshal([]byte(r.Text(input)), &document))
+				require.NoError(t, json.Unmarshal([]byte(text), &document))
 				return document
 			}
 			for i, s := range fresh()["Statement"].([]any) {
@@ -113,7 +151,7 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 			on, asked := c.of.taken(t).asked(gone)
 			require.True(t, asked)
 			l, err := take(t, changed, on)
-			if !slices.ContainsFunc(unheard, func(action string) bool { return strings.Contains(c.name, " without "+action+" ") }) {
+			if !slices.ContainsFunc(unheard, func(action string) bool { return strings.Contains(c.name+" ", " without "+action+" ") }) {
 				require.Error(t, err)
 			}
 			require.NotEmpty(t, l.refused(), "it fails because something is refused: %v", err)
@@ -122,9 +160,12 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 	require.LessOrEqual(t, len(excused), len(authz.Required()))
 }
 
-// unheard are calls without which the system works on, with less: a lost task
-// is noticed later, by its time-out, and a trace ends before the container.
-var unheard = []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "xray:PutTraceSegments"}
+// unheard are calls without which the system works on, with less: a lost task is noticed later, by its time-out, and so is a success, which
+// the ledger has all the same; a task isn't traced with its execution, and a trace ends before the container.
+var unheard = []string{
+	"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess", "states:DescribeExecution of DescribeExecutions",
+	"xray:PutTraceSegments",
+}
 
 // removal is a change of a system.
 type removal struct {
@@ -141,7 +182,7 @@ func allRemovals(t *testing.T) []removal {
 	var out []removal
 	journeys := stacks(t)
 	names := slices.Sorted(maps.Keys(journeys))
-	// A limit of tasks needs what claims and traces only use.
+	// A limit of tasks needs what traces only use.
 	first := []string{defaults, few}
 	names = slices.Concat(first, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(first, name) }))
 	seen := map[string]bool{}
@@ -185,6 +226,9 @@ func TestOneGrantMoreIsNoticed(t *testing.T) {
 	system, l := stacks(t)[defaults].system, stacks(t)[defaults].taken(t)
 	changes := 0
 	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
+		if input == inputPermission {
+			return // it has one action, and another one is a permission of its own
+		}
 		changes++
 		document := fresh()
 		changed := document["Statement"].([]any)[statement].(map[string]any)
@@ -270,8 +314,17 @@ func TestAWiderGrantIsNoticed(t *testing.T) {
 		for operator, keys := range conditionsOf(of(fresh())) {
 			for key := range keys.(map[string]any) {
 				document := fresh()
-				delete(of(document)["Condition"].(map[string]any)[operator].(map[string]any), key)
+				delete(conditionsOf(of(document))[operator].(map[string]any), key)
 				try(resource, input, document, "without "+operator+" "+key)
+				values := keys.(map[string]any)[key].([]any)
+				for i, value := range values {
+					if !isNegated(operator) || len(values) == 1 {
+						continue
+					}
+					document := fresh()
+					conditionsOf(of(document))[operator].(map[string]any)[key] = slices.Delete(slices.Clone(values), i, i+1)
+					try(resource, input, document, fmt.Sprintf("%s %s without %v", operator, key, value))
+				}
 			}
 		}
 	})
@@ -305,29 +358,41 @@ func neighbours(d authz.Decision) []authz.Request {
 	if d.Request.Principal.Service != "" {
 		add(func(r *authz.Request) { r.Principal.Service = "ec2.amazonaws.com" })
 	}
-	for _, key := range conditions(d) {
-		add(func(r *authz.Request) { r.Context[key] = []string{"arn:aws:other:eu-west-3:999999999999:other/thing"} })
-		add(func(r *authz.Request) { r.Context[key] = nil }) // it isn't there, and isn't filled in
+	for _, c := range conditions(d) {
+		others := []string{"arn:aws:other:eu-west-3:999999999999:other/thing"}
+		switch {
+		case isNegated(c.Operator):
+			others = c.Values
+		case c.Operator == "Null":
+			others = nil
+		}
+		for _, other := range others {
+			add(func(r *authz.Request) { r.Context[c.Key] = []string{other} })
+		}
+		add(func(r *authz.Request) { r.Context[c.Key] = nil }) // it isn't there, and isn't filled in
 	}
 	return out
 }
 
-// conditions are the keys of the request that a condition of what allows it is about.
-func conditions(d authz.Decision) []string {
-	var out []string
-	for key := range d.Request.Context {
-		for _, g := range d.Grants {
-			if slices.ContainsFunc(g.Conditions, func(c string) bool { return strings.Contains(c, " "+key+" ") }) {
-				out = append(out, key)
+// conditions are those of what allows a request that are about keys which it names.
+func conditions(d authz.Decision) []authz.Condition {
+	var out []authz.Condition
+	for _, g := range d.Grants {
+		for _, c := range g.Conditions {
+			if _, named := d.Request.Context[c.Key]; named {
+				out = append(out, c)
 			}
 		}
 	}
 	return out
 }
 
+// isNegated says whether a condition operator holds for values that are none of the policy's.
+func isNegated(operator string) bool { return strings.Contains(operator, "Not") }
+
 // kinds are the words that say what kind a resource is, before its name.
 var kinds = []string{
-	"function", "task-definition", "task", "stateMachine", "role", "rule", "log-group", "repository", "table", "cluster",
+	"function", "task-definition", "task", "stateMachine", "execution", "role", "rule", "log-group", "repository", "table", "cluster",
 }
 
 // nextTo are the ARNs of the same in another account and Region, and of a resource whose name only begins like this one's.
@@ -372,6 +437,127 @@ func TestATaskOfAPrivateNetworkReadsByItsEndpointAlone(t *testing.T) {
 	require.Positive(t, tried)
 }
 
+// Both processors write below the prefix alone, and the task of a private network by its endpoint alone.
+func TestOutputsAreWrittenWhereTheyShouldBe(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ prefix, outside string }{
+		"outputs":   {"results/", ""},
+		"encrypted": {"", "explicit deny in a resource-based policy: DenyTaskOutsideEndpoint"},
+		"customer":  {"made/", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			system, l := stacks(t)[name].system, stacks(t)[name].taken(t)
+			policies, err := authz.Load(system)
+			require.NoError(t, err)
+			writers := map[string]bool{}
+			for _, d := range l.decisions {
+				if !d.Allowed || d.Request.Action != "s3:PutObject" && d.Request.Action != "s3:AbortMultipartUpload" {
+					continue
+				}
+				writers[d.Request.Principal.Role] = true
+				if test.prefix != "" {
+					r := d.Request
+					r.Resource = strings.Replace(r.Resource, test.prefix, "other/", 1)
+					require.ErrorContains(t, policies.Authorize(r).Err(), "no identity-based policy allows")
+				}
+				if test.outside != "" && d.Request.Endpoint != "" {
+					r := d.Request
+					r.Endpoint = ""
+					require.ErrorContains(t, policies.Authorize(r).Err(), test.outside)
+				}
+				r := d.Request
+				r.Action = "s3:GetObject"
+				require.Error(t, policies.Authorize(r).Err(), "what is written isn't read")
+			}
+			require.Len(t, writers, 2)
+		})
+	}
+}
+
+// By the endpoint of DynamoDB the task reaches the ledger alone, and nobody else does.
+func TestATaskOfAPrivateNetworkWritesTheLedgerAlone(t *testing.T) {
+	t.Parallel()
+	system, l := stacks(t)[private].system, stacks(t)[private].taken(t)
+	policies, err := authz.Load(system)
+	require.NoError(t, err)
+	other := ""
+	for _, role := range system.OfType(declared.TypeRole) {
+		if strings.HasSuffix(role.Name, "-function-role") {
+			other = role.ARN()
+		}
+	}
+	require.NotEmpty(t, other)
+	tried := 0
+	for _, d := range l.decisions {
+		if !d.Allowed || d.Request.Endpoint == "" || d.Request.Action != "dynamodb:UpdateItem" {
+			continue
+		}
+		tried++
+		for name, change := range map[string]func(*authz.Request){
+			"another table":  func(r *authz.Request) { r.Resource += "-2" },
+			"another call":   func(r *authz.Request) { r.Action = "dynamodb:GetItem" },
+			"another's role": func(r *authz.Request) { r.Principal.Role = other },
+		} {
+			r := d.Request
+			change(&r)
+			require.ErrorContains(t, policies.Authorize(r).Err(), "no VPC endpoint policy allows", name)
+		}
+		r := d.Request
+		r.Context = map[string][]string{leadingKeys: {ledger.Slots}}
+		require.ErrorContains(t, policies.Authorize(r).Err(), "but for its condition ForAllValues:StringNotEquals", "the slots, by its role")
+	}
+	require.Positive(t, tried)
+}
+
+const leadingKeys = "dynamodb:LeadingKeys"
+
+// The ledger's own items are for those alone who keep them: a processor that is taken over can't free the task slots, or have the sweep
+// pass over what is lost.
+func TestTheLedgersOwnItemsAreNotForEverybody(t *testing.T) {
+	t.Parallel()
+	const item = "bucket\nkey"
+	writers := map[string]map[string][]string{ // by the end of the role's name; the slots where there are some
+		defaults: {"-function-role": nil, "-task-role": nil, "-workflow-role": nil, "-sweep-role": {ledger.Sweep}},
+		few: {
+			"-function-role": nil, "-task-role": nil, "-workflow-role": {ledger.Slots}, "-sweep-role": {ledger.Slots, ledger.Sweep},
+		},
+	}
+	for stack, of := range writers {
+		system := stacks(t)[stack].system
+		policies, err := authz.Load(system)
+		require.NoError(t, err)
+		table, err := system.Only(declared.TypeTable)
+		require.NoError(t, err)
+		for _, role := range system.OfType(declared.TypeRole) {
+			for end, own := range of {
+				if !strings.HasSuffix(role.Name, end) {
+					continue
+				}
+				for _, action := range []string{"dynamodb:UpdateItem", "dynamodb:GetItem"} {
+					may := func(keys ...string) bool {
+						return policies.Authorize(authz.Request{
+							Principal: authz.Principal{Role: role.ARN()}, Action: action, Resource: table.ARN(),
+							Context: map[string][]string{leadingKeys: keys},
+						}).Allowed
+					}
+					reads := action == "dynamodb:UpdateItem" || end == "-sweep-role"
+					what := fmt.Sprintf("%s: %s %s", stack, end, action)
+					require.Equal(t, reads, may(item), what)
+					for _, partition := range ledger.OwnPartitions() {
+						is := reads && slices.Contains(own, partition)
+						require.Equal(t, is, may(partition), "%s %s", what, partition)
+						require.Equal(t, is, may(item, partition), "%s %s beside another", what, partition)
+					}
+					require.Equal(t, reads && len(own) == len(ledger.OwnPartitions()), may(), "%s of no item", what)
+				}
+				delete(of, end)
+			}
+		}
+		require.Empty(t, of, stack)
+	}
+}
+
 // Whoever comes without TLS is refused by the bucket, the topic and the queue, whatever else allows it.
 func TestNothingIsAllowedWithoutTLS(t *testing.T) {
 	t.Parallel()
@@ -398,4 +584,113 @@ func TestNothingIsAllowedWithoutTLS(t *testing.T) {
 		}
 	}
 	require.Len(t, seen, 3)
+}
+
+const (
+	existingStatus = "s3:ExistingObjectTag/upload-router-status"
+	requestStatus  = "s3:RequestObjectTag/upload-router-status"
+	requestKeys    = "s3:RequestObjectTagKeys"
+)
+
+// With a quarantine only what was processed is read by others, and nobody else says that it was: not in another case, and not by the way.
+func TestAnUploadIsInQuarantineUntilItIsProcessed(t *testing.T) {
+	t.Parallel()
+	system := stacks(t)[tagged].system
+	policies, err := authz.Load(given(t, system, "s3:*", "kms:*"))
+	require.NoError(t, err)
+	bucket, _ := system.Outputs["bucketName"].(string)
+	for _, role := range system.OfType(declared.TypeRole) {
+		processor := strings.HasSuffix(role.Name, "-function-role") || strings.HasSuffix(role.Name, "-task-role")
+		may := func(action string, context map[string][]string) bool {
+			return policies.Authorize(authz.Request{
+				Principal: authz.Principal{Role: role.ARN()}, Action: action, Resource: "arn:aws:s3:::" + bucket + "/key",
+				Context: context, Endpoint: endpointOf(t, system, role),
+			}).Allowed
+		}
+		for _, action := range []string{"s3:GetObject", "s3:GetObjectVersion"} {
+			for status, others := range map[string]bool{"": false, "failed": false, "Succeeded": false, "succeeded": true} {
+				var has map[string][]string
+				if status != "" {
+					has = map[string][]string{existingStatus: {status}}
+				}
+				require.Equal(t, others || processor, may(action, has), "%s %s of what is %q", role.Name, action, status)
+			}
+		}
+		for _, action := range []string{"s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"} {
+			if strings.HasSuffix(role.Name, "-task-role") && action != "s3:PutObjectVersionTagging" {
+				continue // the endpoint has none of these
+			}
+			for _, key := range []string{"upload-router-status", "Upload-Router-Status"} {
+				gives := map[string][]string{requestKeys: {"team", key}, requestStatus: {"succeeded"}}
+				require.Equal(t, processor, may(action, gives), "%s %s %s", role.Name, action, key)
+			}
+			require.True(t, may(action, map[string][]string{requestKeys: {"team"}}), "%s %s of other tags", role.Name, action)
+		}
+		if !strings.HasSuffix(role.Name, "-task-role") {
+			require.Equal(t, processor, may("s3:ReplicateTags", nil), role.Name)
+		}
+	}
+}
+
+// In the local run as well, whoever may read all reads what is processed, and no longer what then failed.
+func TestWhoReadsInQuarantine(t *testing.T) {
+	t.Parallel()
+	system := given(t, stacks(t)[tagged].system, "s3:*", "kms:*")
+	r, err := begin(t, system, nil)
+	require.NoError(t, err)
+	defer closing.Go(func() { _ = r.Close() })
+	bucket, _ := system.Outputs["bucketName"].(string)
+	reader := ""
+	for _, role := range system.OfType(declared.TypeRole) {
+		if strings.HasSuffix(role.Name, "-workflow-role") {
+			reader = role.ARN()
+		}
+	}
+	read := func(key string) error {
+		_, err := r.ObjectsAs(reader).GetObject(t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+		return err
+	}
+	for key, size := range map[string]int{"small": 5, "large": 50} {
+		require.NoError(t, uploads(key, size)(t.Context(), r, nil, t.TempDir()))
+		require.NoError(t, read(key))
+	}
+	_, err = r.ObjectsAs(reader).PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: &bucket, Key: aws.String("mine"), Body: strings.NewReader("x"), Tagging: aws.String("Upload-Router-Status=succeeded"),
+	})
+	require.ErrorContains(t, err, "DenyStatusOfOthers")
+	require.NoError(t, anotherSize(t.Context(), r, nil, t.TempDir()))
+	require.ErrorContains(t, read("resized"), "DenyUnprocessed")
+}
+
+// endpointOf is the endpoint of S3 by which the task comes.
+func endpointOf(t *testing.T, system *declared.System, role declared.Resource) string {
+	t.Helper()
+	if !strings.HasSuffix(role.Name, "-task-role") {
+		return ""
+	}
+	policies, err := authz.Load(system)
+	require.NoError(t, err)
+	return policies.Endpoint("s3")
+}
+
+// What a processor may say of a version is how its processing went.
+func TestAProcessorSaysNothingElseByItsTags(t *testing.T) {
+	t.Parallel()
+	system, l := stacks(t)[tagged].system, stacks(t)[tagged].taken(t)
+	policies, err := authz.Load(system)
+	require.NoError(t, err)
+	said := map[string]bool{}
+	for _, d := range l.decisions {
+		if !d.Allowed || d.Request.Action != "s3:PutObjectVersionTagging" {
+			continue
+		}
+		said[d.Request.Principal.Role+" "+d.Request.Context[requestStatus][0]] = true
+		for _, value := range [][]string{{"clean"}, {""}, nil} {
+			r := d.Request
+			r.Context = maps.Clone(r.Context)
+			r.Context[requestStatus] = value
+			require.ErrorContains(t, policies.Authorize(r).Err(), "but for its condition StringEquals "+requestStatus)
+		}
+	}
+	require.Len(t, said, 3, "both what succeeded, and the task what failed: %v", said)
 }

@@ -69,7 +69,7 @@ func TestRefusalsAreThoseOfAWS(t *testing.T) {
 			"uploads-read-function without s3:GetObjectVersion of ReadUploads", 5, "Upload.AccessDenied", "s3:GetObjectVersion",
 		},
 		"the task reading": {
-			"uploads-read-task without s3:GetObjectVersion of ReadUploads", 50, "States.TaskFailed", `"ExitCode":77`,
+			"uploads-read-task without s3:GetObjectVersion of ReadUploads", 50, "Upload.AccessDenied", "s3:GetObjectVersion",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +133,6 @@ func TestAGivenKeyTakesRights(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "givenkey", map[string]string{
 		"encryption": "customer", "kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
-		"deduplicate": "true",
 	})
 	l, err := run(t, system)
 	require.NoError(t, err)
@@ -205,6 +204,42 @@ func TestEventBridgeTellsTopicsNoSource(t *testing.T) {
 		require.ErrorContains(t, err, "its notice would not arrive", resource)
 	})
 	require.Equal(t, 2, changes, "of the topic and of its key")
+}
+
+// Step Functions uses the machine's key in the machine's role: for that no condition on kms:ViaService holds, and AWS has executions fail
+// by one. What DynamoDB and SNS use for the role, and Step Functions for the sweep, has one.
+// https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+func TestStepFunctionsUsesTheKeyByNoService(t *testing.T) {
+	t.Parallel()
+	system := declare(t, "byservice", map[string]string{"encryption": "customer"})
+	via := map[string]string{
+		"DecryptLedger": "dynamodb.", "EncryptNotices": "sns.", "DecryptExecutions": "states.", "DecryptUploads": "s3.",
+		"EncryptExecutions": "", "EncryptExecutionLogs": "", // Step Functions' own
+	}
+	seen := map[string]bool{}
+	documents(t, system, func(resource, input string, fresh func() map[string]any, statement int) {
+		document := fresh()
+		changed := document["Statement"].([]any)[statement].(map[string]any)
+		sid, _ := changed["Sid"].(string)
+		actions, _ := changed["Action"].([]any)
+		if changed["Principal"] != nil || !strings.HasPrefix(fmt.Sprint(actions...), "kms:") {
+			return
+		}
+		seen[sid] = true
+		host, known := via[sid]
+		require.True(t, known, "%s of %s uses a key: by which service?", sid, resource)
+		equals, _ := conditionsOf(changed)["StringEquals"].(map[string]any)
+		if host != "" {
+			require.Equal(t, []any{host + "eu-central-1.amazonaws.com"}, equals["kms:ViaService"], "%s of %s", sid, resource)
+			return
+		}
+		require.NotContains(t, equals, "kms:ViaService", "%s of %s", sid, resource)
+		conditionsOf(changed)["StringEquals"] = map[string]any{"kms:ViaService": "states.eu-central-1.amazonaws.com"}
+		_, err := begin(t, change{"", resource, input, document}.apply(t, system), nil)
+		require.Error(t, err, sid)
+		require.ErrorContains(t, err, "is not authorized to perform: kms:")
+	})
+	require.Len(t, seen, len(via))
 }
 
 // What AWS refuses to create, or what would fail unseen later, doesn't start.

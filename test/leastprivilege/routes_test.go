@@ -17,14 +17,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/authz"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/ledger/client"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/local/localtest"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/stackfile"
 )
 
@@ -56,28 +64,29 @@ func declare(t *testing.T, name string, config map[string]string) *declared.Syst
 }
 
 // begin starts a system, and tells who hears of what is decided in it.
-func begin(t *testing.T, system *declared.System, decided func(authz.Decision)) (*local.Router, error) {
+func begin(t *testing.T, system *declared.System, hear func(authz.Decision)) (*local.Router, error) {
 	t.Helper()
 	return local.Start(t.Context(), system, local.Options{
-		Root: root(t), AccountID: localtest.AccountID, Region: localtest.Region, Decided: decided,
+		Root: root(t), AccountID: localtest.AccountID, Region: localtest.Region, Decided: hear,
+		Secret: func(name string) (string, bool) { return "the value of " + name, true },
 	})
 }
 
 // journey is a system, and what was decided on all its ways.
 type journey struct {
-	system *declared.System
-	once   sync.Once
-	ledger *ledger
-	err    error
+	system  *declared.System
+	once    sync.Once
+	decided *decided
+	err     error
 }
 
 // taken gives what was decided on all ways through a system, which are taken once.
-func (j *journey) taken(t *testing.T) *ledger {
+func (j *journey) taken(t *testing.T) *decided {
 	t.Helper()
-	j.once.Do(func() { j.ledger, j.err = run(t, j.system) })
+	j.once.Do(func() { j.decided, j.err = run(t, j.system) })
 	require.NoError(t, j.err)
-	require.NotNil(t, j.ledger)
-	return j.ledger
+	require.NotNil(t, j.decided)
+	return j.decided
 }
 
 // all are the journeys through all stacks, which are declared once.
@@ -102,11 +111,12 @@ func stacks(t *testing.T) map[string]*journey {
 	return all.journeys
 }
 
-// The stacks that tests name: the default configuration, few tasks at a time, and a network without a way out.
+// The stacks that tests name: the default configuration, few tasks at a time, a network without a way out, and a quarantine.
 const (
 	defaults = "defaults"
 	few      = "few"
 	private  = "private"
+	tagged   = "tagged"
 )
 
 func declareAll(t *testing.T) map[string]*declared.System {
@@ -118,7 +128,6 @@ func declareAll(t *testing.T) map[string]*declared.System {
 	out := map[string]*declared.System{
 		defaults:   declare(t, defaults, map[string]string{}),
 		"callback": declare(t, "callback", map[string]string{"taskCompletion": "callback"}),
-		"once":     declare(t, "once", map[string]string{"deduplicate": "true"}),
 		few: declare(t, few, map[string]string{
 			"maxParallelTasks": "1", "taskCapacity": "spot", "taskCompletion": "callback", "executionTimeout": "7200",
 		}),
@@ -131,7 +140,20 @@ func declareAll(t *testing.T) map[string]*declared.System {
 			"kmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
 		}),
 	}
-	key := map[string]string{"encryption": "customer", "notify": `["ops@example.com"]`, "tracing": "true", "deduplicate": "true"}
+	out["outputs"] = declare(t, "outputs", map[string]string{"outputBucket": "acme-results", "outputPrefix": "results/"})
+	out["encrypted"] = declare(t, "encrypted", map[string]string{
+		"outputBucket": "create", "network": "private",
+		"outputKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+	})
+	out[tagged] = declare(t, tagged, map[string]string{"network": "private", "tagUploads": "quarantine", "encryption": "customer"})
+	out["secrets"] = declare(t, "secrets", map[string]string{
+		"network": "private",
+		"secrets": `{"PASSWORD":"arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-a1b2c3",` +
+			`"TOKEN":"arn:aws:ssm:eu-central-1:123456789012:parameter/token"}`,
+	})
+	key := map[string]string{
+		"encryption": "customer", "notify": `["ops@example.com"]`, "tracing": "true", "outputBucket": "create", "outputPrefix": "made/",
+	}
 	out["customer"] = declare(t, "customer", key)
 	for _, name := range names {
 		config, err := stackfile.Read(root, name)
@@ -151,8 +173,9 @@ func root(t *testing.T) string {
 	return root
 }
 
-// ledger keeps what was decided.
-type ledger struct {
+// decided keeps what was decided in a system.
+type decided struct {
+	system    *declared.System
 	mu        sync.Mutex
 	decisions []authz.Decision
 	then      func(authz.Decision)
@@ -166,14 +189,14 @@ type way struct {
 }
 
 // begin notes that a route is taken.
-func (l *ledger) begin(name string) {
+func (l *decided) begin(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ways = append(l.ways, way{name, len(l.decisions)})
 }
 
 // asked gives the routes on which one of the grants was asked for, which are none if only the deployment did.
-func (l *ledger) asked(of map[string]authz.Grant) (on []route, asked bool) {
+func (l *decided) asked(of map[string]authz.Grant) (on []route, asked bool) {
 	names := map[string]bool{}
 	for i, d := range l.decisions {
 		if !slices.ContainsFunc(d.Grants, func(g authz.Grant) bool { _, is := of[g.Key()]; return is }) {
@@ -191,7 +214,7 @@ func (l *ledger) asked(of map[string]authz.Grant) (on []route, asked bool) {
 	return slices.DeleteFunc(slices.Clone(routes), func(r route) bool { return !names[r.name] }), asked
 }
 
-func (l *ledger) decided(d authz.Decision) {
+func (l *decided) hear(d authz.Decision) {
 	l.mu.Lock()
 	l.decisions = append(l.decisions, d)
 	then := l.then
@@ -201,18 +224,21 @@ func (l *ledger) decided(d authz.Decision) {
 	}
 }
 
-func (l *ledger) on(then func(authz.Decision)) {
+func (l *decided) on(then func(authz.Decision)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.then = then
 }
 
-// refused are the messages of what was refused. Whether the bucket may be listed
-// is asked to tell "not there" from "none of your business", as S3 does.
-func (l *ledger) refused() []string {
+// askedBeside is what S3 asks besides what a request is for: whether the bucket may be listed, to tell "not there" from "none of your
+// business", and whether the tags may be read, to say how many there are.
+var askedBeside = []string{"s3:ListBucket", "s3:GetObjectTagging"}
+
+// refused are the messages of what was refused.
+func (l *decided) refused() []string {
 	var out []string
 	for _, d := range l.decisions {
-		if !d.Allowed && d.Request.Action != "s3:ListBucket" {
+		if !d.Allowed && !slices.Contains(askedBeside, d.Request.Action) {
 			out = append(out, d.Message())
 		}
 	}
@@ -224,7 +250,7 @@ var errNotProcessed = errors.New("not processed")
 // route is one way through the system.
 type route struct {
 	name string
-	run  func(ctx context.Context, r *local.Router, l *ledger, folder string) error
+	run  func(ctx context.Context, r *local.Router, l *decided, folder string) error
 }
 
 // routes are all ways on which something is asked for that no other asks for. What goes wrong on the way (errors, retries,
@@ -238,10 +264,20 @@ var routes = []route{
 	{"an event of another size, of a large file", anotherSize},
 	{"an event that comes twice", twice},
 	{"a task that is aborted, and a large file after that", afterAbort},
+	{"an output of the function", outputs(func(s *declared.System) (string, error) {
+		function, err := s.Where(declared.TypeFunction, "arn", s.Outputs["lambdaFunctionArn"])
+		return function.Text("role"), err
+	})},
+	{"an output of the task", outputs(func(s *declared.System) (string, error) {
+		definition, err := s.Only(declared.TypeTaskDefinition)
+		return definition.Text("taskRoleArn"), err
+	})},
+	{"an execution that is gone without a word", lostUpload},
+	{"an execution that is gone with its task slot", slotOfNobody},
 }
 
-func uploads(key string, size int) func(context.Context, *local.Router, *ledger, string) error {
-	return func(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+func uploads(key string, size int) func(context.Context, *local.Router, *decided, string) error {
+	return func(ctx context.Context, r *local.Router, _ *decided, folder string) error {
 		trace, err := upload(ctx, r, folder, key, size)
 		return processed(trace, err)
 	}
@@ -274,8 +310,8 @@ func processed(trace *local.Trace, err error) error {
 
 // withoutVersion delivers an event such as a bucket sends whose versioning has
 // been turned on just now, or that was written by hand to have a file processed again.
-func withoutVersion(key string, size int) func(context.Context, *local.Router, *ledger, string) error {
-	return func(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+func withoutVersion(key string, size int) func(context.Context, *local.Router, *decided, string) error {
+	return func(ctx context.Context, r *local.Router, _ *decided, folder string) error {
 		first, err := upload(ctx, r, folder, key, size)
 		if err := processed(first, err); err != nil {
 			return err
@@ -300,8 +336,86 @@ func deliverWithout(ctx context.Context, r *local.Router, first *local.Trace, fi
 	return again, r.Deliver(ctx, text, again)
 }
 
+// outputs writes as the worker does who has a role: an object at once, one in parts, and one whose parts are aborted.
+func outputs(roleOf func(*declared.System) (string, error)) func(context.Context, *local.Router, *decided, string) error {
+	return func(ctx context.Context, r *local.Router, l *decided, _ string) error {
+		name, _ := l.system.Outputs["outputBucketName"].(string)
+		role, err := roleOf(l.system)
+		if name == "" || err != nil {
+			return err
+		}
+		variables, err := functionVariables(l.system)
+		if err != nil {
+			return err
+		}
+		w := &writer{client: r.ObjectsAs(role), bucket: &name, key: variables[request.EnvironmentOutputPrefix] + "key"}
+		if key := variables[request.EnvironmentOutputKMSKey]; key != "" {
+			w.encryption, w.kmsKey, w.bucketKey = types.ServerSideEncryptionAwsKms, &key, aws.Bool(true)
+		}
+		return errors.Join(w.put(ctx), w.parts(ctx, w.complete), w.parts(ctx, w.abort))
+	}
+}
+
+// functionVariables are those of the function that processes, which the task has as well.
+func functionVariables(system *declared.System) (map[string]string, error) {
+	function, err := system.Where(declared.TypeFunction, "arn", system.Outputs["lambdaFunctionArn"])
+	given, _ := function.Object("environment")["variables"].(map[string]any)
+	variables := map[string]string{}
+	for name, value := range given {
+		variables[name], _ = value.(string)
+	}
+	return variables, err
+}
+
+// writer writes an output.
+type writer struct {
+	client         *s3.Client
+	bucket, kmsKey *string
+	key            string
+	encryption     types.ServerSideEncryption
+	bucketKey      *bool
+}
+
+func (w *writer) put(ctx context.Context) error {
+	_, err := w.client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: w.bucket, Key: &w.key, Body: strings.NewReader("output"),
+		ServerSideEncryption: w.encryption, SSEKMSKeyId: w.kmsKey, BucketKeyEnabled: w.bucketKey,
+	})
+	return err
+}
+
+// parts sends a part, and ends the upload.
+func (w *writer) parts(ctx context.Context, end func(ctx context.Context, id, etag *string) error) error {
+	begun, err := w.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: w.bucket, Key: &w.key, ServerSideEncryption: w.encryption, SSEKMSKeyId: w.kmsKey, BucketKeyEnabled: w.bucketKey,
+	})
+	if err != nil {
+		return err
+	}
+	part, err := w.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: w.bucket, Key: &w.key, UploadId: begun.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("output"),
+	})
+	if err != nil {
+		return err
+	}
+	return end(ctx, begun.UploadId, part.ETag)
+}
+
+func (w *writer) complete(ctx context.Context, id, etag *string) error {
+	_, err := w.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: w.bucket, Key: &w.key, UploadId: id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: etag}}},
+	})
+	return err
+}
+
+func (w *writer) abort(ctx context.Context, id, _ *string) error {
+	_, err := w.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: w.bucket, Key: &w.key, UploadId: id})
+	return err
+}
+
 // rejected is a failure that is announced, as all are.
-func rejected(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+func rejected(ctx context.Context, r *local.Router, _ *decided, folder string) error {
 	first, err := upload(ctx, r, folder, "rejected", 1)
 	if err := processed(first, err); err != nil {
 		return err
@@ -317,7 +431,7 @@ func rejected(ctx context.Context, r *local.Router, _ *ledger, folder string) er
 }
 
 // anotherSize has the task fail, which tells it if the state waits for that.
-func anotherSize(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+func anotherSize(ctx context.Context, r *local.Router, _ *decided, folder string) error {
 	first, err := upload(ctx, r, folder, "resized", 50)
 	if err := processed(first, err); err != nil {
 		return err
@@ -335,7 +449,7 @@ func anotherSize(ctx context.Context, r *local.Router, _ *ledger, folder string)
 }
 
 // twice delivers an event again, as EventBridge may.
-func twice(ctx context.Context, r *local.Router, _ *ledger, folder string) error {
+func twice(ctx context.Context, r *local.Router, _ *decided, folder string) error {
 	first, err := upload(ctx, r, folder, "twice", 5)
 	if err := processed(first, err); err != nil {
 		return err
@@ -345,7 +459,7 @@ func twice(ctx context.Context, r *local.Router, _ *ledger, folder string) error
 }
 
 // afterAbort needs what the aborted task had.
-func afterAbort(ctx context.Context, r *local.Router, l *ledger, folder string) error {
+func afterAbort(ctx context.Context, r *local.Router, l *decided, folder string) error {
 	if err := abort(ctx, r, l, folder); err != nil {
 		return err
 	}
@@ -353,7 +467,7 @@ func afterAbort(ctx context.Context, r *local.Router, l *ledger, folder string) 
 }
 
 // abort ends an execution while its task reads the object.
-func abort(ctx context.Context, r *local.Router, l *ledger, folder string) error {
+func abort(ctx context.Context, r *local.Router, l *decided, folder string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var stopped bool
@@ -378,17 +492,94 @@ func abort(ctx context.Context, r *local.Router, l *ledger, folder string) error
 	return nil
 }
 
+// table is a client of the ledger that may do everything, as of an execution that is gone: nothing that it does is decided on.
+func (l *decided) table(r *local.Router) *client.Client {
+	name, _ := l.system.Outputs["ledgerTable"].(string)
+	return &client.Client{API: r.Items(), Table: name, Lease: time.Hour}
+}
+
+// gone is the ARN of an execution that nobody knows any more.
+func (l *decided) gone() string {
+	machine, _ := l.system.Outputs["stateMachineArn"].(string)
+	return strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":gone"
+}
+
+// lostUpload is found by the sweep, which tells people of it.
+func lostUpload(ctx context.Context, r *local.Router, l *decided, _ string) error {
+	const longAgo = 6 * time.Hour
+	table, began := l.table(r), r.Now().Add(-longAgo)
+	bucket, _ := l.system.Outputs["bucketName"].(string)
+	upload := ledger.UploadOf(bucket, "lost", "version", "etag", "")
+	if _, err := table.BeginRun(ctx, client.Run{
+		Upload: upload, Execution: l.gone(), ID: "run", Route: machine.RouteFargate, Size: 50, Created: began, Started: began,
+	}, began); err != nil {
+		return err
+	}
+	before := len(r.Notices())
+	if err := sweep(ctx, r); err != nil {
+		return err
+	}
+	item, _, err := table.Get(ctx, upload)
+	if err != nil || item.State != ledger.Failed || len(r.Notices()) != before+1 {
+		return fmt.Errorf("%w: what was lost is %s, and announced by %v: %w", errNotProcessed, item.State, r.Notices()[before:], err)
+	}
+	return nil
+}
+
+// slotOfNobody comes back, as an earlier look didn't find its execution either; without task slots the sweep looks for none.
+func slotOfNobody(ctx context.Context, r *local.Router, l *decided, _ string) error {
+	const route, earlier = machine.RouteFargate, 4 * time.Minute
+	table := l.table(r)
+	if err := table.TakeSlot(ctx, route, l.gone(), 1); err != nil {
+		return err
+	}
+	slots, err := table.Slots(ctx, route)
+	if err != nil {
+		return err
+	}
+	if err := table.Suspect(ctx, route, slots, nil, slots.Holders, r.Now().Add(-earlier)); err != nil {
+		return err
+	}
+	if err := sweep(ctx, r); err != nil {
+		return err
+	}
+	limited := slices.ContainsFunc(l.system.OfType(declared.TypeFunction), func(f declared.Resource) bool {
+		variables, _ := f.Object("environment")["variables"].(map[string]any)
+		return variables["UPLOAD_SLOT_ROUTES"] == route
+	})
+	slots, err = table.Slots(ctx, route)
+	if err != nil || limited && len(slots.Holders) > 0 {
+		return fmt.Errorf("%w: a slot is kept by %v: %w", errNotProcessed, slots.Holders, err)
+	}
+	return table.ReturnSlot(ctx, route, l.gone())
+}
+
+// sweep runs the sweep as its schedule does.
+func sweep(ctx context.Context, r *local.Router) error {
+	runs, err := r.Sweep(ctx)
+	if err != nil {
+		return err
+	}
+	if len(runs) != 1 {
+		return fmt.Errorf("%w: the schedule ran %d functions", errNotProcessed, len(runs))
+	}
+	if run := runs[0]; run.Detail != "" {
+		return fmt.Errorf("%w: the sweep: %s", errNotProcessed, run.Detail)
+	}
+	return nil
+}
+
 // run takes a system along all routes, and stops at the first that doesn't work.
-func run(t *testing.T, system *declared.System) (*ledger, error) {
+func run(t *testing.T, system *declared.System) (*decided, error) {
 	t.Helper()
 	return take(t, system, routes)
 }
 
 // take takes a system along some routes, and stops at the first that doesn't work.
-func take(t *testing.T, system *declared.System, routes []route) (*ledger, error) {
+func take(t *testing.T, system *declared.System, routes []route) (*decided, error) {
 	t.Helper()
-	l := &ledger{}
-	r, err := begin(t, system, l.decided)
+	l := &decided{system: system}
+	r, err := begin(t, system, l.hear)
 	if err != nil {
 		return l, err
 	}

@@ -107,7 +107,7 @@ var differs = []struct {
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UUID"},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d| UTC)?`), "TIME"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\b`), "TIME"}, // of today
-	{regexp.MustCompile(`"(version|VersionID|Value)":"[^"]+"`), `"$1":"…"`},
+	{regexp.MustCompile(`"(version|VersionID|Sequencer|Value)":"[^"]+"`), `"$1":"…"`},
 	{regexp.MustCompile(`"durationMs":\d+`), `"durationMs":…`},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "PRICED"},
 	{regexp.MustCompile(`\bupload-router-dev-uploads-bucket-\w+`), "BUCKET"},

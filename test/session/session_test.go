@@ -41,7 +41,7 @@ func (s *session) shown(name string) string {
 func TestSession(t *testing.T) {
 	t.Parallel()
 	s := newSession(t, map[string]string{})
-	s.faults.set("crashed.txt", faults.FunctionCrashed)
+	s.faults.set("crashed.txt", faults.FunctionUnavailable)
 	s.faults.set("exited.bin", faults.TaskExited)
 	s.faults.set("late.bin", faults.TransitionThrottled)
 	sent := s.run(1, "send", s.file("small.txt", small), s.file("large.bin", large), s.file("crashed.txt", small),
@@ -51,18 +51,19 @@ func TestSession(t *testing.T) {
 ✓  large.bin  2.0 KiB  Fargate  SUCCEEDED  SPAN
 ✗  crashed.txt  512 B  Lambda  FAILED  SPAN
 ✗  exited.bin  2.0 KiB  Fargate  FAILED  SPAN
-✗  late.bin  2.0 KiB  Fargate  TIMED_OUT  SPAN
+✗  late.bin  2.0 KiB  -  TIMED_OUT  SPAN
 2 of 5 files processed.
 upload-router: not every file was processed: 2 of 5`, end(t, sent, "  KEY"))
 	require.Equal(t, `STARTED  STATUS  ROUTE  SIZE  TOOK  KEY  EXECUTION  CAUSE
-TIME  FAILED  Fargate  2.0 KiB  SPAN  exited.bin  UUID  States.TaskFailed: the container exited with 1; Essential container in task exited
-TIME  FAILED  Lambda  512 B  SPAN  crashed.txt  UUID  Runtime.ExitError: RequestId: UUID Error: Runtime exited with error: exit status 2
-TIME  SUCCEEDED  Fargate  2.0 KiB  SPAN  large.bin  UUID
-TIME  SUCCEEDED  Lambda  512 B  SPAN  small.txt  UUID
-TIME  TIMED_OUT  Fargate  2.0 KiB  SPAN  late.bin  UUID  States.Timeout: the execution ran longer than the state machine's TimeoutSeconds`,
+TIME  failed  -  2.0 KiB  SPAN  late.bin  UUID  States.Timeout: the execution ran longer than the state machine's TimeoutSeconds
+TIME  failed  Fargate  2.0 KiB  SPAN  exited.bin  UUID  States.TaskFailed: the container exited with 1
+TIME  failed  Lambda  512 B  SPAN  crashed.txt  UUID  `+
+		`Lambda.ServiceException: An internal error occurred. (Service: AWSLambda; Status Code: 500; Error Code: ServiceException)
+TIME  succeeded  Fargate  2.0 KiB  SPAN  large.bin  UUID
+TIME  succeeded  Lambda  512 B  SPAN  small.txt  UUID`,
 		sorted(s.run(0, "executions")))
-	require.Contains(t, s.run(0, "executions", "--status", "timed_out"), "late.bin")
-	require.Equal(t, "No executions.", s.run(0, "executions", "--status", "aborted"))
+	require.Contains(t, s.run(0, "executions", "--status", "failed"), "late.bin")
+	require.Contains(t, s.run(0, "executions", "--status", "lost"), "No executions.")
 	names := s.names()
 	require.Len(t, names, 5)
 	s.looks(t, names)
@@ -77,7 +78,7 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 		`"route":"Lambda","size":512,"durationMs":…,"outcome":"succeeded"}`
 	const taskLines = `  TIME  {"time":"TIME","level":"INFO","msg":"result","bucket":"BUCKET","key":"large.bin","version":"…",` +
 		`"execution":"EXECUTION","route":"Fargate","result":{"Bucket":"BUCKET","Key":"large.bin","VersionID":"…",` +
-		`"ETag":"cfb767f225d58469c5de3632a8803958","Size":2048,"Sequencer":"","Checksum":{"Algorithm":"CRC64NVME","Value":"…"},` +
+		`"ETag":"cfb767f225d58469c5de3632a8803958","Size":2048,"Sequencer":"…","Checksum":{"Algorithm":"CRC64NVME","Value":"…"},` +
 		`"sha256":"SHA256"}}
   TIME  {"time":"TIME","level":"INFO","msg":"object processed","bucket":"BUCKET","key":"large.bin","version":"…",` +
 		`"execution":"EXECUTION","route":"Fargate","size":2048,"durationMs":…,"outcome":"succeeded"}`
@@ -86,7 +87,6 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 +SPAN  File failed (Fail)
 Log lines:
 `
-	const noLines = "No log lines of this file.\n  log group  upload-router-dev-logs-task-SUFFIX"
 	const lambdaStream = "\n  log group  upload-router-dev-logs-function-SUFFIX\n  stream  local/[$LATEST]"
 	const taskStream = "\n  log group  upload-router-dev-logs-task-SUFFIX\n  stream  containerlog/processor/TASK"
 	for key, want := range map[string]string{
@@ -97,6 +97,7 @@ Log lines:
 +SPAN  Check file size (Choice)  SPAN
 +SPAN  Invoke Lambda function (Task)  SPAN
   lambda invoke, SPAN
++SPAN  Duplicate? (Choice)  SPAN
 +SPAN  Notify success (Task)  SPAN
   sns publish, SPAN
 Log lines:
@@ -106,27 +107,14 @@ Log lines:
   started  TIME, took SPAN
   route  Fargate, 2.0 KiB
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Describe object (Pass)  SPAN
++SPAN  Begin (Task)  SPAN
+  dynamodb updateItem, SPAN
 +SPAN  Run Fargate task (Task)  SPAN
   ecs runTask.sync, SPAN
 +SPAN  Notify success (Task)  SPAN
   sns publish, SPAN
 Log lines:
 ` + taskLines + taskStream,
-		"crashed.txt": `crashed.txt  FAILED
-  execution  UUID
-  started  TIME, took SPAN
-  route  Lambda, 512 B
-  error  Runtime.ExitError
-  cause  RequestId: UUID Error: Runtime
-  exited with error: exit status 2
-+SPAN  Check file size (Choice)  SPAN
-+SPAN  Invoke Lambda function (Task)  SPAN
-  lambda invoke, SPAN
-  ✗ Runtime.ExitError: RequestId: UUID
-  Error: Runtime exited with error: exit status 2
-+SPAN  Lambda route failed (Pass)  SPAN
-` + failure + "  TIME  " + strings.ReplaceAll(lambdaLine, "KEY", "crashed.txt") + lambdaStream,
 		"exited.bin": `exited.bin  FAILED
   execution  UUID
   started  TIME, took SPAN
@@ -134,25 +122,26 @@ Log lines:
   error  States.TaskFailed
   cause  the container exited with 1; Essential container in task exited
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Describe object (Pass)  SPAN
++SPAN  Begin (Task)  SPAN
+  dynamodb updateItem, SPAN
 +SPAN  Run Fargate task (Task)  SPAN
   ecs runTask.sync, SPAN
   ✗ States.TaskFailed: the container exited with 1; Essential container
   in task exited
 +SPAN  Retry task? (Choice)  SPAN
-+SPAN  Fargate route failed (Pass)  SPAN
++SPAN  Record failure (Task)  SPAN
+  dynamodb updateItem, SPAN
 ` + failure + "  TIME  fatal: giving up" + taskStream,
 		"late.bin": `late.bin  TIMED_OUT
   execution  UUID
   started  TIME, took SPAN
-  route  Fargate, 2.0 KiB
+  route  -, 2.0 KiB
   error  States.Timeout
   cause  the execution ran longer than the state machine's TimeoutSeconds
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Describe object (Pass)  SPAN
-+SPAN  Run Fargate task (Task)
-  ecs runTask.sync
-` + noLines,
++SPAN  Begin (Task)
+  dynamodb updateItem
+No log lines of this file.`,
 	} {
 		require.Equal(t, want, s.shown(names[key]))
 	}
@@ -178,7 +167,7 @@ func (s *session) redrives(t *testing.T, names map[string]string) {
 	} {
 		require.Contains(t, dry, item)
 	}
-	require.Equal(t, `It costs about $0.0021, if all succeed at once: 11 state transitions, 1 Lambda
+	require.Equal(t, `It costs about $0.0021, if all succeed at once: 12 state transitions, 1 Lambda
 run, 2 Fargate tasks (prices of us-east-1 as of PRICED).
 3 of 3 can be run again. This was a dry run: --yes does it.`, end(t, dry, "It costs"))
 	require.Len(t, s.names(), 5, "nothing was started")
@@ -198,7 +187,7 @@ run, 2 Fargate tasks (prices of us-east-1 as of PRICED).
 		require.Contains(t, s.shown(names[key]+"-r1"), key+"  SUCCEEDED\n")
 	}
 	again := s.run(0, "redrive", "--failed", "--yes")
-	require.Equal(t, 2, strings.Count(again, "it was run again as UUID-r1, which is\n  SUCCEEDED"), "%s", again)
+	require.Equal(t, 2, strings.Count(again, "processed by UUID-r1"), "%s", again)
 	require.NotContains(t, again, "late.bin", "it has not failed any more")
 	require.Equal(t, "skip  small.txt  512 B  TIME\n  UUID\n  it succeeded", s.run(0, "redrive", names["small.txt"]))
 }
@@ -221,7 +210,7 @@ func TestSessionVerify(t *testing.T) {
 		"as it comes": {},
 		"as people rely on it": {
 			"network": string(settings.NetworkPrivate), "encryption": string(settings.EncryptionCustomer), "flowLogs": "true",
-			"taskCompletion": string(settings.CompletionCallback), "deduplicate": "true", "tracing": "true", "notifySuccess": "false",
+			"taskCompletion": string(settings.CompletionCallback), "tracing": "true", "notifySuccess": "false",
 		},
 		"on Spot, few at a time": {"taskCapacity": string(settings.CapacitySpot), "maxParallelTasks": "2", "executionTimeout": "7200"},
 	} {
@@ -231,12 +220,12 @@ func TestSessionVerify(t *testing.T) {
 			require.Equal(t, verified, end(t, s.run(0, "verify"), "✓ Lambda route"))
 			require.Len(t, s.names(), 2)
 
-			s.faults.set("upload-router-verify/", faults.FunctionCrashed)
+			s.faults.set("upload-router-verify/", faults.FunctionUnavailable)
 			failed := end(t, s.run(1, "verify"), "✗ Lambda route")
 			require.Contains(t, failed, "✓ Fargate digest")
 			require.Contains(t, failed, "✓ Files removed  2 versions")
 			require.Contains(t, failed, "From the upload to the result:\n")
-			require.Contains(t, failed, "✓ Function's log  {\"timestamp\":\"TIME\"", "the processor's last word is shown")
+			require.Contains(t, failed, "? Function's log\n  nothing: the processor never ran\n")
 			require.Contains(t, failed, "upload-router: completed with failures: the verification failed")
 		})
 	}
@@ -275,7 +264,7 @@ func TestSessionDeadLetters(t *testing.T) {
 replay  lost-2.bin  2.0 KiB  TIME
   UUID
   never delivered: NO_PERMISSIONS
-It costs about $0.0011, if all succeed at once: 7 state transitions, 1 Lambda
+It costs about $0.0011, if all succeed at once: 8 state transitions, 1 Lambda
 run, 1 Fargate task (prices of us-east-1 as of PRICED).
 `
 	require.Equal(t, messages+"2 of 2 can be run again. This was a dry run: --yes does it.", s.run(0, "redrive", "--dlq"))
@@ -313,20 +302,18 @@ func TestSessionWatch(t *testing.T) {
 			require.Equal(t, `held.bin  RUNNING
   execution  UUID
   started  TIME, took SPAN
-  route  Fargate, 2.0 KiB
+  route  -, 2.0 KiB
 +SPAN  Check file size (Choice)  SPAN
-+SPAN  Describe object (Pass)  SPAN
-+SPAN  Run Fargate task (Task)  …
-  ecs runTask.sync
-No log lines of this file.
-  log group  upload-router-dev-logs-task-SUFFIX`, s.shown(w.Name))
++SPAN  Begin (Task)  …
+  dynamodb updateItem
+No log lines of this file.`, s.shown(w.Name))
 			require.Equal(t, "skip  held.bin  2.0 KiB  -\n  UUID\n  it is running", s.run(0, "redrive", w.Name))
-			require.Contains(t, s.run(0, "executions", "--status", "running"), "held.bin")
+			require.Contains(t, s.run(0, "executions"), "No executions.", "it has not begun")
 			release()
 			require.Contains(t, s.run(0, "logs", w.Name, "--follow"), `"outcome":"succeeded"`, "it ends with the execution")
 		}
 	}
 	require.NoError(t, watch.Wait())
-	require.Equal(t, []string{"RUNNING Run Fargate task", "SUCCEEDED"}, seen)
+	require.Equal(t, []string{"RUNNING Begin", "SUCCEEDED"}, seen)
 	require.Equal(t, "0 ended while watched, 0 of them as they should.", s.run(0, "watch", "--until-idle"))
 }

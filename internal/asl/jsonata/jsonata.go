@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -67,13 +68,41 @@ type Expression struct {
 // Parse checks an expression. Its error matches [ErrSyntax] and has the words that AWS refuses a definition with.
 func Parse(source string) (*Expression, error) {
 	source = strings.TrimSpace(source)
+	if expression, known := parsed.get(source); known {
+		return expression, nil
+	}
 	vm := runtimes.get()
 	expression, err := vm.parse(source)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSyntax, err)
 	}
 	runtimes.put(vm)
+	parsed.put(expression)
 	return expression, nil
+}
+
+// expressions keeps what is parsed, by its text: the same definition may be read for each execution.
+type expressions struct {
+	mu     sync.Mutex
+	byText map[string]*Expression
+}
+
+var parsed = expressions{byText: map[string]*Expression{}}
+
+func (p *expressions) get(source string) (*Expression, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	expression, known := p.byText[source]
+	return expression, known
+}
+
+func (p *expressions) put(expression *Expression) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.byText) >= maxCompiled {
+		clear(p.byText)
+	}
+	p.byText[expression.source] = expression
 }
 
 // String is the expression's text, without the space around it.

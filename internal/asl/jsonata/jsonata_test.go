@@ -175,7 +175,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// BenchmarkEval evaluates the expression that notes a claim.
+// BenchmarkEval evaluates an expression with what a state is given and the clock.
 func BenchmarkEval(b *testing.B) {
 	const object = "$states.input.detail.object"
 	expression, err := jsonata.Parse("$merge([$states.input, {'claim': {" +

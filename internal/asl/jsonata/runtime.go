@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	processors "runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,27 +30,45 @@ const maxCalls = 10_000
 // maxCompiled is how many expressions a runtime keeps compiled: far more than a definition has.
 const maxCompiled = 500
 
+// waiting is what the engine's source has to wait for functions of its host that give promises. Here none does.
+var waiting = regexp.MustCompile(`\basync (function\b)|\basync(\()|\bawait\b`)
+
+// direct is the engine's source without the waiting: the same steps in the same order, without a coroutine and a promise for each, which
+// take longer than the step. What a source gives to Promise.all are then the values themselves.
+func direct(source string) string {
+	return strings.ReplaceAll(waiting.ReplaceAllString(source, "$1$2"), "Promise.all(", "(")
+}
+
 // programs are the sources, compiled once.
 var programs = sync.OnceValue(func() [2]*goja.Program {
 	return [2]*goja.Program{
-		goja.MustCompile("jsonata.min.js", engineSource, false),
+		goja.MustCompile("jsonata.min.js", direct(engineSource), false),
 		goja.MustCompile("stepfunctions.js", stepFunctionsSource, true),
 	}
 })
 
-// pool keeps runtimes for the next evaluation: one serves one at a time, and takes some milliseconds to make.
-type pool struct{ idle sync.Pool }
+// pool keeps runtimes for the next evaluation: one serves one at a time, takes some milliseconds to make, and more for each expression
+// that it compiles anew. So it is no sync.Pool, which each collection of garbage empties.
+type pool struct{ idle chan *runtime }
 
-var runtimes pool
+// Evaluations compute, and never wait: more of them at a time than there are processors are few.
+var runtimes = pool{idle: make(chan *runtime, 2*processors.GOMAXPROCS(0))}
 
 func (p *pool) get() *runtime {
-	if vm, ok := p.idle.Get().(*runtime); ok {
+	select {
+	case vm := <-p.idle:
 		return vm
+	default:
+		return newRuntime()
 	}
-	return newRuntime()
 }
 
-func (p *pool) put(vm *runtime) { p.idle.Put(vm) }
+func (p *pool) put(vm *runtime) {
+	select {
+	case p.idle <- vm:
+	default:
+	}
+}
 
 // runtime is a JavaScript engine with JSONata in it.
 type runtime struct {
@@ -147,17 +168,10 @@ func (vm *runtime) run(source string, env Environment) (json.RawMessage, error) 
 	if err != nil {
 		return nil, failure(err)
 	}
-	promise, ok := value.Export().(*goja.Promise)
-	if !ok || promise.State() == goja.PromiseStatePending {
-		return nil, &EvaluationError{Message: "the evaluation has not ended"}
-	}
-	if promise.State() == goja.PromiseStateRejected {
-		return nil, thrown(promise.Result())
-	}
-	if goja.IsUndefined(promise.Result()) {
+	if goja.IsUndefined(value) {
 		return nil, ErrNothing
 	}
-	return json.RawMessage(promise.Result().String()), nil
+	return json.RawMessage(value.String()), nil
 }
 
 // failure is the error of a call into the engine.

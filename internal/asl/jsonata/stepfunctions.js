@@ -196,6 +196,7 @@
         parse: (source) => {
             const expression = jsonata(source);
             topLevel(expression.ast());
+            Object.keys(functions).forEach((name) => expression.assign(name, functions[name]));
             if (unbounded(expression.ast())) {
                 noteRanges(expression.ast());
                 expression.assign(Symbol.for("jsonata.__evaluate_entry"), enter);
@@ -205,9 +206,9 @@
         },
         readsErrorOutput: (expression) => some(expression.ast(), (node) => node.type === "path" && node.steps.length > 1 &&
             node.steps[0].type === "variable" && node.steps[0].value === "states" && node.steps[1].value === "errorOutput"),
-        evaluate: async (expression, variables) => {
+        evaluate: (expression, variables) => {
             depth = 0;
-            return text(await expression.evaluate(undefined, Object.assign({}, functions, JSON.parse(variables))));
+            return text(expression.evaluate(undefined, JSON.parse(variables)));
         },
     };
 })

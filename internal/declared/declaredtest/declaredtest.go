@@ -150,3 +150,75 @@ func Export(construct func(ctx *pulumi.Context) (pulumi.Map, error)) pulumi.RunF
 		return nil
 	}
 }
+
+// Hosts are what KMS may call a service in kms:ViaService, as JSON. AWS doesn't say which domain that has beyond the standard partition.
+func Hosts(at location.Location, service string) string {
+	const standard = "amazonaws.com"
+	hosts := fmt.Sprintf(`"%s.%s.%s"`, service, at.Region, at.DNSSuffix())
+	if at.DNSSuffix() != standard {
+		hosts += fmt.Sprintf(`, "%s.%s.%s"`, service, at.Region, standard)
+	}
+	return "[" + hosts + "]"
+}
+
+// LedgerGrant is a ledger's table, and the policy by which a processor's role may use it.
+type LedgerGrant struct {
+	TableARN, TableName pulumi.StringInput
+	// KeyARN is the table's customer managed key, or nil.
+	KeyARN pulumi.StringInput
+	Policy string
+}
+
+// LedgerGrants are what the role of any processor is granted, at [Home], by whose key encrypts the table.
+func LedgerGrants() map[string]LedgerGrant {
+	const (
+		table = "arn:aws:dynamodb:eu-central-1:123456789012:table/ledger"
+		key   = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+		use   = `{"Sid": "UseLedger", "Effect": "Allow", "Action": ["dynamodb:UpdateItem"], "Resource": ["` + table + `"], "Condition": {
+			"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": ["slots", "sweep"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
+		}}`
+	)
+	grant := func(key pulumi.StringInput, statements string) LedgerGrant {
+		return LedgerGrant{
+			pulumi.String(table), pulumi.String("ledger"), key, `{"Version": "2012-10-17", "Statement": [` + statements + `]}`,
+		}
+	}
+	return map[string]LedgerGrant{
+		"AWS's key": grant(nil, use),
+		"our own key": grant(pulumi.String(key), use+`, {"Sid": "DecryptLedger", "Effect": "Allow", "Action": ["kms:Decrypt"],
+			"Resource": ["`+key+`"], "Condition": {"StringEquals": {
+				"kms:ViaService": ["dynamodb.eu-central-1.amazonaws.com"], "kms:EncryptionContext:aws:dynamodb:tableName": ["ledger"]
+			}}}`),
+	}
+}
+
+// OutputGrant is a bucket for outputs, and the policy by which a processor's role may write to it.
+type OutputGrant struct {
+	BucketARN pulumi.StringInput
+	Prefix    string
+	// KeyARN is the outputs' customer managed key, or nil.
+	KeyARN pulumi.StringInput
+	Policy string
+}
+
+// OutputGrants are what the role of any processor is granted, at [Home], by whose key encrypts the outputs.
+func OutputGrants() map[string]OutputGrant {
+	const (
+		bucket = "arn:aws:s3:::results"
+		key    = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	)
+	grant := func(prefix string, key pulumi.StringInput, statements string) OutputGrant {
+		return OutputGrant{pulumi.String(bucket), prefix, key, `{"Version": "2012-10-17", "Statement": [
+			{"Sid": "WriteOutputs", "Effect": "Allow", "Action": ["s3:AbortMultipartUpload", "s3:PutObject"],
+			 "Resource": ["` + bucket + "/" + prefix + `*"]}` + statements + `]}`}
+	}
+	return map[string]OutputGrant{
+		"AWS's key": grant("", nil, ""),
+		"a prefix":  grant("a/b-", nil, ""),
+		"our own key": grant("a/", pulumi.String(key), `, {"Sid": "EncryptOutputs", "Effect": "Allow",
+			"Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": ["`+key+`"], "Condition": {
+				"StringEquals": {"kms:ViaService": ["s3.eu-central-1.amazonaws.com"]},
+				"ArnEquals": {"kms:EncryptionContext:aws:s3:arn": ["`+bucket+`"]}
+			}}`),
+	}
+}

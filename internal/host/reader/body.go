@@ -8,10 +8,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/upload"
 )
 
@@ -81,10 +79,18 @@ func open(parent context.Context, client S3API, object upload.Object, tuning tun
 		return nil, err
 	}
 	t := newTransfer(parent, client, object, tuning)
-	body := &Body{transfer: t}
-	body.first = &stream{transfer: t, end: object.Size, accept: body.accept}
-	if err := body.first.connect(); err != nil { //nolint:contextcheck // It has the transfer's context.
+	body, err := t.open() //nolint:contextcheck // It has the transfer's context.
+	if err != nil {
 		t.cancel()
+	}
+	return body, err
+}
+
+// open asks for the whole object.
+func (t *transfer) open() (*Body, error) {
+	body := &Body{transfer: t}
+	body.first = &stream{transfer: t, end: t.size, accept: body.accept}
+	if err := body.first.connect(); err != nil {
 		return nil, err
 	}
 	return body, nil
@@ -93,25 +99,20 @@ func open(parent context.Context, client S3API, object upload.Object, tuning tun
 // accept compares the answer's headers with what was announced, and takes over what they say more.
 func (b *Body) accept(output *s3.GetObjectOutput) error {
 	t := b.transfer
-	if err := t.checkIdentity(output); err != nil {
+	if err := t.identify(output); err != nil {
 		return err
 	}
-	if length := output.ContentLength; length != nil && *length != t.object.Size {
-		return t.failure(upload.SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", *length, t.object.Size))
+	if length := output.ContentLength; length != nil && *length != t.size {
+		return t.failure(upload.SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", *length, t.size))
 	}
-	if etag := request.TrimETag(aws.ToString(output.ETag)); etag != "" {
-		t.object.ETag = etag
-	}
-	if version := aws.ToString(output.VersionId); version != "" {
-		t.object.VersionID = version
-	}
-	t.object.Checksum = storedChecksum(output)
-	b.digest = newHash(t.object.Checksum)
+	checksum := storedChecksum(output)
+	t.store(checksum)
+	b.digest = newHash(checksum)
 	return nil
 }
 
 // Object is the object that is read: as announced, and with the version, the entity tag and the checksum that S3 answered.
-func (b *Body) Object() upload.Object { return b.transfer.object }
+func (b *Body) Object() upload.Object { return b.transfer.object() }
 
 // Read reads the content; see [Body] for its errors.
 func (b *Body) Read(p []byte) (int, error) {
@@ -179,7 +180,7 @@ func (b *Body) observe(before time.Time, n int) {
 		return
 	}
 	if waited >= t.tuning.patience*now.Sub(b.pace.began).Seconds() && float64(b.pace.bytes) <= waited*t.tuning.enough {
-		b.first.end = partEnd(b.first.next, t.tuning.partSize, t.object.Size)
+		b.first.end = partEnd(b.first.next, t.tuning.partSize, t.size)
 		b.ranges = newRanges(t, b.first.end)
 	}
 	b.pace = pace{began: now}
@@ -188,7 +189,7 @@ func (b *Body) observe(before time.Time, n int) {
 // finish decides, at the end of the content, whether it is what S3 stores.
 func (b *Body) finish() error {
 	if b.digest != nil {
-		if err := verify(b.transfer.object.Checksum, b.digest); err != nil {
+		if err := verify(b.transfer.object().Checksum, b.digest); err != nil {
 			return b.transfer.failure(upload.ChecksumMismatch, err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -153,5 +154,8 @@ func processed(ctx context.Context, client reader.S3API, object upload.Object) (
 		return fixture.Result{}, err
 	}
 	defer func() { _ = body.Close() }()
-	return fixture.Process(ctx, body.Object(), body)
+	return fixture.Process(ctx, upload.NewInput(body.Object(), struct {
+		*reader.Body
+		io.ReaderAt
+	}{Body: body}), nil)
 }

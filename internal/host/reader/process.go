@@ -9,50 +9,52 @@ import (
 	"example.com/upload-router/upload"
 )
 
-// Process opens the object, runs process on it, and returns its result once the whole object is known to have the announced size and
-// the checksum that S3 stores. What process leaves unread is read for that, and a failed read is reported even when process does not
-// report it. Every error is an [upload.Error]; the result is the zero value then.
-func Process[R any](ctx context.Context, client S3API, object upload.Object, process upload.Func[R]) (R, error) {
+// Process runs process on the object, and returns its result once what was read is known to be as S3 stores it; see [Source.Verify]. A
+// failed read is reported even when process does not report it. Every error is an [upload.Error]; the result is the zero value then.
+func Process[R any](
+	ctx context.Context, client S3API, object upload.Object, out *upload.Output, process upload.Func[R],
+) (R, Verified, error) {
 	var none R
-	body, err := Open(ctx, client, object)
-	if err != nil {
-		return none, err
+	if err := object.Validate(); err != nil {
+		return none, "", err
 	}
-	defer func() { _ = body.Close() }() // The content is verified by then, or there is an error that says more.
+	source := NewSource(ctx, client, object)
+	defer source.Close() // The content is verified by then, or there is an error that says more.
 
-	result, err := run(ctx, body, process)
+	result, err := run(ctx, source, out, process)
 	if err != nil {
-		return none, processError(ctx, body, err)
+		return none, "", processError(ctx, source, err)
 	}
-	if err := body.Verify(); err != nil { //nolint:contextcheck // The body has the context that it was opened with.
-		return none, err
+	verified, err := source.Verify() //nolint:contextcheck // The source has the context that it was made with.
+	if err != nil {
+		return none, "", err
 	}
-	return result, nil
+	return result, verified, nil
 }
 
 // run turns a panic into an error: the state machine gets a typed failure with one line of cause, not the end of the host.
-func run[R any](ctx context.Context, body *Body, process upload.Func[R]) (result R, err error) {
+func run[R any](ctx context.Context, source *Source, out *upload.Output, process upload.Func[R]) (result R, err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &upload.PanicError{Value: value, Stack: debug.Stack()}
 		}
 	}()
-	return process(ctx, body.Object(), body)
+	return process(ctx, upload.NewInput(source.Object(), source), out)
 }
 
 // processError finds the code for what process returned. When the read has failed, that is the cause, whatever process made of it.
-func processError(ctx context.Context, body *Body, err error) error {
-	if failure := body.Err(); failure != nil {
+func processError(ctx context.Context, source *Source, err error) error {
+	if failure := source.Err(); failure != nil {
 		return failure
 	}
 	if ctx.Err() != nil {
-		return &upload.Error{Code: upload.Interrupted, Err: fmt.Errorf("processing %s: %w", body.transfer.object, context.Cause(ctx))}
+		return &upload.Error{Code: upload.Interrupted, Err: fmt.Errorf("processing %s: %w", source.Object(), context.Cause(ctx))}
 	}
 	code := upload.Failed
 	if failure, ok := errors.AsType[*upload.Error](err); ok {
 		code, err = failure.Code, withoutCode(err, failure)
 	}
-	return &upload.Error{Code: code, Err: fmt.Errorf("processing %s: %w", body.transfer.object, err)}
+	return &upload.Error{Code: code, Err: fmt.Errorf("processing %s: %w", source.Object(), err)}
 }
 
 // withoutCode keeps the code out of the message when it would be there twice.

@@ -53,7 +53,7 @@ func newRanges(t *transfer, start int64) *ranges {
 		r.free = append(r.free, window[len(window)-size:])
 	}
 	r.unwatch = context.AfterFunc(t.ctx, func() { r.fail(t.failure(upload.Interrupted, context.Cause(t.ctx))) })
-	parts := (t.object.Size - start + t.tuning.partSize - 1) / t.tuning.partSize
+	parts := (t.size - start + t.tuning.partSize - 1) / t.tuning.partSize
 	for range min(int64(t.tuning.connections), parts) {
 		r.workers.Go(r.work)
 	}
@@ -78,7 +78,7 @@ func (r *ranges) work() {
 func (r *ranges) begin() *part {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	size := r.transfer.object.Size
+	size := r.transfer.size
 	if r.err != nil || r.begun == size {
 		return nil
 	}
@@ -212,7 +212,7 @@ func (r *ranges) advance() error {
 			return r.err
 		}
 		if len(r.parts) == 0 {
-			if r.begun == r.transfer.object.Size {
+			if r.begun == r.transfer.size {
 				return io.EOF
 			}
 			r.arrived.Wait()

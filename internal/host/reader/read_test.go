@@ -44,8 +44,14 @@ func announced() upload.Object {
 	return upload.Object{Bucket: bucket, Key: key, VersionID: version, ETag: etag, Size: int64(len(content))}
 }
 
+// process is Process for what writes nothing.
+func process[R any](ctx context.Context, client reader.S3API, object upload.Object, process upload.Func[R]) (R, error) {
+	result, _, err := reader.Process(ctx, client, object, nil, process)
+	return result, err
+}
+
 // readAll is a processor that returns the content.
-func readAll(_ context.Context, _ upload.Object, body io.Reader) ([]byte, error) {
+func readAll(_ context.Context, body *upload.Input, _ *upload.Output) ([]byte, error) {
 	got, err := io.ReadAll(body)
 	if err != nil {
 		return nil, fmt.Errorf("reading all: %w", err)
@@ -120,10 +126,10 @@ func TestProcessReadsWhatIsThere(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, test.answer))
 			var told upload.Object
-			got, err := reader.Process(t.Context(), client, test.object,
-				func(ctx context.Context, object upload.Object, body io.Reader) ([]byte, error) {
-					told = object
-					return readAll(ctx, object, body)
+			got, err := process(t.Context(), client, test.object,
+				func(ctx context.Context, in *upload.Input, out *upload.Output) ([]byte, error) {
+					defer func() { told = in.Object() }()
+					return readAll(ctx, in, out)
 				})
 			require.NoError(t, err)
 			assert.Equal(t, string(content), string(got))
@@ -272,7 +278,7 @@ func TestProcessTellsFailuresApart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, test.answer))
-			got, err := reader.Process(t.Context(), client, test.object, readAll)
+			got, err := process(t.Context(), client, test.object, readAll)
 			message := uploadtest.RequireCode(t, test.code, err)
 			assert.Contains(t, message, test.want)
 			assert.NotContains(t, message, uploadtest.SecretAccessKey)
@@ -285,7 +291,7 @@ func TestProcessWithoutAServerIsUnavailable(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	_, err := reader.Process(t.Context(), uploadtest.Client(server.URL), announced(), readAll)
+	_, err := process(t.Context(), uploadtest.Client(server.URL), announced(), readAll)
 	uploadtest.RequireCode(t, upload.Unavailable, err)
 }
 
@@ -335,7 +341,7 @@ func TestOpenAsksForTheKeyAsItIs(t *testing.T) {
 				uploadtest.Content(content)(w, r)
 			}))
 			object := upload.Object{Bucket: bucket, Key: hostile, Size: int64(len(content))}
-			got, err := reader.Process(t.Context(), client, object, readAll)
+			got, err := process(t.Context(), client, object, readAll)
 			require.NoError(t, err)
 			assert.Equal(t, content, got)
 			assert.Equal(t, "/"+bucket+"/"+hostile, <-paths)
@@ -347,7 +353,7 @@ func TestProcessAsksOnce(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int64
 	client := uploadtest.Client(uploadtest.Serve(t, counted(&requests, uploadtest.Content(content))))
-	_, err := reader.Process(t.Context(), client, announced(), readAll)
+	_, err := process(t.Context(), client, announced(), readAll)
 	require.NoError(t, err)
 	require.Equal(t, int64(1), requests.Load())
 }
@@ -371,16 +377,16 @@ func (a *answering) GetObject(context.Context, *s3.GetObjectInput) (*s3.GetObjec
 
 func TestProcessVerifiesWhatTheProcessorLeaves(t *testing.T) {
 	t.Parallel()
-	nothing := func(context.Context, upload.Object, io.Reader) (string, error) { return "done", nil }
-	swallowing := func(_ context.Context, _ upload.Object, body io.Reader) (string, error) {
+	nothing := func(context.Context, *upload.Input, *upload.Output) (string, error) { return "done", nil }
+	swallowing := func(_ context.Context, body *upload.Input, _ *upload.Output) (string, error) {
 		_, _ = io.Copy(io.Discard, body)
 		return "done", nil
 	}
-	misnaming := func(_ context.Context, _ upload.Object, body io.Reader) (string, error) {
+	misnaming := func(_ context.Context, body *upload.Input, _ *upload.Output) (string, error) {
 		_, _ = io.Copy(io.Discard, body)
 		return "", errors.New("the file is corrupt")
 	}
-	exact := func(_ context.Context, _ upload.Object, body io.Reader) (string, error) {
+	exact := func(_ context.Context, body *upload.Input, _ *upload.Output) (string, error) {
 		_, err := io.ReadFull(body, make([]byte, len(content)))
 		return "done", err
 	}
@@ -405,7 +411,7 @@ func TestProcessVerifiesWhatTheProcessorLeaves(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, test.answer))
-			got, err := reader.Process(t.Context(), client, announced(), test.process)
+			got, err := process(t.Context(), client, announced(), test.process)
 			if test.code == "" {
 				require.NoError(t, err)
 				require.Equal(t, "done", got)
@@ -435,8 +441,8 @@ func TestProcessTypesTheProcessorsErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Content(content)))
-			_, err := reader.Process(t.Context(), client, announced(),
-				func(context.Context, upload.Object, io.Reader) (string, error) { return "thrown away", test.err })
+			_, err := process(t.Context(), client, announced(),
+				func(context.Context, *upload.Input, *upload.Output) (string, error) { return "thrown away", test.err })
 			message := uploadtest.RequireCode(t, test.code, err)
 			require.ErrorIs(t, err, cause)
 			assert.Contains(t, message, cause.Error())
@@ -448,8 +454,8 @@ func TestProcessTypesTheProcessorsErrors(t *testing.T) {
 func TestProcessSurvivesAPanic(t *testing.T) {
 	t.Parallel()
 	client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Content(content)))
-	_, err := reader.Process(t.Context(), client, announced(),
-		func(context.Context, upload.Object, io.Reader) (string, error) { panic("index out of range") })
+	_, err := process(t.Context(), client, announced(),
+		func(context.Context, *upload.Input, *upload.Output) (string, error) { panic("index out of range") })
 	message := uploadtest.RequireCode(t, upload.Failed, err)
 	assert.Contains(t, message, "the processor panicked: index out of range")
 	var panicked *upload.PanicError
@@ -479,17 +485,17 @@ func TestProcessIsInterrupted(t *testing.T) {
 			return nil
 		},
 	}
-	for name, process := range tests {
+	for name, does := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := uploadtest.Client(uploadtest.Serve(t, uploadtest.Hang(content, 5, make(chan struct{}, 1))))
 			ctx, stop := context.WithCancelCause(t.Context())
 			defer stop(nil)
 			reached := false
-			_, err := reader.Process(ctx, client, announced(),
-				func(ctx context.Context, _ upload.Object, body io.Reader) (string, error) {
+			_, err := process(ctx, client, announced(),
+				func(ctx context.Context, body *upload.Input, _ *upload.Output) (string, error) {
 					reached = true
-					return "thrown away", process(ctx, func() { stop(stopping) }, body)
+					return "thrown away", does(ctx, func() { stop(stopping) }, body)
 				})
 			uploadtest.RequireCode(t, upload.Interrupted, err)
 			require.ErrorIs(t, err, stopping)
@@ -520,7 +526,7 @@ func TestProcessIsInterruptedBeforeTheAnswer(t *testing.T) {
 		stop(stopping)
 		<-r.Context().Done()
 	}))
-	_, err := reader.Process(ctx, client, announced(), readAll)
+	_, err := process(ctx, client, announced(), readAll)
 	uploadtest.RequireCode(t, upload.Interrupted, err)
 	require.ErrorIs(t, err, stopping)
 }
@@ -587,24 +593,24 @@ func TestProcessOnAVersionedBucket(t *testing.T) {
 	}
 	first, second := put("the first version"), put("another")
 
-	got, err := reader.Process(t.Context(), client, first, readAll)
+	got, err := process(t.Context(), client, first, readAll)
 	require.NoError(t, err)
 	assert.Equal(t, "the first version", string(got))
 
 	unversioned := first
 	unversioned.VersionID = ""
-	_, err = reader.Process(t.Context(), client, unversioned, readAll)
+	_, err = process(t.Context(), client, unversioned, readAll)
 	uploadtest.RequireCode(t, upload.ObjectChanged, err)
 
 	_, err = uploader.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
 	require.NoError(t, err)
-	got, err = reader.Process(t.Context(), client, second, readAll)
+	got, err = process(t.Context(), client, second, readAll)
 	require.NoError(t, err)
 	assert.Equal(t, "another", string(got))
 
 	unversioned = second
 	unversioned.VersionID = ""
-	_, err = reader.Process(t.Context(), client, unversioned, readAll)
+	_, err = process(t.Context(), client, unversioned, readAll)
 	uploadtest.RequireCode(t, upload.ObjectMissing, err)
 }
 

@@ -2,28 +2,20 @@ package reader
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	smithy "github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
+	"example.com/upload-router/internal/host/s3error"
 	"example.com/upload-router/upload"
 )
 
 // Error codes of S3 that say more than the HTTP status they come with.
 // See https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html.
 const (
-	codeNoSuchBucket       = "NoSuchBucket"
 	codeNoSuchKey          = "NoSuchKey"
 	codeNoSuchVersion      = "NoSuchVersion"
-	codeExpiredToken       = "ExpiredToken"
 	codeInvalidObjectState = "InvalidObjectState"
-	kmsCodePrefix          = "KMS."
 )
 
 // requestError makes an [upload.Error] out of what S3 returned in place of an object.
@@ -36,14 +28,17 @@ func classify(ctx context.Context, err error) (upload.Code, error) {
 	if ctx.Err() != nil {
 		return upload.Interrupted, context.Cause(ctx)
 	}
-	code, message := apiError(err)
-	if temporary(code, err) {
+	if s3error.Temporary(err) {
 		return upload.Unavailable, err
 	}
-	if kmsCode, ok := strings.CutPrefix(code, kmsCodePrefix); ok {
-		return kmsError(kmsCode, err)
+	if failed, now := s3error.KMS(err); now {
+		return upload.Unavailable, fmt.Errorf("the KMS key that the object is encrypted with cannot be used now: %w", err)
+	} else if failed {
+		return upload.AccessDenied,
+			fmt.Errorf("the KMS key that the object is encrypted with cannot be used; enable it and allow kms:Decrypt: %w", err)
 	}
-	switch httpStatus(err) {
+	code, message := s3error.Code(err)
+	switch s3error.Status(err) {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return upload.ObjectMissing, missingError(code, err)
 	case http.StatusPreconditionFailed:
@@ -59,27 +54,9 @@ func classify(ctx context.Context, err error) (upload.Code, error) {
 	}
 }
 
-// temporary asks the SDK whether it would have tried once more. Credentials that have expired in mid-flight are renewed by the next run.
-func temporary(code string, err error) bool {
-	if code == codeExpiredToken || httpStatus(err) >= http.StatusInternalServerError || httpStatus(err) == http.StatusTooManyRequests {
-		return true
-	}
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
-}
-
-func kmsError(code string, err error) (upload.Code, error) {
-	switch code {
-	case "ThrottlingException", "KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException":
-		return upload.Unavailable, fmt.Errorf("the KMS key that the object is encrypted with cannot be used now: %w", err)
-	default:
-		return upload.AccessDenied,
-			fmt.Errorf("the KMS key that the object is encrypted with cannot be used; enable it and allow kms:Decrypt: %w", err)
-	}
-}
-
 func missingError(code string, err error) error {
 	switch code {
-	case codeNoSuchBucket:
+	case s3error.NoSuchBucket:
 		return fmt.Errorf("the bucket does not exist: %w", err)
 	case codeNoSuchVersion:
 		return fmt.Errorf("the version has been deleted: %w", err)
@@ -103,20 +80,4 @@ func forbiddenError(code, message string, err error) (upload.Code, error) {
 		return upload.AccessDenied, fmt.Errorf("the host's role may not read it (s3:GetObject, or s3:GetObjectVersion for a given version; "+
 			"kms:Decrypt when it is encrypted with a KMS key), or it does not exist any more and the role lacks s3:ListBucket: %w", err)
 	}
-}
-
-func apiError(err error) (code, message string) {
-	failure, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return "", ""
-	}
-	return failure.ErrorCode(), failure.ErrorMessage()
-}
-
-func httpStatus(err error) int {
-	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
-	if !ok {
-		return 0
-	}
-	return response.HTTPStatusCode()
 }

@@ -90,7 +90,7 @@ func (s *stream) finish() error {
 		if n, _ := s.receive(make([]byte, 1)); n > 0 {
 			s.close()
 			return s.transfer.failure(upload.SizeMismatch,
-				fmt.Errorf("it has more than the %d bytes that the event announced", s.transfer.object.Size))
+				fmt.Errorf("it has more than the %d bytes that the event announced", s.transfer.size))
 		}
 	}
 	s.close()
@@ -125,9 +125,9 @@ func (s *stream) ask() error {
 		stalled := errors.Is(context.Cause(ctx), errStalled)
 		cancel(nil)
 		if stalled && t.parent.Err() == nil {
-			return t.failure(upload.Unavailable, fmt.Errorf("S3 has not answered for %s, at byte %d of %d", t.tuning.stall, s.next, t.object.Size))
+			return t.failure(upload.Unavailable, fmt.Errorf("S3 has not answered for %s, at byte %d of %d", t.tuning.stall, s.next, t.size))
 		}
-		return requestError(t.parent, t.object, err)
+		return requestError(t.parent, t.object(), err)
 	}
 	if err := s.check(output); err != nil {
 		cancel(nil)
@@ -143,9 +143,9 @@ func (s *stream) ask() error {
 // request asks for the whole object, or for what is left once an answer has come.
 func (s *stream) request() *s3.GetObjectInput {
 	if s.accept != nil {
-		return wholeRequest(s.transfer.object)
+		return wholeRequest(s.transfer.object())
 	}
-	return rangeRequest(s.transfer.object, s.next, s.end)
+	return rangeRequest(s.transfer.object(), s.next, s.end)
 }
 
 // check compares an answer with what was asked for.
@@ -202,11 +202,11 @@ func (s *stream) broken(err error) error {
 	case t.parent.Err() != nil:
 		return t.interrupted()
 	case errors.Is(context.Cause(s.ctx), errStalled):
-		return t.failure(upload.Unavailable, fmt.Errorf("%w for %s, after %d of %d bytes", errStalled, t.tuning.stall, s.next, t.object.Size))
+		return t.failure(upload.Unavailable, fmt.Errorf("%w for %s, after %d of %d bytes", errStalled, t.tuning.stall, s.next, t.size))
 	case errors.Is(err, io.EOF):
-		return t.failure(upload.Unavailable, fmt.Errorf("S3 sent %d of its %d bytes", s.next, t.object.Size))
+		return t.failure(upload.Unavailable, fmt.Errorf("S3 sent %d of its %d bytes", s.next, t.size))
 	default:
-		return t.failure(upload.Unavailable, fmt.Errorf("the connection broke after %d of %d bytes: %w", s.next, t.object.Size, err))
+		return t.failure(upload.Unavailable, fmt.Errorf("the connection broke after %d of %d bytes: %w", s.next, t.size, err))
 	}
 }
 

@@ -1,21 +1,21 @@
 package reader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/host/s3error"
 	"example.com/upload-router/upload"
 )
 
@@ -123,11 +123,14 @@ func pause(failures int, slow bool) time.Duration {
 // transfer is what all connections that read one object share.
 type transfer struct {
 	client S3API
-	object upload.Object
+	size   int64
 	tuning tuning
 	// parent is the caller's, which tells a stop from a broken connection; ctx ends with the transfer.
 	parent, ctx context.Context //nolint:containedctx // Read has no context of its own.
 	cancel      context.CancelFunc
+
+	// known is the object as announced, and with what the answers said of it.
+	known atomic.Pointer[upload.Object]
 
 	mutex     sync.Mutex
 	budget    int       // Failures that are left.
@@ -136,14 +139,19 @@ type transfer struct {
 }
 
 func newTransfer(parent context.Context, client S3API, object upload.Object, tuning tuning) *transfer {
-	t := &transfer{client: client, object: object, tuning: tuning, parent: parent, budget: retryBudget}
+	t := &transfer{client: client, size: object.Size, tuning: tuning, parent: parent, budget: retryBudget}
+	t.known.Store(&object)
 	t.ctx, t.cancel = context.WithCancel(parent)
 	return t
 }
 
+// object is the object as announced, and with what S3 has answered.
+func (t *transfer) object() upload.Object { return *t.known.Load() }
+
 // pinned reports whether a second request is sure to read the same object as the first.
 func (t *transfer) pinned() bool {
-	return t.object.ETag != "" || (t.object.VersionID != "" && t.object.VersionID != nullVersion)
+	object := t.known.Load()
+	return object.ETag != "" || (object.VersionID != "" && object.VersionID != nullVersion)
 }
 
 // wholeRequest asks for the whole object, and pins it to what was announced. The version named null can be overwritten in place, so it
@@ -176,7 +184,7 @@ func rangeRequest(object upload.Object, start, end int64) *s3.GetObjectInput {
 
 // checkRange compares the answer to a rangeRequest with the object that is read.
 func (t *transfer) checkRange(output *s3.GetObjectOutput, start, end int64) error {
-	if err := t.checkIdentity(output); err != nil {
+	if err := t.identify(output); err != nil {
 		return err
 	}
 	var first, last, size int64
@@ -184,8 +192,8 @@ func (t *transfer) checkRange(output *s3.GetObjectOutput, start, end int64) erro
 	if _, err := fmt.Sscanf(given, "bytes %d-%d/%d", &first, &last, &size); err != nil {
 		return t.failure(upload.Failed, fmt.Errorf("S3 was asked for the bytes %d-%d, and answered with the range %q", start, end-1, given))
 	}
-	if size != t.object.Size {
-		return t.failure(upload.SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", size, t.object.Size))
+	if size != t.size {
+		return t.failure(upload.SizeMismatch, fmt.Errorf("it has %d bytes; the event announced %d", size, t.size))
 	}
 	if first != start || last != end-1 {
 		return t.failure(upload.Failed, fmt.Errorf("S3 was asked for the bytes %d-%d, and answered with %d-%d", start, end-1, first, last))
@@ -193,20 +201,35 @@ func (t *transfer) checkRange(output *s3.GetObjectOutput, start, end int64) erro
 	return nil
 }
 
-// checkIdentity compares what an answer says it is with the object that is read.
-func (t *transfer) checkIdentity(output *s3.GetObjectOutput) error {
+// identify compares what an answer says it is with the object that is read, and takes over what it says more. Of several first answers
+// one is the first, which the others must be the same as.
+func (t *transfer) identify(output *s3.GetObjectOutput) error {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	object := t.object()
 	etag, version := request.TrimETag(aws.ToString(output.ETag)), aws.ToString(output.VersionId)
-	if t.object.ETag != "" && etag != "" && etag != t.object.ETag {
-		return t.failure(upload.ObjectChanged, fmt.Errorf("its entity tag is %q; the event announced %q", etag, t.object.ETag))
+	if object.ETag != "" && etag != "" && etag != object.ETag {
+		return t.failure(upload.ObjectChanged, fmt.Errorf("its entity tag is %q; the event announced %q", etag, object.ETag))
 	}
-	if t.object.VersionID != "" && version != "" && version != t.object.VersionID {
+	if object.VersionID != "" && version != "" && version != object.VersionID {
 		return t.failure(upload.ObjectChanged, fmt.Errorf("S3 answered with version %q", version))
 	}
+	object.ETag, object.VersionID = cmp.Or(etag, object.ETag), cmp.Or(version, object.VersionID)
+	t.known.Store(&object)
 	return nil
 }
 
+// store takes over the checksum of the whole object.
+func (t *transfer) store(checksum upload.Checksum) {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	object := t.object()
+	object.Checksum = checksum
+	t.known.Store(&object)
+}
+
 func (t *transfer) failure(code upload.Code, err error) error {
-	return &upload.Error{Code: code, Err: fmt.Errorf("reading %s: %w", t.object, err)}
+	return &upload.Error{Code: code, Err: fmt.Errorf("reading %s: %w", t.object(), err)}
 }
 
 // interrupted is the error of a read that the host has stopped.
@@ -241,18 +264,10 @@ func (t *transfer) answered(err error) {
 		t.slowed = 0
 		return
 	}
-	if isSlowDown(err) && !time.Now().Before(t.slowUntil) {
+	if s3error.SlowDown(err) && !time.Now().Before(t.slowUntil) {
 		t.slowUntil = time.Now().Add(t.tuning.pause(t.slowed, true))
 		t.slowed++
 	}
-}
-
-// isSlowDown reports whether S3, or KMS behind it, asks for fewer requests.
-func isSlowDown(err error) bool {
-	code, _ := apiError(err)
-	status := httpStatus(err)
-	_, throttled := retry.DefaultThrottleErrorCodes[strings.TrimPrefix(code, kmsCodePrefix)]
-	return throttled || status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 }
 
 // wait waits until S3 may be asked again after so many failures in a row.

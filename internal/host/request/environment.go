@@ -9,6 +9,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"time"
 
 	"example.com/upload-router/upload"
 )
@@ -31,6 +32,15 @@ const (
 	// given".
 	EnvironmentExecution = "UPLOAD_EXECUTION"
 
+	// EnvironmentSequencer and EnvironmentCreated hold the event's sequencer and time, EnvironmentStarted the time at which the execution
+	// started, EnvironmentRoute the name of the object's route, and EnvironmentAttempt the number of this attempt, beginning with 1. Empty
+	// or unset means "not given".
+	EnvironmentSequencer = "UPLOAD_SEQUENCER"
+	EnvironmentCreated   = "UPLOAD_CREATED"
+	EnvironmentStarted   = "UPLOAD_STARTED"
+	EnvironmentRoute     = "UPLOAD_ROUTE"
+	EnvironmentAttempt   = "UPLOAD_ATTEMPT"
+
 	// EnvironmentTrace holds the X-Ray trace header of the execution, by the name that Lambda has for it. Empty means a trace of the
 	// task's own, unset means "not to be traced".
 	//
@@ -46,6 +56,47 @@ const (
 	// Required with a token.
 	EnvironmentHeartbeat = "UPLOAD_HEARTBEAT_SECONDS"
 )
+
+// The environment variables by which the stack tells the worker, in the function and in the task alike, where outputs go.
+const (
+	// EnvironmentOutputBucket holds the name of the output bucket. Empty or unset means that there is none.
+	EnvironmentOutputBucket = "UPLOAD_OUTPUT_BUCKET"
+	// EnvironmentOutputPrefix holds what the key of each output begins with, as it is. Empty or unset means nothing.
+	EnvironmentOutputPrefix = "UPLOAD_OUTPUT_PREFIX"
+	// EnvironmentOutputKMSKey holds the ARN of the KMS key that outputs are encrypted with. Empty or unset means the bucket's own default.
+	EnvironmentOutputKMSKey = "UPLOAD_OUTPUT_KMS_KEY_ARN"
+)
+
+// EnvironmentTagUploads says, by the value "true", that the processed version is tagged. The stack sets it in both processors; unset means
+// that it isn't.
+const EnvironmentTagUploads = "UPLOAD_TAG_UPLOADS"
+
+// TagsUploads says whether the processed version is tagged; lookup is [os.LookupEnv] in a real host.
+func TagsUploads(lookup func(string) (string, bool)) bool {
+	value, _ := lookup(EnvironmentTagUploads)
+	return value == "true"
+}
+
+// Outputs is where outputs go.
+type Outputs struct {
+	// Bucket is the output bucket's name; empty if there is none.
+	Bucket string
+	// Prefix is what each key begins with.
+	Prefix string
+	// KMSKeyARN is the key that they are encrypted with; empty for the bucket's default.
+	KMSKeyARN string
+}
+
+// OutputsFromEnvironment reads where outputs go; lookup is [os.LookupEnv] in a real host.
+func OutputsFromEnvironment(lookup func(string) (string, bool)) Outputs {
+	optional := func(name string) string {
+		value, _ := lookup(name)
+		return value
+	}
+	return Outputs{
+		Bucket: optional(EnvironmentOutputBucket), Prefix: optional(EnvironmentOutputPrefix), KMSKeyARN: optional(EnvironmentOutputKMSKey),
+	}
+}
 
 // EncodeKey gives an object's key as [EnvironmentKey] holds it: as the intrinsic States.Base64Encode does, which encodes text as UTF-8
 // (measured: ministackorg/ministack#1360).
@@ -90,11 +141,44 @@ func FromEnvironment(lookup func(string) (string, bool)) (upload.Object, error) 
 		VersionID: optional(EnvironmentVersionID),
 		ETag:      TrimETag(optional(EnvironmentETag)),
 		Size:      size,
+		Sequencer: optional(EnvironmentSequencer),
 	}
 	if err := errors.Join(noBucket, noKey, badKey, noSize, badSize); err != nil {
 		return object, &upload.Error{Code: upload.Invalid, Err: err}
 	}
 	return object, object.Validate()
+}
+
+// RunFromEnvironment reads what else the state machine tells the task. Every error is an [upload.Error] with code [upload.Invalid], and
+// names all the variables that are wrong. What could be read comes with it, for the log and for nothing else.
+func RunFromEnvironment(lookup func(string) (string, bool)) (Run, error) {
+	optional := func(name string) string {
+		value, _ := lookup(name)
+		return value
+	}
+	run := Run{Execution: optional(EnvironmentExecution), Route: optional(EnvironmentRoute)}
+	var errs []error
+	moment := func(name string) (at time.Time) {
+		if text := optional(name); text != "" {
+			var err error
+			if at, err = time.Parse(time.RFC3339, text); err != nil {
+				errs = append(errs, fmt.Errorf("the environment variable %s is not a time in RFC 3339: %w", name, err))
+			}
+		}
+		return at
+	}
+	run.Created, run.Started = moment(EnvironmentCreated), moment(EnvironmentStarted)
+	if text := optional(EnvironmentAttempt); text != "" {
+		attempt, err := wholeNumber(text)
+		if err != nil || attempt < 1 || attempt > math.MaxInt32 {
+			errs = append(errs, fmt.Errorf("the environment variable %s is %q; want a number from 1 on", EnvironmentAttempt, text))
+		}
+		run.Attempt = int(attempt)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return run, &upload.Error{Code: upload.Invalid, Err: err}
+	}
+	return run, nil
 }
 
 func parseSize(text string) (int64, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"example.com/upload-router/upload"
@@ -22,6 +23,7 @@ const (
 // See https://docs.aws.amazon.com/eventbridge/latest/ref/events-structure.html.
 type envelope struct {
 	Source     string       `json:"source"`
+	Time       string       `json:"time"`
 	DetailType string       `json:"detail-type"` //nolint:tagliatelle // EventBridge's name.
 	Detail     *eventDetail `json:"detail"`
 }
@@ -60,6 +62,33 @@ type Request struct {
 	Event json.RawMessage `json:"event"`
 	// Execution is the ARN of the execution that the run is for. Empty means "not given".
 	Execution string `json:"execution"`
+	// Started is when the execution started, in RFC 3339. Empty means "not given".
+	Started string `json:"started"`
+	// Route is the name of the object's route. Empty means "not given".
+	Route string `json:"route"`
+}
+
+// Run is what a run is for, besides the object. What isn't given is zero.
+type Run struct {
+	// Execution is the ARN of the execution, Route the name of the object's route.
+	Execution, Route string
+	// Created is when S3 sent the event, Started when the execution started.
+	Created, Started time.Time
+	// Attempt is the number of the run, beginning with 1.
+	Attempt int
+}
+
+// Run reads what the request says of the run, for an event that was created at a time. An error has code [upload.Invalid].
+func (r Request) Run(created time.Time) (Run, error) {
+	run := Run{Execution: r.Execution, Route: r.Route, Created: created}
+	if r.Started == "" {
+		return run, nil
+	}
+	var err error
+	if run.Started, err = time.Parse(time.RFC3339, r.Started); err != nil {
+		return run, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf("reading the request's time of start: %w", err)}
+	}
+	return run, nil
 }
 
 // FromPayload reads the payload of an invocation. One that is no request is taken for an event, so that the function can be invoked by
@@ -76,35 +105,40 @@ func FromPayload(payload []byte) Request {
 //
 // An event whose source or detail type is another's is refused. One that has neither is taken, so that a run can be started by hand
 // with {"detail": {...}} alone. The entity tag, version id and sequencer are optional, the rest is not. Every error is an [Error]
-// with code [upload.Invalid]. What could be read of S3's event comes with it, for the log and for nothing else.
-func FromEvent(payload []byte) (upload.Object, error) {
-	object, err := decodeEvent(payload)
+// with code [upload.Invalid]. The time is the event's, zero if it has none. What could be read of S3's event comes with it, for the log
+// and for nothing else.
+func FromEvent(payload []byte) (upload.Object, time.Time, error) {
+	object, created, err := decodeEvent(payload)
 	if err != nil {
-		return object, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf("reading the event: %w", err)}
+		return object, created, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf("reading the event: %w", err)}
 	}
-	return object, object.Validate()
+	return object, created, object.Validate()
 }
 
-func decodeEvent(payload []byte) (upload.Object, error) {
+func decodeEvent(payload []byte) (upload.Object, time.Time, error) {
+	var created time.Time
 	if !utf8.Valid(payload) {
 		// The JSON decoder would replace the bad bytes, and a key changed so would name another object.
-		return upload.Object{}, errors.New("it is not valid UTF-8")
+		return upload.Object{}, created, errors.New("it is not valid UTF-8")
 	}
 	var event envelope
 	if err := json.Unmarshal(payload, &event); err != nil {
 		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && strings.HasPrefix(wrong.Field+".", "detail.") {
-			return upload.Object{}, fmt.Errorf("its detail is not that of an S3 event: %w", err)
+			return upload.Object{}, created, fmt.Errorf("its detail is not that of an S3 event: %w", err)
 		}
-		return upload.Object{}, fmt.Errorf("it is not an EventBridge event: %w", err)
+		return upload.Object{}, created, fmt.Errorf("it is not an EventBridge event: %w", err)
 	}
 	if event.Source != "" && event.Source != EventSource {
-		return upload.Object{}, fmt.Errorf("its source is %q; want %q", event.Source, EventSource)
+		return upload.Object{}, created, fmt.Errorf("its source is %q; want %q", event.Source, EventSource)
 	}
 	if event.DetailType != "" && event.DetailType != EventDetailType {
-		return upload.Object{}, fmt.Errorf("its detail-type is %q; want %q", event.DetailType, EventDetailType)
+		return upload.Object{}, created, fmt.Errorf("its detail-type is %q; want %q", event.DetailType, EventDetailType)
 	}
 	if event.Detail == nil {
-		return upload.Object{}, errors.New("it has no detail; send the whole event that S3 sent to EventBridge")
+		return upload.Object{}, created, errors.New("it has no detail; send the whole event that S3 sent to EventBridge")
+	}
+	if at, err := time.Parse(time.RFC3339, event.Time); err == nil {
+		created = at
 	}
 	detail := event.Detail
 	object := upload.Object{
@@ -115,10 +149,10 @@ func decodeEvent(payload []byte) (upload.Object, error) {
 		Sequencer: detail.Object.Sequencer,
 	}
 	if detail.Object.Size == nil {
-		return object, errors.New("it has no detail.object.size")
+		return object, created, errors.New("it has no detail.object.size")
 	}
 	object.Size = int64(*detail.Object.Size)
-	return object, nil
+	return object, created, nil
 }
 
 // TrimETag takes the quotes off an entity tag: S3's headers have them, its events do not.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,7 @@ func TestFromEvent(t *testing.T) {
 	for name, object := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := request.FromEvent(uploadtest.Event(t, object))
+			got, _, err := request.FromEvent(uploadtest.Event(t, object))
 			require.NoError(t, err)
 			require.Equal(t, object, got)
 		})
@@ -64,7 +65,7 @@ func TestFromPayload(t *testing.T) {
 
 func TestFromEventTakesADetailAlone(t *testing.T) {
 	t.Parallel()
-	got, err := request.FromEvent([]byte(`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":0}}}`))
+	got, _, err := request.FromEvent([]byte(`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":0}}}`))
 	require.NoError(t, err)
 	require.Equal(t, upload.Object{Bucket: bucket, Key: key}, got)
 }
@@ -77,7 +78,7 @@ func TestASizeIsReadHoweverItIsWritten(t *testing.T) {
 		"6291457.0": 6_291_457, "6.291457E6": 6_291_457, "5.36870912E13": 53_687_091_200_000, "1e0": 1,
 	} {
 		event := `{"detail":{"bucket":{"name":"uploads"},"object":{"key":"report.csv","size":` + text + `}}}`
-		got, err := request.FromEvent([]byte(event))
+		got, _, err := request.FromEvent([]byte(event))
 		require.NoError(t, err, text)
 		assert.Equal(t, want, got.Size, text)
 		got, err = request.FromEnvironment(environment(map[string]string{
@@ -93,7 +94,7 @@ func TestASizeIsReadHoweverItIsWritten(t *testing.T) {
 		if text == " 1" {
 			continue // a space beside a number is no part of it in JSON
 		}
-		_, err = request.FromEvent([]byte(event))
+		_, _, err = request.FromEvent([]byte(event))
 		uploadtest.RequireCode(t, upload.Invalid, err)
 	}
 }
@@ -124,7 +125,7 @@ func TestFromEventRefuses(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := request.FromEvent([]byte(test.payload))
+			_, _, err := request.FromEvent([]byte(test.payload))
 			message := uploadtest.RequireCode(t, upload.Invalid, err)
 			assert.Contains(t, message, test.want)
 		})
@@ -135,7 +136,7 @@ func TestFromEventRefuses(t *testing.T) {
 func TestWhatIsRefusedIsStillNamed(t *testing.T) {
 	t.Parallel()
 	named := upload.Object{Bucket: "uploads", Key: "k", VersionID: version}
-	object, err := request.FromEvent([]byte(
+	object, _, err := request.FromEvent([]byte(
 		`{"detail":{"bucket":{"name":"uploads"},"object":{"key":"k","version-id":"` + version + `"}}}`))
 	uploadtest.RequireCode(t, upload.Invalid, err)
 	assert.Equal(t, named, object)
@@ -146,7 +147,7 @@ func TestWhatIsRefusedIsStillNamed(t *testing.T) {
 	uploadtest.RequireCode(t, upload.Invalid, err)
 	assert.Equal(t, named, object)
 
-	object, err = request.FromEvent([]byte(`{"source":"aws.ecs","detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1}}}`))
+	object, _, err = request.FromEvent([]byte(`{"source":"aws.ecs","detail":{"bucket":{"name":"uploads"},"object":{"key":"k","size":1}}}`))
 	uploadtest.RequireCode(t, upload.Invalid, err)
 	assert.Empty(t, object, "another service's event names no object of S3")
 }
@@ -208,6 +209,65 @@ func TestFromEnvironment(t *testing.T) {
 	}
 }
 
+func TestRunFromEnvironment(t *testing.T) {
+	t.Parallel()
+	created := time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		variables map[string]string
+		want      request.Run
+		wrong     []string
+	}{
+		"everything": {map[string]string{
+			"UPLOAD_EXECUTION": "arn", "UPLOAD_ROUTE": "large", "UPLOAD_CREATED": "2026-11-29T09:00:00Z",
+			"UPLOAD_STARTED": "2026-11-29T09:00:00.123Z", "UPLOAD_ATTEMPT": "3",
+		}, request.Run{
+			Execution: "arn", Route: "large", Created: created, Started: created.Add(123 * time.Millisecond), Attempt: 3,
+		}, nil},
+		"nothing":                         {nil, request.Run{}, nil},
+		"empty means not given":           {map[string]string{"UPLOAD_STARTED": "", "UPLOAD_ATTEMPT": ""}, request.Run{}, nil},
+		"a number as States may write it": {map[string]string{"UPLOAD_ATTEMPT": "2.0"}, request.Run{Attempt: 2}, nil},
+		"all of it wrong": {
+			map[string]string{"UPLOAD_CREATED": "yesterday", "UPLOAD_STARTED": "1", "UPLOAD_ATTEMPT": "0"}, request.Run{},
+			[]string{"UPLOAD_CREATED is not a time", "UPLOAD_STARTED is not a time", `UPLOAD_ATTEMPT is "0"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := request.RunFromEnvironment(environment(test.variables))
+			if test.wrong == nil {
+				require.NoError(t, err)
+				assert.Equal(t, test.want, got)
+				return
+			}
+			message := uploadtest.RequireCode(t, upload.Invalid, err)
+			for _, wrong := range test.wrong {
+				assert.Contains(t, message, wrong)
+			}
+		})
+	}
+	object, err := request.FromEnvironment(environment(map[string]string{
+		"UPLOAD_BUCKET": bucket, "UPLOAD_KEY_BASE64": request.EncodeKey(key), "UPLOAD_SIZE": "1", "UPLOAD_SEQUENCER": "0A1B",
+	}))
+	require.NoError(t, err)
+	assert.Equal(t, "0A1B", object.Sequencer)
+}
+
+func TestRunOfARequest(t *testing.T) {
+	t.Parallel()
+	_, created, err := request.FromEvent(uploadtest.Event(t, upload.Object{Bucket: bucket, Key: key}))
+	require.NoError(t, err)
+	assert.Equal(t, time.Date(2021, 11, 12, 0, 0, 0, 0, time.UTC), created)
+	asked := request.FromPayload([]byte(`{"event":{},"execution":"arn","started":"2026-11-29T09:00:00.123Z","route":"small"}`))
+	run, err := asked.Run(created)
+	require.NoError(t, err)
+	assert.Equal(t, request.Run{
+		Execution: "arn", Route: "small", Created: created, Started: time.Date(2026, 11, 29, 9, 0, 0, 123_000_000, time.UTC),
+	}, run)
+	asked.Started = "now"
+	_, err = asked.Run(created)
+	uploadtest.RequireCode(t, upload.Invalid, err)
+}
+
 func TestFromEnvironmentRefuses(t *testing.T) {
 	t.Parallel()
 	encoded := request.EncodeKey(key)
@@ -264,12 +324,12 @@ func FuzzFromEvent(f *testing.F) {
 	}
 	f.Add([]byte(`{"detail":{"bucket":{"name":"b"},"object":{"key":"\ud800","size":1e3,"etag":"\"\""}}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		object, err := request.FromEvent(payload)
+		object, _, err := request.FromEvent(payload)
 		requireSound(t, object, err)
 		if err != nil {
 			return
 		}
-		again, err := request.FromEvent(uploadtest.Event(t, object))
+		again, _, err := request.FromEvent(uploadtest.Event(t, object))
 		require.NoError(t, err)
 		require.Equal(t, object, again)
 	})
@@ -303,7 +363,18 @@ func BenchmarkFromEvent(b *testing.B) {
 	event := uploadtest.Event(b, upload.Object{Bucket: bucket, Key: key, VersionID: version, ETag: etag, Size: 5, Sequencer: "0A1B2C"})
 	b.ReportAllocs()
 	for b.Loop() {
-		_, err := request.FromEvent(event)
+		_, _, err := request.FromEvent(event)
 		require.NoError(b, err)
 	}
+}
+
+func TestWhereOutputsGo(t *testing.T) {
+	t.Parallel()
+	set := map[string]string{
+		"UPLOAD_OUTPUT_BUCKET": "results", "UPLOAD_OUTPUT_PREFIX": "out/", "UPLOAD_OUTPUT_KMS_KEY_ARN": "arn:aws:kms:eu-central-1:1:key/1",
+	}
+	lookup := func(name string) (string, bool) { value, ok := set[name]; return value, ok }
+	assert.Equal(t, request.Outputs{Bucket: "results", Prefix: "out/", KMSKeyARN: "arn:aws:kms:eu-central-1:1:key/1"},
+		request.OutputsFromEnvironment(lookup))
+	assert.Empty(t, request.OutputsFromEnvironment(func(string) (string, bool) { return "", false }))
 }

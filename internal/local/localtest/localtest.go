@@ -27,7 +27,8 @@ const (
 // Artifacts are the fixture's processors for this machine, built once.
 var Artifacts = sync.OnceValues(func() (build.Artifacts, error) {
 	const program = "./test/fixture/program"
-	return build.Programs{Function: program, Task: program, Folder: "fixture"}.Build(context.Background(), settings.HostArchitecture())
+	programs := build.Programs{Function: program, Task: program, Folder: "fixture"}
+	return programs.Build(context.Background(), build.Target{Architecture: settings.HostArchitecture()})
 })
 
 // Declare evaluates the program for a stack of this name and configuration.
@@ -36,7 +37,7 @@ func Declare(t *testing.T, name string, config map[string]string) *declared.Syst
 	config = maps.Clone(config)
 	config["architecture"] = string(settings.HostArchitecture())
 	system, err := declared.Evaluate(func(ctx *pulumi.Context) error {
-		return stack.Declare(ctx, func(context.Context, settings.Architecture) (build.Artifacts, error) { return Artifacts() })
+		return stack.Declare(ctx, func(context.Context, build.Target) (build.Artifacts, error) { return Artifacts() })
 	}, declared.Options{Stack: name, Config: config, AccountID: AccountID, Region: Region})
 	require.NoError(t, err)
 	return system

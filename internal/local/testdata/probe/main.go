@@ -17,6 +17,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 // started is the variable with the path of a pipe, in which the probe says that it hangs, and who does.
@@ -35,7 +40,10 @@ func main() {
 
 type request struct {
 	Event struct {
-		Detail struct{ Object struct{ Key string } }
+		Detail struct {
+			Bucket struct{ Name string }
+			Object struct{ Key string }
+		}
 	}
 }
 
@@ -55,6 +63,10 @@ func function(ctx context.Context, r request) (any, error) {
 		select {} // which Lambda ends
 	case "env":
 		return os.Environ(), nil
+	case "write":
+		if err := write(ctx, r.Event.Detail.Bucket.Name, of); err != nil {
+			return nil, messages.InvokeResponse_Error{Type: "Upload.Failed", Message: err.Error()}
+		}
 	}
 	return r.Event.Detail.Object.Key, nil
 }
@@ -65,6 +77,10 @@ func task(key string) int {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "leaving with "+of)
 		return number(of)
+	case "create":
+		answer(fmt.Sprint(os.WriteFile(of, []byte("x"), 0o600)))
+	case "run":
+		answer(fmt.Sprint(exec.CommandContext(context.Background(), of, "-c", "true").Run()))
 	case "signal":
 		_ = syscall.Kill(os.Getpid(), syscall.Signal(number(of)))
 	case "noise":
@@ -83,10 +99,73 @@ func task(key string) int {
 		return 75
 	case "env":
 		answer(os.Environ())
+	case "write":
+		if err := write(context.Background(), os.Getenv("UPLOAD_BUCKET"), of); err != nil {
+			fail(err)
+		}
+		answer(key)
 	default:
 		answer(key)
 	}
 	return 0
+}
+
+// write writes an object by a client of the probe's own: "how bucket key", with a bucket . for that of the upload.
+func write(ctx context.Context, own, what string) error {
+	how, place, _ := strings.Cut(what, " ")
+	bucket, key, _ := strings.Cut(place, " ")
+	if bucket == "." {
+		bucket = own
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return fmt.Errorf("finding the credentials: %w", err)
+	}
+	client := s3.NewFromConfig(cfg)
+	switch how {
+	case "put", "untold":
+		if how == "untold" { // by whom
+			client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+				o.Credentials = credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), "")
+			})
+		}
+		_, err = client.PutObject(ctx, &s3.PutObjectInput{
+			Bucket: &bucket, Key: &key, Body: strings.NewReader("written"), ContentType: aws.String("text/plain"),
+		})
+	case "parts":
+		err = parts(ctx, client, bucket, key)
+	case "copy":
+		if _, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("other/temporary")}); err == nil {
+			_, err = client.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &bucket, Key: &key, CopySource: aws.String(bucket + "/other/temporary")})
+		}
+		if err == nil {
+			_, err = client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("other/temporary")})
+		}
+	case "lock":
+		_, err = client.PutObjectLegalHold(ctx, &s3.PutObjectLegalHoldInput{
+			Bucket: &bucket, Key: &key, LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOn},
+		})
+	}
+	return err //nolint:wrapcheck // It says it all.
+}
+
+// parts writes an object by a multipart upload.
+func parts(ctx context.Context, client *s3.Client, bucket, key string) error {
+	created, err := client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return err //nolint:wrapcheck // As above.
+	}
+	part, err := client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: &bucket, Key: &key, UploadId: created.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("written"),
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // As above.
+	}
+	_, err = client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: &bucket, Key: &key, UploadId: created.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: part.ETag}}},
+	})
+	return err //nolint:wrapcheck // As above.
 }
 
 // child starts a program that never ends by itself.

@@ -1,0 +1,4 @@
+package program
+
+// IsAlone is isAlone.
+func IsAlone(folder string) bool { return isAlone(folder) }

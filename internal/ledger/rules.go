@@ -1,0 +1,306 @@
+package ledger
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The placeholder of an attribute in an expression is its name after #; that of a value is after a colon.
+
+// Expression is an update of an item, or of none if its condition doesn't hold.
+type Expression struct {
+	// Update and Condition are DynamoDB's UpdateExpression and ConditionExpression.
+	Update, Condition string
+}
+
+var placeholder = regexp.MustCompile(`([#:])([A-Za-z]+)`)
+
+// Names are the attributes that the expression names, by their placeholders.
+func (e Expression) Names() map[string]string {
+	names := map[string]string{}
+	for _, found := range placeholder.FindAllStringSubmatch(e.Update+" "+e.Condition, -1) {
+		if found[1] == "#" {
+			names[found[0]] = found[2]
+		}
+	}
+	return names
+}
+
+// Values are the placeholders of the values that the expression takes, of each once, in the order in which they come.
+func (e Expression) Values() []string {
+	var values []string
+	seen := map[string]bool{}
+	for _, found := range placeholder.FindAllString(e.Update+" "+e.Condition, -1) {
+		if strings.HasPrefix(found, ":") && !seen[found] {
+			values, seen[found] = append(values, found), true
+		}
+	}
+	return values
+}
+
+// mayBegin is the condition under which an execution may have an upload: nobody has; or who has it has an older upload of the key, which
+// hasn't come once more since; or who has the same upload is the execution itself (another attempt, a redrive, a call whose answer was
+// lost), or has failed, or is gone, and isn't for a later event. What the execution itself has processed it doesn't process again.
+//
+// So no beginning lowers the order of an item: the event of an execution is always the same, and an earlier one of the same content leaves
+// the item to the later one's.
+const mayBegin = "attribute_not_exists(#object) OR (#etag <> :sameETag AND #sequencer < :order AND " + notLater + ") OR " +
+	"((#etag = :sameETag OR #sequencer = :order) AND ((#execution = :execution AND #status <> :succeeded) OR (NOT #sequencer > :order AND " +
+	"(#status = :failed OR (#status = :running AND " + leaseOver + ")))))"
+
+// notLater holds for an item whose content hasn't come in an event that is later than the upload's, or as late.
+const notLater = "(attribute_not_exists(#laterSequencer) OR #laterSequencer < :order)"
+
+// leaseOver holds for an item without a lease as well, as one that was written by hand.
+const leaseOver = "(attribute_not_exists(#lease) OR #lease < :now)"
+
+// identity is what an item has of its upload and of the execution that has it.
+const (
+	identity = "#execution = :execution, #sequencer = :sequencer, #etag = :etag, #size = :size, " +
+		"#created = :created, #day = :day, #started = :started"
+	// itsRoute is what it has besides, if the route is known.
+	itsRoute = ", #route = :route"
+)
+
+// expiry is the clause for an item that is to expire or not.
+func expiry(retained bool) (set, remove string) {
+	if retained {
+		return ", #expires = :expires", ""
+	}
+	return "", ", #expires"
+}
+
+// Begin gives an execution its upload, before it has a task started; expires says whether the ledger forgets.
+func Begin(expires bool) Expression {
+	set, remove := expiry(expires)
+	return Expression{
+		Update: "SET " + identity + itsRoute + ", #status = :running, #lease = :lease" + set +
+			" REMOVE #run, #ended, #error, #cause, #result, #resultAt, #outputs" + remove,
+		Condition: mayBegin,
+	}
+}
+
+// BeginRun gives a run of the worker its upload. If the number of the attempt isn't known the item counts, which for a key without
+// versions may count an older upload's as well: the run corrects it when it ends.
+func BeginRun(expires, attemptKnown bool) Expression {
+	set, remove := expiry(expires)
+	attempts := "if_not_exists(#attempts, :zero) + :one"
+	if attemptKnown {
+		attempts = ":attempts"
+	}
+	return Expression{
+		Update: "SET " + identity + itsRoute + ", #status = :running, #lease = :lease, #run = :run, #attempts = " + attempts + set +
+			" REMOVE #ended, #error, #cause, #result, #resultAt, #outputs, #verified" + remove,
+		Condition: mayBegin,
+	}
+}
+
+// mine is the fence: a run that another one replaced writes no more.
+const mine = "#execution = :execution AND #run = :run"
+
+// Hold proves that a run still has its upload, and changes nothing: before what it made of it becomes visible.
+func Hold() Expression {
+	return Expression{Update: "SET #run = :run", Condition: mine + " AND #status = :running"}
+}
+
+// Finish writes that a run processed the upload. It may be written twice, as an answer can be lost. The attributes are those that there is
+// something for: [Result] or [ResultAt], [Outputs] and [Verified].
+func Finish(attributes ...string) Expression {
+	var set strings.Builder
+	for _, name := range attributes {
+		set.WriteString(", #" + name + " = :" + name)
+	}
+	return Expression{
+		Update:    "SET #status = :succeeded, #ended = :ended, #attempts = :attempts" + set.String(),
+		Condition: mine + " AND #status <> :failed",
+	}
+}
+
+// Finishes are all that a run ends with.
+func Finishes() []Expression {
+	results, outputs, verified := [][]string{nil, {Result}, {ResultAt}}, [][]string{nil, {Outputs}}, [][]string{nil, {Verified}}
+	all := make([]Expression, 0, len(results)*len(outputs)*len(verified))
+	for _, result := range results {
+		for _, outputs := range outputs {
+			for _, verified := range verified {
+				all = append(all, Finish(slices.Concat(result, outputs, verified)...))
+			}
+		}
+	}
+	return all
+}
+
+// Report writes why a run failed. The status stays: whether there is another attempt is not for the run to decide.
+func Report() Expression {
+	return Expression{
+		Update:    "SET #error = :error, #cause = :cause, #attempts = :attempts",
+		Condition: mine + " AND #status = :running",
+	}
+}
+
+// Fail writes that an execution failed to process the upload that it has, and keeps what its last run reported.
+func Fail() Expression {
+	return Expression{
+		Update: "SET #status = :failed, #ended = :ended, #error = if_not_exists(#error, :error), #cause = if_not_exists(#cause, :cause)",
+		// Not of an upload that it has processed, and only the worker's answer was lost.
+		Condition: "#execution = :execution AND #status <> :succeeded",
+	}
+}
+
+// noLaterLease holds for what an execution began before it ended: the lease of what it began then is over before :latest, that of what it
+// would begin at its end. One that is redriven begins again, with a later lease, and Step Functions may still say that it has ended. A
+// lease is in whole seconds: what began in the second of the end may have begun after it, and is left until its lease is over.
+const noLaterLease = "attribute_not_exists(#lease) OR #lease < :latest"
+
+// FailEnded is [Fail] by another one than the execution itself, which has ended: for what it began before, and which nobody failed yet. An
+// execution that was failed and is redriven may be waiting for its task, and has its slot, before a run begins the upload again.
+func FailEnded() Expression {
+	return Expression{
+		Update:    Fail().Update,
+		Condition: "#execution = :execution AND #status = :running AND (" + noLaterLease + ")",
+	}
+}
+
+// FailEndedBefore is [FailBefore] by another one than the execution itself, which has ended. It doesn't know the route.
+func FailEndedBefore(expires bool) Expression {
+	e := end(":failed", withError, ", #route", expires)
+	e.Condition = "(" + mayBegin + ") AND (#execution <> :execution OR " + noLaterLease + ")"
+	return e
+}
+
+// FailLost is [Fail] for an execution that ended without a word: as long as nobody has begun the upload anew. A lease that ends later
+// than :longest, as [MaxLease] has it, is nobody's.
+func FailLost() Expression {
+	return Expression{
+		Update:    Fail().Update,
+		Condition: "#execution = :execution AND #status = :running AND (" + leaseOver + " OR #lease > :longest)",
+	}
+}
+
+// FailBefore writes that an execution failed before it had the upload. It has the condition of [Begin]: what another one has processed, or
+// is processing, hasn't failed.
+func FailBefore(expires bool) Expression {
+	return end(":failed", itsRoute+withError, "", expires)
+}
+
+const withError = ", #error = :error, #cause = :cause"
+
+// Skip writes that there was nothing to process, on no route: once more for a later event of a folder marker, as there is nothing to keep.
+func Skip(expires bool) Expression {
+	e := end(":skipped", "", ", #route, #error, #cause", expires)
+	e.Condition += " OR (#etag = :sameETag AND #status = :skipped AND #sequencer < :sequencer)"
+	return e
+}
+
+// end writes the end of an upload that was never begun.
+func end(status, set, remove string, expires bool) Expression {
+	setExpires, removeExpires := expiry(expires)
+	return Expression{
+		Update: "SET " + identity + ", #status = " + status + ", #ended = :ended, #lease = :lease" + set + setExpires +
+			" REMOVE #run, #result, #resultAt, #outputs" + remove + removeExpires,
+		Condition: mayBegin,
+	}
+}
+
+// CountDuplicate counts an execution that found another one to have the upload.
+func CountDuplicate() Expression {
+	return Expression{
+		Update: "ADD #duplicates :one",
+		// Not the execution's own, which it has processed.
+		Condition: "attribute_exists(#object) AND #execution <> :execution",
+	}
+}
+
+// CountLater is [CountDuplicate] for an event that is later than all that the item knows of its content: what is older than that event is
+// older than the content, also if it is newer than the event that was processed. The item's own sequencer stays that of who has it, so that
+// none of its runs can lower it.
+func CountLater() Expression {
+	return Expression{
+		Update: "SET #laterSequencer = :sequencer ADD #duplicates :one",
+		Condition: "#execution <> :execution AND #etag = :sameETag AND #sequencer < :sequencer AND " +
+			"(attribute_not_exists(#laterSequencer) OR #laterSequencer < :sequencer)",
+	}
+}
+
+// TakeSlot takes one of :most slots: one is left, or the execution holds one (a redrive, or a call whose answer was lost).
+func TakeSlot() Expression {
+	return Expression{
+		Update:    "ADD #holders :mine",
+		Condition: "attribute_not_exists(#holders) OR size(#holders) < :most OR contains(#holders, :holder)",
+	}
+}
+
+// ReturnSlot gives it back; without one it does nothing.
+func ReturnSlot() Expression { return Expression{Update: "DELETE #holders :mine"} }
+
+// Suspect writes which holders of slots a look didn't find running, if there are any, and takes out those, if there are any, that an
+// earlier look didn't find either. seen says whether there was an earlier look with suspects: it must still be the last one, as two sweeps
+// may look at once.
+func Suspect(gone, suspects, seen bool) Expression {
+	e := Expression{Update: "REMOVE #suspects, #suspectedAt", Condition: "attribute_not_exists(#suspectedAt)"}
+	if suspects {
+		e.Update = "SET #suspects = :suspects, #suspectedAt = :now"
+	}
+	if gone {
+		e.Update += " DELETE #holders :gone"
+	}
+	if seen {
+		e.Condition = "#suspectedAt = :seen"
+	}
+	return e
+}
+
+// MoveWatermark writes how far the sweep got, which is never less than before, unless that lies in the :future.
+func MoveWatermark() Expression {
+	return Expression{Update: "SET #until = :until", Condition: "attribute_not_exists(#until) OR #until < :until OR #until > :future"}
+}
+
+// Outcome is why an execution has nothing to do.
+type Outcome string
+
+// The outcomes.
+const (
+	// BeingProcessed is that another execution is processing the upload.
+	BeingProcessed Outcome = "being processed"
+	// AlreadyProcessed is that another one has processed it.
+	AlreadyProcessed Outcome = "already processed"
+	// Superseded is that another one has a newer upload of the key, or has taken this one over.
+	Superseded Outcome = "superseded"
+	// Stored is that the execution itself has processed it: its result is in the item.
+	Stored Outcome = "stored"
+	// Free is that it may begin.
+	Free Outcome = "free"
+)
+
+// Standing is what an item means to an execution that would begin an upload of its key now. It is the rule of [Begin]'s condition.
+func (i Item) Standing(u Upload, execution string, now time.Time) Outcome {
+	same := i.Same(u)
+	switch {
+	case !same && max(i.Sequencer, i.LaterSequencer) < u.Order():
+		return Free
+	case !same:
+		return Superseded
+	case i.Execution == execution && i.State == Succeeded:
+		return Stored
+	case i.Execution == execution:
+		return Free
+	case i.State == Succeeded, i.State == Skipped:
+		return AlreadyProcessed
+	case i.Sequencer > u.Order():
+		return Superseded
+	case i.State == Failed, i.Lease < now.Unix():
+		return Free
+	}
+	return BeingProcessed
+}
+
+// Same says whether the item is of this upload, and not of another one of the key: the same content is the same upload, whatever its
+// events.
+func (i Item) Same(u Upload) bool { return i.ETag == u.SameETag() || i.Sequencer == u.Order() }
+
+// Later says whether the upload is a later event of the item's content than all that the item knows of. It is the rule of [CountLater].
+func (i Item) Later(u Upload) bool {
+	return i.ETag == u.SameETag() && max(i.Sequencer, i.LaterSequencer) < u.Sequencer
+}

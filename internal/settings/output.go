@@ -1,0 +1,59 @@
+package settings
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What outputBucket is besides a bucket's name.
+const (
+	// OutputNone is no bucket: a processor that writes one fails.
+	OutputNone = "none"
+	// OutputCreate is a bucket of the stack's own.
+	OutputCreate = "create"
+)
+
+// WritesOutputs reports whether processors write to a bucket.
+func (s *Settings) WritesOutputs() bool { return s.OutputBucket != OutputNone }
+
+// checkOutputBucket checks where outputs go.
+func checkOutputBucket(value string) error {
+	if value == OutputNone || value == OutputCreate {
+		return nil
+	}
+	return checkBucketName(value)
+}
+
+// maxOutputPrefix leaves half of the 1,024 bytes of a key to that of the object and to the output's name.
+const maxOutputPrefix = 512
+
+// prefixPattern has the characters that S3 calls safe in a key, but for the asterisk, which is a wildcard in permissions.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+var prefixPattern = regexp.MustCompile(`^[0-9A-Za-z!_.'()/-]*$`)
+
+// checkOutputPrefix checks what the keys of outputs begin with.
+func checkOutputPrefix(prefix string) error {
+	segments := strings.Split(prefix, "/")
+	switch {
+	case len(prefix) > maxOutputPrefix:
+		return breaks("must have at most %d characters, this has %d", maxOutputPrefix, len(prefix))
+	case !prefixPattern.MatchString(prefix):
+		return breaks("may have letters, digits and ! _ . ' ( ) / - only, which S3 calls safe in a key")
+	case strings.HasPrefix(prefix, "/") || strings.Contains(prefix, "//"):
+		return breaks("must not begin with a slash, or have two in a row")
+	case slices.Contains(segments, ".") || slices.Contains(segments, ".."):
+		return breaks("must not have . or .. between slashes, which many programs take for folders")
+	}
+	return nil
+}
+
+// loop refuses outputs that start the system again.
+func (l *loader) loop(s *Settings) {
+	if s.BucketName == "" || s.OutputBucket != s.BucketName {
+		return
+	}
+	l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, "must not be the bucket of the uploads, "+keyBucketName+
+		": each output would be an upload, whose outputs are uploads again, without an end", set(keyOutputBucket, OutputCreate))
+}

@@ -1,0 +1,85 @@
+package operate
+
+import "slices"
+
+// Permission is an action that commands ask AWS with, on what is deployed.
+type Permission struct {
+	// Action is the action of IAM.
+	Action string
+	// On is what it is on.
+	On string
+	// Commands are the names of the commands that ask with it, in alphabetical order.
+	Commands []string
+	// Key are the actions of KMS that the call takes on a customer managed key. Nil: none.
+	Key []string
+}
+
+// What permissions are on.
+const (
+	onTable      = "the ledger's table"
+	onQueue      = "the dead-letter queue of uploads"
+	onObjects    = "the objects of the uploads' bucket"
+	onMachine    = "the state machine"
+	onExecutions = "the state machine's executions"
+)
+
+// The commands that have permissions here.
+const (
+	commandExecutions = "executions"
+	commandLogs       = "logs"
+	commandRedrive    = "redrive"
+	commandResults    = "results"
+	commandSend       = "send"
+	commandShow       = "show"
+	commandWatch      = "watch"
+)
+
+// Permissions are those of whoever sends files, looks at what became of them, and runs them again, in alphabetical order.
+//
+//   - https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+//   - https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+//   - https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
+//   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+func Permissions() []Permission {
+	decrypt := []string{"kms:Decrypt"}
+	redrive, send := []string{commandRedrive}, []string{commandSend}
+	return []Permission{
+		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults}, decrypt},
+		{"dynamodb:GetItem", onTable, redrive, decrypt},
+		{"dynamodb:Query", onTable + " and its index", []string{commandExecutions, commandRedrive, commandResults, commandShow}, decrypt},
+		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
+		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", redrive, nil},
+		{"lambda:GetFunctionConfiguration", "the function", redrive, nil},
+		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
+		{"s3:AbortMultipartUpload", onObjects, send, nil},
+		{"s3:GetObject", onObjects, send, decrypt},
+		{"s3:ListMultipartUploadParts", onObjects, send, nil},
+		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
+		{"sqs:ChangeMessageVisibility", onQueue, redrive, nil},
+		{"sqs:DeleteMessage", onQueue, redrive, nil},
+		{"sqs:GetQueueAttributes", onQueue, redrive, nil},
+		{"sqs:ReceiveMessage", onQueue, redrive, decrypt},
+		{
+			"states:DescribeExecution", onExecutions,
+			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
+		},
+		{
+			"states:GetExecutionHistory", onExecutions,
+			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
+		},
+		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandWatch}, nil},
+		{"states:RedriveExecution", onExecutions, redrive, nil},
+		{"states:StartExecution", onMachine, redrive, nil},
+	}
+}
+
+// PermissionsOf are the actions that one command asks with; nil for a command that isn't among those of [Permissions].
+func PermissionsOf(command string) []string {
+	var actions []string
+	for _, p := range Permissions() {
+		if slices.Contains(p.Commands, command) {
+			actions = append(actions, p.Action)
+		}
+	}
+	return actions
+}
