@@ -327,7 +327,7 @@ func TestEveryLineOfTheTaskNamesTheRun(t *testing.T) {
 // TestTaskStreams gives the task an object larger than the memory it may use, and a folder for temporary files that must stay empty.
 func TestTaskStreams(t *testing.T) {
 	t.Parallel()
-	const size, most = 512 << 20, 128 << 20 // with the race detector and the window of several connections
+	const size, most = 512 << 20, 256 << 20 // the race detector doubles it
 	url := uploadtest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		serveZeros(t, w, r, size)
 	})

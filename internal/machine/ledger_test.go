@@ -107,13 +107,14 @@ func TestWhatIsBegunIsWhatTheEventIdentifies(t *testing.T) {
 				requireSucceeded(t, o)
 				u := ledger.UploadOf("uploads", key, test.want.version, test.want.etag, test.want.sequencer)
 				started := began.Add(3 * time.Millisecond)
-				if test.created == now {
-					test.created = ledger.Time(started)
+				created := test.created
+				if created == now {
+					created = ledger.Time(started)
 				}
 				assert.Equal(t, map[string]string{
 					ledger.Object: u.Object, ledger.Version: u.Version, ledger.ETag: u.ETag, ledger.Sequencer: u.Sequencer,
 					ledger.Status: string(ledger.Running), ledger.Execution: executionARN, ledger.Route: machine.RouteFargate,
-					ledger.Size: strconv.FormatInt(large, 10), ledger.Created: test.created, ledger.Started: ledger.Time(started),
+					ledger.Size: strconv.FormatInt(large, 10), ledger.Created: created, ledger.Started: ledger.Time(started),
 					ledger.Day:     ledger.DayOf(started),
 					ledger.Lease:   strconv.FormatInt(started.Add(routing().ExecutionTimeout+ledger.LeaseMargin).Unix(), 10),
 					ledger.Expires: strconv.FormatInt(started.Add(400*24*time.Hour).Unix(), 10),
@@ -122,7 +123,7 @@ func TestWhatIsBegunIsWhatTheEventIdentifies(t *testing.T) {
 				told := ledger.UploadOf(task[request.EnvironmentBucket], key, task[request.EnvironmentVersionID], task[request.EnvironmentETag],
 					task[request.EnvironmentSequencer])
 				assert.Equal(t, u, told, "the task is told the same")
-				assert.Equal(t, test.created, task[request.EnvironmentCreated])
+				assert.Equal(t, created, task[request.EnvironmentCreated])
 			})
 		}
 	}
