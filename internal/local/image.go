@@ -15,6 +15,7 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dockerfile"
+	"example.com/upload-router/internal/subprocess"
 )
 
 // buildInputs are those of an image's build.
@@ -201,7 +202,10 @@ func (r *Router) ownCommand(ctx context.Context, run *imageRun, host limits, env
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a root for it: %w", err)
 	}
-	ended := func() { _ = removeAll(root) } // what is left goes with the Router's own folder
+	ended := func() {
+		subprocess.KillLeft(subprocess.Mark{Root: root})
+		_ = removeAll(root) // what is left goes with the Router's own folder
+	}
 	if err := furnish(root, run.laid, host.writable || run.laid.Writable(userID(host.user))); err != nil {
 		ended()
 		return nil, nil, err
@@ -270,7 +274,10 @@ func (r *Router) hereCommand(ctx context.Context, run *imageRun, environment []s
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = run.command.Dir, own
-	return cmd, func() { _ = removeAll(folder) }, nil // what is left goes with the Router's own folder
+	return cmd, func() {
+		subprocess.KillLeft(subprocess.Mark{Folder: folder})
+		_ = removeAll(folder) // what is left goes with the Router's own folder
+	}, nil
 }
 
 // inTemporary is where a path in /tmp is for one process. What was mapped before may be there, too.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
@@ -191,6 +194,41 @@ func TestATemporaryFolderOfRoots(t *testing.T) {
 			requireSucceeded(t, trace)
 			assert.Contains(t, string(e.Runs[0].Answer), test.want)
 		})
+	}
+}
+
+// Whatever a program has started ends with its worker, daemons that take no hint included: where somebody interrupts, on both routes, in a
+// root of its own and beside everything else.
+func TestNothingOfAProgramIsLeft(t *testing.T) {
+	t.Parallel()
+	bases := map[string]string{"beside": "x"}
+	if local.OwnRoot(t.Context(), t.TempDir()) == nil {
+		bases["own root"] = "scratch\nCOPY --chmod=777 empty /tmp\nVOLUME /tmp"
+	}
+	for base, from := range bases {
+		folder := worker(t, map[string]string{
+			"Dockerfile": "FROM " + from + "\nCOPY upload-worker task /opt/\nENTRYPOINT [\"/opt/upload-worker\", \"/opt/task\", \"leave\"]\n",
+		})
+		require.NoError(t, os.Link(filepath.Join(probeRoot, "task"), filepath.Join(folder, "task")))
+		require.NoError(t, os.Mkdir(filepath.Join(folder, "empty"), 0o700))
+		for route, config := range routes {
+			t.Run(base+" "+route, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(t.Context())
+				daemons := make(chan string, 1)
+				server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+					daemons <- strings.TrimPrefix(request.URL.Path, "/")
+					cancel()
+				}))
+				t.Cleanup(server.Close)
+				router := start(t, changed(t, config, bothRoutes(folder), variable("PROBE_STARTED", server.URL)))
+				trace, err := router.Upload(ctx, "a.txt", file(t, "x"))
+				require.NoError(t, err)
+				require.Len(t, trace.Executions, 1)
+				assert.Equal(t, asl.StatusAborted, trace.Executions[0].Status)
+				requireEnded(t, <-daemons)
+			})
+		}
 	}
 }
 

@@ -338,6 +338,9 @@ func (t *Trace) NotProcessed() bool {
 // an error here, not later. The Router must be closed.
 func Start(ctx context.Context, system *declared.System, options Options) (*Router, error) {
 	scratch, err := os.MkdirTemp("", "upload-router-*")
+	if err == nil {
+		scratch, err = filepath.EvalSymlinks(scratch) // as processes see it
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making a scratch folder: %w", err)
 	}
