@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/upload-router/internal/dockerfile"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 const (
@@ -151,7 +152,7 @@ func (r *Router) containerCommand(ctx context.Context, run *imageRun, host limit
 			run.engine.remove(name)
 		}
 		if folder != "" {
-			_ = removeAll(folder) // what is left goes with the Router's own folder
+			_ = tempfolder.RemoveAll(folder) // what is left goes with the Router's own folder
 		}
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dockerfile"
 	"example.com/upload-router/internal/subprocess"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 // buildInputs are those of an image's build.
@@ -204,7 +205,7 @@ func (r *Router) ownCommand(ctx context.Context, run *imageRun, host limits, env
 	}
 	ended := func() {
 		subprocess.KillLeft(subprocess.Mark{Root: root})
-		_ = removeAll(root) // what is left goes with the Router's own folder
+		_ = tempfolder.RemoveAll(root) // what is left goes with the Router's own folder
 	}
 	if err := furnish(root, run.laid, host.writable || run.laid.Writable(userID(host.user))); err != nil {
 		ended()
@@ -276,7 +277,7 @@ func (r *Router) hereCommand(ctx context.Context, run *imageRun, environment []s
 	cmd.Dir, cmd.Env = run.command.Dir, own
 	return cmd, func() {
 		subprocess.KillLeft(subprocess.Mark{Folder: folder})
-		_ = removeAll(folder) // what is left goes with the Router's own folder
+		_ = tempfolder.RemoveAll(folder) // what is left goes with the Router's own folder
 	}, nil
 }
 
@@ -308,19 +309,4 @@ func lock(folder string) error {
 		return fmt.Errorf("locking the image's folder: %w", err)
 	}
 	return nil
-}
-
-// removeAll removes a folder, also if it was locked.
-func removeAll(folder string) error {
-	const own = 0o700
-	if os.RemoveAll(folder) == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			err = os.Chmod(name, own) //nolint:gosec // G122: nobody else changes the folder.
-		}
-		return err
-	})
-	return os.RemoveAll(folder) //nolint:wrapcheck // It names the file.
 }

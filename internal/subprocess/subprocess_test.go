@@ -34,7 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func shell(ctx context.Context, script string) *exec.Cmd { return exec.CommandContext(ctx, "sh", "-c", script) }
+func shell(ctx context.Context, script string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", "-c", script)
+}
 
 // firstLine starts a command and gives what it says first.
 func firstLine(t *testing.T, cmd *exec.Cmd, start func() error) string {
