@@ -106,7 +106,9 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	}
 	if l.router, err = local.Start(ctx, system, local.Options{
 		Root: root, AccountID: account, Region: region, Docker: docker, Keep: keep,
-	}); err != nil {
+	}); errors.Is(err, local.ErrImage) {
+		return nil, err //nolint:wrapcheck // It names the Dockerfile, the line and what to write.
+	} else if err != nil {
 		return nil, fmt.Errorf("starting the declared system: %w", err)
 	}
 	l.Processors = l.router.Notes()

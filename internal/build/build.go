@@ -156,7 +156,9 @@ func (p Programs) Build(ctx context.Context, target Target) (Artifacts, error) {
 	if err := compile(ctx, root, p.Task, scratch, worker, goarch, p.Compiled); err != nil {
 		return Artifacts{}, fmt.Errorf("building the worker: %w", err)
 	}
-	if out.ImageTag, err = layOut(root, scratch, worker, target.Dockerfile, out); err != nil {
+	if out.ImageTag, err = layOut(root, scratch, worker, target.Dockerfile, out); errors.Is(err, errDockerfile) {
+		return Artifacts{}, err
+	} else if err != nil {
 		return Artifacts{}, fmt.Errorf("laying out what the image is built from: %w", err)
 	}
 	return out, nil

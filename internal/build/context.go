@@ -194,7 +194,7 @@ func copyDockerfile(shown, from, to string) error {
 	}
 	facts, err := dockerfile.Inspect(from)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", errDockerfile, shown, err)
+		return fmt.Errorf("%w: %w", errDockerfile, dockerfile.In(shown, err))
 	}
 	if err := checkFacts(shown, facts); err != nil {
 		return err

@@ -96,7 +96,11 @@ A file's key is its name without folders; files of one name are versions of one
 object. A folder is tried with all that is in it, by the paths in there.
 
 What the processors write is listed with its size and type; --keep keeps it, by
-bucket and key. An output that a rule matches starts the system again, as in AWS.
+bucket and key, in a folder of this run's alone, and says where in the end. An
+output that a rule matches starts the system again, as in AWS.
+
+Ctrl-C ends what runs with all that it has started, and leaves nothing behind. A
+program has 20 seconds to end after SIGTERM; a third Ctrl-C doesn't wait for that.
 
 Not checked:
 ` + indented(local.NotChecked, "") + `.

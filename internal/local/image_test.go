@@ -134,7 +134,9 @@ func TestAProgramThatThisMachineHasNot(t *testing.T) {
 	})
 	for name, config := range routes {
 		_, err := local.Start(t.Context(), changed(t, config, bothRoutes(folder)), options())
-		require.ErrorContains(t, err, "has no none-such-program on its PATH: install it here, or start Docker", name)
+		require.ErrorContains(t, err, "has no none-such-program on its PATH: install it here\nOr let Docker build it (", name)
+		require.ErrorIs(t, err, local.ErrImage)
+		require.NotContains(t, err.Error(), "state", "where it is declared is nothing to whoever writes the Dockerfile")
 	}
 }
 
@@ -274,6 +276,9 @@ func TestContainersThroughBothRoutes(t *testing.T) {
 			require.Len(t, router.Notes(), 1)
 			assert.Contains(t, router.Notes()[0], "runs in containers of Docker 20.10.24")
 			assert.NotContains(t, router.NotChecked(), "limits")
+			laid, err := filepath.Glob(filepath.Join(router.Scratch(), "image-*"))
+			require.NoError(t, err)
+			assert.Empty(t, laid, "nothing is laid out for Docker")
 			trace, e := upload(t, router, "a.txt", file(t, "x"))
 			requireSucceeded(t, trace)
 			assert.Contains(t, string(e.Runs[0].Answer), "image")
@@ -295,7 +300,7 @@ func TestDockerWithoutTheBaseImage(t *testing.T) {
 	})
 	command, _ := fakeDocker(t, folder, "echo 'no route to registry' >&2; exit 1")
 	for docker, want := range map[string]string{
-		command:                          "Docker can't pull its base image debian:12: no route to registry",
+		command:                          "Docker can't pull the base image debian:12: no route to registry",
 		filepath.Join(folder, "nothing"): "there is no Docker",
 	} {
 		with := options()

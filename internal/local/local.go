@@ -350,6 +350,9 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 		functions: map[string]*function{}, tasks: map[string]*taskDefinition{}, items: newItems(), images: map[string]*imageRun{},
 	}
 	if err := r.load(ctx); err != nil {
+		if of, is := errors.AsType[*imageError](err); is {
+			err = of // where it is declared is nothing to whoever writes the Dockerfile
+		}
 		return nil, errors.Join(err, r.Close()) //nolint:contextcheck // Closing must not be cut short by it.
 	}
 	return r, nil
