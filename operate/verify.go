@@ -24,6 +24,7 @@ import (
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 const (
@@ -114,21 +115,24 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	if v.messages, err = v.DeadLetterCount(ctx); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "upload-router-verify-*")
+	made, err := tempfolder.Make("", "upload-router-verify-")
 	if err != nil {
 		return fmt.Errorf("making the files: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
+	defer func() { _ = made.Remove() }() // in the system's folder for such files
+	folder, resume := filepath.Join(made.Path(), "files"), filepath.Join(made.Path(), "resume")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return fmt.Errorf("making the files: %w", err)
+	}
 	proofs, err := v.proofs(ctx, folder)
 	if err != nil {
 		return err
 	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
 	sent, err := v.Send(ctx, SendOptions{
-		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
+		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: resume,
 	})
 	v.result.Files = sent
-	defer func() { _ = os.RemoveAll(folder + "-resume") }()
 	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
 	defer cancel()
