@@ -265,5 +265,5 @@ func localRoute(event asl.Event) string {
 	if event.Type != asl.TaskScheduled {
 		return ""
 	}
-	return machine.RouteOf(asl.IntegrationName(event.Resource))
+	return machine.RouteOf(event.State)
 }

@@ -166,7 +166,7 @@ func (v *verifier) proofs(ctx context.Context, folder string) ([]proof, error) {
 	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
 	for i := range proofs {
 		p := &proofs[i]
-		p.route = v.Outputs.routes.of(p.size)
+		p.route = v.Outputs.routes.of(p.name, p.size)
 		p.title = p.route.Name
 		var err error
 		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
@@ -195,7 +195,7 @@ func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, err
 		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(target, link)); err != nil {
 			return nil, fmt.Errorf("linking %s: %w", f.File, err)
 		}
-		route := v.Outputs.routes.of(size)
+		route := v.Outputs.routes.of(f.Key, size)
 		proofs = append(proofs, proof{name: f.Key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
 	}
 	return proofs, nil
@@ -219,7 +219,7 @@ func digestOfFile(ctx context.Context, path string) (digest string, size int64, 
 func (v *verifier) unproved(proofs []proof) {
 	threshold := v.Outputs.routes.threshold()
 	for _, size := range []int64{max(0, threshold-1), threshold + 1} {
-		route := v.Outputs.routes.of(size)
+		route := v.Outputs.routes.of("", size)
 		if !slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
 			v.unknown(route.Name+" route", "no file of "+TestDataFolder+" goes there", "nothing was proved of it", "")
 		}

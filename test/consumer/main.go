@@ -96,7 +96,7 @@ func route(
 	router, err := workflow.New(ctx, "router", &workflow.Args{
 		Location: at,
 		Routing: routing.Description{
-			SizeThreshold: sizeThreshold, FunctionTimeout: timeout, TaskTimeout: taskTimeout, ExecutionTimeout: eventAge,
+			Routes: routing.BySize(sizeThreshold, timeout, taskTimeout), ExecutionTimeout: eventAge,
 			ContainerName: task.ContainerName, AssignPublicIP: true,
 		},
 		FunctionARN: small.ARN, ClusterARN: large.ClusterARN, TaskDefinitionARN: large.DefinitionARN, TaskFamily: large.Family,
