@@ -72,6 +72,7 @@ func (v Verification) Broken() []Check {
 // proof is one file of a verification, and what should become of it.
 type proof struct {
 	name, sha256 string
+	key          string // in the bucket
 	title        string // of its checks
 	size         int64
 	route        machine.Route
@@ -129,24 +130,48 @@ func (v *verifier) run(parent, ctx context.Context) error {
 		return err
 	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
-	sent, err := v.Send(ctx, SendOptions{
-		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: resume,
-	})
+	sent, err := v.sendProofs(ctx, proofs, folder, prefix, resume)
 	v.result.Files = sent
 	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
 	defer cancel()
 	if seen {
-		v.judge(looking, proofs, prefix)
+		v.judge(looking, proofs)
 	}
 	// Whatever happened, and even if the user has had enough.
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
-	v.clean(clean, prefix)
+	v.clean(clean, proofs, prefix)
 	if v.result.Checks = v.done; seen && !v.result.Passed() {
 		v.diagnose(looking)
 	}
 	return err
+}
+
+// sendProofs sends the files of a folder, each by a key that the system takes.
+func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, prefix, resume string) ([]Sent, error) {
+	options, err := SendOptions{
+		StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: resume,
+	}.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	found, err := CollectFiles(ctx, []string{folder}, "")
+	if err != nil {
+		return nil, err
+	}
+	keys := v.Outputs.filter()
+	for i, f := range found {
+		if found[i].Key = keys.Fit(prefix + f.Key); found[i].Key == "" {
+			return nil, fmt.Errorf("%w: no glob of keys has room for %s, and whatever has another key isn't taken: %s", ErrInput, prefix+f.Key, keys)
+		}
+		for j := range proofs {
+			if proofs[j].name == f.Key {
+				proofs[j].key = found[i].Key
+			}
+		}
+	}
+	return v.send(ctx, found, options)
 }
 
 // proofs puts the files into the folder that is sent: links to those that were given, or two that are made.
@@ -227,9 +252,9 @@ func (v *verifier) unproved(proofs []proof) {
 }
 
 // judge looks at what became of the files, and at what should have stayed quiet.
-func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
+func (v *verifier) judge(ctx context.Context, proofs []proof) {
 	for _, p := range proofs {
-		i := slices.IndexFunc(v.result.Files, func(f Sent) bool { return f.Key == prefix+p.name })
+		i := slices.IndexFunc(v.result.Files, func(f Sent) bool { return f.Key == p.key })
 		v.outcome(p, v.result.Files[i])
 		if v.result.Files[i].State == FileSucceeded {
 			v.digest(ctx, p, v.result.Files[i])
@@ -347,20 +372,33 @@ func (s *System) ringing(ctx context.Context) ([]string, error) {
 }
 
 // clean deletes every version of the files, unless an execution still needs them.
-func (v *verifier) clean(ctx context.Context, prefix string) {
+func (v *verifier) clean(ctx context.Context, proofs []proof, prefix string) {
 	const name = "Files removed"
-	where := "s3://" + v.Outputs.BucketName + "/" + prefix
-	remove := "aws s3 rm --recursive " + where
+	var folders []string // one, unless several globs of keys have taken the files
+	for _, p := range proofs {
+		if before, _, sent := strings.Cut(p.key, prefix); sent && !slices.Contains(folders, before+prefix) {
+			folders = append(folders, before+prefix)
+		}
+	}
+	if folders == nil {
+		return // nothing was sent
+	}
+	const each = "aws s3 rm --recursive s3://"
+	in := v.Outputs.BucketName + "/"
+	where, remove := "s3://"+in+strings.Join(folders, ", s3://"+in), each+in+strings.Join(folders, " && "+each+in)
 	if slices.ContainsFunc(v.result.Files, func(f Sent) bool {
 		return f.VersionID != "" && (f.Execution == nil || !f.Execution.Ended())
 	}) {
 		v.unknown(name, where+" is kept: an execution may still start, or runs", "it would fail for want of its file", remove)
 		return
 	}
-	n, err := v.deleteVersions(ctx, prefix)
-	if err != nil {
-		v.failed(name, err.Error(), "they are paid for", remove)
-		return
+	var n int64
+	for _, below := range folders {
+		deleted, err := v.deleteVersions(ctx, below)
+		if n += deleted; err != nil {
+			v.failed(name, err.Error(), "they are paid for", remove)
+			return
+		}
 	}
 	v.ok(name, plural(n, "version"))
 }

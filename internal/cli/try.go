@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/operate"
 )
@@ -73,6 +75,7 @@ type tryOptions struct {
 
 	stack  string
 	config []string
+	prefix string
 	keep   string
 	json   bool
 	logs   bool
@@ -92,8 +95,10 @@ really runs, reading the file from a local S3. No account and no Docker is neede
 
 Without files it takes those in processor/testdata, but hidden ones; if there are
 none, two are made: one just under and one just over the threshold.
-A file's key is its name without folders; files of one name are versions of one
-object. A folder is tried with all that is in it, by the paths in there.
+A file's key is its name without folders, behind --prefix; files of one name are
+versions of one object. A folder is tried with all that is in it, by the paths in
+there. A key that no glob of keys matches isn't routed; files that are found or
+made here get one that is.
 
 What the processors write is listed with its size and type; --keep keeps it, by
 bucket and key, in a folder of this run's alone, and says where in the end. An
@@ -118,6 +123,7 @@ Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried
 	flags.StringVarP(&o.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
 	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
+	flags.StringVar(&o.prefix, "prefix", "", "put this before each key, such as reports/")
 	flags.BoolVar(&o.json, "json", false, "print the whole trace as JSON")
 	keepVar(flags, &o.keep, "")
 	flags.BoolVar(&o.logs, "logs", false, "show what the processors log")
@@ -153,7 +159,7 @@ type file struct {
 func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error) {
 	var files []operate.Sent
 	if len(names) > 0 {
-		if files, err = operate.FindFiles(ctx, names, ""); err != nil {
+		if files, err = operate.FindFiles(ctx, names, o.prefix); err != nil {
 			return err
 		}
 	}
@@ -162,22 +168,12 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 		return err
 	}
 	if len(names) == 0 {
-		if files, err = operate.TestData(ctx); err != nil {
-			return err
-		}
-		if len(files) > 0 {
-			u.say("Trying what is in %s.", operate.TestDataFolder)
-		}
-	}
-	if len(files) == 0 {
-		folder, samples, err := sampleFiles(c.settings.SizeThreshold)
+		found, remove, err := o.unnamed(ctx, u, c)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = folder.Remove() }() // in the system's folder for such files
-		if files, err = operate.FindFiles(ctx, samples, ""); err != nil {
-			return err
-		}
+		defer remove()
+		files = found
 	}
 	c.notes = append(c.notes, oneKey(files)...)
 	s, err := startSession(ctx, u, o.program, c, o.keep)
@@ -205,6 +201,33 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	return errors.Join(r.verdict(ctx, len(files)), closed)
 }
 
+// unnamed are the files that are tried if none is named: the project's own or, if it has none, some that are made, and removed afterwards.
+// They get keys that the configuration takes.
+func (o *tryOptions) unnamed(ctx context.Context, u *ui, c *configuration) (files []operate.Sent, remove func(), err error) {
+	remove = func() {}
+	if files, err = operate.TestData(ctx); err != nil {
+		return nil, nil, err
+	}
+	if len(files) > 0 {
+		u.say("Trying what is in %s.", operate.TestDataFolder)
+	} else {
+		folder, samples, err := sampleFiles(c.settings.SizeThreshold)
+		if err != nil {
+			return nil, nil, err
+		}
+		remove = func() { _ = folder.Remove() } // in the system's folder for such files
+		if files, err = operate.FindFiles(ctx, samples, ""); err != nil {
+			remove()
+			return nil, nil, err
+		}
+	}
+	if err := fitKeys(files, o.prefix, c.settings.KeyGlobs); err != nil {
+		remove()
+		return nil, nil, err
+	}
+	return files, remove, nil
+}
+
 // add puts a file through the system. The error is in the file, too.
 func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) (failed error) {
 	f := file{File: found.File, Error: found.Error}
@@ -223,6 +246,18 @@ func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) (
 	}
 	r.Files = append(r.Files, f)
 	return failed
+}
+
+// fitKeys gives files that nobody has named keys that the configuration takes.
+func fitKeys(files []operate.Sent, prefix string, globs []string) error {
+	keys, err := filter.ParseKeys(globs)
+	if err != nil {
+		return err //nolint:wrapcheck // It says which one.
+	}
+	for i, f := range files {
+		files[i].Key = cmp.Or(keys.Fit(prefix+f.Key), prefix+f.Key) // of which it is said that it isn't taken
+	}
+	return nil
 }
 
 // keepVar adds the flag of the folder that outputs are kept in.

@@ -200,6 +200,28 @@ func TestTry(t *testing.T) {
 	}
 }
 
+// A key that no glob takes is said so by either command; what is made here gets one that is taken.
+func TestTryGoesThroughTheFilter(t *testing.T) {
+	t.Parallel()
+	with := []string{"-c", `keys=["in/*.txt"]`}
+	out, err := try(t, processing, append(with, "-c", "sizeThreshold=1000")...)
+	require.NoError(t, err, out)
+	requireInOrder(t, out, "just-under.txt\n", "key      in/just-under.txt\n", "key      in/just-over.txt\n", "2 of 2 files processed.\n")
+	report := named(t, "report.txt", "x")
+	for _, command := range []string{"try", "send"} {
+		args := append([]string{command, report}, with...)
+		if command == "send" {
+			args = append(args, "--local")
+		}
+		out, err = run(t, processing, args...)
+		require.ErrorIs(t, err, errNotProcessed)
+		assert.Contains(t, strings.Join(strings.Fields(out), " "), "not routed: no glob of keys matches report.txt: in/*.txt")
+		out, err = run(t, processing, append(args, "--prefix", "in/")...)
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "1 of 1 file processed.\n")
+	}
+}
+
 // A file goes through one session whichever command puts it, and what isn't run is listed once, before anything else.
 func TestTryAndSendLocalAreOneSession(t *testing.T) {
 	t.Parallel()

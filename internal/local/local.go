@@ -27,6 +27,7 @@ import (
 	"example.com/upload-router/internal/eventbridge"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/objectstore"
@@ -86,6 +87,7 @@ type Options struct {
 type Router struct {
 	options   Options
 	system    *declared.System
+	keys      filter.Keys
 	bucket    string   // for files; empty if several send their events and none is named
 	sending   []string // the buckets that send their events
 	rules     []rule
@@ -389,7 +391,8 @@ func (r *Router) Close() error {
 }
 
 // Upload puts a file into the bucket and follows what it leads to, to the end. A file that isn't processed is no error: the trace
-// says so. It is an error if the file can't be read, or if no rule matches; one that matches [ErrLoop] if what was written starts the
+// says so. It is an error if the file can't be read, or if no rule matches, nor any of the globs that the stack's output keys has; one that
+// matches [ErrLoop] if what was written starts the
 // system over and over. When the context ends, what is running is stopped, and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	return r.UploadWatched(ctx, key, file, Watch{})
@@ -397,7 +400,11 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 
 // UploadWatched is Upload with somebody who hears how it gets on.
 func (r *Router) UploadWatched(ctx context.Context, key, file string, watch Watch) (*Trace, error) {
-	trace, err := r.put(ctx, key, file, watch.Read)
+	var trace *Trace
+	err := r.keys.Check(key) // as it says more than that no rule matches
+	if err == nil {
+		trace, err = r.put(ctx, key, file, watch.Read)
+	}
 	if err == nil {
 		if watch.Stored != nil {
 			watch.Stored(trace)
