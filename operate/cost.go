@@ -267,13 +267,15 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err := c.writes(options.Outputs, options.OutputBytes); err != nil {
 		return nil, err
 	}
-	if described.MaxParallelTasks > 0 { // one to take a slot, one to return it
-		c.slotWrites = 2 * float64(described.SlotWriteUnits())
+	rows := described.Rows()
+	queued := slices.IndexFunc(rows, func(r machine.Row) bool { return r.MaxParallel > 0 })
+	if queued >= 0 { // one to take a slot, one to return it
+		c.slotWrites = 2 * float64(rows[queued].SlotWriteUnits())
 	}
 	for _, share := range options.Sizes {
 		c.uploads(share.Size, options.Uploads*share.Share)
 	}
-	if err := c.wait(described, options.Uploads, options.AtOnce); err != nil {
+	if err := c.wait(rows[max(queued, 0)], options.Uploads, options.AtOnce); err != nil {
 		return nil, err
 	}
 	c.kept(options.Uploads)
@@ -504,7 +506,7 @@ func (c *costing) add(route, what string, quantity, dollars float64) {
 // uploads adds n uploads of a size.
 func (c *costing) uploads(size int64, n float64) {
 	e, bytes := &c.estimator, float64(size)
-	route := e.of(size)
+	route := e.of("", size)
 	c.report.Uploads[route.Name] += n
 	transitions := float64(len(route.Steps)) * n
 	c.add(route.Name, "state transitions", transitions, transitions*pricing.StateTransition)

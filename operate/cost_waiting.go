@@ -30,13 +30,13 @@ type Waiting struct {
 
 // try is what one try to take a slot costs that fails: a retry is charged as a transition is, and a refused write as one that isn't.
 // https://aws.amazon.com/step-functions/pricing/
-func try(d machine.Description) float64 {
+func try(d machine.Row) float64 {
 	return pricing.StateTransition + float64(d.SlotWriteUnits())*pricing.TableWrite
 }
 
 // wait adds what it takes to wait for a slot, of the uploads that have been added.
-func (c *costing) wait(d machine.Description, uploads, atOnce float64) error {
-	if d.MaxParallelTasks == 0 {
+func (c *costing) wait(d machine.Row, uploads, atOnce float64) error {
+	if d.MaxParallel == 0 {
 		if atOnce > 0 {
 			return fmt.Errorf("%w: how many files come at once says what it costs to wait, and no task waits: set maxParallelTasks", ErrInput)
 		}
@@ -44,7 +44,7 @@ func (c *costing) wait(d machine.Description, uploads, atOnce float64) error {
 	}
 	each := d.SlotWait().Seconds()
 	w := &Waiting{
-		Slots: d.MaxParallelTasks, Busy: c.taskSeconds / 3600 / pricing.HoursPerMonth / float64(d.MaxParallelTasks),
+		Slots: d.MaxParallel, Busy: c.taskSeconds / 3600 / pricing.HoursPerMonth / float64(d.MaxParallel),
 		TrySeconds: each, HourDollars: 3600 / each * try(d), AtOnce: atOnce,
 	}
 	c.report.Waiting = w
@@ -65,7 +65,7 @@ func (c *costing) wait(d machine.Description, uploads, atOnce float64) error {
 
 // queue has so many tasks of a duration begin at once, as many at a time as there are slots. It gives how often those that wait try again:
 // for the first time at any moment of the interval between two tries, so that the last try comes half of one late on average.
-func (w *Waiting) queue(d machine.Description, tasks, seconds float64) (tries float64) {
+func (w *Waiting) queue(d machine.Row, tasks, seconds float64) (tries float64) {
 	most, waited := d.QueueTime().Seconds(), 0.0
 	left := max(0, tasks-float64(w.Slots))
 	w.Waiting = left

@@ -14,8 +14,8 @@ import (
 type routes []machine.Route
 
 // of is the route that an object takes: the last one has no condition.
-func (r routes) of(size int64) machine.Route {
-	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Takes(size) })
+func (r routes) of(key string, size int64) machine.Route {
+	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Takes(key, size) })
 	return r[max(i, 0)]
 }
 

@@ -83,7 +83,7 @@ func (e *estimator) setTask(cpu, memory string, storage int, architecture string
 
 // add adds the run for one object.
 func (e *estimator) add(to *Estimate, size int64) {
-	route := e.of(size)
+	route := e.of("", size)
 	to.Transitions += len(route.Steps)
 	to.Dollars += float64(len(route.Steps)) * pricing.StateTransition
 	if route.Compute == machine.Lambda {

@@ -331,11 +331,10 @@ func (s *System) routeTaken(ctx context.Context, arn string) (string, error) {
 
 // routeOf is the route that an event shows, if it does.
 func routeOf(event sfntypes.HistoryEvent) string {
-	if event.TaskScheduledEventDetails == nil {
+	if event.StateEnteredEventDetails == nil {
 		return ""
 	}
-	details := event.TaskScheduledEventDetails
-	return machine.RouteOf(aws.ToString(details.ResourceType) + ":" + aws.ToString(details.Resource))
+	return machine.RouteOf(aws.ToString(event.StateEnteredEventDetails.Name))
 }
 
 // What a cause that is cut off may still have: of Lambda, and of ECS, which has what it says in the order of the alphabet.

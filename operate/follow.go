@@ -193,7 +193,7 @@ func (s *System) follow(ctx context.Context, t *tracker, board *board, i int, f 
 
 // current gives the state that an execution is in, and its route if it shows.
 func (s *System) current(ctx context.Context, arn string) (step, route string, err error) {
-	const recent = 20
+	const recent = 50 // a processor's state, of which the route is told, may have been tried seven times
 	page, err := s.states.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &arn, ReverseOrder: true, MaxResults: recent, IncludeExecutionData: aws.Bool(false),
 	})

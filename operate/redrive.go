@@ -249,7 +249,7 @@ func (p *RedrivePlan) planExecution(ctx context.Context, e Execution, anew bool)
 	if err != nil {
 		return RedriveItem{}, err
 	}
-	route := p.system.Outputs.routes.of(e.Size)
+	route := p.system.Outputs.routes.of(e.Key, e.Size)
 	more := route.EventsFrom(end.state)
 	switch {
 	case e.Status == string(sfntypes.ExecutionStatusFailed) && end.inFail:

@@ -24,6 +24,7 @@ import (
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 const (
@@ -115,19 +116,22 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	if v.messages, err = v.DeadLetterCount(ctx); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "upload-router-verify-*")
+	made, err := tempfolder.Make("", "upload-router-verify-")
 	if err != nil {
 		return fmt.Errorf("making the files: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
+	defer func() { _ = made.Remove() }() // in the system's folder for such files
+	folder, resume := filepath.Join(made.Path(), "files"), filepath.Join(made.Path(), "resume")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return fmt.Errorf("making the files: %w", err)
+	}
 	proofs, err := v.proofs(ctx, folder)
 	if err != nil {
 		return err
 	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
-	sent, err := v.sendProofs(ctx, proofs, folder, prefix)
+	sent, err := v.sendProofs(ctx, proofs, folder, prefix, resume)
 	v.result.Files = sent
-	defer func() { _ = os.RemoveAll(folder + "-resume") }()
 	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
 	defer cancel()
@@ -145,9 +149,9 @@ func (v *verifier) run(parent, ctx context.Context) error {
 }
 
 // sendProofs sends the files of a folder, each by a key that the system takes.
-func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, prefix string) ([]Sent, error) {
+func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, prefix, resume string) ([]Sent, error) {
 	options, err := SendOptions{
-		StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
+		StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: resume,
 	}.withDefaults()
 	if err != nil {
 		return nil, err
@@ -187,7 +191,7 @@ func (v *verifier) proofs(ctx context.Context, folder string) ([]proof, error) {
 	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
 	for i := range proofs {
 		p := &proofs[i]
-		p.route = v.Outputs.routes.of(p.size)
+		p.route = v.Outputs.routes.of(p.name, p.size)
 		p.title = p.route.Name
 		var err error
 		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
@@ -216,7 +220,7 @@ func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, err
 		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(target, link)); err != nil {
 			return nil, fmt.Errorf("linking %s: %w", f.File, err)
 		}
-		route := v.Outputs.routes.of(size)
+		route := v.Outputs.routes.of(f.Key, size)
 		proofs = append(proofs, proof{name: f.Key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
 	}
 	return proofs, nil
@@ -240,7 +244,7 @@ func digestOfFile(ctx context.Context, path string) (digest string, size int64, 
 func (v *verifier) unproved(proofs []proof) {
 	threshold := v.Outputs.routes.threshold()
 	for _, size := range []int64{max(0, threshold-1), threshold + 1} {
-		route := v.Outputs.routes.of(size)
+		route := v.Outputs.routes.of("", size)
 		if !slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
 			v.unknown(route.Name+" route", "no file of "+TestDataFolder+" goes there", "nothing was proved of it", "")
 		}

@@ -168,7 +168,7 @@ func (s *system) export() error {
 
 // routes is the table of routes, as an output.
 func (s *system) routes() (pulumi.Input, error) {
-	text, err := json.Marshal(s.cfg.Machine().Routes())
+	text, err := json.Marshal(s.cfg.Machine().Table())
 	if err != nil {
 		return nil, fmt.Errorf("writing the table of routes: %w", err)
 	}

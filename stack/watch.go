@@ -9,7 +9,6 @@ import (
 	"example.com/upload-router/components/statuschange"
 	"example.com/upload-router/components/sweep"
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/machine"
 )
 
 // What the sweep takes: it waits for AWS nearly all the time, and is done before the next one begins.
@@ -54,8 +53,8 @@ func (s *system) sweep() (err error) {
 // slotRoutes are the names of the routes whose tasks take a slot.
 func (s *system) slotRoutes() []string {
 	var names []string
-	for _, route := range s.cfg.Machine().Routes() {
-		if s.cfg.MaxParallelTasks > 0 && route.Compute == machine.Fargate {
+	for _, route := range s.cfg.Machine().Routes {
+		if route.MaxParallel > 0 {
 			names = append(names, route.Name)
 		}
 	}

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"example.com/upload-router/internal/host/limits"
 )
 
 // container is a container definition. All its lists are written, empty ones
@@ -16,7 +19,6 @@ type container struct {
 	Name                   string           `json:"name"`
 	Image                  string           `json:"image"`
 	CPU                    int              `json:"cpu"`
-	Memory                 int              `json:"memory"`
 	Essential              bool             `json:"essential"`
 	User                   string           `json:"user"`
 	ReadonlyRootFilesystem bool             `json:"readonlyRootFilesystem"`
@@ -62,10 +64,10 @@ type nameValue struct {
 func containers(args *Args) pulumi.StringOutput {
 	return pulumi.All(args.Image, args.LogGroupName, args.Environment.ToStringMapOutput()).ApplyT(func(v []any) (string, error) {
 		b, err := json.Marshal([]container{{
-			Name:                   ContainerName,
-			Image:                  v[0].(string),
-			CPU:                    args.CPU,
-			Memory:                 args.MemoryMB,
+			Name:  ContainerName,
+			Image: v[0].(string),
+			// No size of its own: it has all of the task's, whichever that is for a run.
+			CPU:                    0,
 			Essential:              true,
 			User:                   user,
 			ReadonlyRootFilesystem: true,
@@ -75,7 +77,7 @@ func containers(args *Args) pulumi.StringOutput {
 				"awslogs-region":        args.Location.Region,
 				"awslogs-stream-prefix": "containerlog",
 			}},
-			Environment:    variables(v[2].(map[string]string)),
+			Environment:    variables(v[2].(map[string]string), args.MemoryMB),
 			MountPoints:    []mountPoint{{SourceVolume: temporary, ContainerPath: "/tmp", ReadOnly: false}},
 			PortMappings:   []struct{}{},
 			SystemControls: []struct{}{},
@@ -89,10 +91,13 @@ func containers(args *Args) pulumi.StringOutput {
 }
 
 // variables are those of the container, in the order of their names: in another one every plan would show a new revision.
-func variables(environment map[string]string) []nameValue {
-	list := make([]nameValue, 0, len(environment))
-	for _, name := range slices.Sorted(maps.Keys(environment)) {
-		list = append(list, nameValue{name, environment[name]})
+// The task's memory is told the worker, which finds no limit of the container's.
+func variables(environment map[string]string, memoryMB int) []nameValue {
+	all := map[string]string{limits.EnvironmentTask: strconv.Itoa(memoryMB)}
+	maps.Copy(all, environment)
+	list := make([]nameValue, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, nameValue{name, all[name]})
 	}
 	return list
 }

@@ -103,8 +103,7 @@ func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
 		require.JSONEq(t, fmt.Sprintf(`[{
 			"name": "processor",
 			"image": "registry/app@sha256:01",
-			"cpu": 1024,
-			"memory": 8192,
+			"cpu": 0,
 			"essential": true,
 			"user": "65532:65532",
 			"readonlyRootFilesystem": true,
@@ -112,7 +111,8 @@ func TestTheContainerHasExactlyTheseProperties(t *testing.T) {
 			"logConfiguration": {"logDriver": "awslogs", "options": {
 				"awslogs-group": "group", "awslogs-region": "%s", "awslogs-stream-prefix": "containerlog"
 			}},
-			"environment": [], "mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": false}],
+			"environment": [{"name": "UPLOAD_TASK_MEMORY", "value": "8192"}],
+			"mountPoints": [{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": false}],
 			"portMappings": [], "systemControls": [], "volumesFrom": []
 		}]`, at.Region), definition.Text("containerDefinitions"))
 	})
@@ -129,7 +129,8 @@ func TestTheProcessorFindsTheLedgerAndMayWriteIt(t *testing.T) {
 			system := declare(t, with)
 			definition := declaredtest.Only(t, system, typeDefinition)
 			require.Contains(t, definition.Text("containerDefinitions"),
-				`"environment":[{"name":"FIRST","value":"1"},{"name":"SECOND","value":"2"}]`, "in one order, or every plan would differ")
+				`"environment":[{"name":"FIRST","value":"1"},{"name":"SECOND","value":"2"},{"name":"UPLOAD_TASK_MEMORY","value":"8192"}]`,
+				"in one order, or every plan would differ")
 			granted := declaredtest.Named(t, system, typePolicy, "task-ledger")
 			require.Equal(t, declaredtest.Named(t, system, typeRole, "task-role").Outputs["name"], granted.Text("role"))
 			require.JSONEq(t, test.Policy, granted.Text("policy"))

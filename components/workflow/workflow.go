@@ -235,7 +235,7 @@ func runStatements(args *Args) []policy.Statement {
 		},
 	}
 	var own []string
-	if args.Routing.MaxParallelTasks > 0 {
+	if slices.ContainsFunc(args.Routing.Routes, func(r routing.Route) bool { return r.MaxParallel > 0 }) {
 		own = []string{ledger.Slots}
 	}
 	// What the table's key takes is in the policy of the keys.

@@ -33,9 +33,7 @@ func args(at location.Location) *workflow.Args {
 	return &workflow.Args{
 		Location: at,
 		Routing: routing.Description{
-			SizeThreshold:    6291456,
-			FunctionTimeout:  time.Minute,
-			TaskTimeout:      25 * time.Minute,
+			Routes:           routing.BySize(6291456, time.Minute, 25*time.Minute),
 			ExecutionTimeout: time.Hour,
 			ContainerName:    "processor",
 			AssignPublicIP:   true,
@@ -183,7 +181,7 @@ func TestItWritesTheSlotsThatItHas(t *testing.T) {
 	t.Parallel()
 	for most, others := range map[int]string{0: `["slots","sweep"]`, 5: `["sweep"]`} {
 		with := args(declaredtest.Home())
-		with.Routing.MaxParallelTasks = most
+		with.Routing.Routes[1].MaxParallel = most
 		require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-run").Text("policy"),
 			`{"ForAllValues:StringNotEquals":{"dynamodb:LeadingKeys":`+others+`},"Null":{"dynamodb:LeadingKeys":["false"]}}`)
 	}
@@ -197,8 +195,8 @@ func TestOnlyATracedExecutionIsDescribed(t *testing.T) {
 		see bool
 	}{
 		"neither":      {func(*routing.Description) {}, false},
-		"a limit":      {func(r *routing.Description) { r.MaxParallelTasks = 5 }, false},
-		"Fargate Spot": {func(r *routing.Description) { r.Spot = true }, false},
+		"a limit":      {func(r *routing.Description) { r.Routes[1].MaxParallel = 5 }, false},
+		"Fargate Spot": {func(r *routing.Description) { r.Routes[1].Spot = true }, false},
 		"traced":       {func(r *routing.Description) { r.Tracing = true }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -301,7 +299,7 @@ func TestTheIntegrationsAreNamedInTheirPartition(t *testing.T) {
 func TestADefinitionThatStepFunctionsWouldRefuseIsRefusedHere(t *testing.T) {
 	t.Parallel()
 	with := args(declaredtest.Home())
-	with.Routing.TaskTimeout = -time.Second
+	with.Routing.Routes[1].Timeout = -time.Second
 	_, err := declaredtest.Fail(t, declared.Options{}, func(ctx *pulumi.Context) error {
 		_, err := workflow.New(ctx, "flow", with)
 		return err

@@ -681,3 +681,15 @@ func lastName(text string) string {
 
 	return name
 }
+
+// MatchesText says whether a text matches a value of StringMatches. It doesn't if that is none.
+func MatchesText(glob, text string) bool {
+	p, err := parsePattern(glob)
+	return err == nil && p.match(text)
+}
+
+// CheckPattern says what is wrong with a value of StringMatches.
+func CheckPattern(glob string) error {
+	_, err := parsePattern(glob)
+	return err
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/eventbridge"
@@ -91,11 +92,11 @@ func (s *Server) Slots(most int) {
 // declare makes the system that scripts are for.
 func (s *Server) declare() {
 	described := machine.Description{
-		SizeThreshold: Threshold, FunctionTimeout: time.Minute, TaskTimeout: time.Hour, ExecutionTimeout: ExecutionTimeout,
+		Routes: routing.BySize(Threshold, time.Minute, time.Hour), ExecutionTimeout: ExecutionTimeout,
 		ContainerName: "processor", AssignPublicIP: true, NotifySuccess: true, TaskCallback: s.callback,
-		MaxParallelTasks: s.slots,
 	}
-	s.routes = described.Routes()
+	described.Routes[1].MaxParallel = s.slots
+	s.routes = described.Table()
 	definition, err := machine.Definition(described, machine.References{
 		FunctionARN: functionARN, ClusterARN: "cluster", TaskDefinitionARN: taskARN, SubnetIDs: []string{"subnet-1", "subnet-2"},
 		SecurityGroupID: "sg-1", TopicARN: "topic", TableName: Table,
@@ -165,7 +166,7 @@ func Event(object objectstore.Stored) string {
 func (s *Server) start(name string, object objectstore.Stored, script Script, at time.Time, input string) *execution {
 	x := &execution{arn: local.ExecutionARN(Machine, name), scripted: &scripted{
 		Script: script, name: name, object: object, polls: max(1, script.Polls),
-		route: s.routes[slices.IndexFunc(s.routes, func(r machine.Route) bool { return r.Takes(object.Size) })],
+		route: s.routes[slices.IndexFunc(s.routes, func(r machine.Route) bool { return r.Takes(object.Key, object.Size) })],
 	}}
 	x.ran = &local.Execution{ARN: x.arn, TraceHeader: "Root=" + Trace + ";Sampled=1"}
 	check := x.scripted.route.Steps[0].State

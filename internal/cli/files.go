@@ -3,12 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/dustin/go-humanize"
 
 	uploads "example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 // largestSample is how much is written to the disk unasked, twice: for the file and for the local S3.
@@ -20,13 +20,13 @@ const sampleLine = "A file uploaded to S3 is processed by the compute that fits 
 var errNoSample = errors.New("no files are made for so large a threshold")
 
 // sampleFiles makes one file just under and one just over the threshold: text, so that there are lines to count.
-func sampleFiles(threshold int64) (folder string, files []string, err error) {
+func sampleFiles(threshold int64) (folder *tempfolder.Folder, files []string, err error) {
 	if threshold > largestSample {
-		return "", nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
+		return nil, nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
 			errNoSample, humanize.IBytes(largestSample), humanize.IBytes(uint64(threshold)))
 	}
-	if folder, err = os.MkdirTemp("", "upload-router-files-*"); err != nil {
-		return "", nil, fmt.Errorf("making the files: %w", err)
+	if folder, err = tempfolder.Make("", "upload-router-files-"); err != nil {
+		return nil, nil, fmt.Errorf("making the files: %w", err)
 	}
 	for _, sample := range []struct {
 		name string
@@ -35,9 +35,9 @@ func sampleFiles(threshold int64) (folder string, files []string, err error) {
 		{"just-under.txt", max(0, threshold-1)},
 		{"just-over.txt", threshold + 1},
 	} {
-		path := filepath.Join(folder, sample.name)
+		path := filepath.Join(folder.Path(), sample.name)
 		if _, err := uploads.WriteRepeated(path, sampleLine, sample.size); err != nil {
-			return "", nil, errors.Join(err, os.RemoveAll(folder))
+			return nil, nil, errors.Join(err, folder.Remove())
 		}
 		files = append(files, path)
 	}

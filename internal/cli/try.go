@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,7 +24,8 @@ const (
 type localSession struct {
 	*operate.Local
 
-	ui *ui
+	ui   *ui
+	keep string
 }
 
 // startSession builds the processors, evaluates the program, and says what runs here. It must be closed.
@@ -51,13 +51,20 @@ func startSession(ctx context.Context, u *ui, program program, c *configuration,
 	for _, note := range c.notes {
 		u.wrapped("", "Note: "+printable(note))
 	}
-	return &localSession{started, u}, nil
+	return &localSession{started, u, keep}, nil
 }
 
-// close ends it, and says what its results depend on that isn't declared.
+// close ends it, and says what its results depend on that isn't declared, and where what was written is kept.
 func (s *localSession) close() error {
 	for _, assumed := range s.Assumed() {
 		s.ui.wrapped("", "Assumed, as it can't be seen from here: "+printable(assumed)+".")
+	}
+	switch kept := s.Kept(); {
+	case s.keep == "":
+	case kept == 0:
+		s.ui.say("Nothing is kept in %s: no output was written that a file could be made of.", printable(s.keep))
+	default:
+		s.ui.say("Kept in %s: %s, by bucket and key.", printable(s.keep), plural(int64(kept), "output"))
 	}
 	return s.Close()
 }
@@ -94,7 +101,11 @@ there. A key that no glob of keys matches isn't routed; files that are found or
 made here get one that is.
 
 What the processors write is listed with its size and type; --keep keeps it, by
-bucket and key. An output that a rule matches starts the system again, as in AWS.
+bucket and key, in a folder of this run's alone, and says where in the end. An
+output that a rule matches starts the system again, as in AWS.
+
+Ctrl-C ends what runs with all that it has started, and leaves nothing behind. A
+program has 20 seconds to end after SIGTERM; a third Ctrl-C doesn't wait for that.
 
 Not checked:
 ` + indented(local.NotChecked, "") + `.
@@ -183,7 +194,7 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	}
 	r.Assumed = s.Assumed()
 	p.say("")
-	closed := s.close() //nolint:contextcheck // Closing must not be cut short by it.
+	closed := s.close()
 	if err := p.end(r); err != nil {
 		return errors.Join(err, closed)
 	}
@@ -204,7 +215,7 @@ func (o *tryOptions) unnamed(ctx context.Context, u *ui, c *configuration) (file
 		if err != nil {
 			return nil, nil, err
 		}
-		remove = func() { _ = os.RemoveAll(folder) } // in the system's folder for such files
+		remove = func() { _ = folder.Remove() } // in the system's folder for such files
 		if files, err = operate.FindFiles(ctx, samples, ""); err != nil {
 			remove()
 			return nil, nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/task"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
@@ -57,7 +58,7 @@ func of(t *testing.T, v factors.Variant) *asl.Machine {
 	config, err := settings.Load(func(key string) (string, bool) { value, set := v.Config[key]; return value, set })
 	require.NoError(t, err)
 	routing := machine.Description{
-		SizeThreshold: config.SizeThreshold, FunctionTimeout: config.LambdaTimeout, TaskTimeout: config.TaskTimeout,
+		Routes:           routing.BySize(config.SizeThreshold, config.LambdaTimeout, config.TaskTimeout),
 		ExecutionTimeout: config.ExecutionTimeout,
 		ContainerName:    task.ContainerName, AssignPublicIP: true, NotifySuccess: true,
 		LedgerRetentionDays: config.LedgerRetentionDays,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
@@ -40,9 +41,20 @@ var routes = []struct {
 	{"assignPublicIp", func(r *machine.Description) { r.AssignPublicIP = false }},
 	{"taskCompletion", func(r *machine.Description) { r.TaskCallback = true }},
 	{"ledgerRetentionDays", func(r *machine.Description) { r.LedgerRetentionDays = 0 }},
-	{"taskCapacity", func(r *machine.Description) { r.Spot = true }},
-	{"maxParallelTasks", func(r *machine.Description) { r.MaxParallelTasks = 1 }},
+	{"taskCapacity", ofTasks(func(r *routing.Route) { r.Spot = true })},
+	{"maxParallelTasks", ofTasks(func(r *routing.Route) { r.MaxParallel = 1 })},
 	{"tracing", func(r *machine.Description) { r.Tracing = true }},
+}
+
+// ofTasks sets something in each route whose uploads a task processes.
+func ofTasks(set func(*routing.Route)) func(*machine.Description) {
+	return func(r *machine.Description) {
+		for i := range r.Routes {
+			if r.Routes[i].Compute == machine.Fargate {
+				set(&r.Routes[i])
+			}
+		}
+	}
 }
 
 // Machine are the settings that change the state machine's shape, with the values that their rows have for it. A number that only changes a

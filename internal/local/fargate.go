@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,25 @@ type taskDefinition struct {
 	container           container
 	program             imageProgram
 	role                string // the processor's
+}
+
+// sized is the definition with the size of one run.
+func (r *Router) sized(d *taskDefinition, by taskOverrides) (*taskDefinition, error) {
+	const least, most = 21, 200 // GiB
+	if disk := by.EphemeralStorage; disk != nil && (disk.SizeInGiB < least || disk.SizeInGiB > most) {
+		return nil, invalidParameter("The ephemeral storage of %d GiB isn't from %d to %d GiB.", disk.SizeInGiB, least, most)
+	}
+	if by.Cpu == "" && by.Memory == "" {
+		return d, nil
+	}
+	run := *d
+	run.cpu, run.memory = cmp.Or(by.Cpu, d.cpu), cmp.Or(by.Memory, d.memory)
+	host, err := taskLimits(run.cpu, run.memory, d.container.User)
+	if err != nil {
+		return nil, invalidParameter("%v", err)
+	}
+	run.program, err = r.loadProgram(d.container.Image, host)
+	return &run, err
 }
 
 // containerFields are those of a container definition. Empty lists of others make no difference either. Where a volume is mounted, a
@@ -68,13 +88,23 @@ type runTaskParameters struct {
 			AssignPublicIp string //nolint:revive // the parameter's name
 		}
 	}
-	Overrides struct {
-		ContainerOverrides []struct {
-			Name        string
-			Environment []variable
-		}
-	}
+	Overrides taskOverrides
 }
+
+// taskOverrides are what a run has otherwise than its definition.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
+type taskOverrides struct {
+	ContainerOverrides []struct {
+		Name        string
+		Environment []variable
+	}
+	// The whole task's size. Its container has no limits of its own.
+	Cpu              string            `json:",omitempty"` //nolint:revive // the parameter's name
+	Memory           string            `json:",omitempty"`
+	EphemeralStorage *ephemeralStorage `json:",omitempty"`
+}
+
+type ephemeralStorage struct{ SizeInGiB int }
 
 // prepareTask finds the task that a state runs.
 func (r *Router) prepareTask(parameters map[string]any) error {
@@ -104,7 +134,7 @@ func (r *Router) loadTask(res declared.Resource) error {
 	if err != nil {
 		return fmt.Errorf("reading its containers: %w", err)
 	}
-	host, err := taskLimits(res, only.User)
+	host, err := taskLimits(res.Text("cpu"), res.Text("memory"), only.User)
 	if err != nil {
 		return err
 	}
@@ -120,14 +150,14 @@ func (r *Router) loadTask(res declared.Resource) error {
 }
 
 // taskLimits are those of a task's size: Fargate gives it all to its one container.
-func taskLimits(res declared.Resource, user string) (limits, error) {
-	const units = 1024 // to the vCPU
-	cpu, errCPU := strconv.Atoi(res.Text("cpu"))
-	memory, errMemory := strconv.Atoi(res.Text("memory"))
+func taskLimits(units, mebibytes, user string) (limits, error) {
+	const perCPU = 1024
+	cpu, errCPU := strconv.Atoi(units)
+	memory, errMemory := strconv.Atoi(mebibytes)
 	if err := errors.Join(errCPU, errMemory); err != nil {
-		return limits{}, fmt.Errorf("%w: a task of %q CPU units and %q MiB: %w", errDeclared, res.Text("cpu"), res.Text("memory"), err)
+		return limits{}, fmt.Errorf("%w: a task of %q CPU units and %q MiB: %w", errDeclared, units, mebibytes, err)
 	}
-	return limits{cpus: float64(cpu) / units, memoryMB: memory, user: user}, nil
+	return limits{cpus: float64(cpu) / perCPU, memoryMB: memory, user: user}, nil
 }
 
 // readContainers reads the one container of a task definition.
@@ -171,6 +201,10 @@ func (r *Router) taskOf(call asl.Call) (*taskRun, error) {
 	if err := r.hasCapacity(t.parameters); err != nil {
 		return nil, err
 	}
+	var err error
+	if t.definition, err = r.sized(t.definition, t.parameters.Overrides); err != nil {
+		return nil, err
+	}
 	variables, err := t.definition.overridden(t.parameters)
 	if err != nil {
 		return nil, err
@@ -204,7 +238,7 @@ func (r *Router) hasCapacity(parameters runTaskParameters) error {
 // run is what is noted of a task that has ended.
 func (t *taskRun) run(call asl.Call, ended *process) Run {
 	run := Run{
-		State: call.State, Attempt: call.Attempt, Route: machine.RouteFargate, Outcome: outcomeOK,
+		State: call.State, Attempt: call.Attempt, Route: machine.RouteOf(call.State), Outcome: outcomeOK,
 		Group: t.definition.container.LogConfiguration.Options["awslogs-group"],
 		Logs:  append(lines(ended.stdout), lines(ended.stderr)...), Duration: ended.duration,
 		Detail: fmt.Sprintf("exit code %d", ended.exitCode),

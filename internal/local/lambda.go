@@ -201,7 +201,7 @@ func (r *Router) invokeFunction(ctx context.Context, call asl.Call) (any, error)
 		return nil, fmt.Errorf("invoking %s: %w", parameters.FunctionName, err)
 	}
 	run := Run{
-		State: call.State, Attempt: call.Attempt, Route: machine.RouteLambda, Outcome: outcomeOK, Group: invoked.group,
+		State: call.State, Attempt: call.Attempt, Route: machine.RouteOf(call.State), Outcome: outcomeOK, Group: invoked.group,
 		Logs: lines(response.Logs), Duration: response.Duration,
 	}
 	if response.Cold {

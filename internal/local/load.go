@@ -42,7 +42,7 @@ func (r *Router) load(ctx context.Context) error {
 		r.note(note)
 	}
 	s3 := objectstore.Options{
-		Buckets: buckets, Authorize: r.guard.object, OnCreated: r.created, OnNotImplemented: r.notImplemented,
+		Dir: r.scratch, Buckets: buckets, Authorize: r.guard.object, OnCreated: r.created, OnNotImplemented: r.notImplemented,
 	}
 	if r.options.Fault != nil {
 		s3.Fault = r.objectFault

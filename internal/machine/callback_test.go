@@ -17,7 +17,7 @@ import (
 // byToken is an execution whose task reports its end by a token.
 func byToken(t *testing.T, task asl.Integration, input string) outcome {
 	t.Helper()
-	r := routing()
+	r := described()
 	r.TaskCallback = true
 	return execution{routing: r, random: 1, services: services{token: task}}.run(t, input)
 }
@@ -63,7 +63,7 @@ func TestTheTaskIsToldTheToken(t *testing.T) {
 		request.EnvironmentHeartbeat: "300",
 	}, environment(t, calls[0]))
 	assert.Equal(t, machine.TaskHeartbeat, calls[0].Heartbeat)
-	assert.Equal(t, routing().TaskTimeout, calls[0].Timeout)
+	assert.Equal(t, onFargate(new(described())).Timeout, calls[0].Timeout)
 }
 
 // What is run again is the same as when the container is followed: what asks for

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/host/request"
@@ -74,11 +75,9 @@ const createdAt = "2021-11-12T00:00:00.000Z"
 const almost = 1 - 1e-12
 
 // routing is what the default configuration gives.
-func routing() machine.Description {
+func described() machine.Description {
 	return machine.Description{
-		SizeThreshold:       threshold,
-		FunctionTimeout:     time.Minute,
-		TaskTimeout:         25 * time.Minute,
+		Routes:              routing.BySize(threshold, time.Minute, 25*time.Minute),
 		ExecutionTimeout:    time.Hour,
 		ContainerName:       "processor",
 		AssignPublicIP:      true,
@@ -86,6 +85,13 @@ func routing() machine.Description {
 		LedgerRetentionDays: 400,
 	}
 }
+
+// onLambda and onFargate are the two routes of a description; onTasks is the latter with what both share.
+func onLambda(d *machine.Description) *routing.Route { return &d.Routes[0] }
+
+func onFargate(d *machine.Description) *routing.Route { return &d.Routes[1] }
+
+func onTasks(d machine.Description) machine.Row { return d.Rows()[1] }
 
 func references() machine.References {
 	return machine.References{
@@ -101,9 +107,9 @@ func references() machine.References {
 }
 
 // limited sets how many tasks run at a time. Some four hours are left to wait for a slot.
-func limited(r *machine.Description, most int) {
-	r.MaxParallelTasks = most
-	r.ExecutionTimeout = r.MinExecutionTimeout() - r.LeastQueueTime() + 4*time.Hour
+func limited(r *machine.Description, route, most int) {
+	r.Routes[route].MaxParallel = most
+	r.ExecutionTimeout = r.MinExecutionTimeout() - r.Rows()[route].LeastQueueTime() + 4*time.Hour
 }
 
 // object is the object that an event announces. An empty version or tag is left out.
@@ -157,7 +163,7 @@ type execution struct {
 
 func run(t *testing.T, s services, input string) outcome {
 	t.Helper()
-	return execution{routing: routing(), random: 1, services: s}.run(t, input)
+	return execution{routing: described(), random: 1, services: s}.run(t, input)
 }
 
 func (e execution) run(t *testing.T, input string) outcome {
@@ -406,7 +412,7 @@ func environment(t *testing.T, call asl.Call) map[string]string {
 	overrides := call.Parameters.(map[string]any)["Overrides"].(map[string]any)["ContainerOverrides"].([]any)
 	require.Len(t, overrides, 1)
 	container := overrides[0].(map[string]any)
-	require.Equal(t, routing().ContainerName, container["Name"])
+	require.Equal(t, described().ContainerName, container["Name"])
 	out := map[string]string{}
 	for _, v := range container["Environment"].([]any) {
 		variable := v.(map[string]any)
@@ -431,7 +437,7 @@ func TestTaskRunsInTheDeclaredNetwork(t *testing.T) {
 	for public, want := range map[bool]string{true: "ENABLED", false: "DISABLED"} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
-			r := routing()
+			r := described()
 			r.AssignPublicIP = public
 			o := execution{routing: r, random: 1}.run(t, event(t, ofSize(large)))
 			requireSucceeded(t, o)
@@ -480,8 +486,8 @@ func TestSizeDecides(t *testing.T) {
 		for _, test := range tests {
 			t.Run(fmt.Sprintf("notifySuccess %v, threshold %d, size %d", notify, test.threshold, test.size), func(t *testing.T) {
 				t.Parallel()
-				r := routing()
-				r.SizeThreshold, r.NotifySuccess = test.threshold, notify
+				r := described()
+				*onLambda(&r).MaxSize, r.NotifySuccess = test.threshold, notify
 				o := execution{routing: r, random: 1}.run(t, event(t, ofSize(test.size)))
 				requireSucceeded(t, o)
 				assert.Len(t, o.of(test.want), 1)
@@ -629,7 +635,7 @@ func TestTransientErrorsOfTheFunctionAreTriedAgain(t *testing.T) {
 		})
 		t.Run(name+", with jitter", func(t *testing.T) {
 			t.Parallel()
-			o := execution{routing: routing(), random: 0.25, services: services{lambda: fails(name, "")}}.run(t, event(t, ofSize(small)))
+			o := execution{routing: described(), random: 0.25, services: services{lambda: fails(name, "")}}.run(t, event(t, ofSize(small)))
 			requireFailed(t, o, name)
 			assert.Equal(t, []float64{0.5, 1, 2, 4, 8, 16}, o.waits(state))
 		})
@@ -709,7 +715,7 @@ func TestRefusedTasksAreTriedAgain(t *testing.T) {
 		})
 		t.Run(name+", with jitter", func(t *testing.T) {
 			t.Parallel()
-			o := execution{routing: routing(), random: 0.5, services: services{ecs: fails(name, "")}}.run(t, event(t, ofSize(large)))
+			o := execution{routing: described(), random: 0.5, services: services{ecs: fails(name, "")}}.run(t, event(t, ofSize(large)))
 			requireFailed(t, o, name)
 			assert.Equal(t, []float64{2.5, 5, 10, 20, 30}, o.waits(state))
 		})
@@ -798,7 +804,7 @@ func TestRefusalsOfTheSecondTaskCountAnew(t *testing.T) {
 // Some errors come without a cause. The interpreter writes an empty one, so the states behind the catch are started by hand.
 func TestFailureWithoutCause(t *testing.T) {
 	t.Parallel()
-	o := execution{routing: routing(), random: 1, startAt: "Retry task?"}.run(t, `{"detail":{"bucket":{"name":"uploads"},`+
+	o := execution{routing: described(), random: 1, startAt: "Retry task?"}.run(t, `{"detail":{"bucket":{"name":"uploads"},`+
 		`"object":{"key":"k","size":9}},"task":{"try":1},"route":"Fargate","error":{"Error":"States.Timeout"}}`)
 	requireFailed(t, o, asl.ErrorTimeout)
 	assert.Equal(t, "Step Functions gave no cause.", o.Cause)
@@ -842,7 +848,7 @@ func TestNoticeThatIsRefused(t *testing.T) {
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	for _, notify := range []bool{true, false} {
-		r := routing()
+		r := described()
 		r.NotifySuccess = notify
 		t.Run(fmt.Sprintf("Lambda, notifySuccess %v", notify), func(t *testing.T) {
 			t.Parallel()
@@ -933,7 +939,7 @@ func TestSubjectsAreWhatSNSTakes(t *testing.T) {
 	for start, input := range inputs {
 		t.Run(start, func(t *testing.T) {
 			t.Parallel()
-			o := execution{routing: routing(), random: 1, name: name, services: services{ecs: exits(1)}}.run(t, input)
+			o := execution{routing: described(), random: 1, name: name, services: services{ecs: exits(1)}}.run(t, input)
 			subject, _ := o.notice(t)
 			assert.Equal(t, start+name, subject)
 			assert.LessOrEqual(t, len(subject), maxSubject)
@@ -1006,7 +1012,7 @@ func TestOverridesFit(t *testing.T) {
 				Bucket: strings.Repeat("b", 63), Key: key, VersionID: strings.Repeat("v", 1024),
 				ETag: "d41d8cd98f00b204e9800998ecf8427e-10000", Size: maxObjectSize,
 			})
-			r := routing()
+			r := described()
 			r.Tracing = true
 			o := execution{routing: r, random: 1, services: services{describe: inTrace(traceHeader)}}.run(t, string(input))
 			requireSucceeded(t, o)
@@ -1068,9 +1074,9 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 	busy := []asl.Integration{lasting(exits(upload.ExitRetryable))}
 	for name, set := range map[string]func(*machine.Description){
 		"default":           func(*machine.Description) {},
-		"the least":         func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = time.Second, time.Second },
-		"long Lambda route": func(r *machine.Description) { r.FunctionTimeout, r.TaskTimeout = 15*time.Minute, time.Minute },
-		"long task":         func(r *machine.Description) { r.TaskTimeout = 100_000 * time.Second },
+		"the least":         func(r *machine.Description) { onLambda(r).Timeout, onFargate(r).Timeout = time.Second, time.Second },
+		"long Lambda route": func(r *machine.Description) { onLambda(r).Timeout, onFargate(r).Timeout = 15*time.Minute, time.Minute },
+		"long task":         func(r *machine.Description) { onFargate(r).Timeout = 100_000 * time.Second },
 		"tracing":           func(r *machine.Description) { r.Tracing = true },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -1086,12 +1092,12 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 			}
 			o := execution{routing: r, random: 1, services: worst}.run(t, event(t, ofSize(small)))
 			requireFailed(t, o, string(upload.Unavailable))
-			assert.Equal(t, r.LambdaRouteTime()+publishes, o.elapsed)
+			assert.Equal(t, r.Rows()[0].Time()+publishes, o.elapsed)
 
 			o = execution{routing: r, random: 1, services: worst}.run(t, event(t, ofSize(large)))
 			requireFailed(t, o, asl.ErrorTaskFailed)
 			assert.Len(t, o.of(machine.ResourceECS), 12)
-			assert.Equal(t, r.TaskRouteTime()+publishes, o.elapsed)
+			assert.Equal(t, onTasks(r).Time()+publishes, o.elapsed)
 		})
 	}
 }
@@ -1099,7 +1105,7 @@ func TestExecutionTimeoutCoversTheLongestRun(t *testing.T) {
 // An execution that is out of time all the same ends TIMED_OUT, which has its own alarm.
 func TestExecutionOutOfTime(t *testing.T) {
 	t.Parallel()
-	r := routing()
+	r := described()
 	r.ExecutionTimeout = 10 * time.Minute
 	for route, size := range map[string]int64{"Lambda": small, "Fargate": large} {
 		t.Run(route, func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestFolderMarkersAreLeftAlone(t *testing.T) {
 			t.Run(key, func(t *testing.T) {
 				t.Parallel()
 				table := ledgertest.Table()
-				o := execution{routing: routing(), random: 1, table: table}.run(t, event(t, object{key: key, version: "v1", etag: "e", size: size}))
+				o := execution{routing: described(), random: 1, table: table}.run(t, event(t, object{key: key, version: "v1", etag: "e", size: size}))
 				requireSucceeded(t, o)
 				if !marker || size > 0 {
 					assert.NotEmpty(t, slices.Concat(o.of(machine.ResourceLambda), o.of(machine.ResourceECS)))

@@ -190,8 +190,8 @@ func failing(route string) string {
 	return outputWith("{'route': " + literal(route) + ", 'error': " + newError + "}")
 }
 
-// ledgerStates are what the machine itself writes of an upload: the beginning of one that a task processes, and whatever fails. The
-// rest the worker writes.
+// ledgerStates are what the machine itself writes of an upload, whatever its route: what fails, folder markers and duplicates. The
+// beginning of one that a task processes is its route's; the rest the worker writes.
 //
 // Who finds that another execution has the upload ends SUCCEEDED, and names it. When DynamoDB doesn't answer, a large file isn't
 // processed, which is announced: processing it twice would not be.
@@ -199,7 +199,6 @@ func (d Description) ledgerStates(to References) map[string]asl.State {
 	states := map[string]asl.State{
 		stateSkip:         d.skip(to),
 		stateFolder:       &asl.Succeed{Comment: "Nothing to process: an object without content whose key ends with a slash"},
-		stateBegin:        d.begin(to),
 		stateRecord:       d.recordFailure(to),
 		stateRecordBefore: d.recordFailureBefore(to),
 		stateCountLater:   d.countLater(to),
@@ -220,27 +219,27 @@ func (d Description) skip(to References) *asl.Task {
 }
 
 // begin gives the execution its upload, before a task is started for it, and makes what that is told of it.
-func (d Description) begin(to References) *asl.Task {
-	begin := returning("ALL_OLD", d.updateUpload(to, ledger.Begin(d.forgets()), word(RouteFargate)))
+func (r Row) begin(to References) *asl.Task {
+	begin := returning("ALL_OLD", r.updateUpload(to, ledger.Begin(r.forgets()), word(r.Name)))
 	begin.Comment = "Fails if another execution has the file"
 	// The attempts before this one are those of the same upload, not of an older one of the key.
-	begin.Output = d.begun("($old := $states.result.Attributes; ($old.etag.S = " + sameETag() + " or $old.sequencer.S = " + theOrder() +
+	begin.Output = r.begun("($old := $states.result.Attributes; ($old.etag.S = " + sameETag() + " or $old.sequencer.S = " + theOrder() +
 		") and $exists($old.attempts.N) ? $string($number($old.attempts.N) + 1) : '1')")
 	begin.Catch = []asl.Catcher{
-		caught(errorCondition, jsonata("{'detail': $states.input.detail, 'route': "+literal(RouteFargate)+"}"), stateCountLater),
+		caught(errorCondition, jsonata("{'detail': $states.input.detail, 'route': "+literal(r.Name)+"}"), stateCountLater),
 		// It has begun: what was there before is too large an answer.
-		caught(asl.ErrorDataLimitExceeded, d.begun("''"), ""),
-		caught(asl.ErrorAll, failing(RouteFargate), stateRecord),
+		caught(asl.ErrorDataLimitExceeded, r.begun("''"), ""),
+		caught(asl.ErrorAll, failing(r.Name), stateRecord),
 	}
 	return begin
 }
 
 // begun is the data of a file that a task processes. What an event may lack is there, empty: a path to what is missing would end the
 // execution with States.Runtime, which no Catch takes.
-func (d Description) begun(attempt string) string {
-	return jsonata("{'detail': $states.input.detail, 'route': " + literal(RouteFargate) + ", 'task': {'try': 1, 'attempt': " + attempt +
+func (r Row) begun(attempt string) string {
+	return jsonata("{'detail': $states.input.detail, 'route': " + literal(r.Name) + ", 'task': {'try': 1, 'attempt': " + attempt +
 		", 'version': " + optional("version-id") + ", 'etag': " + theETag() + ", 'sequencer': " + optional("sequencer") +
-		", 'created': " + created() + d.capacity(spotFirst) + "}}")
+		", 'created': " + created() + r.capacity(spotFirst) + "}}")
 }
 
 // recordFailure records that the execution failed. What the worker reported is the failure, in the processor's own words, for the notice

@@ -102,7 +102,7 @@ func TestWhatIsBegunIsWhatTheEventIdentifies(t *testing.T) {
 			t.Run(name+keyName, func(t *testing.T) {
 				t.Parallel()
 				table := ledgertest.Table()
-				o := execution{routing: routing(), random: 1, table: table, after: 3 * time.Millisecond, services: services{ecs: exits(0)}}.
+				o := execution{routing: described(), random: 1, table: table, after: 3 * time.Millisecond, services: services{ecs: exits(0)}}.
 					run(t, ofEvent(t, key, large, test.fields, test.time))
 				requireSucceeded(t, o)
 				u := ledger.UploadOf("uploads", key, test.want.version, test.want.etag, test.want.sequencer)
@@ -116,7 +116,7 @@ func TestWhatIsBegunIsWhatTheEventIdentifies(t *testing.T) {
 					ledger.Status: string(ledger.Running), ledger.Execution: executionARN, ledger.Route: machine.RouteFargate,
 					ledger.Size: strconv.FormatInt(large, 10), ledger.Created: created, ledger.Started: ledger.Time(started),
 					ledger.Day:     ledger.DayOf(started),
-					ledger.Lease:   strconv.FormatInt(started.Add(routing().ExecutionTimeout+ledger.LeaseMargin).Unix(), 10),
+					ledger.Lease:   strconv.FormatInt(started.Add(described().ExecutionTimeout+ledger.LeaseMargin).Unix(), 10),
 					ledger.Expires: strconv.FormatInt(started.Add(400*24*time.Hour).Unix(), 10),
 				}, texts(itemOf(t, table, u)))
 				task := environment(t, o.of(machine.ResourceECS)[0])
@@ -136,7 +136,7 @@ func TestHostileKeysAreBegun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			table := ledgertest.Table()
-			o := execution{routing: routing(), random: 1, table: table}.run(t, event(t, object{key: key, version: "v1", size: large}))
+			o := execution{routing: described(), random: 1, table: table}.run(t, event(t, object{key: key, version: "v1", size: large}))
 			requireSucceeded(t, o)
 			assert.NotNil(t, itemOf(t, table, ledger.UploadOf("uploads", key, "v1", "", "")))
 		})
@@ -176,7 +176,7 @@ func TestWhoHasALargeFile(t *testing.T) {
 						ledger.ETag: was.ETag, ledger.Sequencer: was.Sequencer, ledger.Status: string(state), ledger.Execution: who,
 						ledger.Lease: strconv.FormatInt(item.Lease, 10), ledger.Attempts: "2",
 					})
-					o := execution{routing: routing(), random: 1, table: table}.run(t, ofEvent(t, "k", large, `"etag":"e","sequencer":"02"`, ""))
+					o := execution{routing: described(), random: 1, table: table}.run(t, ofEvent(t, "k", large, `"etag":"e","sequencer":"02"`, ""))
 					tasks := o.of(machine.ResourceECS)
 					switch standing := item.Standing(u, executionARN, began); {
 					case standing == ledger.Free:
@@ -214,7 +214,7 @@ func TestTheWorkersDuplicate(t *testing.T) {
 	duplicate := map[string]any{"duplicate": map[string]any{"outcome": ledger.AlreadyProcessed, "execution": other}}
 	for _, notify := range []bool{false, true} {
 		for route, size := range sizes {
-			r := routing()
+			r := described()
 			r.NotifySuccess, r.TaskCallback = notify, true
 			o := execution{routing: r, random: 1, services: services{lambda: replies(duplicate), token: gives(duplicate)}}.
 				run(t, event(t, ofSize(size)))
@@ -230,7 +230,7 @@ func TestAnyAnswer(t *testing.T) {
 	for _, answer := range []string{`null`, `[]`, `[1]`, `[[1]]`, `{}`, `""`, `0`, `false`, `{"duplicate":1}`, `[{"a":[]}]`} {
 		for route, size := range sizes {
 			for _, notify := range []bool{false, true} {
-				r := routing()
+				r := described()
 				r.TaskCallback, r.NotifySuccess = true, notify
 				result := json.RawMessage(answer)
 				o := execution{routing: r, random: 1, services: services{lambda: answers(result), token: tells(result)}}.run(t, event(t, ofSize(size)))
@@ -272,7 +272,7 @@ func TestAFailureIsRecordedInTheProcessorsWords(t *testing.T) {
 				if test.error != "" {
 					end = reports(t, table, test.error, test.cause, end)
 				}
-				o := execution{routing: routing(), random: 1, table: table, services: services{lambda: end, ecs: end}}.run(t, event(t, ofSize(size)))
+				o := execution{routing: described(), random: 1, table: table, services: services{lambda: end, ecs: end}}.run(t, event(t, ofSize(size)))
 				requireFailed(t, o, test.wantError)
 				assert.Equal(t, test.wantCause, o.Cause)
 				_, message := o.notice(t)
@@ -294,7 +294,7 @@ func TestALongCauseIsCut(t *testing.T) {
 	for _, letter := range []string{"x", "é", "\U0001F4BE", "\n"} {
 		table := ledgertest.Table()
 		long := fails("Upload.Failed", strings.Repeat(letter, 3000))
-		o := execution{routing: routing(), random: 1, table: table, services: services{lambda: long}}.run(t, event(t, ofSize(small)))
+		o := execution{routing: described(), random: 1, table: table, services: services{lambda: long}}.run(t, event(t, ofSize(small)))
 		requireFailed(t, o, "Upload.Failed")
 		cause := *itemOf(t, table, reportCard)[ledger.Cause].S
 		assert.LessOrEqual(t, len(cause), ledger.MaxCause)
@@ -326,7 +326,7 @@ func TestAFailureThatIsNone(t *testing.T) {
 					})
 					return nil, &asl.Error{Name: "Upload.Superseded", Cause: "no"}
 				}
-				o := execution{routing: routing(), random: 1, table: table, services: services{lambda: end, ecs: end}}.run(t, event(t, ofSize(size)))
+				o := execution{routing: described(), random: 1, table: table, services: services{lambda: end, ecs: end}}.run(t, event(t, ofSize(size)))
 				switch test.outcome {
 				case ledger.Free:
 					requireFailed(t, o, "Upload.Superseded")
@@ -397,10 +397,10 @@ func TestAnItemThatIsTooLargeAnAnswer(t *testing.T) {
 // A redriven execution keeps its start, which the ledger takes for now once no execution could live for so long: as the worker does.
 func TestWhatIsRedrivenStartsNow(t *testing.T) {
 	t.Parallel()
-	lease := routing().ExecutionTimeout + ledger.LeaseMargin
+	lease := described().ExecutionTimeout + ledger.LeaseMargin
 	for _, ago := range []time.Duration{0, lease, lease + time.Millisecond, 13 * 24 * time.Hour} {
 		table := ledgertest.Table()
-		o := execution{routing: routing(), random: 1, table: table, redriven: ago}.run(t, event(t, ofSize(large)))
+		o := execution{routing: described(), random: 1, table: table, redriven: ago}.run(t, event(t, ofSize(large)))
 		requireSucceeded(t, o)
 		want := ledger.StartedAt(began.Add(-ago), began, lease)
 		item := texts(itemOf(t, table, ledger.UploadOf("uploads", "report.csv", "v1", "", "")))
@@ -418,7 +418,7 @@ func TestALostAnswerIsTheOwnBeginning(t *testing.T) {
 		}
 		return nil, &asl.Error{Name: "DynamoDB.SdkClientException", Cause: "the connection was reset"}
 	}
-	o := execution{routing: routing(), random: 1, services: services{update: inTurn(lost, updates(table))}}.run(t, event(t, ofSize(large)))
+	o := execution{routing: described(), random: 1, services: services{update: inTurn(lost, updates(table))}}.run(t, event(t, ofSize(large)))
 	requireSucceeded(t, o)
 	assert.Equal(t, "1", environment(t, o.of(machine.ResourceECS)[0])[request.EnvironmentAttempt])
 }

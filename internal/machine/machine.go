@@ -15,6 +15,7 @@ import (
 // The names of the states, as people read them in the console and in notices.
 const (
 	stateCheck       = "Check file size"
+	stateChoose      = "Choose route"
 	stateFunction    = "Invoke Lambda function"
 	stateBegin       = "Begin"
 	stateTrace       = "Look up the trace"
@@ -64,8 +65,6 @@ const errorPath = "$.error"
 // Description are the decisions and limits that a state machine is made of.
 type Description routing.Description
 
-func (d Description) queues() bool { return d.MaxParallelTasks > 0 }
-
 // References are what the definition names (requirement A34's placeholders).
 type References struct {
 	// Partition is the partition that the integrations are named in. Empty: aws.
@@ -95,35 +94,73 @@ func (to References) integration(name string) string {
 //     and the contradiction between them).
 func Definition(d Description, to References) *asl.Machine {
 	states := map[string]asl.State{}
-	parts := []map[string]asl.State{check(), d.function(to), d.task(to), d.ledgerStates(to), failure(to), rejection(to)}
-	if d.queues() {
-		parts = append(parts, d.slots(to))
-	}
+	parts := []map[string]asl.State{d.check(), d.answers(), d.ledgerStates(to), failure(to), rejection(to)}
 	if d.NotifySuccess {
 		parts = append(parts, success(to))
+	}
+	for _, r := range d.Rows() {
+		parts = append(parts, r.own(to))
 	}
 	for _, part := range parts {
 		maps.Copy(states, part)
 	}
-	routes := d.routes()
-	for _, r := range routes {
+	for _, r := range d.Rows() {
 		link(states, r)
 	}
 	return &asl.Machine{
-		Comment:        "Processes an uploaded file with Lambda or Fargate, by its size",
-		StartAt:        routes[0].Steps[0].State,
+		Comment: d.comment("Processes an uploaded file with Lambda or Fargate, by its size",
+			"Processes an uploaded file by one of its routes"),
+		StartAt:        d.checkState(),
 		TimeoutSeconds: seconds(d.ExecutionTimeout),
 		States:         states,
 	}
 }
 
+// own are the states of a route that no other one has.
+func (r Row) own(to References) map[string]asl.State {
+	if !r.isTask() {
+		return r.function(to)
+	}
+	states := r.task(to)
+	states[r.state(stateBegin)] = r.begin(to)
+	if r.queues() {
+		maps.Copy(states, r.slots(to))
+	}
+	return states
+}
+
+// bySize says whether the size decides alone.
+func (d Description) bySize() bool { return !d.has(func(r Row) bool { return len(r.Keys) > 0 }) }
+
+// isThreshold says whether there are the two routes of a size threshold.
+func (d Description) isThreshold() bool {
+	return d.has(func(r Row) bool { return r.Name == RouteLambda }) && d.has(func(r Row) bool { return r.Name == RouteFargate })
+}
+
+// comment is the one of both for the routes.
+func (d Description) comment(ofThreshold, ofRoutes string) string {
+	if d.isThreshold() {
+		return ofThreshold
+	}
+	return ofRoutes
+}
+
+// checkState is the state that decides.
+func (d Description) checkState() string {
+	if d.bySize() {
+		return stateCheck
+	}
+	return stateChoose
+}
+
 // link leads through the states of a route. The last one ends the execution. Whose failure doesn't matter there leads on all the
 // same, behind the last one to a state of its own: a Catch can't end an execution.
-func link(states map[string]asl.State, r Route) {
-	for i, step := range r.Steps {
+func link(states map[string]asl.State, r Row) {
+	steps := r.route().Steps
+	for i, step := range steps {
 		next := ""
-		if i+1 < len(r.Steps) {
-			next = r.Steps[i+1].State
+		if i+1 < len(steps) {
+			next = steps[i+1].State
 		}
 		switch s := states[step.State].(type) {
 		case *asl.Pass:
@@ -139,15 +176,23 @@ func link(states map[string]asl.State, r Route) {
 				}
 			}
 		case *asl.Choice:
-			if step.State == stateCheck && r.MaxSize != nil {
-				s.Choices = append(s.Choices, asl.Rule{
-					Variable: sizePath, Operator: asl.NumericLessThanEquals, Value: *r.MaxSize, Next: next,
-				})
+			if conditions := r.conditions(); step.State == r.checkState() && len(conditions) > 0 {
+				s.Choices = append(s.Choices, choosing(conditions, next))
 			} else {
 				s.Default = next
 			}
 		}
 	}
+}
+
+// choosing is the rule that takes a state if all conditions hold.
+func choosing(conditions []asl.Rule, next string) asl.Rule {
+	rule := conditions[0]
+	if len(conditions) > 1 {
+		rule = asl.Rule{And: conditions}
+	}
+	rule.Next = next
+	return rule
 }
 
 const (
@@ -157,9 +202,10 @@ const (
 
 // check is the decision that it is all about. The guards come first: a later rule, and the ledger, may rely on what they found
 // (requirements A1 and C9).
-func check() map[string]asl.State {
-	return map[string]asl.State{stateCheck: &asl.Choice{
-		Comment: "Files up to the threshold go to Lambda, larger ones to Fargate",
+func (d Description) check() map[string]asl.State {
+	return map[string]asl.State{d.checkState(): &asl.Choice{
+		Comment: d.comment("Files up to the threshold go to Lambda, larger ones to Fargate",
+			"A file takes the first route whose condition it meets"),
 		Choices: []asl.Rule{unusable(), folderMarker()},
 	}}
 }

@@ -45,8 +45,10 @@ func TestTheOverridesFitWhateverTheKey(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := routing()
+			r := described()
 			r.TaskCallback, r.Tracing = true, true
+			route := onFargate(&r)
+			route.Name, route.CPU, route.Memory, route.Storage = strings.Repeat("r", 31), 32768, 249856, 200
 			o := execution{
 				routing: r, id: strings.Repeat("e", mostExecution),
 				services: services{describe: gives(map[string]any{"TraceHeader": strings.Repeat("t", mostTrace), "Status": "RUNNING"})},

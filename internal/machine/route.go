@@ -4,22 +4,23 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/asl"
 )
 
 // Compute is what a route processes with.
-type Compute string
+type Compute = routing.Compute
 
 // The computes.
 const (
-	Lambda  Compute = "lambda"
-	Fargate Compute = "fargate"
+	Lambda  = routing.Lambda
+	Fargate = routing.Fargate
 )
 
-// The names of the routes, as results, notices and logs have them.
+// The names of the routes of a size threshold, as results, notices and logs have them.
 const (
-	RouteLambda  = "Lambda"
-	RouteFargate = "Fargate"
+	RouteLambda  = routing.NameLambda
+	RouteFargate = routing.NameFargate
 )
 
 // fieldRoute is the field that names the route of a result and of a failure.
@@ -30,8 +31,16 @@ type Route struct {
 	// Name is the route's, Compute what it processes with.
 	Name    string  `json:"name"`
 	Compute Compute `json:"compute"`
-	// MaxSize is its condition: the size, in bytes, of the largest object that takes it; nil for any.
-	MaxSize *int64 `json:"maxSize,omitempty"`
+	// MaxSize and Keys are its condition: the size, in bytes, of the largest object that takes it, nil for any, and the globs of which its
+	// key must match one, none for any.
+	MaxSize *int64   `json:"maxSize,omitempty"`
+	Keys    []string `json:"keys,omitempty"`
+	// CPU, Memory and Storage are the task's size where it isn't its definition's own: in CPU units, MiB and GiB.
+	CPU     int `json:"cpu,omitempty"`
+	Memory  int `json:"memory,omitempty"`
+	Storage int `json:"storage,omitempty"`
+	// MaxParallel is how many tasks of the route run at a time; 0 for no limit.
+	MaxParallel int `json:"maxParallel,omitempty"`
 	// State is the state that runs the processor, TimeoutSeconds the time that one run has there, and Attempts how many runs there may be.
 	State          string `json:"state"`
 	TimeoutSeconds int    `json:"timeoutSeconds"`
@@ -52,15 +61,20 @@ type Step struct {
 	Calls string `json:"calls,omitempty"`
 }
 
-// Takes says whether an object of a size meets the route's condition.
-func (r Route) Takes(size int64) bool { return r.MaxSize == nil || size <= *r.MaxSize }
+// Takes says whether an object meets the route's condition.
+func (r Route) Takes(key string, size int64) bool {
+	if r.MaxSize != nil && size > *r.MaxSize {
+		return false
+	}
+	return len(r.Keys) == 0 || slices.ContainsFunc(r.Keys, func(glob string) bool { return asl.MatchesText(glob, key) })
+}
 
 // LosesSlot says whether an execution that ended in a state had a task slot, which is another one's by the time it is redriven: it would
 // go on without one.
 func (r Route) LosesSlot(state string) bool {
 	at := func(name string) int { return slices.IndexFunc(r.Steps, func(s Step) bool { return s.State == name }) }
-	taken := at(stateSlot)
-	return taken >= 0 && !slices.Contains(SlotStates(), state) && (at(state) < 0 || at(state) > taken)
+	taken := at(stateOf(stateSlot, r.Name))
+	return taken >= 0 && !slices.Contains(slotStates(r.Name), state) && (at(state) < 0 || at(state) > taken)
 }
 
 // otherEvents bounds the events of an execution besides those of a wait for a slot: each call is tried again a few times at most.
@@ -70,7 +84,7 @@ const otherEvents = 500
 // have: a wait for a slot begins again with all its tries, three events each.
 // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
 func (r Route) EventsFrom(state string) int {
-	queues := slices.ContainsFunc(r.Steps, func(s Step) bool { return s.State == stateSlot })
+	queues := slices.ContainsFunc(r.Steps, func(s Step) bool { return s.State == stateOf(stateSlot, r.Name) })
 	if !queues || r.LosesSlot(state) {
 		return otherEvents
 	}
@@ -105,10 +119,10 @@ func (r Route) Events() int {
 	return count
 }
 
-// Routes is the table of routes.
-func (d Description) Routes() []Route {
+// Table is the table of routes.
+func (d Description) Table() []Route {
 	states := Definition(d, References{}).States
-	routes := d.routes()
+	routes := d.table()
 	for _, r := range routes {
 		for i := range r.Steps {
 			if task, ok := states[r.Steps[i].State].(*asl.Task); ok {
@@ -119,46 +133,128 @@ func (d Description) Routes() []Route {
 	return routes
 }
 
-// routes are the rows, without what their steps call.
-func (d Description) routes() []Route {
-	return []Route{
-		{
-			Name: RouteLambda, Compute: Lambda, MaxSize: &d.SizeThreshold,
-			State: stateFunction, TimeoutSeconds: seconds(d.FunctionTimeout + LambdaTimeoutMargin), Attempts: 1 + LambdaRetries.Attempts,
-			Steps: d.steps(stateFunction, false),
-		},
-		{
-			Name: RouteFargate, Compute: Fargate,
-			State: stateTask, TimeoutSeconds: seconds(d.TaskTimeout), Attempts: TaskAttempts,
-			Callback: d.TaskCallback, Spot: d.Spot, PublicAddress: d.AssignPublicIP,
-			Steps: d.steps(stateTask, true),
-		},
+// table is the table without what the steps call.
+func (d Description) table() []Route {
+	rows := d.Rows()
+	out := make([]Route, len(rows))
+	for i, r := range rows {
+		out[i] = r.route()
 	}
+	return out
 }
 
-// steps are those of the route whose processor runs in a state, as a task or not.
-func (d Description) steps(processor string, task bool) []Step {
+// Row is a route as it is described, with what all routes of the description share.
+type Row struct {
+	Description
+	routing.Route
+}
+
+// Rows are the routes, in order.
+func (d Description) Rows() []Row {
+	rows := make([]Row, len(d.Routes))
+	for i, r := range d.Routes {
+		rows[i] = Row{d, r}
+	}
+	return rows
+}
+
+// has says whether there is a route of which something holds.
+func (d Description) has(what func(Row) bool) bool { return slices.ContainsFunc(d.Rows(), what) }
+
+// route is the row of the table.
+func (r Row) route() Route {
+	out := Route{
+		Name: r.Name, Compute: r.Compute, MaxSize: r.MaxSize, Keys: r.Keys, CPU: r.CPU, Memory: r.Memory, Storage: r.Storage,
+		MaxParallel: r.MaxParallel, State: r.state(stateFunction), TimeoutSeconds: seconds(r.Timeout + LambdaTimeoutMargin),
+		Attempts: 1 + LambdaRetries.Attempts,
+	}
+	if r.isTask() {
+		out.State, out.TimeoutSeconds, out.Attempts = r.state(stateTask), seconds(r.Timeout), TaskAttempts
+		out.Callback, out.Spot, out.PublicAddress = r.TaskCallback, r.Spot, r.AssignPublicIP
+	}
+	out.Steps = r.steps(out.State)
+	return out
+}
+
+func (r Row) isTask() bool { return r.Compute == Fargate }
+
+// queues says whether a task of the route needs a slot.
+func (r Row) queues() bool { return r.isTask() && r.MaxParallel > 0 }
+
+// conditions are what must hold for an object to take the route; none for any object.
+func (r Row) conditions() []asl.Rule {
+	var out []asl.Rule
+	keys := make([]asl.Rule, 0, len(r.Keys))
+	for _, glob := range r.Keys {
+		keys = append(keys, asl.Rule{Variable: keyPath, Operator: asl.StringMatches, Value: glob})
+	}
+	switch len(keys) {
+	case 0:
+	case 1:
+		out = keys
+	default:
+		out = []asl.Rule{{Or: keys}}
+	}
+	if r.MaxSize != nil {
+		out = append(out, asl.Rule{Variable: sizePath, Operator: asl.NumericLessThanEquals, Value: *r.MaxSize})
+	}
+	return out
+}
+
+// steps are those of the route whose processor runs in a state.
+func (r Row) steps(processor string) []Step {
 	var steps []Step
-	answers := !task || d.TaskCallback // which may be that it is a duplicate
+	task := r.isTask()
+	answers := !task || r.TaskCallback // which may be that it is a duplicate
 	for _, s := range []struct {
 		state string
 		when  bool
 	}{
-		{stateCheck, true},
-		{stateBegin, task},
-		{stateTrace, task && d.Tracing},
-		{stateSlot, task && d.queues()},
+		{r.checkState(), true},
+		{r.state(stateBegin), task},
+		{r.state(stateTrace), task && r.Tracing},
+		{r.state(stateSlot), r.queues()},
 		{processor, true},
-		{stateSlotBack, task && d.queues()},
-		{stateAnswered, answers && d.NotifySuccess},
-		{stateAnswer, task && d.readsAnswer()},
-		{stateSuccess, d.NotifySuccess},
+		{r.state(stateSlotBack), r.queues()},
+		{stateAnswered, answers && r.NotifySuccess},
+		{stateAnswer, r.readsAnswer()},
+		{stateSuccess, r.NotifySuccess},
 	} {
 		if s.when {
 			steps = append(steps, Step{State: s.state})
 		}
 	}
 	return steps
+}
+
+// state is the name of a state that is the route's own.
+func (r Row) state(name string) string { return stateOf(name, r.Name) }
+
+// ofRoute is between the name of a state and that of its route.
+const ofRoute = ": "
+
+// stateOf is the name of a state of a route: the routes of a size threshold, whose names no other has, need none to be told apart.
+func stateOf(state, route string) string {
+	if route == RouteLambda || route == RouteFargate {
+		return state
+	}
+	return state + ofRoute + route
+}
+
+// RouteOf names the route whose processor a state runs; empty for any other state.
+func RouteOf(state string) string {
+	switch state {
+	case stateFunction:
+		return RouteLambda
+	case stateTask:
+		return RouteFargate
+	}
+	for _, of := range []string{stateFunction, stateTask} {
+		if route, ok := strings.CutPrefix(state, of+ofRoute); ok {
+			return route
+		}
+	}
+	return ""
 }
 
 // TaskIntegration is the integration that runs the tasks, as the partition aws names it.
@@ -168,17 +264,3 @@ func (d Description) TaskIntegration() string {
 	}
 	return ResourceECS
 }
-
-// RouteOf names the route whose processor an integration runs, such as lambda:invoke; empty for any other.
-func RouteOf(integration string) string {
-	switch standard + integration {
-	case ResourceLambda:
-		return RouteLambda
-	case ResourceECS, ResourceECSCallback:
-		return RouteFargate
-	}
-	return ""
-}
-
-// standard is how the integrations' names begin in the partition aws.
-const standard = "arn:aws:states:::"

@@ -20,18 +20,30 @@ func names(r machine.Route) []string {
 	return out
 }
 
-// sizes are of an object for each route.
+// sizes are of an object for each route of a size threshold.
 var sizes = map[string]int64{machine.RouteLambda: small, machine.RouteFargate: large}
+
+// taking is an object that takes a route: as large as may be, with a key of its globs.
+func taking(r machine.Route) object {
+	o := ofSize(large)
+	if r.MaxSize != nil {
+		o.size = *r.MaxSize
+	}
+	if len(r.Keys) > 0 {
+		o.key = strings.NewReplacer(`\\`, `\`, `\*`, `*`, `*`, "deep/er").Replace(r.Keys[len(r.Keys)-1])
+	}
+	return o
+}
 
 // AWS charges each state that is entered: https://aws.amazon.com/step-functions/pricing/. The table of routes has what an execution
 // enters and calls, in every variant.
 func TestTheTableHasWhatAnExecutionEntersAndCalls(t *testing.T) {
 	t.Parallel()
 	for variant, d := range variants() {
-		for _, r := range d.Routes() {
+		for _, r := range d.Table() {
 			t.Run(variant+", "+r.Name, func(t *testing.T) {
 				t.Parallel()
-				o := execution{routing: d, random: 1}.run(t, event(t, ofSize(sizes[r.Name])))
+				o := execution{routing: d, random: 1}.run(t, event(t, taking(r)))
 				requireSucceeded(t, o)
 				assert.Equal(t, names(r), o.states())
 				calls := map[string]int{}
@@ -62,14 +74,14 @@ func TestTransitionsOfASuccess(t *testing.T) {
 		"no notices":             {func(r *machine.Description) { r.NotifySuccess = false }, 2, 3},
 		"token":                  {func(r *machine.Description) { r.TaskCallback = true }, 4, 5},
 		"token, no notices":      {func(r *machine.Description) { r.TaskCallback, r.NotifySuccess = true, false }, 2, 4},
-		"Spot":                   {func(r *machine.Description) { r.Spot = true }, 4, 4},
+		"Spot":                   {func(r *machine.Description) { onFargate(r).Spot = true }, 4, 4},
 		"tracing":                {func(r *machine.Description) { r.Tracing = true }, 4, 5},
 		"the ledger is for good": {func(r *machine.Description) { r.LedgerRetentionDays = 0 }, 4, 4},
-		"a limit":                {func(r *machine.Description) { r.MaxParallelTasks = 1 }, 4, 6},
+		"a limit":                {func(r *machine.Description) { onFargate(r).MaxParallel = 1 }, 4, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			routes := routed(test.set).Routes()
+			routes := routed(test.set).Table()
 			require.Len(t, routes, 2)
 			assert.Len(t, routes[0].Steps, test.small)
 			assert.Len(t, routes[1].Steps, test.large)
@@ -80,18 +92,18 @@ func TestTransitionsOfASuccess(t *testing.T) {
 // An object takes the first route whose condition it meets, in the table as in the definition.
 func TestTheTableDecidesAsTheDefinition(t *testing.T) {
 	t.Parallel()
-	routes := routing().Routes()
+	routes := described().Table()
 	for _, size := range []int64{0, threshold, threshold + 1, maxObjectSize} {
 		o := run(t, services{}, event(t, ofSize(size)))
 		for _, r := range routes {
-			if r.Takes(size) {
+			if r.Takes("report.csv", size) {
 				assert.Contains(t, o.states(), r.State)
 				assert.Equal(t, names(r), o.states())
 				break
 			}
 		}
 	}
-	require.True(t, routes[len(routes)-1].Takes(maxObjectSize), "the last one takes all")
+	require.True(t, routes[len(routes)-1].Takes("", maxObjectSize), "the last one takes all")
 }
 
 // The row of a route has the bounds that the state has.
@@ -99,10 +111,10 @@ func TestTheTableHasTheBoundsOfTheDefinition(t *testing.T) {
 	t.Parallel()
 	for variant, d := range variants() {
 		definition := machine.Definition(d, references())
-		for _, r := range d.Routes() {
+		for _, r := range d.Table() {
 			task, ok := definition.States[r.State].(*asl.Task)
 			require.True(t, ok, variant)
-			assert.Equal(t, r.Name, machine.RouteOf(asl.IntegrationName(task.Resource)), variant)
+			assert.Equal(t, r.Name, machine.RouteOf(r.State), variant)
 			assert.Equal(t, r.TimeoutSeconds, task.TimeoutSeconds, variant)
 			assert.Equal(t, r.Callback, task.HeartbeatSeconds > 0, variant)
 			assert.Equal(t, r.Spot, task.Parameters["CapacityProviderStrategy.$"] != nil, variant)

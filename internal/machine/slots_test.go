@@ -23,8 +23,8 @@ const refusal = "DynamoDB.ConditionalCheckFailedException"
 // queued is an execution of a machine that runs few tasks at a time.
 func queued(t *testing.T, most int, table *dynamodb.Table, s services) outcome {
 	t.Helper()
-	r := routing()
-	limited(&r, most)
+	r := described()
+	limited(&r, 1, most)
 	return execution{routing: r, random: almost, services: s, table: table}.run(t, event(t, ofSize(large)))
 }
 
@@ -76,8 +76,8 @@ func takesSlot(call asl.Call) bool {
 // Small files need no slot.
 func TestTheLimitIsOfTasksOnly(t *testing.T) {
 	t.Parallel()
-	r := routing()
-	limited(&r, 1)
+	r := described()
+	limited(&r, 1, 1)
 	o := execution{routing: r, random: 1, table: taken(t)}.run(t, event(t, ofSize(small)))
 	requireSucceeded(t, o)
 	assert.Empty(t, o.of(machine.ResourceUpdateItem))
@@ -111,12 +111,12 @@ func TestWaitingEnds(t *testing.T) {
 	requireFailed(t, o, "Upload.NoTaskSlot")
 	assert.Empty(t, o.of(machine.ResourceECS))
 	_, message := o.notice(t)
-	r := routing()
-	limited(&r, 1)
+	r := described()
+	limited(&r, 1, 1)
 	assert.Contains(t, message, fmt.Sprintf(
-		"No slot among 1 tasks became free in %s. Raise maxParallelTasks or executionTimeout.", r.QueueTime()))
-	assert.InDelta(t, (r.QueueTime() + r.SlotWait()).Seconds(), o.elapsed.Seconds(), 2)
-	assert.Greater(t, r.QueueTime(), 3*time.Hour+15*time.Minute)
+		"No slot among 1 tasks became free in %s. Raise maxParallelTasks or executionTimeout.", onTasks(r).QueueTime()))
+	assert.InDelta(t, (onTasks(r).QueueTime() + onTasks(r).SlotWait()).Seconds(), o.elapsed.Seconds(), 2)
+	assert.Greater(t, onTasks(r).QueueTime(), 3*time.Hour+15*time.Minute)
 	assert.Equal(t, []string{ledger.Holder(other)}, holders(t, table))
 	assert.Equal(t, "failed", *itemOf(t, table, reportCard)[ledger.Status].S)
 }
@@ -153,8 +153,8 @@ func TestTheWaitForASlotIsBounded(t *testing.T) {
 		for _, most := range []int{1, 54, 55, 1000} {
 			t.Run(fmt.Sprintf("%s, %d slots", timeout, most), func(t *testing.T) {
 				t.Parallel()
-				r := routing()
-				r.MaxParallelTasks, r.ExecutionTimeout = most, timeout
+				r := described()
+				onFargate(&r).MaxParallel, r.ExecutionTimeout = most, timeout
 				require.GreaterOrEqual(t, timeout, r.MinExecutionTimeout())
 				full := dynamodb.Attribute{}
 				size := len(ledger.Object+ledger.Slots+ledger.Version+machine.RouteFargate+ledger.Holders) + 3
@@ -163,15 +163,15 @@ func TestTheWaitForASlotIsBounded(t *testing.T) {
 					size += len(full.SS[i]) + 1
 				}
 				units := (size + 1023) / 1024
-				assert.LessOrEqual(t, units, r.SlotWriteUnits())
-				assert.Less(t, 10_000/r.SlotWait().Seconds()*float64(r.SlotWriteUnits()), 200.0)
+				assert.LessOrEqual(t, units, onTasks(r).SlotWriteUnits())
+				assert.Less(t, 10_000/onTasks(r).SlotWait().Seconds()*float64(onTasks(r).SlotWriteUnits()), 200.0)
 
 				retries := machine.Definition(r, references()).States["Wait for a slot"].(*asl.Task).Retry
 				require.Len(t, retries, 2)
 				assert.Equal(t, []string{refusal}, retries[0].ErrorEquals)
 				tries := *retries[0].MaxAttempts + *retries[1].MaxAttempts
 				assert.Less(t, 3*(1+tries), 14_000, "three events each, and 1,000 for all else")
-				assert.Less(t, time.Duration(tries)*r.SlotWait(), timeout-2*r.TaskTimeout, "time for the task is left")
+				assert.Less(t, time.Duration(tries)*onTasks(r).SlotWait(), timeout-2*onFargate(&r).Timeout, "time for the task is left")
 			})
 		}
 	}
@@ -180,8 +180,8 @@ func TestTheWaitForASlotIsBounded(t *testing.T) {
 // The first wait is any time up to the interval, by which it differs from that of those who came at the same moment.
 func TestTheWaitIsSpread(t *testing.T) {
 	t.Parallel()
-	r := routing()
-	limited(&r, 1)
+	r := described()
+	limited(&r, 1, 1)
 	for random, want := range map[float64]time.Duration{0: 0, 0.5: 31 * time.Second, almost: 62 * time.Second} {
 		table, tries := taken(t), 0
 		update := func(ctx context.Context, call asl.Call) (any, error) {
@@ -203,9 +203,9 @@ func TestTheWaitIsSpread(t *testing.T) {
 func TestABurstOfWaiters(t *testing.T) {
 	t.Parallel()
 	const waiters, most, day = 10_000, 1000, 24 * 60 * 60
-	r := routing()
-	r.MaxParallelTasks, r.ExecutionTimeout = most, 48*time.Hour
-	interval := int(r.SlotWait().Seconds())
+	r := described()
+	onFargate(&r).MaxParallel, r.ExecutionTimeout = most, 48*time.Hour
+	interval := int(onTasks(r).SlotWait().Seconds())
 	peak := func(spread func() float64) (units float64) {
 		tries := make([]int, day)
 		for range waiters {
@@ -218,7 +218,7 @@ func TestABurstOfWaiters(t *testing.T) {
 			if inMinute += tries[at]; at >= 60 {
 				inMinute -= tries[at-60]
 			}
-			units = max(units, float64(inMinute*r.SlotWriteUnits())/60)
+			units = max(units, float64(inMinute*onTasks(r).SlotWriteUnits())/60)
 		}
 		return units
 	}
@@ -231,8 +231,8 @@ func TestABurstOfWaiters(t *testing.T) {
 // The history of an execution that waits in vain has what its tries add to it.
 func TestTheHistoryOfTheLongestWait(t *testing.T) {
 	t.Parallel()
-	r := routing()
-	r.MaxParallelTasks, r.ExecutionTimeout = 1, machine.MaxExecutionTime
+	r := described()
+	onFargate(&r).MaxParallel, r.ExecutionTimeout = 1, machine.MaxExecutionTime
 	m := machine.Definition(r, references())
 	o := execution{routing: r, random: almost, services: services{update: dawdling(m, full(t, 1<<30))}}.run(t, event(t, ofSize(large)))
 	requireFailed(t, o, "Upload.NoTaskSlot")
@@ -250,10 +250,10 @@ func TestTheLeastQueueIsThatOfOneTask(t *testing.T) {
 	t.Parallel()
 	for _, task := range []time.Duration{time.Second, time.Minute, 25 * time.Minute, 24 * time.Hour, 100 * 24 * time.Hour} {
 		for _, most := range []int{1, 100, 1000} {
-			r := routing()
-			r.TaskTimeout, r.MaxParallelTasks = task, most
+			r := described()
+			onFargate(&r).Timeout, onFargate(&r).MaxParallel = task, most
 			r.ExecutionTimeout = r.MinExecutionTimeout()
-			assert.GreaterOrEqual(t, r.QueueTime(), task, "%s, %d", task, most)
+			assert.GreaterOrEqual(t, onTasks(r).QueueTime(), task, "%s, %d", task, most)
 			assert.Zero(t, r.ExecutionTimeout%time.Second)
 		}
 	}
@@ -297,8 +297,8 @@ func TestExecutionTimeoutCoversTheLongestWait(t *testing.T) {
 		for _, longer := range []time.Duration{0, 10_000 * time.Second} {
 			t.Run(fmt.Sprintf("%d slots, %s longer", most, longer), func(t *testing.T) {
 				t.Parallel()
-				r := routing()
-				r.MaxParallelTasks = most
+				r := described()
+				onFargate(&r).MaxParallel = most
 				r.ExecutionTimeout = r.MinExecutionTimeout() + longer
 				m := machine.Definition(r, references())
 				run := func(tries int) outcome {
@@ -309,15 +309,15 @@ func TestExecutionTimeoutCoversTheLongestWait(t *testing.T) {
 					return o
 				}
 				// The first try of all is before the wait.
-				last := run(1 + int(r.QueueTime()/r.SlotWait()))
+				last := run(1 + int(onTasks(r).QueueTime()/onTasks(r).SlotWait()))
 				requireFailed(t, last, asl.ErrorTaskFailed)
 				assert.Len(t, last.of(machine.ResourceECS), 2)
-				assert.Greater(t, last.elapsed, r.QueueTime()+2*r.TaskTimeout)
+				assert.Greater(t, last.elapsed, onTasks(r).QueueTime()+2*onFargate(&r).Timeout)
 
 				vain := run(1 << 30)
 				requireFailed(t, vain, "Upload.NoTaskSlot")
 				assert.Empty(t, vain.of(machine.ResourceECS))
-				assert.Greater(t, vain.elapsed, r.QueueTime()+r.SlotWait())
+				assert.Greater(t, vain.elapsed, onTasks(r).QueueTime()+onTasks(r).SlotWait())
 			})
 		}
 	}
@@ -357,17 +357,17 @@ func burst(r machine.Description, each, rate, lasts int, random *rand.Rand) (wri
 	for i := range rate * lasts {
 		add(writer{at: float64(i) / float64(rate), state: take})
 	}
-	for i := range r.MaxParallelTasks * (lasts + 300) / each {
-		add(writer{at: float64(i*each) / float64(r.MaxParallelTasks), state: back})
+	for i := range onFargate(&r).MaxParallel * (lasts + 300) / each {
+		add(writer{at: float64(i*each) / float64(onFargate(&r).MaxParallel), state: back})
 	}
-	interval := r.SlotWait().Seconds()
+	interval := onTasks(r).SlotWait().Seconds()
 	for now := range end {
 		for len(times[now]) > 0 { // in any order: a second's are as good as at once
 			i := random.IntN(len(times[now]))
 			w, last := times[now][i], len(times[now])-1
 			times[now][i] = times[now][last]
 			times[now] = times[now][:last]
-			took := p.takes(w.at, r.SlotWriteUnits())
+			took := p.takes(w.at, onTasks(r).SlotWriteUnits())
 			retries := m.States[w.state].(*asl.Task).Retry
 			switch {
 			case took && w.state == back:
@@ -397,14 +397,14 @@ func burst(r machine.Description, each, rate, lasts int, random *rand.Rand) (wri
 func TestSlotsAreReturnedThroughABurst(t *testing.T) {
 	t.Parallel()
 	const task = 120 // seconds
-	r := routing()
-	r.MaxParallelTasks = 1000
+	r := described()
+	onFargate(&r).MaxParallel = 1000
 	r.ExecutionTimeout = r.MinExecutionTimeout() + 24*time.Hour
 	for _, rate := range []int{20, 55, 100, 300} {
 		t.Run(fmt.Sprintf("%d a second", rate), func(t *testing.T) {
 			t.Parallel()
 			written, lost := burst(r, task, rate, 100, rand.New(rand.NewPCG(uint64(rate), 0)))
-			assert.Equal(t, r.MaxParallelTasks*400/task, written)
+			assert.Equal(t, onFargate(&r).MaxParallel*400/task, written)
 			assert.Zero(t, lost)
 		})
 	}

@@ -35,10 +35,10 @@ func TestSpotFallsBackToOnDemand(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s, limit %v", name, limit), func(t *testing.T) {
 				t.Parallel()
-				r := routing()
-				r.Spot = true
+				r := described()
+				onFargate(&r).Spot = true
 				if limit {
-					limited(&r, 1)
+					limited(&r, 1, 1)
 				}
 				task := func(ctx context.Context, call asl.Call) (any, error) {
 					if capacity(call) == spot {
@@ -57,8 +57,8 @@ func TestSpotFallsBackToOnDemand(t *testing.T) {
 	t.Run("by token", func(t *testing.T) {
 		t.Parallel()
 		for _, name := range []string{"AmazonECS.Unknown", "Upload.Interrupted", asl.ErrorHeartbeatTimeout} {
-			r := routing()
-			r.Spot, r.TaskCallback = true, true
+			r := described()
+			onFargate(&r).Spot, r.TaskCallback = true, true
 			task := func(ctx context.Context, call asl.Call) (any, error) {
 				if capacity(call) == spot {
 					return nil, &asl.Error{Name: name, Cause: "no"}
@@ -70,8 +70,8 @@ func TestSpotFallsBackToOnDemand(t *testing.T) {
 	})
 	t.Run("what fails for good runs once", func(t *testing.T) {
 		t.Parallel()
-		r := routing()
-		r.Spot = true
+		r := described()
+		onFargate(&r).Spot = true
 		o := execution{routing: r, random: 1, services: services{ecs: exits(70)}}.run(t, event(t, ofSize(large)))
 		requireFailed(t, o, asl.ErrorTaskFailed)
 		assert.Len(t, o.of(machine.ResourceECS), 1)

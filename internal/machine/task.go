@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/upload"
 )
@@ -18,48 +19,48 @@ const (
 // tracePath is where the header of the execution's trace is.
 const tracePath = "$.trace"
 
-func (d Description) task(to References) map[string]asl.State {
+func (r Row) task(to References) map[string]asl.State {
 	states := map[string]asl.State{
-		stateTask:        d.runTask(to),
-		stateTaskStopped: d.retryTask(),
-		stateTaskWait: &asl.Wait{
+		r.state(stateTask):        r.runTask(to),
+		r.state(stateTaskStopped): r.retryTask(),
+		r.state(stateTaskWait): &asl.Wait{
 			QueryLanguage: asl.LanguageJSONata,
 			Seconds:       new(seconds(TaskRetryWait)),
-			Output:        d.again(),
-			Next:          stateTask,
+			Output:        r.again(),
+			Next:          r.state(stateTask),
 		},
 	}
-	if d.Tracing {
-		states[stateTrace] = to.lookUpTrace()
+	if r.Tracing {
+		states[r.state(stateTrace)] = to.lookUpTrace()
 	}
 	return states
 }
 
 // again is the data of another task for the same file: all but the error.
-func (d Description) again() map[string]any {
+func (r Row) again() map[string]any {
 	const task = "$states.input.task"
 	output := map[string]any{
 		"detail": jsonata("$states.input.detail"), fieldRoute: jsonata("$states.input.route"),
 		"task": jsonata("$merge([" + task + ", {'try': " + task + ".try + 1, 'attempt': " +
-			task + ".attempt = '' ? '' : $string($number(" + task + ".attempt) + 1)" + d.capacity(onDemand) + "}])"),
+			task + ".attempt = '' ? '' : $string($number(" + task + ".attempt) + 1)" + r.capacity(onDemand) + "}])"),
 	}
-	if d.Tracing {
+	if r.Tracing {
 		output["trace"] = jsonata("$states.input.trace")
 	}
 	return output
 }
 
 // taskFailed is the state after a task that has failed for good.
-func (d Description) taskFailed() string {
-	if d.queues() {
-		return stateSlotFailed
+func (r Row) taskFailed() string {
+	if r.queues() {
+		return r.state(stateSlotFailed)
 	}
 	return stateRecord
 }
 
 // capacity is a field of what a task gets: Spot may have no capacity, and may take back what it gave.
-func (d Description) capacity(provider string) string {
-	if !d.Spot {
+func (r Row) capacity(provider string) string {
+	if !r.Spot {
 		return ""
 	}
 	return ", 'capacity': [{'CapacityProvider': " + literal(provider) + ", 'Weight': 1}]"
@@ -96,13 +97,13 @@ func refused() []string {
 
 // retryTask decides on a second task. In callback mode the errors that are led here are worth it by their names already; else it
 // is ECS's description of the stopped task that says so.
-func (d Description) retryTask() *asl.Choice {
+func (r Row) retryTask() *asl.Choice {
 	left := asl.Rule{Variable: "$.task.try", Operator: asl.NumericLessThan, Value: TaskAttempts}
-	if d.TaskCallback {
-		left.Comment, left.Next = "a try is left", stateTaskWait
+	if r.TaskCallback {
+		left.Comment, left.Next = "a try is left", r.state(stateTaskWait)
 		return &asl.Choice{
 			Comment: "Retry: the processor said so, or nothing more was heard of it",
-			Choices: []asl.Rule{left}, Default: d.taskFailed(),
+			Choices: []asl.Rule{left}, Default: r.taskFailed(),
 		}
 	}
 	exit := strconv.Itoa(upload.ExitRetryable)
@@ -115,17 +116,17 @@ func (d Description) retryTask() *asl.Choice {
 		Choices: []asl.Rule{{
 			Comment: "exit code " + exit + ", or it never ran, and a try is left",
 			And:     []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: worth}},
-			Next:    stateTaskWait,
+			Next:    r.state(stateTaskWait),
 		}},
-		Default: d.taskFailed(),
+		Default: r.taskFailed(),
 	}
-	if d.Spot {
+	if r.Spot {
 		var is []asl.Rule
 		for _, name := range refused() {
 			is = append(is, asl.Rule{Variable: "$.error.Error", Operator: asl.StringEquals, Value: name})
 		}
 		choice.Choices = append(choice.Choices, asl.Rule{
-			Comment: "Spot has no capacity, and a try is left", And: []asl.Rule{left, {Or: is}}, Next: stateTaskWait,
+			Comment: "Spot has no capacity, and a try is left", And: []asl.Rule{left, {Or: is}}, Next: r.state(stateTaskWait),
 		})
 	}
 	return choice
@@ -138,14 +139,14 @@ func causeHas(text string) asl.Rule {
 
 // runTask runs the container with the object in its environment: by name, since the whole event may be longer than the 8,192
 // characters that overrides have. So may a key as JSON has it, beside a token; in Base64 it fits, whatever it is.
-func (d Description) runTask(to References) *asl.Task {
+func (r Row) runTask(to References) *asl.Task {
 	public := "DISABLED"
-	if d.AssignPublicIP {
+	if r.AssignPublicIP {
 		public = "ENABLED"
 	}
 	run := &asl.Task{
 		Comment:  "The task reads the object that its environment names",
-		Resource: to.integration(d.TaskIntegration()),
+		Resource: to.integration(r.TaskIntegration()),
 		Parameters: map[string]any{
 			"LaunchType":     "FARGATE",
 			"Cluster":        to.ClusterARN,
@@ -156,49 +157,66 @@ func (d Description) runTask(to References) *asl.Task {
 				"SecurityGroups": []string{to.SecurityGroupID},
 				"AssignPublicIp": public,
 			}},
-			"Overrides": map[string]any{"ContainerOverrides": []any{map[string]any{
-				"Name": d.ContainerName, "Environment": d.taskEnvironment(),
-			}}},
+			"Overrides": r.overrides(),
 		},
 		// Not the exit code as well: that of a task that has succeeded is 0, and a
 		// description without one would fail a file that is processed.
-		ResultSelector: map[string]any{fieldRoute: RouteFargate, "taskArn.$": "$.TaskArn"},
+		ResultSelector: map[string]any{fieldRoute: r.Name, "taskArn.$": "$.TaskArn"},
 		ResultPath:     "$.result",
-		TimeoutSeconds: seconds(d.TaskTimeout),
+		TimeoutSeconds: seconds(r.Timeout),
 		Retry:          []asl.Retrier{RunTaskRetries.of(refused()...)},
 		Catch: []asl.Catcher{
-			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: d.taskFailed()},
-			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: stateTaskStopped},
-			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: d.taskFailed()},
+			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: r.taskFailed()},
+			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: r.state(stateTaskStopped)},
+			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: r.taskFailed()},
 		},
 	}
-	if d.Spot {
+	if r.Spot {
 		delete(run.Parameters, "LaunchType") // which excludes a strategy
 		run.Parameters["CapacityProviderStrategy.$"] = "$.task.capacity"
 	}
-	if d.TaskCallback {
-		d.awaitToken(run)
+	if r.TaskCallback {
+		r.awaitToken(run)
 	}
 	return run
 }
 
+// overrides name the object to the container, and give the task another size than its definition's. What is the whole task's holds for its
+// one container as well, which has no limits of its own.
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
+func (r Row) overrides() map[string]any {
+	out := map[string]any{"ContainerOverrides": []any{map[string]any{
+		"Name": r.ContainerName, "Environment": r.taskEnvironment(),
+	}}}
+	if r.CPU > 0 {
+		out["Cpu"] = strconv.Itoa(r.CPU)
+	}
+	if r.Memory > 0 {
+		out["Memory"] = strconv.Itoa(r.Memory)
+	}
+	if r.Storage > 0 {
+		out["EphemeralStorage"] = map[string]any{"SizeInGiB": r.Storage}
+	}
+	return out
+}
+
 // awaitToken has the state wait for the task's own word: the result that both routes then give alike, or an error by its name. A
 // container that never started, or was killed, is a missed heartbeat. It is a kind of time-out, so it is caught before those.
-func (d Description) awaitToken(run *asl.Task) {
+func (r Row) awaitToken(run *asl.Task) {
 	run.Comment = "The task reads the object that its environment names, and tells its end by the token, which answers as the function does"
 	run.ResultSelector, run.ResultPath = nil, "$.told"
 	run.HeartbeatSeconds = seconds(TaskHeartbeat)
 	again := append(retryable(), asl.ErrorHeartbeatTimeout)
-	if d.Spot {
+	if r.Spot {
 		again = append(again, refused()...)
 	}
 	run.Catch = append([]asl.Catcher{
-		{ErrorEquals: again, ResultPath: errorPath, Next: stateTaskStopped},
-	}, catchAll(errorPath, d.taskFailed())...)
+		{ErrorEquals: again, ResultPath: errorPath, Next: r.state(stateTaskStopped)},
+	}, catchAll(errorPath, r.taskFailed())...)
 }
 
 // taskEnvironment names the object, and the token if the state waits for one.
-func (d Description) taskEnvironment() []any {
+func (r Row) taskEnvironment() []any {
 	fixed := func(name, value string) any { return map[string]any{"Name": name, "Value": value} }
 	environment := func(name, value string) any { return map[string]any{"Name": name, "Value.$": value} }
 	object := []any{
@@ -212,13 +230,16 @@ func (d Description) taskEnvironment() []any {
 		environment(request.EnvironmentCreated, "$.task.created"),
 		environment(request.EnvironmentStarted, "$$.Execution.StartTime"),
 		environment(request.EnvironmentExecution, "$$.Execution.Id"),
-		fixed(request.EnvironmentRoute, RouteFargate),
+		fixed(request.EnvironmentRoute, r.Name),
 		environment(request.EnvironmentAttempt, "$.task.attempt"),
 	}
-	if d.Tracing {
+	if r.Memory > 0 {
+		object = append(object, fixed(limits.EnvironmentTask, strconv.Itoa(r.Memory)))
+	}
+	if r.Tracing {
 		object = append(object, environment(request.EnvironmentTrace, tracePath))
 	}
-	if !d.TaskCallback {
+	if !r.TaskCallback {
 		return object
 	}
 	return slices.Concat(object, []any{

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"example.com/upload-router/internal/asl"
@@ -80,21 +82,21 @@ const (
 	MaxExecutionTime = 365 * 24 * time.Hour
 )
 
-// LambdaRouteTime is the longest the Lambda route can take: every attempt, the first and each retry, runs into its time-out, and
-// the waits between them double.
-func (d Description) LambdaRouteTime() time.Duration {
-	return time.Duration(1+LambdaRetries.Attempts)*(d.FunctionTimeout+LambdaTimeoutMargin) + LambdaRetries.Waits()
+// Time is the longest that the processor's part of the route can take. On Lambda every attempt, the first and each retry, runs into its
+// time-out, and the waits between them double. On Fargate every task but the last asks for another just before its time-out, and each was
+// refused as often as it may be before it ran.
+func (r Row) Time() time.Duration {
+	if r.isTask() {
+		return TaskAttempts*r.Timeout + r.TaskWaits()
+	}
+	return time.Duration(1+LambdaRetries.Attempts)*(r.Timeout+LambdaTimeoutMargin) + LambdaRetries.Waits()
 }
 
-// TaskRouteTime is the longest the Fargate route can take: every task but the last asks for another just before its time-out, and
-// each was refused as often as it may be before it ran.
-func (d Description) TaskRouteTime() time.Duration { return TaskAttempts*d.TaskTimeout + d.TaskWaits() }
-
-// TaskWaits is the part of it that no task runs in: the waits, as a state's retries count anew each time it is entered, and the look
-// for the execution's trace.
-func (d Description) TaskWaits() time.Duration {
+// TaskWaits is the part of a Fargate route's time that no task runs in: the waits, as a state's retries count anew each time it is entered,
+// and the look for the execution's trace.
+func (r Row) TaskWaits() time.Duration {
 	waits := TaskAttempts*RunTaskRetries.Waits() + (TaskAttempts-1)*TaskRetryWait
-	if d.Tracing {
+	if r.Tracing {
 		waits += ItemTimeout
 	}
 	return waits
@@ -109,12 +111,20 @@ func itemTime(r Retries) time.Duration {
 	return time.Duration(1+r.Attempts)*ItemTimeout + r.Waits()
 }
 
-// working is the longest that all takes but the wait for a task slot.
-func (d Description) working() time.Duration {
-	return max(d.LambdaRouteTime(), d.TaskRouteTime()) + d.slotTime() + d.LedgerTime() + AnnounceAllowance
+// working is the longest that all takes on the route but the wait for a task slot.
+func (r Row) working() time.Duration {
+	return r.Time() + r.slotTime() + r.LedgerTime() + AnnounceAllowance
 }
 
-// MinExecutionTimeout is the least ExecutionTimeout: the longer route, [Description.LedgerTime], [Description.QueueingTime], and
-// [AnnounceAllowance]. When the execution's own time runs out no state can catch that any more, so a failure would end without the
-// notice its handler publishes.
-func (d Description) MinExecutionTimeout() time.Duration { return d.working() + d.LeastQueueTime() }
+// LeastTime is the least ExecutionTimeout for the route: [Row.Time], [Description.LedgerTime], [Row.QueueingTime], and
+// [AnnounceAllowance].
+func (r Row) LeastTime() time.Duration { return r.working() + r.LeastQueueTime() }
+
+// Longest is the route that takes the most time, the first of several.
+func (d Description) Longest() Row {
+	return slices.MaxFunc(d.Rows(), func(a, b Row) int { return cmp.Compare(a.LeastTime(), b.LeastTime()) })
+}
+
+// MinExecutionTimeout is the least ExecutionTimeout: that of the longest route. When the execution's own time runs out no state can catch
+// that any more, so a failure would end without the notice its handler publishes.
+func (d Description) MinExecutionTimeout() time.Duration { return d.Longest().LeastTime() }

@@ -50,7 +50,7 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 		for _, callback := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				r := routing()
+				r := described()
 				r.Tracing, r.TaskCallback = true, callback
 				s := services{describe: test.describe}
 				o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))
@@ -76,7 +76,7 @@ func TestTheTaskIsToldTheTraceOfItsExecution(t *testing.T) {
 // Another try is part of the same trace.
 func TestTheSecondTaskIsToldTheTraceAsWell(t *testing.T) {
 	t.Parallel()
-	r := routing()
+	r := described()
 	r.Tracing = true
 	s := services{describe: inTrace(traceHeader), ecs: inTurn(exits(upload.ExitRetryable), exits(0))}
 	o := execution{routing: r, random: 1, services: s}.run(t, event(t, ofSize(large)))

@@ -177,9 +177,10 @@ const (
 
 // leastToQueue is the least executionTimeout with maxParallelTasks and the defaults, in seconds.
 func leastToQueue() int {
-	return inSeconds(machine.Description{
-		FunctionTimeout: defaultLambdaTimeout * time.Second, TaskTimeout: defaultTaskTimeout * time.Second, MaxParallelTasks: 1,
-	}.MinExecutionTimeout())
+	s := Settings{
+		LambdaTimeout: defaultLambdaTimeout * time.Second, TaskTimeout: defaultTaskTimeout * time.Second, MaxParallelTasks: 1,
+	}
+	return inSeconds(s.Machine().MinExecutionTimeout())
 }
 
 // Keys lists every configuration key in the order in which documentation and errors name them. The list is the caller's own.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/egress"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -375,14 +376,17 @@ func TestTheLedgerRemembersWhatIsProcessed(t *testing.T) {
 // What executionTimeout leaves of itself is there to wait in.
 func TestQueueTime(t *testing.T) {
 	t.Parallel()
-	least := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "6162"}).Machine()
+	least := tasks(mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "6162"}).Machine())
 	assert.Equal(t, 63*time.Second, least.SlotWait())
 	assert.GreaterOrEqual(t, least.QueueTime(), 25*time.Minute)
-	more := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"}).Machine()
+	more := tasks(mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "86400"}).Machine())
 	assert.Greater(t, more.QueueTime(), 19*time.Hour)
-	longest := mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "9000000"}).Machine()
-	assert.GreaterOrEqual(t, longest.QueueTime(), longest.TaskTimeout)
+	longest := tasks(mustLoad(t, config{"maxParallelTasks": "5", "executionTimeout": "31536000", "taskTimeout": "9000000"}).Machine())
+	assert.GreaterOrEqual(t, longest.QueueTime(), longest.Timeout)
 }
+
+// tasks is the route of a size threshold on which tasks run.
+func tasks(d machine.Description) machine.Row { return d.Rows()[1] }
 
 // The key that switched on what there always is now.
 func TestDeduplicateIsGone(t *testing.T) {

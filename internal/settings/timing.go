@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
 )
@@ -14,23 +15,30 @@ import (
 // Machine describes the state machine that the settings give, but for what other resources say: the container's name.
 func (s *Settings) Machine() machine.Description {
 	return machine.Description{
-		SizeThreshold:       s.SizeThreshold,
-		FunctionTimeout:     s.LambdaTimeout,
-		TaskTimeout:         s.TaskTimeout,
+		Routes:              s.routes(),
 		TaskCallback:        s.TaskCompletion == CompletionCallback,
 		ExecutionTimeout:    s.ExecutionTimeout,
 		AssignPublicIP:      s.AssignPublicIP,
 		NotifySuccess:       s.NotifySuccess,
 		Tracing:             s.Tracing,
 		LedgerRetentionDays: s.LedgerRetentionDays,
-		Spot:                s.TaskCapacity == CapacitySpot,
-		MaxParallelTasks:    s.MaxParallelTasks,
 	}
+}
+
+// routes are those of the size threshold.
+func (s *Settings) routes() []routing.Route {
+	routes := routing.BySize(s.SizeThreshold, s.LambdaTimeout, s.TaskTimeout)
+	for i := range routes {
+		if r := &routes[i]; r.Compute == routing.Fargate {
+			r.Spot, r.MaxParallel = s.TaskCapacity == CapacitySpot, s.MaxParallelTasks
+		}
+	}
+	return routes
 }
 
 // longestTask is the longest time a task may have. The rest of the rules is left to executionTimeout's.
 func longestTask() time.Duration {
-	var none machine.Description
+	var none machine.Row
 	return (machine.MaxExecutionTime - none.TaskWaits() - none.LedgerTime() - machine.AnnounceAllowance) / machine.TaskAttempts
 }
 
@@ -63,7 +71,7 @@ func (l *loader) timeouts(s *Settings) {
 		return
 	}
 	// The other one's route is too long whatever it will be; its own can't be judged yet.
-	if cited := m.LambdaRouteTime() > m.TaskRouteTime(); cited && !lambdaOK || !cited && !taskOK {
+	if cited := m.Longest().Compute == machine.Lambda; cited && !lambdaOK || !cited && !taskOK {
 		return
 	}
 	fixed.ExecutionTimeout = least
@@ -159,17 +167,18 @@ func (l *loader) executionRule(m machine.Description) string {
 		return fmt.Sprintf("is too short for the %s or %s that are set, retries and the announcement of a failure included",
 			keyTaskTimeout, keyLambdaTimeout)
 	}
-	route := fmt.Sprintf("the Fargate route can take %d tasks of %d s (%s) and waits of %d s",
-		machine.TaskAttempts, inSeconds(m.TaskTimeout), keyTaskTimeout, inSeconds(m.TaskWaits()))
-	if m.LambdaRouteTime() > m.TaskRouteTime() {
-		route = fmt.Sprintf("the Lambda route can take %d attempts of %d s (%s and %d s) and waits of %d s",
-			1+machine.LambdaRetries.Attempts, inSeconds(m.FunctionTimeout+machine.LambdaTimeoutMargin), keyLambdaTimeout,
+	longest := m.Longest()
+	route := fmt.Sprintf("the %s route can take %d tasks of %d s (%s) and waits of %d s",
+		longest.Name, machine.TaskAttempts, inSeconds(longest.Timeout), keyTaskTimeout, inSeconds(longest.TaskWaits()))
+	if longest.Compute == machine.Lambda {
+		route = fmt.Sprintf("the %s route can take %d attempts of %d s (%s and %d s) and waits of %d s",
+			longest.Name, 1+machine.LambdaRetries.Attempts, inSeconds(longest.Timeout+machine.LambdaTimeoutMargin), keyLambdaTimeout,
 			inSeconds(machine.LambdaTimeoutMargin), inSeconds(machine.LambdaRetries.Waits()))
 	}
 	slot := ""
-	if m.MaxParallelTasks > 0 {
+	if longest.MaxParallel > 0 {
 		slot = fmt.Sprintf(", a task slot %d s, of which %d s to wait for another's end (%s)",
-			inSeconds(m.QueueingTime()), inSeconds(m.LeastQueueTime()), keyMaxParallelTasks)
+			inSeconds(longest.QueueingTime()), inSeconds(longest.LeastQueueTime()), keyMaxParallelTasks)
 	}
 	return fmt.Sprintf("must be at least %d: %s, the ledger %d s%s, and %d s are kept to announce a failure",
 		inSeconds(m.MinExecutionTimeout()), route, inSeconds(m.LedgerTime()), slot, inSeconds(machine.AnnounceAllowance))

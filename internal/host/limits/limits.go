@@ -1,7 +1,7 @@
 // Package limits tells Go's runtime what its host gives it: memory, as GOMEMLIMIT does, and processors, as GOMAXPROCS does.
 //
-// The host knows: Lambda says its memory in an environment variable, and the kernel says that of the task's container. So no figure has
-// to be repeated in the task definition, where it would have to follow the task's memory.
+// The host knows: Lambda says its memory in an environment variable. A task's container has no limit of its own, which would stay when the
+// task gets more for a run: its memory is in a variable of ours. Elsewhere the kernel says that of the container.
 package limits
 
 import (
@@ -22,6 +22,9 @@ const (
 	// environmentLambda holds the memory of a function in MiB.
 	// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
 	environmentLambda = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
+
+	// EnvironmentTask holds the memory of a task in MiB.
+	EnvironmentTask = "UPLOAD_TASK_MEMORY"
 
 	// LambdaProcessorMB is the memory in MB with which a function has one vCPU.
 	// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html.
@@ -73,8 +76,10 @@ func Memory(lookup func(string) (string, bool), root fs.FS) int64 {
 	if _, ok := lookup(environmentMemory); ok {
 		return 0
 	}
-	if text, ok := lookup(environmentLambda); ok {
-		return limitOf(text, 1<<20)
+	for _, name := range []string{environmentLambda, EnvironmentTask} {
+		if text, ok := lookup(name); ok {
+			return limitOf(text, 1<<20)
+		}
 	}
 	for _, name := range cgroupFiles {
 		text, err := fs.ReadFile(root, name)

@@ -18,8 +18,9 @@ func TestMemory(t *testing.T) {
 	}{
 		"a function of 512 MiB":           {map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, nil, 448 << 20},
 		"the smallest function":           {map[string]string{"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}, nil, 64 << 20},
-		"a task of 8 GiB":                 {nil, map[string]string{v2: "8589934592\n"}, 8<<30 - 64<<20},
-		"a task of version 1":             {nil, map[string]string{v1: "536870912\n"}, 448 << 20},
+		"a task":                          {map[string]string{"UPLOAD_TASK_MEMORY": "2048"}, map[string]string{v2: "max\n"}, 1984 << 20},
+		"a container of 8 GiB":            {nil, map[string]string{v2: "8589934592\n"}, 8<<30 - 64<<20},
+		"a container of version 1":        {nil, map[string]string{v1: "536870912\n"}, 448 << 20},
 		"a container without a limit":     {nil, map[string]string{v2: "max\n"}, 0},
 		"version 1 without a limit":       {nil, map[string]string{v1: "9223372036854771712\n"}, 0},
 		"GOMEMLIMIT goes first":           {map[string]string{"GOMEMLIMIT": "100MiB", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}, nil, 0},

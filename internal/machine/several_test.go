@@ -1,0 +1,218 @@
+package machine_test
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/upload-router/components/routing"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/host/request"
+	"example.com/upload-router/internal/ledger"
+	"example.com/upload-router/internal/machine"
+)
+
+// four gives a description four routes: by size, by keys, by both, and all else.
+func four(d *machine.Description) {
+	tiny, middling := int64(threshold), int64(10*threshold)
+	d.Routes = []routing.Route{
+		{Name: "small", Compute: routing.Lambda, MaxSize: &tiny, Timeout: time.Minute},
+		{
+			Name: "video", Compute: routing.Fargate, Keys: []string{"*.mp4", "in/*.mov"}, Timeout: 25 * time.Minute,
+			CPU: 16384, Memory: 32768, Storage: 200,
+		},
+		{Name: "text", Compute: routing.Lambda, MaxSize: &middling, Keys: []string{`\\notes\**`}, Timeout: 2 * time.Minute},
+		{Name: "large", Compute: routing.Fargate, Timeout: 20 * time.Minute},
+	}
+}
+
+// chosen is the route by which each of these objects goes: whatever its size, also where numbers of EventBridge's patterns end.
+func chosen() map[string]object {
+	const tera = 1_000_000_000_000
+	return map[string]object{
+		"small/as small as can be":     {key: "report.csv", size: 0},
+		"small/at the limit":           {key: "report.csv", size: threshold},
+		"small/before any key":         {key: "film.mp4", size: threshold},
+		"video/a suffix":               {key: "film.mp4", size: threshold + 1},
+		"video/across slashes":         {key: "a/b/c/film.mp4", size: 6_000_000_000},
+		"video/the largest":            {key: "film.mp4", size: 50 * tera},
+		"video/the other glob":         {key: "in/a/film.mov", size: threshold + 1},
+		"video/nothing for the star":   {key: "in/.mov", size: threshold + 1},
+		"text/escapes":                 {key: `\notes*.txt`, size: threshold + 1},
+		"text/at its limit":            {key: `\notes*`, size: 10 * threshold},
+		"large/above the text's":       {key: `\notes*`, size: 10*threshold + 1},
+		"large/no asterisk":            {key: `\notes-1`, size: threshold + 1},
+		"large/another case":           {key: "film.MP4", size: threshold + 1},
+		"large/not at the end":         {key: "film.mp4.txt", size: threshold + 1},
+		"large/another folder":         {key: "out/film.mov", size: threshold + 1},
+		"large/6 GB":                   {key: "dump", size: 6_000_000_000},
+		"large/50 TB":                  {key: "dump", size: 50 * tera},
+		"large/a key of another world": {key: "日本/🎬 \u202emp4.", size: threshold + 1},
+	}
+}
+
+// An object takes the first route whose condition it meets, in the definition and in the table, and the route's name is in all that is told
+// of it.
+func TestAnObjectTakesTheFirstRouteThatTakesIt(t *testing.T) {
+	t.Parallel()
+	d := routed(four)
+	for name, o := range chosen() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			route, _, _ := cut(name)
+			o.version, o.etag = "v1", "e"
+			for _, r := range d.Table() {
+				if r.Takes(o.key, o.size) {
+					assert.Equal(t, route, r.Name)
+					break
+				}
+			}
+			ran := execution{routing: d, random: 1}.run(t, event(t, o))
+			requireSucceeded(t, ran)
+			assert.Equal(t, "Choose route", ran.states()[0])
+			var end struct{ Result struct{ Route string } }
+			require.NoError(t, json.Unmarshal(ran.Output, &end))
+			assert.Equal(t, route, end.Result.Route)
+			_, message := ran.notice(t)
+			assert.Contains(t, message, "\nRoute: "+route+"\n")
+			for _, call := range ran.of(machine.ResourceLambda) {
+				assert.Equal(t, route, call.Parameters.(map[string]any)["Payload"].(map[string]any)["route"])
+			}
+			for _, call := range ran.of(machine.ResourceECS) {
+				assert.Equal(t, route, environment(t, call)[request.EnvironmentRoute])
+			}
+			assert.Len(t, append(ran.of(machine.ResourceLambda), ran.of(machine.ResourceECS)...), 1)
+		})
+	}
+}
+
+// cut parts the name of a case at its first slash.
+func cut(name string) (route, what string, found bool) {
+	for i := range name {
+		if name[i] == '/' {
+			return name[:i], name[i+1:], true
+		}
+	}
+	return name, "", false
+}
+
+// A route that has a size of its own gives it to the whole task, as text where ECS takes text; one without leaves the definition's.
+func TestARouteGivesItsTaskASize(t *testing.T) {
+	t.Parallel()
+	sizes := map[string]string{
+		"video": `{"Cpu": "16384", "Memory": "32768", "EphemeralStorage": {"SizeInGiB": 200}}`,
+		"large": `{}`,
+	}
+	d := routed(four)
+	for _, r := range d.Table() {
+		if r.Compute != machine.Fargate {
+			continue
+		}
+		ran := execution{routing: d, random: 1}.run(t, event(t, taking(r)))
+		overrides := ran.of(machine.ResourceECS)[0].Parameters.(map[string]any)["Overrides"].(map[string]any)
+		memory := environment(t, ran.of(machine.ResourceECS)[0])["UPLOAD_TASK_MEMORY"]
+		assert.Equal(t, map[string]string{"video": "32768", "large": ""}[r.Name], memory)
+		delete(overrides, "ContainerOverrides")
+		text, err := json.Marshal(overrides)
+		require.NoError(t, err)
+		assert.JSONEq(t, sizes[r.Name], string(text), r.Name)
+	}
+}
+
+// The failure of a route is recorded and announced as its own, and tried again in its own states.
+func TestAFailureNamesItsRoute(t *testing.T) {
+	t.Parallel()
+	d := routed(four)
+	for _, r := range d.Table() {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			broken := services{lambda: fails("Upload.Invalid", "no such object"), ecs: exits(75)}
+			ran := execution{routing: d, random: 1, services: broken}.run(t, event(t, taking(r)))
+			require.Equal(t, asl.StatusFailed, ran.Status)
+			_, message := ran.notice(t)
+			assert.Contains(t, message, "\nRoute: "+r.Name+"\n")
+			assert.Contains(t, ran.states(), r.State)
+			assert.Equal(t, r.Name, machine.RouteOf(r.State))
+			if r.Compute == machine.Fargate {
+				assert.Len(t, ran.of(machine.ResourceECS), machine.TaskAttempts)
+				assert.Contains(t, ran.states(), "Retry task?: "+r.Name)
+			}
+		})
+	}
+}
+
+// Each route has slots of its own: who waits for one of the one doesn't wait for the other's.
+func TestEachRouteHasItsOwnSlots(t *testing.T) {
+	t.Parallel()
+	d := routed(four, func(d *machine.Description) { d.Routes[1].MaxParallel, d.Routes[3].MaxParallel = 3, 7 })
+	for _, r := range d.Table() {
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			var items, most []string
+			table := execution{routing: d, random: 1}
+			table.services.update = func(_ context.Context, call asl.Call) (any, error) {
+				in := call.Parameters.(map[string]any)
+				key := in["Key"].(map[string]any)
+				if key[ledger.Object].(map[string]any)["S"] == ledger.Slots {
+					items = append(items, key[ledger.Version].(map[string]any)["S"].(string))
+					if limit, ok := in["ExpressionAttributeValues"].(map[string]any)[":most"]; ok {
+						most = append(most, limit.(map[string]any)["N"].(string))
+					}
+				}
+				return map[string]any{}, nil
+			}
+			ran := table.run(t, event(t, taking(r)))
+			requireSucceeded(t, ran)
+			if r.MaxParallel == 0 {
+				assert.Empty(t, items)
+				return
+			}
+			assert.Equal(t, []string{r.Name, r.Name}, items, "one is taken, and returned")
+			assert.Equal(t, []string{strconv.Itoa(r.MaxParallel)}, most)
+			assert.True(t, r.LosesSlot(r.State))
+			assert.False(t, r.LosesSlot("Wait for a slot: "+r.Name))
+			assert.Greater(t, r.EventsFrom("Wait for a slot: "+r.Name), r.EventsFrom(r.State))
+		})
+	}
+}
+
+// The least time of an execution is that of the longest route.
+func TestTheLongestRouteDecidesOnTheTimeOfAnExecution(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		set  func(*machine.Description)
+		want string
+	}{
+		"a task":           {func(*machine.Description) {}, "video"},
+		"a function":       {func(d *machine.Description) { d.Routes[2].Timeout = 15 * time.Minute }, "text"},
+		"a wait":           {func(d *machine.Description) { d.Routes[3].MaxParallel = 1 }, "large"},
+		"the first of two": {func(d *machine.Description) { d.Routes[3].Timeout = d.Routes[1].Timeout }, "video"},
+	} {
+		d := routed(four, test.set)
+		longest := d.Longest()
+		assert.Equal(t, test.want, longest.Name, name)
+		assert.Equal(t, longest.LeastTime(), d.MinExecutionTimeout(), name)
+		for _, r := range d.Rows() {
+			assert.LessOrEqual(t, r.Time()+r.QueueingTime()+r.LedgerTime()+machine.AnnounceAllowance, d.MinExecutionTimeout(), name)
+		}
+	}
+}
+
+// The definition of eight routes is a tenth of what Step Functions takes.
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+func TestTheDefinitionOfEightRoutesIsShort(t *testing.T) {
+	t.Parallel()
+	d := routed(four)
+	for _, r := range d.Routes {
+		r.Name += "-more"
+		d.Routes = append(d.Routes, r)
+	}
+	text, err := machine.Definition(d, references()).JSON()
+	require.NoError(t, err)
+	assert.Less(t, len(text), 100_000)
+}
