@@ -186,6 +186,7 @@ func (l *loader) misplaced(k Key) {
 func (l *loader) relate(s *Settings) {
 	l.taskSize(s)
 	l.pattern(s)
+	l.adopted(s)
 	l.loop(s)
 	l.secretNames(s)
 	l.variablesSize(s)
