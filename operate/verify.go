@@ -41,7 +41,7 @@ type VerifyOptions struct {
 	StartTimeout time.Duration
 	// Timeout is for all of it. Default: an hour.
 	Timeout time.Duration
-	// Files are what to upload, as [TestData] finds it. Default: a file just under and one just over the threshold.
+	// Files are what to upload, as [TestData] finds it. Default: a file for each route, made to take it.
 	Files []Sent
 	// OnFile hears of each change of a file, OnCheck of each check as it ends. Default: nobody.
 	OnFile  func(Sent)
@@ -50,7 +50,7 @@ type VerifyOptions struct {
 
 // Verification is what [System.Verify] found.
 type Verification struct {
-	// Files are the files: those that were given, or two, one a route.
+	// Files are the files: those that were given, or one a route.
 	Files []Sent `json:"files"`
 	// Checks are what was to be proved.
 	Checks []Check `json:"checks"`
@@ -86,9 +86,9 @@ type verifier struct {
 	messages int64 // in the dead-letter queue before
 }
 
-// Verify is the smoke test of requirement A40, of both routes: it uploads a file just under and one just over the threshold,
-// follows both to their ends, and looks at outcome, route and digest, at the alarms and the dead-letter queue. Then it deletes
-// every version of the two. After a failure it walks the links between an upload and its result and says which one is broken.
+// Verify is the smoke test of requirement A40, of all routes: it uploads a file for each, made to take it by key and size, follows
+// them to their ends, and looks at outcome, route and digest, at the alarms and the dead-letter queue. Then it deletes
+// every version of them. After a failure it walks the links between an upload and its result and says which one is broken.
 //
 // What is wrong with the system is in the [Verification]; the error is for what keeps it from being looked at.
 func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
@@ -119,11 +119,11 @@ func (v *verifier) run(parent, ctx context.Context) error {
 		return fmt.Errorf("making the files: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
-	proofs, err := v.proofs(ctx, folder)
+	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
+	proofs, err := v.proofs(ctx, folder, prefix)
 	if err != nil {
 		return err
 	}
-	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
 	sent, err := v.Send(ctx, SendOptions{
 		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
 	})
@@ -145,35 +145,34 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	return err
 }
 
-// proofs puts the files into the folder that is sent: links to those that were given, or two that are made.
-func (v *verifier) proofs(ctx context.Context, folder string) ([]proof, error) {
+// proofs puts the files into the folder that is sent: links to those that were given, or one for each route that is made to take it.
+func (v *verifier) proofs(ctx context.Context, folder, prefix string) ([]proof, error) {
 	if len(v.options.Files) > 0 {
-		return v.givenProofs(ctx, folder)
+		return v.givenProofs(ctx, folder, prefix)
 	}
-	threshold := v.Outputs.routes.threshold()
-	if threshold > largestProof {
-		return nil, fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test: put some into %s",
-			ErrInput, threshold, int64(largestProof), TestDataFolder)
-	}
-	proofs := []proof{
-		{name: "just-under.txt", size: max(0, threshold-1)},
-		{name: "just-over.txt", size: threshold + 1},
-	}
+	var proofs []proof
 	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
-	for i := range proofs {
-		p := &proofs[i]
-		p.route = v.Outputs.routes.of(p.name, p.size)
-		p.title = p.route.Name
-		var err error
-		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
+	for _, sample := range machine.Samples(v.Outputs.routes, prefix) {
+		p := proof{name: sample.Key, title: sample.Route.Name, size: sample.Size, route: sample.Route}
+		if p.size > largestProof+1 {
+			return nil, fmt.Errorf("%w: the route %s takes a file of %d bytes: one of more than %d is not made for a test: put some into %s",
+				ErrInput, p.title, p.size, int64(largestProof), TestDataFolder)
+		}
+		name := filepath.Join(folder, filepath.FromSlash(p.name))
+		err := os.MkdirAll(filepath.Dir(name), 0o700)
+		if err != nil {
+			return nil, fmt.Errorf("making a folder for %s: %w", p.name, err)
+		}
+		if p.sha256, err = files.WriteRepeated(name, line, p.size); err != nil {
 			return nil, err
 		}
+		proofs = append(proofs, p)
 	}
 	return proofs, nil
 }
 
 // givenProofs are those of the files that were given. A route that none of them takes isn't proved, which is said.
-func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, error) {
+func (v *verifier) givenProofs(ctx context.Context, folder, prefix string) ([]proof, error) {
 	var proofs []proof
 	for _, f := range v.options.Files {
 		if f.Error != "" {
@@ -191,7 +190,7 @@ func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, err
 		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(target, link)); err != nil {
 			return nil, fmt.Errorf("linking %s: %w", f.File, err)
 		}
-		route := v.Outputs.routes.of(f.Key, size)
+		route := v.Outputs.routes.of(prefix+f.Key, size)
 		proofs = append(proofs, proof{name: f.Key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
 	}
 	return proofs, nil
@@ -213,12 +212,15 @@ func digestOfFile(ctx context.Context, path string) (digest string, size int64, 
 
 // unproved says of each route that none of the files took.
 func (v *verifier) unproved(proofs []proof) {
-	threshold := v.Outputs.routes.threshold()
-	for _, size := range []int64{max(0, threshold-1), threshold + 1} {
-		route := v.Outputs.routes.of("", size)
-		if !slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
-			v.unknown(route.Name+" route", "no file of "+TestDataFolder+" goes there", "nothing was proved of it", "")
+	for _, route := range v.Outputs.routes {
+		if slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
+			continue
 		}
+		found := "no file of " + TestDataFolder + " goes there"
+		if len(v.options.Files) == 0 {
+			found = "no key below " + verifyPrefix + " goes there"
+		}
+		v.unknown(route.Name+" route", found, "nothing was proved of it", "")
 	}
 }
 

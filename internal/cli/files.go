@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 
 	uploads "example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/machine"
 )
 
 // largestSample is how much is written to the disk unasked, twice: for the file and for the local S3.
@@ -19,27 +22,33 @@ const sampleLine = "A file uploaded to S3 is processed by the compute that fits 
 
 var errNoSample = errors.New("no files are made for so large a threshold")
 
-// sampleFiles makes one file just under and one just over the threshold: text, so that there are lines to count.
-func sampleFiles(threshold int64) (folder string, files []string, err error) {
-	if threshold > largestSample {
-		return "", nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
-			errNoSample, humanize.IBytes(largestSample), humanize.IBytes(uint64(threshold)))
+// sampleFiles makes a file for each route, just under or over the size at which it parts from others: text, so that there are lines to
+// count.
+func sampleFiles(routes []machine.Route) (folder string, files []string, err error) {
+	samples := machine.Samples(routes, "")
+	for _, sample := range samples {
+		if sample.Size > largestSample+1 {
+			return "", nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
+				errNoSample, humanize.IBytes(largestSample), humanize.IBytes(uint64(sample.Size-1)))
+		}
 	}
 	if folder, err = os.MkdirTemp("", "upload-router-files-*"); err != nil {
 		return "", nil, fmt.Errorf("making the files: %w", err)
 	}
-	for _, sample := range []struct {
-		name string
-		size int64
-	}{
-		{"just-under.txt", max(0, threshold-1)},
-		{"just-over.txt", threshold + 1},
-	} {
-		path := filepath.Join(folder, sample.name)
-		if _, err := uploads.WriteRepeated(path, sampleLine, sample.size); err != nil {
+	const private = 0o700
+	for _, sample := range samples {
+		path := filepath.Join(folder, filepath.FromSlash(sample.Key))
+		err := os.MkdirAll(filepath.Dir(path), private)
+		if err == nil {
+			_, err = uploads.WriteRepeated(path, sampleLine, sample.Size)
+		}
+		if err != nil {
 			return "", nil, errors.Join(err, os.RemoveAll(folder))
 		}
 		files = append(files, path)
+	}
+	if slices.ContainsFunc(samples, func(s machine.Sample) bool { return strings.Contains(s.Key, "/") }) {
+		files = []string{folder} // whose files have the folders below it in their keys
 	}
 	return folder, files, nil
 }

@@ -159,7 +159,7 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 		}
 	}
 	if len(files) == 0 {
-		folder, samples, err := sampleFiles(c.settings.SizeThreshold)
+		folder, samples, err := sampleFiles(c.settings.Machine().Table())
 		if err != nil {
 			return err
 		}

@@ -216,3 +216,26 @@ func TestTheDefinitionOfEightRoutesIsShort(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, len(text), 100_000)
 }
+
+// Each route that an object below a prefix can take gets one, and it takes it.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	routes := routed(four).Table()
+	for prefix, want := range map[string][]string{
+		"":             {"small", "video", "text", "large"},
+		"verify/some/": {"small", "video", "large"},
+	} {
+		var names []string
+		for _, s := range machine.Samples(routes, prefix) {
+			names = append(names, s.Route.Name)
+			ran := execution{routing: routed(four), random: 1}.run(t, event(t, object{key: prefix + s.Key, version: "v1", etag: "e", size: s.Size}))
+			assert.Contains(t, ran.states(), s.Route.State, s.Key)
+		}
+		assert.Equal(t, want, names, prefix)
+	}
+	var plain []machine.Sample
+	for _, s := range machine.Samples(described().Table(), "") {
+		plain = append(plain, machine.Sample{Key: s.Key, Size: s.Size})
+	}
+	assert.Equal(t, []machine.Sample{{Key: "just-under.txt", Size: threshold - 1}, {Key: "just-over.txt", Size: threshold + 1}}, plain)
+}
