@@ -27,8 +27,8 @@ const abortRule = `{"ID":"abort-incomplete-uploads","Status":"Enabled","Filter":
 // if it is another account's.
 func (d *doctor) outputBucket(ctx context.Context) {
 	bucket := d.settings.OutputBucket
-	if bucket == settings.OutputNone || bucket == settings.OutputCreate {
-		return
+	if bucket == settings.OutputNone || bucket == settings.OutputCreate || d.settings.OutputsAmongUploads() {
+		return // or it is the stack's own
 	}
 	const name, why = "Output bucket", "the processors write to it"
 	head, err := newS3(*d.aws).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})

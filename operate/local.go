@@ -3,6 +3,7 @@ package operate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -90,21 +91,24 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	}
 	const account = "123456789012"
 	region, began := cmp.Or(options.Config[keyRegion], "eu-central-1"), time.Now()
+	letGo := context.AfterFunc(ctx, func() { _ = keep.Close() }) // who has canceled doesn't wait for the build's end
 	system, err := declared.Evaluate(options.Program, declared.Options{
 		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
 	})
-	if ctx.Err() != nil {
+	if !letGo() {
 		return nil, ErrCanceled
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrInput, err), keep.Close())
 	}
 	l := &Local{
 		Region: region, Resources: len(system.Resources), Outputs: system.Outputs, NotRun: system.Unknown(), BuildDuration: time.Since(began),
 	}
 	if l.router, err = local.Start(ctx, system, local.Options{
 		Root: root, AccountID: account, Region: region, Docker: docker, Keep: keep,
-	}); err != nil {
+	}); errors.Is(err, local.ErrImage) {
+		return nil, err //nolint:wrapcheck // It names the Dockerfile, the line and what to write.
+	} else if err != nil {
 		return nil, fmt.Errorf("starting the declared system: %w", err)
 	}
 	l.Processors = l.router.Notes()
@@ -117,6 +121,9 @@ func (l *Local) Assumed() []string { return l.router.Assumed() }
 
 // NotChecked is what only AWS can show: [LocalNotChecked], or less if all processors run in containers.
 func (l *Local) NotChecked() string { return l.router.NotChecked() }
+
+// Kept is how many outputs are kept so far.
+func (l *Local) Kept() int { return l.router.Kept() }
 
 // Close ends the local run.
 func (l *Local) Close() error { return l.router.Close() }

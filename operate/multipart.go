@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/upload-router/internal/crc64"
+	"example.com/upload-router/internal/filelock"
 	"example.com/upload-router/internal/files"
 )
 
@@ -327,9 +328,6 @@ func (u *upload) completed(ctx context.Context) (*stored, error) {
 	return found, nil
 }
 
-// errLocked is that another process has a file.
-var errLocked = errors.New("another command has it")
-
 const noSuchUpload = "NoSuchUpload"
 
 // compare finds out which parts of the file S3 doesn't have, by their checksums: a
@@ -455,10 +453,10 @@ func (u *upload) reserve() (release func()) {
 	path := u.recordPath()
 	err := os.MkdirAll(filepath.Dir(path), 0o700)
 	if err == nil {
-		release, err = lockFile(path + ".lock")
+		release, err = filelock.Create(path + ".lock")
 	}
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, filelock.ErrHeld):
 		u.options.OnNote(u.file.Key + ": another command is sending this file as well: this is another upload, " +
 			"which can't be resumed if it breaks off")
 	case err != nil:

@@ -6,9 +6,12 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"example.com/upload-router/internal/filter"
 )
 
-// Outputs are what the stack says is deployed: requirement A41's list in its order, then where to look when something fails.
+// Outputs are what the stack says is deployed: requirement A41's list in its order, with the globs of the keys that are taken, then where
+// to look when something fails.
 type Outputs struct {
 	VPCID             string   `json:"vpcId"`
 	SubnetIDs         []string `json:"subnetIds"`
@@ -19,6 +22,7 @@ type Outputs struct {
 	LambdaFunctionARN string   `json:"lambdaFunctionArn"`
 	StateMachineARN   string   `json:"stateMachineArn"`
 	BucketName        string   `json:"bucketName"`
+	Keys              []string `json:"keys,omitempty"`
 	RuleName          string   `json:"eventBridgeRuleName"`
 
 	TopicARN           string `json:"topicArn"`
@@ -82,6 +86,9 @@ func ParseOutputs(text []byte) (Outputs, error) {
 	if _, err := o.machine(); err != nil {
 		return Outputs{}, err
 	}
+	if _, err := filter.ParseKeys(o.Keys); err != nil {
+		return Outputs{}, fmt.Errorf("%w: reading the stack's outputs: %w", ErrInput, err)
+	}
 	return o, nil
 }
 
@@ -92,6 +99,12 @@ func outputsOf(all map[string]any) (Outputs, error) {
 		return Outputs{}, fmt.Errorf("%w: reading the stack's outputs: %w", ErrInput, err)
 	}
 	return ParseOutputs(text)
+}
+
+// filter is which keys are taken.
+func (o Outputs) filter() filter.Keys {
+	keys, _ := filter.ParseKeys(o.Keys) // ParseOutputs has looked
+	return keys
 }
 
 // machine is the state machine's ARN in parts. It says which Region and account all the rest is in.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/filter"
 )
 
 // FileState is how far a file is.
@@ -164,7 +165,7 @@ func FindFiles(ctx context.Context, names []string, prefix string) ([]Sent, erro
 	return sent, nil
 }
 
-// Send uploads files, finds the execution that each upload starts, and follows
+// Send uploads files whose keys are taken, finds the execution that each upload starts, and follows
 // it to its end. What becomes of a file is in its [Sent]: a file that fails is
 // no error. The error is about what keeps all from being sent, and it matches
 // [ErrCanceled] if ctx ends; what is known by then is given all the same.
@@ -177,6 +178,12 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 	if err != nil {
 		return nil, err
 	}
+	return s.send(ctx, files, options)
+}
+
+// send is Send of files that were found.
+func (s *System) send(ctx context.Context, files []Sent, options SendOptions) ([]Sent, error) {
+	refuseUnrouted(files, s.Outputs.filter())
 	board := newBoard(files, options.OnFile)
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
@@ -192,11 +199,20 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 		s.uploadFile(ctx, board, i, options, lanes)
 	})
 	board.uploaded()
-	err = <-watched
+	err := <-watched
 	if ctx.Err() != nil {
 		return board.all(), fmt.Errorf("sending: %w", ErrCanceled)
 	}
 	return board.all(), err
+}
+
+// refuseUnrouted has each file fail that no rule would hear of: it would be stored, and waited for without end.
+func refuseUnrouted(files []Sent, keys filter.Keys) {
+	for i := range files {
+		if err := keys.Check(files[i].Key); err != nil && !files[i].Over() {
+			files[i].State, files[i].Error = FileFailed, err.Error()+": it isn't uploaded"
+		}
+	}
 }
 
 func (s *System) uploadFile(ctx context.Context, board *board, i int, options SendOptions, lanes *lanes) {

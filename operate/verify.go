@@ -24,6 +24,7 @@ import (
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 const (
@@ -71,6 +72,7 @@ func (v Verification) Broken() []Check {
 // proof is one file of a verification, and what should become of it.
 type proof struct {
 	name, sha256 string
+	key          string // in the bucket
 	title        string // of its checks
 	size         int64
 	route        machine.Route
@@ -114,35 +116,58 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	if v.messages, err = v.DeadLetterCount(ctx); err != nil {
 		return err
 	}
-	folder, err := os.MkdirTemp("", "upload-router-verify-*")
+	made, err := tempfolder.Make("", "upload-router-verify-")
 	if err != nil {
 		return fmt.Errorf("making the files: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
+	defer func() { _ = made.Remove() }() // in the system's folder for such files
+	folder, resume := filepath.Join(made.Path(), "files"), filepath.Join(made.Path(), "resume")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return fmt.Errorf("making the files: %w", err)
+	}
 	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
 	proofs, err := v.proofs(ctx, folder, prefix)
 	if err != nil {
 		return err
 	}
-	sent, err := v.Send(ctx, SendOptions{
-		Files: []string{folder}, Prefix: prefix, StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: folder + "-resume",
-	})
+	sent, err := v.sendProofs(ctx, proofs, folder, resume)
 	v.result.Files = sent
-	defer func() { _ = os.RemoveAll(folder + "-resume") }()
 	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
 	defer cancel()
 	if seen {
-		v.judge(looking, proofs, prefix)
+		v.judge(looking, proofs)
 	}
 	// Whatever happened, and even if the user has had enough.
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
 	defer cancel()
-	v.clean(clean, prefix)
+	v.clean(clean, proofs, prefix)
 	if v.result.Checks = v.done; seen && !v.result.Passed() {
 		v.diagnose(looking)
 	}
 	return err
+}
+
+// sendProofs sends the files of a folder, each by a key that the system takes.
+func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, resume string) ([]Sent, error) {
+	options, err := SendOptions{
+		StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: resume,
+	}.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	found, err := CollectFiles(ctx, []string{folder}, "")
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range found {
+		for _, p := range proofs {
+			if p.name == f.Key {
+				found[i].Key = p.key
+			}
+		}
+	}
+	return v.send(ctx, found, options)
 }
 
 // proofs puts the files into the folder that is sent: links to those that were given, or one for each route that is made to take it.
@@ -152,18 +177,17 @@ func (v *verifier) proofs(ctx context.Context, folder, prefix string) ([]proof, 
 	}
 	var proofs []proof
 	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
-	for _, sample := range machine.Samples(v.Outputs.routes, prefix) {
-		p := proof{name: sample.Key, title: sample.Route.Name, size: sample.Size, route: sample.Route}
+	if _, err := v.fit(prefix); err != nil {
+		return nil, err
+	}
+	for _, sample := range machine.Samples(v.Outputs.routes, prefix, v.Outputs.filter().Fit) {
+		p := proof{name: sample.Name, key: sample.Key, title: sample.Route.Name, size: sample.Size, route: sample.Route}
 		if p.size > largestProof+1 {
 			return nil, fmt.Errorf("%w: the route %s takes a file of %d bytes: one of more than %d is not made for a test: put some into %s",
 				ErrInput, p.title, p.size, int64(largestProof), TestDataFolder)
 		}
-		name := filepath.Join(folder, filepath.FromSlash(p.name))
-		err := os.MkdirAll(filepath.Dir(name), 0o700)
-		if err != nil {
-			return nil, fmt.Errorf("making a folder for %s: %w", p.name, err)
-		}
-		if p.sha256, err = files.WriteRepeated(name, line, p.size); err != nil {
+		var err error
+		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
 			return nil, err
 		}
 		proofs = append(proofs, p)
@@ -190,10 +214,24 @@ func (v *verifier) givenProofs(ctx context.Context, folder, prefix string) ([]pr
 		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(target, link)); err != nil {
 			return nil, fmt.Errorf("linking %s: %w", f.File, err)
 		}
-		route := v.Outputs.routes.of(prefix+f.Key, size)
-		proofs = append(proofs, proof{name: f.Key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
+		key, err := v.fit(prefix + f.Key)
+		if err != nil {
+			return nil, err
+		}
+		route := v.Outputs.routes.of(key, size)
+		proofs = append(proofs, proof{name: f.Key, key: key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
 	}
 	return proofs, nil
+}
+
+// fit is a key that the system takes.
+func (v *verifier) fit(key string) (string, error) {
+	keys := v.Outputs.filter()
+	fitted := keys.Fit(key)
+	if fitted == "" {
+		return "", fmt.Errorf("%w: no glob of keys has room for %s, and whatever has another key isn't taken: %s", ErrInput, key, keys)
+	}
+	return fitted, nil
 }
 
 // digestOfFile is the SHA-256 of a file, and its size.
@@ -225,9 +263,9 @@ func (v *verifier) unproved(proofs []proof) {
 }
 
 // judge looks at what became of the files, and at what should have stayed quiet.
-func (v *verifier) judge(ctx context.Context, proofs []proof, prefix string) {
+func (v *verifier) judge(ctx context.Context, proofs []proof) {
 	for _, p := range proofs {
-		i := slices.IndexFunc(v.result.Files, func(f Sent) bool { return f.Key == prefix+p.name })
+		i := slices.IndexFunc(v.result.Files, func(f Sent) bool { return f.Key == p.key })
 		v.outcome(p, v.result.Files[i])
 		if v.result.Files[i].State == FileSucceeded {
 			v.digest(ctx, p, v.result.Files[i])
@@ -345,20 +383,33 @@ func (s *System) ringing(ctx context.Context) ([]string, error) {
 }
 
 // clean deletes every version of the files, unless an execution still needs them.
-func (v *verifier) clean(ctx context.Context, prefix string) {
+func (v *verifier) clean(ctx context.Context, proofs []proof, prefix string) {
 	const name = "Files removed"
-	where := "s3://" + v.Outputs.BucketName + "/" + prefix
-	remove := "aws s3 rm --recursive " + where
+	var folders []string // one, unless several globs of keys have taken the files
+	for _, p := range proofs {
+		if before, _, sent := strings.Cut(p.key, prefix); sent && !slices.Contains(folders, before+prefix) {
+			folders = append(folders, before+prefix)
+		}
+	}
+	if folders == nil {
+		return // nothing was sent
+	}
+	const each = "aws s3 rm --recursive s3://"
+	in := v.Outputs.BucketName + "/"
+	where, remove := "s3://"+in+strings.Join(folders, ", s3://"+in), each+in+strings.Join(folders, " && "+each+in)
 	if slices.ContainsFunc(v.result.Files, func(f Sent) bool {
 		return f.VersionID != "" && (f.Execution == nil || !f.Execution.Ended())
 	}) {
 		v.unknown(name, where+" is kept: an execution may still start, or runs", "it would fail for want of its file", remove)
 		return
 	}
-	n, err := v.deleteVersions(ctx, prefix)
-	if err != nil {
-		v.failed(name, err.Error(), "they are paid for", remove)
-		return
+	var n int64
+	for _, below := range folders {
+		deleted, err := v.deleteVersions(ctx, below)
+		if n += deleted; err != nil {
+			v.failed(name, err.Error(), "they are paid for", remove)
+			return
+		}
 	}
 	v.ok(name, plural(n, "version"))
 }

@@ -128,7 +128,7 @@ func (s *system) objectsThrough() pulumi.StringInput {
 	}
 	if s.outputs.bucketARN != nil { // the key is S3's affair, which asks for it out of this network
 		outputs := policy.WriteOutputs(s.at, s.outputs.bucketARN, s.cfg.OutputPrefix, nil)
-		if s.cfg.OutputBucket == settings.OutputCreate { // one that is there may be another account's
+		if s.cfg.OutputBucket == settings.OutputCreate || s.cfg.OutputsAmongUploads() { // one that is there may be another account's
 			outputs[0].Conditions = append(outputs[0].Conditions, own)
 		}
 		objects = append(objects, outputs...)

@@ -22,7 +22,8 @@ type written struct {
 	environment pulumi.StringMap
 }
 
-var errLoop = errors.New("outputBucket must not be the bucket of the uploads, which each output would be put into as an upload again")
+var errLoop = errors.New("outputBucket must not be the bucket of the uploads, which each output would be put into as an upload again; " +
+	"where keys takes none of the outputs, set bucketName to its name as well")
 
 // output is the bucket that the configuration gives, or one of the stack's own. It is made before those that write to it.
 func (s *system) output() error {
@@ -77,7 +78,7 @@ func (s *system) outputKey() pulumi.StringInput {
 	if s.cfg.OutputKMSKeyARN != "" {
 		return pulumi.String(s.cfg.OutputKMSKeyARN)
 	}
-	if s.cfg.OutputBucket == settings.OutputCreate {
+	if s.cfg.OutputBucket == settings.OutputCreate || s.cfg.OutputsAmongUploads() {
 		return s.customerKey()
 	}
 	return nil

@@ -113,6 +113,11 @@ func TestTheKeyOfOutputs(t *testing.T) {
 		"its own":         {config{"outputBucket": "create", "outputKmsKeyArn": givenKey}, givenKey},
 		"theirs, unknown": {config{"outputBucket": "theirs", "encryption": "customer"}, ""},
 		"theirs":          {config{"outputBucket": "theirs", "outputKmsKeyArn": givenKey}, givenKey},
+		"the uploads'":    {among("encryption", "customer", "kmsKeyArn", givenKey), givenKey},
+		"beside the uploads'": {
+			among("encryption", "customer", "outputKmsKeyArn", givenKey), givenKey,
+		},
+		"AWS's, of the uploads": {among(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,4 +144,41 @@ func TestOutputsAreNotUploads(t *testing.T) {
 	t.Parallel()
 	_, err := declared.Evaluate(program, declared.Options{Config: config{"outputBucket": "upload-router-local-uploads-bucket-0123456"}})
 	require.ErrorContains(t, err, "outputBucket must not be the bucket of the uploads")
+}
+
+// among is the configuration of outputs that go among the uploads, with more.
+func among(more ...string) config {
+	c := config{"bucketName": "ours", "outputBucket": "ours", "outputPrefix": "results/", "keys": `["in/*"]`}
+	for i := 0; i < len(more); i += 2 {
+		c[more[i]] = more[i+1]
+	}
+	return c
+}
+
+// Outputs among the uploads take no bucket of their own, and from a private network no other account's.
+func TestOutputsAmongTheUploads(t *testing.T) {
+	t.Parallel()
+	system := declare(t, among("network", "private"))
+	require.Len(t, system.OfType(typeBucket), 1)
+	require.Equal(t, "ours", system.Outputs["outputBucketName"])
+	require.Equal(t, map[string]any{"UPLOAD_OUTPUT_BUCKET": "ours", "UPLOAD_OUTPUT_PREFIX": "results/"}, outputsOf(t, system))
+	for _, endpoint := range system.OfType(typeEndpoint) {
+		if !strings.HasSuffix(endpoint.Name, "-s3") {
+			continue
+		}
+		var document struct {
+			Statement []struct {
+				Sid       string
+				Condition map[string]any
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(endpoint.Text("policy")), &document))
+		for _, statement := range document.Statement {
+			if statement.Sid == "WriteOutputs" {
+				require.Contains(t, statement.Condition, "StringEquals")
+				return
+			}
+		}
+	}
+	require.Fail(t, "nothing can be written by the endpoint")
 }

@@ -63,6 +63,7 @@ func (s *system) uploads() (err error) {
 	args := &uploads.Args{
 		Location:                 s.at,
 		BucketName:               s.cfg.BucketName,
+		Keys:                     s.cfg.KeyGlobs,
 		KMSKeyARN:                s.customerKey(),
 		ForceDestroy:             s.cfg.ForceDestroy,
 		AbortIncompleteAfterDays: s.cfg.AbortUploadsAfterDays,

@@ -153,6 +153,9 @@ func (s *system) export() error {
 		"kmsKeyPolicy":          s.key.Policy,
 		"topicPolicy":           s.topic.Policy,
 	}
+	if len(s.cfg.KeyGlobs) > 0 {
+		outputs["keys"] = pulumi.ToStringArray(s.cfg.KeyGlobs)
+	}
 	if s.outputs.bucket != nil {
 		outputs["outputBucketName"] = s.outputs.bucket
 	}

@@ -589,3 +589,37 @@ func TestTheKeyIsDeletedAfterWhatItEncrypts(t *testing.T) {
 		require.Empty(t, declaredtest.Only(t, declare(t, other), typeBucket).Dependencies, name)
 	}
 }
+
+// Another filter is another event pattern, and a stack's output: nothing else of two plans differs.
+func TestAFilterChangesTheRuleAndNothingElse(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string][2]config{
+		"a first one":  {nil, {"keys": `["in/*"]`}},
+		"another one":  {{"keys": `["in/*"]`}, {"keys": `["in/*","*/x/*.pdf"]`}},
+		"with outputs": {among(), among("keys", `["in/*","more/*"]`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before, after := declare(t, change[0]), declare(t, change[1])
+			require.Len(t, after.Resources, len(before.Resources))
+			for i, r := range before.Resources {
+				other := after.Resources[i]
+				if r.Name != "upload-router-local-uploads-rule" {
+					require.Equal(t, r, other, r.Name)
+					continue
+				}
+				require.NotEqual(t, r.Inputs["eventPattern"], other.Inputs["eventPattern"])
+				for _, both := range []declared.Resource{r, other} {
+					for _, values := range []map[string]any{both.Inputs, both.Outputs} {
+						delete(values, "eventPattern")
+					}
+				}
+				require.Equal(t, r, other)
+			}
+			require.NotEqual(t, before.Outputs["keys"], after.Outputs["keys"])
+			delete(before.Outputs, "keys")
+			delete(after.Outputs, "keys")
+			require.Equal(t, before.Outputs, after.Outputs)
+		})
+	}
+}

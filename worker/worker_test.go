@@ -204,6 +204,26 @@ func TestATaskThatIsStoppedStopsItsProgram(t *testing.T) {
 	require.Equal(t, "began\nstopped\n", string(has))
 }
 
+// Whoever started the worker may be gone, and with it who reads the log: the program is stopped all the same.
+func TestAWorkerWhoseLogNobodyReadsStopsItsProgram(t *testing.T) {
+	t.Parallel()
+	noted := filepath.Join(t.TempDir(), "noted")
+	command, _, _ := task(t, "/bin/sh", "-c", `trap 'echo stopped >>'"'$0'"'; exit 0' TERM; echo began >"$0"; while :; do sleep 0.01; done`, noted)
+	log, theirs, err := os.Pipe()
+	require.NoError(t, err)
+	command.Stdout, command.Stderr = theirs, theirs
+	require.NoError(t, command.Start())
+	require.NoError(t, theirs.Close())
+	require.Eventually(t, func() bool {
+		has, _ := os.ReadFile(noted)
+		return len(has) > 0
+	}, time.Minute, time.Millisecond)
+	require.NoError(t, log.Close())
+	require.NoError(t, command.Process.Signal(syscall.SIGTERM))
+	_ = command.Wait()
+	require.Equal(t, upload.ExitRetryable, command.ProcessState.ExitCode(), command.ProcessState)
+}
+
 // What a program leaves in its folder is in the output bucket, of a program that succeeds.
 func TestATaskPublishesWhatItsProgramLeaves(t *testing.T) {
 	t.Parallel()

@@ -1,44 +1,27 @@
 package uploads
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/policy"
 )
 
 // targetID is the target's name in its rule (requirement A37).
 const targetID = "StepFunctionsTarget"
 
-// pattern matches the creation of objects in one bucket (requirement A36).
-type pattern struct {
-	Source     []string `json:"source"`
-	DetailType []string `json:"detail-type"`
-	Detail     struct {
-		Bucket struct {
-			Name []string `json:"name"`
-		} `json:"bucket"`
-	} `json:"detail"`
-}
-
-func eventPattern(bucket string) (string, error) {
-	p := pattern{Source: []string{"aws.s3"}, DetailType: []string{"Object Created"}}
-	p.Detail.Bucket.Name = []string{bucket}
-	b, err := json.Marshal(p)
+func (u *Uploads) rule(ctx *pulumi.Context, name string, args *Args) (*cloudwatch.EventRule, error) {
+	keys, err := filter.ParseKeys(args.Keys)
 	if err != nil {
-		return "", fmt.Errorf("writing the event pattern: %w", err)
+		return nil, err //nolint:wrapcheck // It says which one.
 	}
-	return string(b), nil
-}
-
-func (u *Uploads) rule(ctx *pulumi.Context, name string) (*cloudwatch.EventRule, error) {
 	rule, err := cloudwatch.NewEventRule(ctx, name+"-rule", &cloudwatch.EventRuleArgs{
 		Description:  pulumi.String("Starts the state machine for every object created in the uploads bucket"),
-		EventPattern: u.BucketName.ApplyT(eventPattern).(pulumi.StringOutput),
+		EventPattern: u.BucketName.ApplyT(func(bucket string) (string, error) { return keys.Pattern(bucket) }).(pulumi.StringOutput),
 	}, pulumi.Parent(u))
 	if err != nil {
 		return nil, fmt.Errorf("creating the event rule: %w", err)

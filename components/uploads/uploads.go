@@ -22,6 +22,9 @@ type Args struct {
 	Location location.Location `required:"true"`
 	// BucketName is the bucket's name. Empty: auto-named.
 	BucketName string
+	// Keys are globs of the keys that are taken, any of which is enough: * stands for any characters, slashes included, and \* for an
+	// asterisk. Empty: all keys.
+	Keys []string
 	// KMSKeyARN is the key that the bucket and the dead-letter queue are encrypted
 	// with; its policy must let this stack's rules use it. Nil: keys that AWS manages.
 	KMSKeyARN pulumi.StringInput
@@ -42,7 +45,7 @@ type Args struct {
 	// Private is the one way to the objects of who reads them from a network
 	// without a route to the internet. Nil: they may be read from anywhere.
 	Private *Private
-	// StateMachineARN is started for every object that is created. Required.
+	// StateMachineARN is started for every object that is created and whose key is taken. Required.
 	StateMachineARN pulumi.StringInput `required:"true"`
 	// MaximumEventAgeSeconds is how long EventBridge tries to start an execution before the event goes to the dead-letter queue, 60 to
 	// 86400. Required.
@@ -112,7 +115,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	rule, err := u.rule(ctx, name)
+	rule, err := u.rule(ctx, name, args)
 	if err != nil {
 		return nil, err
 	}

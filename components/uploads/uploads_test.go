@@ -221,6 +221,31 @@ func TestTheRuleMatchesObjectsCreatedInThisBucket(t *testing.T) {
 	}, inputs, "on the default bus, and enabled")
 }
 
+// A filter is in the rule, and in nothing else.
+func TestTheRuleTakesTheKeysThatAreGiven(t *testing.T) {
+	t.Parallel()
+	with := args(declaredtest.Home())
+	with.BucketName, with.Keys = "ours", []string{"in/*", "*.pdf", `a\*b`, "x/*/y"}
+	system := declare(t, with)
+	require.JSONEq(t, `{
+		"source": ["aws.s3"], "detail-type": ["Object Created"],
+		"detail": {"bucket": {"name": ["ours"]}, "object": {"key": [{"prefix": "in/"}, {"suffix": ".pdf"}, "a*b", {"wildcard": "x/*/y"}]}}
+	}`, declaredtest.Only(t, system, typeRule).Text("eventPattern"))
+	without := args(declaredtest.Home())
+	without.BucketName = "ours"
+	for i, r := range declare(t, without).Resources {
+		if r.Type != typeRule {
+			require.Equal(t, r.Inputs, system.Resources[i].Inputs, r.Name)
+		}
+	}
+	with.Keys = []string{"a**b"}
+	_, err := declared.Evaluate(func(ctx *pulumi.Context) error {
+		_, err := uploads.New(ctx, "up", with)
+		return err
+	}, declared.Options{})
+	require.ErrorContains(t, err, `reading the glob "a**b" of keys`)
+}
+
 // Without the policy EventBridge drops what it can't deliver and says nothing (trap 2).
 func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ import (
 
 	"example.com/upload-router/internal/dockerfile"
 	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 const (
@@ -127,6 +128,16 @@ func (p Programs) Build(ctx context.Context, target Target) (Artifacts, error) {
 		out.ImageContext = filepath.Join(folder, images, filepath.FromSlash(target.Dockerfile))
 		out.Dockerfile = filepath.Join(out.ImageContext, path.Base(target.Dockerfile))
 	}
+	output := filepath.Join(root, folder)
+	if err := os.MkdirAll(output, executable); err != nil {
+		return Artifacts{}, fmt.Errorf("making the output folder: %w", err)
+	}
+	making, err := tempfolder.Make(output, ".making-")
+	if err != nil {
+		return Artifacts{}, err //nolint:wrapcheck // It says it all.
+	}
+	defer func() { _ = making.Remove() }() // the next build does else
+	scratch := making.Path()
 	for _, function := range []struct{ name, what, pkg, archive string }{
 		{"function", "Lambda function", p.Function, out.FunctionArchive}, {"sweep", "sweep", sweep, out.SweepArchive},
 	} {
@@ -134,18 +145,20 @@ func (p Programs) Build(ctx context.Context, target Target) (Artifacts, error) {
 			continue
 		}
 		binary := filepath.Join(root, folder, function.name, bootstrap)
-		if err := compile(ctx, root, function.pkg, binary, goarch, p.Compiled); err != nil {
+		if err := compile(ctx, root, function.pkg, scratch, binary, goarch, p.Compiled); err != nil {
 			return Artifacts{}, fmt.Errorf("building the %s: %w", function.what, err)
 		}
-		if err := pack(binary, filepath.Join(root, function.archive)); err != nil {
+		if err := pack(scratch, binary, filepath.Join(root, function.archive)); err != nil {
 			return Artifacts{}, fmt.Errorf("packing the %s: %w", function.what, err)
 		}
 	}
 	worker := filepath.Join(root, folder, "worker", Worker)
-	if err := compile(ctx, root, p.Task, worker, goarch, p.Compiled); err != nil {
+	if err := compile(ctx, root, p.Task, scratch, worker, goarch, p.Compiled); err != nil {
 		return Artifacts{}, fmt.Errorf("building the worker: %w", err)
 	}
-	if out.ImageTag, err = layOut(root, worker, target.Dockerfile, out); err != nil {
+	if out.ImageTag, err = layOut(root, scratch, worker, target.Dockerfile, out); errors.Is(err, errDockerfile) {
+		return Artifacts{}, err
+	} else if err != nil {
 		return Artifacts{}, fmt.Errorf("laying out what the image is built from: %w", err)
 	}
 	return out, nil
@@ -178,21 +191,15 @@ func Root() (string, error) {
 	}
 }
 
-// compile builds a static Linux binary. It appears under its name only when it
+// compile builds a static Linux binary, in a folder of this build's alone. It appears under its name only when it
 // is whole: two previews at once don't disturb each other.
-func compile(ctx context.Context, root, pkg, binary, goarch string, compiled func(pkg string)) error {
+func compile(ctx context.Context, root, pkg, scratch, binary, goarch string, compiled func(pkg string)) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return errNoGo
 	}
-	folder := filepath.Dir(binary)
-	if err := os.MkdirAll(folder, executable); err != nil {
+	if err := os.MkdirAll(filepath.Dir(binary), executable); err != nil {
 		return fmt.Errorf("making the output folder: %w", err)
 	}
-	scratch, err := os.MkdirTemp(filepath.Dir(folder), ".compile-*")
-	if err != nil {
-		return fmt.Errorf("making a scratch folder: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(scratch) }()
 	output := filepath.Join(scratch, filepath.Base(binary))
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", // which names each package as it is compiled
 		"-trimpath", "-buildvcs=false", "-tags", Tags, "-ldflags", "-s -w -buildid=", "-o", output, pkg)
@@ -238,7 +245,7 @@ func (o *listing) Write(text []byte) (int, error) {
 }
 
 // pack puts the binary alone into a zip, with nothing that changes from one build to the next.
-func pack(binary, archive string) error {
+func pack(scratch, binary, archive string) error {
 	content, err := os.ReadFile(binary)
 	if err != nil {
 		return fmt.Errorf("reading the binary: %w", err)
@@ -257,16 +264,15 @@ func pack(binary, archive string) error {
 	if err := z.Close(); err != nil {
 		return fmt.Errorf("writing the zip: %w", err)
 	}
-	return replace(archive, b.Bytes())
+	return replace(scratch, archive, b.Bytes())
 }
 
 // replace writes a file whole or not at all.
-func replace(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".pack-*")
+func replace(scratch, path string, content []byte) error {
+	f, err := os.CreateTemp(scratch, "pack-*")
 	if err != nil {
 		return fmt.Errorf("making a scratch file: %w", err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // which is gone after the rename
 	_, err = f.Write(content)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)

@@ -358,6 +358,21 @@ func TestABuildEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// The folder of a build that was killed goes with the next one.
+func TestWhatAKilledBuildLeftIsCleared(t *testing.T) {
+	root := project(t, nil)
+	t.Chdir(root)
+	left := filepath.Join(root, ".build", "amd64", ".making-left")
+	require.NoError(t, os.MkdirAll(left, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(left, "bootstrap"), []byte("half"), 0o600))
+	require.NoError(t, os.WriteFile(left+".lock", nil, 0o600))
+	_, err := build.Processors(t.Context(), build.Target{Architecture: settings.X86})
+	require.NoError(t, err)
+	scratch, err := filepath.Glob(filepath.Join(root, ".build", "*", ".*"))
+	require.NoError(t, err)
+	require.Empty(t, scratch)
+}
+
 func TestTheProjectIsFoundFromAnyFolderInIt(t *testing.T) {
 	root := project(t, nil)
 	for _, below := range []string{".", "task", "functions/process"} {

@@ -45,16 +45,15 @@ var (
 //
 // All times in it are the same on every machine, and the modes are those that Git keeps: a builder takes both into the image, where each
 // user has to be able to read what is there, whatever the umask of who checked it out.
-func layOut(root, worker, dockerfile string, out Artifacts) (tag string, err error) {
+func layOut(root, making, worker, dockerfile string, out Artifacts) (tag string, err error) {
 	folder := filepath.Join(root, out.ImageContext)
 	if err := os.MkdirAll(filepath.Dir(folder), executable); err != nil {
 		return "", fmt.Errorf("making the output folder: %w", err)
 	}
-	scratch, err := os.MkdirTemp(filepath.Dir(folder), ".context-*")
-	if err != nil {
+	scratch := filepath.Join(making, "context")
+	if err := os.Mkdir(scratch, executable); err != nil {
 		return "", fmt.Errorf("making a scratch folder: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(scratch) }() // which is gone after the rename
 	from := filepath.Join(root, Dockerfile)
 	if dockerfile == "" {
 		err = os.Mkdir(filepath.Join(scratch, temporary), executable)
@@ -195,7 +194,7 @@ func copyDockerfile(shown, from, to string) error {
 	}
 	facts, err := dockerfile.Inspect(from)
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", errDockerfile, shown, err)
+		return fmt.Errorf("%w: %w", errDockerfile, dockerfile.In(shown, err))
 	}
 	if err := checkFacts(shown, facts); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"example.com/upload-router/internal/filelock"
 	"example.com/upload-router/internal/resultrow"
 	"example.com/upload-router/operate"
 )
@@ -139,7 +140,9 @@ func (e *export) open(resume bool) error {
 		return fmt.Errorf("%w: %s is of a command that was interrupted, or still runs: --resume goes on with it; or delete it", errFlag, part)
 	}
 	if err == nil {
-		e.release, err = lockPart(part)
+		if e.release, err = filelock.Open(part); errors.Is(err, filelock.ErrHeld) {
+			err = errWritten
+		}
 	}
 	if err == nil && !isAt(e.file, part) {
 		err = errWritten // and it has ended between one and the other

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/local"
 	"example.com/upload-router/operate"
 )
 
@@ -53,6 +54,7 @@ func TestOutputsAreListedAndKept(t *testing.T) {
 					filepath.Join(bucket, "made", "in.txt", "one.txt"): "this is one.txt",
 					filepath.Join(bucket, "made", "two", "three.txt"):  "this is /two/three.txt",
 				}, all(t, folder))
+				assert.Contains(t, out, "Kept in "+folder+": 2 outputs, by bucket and key.")
 				for _, want := range []string{"s3://" + bucket + "/made/in.txt/one.txt", "15 bytes, text/plain", "22 bytes, text/plain"} {
 					assert.Contains(t, out, want)
 				}
@@ -127,12 +129,19 @@ func TestWhatCannotBeKeptIsSaid(t *testing.T) {
 	out, err = run(t, writing, "try", "-c", writingBesides, "--keep", t.TempDir(), named(t, "in.txt", "put a//b\n"))
 	require.NoError(t, err, out)
 	assert.Contains(t, strings.Join(strings.Fields(out), " "), `not kept: its key has the element "", which no file has`)
+	assert.Contains(t, out, "Nothing is kept in ")
 }
 
 // A folder with something in it is refused before anything is built, and not touched.
 func TestKeepRefuses(t *testing.T) {
 	t.Parallel()
-	full := filepath.Dir(named(t, "mine.txt", "x"))
+	full, taken := filepath.Dir(named(t, "mine.txt", "x")), filepath.Join(t.TempDir(), "new", "folder")
+	other, err := local.OpenKeep(taken)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, other.Close())
+		assert.NoDirExists(t, filepath.Dir(taken), "it wasn't there, and nothing is kept")
+	})
 	for name, test := range map[string]struct {
 		args []string
 		want string
@@ -140,6 +149,7 @@ func TestKeepRefuses(t *testing.T) {
 		"something in it": {[]string{"try", "--keep", full}, "has something in it, such as mine.txt: name a folder that is empty"},
 		"a file":          {[]string{"try", "--keep", filepath.Join(full, "mine.txt")}, "name a folder that is empty"},
 		"sent":            {[]string{"send", "--local", "--keep", full, full}, "has something in it"},
+		"another run's":   {[]string{"try", "--keep", taken}, "another local run keeps its outputs in " + taken + ": name another folder"},
 		"deployed":        {[]string{"send", "--keep", full, full}, "--keep is for --local"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -139,10 +139,11 @@ func (p *printer) execution(e *local.Execution) {
 	}
 	p.say("  ✗ %s in the state %s", e.Status, failedState(e))
 	p.field("error", e.Error)
-	p.field("cause", clip(cause(e.Cause)))
+	why := cause(e.Cause)
+	p.field("cause", clip(why))
 	p.notices(e)
 	for _, n := range e.Notices {
-		p.message(n.Message)
+		p.message(withoutCause(n.Message, why, e.Cause))
 	}
 	if len(e.Runs) == 0 {
 		return
@@ -153,10 +154,11 @@ func (p *printer) execution(e *local.Execution) {
 		return // they are above
 	}
 	lines := said(last.Logs)
-	if len(lines) == 0 {
+	lines = slices.DeleteFunc(lines, func(line string) bool { return repeats(line, why) })
+	shown := tellingLines(lines)
+	if len(shown) == 0 {
 		return
 	}
-	shown := tellingLines(lines)
 	p.say("  the last of what the processor wrote there, in the state %s:", printable(last.State))
 	for _, line := range shown {
 		p.say("  | %s", printable(clip(line)))
@@ -164,6 +166,29 @@ func (p *printer) execution(e *local.Execution) {
 	if len(shown) < len(lines) {
 		p.say("  --logs shows all of it")
 	}
+}
+
+// withoutCause is what a notice says, without the cause that stands above it in one of these words.
+func withoutCause(message string, causes ...string) string {
+	const name = "Cause: "
+	for _, cause := range causes {
+		if cause != "" {
+			message = strings.Replace(message, name+cause, name+"as above", 1)
+		}
+	}
+	return message
+}
+
+// repeats says whether a line of a log says a cause that was shown, and nothing else: the worker's own line about a failure, and the one
+// that Lambda's runtime writes of it.
+func repeats(line, cause string) bool {
+	var failed struct{ ErrorMessage string }
+	if cause == "" {
+		return false
+	}
+	_, answer, _ := strings.Cut(line, "{")
+	return strings.HasSuffix(line, "object not processed: "+cause) ||
+		json.Unmarshal([]byte("{"+answer), &failed) == nil && failed.ErrorMessage == cause
 }
 
 // crashLines is how much is shown of a crash: what it was, a line without anything, which goroutine, and where.

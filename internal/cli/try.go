@@ -1,15 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/operate"
 )
 
@@ -23,7 +25,8 @@ const (
 type localSession struct {
 	*operate.Local
 
-	ui *ui
+	ui   *ui
+	keep string
 }
 
 // startSession builds the processors, evaluates the program, and says what runs here. It must be closed.
@@ -49,13 +52,20 @@ func startSession(ctx context.Context, u *ui, program program, c *configuration,
 	for _, note := range c.notes {
 		u.wrapped("", "Note: "+printable(note))
 	}
-	return &localSession{started, u}, nil
+	return &localSession{started, u, keep}, nil
 }
 
-// close ends it, and says what its results depend on that isn't declared.
+// close ends it, and says what its results depend on that isn't declared, and where what was written is kept.
 func (s *localSession) close() error {
 	for _, assumed := range s.Assumed() {
 		s.ui.wrapped("", "Assumed, as it can't be seen from here: "+printable(assumed)+".")
+	}
+	switch kept := s.Kept(); {
+	case s.keep == "":
+	case kept == 0:
+		s.ui.say("Nothing is kept in %s: no output was written that a file could be made of.", printable(s.keep))
+	default:
+		s.ui.say("Kept in %s: %s, by bucket and key.", printable(s.keep), plural(int64(kept), "output"))
 	}
 	return s.Close()
 }
@@ -66,6 +76,7 @@ type tryOptions struct {
 
 	stack  string
 	config []string
+	prefix string
 	keep   string
 	json   bool
 	logs   bool
@@ -85,11 +96,17 @@ really runs, reading the file from a local S3. No account and no Docker is neede
 
 Without files it takes those in processor/testdata, but hidden ones; if there are
 none, two are made: one just under and one just over the threshold.
-A file's key is its name without folders; files of one name are versions of one
-object. A folder is tried with all that is in it, by the paths in there.
+A file's key is its name without folders, behind --prefix; files of one name are
+versions of one object. A folder is tried with all that is in it, by the paths in
+there. A key that no glob of keys matches isn't routed; files that are found or
+made here get one that is.
 
 What the processors write is listed with its size and type; --keep keeps it, by
-bucket and key. An output that a rule matches starts the system again, as in AWS.
+bucket and key, in a folder of this run's alone, and says where in the end. An
+output that a rule matches starts the system again, as in AWS.
+
+Ctrl-C ends what runs with all that it has started, and leaves nothing behind. A
+program has 20 seconds to end after SIGTERM; a third Ctrl-C doesn't wait for that.
 
 Not checked:
 ` + indented(local.NotChecked, "") + `.
@@ -107,6 +124,7 @@ Exit codes: 0 all files were processed, 1 some were not, 2 it could not be tried
 	flags.StringVarP(&o.stack, "stack", "s", "", "take the configuration of this stack's file, Pulumi.<stack>.yaml")
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
 	flags.StringArrayVarP(&o.config, "config", "c", nil, configUsage)
+	flags.StringVar(&o.prefix, "prefix", "", "put this before each key, such as reports/")
 	flags.BoolVar(&o.json, "json", false, "print the whole trace as JSON")
 	keepVar(flags, &o.keep, "")
 	flags.BoolVar(&o.logs, "logs", false, "show what the processors log")
@@ -142,7 +160,7 @@ type file struct {
 func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error) {
 	var files []operate.Sent
 	if len(names) > 0 {
-		if files, err = operate.FindFiles(ctx, names, ""); err != nil {
+		if files, err = operate.FindFiles(ctx, names, o.prefix); err != nil {
 			return err
 		}
 	}
@@ -151,22 +169,12 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 		return err
 	}
 	if len(names) == 0 {
-		if files, err = operate.TestData(ctx); err != nil {
-			return err
-		}
-		if len(files) > 0 {
-			u.say("Trying what is in %s.", operate.TestDataFolder)
-		}
-	}
-	if len(files) == 0 {
-		folder, samples, err := sampleFiles(c.settings.Machine().Table())
+		found, remove, err := o.unnamed(ctx, u, c)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(folder) }() // in the system's folder for such files
-		if files, err = operate.FindFiles(ctx, samples, ""); err != nil {
-			return err
-		}
+		defer remove()
+		files = found
 	}
 	c.notes = append(c.notes, oneKey(files)...)
 	s, err := startSession(ctx, u, o.program, c, o.keep)
@@ -194,6 +202,44 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	return errors.Join(r.verdict(ctx, len(files)), closed)
 }
 
+// unnamed are the files that are tried if none is named: the project's own or, if it has none, some that are made, and removed afterwards.
+// They get keys that the configuration takes.
+func (o *tryOptions) unnamed(ctx context.Context, u *ui, c *configuration) (files []operate.Sent, remove func(), err error) {
+	remove = func() {}
+	if files, err = operate.TestData(ctx); err != nil {
+		return nil, nil, err
+	}
+	if len(files) > 0 {
+		u.say("Trying what is in %s.", operate.TestDataFolder)
+		return files, remove, fitKeys(files, o.prefix, c.settings.KeyGlobs)
+	}
+	return o.samples(ctx, c)
+}
+
+// samples are files that are made, one for each route, and removed afterwards.
+func (o *tryOptions) samples(ctx context.Context, c *configuration) (files []operate.Sent, remove func(), err error) {
+	keys, err := filter.ParseKeys(c.settings.KeyGlobs)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // It says which one.
+	}
+	samples := machine.Samples(c.settings.Machine().Table(), o.prefix, func(key string) string {
+		return cmp.Or(keys.Fit(key), key) // of which it is said that it isn't taken
+	})
+	folder, names, err := sampleFiles(samples)
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = folder.Remove() } // in the system's folder for such files
+	if files, err = operate.FindFiles(ctx, names, ""); err != nil {
+		remove()
+		return nil, nil, err
+	}
+	for i := range files {
+		files[i].Key = samples[i].Key
+	}
+	return files, remove, nil
+}
+
 // add puts a file through the system. The error is in the file, too.
 func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) (failed error) {
 	f := file{File: found.File, Error: found.Error}
@@ -212,6 +258,18 @@ func (r *report) add(ctx context.Context, s *localSession, found operate.Sent) (
 	}
 	r.Files = append(r.Files, f)
 	return failed
+}
+
+// fitKeys gives files that nobody has named keys that the configuration takes.
+func fitKeys(files []operate.Sent, prefix string, globs []string) error {
+	keys, err := filter.ParseKeys(globs)
+	if err != nil {
+		return err //nolint:wrapcheck // It says which one.
+	}
+	for i, f := range files {
+		files[i].Key = cmp.Or(keys.Fit(prefix+f.Key), prefix+f.Key) // of which it is said that it isn't taken
+	}
+	return nil
 }
 
 // keepVar adds the flag of the folder that outputs are kept in.

@@ -200,6 +200,28 @@ func TestTry(t *testing.T) {
 	}
 }
 
+// A key that no glob takes is said so by either command; what is made here gets one that is taken.
+func TestTryGoesThroughTheFilter(t *testing.T) {
+	t.Parallel()
+	with := []string{"-c", `keys=["in/*.txt"]`}
+	out, err := try(t, processing, append(with, "-c", "sizeThreshold=1000")...)
+	require.NoError(t, err, out)
+	requireInOrder(t, out, "just-under.txt\n", "key      in/just-under.txt\n", "key      in/just-over.txt\n", "2 of 2 files processed.\n")
+	report := named(t, "report.txt", "x")
+	for _, command := range []string{"try", "send"} {
+		args := append([]string{command, report}, with...)
+		if command == "send" {
+			args = append(args, "--local")
+		}
+		out, err = run(t, processing, args...)
+		require.ErrorIs(t, err, errNotProcessed)
+		assert.Contains(t, strings.Join(strings.Fields(out), " "), "not routed: no glob of keys matches report.txt: in/*.txt")
+		out, err = run(t, processing, append(args, "--prefix", "in/")...)
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "1 of 1 file processed.\n")
+	}
+}
+
 // A file goes through one session whichever command puts it, and what isn't run is listed once, before anything else.
 func TestTryAndSendLocalAreOneSession(t *testing.T) {
 	t.Parallel()
@@ -351,7 +373,8 @@ func TestTryOfAFileThatFails(t *testing.T) {
 		"error    States.TaskFailed\n", "cause    Essential container in task exited: ", "exit code 66\n",
 		"notice   Upload FAILED: upload-router-local-", "logs     upload-router-local-logs-task-", "| the task can't do it \\x1b[31m\n",
 		"0 of 2 files processed.\n")
-	assert.NotContains(t, out, "| first line")
+	assert.Equal(t, 1, strings.Count(out, "| first line"), "of the task the last lines only")
+	assert.Equal(t, 1, strings.Count(out, "it is gone"))
 }
 
 // With --logs everything that a processor wrote is shown, where it wrote it.
@@ -632,6 +655,24 @@ func TestWhatIsShownOfALog(t *testing.T) {
 		`{"level":"INFO","message":"read"}`, `{"a":1}`, `{"level":"E","msg":"m","error":{"code":1}}`,
 		"END RequestId: 1", "REPORT RequestId: 1\tDuration: 1 ms",
 	}))
+}
+
+// A cause is shown once: not again by the notice, nor by the lines of the log that say nothing else.
+func TestACauseIsShownOnce(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "File: f\nCause: as above\n", withoutCause("File: f\nCause: {}\n", "no header", "{}"))
+	assert.Equal(t, "Cause: \n", withoutCause("Cause: \n", ""))
+	for line, want := range map[string]bool{
+		"ERROR object not processed: no header":                         true,
+		`INFO {"errorMessage":"no header","errorType":"Upload.Failed"}`: true,
+		`{"errorMessage":"no header"}`:                                  true,
+		`{"errorMessage":"another"}`:                                    false,
+		"INFO ValueError: no header":                                    false,
+		"no header":                                                     false,
+	} {
+		assert.Equal(t, want, repeats(line, "no header"), line)
+		assert.False(t, repeats(line, ""), line)
+	}
 }
 
 func TestCause(t *testing.T) {

@@ -36,10 +36,10 @@ func (i *Image) Own() (*Command, error) {
 		}
 		file, ok := i.find(name)
 		if !ok {
-			return nil, fmt.Errorf("%w: no COPY makes the program %s", ErrUnsupported, name)
+			return nil, i.atWord(at, unsupportedf("no COPY makes the program %s, and there is nothing else in an image FROM scratch: copy it", name))
 		}
 		if err := i.runs(name, file); err != nil {
-			return nil, err
+			return nil, i.atWord(at, err)
 		}
 		c.Argv[at] = i.inside(file)
 	}
@@ -54,18 +54,18 @@ func (i *Image) Here() (*Command, error) {
 		var err error
 		if c.isProgram(at) {
 			c.Argv[at], err = i.program(argument, c)
-		} else if c.Argv[at], err = i.argument(argument); err != nil {
-			err = fmt.Errorf("%w: the argument %q: %w", ErrUnsupported, argument, err)
+		} else if c.Argv[at], err = i.present(argument, c); err != nil {
+			err = unsupportedf("the argument %q: %w", argument, err)
 		}
 		if err != nil {
-			return nil, err
+			return nil, i.atWord(at, err)
 		}
 	}
 	for _, variable := range i.Env {
 		name, value, _ := strings.Cut(variable, "=")
 		mapped, err := i.list(value)
 		if err != nil {
-			return nil, fmt.Errorf("%w: ENV %s: %w", ErrUnsupported, name, err)
+			return nil, unsupportedf("ENV %s: %w", name, err)
 		}
 		if own := os.Getenv(pathName); name == pathName && !i.Scratch && own != "" {
 			mapped += string(filepath.ListSeparator) + own
@@ -77,6 +77,15 @@ func (i *Image) Here() (*Command, error) {
 
 // argv is the image's command line.
 func (i *Image) argv() []string { return slices.Concat(i.Entrypoint, i.Cmd) }
+
+// atWord says in which line the word of the command line is that an error is about.
+func (i *Image) atWord(word int, err error) error {
+	line := i.cmdLine
+	if word < len(i.Entrypoint) {
+		line = i.entrypointLine
+	}
+	return &lineError{line, err}
+}
 
 // isProgram says which of the arguments are programs: the first, and the one that follows the worker, which runs it.
 func (c *Command) isProgram(at int) bool { return at == 0 || path.Base(c.Argv[at-1]) == Worker }
@@ -130,7 +139,7 @@ func (i *Image) program(name string, into *Command) (string, error) {
 		return file, i.interpreter(name, file, into)
 	}
 	if i.Scratch {
-		return "", fmt.Errorf("%w: no COPY makes the program %s, and there is nothing else in an image FROM scratch", ErrUnsupported, name)
+		return "", unsupportedf("no COPY makes the program %s, and there is nothing else in an image FROM scratch: copy it", name)
 	}
 	return taken(name, into)
 }
@@ -139,15 +148,14 @@ func (i *Image) program(name string, into *Command) (string, error) {
 func taken(name string, into *Command) (string, error) {
 	base := path.Base(name)
 	if base == Worker {
-		return "", fmt.Errorf("%w: no COPY makes the worker %s: write COPY %s %s/",
-			ErrUnsupported, name, Worker, strings.TrimSuffix(path.Dir(name), "/"))
+		return "", unsupportedf("no COPY makes the worker %s: write COPY %s %s/", name, Worker, strings.TrimSuffix(path.Dir(name), "/"))
 	}
 	file := name
 	if !path.IsAbs(name) || !exists(name) {
 		var err error
 		if file, err = exec.LookPath(base); err != nil {
-			return "", fmt.Errorf("%w: no COPY makes the program %s, and this machine, where RUN isn't executed, "+
-				"has no %s on its PATH: install it here, or start Docker", ErrUnsupported, name, base)
+			return "", unsupportedf("no COPY makes the program %s, and this machine, where RUN isn't executed, has no %s on its PATH: install it here",
+				name, base)
 		}
 	}
 	file, err := filepath.Abs(file)
@@ -167,9 +175,9 @@ func (i *Image) runs(name, file string) error {
 	case err != nil:
 		return fmt.Errorf("looking at the program %s: %w", name, err)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%w: the program %s is no file", ErrUnsupported, name)
+		return unsupportedf("the program %s is no file", name)
 	case info.Mode().Perm()&executable == 0:
-		return fmt.Errorf("%w: the program %s isn't executable: write COPY --chmod=755", ErrUnsupported, name)
+		return unsupportedf("the program %s isn't executable: write COPY --chmod=755", name)
 	}
 	return nil
 }
@@ -188,8 +196,7 @@ func (i *Image) interpreter(name, file string, into *Command) error {
 		return nil
 	}
 	if !exists(words[0]) {
-		return fmt.Errorf("%w: the program %s begins with #!%s, which isn't on this machine: write #!/usr/bin/env %s",
-			ErrUnsupported, name, words[0], path.Base(words[0]))
+		return unsupportedf("the program %s begins with #!%s, which isn't on this machine: write #!/usr/bin/env %s", name, words[0], path.Base(words[0]))
 	}
 	if path.Base(words[0]) != "env" || len(words) == 1 {
 		_, err = taken(words[0], into)
@@ -220,6 +227,29 @@ func (i *Image) argument(text string) (string, error) {
 			return "", fmt.Errorf("it has %s, a copied path, within: %w", copied, errMentions)
 		}
 	}
+	return text, nil
+}
+
+var errOnlyRun = errors.New("no COPY makes it, and RUN isn't executed: copy it")
+
+// present is argument for one that is there when the process begins: a path that is neither here nor copied is refused if a RUN would have
+// made it, and else noted, as only the base image can have it.
+func (i *Image) present(text string, into *Command) (string, error) {
+	mapped, err := i.argument(text)
+	if err != nil || mapped != text {
+		return mapped, err
+	}
+	name := text
+	if _, value, option := strings.Cut(text, "="); option {
+		name = value
+	}
+	if !path.IsAbs(name) || inTemporary(name) || exists(filepath.FromSlash(name)) {
+		return text, nil
+	}
+	if len(i.NotRun) > 0 {
+		return "", errOnlyRun
+	}
+	into.Taken = append(into.Taken, name+" isn't here, as no COPY makes it")
 	return text, nil
 }
 

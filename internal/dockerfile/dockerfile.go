@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,53 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// ErrUnsupported is matched by the error of a Dockerfile whose image can't be laid out without a container engine.
-var ErrUnsupported = errors.New("the local run can't follow this Dockerfile without Docker")
+// ErrUnsupported is matched by the error of a Dockerfile whose image can't be laid out without a container engine. Its text isn't in it: what
+// the error says is what is wrong and what to write instead.
+var ErrUnsupported = errors.New("only a container engine can follow this Dockerfile")
+
+// unsupported is an error that matches [ErrUnsupported].
+type unsupported struct{ error }
+
+// Is implements what [errors.Is] looks for.
+func (unsupported) Is(target error) bool { return target == ErrUnsupported }
+
+// Unwrap gives the error itself.
+func (u unsupported) Unwrap() error { return u.error }
+
+func unsupportedf(format string, args ...any) error { return unsupported{fmt.Errorf(format, args...)} }
+
+// lineError is an error in a line of a Dockerfile.
+type lineError struct {
+	line int
+	err  error
+}
+
+// Error implements error.
+func (e *lineError) Error() string { return fmt.Sprintf("line %d: %v", e.line, e.err) }
+
+// Unwrap gives what is wrong there.
+func (e *lineError) Unwrap() error { return e.err }
+
+// In says of an error of this package which Dockerfile it is in.
+func In(name string, err error) error {
+	if _, is := errors.AsType[*lineError](err); is {
+		return fmt.Errorf("%s, %w", name, err)
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// parseError is how BuildKit says in which line an error is.
+var parseError = regexp.MustCompile(`^(?:dockerfile )?parse error on line (\d+): (.+)$`)
+
+// parsed is an error of BuildKit's parser, with its line as ours have it.
+func parsed(err error) error {
+	found := parseError.FindStringSubmatch(err.Error())
+	if found == nil {
+		return err
+	}
+	line, _ := strconv.Atoi(found[1]) // it is a number
+	return &lineError{line, errors.New(found[2])}
+}
 
 const (
 	// scratch is the name of the image with nothing in it.
@@ -56,6 +102,8 @@ type Image struct {
 	Workdir string
 	// Entrypoint and Cmd are the process's command line, in the exec form.
 	Entrypoint, Cmd []string
+	// entrypointLine and cmdLine are the lines with them.
+	entrypointLine, cmdLine int
 	// NotRun are the Dockerfile's lines with a RUN of this image, which wasn't executed.
 	NotRun []int
 
@@ -80,15 +128,15 @@ func read(name string, given map[string]string) (*file, error) {
 		return nil, fmt.Errorf("opening the Dockerfile: %w", err)
 	}
 	defer func() { _ = text.Close() }() // which was only read
-	parsed, err := parser.Parse(text)
+	tree, err := parser.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, parsed(err)
 	}
-	stages, args, err := instructions.Parse(parsed.AST, nil)
+	stages, args, err := instructions.Parse(tree.AST, nil)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, parsed(err)
 	}
-	f := &file{stages: stages, global: map[string]string{}, lex: shell.NewLex(parsed.EscapeToken), given: given}
+	f := &file{stages: stages, global: map[string]string{}, lex: shell.NewLex(tree.EscapeToken), given: given}
 	for _, arg := range args {
 		if err := arg.Expand(func(word string) (string, error) { return f.expand(word, f.global) }); err != nil {
 			return nil, at(arg.Location(), err)
@@ -145,7 +193,7 @@ func at(location []parser.Range, err error) error {
 	if len(location) == 0 {
 		return err
 	}
-	return fmt.Errorf("line %d: %w", location[0].Start.Line, err)
+	return &lineError{location[0].Start.Line, err}
 }
 
 // Bases are the images that a Dockerfile builds upon or copies from, without scratch and its own stages.
@@ -187,13 +235,12 @@ func LayOut(options Options) (*Image, error) {
 	l := &layout{file: f, options: options, ignored: ignored}
 	for i := range f.stages {
 		if err := l.stage(i); err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrUnsupported, filepath.Base(options.File), err)
+			return nil, unsupported{err}
 		}
 	}
 	last := l.laid[len(l.laid)-1].image
 	if len(last.Entrypoint) == 0 {
-		return nil, fmt.Errorf(`%w: %s has no ENTRYPOINT: write ENTRYPOINT ["/usr/local/bin/upload-worker"]`,
-			ErrUnsupported, filepath.Base(options.File))
+		return nil, unsupportedf(`it has no ENTRYPOINT: write ENTRYPOINT ["/usr/local/bin/upload-worker"]`)
 	}
 	return last, nil
 }
@@ -299,8 +346,10 @@ func (s *stage) follow(command instructions.Command) error {
 	case *instructions.AddCommand:
 		return errors.New("ADD: write COPY, which does the same for files and folders")
 	case *instructions.EntrypointCommand:
+		s.image.entrypointLine = c.Location()[0].Start.Line
 		return execForm(&s.image.Entrypoint, "ENTRYPOINT", c.ShellDependantCmdLine)
 	case *instructions.CmdCommand:
+		s.image.cmdLine = c.Location()[0].Start.Line
 		return execForm(&s.image.Cmd, "CMD", c.ShellDependantCmdLine)
 	case *instructions.VolumeCommand:
 		s.image.volume = true

@@ -43,6 +43,15 @@ func Inspect(name string) (Facts, error) {
 	return f.inspect(len(f.stages) - 1), nil
 }
 
+// IsScratch says whether a Dockerfile's image is FROM scratch, with these arguments of the build.
+func IsScratch(name string, args map[string]string) (bool, error) {
+	f, err := read(name, args)
+	if err != nil {
+		return false, err
+	}
+	return f.inspect(len(f.stages) - 1).Scratch, nil
+}
+
 func (f *file) inspect(i int) Facts {
 	var facts Facts
 	stage := f.stages[i]

@@ -31,7 +31,8 @@ var operators = []string{opAnythingBut, opCIDR, opExists, opIgnoreCase, opNumeri
 
 // ParsePattern parses an event pattern. Every error is a *PatternError that names the place: a field that is neither an
 // object nor an array, an empty object or array, a field or operator given twice, an unknown operator or one with a
-// value of the wrong kind, a numeric bound beyond NumericLimit, a pattern longer than MaxPatternBytes.
+// value of the wrong kind, a numeric bound beyond NumericLimit, a pattern longer than MaxPatternBytes, wildcards of one field that are more
+// complex than MaxWildcardComplexity.
 func ParsePattern(pattern []byte) (*Pattern, error) {
 	if len(pattern) > MaxPatternBytes {
 		return nil, &PatternError{Reason: fmt.Sprintf("it has %d bytes, a rule takes at most %d", len(pattern), MaxPatternBytes)}
@@ -219,6 +220,10 @@ func parseLeaf(elements []any, path string) ([]operator, error) {
 			return nil, err
 		}
 		ops = append(ops, op)
+	}
+	if complexity(wildcardsOf(ops)) > MaxWildcardComplexity {
+		return nil, &PatternError{Path: path, Reason: fmt.Sprintf("rule is too complex: a value can match more than %d beginnings of its "+
+			"wildcards at once: use fewer wildcards, fewer * in them, or fewer repeating characters after a *", MaxWildcardComplexity)}
 	}
 	return ops, nil
 }

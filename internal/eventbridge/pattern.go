@@ -9,8 +9,11 @@ import (
 	"slices"
 )
 
-// MaxPatternBytes is the longest event pattern PutRule accepts, in bytes.
-const MaxPatternBytes = 4096
+// MaxPatternBytes is the longest event pattern of a rule, as the quota "Event pattern size" has it before it is raised: AWS counts
+// characters, here it is bytes, which are as many or more.
+//
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+const MaxPatternBytes = 2048
 
 var (
 	// ErrInvalidPattern is matched (errors.Is) by every error of ParsePattern.

@@ -213,7 +213,7 @@ func TestParsePatternRefuses(t *testing.T) {
 		"or of values":                {`{"$or":[{"a":["b"]},"c"]}`, "$or[1]", "object"},
 		"or of an empty object":       {`{"$or":[{"a":["b"]},{}]}`, "", "empty object"},
 		"or of operators":             {`{"a":{"$or":[{"prefix":["b"]},{"c":["d"]}]}}`, "a.prefix", "inside $or"},
-		"too long":                    {`{"a":["` + strings.Repeat("x", eventbridge.MaxPatternBytes) + `"]}`, "", "at most 4096"},
+		"too long":                    {`{"a":["` + strings.Repeat("x", eventbridge.MaxPatternBytes) + `"]}`, "", "at most 2048"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

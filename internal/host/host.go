@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // The task's image holds nothing but the binary, so the roots of trust are in it.
 
@@ -121,6 +123,9 @@ func Work(ctx context.Context, client reader.S3API, object upload.Object, proces
 // Main runs a processor until its host has nothing more for it. It doesn't return.
 func Main(process Processor) {
 	limits.Set()
+	// If nobody reads the log any more, what is written to it fails, and doesn't end the worker before it has ended its program. To ignore
+	// the signal would have the program ignore it as well.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	process = withSecrets(process, os.LookupEnv)
 	if _, ok := os.LookupEnv(environmentRuntimeAPI); ok {
 		serve(process)

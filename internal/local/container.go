@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/upload-router/internal/dockerfile"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 const (
@@ -35,7 +36,7 @@ type engine struct{ command, version string }
 // findEngine asks Docker whether it is there. The error says in few words why none is.
 func findEngine(ctx context.Context, command string) (*engine, error) {
 	if command == "" {
-		return nil, fmt.Errorf("%w in a container: none was asked for", errImage)
+		return nil, errors.New("no Docker was asked for")
 	}
 	e := &engine{command: command}
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
@@ -76,7 +77,7 @@ func (e *engine) pull(ctx context.Context, options dockerfile.Options) error {
 			continue
 		}
 		if _, err := e.output(ctx, "pull", "--quiet", base); err != nil {
-			return fmt.Errorf("%w in a container: Docker can't pull its base image %s: %w", errImage, base, err)
+			return fmt.Errorf("Docker can't pull the base image %s: %w", base, err)
 		}
 	}
 	return nil
@@ -91,7 +92,7 @@ func (e *engine) build(ctx context.Context, options dockerfile.Options) (string,
 	id, err := e.output(ctx, slices.Concat(
 		[]string{"build", "--quiet", "--file", options.File, "--tag", imageName, "--label", engineLabel}, args, []string{options.Context})...)
 	if err != nil {
-		return "", fmt.Errorf("%w: docker build: %w", errImage, err)
+		return "", fmt.Errorf("docker build failed: %w", err)
 	}
 	return id, nil
 }
@@ -100,14 +101,14 @@ func (e *engine) build(ctx context.Context, options dockerfile.Options) (string,
 func (e *engine) inspect(ctx context.Context, id string) (env []string, volume bool, err error) {
 	text, err := e.output(ctx, "image", "inspect", "--format", "{{json .Config}}", id)
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: docker image inspect: %w", errImage, err)
+		return nil, false, fmt.Errorf("docker image inspect: %w", err)
 	}
 	var config struct {
 		Env     []string
 		Volumes map[string]struct{}
 	}
 	if err := json.Unmarshal([]byte(text), &config); err != nil {
-		return nil, false, fmt.Errorf("%w: docker image inspect: %w", errImage, err)
+		return nil, false, fmt.Errorf("docker image inspect: %w", err)
 	}
 	_, volume = config.Volumes[temporary]
 	return config.Env, volume, nil
@@ -151,7 +152,7 @@ func (r *Router) containerCommand(ctx context.Context, run *imageRun, host limit
 			run.engine.remove(name)
 		}
 		if folder != "" {
-			_ = removeAll(folder) // what is left goes with the Router's own folder
+			_ = tempfolder.RemoveAll(folder) // what is left goes with the Router's own folder
 		}
 	}, nil
 }

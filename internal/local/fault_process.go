@@ -13,6 +13,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/internal/subprocess"
 )
 
 // sessionHeader is where the SDKs send the token of a role's session.
@@ -43,7 +44,7 @@ func (t *tasksRead) kill(token string) bool {
 	defer t.mu.Unlock()
 	cmd := t.processes[token]
 	if cmd != nil {
-		killGroup(cmd)
+		subprocess.Kill(cmd)
 	}
 	return cmd != nil
 }
@@ -148,7 +149,7 @@ func (a *affected) watch(cmd *exec.Cmd, ended <-chan struct{}) {
 	select {
 	case <-a.reads:
 		if a.signal == syscall.SIGKILL {
-			killGroup(cmd)
+			subprocess.Kill(cmd)
 		} else {
 			_ = cmd.Process.Signal(a.signal) // which may have ended by itself
 		}

@@ -15,6 +15,8 @@ import (
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/dockerfile"
+	"example.com/upload-router/internal/subprocess"
+	"example.com/upload-router/internal/tempfolder"
 )
 
 // buildInputs are those of an image's build.
@@ -23,8 +25,17 @@ const buildInputs = "args context dockerfile platform"
 // temporary is the folder that a process may write to: on this machine each has one of its own in its place.
 const temporary = "/tmp"
 
-// errImage is matched by what keeps an image from being built or run here.
-var errImage = errors.New("the image can't be run")
+// ErrImage is matched by what keeps an image from being built or run here: the error names the Dockerfile.
+var ErrImage = errors.New("the image can't be run")
+
+// imageError is an error that matches [ErrImage], and says nothing else than the one that it holds.
+type imageError struct{ error }
+
+// Is implements what [errors.Is] looks for.
+func (*imageError) Is(target error) bool { return target == ErrImage }
+
+// Unwrap gives the error itself.
+func (e *imageError) Unwrap() error { return e.error }
 
 // imageProgram is how a process of an image is started.
 type imageProgram struct {
@@ -66,7 +77,7 @@ func (r *Router) loadImages(ctx context.Context) {
 	for _, res := range r.system.OfType(declared.TypeImage) {
 		run, err := r.loadImage(ctx, res)
 		if err != nil {
-			run = &imageRun{err: fmt.Errorf("preparing the image %s: %w", res.Name, err)}
+			run = &imageRun{err: err}
 		}
 		r.images[res.Output("repoDigest")] = run
 	}
@@ -75,40 +86,67 @@ func (r *Router) loadImages(ctx context.Context) {
 func (r *Router) loadImage(ctx context.Context, res declared.Resource) (*imageRun, error) {
 	inputs := res.Object("build")
 	if err := onlyKnown(inputs, buildInputs); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("preparing the image %s: %w", res.Name, err)
 	}
 	file, _ := inputs["dockerfile"].(string)
-	name := build.Source(file)
 	from, _ := inputs["context"].(string)
-	root, err := os.MkdirTemp(r.scratch, "image-*")
+	name, options := build.Source(file), dockerfile.Options{File: r.path(file), Context: r.path(from), Args: arguments(inputs["args"])}
+	run, err := r.runnable(ctx, name, options)
 	if err != nil {
+		return nil, &imageError{dockerfile.In(name, err)}
+	}
+	return run, nil
+}
+
+// runnable makes an image ready in the first of the ways that there are. Where Docker answers, nothing is laid out for it.
+func (r *Router) runnable(ctx context.Context, name string, options dockerfile.Options) (*imageRun, error) {
+	scratch, err := dockerfile.IsScratch(options.File, options.Args)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // It says it all.
+	}
+	var without error
+	if !scratch {
+		var engine *engine
+		if engine, without = r.usableEngine(ctx, options); without == nil {
+			return r.inContainer(ctx, name, engine, options)
+		}
+	}
+	if options.Root, err = os.MkdirTemp(r.scratch, "image-*"); err != nil {
 		return nil, fmt.Errorf("making a folder for it: %w", err)
 	}
-	options := dockerfile.Options{File: r.path(file), Context: r.path(from), Root: root, Args: arguments(inputs["args"])}
 	laid, unsupported := dockerfile.LayOut(options)
 	if unsupported != nil && !errors.Is(unsupported, dockerfile.ErrUnsupported) {
 		return nil, unsupported //nolint:wrapcheck // It is our own.
 	}
-	if err := lock(root); err != nil {
+	if err := lock(options.Root); err != nil {
 		return nil, err
 	}
 	var notEnforced error
-	if unsupported == nil && laid.Scratch {
-		if notEnforced = ownRoot(ctx, root); notEnforced == nil {
+	if scratch {
+		if notEnforced = ownRoot(ctx, options.Root); unsupported == nil && notEnforced == nil {
 			return r.inOwnRoot(name, laid)
 		}
+		var engine *engine
+		if engine, without = r.usableEngine(ctx, options); without == nil {
+			return r.inContainer(ctx, name, engine, options)
+		}
 	}
-	engine, without := findEngine(ctx, r.options.Docker)
-	if without == nil {
-		without = engine.pull(ctx, options)
+	if unsupported == nil {
+		var run *imageRun
+		if run, unsupported = r.onThisMachine(name, laid, without, notEnforced); unsupported == nil {
+			return run, nil
+		}
 	}
-	if without == nil {
-		return r.inContainer(ctx, name, engine, options)
+	return nil, fmt.Errorf("%w\nOr let Docker build it (%w)", unsupported, without)
+}
+
+// usableEngine is Docker, if it answers and has what an image builds upon.
+func (r *Router) usableEngine(ctx context.Context, options dockerfile.Options) (*engine, error) {
+	e, err := findEngine(ctx, r.options.Docker)
+	if err == nil {
+		err = e.pull(ctx, options)
 	}
-	if unsupported != nil {
-		return nil, fmt.Errorf("%w (%w)", unsupported, without)
-	}
-	return r.onThisMachine(name, laid, without, notEnforced)
+	return e, err
 }
 
 // arguments are those of a build.
@@ -148,7 +186,7 @@ func (r *Router) inContainer(ctx context.Context, name string, engine *engine, o
 func (r *Router) onThisMachine(name string, laid *dockerfile.Image, without, notEnforced error) (*imageRun, error) {
 	command, err := laid.Here()
 	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", err, without)
+		return nil, err //nolint:wrapcheck // It is our own.
 	}
 	said := slices.Clone(command.Taken)
 	if len(laid.NotRun) > 0 {
@@ -201,7 +239,10 @@ func (r *Router) ownCommand(ctx context.Context, run *imageRun, host limits, env
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a root for it: %w", err)
 	}
-	ended := func() { _ = removeAll(root) } // what is left goes with the Router's own folder
+	ended := func() {
+		subprocess.KillLeft(subprocess.Mark{Root: root})
+		_ = tempfolder.RemoveAll(root) // what is left goes with the Router's own folder
+	}
 	if err := furnish(root, run.laid, host.writable || run.laid.Writable(userID(host.user))); err != nil {
 		ended()
 		return nil, nil, err
@@ -270,7 +311,10 @@ func (r *Router) hereCommand(ctx context.Context, run *imageRun, environment []s
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = run.command.Dir, own
-	return cmd, func() { _ = removeAll(folder) }, nil // what is left goes with the Router's own folder
+	return cmd, func() {
+		subprocess.KillLeft(subprocess.Mark{Folder: folder})
+		_ = tempfolder.RemoveAll(folder) // what is left goes with the Router's own folder
+	}, nil
 }
 
 // inTemporary is where a path in /tmp is for one process. What was mapped before may be there, too.
@@ -301,19 +345,4 @@ func lock(folder string) error {
 		return fmt.Errorf("locking the image's folder: %w", err)
 	}
 	return nil
-}
-
-// removeAll removes a folder, also if it was locked.
-func removeAll(folder string) error {
-	const own = 0o700
-	if os.RemoveAll(folder) == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			err = os.Chmod(name, own) //nolint:gosec // G122: nobody else changes the folder.
-		}
-		return err
-	})
-	return os.RemoveAll(folder) //nolint:wrapcheck // It names the file.
 }

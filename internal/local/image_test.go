@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/build"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/local"
@@ -131,7 +134,9 @@ func TestAProgramThatThisMachineHasNot(t *testing.T) {
 	})
 	for name, config := range routes {
 		_, err := local.Start(t.Context(), changed(t, config, bothRoutes(folder)), options())
-		require.ErrorContains(t, err, "has no none-such-program on its PATH: install it here, or start Docker", name)
+		require.ErrorContains(t, err, "has no none-such-program on its PATH: install it here\nOr let Docker build it (", name)
+		require.ErrorIs(t, err, local.ErrImage)
+		require.NotContains(t, err.Error(), "state", "where it is declared is nothing to whoever writes the Dockerfile")
 	}
 }
 
@@ -194,6 +199,41 @@ func TestATemporaryFolderOfRoots(t *testing.T) {
 	}
 }
 
+// Whatever a program has started ends with its worker, daemons that take no hint included: where somebody interrupts, on both routes, in a
+// root of its own and beside everything else.
+func TestNothingOfAProgramIsLeft(t *testing.T) {
+	t.Parallel()
+	bases := map[string]string{"beside": "x"}
+	if local.OwnRoot(t.Context(), t.TempDir()) == nil {
+		bases["own root"] = "scratch\nCOPY --chmod=777 empty /tmp\nVOLUME /tmp"
+	}
+	for base, from := range bases {
+		folder := worker(t, map[string]string{
+			"Dockerfile": "FROM " + from + "\nCOPY upload-worker task /opt/\nENTRYPOINT [\"/opt/upload-worker\", \"/opt/task\", \"leave\"]\n",
+		})
+		require.NoError(t, os.Link(filepath.Join(probeRoot, "task"), filepath.Join(folder, "task")))
+		require.NoError(t, os.Mkdir(filepath.Join(folder, "empty"), 0o700))
+		for route, config := range routes {
+			t.Run(base+" "+route, func(t *testing.T) {
+				t.Parallel()
+				ctx, cancel := context.WithCancel(t.Context())
+				daemons := make(chan string, 1)
+				server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+					daemons <- strings.TrimPrefix(request.URL.Path, "/")
+					cancel()
+				}))
+				t.Cleanup(server.Close)
+				router := start(t, changed(t, config, bothRoutes(folder), variable("PROBE_STARTED", server.URL)))
+				trace, err := router.Upload(ctx, "a.txt", file(t, "x"))
+				require.NoError(t, err)
+				require.Len(t, trace.Executions, 1)
+				assert.Equal(t, asl.StatusAborted, trace.Executions[0].Status)
+				requireEnded(t, <-daemons)
+			})
+		}
+	}
+}
+
 // fakeDocker is a command that answers as Docker's does, and runs the worker in the place of containers. Each call is a line of a file.
 func fakeDocker(t *testing.T, folder, pull string) (command, calls string) {
 	t.Helper()
@@ -239,6 +279,9 @@ func TestContainersThroughBothRoutes(t *testing.T) {
 			require.Len(t, router.Notes(), 1)
 			assert.Contains(t, router.Notes()[0], "runs in containers of Docker 20.10.24")
 			assert.NotContains(t, router.NotChecked(), "limits")
+			laid, err := filepath.Glob(filepath.Join(router.Scratch(), "image-*"))
+			require.NoError(t, err)
+			assert.Empty(t, laid, "nothing is laid out for Docker")
 			trace, e := upload(t, router, test.key, sized(t, test.size))
 			requireSucceeded(t, trace)
 			assert.Contains(t, string(e.Runs[0].Answer), "image")
@@ -260,7 +303,7 @@ func TestDockerWithoutTheBaseImage(t *testing.T) {
 	})
 	command, _ := fakeDocker(t, folder, "echo 'no route to registry' >&2; exit 1")
 	for docker, want := range map[string]string{
-		command:                          "Docker can't pull its base image debian:12: no route to registry",
+		command:                          "Docker can't pull the base image debian:12: no route to registry",
 		filepath.Join(folder, "nothing"): "there is no Docker",
 	} {
 		with := options()

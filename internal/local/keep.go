@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"example.com/upload-router/internal/filelock"
 )
 
 // ErrKeep is matched by the errors of OpenKeep for a folder that outputs can't be kept in.
@@ -22,37 +25,98 @@ var ErrKeep = errors.New("outputs can't be kept there")
 // maxName is how many bytes a name in a folder has on the file systems in use.
 const maxName = 255
 
-// Keep is a folder that outputs are kept in: each by the name of its bucket and its key. It is made with the first of them.
+// Keep is a folder that outputs are kept in: each by the name of its bucket and its key. It is one run's alone.
 type Keep struct {
-	folder string
+	folder  string
+	made    []string // the folders that weren't there, the innermost first
+	release func()
 
 	mu   sync.Mutex
-	root *os.Root
+	root *os.Root        // nil once it is closed
 	kept map[string]bool // by their names below the folder
 }
 
-// OpenKeep checks that a folder can have outputs: that it is empty, or isn't there. The error matches [ErrKeep].
+// OpenKeep takes a folder for the outputs of one run: one that is empty, or that isn't there yet and is made. The error matches [ErrKeep].
 func OpenKeep(folder string) (*Keep, error) {
-	switch entries, err := os.ReadDir(folder); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w: name a folder that is empty, or that isn't there yet", ErrKeep, err)
-	case len(entries) > 0:
-		return nil, fmt.Errorf("%w: %s has something in it, such as %s: name a folder that is empty, or that isn't there yet",
-			ErrKeep, folder, entries[0].Name())
+	k := &Keep{folder: folder, release: func() {}, kept: map[string]bool{}}
+	err := k.take()
+	if err == nil {
+		return k, nil
 	}
-	return &Keep{folder: folder, kept: map[string]bool{}}, nil
+	k.release()
+	k.remove()
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, fmt.Errorf("%w: another local run keeps its outputs in %s: name another folder", ErrKeep, folder)
+	}
+	return nil, fmt.Errorf("%w: %w: name a folder that is empty, or that isn't there yet", ErrKeep, err)
 }
 
-// Close ends it. What is kept stays.
+// take makes the folder, locks it and looks whether it is empty.
+func (k *Keep) take() error {
+	for missing := filepath.Clean(k.folder); ; missing = filepath.Dir(missing) {
+		if _, err := os.Lstat(missing); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		k.made = append(k.made, missing)
+	}
+	err := os.MkdirAll(k.folder, 0o750)
+	if err != nil {
+		return err //nolint:wrapcheck // It names the folder.
+	}
+	release, err := filelock.Open(k.folder)
+	if err != nil {
+		k.made = nil // another run's
+		return err   //nolint:wrapcheck // As above.
+	}
+	k.release = release
+	switch entries, err := os.ReadDir(k.folder); {
+	case err != nil:
+		return err //nolint:wrapcheck // As above.
+	case len(entries) > 0:
+		return fmt.Errorf("%s has something in it, such as %s", k.folder, entries[0].Name())
+	}
+	k.root, err = os.OpenRoot(k.folder)
+	return err //nolint:wrapcheck // As above.
+}
+
+// remove removes the folders that were made, if nothing was kept there.
+func (k *Keep) remove() {
+	for _, folder := range k.made {
+		if os.Remove(folder) != nil { // it has something in it
+			return
+		}
+	}
+}
+
+// Close ends it. What is kept stays; a folder in which nothing is kept is gone if it wasn't there before.
 func (k *Keep) Close() error {
-	if k == nil || k.root == nil {
+	if k == nil {
 		return nil
 	}
-	if err := k.root.Close(); err != nil {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.root == nil {
+		return nil
+	}
+	err := k.root.Close()
+	k.root = nil
+	k.remove()
+	k.release()
+	if err != nil {
 		return fmt.Errorf("closing the folder of the outputs: %w", err)
 	}
 	return nil
+}
+
+// Kept is how many outputs are kept so far.
+func (r *Router) Kept() int {
+	k := r.options.Keep
+	if k == nil {
+		return 0
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.kept)
 }
 
 // keepName is where an output goes below the folder, or why no file can have that name.
@@ -123,17 +187,8 @@ func reasonOf(err error) string {
 
 // open makes a file of a name for what writes it, in place of an older one of the same key.
 func (k *Keep) open(name string, write func(*os.File) error) error {
-	if k.root == nil {
-		err := os.MkdirAll(k.folder, 0o750)
-		if err != nil {
-			return err //nolint:wrapcheck // It names the folder.
-		}
-		if k.root, err = os.OpenRoot(k.folder); err != nil {
-			return err //nolint:wrapcheck // As above.
-		}
-	}
 	if err := k.root.MkdirAll(path.Dir(name), 0o750); err != nil {
-		return err //nolint:wrapcheck // As above.
+		return err //nolint:wrapcheck // It names the folder.
 	}
 	how := os.O_EXCL // one that is there has another key, which the system takes for the same name
 	if k.kept[name] {

@@ -15,6 +15,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/objectstore"
 	"example.com/upload-router/internal/tokenapi"
@@ -41,7 +42,7 @@ func (r *Router) load(ctx context.Context) error {
 		r.note(note)
 	}
 	s3 := objectstore.Options{
-		Buckets: buckets, Authorize: r.guard.object, OnCreated: r.created, OnNotImplemented: r.notImplemented,
+		Dir: r.scratch, Buckets: buckets, Authorize: r.guard.object, OnCreated: r.created, OnNotImplemented: r.notImplemented,
 	}
 	if r.options.Fault != nil {
 		s3.Fault = r.objectFault
@@ -67,6 +68,9 @@ func (r *Router) load(ctx context.Context) error {
 		return err
 	}
 	if err := r.loadRules(); err != nil {
+		return err
+	}
+	if err := r.loadKeys(); err != nil {
 		return err
 	}
 	return r.guard.deployment()
@@ -165,6 +169,22 @@ func (r *Router) loadRules() error {
 	}
 	if len(r.rules) == 0 {
 		return errNoRule
+	}
+	return nil
+}
+
+// loadKeys takes over the globs of keys that the stack says its rule has.
+func (r *Router) loadKeys() error {
+	text, err := json.Marshal(r.system.Outputs["keys"])
+	var globs []string
+	if err == nil {
+		err = json.Unmarshal(text, &globs)
+	}
+	if err == nil {
+		r.keys, err = filter.ParseKeys(globs)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the stack's output keys: %w", err)
 	}
 	return nil
 }

@@ -184,7 +184,7 @@ func TestRefusedTask(t *testing.T) {
 		"image of a stage": {image(map[string]any{"target": "last"}), "doesn't know these parameters: target"},
 		"no Dockerfile":    {image(map[string]any{"context": ".", "dockerfile": "missing"}), "opening the Dockerfile"},
 		"what takes Docker": {imageOf(t, "FROM scratch\nADD task /task\n"),
-			"the local run can't follow this Dockerfile without Docker: Dockerfile: line 2: ADD: write COPY"},
+			"/Dockerfile, line 2: ADD: write COPY"},
 		"program isn't there": {imageOf(t, "FROM scratch\nCOPY task /task\nENTRYPOINT [\"/task\"]\n"),
 			"line 2: COPY task: it isn't in the build context"},
 		"program is a folder": {imageOf(t, "FROM scratch\nCOPY folder /task\nENTRYPOINT [\"/task\"]\n"), "is no file"},

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -28,9 +27,11 @@ import (
 	"example.com/upload-router/internal/eventbridge"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/objectstore"
+	"example.com/upload-router/internal/tempfolder"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/internal/traceapi"
 )
@@ -86,6 +87,7 @@ type Options struct {
 type Router struct {
 	options   Options
 	system    *declared.System
+	keys      filter.Keys
 	bucket    string   // for files; empty if several send their events and none is named
 	sending   []string // the buckets that send their events
 	rules     []rule
@@ -95,7 +97,8 @@ type Router struct {
 	traces    *traceapi.Server
 	secrets   *loopback.Server
 	topics    *loopback.Server
-	scratch   string
+	temporary *tempfolder.Folder
+	scratch   string // its path
 	guard     *guard
 	clock     *clock // of what begins
 
@@ -337,18 +340,21 @@ func (t *Trace) NotProcessed() bool {
 // Start makes the declared system ready. Whatever it doesn't know how to run is
 // an error here, not later. The Router must be closed.
 func Start(ctx context.Context, system *declared.System, options Options) (*Router, error) {
-	scratch, err := os.MkdirTemp("", "upload-router-*")
+	temporary, err := tempfolder.Make("", "upload-router-local-")
 	if err != nil {
-		return nil, fmt.Errorf("making a scratch folder: %w", err)
+		return nil, errors.Join(err, options.Keep.Close())
 	}
 	r := &Router{
-		options: options, system: system, scratch: scratch, clock: newClock(), ready: map[string]bool{},
+		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(), ready: map[string]bool{},
 		executions: executions{byARN: map[string]*running{}}, sessions: sessions{byToken: map[string]*recorder{}},
 		reading:   tasksRead{readers: map[string]*reader{}, processes: map[string]*exec.Cmd{}},
 		reads:     requests{count: map[Moment]int{}},
 		functions: map[string]*function{}, tasks: map[string]*taskDefinition{}, items: newItems(), images: map[string]*imageRun{},
 	}
 	if err := r.load(ctx); err != nil {
+		if of, is := errors.AsType[*imageError](err); is {
+			err = of // where it is declared is nothing to whoever writes the Dockerfile
+		}
 		return nil, errors.Join(err, r.Close()) //nolint:contextcheck // Closing must not be cut short by it.
 	}
 	return r, nil
@@ -381,11 +387,12 @@ func (r *Router) Close() error {
 			err = errors.Join(err, server.Close())
 		}
 	}
-	return errors.Join(err, r.options.Keep.Close(), removeAll(r.scratch))
+	return errors.Join(err, r.options.Keep.Close(), r.temporary.Remove())
 }
 
 // Upload puts a file into the bucket and follows what it leads to, to the end. A file that isn't processed is no error: the trace
-// says so. It is an error if the file can't be read, or if no rule matches; one that matches [ErrLoop] if what was written starts the
+// says so. It is an error if the file can't be read, or if no rule matches, nor any of the globs that the stack's output keys has; one that
+// matches [ErrLoop] if what was written starts the
 // system over and over. When the context ends, what is running is stopped, and its execution is ABORTED. It is safe for concurrent use.
 func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 	return r.UploadWatched(ctx, key, file, Watch{})
@@ -393,7 +400,11 @@ func (r *Router) Upload(ctx context.Context, key, file string) (*Trace, error) {
 
 // UploadWatched is Upload with somebody who hears how it gets on.
 func (r *Router) UploadWatched(ctx context.Context, key, file string, watch Watch) (*Trace, error) {
-	trace, err := r.put(ctx, key, file, watch.Read)
+	var trace *Trace
+	err := r.keys.Check(key) // as it says more than that no rule matches
+	if err == nil {
+		trace, err = r.put(ctx, key, file, watch.Read)
+	}
 	if err == nil {
 		if watch.Stored != nil {
 			watch.Stored(trace)

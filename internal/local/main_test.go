@@ -66,6 +66,10 @@ var (
 		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
 		"traced 0": {"tracing": "true", "sizeThreshold": "0"},
 		"writes":   {"outputBucket": "create", "permissions": writes}, "writes 0": {"permissions": writes, "sizeThreshold": "0"},
+		"among": {
+			"bucketName": "acme-uploads", "keys": `["write *","in/*"]`, "outputBucket": "acme-uploads", "outputPrefix": "results/",
+			"encryption": "customer", "permissions": writes,
+		},
 		"unjudged 0": {"permissions": unjudged, "sizeThreshold": "0"},
 		"image":      {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}

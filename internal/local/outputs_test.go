@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/local"
 )
 
@@ -147,6 +148,31 @@ func TestWhatFollowsDecides(t *testing.T) {
 	assert.Equal(t, "SUCCEEDED", string(e.Status))
 	require.Len(t, trace.Following, 1)
 	assert.False(t, trace.Succeeded())
+}
+
+// Outputs among the uploads, below a prefix that no glob takes: they are written, with the bucket's own key, and start nothing.
+func TestOutputsAmongTheUploads(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "among", probed))
+	trace, e := upload(t, router, "write put . results/a", file(t, "x"))
+	requireSucceeded(t, trace)
+	assert.Equal(t, []string{"acme-uploads results/a"}, written(e.Outputs))
+	assert.Empty(t, trace.Following)
+}
+
+// A key that no glob takes isn't even stored: it is said what keeps it from being heard of.
+func TestWhatNoGlobTakesIsntRouted(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "among"))
+	trace, err := router.Upload(t.Context(), "out/k", file(t, "x"))
+	require.ErrorIs(t, err, filter.ErrNotRouted)
+	require.EqualError(t, err, "not routed: no glob of keys matches out/k: write *, in/*")
+	assert.Nil(t, trace)
+	trace, _ = upload(t, router, "in/a/k", file(t, "x"))
+	requireSucceeded(t, trace)
+	trace, e := upload(t, router, "in/", file(t, ""))
+	requireSucceeded(t, trace)
+	assert.Equal(t, "Folder marker", e.NotProcessed())
 }
 
 // A request that can't be answered here as AWS answers it is refused, and the execution says so.

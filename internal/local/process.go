@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"example.com/upload-router/internal/subprocess"
 )
 
 const (
@@ -76,11 +78,11 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 	}
 	defer ended()
 	cmd.Stdout, cmd.Stderr = stdout.writer, stderr.writer
-	cmd.Cancel = func() error { return terminate(cmd) }
+	cmd.Cancel = func() error { return subprocess.Terminate(cmd) }
 	cmd.WaitDelay = stopTimeout
-	separate(cmd)
 	p := &process{stopCode: stopCodeExited, reason: stoppedReasonExit, started: time.Now()}
-	if err := cmd.Start(); err != nil {
+	wait, err := subprocess.Start(cmd)
+	if err != nil {
 		p.stopCode, p.reason = stopCodeNoStart, "CannotStartContainerError: "+err.Error()
 		return p, nil
 	}
@@ -90,10 +92,10 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 	if of != nil {
 		watching.Go(func() { of.watch(cmd, over) })
 	}
-	err = cmd.Wait()
+	err = wait()
 	close(over)
 	watching.Wait()
-	killGroup(cmd)
+	subprocess.Kill(cmd)
 	p.duration, p.stdout, p.stderr = time.Since(p.started), stdout.end(), stderr.end()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		p.exitCode = exitCode(exit)

@@ -54,6 +54,9 @@ const (
 	imageRuntimeFolder = "/var/runtime"
 )
 
+// variableAPI is the variable by which a process finds its Runtime API, and no other process has its value.
+const variableAPI = "AWS_LAMBDA_RUNTIME_API"
+
 // Function is a Lambda function to run on this machine. Its fields must not change after Start.
 type Function struct {
 	// Bootstrap is the path of the executable, built for this machine. Required without Command.
@@ -237,7 +240,7 @@ func (f Function) environment(address, logStream string) []string {
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + f.Name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      logStream,
-		"AWS_LAMBDA_RUNTIME_API":          address,
+		variableAPI:                       address,
 		"AWS_REGION":                      f.Region,
 		"LAMBDA_RUNTIME_DIR":              imageRuntimeFolder,
 		"LAMBDA_TASK_ROOT":                imageTaskRoot,

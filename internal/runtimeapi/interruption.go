@@ -1,5 +1,7 @@
 package runtimeapi
 
+import "example.com/upload-router/internal/subprocess"
+
 // Interruption is how an invocation ends at the worst moment: the process has done its work and answers, but the answer is lost. It is
 // for tests of whoever invokes the function.
 type Interruption int
@@ -20,9 +22,9 @@ func (s *sandbox) interrupt(call *invocation) {
 	s.current = nil
 	switch call.interruption {
 	case Crash:
-		crash(s.cmd)
+		subprocess.Crash(s.cmd)
 	case OutOfMemory:
-		kill(s.cmd)
+		subprocess.Kill(s.cmd)
 	case TimeUp, NotInterrupted:
 		s.outcomes <- outcome{failed: timeoutFailure(call, s.function.Timeout), final: true}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"example.com/upload-router/internal/subprocess"
 )
 
 // Runtime is a started Function. It is safe for concurrent use.
@@ -160,7 +162,7 @@ func (r *Runtime) Kill(payload func([]byte) bool) {
 	defer r.mu.Unlock()
 	for box, call := range r.at {
 		if payload(call.payload) {
-			kill(box.cmd)
+			subprocess.Kill(box.cmd)
 		}
 	}
 }
@@ -233,7 +235,7 @@ func (r *Runtime) start(ctx context.Context, call *invocation, token string, res
 	if ready {
 		return box, true, nil
 	}
-	kill(box.cmd)
+	subprocess.Kill(box.cmd)
 	<-box.exited
 	response.Logs = box.logs.take()
 	box.close()

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"example.com/upload-router/internal/subprocess"
 )
 
 // invocation is one call of the function.
@@ -95,7 +97,7 @@ func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, 
 		initFailed: make(chan *failure, 1),
 		exited:     make(chan struct{}),
 	}
-	ended, err := s.start(listener.Addr().String(), pipe)
+	wait, err := s.start(listener.Addr().String(), pipe)
 	if err != nil {
 		_ = listener.Close()
 		pipe.close()
@@ -109,27 +111,32 @@ func startSandbox(ctx context.Context, f Function, logs *syncWriter) (*sandbox, 
 		_ = s.server.Serve(listener)
 	}()
 	go func() {
-		s.exitErr = s.cmd.Wait()
-		ended()
+		s.exitErr = wait()
 		close(s.exited)
 	}()
 	return s, nil
 }
 
-// start starts the process that is served at the address.
-func (s *sandbox) start(address string, pipe *logPipe) (ended func(), err error) {
+// start starts the process that is served at the address. Wait waits for its end, and ends what it has left behind.
+func (s *sandbox) start(address string, pipe *logPipe) (wait func() error, err error) {
 	cmd, ended, err := s.function.Command(s.function.environment(address, logStream(s.function.Version)))
 	if err != nil {
 		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr = pipe.writer, pipe.writer
-	separate(cmd)
-	if err := cmd.Start(); err != nil {
+	exit, err := subprocess.Start(cmd)
+	if err != nil {
 		ended()
 		return nil, err //nolint:wrapcheck // It names the program, and becomes the invocation's.
 	}
 	s.cmd = cmd
-	return ended, nil
+	return func() error {
+		defer ended()
+		err := exit()
+		subprocess.Kill(cmd)
+		subprocess.KillLeft(subprocess.Mark{Variable: variableAPI + "=" + address})
+		return err
+	}, nil
 }
 
 // logStream makes a name such as Lambda gives the log stream of an execution environment.
@@ -194,7 +201,7 @@ func (s *sandbox) invoke(ctx context.Context, call *invocation, response *Respon
 	// as after a panic, must not be given another.
 	reusable := err == nil && !got.final && s.settled(ctx, timer.C)
 	if !reusable {
-		kill(s.cmd)
+		subprocess.Kill(s.cmd)
 		<-s.exited
 	}
 	response.Logs = s.logs.take()
@@ -323,7 +330,7 @@ func interrupted(ctx context.Context, name string) error {
 // close ends the process, if it still runs, and its Runtime API, and waits for both.
 func (s *sandbox) close() {
 	s.once.Do(func() {
-		terminate(s.cmd)
+		_ = subprocess.Terminate(s.cmd) // it may have ended
 		timer := time.NewTimer(s.function.ShutdownTimeout)
 		defer timer.Stop()
 		select {
@@ -331,7 +338,7 @@ func (s *sandbox) close() {
 		case <-timer.C:
 		}
 		// The process may have left others behind.
-		kill(s.cmd)
+		subprocess.Kill(s.cmd)
 		<-s.exited
 		s.stopServing()
 		_ = s.logs.take()

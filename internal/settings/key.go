@@ -54,6 +54,8 @@ type Key struct {
 
 	// Only are the values of another key that this one goes with. Default: it goes with all.
 	Only *Only
+	// exact says that texts of a list which differ in capitals only are two.
+	exact bool
 	// Shape is how the key changes the state machine's shape. Default: not, or by a number in it alone.
 	Shape *Shape
 
@@ -219,6 +221,11 @@ func (k Key) Text() string {
 
 // structured says whether the value has parts, which Pulumi's command line sets one by one.
 func (k Key) structured() bool { return k.Type == TypeArray || k.Type == TypeObject }
+
+// same says of a text in a list whether it is the same as another one.
+func (k Key) same(as string) func(string) bool {
+	return func(value string) bool { return value == as || !k.exact && strings.EqualFold(value, as) }
+}
 
 // elementExample is the first element of a list of strings' example.
 func (k Key) elementExample() string {

@@ -17,6 +17,8 @@ import (
 type Settings struct {
 	// BucketName, ECRRepoName and StateMachineName are empty for what is auto-named.
 	BucketName, ECRRepoName, StateMachineName string
+	// KeyGlobs are the keys that are taken, as [filter.ParseGlob] reads them; empty for all.
+	KeyGlobs []string
 	// SizeThreshold is in bytes: an object of exactly this size goes to Lambda.
 	SizeThreshold int64
 	// Routes are what there is in place of the two of SizeThreshold; empty: those.
@@ -125,7 +127,9 @@ func (s *Settings) MakesVPC() bool { return s.Network == NetworkCreate || s.Netw
 // The names of the keys that other rules than their own row name.
 const (
 	keyBucketName        = "bucketName"
+	keyKeys              = "keys"
 	keyOutputBucket      = "outputBucket"
+	keyOutputPrefix      = "outputPrefix"
 	keySizeThreshold     = "sizeThreshold"
 	keyRoutes            = "routes"
 	keyLambdaTimeout     = "lambdaTimeout"
@@ -198,6 +202,13 @@ func nameKeys() []Key {
 				"Empty: auto-named.",
 			field: func(s *Settings) any { return &s.BucketName }, check: anywhere(checkBucketName),
 		},
+		{ // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
+			Name: keyKeys, Default: []any{}, Example: `["invoices/*.pdf","invoices/*.PDF"]`, exact: true,
+			Doc: "Which objects are taken, by their keys: globs, any of which is enough. An asterisk stands for any characters, slashes " +
+				"included, unless a backslash is before it; capitals count. What matches none is stored, and starts nothing. " +
+				"An empty list: all. Folder markers, empty objects whose keys end with a slash, are never processed.",
+			field: func(s *Settings) any { return &s.KeyGlobs }, check: anywhere(checkGlob), fixed: fixedGlob,
+		},
 		{ // A4, A19. https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
 			Name: "ecrRepoName", Default: "", Example: "upload-router",
 			Doc:   "Name of the image repository: 2-256 characters, begins with a lowercase letter. Empty: auto-named.",
@@ -240,13 +251,14 @@ func outputKeys() []Key {
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 			Name: keyOutputBucket, Default: OutputNone, Example: "acme-results",
 			Doc: "Bucket that processors write to: none, create (one of the stack's own, with all the protections of the one for uploads), " +
-				"or the name of one that is there, in the stack's own Region. Nothing of such a one is changed: its policy must let the " +
+				"or the name of one that is there, in the stack's own Region, or of bucketName, with an outputPrefix that no glob of keys " +
+				"takes. Nothing of one that is there is changed: its policy must let the " +
 				"processors' roles write if it is another account's, and without a lifecycle rule the parts of an upload whose processor " +
 				"was killed stay, and cost.",
 			field: func(s *Settings) any { return &s.OutputBucket }, check: anywhere(checkOutputBucket),
 		},
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-			Name: "outputPrefix", Default: "", Example: "results/", Only: written,
+			Name: keyOutputPrefix, Default: "", Example: "results/", Only: written,
 			Doc: "What the key of each output begins with, such as results/: at most 512 of letters, digits and ! _ . ' ( ) / -. " +
 				"Processors may write nothing else. Empty: any key.",
 			field: func(s *Settings) any { return &s.OutputPrefix }, check: anywhere(checkOutputPrefix),

@@ -186,6 +186,7 @@ func (l *loader) misplaced(k Key) {
 func (l *loader) relate(s *Settings) {
 	l.taskSize(s)
 	l.routeSizes(s)
+	l.pattern(s)
 	l.loop(s)
 	l.secretNames(s)
 	l.variablesSize(s)
@@ -341,8 +342,8 @@ func (l *loader) list(k Key, fix Fix) (elements []json.RawMessage, ok bool) {
 	return elements, true
 }
 
-// strings reads a list of strings and checks each of them. Those that differ in capitals only are the same, and refused. It is nil if
-// anything is wrong with it.
+// strings reads a list of strings and checks each of them. One that is there twice is refused; those that differ in capitals only are the
+// same, unless the key says otherwise. It is nil if anything is wrong with it.
 func (l *loader) strings(k Key) []string {
 	before := len(l.problems)
 	elements, ok := l.list(k, l.listFix(k))
@@ -362,7 +363,7 @@ func (l *loader) strings(k Key) []string {
 			}
 			l.reportAt(k.Name, path, *value, err.Error(), set(path, meant))
 		}
-		if first := slices.IndexFunc(values, func(v string) bool { return strings.EqualFold(v, *value) }); first >= 0 {
+		if first := slices.IndexFunc(values, k.same(*value)); first >= 0 {
 			l.reportAt(k.Name, path, *value, fmt.Sprintf("is in the list already, as %s[%d]", k.Name, first), remove(path))
 		}
 		values = append(values, *value)

@@ -3,7 +3,10 @@ package settings
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"example.com/upload-router/internal/filter"
 )
 
 // What outputBucket is besides a bucket's name.
@@ -49,11 +52,41 @@ func checkOutputPrefix(prefix string) error {
 	return nil
 }
 
-// loop refuses outputs that start the system again.
+// OutputsAmongUploads reports whether processors write into the bucket of the uploads.
+func (s *Settings) OutputsAmongUploads() bool {
+	return s.BucketName != "" && s.OutputBucket == s.BucketName
+}
+
+// loop refuses outputs that start the system again: those in the bucket of the uploads, unless no key that begins with the outputs' prefix
+// is one that is taken.
 func (l *loader) loop(s *Settings) {
-	if s.BucketName == "" || s.OutputBucket != s.BucketName {
+	if !s.OutputsAmongUploads() {
 		return
 	}
-	l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, "must not be the bucket of the uploads, "+keyBucketName+
-		": each output would be an upload, whose outputs are uploads again, without an end", set(keyOutputBucket, OutputCreate))
+	out := set(keyOutputBucket, OutputCreate)
+	if glob, again := s.takes(s.OutputPrefix); again {
+		taken := "all of whose objects are taken, without " + keyKeys
+		switch {
+		case len(s.KeyGlobs) == 0:
+		case l.isSecret(keyKeys) || l.isSecret(keyOutputPrefix):
+			taken = "where " + keyKeys + " takes keys that begin with the " + keyOutputPrefix
+		default:
+			taken = "where " + glob + " of " + keyKeys + " takes keys that begin with the " + keyOutputPrefix + " " + strconv.Quote(s.OutputPrefix)
+		}
+		l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, "must not be the bucket of the uploads, "+keyBucketName+", "+taken+
+			": each output would be an upload, whose outputs are uploads again, without an end", out)
+	}
+	if s.TagUploads == TagQuarantine {
+		l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, "must not be the bucket of the uploads with "+keyTagUploads+" "+
+			string(TagQuarantine)+": nobody could read the outputs, which aren't processed and never get the tag", out)
+	}
+}
+
+// takes gives the glob of keys that takes a key which begins with a prefix, if there is one.
+func (s *Settings) takes(prefix string) (glob string, found bool) {
+	keys, err := filter.ParseKeys(s.KeyGlobs)
+	if err != nil {
+		return "", false // which was reported
+	}
+	return keys.MeetPrefix(prefix)
 }

@@ -46,6 +46,10 @@ func (s *Settings) Warnings() []Warning {
 			"a statement allows all of a service, or any resource, and has no condition: so may a processor that is taken over"},
 		{keyPermissions, s.Network == NetworkPrivate && slices.ContainsFunc(s.Permissions, (Permission).unreachable),
 			"of what is allowed, the task of a private network reaches S3 and DynamoDB alone; other services take endpoints in stack/network.go"},
+		{keyKeys, slices.ContainsFunc(s.KeyGlobs, func(glob string) bool { return strings.ContainsAny(glob, "?[{") }),
+			"?, [ and { stand for themselves: * alone matches other characters"},
+		{keyKeys, slices.ContainsFunc(s.KeyGlobs, func(glob string) bool { return strings.HasPrefix(glob, "/") }),
+			"a key hardly ever begins with a slash: reports/*, and not /reports/*"},
 		{keySizeThreshold, len(s.Routes) == 0 && s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
 		{slowPath, slow, "the Lambda function will not get through the largest objects of this route within " + keyLambdaTimeout +

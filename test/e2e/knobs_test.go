@@ -76,6 +76,10 @@ var fromDefaults = map[string]change{
 		config: map[string]string{"sizeThreshold": "1MiB"},
 		want:   map[string]string{"workflow-machine": "update"},
 	},
+	"a filter": {
+		config: map[string]string{"keys[0]": "invoices/*.pdf", "keys[1]": "*/in/*"},
+		want:   map[string]string{"uploads-rule": "update"},
+	},
 	"the notices": {
 		config: map[string]string{"notifySuccess": "false"},
 		want:   map[string]string{"workflow-machine": "update"},

@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
@@ -28,6 +30,9 @@ import (
 const started = "PROBE_STARTED"
 
 func main() {
+	if len(os.Args) > 1 {
+		program(os.Args[1])
+	}
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		key, err := base64.StdEncoding.DecodeString(os.Getenv("UPLOAD_KEY_BASE64"))
 		if err != nil {
@@ -44,6 +49,28 @@ type request struct {
 			Bucket struct{ Name string }
 			Object struct{ Key string }
 		}
+	}
+}
+
+// program is what the probe does as a program of the worker's: it starts another one, in a session of its own, that nothing but SIGKILL
+// ends and that says who it is. Neither ends.
+func program(what string) {
+	if what == "leave" {
+		daemon := exec.CommandContext(context.Background(), os.Args[0], "stay")
+		daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := daemon.Start(); err != nil {
+			fail(err)
+		}
+		_ = daemon.Wait() // which it doesn't end
+	}
+	signal.Ignore(syscall.SIGTERM, syscall.SIGHUP)
+	said, err := http.Get(os.Getenv(started) + "/" + strconv.Itoa(os.Getpid()))
+	if err != nil {
+		fail(err)
+	}
+	_ = said.Body.Close()
+	for {
+		time.Sleep(time.Hour)
 	}
 }
 

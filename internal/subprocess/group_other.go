@@ -1,6 +1,6 @@
 //go:build !unix
 
-package local
+package subprocess
 
 import "os/exec"
 
@@ -10,5 +10,7 @@ func separate(*exec.Cmd) {}
 // terminate ends the process: there is no signal that asks it to end here.
 func terminate(cmd *exec.Cmd) error { return cmd.Process.Kill() }
 
-// killGroup does nothing: see separate.
-func killGroup(*exec.Cmd) {}
+func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() } // which may have ended
+
+// crash is kill: there is no signal that a program ends by with a trace here.
+func crash(cmd *exec.Cmd) { kill(cmd) }

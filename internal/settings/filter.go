@@ -1,0 +1,68 @@
+package settings
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/filter"
+)
+
+// checkGlob checks a glob of keys.
+func checkGlob(value string) error {
+	if _, err := filter.ParseGlob(value); err != nil {
+		return breaks("%s", err)
+	}
+	return nil
+}
+
+var (
+	stars = regexp.MustCompile(`\*{2,}`)
+	// alone is a backslash that stands before nothing that it could be there for.
+	alone = regexp.MustCompile(`\\([^*\\]|$)`)
+)
+
+// fixedGlob is a glob that was written for a shell, as one for keys.
+func fixedGlob(_ *loader, value string) string {
+	fixed := alone.ReplaceAllString(stars.ReplaceAllString(value, "*"), `\\$1`)
+	if checkGlob(fixed) != nil {
+		return "*"
+	}
+	return fixed
+}
+
+// longestBucketName is how long the name of a bucket is at most, as one may be that is auto-named.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+const longestBucketName = 63
+
+// pattern refuses globs that make more of an event pattern than a rule of EventBridge may have.
+func (l *loader) pattern(s *Settings) {
+	keys, err := filter.ParseKeys(s.KeyGlobs)
+	if err != nil || len(keys) == 0 {
+		return // which was reported
+	}
+	text, err := keys.Pattern(cmp.Or(s.BucketName, strings.Repeat("b", longestBucketName)))
+	if err == nil && len(text) > eventbridge.MaxPatternBytes {
+		l.tooMuch(fmt.Sprintf("make an event pattern of %d bytes, and a rule of EventBridge takes %d: let one glob with a * stand for several",
+			len(text), eventbridge.MaxPatternBytes))
+		return
+	}
+	if err == nil {
+		_, err = eventbridge.ParsePattern([]byte(text))
+	}
+	if err != nil {
+		l.tooMuch(fmt.Sprintf("make an event pattern that EventBridge refuses as too complex: at most %d beginnings of globs may match a key "+
+			"at once, of which those with a * at their begin or end alone, as *.pdf and invoices/*, don't count: use such, or fewer",
+			eventbridge.MaxWildcardComplexity))
+	}
+}
+
+// tooMuch reports that the globs together are more than a rule takes.
+func (l *loader) tooMuch(rule string) {
+	l.reportAt(keyKeys, keyKeys, l.raw(keyKeys), rule, Fix{
+		Path: keyKeys, Text: "take globs out of " + keyKeys + " in " + l.file() + ", or write several as one",
+	})
+}
