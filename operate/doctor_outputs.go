@@ -27,7 +27,7 @@ const abortRule = `{"ID":"abort-incomplete-uploads","Status":"Enabled","Filter":
 // if it is another account's.
 func (d *doctor) outputBucket(ctx context.Context) {
 	bucket := d.settings.OutputBucket
-	if bucket == settings.OutputNone || bucket == settings.OutputCreate || d.settings.OutputsAmongUploads() {
+	if bucket == settings.OutputNone || bucket == settings.OutputCreate || d.settings.OutputsInOwnBucket() {
 		return // or it is the stack's own
 	}
 	const name, why = "Output bucket", "the processors write to it"

@@ -68,3 +68,24 @@ func TestVerifyGoesThroughTheFilter(t *testing.T) {
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "no glob of keys has room for upload-router-verify/")
 }
+
+// Who means another bucket than the first says so; events of each are the system's.
+func TestOfSeveralBuckets(t *testing.T) {
+	t.Parallel()
+	server, _ := connect(t)
+	outputs, err := operate.ParseOutputs(server.Outputs())
+	require.NoError(t, err)
+	outputs.BucketNames = []string{outputs.BucketName, "acme-more"}
+	other, err := outputs.In("acme-more")
+	require.NoError(t, err)
+	require.Equal(t, "acme-more", other.BucketName)
+	require.NotEqual(t, "acme-more", outputs.BucketName)
+	_, err = outputs.In("others")
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "the system takes uploads of "+outputs.BucketName+", acme-more, and not of others")
+	for _, row := range outputs.List() {
+		if row.Label == "Bucket" {
+			require.Equal(t, outputs.BucketName+", acme-more", row.Value)
+		}
+	}
+}

@@ -71,6 +71,10 @@ func (v *verifier) ruleLinks(ctx context.Context, f Sent) {
 }
 
 func (v *verifier) notificationLink(ctx context.Context) {
+	fix := fixByUp
+	if len(v.Outputs.BucketNames) > 0 {
+		fix = "turn on EventBridge in the notification configuration of " + v.Outputs.BucketName + ", without losing what else is in there"
+	}
 	answer, err := v.objects.GetBucketNotificationConfiguration(ctx, &s3.GetBucketNotificationConfigurationInput{
 		Bucket: &v.Outputs.BucketName,
 	})
@@ -78,7 +82,7 @@ func (v *verifier) notificationLink(ctx context.Context) {
 	if err == nil && answer.EventBridgeConfiguration == nil {
 		broken = "the bucket sends no events to EventBridge"
 	}
-	v.judged("Bucket's notification", "goes to EventBridge", broken, "no upload is heard of", fixByUp, err)
+	v.judged("Bucket's notification", "goes to EventBridge", broken, "no upload is heard of", fix, err)
 }
 
 func (v *verifier) ruleLink(ctx context.Context, f Sent) {

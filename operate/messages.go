@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -125,8 +126,8 @@ func (s *System) readEvent(body string) (Execution, string) {
 	switch {
 	case kind.Source != "aws.s3" || kind.DetailType != "Object Created" || e.Key == "":
 		return e, fmt.Sprintf("it is no upload's event (source %.40q, detail-type %.40q)", kind.Source, kind.DetailType)
-	case e.Bucket != s.Outputs.BucketName:
-		return e, fmt.Sprintf("it is for the bucket %s, and this system's is %s", e.Bucket, s.Outputs.BucketName)
+	case !slices.Contains(s.Outputs.buckets(), e.Bucket):
+		return e, fmt.Sprintf("it is for the bucket %s, and this system's is %s", e.Bucket, strings.Join(s.Outputs.buckets(), ", "))
 	}
 	return e, ""
 }

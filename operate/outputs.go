@@ -3,6 +3,7 @@ package operate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -22,6 +23,7 @@ type Outputs struct {
 	LambdaFunctionARN string   `json:"lambdaFunctionArn"`
 	StateMachineARN   string   `json:"stateMachineArn"`
 	BucketName        string   `json:"bucketName"`
+	BucketNames       []string `json:"bucketNames,omitempty"`
 	Keys              []string `json:"keys,omitempty"`
 	RuleName          string   `json:"eventBridgeRuleName"`
 
@@ -101,6 +103,23 @@ func outputsOf(all map[string]any) (Outputs, error) {
 	return ParseOutputs(text)
 }
 
+// In are the outputs of who deals with another one of the buckets than the first. The error matches [ErrInput] if there is no such.
+func (o Outputs) In(bucket string) (Outputs, error) {
+	if !slices.Contains(o.buckets(), bucket) {
+		return o, fmt.Errorf("%w: the system takes uploads of %s, and not of %s", ErrInput, strings.Join(o.buckets(), ", "), bucket)
+	}
+	o.BucketName = bucket
+	return o, nil
+}
+
+// buckets are all that uploads are in.
+func (o Outputs) buckets() []string {
+	if len(o.BucketNames) > 0 {
+		return o.BucketNames
+	}
+	return []string{o.BucketName}
+}
+
 // filter is which keys are taken.
 func (o Outputs) filter() filter.Keys {
 	keys, _ := filter.ParseKeys(o.Keys) // ParseOutputs has looked
@@ -146,7 +165,7 @@ func (o Outputs) List() []Output {
 		{"Task definition", o.TaskDefinitionARN},
 		{"Lambda function", o.LambdaFunctionARN},
 		{"State machine", o.StateMachineARN},
-		{"Bucket", o.BucketName},
+		{"Bucket", strings.Join(o.buckets(), ", ")},
 		{"EventBridge rule", o.RuleName},
 		{"Ledger's table", o.ledgerTable},
 		{"Topic", o.TopicARN},

@@ -119,16 +119,19 @@ func (s *system) endpoints() (err error) {
 // objectsThrough is for S3's endpoint, by which the image's layers come, too: ECR
 // keeps them in a bucket of its own in each Region, and signs the addresses itself.
 func (s *system) objectsThrough() pulumi.StringInput {
-	bucket := pulumi.String(uploads.BucketARN(s.at, s.uploadsName(), s.cfg.BucketName))
 	own := policy.When("StringEquals", "aws:ResourceAccount", pulumi.String(s.at.AccountID))
 	layers := "arn:" + s.at.Partition + ":s3:::prod-" + s.at.Region + "-starport-layer-bucket/*"
-	objects := []policy.Statement{policy.ReadObjects(bucket, own)}
+	buckets := policy.Literals(uploads.ARNs(s.at, s.cfg.Buckets))
+	if len(buckets) == 0 {
+		buckets = policy.Literals([]string{uploads.BucketARN(s.at, s.uploadsName(), s.cfg.BucketName)})
+	}
+	objects := []policy.Statement{policy.ReadObjects(buckets, own)}
 	if s.tagsUploads() {
-		objects = append(objects, policy.ReachUploadTags(bucket, own))
+		objects = append(objects, policy.ReachUploadTags(buckets, own))
 	}
 	if s.outputs.bucketARN != nil { // the key is S3's affair, which asks for it out of this network
 		outputs := policy.WriteOutputs(s.at, s.outputs.bucketARN, s.cfg.OutputPrefix, nil)
-		if s.cfg.OutputBucket == settings.OutputCreate || s.cfg.OutputsAmongUploads() { // one that is there may be another account's
+		if s.cfg.OutputBucket == settings.OutputCreate || s.cfg.OutputsInOwnBucket() { // one that is there may be another account's
 			outputs[0].Conditions = append(outputs[0].Conditions, own)
 		}
 		objects = append(objects, outputs...)

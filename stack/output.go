@@ -33,7 +33,7 @@ func (s *system) output() error {
 	s.outputs.keyARN = s.outputKey()
 	if s.cfg.OutputBucket != settings.OutputCreate {
 		// Its whole name isn't known before it is there.
-		if s.cfg.BucketName == "" && strings.HasPrefix(s.cfg.OutputBucket, s.uploadsName()+"-bucket-") {
+		if s.cfg.BucketName == "" && len(s.cfg.Buckets) == 0 && strings.HasPrefix(s.cfg.OutputBucket, s.uploadsName()+"-bucket-") {
 			return fmt.Errorf("%w: %s", errLoop, s.cfg.OutputBucket)
 		}
 		s.outputs.bucket = pulumi.String(s.cfg.OutputBucket)
@@ -78,7 +78,7 @@ func (s *system) outputKey() pulumi.StringInput {
 	if s.cfg.OutputKMSKeyARN != "" {
 		return pulumi.String(s.cfg.OutputKMSKeyARN)
 	}
-	if s.cfg.OutputBucket == settings.OutputCreate || s.cfg.OutputsAmongUploads() {
+	if s.cfg.OutputBucket == settings.OutputCreate || s.cfg.OutputsInOwnBucket() {
 		return s.customerKey()
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/access"
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/repository"
 	"example.com/upload-router/components/task"
@@ -19,15 +20,29 @@ import (
 
 func (s *system) function() (err error) {
 	args := &function.Args{
-		Location:         s.at,
-		ImageURI:         s.functionImage,
-		Architecture:     string(s.cfg.Architecture),
-		MemoryMB:         s.cfg.LambdaMemory,
-		StorageMB:        s.cfg.LambdaStorage,
-		TimeoutSeconds:   int(s.cfg.LambdaTimeout.Seconds()),
-		Concurrency:      s.cfg.LambdaConcurrency,
-		Tracing:          s.cfg.Tracing,
-		Environment:      s.processorEnvironment(functionLogs),
+		Location:       s.at,
+		ImageURI:       s.functionImage,
+		Architecture:   string(s.cfg.Architecture),
+		MemoryMB:       s.cfg.LambdaMemory,
+		StorageMB:      s.cfg.LambdaStorage,
+		TimeoutSeconds: int(s.cfg.LambdaTimeout.Seconds()),
+		Concurrency:    s.cfg.LambdaConcurrency,
+		Tracing:        s.cfg.Tracing,
+		Environment:    s.processorEnvironment(functionLogs),
+		Access:         s.access(),
+		LogGroupName:   s.log.Groups[functionLogs].Name,
+		LogGroupARN:    s.log.Groups[functionLogs].ARN,
+	}
+	if args.ImageURI == nil {
+		args.Code = pulumi.NewFileArchive(s.code.FunctionArchive)
+	}
+	s.small, err = function.New(s.ctx, s.functionName(), args)
+	return err
+}
+
+// access is what both processors may do.
+func (s *system) access() access.Access {
+	return access.Access{
 		TableARN:         s.table.TableARN,
 		TableName:        s.table.TableName,
 		TableKMSKeyARN:   s.customerKey(),
@@ -38,14 +53,7 @@ func (s *system) function() (err error) {
 		OutputBucketARN:  s.outputs.bucketARN,
 		OutputPrefix:     s.cfg.OutputPrefix,
 		OutputKMSKeyARN:  s.outputs.keyARN,
-		LogGroupName:     s.log.Groups[functionLogs].Name,
-		LogGroupARN:      s.log.Groups[functionLogs].ARN,
 	}
-	if args.ImageURI == nil {
-		args.Code = pulumi.NewFileArchive(s.code.FunctionArchive)
-	}
-	s.small, err = function.New(s.ctx, s.functionName(), args)
-	return err
 }
 
 // processorEnvironment are the variables of the processor that writes to a log group: the configuration's, and those of the stack, which
@@ -117,29 +125,20 @@ func (s *system) image() error {
 
 func (s *system) task() (err error) {
 	s.large, err = task.New(s.ctx, s.taskName(), &task.Args{
-		Location:         s.at,
-		Image:            s.imageURI,
-		RepositoryARN:    s.repositoryARN,
-		Spot:             s.cfg.RunsOnSpot(),
-		Architecture:     s.cfg.Architecture.ECS(),
-		ForceDestroy:     s.cfg.ForceDestroy,
-		CPU:              s.cfg.TaskCPU,
-		MemoryMB:         s.cfg.TaskMemory,
-		StorageGiB:       s.cfg.TaskStorage,
-		Tracing:          s.cfg.Tracing,
-		Environment:      s.processorEnvironment(taskLogs),
-		TableARN:         s.table.TableARN,
-		TableName:        s.table.TableName,
-		TableKMSKeyARN:   s.customerKey(),
-		SecretARNs:       s.cfg.SecretARNs(settings.ServiceSecrets),
-		ParameterARNs:    s.cfg.SecretARNs(settings.ServiceParameters),
-		SecretKMSKeyARNs: s.cfg.SecretKMSKeyARNs,
-		Permissions:      s.cfg.PermissionsPolicy(),
-		OutputBucketARN:  s.outputs.bucketARN,
-		OutputPrefix:     s.cfg.OutputPrefix,
-		OutputKMSKeyARN:  s.outputs.keyARN,
-		LogGroupName:     s.log.Groups[taskLogs].Name,
-		LogGroupARN:      s.log.Groups[taskLogs].ARN,
+		Location:      s.at,
+		Image:         s.imageURI,
+		RepositoryARN: s.repositoryARN,
+		Spot:          s.cfg.RunsOnSpot(),
+		Architecture:  s.cfg.Architecture.ECS(),
+		ForceDestroy:  s.cfg.ForceDestroy,
+		CPU:           s.cfg.TaskCPU,
+		MemoryMB:      s.cfg.TaskMemory,
+		StorageGiB:    s.cfg.TaskStorage,
+		Tracing:       s.cfg.Tracing,
+		Environment:   s.processorEnvironment(taskLogs),
+		Access:        s.access(),
+		LogGroupName:  s.log.Groups[taskLogs].Name,
+		LogGroupARN:   s.log.Groups[taskLogs].ARN,
 	})
 	return err
 }

@@ -63,6 +63,8 @@ func (s *system) uploads() (err error) {
 	args := &uploads.Args{
 		Location:                 s.at,
 		BucketName:               s.cfg.BucketName,
+		Buckets:                  s.cfg.Buckets,
+		BucketKMSKeyARNs:         s.cfg.BucketKMSKeyARNs,
 		Keys:                     s.cfg.KeyGlobs,
 		KMSKeyARN:                s.customerKey(),
 		ForceDestroy:             s.cfg.ForceDestroy,

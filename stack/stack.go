@@ -153,6 +153,7 @@ func (s *system) export() error {
 		"kmsKeyPolicy":          s.key.Policy,
 		"topicPolicy":           s.topic.Policy,
 	}
+	s.exportAdopted(outputs)
 	if len(s.cfg.KeyGlobs) > 0 {
 		outputs["keys"] = pulumi.ToStringArray(s.cfg.KeyGlobs)
 	}

@@ -152,7 +152,13 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"the other processor": {config{"architecture": "arm64"}, nil},
 		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 3, typePolicy: 10}},
 		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 15}},
-		"a customer's key":    {config{"encryption": "customer"}, map[string]int{typePolicy: 12}},
+		"buckets that are there": {config{"buckets": `["theirs","more"]`}, map[string]int{
+			typeBucket: 0, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 0, "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 0,
+			"aws:s3/bucketPolicy:BucketPolicy": 0, "aws:s3/bucketVersioningV2:BucketVersioningV2": 0, typeEvents: 0,
+			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 0,
+			"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       0,
+		}},
+		"a customer's key": {config{"encryption": "customer"}, map[string]int{typePolicy: 12}},
 		"their own for all": {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{
 			typePolicy: 12, typeKey: 0, typeAlias: 0,
 		}},

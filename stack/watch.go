@@ -88,6 +88,9 @@ func (s *system) watch() error {
 		ProcessorLogs:         pulumi.StringArray{s.log.Groups[functionLogs].Name, s.log.Groups[taskLogs].Name},
 		Logs:                  pulumi.StringMap{},
 	}
+	if len(s.cfg.Buckets) > 1 {
+		board.MoreBuckets = s.cfg.Buckets[1:]
+	}
 	for who, group := range s.log.Groups {
 		board.Logs[who] = group.Name
 	}

@@ -208,7 +208,7 @@ func TestATaskThatIsStoppedStopsItsProgram(t *testing.T) {
 func TestAWorkerWhoseLogNobodyReadsStopsItsProgram(t *testing.T) {
 	t.Parallel()
 	noted := filepath.Join(t.TempDir(), "noted")
-	command, _, _ := task(t, "/bin/sh", "-c", `trap 'echo stopped >>'"'$0'"'; exit 0' TERM; echo began >"$0"; while :; do sleep 0.01; done`, noted)
+	command, _, _ := task(t, "/bin/sh", "-c", `trap "exit 0" TERM; echo began >"$0"; while :; do sleep 0.01; done`, noted)
 	log, theirs, err := os.Pipe()
 	require.NoError(t, err)
 	command.Stdout, command.Stderr = theirs, theirs

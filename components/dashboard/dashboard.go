@@ -37,6 +37,8 @@ type Args struct {
 	TopicARN pulumi.StringInput `required:"true"`
 	// BucketName is the bucket of the uploads. Required.
 	BucketName pulumi.StringInput `required:"true"`
+	// MoreBuckets are others that uploads are in.
+	MoreBuckets []string
 	// TableName is the ledger's table. Required.
 	TableName pulumi.StringInput `required:"true"`
 	// SweepName is the function of the sweep. Required.
@@ -129,6 +131,7 @@ const (
 type names struct {
 	machine, function, task, queue, changes, topic, bucket, table, sweep string
 	logs                                                                 map[string]string // by who writes them
+	moreBuckets                                                          []string
 }
 
 // body is the dashboard's text, once all that it names is there.
@@ -141,7 +144,7 @@ func body(args *Args) pulumi.StringOutput {
 		return text(args.Region, charts(names{
 			machine: v[0].(string), function: v[1].(string), task: args.TaskIntegrationARN, queue: v[2].(string), changes: v[3].(string),
 			topic: topicARN[strings.LastIndex(topicARN, ":")+1:], bucket: v[5].(string), table: v[6].(string), sweep: v[7].(string),
-			logs: v[8].(map[string]string),
+			logs: v[8].(map[string]string), moreBuckets: args.MoreBuckets,
 		}))
 	}).(pulumi.StringOutput)
 }
@@ -241,6 +244,11 @@ func costs(n names) []properties {
 	for _, who := range slices.Sorted(maps.Keys(n.logs)) {
 		bytes = append(bytes, of("AWS/Logs", "LogGroupName", n.logs[who])(who, "IncomingBytes"))
 	}
+	kept := make([][]any, 0, 1+len(n.moreBuckets))
+	kept = append(kept, []any{"AWS/S3", "BucketSizeBytes", "BucketName", n.bucket, "StorageType", "StandardStorage", labelled("bytes")})
+	for _, bucket := range n.moreBuckets {
+		kept = append(kept, []any{"AWS/S3", "BucketSizeBytes", "BucketName", bucket, "StorageType", "StandardStorage", labelled(bucket)})
+	}
 	return []properties{
 		{Title: "What costs: executions, runs, notices and write units of the ledger", Stat: sum, Metrics: counted},
 		{Title: "What costs: time of the function and of tasks, in ms", Stat: sum, Metrics: [][]any{
@@ -249,8 +257,6 @@ func costs(n names) []properties {
 		}},
 		{Title: "What costs: bytes written to the logs", Stat: sum, Stacked: true, Metrics: bytes},
 		// Earlier versions and the parts of unfinished uploads are among them.
-		{Title: "What costs: bytes kept in the bucket, counted once a day", Stat: "Average", Period: day, Metrics: [][]any{
-			{"AWS/S3", "BucketSizeBytes", "BucketName", n.bucket, "StorageType", "StandardStorage", labelled("bytes")},
-		}},
+		{Title: "What costs: bytes kept in the bucket, counted once a day", Stat: "Average", Period: day, Metrics: kept},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/access"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
@@ -25,6 +26,9 @@ const minStorageMB = 512
 
 // Args configure a Function.
 type Args struct {
+	// Access is what it may do besides writing its log. Default: nothing.
+	access.Access
+
 	// Location is where the stack is. Required.
 	Location location.Location `required:"true"`
 	// Code is a zip with the binary `bootstrap` in it. Required without ImageURI.
@@ -49,19 +53,6 @@ type Args struct {
 	Description string
 	// Environment are its variables, such as those by which a processor finds the ledger. Empty: none.
 	Environment pulumi.StringMap
-	// TableARN is the ledger's table, which it gets to write; TableName is the table's name, and TableKMSKeyARN the customer managed key that
-	// encrypts it, or nil. Nil: it gets to use none.
-	TableARN, TableName, TableKMSKeyARN pulumi.StringInput
-	// OutputBucketARN is the bucket that it gets to write to, keys that begin with OutputPrefix; OutputKMSKeyARN is the customer managed
-	// key that these objects are encrypted with, or nil. Nil: it gets to write to none.
-	OutputBucketARN pulumi.StringInput
-	OutputPrefix    string
-	OutputKMSKeyARN pulumi.StringInput
-	// SecretARNs are secrets of Secrets Manager, and ParameterARNs parameters of Systems Manager, that it gets to read; SecretKMSKeyARNs
-	// are the customer managed keys that they are encrypted with. Empty: none.
-	SecretARNs, ParameterARNs, SecretKMSKeyARNs []string
-	// Permissions are what it may do besides, as a policy document. Empty: nothing.
-	Permissions string
 	// LogGroupName and LogGroupARN are where it writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput `required:"true"`
 }
@@ -162,13 +153,7 @@ func (a *Args) code(of *lambda.FunctionArgs) {
 
 // grants lets the function do what it does for itself.
 func (f *Function) grants(ctx *pulumi.Context, name string, args *Args, role pulumi.StringInput) ([]pulumi.Resource, error) {
-	processor := policy.Processor{
-		At: args.Location, LogGroupARN: args.LogGroupARN,
-		TableARN: args.TableARN, TableName: args.TableName, TableKMSKeyARN: args.TableKMSKeyARN,
-		OutputBucketARN: args.OutputBucketARN, OutputPrefix: args.OutputPrefix, OutputKMSKeyARN: args.OutputKMSKeyARN,
-		SecretARNs: args.SecretARNs, ParameterARNs: args.ParameterARNs, SecretKMSKeyARNs: args.SecretKMSKeyARNs,
-		Permissions: args.Permissions,
-	}
+	processor := policy.Processor{At: args.Location, Access: args.Access, LogGroupARN: args.LogGroupARN}
 	if args.Tracing {
 		processor.Traces = []string{"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/access"
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/order"
@@ -36,6 +37,9 @@ const (
 
 // Args configure a Task.
 type Args struct {
+	// Access is what the processor may do besides writing its log. Default: nothing.
+	access.Access
+
 	// Location is where the stack is. Required.
 	Location location.Location `required:"true"`
 	// Image is the container image, by digest, with /tmp as a VOLUME that user 65532 may write. It is in its repository before
@@ -57,19 +61,6 @@ type Args struct {
 	Tracing bool
 	// Environment are the container's variables, such as those by which the processor finds the ledger. Empty: none.
 	Environment pulumi.StringMap
-	// TableARN is the ledger's table, which the processor gets to write; TableName is the table's name, and TableKMSKeyARN the customer
-	// managed key that encrypts it, or nil. Nil: it gets to use none.
-	TableARN, TableName, TableKMSKeyARN pulumi.StringInput
-	// OutputBucketARN is the bucket that the processor gets to write to, keys that begin with OutputPrefix; OutputKMSKeyARN is the customer
-	// managed key that these objects are encrypted with, or nil. Nil: it gets to write to none.
-	OutputBucketARN pulumi.StringInput
-	OutputPrefix    string
-	OutputKMSKeyARN pulumi.StringInput
-	// SecretARNs are secrets of Secrets Manager, and ParameterARNs parameters of Systems Manager, that the processor gets to read;
-	// SecretKMSKeyARNs are the customer managed keys that they are encrypted with. Empty: none.
-	SecretARNs, ParameterARNs, SecretKMSKeyARNs []string
-	// Permissions are what the processor may do besides, as a policy document. Empty: nothing.
-	Permissions string
 	// LogGroupName and LogGroupARN are where the container writes. Required.
 	LogGroupName, LogGroupARN pulumi.StringInput `required:"true"`
 	// ForceDestroy lets replaced and destroyed revisions of the task definition be deregistered. Without it they stay, at no
@@ -162,13 +153,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 
 // grants lets the processor do what it does for itself. Its log is ECS's to write.
 func (t *Task) grants(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
-	processor := policy.Processor{
-		At:       args.Location,
-		TableARN: args.TableARN, TableName: args.TableName, TableKMSKeyARN: args.TableKMSKeyARN,
-		OutputBucketARN: args.OutputBucketARN, OutputPrefix: args.OutputPrefix, OutputKMSKeyARN: args.OutputKMSKeyARN,
-		SecretARNs: args.SecretARNs, ParameterARNs: args.ParameterARNs, SecretKMSKeyARNs: args.SecretKMSKeyARNs,
-		Permissions: args.Permissions,
-	}
+	processor := policy.Processor{At: args.Location, Access: args.Access}
 	if args.Tracing {
 		processor.Traces = []string{"xray:PutTraceSegments"}
 	}

@@ -41,6 +41,31 @@ func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.Buck
 	return made, protections, nil
 }
 
+// adopt takes buckets that are there already, as they are.
+func (u *Uploads) adopt(args *Args) {
+	u.BucketName = pulumi.String(args.Buckets[0]).ToStringOutput()
+	u.BucketARN = pulumi.String(ARNs(args.Location, args.Buckets)[0]).ToStringOutput()
+}
+
+// bucketARNs are the ARNs of all buckets.
+func (u *Uploads) bucketARNs(args *Args) []pulumi.StringInput {
+	if len(args.Buckets) == 0 {
+		return []pulumi.StringInput{u.BucketARN}
+	}
+	return policy.Literals(ARNs(args.Location, args.Buckets))
+}
+
+// keyARNs are the customer managed keys that the objects are encrypted with.
+func (a *Args) keyARNs() []pulumi.StringInput {
+	switch {
+	case len(a.Buckets) > 0:
+		return policy.Literals(a.BucketKMSKeyARNs)
+	case a.KMSKeyARN != nil:
+		return []pulumi.StringInput{a.KMSKeyARN}
+	}
+	return nil
+}
+
 // refusals keep the tag for the readers, and with a quarantine the objects too, until they have it.
 func (t *Tags) refusals(objects pulumi.StringInput) []policy.Statement {
 	statements := policy.KeepStatus(objects, t.RoleARNs...)
@@ -55,18 +80,23 @@ func (t *Tags) refusals(objects pulumi.StringInput) []policy.Statement {
 // object itself if whoever uploads it asks for none.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
 func (u *Uploads) readers(ctx *pulumi.Context, name string, args *Args) ([]pulumi.Resource, error) {
-	statements := []policy.Statement{policy.ReadObjects(u.BucketARN)}
+	buckets := u.bucketARNs(args)
+	statements := []policy.Statement{policy.ReadObjects(buckets)}
 	if args.Tags != nil {
-		statements = append(statements, policy.TagUploads(u.BucketARN)...)
+		statements = append(statements, policy.TagUploads(buckets)...)
 	}
-	if args.KMSKeyARN != nil {
+	if keys := args.keyARNs(); len(keys) > 0 {
+		contexts := make([]pulumi.StringInput, 0, 2*len(buckets)) //nolint:mnd // A bucket and its objects.
+		for _, bucket := range buckets {
+			contexts = append(contexts, bucket, pulumi.Sprintf("%s/*", bucket))
+		}
 		statements = append(statements, policy.Statement{
 			Sid:       "DecryptUploads",
 			Actions:   []string{"kms:Decrypt"},
-			Resources: []pulumi.StringInput{args.KMSKeyARN},
+			Resources: keys,
 			Conditions: []policy.Condition{
 				policy.Via("s3", args.Location),
-				policy.When("ArnLike", "kms:EncryptionContext:aws:s3:arn", u.BucketARN, pulumi.Sprintf("%s/*", u.BucketARN)),
+				policy.When("ArnLike", "kms:EncryptionContext:aws:s3:arn", contexts...),
 			},
 		})
 	}

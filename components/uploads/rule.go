@@ -20,8 +20,13 @@ func (u *Uploads) rule(ctx *pulumi.Context, name string, args *Args) (*cloudwatc
 		return nil, err //nolint:wrapcheck // It says which one.
 	}
 	rule, err := cloudwatch.NewEventRule(ctx, name+"-rule", &cloudwatch.EventRuleArgs{
-		Description:  pulumi.String("Starts the state machine for every object created in the uploads bucket"),
-		EventPattern: u.BucketName.ApplyT(func(bucket string) (string, error) { return keys.Pattern(bucket) }).(pulumi.StringOutput),
+		Description: pulumi.String("Starts the state machine for every object created in the uploads bucket"),
+		EventPattern: u.BucketName.ApplyT(func(bucket string) (string, error) {
+			if len(args.Buckets) > 0 {
+				return keys.Pattern(args.Buckets...)
+			}
+			return keys.Pattern(bucket)
+		}).(pulumi.StringOutput),
 	}, pulumi.Parent(u))
 	if err != nil {
 		return nil, fmt.Errorf("creating the event rule: %w", err)

@@ -5,6 +5,7 @@ package uploads
 import (
 	"fmt"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
@@ -22,6 +23,11 @@ type Args struct {
 	Location location.Location `required:"true"`
 	// BucketName is the bucket's name. Empty: auto-named.
 	BucketName string
+	// Buckets are the names of buckets that are there already, in the place of one that is made. Nothing of them is changed: that their events
+	// go to EventBridge, and whatever protects them, is for who has made them. Empty: one is made.
+	Buckets []string
+	// BucketKMSKeyARNs are the customer managed keys that the objects in Buckets are encrypted with.
+	BucketKMSKeyARNs []string
 	// Keys are globs of the keys that are taken, any of which is enough: * stands for any characters, slashes included, and \* for an
 	// asterisk. Empty: all keys.
 	Keys []string
@@ -72,6 +78,15 @@ type Private struct {
 	RoleARN pulumi.StringInput `required:"true"`
 }
 
+// ARNs are the ARNs of buckets that are there already.
+func ARNs(at location.Location, names []string) []string {
+	arns := make([]string, len(names))
+	for i, name := range names {
+		arns[i] = BucketARN(at, "", name)
+	}
+	return arns
+}
+
 // BucketARN is the ARN that the bucket will have, for the policy of what is there
 // before it: with a wildcard for what Pulumi adds to a name that isn't given.
 func BucketARN(at location.Location, name, given string) string {
@@ -81,11 +96,11 @@ func BucketARN(at location.Location, name, given string) string {
 	return "arn:" + at.Partition + ":s3:::" + given
 }
 
-// Uploads are a bucket, its rule and the dead-letter queue.
+// Uploads are a bucket, or some that are there already, their rule and the dead-letter queue.
 type Uploads struct {
 	pulumi.ResourceState
 
-	// BucketName is the bucket.
+	// BucketName is the bucket, or the first of those that are there.
 	BucketName pulumi.StringOutput `pulumi:"bucketName"`
 	// BucketARN is the bucket's ARN.
 	BucketARN pulumi.StringOutput `pulumi:"bucketArn"`
@@ -107,8 +122,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, u, opts...); err != nil {
 		return nil, fmt.Errorf("registering the uploads: %w", err)
 	}
-	bucket, protections, err := u.bucket(ctx, name, args)
-	if err != nil {
+	var bucket *s3.BucketV2 // nil for those that are there
+	var protections []pulumi.Resource
+	var err error
+	if len(args.Buckets) > 0 {
+		u.adopt(args)
+	} else if bucket, protections, err = u.bucket(ctx, name, args); err != nil {
 		return nil, err
 	}
 	readers, err := u.readers(ctx, name, args)
@@ -128,8 +147,10 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	if err := u.notify(ctx, name, bucket, append(protections, target)); err != nil {
-		return nil, err
+	if bucket != nil {
+		if err := u.notify(ctx, name, bucket, append(protections, target)); err != nil {
+			return nil, err
+		}
 	}
 	return u, outputs.Register(ctx, u)
 }

@@ -246,6 +246,39 @@ func TestTheRuleTakesTheKeysThatAreGiven(t *testing.T) {
 	require.ErrorContains(t, err, `reading the glob "a**b" of keys`)
 }
 
+// Of buckets that are there already nothing is declared: only who may read them, and the one rule over all.
+func TestOfBucketsThatAreThereNothingIsMade(t *testing.T) {
+	t.Parallel()
+	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
+		t.Helper()
+		with := tagging(at, true, 0)
+		with.KMSKeyARN = pulumi.String("arn:aws:kms:eu-central-1:123456789012:key/of-the-queue")
+		with.Buckets, with.BucketKMSKeyARNs, with.Keys = []string{"theirs", "more"}, []string{customerKey}, []string{"in/*"}
+		system := declare(t, with)
+		require.Equal(t, map[string]int{
+			uploads.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typeQueuePolicy: 1, typeRole: 1, typePolicy: 3,
+		}, declaredtest.Counts(system))
+		rule := declaredtest.Only(t, system, typeRule)
+		require.JSONEq(t, `{"source": ["aws.s3"], "detail-type": ["Object Created"],
+			"detail": {"bucket": {"name": ["theirs", "more"]}, "object": {"key": [{"prefix": "in/"}]}}}`, rule.Text("eventPattern"))
+		theirs, more := "arn:"+at.Partition+":s3:::theirs", "arn:"+at.Partition+":s3:::more"
+		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [
+			{"Sid": "ReadUploads", "Effect": "Allow", "Action": ["s3:GetObject", "s3:GetObjectVersion"], "Resource": ["%[1]s/*", "%[2]s/*"]},
+			{"Sid": "ReadUploadTags", "Effect": "Allow", "Action": ["s3:GetObjectVersionTagging"], "Resource": ["%[1]s/*", "%[2]s/*"]},
+			{"Sid": "TagUploads", "Effect": "Allow", "Action": ["s3:PutObjectVersionTagging"], "Resource": ["%[1]s/*", "%[2]s/*"], "Condition": {
+				"StringEquals": {"s3:RequestObjectTag/upload-router-status": ["succeeded", "failed"]}
+			}},
+			{"Sid": "DecryptUploads", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["`+customerKey+`"], "Condition": {
+				"StringEquals": {"kms:ViaService": %[3]s},
+				"ArnLike": {"kms:EncryptionContext:aws:s3:arn": ["%[1]s", "%[1]s/*", "%[2]s", "%[2]s/*"]}
+			}}
+		]}`, theirs, more, declaredtest.Hosts(at, "s3")), declaredtest.Named(t, system, typePolicy, "up-read-task").Text("policy"))
+		require.Equal(t, "theirs", system.Outputs["bucketName"])
+		require.Equal(t, theirs, system.Outputs["bucketArn"])
+		declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeTarget), system.OfType(typePolicy)...)
+	})
+}
+
 // Without the policy EventBridge drops what it can't deliver and says nothing (trap 2).
 func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()

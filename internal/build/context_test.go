@@ -295,7 +295,9 @@ func TestWhatCantBeInAnImageIsRefused(t *testing.T) {
 		"a file with the name of what becomes /tmp": {write("upload-worker-tmp", ""), []string{
 			"python/upload-worker-tmp can't be in a build context", "call yours otherwise",
 		}},
-		"no Dockerfile's text": {write("Dockerfile", "FROM x\nENTRYPOIN x\n"), []string{"dockerfile: python/Dockerfile, line 2: unknown instruction: ENTRYPOIN"}},
+		"no Dockerfile's text": {
+			write("Dockerfile", "FROM x\nENTRYPOIN x\n"), []string{"dockerfile: python/Dockerfile, line 2: unknown instruction: ENTRYPOIN"},
+		},
 		"a pattern that is none": {
 			func(folder string) error {
 				return os.WriteFile(filepath.Join(folder, ".dockerignore"), []byte("[\n"), 0o600)

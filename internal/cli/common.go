@@ -18,6 +18,7 @@ import (
 const (
 	flagOutputs = "outputs"
 	flagProfile = "profile"
+	flagBucket  = "bucket"
 )
 
 // commonFlags are the flags that mean the same everywhere.
@@ -29,6 +30,7 @@ type commonFlags struct {
 
 	outputs string
 	profile string
+	bucket  string
 }
 
 // stackFlags are for commands that use Pulumi.
@@ -64,6 +66,7 @@ func (f *commonFlags) systemFlags(cmd *cobra.Command) {
 	f.stackFlags(cmd)
 	f.outputsFlag(cmd)
 	f.profileFlag(cmd)
+	cmd.Flags().StringVar(&f.bucket, flagBucket, "", "with several buckets: the one that is meant (default: the first of buckets)")
 }
 
 func (f *commonFlags) profileFlag(cmd *cobra.Command) {
@@ -105,6 +108,9 @@ func (f *commonFlags) read(ctx context.Context, in io.Reader) (operate.Outputs, 
 // system connects to what is deployed.
 func (f *commonFlags) system(ctx context.Context, in io.Reader) (*operate.System, error) {
 	outputs, err := f.read(ctx, in)
+	if err == nil && f.bucket != "" {
+		outputs, err = outputs.In(f.bucket)
+	}
 	if err != nil {
 		return nil, err
 	}

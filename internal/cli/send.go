@@ -136,7 +136,7 @@ func (o *sendOptions) check(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, name := range []string{flagOutputs, flagProfile, flagNoWait, flagPartSize, flagStartTimeout} {
+	for _, name := range []string{flagOutputs, flagProfile, flagBucket, flagNoWait, flagPartSize, flagStartTimeout} {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("%w: --%s is for what is deployed, and has no meaning with --local: leave it out", errFlag, name)
 		}

@@ -154,8 +154,8 @@ func taken(name string, into *Command) (string, error) {
 	if !path.IsAbs(name) || !exists(name) {
 		var err error
 		if file, err = exec.LookPath(base); err != nil {
-			return "", unsupportedf("no COPY makes the program %s, and this machine, where RUN isn't executed, has no %s on its PATH: install it here",
-				name, base)
+			return "", unsupportedf("no COPY makes the program %s, and this machine, where RUN isn't executed, has no %s on its PATH: "+
+				"install it here", name, base)
 		}
 	}
 	file, err := filepath.Abs(file)
@@ -196,7 +196,8 @@ func (i *Image) interpreter(name, file string, into *Command) error {
 		return nil
 	}
 	if !exists(words[0]) {
-		return unsupportedf("the program %s begins with #!%s, which isn't on this machine: write #!/usr/bin/env %s", name, words[0], path.Base(words[0]))
+		return unsupportedf("the program %s begins with #!%s, which isn't on this machine: write #!/usr/bin/env %s",
+			name, words[0], path.Base(words[0]))
 	}
 	if path.Base(words[0]) != "env" || len(words) == 1 {
 		_, err = taken(words[0], into)

@@ -22,8 +22,8 @@ import (
 	"github.com/moby/patternmatcher"
 )
 
-// ErrUnsupported is matched by the error of a Dockerfile whose image can't be laid out without a container engine. Its text isn't in it: what
-// the error says is what is wrong and what to write instead.
+// ErrUnsupported is matched by the error of a Dockerfile whose image can't be laid out without a container engine. Its text isn't in
+// that: it says what is wrong and what to write instead.
 var ErrUnsupported = errors.New("only a container engine can follow this Dockerfile")
 
 // unsupported is an error that matches [ErrUnsupported].

@@ -32,7 +32,7 @@ var reasons = map[string]string{
 	"UseLedger":                  "what becomes of each upload is written down, which keeps two executions from processing one",
 	"ReadUploadTags":             "the worker keeps the other tags of the version that it tags",
 	"TagUploads":                 "the worker tags the version with what became of it, for bucket policies and lifecycle rules",
-	"DecryptUploads":             "the processor reads what S3 decrypts for it, of this bucket only",
+	"DecryptUploads":             "the processor reads what S3 decrypts for it, of the uploads alone",
 	"ReadSecrets":                "the worker reads the secrets that the processor is given",
 	"ReadParameters":             "the worker reads the parameters that the processor is given",
 	"DecryptSecrets":             "Secrets Manager decrypts these secrets for the worker",

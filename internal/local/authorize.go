@@ -279,7 +279,19 @@ func (g *guard) bucketKey(bucket string) (key string, whole bool) {
 		whole, _ = rule["bucketKeyEnabled"].(bool)
 		return g.keyARN(by["kmsMasterKeyId"]), whole
 	}
-	return "", false
+	return g.adoptedKey(bucket), false
+}
+
+// adoptedKey is the key of a bucket that isn't the stack's: of those that are given, the one in its place, and the last for all others.
+// What is in such a bucket may be encrypted without a bucket key.
+func (g *guard) adoptedKey(bucket string) string {
+	buckets, err := textsOf(g.system, outputAdopted)
+	keys, wrong := textsOf(g.system, outputAdoptedKeys)
+	at := slices.Index(buckets, bucket)
+	if err != nil || wrong != nil || at < 0 || len(keys) == 0 {
+		return "" // the former was looked at when the buckets were made
+	}
+	return g.keyARN(keys[min(at, len(keys)-1)])
 }
 
 // keyARN is the ARN of a customer managed key; empty for none and for those

@@ -77,7 +77,7 @@ func (e *engine) pull(ctx context.Context, options dockerfile.Options) error {
 			continue
 		}
 		if _, err := e.output(ctx, "pull", "--quiet", base); err != nil {
-			return fmt.Errorf("Docker can't pull the base image %s: %w", base, err)
+			return fmt.Errorf("docker pull %s, the base image: %w", base, err)
 		}
 	}
 	return nil

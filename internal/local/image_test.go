@@ -303,7 +303,7 @@ func TestDockerWithoutTheBaseImage(t *testing.T) {
 	})
 	command, _ := fakeDocker(t, folder, "echo 'no route to registry' >&2; exit 1")
 	for docker, want := range map[string]string{
-		command:                          "Docker can't pull the base image debian:12: no route to registry",
+		command:                          "docker pull debian:12, the base image: no route to registry",
 		filepath.Join(folder, "nothing"): "there is no Docker",
 	} {
 		with := options()

@@ -76,14 +76,22 @@ func (r *Router) load(ctx context.Context) error {
 	return r.guard.deployment()
 }
 
-// outputBucketName is the stack's output that names the bucket for outputs.
-const outputBucketName = "outputBucketName"
+// Outputs of the stack: the bucket for outputs, and the buckets of uploads that the stack hasn't made, with their customer managed keys.
+const (
+	outputBucketName  = "outputBucketName"
+	outputAdopted     = "bucketNames"
+	outputAdoptedKeys = "bucketKmsKeyArns"
+)
 
 // buckets are those that are declared, the one for outputs and those that roles may use, which need not be. It finds which of them send
 // their events to EventBridge: files are put into the only one, or into the one that the stack's output bucketName names.
 func (r *Router) buckets() ([]objectstore.Bucket, error) {
 	resources := r.system.OfType(declared.TypeBucket)
-	if len(resources) == 0 {
+	adopted, err := r.texts(outputAdopted)
+	if err != nil {
+		return nil, err
+	}
+	if len(resources) == 0 && len(adopted) == 0 {
 		_, err := r.system.Only(declared.TypeBucket)
 		return nil, fmt.Errorf("finding the bucket: %w", err)
 	}
@@ -102,6 +110,9 @@ func (r *Router) buckets() ([]objectstore.Bucket, error) {
 			return nil, fmt.Errorf("reading the notifications of the bucket: %w", err)
 		}
 		r.sending = append(r.sending, name)
+	}
+	for _, name := range adopted { // nothing is known of them
+		all, r.sending = append(all, objectstore.Bucket{Name: name, Versioned: true}), append(r.sending, name)
 	}
 	named, _ := r.system.Outputs["bucketName"].(string)
 	switch {
@@ -175,18 +186,28 @@ func (r *Router) loadRules() error {
 
 // loadKeys takes over the globs of keys that the stack says its rule has.
 func (r *Router) loadKeys() error {
-	text, err := json.Marshal(r.system.Outputs["keys"])
-	var globs []string
-	if err == nil {
-		err = json.Unmarshal(text, &globs)
-	}
-	if err == nil {
-		r.keys, err = filter.ParseKeys(globs)
-	}
+	globs, err := r.texts("keys")
 	if err != nil {
+		return err
+	}
+	if r.keys, err = filter.ParseKeys(globs); err != nil {
 		return fmt.Errorf("reading the stack's output keys: %w", err)
 	}
 	return nil
+}
+
+// texts is an output of the stack that is a list of texts.
+func (r *Router) texts(output string) ([]string, error) { return textsOf(r.system, output) }
+
+func textsOf(system *declared.System, output string) (texts []string, err error) {
+	text, err := json.Marshal(system.Outputs[output])
+	if err == nil {
+		err = json.Unmarshal(text, &texts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the stack's output %s: %w", output, err)
+	}
+	return texts, nil
 }
 
 func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Program) (target, error) {

@@ -70,6 +70,8 @@ var (
 			"bucketName": "acme-uploads", "keys": `["write *","in/*"]`, "outputBucket": "acme-uploads", "outputPrefix": "results/",
 			"encryption": "customer", "permissions": writes,
 		},
+		"adopted":    {"buckets": `["acme-uploads","acme-more"]`, "keys": `["in/*","out/*"]`},
+		"adopted 0":  {"buckets": `["acme-uploads","acme-more"]`, "sizeThreshold": "0"},
 		"unjudged 0": {"permissions": unjudged, "sizeThreshold": "0"},
 		"image":      {"image": "public.ecr.aws/acme/processor:1.0.0"}, "topic": {"notify": `["arn:aws:sns:eu-central-1:123456789012:people"]`},
 	}

@@ -165,22 +165,31 @@ func Through(roleARN pulumi.StringInput, statements ...Statement) []Statement {
 	return through
 }
 
-// ReadObjects lets a processor read the objects of a bucket, in any version.
-func ReadObjects(bucketARN pulumi.StringInput, conditions ...Condition) Statement {
+// objectsOf are all objects in buckets.
+func objectsOf(bucketARNs []pulumi.StringInput) []pulumi.StringInput {
+	objects := make([]pulumi.StringInput, len(bucketARNs))
+	for i, bucketARN := range bucketARNs {
+		objects[i] = pulumi.Sprintf("%s/*", bucketARN)
+	}
+	return objects
+}
+
+// ReadObjects lets a processor read the objects of buckets, in any version.
+func ReadObjects(bucketARNs []pulumi.StringInput, conditions ...Condition) Statement {
 	return Statement{
 		Sid:        "ReadUploads",
 		Actions:    []string{"s3:GetObject", "s3:GetObjectVersion"},
-		Resources:  []pulumi.StringInput{pulumi.Sprintf("%s/*", bucketARN)},
+		Resources:  objectsOf(bucketARNs),
 		Conditions: conditions,
 	}
 }
 
-// TagUploads lets a processor tag the versions of the objects of a bucket with what became of them. As S3 sets all tags at once, it may set
+// TagUploads lets a processor tag the versions of the objects of buckets with what became of them. As S3 sets all tags at once, it may set
 // others too, if that one is among them.
 //
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html
-func TagUploads(bucketARN pulumi.StringInput) []Statement {
-	objects := []pulumi.StringInput{pulumi.Sprintf("%s/*", bucketARN)}
+func TagUploads(bucketARNs []pulumi.StringInput) []Statement {
+	objects := objectsOf(bucketARNs)
 	return []Statement{
 		{Sid: "ReadUploadTags", Actions: []string{actionGetVersionTags}, Resources: objects},
 		{
@@ -192,10 +201,10 @@ func TagUploads(bucketARN pulumi.StringInput) []Statement {
 
 // ReachUploadTags lets what [TagUploads] allows through an endpoint. Which tags is for the role's policy to say: AWS doesn't document that
 // an endpoint's policy knows those of a request.
-func ReachUploadTags(bucketARN pulumi.StringInput, conditions ...Condition) Statement {
+func ReachUploadTags(bucketARNs []pulumi.StringInput, conditions ...Condition) Statement {
 	return Statement{
 		Sid: "TagUploads", Actions: []string{actionGetVersionTags, actionPutVersionTags},
-		Resources: []pulumi.StringInput{pulumi.Sprintf("%s/*", bucketARN)}, Conditions: conditions,
+		Resources: objectsOf(bucketARNs), Conditions: conditions,
 	}
 }
 

@@ -5,26 +5,19 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/access"
 	"example.com/upload-router/components/location"
 )
 
 // Processor is what a processor does for itself, wherever it runs. What is nil or empty it doesn't do.
 type Processor struct {
+	access.Access
+
 	At location.Location
 	// LogGroupARN is the log group that it writes to.
 	LogGroupARN pulumi.StringInput
-	// TableARN, TableName and TableKMSKeyARN are as [UseLedger] has them.
-	TableARN, TableName, TableKMSKeyARN pulumi.StringInput
-	// OutputBucketARN, OutputPrefix and OutputKMSKeyARN are as [WriteOutputs] has them.
-	OutputBucketARN pulumi.StringInput
-	OutputPrefix    string
-	OutputKMSKeyARN pulumi.StringInput
-	// SecretARNs, ParameterARNs and SecretKMSKeyARNs are as [ReadSecrets] has them.
-	SecretARNs, ParameterARNs, SecretKMSKeyARNs []string
 	// Traces are the actions by which it sends traces.
 	Traces []string
-	// Permissions are what it may do besides, as a policy document.
-	Permissions string
 }
 
 // Grant gives the role of a name these permissions, by an inline policy for each purpose, whose name begins with the name given.

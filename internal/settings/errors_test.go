@@ -86,7 +86,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		broken[key.Name] = byType[key.Type]
 	}
 	broken["egress"] = `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`
-	broken["keys"] = `["hush**"]`
+	broken["buckets"], broken["keys"] = `["-Hush"]`, `["hush**"]`
 	all := settings.WithSecrets(func(string) bool { return true })
 	_, err := settings.Load(broken.lookup, all)
 	require.ErrorIs(t, err, settings.ErrInvalid)

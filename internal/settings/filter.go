@@ -41,11 +41,22 @@ const longestBucketName = 63
 // pattern refuses globs that make more of an event pattern than a rule of EventBridge may have.
 func (l *loader) pattern(s *Settings) {
 	keys, err := filter.ParseKeys(s.KeyGlobs)
-	if err != nil || len(keys) == 0 {
+	if err != nil {
 		return // which was reported
 	}
-	text, err := keys.Pattern(cmp.Or(s.BucketName, strings.Repeat("b", longestBucketName)))
+	buckets := s.Buckets
+	if len(buckets) == 0 {
+		buckets = []string{cmp.Or(s.BucketName, strings.Repeat("b", longestBucketName))}
+	}
+	text, err := keys.Pattern(buckets...)
 	if err == nil && len(text) > eventbridge.MaxPatternBytes {
+		if len(keys) == 0 {
+			l.reportAt(keyBuckets, keyBuckets, l.raw(keyBuckets), fmt.Sprintf("make an event pattern of %d bytes, and a rule of EventBridge "+
+				"takes %d: deploy the project as several stacks", len(text), eventbridge.MaxPatternBytes), Fix{
+				Path: keyBuckets, Text: "take buckets out of " + keyBuckets + " in " + l.file(),
+			})
+			return
+		}
 		l.tooMuch(fmt.Sprintf("make an event pattern of %d bytes, and a rule of EventBridge takes %d: let one glob with a * stand for several",
 			len(text), eventbridge.MaxPatternBytes))
 		return

@@ -17,6 +17,9 @@ import (
 type Settings struct {
 	// BucketName, ECRRepoName and StateMachineName are empty for what is auto-named.
 	BucketName, ECRRepoName, StateMachineName string
+	// Buckets are those that are there already, whose objects are taken; empty for one of the stack's own. BucketKMSKeyARNs are the customer
+	// managed keys that their objects are encrypted with.
+	Buckets, BucketKMSKeyARNs []string
 	// KeyGlobs are the keys that are taken, as [filter.ParseGlob] reads them; empty for all.
 	KeyGlobs []string
 	// SizeThreshold is in bytes: an object of exactly this size goes to Lambda.
@@ -127,6 +130,8 @@ func (s *Settings) MakesVPC() bool { return s.Network == NetworkCreate || s.Netw
 // The names of the keys that other rules than their own row name.
 const (
 	keyBucketName        = "bucketName"
+	keyBuckets           = "buckets"
+	keyBucketKeys        = "bucketKmsKeyArns"
 	keyKeys              = "keys"
 	keyOutputBucket      = "outputBucket"
 	keyOutputPrefix      = "outputPrefix"
@@ -150,6 +155,7 @@ const (
 	keyEncryption        = "encryption"
 	keyExecutionLogLevel = "executionLogLevel"
 	keyNotify            = "notify"
+	keyAbortUploads      = "abortUploadsAfterDays"
 	keyKeepVersionsDays  = "noncurrentVersionsAfterDays"
 	keyExpireProcessed   = "expireProcessedAfterDays"
 	keyTags              = "tags"
@@ -202,6 +208,19 @@ func nameKeys() []Key {
 				"Empty: auto-named.",
 			field: func(s *Settings) any { return &s.BucketName }, check: anywhere(checkBucketName),
 		},
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
+			Name: keyBuckets, Default: []any{}, Example: `["acme-uploads"]`,
+			Doc: "Buckets that are there already, in the stack's own Region and account, whose objects are taken. Nothing of them is changed: " +
+				"EventBridge must be on in their notification configuration. An empty list: a bucket of the stack's own.",
+			field: func(s *Settings) any { return &s.Buckets }, check: anywhere(checkBucketName),
+		},
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+			Name: keyBucketKeys, Default: []any{},
+			Example: `["arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]`,
+			Doc: "Customer managed keys that objects in buckets are encrypted with, as ARNs of the stack's own Region, if they are. Their " +
+				"policies must let the account's IAM policies decide.",
+			field: func(s *Settings) any { return &s.BucketKMSKeyARNs }, check: (*loader).checkKeyARN, fixed: (*loader).fixedKeyARN,
+		},
 		{ // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 			Name: keyKeys, Default: []any{}, Example: `["invoices/*.pdf","invoices/*.PDF"]`, exact: true,
 			Doc: "Which objects are taken, by their keys: globs, any of which is enough. An asterisk stands for any characters, slashes " +
@@ -251,8 +270,8 @@ func outputKeys() []Key {
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 			Name: keyOutputBucket, Default: OutputNone, Example: "acme-results",
 			Doc: "Bucket that processors write to: none, create (one of the stack's own, with all the protections of the one for uploads), " +
-				"or the name of one that is there, in the stack's own Region, or of bucketName, with an outputPrefix that no glob of keys " +
-				"takes. Nothing of one that is there is changed: its policy must let the " +
+				"or the name of one that is there, in the stack's own Region, or one that uploads are in, with an outputPrefix that no glob of " +
+				"keys takes. Nothing of one that is there is changed: its policy must let the " +
 				"processors' roles write if it is another account's, and without a lifecycle rule the parts of an upload whose processor " +
 				"was killed stay, and cost.",
 			field: func(s *Settings) any { return &s.OutputBucket }, check: anywhere(checkOutputBucket),
@@ -565,7 +584,7 @@ func noticeKeys() []Key {
 func keepingKeys() []Key {
 	return []Key{
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
-			Name: "abortUploadsAfterDays", Default: 7, Least: 1, Most: math.MaxInt32, Unit: unitDays,
+			Name: keyAbortUploads, Default: 7, Least: 1, Most: math.MaxInt32, Unit: unitDays,
 			Doc:   "Days after which S3 throws away the parts of a multipart upload that was not completed.",
 			field: func(s *Settings) any { return &s.AbortUploadsAfterDays },
 		},

@@ -187,6 +187,7 @@ func (l *loader) relate(s *Settings) {
 	l.taskSize(s)
 	l.routeSizes(s)
 	l.pattern(s)
+	l.adopted(s)
 	l.loop(s)
 	l.secretNames(s)
 	l.variablesSize(s)

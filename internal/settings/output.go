@@ -52,18 +52,27 @@ func checkOutputPrefix(prefix string) error {
 	return nil
 }
 
-// OutputsAmongUploads reports whether processors write into the bucket of the uploads.
+// OutputsAmongUploads reports whether processors write into a bucket that uploads are in.
 func (s *Settings) OutputsAmongUploads() bool {
+	return s.OutputsInOwnBucket() || slices.Contains(s.Buckets, s.OutputBucket)
+}
+
+// OutputsInOwnBucket reports whether processors write into the stack's own bucket of the uploads.
+func (s *Settings) OutputsInOwnBucket() bool {
 	return s.BucketName != "" && s.OutputBucket == s.BucketName
 }
 
 // loop refuses outputs that start the system again: those in the bucket of the uploads, unless no key that begins with the outputs' prefix
 // is one that is taken.
 func (l *loader) loop(s *Settings) {
-	if !s.OutputsAmongUploads() {
-		return
+	if !s.OutputsAmongUploads() || len(s.KeyGlobs) == 0 && l.changed(keyKeys) {
+		return // or what is wrong with the globs was reported
 	}
-	out := set(keyOutputBucket, OutputCreate)
+	out, key := set(keyOutputBucket, OutputCreate), keyBucketName
+	if len(s.Buckets) > 0 {
+		key = keyBuckets
+	}
+	refused := "must not be a bucket of the uploads, " + key + ", "
 	if glob, again := s.takes(s.OutputPrefix); again {
 		taken := "all of whose objects are taken, without " + keyKeys
 		switch {
@@ -73,11 +82,11 @@ func (l *loader) loop(s *Settings) {
 		default:
 			taken = "where " + glob + " of " + keyKeys + " takes keys that begin with the " + keyOutputPrefix + " " + strconv.Quote(s.OutputPrefix)
 		}
-		l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, "must not be the bucket of the uploads, "+keyBucketName+", "+taken+
+		l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, refused+taken+
 			": each output would be an upload, whose outputs are uploads again, without an end", out)
 	}
 	if s.TagUploads == TagQuarantine {
-		l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, "must not be the bucket of the uploads with "+keyTagUploads+" "+
+		l.reportAt(keyOutputBucket, keyOutputBucket, s.OutputBucket, refused+"with "+keyTagUploads+" "+
 			string(TagQuarantine)+": nobody could read the outputs, which aren't processed and never get the tag", out)
 	}
 }

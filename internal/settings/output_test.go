@@ -17,7 +17,7 @@ func TestOutputRules(t *testing.T) {
 		checkRules(t, config{"bucketName": "ours"}, "outputBucket", []rule{
 			{"", ""}, {"none", ""}, {"create", ""}, {"theirs", ""}, {"ours-out", ""},
 			{"Create", "lowercase"}, {"no", "3 to 63"}, {"s3://theirs", "lowercase"}, {"theirs/results", "lowercase"},
-			{"ours", "must not be the bucket of the uploads, bucketName, all of whose objects are taken, without keys: each output"},
+			{"ours", "must not be a bucket of the uploads, bucketName, all of whose objects are taken, without keys: each output"},
 		})
 	})
 	t.Run("outputPrefix", func(t *testing.T) {

@@ -46,6 +46,8 @@ func (s *Settings) Warnings() []Warning {
 			"a statement allows all of a service, or any resource, and has no condition: so may a processor that is taken over"},
 		{keyPermissions, s.Network == NetworkPrivate && slices.ContainsFunc(s.Permissions, (Permission).unreachable),
 			"of what is allowed, the task of a private network reaches S3 and DynamoDB alone; other services take endpoints in stack/network.go"},
+		{keyBucketKeys, len(s.BucketKMSKeyARNs) > 0 && len(s.Buckets) == 0,
+			"there are no " + keyBuckets + " that are encrypted with these keys, and so nobody may use them: " + remove(keyBucketKeys).String()},
 		{keyKeys, slices.ContainsFunc(s.KeyGlobs, func(glob string) bool { return strings.ContainsAny(glob, "?[{") }),
 			"?, [ and { stand for themselves: * alone matches other characters"},
 		{keyKeys, slices.ContainsFunc(s.KeyGlobs, func(glob string) bool { return strings.HasPrefix(glob, "/") }),

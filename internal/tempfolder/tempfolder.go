@@ -1,5 +1,5 @@
-// Package tempfolder makes folders for what is temporary, which go with whoever made them: by its own hand, or, if it was killed, by that of
-// the next who makes one of the kind.
+// Package tempfolder makes folders for what is temporary, which go with whoever made them: by its own hand, or, if it was killed, by that
+// of the next who makes one of the kind.
 package tempfolder
 
 import (

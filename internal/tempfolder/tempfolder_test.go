@@ -53,7 +53,8 @@ func makeIn(t *testing.T, parent string) (folder string, kill func()) {
 	}
 }
 
-// What is left of a process that was killed goes with the next of the kind, locked folders included. What lives, or isn't of the kind, stays.
+// What is left of a process that was killed goes with the next of the kind, locked folders included. What lives, or isn't of the kind,
+// stays.
 func TestWhatWasKilledIsCleared(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()

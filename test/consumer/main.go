@@ -10,6 +10,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
+	"example.com/upload-router/components/access"
 	"example.com/upload-router/components/egress"
 	"example.com/upload-router/components/function"
 	"example.com/upload-router/components/ledger"
@@ -65,8 +66,8 @@ func program(ctx *pulumi.Context) error {
 	small, err := function.New(ctx, "small", &function.Args{
 		Location: at, Code: pulumi.NewFileArchive(cfg.Require("function")), Architecture: "arm64",
 		MemoryMB: memoryMB, TimeoutSeconds: int(timeout.Seconds()),
-		Environment: table.ProcessorEnvironment(log.Groups["function"].Name, retentionDays),
-		TableARN:    table.TableARN, TableName: table.TableName,
+		Environment:  table.ProcessorEnvironment(log.Groups["function"].Name, retentionDays),
+		Access:       access.Access{TableARN: table.TableARN, TableName: table.TableName},
 		LogGroupName: log.Groups["function"].Name, LogGroupARN: log.Groups["function"].ARN,
 	})
 	if err != nil {
@@ -76,7 +77,7 @@ func program(ctx *pulumi.Context) error {
 		Location: at, Image: pulumi.String(cfg.Require("image")), Architecture: "ARM64",
 		CPU: taskCPU, MemoryMB: taskMemoryMB, LogGroupName: log.Groups["task"].Name, LogGroupARN: log.Groups["task"].ARN,
 		Environment: table.ProcessorEnvironment(log.Groups["task"].Name, retentionDays),
-		TableARN:    table.TableARN, TableName: table.TableName,
+		Access:      access.Access{TableARN: table.TableARN, TableName: table.TableName},
 	})
 	if err != nil {
 		return fmt.Errorf("declaring the task: %w", err)

@@ -286,6 +286,27 @@ var fromDefaults = map[string]change{
 		},
 		loses: []string{"uploads-bucket"},
 	},
+	"buckets that are there": {
+		config: map[string]string{
+			"buckets[0]": "upload-router-e2e-theirs", "buckets[1]": "upload-router-e2e-more",
+			"bucketKmsKeyArns[0]": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab",
+		},
+		want: map[string]string{
+			"dashboard-board":       "update",
+			"uploads-access":        "delete",
+			"uploads-bucket":        "delete",
+			"uploads-encryption":    "delete",
+			"uploads-events":        "delete",
+			"uploads-lifecycle":     "delete",
+			"uploads-ownership":     "delete",
+			"uploads-policy":        "delete",
+			"uploads-read-function": "update",
+			"uploads-read-task":     "update",
+			"uploads-rule":          "update",
+			"uploads-versioning":    "delete",
+		},
+		loses: []string{"uploads-bucket"},
+	},
 	"a name of the repository": {
 		config: map[string]string{"ecrRepoName": "upload-router-e2e-other"},
 		want: map[string]string{

@@ -4,6 +4,7 @@
 package leastprivilege_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -141,6 +142,10 @@ func declareAll(t *testing.T) map[string]*declared.System {
 		}),
 	}
 	out["outputs"] = declare(t, "outputs", map[string]string{"outputBucket": "acme-results", "outputPrefix": "results/"})
+	out["adopted"] = declare(t, "adopted", map[string]string{
+		"buckets": `["acme-uploads","acme-more"]`, "network": "private", "tagUploads": "status",
+		"bucketKmsKeyArns": `["arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"]`,
+	})
 	out["encrypted"] = declare(t, "encrypted", map[string]string{
 		"outputBucket": "create", "network": "private",
 		"outputKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
@@ -260,6 +265,8 @@ var routes = []route{
 	{"a large file", uploads("large", 50)},
 	{"an event without version, of a small file", withoutVersion("small-plain", 5)},
 	{"an event without version, of a large file", withoutVersion("large-plain", 50)},
+	{"a small file of each other bucket", elsewhere("small-more", 5)},
+	{"a large file of each other bucket", elsewhere("large-more", 50)},
 	{"an event that is rejected", rejected},
 	{"an event of another size, of a large file", anotherSize},
 	{"an event that comes twice", twice},
@@ -318,6 +325,39 @@ func withoutVersion(key string, size int) func(context.Context, *local.Router, *
 		}
 		again, err := deliverWithout(ctx, r, first, "version-id")
 		return processed(again, err)
+	}
+}
+
+// elsewhere puts a file into each other bucket that the system takes uploads of. Most systems have one alone.
+func elsewhere(key string, size int) func(context.Context, *local.Router, *decided, string) error {
+	return func(ctx context.Context, r *local.Router, l *decided, folder string) error {
+		text, err := json.Marshal(l.system.Outputs["bucketNames"])
+		var names []string
+		if err := errors.Join(err, json.Unmarshal(text, &names)); err != nil || len(names) < 2 {
+			return err
+		}
+		first, err := upload(ctx, r, folder, key, size)
+		if err := processed(first, err); err != nil {
+			return err
+		}
+		for _, name := range names[1:] {
+			stored, err := r.Client().PutObject(ctx, &s3.PutObjectInput{
+				Bucket: &name, Key: &key, Body: bytes.NewReader(make([]byte, size)),
+			})
+			if err != nil {
+				return err
+			}
+			event := strings.NewReplacer(first.Bucket, name, first.VersionID, *stored.VersionId).Replace(string(first.Event))
+			trace := &local.Trace{}
+			if err := processed(trace, r.Deliver(ctx, json.RawMessage(event), trace)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			again, err := deliverWithout(ctx, r, &local.Trace{Event: json.RawMessage(event)}, "version-id")
+			if err := processed(again, err); err != nil {
+				return fmt.Errorf("%s, without version: %w", name, err)
+			}
+		}
+		return nil
 	}
 }
 

@@ -1,0 +1,34 @@
+package stack
+
+import (
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"example.com/upload-router/components/uploads"
+	"example.com/upload-router/internal/policy"
+	"example.com/upload-router/internal/settings"
+)
+
+// exportAdopted gives the stack the outputs about buckets that are there already: their names, the keys that they are encrypted with, and
+// what each bucket's policy must hold if what is processed is tagged, as nobody but who has made them changes that.
+func (s *system) exportAdopted(outputs pulumi.Map) {
+	if len(s.cfg.Buckets) == 0 {
+		return
+	}
+	outputs["bucketNames"] = pulumi.ToStringArray(s.cfg.Buckets)
+	if len(s.cfg.BucketKMSKeyARNs) > 0 {
+		outputs["bucketKmsKeyArns"] = pulumi.ToStringArray(s.cfg.BucketKMSKeyARNs)
+	}
+	if !s.tagsUploads() {
+		return
+	}
+	policies := pulumi.StringMap{}
+	for i, arn := range uploads.ARNs(s.at, s.cfg.Buckets) {
+		objects, roles := pulumi.String(arn+"/*"), []pulumi.StringInput{s.small.RoleARN, s.large.TaskRoleARN}
+		statements := policy.KeepStatus(objects, roles...)
+		if s.cfg.TagUploads == settings.TagQuarantine {
+			statements = append(statements, policy.Quarantine(objects, roles...))
+		}
+		policies[s.cfg.Buckets[i]] = policy.Document(statements...)
+	}
+	outputs["bucketPolicies"] = policies
+}
