@@ -60,6 +60,8 @@ type SizeShare struct {
 	// Size is in bytes. Share is above 0 and at most 1.
 	Size  int64   `json:"size"`
 	Share float64 `json:"share"`
+	// Key is the key of such an upload, where routes are chosen by it. Empty: one that no route's keys have.
+	Key string `json:"key,omitempty"`
 }
 
 // mostOutputs is more than anybody unpacks of an upload.
@@ -99,8 +101,8 @@ func Percent(share float64) string {
 	return Number(math.Round(100*digits*share) / digits)
 }
 
-// ParseSizes reads a distribution of sizes, such as 100KB:70%,20MB:25%,2GB:5%.
-// The shares must add up to 100 %. The error matches [ErrInput].
+// ParseSizes reads a distribution of sizes, such as 100KB:70%,20MB:25%,2GB:5%:film.mp4, where a key says by which route they go. The
+// shares must add up to 100 %. The error matches [ErrInput].
 func ParseSizes(text string) ([]SizeShare, error) {
 	wrong := func(why string, args ...any) error {
 		return fmt.Errorf("%w: sizes %q: %s: write them as 100KB:70%%,20MB:30%%", ErrInput, text, fmt.Sprintf(why, args...))
@@ -112,6 +114,10 @@ func ParseSizes(text string) ([]SizeShare, error) {
 		if !found {
 			return nil, wrong("%q has no share", part)
 		}
+		share, key, keyed := strings.Cut(share, ":")
+		if keyed && key == "" {
+			return nil, wrong("%q has no key behind its share", part)
+		}
 		bytes, err := settings.ParseSize(size)
 		if err != nil {
 			return nil, wrong("%q is no size: it %s", size, err)
@@ -120,7 +126,7 @@ func ParseSizes(text string) ([]SizeShare, error) {
 		if err != nil || part == 0 {
 			return nil, wrong("%q is no share between 0 and 100 %%", share)
 		}
-		shares = append(shares, SizeShare{Size: bytes, Share: part})
+		shares = append(shares, SizeShare{Size: bytes, Share: part, Key: key})
 		sum += part
 	}
 	if math.Abs(sum-1) > 1e-4 {
@@ -197,7 +203,7 @@ func (o CostOptions) checkOutputs() error {
 
 // CostItem is one position of a bill for a month.
 type CostItem struct {
-	// Route is Lambda or Fargate; empty for what is there without uploads, or for all of them.
+	// Route is the route's name; empty for what is there without uploads, or for all of them.
 	Route string `json:"route,omitempty"`
 	// What is billed, and how much of it.
 	What     string  `json:"what"`
@@ -220,6 +226,8 @@ type CostReport struct {
 	// a task costs less for an object than the function does; 0 if it never does.
 	Threshold int64 `json:"thresholdBytes"`
 	BreakEven int64 `json:"breakEvenBytes,omitempty"`
+	// RouteBreakEven is BreakEven for the task of each route; of one whose task is never cheaper there is none.
+	RouteBreakEven map[string]int64 `json:"breakEvenBytesByRoute,omitempty"`
 	// SpotDiscount is the assumption about Fargate Spot that it is made with.
 	SpotDiscount float64 `json:"spotDiscount,omitempty"`
 	// SecondsPerGB is the assumption about the processor, if one was made.
@@ -267,15 +275,11 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err := c.writes(options.Outputs, options.OutputBytes); err != nil {
 		return nil, err
 	}
-	rows := described.Rows()
-	queued := slices.IndexFunc(rows, func(r machine.Row) bool { return r.MaxParallel > 0 })
-	if queued >= 0 { // one to take a slot, one to return it
-		c.slotWrites = 2 * float64(rows[queued].SlotWriteUnits())
-	}
+	c.rows = described.Rows()
 	for _, share := range options.Sizes {
-		c.uploads(share.Size, options.Uploads*share.Share)
+		c.uploads(share.Key, share.Size, options.Uploads*share.Share)
 	}
-	if err := c.wait(rows[max(queued, 0)], options.Uploads, options.AtOnce); err != nil {
+	if err := c.waits(options.Uploads, options.AtOnce); err != nil {
 		return nil, err
 	}
 	c.kept(options.Uploads)
@@ -312,11 +316,24 @@ func (c *costing) processor(secondsPerGB float64) {
 
 // compare finds from which size on which of both is cheaper.
 func (c *costing) compare() {
-	e := c.estimator
+	e := &c.estimator
 	c.report.Threshold = e.threshold()
-	// The function's architecture is the task's, which may have a discount besides.
-	if size := pricing.BreakEven(e.taskArchitecture, e.function, e.task); !math.IsInf(size, 1) {
-		c.report.BreakEven = int64(size)
+	first := e.on(machine.Fargate).Name
+	for _, route := range e.routes {
+		if route.Compute != machine.Fargate {
+			continue
+		}
+		// The function's architecture is the task's, which may have a discount besides.
+		size := pricing.BreakEven(e.architectureOf(route), e.function, e.taskOf(route))
+		if math.IsInf(size, 1) {
+			continue
+		}
+		if c.report.RouteBreakEven == nil {
+			c.report.RouteBreakEven = map[string]int64{}
+		}
+		if c.report.RouteBreakEven[route.Name] = int64(size); route.Name == first {
+			c.report.BreakEven = int64(size)
+		}
 	}
 }
 
@@ -330,13 +347,12 @@ func (c *costing) discount(share float64) error {
 	case !c.spot:
 		return nil
 	}
-	c.tasks = "Fargate tasks on Spot, with reading"
 	c.report.SpotDiscount = share
 	c.report.NotCounted = costNotCountedOnSpot + ", " + c.report.NotCounted
 	if share == 0 {
 		c.report.NotCounted = costNotCountedDiscount + ", " + c.report.NotCounted
 	}
-	c.estimator.taskArchitecture = c.estimator.taskArchitecture.Spot(share)
+	c.estimator.spotDiscount = share
 	return nil
 }
 
@@ -373,15 +389,16 @@ func (c *costing) output(size int64, n float64) {
 type costing struct {
 	system    *declared.System
 	estimator estimator
-	// tasks is what the position of the tasks is called, spot whether they run on Spot first, public whether they have an
-	// address, traced whether they are traced, keyed whether each object takes KMS.
-	tasks                       string
+	// spot is whether tasks of a route run on Spot first, public whether they have an address, traced whether they are traced, keyed
+	// whether each object takes KMS.
 	spot, public, traced, keyed bool
 	// event is how many bytes the log takes for an event of an execution that succeeds.
 	event float64
-	// lambdaTimeout and taskTimeout are the time that a run has, in seconds.
-	lambdaTimeout, taskTimeout float64
-	endpoints                  float64 // interface endpoints, times zones
+	// rows are the routes as they are configured.
+	rows []machine.Row
+	// lambdaTimeout is the time that a run of the function has, in seconds.
+	lambdaTimeout float64
+	endpoints     float64 // interface endpoints, times zones
 	// outputs is whether there is a bucket for outputs, ownOutputs whether it is one of the stack's.
 	outputs, ownOutputs bool
 	// ledger is whether there is one, retention for how many days it keeps an upload, 0 for good. result is how long a result is in the
@@ -391,9 +408,8 @@ type costing struct {
 	result, loggedResult float64
 	// tagged is whether versions are tagged with what became of them.
 	tagged bool
-	// slotWrites is how many write units the slot of a task takes that needn't wait. tasksStarted is how many tasks there are, taskSeconds
-	// how long they run together.
-	slotWrites, tasksStarted, taskSeconds float64
+	// tasksStarted is how many tasks there are of each route, taskSeconds how long they run together.
+	tasksStarted, taskSeconds map[string]float64
 
 	sweep  *declared.Resource
 	items  []CostItem
@@ -401,7 +417,7 @@ type costing struct {
 }
 
 func newCosting(system *declared.System) (*costing, error) {
-	c := &costing{system: system, tasks: "Fargate tasks, with reading", report: &CostReport{
+	c := &costing{system: system, tasksStarted: map[string]float64{}, taskSeconds: map[string]float64{}, report: &CostReport{
 		Uploads: map[string]float64{}, Routes: map[string]float64{}, Prices: prices, NotCounted: CostNotCounted,
 	}}
 	router, err := system.Only(declared.TypeStateMachine)
@@ -419,7 +435,8 @@ func newCosting(system *declared.System) (*costing, error) {
 		c.ownOutputs = err == nil
 	}
 	task := c.estimator.on(machine.Fargate)
-	c.spot, c.public, c.taskTimeout = task.Spot, task.PublicAddress, float64(task.TimeoutSeconds)
+	c.public = task.PublicAddress
+	c.spot = slices.ContainsFunc(outputs.routes, func(r machine.Route) bool { return r.Spot })
 	c.event = eventBytes(router.Object("loggingConfiguration"))
 	c.traced, _ = router.Object("tracingConfiguration")["enabled"].(bool)
 	if err := c.processors(outputs.LambdaFunctionARN); err != nil {
@@ -504,9 +521,9 @@ func (c *costing) add(route, what string, quantity, dollars float64) {
 }
 
 // uploads adds n uploads of a size.
-func (c *costing) uploads(size int64, n float64) {
+func (c *costing) uploads(key string, size int64, n float64) {
 	e, bytes := &c.estimator, float64(size)
-	route := e.of("", size)
+	route := e.of(key, size)
 	c.report.Uploads[route.Name] += n
 	transitions := float64(len(route.Steps)) * n
 	c.add(route.Name, "state transitions", transitions, transitions*pricing.StateTransition)
@@ -518,12 +535,18 @@ func (c *costing) uploads(size int64, n float64) {
 		c.add(route.Name, "Lambda runs, with reading", n, n*e.function.Cost(e.lambdaArchitecture, bytes))
 		logged = functionLogBytes
 	} else {
-		each := e.task.Cost(e.taskArchitecture, bytes)
-		c.tasksStarted, c.taskSeconds = c.tasksStarted+n, c.taskSeconds+n*e.task.Seconds(bytes)
+		task := e.taskOf(route)
+		each := task.Cost(e.architectureOf(route), bytes)
+		c.tasksStarted[route.Name] += n
+		c.taskSeconds[route.Name] += n * task.Seconds(bytes)
 		if !c.public {
-			each -= e.task.Seconds(bytes) / 3600 * pricing.PublicAddressHour
+			each -= task.Seconds(bytes) / 3600 * pricing.PublicAddressHour
 		}
-		c.add(route.Name, c.tasks, n, n*each)
+		what := "Fargate tasks, with reading"
+		if route.Spot {
+			what = "Fargate tasks on Spot, with reading"
+		}
+		c.add(route.Name, what, n, n*each)
 		logged = taskLogBytes
 	}
 	logged += c.event*float64(route.Events()) + c.loggedResult
@@ -556,7 +579,7 @@ func (c *costing) late(route machine.Route, bytes float64) bool {
 		return c.lambdaTimeout > 0 && c.estimator.function.Seconds(bytes) > c.lambdaTimeout
 	}
 	// What a task is billed at least isn't what it takes.
-	return c.taskTimeout > 0 && bytes/c.estimator.task.Rate() > c.taskTimeout
+	return bytes/c.estimator.taskOf(route).Rate() > float64(route.TimeoutSeconds)
 }
 
 // services adds what the state machine calls besides the processor.
@@ -581,8 +604,8 @@ func (c *costing) services(route machine.Route, n float64) {
 	if c.outputs || c.tagged {
 		writes += n // the proof before the first output or the tag, which is a write of an item that changes nothing
 	}
-	if route.Compute == machine.Fargate {
-		writes += n * c.slotWrites
+	if row, queued := c.queued(route.Name); queued { // one to take a slot, one to return it
+		writes += n * 2 * float64(row.SlotWriteUnits())
 	}
 	c.add(route.Name, "write units of the ledger", writes, writes*pricing.TableWrite)
 }

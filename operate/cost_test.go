@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/pricing"
 	"example.com/upload-router/operate"
 )
 
@@ -21,6 +22,9 @@ func TestParseSizes(t *testing.T) {
 	shares, err := operate.ParseSizes("100KB:70%, 20MiB:29.5%,2GB:0.5")
 	require.NoError(t, err)
 	require.Equal(t, []operate.SizeShare{{Size: 100_000, Share: 0.7}, {Size: 20 << 20, Share: 0.295}, {Size: 2e9, Share: 0.005}}, shares)
+	shares, err = operate.ParseSizes("2GB:100%:in/a:b.mp4")
+	require.NoError(t, err)
+	require.Equal(t, []operate.SizeShare{{Size: 2e9, Share: 1, Key: "in/a:b.mp4"}}, shares)
 	for text, want := range map[string]string{
 		"":                 "has no share",
 		"1MB":              "has no share",
@@ -38,7 +42,7 @@ func TestParseSizes(t *testing.T) {
 		"0.3B:100%":          `"0.3B" is no size: it must be a whole number of bytes`,
 		"010MB:100%":         "without a zero in front",
 		"1MB:100%,":          `"" has no share`,
-		"1MB:100%:100%":      `"100%:100%" is no share`,
+		"1MB:100%:":          `"1MB:100%:" has no key behind its share`,
 		"1MB:60%,2MB:40.02%": "the shares add up to 100.02 %",
 		"1MB:50%,2MB:40%":    "the shares add up to 90 %",
 	} {
@@ -46,6 +50,41 @@ func TestParseSizes(t *testing.T) {
 		require.ErrorIs(t, err, operate.ErrInput, text)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// Each route has its own task, time, capacity and slots, and a key says by which one an upload goes.
+func TestCostsByRoutes(t *testing.T) {
+	t.Parallel()
+	sizes, err := operate.ParseSizes("1MB:50%,2GB:25%:film.mp4,2GB:25%")
+	require.NoError(t, err)
+	report, err := operate.Costs(operate.CostOptions{
+		Config: map[string]string{
+			"routes": `[{"name":"small","maxSize":"6MiB","compute":"lambda"},
+				{"name":"video","keys":["*.mp4"],"compute":"fargate","cpu":4096,"memory":8192,"storage":100,"maxParallel":2},
+				{"name":"large","compute":"fargate","capacity":"spot"}]`,
+			"executionTimeout": "86400",
+		},
+		Uploads: 1000, Sizes: sizes, SpotDiscount: 0.5, SecondsPerGB: 100,
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{"small": 500, "video": 250, "large": 250}, report.Uploads)
+	dollars := map[string]float64{}
+	for _, item := range report.Items {
+		dollars[item.Route+" "+item.What] += item.Dollars
+	}
+	x86 := pricing.ArchitectureOf("X86_64")
+	hours := 200.0 / 3600 // of a task, whose second vCPU isn't used
+	gets := math.Ceil(2e9/pricing.PartSize) * pricing.GetRequest
+	video := pricing.Task{CPU: 4096, Memory: 8192, Storage: 100}
+	large := pricing.Task{CPU: 1024, Memory: 2048}
+	require.InDelta(t, 250*(hours*video.Hour(x86)+gets), dollars["video Fargate tasks, with reading"], 0.01)
+	require.InDelta(t, 250*(hours*large.Hour(x86.Spot(0.5))+gets), dollars["large Fargate tasks on Spot, with reading"], 0.01)
+	require.Equal(t, 2, report.Waiting.Slots)
+	require.Greater(t, report.Items[slices.IndexFunc(report.Items, func(i operate.CostItem) bool {
+		return i.Route == "video" && i.What == "write units of the ledger"
+	})].Quantity, 250*4.0, "a slot is taken and returned")
+	require.Less(t, report.RouteBreakEven["large"], int64(1<<40))
+	require.Contains(t, report.NotCounted, "tasks that Spot takes back")
 }
 
 // costs gives the positions by route and name.

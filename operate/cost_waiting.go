@@ -3,6 +3,7 @@ package operate
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/pricing"
@@ -34,33 +35,54 @@ func try(d machine.Row) float64 {
 	return pricing.StateTransition + float64(d.SlotWriteUnits())*pricing.TableWrite
 }
 
-// wait adds what it takes to wait for a slot, of the uploads that have been added.
-func (c *costing) wait(d machine.Row, uploads, atOnce float64) error {
-	if d.MaxParallel == 0 {
-		if atOnce > 0 {
-			return fmt.Errorf("%w: how many files come at once says what it costs to wait, and no task waits: set maxParallelTasks", ErrInput)
-		}
-		return nil
+// queued is a route as it is configured whose tasks take a slot.
+func (c *costing) queued(route string) (machine.Row, bool) {
+	i := slices.IndexFunc(c.rows, func(r machine.Row) bool { return r.Name == route && r.MaxParallel > 0 })
+	if i < 0 {
+		return machine.Row{}, false
 	}
+	return c.rows[i], true
+}
+
+// waits adds what it takes to wait for slots, of the uploads that have been added. It is told of the first route that has some.
+func (c *costing) waits(uploads, atOnce float64) error {
+	waiting := false
+	for _, route := range c.estimator.routes {
+		row, queued := c.queued(route.Name)
+		if !queued {
+			continue
+		}
+		w := c.wait(row, uploads, atOnce)
+		if !waiting {
+			c.report.Waiting = w
+		}
+		waiting = true
+	}
+	switch {
+	case !waiting && atOnce > 0:
+		return fmt.Errorf("%w: how many files come at once says what it costs to wait, and no task waits: set maxParallelTasks", ErrInput)
+	case waiting && atOnce == 0:
+		c.report.NotCounted = costNotCountedWaiting + ", " + c.report.NotCounted
+	}
+	return nil
+}
+
+// wait adds what it takes to wait for a slot of a route.
+func (c *costing) wait(d machine.Row, uploads, atOnce float64) *Waiting {
+	started, seconds := c.tasksStarted[d.Name], c.taskSeconds[d.Name]
 	each := d.SlotWait().Seconds()
 	w := &Waiting{
-		Slots: d.MaxParallel, Busy: c.taskSeconds / 3600 / pricing.HoursPerMonth / float64(d.MaxParallel),
+		Slots: d.MaxParallel, Busy: seconds / 3600 / pricing.HoursPerMonth / float64(d.MaxParallel),
 		TrySeconds: each, HourDollars: 3600 / each * try(d), AtOnce: atOnce,
 	}
-	c.report.Waiting = w
-	if atOnce == 0 {
-		c.report.NotCounted = costNotCountedWaiting + ", " + c.report.NotCounted
-		return nil
+	if atOnce == 0 || started == 0 {
+		return w
 	}
-	if c.tasksStarted == 0 {
-		return nil
-	}
-	tries := w.queue(d, atOnce*c.tasksStarted/uploads, c.taskSeconds/c.tasksStarted) * uploads / atOnce
-	route := c.estimator.on(machine.Fargate).Name
-	c.add(route, "tries to take a slot", tries, tries*try(d))
+	tries := w.queue(d, atOnce*started/uploads, seconds/started) * uploads / atOnce
+	c.add(d.Name, "tries to take a slot", tries, tries*try(d))
 	waits := w.Waiting * uploads / atOnce // each is spread, which is a state
-	c.add(route, "waits for a slot", waits, waits*pricing.StateTransition)
-	return nil
+	c.add(d.Name, "waits for a slot", waits, waits*pricing.StateTransition)
+	return w
 }
 
 // queue has so many tasks of a duration begin at once, as many at a time as there are slots. It gives how often those that wait try again:

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -26,6 +27,16 @@ func (r routes) on(compute machine.Compute) machine.Route {
 		return machine.Route{}
 	}
 	return r[i]
+}
+
+// spelled is a route's name as it is, for one in another case; else what is given.
+func (r routes) spelled(name string) string {
+	for _, route := range r {
+		if strings.EqualFold(route.Name, name) {
+			return route.Name
+		}
+	}
+	return name
 }
 
 // computeOf is what the route of a name processes with; empty for a name that no route has.

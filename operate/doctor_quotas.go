@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 	"example.com/upload-router/internal/awsquery"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -72,25 +74,73 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 // fargateQuota looks whether the tasks that may run at a time fit into the account. Where they run on Spot, those are the first
 // ones for their objects: the next ones are on demand, one at least.
 func (d *doctor) fargateQuota(ctx context.Context) {
-	tasks := max(1, d.settings.MaxParallelTasks)
-	if d.settings.TaskCapacity != settings.CapacitySpot {
-		d.vcpus(ctx, "Quota of Fargate", quotaFargate, tasks, "ECS refuses a task above it, and a large file fails once its retries are used up")
-		return
+	var onDemand, onSpot []parallel
+	for _, r := range d.settings.Machine().Rows() {
+		p := parallel{tasks: max(1, r.MaxParallel), cpu: cmp.Or(r.CPU, d.settings.TaskCPU)}
+		switch {
+		case r.Compute != machine.Fargate:
+		case r.Spot:
+			onSpot = append(onSpot, p)
+			onDemand = append(onDemand, parallel{tasks: 1, cpu: p.cpu})
+		default:
+			onDemand = append(onDemand, p)
+		}
 	}
-	d.vcpus(ctx, "Quota of Fargate Spot", quotaSpot, tasks,
-		"ECS refuses the first task of an object on Spot above it, and the next one costs the price on demand")
-	d.vcpus(ctx, "Quota of Fargate", quotaFargate, 1, "what Spot has no capacity for, or takes back, runs on demand, or fails")
+	if len(onSpot) > 0 {
+		d.vcpus(ctx, "Quota of Fargate Spot", quotaSpot, onSpot,
+			"ECS refuses the first task of an object on Spot above it, and the next one costs the price on demand")
+	}
+	why := "ECS refuses a task above it, and a large file fails once its retries are used up"
+	if len(onSpot) == len(onDemand) {
+		why = "what Spot has no capacity for, or takes back, runs on demand, or fails"
+	}
+	d.vcpus(ctx, "Quota of Fargate", quotaFargate, onDemand, why)
 }
 
-// vcpus looks whether so many tasks fit into a quota of vCPUs.
-func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, tasks int, why string) {
+// parallel is how many tasks of a route may run at a time, and the processor units of each.
+type parallel struct{ tasks, cpu int }
+
+// vcpus looks whether the tasks of routes fit into a quota of vCPUs.
+func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, routes []parallel, why string) {
+	switch len(routes) {
+	case 0:
+	case 1:
+		d.vcpusOfOne(ctx, name, of, routes[0], why)
+	default:
+		d.vcpusOfAll(ctx, name, of, routes, why)
+	}
+}
+
+// vcpusOfAll looks whether the tasks of several routes fit.
+func (d *doctor) vcpusOfAll(ctx context.Context, name string, of accountQuota, routes []parallel, why string) {
 	most, err := d.quota(ctx, of)
 	if err != nil {
 		d.unasked(name, "", actionQuota, err)
 		return
 	}
-	const units = 1024 // of a vCPU
-	each := float64(d.settings.TaskCPU) / units
+	needed := 0.0
+	for _, r := range routes {
+		needed += float64(r.tasks*r.cpu) / unitsOfCPU
+	}
+	if found := fmt.Sprintf("%g vCPUs, of which the routes' tasks may take %g at a time", most, needed); needed <= most {
+		d.ok(name, found)
+	} else {
+		d.failed(name, found, why, of.raise(int(math.Ceil(needed))))
+	}
+}
+
+// unitsOfCPU are ECS's of a vCPU.
+const unitsOfCPU = 1024
+
+// vcpusOfOne looks whether the tasks of the one route that has some fit.
+func (d *doctor) vcpusOfOne(ctx context.Context, name string, of accountQuota, route parallel, why string) {
+	tasks := route.tasks
+	most, err := d.quota(ctx, of)
+	if err != nil {
+		d.unasked(name, "", actionQuota, err)
+		return
+	}
+	each := float64(route.cpu) / unitsOfCPU
 	fit := int(most / each)
 	fix := of.raise(int(math.Ceil(each * float64(tasks))))
 	switch {

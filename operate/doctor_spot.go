@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"example.com/upload-router/internal/awsquery"
-	"example.com/upload-router/internal/settings"
 )
 
 // ecsRole is the role that ECS acts by itself with, one an account. It is made in the background of an account's first cluster.
@@ -13,7 +12,7 @@ const ecsRole = "AWSServiceRoleForECS"
 
 // spotRole looks for the role without which a cluster can't be given Fargate Spot.
 func (d *doctor) spotRole(ctx context.Context) {
-	if d.settings.TaskCapacity != settings.CapacitySpot {
+	if !d.settings.RunsOnSpot() {
 		return
 	}
 	const name = "ECS's own role"

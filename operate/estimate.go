@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -34,7 +35,24 @@ type estimator struct {
 	routes
 	lambdaArchitecture, taskArchitecture pricing.Architecture
 	function                             pricing.Function
-	task                                 pricing.Task
+	// task is what the task's definition has, spotDiscount the share that tasks on Spot cost less.
+	task         pricing.Task
+	spotDiscount float64
+}
+
+// taskOf is the task of a route, which may have a size of its own.
+func (e *estimator) taskOf(route machine.Route) pricing.Task {
+	task := e.task
+	task.CPU, task.Memory, task.Storage = cmp.Or(route.CPU, task.CPU), cmp.Or(route.Memory, task.Memory), cmp.Or(route.Storage, task.Storage)
+	return task
+}
+
+// architectureOf has the prices of the tasks of a route.
+func (e *estimator) architectureOf(route machine.Route) pricing.Architecture {
+	if route.Spot {
+		return e.taskArchitecture.Spot(e.spotDiscount)
+	}
+	return e.taskArchitecture
 }
 
 // estimator asks for the deployed sizes.
@@ -82,8 +100,8 @@ func (e *estimator) setTask(cpu, memory string, storage int, architecture string
 }
 
 // add adds the run for one object.
-func (e *estimator) add(to *Estimate, size int64) {
-	route := e.of("", size)
+func (e *estimator) add(to *Estimate, key string, size int64) {
+	route := e.of(key, size)
 	to.Transitions += len(route.Steps)
 	to.Dollars += float64(len(route.Steps)) * pricing.StateTransition
 	if route.Compute == machine.Lambda {
@@ -92,5 +110,5 @@ func (e *estimator) add(to *Estimate, size int64) {
 		return
 	}
 	to.Fargate++
-	to.Dollars += e.task.Cost(e.taskArchitecture, float64(size))
+	to.Dollars += e.taskOf(route).Cost(e.architectureOf(route), float64(size))
 }

@@ -143,6 +143,7 @@ func (q *RecordQuery) complete(now time.Time) {
 func (q *RecordQuery) check(routes routes) error {
 	wrong := func(why string, args ...any) error { return fmt.Errorf("%w: %s", ErrInput, fmt.Sprintf(why, args...)) }
 	q.complete(time.Now())
+	q.Route = routes.spelled(q.Route)
 	var err error
 	switch {
 	case q.Key != "" && q.Prefix != "":

@@ -457,7 +457,7 @@ func (p *RedrivePlan) estimate(ctx context.Context) {
 	p.Cost = &Estimate{Prices: prices}
 	for _, item := range p.Items {
 		if item.Doable() {
-			e.add(p.Cost, item.Size)
+			e.add(p.Cost, item.Key, item.Size)
 		}
 	}
 }

@@ -42,7 +42,7 @@ type VerifyOptions struct {
 	StartTimeout time.Duration
 	// Timeout is for all of it. Default: an hour.
 	Timeout time.Duration
-	// Files are what to upload, as [TestData] finds it. Default: a file just under and one just over the threshold.
+	// Files are what to upload, as [TestData] finds it. Default: a file for each route, made to take it.
 	Files []Sent
 	// OnFile hears of each change of a file, OnCheck of each check as it ends. Default: nobody.
 	OnFile  func(Sent)
@@ -51,7 +51,7 @@ type VerifyOptions struct {
 
 // Verification is what [System.Verify] found.
 type Verification struct {
-	// Files are the files: those that were given, or two, one a route.
+	// Files are the files: those that were given, or one a route.
 	Files []Sent `json:"files"`
 	// Checks are what was to be proved.
 	Checks []Check `json:"checks"`
@@ -88,9 +88,9 @@ type verifier struct {
 	messages int64 // in the dead-letter queue before
 }
 
-// Verify is the smoke test of requirement A40, of both routes: it uploads a file just under and one just over the threshold,
-// follows both to their ends, and looks at outcome, route and digest, at the alarms and the dead-letter queue. Then it deletes
-// every version of the two. After a failure it walks the links between an upload and its result and says which one is broken.
+// Verify is the smoke test of requirement A40, of all routes: it uploads a file for each, made to take it by key and size, follows
+// them to their ends, and looks at outcome, route and digest, at the alarms and the dead-letter queue. Then it deletes
+// every version of them. After a failure it walks the links between an upload and its result and says which one is broken.
 //
 // What is wrong with the system is in the [Verification]; the error is for what keeps it from being looked at.
 func (s *System) Verify(ctx context.Context, options VerifyOptions) (Verification, error) {
@@ -125,12 +125,12 @@ func (v *verifier) run(parent, ctx context.Context) error {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return fmt.Errorf("making the files: %w", err)
 	}
-	proofs, err := v.proofs(ctx, folder)
+	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
+	proofs, err := v.proofs(ctx, folder, prefix)
 	if err != nil {
 		return err
 	}
-	prefix := verifyPrefix + time.Now().UTC().Format("20060102T150405Z") + "-" + rand.Text()[:6] + "/"
-	sent, err := v.sendProofs(ctx, proofs, folder, prefix, resume)
+	sent, err := v.sendProofs(ctx, proofs, folder, resume)
 	v.result.Files = sent
 	seen := err == nil || late(parent, ctx) && len(sent) == len(proofs)
 	looking, cancel := context.WithTimeout(parent, cleanTime)
@@ -149,7 +149,7 @@ func (v *verifier) run(parent, ctx context.Context) error {
 }
 
 // sendProofs sends the files of a folder, each by a key that the system takes.
-func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, prefix, resume string) ([]Sent, error) {
+func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, resume string) ([]Sent, error) {
 	options, err := SendOptions{
 		StartTimeout: v.options.StartTimeout, OnFile: v.options.OnFile, ResumeFolder: resume,
 	}.withDefaults()
@@ -160,49 +160,43 @@ func (v *verifier) sendProofs(ctx context.Context, proofs []proof, folder, prefi
 	if err != nil {
 		return nil, err
 	}
-	keys := v.Outputs.filter()
 	for i, f := range found {
-		if found[i].Key = keys.Fit(prefix + f.Key); found[i].Key == "" {
-			return nil, fmt.Errorf("%w: no glob of keys has room for %s, and whatever has another key isn't taken: %s", ErrInput, prefix+f.Key, keys)
-		}
-		for j := range proofs {
-			if proofs[j].name == f.Key {
-				proofs[j].key = found[i].Key
+		for _, p := range proofs {
+			if p.name == f.Key {
+				found[i].Key = p.key
 			}
 		}
 	}
 	return v.send(ctx, found, options)
 }
 
-// proofs puts the files into the folder that is sent: links to those that were given, or two that are made.
-func (v *verifier) proofs(ctx context.Context, folder string) ([]proof, error) {
+// proofs puts the files into the folder that is sent: links to those that were given, or one for each route that is made to take it.
+func (v *verifier) proofs(ctx context.Context, folder, prefix string) ([]proof, error) {
 	if len(v.options.Files) > 0 {
-		return v.givenProofs(ctx, folder)
+		return v.givenProofs(ctx, folder, prefix)
 	}
-	threshold := v.Outputs.routes.threshold()
-	if threshold > largestProof {
-		return nil, fmt.Errorf("%w: the threshold is %d bytes: a file of more than %d is not made for a test: put some into %s",
-			ErrInput, threshold, int64(largestProof), TestDataFolder)
-	}
-	proofs := []proof{
-		{name: "just-under.txt", size: max(0, threshold-1)},
-		{name: "just-over.txt", size: threshold + 1},
-	}
+	var proofs []proof
 	line := "upload-router verify " + rand.Text() + "\n" // which no other verification has
-	for i := range proofs {
-		p := &proofs[i]
-		p.route = v.Outputs.routes.of(p.name, p.size)
-		p.title = p.route.Name
+	if _, err := v.fit(prefix); err != nil {
+		return nil, err
+	}
+	for _, sample := range machine.Samples(v.Outputs.routes, prefix, v.Outputs.filter().Fit) {
+		p := proof{name: sample.Name, key: sample.Key, title: sample.Route.Name, size: sample.Size, route: sample.Route}
+		if p.size > largestProof+1 {
+			return nil, fmt.Errorf("%w: the route %s takes a file of %d bytes: one of more than %d is not made for a test: put some into %s",
+				ErrInput, p.title, p.size, int64(largestProof), TestDataFolder)
+		}
 		var err error
 		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
 			return nil, err
 		}
+		proofs = append(proofs, p)
 	}
 	return proofs, nil
 }
 
 // givenProofs are those of the files that were given. A route that none of them takes isn't proved, which is said.
-func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, error) {
+func (v *verifier) givenProofs(ctx context.Context, folder, prefix string) ([]proof, error) {
 	var proofs []proof
 	for _, f := range v.options.Files {
 		if f.Error != "" {
@@ -220,10 +214,24 @@ func (v *verifier) givenProofs(ctx context.Context, folder string) ([]proof, err
 		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(target, link)); err != nil {
 			return nil, fmt.Errorf("linking %s: %w", f.File, err)
 		}
-		route := v.Outputs.routes.of(f.Key, size)
-		proofs = append(proofs, proof{name: f.Key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
+		key, err := v.fit(prefix + f.Key)
+		if err != nil {
+			return nil, err
+		}
+		route := v.Outputs.routes.of(key, size)
+		proofs = append(proofs, proof{name: f.Key, key: key, title: f.Key + ": " + route.Name, sha256: digest, size: size, route: route})
 	}
 	return proofs, nil
+}
+
+// fit is a key that the system takes.
+func (v *verifier) fit(key string) (string, error) {
+	keys := v.Outputs.filter()
+	fitted := keys.Fit(key)
+	if fitted == "" {
+		return "", fmt.Errorf("%w: no glob of keys has room for %s, and whatever has another key isn't taken: %s", ErrInput, key, keys)
+	}
+	return fitted, nil
 }
 
 // digestOfFile is the SHA-256 of a file, and its size.
@@ -242,12 +250,15 @@ func digestOfFile(ctx context.Context, path string) (digest string, size int64, 
 
 // unproved says of each route that none of the files took.
 func (v *verifier) unproved(proofs []proof) {
-	threshold := v.Outputs.routes.threshold()
-	for _, size := range []int64{max(0, threshold-1), threshold + 1} {
-		route := v.Outputs.routes.of("", size)
-		if !slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
-			v.unknown(route.Name+" route", "no file of "+TestDataFolder+" goes there", "nothing was proved of it", "")
+	for _, route := range v.Outputs.routes {
+		if slices.ContainsFunc(proofs, func(p proof) bool { return p.route.Name == route.Name }) {
+			continue
 		}
+		found := "no file of " + TestDataFolder + " goes there"
+		if len(v.options.Files) == 0 {
+			found = "no key below " + verifyPrefix + " goes there"
+		}
+		v.unknown(route.Name+" route", found, "nothing was proved of it", "")
 	}
 }
 

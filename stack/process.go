@@ -128,7 +128,7 @@ func (s *system) task() (err error) {
 		Location:      s.at,
 		Image:         s.imageURI,
 		RepositoryARN: s.repositoryARN,
-		Spot:          s.cfg.TaskCapacity == settings.CapacitySpot,
+		Spot:          s.cfg.RunsOnSpot(),
 		Architecture:  s.cfg.Architecture.ECS(),
 		ForceDestroy:  s.cfg.ForceDestroy,
 		CPU:           s.cfg.TaskCPU,

@@ -18,10 +18,11 @@ const ofOthers = `[
 
 func TestBothProcessorsHaveTheirVariables(t *testing.T) {
 	t.Parallel()
-	plain, _ := processors(t, declare(t, nil))
+	plainFunction, plainTask := processors(t, declare(t, nil))
+	plain := map[string]map[string]any{"function": plainFunction, "task": plainTask}
 	function, task := processors(t, declare(t, config{"environment": `{"LOG_LEVEL":"debug","RETRIES":3}`}))
 	for name, environment := range map[string]map[string]any{"function": function, "task": task} {
-		require.Len(t, environment, len(plain)+2, name)
+		require.Len(t, environment, len(plain[name])+2, name)
 		require.Equal(t, "debug", environment["LOG_LEVEL"], name)
 		require.Equal(t, "3", environment["RETRIES"], name)
 	}

@@ -553,6 +553,7 @@ func TestWhoProcessesWaitsForTheLedger(t *testing.T) {
 		got[variable.Name] = variable.Value
 	}
 	want["UPLOAD_LOG_GROUP"] = declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"]
+	want["UPLOAD_TASK_MEMORY"] = task.Text("memory")
 	require.Equal(t, want, got)
 }
 

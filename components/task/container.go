@@ -9,7 +9,7 @@ import (
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
-	"example.com/upload-router/internal/host/limits"
+	"example.com/upload-router/internal/host/request"
 )
 
 // container is a container definition. All its lists are written, empty ones
@@ -93,7 +93,7 @@ func containers(args *Args) pulumi.StringOutput {
 // variables are those of the container, in the order of their names: in another one every plan would show a new revision.
 // The task's memory is told the worker, which finds no limit of the container's.
 func variables(environment map[string]string, memoryMB int) []nameValue {
-	all := map[string]string{limits.EnvironmentTask: strconv.Itoa(memoryMB)}
+	all := map[string]string{request.EnvironmentTaskMemory: strconv.Itoa(memoryMB)}
 	maps.Copy(all, environment)
 	list := make([]nameValue, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {

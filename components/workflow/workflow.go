@@ -194,22 +194,52 @@ func definition(args *Args) pulumi.StringOutput {
 }
 
 // runStatements are all that the definition's states need.
-// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 func runStatements(args *Args) []policy.Statement {
-	at := args.Location
-	inCluster := policy.When("ArnEquals", "ecs:cluster", args.ClusterARN)
-	statements := []policy.Statement{
-		{
+	var function, run, follow []policy.Statement
+	if uses(args, routing.Lambda) {
+		function = []policy.Statement{{
 			Sid:       "ProcessSmallFiles",
 			Actions:   []string{"lambda:InvokeFunction"},
 			Resources: []pulumi.StringInput{args.FunctionARN},
-		},
+		}}
+	}
+	if uses(args, routing.Fargate) {
+		run = taskStatements(args)
+		// A state that waits for a token follows no task, and stops none (requirement B11).
+		if !args.Routing.TaskCallback {
+			follow = followStatements(args)
+		}
+	}
+	notify := policy.Statement{
+		Sid:       "Notify",
+		Actions:   []string{"sns:Publish"},
+		Resources: []pulumi.StringInput{args.TopicARN},
+	}
+	var own []string
+	if slices.ContainsFunc(args.Routing.Routes, func(r routing.Route) bool { return r.MaxParallel > 0 }) {
+		own = []string{ledger.Slots}
+	}
+	// What the table's key takes is in the policy of the keys.
+	table := policy.UseLedger(args.Location, args.TableARN, args.TableName, nil, own...)
+	return slices.Concat(function, run, []policy.Statement{notify}, table, follow)
+}
+
+// uses says whether a route processes with a compute.
+func uses(args *Args, compute routing.Compute) bool {
+	return slices.ContainsFunc(args.Routing.Routes, func(r routing.Route) bool { return r.Compute == compute })
+}
+
+// taskStatements are what running tasks takes.
+// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
+func taskStatements(args *Args) []policy.Statement {
+	at := args.Location
+	return []policy.Statement{
 		{
 			Sid:     "ProcessLargeFiles",
 			Actions: []string{"ecs:RunTask"},
 			// Any revision: an execution that began before an update runs the one it began with.
 			Resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", taskDefinitions(at, args.TaskFamily))},
-			Conditions: []policy.Condition{inCluster},
+			Conditions: []policy.Condition{inCluster(args)},
 		},
 		{
 			// RunTask asks for it when a task gets tags, so that this allows none to a task that runs already. It can't be
@@ -228,33 +258,30 @@ func runStatements(args *Args) []policy.Statement {
 				policy.When("StringEquals", "iam:PassedToService", pulumi.String("ecs-tasks.amazonaws.com")),
 			},
 		},
+	}
+}
+
+// followStatements are what it takes to follow a task to its end.
+func followStatements(args *Args) []policy.Statement {
+	at := args.Location
+	return []policy.Statement{
 		{
-			Sid:       "Notify",
-			Actions:   []string{"sns:Publish"},
-			Resources: []pulumi.StringInput{args.TopicARN},
-		},
-	}
-	var own []string
-	if slices.ContainsFunc(args.Routing.Routes, func(r routing.Route) bool { return r.MaxParallel > 0 }) {
-		own = []string{ledger.Slots}
-	}
-	// What the table's key takes is in the policy of the keys.
-	statements = append(statements, policy.UseLedger(at, args.TableARN, args.TableName, nil, own...)...)
-	// A state that waits for a token follows no task, and stops none (requirement B11).
-	if !args.Routing.TaskCallback {
-		statements = append(statements, policy.Statement{
 			Sid:        "DescribeAndStopTasks",
 			Actions:    []string{"ecs:DescribeTasks", "ecs:StopTask"},
 			Resources:  []pulumi.StringInput{tasksOf(at, args.ClusterARN)},
-			Conditions: []policy.Condition{inCluster},
-		}, policy.Statement{
+			Conditions: []policy.Condition{inCluster(args)},
+		},
+		{
 			// The rule by which Step Functions hears that a task ended; the service makes it itself.
 			Sid:       "ManageTaskEventsRule",
 			Actions:   []string{"events:DescribeRule", "events:PutRule", "events:PutTargets"},
 			Resources: []pulumi.StringInput{pulumi.String(at.ARN("events", "rule/StepFunctionsGetEventsForECSTaskRule"))},
-		})
+		},
 	}
-	return statements
+}
+
+func inCluster(args *Args) policy.Condition {
+	return policy.When("ArnEquals", "ecs:cluster", args.ClusterARN)
 }
 
 func taskDefinitions(at location.Location, family pulumi.StringInput) pulumi.StringOutput {

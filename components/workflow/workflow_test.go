@@ -187,6 +187,31 @@ func TestItWritesTheSlotsThatItHas(t *testing.T) {
 	}
 }
 
+// What no route runs isn't granted.
+func TestOnlyWhatRoutesRunIsGranted(t *testing.T) {
+	t.Parallel()
+	for only, sids := range map[routing.Compute]struct{ has, lacks []string }{
+		routing.Lambda: {
+			[]string{"ProcessSmallFiles"},
+			[]string{"ProcessLargeFiles", "TagTasks", "PassTaskRoles", "DescribeAndStopTasks", "ManageTaskEventsRule"},
+		},
+		routing.Fargate: {[]string{"ProcessLargeFiles", "ManageTaskEventsRule"}, []string{"ProcessSmallFiles"}},
+	} {
+		t.Run(string(only), func(t *testing.T) {
+			t.Parallel()
+			with := args(declaredtest.Home())
+			with.Routing.Routes = []routing.Route{{Name: "all", Compute: only, Timeout: time.Minute}}
+			text := declaredtest.Named(t, declare(t, with), typePolicy, "flow-run").Text("policy")
+			for _, sid := range sids.has {
+				assert.Contains(t, text, sid)
+			}
+			for _, sid := range sids.lacks {
+				assert.NotContains(t, text, sid)
+			}
+		})
+	}
+}
+
 // An execution looks at itself, and only for its trace.
 func TestOnlyATracedExecutionIsDescribed(t *testing.T) {
 	t.Parallel()

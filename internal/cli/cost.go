@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,7 +100,7 @@ into the total.
 	flags := cmd.Flags()
 	common.stackFileFlags(cmd)
 	flags.Float64Var(&uploads, "uploads-per-month", 100_000, "how many files a month")
-	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE, separated by commas")
+	flags.StringVar(&sizes, "size-distribution", "100KB:90%,20MB:10%", "how large they are: SIZE:SHARE or SIZE:SHARE:KEY, separated by commas")
 	flags.Float64Var(&seconds, flagSeconds, 0, "how many seconds your own processor takes for 10^9 bytes on one vCPU (default: as measured)")
 	flags.StringVar(&result, "result-size", fmt.Sprintf("%dB", pricing.UsualResult), "how long the processor's results are, as JSON")
 	flags.Float64Var(&outputs, "outputs-per-upload", 0, "how many outputs an upload has, with outputBucket (default: 1)")
@@ -158,6 +159,11 @@ func (u *ui) costs(r *operate.CostReport) {
 		cheaper = "a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
 	}
 	u.say("Lambda takes files up to %s; %s.", humanBytes(r.Threshold), cheaper)
+	for _, route := range slices.Sorted(maps.Keys(r.RouteBreakEven)) {
+		if len(r.RouteBreakEven) > 1 {
+			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.RouteBreakEven[route]))
+		}
+	}
 	for _, size := range r.Late {
 		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
 			humanBytes(size)))

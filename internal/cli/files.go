@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	uploads "example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/tempfolder"
 )
 
@@ -19,24 +20,21 @@ const sampleLine = "A file uploaded to S3 is processed by the compute that fits 
 
 var errNoSample = errors.New("no files are made for so large a threshold")
 
-// sampleFiles makes one file just under and one just over the threshold: text, so that there are lines to count.
-func sampleFiles(threshold int64) (folder *tempfolder.Folder, files []string, err error) {
-	if threshold > largestSample {
-		return nil, nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
-			errNoSample, humanize.IBytes(largestSample), humanize.IBytes(uint64(threshold)))
+// sampleFiles makes a file for each route, just under or over the size at which it parts from others: text, so that there are lines to
+// count.
+func sampleFiles(samples []machine.Sample) (folder *tempfolder.Folder, files []string, err error) {
+	for _, sample := range samples {
+		if sample.Size > largestSample+1 {
+			return nil, nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
+				errNoSample, humanize.IBytes(largestSample), humanize.IBytes(uint64(sample.Size-1)))
+		}
 	}
 	if folder, err = tempfolder.Make("", "upload-router-files-"); err != nil {
 		return nil, nil, fmt.Errorf("making the files: %w", err)
 	}
-	for _, sample := range []struct {
-		name string
-		size int64
-	}{
-		{"just-under.txt", max(0, threshold-1)},
-		{"just-over.txt", threshold + 1},
-	} {
-		path := filepath.Join(folder.Path(), sample.name)
-		if _, err := uploads.WriteRepeated(path, sampleLine, sample.size); err != nil {
+	for _, sample := range samples {
+		path := filepath.Join(folder.Path(), sample.Name)
+		if _, err := uploads.WriteRepeated(path, sampleLine, sample.Size); err != nil {
 			return nil, nil, errors.Join(err, folder.Remove())
 		}
 		files = append(files, path)

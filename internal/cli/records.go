@@ -44,19 +44,15 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 		"only what started since then: "+momentForm)
 	flags.StringVar(&f.until, flagUntil, "", "only what started until then, written as for --since; a day is its beginning (default: now)")
 	flags.StringVar(&f.query.Status, flagStatus, f.query.Status, "only "+strings.Join(operate.Statuses(), ", "))
-	flags.StringVar(&f.query.Route, flagRoute, "", "only files that took this route: "+operate.RouteLambda+" or "+operate.RouteFargate)
+	flags.StringVar(&f.query.Route, flagRoute, "", "only files that took this route: its name, such as "+operate.RouteLambda)
 	flags.BoolVar(&f.query.Oldest, "oldest", false, "the oldest first")
 	_ = cmd.RegisterFlagCompletionFunc(flagStatus, cobra.FixedCompletions(operate.Statuses(), cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc(flagRoute, cobra.FixedCompletions(
-		[]string{operate.RouteLambda, operate.RouteFargate}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc(flagRoute, cobra.NoFileCompletions)
 }
 
 // read checks what was chosen, before anybody is asked, and takes the times. A key is looked for without them, unless they are given.
 func (f *recordFlags) read(cmd *cobra.Command) error {
 	var err error
-	if f.query.Route, err = oneOf(flagRoute, f.query.Route, operate.RouteLambda, operate.RouteFargate); err != nil {
-		return err
-	}
 	if f.query.Status, err = oneOf(flagStatus, f.query.Status, operate.Statuses()...); err != nil {
 		return err
 	}

@@ -551,9 +551,11 @@ func TestSessionRoutesAndStatuses(t *testing.T) { //nolint:paralleltest // It se
 	} {
 		s.ok(keys[0], args...)
 	}
+	unknown := s.run("executions", "--route", "ec2") // which routes there are, the stack knows
+	require.Equal(t, exitUsage, unknown.code, unknown.out)
+	require.Contains(t, unknown.out, `"ec2" is no route: use Lambda, Fargate`)
 	require.NoError(t, os.Remove(s.outputs))
 	for want, args := range map[string][]string{
-		`--route "ec2": write Lambda, Fargate`:                                  {"executions", "--route", "ec2"},
 		`--status "dead": write running, succeeded, failed, skipped, lost`:      {"results", "--status", "dead"},
 		`--status "all": write running, succeeded, failed, skipped, lost`:       {"executions", "--status", "all"},
 		`--since "7w" is no time: write 90m, 24h or 30d ago, a day such`:        {"redrive", "--failed", "--since", "7w"},

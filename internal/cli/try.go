@@ -11,6 +11,7 @@ import (
 
 	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/local"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/operate"
 )
 
@@ -210,20 +211,31 @@ func (o *tryOptions) unnamed(ctx context.Context, u *ui, c *configuration) (file
 	}
 	if len(files) > 0 {
 		u.say("Trying what is in %s.", operate.TestDataFolder)
-	} else {
-		folder, samples, err := sampleFiles(c.settings.SizeThreshold)
-		if err != nil {
-			return nil, nil, err
-		}
-		remove = func() { _ = folder.Remove() } // in the system's folder for such files
-		if files, err = operate.FindFiles(ctx, samples, ""); err != nil {
-			remove()
-			return nil, nil, err
-		}
+		return files, remove, fitKeys(files, o.prefix, c.settings.KeyGlobs)
 	}
-	if err := fitKeys(files, o.prefix, c.settings.KeyGlobs); err != nil {
+	return o.samples(ctx, c)
+}
+
+// samples are files that are made, one for each route, and removed afterwards.
+func (o *tryOptions) samples(ctx context.Context, c *configuration) (files []operate.Sent, remove func(), err error) {
+	keys, err := filter.ParseKeys(c.settings.KeyGlobs)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // It says which one.
+	}
+	samples := machine.Samples(c.settings.Machine().Table(), o.prefix, func(key string) string {
+		return cmp.Or(keys.Fit(key), key) // of which it is said that it isn't taken
+	})
+	folder, names, err := sampleFiles(samples)
+	if err != nil {
+		return nil, nil, err
+	}
+	remove = func() { _ = folder.Remove() } // in the system's folder for such files
+	if files, err = operate.FindFiles(ctx, names, ""); err != nil {
 		remove()
 		return nil, nil, err
+	}
+	for i := range files {
+		files[i].Key = samples[i].Key
 	}
 	return files, remove, nil
 }

@@ -257,12 +257,15 @@ esac
 // With Docker both routes run the image itself, as the task and the function have it in AWS.
 func TestContainersThroughBothRoutes(t *testing.T) {
 	t.Parallel()
+	const tiny, video = 1, 1<<20 + 1
 	for name, test := range map[string]struct {
-		config string
-		want   []string
+		config, key string
+		size        int
+		want        []string
 	}{
-		"function": {"default", []string{":/tmp --env", "--cpus 0.29 --memory 512m --memory-swap 512m"}},
-		"task":     {viaTask, []string{"--user 65532:65532 --cpus 1.00 --memory 2048m --memory-swap 2048m --env"}},
+		"a task of another size": {"routes", "film.mp4", video, []string{"--memory 8192m --memory-swap 8192m --env"}},
+		"function":               {"default", "a.txt", tiny, []string{":/tmp --env", "--cpus 0.29 --memory 512m --memory-swap 512m"}},
+		"task":                   {viaTask, "a.txt", tiny, []string{"--user 65532:65532 --cpus 1.00 --memory 2048m --memory-swap 2048m --env"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -279,7 +282,7 @@ func TestContainersThroughBothRoutes(t *testing.T) {
 			laid, err := filepath.Glob(filepath.Join(router.Scratch(), "image-*"))
 			require.NoError(t, err)
 			assert.Empty(t, laid, "nothing is laid out for Docker")
-			trace, e := upload(t, router, "a.txt", file(t, "x"))
+			trace, e := upload(t, router, test.key, sized(t, test.size))
 			requireSucceeded(t, trace)
 			assert.Contains(t, string(e.Runs[0].Answer), "image")
 			text, err := os.ReadFile(calls)

@@ -41,6 +41,11 @@ const (
 const writes = `[{"Sid":"Write","Effect":"Allow","Action":["s3:PutObject","s3:GetObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::*/*"},
 	{"Sid":"Lock","Effect":"Allow","Action":"s3:PutObjectLegalHold","Resource":"arn:aws:s3:::others/*"}]`
 
+// tiers are three routes, one of them chosen by suffix and with tasks of a size of its own.
+const tiers = `[{"name":"small","maxSize":"1MiB","compute":"lambda"},
+	{"name":"video","keys":["*.mp4","*.mov"],"compute":"fargate","cpu":4096,"memory":8192,"storage":100},
+	{"name":"large","compute":"fargate"}]`
+
 // unjudged is a statement that lets processors write what is tagged, and one that keeps them from all else: neither can be judged here.
 const unjudged = `[{"Sid":"Tagged","Effect":"Allow",
 	"Action":["s3:PutObject","s3:GetObject","s3:DeleteObject","s3:PutObjectLegalHold"],"Resource":"arn:aws:s3:::*/*",
@@ -56,7 +61,7 @@ var (
 	probe     string                      // testdata/probe, as an archive
 	probeRoot string                      // and as a folder to build an image from
 	configs   = map[string]map[string]string{
-		"default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
+		"routes": {"routes": tiers}, "default": {}, "threshold 0": {"sizeThreshold": "0"}, "quiet": {"notifySuccess": "false"},
 		"few 0":    {"maxParallelTasks": "2", "taskCapacity": "spot", "executionTimeout": "7200", "sizeThreshold": "0"},
 		"callback": {"taskCompletion": "callback"}, "callback 0": {"taskCompletion": "callback", "sizeThreshold": "0"},
 		"traced 0": {"tracing": "true", "sizeThreshold": "0"},

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,35 @@ func viaLambda() []string {
 
 func viaFargate() []string {
 	return []string{"Check file size", "Begin", "Run Fargate task", "Notify success"}
+}
+
+// An upload takes the first route that takes it, by size and key, and the route's name is in what is known of it.
+func TestUploadByRoutes(t *testing.T) {
+	t.Parallel()
+	router := start(t, changed(t, "routes"))
+	for key, test := range map[string]struct {
+		size  int
+		route string
+	}{
+		"film.mp4": {1 << 20, "small"}, "a/film.mp4": {1<<20 + 1, "video"}, "a/film.mov": {1<<20 + 1, "video"}, "film.MP4": {1<<20 + 1, "large"},
+	} {
+		t.Run(key, func(t *testing.T) {
+			t.Parallel()
+			trace, execution := upload(t, router, key, sized(t, test.size))
+			requireSucceeded(t, trace)
+			assert.Equal(t, test.route, execution.Runs[0].Route)
+			var end struct{ Result struct{ Route string } }
+			require.NoError(t, json.Unmarshal(execution.Output, &end))
+			assert.Equal(t, test.route, end.Result.Route)
+			assert.Contains(t, execution.Notices[0].Message, "\nRoute: "+test.route+"\n")
+			items, err := router.Ledger()
+			require.NoError(t, err)
+			own := ledger.UploadOf(trace.Bucket, key, trace.VersionID, trace.ETag, "")
+			i := slices.IndexFunc(items, func(i ledger.Item) bool { return i.Upload == own })
+			require.GreaterOrEqual(t, i, 0)
+			assert.Equal(t, test.route, items[i].Route)
+		})
+	}
 }
 
 // The whole system, as declared: the size decides, the fixture reads the object from S3, and people hear of it.

@@ -3,7 +3,9 @@ package machine_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -215,4 +217,46 @@ func TestTheDefinitionOfEightRoutesIsShort(t *testing.T) {
 	text, err := machine.Definition(d, references()).JSON()
 	require.NoError(t, err)
 	assert.Less(t, len(text), 100_000)
+}
+
+// Each route that an object can take gets one whose key has the prefix in it, and it takes it.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	routes := routed(four).Table()
+	same := func(key string) string { return key }
+	films := func(key string) string { // a system that takes nothing else
+		if strings.HasSuffix(key, ".mp4") {
+			return key
+		}
+		return ""
+	}
+	exact := slices.Clone(routes)
+	exact[1].Keys = []string{"in/report.csv"}
+	for name, test := range map[string]struct {
+		routes []machine.Route
+		fit    func(string) string
+		want   []string
+	}{
+		"all":                    {routes, same, []string{"small", "video", "text", "large"}},
+		"another one's":          {routes, films, []string{"video"}},
+		"a key that may be used": {exact, same, []string{"small", "text", "large"}},
+	} {
+		var names []string
+		for _, s := range machine.Samples(test.routes, "verify/some/", test.fit) {
+			names = append(names, s.Route.Name)
+			assert.Contains(t, s.Key, "verify/some/", name)
+			assert.NotContains(t, s.Name, "/", name)
+			ran := execution{routing: routed(four), random: 1}.run(t, event(t, object{key: s.Key, version: "v1", etag: "e", size: s.Size}))
+			assert.Contains(t, ran.states(), s.Route.State, s.Key)
+		}
+		assert.Equal(t, test.want, names, name)
+	}
+	var plain []machine.Sample
+	for _, s := range machine.Samples(described().Table(), "in/", same) {
+		plain = append(plain, machine.Sample{Key: s.Key, Name: s.Name, Size: s.Size})
+	}
+	assert.Equal(t, []machine.Sample{
+		{Key: "in/just-under.txt", Name: "just-under.txt", Size: threshold - 1},
+		{Key: "in/just-over.txt", Name: "just-over.txt", Size: threshold + 1},
+	}, plain)
 }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"example.com/upload-router/internal/asl"
-	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/upload"
 )
@@ -234,7 +233,7 @@ func (r Row) taskEnvironment() []any {
 		environment(request.EnvironmentAttempt, "$.task.attempt"),
 	}
 	if r.Memory > 0 {
-		object = append(object, fixed(limits.EnvironmentTask, strconv.Itoa(r.Memory)))
+		object = append(object, fixed(request.EnvironmentTaskMemory, strconv.Itoa(r.Memory)))
 	}
 	if r.Tracing {
 		object = append(object, environment(request.EnvironmentTrace, tracePath))

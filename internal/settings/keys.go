@@ -24,6 +24,8 @@ type Settings struct {
 	KeyGlobs []string
 	// SizeThreshold is in bytes: an object of exactly this size goes to Lambda.
 	SizeThreshold int64
+	// Routes are what there is in place of the two of SizeThreshold; empty: those.
+	Routes []Route
 
 	// OutputBucket is [OutputNone], [OutputCreate] or the name of a bucket that is there, and OutputPrefix what the keys of all outputs
 	// begin with. OutputKMSKeyARN is empty for what the bucket is encrypted with.
@@ -134,10 +136,13 @@ const (
 	keyOutputBucket      = "outputBucket"
 	keyOutputPrefix      = "outputPrefix"
 	keySizeThreshold     = "sizeThreshold"
+	keyRoutes            = "routes"
 	keyLambdaTimeout     = "lambdaTimeout"
 	keyTaskCPU           = "taskCpu"
 	keyTaskMemory        = "taskMemory"
+	keyTaskStorage       = "taskStorage"
 	keyTaskTimeout       = "taskTimeout"
+	keyTaskCapacity      = "taskCapacity"
 	keyTaskCompletion    = "taskCompletion"
 	keyMaxParallelTasks  = "maxParallelTasks"
 	keyExecutionTimeout  = "executionTimeout"
@@ -238,6 +243,17 @@ func nameKeys() []Key {
 			Doc: "Largest object that goes to Lambda; a larger one goes to Fargate. Bytes, or a number with a unit: " +
 				"6MiB is 6291456, 6MB is 6000000. At most 50000GiB, S3's largest object.",
 			field: func(s *Settings) any { return &s.SizeThreshold }, check: anywhere(checkSize), fixed: fixedSize,
+		},
+		{ // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
+			Name: keyRoutes, Default: []any{}, Items: TypeObject, read: (*loader).routes,
+			Example: `[{"name":"small","maxSize":"6MiB","compute":"lambda"},` +
+				`{"name":"video","keys":["*.mp4","*.mov"],"compute":"fargate","cpu":4096,"memory":8192,"storage":100,"timeout":1500},` +
+				`{"name":"large","compute":"fargate"}]`,
+			Doc: "Routes, of which an upload takes the first whose condition it meets: not larger than maxSize, and its key as one of keys " +
+				"has it, where * is any text, slashes included, and a backslash makes * and \\ plain characters. The last route has no " +
+				"condition. Each has a name (a-z, 0-9, -) and compute, lambda or fargate; a fargate one may have cpu, memory, storage, " +
+				"timeout, maxParallel and capacity, of which taskCpu, taskMemory and so on are the defaults. In place of sizeThreshold, the " +
+				"short form of two routes. Empty: those two.",
 		},
 		{ // A21, A27. https://docs.aws.amazon.com/lambda/latest/dg/foundation-arch.html
 			Name: "architecture", Default: string(X86), Choices: []Choice{{string(X86), ""}, {string(ARM64), ""}},
@@ -379,7 +395,7 @@ func taskKeys() []Key {
 			field: func(s *Settings) any { return &s.TaskMemory }, fixed: (*loader).fixedMemory,
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-storage.html
-			Name: "taskStorage", Default: 0, Example: "50", Least: 21, Most: 200, Unit: "GiB", Zero: "the 20 that come with every task",
+			Name: keyTaskStorage, Default: 0, Example: "50", Least: 21, Most: 200, Unit: "GiB", Zero: "the 20 that come with every task",
 			Doc: "Disk of the Fargate task, of which the processor has /tmp, the one folder that it can write: what is left of it when the " +
 				"image has been unpacked. An image of your own must have VOLUME /tmp, made as a folder that user 65532 may write.",
 			field: func(s *Settings) any { return &s.TaskStorage },
@@ -401,7 +417,7 @@ func taskKeys() []Key {
 			field: func(s *Settings) any { return &s.TaskCompletion }, Shape: &Shape{Other: string(CompletionCallback)},
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html
-			Name: "taskCapacity", Default: string(CapacityFargate), Choices: []Choice{
+			Name: keyTaskCapacity, Default: string(CapacityFargate), Choices: []Choice{
 				{string(CapacityFargate), "on demand"},
 				{
 					string(CapacitySpot),

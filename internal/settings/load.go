@@ -185,6 +185,7 @@ func (l *loader) misplaced(k Key) {
 // relate checks what several keys have to be together.
 func (l *loader) relate(s *Settings) {
 	l.taskSize(s)
+	l.routeSizes(s)
 	l.pattern(s)
 	l.adopted(s)
 	l.loop(s)

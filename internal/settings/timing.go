@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
 )
@@ -25,17 +24,6 @@ func (s *Settings) Machine() machine.Description {
 	}
 }
 
-// routes are those of the size threshold.
-func (s *Settings) routes() []routing.Route {
-	routes := routing.BySize(s.SizeThreshold, s.LambdaTimeout, s.TaskTimeout)
-	for i := range routes {
-		if r := &routes[i]; r.Compute == routing.Fargate {
-			r.Spot, r.MaxParallel = s.TaskCapacity == CapacitySpot, s.MaxParallelTasks
-		}
-	}
-	return routes
-}
-
 // longestTask is the longest time a task may have. The rest of the rules is left to executionTimeout's.
 func longestTask() time.Duration {
 	var none machine.Row
@@ -45,17 +33,16 @@ func longestTask() time.Duration {
 // timeouts checks the three timeouts, which depend on each other. One that was refused is 0.
 func (l *loader) timeouts(s *Settings) {
 	lambdaOK, taskOK := s.LambdaTimeout > 0, s.TaskTimeout > 0
+	l.routeTimes(s)
 	if taskOK && s.TaskCompletion == CompletionCallback && s.TaskTimeout <= machine.TaskHeartbeat {
-		least := inSeconds(machine.TaskHeartbeat) + 1
-		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), fmt.Sprintf(
-			"must be at least %d with %s %s: a task that is silent for %d s counts as lost, its start included",
-			least, keyTaskCompletion, CompletionCallback, inSeconds(machine.TaskHeartbeat)), set(keyTaskTimeout, strconv.Itoa(least)))
+		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), heartbeatRule(), set(keyTaskTimeout, strconv.Itoa(leastWithCallback())))
 	}
 	fixed := l.fixedTimeouts(s, lambdaOK, taskOK)
 	defer func() { l.ledgerRetention(&fixed) }()
 	m := s.Machine()
 	if taskOK && m.MinExecutionTimeout() > machine.MaxExecutionTime {
-		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), taskRule(), set(keyTaskTimeout, inSecondsText(fixed.TaskTimeout)))
+		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), taskRule(keyMaxParallelTasks),
+			set(keyTaskTimeout, inSecondsText(fixed.TaskTimeout)))
 		m = fixed.Machine()
 	}
 	least := fixed.Machine().MinExecutionTimeout()
@@ -75,11 +62,16 @@ func (l *loader) timeouts(s *Settings) {
 		return
 	}
 	fixed.ExecutionTimeout = least
-	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
+	if l.timesAreSecret() {
 		fixed.ExecutionTimeout = machine.MaxExecutionTime // which tells nothing of them
 	}
-	l.reportAt(keyExecutionTimeout, keyExecutionTimeout, l.raw(keyExecutionTimeout), l.executionRule(m),
+	l.reportAt(keyExecutionTimeout, keyExecutionTimeout, l.raw(keyExecutionTimeout), l.executionRule(s, m),
 		set(keyExecutionTimeout, inSecondsText(fixed.ExecutionTimeout)))
+}
+
+// timesAreSecret says whether the time that an execution needs would tell a secret.
+func (l *loader) timesAreSecret() bool {
+	return l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) || l.isSecret(keyRoutes)
 }
 
 // fixedTimeouts are the settings with what is proposed for the time-outs of function and task, where those are wrong: all fixes together
@@ -130,11 +122,18 @@ func (l *loader) repropose(key, value string) {
 }
 
 // taskRule explains a taskTimeout with which no executionTimeout is long enough.
-func taskRule() string {
+func taskRule(limit string) string {
 	return fmt.Sprintf("is too long with %s: an execution can take %d tasks of that, and as long again to wait for another's end, and lasts "+
-		"%d s at most; shorten it, or leave out %s", keyMaxParallelTasks, machine.TaskAttempts, inSeconds(machine.MaxExecutionTime),
-		keyMaxParallelTasks)
+		"%d s at most; shorten it, or leave out %s", limit, machine.TaskAttempts, inSeconds(machine.MaxExecutionTime), limit)
 }
+
+// heartbeatRule explains the least time of a task that reports its end by a token, which is leastWithCallback, in seconds.
+func heartbeatRule() string {
+	return fmt.Sprintf("must be at least %d with %s %s: a task that is silent for %d s counts as lost, its start included",
+		leastWithCallback(), keyTaskCompletion, CompletionCallback, inSeconds(machine.TaskHeartbeat))
+}
+
+func leastWithCallback() int { return inSeconds(machine.TaskHeartbeat) + 1 }
 
 // ledgerRetention refuses what would have an upload's item expire while it is being processed.
 func (l *loader) ledgerRetention(s *Settings) {
@@ -162,23 +161,24 @@ func (l *loader) proposedTime(key string) time.Duration {
 
 // executionRule explains the least executionTimeout by the route that takes longer. It gives no figure that a secret one follows
 // from.
-func (l *loader) executionRule(m machine.Description) string {
-	if l.isSecret(keyTaskTimeout) || l.isSecret(keyLambdaTimeout) {
+func (l *loader) executionRule(s *Settings, m machine.Description) string {
+	if l.timesAreSecret() {
 		return fmt.Sprintf("is too short for the %s or %s that are set, retries and the announcement of a failure included",
 			keyTaskTimeout, keyLambdaTimeout)
 	}
 	longest := m.Longest()
+	timeout, limit := s.timeoutOf(longest), s.limitOf(longest)
 	route := fmt.Sprintf("the %s route can take %d tasks of %d s (%s) and waits of %d s",
-		longest.Name, machine.TaskAttempts, inSeconds(longest.Timeout), keyTaskTimeout, inSeconds(longest.TaskWaits()))
+		longest.Name, machine.TaskAttempts, inSeconds(longest.Timeout), timeout, inSeconds(longest.TaskWaits()))
 	if longest.Compute == machine.Lambda {
 		route = fmt.Sprintf("the %s route can take %d attempts of %d s (%s and %d s) and waits of %d s",
-			longest.Name, 1+machine.LambdaRetries.Attempts, inSeconds(longest.Timeout+machine.LambdaTimeoutMargin), keyLambdaTimeout,
+			longest.Name, 1+machine.LambdaRetries.Attempts, inSeconds(longest.Timeout+machine.LambdaTimeoutMargin), timeout,
 			inSeconds(machine.LambdaTimeoutMargin), inSeconds(machine.LambdaRetries.Waits()))
 	}
 	slot := ""
 	if longest.MaxParallel > 0 {
 		slot = fmt.Sprintf(", a task slot %d s, of which %d s to wait for another's end (%s)",
-			inSeconds(longest.QueueingTime()), inSeconds(longest.LeastQueueTime()), keyMaxParallelTasks)
+			inSeconds(longest.QueueingTime()), inSeconds(longest.LeastQueueTime()), limit)
 	}
 	return fmt.Sprintf("must be at least %d: %s, the ledger %d s%s, and %d s are kept to announce a failure",
 		inSeconds(m.MinExecutionTimeout()), route, inSeconds(m.LedgerTime()), slot, inSeconds(machine.AnnounceAllowance))

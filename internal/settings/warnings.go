@@ -32,6 +32,7 @@ func (w Warning) String() string { return fmt.Sprintf("%s: %s", fullKey(w.projec
 
 // Warnings are what is allowed but worth a word, in the order of [Keys]. None of them stops a deployment.
 func (s *Settings) Warnings() []Warning {
+	slowPath, slow := s.slowRoute()
 	checks := []struct {
 		key   string
 		holds bool
@@ -51,8 +52,10 @@ func (s *Settings) Warnings() []Warning {
 			"?, [ and { stand for themselves: * alone matches other characters"},
 		{keyKeys, slices.ContainsFunc(s.KeyGlobs, func(glob string) bool { return strings.HasPrefix(glob, "/") }),
 			"a key hardly ever begins with a slash: reports/*, and not /reports/*"},
-		{keySizeThreshold, s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
+		{keySizeThreshold, len(s.Routes) == 0 && s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
+		{slowPath, slow, "the Lambda function will not get through the largest objects of this route within " + keyLambdaTimeout +
+			": lower its " + fieldMaxSize + ", or give it one"},
 		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
 			"a tag can be moved to another image; a digest cannot"},
 		{keyImage, s.Image != "" && s.FunctionImage(s.region) == "",

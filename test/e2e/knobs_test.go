@@ -118,6 +118,19 @@ var fromDefaults = map[string]change{
 			"workflow-machine": "update", "workflow-tracing": "create", "workflow-see": "create",
 		},
 	},
+	"three routes": {
+		config: map[string]string{
+			"routes[0].name": "small", "routes[0].maxSize": "1MiB", "routes[0].compute": "lambda",
+			"routes[1].name": "video", "routes[1].keys[0]": "*.mp4", "routes[1].compute": "fargate", "routes[1].cpu": "2048",
+			"routes[1].memory": "4096",
+			"routes[2].name":   "large", "routes[2].compute": "fargate",
+		},
+		want: map[string]string{"workflow-machine": "update"},
+	},
+	"tasks only": {
+		config: map[string]string{"routes[0].name": "all", "routes[0].compute": "fargate"},
+		want:   map[string]string{"workflow-machine": "update", "workflow-run": "update"},
+	},
 	"tasks on Spot": {
 		config: map[string]string{"taskCapacity": "spot"},
 		want:   map[string]string{"task-capacity": "create", "workflow-machine": "update"},

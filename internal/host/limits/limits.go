@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"example.com/upload-router/internal/host/request"
 )
 
 const (
@@ -22,9 +24,6 @@ const (
 	// environmentLambda holds the memory of a function in MiB.
 	// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
 	environmentLambda = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
-
-	// EnvironmentTask holds the memory of a task in MiB.
-	EnvironmentTask = "UPLOAD_TASK_MEMORY"
 
 	// LambdaProcessorMB is the memory in MB with which a function has one vCPU.
 	// See https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html.
@@ -76,7 +75,7 @@ func Memory(lookup func(string) (string, bool), root fs.FS) int64 {
 	if _, ok := lookup(environmentMemory); ok {
 		return 0
 	}
-	for _, name := range []string{environmentLambda, EnvironmentTask} {
+	for _, name := range []string{environmentLambda, request.EnvironmentTaskMemory} {
 		if text, ok := lookup(name); ok {
 			return limitOf(text, 1<<20)
 		}

@@ -52,6 +52,8 @@ const (
 	//
 	// https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html
 	EnvironmentTaskToken = "TASK_TOKEN_ENV_VARIABLE" //nolint:gosec // It is the name of a variable.
+	// EnvironmentTaskMemory holds the memory of the task in MiB: its container has no limit of its own to find.
+	EnvironmentTaskMemory = "UPLOAD_TASK_MEMORY"
 	// EnvironmentHeartbeat holds the seconds after which a missing heartbeat ends the wait for the token, in decimal; 0 for no limit.
 	// Required with a token.
 	EnvironmentHeartbeat = "UPLOAD_HEARTBEAT_SECONDS"

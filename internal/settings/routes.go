@@ -1,0 +1,543 @@
+package settings
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.com/upload-router/components/routing"
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/host/limits"
+	"example.com/upload-router/internal/machine"
+)
+
+// Route is one of [Settings.Routes]: what it says itself. The rest is as the keys for all routes of its compute have it.
+type Route struct {
+	Name    string
+	Compute routing.Compute
+	// MaxSize and Keys are its condition; nil: any.
+	MaxSize *int64
+	Keys    []string
+	// CPU, Memory, Storage and Timeout are 0, MaxParallel is nil and Capacity empty for what the keys for all have.
+	CPU, Memory, Storage int
+	Timeout              time.Duration
+	MaxParallel          *int
+	Capacity             TaskCapacity
+}
+
+// The fields of a route in the configuration.
+const (
+	fieldName        = "name"
+	fieldMaxSize     = "maxSize"
+	fieldKeys        = "keys"
+	fieldCompute     = "compute"
+	fieldCPU         = "cpu"
+	fieldMemory      = "memory"
+	fieldStorage     = "storage"
+	fieldTimeout     = "timeout"
+	fieldMaxParallel = "maxParallel"
+	fieldCapacity    = "capacity"
+)
+
+// routeFields are those fields, in the order in which their problems are reported, with what is right where nothing nearer is. Those that
+// have a key for all routes are of Fargate routes only.
+var routeFields = []struct{ name, example, key string }{
+	{fieldName, "large", ""}, {fieldMaxSize, "6MiB", ""}, {fieldKeys, "", ""}, {fieldCompute, "fargate", ""},
+	{fieldCPU, "1024", keyTaskCPU}, {fieldMemory, "2048", keyTaskMemory}, {fieldStorage, "50", keyTaskStorage},
+	{fieldTimeout, "1500", keyTaskTimeout}, {fieldMaxParallel, "10", keyMaxParallelTasks}, {fieldCapacity, "spot", keyTaskCapacity},
+}
+
+func routeFieldNames() []string {
+	names := make([]string, len(routeFields))
+	for i, f := range routeFields {
+		names[i] = f.name
+	}
+	return names
+}
+
+// mostRoutes is how many fit into a definition of Step Functions, and how many people still read.
+const mostRoutes = 50
+
+// mostGlob is the longest key of S3, in which each character of a glob may be escaped.
+const mostGlob = 2 * 1024
+
+// routeName is what a route may be called: its states' names have it, at most 80 characters in all.
+var routeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
+
+// routes are what the state machine is made of.
+func (s *Settings) routes() []routing.Route {
+	if len(s.Routes) == 0 {
+		routes := routing.BySize(s.SizeThreshold, s.LambdaTimeout, s.TaskTimeout)
+		for i := range routes {
+			if r := &routes[i]; r.Compute == routing.Fargate {
+				r.Spot, r.MaxParallel = s.TaskCapacity == CapacitySpot, s.MaxParallelTasks
+			}
+		}
+		return routes
+	}
+	routes := make([]routing.Route, len(s.Routes))
+	for i, r := range s.Routes {
+		routes[i] = r.completed(s)
+	}
+	return routes
+}
+
+// completed is the route with what the keys for all routes have. Of the size it says only what the task's definition doesn't.
+func (r Route) completed(s *Settings) routing.Route {
+	out := routing.Route{Name: r.Name, Compute: r.Compute, MaxSize: r.MaxSize, Keys: r.Keys, Timeout: s.LambdaTimeout}
+	if r.Compute != routing.Fargate {
+		return out
+	}
+	other := func(own, all int) int {
+		if own == all {
+			return 0
+		}
+		return own
+	}
+	out.CPU, out.Memory, out.Storage = other(r.CPU, s.TaskCPU), other(r.Memory, s.TaskMemory), other(r.Storage, s.TaskStorage)
+	out.Timeout = cmp.Or(r.Timeout, s.TaskTimeout)
+	out.Spot = cmp.Or(r.Capacity, s.TaskCapacity) == CapacitySpot
+	out.MaxParallel = s.MaxParallelTasks
+	if r.MaxParallel != nil {
+		out.MaxParallel = *r.MaxParallel
+	}
+	return out
+}
+
+// routeReader reads one route and knows where its problems are.
+type routeReader struct {
+	*loader
+	path   string
+	fields map[string]json.RawMessage
+	// sound turns false with the first problem.
+	sound bool
+}
+
+// routes reads the routes.
+func (l *loader) routes(k Key, s *Settings) {
+	elements, ok := l.list(k, l.fix(k.Name))
+	if !ok {
+		return
+	}
+	if len(elements) > mostRoutes {
+		l.report(k.Name, l.raw(k.Name), fmt.Sprintf("must have at most %d routes, this has %d", mostRoutes, len(elements)))
+		return
+	}
+	if len(elements) > 0 && l.raw(keySizeThreshold) != l.keys[keySizeThreshold].Text() {
+		l.reportAt(keySizeThreshold, keySizeThreshold, l.raw(keySizeThreshold),
+			"is the short form of two "+keyRoutes+", which are given: say it there, as "+fieldMaxSize, remove(keySizeThreshold))
+	}
+	sound := true
+	var routes []Route
+	for i, element := range elements {
+		r := &routeReader{loader: l, path: routePath(i), sound: true}
+		routes = append(routes, r.route(element))
+		sound = sound && r.sound
+	}
+	if sound { // of others it can't be told which of them can match
+		sound = l.routesTogether(routes)
+	}
+	if sound {
+		s.Routes = routes
+	}
+}
+
+// routePath is the path of a route.
+func routePath(i int) string { return fmt.Sprintf("%s[%d]", keyRoutes, i) }
+
+// route reads one element of the list.
+func (r *routeReader) route(element json.RawMessage) (out Route) {
+	object, err := decodeJSON[map[string]json.RawMessage](string(element))
+	if err != nil || object == nil {
+		r.sound = false
+		r.reportAt(keyRoutes, r.path, string(element),
+			jsonRule(err, "must be an object with fields out of "+strings.Join(routeFieldNames(), ", ")), r.fix(keyRoutes))
+		return out
+	}
+	r.fields = object
+	r.unknownFields()
+	out.Name = r.name()
+	out.MaxSize = r.maxSize()
+	out.Keys = r.keys()
+	out.Compute = r.compute()
+	if out.Compute == routing.Lambda {
+		r.noTask()
+		return out
+	}
+	number := func(field string) int {
+		n := r.number(field)
+		if n == nil {
+			return 0
+		}
+		return *n
+	}
+	out.CPU, out.Memory, out.Storage = number(fieldCPU), number(fieldMemory), number(fieldStorage)
+	out.Timeout = time.Duration(number(fieldTimeout)) * time.Second
+	out.MaxParallel = r.number(fieldMaxParallel)
+	out.Capacity = r.capacity()
+	return out
+}
+
+// refuseField notes a problem of one field.
+func (r *routeReader) refuseField(field, value, rule string, fix Fix) {
+	r.sound = false
+	r.reportAt(keyRoutes, r.path+"."+field, value, rule, fix)
+}
+
+// example has a field set to what is right.
+func (r *routeReader) example(field string) Fix {
+	for _, f := range routeFields {
+		if f.name == field {
+			return set(r.path+"."+field, f.example)
+		}
+	}
+	return remove(r.path + "." + field)
+}
+
+// listOf has keys set to the list of one glob, in the whole list: Pulumi's command line makes none of what isn't one.
+func (r *routeReader) listOf(glob string) Fix {
+	elements := elementsOf(r.raw(keyRoutes))
+	for i := range elements {
+		if routePath(i) == r.path {
+			fields := maps.Clone(r.fields)
+			fields[fieldKeys] = json.RawMessage(CompactJSON([]string{glob}))
+			elements[i] = CompactJSON(fields)
+		}
+	}
+	return r.fileFix(keyRoutes, "["+strings.Join(elements, ",")+"]")
+}
+
+func (r *routeReader) unknownFields() {
+	names := routeFieldNames()
+	for _, field := range slices.Sorted(maps.Keys(r.fields)) {
+		if slices.Contains(names, field) {
+			continue
+		}
+		rule := "a route has no such field; there are " + strings.Join(names, ", ")
+		if near := nearest(field, names); near != "" {
+			rule = "a route has no such field, did you mean " + near + "?"
+		}
+		r.refuseField(display(field), string(r.fields[field]), rule, remove(r.path+"."+field))
+	}
+}
+
+// given is a field's JSON. It isn't there if the field isn't, or is null.
+func (r *routeReader) given(field string) (raw json.RawMessage, there bool) {
+	raw, there = r.fields[field]
+	return raw, there && string(raw) != "null"
+}
+
+// text is a field's text; a number counts as one, since `pulumi config set --path` makes a number of every value that looks like one.
+func (r *routeReader) text(field string) (value string, there bool) {
+	raw, there := r.given(field)
+	if !there {
+		return "", false
+	}
+	if number, err := decodeJSON[json.Number](string(raw)); err == nil {
+		return number.String(), true
+	}
+	value, err := decodeJSON[string](string(raw))
+	if err != nil {
+		r.refuseField(field, string(raw), "must be text or a number", r.example(field))
+		return "", false
+	}
+	return value, true
+}
+
+func (r *routeReader) name() string {
+	name, there := r.text(fieldName)
+	if routeName.MatchString(name) {
+		return name
+	}
+	if there || r.sound {
+		r.refuseField(fieldName, name, "must be 1 to 31 lowercase letters, digits and hyphens, and begin with a letter", r.example(fieldName))
+	}
+	return ""
+}
+
+func (r *routeReader) maxSize() *int64 {
+	text, there := r.text(fieldMaxSize)
+	if !there {
+		return nil
+	}
+	size, err := ParseSize(text)
+	if err != nil {
+		r.refuseField(fieldMaxSize, text, err.Error(), set(r.path+"."+fieldMaxSize, cmp.Or(fixedSize(r.loader, text), "6MiB")))
+		return nil
+	}
+	return &size
+}
+
+// keys are the route's globs.
+func (r *routeReader) keys() []string {
+	raw, there := r.given(fieldKeys)
+	if !there {
+		return nil
+	}
+	globs, err := decodeJSON[[]string](string(raw))
+	if err != nil || len(globs) == 0 {
+		glob, _ := decodeJSON[string](string(raw)) // which may be meant as the only one
+		r.refuseField(fieldKeys, string(raw), "must be a list of globs of the object's key, at least one", r.listOf(cmp.Or(glob, "*")))
+		return nil
+	}
+	for i, glob := range globs {
+		field := fmt.Sprintf("%s[%d]", fieldKeys, i)
+		switch err := asl.CheckPattern(glob); {
+		case err != nil:
+			r.refuseField(field, glob, "a backslash escapes only * and \\: write \\\\ for a backslash",
+				set(r.path+"."+field, escaped(glob)))
+		case glob == "":
+			r.refuseField(field, glob, "no object has an empty key", set(r.path+"."+field, "*"))
+		case len(glob) > mostGlob:
+			r.refuseField(field, glob, "is longer than any key of S3", set(r.path+"."+field, "*"))
+		case slices.Index(globs, glob) < i:
+			r.refuseField(field, glob, "is in the list already", remove(r.path+"."+field))
+		}
+	}
+	return globs
+}
+
+// escaped is a glob with each backslash that escapes nothing written as one.
+func escaped(glob string) string {
+	var out strings.Builder
+	for i := 0; i < len(glob); i++ {
+		out.WriteByte(glob[i])
+		if glob[i] != '\\' {
+			continue
+		}
+		if i+1 < len(glob) && (glob[i+1] == '*' || glob[i+1] == '\\') {
+			i++
+			out.WriteByte(glob[i])
+			continue
+		}
+		out.WriteByte('\\')
+	}
+	return out.String()
+}
+
+func (r *routeReader) compute() routing.Compute {
+	allowed := []string{string(routing.Lambda), string(routing.Fargate)}
+	text, _ := r.text(fieldCompute)
+	if !slices.Contains(allowed, text) {
+		r.refuseField(fieldCompute, text, "must be "+orList(allowed),
+			set(r.path+"."+fieldCompute, cmp.Or(nearestChoice(text, allowed), string(routing.Fargate))))
+		return ""
+	}
+	return routing.Compute(text)
+}
+
+// noTask refuses what only a task has.
+func (r *routeReader) noTask() {
+	for _, f := range routeFields {
+		raw, there := r.given(f.name)
+		if f.key == "" || !there {
+			continue
+		}
+		rule := "goes with " + fieldCompute + " fargate only: all Lambda routes have one function"
+		if f.name == fieldTimeout {
+			rule += ", whose time is " + keyLambdaTimeout
+		}
+		r.refuseField(f.name, string(raw), rule, remove(r.path+"."+f.name))
+	}
+}
+
+// number is a number that the key for all routes would take; nil if there is none.
+func (r *routeReader) number(field string) *int {
+	text, there := r.text(field)
+	if !there {
+		return nil
+	}
+	k := r.loader.keys[routeKey(field)]
+	number, err := wholeNumber(text)
+	if err == nil && k.allows(number) {
+		return &number
+	}
+	meant := cmp.Or(fixedNumber(text, k.allows), k.Example)
+	if err == nil && number > 0 && len(k.Values) > 0 {
+		meant = strconv.Itoa(nextAllowed(k.Values, number))
+	}
+	r.refuseField(field, text, k.rule()+noted(err), set(r.path+"."+field, meant))
+	return nil
+}
+
+// routeKey is the key that has for all routes what a field has for one.
+func routeKey(field string) string {
+	for _, f := range routeFields {
+		if f.name == field {
+			return f.key
+		}
+	}
+	return ""
+}
+
+func (r *routeReader) capacity() TaskCapacity {
+	text, there := r.text(fieldCapacity)
+	allowed := []string{string(CapacityFargate), string(CapacitySpot)}
+	if there && !slices.Contains(allowed, text) {
+		r.refuseField(fieldCapacity, text, "must be "+orList(allowed),
+			set(r.path+"."+fieldCapacity, cmp.Or(nearestChoice(text, allowed), string(CapacityFargate))))
+		return ""
+	}
+	return TaskCapacity(text)
+}
+
+// routesTogether checks what the routes have to be together: each can be taken, and every object takes one.
+func (l *loader) routesTogether(routes []Route) bool {
+	before := len(l.problems)
+	for i, r := range routes {
+		field := routePath(i) + "." + fieldName
+		if first := slices.IndexFunc(routes, func(o Route) bool { return o.Name == r.Name }); first < i {
+			l.reportAt(keyRoutes, field, r.Name, "is the name of "+routePath(first)+", too: each has to have one of its own",
+				set(field, otherName(routes, r.Name)))
+			continue
+		}
+		cover := slices.IndexFunc(routes[:i], func(o Route) bool { return o.covers(r) })
+		switch {
+		case cover < 0:
+		case !routes[cover].conditional():
+			l.reportAt(keyRoutes, routePath(i), r.Name, fmt.Sprintf("can never be taken: %s comes before it, and has neither %s nor %s, so that "+
+				"it takes every object; put that one last", routePath(cover), fieldMaxSize, fieldKeys), remove(routePath(i)))
+		default:
+			l.reportAt(keyRoutes, routePath(i), r.Name, fmt.Sprintf("can never be taken: %s comes before it, and takes all that it would; "+
+				"the first that takes an object has it", routePath(cover)), remove(routePath(i)))
+		}
+	}
+	if last := len(routes) - 1; last >= 0 && routes[last].conditional() {
+		whole := append(slices.Clone(elementsOf(l.raw(keyRoutes))), `{"name":"`+otherName(routes, "other")+`","compute":"fargate"}`)
+		l.reportAt(keyRoutes, routePath(last), routes[last].Name, fmt.Sprintf("the last route must have neither %s nor %s: an object that "+
+			"none takes would not be processed", fieldMaxSize, fieldKeys), l.fileFix(keyRoutes, "["+strings.Join(whole, ",")+"]"))
+	}
+	return len(l.problems) == before
+}
+
+// elementsOf are the elements of a list, as JSON.
+func elementsOf(list string) []string {
+	elements, _ := decodeJSON[[]json.RawMessage](list) // which was read before
+	texts := make([]string, len(elements))
+	for i, element := range elements {
+		texts[i] = string(element)
+	}
+	return texts
+}
+
+// otherName is a name like one that no route has.
+func otherName(routes []Route, name string) string {
+	const most = 27
+	for n := 2; ; n++ {
+		other := name
+		if n > 2 || slices.ContainsFunc(routes, func(r Route) bool { return r.Name == name }) {
+			other = fmt.Sprintf("%.*s-%d", most, name, n)
+		}
+		if !slices.ContainsFunc(routes, func(r Route) bool { return r.Name == other }) {
+			return other
+		}
+	}
+}
+
+// conditional says whether the route doesn't take every object.
+func (r Route) conditional() bool { return r.MaxSize != nil || len(r.Keys) > 0 }
+
+// covers says whether the route takes every object that another one would: as large ones, and by each of its globs, as they are written.
+func (r Route) covers(other Route) bool {
+	if r.MaxSize != nil && (other.MaxSize == nil || *other.MaxSize > *r.MaxSize) {
+		return false
+	}
+	if len(r.Keys) == 0 {
+		return true
+	}
+	return len(other.Keys) > 0 && !slices.ContainsFunc(other.Keys, func(glob string) bool { return !slices.Contains(r.Keys, glob) })
+}
+
+// routeSizes checks that processor and memory of each route are a pair: what it doesn't say is as for all.
+func (l *loader) routeSizes(s *Settings) {
+	for i, r := range s.Routes {
+		cpu, memory := cmp.Or(r.CPU, s.TaskCPU), cmp.Or(r.Memory, s.TaskMemory)
+		allowed := memoryWith(cpu)
+		if r.CPU == 0 && r.Memory == 0 || cpu == 0 || memory == 0 || slices.Contains(allowed, memory) {
+			continue
+		}
+		field, value := fieldMemory, strconv.Itoa(r.Memory)
+		if r.Memory == 0 {
+			value = ""
+		}
+		rule := fmt.Sprintf("with %s %d Fargate takes %s MiB", fieldCPU, cpu, abridged(allowed))
+		if r.Memory == 0 && !l.isSecret(keyTaskMemory) {
+			rule += fmt.Sprintf(", not the %d of %s", memory, keyTaskMemory)
+		}
+		path := routePath(i) + "." + field
+		fix := set(path, strconv.Itoa(nextAllowed(allowed, memory)))
+		if r.CPU == 0 && l.isSecret(keyTaskCPU) {
+			rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
+			fix = l.keys[keyTaskCPU].secretFix()
+		}
+		l.reportAt(keyRoutes, path, value, rule, fix)
+	}
+}
+
+// routeTimes checks the times that routes have of their own, and leaves out the wrong ones, so that the rest can be judged.
+func (l *loader) routeTimes(s *Settings) {
+	routes := slices.Clone(s.Routes)
+	for i := range routes {
+		r := &routes[i]
+		if r.Timeout == 0 {
+			continue
+		}
+		path := routePath(i) + "." + fieldTimeout
+		if s.TaskCompletion == CompletionCallback && r.Timeout <= machine.TaskHeartbeat {
+			l.reportAt(keyRoutes, path, inSecondsText(r.Timeout), heartbeatRule(), set(path, strconv.Itoa(leastWithCallback())))
+			r.Timeout = 0
+			continue
+		}
+		alone := machine.Row{Description: s.Machine(), Route: r.completed(s)}
+		if alone.LeastTime() > machine.MaxExecutionTime {
+			l.reportAt(keyRoutes, path, inSecondsText(r.Timeout), taskRule(fieldMaxParallel), set(path, strconv.Itoa(defaultTaskTimeout)))
+			r.Timeout = 0
+		}
+	}
+	s.Routes = routes
+}
+
+// timeoutOf and limitOf name what gives a route its time, and how many tasks run at a time on it.
+func (s *Settings) timeoutOf(r machine.Row) string {
+	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == r.Name })
+	switch {
+	case r.Compute == machine.Lambda:
+		return keyLambdaTimeout
+	case i >= 0 && s.Routes[i].Timeout > 0:
+		return routePath(i) + "." + fieldTimeout
+	}
+	return keyTaskTimeout
+}
+
+func (s *Settings) limitOf(r machine.Row) string {
+	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == r.Name })
+	if i >= 0 && s.Routes[i].MaxParallel != nil {
+		return routePath(i) + "." + fieldMaxParallel
+	}
+	return keyMaxParallelTasks
+}
+
+// slowRoute is the first Lambda route whose largest objects a function doesn't get through in its time; nothing if there is none.
+func (s *Settings) slowRoute() (path string, slow bool) {
+	for i, r := range s.Routes {
+		most := MaxObjectSize
+		if r.MaxSize != nil {
+			most = *r.MaxSize
+		}
+		if r.Compute == routing.Lambda && most/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()) {
+			return routePath(i), true
+		}
+	}
+	return "", false
+}
+
+// RunsOnSpot says whether tasks of a route run on Fargate Spot first.
+func (s *Settings) RunsOnSpot() bool {
+	return slices.ContainsFunc(s.routes(), func(r routing.Route) bool { return r.Spot })
+}

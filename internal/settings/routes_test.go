@@ -1,0 +1,229 @@
+package settings_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"example.com/upload-router/components/routing"
+	"example.com/upload-router/internal/settings"
+)
+
+// tiers are three routes.
+const tiers = `[{"name":"small","maxSize":"6MiB","compute":"lambda"},` +
+	`{"name":"video","keys":["*.mp4","*.mov"],"compute":"fargate","cpu":16384,"memory":"32768","storage":200,"timeout":1600,` +
+	`"maxParallel":20,"capacity":"spot"},` +
+	`{"name":"large","compute":"fargate"}]`
+
+// What a route doesn't say is as the keys for all have it.
+func TestRoutesTakeWhatTheyDontSayFromTheKeysForAll(t *testing.T) {
+	t.Parallel()
+	size := int64(6 << 20)
+	loaded := mustLoad(t, config{
+		"routes": tiers, "lambdaTimeout": "30", "taskTimeout": "1000", "taskCapacity": "fargate", "executionTimeout": "86400",
+	})
+	assert.Equal(t, []routing.Route{
+		{Name: "small", Compute: routing.Lambda, MaxSize: &size, Timeout: 30 * time.Second},
+		{
+			Name: "video", Compute: routing.Fargate, Keys: []string{"*.mp4", "*.mov"}, Timeout: 1600 * time.Second,
+			CPU: 16384, Memory: 32768, Storage: 200, MaxParallel: 20, Spot: true,
+		},
+		{Name: "large", Compute: routing.Fargate, Timeout: 1000 * time.Second},
+	}, loaded.Machine().Routes)
+
+	other := mustLoad(t, config{
+		"routes": `[{"name":"own","keys":["a"],"compute":"fargate","cpu":512,"memory":1024,"maxParallel":0,"capacity":"fargate"},` +
+			`{"name":"all","compute":"fargate"}]`,
+		"taskCpu":    "512",
+		"taskMemory": "1024", "taskCapacity": "spot", "maxParallelTasks": "4", "executionTimeout": "86400",
+	}).Machine().Routes
+	assert.Equal(t, routing.Route{Name: "own", Compute: routing.Fargate, Keys: []string{"a"}, Timeout: 25 * time.Minute}, other[0],
+		"what is as in the task's definition is no override")
+	assert.Equal(t, routing.Route{Name: "all", Compute: routing.Fargate, Timeout: 25 * time.Minute, Spot: true, MaxParallel: 4}, other[1])
+
+	short := mustLoad(t, config{}).Machine().Routes
+	assert.Equal(t, []string{"Lambda", "Fargate"}, []string{short[0].Name, short[1].Name})
+}
+
+// All that is wrong with routes is said at once, each where it is, with a fix.
+func TestRoutesThatAreWrong(t *testing.T) {
+	t.Parallel()
+	const last = `,{"name":"last","compute":"fargate"}]`
+	for name, test := range map[string]struct{ routes, key, rule, fix string }{
+		"no list": {`small`, "routes", "must be a list of objects", "in Pulumi.<stack>.yaml, below config: upload-router:routes: ["},
+		"no object": {
+			`["small"` + last,
+			"routes[0]", "must be an object with fields out of name, maxSize", "upload-router:routes: [",
+		},
+		"a field twice": {
+			`[{"name":"a","name":"b","compute":"lambda"}` + last,
+			"routes[0]", "has name twice", "upload-router:routes: [",
+		},
+		"an unknown field": {
+			`[{"name":"a","maxsize":1,"compute":"lambda"}` + last,
+			"routes[0].maxsize", "did you mean maxSize?", "config rm --path 'routes[0].maxsize'",
+		},
+		"no name": {
+			`[{"keys":["a"],"compute":"lambda"}` + last,
+			"routes[0].name", "must be 1 to 31 lowercase", "--path 'routes[0].name' large",
+		},
+		"a name": {
+			`[{"name":"A b","keys":["a"],"compute":"lambda"}` + last,
+			"routes[0].name", "must be 1 to 31 lowercase", "--path 'routes[0].name' large",
+		},
+		"a long name": {
+			`[{"name":"` + strings.Repeat("a", 32) + `","keys":["a"],"compute":"lambda"}` + last,
+			"routes[0].name", "must be 1 to 31 lowercase", "large",
+		},
+		"a name twice": {
+			`[{"name":"last","keys":["a"],"compute":"lambda"}` + last,
+			"routes[1].name", "is the name of routes[0], too", "'routes[1].name' last-2",
+		},
+		"no compute": {
+			`[{"name":"a","keys":["a"]}` + last,
+			"routes[0].compute", "must be lambda or fargate", "'routes[0].compute' fargate",
+		},
+		"a compute": {
+			`[{"name":"a","keys":["a"],"compute":"Lamda"}` + last,
+			"routes[0].compute", "must be lambda or fargate", "'routes[0].compute' lambda",
+		},
+		"a size": {
+			`[{"name":"a","maxSize":"6 Mio","compute":"lambda"}` + last,
+			"routes[0].maxSize", "has no unit of bytes", "'routes[0].maxSize' 6MiB",
+		},
+		"a size as a list": {
+			`[{"name":"a","maxSize":[6],"compute":"lambda"}` + last,
+			"routes[0].maxSize", "must be text or a number", "'routes[0].maxSize' 6MiB",
+		},
+		"no globs": {
+			`[{"name":"a","keys":[],"compute":"lambda"}` + last,
+			"routes[0].keys", "must be a list of globs", `routes: [{"compute":"lambda","keys":["*"],"name":"a"},{`,
+		},
+		"a glob alone": {
+			`[{"name":"a","keys":"*.mp4","compute":"lambda"}` + last,
+			"routes[0].keys", "must be a list of globs", `"keys":["*.mp4"]`,
+		},
+		"an empty glob": {
+			`[{"name":"a","keys":[""],"compute":"lambda"}` + last,
+			"routes[0].keys[0]", "no object has an empty key", "'routes[0].keys[0]' '*'",
+		},
+		"an escape": {
+			`[{"name":"a","keys":["a\\b*"],"compute":"lambda"}` + last,
+			"routes[0].keys[0]", "a backslash escapes only", `'routes[0].keys[0]' 'a\\b*'`,
+		},
+		"a long glob": {
+			`[{"name":"a","keys":["` + strings.Repeat("a", 3000) + `"],"compute":"lambda"}` + last,
+			"routes[0].keys[0]", "longer than any key", "'*'",
+		},
+		"a glob twice": {
+			`[{"name":"a","keys":["a","a"],"compute":"lambda"}` + last,
+			"routes[0].keys[1]", "is in the list already", "config rm --path 'routes[0].keys[1]'",
+		},
+		"a size of Fargate": {
+			`[{"name":"a","keys":["a"],"compute":"fargate","cpu":1000}` + last,
+			"routes[0].cpu", "must be 256, 512", "'routes[0].cpu' 1024",
+		},
+		"no pair": {
+			`[{"name":"a","keys":["a"],"compute":"fargate","cpu":32768,"memory":65536}` + last,
+			"routes[0].memory", "with cpu 32768 Fargate takes 61440, 122880, 249856 MiB", "'routes[0].memory' 122880",
+		},
+		"half of a pair": {
+			`[{"name":"a","keys":["a"],"compute":"fargate","cpu":16384}` + last,
+			"routes[0].memory", "not the 2048 of taskMemory", "'routes[0].memory' 32768",
+		},
+		"a disk": {
+			`[{"name":"a","keys":["a"],"compute":"fargate","storage":20}` + last,
+			"routes[0].storage", "from 21 to 200", "'routes[0].storage' 50",
+		},
+		"a capacity": {
+			`[{"name":"a","keys":["a"],"compute":"fargate","capacity":"FARGATE_SPOT"}` + last,
+			"routes[0].capacity", "must be fargate or spot", "'routes[0].capacity' spot",
+		},
+		"a function's CPU": {
+			`[{"name":"a","keys":["a"],"compute":"lambda","cpu":1024}` + last,
+			"routes[0].cpu", "goes with compute fargate only", "config rm --path 'routes[0].cpu'",
+		},
+		"a function's time": {
+			`[{"name":"a","keys":["a"],"compute":"lambda","timeout":9}` + last,
+			"routes[0].timeout", "whose time is lambdaTimeout", "config rm --path 'routes[0].timeout'",
+		},
+		"covered by size": {
+			`[{"name":"a","maxSize":9,"compute":"lambda"},{"name":"b","maxSize":9,"compute":"lambda"}` + last,
+			"routes[1]", "routes[0] comes before it, and takes all", "config rm --path 'routes[1]'",
+		},
+		"covered by keys": {
+			`[{"name":"a","keys":["x","y"],"compute":"lambda"},{"name":"b","keys":["y"],"maxSize":9,"compute":"lambda"}` + last,
+			"routes[1]", "routes[0] comes before it, and takes all", "config rm --path 'routes[1]'",
+		},
+		"after the last": {
+			`[{"name":"a","compute":"lambda"}` + last,
+			"routes[1]", "routes[0] comes before it, and has neither maxSize nor keys", "config rm --path 'routes[1]'",
+		},
+		"the last": {
+			`[{"name":"a","maxSize":9,"compute":"lambda"}]`,
+			"routes[0]", "the last route must have neither", `{"name":"other","compute":"fargate"}]`,
+		},
+		"more than there may": {
+			"[" + strings.Repeat(`{"name":"a","maxSize":9,"compute":"lambda"},`, 50) + last[1:],
+			"routes", "must have at most 50 routes, this has 51", "upload-router:routes: [",
+		},
+		"silent for too long": {
+			`[{"name":"a","keys":["a"],"compute":"fargate","timeout":100}` + last,
+			"routes[0].timeout", "must be at least 301 with taskCompletion callback", "'routes[0].timeout' 301",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problems := problemsOf(t, config{"routes": test.routes, "taskCompletion": "callback"})
+			require.Len(t, problems, 1, "%v", problems)
+			assert.Equal(t, test.key, problems[0].Key)
+			assert.Contains(t, problems[0].Rule, test.rule)
+			assert.Contains(t, problems[0].Fix.String(), test.fix)
+		})
+	}
+}
+
+// The two ways to say where uploads go don't go together.
+func TestTheShortFormDoesntGoWithRoutes(t *testing.T) {
+	t.Parallel()
+	problems := problemsOf(t, config{"routes": tiers, "sizeThreshold": "5MiB", "executionTimeout": "86400"})
+	require.Len(t, problems, 1)
+	assert.Equal(t, "sizeThreshold", problems[0].Key)
+	assert.Equal(t, "pulumi config rm sizeThreshold", problems[0].Fix.String())
+}
+
+// The rule of executionTimeout cites the route that takes the most time, and where its time is set.
+func TestTheExecutionsTimeFollowsFromTheLongestRoute(t *testing.T) {
+	t.Parallel()
+	problems := problemsOf(t, config{"routes": tiers})
+	require.Len(t, problems, 1)
+	assert.Equal(t, "executionTimeout", problems[0].Key)
+	assert.Contains(t, problems[0].Rule, "the video route can take 2 tasks of 1600 s (routes[1].timeout)")
+	assert.Contains(t, problems[0].Rule, "to wait for another's end (routes[1].maxParallel)")
+	mustLoad(t, config{"routes": tiers, "executionTimeout": problems[0].Fix.Value})
+	for _, problem := range problemsOf(t, config{"routes": tiers}, settings.WithSecrets(func(key string) bool { return key == "routes" })) {
+		assert.NotContains(t, problem.String(), "1600")
+		assert.NotContains(t, problem.String(), "video")
+	}
+}
+
+// A Lambda route whose objects a function can't read in its time is a warning.
+func TestASlowLambdaRouteIsAWarning(t *testing.T) {
+	t.Parallel()
+	for routes, want := range map[string]string{
+		`[{"name":"small","maxSize":"5GB","compute":"lambda"},{"name":"large","compute":"fargate"}]`: "routes[0]",
+		`[{"name":"small","maxSize":"1GB","compute":"lambda"},{"name":"large","compute":"fargate"}]`: "",
+		`[{"name":"large","maxSize":"1GB","compute":"fargate"},{"name":"all","compute":"lambda"}]`:   "routes[1]",
+	} {
+		var keys []string
+		for _, w := range mustLoad(t, config{"routes": routes}).Warnings() {
+			if strings.HasPrefix(w.Key, "routes") {
+				keys = append(keys, w.Key)
+			}
+		}
+		assert.Equal(t, want, strings.Join(keys, ","), routes)
+	}
+}
