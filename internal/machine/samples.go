@@ -16,8 +16,8 @@ type Sample struct {
 }
 
 // Samples are an object for each of the routes that one can take whose key has a prefix in it, by the routes' own limits and globs. fit
-// gives a key that a system takes for one that it may not; an empty one for none. Of a route that others or the prefix keep any such object from
-// there is none.
+// gives a key that a system takes for one that it may not; an empty one for none. Of a route that others or the prefix keep any such object
+// from there is none.
 func Samples(routes []Route, prefix string, fit func(key string) string) []Sample {
 	var samples []Sample
 	for _, r := range routes {
