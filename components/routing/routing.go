@@ -23,7 +23,7 @@ const (
 type Description struct {
 	// Routes are the ways that an upload can take: the first whose condition it meets. The last has no condition, and no other is without
 	// one. Names are unique. Required, at least one.
-	Routes []Route
+	Routes []Route `required:"true"`
 	// TaskCallback has the task report its end by a token, instead of Step Functions following the container.
 	TaskCallback bool
 	// ExecutionTimeout is the time the whole execution has.
@@ -43,16 +43,16 @@ type Description struct {
 // Route is a way that an upload can take: its condition, what processes it there, and the limits.
 type Route struct {
 	// Name is the route's, in results, notices and the names of its states. Required.
-	Name string
+	Name string `required:"true"`
 	// Compute is what processes uploads: [Lambda] by the function, [Fargate] by a task. Required.
-	Compute Compute
+	Compute Compute `required:"true"`
 	// MaxSize is the size, in bytes, of the largest object that takes the route; nil: any.
 	MaxSize *int64
 	// Keys are globs as the States Language's StringMatches has them, any of which the object's key must match: * is any text, slashes
 	// included; \* and \\ are an asterisk and a backslash. Empty: any key.
 	Keys []string
 	// Timeout is the time one run has: that of the function, or of a task with its start. Required.
-	Timeout time.Duration
+	Timeout time.Duration `required:"true"`
 
 	// CPU, in units of 1/1024 vCPU, and Memory, in MiB, are the task's, together one of the sizes that Fargate has; Storage is its disk in
 	// GiB, 21 to 200. Each is 0 for the task definition's own. Only of Fargate.

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
@@ -55,7 +55,7 @@ var replacing = map[string][]string{
 	"aws:ec2/vpc:Vpc":                                                                            {"cidrBlock"},
 	"aws:ecr/lifecyclePolicy:LifecyclePolicy":                                                    {"repository"},
 	"aws:ecr/repository:Repository":                                                              {"name", "encryptionConfigurations"},
-	"aws:ecs/taskDefinition:TaskDefinition":                                                      {"containerDefinitions", "ephemeralStorage"},
+	"aws:ecs/taskDefinition:TaskDefinition":                                                      {"containerDefinitions", "cpu", "ephemeralStorage"},
 	"aws:lambda/function:Function":                                                               {"packageType"},
 	"aws:s3/bucketV2:BucketV2":                                                                   {"bucket"},
 	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {"bucket"},
@@ -131,51 +131,34 @@ func artifacts(t *testing.T) build.Artifacts {
 	}
 }
 
-// with is a configuration with a change, whose parts of lists and objects are put together.
-func with(t *testing.T, config map[string]string, c change) map[string]string {
+// with is a configuration with a change, whose parts of lists and objects are put together as `pulumi config set --path` does it. A list
+// begins anew.
+func with(t *testing.T, configured map[string]string, c change) map[string]string {
 	t.Helper()
 	there := map[string]string{defaultVPC: "vpc-0123456789abcdef0"}
 	for i, id := range factors.SubnetIDs() {
 		there[defaultSubnet+strconv.Itoa(i)] = id
 	}
-	out := maps.Clone(config)
-	lists, objects := map[string][]any{}, map[string]map[string]any{}
+	out := maps.Clone(configured)
+	parts := config.Map{}
 	for _, path := range slices.Sorted(maps.Keys(c.config)) {
 		value := os.Expand(c.config[path], func(name string) string { return there[name] })
-		parts := strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune("[].", r) })
-		switch key := parts[0]; {
-		case len(parts) == 1:
-			out[key] = value
-		case strings.Contains(path, "["):
-			number, err := strconv.Atoi(parts[1])
-			require.NoError(t, err)
-			if number == len(lists[key]) {
-				lists[key] = append(lists[key], map[string]any{})
-			}
-			if len(parts) == 2 {
-				lists[key][number] = value
-			} else {
-				lists[key][number].(map[string]any)[parts[2]] = value
-			}
-		default:
-			if objects[key] == nil {
-				var object map[string]any
-				require.NoError(t, json.Unmarshal([]byte(cmp.Or(out[key], "{}")), &object))
-				objects[key] = object
-			}
-			objects[key][parts[1]] = value
+		end := strings.IndexAny(path, "[.")
+		if end < 0 {
+			out[path] = value
+			continue
 		}
+		key := config.MustMakeKey(settings.Namespace, path[:end])
+		_, begun := parts[key]
+		if before := out[path[:end]]; !begun && path[end] == '.' && before != "" {
+			parts[key] = config.NewObjectValue(before)
+		}
+		require.NoError(t, parts.Set(config.MustMakeKey(settings.Namespace, path), config.NewValue(value), true))
 	}
-	write := func(key string, value any) {
-		text, err := json.Marshal(value)
+	for key, value := range parts {
+		text, err := value.Value(config.NopDecrypter)
 		require.NoError(t, err)
-		out[key] = string(text)
-	}
-	for key, list := range lists {
-		write(key, list)
-	}
-	for key, object := range objects {
-		write(key, object)
+		out[key.Name()] = text
 	}
 	return out
 }
