@@ -144,7 +144,7 @@ func (e *export) open(resume bool) error {
 			err = errWritten
 		}
 	}
-	if err == nil && !isAt(e.file, part) {
+	if err == nil && !filelock.IsAt(e.file, part) {
 		err = errWritten // and it has ended between one and the other
 	}
 	if errors.Is(err, errWritten) {
@@ -154,13 +154,6 @@ func (e *export) open(resume bool) error {
 		return fmt.Errorf("opening the file with the results: %w", err)
 	}
 	return nil
-}
-
-// isAt says whether a file is still what a path names.
-func isAt(file *os.File, path string) bool {
-	own, err := file.Stat()
-	there, gone := os.Stat(path)
-	return err == nil && gone == nil && os.SameFile(own, there)
 }
 
 // errWritten is that another process has the file.

@@ -22,7 +22,7 @@ func create(path string) (release func(), err error) {
 			_ = f.Close()
 			return nil, ErrHeld
 		}
-		if isAt(f, path) {
+		if IsAt(f, path) {
 			return remover(f, path), nil
 		}
 		_ = f.Close() // who had it removed it after it was opened here
@@ -46,7 +46,7 @@ func left(path string) (release func(), is bool) {
 	if err != nil {
 		return nil, false
 	}
-	if !isOwn(f) || lock(f) != nil || !isAt(f, path) {
+	if !isOwn(f) || lock(f) != nil || !IsAt(f, path) {
 		_ = f.Close()
 		return nil, false
 	}
@@ -56,13 +56,6 @@ func left(path string) (release func(), is bool) {
 // remover removes a file and then lets others have its name.
 func remover(f *os.File, path string) func() {
 	return func() { _, _ = os.Remove(path), f.Close() }
-}
-
-// isAt says whether a file is still the one that has the name.
-func isAt(f *os.File, path string) bool {
-	mine, err := f.Stat()
-	there, gone := os.Stat(path)
-	return err == nil && gone == nil && os.SameFile(mine, there)
 }
 
 // isOwn says whether something is a file of this user's.
