@@ -195,7 +195,7 @@ func (o *tryOptions) run(ctx context.Context, u *ui, names []string) (err error)
 	}
 	r.Assumed = s.Assumed()
 	p.say("")
-	closed := s.close() //nolint:contextcheck // Closing must not be cut short by it.
+	closed := s.close()
 	if err := p.end(r); err != nil {
 		return errors.Join(err, closed)
 	}
