@@ -76,6 +76,7 @@ func (c *commands) runIn(env []string, code int, want string, args ...string) st
 // TestCommandLine is a stack's life by the command line alone: nothing there, set up, interrupted, locked, deployed, proved as
 // far as an emulator can, and deleted.
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	c := newCommands(t, "e2e-commands")
 	c.run(3, "no such stack: e2e-commands: make it with `upload-router init --stack e2e-commands`", "up")
 	c.run(3, "there is no stack e2e-commands", "doctor")

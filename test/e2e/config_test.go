@@ -48,6 +48,7 @@ func preview(t *testing.T, folder, stackFile string, environ ...string) (string,
 
 // TestValuesAreWhatTheEngineHandsOver holds what internal/stackfile is tested with against the CLI (cases S7 and S12).
 func TestValuesAreWhatTheEngineHandsOver(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for name, text := range map[string]string{
 		"Pulumi.yaml": "name: team-a\nruntime: go\n",
@@ -84,6 +85,7 @@ func TestValuesAreWhatTheEngineHandsOver(t *testing.T) {
 
 // TestARenamedProjectReadsItsOwnKeys is the program under another name (cases S7 and S13).
 func TestARenamedProjectReadsItsOwnKeys(t *testing.T) {
+	t.Parallel()
 	ours, err := os.ReadFile(filepath.Join(root, "Pulumi.yaml"))
 	require.NoError(t, err)
 	program, err := filepath.Abs(root)
@@ -106,6 +108,7 @@ func TestARenamedProjectReadsItsOwnKeys(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			folder := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte(renamed), 0o600))
 			output, err := preview(t, folder, test.config)

@@ -26,6 +26,7 @@ import (
 // request is granted, on a resource that it names, and all that is granted is used, or has a reason here. The stack dev, and so
 // the last of it, takes E2E_FULL to be set: it is four minutes more.
 func TestDeployer(t *testing.T) {
+	t.Parallel()
 	granted, used := map[string]bool{}, map[string]bool{}
 	stacks, full := []string{"prod"}, os.Getenv("E2E_FULL") != ""
 	if full {

@@ -172,6 +172,7 @@ func (c *cli) export() (state deployment, text string) {
 }
 
 func TestCLI(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "e2e-cli")
 	t.Cleanup(func() { c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config) })
 	c.up()
@@ -245,6 +246,7 @@ func (c *cli) plan() []string {
 
 // TestConfigurationErrors has everything that is wrong told at once, and nothing made (requirement A7).
 func TestConfigurationErrors(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "e2e-errors")
 	for key, value := range map[string]string{
 		"bucketName": "Not_A_Bucket", "taskMemory": "3000", "sizeThreshold": "six", "logRetentionDays": "2", "bucketname": "misspelt",
@@ -265,6 +267,7 @@ func TestConfigurationErrors(t *testing.T) {
 
 // TestDefaultNetwork plans a stack in the default VPC, which the emulator has.
 func TestDefaultNetwork(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "e2e-default")
 	c.ok("config", "set", "--config-file", c.config, "network", "default")
 	for _, change := range c.plan() {
@@ -275,6 +278,7 @@ func TestDefaultNetwork(t *testing.T) {
 
 // TestAutomation deploys the same program from Go, to the Region that takes no location constraint (requirement A31).
 func TestAutomation(t *testing.T) {
+	t.Parallel()
 	const region = "us-east-1"
 	env := environment(t)
 	folder, err := filepath.Abs(root)

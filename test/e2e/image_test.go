@@ -245,6 +245,7 @@ func TestAnImageIsPushedOnce(t *testing.T) {
 
 // A function of a zip can't become one of an image: it is replaced, and what names it follows, on a stack that lives.
 func TestAFunctionGoesFromAZipToAnImageAndBack(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, "e2e-package", map[string]string{})
 	zip := p.artifacts
 	image := p.artifacts

@@ -138,6 +138,7 @@ func (p *planned) short(urn string) string {
 
 // What can be switched on stays as it was deployed, too.
 func TestWhatIsSwitchedOnDoesNotChangeByItself(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, "e2e-on", map[string]string{
 		"taskCompletion": "callback", "taskCapacity": "spot", "maxParallelTasks": "5", "executionTimeout": "7200",
 	})
@@ -147,6 +148,7 @@ func TestWhatIsSwitchedOnDoesNotChangeByItself(t *testing.T) {
 // TestOneKnobChangesOnlyWhatItShould deploys once, and previews each change by itself that asks the provider something new: the others
 // are compared without the engine. TestStacks does so with the stacks that have a file.
 func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
+	t.Parallel()
 	p := deploy(t, "e2e-plan", map[string]string{})
 	require.Empty(t, p.plan(t), "nothing changes by itself")
 	p.changes(t, "defaults")

@@ -163,6 +163,7 @@ func (d *deployed) record(t *testing.T, key, execution string, ago time.Duration
 // TestDoctorAfterAnInterruption has a bucket's name be taken by the very stack
 // that asks for it, whose deployment was interrupted once the bucket was there.
 func TestDoctorAfterAnInterruption(t *testing.T) {
+	t.Parallel()
 	c := newCommands(t, "e2e-interrupted")
 	bucket := fmt.Sprintf("e2e-interrupted-%d", time.Now().UnixNano())
 	c.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "bucketName="+bucket, "--yes")

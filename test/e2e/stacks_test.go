@@ -48,10 +48,12 @@ func fileFor(t *testing.T, name string) []byte {
 
 // TestStacks deploys the stacks that have a file, as it is.
 func TestStacks(t *testing.T) {
+	t.Parallel()
 	for name, look := range map[string]func(*deployed, *testing.T){
 		"dev": (*deployed).exists, "prod": (*deployed).isPrivate,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := newCLIWith(t, "e2e-"+name, fileFor(t, name))
 			t.Cleanup(func() {
 				if state, _ := c.export(); len(state.Deployment.Resources) > 0 {
