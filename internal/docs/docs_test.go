@@ -40,7 +40,7 @@ func TestVariantsAreDistinctAndThoseOfTheTable(t *testing.T) {
 	definitions, err := docs.Variants()
 	require.NoError(t, err)
 	seen := map[string]string{}
-	variants := factors.Variants(factors.Machine())
+	variants := factors.Variants(factors.All())
 	require.Len(t, definitions, len(variants))
 	for _, v := range variants {
 		definition := definitions[v.Name]

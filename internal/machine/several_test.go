@@ -160,8 +160,8 @@ func TestEachRouteHasItsOwnSlots(t *testing.T) {
 			table.services.update = func(_ context.Context, call asl.Call) (any, error) {
 				in := call.Parameters.(map[string]any)
 				key := in["Key"].(map[string]any)
-				if key[ledger.Object].(map[string]any)["S"] == ledger.Slots {
-					items = append(items, key[ledger.Version].(map[string]any)["S"].(string))
+				if ledger.IsSlots(key[ledger.Object].(map[string]any)["S"].(string)) {
+					items = append(items, key[ledger.Object].(map[string]any)["S"].(string)+" "+key[ledger.Version].(map[string]any)["S"].(string))
 					if limit, ok := in["ExpressionAttributeValues"].(map[string]any)[":most"]; ok {
 						most = append(most, limit.(map[string]any)["N"].(string))
 					}
@@ -174,7 +174,8 @@ func TestEachRouteHasItsOwnSlots(t *testing.T) {
 				assert.Empty(t, items)
 				return
 			}
-			assert.Equal(t, []string{r.Name, r.Name}, items, "one is taken, and returned")
+			item := ledger.SlotsOf(r.Name) + " " + r.Name
+			assert.Equal(t, []string{item, item}, items, "one is taken, and returned")
 			assert.Equal(t, []string{strconv.Itoa(r.MaxParallel)}, most)
 			assert.True(t, r.LosesSlot(r.State))
 			assert.False(t, r.LosesSlot("Wait for a slot: "+r.Name))

@@ -40,10 +40,13 @@ func (d Description) slot(to References, route string) string {
 	take := ledger.TakeSlot()
 	holder := "$substring($hash(" + theExecution + ", 'SHA-256'), 0, " + strconv.Itoa(ledger.HolderLength) + ")"
 	return "'slot': ($holder := " + holder + "; $mine := {'SS': [$holder]}; {'mine': $mine, 'take': {'TableName': " +
-		literal(to.TableName) + ", 'Key': {" + literal(ledger.Object) + ": {'S': " + literal(ledger.Slots) + "}, " + literal(ledger.Version) +
+		literal(to.TableName) + ", 'Key': {" + literal(ledger.Object) + ": {'S': " + slotsOf(route) + "}, " + literal(ledger.Version) +
 		": {'S': " + route + "}}, 'UpdateExpression': " + literal(take.Update) + ", 'ConditionExpression': " + literal(take.Condition) +
 		", 'ExpressionAttributeNames': " + names(take) + ", 'ExpressionAttributeValues': " + values + d.most(route) + "}}}})"
 }
+
+// slotsOf is the partition key of the slots of a route, which is an expression, as [ledger.SlotsOf] has it.
+func slotsOf(route string) string { return literal(ledger.SlotsOf("")) + " & " + route }
 
 // names are an expression's, as an object of JSONata.
 func names(e ledger.Expression) string {
@@ -130,7 +133,7 @@ var slotReturnRetries = Retries{Attempts: 12, Interval: time.Second, Backoff: 2,
 
 // returnSlot goes on whether or not that works: the sweep does it then.
 func (Description) returnSlot(to References, output, next string) *asl.Task {
-	key := map[string]any{ledger.Object: word(ledger.Slots), ledger.Version: text("$states.input.route")}
+	key := map[string]any{ledger.Object: text(slotsOf("$states.input.route")), ledger.Version: text("$states.input.route")}
 	back := to.update(key, ledger.ReturnSlot(), map[string]any{":mine": jsonata(fieldHolder)})
 	back.Retry = []asl.Retrier{slotReturnRetries.of(asl.ErrorAll)}
 	back.Output, back.Catch, back.Next = output, caughtAny(output, next), next

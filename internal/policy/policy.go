@@ -317,7 +317,7 @@ func WriteLogs(groupARN pulumi.StringInput) Statement {
 	}
 }
 
-// UseLedger lets a role write the items of uploads in the ledger, each by its key, and those with these partition keys of the ledger's own
+// UseLedger lets a role write the items of uploads in the ledger, each by its key, and those with partition keys of these patterns of the ledger's own
 // ([ledger.OwnPartitions]). keyARN is the customer managed key of the table, or nil.
 func UseLedger(at location.Location, tableARN, tableName, keyARN pulumi.StringInput, own ...string) []Statement {
 	use := Statement{
@@ -329,7 +329,7 @@ func UseLedger(at location.Location, tableARN, tableName, keyARN pulumi.StringIn
 	return []Statement{use, DecryptLedger(at, tableName, keyARN)}
 }
 
-// NotOwn holds for calls of the ledger that name the items they are about, and of its own items none but those with these partition keys.
+// NotOwn holds for calls of the ledger that name the items they are about, and of its own items none but those with partition keys of these patterns.
 // Of a call that names none ForAllValues alone would hold, so the keys must be there.
 //
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
@@ -345,7 +345,7 @@ func NotOwn(own ...string) []Condition {
 	if len(others) == 0 {
 		return nil
 	}
-	return []Condition{When("ForAllValues:StringNotEquals", key, others...), When("Null", key, pulumi.String("false"))}
+	return []Condition{When("ForAllValues:StringNotLike", key, others...), When("Null", key, pulumi.String("false"))}
 }
 
 // DecryptLedger lets DynamoDB decrypt the key of a table for whoever calls it: it asks KMS in the caller's name, and not by the grants that
