@@ -172,12 +172,15 @@ func TestEachRouteHasItsOwnSlots(t *testing.T) {
 			requireSucceeded(t, ran)
 			if r.MaxParallel == 0 {
 				assert.Empty(t, items)
+				assert.False(t, r.LosesSlot("Choose task"))
 				return
 			}
 			item := ledger.SlotsOf(r.Name) + " " + r.Name
 			assert.Equal(t, []string{item, item}, items, "one is taken, and returned")
 			assert.Equal(t, []string{strconv.Itoa(r.MaxParallel)}, most)
 			assert.True(t, r.LosesSlot(r.State))
+			assert.True(t, r.LosesSlot("Choose task"), "it may have had it before a second try")
+			assert.False(t, r.LosesSlot("Begin"))
 			assert.False(t, r.LosesSlot("Wait for a slot: "+r.Name))
 			assert.Greater(t, r.EventsFrom("Wait for a slot: "+r.Name), r.EventsFrom(r.State))
 		})
@@ -274,4 +277,42 @@ func TestSamples(t *testing.T) {
 		{Key: "in/just-under.txt", Name: "just-under.txt", Size: threshold - 1},
 		{Key: "in/just-over.txt", Name: "just-over.txt", Size: threshold + 1},
 	}, plain)
+}
+
+// What the Fargate routes share leads each upload back to its own task, also for a second try, for which a slot is held already; and only
+// routes on Spot get a capacity, which is on demand for the second try.
+func TestFargateRoutesShareStates(t *testing.T) {
+	t.Parallel()
+	d := routed(four, func(d *machine.Description) { d.Routes[1].MaxParallel, d.Routes[1].Spot = 3, true })
+	for _, r := range d.Table() {
+		if r.Compute != machine.Fargate {
+			continue
+		}
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			broken := services{ecs: exits(75)}
+			ran := execution{routing: d, random: 1, services: broken}.run(t, event(t, taking(r)))
+			require.Equal(t, asl.StatusFailed, ran.Status)
+			run := "Run Fargate task: " + r.Name
+			want := []string{
+				"Choose route", "Begin", "Choose task", run, "Retry task?", "Wait before retry", "Choose task", run, "Retry task?",
+				"Record failure", "Notify failure", "File failed",
+			}
+			if r.MaxParallel > 0 {
+				want = slices.Insert(want, 9, "Return the failed task's slot")
+				want = slices.Insert(want, 3, "Take a slot: "+r.Name)
+			}
+			assert.Equal(t, want, ran.states())
+			var capacities []any
+			for _, call := range ran.of(machine.ResourceECS) {
+				capacities = append(capacities, call.Parameters.(map[string]any)["CapacityProviderStrategy"])
+			}
+			if !r.Spot {
+				assert.Equal(t, []any{nil, nil}, capacities)
+				return
+			}
+			assert.JSONEq(t, `[[{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}], [{"CapacityProvider": "FARGATE", "Weight": 1}]]`,
+				asJSON(t, capacities))
+		})
+	}
 }

@@ -152,6 +152,10 @@ func TestRoutesThatAreWrong(t *testing.T) {
 			`[{"name":"a","keys":["a"],"compute":"lambda","timeout":9}` + last,
 			"routes[0].timeout", "whose time is lambdaTimeout", "config rm --path 'routes[0].timeout'",
 		},
+		"an escape beside others": {
+			`[{"name":"a","keys":["\\\\b\\***\\c"],"compute":"lambda"}` + last,
+			"routes[0].keys[0]", "must not have two * in a row", `'routes[0].keys[0]' '\\b\**\\c'`,
+		},
 		"a glob of a shell": {
 			`[{"name":"a","keys":["in/**"],"compute":"lambda"}` + last,
 			"routes[0].keys[0]", "must not have two * in a row", "'routes[0].keys[0]' 'in/*'",
