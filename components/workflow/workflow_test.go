@@ -183,7 +183,7 @@ func TestItWritesTheSlotsThatItHas(t *testing.T) {
 		with := args(declaredtest.Home())
 		with.Routing.Routes[1].MaxParallel = most
 		require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-run").Text("policy"),
-			`{"ForAllValues:StringNotEquals":{"dynamodb:LeadingKeys":`+others+`},"Null":{"dynamodb:LeadingKeys":["false"]}}`)
+			`{"ForAllValues:StringNotLike":{"dynamodb:LeadingKeys":`+others+`},"Null":{"dynamodb:LeadingKeys":["false"]}}`)
 	}
 }
 
