@@ -9,15 +9,15 @@ import (
 // anything is an asterisk among the tokens of a glob, which are characters besides.
 const anything rune = -1
 
-// mostStates is how many states of globs that are read together are looked at: the globs of a configuration have some hundred, and those with
-// many asterisks each may have more than anybody would wait for.
+// mostStates is how many states of globs that are read together are looked at: the globs of a configuration have some hundred, and those
+// with many asterisks each may have more than anybody would wait for.
 const mostStates = 4096
 
-// Beyond gives a key that a glob takes, and one of within, if there are any, and none of others. Where there is none, found is false if that
-// is sure: of globs that are too many, with too many asterisks, it is true, and the key is empty.
+// Beyond gives a key that a glob takes, and one of within, if there are any, and none of others. Where there is none, found is false if
+// that is sure: of globs that are too many, with too many asterisks, it is true, and the key is empty.
 //
-// It reads the globs together, character by character, as the deterministic automaton does that their product is. Of characters that no glob
-// has all are alike, so that one stands for them.
+// It reads the globs together, character by character, as the deterministic automaton does that their product is. Of characters that no
+// glob has all are alike, so that one stands for them.
 func (g Glob) Beyond(within, others Keys) (key string, found bool) {
 	start := together{readGlob(g), readGlobs(within), readGlobs(others)}
 	alphabet := start.alphabet()

@@ -181,17 +181,17 @@ func (d Description) retryTask() *asl.Choice {
 // worthAnother are the rules by which a stopped task is worth another one, if one is left.
 func (d Description) worthAnother(left asl.Rule) []asl.Rule {
 	exit := strconv.Itoa(upload.ExitRetryable)
-	rules := []asl.Rule{{
+	asked := asl.Rule{
 		Comment: "exit code " + exit + ", or it never ran, and a try is left",
 		And: []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: []asl.Rule{
 			causeHas(`"ExitCode":` + exit + `,`), causeHas(`"ExitCode":` + exit + `}`),
 			causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
 		}}},
 		Next: stateTaskWait,
-	}}
+	}
 	spot, all := parted(d.taskRows(), func(r Row) bool { return r.Spot })
 	if len(spot) == 0 {
-		return rules
+		return []asl.Rule{asked}
 	}
 	var is []asl.Rule
 	for _, name := range refused() {
@@ -201,7 +201,7 @@ func (d Description) worthAnother(left asl.Rule) []asl.Rule {
 	if !all {
 		lacking = append(lacking, isOneOf(spot...))
 	}
-	return append(rules, asl.Rule{Comment: "Spot has no capacity, and a try is left", And: lacking, Next: stateTaskWait})
+	return []asl.Rule{asked, {Comment: "Spot has no capacity, and a try is left", And: lacking, Next: stateTaskWait}}
 }
 
 // causeHas looks into the cause of a failed task, which is ECS's description of it as JSON.

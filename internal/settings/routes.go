@@ -423,8 +423,8 @@ func (r Route) globs() filter.Keys {
 // folderMarkers are the keys of what takes no route if it is empty.
 const folderMarkers = "*/"
 
-// takesBeyond says whether there is an object with a key of within that the route takes and none of others would. Of all sizes that is sooner
-// so for its largest: what takes that takes any smaller one.
+// takesBeyond says whether there is an object with a key of within that the route takes and none of others would. Of all sizes that is
+// sooner so for its largest: what takes that takes any smaller one.
 func (r Route) takesBeyond(within filter.Keys, others []Route) bool {
 	var covers filter.Keys
 	for _, o := range others {

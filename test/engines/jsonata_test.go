@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,7 +131,8 @@ func TestExpressionsInUse(t *testing.T) {
 		expression, err := jsonata.Parse(r.Expression)
 		require.NoError(t, err)
 		got, err := expression.Eval(t.Context(), jsonata.Environment{
-			Variables: map[string]json.RawMessage{"states": r.States, "route": json.RawMessage(`"video"`)}, Now: began, Random: func() float64 { return 0.5 },
+			Variables: map[string]json.RawMessage{"states": r.States, "route": json.RawMessage(strconv.Quote(r.Route))},
+			Now:       began, Random: func() float64 { return 0.5 },
 		})
 		if want.Nothing { // of a field that isn't there
 			require.ErrorIs(t, err, jsonata.ErrNothing, "%s of %s: %+v", r.Expression, r.States, want)
@@ -158,7 +160,8 @@ func statesInUse() []string {
 	}
 	data := []string{
 		`"detail":{},"route":"Lambda","error":{"Error":"Upload.Failed","Cause":"é` + strings.Repeat("x", 2000) + `"}`,
-		`"detail":{},"route":"Fargate","task":{"try":1,"attempt":"2","slot":{"mine":{"SS":["h"]},"take":{}}},"trace":"","error":{"Error":"States.Timeout"},"told":{"result":[[1]]}`,
+		`"detail":{},"route":"Fargate","task":{"try":1,"attempt":"2","slot":{"mine":{"SS":["h"]},"take":{}}},"trace":"",` +
+			`"error":{"Error":"States.Timeout"},"told":{"result":[[1]]}`,
 		`"detail":{},"route":"Fargate","task":{"try":1,"attempt":""},"trace":"","told":{"duplicate":{}}`,
 	}
 	var out []string

@@ -57,7 +57,7 @@ func TestRoutes(t *testing.T) {
 	require.NoError(t, err)
 	loaded, err := settings.Load(func(key string) (string, bool) { value, set := config[key]; return value, set })
 	require.NoError(t, err)
-	table := machine.Description(loaded.Machine()).Table()
+	table := loaded.Machine().Table()
 
 	var names, want []string
 	var requests []request

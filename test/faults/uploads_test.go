@@ -292,8 +292,9 @@ func (p plan) digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TestUploads uploads many files over four routes, of which some meet a fault and some events come twice, and finds each processed once, by
-// its own route: none lost, none taken for another, every one in the ledger with its end, and of each end one notice, unless SNS refuses it.
+// TestUploads uploads many files over four routes, of which some meet a fault and some events come twice, and finds each processed once,
+// by its own route: none lost, none taken for another, every one in the ledger with its end, and of each end one notice, unless SNS
+// refuses it.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{
