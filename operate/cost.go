@@ -236,8 +236,8 @@ type CostReport struct {
 	// upload; only with outputBucket.
 	OutputsPerUpload float64 `json:"outputsPerUpload,omitempty"`
 	OutputBytes      int64   `json:"outputBytes,omitempty"`
-	// Waiting is about the wait for task slots; nil without maxParallelTasks.
-	Waiting *Waiting `json:"waiting,omitempty"`
+	// Waiting is about the wait for task slots, of each route that has some, in order.
+	Waiting []Waiting `json:"waiting,omitempty"`
 	// Late are the sizes, in bytes, whose processing would take longer than its time-out: they would fail.
 	Late []int64 `json:"lateBytes,omitempty"`
 	// Prices says which prices these are, OtherRegion why they aren't those of the configuration's Region, and NotCounted what isn't in it.

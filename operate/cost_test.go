@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/pricing"
@@ -79,7 +80,8 @@ func TestCostsByRoutes(t *testing.T) {
 	large := pricing.Task{CPU: 1024, Memory: 2048}
 	require.InDelta(t, 250*(hours*video.Hour(x86)+gets), dollars["video Fargate tasks, with reading"], 0.01)
 	require.InDelta(t, 250*(hours*large.Hour(x86.Spot(0.5))+gets), dollars["large Fargate tasks on Spot, with reading"], 0.01)
-	require.Equal(t, 2, report.Waiting.Slots)
+	require.Len(t, report.Waiting, 1)
+	require.Equal(t, []any{"video", 2}, []any{report.Waiting[0].Route, report.Waiting[0].Slots})
 	require.Greater(t, report.Items[slices.IndexFunc(report.Items, func(i operate.CostItem) bool {
 		return i.Route == "video" && i.What == "write units of the ledger"
 	})].Quantity, 250*4.0, "a slot is taken and returned")
@@ -196,6 +198,43 @@ func TestCostsAreMadeOfNumbers(t *testing.T) {
 	}
 }
 
+// Of those that come at once each route has its share, which waits for its own slots.
+func TestCostsSayWhatWaitingCostsOnEachRoute(t *testing.T) {
+	t.Parallel()
+	sizes, err := operate.ParseSizes("1MB:50%,10MB:30%:film.mp4,10MB:20%:other")
+	require.NoError(t, err)
+	report, err := operate.Costs(operate.CostOptions{
+		Config: map[string]string{
+			"routes": `[{"name":"small","maxSize":"6MiB","compute":"lambda"},
+				{"name":"video","keys":["*.mp4"],"compute":"fargate","maxParallel":10},
+				{"name":"large","compute":"fargate","maxParallel":4}]`,
+			"executionTimeout": "28800",
+		},
+		Uploads: 1000, Sizes: sizes, AtOnce: 50,
+	})
+	require.NoError(t, err)
+	require.Len(t, report.Waiting, 2)
+	for i, want := range []struct {
+		route          string
+		slots          int
+		waiting, waits float64
+	}{
+		{"video", 10, 5, 5 * 60},      // 15 of a minute
+		{"large", 4, 6, 4*60 + 2*120}, // 10
+	} {
+		w := report.Waiting[i]
+		assert.Equal(t, want.route, w.Route)
+		assert.Equal(t, want.slots, w.Slots)
+		assert.InDelta(t, want.waiting, w.Waiting, 1e-9, w.Route)
+		assert.InDelta(t, want.waits/want.waiting, w.AverageSeconds, 1e-9, w.Route)
+		tries := slices.IndexFunc(report.Items, func(i operate.CostItem) bool {
+			return i.Route == want.route && i.What == "tries to take a slot"
+		})
+		require.GreaterOrEqual(t, tries, 0)
+		assert.InDelta(t, (want.waiting+want.waits/w.TrySeconds)*1000/50, report.Items[tries].Quantity, 1e-9, w.Route)
+	}
+}
+
 // Who waits for a task slot pays for each try: a transition, and a write of the slots' item.
 func TestCostsSayWhatWaitingCosts(t *testing.T) {
 	t.Parallel()
@@ -223,34 +262,34 @@ func TestCostsSayWhatWaitingCosts(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, position(plain, tries))
 	require.Contains(t, plain.NotCounted, "waiting for task slots")
-	require.InDelta(t, hour(1), plain.Waiting.HourDollars, 1e-12)
-	require.InDelta(t, 500.0/60/730/10, plain.Waiting.Busy, 1e-12)
+	require.InDelta(t, hour(1), plain.Waiting[0].HourDollars, 1e-12)
+	require.InDelta(t, 500.0/60/730/10, plain.Waiting[0].Busy, 1e-12)
 	const units = "write units of the ledger"
 	require.InDelta(t, position(free, units).Quantity+500*2, position(plain, units).Quantity, 0, "a slot is taken and returned")
 	large, err := ask("1000", 1000, 0)
 	require.NoError(t, err)
-	require.InDelta(t, hour(17), large.Waiting.HourDollars, 1e-12)
+	require.InDelta(t, hour(17), large.Waiting[0].HourDollars, 1e-12)
 
 	// 25 tasks begin at once: 10 run, 10 wait for one minute and 5 for two, with a try every 63 s, the first of which comes at any moment of
 	// those. To spread the wait is a transition.
 	waits, err := ask("10", 1000, 50)
 	require.NoError(t, err)
-	require.InDelta(t, 15, waits.Waiting.Waiting, 0)
-	require.InDelta(t, (10*60+5*120)/15.0, waits.Waiting.AverageSeconds, 1e-9)
-	require.Zero(t, waits.Waiting.InVain)
+	require.InDelta(t, 15, waits.Waiting[0].Waiting, 0)
+	require.InDelta(t, (10*60+5*120)/15.0, waits.Waiting[0].AverageSeconds, 1e-9)
+	require.Zero(t, waits.Waiting[0].InVain)
 	require.InDelta(t, (10*(1+60/63.0)+5*(1+120/63.0))*1000/50, position(waits, tries).Quantity, 1e-9)
 	require.InDelta(t, 15*1000/50*0.025/1e3, position(waits, "waits for a slot").Dollars, 1e-12)
 	require.InDelta(t, plain.Total+position(waits, tries).Dollars+position(waits, "waits for a slot").Dollars, waits.Total, 1e-9)
 	require.NotContains(t, waits.NotCounted, "waiting for task slots")
 	none, err := ask("10", 1000, 20)
 	require.NoError(t, err)
-	require.Zero(t, none.Waiting.Waiting)
+	require.Zero(t, none.Waiting[0].Waiting)
 
 	// More than there is time for, at once and in a month.
 	vain, err := ask("1", 1e6, 1e6)
 	require.NoError(t, err)
-	require.Greater(t, vain.Waiting.InVain, 490_000.0)
-	require.Greater(t, vain.Waiting.Busy, 11.0)
+	require.Greater(t, vain.Waiting[0].InVain, 490_000.0)
+	require.Greater(t, vain.Waiting[0].Busy, 11.0)
 
 	for _, wrong := range []float64{math.NaN(), math.Inf(1), -1, 0.5, 1001} {
 		_, err := ask("10", 1000, wrong)

@@ -12,8 +12,10 @@ import (
 // costNotCountedWaiting is what an estimate leaves out where it isn't said how many uploads come at once.
 const costNotCountedWaiting = "waiting for task slots"
 
-// Waiting is what it costs to wait for a task slot (maxParallelTasks).
+// Waiting is what it costs to wait for a task slot of a route (maxParallelTasks, maxParallel).
 type Waiting struct {
+	// Route is the route's name.
+	Route string `json:"route"`
 	// Slots is how many tasks run at a time, and Busy how much of them the month's uploads take, were they spread evenly: above 1 more
 	// comes than can be processed.
 	Slots int     `json:"slots"`
@@ -21,8 +23,8 @@ type Waiting struct {
 	// TrySeconds is how long an execution waits between two tries to take a slot, and HourDollars what an hour of that costs.
 	TrySeconds  float64 `json:"trySeconds"`
 	HourDollars float64 `json:"hourDollars"`
-	// AtOnce is the assumption how many uploads come at once, if one was made. Of those that many wait, for so long on average, and so many
-	// of them in vain: they would fail with Upload.NoTaskSlot.
+	// AtOnce is the assumption how many uploads come at once, of all routes, if one was made. Of those that many wait for a slot of the route,
+	// for so long on average, and so many of them in vain: they would fail with Upload.NoTaskSlot.
 	AtOnce         float64 `json:"atOnce,omitempty"`
 	Waiting        float64 `json:"waiting,omitempty"`
 	AverageSeconds float64 `json:"averageSeconds,omitempty"`
@@ -44,20 +46,14 @@ func (c *costing) queued(route string) (machine.Row, bool) {
 	return c.rows[i], true
 }
 
-// waits adds what it takes to wait for slots, of the uploads that have been added. It is told of the first route that has some.
+// waits adds what it takes to wait for slots, of the uploads that have been added, on each route that has some.
 func (c *costing) waits(uploads, atOnce float64) error {
-	waiting := false
 	for _, route := range c.estimator.routes {
-		row, queued := c.queued(route.Name)
-		if !queued {
-			continue
+		if row, queued := c.queued(route.Name); queued {
+			c.report.Waiting = append(c.report.Waiting, c.wait(row, uploads, atOnce))
 		}
-		w := c.wait(row, uploads, atOnce)
-		if !waiting {
-			c.report.Waiting = w
-		}
-		waiting = true
 	}
+	waiting := len(c.report.Waiting) > 0
 	switch {
 	case !waiting && atOnce > 0:
 		return fmt.Errorf("%w: how many files come at once says what it costs to wait, and no task waits: set maxParallelTasks", ErrInput)
@@ -68,11 +64,11 @@ func (c *costing) waits(uploads, atOnce float64) error {
 }
 
 // wait adds what it takes to wait for a slot of a route.
-func (c *costing) wait(d machine.Row, uploads, atOnce float64) *Waiting {
+func (c *costing) wait(d machine.Row, uploads, atOnce float64) Waiting {
 	started, seconds := c.tasksStarted[d.Name], c.taskSeconds[d.Name]
 	each := d.SlotWait().Seconds()
-	w := &Waiting{
-		Slots: d.MaxParallel, Busy: seconds / 3600 / pricing.HoursPerMonth / float64(d.MaxParallel),
+	w := Waiting{
+		Route: d.Name, Slots: d.MaxParallel, Busy: seconds / 3600 / pricing.HoursPerMonth / float64(d.MaxParallel),
 		TrySeconds: each, HourDollars: 3600 / each * try(d), AtOnce: atOnce,
 	}
 	if atOnce == 0 || started == 0 {

@@ -314,7 +314,7 @@ func (e *Execution) takeOutput(output []byte) {
 
 // routeTaken looks into the history for the processor that was called first.
 func (s *System) routeTaken(ctx context.Context, arn string) (string, error) {
-	const enough = 25 // the call comes after three or four states
+	const enough = 30 // the call comes after three to six states
 	page, err := s.states.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &arn, MaxResults: enough, IncludeExecutionData: aws.Bool(false),
 	})

@@ -68,7 +68,7 @@ func TestItMayDoWhatItDoesAndNothingElse(t *testing.T) {
 	const plain = `
 		{"Sid": "ReadLedger", "Effect": "Allow", "Action": ["dynamodb:GetItem"],
 		 "Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"], "Condition": {
-			"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": ["slots"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
+			"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
 		 }},
 		{"Sid": "FindLostUploads", "Effect": "Allow", "Action": ["dynamodb:Query"],
 		 "Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger/index/timeline"]},
@@ -77,7 +77,7 @@ func TestItMayDoWhatItDoesAndNothingElse(t *testing.T) {
 		{"Sid": "Notify", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["arn:%[1]s:sns:%[2]s:123456789012:people"]}`
 	const use = `{"Sid": "UseLedger", "Effect": "Allow", "Action": ["dynamodb:UpdateItem"],
 		"Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"], "Condition": {
-			"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": ["slots"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
+			"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
 		}},`
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
 		t.Helper()

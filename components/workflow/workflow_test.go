@@ -133,7 +133,7 @@ func TestTheRoleMayRunTheseTwoRoutesAndNothingElse(t *testing.T) {
 			"Action": ["dynamodb:UpdateItem"],
 			"Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"],
 			"Condition": {
-				"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": ["slots", "sweep"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
+				"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*", "sweep"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
 			}
 		}, {
 			"Sid": "DescribeAndStopTasks",
@@ -179,11 +179,11 @@ func TestATokenTakesTheRightsOfTheTaskInsteadOfTheMachines(t *testing.T) {
 // With task slots each execution writes who has one. The sweep's watermark is never its own to write.
 func TestItWritesTheSlotsThatItHas(t *testing.T) {
 	t.Parallel()
-	for most, others := range map[int]string{0: `["slots","sweep"]`, 5: `["sweep"]`} {
+	for most, others := range map[int]string{0: `["slots/*","sweep"]`, 5: `["sweep"]`} {
 		with := args(declaredtest.Home())
 		with.Routing.Routes[1].MaxParallel = most
 		require.Contains(t, declaredtest.Named(t, declare(t, with), typePolicy, "flow-run").Text("policy"),
-			`{"ForAllValues:StringNotEquals":{"dynamodb:LeadingKeys":`+others+`},"Null":{"dynamodb:LeadingKeys":["false"]}}`)
+			`{"ForAllValues:StringNotLike":{"dynamodb:LeadingKeys":`+others+`},"Null":{"dynamodb:LeadingKeys":["false"]}}`)
 	}
 }
 

@@ -12,8 +12,8 @@
 //
 // States may be in JSONata, which package jsonata evaluates as Step Functions does.
 //
-// Outside this package are Parallel and Map states, Express workflows, variables in states of JSONPath, and time limits of tasks
-// as expressions: a definition that uses them is refused when it is loaded, never run wrongly.
+// Outside this package are Parallel and Map states, Express workflows, variables in states of JSONPath but for constants that a rule
+// of a Choice sets, and time limits of tasks as expressions: a definition that uses them is refused when it is loaded, never run wrongly.
 //
 // What differs from AWS all the same is in docs/differences.md. The case files of testdata hold what was measured on AWS, with
 // the source; test/engines asks other engines for the same.

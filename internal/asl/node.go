@@ -130,8 +130,10 @@ const noChoice = "no rule of the Choice is true and it has no Default"
 // branch is one rule of a Choice.
 type branch struct {
 	check condition
-	next  string
-	label string
+	// assigned are the variables that it sets; nil for none.
+	assigned *object
+	next     string
+	label    string
 }
 
 type choiceNode struct {
@@ -146,35 +148,38 @@ func (n *choiceNode) run(r *run, in payload) (outcome, error) {
 		return outcome{}, err
 	}
 
-	next, label, err := n.decide(s)
+	chosen, err := n.decide(s)
 	if err != nil {
 		return outcome{}, err
 	}
 
-	if err := r.emit(Event{Type: ChoiceMade, State: r.state, Choice: label, Next: next}); err != nil {
+	if err := r.emit(Event{Type: ChoiceMade, State: r.state, Choice: chosen.label, Next: chosen.next}); err != nil {
 		return outcome{}, err
 	}
 
-	return finish(s, n.output, s.input, next)
+	out, err := finish(s, n.output, s.input, chosen.next)
+	out.assigned = chosen.assigned
+
+	return out, err
 }
 
-func (n *choiceNode) decide(s *scope) (next, label string, err error) {
+func (n *choiceNode) decide(s *scope) (branch, error) {
 	for _, choice := range n.choices {
 		ok, err := choice.check(s)
 		if err != nil {
-			return "", "", err
+			return branch{}, err
 		}
 
 		if ok {
-			return choice.next, choice.label, nil
+			return choice, nil
 		}
 	}
 
 	if n.fallback == "" {
-		return "", "", s.failf(ErrorNoChoiceMatched, "%s", noChoice)
+		return branch{}, s.failf(ErrorNoChoiceMatched, "%s", noChoice)
 	}
 
-	return n.fallback, defaultField, nil
+	return branch{next: n.fallback, label: defaultField}, nil
 }
 
 type waitNode struct {

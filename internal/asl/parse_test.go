@@ -139,7 +139,20 @@ func TestParseRefuses(t *testing.T) {
 		"rule is text":      {choice(`"x"`), "Choices[0]: must be an object"},
 		"nested Next": {
 			choice(`{"Not":{"Variable":"$.a","IsNull":true,"Next":"E"},"Next":"E"}`),
-			"Choices[0].Not: Next is allowed only",
+			"Choices[0].Not: Next and Assign are allowed only",
+		},
+		"nested Assign": {
+			choice(`{"And":[{"Variable":"$.a","IsNull":true,"Assign":{"x":1}}],"Next":"E"}`),
+			"Choices[0].And[0]: Next and Assign are allowed only",
+		},
+		"Assign of the language's own": {
+			choice(`{"Variable":"$.a","IsNull":true,"Assign":{"states":1},"Next":"E"}`), "Choices[0].Assign: $states is the language's own",
+		},
+		"Assign of a path": {
+			choice(`{"Variable":"$.a","IsNull":true,"Assign":{"x":[{"y.$":"$.a"}]},"Next":"E"}`), "Choices[0].Assign: only constants",
+		},
+		"Assign of the state": {
+			wrap(`"Type":"Choice","Choices":[{"Variable":"$.a","IsNull":true,"Next":"E"}],"Assign":{"x":1}`), "Assign: is of JSONata",
 		},
 		"unknown operator":  {choice(`{"Variable":"$.a","NumericGreater":1,"Next":"E"}`), `unknown comparison operator "NumericGreater"`},
 		"two operators":     {choice(`{"Variable":"$.a","IsNull":true,"IsString":true,"Next":"E"}`), "it has both IsNull and IsString"},

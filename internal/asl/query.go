@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -194,11 +195,51 @@ func (c *checker) assignment(field string, assign map[string]any) query {
 		return nil
 	}
 
+	c.freeNames(field, assign)
+
+	return c.optionalQuery(field, assign)
+}
+
+// constants reads the Assign field of a rule in JSONPath. It isn't documented what a path in it sees beside an InputPath.
+func (c *checker) constants(field string, assign map[string]any) *object {
+	if assign == nil {
+		return nil
+	}
+
+	c.freeNames(field, assign)
+
+	tree, err := c.tree(field, assign)
+	if err != nil {
+		c.add(field, err)
+
+		return nil
+	}
+
+	out, _ := tree.(*object)
+	if computed(out) {
+		c.addf(field, "only constants are supported in a rule of JSONPath: leave out %q", dynamicSuffix)
+	}
+
+	return out
+}
+
+// freeNames reports a variable by the language's own name.
+func (c *checker) freeNames(field string, assign map[string]any) {
 	if _, reserved := assign[statesVariable]; reserved {
 		c.addf(field, "$%s is the language's own: choose another name", statesVariable)
 	}
+}
 
-	return c.optionalQuery(field, assign)
+// computed says whether a value has a key whose value a payload template computes.
+func computed(value any) bool {
+	switch v := value.(type) {
+	case *object:
+		return slices.ContainsFunc(v.keys, func(key string) bool { return strings.HasSuffix(key, dynamicSuffix) || computed(v.values[key]) })
+	case []any:
+		return slices.ContainsFunc(v, computed)
+	}
+
+	return false
 }
 
 // language sets and returns whether the state is in JSONata.

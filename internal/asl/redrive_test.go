@@ -148,3 +148,22 @@ func TestRedriveOfWhatEndedBetweenStates(t *testing.T) {
 	requireSucceeded(t, again, `{"v":1}`)
 	require.Equal(t, append(short(ended), "ExecutionRedriven", "StateEntered Last", "StateExited Last", "ExecutionSucceeded"), short(again))
 }
+
+// What a rule has set before is still set.
+func TestRedriveKeepsVariables(t *testing.T) {
+	t.Parallel()
+
+	program, start, ended := redriving(t, machine("Choose", map[string]asl.State{
+		"Choose": &asl.Choice{Choices: []asl.Rule{{
+			Variable: "$.v", Operator: asl.NumericEquals, Value: 1, Assign: map[string]any{"route": "video"}, Next: "Work",
+		}}},
+		"Work": &asl.Task{
+			QueryLanguage: asl.LanguageJSONata, Resource: work, Arguments: map[string]any{"route": "{% $route %}"}, End: true,
+		},
+	}), failing)
+	requireFailed(t, ended, "Broken", "")
+
+	again, err := program.Redrive(t.Context(), start, ended)
+	require.NoError(t, err)
+	requireSucceeded(t, again, `{"route":"video"}`)
+}

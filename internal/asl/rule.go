@@ -92,8 +92,10 @@ type Rule struct {
 	Not *Rule
 	// Condition is an expression in JSONata, in whose Choice it takes the place of all the fields above.
 	Condition string
-	// Output and Assign are those of the state, for this rule; only with Condition.
+	// Output is that of the state, for this rule; only with Condition.
 	Output any
+	// Assign sets variables, by name without the $, if the rule is met: in JSONata with Condition, else constants, in a rule of Choices
+	// only.
 	Assign map[string]any
 	// Next names the target; required in a rule of Choices, forbidden below it.
 	Next string
@@ -224,7 +226,7 @@ func (r Rule) compile(c *checker, field string) condition {
 	forms := given(r.Operator != "" || r.Variable != "", r.And != nil, r.Or != nil, r.Not != nil)
 
 	c.excluded(LanguageJSONata, field+".", map[string]bool{
-		conditionField: r.Condition != "", outputField: r.Output != nil, assignField: r.Assign != nil,
+		conditionField: r.Condition != "", outputField: r.Output != nil,
 	})
 
 	if forms != 1 {
@@ -246,8 +248,8 @@ func (r Rule) compile(c *checker, field string) condition {
 }
 
 func (r Rule) compileNested(c *checker, field string) condition {
-	if r.Next != "" {
-		c.addf(field, "Next is allowed only in a rule directly under Choices")
+	if r.Next != "" || r.Assign != nil {
+		c.addf(field, "Next and Assign are allowed only in a rule directly under Choices")
 	}
 
 	return r.compile(c, field)

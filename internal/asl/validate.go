@@ -398,7 +398,10 @@ func (ch *Choice) compile(c *checker) node {
 			c.addf(field, "needs Next, the state to go to")
 		}
 
-		out.choices = append(out.choices, branch{check: rule.compile(c, field), next: rule.Next, label: rule.Label()})
+		out.choices = append(out.choices, branch{
+			check: rule.compile(c, field), assigned: c.constants(field+"."+assignField, rule.Assign),
+			next: rule.Next, label: rule.Label(),
+		})
 	}
 
 	return out

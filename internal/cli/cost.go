@@ -186,8 +186,12 @@ func (u *ui) assumptions(r *operate.CostReport) {
 		}
 		u.say("Outputs are counted as %s of an upload, %s.", operate.Number(r.OutputsPerUpload), size)
 	}
-	if r.Waiting != nil {
-		u.wrapped("", waiting(*r.Waiting))
+	for _, w := range r.Waiting {
+		text := waiting(w)
+		if len(r.Waiting) > 1 {
+			text = w.Route + ": " + text
+		}
+		u.wrapped("", text)
 	}
 	if r.SpotDiscount > 0 {
 		u.say("Spot is counted as %s %% below the price on demand.", operate.Percent(r.SpotDiscount))

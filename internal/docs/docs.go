@@ -164,7 +164,7 @@ func settingsOf(config map[string]string) string {
 // Variants are the definitions of the state machine in every variant of the configuration, by the variants' names.
 func Variants() (map[string]string, error) {
 	out := map[string]string{}
-	for _, v := range factors.Variants(factors.Machine()) {
+	for _, v := range factors.Variants(factors.All()) {
 		system, err := evaluate(v.Config)
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@
 package factors
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 // Value is one value of a factor.
 type Value struct {
+	// Name is what the names of variants have for it. Default: the key's value.
+	Name string
 	// Config is the configuration that gives it: the factor's key, and the keys that it can't be without. Two values whose keys
 	// disagree don't occur together. Required.
 	Config map[string]string
@@ -116,7 +119,7 @@ func variant(factors []Factor, row []int) Variant {
 		value := f.Values[row[i]]
 		maps.Copy(out.Config, value.Config)
 		if row[i] > 0 {
-			differs = append(differs, f.Key+"-"+value.Config[f.Key])
+			differs = append(differs, f.Key+"-"+cmp.Or(value.Name, value.Config[f.Key]))
 		}
 		if value.Route != nil {
 			out.routes = append(out.routes, value.Route)

@@ -97,6 +97,7 @@ func tables() map[string][]factors.Factor {
 	}
 	return map[string][]factors.Factor{
 		"the machine":  factors.Machine(),
+		"all":          factors.All(),
 		"three values": {three("a"), three("b"), three("c"), three("d")},
 		"one factor":   {three("a")},
 		"values that exclude each other": {
@@ -167,7 +168,7 @@ func TestVariantsAreConfigurations(t *testing.T) {
 		assert.Equal(t, defaults[f.Key], f.Values[0].Config[f.Key])
 	}
 	assert.ElementsMatch(t, shapes, keys, "each key whose row changes the machine's shape is a factor")
-	for _, v := range factors.Variants(all) {
+	for _, v := range append(factors.Variants(all), factors.Variants(factors.All())...) {
 		loaded, err := settings.Load(func(key string) (string, bool) { value, ok := v.Config[key]; return value, ok })
 		require.NoError(t, err, v.Name)
 		assert.Equal(t, v.Config["ledgerRetentionDays"], strconv.Itoa(loaded.LedgerRetentionDays))

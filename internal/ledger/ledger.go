@@ -87,8 +87,9 @@ func Projected() []string {
 
 // The items that are no uploads: the partition key of an upload has a line break, theirs have none.
 const (
-	// Slots is the partition key of the items with the holders of task slots; the sort key is the route's name.
-	Slots = "slots"
+	// Slots is the pattern of the partition keys of the items with the holders of task slots: each route's has one of its own, [SlotsOf],
+	// as DynamoDB writes 1,000 units a second to one. The sort key is the route's name. No bucket's name has a slash.
+	Slots = slotsOf + "*"
 	// Holders is the set of those who hold a slot, each by [Holder]. Suspects are those of them that the sweep, in the second
 	// SuspectedAt, didn't find running.
 	Holders     = "holders"
@@ -101,7 +102,16 @@ const (
 	Until     = "until"
 )
 
-// OwnPartitions are the partition keys of the items that are no uploads, which not everybody may write who writes those of uploads.
+const slotsOf = "slots/"
+
+// SlotsOf is the partition key of the item with the holders of a route's task slots.
+func SlotsOf(route string) string { return slotsOf + route }
+
+// IsSlots says whether a partition key is one of those.
+func IsSlots(partition string) bool { return strings.HasPrefix(partition, slotsOf) }
+
+// OwnPartitions are patterns of the partition keys of the items that are no uploads, which not everybody may write who writes those of
+// uploads. An asterisk stands for any characters.
 func OwnPartitions() []string { return []string{Slots, Sweep} }
 
 // Bounds, in bytes.

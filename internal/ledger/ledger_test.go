@@ -42,7 +42,7 @@ func TestSplitObject(t *testing.T) {
 	bucket, key, ok := ledger.SplitObject(ledger.ObjectKey("b", "a\nb"))
 	assert.True(t, ok)
 	assert.Equal(t, []string{"b", "a\nb"}, []string{bucket, key})
-	for _, other := range []string{ledger.Slots, ledger.Sweep} {
+	for _, other := range []string{ledger.SlotsOf("video"), ledger.Sweep} {
 		_, _, ok := ledger.SplitObject(other)
 		assert.False(t, ok, other)
 	}

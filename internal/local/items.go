@@ -284,7 +284,7 @@ func (r *Router) updateItem(ctx context.Context, call asl.Call) (any, error) {
 // isSlots says whether a key is that of the holders of task slots.
 func isSlots(key dynamodb.Item) bool {
 	object := key[ledger.Object].S
-	return object != nil && *object == ledger.Slots
+	return object != nil && ledger.IsSlots(*object)
 }
 
 // slotPoll is how often it is looked whether a slot has become free.

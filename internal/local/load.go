@@ -288,19 +288,25 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 		if !ok {
 			continue
 		}
-		if err := integrations[asl.IntegrationName(task.Resource)].prepare(r, givenTo(task)); err != nil {
+		given, written := givenTo(task)
+		if !written {
+			continue
+		}
+		if err := integrations[asl.IntegrationName(task.Resource)].prepare(r, given); err != nil {
 			return nil, fmt.Errorf("state %q: %w", name, err)
 		}
 	}
 	return program, nil
 }
 
-// givenTo are the parameters of a task, whatever it writes them in.
-func givenTo(task *asl.Task) map[string]any {
-	if arguments, is := task.Arguments.(map[string]any); is {
-		return arguments
+// givenTo are the parameters of a task, whatever it writes them in. Those that an expression makes as a whole aren't written anywhere: they
+// are checked when it is called.
+func givenTo(task *asl.Task) (parameters map[string]any, written bool) {
+	if task.Arguments == nil {
+		return task.Parameters, true
 	}
-	return task.Parameters
+	arguments, is := task.Arguments.(map[string]any)
+	return arguments, is
 }
 
 // decode reads a task's parameters into a struct; a field that the struct doesn't have is an error.

@@ -25,7 +25,7 @@ func (r Row) function(to References) map[string]asl.State {
 				"Lambda.ClientExecutionTimeoutException", "Lambda.ServiceException", "Lambda.AWSLambdaException",
 				"Lambda.SdkClientException", "Lambda.TooManyRequestsException",
 			}, retryable()...)...)},
-			Catch: caughtAll(failing(r.Name), stateRecord),
+			Catch: caughtAll(failing(literal(r.Name)), stateRecord),
 		},
 	}
 }

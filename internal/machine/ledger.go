@@ -19,10 +19,8 @@ const (
 	theObject    = theEvent + ".detail.object"
 	theExecution = "$states.context.Execution.Id"
 	theStart     = "$states.context.Execution.StartTime"
-	// theError is what failed, with a cause for an error that comes without, as some do; newError the same where it is caught.
-	theError = noCause + "$states.input.error])"
-	newError = noCause + "$states.errorOutput])"
-	noCause  = "$merge([{'Error': '" + asl.ErrorTaskFailed + "', 'Cause': 'Step Functions gave no cause.'}, "
+	// theError is what failed, with a cause for an error that comes without, as some do.
+	theError = "$merge([{'Error': '" + asl.ErrorTaskFailed + "', 'Cause': 'Step Functions gave no cause.'}, $states.input.error])"
 )
 
 // jsonata marks an expression.
@@ -179,6 +177,11 @@ func caught(name, output, next string) asl.Catcher {
 	return asl.Catcher{ErrorEquals: []string{name}, Output: output, Next: next}
 }
 
+// caughtAny leads all errors on of a call whose answer is small.
+func caughtAny(output, next string) []asl.Catcher {
+	return []asl.Catcher{caught(asl.ErrorAll, output, next)}
+}
+
 // caughtAll leads all errors on that can be caught: the wildcard leaves out an answer that is larger than Step Functions takes, which
 // a processor may well give, and an item of 400 KB is (requirement C8).
 func caughtAll(output, next string) []asl.Catcher {
@@ -186,8 +189,9 @@ func caughtAll(output, next string) []asl.Catcher {
 }
 
 // failing is the output of a state whose error is the execution's: what the states that record and announce it read.
+// The route is an expression.
 func failing(route string) string {
-	return outputWith("{'route': " + literal(route) + ", 'error': " + newError + "}")
+	return outputWith("{'route': " + route + ", 'error': $states.errorOutput}")
 }
 
 // ledgerStates are what the machine itself writes of an upload, whatever its route: what fails, folder markers and duplicates. The
@@ -214,32 +218,56 @@ func (d Description) ledgerStates(to References) map[string]asl.State {
 // skip records a folder marker, as far as the ledger answers.
 func (d Description) skip(to References) *asl.Task {
 	skip := d.updateUpload(to, ledger.Skip(d.forgets()), text("''")) // asl-validator takes no empty text
-	skip.Catch, skip.Next = caughtAll(unchanged(), stateFolder), stateFolder
+	skip.Catch, skip.Next = caughtAny(unchanged(), stateFolder), stateFolder
 	return skip
 }
 
 // begin gives the execution its upload, before a task is started for it, and makes what that is told of it.
-func (r Row) begin(to References) *asl.Task {
-	begin := returning("ALL_OLD", r.updateUpload(to, ledger.Begin(r.forgets()), word(r.Name)))
+func (d Description) begin(to References) *asl.Task {
+	route := d.taskRoute()
+	begin := returning("ALL_OLD", d.updateUpload(to, ledger.Begin(d.forgets()), d.routeValue()))
 	begin.Comment = "Fails if another execution has the file"
 	// The attempts before this one are those of the same upload, not of an older one of the key.
-	begin.Output = r.begun("($old := $states.result.Attributes; ($old.etag.S = " + sameETag() + " or $old.sequencer.S = " + theOrder() +
+	begin.Output = d.begun(to, "($old := $states.result.Attributes; ($old.etag.S = "+sameETag()+" or $old.sequencer.S = "+theOrder()+
 		") and $exists($old.attempts.N) ? $string($number($old.attempts.N) + 1) : '1')")
 	begin.Catch = []asl.Catcher{
-		caught(errorCondition, jsonata("{'detail': $states.input.detail, 'route': "+literal(r.Name)+"}"), stateCountLater),
+		caught(errorCondition, jsonata("{'detail': $states.input.detail, 'route': "+route+"}"), stateCountLater),
 		// It has begun: what was there before is too large an answer.
-		caught(asl.ErrorDataLimitExceeded, r.begun("''"), ""),
-		caught(asl.ErrorAll, failing(r.Name), stateRecord),
+		caught(asl.ErrorDataLimitExceeded, d.begun(to, "''"), ""),
+		caught(asl.ErrorAll, failing(route), stateRecord),
 	}
 	return begin
 }
 
+// variableRoute is the variable with the name of the Fargate route that an upload takes, where there are several. Only the beginning reads
+// it, and gives the name on in its data, which a redrive has for sure.
+const variableRoute = "route"
+
+// taskRoute is the name of the Fargate route that an upload takes, as an expression, and routeValue as an attribute.
+func (d Description) taskRoute() string {
+	if d.choosesTask() {
+		return "$" + variableRoute
+	}
+	return literal(d.taskRows()[0].Name)
+}
+
+func (d Description) routeValue() map[string]any {
+	if d.choosesTask() {
+		return text("$" + variableRoute)
+	}
+	return word(d.taskRows()[0].Name)
+}
+
 // begun is the data of a file that a task processes. What an event may lack is there, empty: a path to what is missing would end the
 // execution with States.Runtime, which no Catch takes.
-func (r Row) begun(attempt string) string {
-	return jsonata("{'detail': $states.input.detail, 'route': " + literal(r.Name) + ", 'task': {'try': 1, 'attempt': " + attempt +
-		", 'version': " + optional("version-id") + ", 'etag': " + theETag() + ", 'sequencer': " + optional("sequencer") +
-		", 'created': " + created() + r.capacity(spotFirst) + "}}")
+func (d Description) begun(to References, attempt string) string {
+	fields := "'try': 1, 'attempt': " + attempt + ", 'version': " + optional("version-id") + ", 'etag': " + theETag() +
+		", 'sequencer': " + optional("sequencer") + ", 'created': " + created()
+	if d.has(Row.queues) {
+		fields += ", " + d.slot(to, d.taskRoute())
+	}
+	task := d.withCapacity(fields, d.taskRoute(), spotFirst)
+	return jsonata("{'detail': $states.input.detail, 'route': " + d.taskRoute() + ", 'task': " + task + "}")
 }
 
 // recordFailure records that the execution failed. What the worker reported is the failure, in the processor's own words, for the notice
@@ -259,7 +287,7 @@ func (d Description) recordFailure(to References) *asl.Task {
 // execution itself has processed it, and only the worker's answer was lost.
 func (d Description) recordFailureBefore(to References) *asl.Task {
 	record := d.updateUpload(to, ledger.FailBefore(d.forgets()), text("$states.input.route"))
-	record.Catch = append([]asl.Catcher{caught(errorCondition, unchanged(), stateCountLater)}, caughtAll(unchanged(), stateFailure)...)
+	record.Catch = append([]asl.Catcher{caught(errorCondition, unchanged(), stateCountLater)}, caughtAny(unchanged(), stateFailure)...)
 	record.Next = stateFailure
 	return record
 }

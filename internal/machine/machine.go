@@ -19,6 +19,7 @@ const (
 	stateFunction    = "Invoke Lambda function"
 	stateBegin       = "Begin"
 	stateTrace       = "Look up the trace"
+	stateChooseTask  = "Choose task"
 	stateTask        = "Run Fargate task"
 	stateTaskStopped = "Retry task?"
 	stateTaskWait    = "Wait before retry"
@@ -98,6 +99,9 @@ func Definition(d Description, to References) *asl.Machine {
 	if d.NotifySuccess {
 		parts = append(parts, success(to))
 	}
+	if len(d.taskRows()) > 0 {
+		parts = append(parts, d.taskStates(to))
+	}
 	for _, r := range d.Rows() {
 		parts = append(parts, r.own(to))
 	}
@@ -121,8 +125,7 @@ func (r Row) own(to References) map[string]asl.State {
 	if !r.isTask() {
 		return r.function(to)
 	}
-	states := r.task(to)
-	states[r.state(stateBegin)] = r.begin(to)
+	states := map[string]asl.State{r.state(stateTask): r.runTask(to)}
 	if r.queues() {
 		maps.Copy(states, r.slots(to))
 	}
@@ -176,23 +179,53 @@ func link(states map[string]asl.State, r Row) {
 				}
 			}
 		case *asl.Choice:
-			if conditions := r.conditions(); step.State == r.checkState() && len(conditions) > 0 {
-				s.Choices = append(s.Choices, choosing(conditions, next))
-			} else {
+			switch step.State {
+			case r.checkState():
+				r.choose(s, next)
+			case stateChooseTask:
+				r.chooseTask(s, next)
+			default:
 				s.Default = next
 			}
 		}
 	}
 }
 
-// choosing is the rule that takes a state if all conditions hold.
-func choosing(conditions []asl.Rule, next string) asl.Rule {
-	rule := conditions[0]
-	if len(conditions) > 1 {
-		rule = asl.Rule{And: conditions}
+// choose has a Choice take the route for an object that meets all its conditions. Which of several Fargate routes it is, a variable tells
+// the states that they share. Each of them has a rule, the last one, too: of an Assign of the whole state the guide says that it holds
+// whatever rule is met, and the specification that it holds only if none is.
+// https://docs.aws.amazon.com/step-functions/latest/dg/state-choice.html
+// https://states-language.net/#choice-state
+func (r Row) choose(s *asl.Choice, next string) {
+	conditions := r.conditions()
+	told := r.isTask() && r.choosesTask()
+	if len(conditions) == 0 && !told {
+		s.Default = next
+		return
 	}
-	rule.Next = next
-	return rule
+	if len(conditions) == 0 {
+		conditions = []asl.Rule{{Comment: "any other", Variable: keyPath, Operator: asl.IsPresent, Value: true}}
+	}
+	rule := allOf(conditions...)
+	if rule.Next = next; told {
+		rule.Assign = map[string]any{variableRoute: r.Name}
+	}
+	s.Choices = append(s.Choices, rule)
+}
+
+// allOf is met if all rules are, anyOf if one of them is.
+func allOf(rules ...asl.Rule) asl.Rule {
+	if len(rules) == 1 {
+		return rules[0]
+	}
+	return asl.Rule{And: rules}
+}
+
+func anyOf(rules ...asl.Rule) asl.Rule {
+	if len(rules) == 1 {
+		return rules[0]
+	}
+	return asl.Rule{Or: rules}
 }
 
 const (

@@ -70,11 +70,12 @@ func (r Route) Takes(key string, size int64) bool {
 }
 
 // LosesSlot says whether an execution that ended in a state had a task slot, which is another one's by the time it is redriven: it would
-// go on without one.
+// go on without one. One that was to choose its task may have had it: it is a second try that has, too.
 func (r Route) LosesSlot(state string) bool {
 	at := func(name string) int { return slices.IndexFunc(r.Steps, func(s Step) bool { return s.State == name }) }
 	taken := at(stateOf(stateSlot, r.Name))
-	return taken >= 0 && !slices.Contains(slotStates(r.Name), state) && (at(state) < 0 || at(state) > taken)
+	return taken >= 0 && !slices.Contains(slotStates(r.Name), state) &&
+		(at(state) < 0 || at(state) > taken || state == stateChooseTask)
 }
 
 // otherEvents bounds the events of an execution besides those of a wait for a slot: each call is tried again a few times at most.
@@ -161,6 +162,15 @@ func (d Description) Rows() []Row {
 // has says whether there is a route of which something holds.
 func (d Description) has(what func(Row) bool) bool { return slices.ContainsFunc(d.Rows(), what) }
 
+// taskRows are the routes whose uploads a task processes. They share the states in which nothing is a route's own.
+func (d Description) taskRows() []Row {
+	return slices.DeleteFunc(d.Rows(), func(r Row) bool { return !r.isTask() })
+}
+
+// choosesTask says whether a state has to lead from those that Fargate routes share to those of each: there are several. It costs them a
+// transition.
+func (d Description) choosesTask() bool { return len(d.taskRows()) > 1 }
+
 // route is the row of the table.
 func (r Row) route() Route {
 	out := Route{
@@ -188,12 +198,8 @@ func (r Row) conditions() []asl.Rule {
 	for _, glob := range r.Keys {
 		keys = append(keys, asl.Rule{Variable: keyPath, Operator: asl.StringMatches, Value: glob})
 	}
-	switch len(keys) {
-	case 0:
-	case 1:
-		out = keys
-	default:
-		out = []asl.Rule{{Or: keys}}
+	if len(keys) > 0 {
+		out = []asl.Rule{anyOf(keys...)}
 	}
 	if r.MaxSize != nil {
 		out = append(out, asl.Rule{Variable: sizePath, Operator: asl.NumericLessThanEquals, Value: *r.MaxSize})
@@ -211,11 +217,12 @@ func (r Row) steps(processor string) []Step {
 		when  bool
 	}{
 		{r.checkState(), true},
-		{r.state(stateBegin), task},
-		{r.state(stateTrace), task && r.Tracing},
+		{stateBegin, task},
+		{stateTrace, task && r.Tracing},
+		{stateChooseTask, task && r.choosesTask()},
 		{r.state(stateSlot), r.queues()},
 		{processor, true},
-		{r.state(stateSlotBack), r.queues()},
+		{stateSlotBack, r.queues()},
 		{stateAnswered, answers && r.NotifySuccess},
 		{stateAnswer, r.readsAnswer()},
 		{stateSuccess, r.NotifySuccess},

@@ -2,7 +2,10 @@ package machine
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/upload-router/internal/asl"
@@ -13,25 +16,59 @@ import (
 const errorNoSlot = "Upload.NoTaskSlot"
 
 // slots bound how many tasks of the route run at a time: who gets none waits for one. They are one item of the ledger, with a set of those
-// who have one, of whom each takes itself out again whatever becomes of its task. Who is gone without that is taken out by the sweep.
+// who have one, of whom each takes itself out again whatever becomes of its task, in states that the routes share. Who is gone without that
+// is taken out by the sweep.
 func (r Row) slots(to References) map[string]asl.State {
 	return map[string]asl.State{
 		r.state(stateSlot):       r.takeSlot(to),
 		r.state(stateSlotSpread): r.spreadWait(),
 		r.state(stateSlotWait):   r.awaitSlot(to),
-		r.state(stateSlotBack):   r.returnSlot(to, jsonata(told), ""),
-		r.state(stateSlotFailed): r.returnSlot(to, unchanged(), stateRecord),
 	}
 }
 
-// updateSlots writes the item of the slots. A holder is as [ledger.Holder] has it.
+// The fields of a task's data with what its slot is taken by, a whole call, and who holds it then, as an attribute.
+const (
+	fieldTake   = "$states.input.task.slot.take"
+	fieldHolder = "$states.input.task.slot.mine"
+)
+
+// slot are those fields. They are made once, as each route has two states that take one. A holder is as [ledger.Holder] has it. None reads
+// them on a route without slots. The route is an expression.
 // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
-func (r Row) updateSlots(to References, e ledger.Expression) *asl.Task {
+func (d Description) slot(to References, route string) string {
+	const values = "{':mine': $mine, ':holder': {'S': $holder}, ':most': {'N': "
+	take := ledger.TakeSlot()
 	holder := "$substring($hash(" + theExecution + ", 'SHA-256'), 0, " + strconv.Itoa(ledger.HolderLength) + ")"
-	return to.update(map[string]any{ledger.Object: word(ledger.Slots), ledger.Version: word(r.Name)}, e, map[string]any{
-		":mine": map[string]any{"SS": []any{jsonata(holder)}}, ":holder": text(holder),
-		":most": map[string]any{"N": strconv.Itoa(r.MaxParallel)},
-	})
+	return "'slot': ($holder := " + holder + "; $mine := {'SS': [$holder]}; {'mine': $mine, 'take': {'TableName': " +
+		literal(to.TableName) + ", 'Key': {" + literal(ledger.Object) + ": {'S': " + slotsOf(route) + "}, " + literal(ledger.Version) +
+		": {'S': " + route + "}}, 'UpdateExpression': " + literal(take.Update) + ", 'ConditionExpression': " + literal(take.Condition) +
+		", 'ExpressionAttributeNames': " + names(take) + ", 'ExpressionAttributeValues': " + values + d.most(route) + "}}}})"
+}
+
+// slotsOf is the partition key of the slots of a route, which is an expression, as [ledger.SlotsOf] has it.
+func slotsOf(route string) string { return literal(ledger.SlotsOf("")) + " & " + route }
+
+// names are an expression's, as an object of JSONata.
+func names(e ledger.Expression) string {
+	given := e.Names()
+	out := make([]string, 0, len(given))
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		out = append(out, literal(name)+": "+literal(given[name]))
+	}
+	return "{" + strings.Join(out, ", ") + "}"
+}
+
+// most is how many slots the route has, as text.
+func (d Description) most(route string) string {
+	rows := d.taskRows()
+	if len(rows) == 1 {
+		return literal(strconv.Itoa(rows[0].MaxParallel))
+	}
+	each := make([]string, len(rows))
+	for i, r := range rows {
+		each[i] = literal(r.Name) + ": " + literal(strconv.Itoa(r.MaxParallel))
+	}
+	return "$lookup({" + strings.Join(each, ", ") + "}, " + route + ")"
 }
 
 // SlotStates are those in which an execution on the route of a size threshold is that has no slot yet, besides those before.
@@ -46,10 +83,11 @@ func slotStates(route string) []string {
 // DynamoDB's limit of writes, of which those need their part who return a slot. By its name an error can't be told from others: of
 // throttling it may be DynamoDB.AmazonDynamoDBException.
 func (r Row) takeSlot(to References) *asl.Task {
-	take := r.updateSlots(to, ledger.TakeSlot())
+	take := to.update(nil, ledger.Expression{}, nil)
+	take.Arguments = jsonata(fieldTake)
 	take.Comment = "Fails while all slots are taken"
 	take.Retry = nil
-	take.Catch = caughtAll(unchanged(), r.state(stateSlotSpread))
+	take.Catch = caughtAny(unchanged(), r.state(stateSlotSpread))
 	return take
 }
 
@@ -66,8 +104,9 @@ func (r Row) spreadWait() *asl.Wait {
 
 // awaitSlot waits for a slot by trying again, at a fixed interval.
 func (r Row) awaitSlot(to References) *asl.Task {
-	take := r.updateSlots(to, ledger.TakeSlot())
-	take.Comment = "Fails, and is tried again, while all slots are taken"
+	take := to.update(nil, ledger.Expression{}, nil)
+	take.Arguments = jsonata(fieldTake)
+	take.Comment = "Tries again while all slots are taken"
 	take.Next = r.state(stateTask)
 	tries, errors := r.slotTries()
 	take.Retry[0] = asl.Retrier{
@@ -84,7 +123,7 @@ func (r Row) awaitSlot(to References) *asl.Task {
 	take.Catch = append([]asl.Catcher{
 		caught(errorCondition, outputWith("{'error': {'Error': "+literal(errorNoSlot)+", 'Cause': "+literal(late)+"}}"), stateRecord),
 		// An answer may have been lost.
-	}, caughtAll(failing(r.Name), r.state(stateSlotFailed))...)
+	}, caughtAny(outputWith("{'error': $states.errorOutput}"), stateSlotFailed)...)
 	return take
 }
 
@@ -93,10 +132,11 @@ func (r Row) awaitSlot(to References) *asl.Task {
 var slotReturnRetries = Retries{Attempts: 12, Interval: time.Second, Backoff: 2, Longest: time.Minute}
 
 // returnSlot goes on whether or not that works: the sweep does it then.
-func (r Row) returnSlot(to References, output, next string) *asl.Task {
-	back := r.updateSlots(to, ledger.ReturnSlot())
+func (Description) returnSlot(to References, output, next string) *asl.Task {
+	key := map[string]any{ledger.Object: text(slotsOf("$states.input.route")), ledger.Version: text("$states.input.route")}
+	back := to.update(key, ledger.ReturnSlot(), map[string]any{":mine": jsonata(fieldHolder)})
 	back.Retry = []asl.Retrier{slotReturnRetries.of(asl.ErrorAll)}
-	back.Output, back.Catch, back.Next = output, caughtAll(output, next), next
+	back.Output, back.Catch, back.Next = output, caughtAny(output, next), next
 	return back
 }
 

@@ -28,7 +28,7 @@ func queued(t *testing.T, most int, table *dynamodb.Table, s services) outcome {
 	return execution{routing: r, random: almost, services: s, table: table}.run(t, event(t, ofSize(large)))
 }
 
-var slots = ledger.Upload{Object: ledger.Slots, Version: machine.RouteFargate}
+var slots = ledger.Upload{Object: ledger.SlotsOf(machine.RouteFargate), Version: machine.RouteFargate}
 
 // holders are those who have a slot.
 func holders(t *testing.T, table *dynamodb.Table) []string {
@@ -157,7 +157,7 @@ func TestTheWaitForASlotIsBounded(t *testing.T) {
 				onFargate(&r).MaxParallel, r.ExecutionTimeout = most, timeout
 				require.GreaterOrEqual(t, timeout, r.MinExecutionTimeout())
 				full := dynamodb.Attribute{}
-				size := len(ledger.Object+ledger.Slots+ledger.Version+machine.RouteFargate+ledger.Holders) + 3
+				size := len(ledger.Object+ledger.SlotsOf(machine.RouteFargate)+ledger.Version+machine.RouteFargate+ledger.Holders) + 3
 				for i := range most {
 					full.SS = append(full.SS, ledger.Holder(fmt.Sprint(other, i)))
 					size += len(full.SS[i]) + 1

@@ -3,6 +3,7 @@ package machine
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/host/request"
@@ -18,32 +19,69 @@ const (
 // tracePath is where the header of the execution's trace is.
 const tracePath = "$.trace"
 
-func (r Row) task(to References) map[string]asl.State {
+// taskStates are those that all Fargate routes share.
+func (d Description) taskStates(to References) map[string]asl.State {
+	next := d.taskRows()[0].state(stateTask)
 	states := map[string]asl.State{
-		r.state(stateTask):        r.runTask(to),
-		r.state(stateTaskStopped): r.retryTask(),
-		r.state(stateTaskWait): &asl.Wait{
-			QueryLanguage: asl.LanguageJSONata,
-			Seconds:       new(seconds(TaskRetryWait)),
-			Output:        r.again(),
-			Next:          r.state(stateTask),
-		},
+		stateBegin:       d.begin(to),
+		stateTaskStopped: d.retryTask(),
 	}
-	if r.Tracing {
-		states[r.state(stateTrace)] = to.lookUpTrace()
+	if d.choosesTask() {
+		next = stateChooseTask
+		states[next] = &asl.Choice{Comment: "Each Fargate route has a task of its own"}
+	}
+	states[stateTaskWait] = &asl.Wait{
+		QueryLanguage: asl.LanguageJSONata,
+		Seconds:       new(seconds(TaskRetryWait)),
+		Output:        d.again(),
+		Next:          next,
+	}
+	if d.has(Row.queues) {
+		states[stateSlotBack] = d.returnSlot(to, jsonata(told), "")
+		states[stateSlotFailed] = d.returnSlot(to, unchanged(), stateRecord)
+	}
+	if d.Tracing {
+		states[stateTrace] = to.lookUpTrace()
 	}
 	return states
 }
 
+// chooseTask leads on to the route's own states: for its first task to next, for another one to the task itself, as a slot is held
+// meanwhile.
+func (r Row) chooseTask(s *asl.Choice, next string) {
+	task := r.state(stateTask)
+	if next != task {
+		first := allOf(isOneOf(r), asl.Rule{Variable: tryPath, Operator: asl.NumericEquals, Value: 1})
+		first.Next = next
+		s.Choices = append(s.Choices, first)
+	}
+	rule := isOneOf(r)
+	rule.Next = task
+	s.Choices = append(s.Choices, rule)
+}
+
+// isOneOf is met by an upload that has begun on one of some routes.
+func isOneOf(rows ...Row) asl.Rule {
+	rules := make([]asl.Rule, len(rows))
+	for i, r := range rows {
+		rules[i] = asl.Rule{Variable: "$." + fieldRoute, Operator: asl.StringEquals, Value: r.Name}
+	}
+	return anyOf(rules...)
+}
+
+// tryPath is which task for the upload it is, from 1 on.
+const tryPath = "$.task.try"
+
 // again is the data of another task for the same file: all but the error.
-func (r Row) again() map[string]any {
+func (d Description) again() map[string]any {
 	const task = "$states.input.task"
+	added := d.withCapacity("'try': "+task+".try + 1, 'attempt': "+task+".attempt = '' ? '' : $string($number("+task+".attempt) + 1)",
+		"$states.input.route", onDemand)
 	output := map[string]any{
 		"detail": jsonata("$states.input.detail"), fieldRoute: jsonata("$states.input.route"),
-		"task": jsonata("$merge([" + task + ", {'try': " + task + ".try + 1, 'attempt': " +
-			task + ".attempt = '' ? '' : $string($number(" + task + ".attempt) + 1)" + r.capacity(onDemand) + "}])"),
+		"task": jsonata("$merge([" + task + ", " + added + "])"),
 	}
-	if r.Tracing {
+	if d.Tracing {
 		output["trace"] = jsonata("$states.input.trace")
 	}
 	return output
@@ -52,17 +90,37 @@ func (r Row) again() map[string]any {
 // taskFailed is the state after a task that has failed for good.
 func (r Row) taskFailed() string {
 	if r.queues() {
-		return r.state(stateSlotFailed)
+		return stateSlotFailed
 	}
 	return stateRecord
 }
 
-// capacity is a field of what a task gets: Spot may have no capacity, and may take back what it gave.
-func (r Row) capacity(provider string) string {
-	if !r.Spot {
-		return ""
+// withCapacity is an object of fields, with what a task of a route on Spot gets: Spot may have no capacity, and may take back what it gave.
+// The route is an expression.
+func (d Description) withCapacity(fields, route, provider string) string {
+	spot, all := parted(d.taskRows(), func(r Row) bool { return r.Spot })
+	capacity := "'capacity': [{'CapacityProvider': " + literal(provider) + ", 'Weight': 1}]"
+	switch {
+	case len(spot) == 0:
+		return "{" + fields + "}"
+	case all:
+		return "{" + fields + ", " + capacity + "}"
 	}
-	return ", 'capacity': [{'CapacityProvider': " + literal(provider) + ", 'Weight': 1}]"
+	names := make([]string, len(spot))
+	for i, r := range spot {
+		names[i] = literal(r.Name)
+	}
+	return "$merge([{" + fields + "}, " + route + " in [" + strings.Join(names, ", ") + "] ? {" + capacity + "} : {}])"
+}
+
+// parted are the rows of which something holds, and whether that are all.
+func parted(rows []Row, what func(Row) bool) (those []Row, all bool) {
+	for _, r := range rows {
+		if what(r) {
+			those = append(those, r)
+		}
+	}
+	return those, len(those) == len(rows)
 }
 
 // lookUpTrace asks for the header of the execution's own trace: the context object doesn't have it. No file fails for want of a
@@ -96,39 +154,54 @@ func refused() []string {
 
 // retryTask decides on a second task. In callback mode the errors that are led here are worth it by their names already; else it
 // is ECS's description of the stopped task that says so.
-func (r Row) retryTask() *asl.Choice {
-	left := asl.Rule{Variable: "$.task.try", Operator: asl.NumericLessThan, Value: TaskAttempts}
-	if r.TaskCallback {
-		left.Comment, left.Next = "a try is left", r.state(stateTaskWait)
-		return &asl.Choice{
-			Comment: "Retry: the processor said so, or nothing more was heard of it",
-			Choices: []asl.Rule{left}, Default: r.taskFailed(),
-		}
+func (d Description) retryTask() *asl.Choice {
+	left := asl.Rule{Variable: tryPath, Operator: asl.NumericLessThan, Value: TaskAttempts}
+	choice := &asl.Choice{Comment: "Retry: the processor said so by its exit code, or the task never ran"}
+	if d.TaskCallback {
+		choice.Comment = "Retry: the processor said so, or nothing more was heard of it"
+		left.Comment, left.Next = "a try is left", stateTaskWait
+		choice.Choices = []asl.Rule{left}
+	} else {
+		choice.Choices = d.worthAnother(left)
 	}
-	exit := strconv.Itoa(upload.ExitRetryable)
-	worth := []asl.Rule{
-		causeHas(`"ExitCode":` + exit + `,`), causeHas(`"ExitCode":` + exit + `}`),
-		causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
-	}
-	choice := &asl.Choice{
-		Comment: "Retry: the processor said so by its exit code, or the task never ran",
-		Choices: []asl.Rule{{
-			Comment: "exit code " + exit + ", or it never ran, and a try is left",
-			And:     []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: worth}},
-			Next:    r.state(stateTaskWait),
-		}},
-		Default: r.taskFailed(),
-	}
-	if r.Spot {
-		var is []asl.Rule
-		for _, name := range refused() {
-			is = append(is, asl.Rule{Variable: "$.error.Error", Operator: asl.StringEquals, Value: name})
-		}
-		choice.Choices = append(choice.Choices, asl.Rule{
-			Comment: "Spot has no capacity, and a try is left", And: []asl.Rule{left, {Or: is}}, Next: r.state(stateTaskWait),
-		})
+	queueing, all := parted(d.taskRows(), Row.queues)
+	switch {
+	case len(queueing) == 0:
+		choice.Default = stateRecord
+	case all:
+		choice.Default = stateSlotFailed
+	default:
+		holds := isOneOf(queueing...)
+		holds.Comment, holds.Next = "it has a slot", stateSlotFailed
+		choice.Choices, choice.Default = append(choice.Choices, holds), stateRecord
 	}
 	return choice
+}
+
+// worthAnother are the rules by which a stopped task is worth another one, if one is left.
+func (d Description) worthAnother(left asl.Rule) []asl.Rule {
+	exit := strconv.Itoa(upload.ExitRetryable)
+	asked := asl.Rule{
+		Comment: "exit code " + exit + ", or it never ran, and a try is left",
+		And: []asl.Rule{left, {Variable: "$.error.Cause", Operator: asl.IsPresent, Value: true}, {Or: []asl.Rule{
+			causeHas(`"ExitCode":` + exit + `,`), causeHas(`"ExitCode":` + exit + `}`),
+			causeHas(`"StopCode":"TaskFailedToStart"`), causeHas(`"StopCode":"SpotInterruption"`),
+		}}},
+		Next: stateTaskWait,
+	}
+	spot, all := parted(d.taskRows(), func(r Row) bool { return r.Spot })
+	if len(spot) == 0 {
+		return []asl.Rule{asked}
+	}
+	var is []asl.Rule
+	for _, name := range refused() {
+		is = append(is, asl.Rule{Variable: "$.error.Error", Operator: asl.StringEquals, Value: name})
+	}
+	lacking := []asl.Rule{left, {Or: is}}
+	if !all {
+		lacking = append(lacking, isOneOf(spot...))
+	}
+	return []asl.Rule{asked, {Comment: "Spot has no capacity, and a try is left", And: lacking, Next: stateTaskWait}}
 }
 
 // causeHas looks into the cause of a failed task, which is ECS's description of it as JSON.
@@ -166,7 +239,7 @@ func (r Row) runTask(to References) *asl.Task {
 		Retry:          []asl.Retrier{RunTaskRetries.of(refused()...)},
 		Catch: []asl.Catcher{
 			{ErrorEquals: []string{asl.ErrorTimeout}, ResultPath: errorPath, Next: r.taskFailed()},
-			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: r.state(stateTaskStopped)},
+			{ErrorEquals: []string{asl.ErrorTaskFailed}, ResultPath: errorPath, Next: stateTaskStopped},
 			{ErrorEquals: []string{asl.ErrorAll}, ResultPath: errorPath, Next: r.taskFailed()},
 		},
 	}
@@ -202,7 +275,7 @@ func (r Row) overrides() map[string]any {
 // awaitToken has the state wait for the task's own word: the result that both routes then give alike, or an error by its name. A
 // container that never started, or was killed, is a missed heartbeat. It is a kind of time-out, so it is caught before those.
 func (r Row) awaitToken(run *asl.Task) {
-	run.Comment = "The task reads the object that its environment names, and tells its end by the token, which answers as the function does"
+	run.Comment = "It reads the object that its environment names, and answers by the token, as the function does"
 	run.ResultSelector, run.ResultPath = nil, "$.told"
 	run.HeartbeatSeconds = seconds(TaskHeartbeat)
 	again := append(retryable(), asl.ErrorHeartbeatTimeout)
@@ -210,7 +283,7 @@ func (r Row) awaitToken(run *asl.Task) {
 		again = append(again, refused()...)
 	}
 	run.Catch = append([]asl.Catcher{
-		{ErrorEquals: again, ResultPath: errorPath, Next: r.state(stateTaskStopped)},
+		{ErrorEquals: again, ResultPath: errorPath, Next: stateTaskStopped},
 	}, catchAll(errorPath, r.taskFailed())...)
 }
 

@@ -21,7 +21,7 @@ import (
 // variants are the shapes that the configuration can give the definition, by their names: so many that each pair of settings occurs.
 func variants() map[string]machine.Description {
 	out := map[string]machine.Description{}
-	for _, v := range factors.Variants(factors.Machine()) {
+	for _, v := range append(factors.Variants(factors.Machine()), factors.Variants(factors.All())...) {
 		out[v.Name] = routed(v.Route)
 	}
 	out["four routes"] = routed(four)

@@ -317,8 +317,8 @@ func WriteLogs(groupARN pulumi.StringInput) Statement {
 	}
 }
 
-// UseLedger lets a role write the items of uploads in the ledger, each by its key, and those with these partition keys of the ledger's own
-// ([ledger.OwnPartitions]). keyARN is the customer managed key of the table, or nil.
+// UseLedger lets a role write the items of uploads in the ledger, each by its key, and of the ledger's own ([ledger.OwnPartitions]) those
+// whose partition keys these patterns match. keyARN is the customer managed key of the table, or nil.
 func UseLedger(at location.Location, tableARN, tableName, keyARN pulumi.StringInput, own ...string) []Statement {
 	use := Statement{
 		Sid: "UseLedger", Actions: []string{"dynamodb:UpdateItem"}, Resources: []pulumi.StringInput{tableARN}, Conditions: NotOwn(own...),
@@ -329,8 +329,8 @@ func UseLedger(at location.Location, tableARN, tableName, keyARN pulumi.StringIn
 	return []Statement{use, DecryptLedger(at, tableName, keyARN)}
 }
 
-// NotOwn holds for calls of the ledger that name the items they are about, and of its own items none but those with these partition keys.
-// Of a call that names none ForAllValues alone would hold, so the keys must be there.
+// NotOwn holds for calls of the ledger that name the items they are about, and of its own items none but those whose partition keys these
+// patterns match. Of a call that names none ForAllValues alone would hold, so the keys must be there.
 //
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
@@ -345,7 +345,7 @@ func NotOwn(own ...string) []Condition {
 	if len(others) == 0 {
 		return nil
 	}
-	return []Condition{When("ForAllValues:StringNotEquals", key, others...), When("Null", key, pulumi.String("false"))}
+	return []Condition{When("ForAllValues:StringNotLike", key, others...), When("Null", key, pulumi.String("false"))}
 }
 
 // DecryptLedger lets DynamoDB decrypt the key of a table for whoever calls it: it asks KMS in the caller's name, and not by the grants that

@@ -3,7 +3,6 @@ package settings
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"example.com/upload-router/internal/eventbridge"
@@ -18,19 +17,27 @@ func checkGlob(value string) error {
 	return nil
 }
 
-var (
-	stars = regexp.MustCompile(`\*{2,}`)
-	// alone is a backslash that stands before nothing that it could be there for.
-	alone = regexp.MustCompile(`\\([^*\\]|$)`)
-)
-
 // fixedGlob is a glob that was written for a shell, as one for keys.
 func fixedGlob(_ *loader, value string) string {
-	fixed := alone.ReplaceAllString(stars.ReplaceAllString(value, "*"), `\\$1`)
-	if checkGlob(fixed) != nil {
+	var out strings.Builder
+	for i, star := 0, false; i < len(value); i++ {
+		again := star && value[i] == '*'
+		star = value[i] == '*'
+		switch {
+		case again: // one stands for any characters
+		case value[i] != '\\':
+			out.WriteByte(value[i])
+		case i+1 < len(value) && (value[i+1] == '*' || value[i+1] == '\\'):
+			out.WriteString(value[i : i+2])
+			i++
+		default:
+			out.WriteString(`\\`)
+		}
+	}
+	if checkGlob(out.String()) != nil {
 		return "*"
 	}
-	return fixed
+	return out.String()
 }
 
 // longestBucketName is how long the name of a bucket is at most, as one may be that is auto-named.

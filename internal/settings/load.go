@@ -186,6 +186,7 @@ func (l *loader) misplaced(k Key) {
 func (l *loader) relate(s *Settings) {
 	l.taskSize(s)
 	l.routeSizes(s)
+	l.routesTaken(s)
 	l.pattern(s)
 	l.adopted(s)
 	l.loop(s)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"example.com/upload-router/components/routing"
-	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/host/limits"
 	"example.com/upload-router/internal/machine"
 )
@@ -63,9 +63,6 @@ func routeFieldNames() []string {
 
 // mostRoutes is how many fit into a definition of Step Functions, and how many people still read.
 const mostRoutes = 50
-
-// mostGlob is the longest key of S3, in which each character of a glob may be escaped.
-const mostGlob = 2 * 1024
 
 // routeName is what a route may be called: its states' names have it, at most 80 characters in all.
 var routeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
@@ -288,37 +285,14 @@ func (r *routeReader) keys() []string {
 	}
 	for i, glob := range globs {
 		field := fmt.Sprintf("%s[%d]", fieldKeys, i)
-		switch err := asl.CheckPattern(glob); {
+		switch _, err := filter.ParseGlob(glob); {
 		case err != nil:
-			r.refuseField(field, glob, "a backslash escapes only * and \\: write \\\\ for a backslash",
-				set(r.path+"."+field, escaped(glob)))
-		case glob == "":
-			r.refuseField(field, glob, "no object has an empty key", set(r.path+"."+field, "*"))
-		case len(glob) > mostGlob:
-			r.refuseField(field, glob, "is longer than any key of S3", set(r.path+"."+field, "*"))
+			r.refuseField(field, glob, err.Error(), set(r.path+"."+field, fixedGlob(r.loader, glob)))
 		case slices.Index(globs, glob) < i:
 			r.refuseField(field, glob, "is in the list already", remove(r.path+"."+field))
 		}
 	}
 	return globs
-}
-
-// escaped is a glob with each backslash that escapes nothing written as one.
-func escaped(glob string) string {
-	var out strings.Builder
-	for i := 0; i < len(glob); i++ {
-		out.WriteByte(glob[i])
-		if glob[i] != '\\' {
-			continue
-		}
-		if i+1 < len(glob) && (glob[i+1] == '*' || glob[i+1] == '\\') {
-			i++
-			out.WriteByte(glob[i])
-			continue
-		}
-		out.WriteByte('\\')
-	}
-	return out.String()
 }
 
 func (r *routeReader) compute() routing.Compute {
@@ -387,7 +361,7 @@ func (r *routeReader) capacity() TaskCapacity {
 	return TaskCapacity(text)
 }
 
-// routesTogether checks what the routes have to be together: each can be taken, and every object takes one.
+// routesTogether checks what the routes have to be together: each has a name of its own, and every object takes one.
 func (l *loader) routesTogether(routes []Route) bool {
 	before := len(l.problems)
 	for i, r := range routes {
@@ -395,17 +369,6 @@ func (l *loader) routesTogether(routes []Route) bool {
 		if first := slices.IndexFunc(routes, func(o Route) bool { return o.Name == r.Name }); first < i {
 			l.reportAt(keyRoutes, field, r.Name, "is the name of "+routePath(first)+", too: each has to have one of its own",
 				set(field, otherName(routes, r.Name)))
-			continue
-		}
-		cover := slices.IndexFunc(routes[:i], func(o Route) bool { return o.covers(r) })
-		switch {
-		case cover < 0:
-		case !routes[cover].conditional():
-			l.reportAt(keyRoutes, routePath(i), r.Name, fmt.Sprintf("can never be taken: %s comes before it, and has neither %s nor %s, so that "+
-				"it takes every object; put that one last", routePath(cover), fieldMaxSize, fieldKeys), remove(routePath(i)))
-		default:
-			l.reportAt(keyRoutes, routePath(i), r.Name, fmt.Sprintf("can never be taken: %s comes before it, and takes all that it would; "+
-				"the first that takes an object has it", routePath(cover)), remove(routePath(i)))
 		}
 	}
 	if last := len(routes) - 1; last >= 0 && routes[last].conditional() {
@@ -443,15 +406,98 @@ func otherName(routes []Route, name string) string {
 // conditional says whether the route doesn't take every object.
 func (r Route) conditional() bool { return r.MaxSize != nil || len(r.Keys) > 0 }
 
-// covers says whether the route takes every object that another one would: as large ones, and by each of its globs, as they are written.
-func (r Route) covers(other Route) bool {
-	if r.MaxSize != nil && (other.MaxSize == nil || *other.MaxSize > *r.MaxSize) {
-		return false
+// most is the size of the largest object that the route takes.
+func (r Route) most() int64 {
+	if r.MaxSize == nil {
+		return MaxObjectSize
 	}
-	if len(r.Keys) == 0 {
-		return true
+	return min(*r.MaxSize, MaxObjectSize)
+}
+
+// globs are those of its keys, which were checked.
+func (r Route) globs() filter.Keys {
+	keys, _ := filter.ParseKeys(r.Keys)
+	return keys
+}
+
+// folderMarkers are the keys of what takes no route if it is empty.
+const folderMarkers = "*/"
+
+// takesBeyond says whether there is an object with a key of within that the route takes and none of others would. Of all sizes that is
+// sooner so for its largest: what takes that takes any smaller one.
+func (r Route) takesBeyond(within filter.Keys, others []Route) bool {
+	var covers filter.Keys
+	for _, o := range others {
+		switch {
+		case o.most() < r.most():
+		case len(o.Keys) == 0:
+			return false
+		default:
+			covers = append(covers, o.globs()...)
+		}
 	}
-	return len(other.Keys) > 0 && !slices.ContainsFunc(other.Keys, func(glob string) bool { return !slices.Contains(r.Keys, glob) })
+	if r.most() == 0 {
+		covers = append(covers, Route{Keys: []string{folderMarkers}}.globs()...)
+	}
+	own := r.globs()
+	if len(own) == 0 {
+		own = Route{Keys: []string{"*"}}.globs()
+	}
+	return slices.ContainsFunc(own, func(g filter.Glob) bool {
+		_, found := g.Beyond(within, covers)
+		return found
+	})
+}
+
+// coveredBy are the paths of those of some routes that take all that a route would, of which none could be left out.
+func (r Route) coveredBy(within filter.Keys, before []Route) (paths []string, everything bool) {
+	left := slices.Clone(before)
+	names := make([]string, len(left))
+	for i := range left {
+		names[i] = routePath(i)
+	}
+	for i := 0; i < len(left); {
+		if without := slices.Delete(slices.Clone(left), i, i+1); r.takesBeyond(within, without) {
+			i++
+		} else {
+			left, names = without, slices.Delete(names, i, i+1)
+		}
+	}
+	return names, len(left) == 1 && !left[0].conditional()
+}
+
+// routesTaken refuses routes that no object can take.
+func (l *loader) routesTaken(s *Settings) {
+	within, err := filter.ParseKeys(s.KeyGlobs)
+	if err != nil {
+		within = nil // which was reported
+	}
+	for i, r := range s.Routes {
+		if rule := r.untaken(within, s.Routes[:i]); rule != "" {
+			l.reportAt(keyRoutes, routePath(i), r.Name, "can never be taken: "+rule, remove(routePath(i)))
+		}
+	}
+}
+
+// untaken is why no object can take the route; empty if one can.
+func (r Route) untaken(within filter.Keys, before []Route) string {
+	switch {
+	case r.takesBeyond(within, before):
+		return ""
+	case !r.takesBeyond(nil, nil):
+		return "empty objects whose key ends with a slash are folder markers, which are not processed"
+	case !r.takesBeyond(within, nil):
+		return "no key that it takes is one that " + keyKeys + " takes"
+	}
+	paths, everything := r.coveredBy(within, before)
+	switch {
+	case everything:
+		return fmt.Sprintf("%s comes before it, and has neither %s nor %s, so that it takes every object; put that one last",
+			paths[0], fieldMaxSize, fieldKeys)
+	case len(paths) == 1:
+		return paths[0] + " comes before it, and takes all that it would; the first that takes an object has it"
+	}
+	return strings.Join(paths, ", ") + " come before it, and together take all that it would; the first that takes an object has it"
 }
 
 // routeSizes checks that processor and memory of each route are a pair: what it doesn't say is as for all.

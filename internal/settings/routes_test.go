@@ -48,10 +48,12 @@ func TestRoutesTakeWhatTheyDontSayFromTheKeysForAll(t *testing.T) {
 	assert.Equal(t, []string{"Lambda", "Fargate"}, []string{short[0].Name, short[1].Name})
 }
 
+// last is a route that takes all else, as the last one has to.
+const last = `,{"name":"last","compute":"fargate"}]`
+
 // All that is wrong with routes is said at once, each where it is, with a fix.
 func TestRoutesThatAreWrong(t *testing.T) {
 	t.Parallel()
-	const last = `,{"name":"last","compute":"fargate"}]`
 	for name, test := range map[string]struct{ routes, key, rule, fix string }{
 		"no list": {`small`, "routes", "must be a list of objects", "in Pulumi.<stack>.yaml, below config: upload-router:routes: ["},
 		"no object": {
@@ -108,15 +110,15 @@ func TestRoutesThatAreWrong(t *testing.T) {
 		},
 		"an empty glob": {
 			`[{"name":"a","keys":[""],"compute":"lambda"}` + last,
-			"routes[0].keys[0]", "no object has an empty key", "'routes[0].keys[0]' '*'",
+			"routes[0].keys[0]", "must not be empty, as no key is", "'routes[0].keys[0]' '*'",
 		},
 		"an escape": {
 			`[{"name":"a","keys":["a\\b*"],"compute":"lambda"}` + last,
-			"routes[0].keys[0]", "a backslash escapes only", `'routes[0].keys[0]' 'a\\b*'`,
+			"routes[0].keys[0]", "may have a backslash before * or another backslash only", `'routes[0].keys[0]' 'a\\b*'`,
 		},
 		"a long glob": {
 			`[{"name":"a","keys":["` + strings.Repeat("a", 3000) + `"],"compute":"lambda"}` + last,
-			"routes[0].keys[0]", "longer than any key", "'*'",
+			"routes[0].keys[0]", "must have at most 1024 bytes besides *", "'*'",
 		},
 		"a glob twice": {
 			`[{"name":"a","keys":["a","a"],"compute":"lambda"}` + last,
@@ -149,6 +151,35 @@ func TestRoutesThatAreWrong(t *testing.T) {
 		"a function's time": {
 			`[{"name":"a","keys":["a"],"compute":"lambda","timeout":9}` + last,
 			"routes[0].timeout", "whose time is lambdaTimeout", "config rm --path 'routes[0].timeout'",
+		},
+		"an escape beside others": {
+			`[{"name":"a","keys":["\\\\b\\***\\c"],"compute":"lambda"}` + last,
+			"routes[0].keys[0]", "must not have two * in a row", `'routes[0].keys[0]' '\\b\**\\c'`,
+		},
+		"a glob of a shell": {
+			`[{"name":"a","keys":["in/**"],"compute":"lambda"}` + last,
+			"routes[0].keys[0]", "must not have two * in a row", "'routes[0].keys[0]' 'in/*'",
+		},
+		"covered by a wider glob": {
+			`[{"name":"a","keys":["*.mp4"],"compute":"lambda"},{"name":"b","keys":["in/*.mp4","a.mp4"],"compute":"lambda"}` + last,
+			"routes[1]", "routes[0] comes before it, and takes all", "config rm --path 'routes[1]'",
+		},
+		"covered by two, each of a part": {
+			`[{"name":"a","keys":["in/*"],"compute":"lambda"},{"name":"b","maxSize":9,"compute":"lambda"},` +
+				`{"name":"c","keys":["*.mov"],"compute":"lambda"},{"name":"d","keys":["in/*.mp4","out/*.mov"],"compute":"lambda"}` + last,
+			"routes[3]", "routes[0], routes[2] come before it, and together take all", "config rm --path 'routes[3]'",
+		},
+		"covered by size and keys": {
+			`[{"name":"a","maxSize":9,"compute":"lambda"},{"name":"b","maxSize":9,"keys":["*.mp4"],"compute":"lambda"}` + last,
+			"routes[1]", "routes[0] comes before it, and takes all", "config rm --path 'routes[1]'",
+		},
+		"as large as an object can be": {
+			`[{"name":"a","maxSize":53687091200000,"keys":["*"],"compute":"lambda"}` + last,
+			"routes[1]", "routes[0] comes before it, and takes all", "config rm --path 'routes[1]'",
+		},
+		"folder markers": {
+			`[{"name":"a","maxSize":0,"keys":["*/","in/*/"],"compute":"lambda"}` + last,
+			"routes[0]", "are folder markers, which are not processed", "config rm --path 'routes[0]'",
 		},
 		"covered by size": {
 			`[{"name":"a","maxSize":9,"compute":"lambda"},{"name":"b","maxSize":9,"compute":"lambda"}` + last,
@@ -183,6 +214,38 @@ func TestRoutesThatAreWrong(t *testing.T) {
 			assert.Contains(t, problems[0].Rule, test.rule)
 			assert.Contains(t, problems[0].Fix.String(), test.fix)
 		})
+	}
+}
+
+// A route of which no key is taken at all can't be taken either, nor one of which others take what is.
+func TestARouteHasToTakeSomeOfTheKeys(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ keys, routes, rule string }{
+		"none":     {`["docs/*.pdf"]`, `[{"name":"a","keys":["*.mp4"],"compute":"lambda"}` + last, "no key that it takes is one that keys takes"},
+		"no other": {`["docs/*"]`, `[{"name":"a","keys":["docs/*"],"compute":"lambda"}` + last, "routes[0] comes before it, and takes all"},
+		"some":     {`["docs/*"]`, `[{"name":"a","keys":["*.mp4"],"compute":"lambda"}` + last, ""},
+	} {
+		problems := problemsOf(t, config{"routes": test.routes, "keys": test.keys})
+		if test.rule == "" {
+			assert.Empty(t, problems, name)
+			continue
+		}
+		require.Len(t, problems, 1, name)
+		assert.Contains(t, problems[0].Rule, test.rule, name)
+	}
+}
+
+// What a route takes is more than others before it do, if there is one object.
+func TestARouteThatCanBeTakenIsNoError(t *testing.T) {
+	t.Parallel()
+	for _, routes := range []string{
+		`[{"name":"a","keys":["in/*.mp4"],"compute":"lambda"},{"name":"b","keys":["*.mp4"],"compute":"lambda"}` + last,
+		`[{"name":"a","maxSize":9,"keys":["*.mp4"],"compute":"lambda"},{"name":"b","maxSize":10,"keys":["*.mp4"],"compute":"lambda"}` + last,
+		`[{"name":"a","maxSize":9,"compute":"lambda"},{"name":"b","keys":["*.mp4"],"compute":"lambda"}` + last,
+		`[{"name":"a","maxSize":0,"keys":["*/","a"],"compute":"lambda"}` + last,
+		`[{"name":"a","keys":["*.MP4"],"compute":"lambda"},{"name":"b","keys":["*.mp4"],"compute":"lambda"}` + last,
+	} {
+		assert.Empty(t, problemsOf(t, config{"routes": routes}), routes)
 	}
 }
 

@@ -70,7 +70,7 @@ func TestTheStateMachineWritesWithTheLedgersExpressions(t *testing.T) {
 		var definition struct {
 			States map[string]struct {
 				Resource              string
-				Parameters, Arguments map[string]any
+				Parameters, Arguments any
 			}
 		}
 		require.NoError(t, json.Unmarshal([]byte(machine.Text("definition")), &definition))
@@ -78,9 +78,12 @@ func TestTheStateMachineWritesWithTheLedgersExpressions(t *testing.T) {
 			if !strings.Contains(s.Resource, ":::dynamodb:") {
 				continue
 			}
-			asked := s.Parameters
-			if s.Arguments != nil {
-				asked = s.Arguments
+			if _, made := s.Arguments.(string); made {
+				continue // what Begin makes, of the ledger's own expression
+			}
+			asked, _ := s.Arguments.(map[string]any)
+			if asked == nil {
+				asked, _ = s.Parameters.(map[string]any)
 			}
 			e := ledger.Expression{}
 			e.Update, _ = asked["UpdateExpression"].(string)

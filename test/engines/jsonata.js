@@ -1,4 +1,4 @@
-// Evaluates expressions in npm's jsonata, with $states and at a given time. Random numbers are what they are in our own cases.
+// Evaluates expressions in npm's jsonata, with $states, $route if it is given, and at a given time. Random numbers are what they are in our own cases.
 "use strict";
 
 const readline = require("readline");
@@ -17,10 +17,10 @@ globalThis.Date = class extends RealDate {
 
 Math.random = () => 0.5;
 
-async function evaluate({ expression, states, at }) {
+async function evaluate({ expression, states, at, route }) {
     now = at;
     try {
-        const value = await jsonata(expression).evaluate(undefined, { states });
+        const value = await jsonata(expression).evaluate(undefined, route === undefined ? { states } : { states, route });
         return value === undefined ? { nothing: true } : { value };
     } catch (failure) {
         return { code: failure.code, message: failure.message };

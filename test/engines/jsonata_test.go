@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -42,6 +43,8 @@ type jsonataRequest struct {
 	Expression string          `json:"expression"`
 	States     json.RawMessage `json:"states"`
 	At         int64           `json:"at"`
+	// Route is the variable that our own definitions have.
+	Route string `json:"route,omitempty"`
 }
 
 type jsonataAnswer struct {
@@ -76,7 +79,7 @@ func TestJSONata(t *testing.T) {
 			c.Input = json.RawMessage(`{}`)
 		}
 		// The time of the cases' own test.
-		requests[i] = jsonataRequest{c.Expression, json.RawMessage(`{"input":` + string(c.Input) + `}`), 1767323045678}
+		requests[i] = jsonataRequest{Expression: c.Expression, States: json.RawMessage(`{"input":` + string(c.Input) + `}`), At: 1767323045678}
 	}
 	used := map[string]bool{}
 	for i, got := range askedJSONata(t, requests) {
@@ -117,7 +120,9 @@ func TestExpressionsInUse(t *testing.T) {
 			continue
 		}
 		for _, states := range statesInUse() {
-			requests = append(requests, jsonataRequest{expression, json.RawMessage(states), began.UnixMilli()})
+			requests = append(requests, jsonataRequest{
+				Expression: expression, States: json.RawMessage(states), At: began.UnixMilli(), Route: "video",
+			})
 		}
 	}
 	valued := map[string]bool{}
@@ -126,7 +131,8 @@ func TestExpressionsInUse(t *testing.T) {
 		expression, err := jsonata.Parse(r.Expression)
 		require.NoError(t, err)
 		got, err := expression.Eval(t.Context(), jsonata.Environment{
-			Variables: map[string]json.RawMessage{"states": r.States}, Now: began, Random: func() float64 { return 0.5 },
+			Variables: map[string]json.RawMessage{"states": r.States, "route": json.RawMessage(strconv.Quote(r.Route))},
+			Now:       began, Random: func() float64 { return 0.5 },
 		})
 		if want.Nothing { // of a field that isn't there
 			require.ErrorIs(t, err, jsonata.ErrNothing, "%s of %s: %+v", r.Expression, r.States, want)
@@ -154,7 +160,8 @@ func statesInUse() []string {
 	}
 	data := []string{
 		`"detail":{},"route":"Lambda","error":{"Error":"Upload.Failed","Cause":"é` + strings.Repeat("x", 2000) + `"}`,
-		`"detail":{},"route":"Fargate","task":{"try":1,"attempt":"2"},"trace":"","error":{"Error":"States.Timeout"},"told":{"result":[[1]]}`,
+		`"detail":{},"route":"Fargate","task":{"try":1,"attempt":"2","slot":{"mine":{"SS":["h"]},"take":{}}},"trace":"",` +
+			`"error":{"Error":"States.Timeout"},"told":{"result":[[1]]}`,
 		`"detail":{},"route":"Fargate","task":{"try":1,"attempt":""},"trace":"","told":{"duplicate":{}}`,
 	}
 	var out []string

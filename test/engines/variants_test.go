@@ -26,7 +26,7 @@ func choices() []factors.Factor {
 	key := func(kind settings.Encryption) factors.Value {
 		return factors.Value{Config: map[string]string{"encryption": string(kind)}}
 	}
-	return append(factors.Machine(),
+	return append(factors.All(),
 		factors.Factor{Key: "encryption", Values: []factors.Value{key(settings.EncryptionAWS), key(settings.EncryptionCustomer)}},
 		factors.Factor{Key: "network", Values: []factors.Value{
 			network(settings.NetworkCreate), network(settings.NetworkPrivate), {Config: factors.ExistingNetwork()},

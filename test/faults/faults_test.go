@@ -157,7 +157,9 @@ func traitsOf(config map[string]string) traits {
 
 func start(t *testing.T, name string, config map[string]string) *bench {
 	t.Helper()
-	config["sizeThreshold"] = strconv.Itoa(threshold)
+	if config["routes"] == "" {
+		config["sizeThreshold"] = strconv.Itoa(threshold)
+	}
 	system := localtest.Declare(t, name, config)
 	hurry(t, system)
 	b := &bench{system: system, fate: newFate(), folder: t.TempDir(), traits: traitsOf(config)}

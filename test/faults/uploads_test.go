@@ -50,7 +50,7 @@ type plan struct {
 	key string
 	// content is the file's, which no other one has.
 	content    []byte
-	route      string
+	route      route
 	injections []faults.Injection
 	duplicated bool
 }
@@ -66,13 +66,16 @@ func plans(count int, seed uint64, b *bench) []plan {
 	percent := func(share int) bool { return random.IntN(100) < share }
 	out := make([]plan, count)
 	for i := range out {
-		p := plan{key: fmt.Sprintf("in/%05d", i), route: machine.RouteLambda, duplicated: percent(duplicated)}
+		of := byFunction
+		p := plan{duplicated: percent(duplicated)}
 		if percent(large) {
-			p.route = machine.RouteFargate
+			of = byTask
 		}
-		p.content = fmt.Appendf(nil, "%0*d", sizes[p.route], i)
+		p.route = of[random.IntN(len(of))]
+		p.key = fmt.Sprintf("in/%05d%s", i, p.route.suffix)
+		p.content = fmt.Appendf(nil, "%0*d", p.route.size, i)
 		if percent(faulty) {
-			possible := b.affecting(p.route)
+			possible := b.affecting(p.route.compute)
 			inject := faults.Injection{Fault: possible[random.IntN(len(possible))], Attempts: 1}
 			// Half of them don't pass by themselves; S3 is kept from that, as its clients wait in real time.
 			if percent(50) && !slices.Contains(passing, inject.Fault) {
@@ -92,16 +95,36 @@ func plans(count int, seed uint64, b *bench) []plan {
 	return out
 }
 
-// affecting are the faults that an upload by a route can meet.
-func (b *bench) affecting(route string) []faults.Fault {
+// route is one of the four, with a file that takes it.
+type route struct {
+	name    string
+	compute machine.Compute
+	// suffix and size, in bytes, are the file's.
+	suffix string
+	size   int
+}
+
+// The routes of fourRoutes. Each has a file that would take another one by its size, or by its key, if it weren't for the other.
+var (
+	byFunction = []route{{"small", machine.Lambda, ".mp4", threshold / 2}, {"text", machine.Lambda, ".txt", 2 * threshold}}
+	byTask     = []route{{"video", machine.Fargate, ".mp4", 2 * threshold}, {"large", machine.Fargate, ".txt", 5 * threshold}}
+)
+
+// fourRoutes go by size, by key, by both, and take all else.
+var fourRoutes = fmt.Sprintf(`[{"name":"small","maxSize":%d,"compute":"lambda"},`+
+	`{"name":"video","keys":["*.mp4","*.mov"],"compute":"fargate","cpu":2048,"memory":4096,"capacity":"spot"},`+
+	`{"name":"text","maxSize":%d,"keys":["in/*.txt"],"compute":"lambda"},{"name":"large","compute":"fargate"}]`, threshold, 4*threshold)
+
+// affecting are the faults that an upload by a route of a compute can meet.
+func (b *bench) affecting(compute machine.Compute) []faults.Fault {
 	return slices.DeleteFunc(faults.All(), func(f faults.Fault) bool {
 		switch f.Effect().Call {
 		case faults.CallInvoke:
-			return route != machine.RouteLambda
+			return compute != machine.Lambda
 		case faults.CallTask:
-			return route != machine.RouteFargate
+			return compute != machine.Fargate
 		case faults.CallBeat:
-			return route != machine.RouteFargate || !b.told
+			return compute != machine.Fargate || !b.told
 		default:
 			// These are brought about one by one, by TestFaults: as many tasks run here as there are, so that no slot is waited for; a ledger that
 			// doesn't answer is waited for in real time; and an upload of which nothing can be written any more is to be had again only
@@ -111,9 +134,9 @@ func (b *bench) affecting(route string) []faults.Fault {
 	})
 }
 
-// allAffecting are those of both routes.
+// allAffecting are those of both computes.
 func (b *bench) allAffecting() []faults.Fault {
-	all := append(b.affecting(machine.RouteLambda), b.affecting(machine.RouteFargate)...)
+	all := append(b.affecting(machine.Lambda), b.affecting(machine.Fargate)...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
@@ -231,6 +254,11 @@ func heard(e *local.Execution, refused bool) error {
 func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution, item ledger.Item) error {
 	processed := 0
 	for _, e := range executions {
+		for _, run := range e.Runs {
+			if run.Route != p.route.name {
+				return fmt.Errorf("%w: %s goes by %s and not by %s", errLost, p.key, run.Route, p.route.name)
+			}
+		}
 		switch {
 		case e.Status != asl.StatusSucceeded:
 		case isDuplicate(e):
@@ -244,6 +272,9 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution,
 	if processed != 1 || item.State != ledger.Succeeded {
 		return fmt.Errorf("%w: %s is processed %d times, and %s in the ledger", errLost, p.key, processed, item.State)
 	}
+	if item.Route != p.route.name {
+		return fmt.Errorf("%w: %s is processed by %s and not by %s", errLost, p.key, item.Route, p.route.name)
+	}
 	var r fixture.Result
 	if err := json.Unmarshal(item.Result, &r); err != nil {
 		return fmt.Errorf("%w: %s has no result: %w", errLost, p.key, err)
@@ -255,22 +286,20 @@ func (f *fates) judge(p plan, trace *local.Trace, executions []*local.Execution,
 	return nil
 }
 
-// sizes are those of the files by each route, in bytes.
-var sizes = map[string]int{machine.RouteLambda: threshold / 2, machine.RouteFargate: 2 * threshold}
-
 // digest is the SHA-256 of the content.
 func (p plan) digest() string {
 	sum := sha256.Sum256(p.content)
 	return hex.EncodeToString(sum[:])
 }
 
-// TestUploads uploads many files, of which some meet a fault and some events come twice, and finds each processed once: none lost, none
-// taken for another, every one in the ledger with its end, and of each end one notice, unless SNS refuses it.
+// TestUploads uploads many files over four routes, of which some meet a fault and some events come twice, and finds each processed once,
+// by its own route: none lost, none taken for another, every one in the ledger with its end, and of each end one notice, unless SNS
+// refuses it.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]map[string]string{
-		"as it comes": {},
-		"by token":    {keyCompletion: string(settings.CompletionCallback)},
+		"as it comes": {"routes": fourRoutes},
+		"by token":    {"routes": fourRoutes, keyCompletion: string(settings.CompletionCallback)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

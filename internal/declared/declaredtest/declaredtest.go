@@ -175,7 +175,7 @@ func LedgerGrants() map[string]LedgerGrant {
 		table = "arn:aws:dynamodb:eu-central-1:123456789012:table/ledger"
 		key   = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 		use   = `{"Sid": "UseLedger", "Effect": "Allow", "Action": ["dynamodb:UpdateItem"], "Resource": ["` + table + `"], "Condition": {
-			"ForAllValues:StringNotEquals": {"dynamodb:LeadingKeys": ["slots", "sweep"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
+			"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*", "sweep"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
 		}}`
 	)
 	grant := func(key pulumi.StringInput, statements string) LedgerGrant {

@@ -24,11 +24,13 @@ type Slots struct {
 }
 
 // slots is where the slots of a route are.
-func slots(route string) ledger.Upload { return ledger.Upload{Object: ledger.Slots, Version: route} }
+func slots(route string) ledger.Upload {
+	return ledger.Upload{Object: ledger.SlotsOf(route), Version: route}
+}
 
 // Slots reads the slots of a route.
 func (c *Client) Slots(ctx context.Context, route string) (Slots, error) {
-	attributes, err := c.get(ctx, ledger.Slots, route)
+	attributes, err := c.get(ctx, ledger.SlotsOf(route), route)
 	if err != nil {
 		return Slots{}, err
 	}
