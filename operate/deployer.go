@@ -17,6 +17,8 @@ type DeployerOptions struct {
 	Config map[string]string
 	// AccountID is the account's twelve digits. Default: any, which comes to the account that the policy is in.
 	AccountID string
+	// EnableEventBridge is that [Stack.EnableEventBridge] is to be allowed, too. Default: it isn't.
+	EnableEventBridge bool
 	// Limit is how many characters a policy may have. Default: as many as a managed policy, [ManagedPolicyLimit].
 	Limit int
 }
@@ -68,6 +70,12 @@ func deployerGrants(options DeployerOptions) ([]deployer.Grant, error) {
 	grants, err := deployer.Grants(system, at)
 	if err != nil {
 		return nil, fmt.Errorf("finding the deployer's permissions: %w", err)
+	}
+	if options.EnableEventBridge {
+		names, _ := system.Outputs["bucketNames"].([]any)
+		for _, name := range names {
+			grants = append(grants, deployer.EnableEventBridge(at, fmt.Sprint(name)))
+		}
 	}
 	return grants, nil
 }
