@@ -6,6 +6,7 @@ import (
 
 	"example.com/upload-router/internal/deployer"
 	"example.com/upload-router/internal/partition"
+	"example.com/upload-router/internal/settings"
 )
 
 // DeployerOptions say for which stack [DeployerPolicy] is, and where.
@@ -71,11 +72,15 @@ func deployerGrants(options DeployerOptions) ([]deployer.Grant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the deployer's permissions: %w", err)
 	}
-	if options.EnableEventBridge {
-		names, _ := system.Outputs["bucketNames"].([]any)
-		for _, name := range names {
-			grants = append(grants, deployer.EnableEventBridge(at, fmt.Sprint(name)))
-		}
+	if !options.EnableEventBridge {
+		return grants, nil
+	}
+	loaded, err := loadSettings(cmp.Or(options.Project, settings.Namespace), options.Config)
+	if err != nil {
+		return nil, err
+	}
+	for _, bucket := range loaded.Buckets {
+		grants = append(grants, deployer.EnableEventBridge(at, bucket))
 	}
 	return grants, nil
 }
