@@ -305,8 +305,8 @@ const (
 func DoctorPermissions() []string {
 	return []string{
 		actionRegion, actionVPCs, actionSubnets, actionRoutes, actionEndpoints, actionPrefixLists, actionBucket, actionLifecycle,
-		actionNotification, actionVersioning, actionEncryption, actionBucketPolicy, actionRepository, actionImage, actionLayer, actionMachine, actionSubscriptions, actionQuota, actionAccount, actionConcurrency,
-		actionSimulate, actionRole,
+		actionNotification, actionVersioning, actionEncryption, actionBucketPolicy, actionRepository, actionImage, actionLayer, actionMachine,
+		actionSubscriptions, actionQuota, actionAccount, actionConcurrency, actionSimulate, actionRole,
 	}
 }
 

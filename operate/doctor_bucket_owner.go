@@ -2,6 +2,7 @@ package operate
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 
 	"example.com/upload-router/internal/filter"
@@ -11,7 +12,7 @@ import (
 
 // forOwner are the commands that have a bucket of another account processed. The first is for this account, whose default bus takes the
 // owner's events from then on. The others are for the owner: EventBridge in the bucket's notification configuration, a rule that sends the
-// bucket's events to that bus, the role that it sends them by, and what lets the processors read, in the bucket's policy and in those of the
+// bucket's events to that bus, the role that it sends them by, and what lets the processors read, in the policies of the bucket and of the
 // keys.
 //
 // The rule here has no field account in its pattern, and so takes events of every account that may send any. Which keys are taken is for it
@@ -26,10 +27,15 @@ func (b *adoptedBucket) forOwner() []string {
 	const owner = `'"$owner"'`
 	rule := fmt.Sprintf("arn:%s:events:%s:%s:rule/%s", own.Name, b.aws.Region, owner, name)
 	pattern, _ := filter.Keys{}.Pattern(b.name) // a name and no globs can always be written
-	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sts:AssumeRole",` +
-		`"Condition":{"StringEquals":{"aws:SourceAccount":"` + owner + `"},"ArnEquals":{"aws:SourceArn":"` + rule + `"}}}]}`
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},` +
+		`"Action":"sts:AssumeRole","Condition":{"StringEquals":{"aws:SourceAccount":"` + owner + `"},` +
+		`"ArnEquals":{"aws:SourceArn":"` + rule + `"}}}]}`
 	send := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"events:PutEvents","Resource":"` + bus + `"}]}`
-	commands := []string{
+	keys := make([]string, len(b.settings.BucketKMSKeyARNs))
+	for i, key := range b.settings.BucketKMSKeyARNs {
+		keys[i] = b.addToKey(key, name)
+	}
+	return append([]string{
 		"aws events put-permission" + region + " --event-bus-name default --action events:PutEvents --statement-id " + name +
 			"-uploads --principal OWNER_ACCOUNT_ID",
 		"owner=$(aws sts get-caller-identity --query Account --output text)",
@@ -40,11 +46,7 @@ func (b *adoptedBucket) forOwner() []string {
 		"aws events put-targets" + region + " --rule " + name + ` --targets "Id=` + name + ",Arn=" + bus + ",RoleArn=arn:" + own.Name +
 			":iam::$owner:role/" + name + `-events"`,
 		addStatements(b.name, b.aws.Region, b.reading(name)),
-	}
-	for _, key := range b.settings.BucketKMSKeyARNs {
-		commands = append(commands, b.addToKey(key, name))
-	}
-	return commands
+	}, keys...)
 }
 
 // What a Sid has no place for, and what the names of rules, roles and statements have none for.
@@ -57,9 +59,7 @@ var (
 func (b *adoptedBucket) granted(sid string, actions []string, resource string, conditions map[string]any) statement {
 	// By the account and a condition it holds before the roles are there, and after they were made anew.
 	all := map[string]any{"ArnLike": map[string]any{"aws:PrincipalArn": b.roles}}
-	for operator, condition := range conditions {
-		all[operator] = condition
-	}
+	maps.Copy(all, conditions)
 	return statement{
 		"Sid": notForSids.ReplaceAllString(sid, ""), "Effect": "Allow", "Principal": map[string]any{"AWS": b.arn("iam", "", "root")},
 		"Action": actions, "Resource": resource, "Condition": all,
@@ -79,6 +79,6 @@ func (b *adoptedBucket) addToKey(key, name string) string {
 	})
 	file := lastPart(key, "/") + "-policy"
 	of := " --key-id " + key + " --policy-name default --region " + b.aws.Region
-	return "aws kms get-key-policy" + of + " --query Policy --output text > " + file + "-before.json && " + joined(file, []statement{decrypt}) +
-		" && aws kms put-key-policy" + of + " --policy file://" + file + "-after.json"
+	return "aws kms get-key-policy" + of + " --query Policy --output text > " + file + "-before.json && " +
+		joined(file, []statement{decrypt}) + " && aws kms put-key-policy" + of + " --policy file://" + file + "-after.json"
 }

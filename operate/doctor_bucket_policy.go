@@ -47,7 +47,8 @@ func (b *adoptedBucket) refusals(document string) {
 	surely, perhaps, err := b.refused(document)
 	switch {
 	case err != nil:
-		b.unknown(checkBucketPolicy, b.name+": its policy can't be read: "+shorten(err.Error()), why, "aws s3api get-bucket-policy --bucket "+b.name)
+		b.unknown(checkBucketPolicy, b.name+": its policy can't be read: "+shorten(err.Error()), why,
+			"aws s3api get-bucket-policy --bucket "+b.name)
 	case len(surely) > 0:
 		b.failed(checkBucketPolicy, b.name+": the processors are denied "+strings.Join(surely, "; "), why,
 			"except the processors' roles in that statement: ArnNotLike aws:PrincipalArn "+strings.Join(b.roles, ", "))
@@ -223,8 +224,8 @@ func addStatements(bucket, region string, statements []statement) string {
 	of := " --bucket " + bucket + " --region " + region
 	file := bucket + "-policy"
 	return "{ aws s3api get-bucket-policy" + of + " --query Policy --output text > " + file + "-before.json 2> " + file + "-error.txt || " +
-		"{ grep -q NoSuchBucketPolicy " + file + `-error.txt && echo '{"Version":"2012-10-17","Statement":[]}' > ` + file + "-before.json; }; } && " +
-		joined(file, statements) + " && aws s3api put-bucket-policy" + of + " --policy file://" + file + "-after.json"
+		"{ grep -q NoSuchBucketPolicy " + file + `-error.txt && echo '{"Version":"2012-10-17","Statement":[]}' > ` + file +
+		"-before.json; }; } && " + joined(file, statements) + " && aws s3api put-bucket-policy" + of + " --policy file://" + file + "-after.json"
 }
 
 // joined is the command that makes one policy of one that is there and statements, by files.

@@ -52,8 +52,8 @@ func (b *adoptedBucket) is(ctx context.Context) bool {
 			"aws s3 mb s3://"+b.name+" --region "+b.aws.Region+", or take it out of `buckets`")
 		return false
 	case cmp.Or(region, b.aws.Region) != b.aws.Region:
-		b.failed(name, b.name+" is in "+region, "the processors read in "+b.aws.Region+" alone, and S3 refuses them what is elsewhere: to forward "+
-			"the bucket's events would start executions that fail", "deploy a stack in "+region+" for it (upload-router init --stack "+
+		b.failed(name, b.name+" is in "+region, "the processors read in "+b.aws.Region+" alone, and S3 refuses them what is elsewhere: "+
+			"to forward the bucket's events would start executions that fail", "deploy a stack in "+region+" for it (upload-router init --stack "+
 			lastPart(b.stack.Name(), "/")+"-"+region+" --config aws:region="+region+"), and take it out of `buckets`")
 		return false
 	case status == http.StatusForbidden:
@@ -102,8 +102,8 @@ func (b *adoptedBucket) events(ctx context.Context) {
 	}
 }
 
-// addEventBridge is the command that gets a bucket's notification configuration, adds EventBridge to it and puts it back. The AWS CLI prints
-// nothing where there is none. docs/configuration.md shows it.
+// addEventBridge is the command that gets a bucket's notification configuration, adds EventBridge to it and puts it back. The AWS CLI
+// prints nothing where there is none. docs/configuration.md shows it.
 func addEventBridge(bucket, region string) string {
 	before, after := bucket+"-before.json", bucket+"-after.json"
 	of := " --bucket " + bucket + " --region " + region
@@ -122,8 +122,8 @@ func (b *adoptedBucket) versions(ctx context.Context) {
 	case answer.Status == s3types.BucketVersioningStatusEnabled:
 		b.ok(name, b.name+" keeps versions")
 	default:
-		b.unknown(name, b.name+" keeps no versions", "what is read is held to the event's ETag: what was overwritten or deleted before it was read "+
-			"can't be processed any more, and the same content written twice counts once; a deployment succeeds",
+		b.unknown(name, b.name+" keeps no versions", "what is read is held to the event's ETag: what was overwritten or deleted before it was "+
+			"read can't be processed any more, and the same content written twice counts once; a deployment succeeds",
 			"leave it, or: aws s3api put-bucket-versioning --bucket "+b.name+" --region "+b.aws.Region+
 				" --versioning-configuration Status=Enabled")
 	}
@@ -177,5 +177,6 @@ func (b *adoptedBucket) keyARN(key string) (arn string, alias bool) {
 
 // describedKey is, in a shell, the ARN of the key that has an alias.
 func (b *adoptedBucket) describedKey(alias string) string {
-	return `"$(aws kms describe-key --key-id ` + settings.ShellQuote(alias) + " --region " + b.aws.Region + ` --query KeyMetadata.Arn --output text)"`
+	return `"$(aws kms describe-key --key-id ` + settings.ShellQuote(alias) + " --region " + b.aws.Region +
+		` --query KeyMetadata.Arn --output text)"`
 }

@@ -65,6 +65,11 @@ func TestDoctorLooksAtAdoptedBuckets(t *testing.T) { //nolint:paralleltest // It
 		return `{"Version":"2012-10-17","Statement":[{"Sid":"Lock","Effect":"Deny","Principal":"*","Action":"s3:*",` +
 			`"Resource":"arn:aws:s3:::theirs/*"` + condition + `}]}`
 	}
+	const policy, encryption, versioning = "Bucket's policy", "Bucket's encryption", "Bucket's versioning"
+	key := func(key string) func(*awstest.Adopted) {
+		return func(b *awstest.Adopted) { b.Encryption = encrypted(key) }
+	}
+	may := []string{"bucketKmsKeyArns", `["` + theirs + `"]`}
 	const account, foreign = "arn:aws:iam::123456789012:role/", "210987654321"
 	for name, test := range map[string]struct { //nolint:paralleltest // See above.
 		change func(*awstest.Adopted)
@@ -86,54 +91,62 @@ func TestDoctorLooksAtAdoptedBuckets(t *testing.T) { //nolint:paralleltest // It
 			},
 		},
 		"another account's keys": {
-			func(b *awstest.Adopted) { b.Owner = foreign }, []string{"bucketKmsKeyArns", `["` + theirs + `"]`, "tagUploads", "status"}, "Bucket", "unknown",
+			func(b *awstest.Adopted) { b.Owner = foreign }, append([]string{"tagUploads", "status"}, may...), "Bucket", "unknown",
 			[]string{"aws kms put-key-policy --key-id " + theirs, "s3.eu-central-1.amazonaws.com", "s3:PutObjectVersionTagging"},
 		},
 		"EventBridge is off": {
 			func(b *awstest.Adopted) { b.Notification = notified }, nil, "Bucket's events", "failed",
-			[]string{"theirs: EventBridge is off", "upload-router up --stack dev --enable-eventbridge", "aws s3api put-bucket-notification-configuration"},
+			[]string{
+				"theirs: EventBridge is off", "upload-router up --stack dev --enable-eventbridge",
+				"aws s3api put-bucket-notification-configuration",
+			},
 		},
-		"never versioned":   {func(b *awstest.Adopted) { b.Versioning = "" }, nil, "Bucket's versioning", "unknown", []string{"keeps no versions"}},
-		"versions no more":  {func(b *awstest.Adopted) { b.Versioning = "<Status>Suspended</Status>" }, nil, "Bucket's versioning", "unknown", nil},
-		"AWS's key":         {func(b *awstest.Adopted) { b.Encryption = encrypted("") }, nil, "Bucket's encryption", "ok", nil},
-		"AWS's key, named":  {func(b *awstest.Adopted) { b.Encryption = encrypted("arn:aws:kms:x:1:alias/aws/s3") }, nil, "Bucket's encryption", "ok", nil},
-		"a key":             {func(b *awstest.Adopted) { b.Encryption = encrypted(theirs) }, nil, "Bucket's encryption", "failed", []string{"pulumi config set --path 'bucketKmsKeyArns[0]' " + theirs}},
-		"a key that may be": {func(b *awstest.Adopted) { b.Encryption = encrypted(theirs) }, []string{"bucketKmsKeyArns", `["` + theirs + `"]`}, "Bucket's encryption", "ok", nil},
+		"never versioned":  {func(b *awstest.Adopted) { b.Versioning = "" }, nil, versioning, "unknown", []string{"keeps no versions"}},
+		"versions no more": {func(b *awstest.Adopted) { b.Versioning = "<Status>Suspended</Status>" }, nil, versioning, "unknown", nil},
+		"AWS's key":        {key(""), nil, encryption, "ok", nil},
+		"AWS's key, named": {key("arn:aws:kms:x:1:alias/aws/s3"), nil, encryption, "ok", nil},
+		"a key": {key(theirs), nil, encryption, "failed", []string{
+			"pulumi config set --path 'bucketKmsKeyArns[0]' " + theirs,
+		}},
+		"a key that may be": {key(theirs), may, encryption, "ok", nil},
 		"a key by its id": {
-			func(b *awstest.Adopted) { b.Encryption = encrypted(lastOf(theirs, "/")) }, []string{"bucketKmsKeyArns", `["` + theirs + `"]`}, "Bucket's encryption", "ok", nil,
+			key(lastOf(theirs, "/")), may, encryption, "ok", nil,
 		},
 		"a second key": {
 			func(b *awstest.Adopted) { b.Encryption = encrypted(lastOf(theirs, "/")) },
-			[]string{"bucketKmsKeyArns", `["` + strings.Replace(theirs, "1234abcd", "00000000", 1) + `"]`}, "Bucket's encryption", "failed",
+			[]string{"bucketKmsKeyArns", `["` + strings.Replace(theirs, "1234abcd", "00000000", 1) + `"]`}, encryption, "failed",
 			[]string{"pulumi config set --path 'bucketKmsKeyArns[1]' " + theirs},
 		},
 		"an alias": {
-			func(b *awstest.Adopted) { b.Encryption = encrypted("alias/ours") }, nil, "Bucket's encryption", "failed",
+			key("alias/ours"), nil, encryption, "failed",
 			[]string{`bucketKmsKeyArns[0]' "$(aws kms describe-key --key-id alias/ours --region eu-central-1`},
 		},
 		"an alias of a key that may be": {
-			func(b *awstest.Adopted) { b.Encryption = encrypted("alias/ours") }, []string{"bucketKmsKeyArns", `["` + theirs + `"]`}, "Bucket's encryption", "unknown", nil,
+			key("alias/ours"), may, encryption, "unknown", nil,
 		},
 		"a policy that denies": {
-			func(b *awstest.Adopted) { b.Policy = deny("") }, nil, "Bucket's policy", "failed",
+			func(b *awstest.Adopted) { b.Policy = deny("") }, nil, policy, "failed",
 			[]string{"denied s3:GetObject by Lock; s3:GetObjectVersion by Lock", account + "upload-router-dev-"},
 		},
 		"a policy that denies without TLS": {
-			func(b *awstest.Adopted) { b.Policy = deny(`,"Condition":{"Bool":{"aws:SecureTransport":"false"}}`) }, nil, "Bucket's policy", "ok", nil,
+			func(b *awstest.Adopted) { b.Policy = deny(`,"Condition":{"Bool":{"aws:SecureTransport":"false"}}`) }, nil, policy, "ok", nil,
 		},
 		"a policy that may deny": {
 			func(b *awstest.Adopted) {
 				b.Policy = deny(`,"Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}`)
-			}, nil, "Bucket's policy", "unknown",
+			}, nil, policy, "unknown",
 			[]string{`depends on StringNotEquals aws:SourceVpc ["vpc-1"]`},
 		},
 		"a policy that denies others": {
 			func(b *awstest.Adopted) {
 				b.Policy = deny(`,"Condition":{"ArnNotLike":{"aws:PrincipalArn":"` + account + `upload-router-dev-*"}}`)
-			}, nil, "Bucket's policy", "ok", nil,
+			}, nil, policy, "ok", nil,
 		},
-		"a policy that is none":          {func(b *awstest.Adopted) { b.Policy = "{" }, nil, "Bucket's policy", "unknown", []string{"can't be read"}},
-		"tags, before there is a policy": {func(*awstest.Adopted) {}, []string{"tagUploads", "status"}, "Bucket's policy for tags", "unknown", []string{"known once the stack is deployed"}},
+		"a policy that is none": {func(b *awstest.Adopted) { b.Policy = "{" }, nil, policy, "unknown", []string{"can't be read"}},
+		"tags, before there is a policy": {
+			func(*awstest.Adopted) {}, []string{"tagUploads", "status"}, "Bucket's policy for tags", "unknown",
+			[]string{"known once the stack is deployed"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, there := adopting(t, test.change, test.config...)[test.row]
@@ -173,9 +186,9 @@ func TestThePrintedCommandLosesNothing(t *testing.T) { //nolint:paralleltest // 
 	require.Empty(t, put)
 }
 
-// With tags, the policy that is there is compared with what the deployed stack says, and the command that adds what it lacks keeps the rest.
+// With tags, the policy that is there is compared with what the deployed stack says, and the command that adds what it lacks keeps the
+// rest.
 func TestDoctorComparesThePolicyForTags(t *testing.T) { //nolint:paralleltest // It sets the environment.
-	const name = "Bucket's policy for tags"
 	const role = "arn:aws:iam::123456789012:role/task"
 	statement := func(sid, action, principal string) string {
 		return fmt.Sprintf(`{"Sid":%q,"Effect":"Deny","Principal":%s,"Action":%s,"Resource":"arn:aws:s3:::theirs/*",`+

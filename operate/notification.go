@@ -38,9 +38,9 @@ func (s *Stack) Buckets(ctx context.Context) ([]string, error) {
 	return loaded.Buckets, nil
 }
 
-// EnableEventBridge adds EventBridge to the notification configuration of each of [Stack.Buckets], with all else in there as it is. S3 takes
-// about five minutes until it sends the events. The error matches [ErrRefused] if AWS refuses it, and [ErrTimeout] if what S3 has in the end
-// isn't what was put.
+// EnableEventBridge adds EventBridge to the notification configuration of each of [Stack.Buckets], with all else in there as it is. S3
+// takes about five minutes until it sends the events. The error matches [ErrRefused] if AWS refuses it, and [ErrTimeout] if what S3 has in
+// the end isn't what was put.
 func (s *Stack) EnableEventBridge(ctx context.Context, onBucket func(Notification)) error {
 	buckets, err := s.Buckets(ctx)
 	if err != nil {
@@ -118,9 +118,10 @@ func notificationOf(ctx context.Context, client *s3.Client, bucket string) (*s3t
 // written is a notification configuration as the AWS CLI takes it, in an order of its own.
 func written(c *s3types.NotificationConfiguration) []byte {
 	sorted := *c
-	sorted.LambdaFunctionConfigurations = byID(c.LambdaFunctionConfigurations, func(c s3types.LambdaFunctionConfiguration) *string { return c.Id })
-	sorted.QueueConfigurations = byID(c.QueueConfigurations, func(c s3types.QueueConfiguration) *string { return c.Id })
-	sorted.TopicConfigurations = byID(c.TopicConfigurations, func(c s3types.TopicConfiguration) *string { return c.Id })
+	sorted.LambdaFunctionConfigurations = byID(c.LambdaFunctionConfigurations,
+		func(f s3types.LambdaFunctionConfiguration) *string { return f.Id })
+	sorted.QueueConfigurations = byID(c.QueueConfigurations, func(q s3types.QueueConfiguration) *string { return q.Id })
+	sorted.TopicConfigurations = byID(c.TopicConfigurations, func(t s3types.TopicConfiguration) *string { return t.Id })
 	text, err := json.Marshal(sorted)
 	var tree any
 	if err = errors.Join(err, json.Unmarshal(text, &tree)); err != nil {

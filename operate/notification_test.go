@@ -22,7 +22,8 @@ import (
 const notified = "<QueueConfiguration><Id>q</Id><Queue>arn:aws:sqs:eu-central-1:123456789012:q</Queue><Event>s3:ObjectCreated:*</Event>" +
 	"<Event>s3:ObjectRemoved:*</Event><Filter><S3Key><FilterRule><Name>prefix</Name><Value>in/ü&amp;&lt;</Value></FilterRule>" +
 	"<FilterRule><Name>suffix</Name><Value>.pdf</Value></FilterRule></S3Key></Filter></QueueConfiguration>" +
-	"<TopicConfiguration><Id>t</Id><Topic>arn:aws:sns:eu-central-1:123456789012:t</Topic><Event>s3:ObjectRestore:*</Event></TopicConfiguration>" +
+	"<TopicConfiguration><Id>t</Id><Topic>arn:aws:sns:eu-central-1:123456789012:t</Topic><Event>s3:ObjectRestore:*</Event>" +
+	"</TopicConfiguration>" +
 	"<CloudFunctionConfiguration><Id>f</Id><CloudFunction>arn:aws:lambda:eu-central-1:123456789012:function:f</CloudFunction>" +
 	"<Event>s3:ObjectTagging:*</Event></CloudFunctionConfiguration>"
 
@@ -93,7 +94,10 @@ func TestEnableEventBridge(t *testing.T) { //nolint:paralleltest // It sets the 
 		"may not put":  {awstest.Adopted{}, put, operate.ErrRefused, []string{"adding EventBridge to the notification configuration"}, 1},
 		"changed meanwhile": {
 			awstest.Adopted{Notification: notified, Meanwhile: on}, "", operate.ErrTimeout,
-			[]string{"somebody else has changed it meanwhile", `"QueueArn":"arn:aws:sqs:eu-central-1:123456789012:q"`, `is {"EventBridgeConfiguration":{}}`}, 1,
+			[]string{
+				"somebody else has changed it meanwhile", `"QueueArn":"arn:aws:sqs:eu-central-1:123456789012:q"`,
+				`is {"EventBridgeConfiguration":{}}`,
+			}, 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,7 +132,7 @@ func shellAnd(t *testing.T, command, there, fails string) (put string, err error
 	script := "#!/bin/sh\ncase \"$2\" in\n" +
 		"get-*) if [ -n \"$FAILS\" ]; then echo \"$FAILS\" >&2; exit 255; fi; printf %s \"$THERE\";;\n" +
 		"put-*) for last; do :; done; cat \"${last#file://}\" > put;;\nesac\n"
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "aws"), []byte(script), 0o700)) //nolint:gosec // It is run.
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "aws"), []byte(script), 0o700))
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "PATH="+folder+string(os.PathListSeparator)+os.Getenv("PATH"), "THERE="+there, "FAILS="+fails)

@@ -167,8 +167,8 @@ func (b *theirBucket) make() {
 	})
 	require.NoError(b.t, err)
 	_, err = client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &b.name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[` +
-		`{"Sid":"TLS","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::` + b.name + `","arn:aws:s3:::` + b.name + `/*"],` +
-		`"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)})
+		`{"Sid":"TLS","Effect":"Deny","Principal":"*","Action":"s3:*",` +
+		`"Resource":["arn:aws:s3:::` + b.name + `","arn:aws:s3:::` + b.name + `/*"],"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)})
 	require.NoError(b.t, err)
 	_, err = client.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: &b.name, Tagging: &s3types.Tagging{
 		TagSet: []s3types.Tag{{Key: aws.String("team"), Value: aws.String("invoices")}},
