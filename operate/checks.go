@@ -9,7 +9,8 @@ type CheckStatus string
 const (
 	// CheckOK is that all is well.
 	CheckOK CheckStatus = "ok"
-	// CheckFailed is that a deployment would fail, or that nobody would hear if something that is protected does.
+	// CheckFailed is that a deployment would fail, that uploads to a bucket would never be processed, or that nobody would hear if something
+	// that is protected fails.
 	CheckFailed CheckStatus = "failed"
 	// CheckUnknown is that it can't be determined, such as for want of a permission; a deployment may succeed.
 	CheckUnknown CheckStatus = "unknown"
@@ -25,6 +26,8 @@ type Check struct {
 	// Why says what needs it, Fix is the one command, or the page, that fixes it. Only if not ok.
 	Why string `json:"why,omitempty"`
 	Fix string `json:"fix,omitempty"`
+	// Commands are lines for a shell that Fix speaks of, each to be run if the one before has succeeded.
+	Commands []string `json:"commands,omitempty"`
 }
 
 // Diagnosis is what [Doctor] found.

@@ -6,6 +6,7 @@ import (
 
 	"example.com/upload-router/internal/deployer"
 	"example.com/upload-router/internal/partition"
+	"example.com/upload-router/internal/settings"
 )
 
 // DeployerOptions say for which stack [DeployerPolicy] is, and where.
@@ -17,6 +18,8 @@ type DeployerOptions struct {
 	Config map[string]string
 	// AccountID is the account's twelve digits. Default: any, which comes to the account that the policy is in.
 	AccountID string
+	// EnableEventBridge is that [Stack.EnableEventBridge] is to be allowed, too. Default: it isn't.
+	EnableEventBridge bool
 	// Limit is how many characters a policy may have. Default: as many as a managed policy, [ManagedPolicyLimit].
 	Limit int
 }
@@ -68,6 +71,16 @@ func deployerGrants(options DeployerOptions) ([]deployer.Grant, error) {
 	grants, err := deployer.Grants(system, at)
 	if err != nil {
 		return nil, fmt.Errorf("finding the deployer's permissions: %w", err)
+	}
+	if !options.EnableEventBridge {
+		return grants, nil
+	}
+	loaded, err := loadSettings(cmp.Or(options.Project, settings.Namespace), options.Config)
+	if err != nil {
+		return nil, err
+	}
+	for _, bucket := range loaded.Buckets {
+		grants = append(grants, deployer.EnableEventBridge(at, bucket))
 	}
 	return grants, nil
 }

@@ -74,3 +74,42 @@ func TestTheDeployersPolicyOfAWrongConfigurationIsRefused(t *testing.T) {
 	_, err = operate.DeployerPolicy(operate.DeployerOptions{Stack: "dev", Limit: 100})
 	require.ErrorContains(t, err, "a statement is longer than a policy may be")
 }
+
+// What nobody asks for isn't in the policy: EventBridge is turned on in others' buckets only by who says so.
+func TestTheDeployersPolicyTurnsEventBridgeOn(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		region string
+		enable bool
+		want   []string
+	}{
+		"asked for":     {"eu-central-1", true, []string{"arn:aws:s3:::more", "arn:aws:s3:::theirs"}},
+		"in China":      {"cn-north-1", true, []string{"arn:aws-cn:s3:::more", "arn:aws-cn:s3:::theirs"}},
+		"not asked for": {"eu-central-1", false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			documents, err := operate.DeployerPolicy(operate.DeployerOptions{
+				Stack: "dev", Config: map[string]string{"aws:region": c.region, "buckets": `["theirs","more"]`}, EnableEventBridge: c.enable,
+			})
+			require.NoError(t, err)
+			var found []string
+			for _, document := range documents {
+				var policy struct {
+					Statement []struct {
+						Sid              string
+						Action, Resource []string
+					}
+				}
+				require.NoError(t, json.Unmarshal([]byte(document.JSON), &policy))
+				for _, s := range policy.Statement {
+					if s.Sid == "EnableEventBridge" {
+						require.Equal(t, []string{"s3:GetBucketNotification", "s3:PutBucketNotification"}, s.Action)
+						found = s.Resource
+					}
+				}
+			}
+			require.Equal(t, c.want, found)
+		})
+	}
+}

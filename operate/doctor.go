@@ -35,6 +35,8 @@ type DoctorOptions struct {
 	OnCheck func(Check)
 	// Timeout is for one check. Default: 15 s.
 	Timeout time.Duration
+	// EnableEventBridge is that [Stack.EnableEventBridge] follows: where EventBridge is off isn't in the way then. Default: it doesn't.
+	EnableEventBridge bool
 }
 
 // The least versions. Go's is the one in go.mod.
@@ -57,6 +59,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 		{d.project, long}, // Pulumi's own start takes its time, and a backend may be far away
 		{d.docker, 1}, {d.credentials, 1}, {d.region, 1}, {d.inAccount(d.image), 1},
 		{d.inAccount(d.network), 1}, {d.inAccount(d.wayToLedger), 1}, {d.inAccount(d.names), 1}, {d.inAccount(d.outputBucket), 1},
+		{d.inAccount(d.buckets), long}, // some requests for each bucket
 		{d.notices, 1}, {d.inAccount(d.vpcQuota), 1}, {d.inAccount(d.fargateQuota), 1}, {d.inAccount(d.concurrency), 1},
 		{d.inAccount(d.spotRole), 1},
 		{d.inAccount(d.permissions), long}, // one request for each resource
@@ -282,6 +285,10 @@ const (
 	actionPrefixLists   = "ec2:DescribePrefixLists"
 	actionBucket        = "s3:ListBucket"
 	actionLifecycle     = "s3:GetLifecycleConfiguration"
+	actionNotification  = "s3:GetBucketNotification"
+	actionVersioning    = "s3:GetBucketVersioning"
+	actionEncryption    = "s3:GetEncryptionConfiguration"
+	actionBucketPolicy  = "s3:GetBucketPolicy"
 	actionRepository    = "ecr:DescribeRepositories"
 	actionImage         = "ecr:BatchGetImage"
 	actionLayer         = "ecr:GetDownloadUrlForLayer"
@@ -298,19 +305,24 @@ const (
 func DoctorPermissions() []string {
 	return []string{
 		actionRegion, actionVPCs, actionSubnets, actionRoutes, actionEndpoints, actionPrefixLists, actionBucket, actionLifecycle,
-		actionRepository, actionImage, actionLayer, actionMachine, actionSubscriptions, actionQuota, actionAccount, actionConcurrency,
-		actionSimulate, actionRole,
+		actionNotification, actionVersioning, actionEncryption, actionBucketPolicy, actionRepository, actionImage, actionLayer, actionMachine,
+		actionSubscriptions, actionQuota, actionAccount, actionConcurrency, actionSimulate, actionRole,
 	}
 }
 
 // unasked is for what AWS doesn't let us see. permission is what the request takes.
 func (d *doctor) unasked(name, found, permission string, err error) {
 	fix := fixAsking(err, "upload-router doctor, once more")
-	response, _ := errors.AsType[*awshttp.ResponseError](err)
-	if response != nil && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied")) {
+	if forbidden(err) {
 		fix = "give the credentials the permission " + permission + ", or look there yourself"
 	}
 	d.unknown(name, strings.TrimPrefix(found+": "+shorten(lastCause(err)), ": "), "it could not be asked; a deployment may succeed", fix)
+}
+
+// forbidden says whether AWS has refused a request for want of a permission.
+func forbidden(err error) bool {
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	return ok && (response.HTTPStatusCode() == http.StatusForbidden || strings.Contains(err.Error(), "AccessDenied"))
 }
 
 // network looks whether the task's network is there. One that is to be made has a quota to be checked, nothing more.

@@ -31,15 +31,7 @@ func (d *doctor) outputBucket(ctx context.Context) {
 		return // or it is the stack's own
 	}
 	const name, why = "Output bucket", "the processors write to it"
-	head, err := newS3(*d.aws).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
-	region, status := "", 0
-	if err == nil {
-		region = aws.ToString(head.BucketRegion)
-	} else if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
-		// S3 names the Region with what it refuses, too.
-		// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
-		region, status = response.Response.Header.Get("X-Amz-Bucket-Region"), response.HTTPStatusCode()
-	}
+	region, status, err := d.headBucket(ctx, bucket, "")
 	switch other := cmp.Or(region, d.aws.Region) != d.aws.Region; {
 	case status == http.StatusNotFound:
 		d.failed(name, bucket+" isn't there", why, "aws s3 mb s3://"+bucket+" --region "+d.aws.Region+
@@ -53,6 +45,26 @@ func (d *doctor) outputBucket(ctx context.Context) {
 		d.ok(name, bucket)
 		d.outputParts(ctx, bucket)
 	}
+}
+
+// headBucket asks for a bucket, which must be an account's if one is given: otherwise S3 answers 403. The Region comes with a refusal, too;
+// the status is 0 if there was no answer.
+//
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+func (d *doctor) headBucket(ctx context.Context, bucket, owner string) (region string, status int, err error) {
+	in := &s3.HeadBucketInput{Bucket: &bucket}
+	if owner != "" {
+		in.ExpectedBucketOwner = &owner
+	}
+	head, err := newS3(*d.aws).HeadBucket(ctx, in)
+	if err == nil {
+		return aws.ToString(head.BucketRegion), http.StatusOK, nil
+	}
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		return response.Response.Header.Get("X-Amz-Bucket-Region"), response.HTTPStatusCode(), err
+	}
+	return "", 0, err //nolint:wrapcheck // Who calls it says what was looked at.
 }
 
 // outputParts looks whether the output bucket throws away the parts of what was never completed. A deployment succeeds without.
@@ -80,7 +92,7 @@ func (d *doctor) outputParts(ctx context.Context, bucket string) {
 		below = " below " + prefix
 	}
 	d.unknown(name, "no rule aborts the incomplete multipart uploads of "+bucket+below,
-		"the parts of an output whose processor was killed stay, and cost; a deployment succeeds", fix)
+		"the worker's own abort is the only one: the parts of an output whose processor was killed stay, and cost; a deployment succeeds", fix)
 }
 
 // abortsParts says whether a rule aborts all multipart uploads of keys that begin with a prefix.

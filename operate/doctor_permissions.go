@@ -29,7 +29,9 @@ func (d *doctor) permissions(ctx context.Context) {
 		return
 	}
 	stack := lastPart(d.stack.Name(), "/")
-	grants, err := deployerGrants(DeployerOptions{Project: d.stack.Project(), Stack: stack, Config: d.config, AccountID: d.account})
+	grants, err := deployerGrants(DeployerOptions{
+		Project: d.stack.Project(), Stack: stack, Config: d.config, AccountID: d.account, EnableEventBridge: d.options.EnableEventBridge,
+	})
 	if err != nil {
 		d.unknown(checkPermissions, "not looked at: "+shorten(err.Error()),
 			"which permissions it takes follows from what the program declares", "upload-router diagram, which says the same")

@@ -29,16 +29,19 @@ func examine(t *testing.T, play string, config string, prepare func(*awstest.Ser
 // examineProject examines a project of a name.
 func examineProject(t *testing.T, project, play, config string, prepare func(*awstest.Server)) operate.Diagnosis {
 	t.Helper()
+	return examineWith(t, operate.DoctorOptions{}, project, play, config, prepare)
+}
+
+// examineWith examines with options of one's own.
+func examineWith(
+	t *testing.T, options operate.DoctorOptions, project, play, config string, prepare func(*awstest.Server),
+) operate.Diagnosis {
+	t.Helper()
 	newStandIn(t, play)
 	server := awstest.Start(t)
 	prepare(server)
-	for name, value := range map[string]string{
-		"CONFIG": config, "AWS_ENDPOINT_URL": server.Endpoint(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_MAX_ATTEMPTS": "3",
-	} {
-		t.Setenv(name, value)
-	}
+	emulated(t, server)
+	t.Setenv("CONFIG", config)
 	if play == "no credentials" {
 		t.Setenv("AWS_ACCESS_KEY_ID", "")
 		t.Setenv("AWS_SECRET_ACCESS_KEY", "")
@@ -49,11 +52,9 @@ func examineProject(t *testing.T, project, play, config string, prepare func(*aw
 	folder := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte("name: "+project+"\nruntime: go\n"), 0o600))
 	var told []operate.Check
-	diagnosis, err := operate.Doctor(t.Context(), operate.DoctorOptions{
-		Stack:   operate.StackOptions{Name: "dev", Folder: folder},
-		OnCheck: func(c operate.Check) { told = append(told, c) },
-		Timeout: time.Minute,
-	})
+	options.Stack, options.Timeout = operate.StackOptions{Name: "dev", Folder: folder}, time.Minute
+	options.OnCheck = func(c operate.Check) { told = append(told, c) }
+	diagnosis, err := operate.Doctor(t.Context(), options)
 	require.NoError(t, err)
 	require.Equal(t, diagnosis.Checks, told, "each is told as it ends")
 	for _, c := range diagnosis.Checks {
@@ -63,6 +64,18 @@ func examineProject(t *testing.T, project, play, config string, prepare func(*aw
 		}
 	}
 	return diagnosis
+}
+
+// emulated has a server be AWS.
+func emulated(t *testing.T, server *awstest.Server) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.Endpoint(), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_PROFILE": "", "AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_MAX_ATTEMPTS": "3",
+	} {
+		t.Setenv(name, value)
+	}
 }
 
 // with is a configuration with some keys, and values, besides the usual ones.
@@ -360,6 +373,10 @@ func TestDoctorTellsAnotherAccount(t *testing.T) { //nolint:paralleltest // It s
 func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	everything := with("image", "", "ecrRepoName", "repo", "stateMachineName", "machine", "lambdaReservedConcurrency", "1",
 		"taskCapacity", "spot")
+	const (
+		aborting = "<Rule><Status>Enabled</Status><Filter></Filter><AbortIncompleteMultipartUpload><DaysAfterInitiation>7" +
+			"</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>"
+	)
 	for operation, test := range map[string]struct { //nolint:paralleltest // See above.
 		config, permission string
 		rows               []string
@@ -376,7 +393,13 @@ func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:parallelt
 		"GetFunctionConcurrency":   {everything, "lambda:GetFunctionConcurrency", []string{"Lambda's concurrency"}},
 		"DescribeSubnets":          {subnets(awstest.VPC, awstest.Subnet1, awstest.Subnet2), "ec2:DescribeSubnets", []string{"Subnets"}},
 		"ListSubscriptionsByTopic": {with("protect", "true"), "sns:ListSubscriptionsByTopic", []string{"Notices"}},
-		"HeadBucket":               {with("outputBucket", "acme-results"), "s3:ListBucket", []string{"Output bucket"}},
+		"HeadBucket": {
+			with("outputBucket", "acme-results", "buckets", `["theirs"]`), "s3:ListBucket", []string{"Output bucket", "Bucket"},
+		},
+		"GetBucketNotificationConfiguration": {with("buckets", `["theirs"]`), "s3:GetBucketNotification", []string{"Bucket's events"}},
+		"GetBucketVersioning":                {with("buckets", `["theirs"]`), "s3:GetBucketVersioning", []string{"Bucket's versioning"}},
+		"GetBucketEncryption":                {with("buckets", `["theirs"]`), "s3:GetEncryptionConfiguration", []string{"Bucket's encryption"}},
+		"GetBucketPolicy":                    {with("buckets", `["theirs"]`), "s3:GetBucketPolicy", []string{"Bucket's policy"}},
 		"GetBucketLifecycleConfiguration": {
 			with("outputBucket", "acme-results"), "s3:GetLifecycleConfiguration", []string{"Output bucket's lifecycle"},
 		},
@@ -387,7 +410,8 @@ func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:parallelt
 		t.Run(operation, func(t *testing.T) {
 			deployed(t, awstest.Account)
 			d := examine(t, "good", "{"+test.config+"}", func(s *awstest.Server) {
-				s.Adopt("acme-results", awstest.Region, "")
+				s.Adopt("acme-results", awstest.Adopted{Region: awstest.Region, Lifecycle: aborting})
+				s.Adopt("theirs", awstest.Adopted{Region: awstest.Region, Notification: bridged, Versioning: kept})
 				s.Refuse("AccessDeniedException", operation)
 			})
 			var rows []string
@@ -450,7 +474,7 @@ func TestDoctorLooksAtTheOutputBucket(t *testing.T) { //nolint:paralleltest // I
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := examine(t, "good", "{"+with("outputBucket", test.bucket, "outputPrefix", "results/")+"}", func(s *awstest.Server) {
-				s.Adopt("acme-results", test.region, test.rules)
+				s.Adopt("acme-results", awstest.Adopted{Region: test.region, Lifecycle: test.rules})
 			})
 			found := map[string]operate.CheckStatus{}
 			for _, c := range d.Checks {

@@ -73,7 +73,7 @@ func (v *verifier) ruleLinks(ctx context.Context, f Sent) {
 func (v *verifier) notificationLink(ctx context.Context) {
 	fix := fixByUp
 	if len(v.Outputs.BucketNames) > 0 {
-		fix = "turn on EventBridge in the notification configuration of " + v.Outputs.BucketName + ", without losing what else is in there"
+		fix = "upload-router up --enable-eventbridge"
 	}
 	answer, err := v.objects.GetBucketNotificationConfiguration(ctx, &s3.GetBucketNotificationConfigurationInput{
 		Bucket: &v.Outputs.BucketName,

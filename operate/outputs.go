@@ -32,16 +32,18 @@ type Outputs struct {
 	FunctionLogGroup   string `json:"functionLogGroup"`
 	TaskLogGroup       string `json:"taskLogGroup"`
 
-	routes      routes
-	ledgerTable string // empty if an older version of the project was deployed
+	routes         routes
+	ledgerTable    string            // empty if an older version of the project was deployed
+	bucketPolicies map[string]string // what those of buckets that are there must hold if what is processed is tagged, by their names
 }
 
 // listed are outputs as JSON has them.
 type listed struct {
 	plainOutputs
 
-	Routes      routes `json:"routes"`
-	LedgerTable string `json:"ledgerTable,omitempty"`
+	Routes         routes            `json:"routes"`
+	LedgerTable    string            `json:"ledgerTable,omitempty"`
+	BucketPolicies map[string]string `json:"bucketPolicies,omitempty"`
 }
 
 // plainOutputs are [Outputs] without their methods.
@@ -49,7 +51,9 @@ type plainOutputs Outputs
 
 // MarshalJSON writes the outputs so that [ParseOutputs] takes them.
 func (o Outputs) MarshalJSON() ([]byte, error) {
-	return json.Marshal(listed{plainOutputs: plainOutputs(o), Routes: o.routes, LedgerTable: o.ledgerTable})
+	return json.Marshal(listed{
+		plainOutputs: plainOutputs(o), Routes: o.routes, LedgerTable: o.ledgerTable, BucketPolicies: o.bucketPolicies,
+	})
 }
 
 // UnmarshalJSON reads what [Outputs.MarshalJSON] and `pulumi stack output --json` write.
@@ -59,7 +63,7 @@ func (o *Outputs) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*o = Outputs(read.plainOutputs)
-	o.routes, o.ledgerTable = read.Routes, read.LedgerTable
+	o.routes, o.ledgerTable, o.bucketPolicies = read.Routes, read.LedgerTable, read.BucketPolicies
 	return nil
 }
 

@@ -76,7 +76,7 @@ type Server struct {
 	calls     map[string]int
 	asked     map[string]bool   // actions of IAM
 	refused   map[string]string // codes with which operations are refused
-	adopted   map[string]adopted
+	adopted   map[string]*Adopted
 	lost      map[string]bool // operations whose next answer is lost
 	simulated simulated
 
@@ -102,7 +102,7 @@ func newServer(tb testing.TB) *Server {
 	tb.Helper()
 	return &Server{
 		tb: tb, calls: map[string]int{}, asked: map[string]bool{}, refused: map[string]string{}, lost: map[string]bool{}, logPage: 1,
-		adopted: map[string]adopted{}, deliveries: map[string]*delivery{}, begun: map[string]chan struct{}{},
+		adopted: map[string]*Adopted{}, deliveries: map[string]*delivery{}, begun: map[string]chan struct{}{},
 		scripts: map[string]Script{}, quotas: map[string]float64{}, broken: map[string]bool{}, unreserved: Concurrency, ledger: newLedger(),
 		manifest: imageManifest, imageConfig: imageConfig,
 	}
@@ -256,44 +256,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.serveS3(w, r)
-}
-
-// Adopt has a bucket that is none of the stack's, in a Region, with the rules of its lifecycle in XML; empty: it has none.
-func (s *Server) Adopt(bucket, region, rules string) {
-	s.set(func() { s.adopted[bucket] = adopted{region, rules} })
-}
-
-// adopted is a bucket that is none of the stack's.
-type adopted struct{ region, rules string }
-
-// serveAdopted answers what is asked of a bucket that is none of the stack's.
-func (s *Server) serveAdopted(w http.ResponseWriter, r *http.Request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	bucket, ok := s.adopted[strings.Trim(r.URL.Path, "/")]
-	if !ok {
-		return false
-	}
-	w.Header().Set("X-Amz-Bucket-Region", bucket.region)
-	operation := "HeadBucket"
-	if r.URL.Query().Has("lifecycle") {
-		operation = "GetBucketLifecycleConfiguration"
-	}
-	s.calls[operation]++
-	status, body := http.StatusOK, "<LifecycleConfiguration>"+bucket.rules+"</LifecycleConfiguration>"
-	switch code := s.refused[operation]; {
-	case code != "":
-		status, body = http.StatusForbidden, "<Error><Code>"+code+"</Code><Message>refused by the test</Message></Error>"
-	case bucket.region != Region:
-		status, body = http.StatusMovedPermanently, "<Error><Code>PermanentRedirect</Code></Error>"
-	case operation != "HeadBucket" && bucket.rules == "":
-		status, body = http.StatusNotFound, "<Error><Code>NoSuchLifecycleConfiguration</Code></Error>"
-	}
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = io.WriteString(w, body)
-	}
-	return true
 }
 
 func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {

@@ -22,6 +22,9 @@ type deployOptions struct {
 	message     string
 	skipDoctor  bool
 	skipPreview bool
+	// enableEventBridge has up turn EventBridge on in buckets, which are those that are there already; there are none without it.
+	enableEventBridge bool
+	buckets           []string
 }
 
 const cancelHelp = `
@@ -41,8 +44,14 @@ func upCommand() *cobra.Command {
 		Long: `Deploy what the project declares, or update it.
 
 Runs the checks of ` + "`upload-router doctor`" + `, shows what would change, asks, and
-deploys. It is what ` + "`pulumi up`" + ` does, and either can go on where the other stopped.` + cancelHelp,
+deploys. It is what ` + "`pulumi up`" + ` does, and either can go on where the other stopped.
+
+--enable-eventbridge adds EventBridge to the notification configuration of the
+buckets that are there already (the key buckets), and leaves all else in there;
+what has it already isn't touched. Without it, up says which of them lack it.
+destroy leaves it on.` + cancelHelp,
 		Example: `  upload-router up --stack dev
+  upload-router up --stack dev --enable-eventbridge
   upload-router up --stack prod --yes --json | tee deployment.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.up(cmd) },
@@ -51,6 +60,7 @@ deploys. It is what ` + "`pulumi up`" + ` does, and either can go on where the o
 	o.askFlags(cmd)
 	cmd.Flags().BoolVar(&o.skipDoctor, "skip-doctor", false, "don't run the checks first")
 	cmd.Flags().BoolVar(&o.skipPreview, "skip-preview", false, "don't show what would change first")
+	cmd.Flags().BoolVar(&o.enableEventBridge, "enable-eventbridge", false, "turn EventBridge on in the buckets that are there already")
 	return cmd
 }
 
@@ -163,8 +173,14 @@ func (o *deployOptions) up(cmd *cobra.Command) error {
 			view.say("Nothing to do.")
 		}
 	}
-	if !o.yes && (o.skipPreview || plan.Changed()) {
-		if err := view.confirm(ctx, "Deploy "+stack.Name()+"?"); err != nil {
+	if !o.yes && (o.skipPreview || plan.Changed() || o.enableEventBridge) {
+		if err := view.confirm(ctx, o.question(stack)); err != nil {
+			return err
+		}
+	}
+	// Before the deployment: S3 takes as long as that until it sends events, and what it refuses leaves nothing half deployed.
+	if o.enableEventBridge {
+		if err := stack.EnableEventBridge(ctx, view.notification); err != nil {
 			return err
 		}
 	}
@@ -177,6 +193,40 @@ func (o *deployOptions) up(cmd *cobra.Command) error {
 	return nil
 }
 
+// question is what a yes is asked for.
+func (o *deployOptions) question(stack *operate.Stack) string {
+	if o.enableEventBridge {
+		return "Deploy " + stack.Name() + ", with EventBridge turned on in " + strings.Join(o.buckets, ", ") + "?"
+	}
+	return "Deploy " + stack.Name() + "?"
+}
+
+// notification says what became of a bucket's notification configuration.
+func (v *deployView) notification(n operate.Notification) {
+	if v.json {
+		_ = v.event(struct {
+			Kind string `json:"kind"`
+			operate.Notification
+		}{"notification", n}) // what can't be written is said of the events that follow
+		return
+	}
+	if n.Added {
+		v.say("✓ %s: EventBridge is on; S3 sends its events in about five minutes", n.Bucket)
+		return
+	}
+	v.say("✓ %s: EventBridge was on", n.Bucket)
+}
+
+// adopted finds the buckets that are there already, for who wants EventBridge on in them.
+func (o *deployOptions) adopted(ctx context.Context, stack *operate.Stack) error {
+	var err error
+	if o.buckets, err = stack.Buckets(ctx); err == nil && len(o.buckets) == 0 {
+		return fmt.Errorf("%w: --enable-eventbridge is for buckets that are there already, and %s has none (the key buckets): the events of the "+
+			"stack's own go to EventBridge anyway", errFlag, stack.Name())
+	}
+	return err
+}
+
 // ready opens the stack, and makes sure that it can be deployed.
 func (o *deployOptions) ready(cmd *cobra.Command) (*operate.Stack, *deployView, error) {
 	u := newUI(cmd, &o.commonFlags)
@@ -186,6 +236,11 @@ func (o *deployOptions) ready(cmd *cobra.Command) (*operate.Stack, *deployView, 
 	}
 	if !o.yes && !u.interactive() {
 		return nil, nil, fmt.Errorf("%w: whether to deploy (--yes says yes)", errNoAnswer)
+	}
+	if unopened == nil && o.enableEventBridge {
+		if err := o.adopted(cmd.Context(), stack); err != nil {
+			return nil, nil, err
+		}
 	}
 	if !o.skipDoctor {
 		if err := o.doctor(cmd.Context(), u); err != nil {
@@ -197,7 +252,7 @@ func (o *deployOptions) ready(cmd *cobra.Command) (*operate.Stack, *deployView, 
 
 // doctor runs the checks, and asks whether to go on where that is possible.
 func (o *deployOptions) doctor(ctx context.Context, u *ui) error {
-	options := operate.DoctorOptions{Stack: o.stackOptions(ctx), OnCheck: func(c operate.Check) {
+	options := operate.DoctorOptions{Stack: o.stackOptions(ctx), EnableEventBridge: o.enableEventBridge, OnCheck: func(c operate.Check) {
 		if c.Status != operate.CheckOK {
 			u.check(c)
 		}

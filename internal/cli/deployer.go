@@ -16,6 +16,7 @@ func deployerCommand() *cobra.Command {
 	var stack, account string
 	var config []string
 	var part int
+	var enableEventBridge bool
 	cmd := &cobra.Command{
 		Use:   "deployer-policy",
 		Short: "Print the IAM policy that whoever deploys a stack needs",
@@ -52,6 +53,7 @@ Exit codes: 0 printed, 2 the configuration or an argument is wrong.`,
 			}
 			documents, err := operate.DeployerPolicy(operate.DeployerOptions{
 				Project: declared.project, Stack: declared.stack, Config: declared.values, AccountID: account,
+				EnableEventBridge: enableEventBridge,
 			})
 			if err != nil {
 				return err
@@ -65,6 +67,7 @@ Exit codes: 0 printed, 2 the configuration or an argument is wrong.`,
 	_ = cmd.RegisterFlagCompletionFunc("stack", completeStacks)
 	flags.StringArrayVarP(&config, "config", "c", nil, configUsage)
 	flags.StringVar(&account, "account", "", "the account's twelve digits (default: any, which is the one that the policy is in)")
+	flags.BoolVar(&enableEventBridge, "enable-eventbridge", false, "with what up --enable-eventbridge takes (default: without)")
 	flags.IntVar(&part, "part", 0, "print this document alone, counted from 1 (default: all)")
 	return cmd
 }

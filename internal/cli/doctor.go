@@ -18,8 +18,9 @@ func doctorCommand() *cobra.Command {
 
 Tools (Go, the Pulumi CLI, Docker unless image is set), the stack and its
 configuration, credentials and their account, the Region, the network that the
-configuration names, whether the chosen names are free, whether anybody hears of
-failures if the stack is protected, and the quotas that new accounts run into:
+configuration names, whether the chosen names are free, the buckets that are there
+already and that the configuration names, whether anybody hears of failures if
+the stack is protected, and the quotas that new accounts run into:
 VPCs, the vCPUs of Fargate and of Fargate Spot for as many tasks as may run at a
 time, and Lambda's concurrency. IAM simulates whether the credentials may do all
 that deployer-policy prints. Nothing is changed.
@@ -102,5 +103,8 @@ func (u *ui) check(c operate.Check) {
 	}
 	if c.Fix != "" {
 		u.wrapped("    fix: ", c.Fix)
+	}
+	for _, command := range c.Commands { // whole, as they are for a shell
+		u.say("    %s", printableLines(command))
 	}
 }

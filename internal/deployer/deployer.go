@@ -84,6 +84,14 @@ func Grants(system *declared.System, at Location) ([]Grant, error) {
 	return grants, errors.Join(problems...)
 }
 
+// EnableEventBridge is what it takes to add EventBridge to the notification configuration of a bucket that isn't declared.
+func EnableEventBridge(at Location, bucket string) Grant {
+	return Grant{
+		sid: "EnableEventBridge", Actions: []string{"s3:GetBucketNotification", "s3:PutBucketNotification"},
+		Resource: "arn:" + at.Partition + ":s3:::" + bucket,
+	}
+}
+
 // grants are the permissions for one resource.
 func (s scope) grants(r declared.Resource, permissions []permission) []Grant {
 	var grants []Grant

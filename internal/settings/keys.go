@@ -210,8 +210,8 @@ func nameKeys() []Key {
 		},
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html
 			Name: keyBuckets, Default: []any{}, Example: `["acme-uploads"]`,
-			Doc: "Buckets that are there already, in the stack's own Region and account, whose objects are taken. Nothing of them is changed: " +
-				"EventBridge must be on in their notification configuration. An empty list: a bucket of the stack's own.",
+			Doc: "Buckets that are there already, in the stack's own Region, whose objects are taken. Nothing of them is changed: EventBridge " +
+				"must be on in their notification configuration, as up --enable-eventbridge turns it. An empty list: a bucket of the stack's own.",
 			field: func(s *Settings) any { return &s.Buckets }, check: anywhere(checkBucketName),
 		},
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html

@@ -90,6 +90,7 @@ func TestCommandLine(t *testing.T) {
 	c.run(3, "deploy it with `upload-router up --stack e2e-commands`", "summary")
 	c.run(0, "to create", "preview")
 	c.run(2, "whether to deploy (--yes says yes)", "up")
+	c.run(2, "--enable-eventbridge is for buckets that are there already", "up", "--yes", "--enable-eventbridge")
 
 	t.Log("no credentials")
 	none := []string{

@@ -246,6 +246,10 @@ func examples() []example {
 			code: nobodyToAsk, want: "--yes says yes",
 		},
 		{
+			line: "up --stack dev --enable-eventbridge",
+			code: nobodyToAsk, want: "--yes says yes",
+		},
+		{
 			line: "up --stack prod --yes --json | tee deployment.jsonl",
 			want: `"succeeded":true`,
 		},
