@@ -152,6 +152,16 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	require.ErrorContains(t, err, "upload-router:taskCpu")
 }
 
+// A metric is charged for the hours in which it has data: there can't be more of them than uploads, nor than a month has.
+func TestCostsCountTheMetricsOfARouteThatIsTaken(t *testing.T) {
+	t.Parallel()
+	_, items := costs(t, nil, "1MB:90%,10MB:10%") // of 1,000 uploads
+	require.InDelta(t, 2*0.30, items["Lambda metrics, for a month"].Dollars, 1e-12)
+	require.InDelta(t, 2*0.30*100/730, items["Fargate metrics, for a month"].Dollars, 1e-12)
+	_, items = costs(t, nil, "1MB:100%")
+	require.NotContains(t, items, "Fargate metrics, for a month")
+}
+
 // Case S9.
 func TestCostsAreMadeOfNumbers(t *testing.T) {
 	t.Parallel()
@@ -302,16 +312,16 @@ func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
 		config       map[string]string
 		lambda, task float64 // bytes of an upload
 	}{
-		"as it comes": {nil, 1200, 1000},
-		"ERROR":       {map[string]string{"executionLogLevel": "ERROR", "executionLogData": "true"}, 1200, 1000},
-		"FATAL":       {map[string]string{"executionLogLevel": "FATAL"}, 1200, 1000},
-		"OFF":         {map[string]string{"executionLogLevel": "OFF"}, 1200, 1000},
-		"ALL":         {map[string]string{"executionLogLevel": "ALL"}, 1200 + lambda*400, 1000 + fargate*400},
+		"as it comes": {nil, 1500, 1300},
+		"ERROR":       {map[string]string{"executionLogLevel": "ERROR", "executionLogData": "true"}, 1500, 1300},
+		"FATAL":       {map[string]string{"executionLogLevel": "FATAL"}, 1500, 1300},
+		"OFF":         {map[string]string{"executionLogLevel": "OFF"}, 1500, 1300},
+		"ALL":         {map[string]string{"executionLogLevel": "ALL"}, 1500 + lambda*400, 1300 + fargate*400},
 		"ALL, with data": {
-			map[string]string{"executionLogLevel": "ALL", "executionLogData": "true"}, 1200 + lambda*1250, 1000 + fargate*1250,
+			map[string]string{"executionLogLevel": "ALL", "executionLogData": "true"}, 1500 + lambda*1250, 1300 + fargate*1250,
 		},
 		"ALL, by a call": {
-			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1200 + lambda*400, 1000 + (fargate+2)*400,
+			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1500 + lambda*400, 1300 + (fargate+2)*400,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
