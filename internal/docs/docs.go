@@ -56,6 +56,22 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	tiers, err := evaluate(ThreeTiers)
+	if err != nil {
+		return nil, err
+	}
+	routed, err := definition(tiers)
+	if err != nil {
+		return nil, err
+	}
+	twoRoutes, err := routeTable(nil)
+	if err != nil {
+		return nil, err
+	}
+	threeRoutes, err := routeTable(ThreeTiers)
+	if err != nil {
+		return nil, err
+	}
 	deployers, err := deployers(root)
 	if err != nil {
 		return nil, err
@@ -73,7 +89,10 @@ func Files(root string) (map[string][]byte, error) {
 		"docs/state-machine.md": []byte(whole + "# The state machine\n\nIts definition, with the names that a stack `" + stackName +
 			"` could have, is [state-machine.json](state-machine.json).\n\n![The state machine](state-machine.svg)\n" +
 			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
-			"![The state machine with all that can be switched on](state-machine.all.svg)\n"),
+			"![The state machine with all that can be switched on](state-machine.all.svg)\n" +
+			"\n## With routes of its own\n\nThis is how it is with the three tiers of [configuration](configuration.md#routes).\n\n" +
+			"![The state machine with three routes](state-machine.routes.svg)\n"),
+		"docs/state-machine.routes.svg": []byte(whole + diagram.SVG(routed)),
 	}
 	attributes, err := ledgerTable()
 	if err != nil {
@@ -85,6 +104,8 @@ func Files(root string) (map[string][]byte, error) {
 		{"docs/architecture.md", "architecture", drawn},
 		{"docs/configuration.md", "configuration", settings.Markdown()},
 		{"docs/runbook.md", "faults", faults.Markdown()},
+		{"docs/runbook.md", "routes", twoRoutes},
+		{"docs/runbook.md", "three routes", threeRoutes},
 		{"docs/processor.md", "errors", errorTable()},
 		{"docs/ledger.md", "attributes", attributes},
 	} {

@@ -3,12 +3,14 @@ package docs_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/task"
@@ -97,4 +99,23 @@ func shape(t *testing.T, m *asl.Machine) string {
 	out, err := json.Marshal(value)
 	require.NoError(t, err)
 	return string(out)
+}
+
+// What the generated tables and the drawing show of three tiers is the configuration that people copy.
+func TestTheThreeTiersAreThoseOfTheDocument(t *testing.T) {
+	t.Parallel()
+	root, err := build.Root()
+	require.NoError(t, err)
+	document, err := os.ReadFile(filepath.Join(root, "docs", "configuration.md"))
+	require.NoError(t, err)
+	_, after, found := bytes.Cut(document, []byte("```yaml\nupload-router:routes:\n"))
+	require.True(t, found)
+	block, _, _ := bytes.Cut(after, []byte("```"))
+	var copied map[string]any
+	require.NoError(t, yaml.Unmarshal(append([]byte("upload-router:routes:\n"), block...), &copied))
+	routes, err := json.Marshal(copied["upload-router:routes"])
+	require.NoError(t, err)
+	require.JSONEq(t, docs.ThreeTiers["routes"], string(routes))
+	require.Equal(t, docs.ThreeTiers["executionTimeout"], fmt.Sprint(copied["upload-router:executionTimeout"]))
+	require.Len(t, copied, len(docs.ThreeTiers))
 }

@@ -117,7 +117,9 @@ func TestImports(t *testing.T) {
 		"./worker":            {"upload", "internal/host"},
 		"./functions/process": {"processor", "worker"},
 		"./task":              {"processor", "worker"},
-		"./internal/host/...": {"upload", "internal/host", "internal/ledger", "internal/partition", "internal/statustag"},
+		"./internal/host/...": {
+			"upload", "internal/host", "internal/ledger", "internal/partition", "internal/routemetric", "internal/statustag",
+		},
 		"./internal/ledger":   {},
 		"./internal/machine": {
 			"components/routing", "upload", "internal/asl", "internal/ledger", "internal/host/request", "internal/partition",

@@ -75,13 +75,13 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 	t.Helper()
 	const lambdaLine = `{"timestamp":"TIME","level":"INFO","message":"object processed","requestId":"UUID",` +
 		`"bucket":"BUCKET","key":"KEY","version":"…","execution":"EXECUTION",` +
-		`"route":"Lambda","size":512,"durationMs":…,"outcome":"succeeded"}`
+		`"route":"Lambda","size":512,"durationMs":…,"outcome":"succeeded","stateMachine":"MACHINE"}`
 	const taskLines = `  TIME  {"time":"TIME","level":"INFO","msg":"result","bucket":"BUCKET","key":"large.bin","version":"…",` +
 		`"execution":"EXECUTION","route":"Fargate","result":{"Bucket":"BUCKET","Key":"large.bin","VersionID":"…",` +
 		`"ETag":"cfb767f225d58469c5de3632a8803958","Size":2048,"Sequencer":"…","Checksum":{"Algorithm":"CRC64NVME","Value":"…"},` +
 		`"sha256":"SHA256"}}
   TIME  {"time":"TIME","level":"INFO","msg":"object processed","bucket":"BUCKET","key":"large.bin","version":"…",` +
-		`"execution":"EXECUTION","route":"Fargate","size":2048,"durationMs":…,"outcome":"succeeded"}`
+		`"execution":"EXECUTION","route":"Fargate","size":2048,"durationMs":…,"outcome":"succeeded","stateMachine":"MACHINE"}`
 	const failure = `+SPAN  Notify failure (Task)  SPAN
   sns publish, SPAN
 +SPAN  File failed (Fail)
