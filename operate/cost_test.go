@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/pricing"
+	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/operate"
 )
 
@@ -160,6 +161,20 @@ func TestCostsCountTheMetricsOfARouteThatIsTaken(t *testing.T) {
 	require.InDelta(t, 2*0.30*100/730, items["Fargate metrics, for a month"].Dollars, 1e-12)
 	_, items = costs(t, nil, "1MB:100%")
 	require.NotContains(t, items, "Fargate metrics, for a month")
+}
+
+// The largest object that goes to Lambda is that of all Lambda routes, of which one may take any.
+func TestTheThresholdIsThatOfAllLambdaRoutes(t *testing.T) {
+	t.Parallel()
+	for routes, want := range map[string]int64{
+		`[{"name":"a","maxSize":"1MB","compute":"lambda"},{"name":"b","keys":["*.x"],"maxSize":"2MB","compute":"lambda"},` +
+			`{"name":"c","compute":"fargate"}]`: 2_000_000,
+		`[{"name":"a","keys":["*.x"],"compute":"fargate"},{"name":"b","compute":"lambda"}]`: settings.MaxObjectSize,
+		`[{"name":"a","compute":"fargate"}]`:                                                0,
+	} {
+		report, _ := costs(t, map[string]string{"routes": routes}, "1KB:100%")
+		require.Equal(t, want, report.Threshold, routes)
+	}
 }
 
 // Case S9.

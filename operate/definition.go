@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/settings"
 )
 
 // routes is the table of routes, as a stack exports it.
@@ -57,8 +58,20 @@ func (r routes) names() []string {
 	return names
 }
 
-// threshold is the size of the largest object that goes to Lambda, in bytes.
-func (r routes) threshold() int64 { return aws.ToInt64(r.on(machine.Lambda).MaxSize) }
+// threshold is the size of the largest object that goes to Lambda, in bytes; 0 if none does.
+func (r routes) threshold() int64 {
+	var largest int64
+	for _, route := range r {
+		switch {
+		case route.Compute != machine.Lambda:
+		case route.MaxSize == nil:
+			return settings.MaxObjectSize
+		default:
+			largest = max(largest, *route.MaxSize)
+		}
+	}
+	return largest
+}
 
 // Definition is the state machine as it is deployed, in the States Language.
 func (s *System) Definition(ctx context.Context) ([]byte, error) {

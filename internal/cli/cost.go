@@ -154,13 +154,20 @@ func (u *ui) costs(r *operate.CostReport) {
 			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
 		}
 	}
-	cheaper := "a task is never cheaper"
-	if r.BreakEven > 0 {
-		cheaper = "a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
+	cheaper := "; a task is never cheaper"
+	switch {
+	case r.BreakEven > 0:
+		cheaper = "; a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
+	case len(r.RouteBreakEven) > 0: // but not that of the first route
+		cheaper = ""
 	}
-	u.say("Lambda takes files up to %s; %s.", humanBytes(r.Threshold), cheaper)
+	takes := "up to " + humanBytes(r.Threshold)
+	if r.Threshold == settings.MaxObjectSize {
+		takes = "of any size"
+	}
+	u.say("Lambda takes files %s%s.", takes, cheaper)
 	for _, route := range slices.Sorted(maps.Keys(r.RouteBreakEven)) {
-		if len(r.RouteBreakEven) > 1 {
+		if len(r.RouteBreakEven) > 1 || r.BreakEven == 0 {
 			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.RouteBreakEven[route]))
 		}
 	}

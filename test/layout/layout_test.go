@@ -120,7 +120,7 @@ func TestImports(t *testing.T) {
 		"./internal/host/...": {
 			"upload", "internal/host", "internal/ledger", "internal/partition", "internal/routemetric", "internal/statustag",
 		},
-		"./internal/ledger":   {},
+		"./internal/ledger": {},
 		"./internal/machine": {
 			"components/routing", "upload", "internal/asl", "internal/ledger", "internal/host/request", "internal/partition",
 		},

@@ -53,7 +53,9 @@ type session struct {
 
 func newSession(t *testing.T, config map[string]string) *session {
 	t.Helper()
-	config["sizeThreshold"] = strconv.Itoa(threshold)
+	if config["routes"] == "" { // of which it is the short form
+		config["sizeThreshold"] = strconv.Itoa(threshold)
+	}
 	f := &injected{of: map[string]faults.Fault{}, held: map[string]chan struct{}{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
