@@ -30,8 +30,8 @@ func TestSessionCost(t *testing.T) { //nolint:paralleltest // It sets the enviro
 	ask(0, `"secondsPerGB": 12`, "--seconds-per-gb", "12", "--json")
 	ask(0, "Files of 19 MiB would fail: to process one takes longer than its time-out", "--seconds-per-gb", "80000")
 	tiers := []string{"-c", "executionTimeout=14400", "-c", "routes=" +
-		`[{"name":"small","maxSize":"6MiB","compute":"lambda"},{"name":"video","keys":["*.mp4"],"compute":"fargate","cpu":16384,"memory":32768},` +
-		`{"name":"large","compute":"fargate"}]`}
+		`[{"name":"small","maxSize":"6MiB","compute":"lambda"},{"name":"video","keys":["*.mp4"],"compute":"fargate","cpu":16384,` +
+		`"memory":32768},{"name":"large","compute":"fargate"}]`}
 	require.Contains(t, ask(0, "A task of large is cheaper from about ", tiers...), "Lambda takes files up to 6.0 MiB.\n")
 	ask(0, "Lambda takes files of any size", "-c", `routes=[{"name":"all","compute":"lambda"}]`)
 	some := []string{"-c", "maxParallelTasks=10", "-c", "executionTimeout=7200", "--uploads-at-once"}

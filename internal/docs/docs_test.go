@@ -189,5 +189,6 @@ func TestTheRoutesDocumentHasTheMetrics(t *testing.T) {
 	for _, metric := range directive.Metrics {
 		require.Contains(t, text, "\n| `"+metric.Name+"` | "+metric.Unit+" | ")
 	}
-	require.Contains(t, text, "those of the namespace `"+directive.Namespace+"`, with\nthe dimensions `"+strings.Join(directive.Dimensions[0], "` and `")+"`")
+	require.Contains(t, text, "those of the namespace `"+directive.Namespace+"`, with\nthe dimensions `"+
+		strings.Join(directive.Dimensions[0], "` and `")+"`")
 }

@@ -14,29 +14,39 @@ import (
 var ThreeTiers = map[string]string{
 	"executionTimeout": "14400",
 	"routes": `[{"name":"small","maxSize":"6MiB","compute":"lambda"},` +
-		`{"name":"video","keys":["*.mp4","*.mov"],"compute":"fargate","cpu":16384,"memory":32768,"storage":200,"timeout":3600,"maxParallel":20},` +
+		`{"name":"video","keys":["*.mp4","*.mov"],"compute":"fargate","cpu":16384,"memory":32768,"storage":200,` +
+		`"timeout":3600,"maxParallel":20},` +
 		`{"name":"large","compute":"fargate","capacity":"spot"}]`,
 }
 
-// routeTable says of each route of a configuration what it does and where to look.
-func routeTable(config map[string]string) (string, error) {
-	system, err := evaluate(config)
-	if err != nil {
-		return "", err
+// tables are those of the routes that there are without any of one's own, and of [ThreeTiers].
+type tables struct{ two, three string }
+
+func routeTables(without, tiers *declared.System) (out tables, err error) {
+	if out.two, err = routeTable(without, nil); err != nil {
+		return out, err
 	}
+	out.three, err = routeTable(tiers, ThreeTiers)
+	return out, err
+}
+
+// routeTable says of each route of a configuration what it does and where to look.
+func routeTable(system *declared.System, config map[string]string) (string, error) {
 	loaded, err := settings.LoadMap(settings.Namespace, config)
 	if err != nil {
 		return "", fmt.Errorf("reading the configuration of the documents: %w", err)
 	}
 	var out strings.Builder
-	out.WriteString("| route | its state | its state waits | runs of an upload | log group | alarms | which failed |\n|---|---|---|---|---|---|---|\n")
+	out.WriteString("| route | its state | its state waits | runs of an upload | log group | alarms | which failed |\n" +
+		"|---|---|---|---|---|---|---|\n")
 	for _, route := range loaded.Machine().Table() {
 		logs := "functionLogGroup"
 		if route.Compute == machine.Fargate {
 			logs = "taskLogGroup"
 		}
-		fmt.Fprintf(&out, "| `%s` | %s | %d s | %d at most | output `%s`, lines with `\"route\":\"%s\"` | %s | `upload-router executions --route %s --status failed` |\n",
-			route.Name, route.State, route.TimeoutSeconds, route.Attempts, logs, route.Name, alarmsOf(system, route), route.Name)
+		fmt.Fprintf(&out, "| `%s` | %s | %d s | %d at most | output `%s`, lines with `\"route\":\"%[1]s\"` | %[6]s | "+
+			"`upload-router executions --route %[1]s --status failed` |\n",
+			route.Name, route.State, route.TimeoutSeconds, route.Attempts, logs, alarmsOf(system, route))
 	}
 	return out.String(), nil
 }

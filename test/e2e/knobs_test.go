@@ -551,7 +551,8 @@ var fromDev = map[string]change{
 	"more time": {
 		config: map[string]string{"taskTimeout": "1500", "executionTimeout": "3600"},
 		want: map[string]string{
-			"alarms-execution-time": "update", "alarms-route-time-Fargate": "update", "function": "update", "sweep": "update", "task-definition": "replace",
+			"alarms-execution-time": "update", "alarms-route-time-Fargate": "update", "function": "update", "sweep": "update",
+			"task-definition":  "replace",
 			"workflow-machine": "update",
 		},
 	},
@@ -658,7 +659,8 @@ var fromUnprotected = map[string]change{
 const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
 	"alarms-execution-time alarms-execution-timeouts alarms-function-errors alarms-function-throttles " +
 	"alarms-ledger-throttles alarms-lost-events alarms-open-executions alarms-sweep-errors " +
-	"alarms-route-time-Fargate alarms-route-time-Lambda alarms-sweep-silence alarms-task-failures alarms-task-timeouts alarms-undelivered-events " +
+	"alarms-route-time-Fargate alarms-route-time-Lambda " +
+	"alarms-sweep-silence alarms-task-failures alarms-task-timeouts alarms-undelivered-events " +
 	"alarms-undelivered-status-changes encryption-key endpoints-dynamodb endpoints-ecr-api endpoints-ecr-dkr " +
 	"endpoints-from-tasks endpoints-group endpoints-logs endpoints-s3 endpoints-to-dynamodb " +
 	"endpoints-to-endpoints endpoints-to-s3 endpoints-xray flow-log flow-role function function-role " +
