@@ -45,26 +45,26 @@ const (
 // FieldMetadata is the field of a line by which CloudWatch knows the format, and whose value is [Metadata].
 const FieldMetadata = "_aws"
 
-// Metadata says which fields of a line are metrics, in the form of the specification.
+// Metadata says which fields of a line are metrics, in the form of the specification, whose names its fields and those below have.
 //
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type Metadata struct {
 	// Timestamp is in milliseconds since 1970.
-	Timestamp         int64       `json:"Timestamp"`         //nolint:tagliatelle // CloudWatch's name.
-	CloudWatchMetrics []Directive `json:"CloudWatchMetrics"` //nolint:tagliatelle // CloudWatch's name.
+	Timestamp         int64
+	CloudWatchMetrics []Directive
 }
 
 // Directive names metrics, and the fields that are their dimensions.
 type Directive struct {
-	Namespace  string     `json:"Namespace"`  //nolint:tagliatelle // CloudWatch's name.
-	Dimensions [][]string `json:"Dimensions"` //nolint:tagliatelle // CloudWatch's name.
-	Metrics    []Metric   `json:"Metrics"`    //nolint:tagliatelle // CloudWatch's name.
+	Namespace  string
+	Dimensions [][]string
+	Metrics    []Metric
 }
 
 // Metric is a metric and its unit.
 type Metric struct {
-	Name string `json:"Name"` //nolint:tagliatelle // CloudWatch's name.
-	Unit string `json:"Unit"` //nolint:tagliatelle // CloudWatch's name.
+	Name string
+	Unit string
 }
 
 // units are those of the metrics.
