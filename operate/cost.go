@@ -319,7 +319,7 @@ func (c *costing) processor(secondsPerGB float64) {
 func (c *costing) compare() {
 	e := &c.estimator
 	c.report.Threshold = e.threshold()
-	first := e.on(machine.Fargate).Name
+	first := e.tasks().Name
 	for _, route := range e.routes {
 		if route.Compute != machine.Fargate {
 			continue
@@ -435,7 +435,7 @@ func newCosting(system *declared.System) (*costing, error) {
 		_, err := system.Where(declared.TypeBucket, "bucket", name)
 		c.ownOutputs = err == nil
 	}
-	task := c.estimator.on(machine.Fargate)
+	task := c.estimator.tasks()
 	c.public = task.PublicAddress
 	c.spot = slices.ContainsFunc(outputs.routes, func(r machine.Route) bool { return r.Spot })
 	c.event = eventBytes(router.Object("loggingConfiguration"))

@@ -21,9 +21,9 @@ func (r routes) of(key string, size int64) machine.Route {
 	return r[max(i, 0)]
 }
 
-// on is the first route that processes with a compute; one without anything if there is none.
-func (r routes) on(compute machine.Compute) machine.Route {
-	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Compute == compute })
+// tasks is the first route whose uploads tasks process; one without anything if there is none.
+func (r routes) tasks() machine.Route {
+	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Compute == machine.Fargate })
 	if i < 0 {
 		return machine.Route{}
 	}

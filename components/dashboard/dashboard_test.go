@@ -67,11 +67,11 @@ func shown(t *testing.T, system *declared.System) map[string][]any {
 	for i, w := range text.Widgets {
 		assert.Equal(t, []any{"metric", "eu-central-1", "timeSeries"}, []any{w.Type, w.Properties.Region, w.Properties.View})
 		assert.Equal(t, map[bool]int{false: 300, true: 86400}[w.Properties.Title == daily], w.Properties.Period, w.Properties.Title)
-		place := []int{(i - inRoutes) % 2 * 12, 2*6 + (i-inRoutes)/2*6, 12, 6}
+		want := []int{(i - inRoutes) % 2 * 12, 2*6 + (i-inRoutes)/2*6, 12, 6}
 		if i < inRoutes {
-			place = []int{i % 3 * 8, i / 3 * 6, 8, 6}
+			want = []int{i % 3 * 8, i / 3 * 6, 8, 6}
 		}
-		assert.Equal(t, place, []int{w.X, w.Y, w.Width, w.Height}, "none covers another")
+		assert.Equal(t, want, []int{w.X, w.Y, w.Width, w.Height}, "none covers another")
 		found[w.Properties.Title] = append([]any{w.Properties.Stat}, w.Properties.Metrics...)
 	}
 	return found

@@ -154,6 +154,19 @@ func (u *ui) costs(r *operate.CostReport) {
 			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
 		}
 	}
+	u.breakEven(r)
+	for _, size := range r.Late {
+		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
+			humanBytes(size)))
+	}
+	u.say("Without uploads: %s a month.", money(r.Fixed))
+	u.say("All together: %s a month.", money(r.Total))
+	u.assumptions(r)
+	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
+}
+
+// breakEven says which files Lambda takes, and from which size on a task is cheaper.
+func (u *ui) breakEven(r *operate.CostReport) {
 	cheaper := "; a task is never cheaper"
 	switch {
 	case r.BreakEven > 0:
@@ -171,14 +184,6 @@ func (u *ui) costs(r *operate.CostReport) {
 			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.RouteBreakEven[route]))
 		}
 	}
-	for _, size := range r.Late {
-		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
-			humanBytes(size)))
-	}
-	u.say("Without uploads: %s a month.", money(r.Fixed))
-	u.say("All together: %s a month.", money(r.Total))
-	u.assumptions(r)
-	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
 }
 
 // assumptions says what the estimate was told, or takes for granted.
