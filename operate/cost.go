@@ -25,8 +25,8 @@ import (
 // has its type, state and ARNs, and its state's data only with executionLogData: what `try --json` shows of it, in JSON once
 // more.
 const (
-	functionLogBytes = 1200
-	taskLogBytes     = 1000
+	functionLogBytes = 1500
+	taskLogBytes     = 1300
 	eventLogBytes    = 400
 	eventDataBytes   = 850
 )
@@ -283,6 +283,7 @@ func Costs(options CostOptions) (*CostReport, error) {
 		return nil, err
 	}
 	c.kept(options.Uploads)
+	c.metrics()
 	c.fixed()
 	c.compare()
 	c.report.OtherRegion = otherRegion(options.Config["aws:region"])
@@ -318,7 +319,7 @@ func (c *costing) processor(secondsPerGB float64) {
 func (c *costing) compare() {
 	e := &c.estimator
 	c.report.Threshold = e.threshold()
-	first := e.on(machine.Fargate).Name
+	first := e.tasks().Name
 	for _, route := range e.routes {
 		if route.Compute != machine.Fargate {
 			continue
@@ -434,7 +435,7 @@ func newCosting(system *declared.System) (*costing, error) {
 		_, err := system.Where(declared.TypeBucket, "bucket", name)
 		c.ownOutputs = err == nil
 	}
-	task := c.estimator.on(machine.Fargate)
+	task := c.estimator.tasks()
 	c.public = task.PublicAddress
 	c.spot = slices.ContainsFunc(outputs.routes, func(r machine.Route) bool { return r.Spot })
 	c.event = eventBytes(router.Object("loggingConfiguration"))
@@ -608,6 +609,17 @@ func (c *costing) services(route machine.Route, n float64) {
 		writes += n * 2 * float64(row.SlotWriteUnits())
 	}
 	c.add(route.Name, "write units of the ledger", writes, writes*pricing.TableWrite)
+}
+
+// processedMetrics are those of a route that has processed a file: [routemetric.Duration] and [routemetric.Size].
+const processedMetrics = 2
+
+// metrics adds those of the routes that are taken, in as many hours as there are uploads for.
+func (c *costing) metrics() {
+	for _, route := range c.estimator.routes {
+		months := processedMetrics * min(1, c.report.Uploads[route.Name]/pricing.HoursPerMonth)
+		c.add(route.Name, "metrics, for a month", months, months*pricing.MetricMonth)
+	}
 }
 
 // year is what is counted of a ledger that is kept for good, in days.

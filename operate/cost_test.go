@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/pricing"
+	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/operate"
 )
 
@@ -152,6 +153,30 @@ func TestCostsFollowTheConfiguration(t *testing.T) {
 	_, err := operate.Costs(operate.CostOptions{Config: map[string]string{"taskCpu": "1"}, Sizes: []operate.SizeShare{{Size: 1, Share: 1}}})
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "upload-router:taskCpu")
+}
+
+// A metric is charged for the hours in which it has data: there can't be more of them than uploads, nor than a month has.
+func TestCostsCountTheMetricsOfARouteThatIsTaken(t *testing.T) {
+	t.Parallel()
+	_, items := costs(t, nil, "1MB:90%,10MB:10%") // of 1,000 uploads
+	require.InDelta(t, 2*0.30, items["Lambda metrics, for a month"].Dollars, 1e-12)
+	require.InDelta(t, 2*0.30*100/730, items["Fargate metrics, for a month"].Dollars, 1e-12)
+	_, items = costs(t, nil, "1MB:100%")
+	require.NotContains(t, items, "Fargate metrics, for a month")
+}
+
+// The largest object that goes to Lambda is that of all Lambda routes, of which one may take any.
+func TestTheThresholdIsThatOfAllLambdaRoutes(t *testing.T) {
+	t.Parallel()
+	for routes, want := range map[string]int64{
+		`[{"name":"a","maxSize":"1MB","compute":"lambda"},{"name":"b","keys":["*.x"],"maxSize":"2MB","compute":"lambda"},` +
+			`{"name":"c","compute":"fargate"}]`: 2_000_000,
+		`[{"name":"a","keys":["*.x"],"compute":"fargate"},{"name":"b","compute":"lambda"}]`: settings.MaxObjectSize,
+		`[{"name":"a","compute":"fargate"}]`:                                                0,
+	} {
+		report, _ := costs(t, map[string]string{"routes": routes}, "1KB:100%")
+		require.Equal(t, want, report.Threshold, routes)
+	}
 }
 
 // Case S9.
@@ -341,16 +366,16 @@ func TestCostsCountTheExecutionsLogByItsLevel(t *testing.T) {
 		config       map[string]string
 		lambda, task float64 // bytes of an upload
 	}{
-		"as it comes": {nil, 1200, 1000},
-		"ERROR":       {map[string]string{"executionLogLevel": "ERROR", "executionLogData": "true"}, 1200, 1000},
-		"FATAL":       {map[string]string{"executionLogLevel": "FATAL"}, 1200, 1000},
-		"OFF":         {map[string]string{"executionLogLevel": "OFF"}, 1200, 1000},
-		"ALL":         {map[string]string{"executionLogLevel": "ALL"}, 1200 + lambda*400, 1000 + fargate*400},
+		"as it comes": {nil, 1500, 1300},
+		"ERROR":       {map[string]string{"executionLogLevel": "ERROR", "executionLogData": "true"}, 1500, 1300},
+		"FATAL":       {map[string]string{"executionLogLevel": "FATAL"}, 1500, 1300},
+		"OFF":         {map[string]string{"executionLogLevel": "OFF"}, 1500, 1300},
+		"ALL":         {map[string]string{"executionLogLevel": "ALL"}, 1500 + lambda*400, 1300 + fargate*400},
 		"ALL, with data": {
-			map[string]string{"executionLogLevel": "ALL", "executionLogData": "true"}, 1200 + lambda*1250, 1000 + fargate*1250,
+			map[string]string{"executionLogLevel": "ALL", "executionLogData": "true"}, 1500 + lambda*1250, 1300 + fargate*1250,
 		},
 		"ALL, by a call": {
-			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1200 + lambda*400, 1000 + (fargate+2)*400,
+			map[string]string{"executionLogLevel": "ALL", "taskCompletion": "callback"}, 1500 + lambda*400, 1300 + (fargate+2)*400,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

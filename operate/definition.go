@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/settings"
 )
 
 // routes is the table of routes, as a stack exports it.
@@ -20,9 +21,9 @@ func (r routes) of(key string, size int64) machine.Route {
 	return r[max(i, 0)]
 }
 
-// on is the first route that processes with a compute; one without anything if there is none.
-func (r routes) on(compute machine.Compute) machine.Route {
-	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Compute == compute })
+// tasks is the first route whose uploads tasks process; one without anything if there is none.
+func (r routes) tasks() machine.Route {
+	i := slices.IndexFunc(r, func(route machine.Route) bool { return route.Compute == machine.Fargate })
 	if i < 0 {
 		return machine.Route{}
 	}
@@ -57,8 +58,20 @@ func (r routes) names() []string {
 	return names
 }
 
-// threshold is the size of the largest object that goes to Lambda, in bytes.
-func (r routes) threshold() int64 { return aws.ToInt64(r.on(machine.Lambda).MaxSize) }
+// threshold is the size of the largest object that goes to Lambda, in bytes; 0 if none does.
+func (r routes) threshold() int64 {
+	var largest int64
+	for _, route := range r {
+		switch {
+		case route.Compute != machine.Lambda:
+		case route.MaxSize == nil:
+			return settings.MaxObjectSize
+		default:
+			largest = max(largest, *route.MaxSize)
+		}
+	}
+	return largest
+}
 
 // Definition is the state machine as it is deployed, in the States Language.
 func (s *System) Definition(ctx context.Context) ([]byte, error) {

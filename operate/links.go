@@ -246,7 +246,7 @@ func (v *verifier) passRoleLinks(ctx context.Context, task *ecstypes.TaskDefinit
 	to := map[string]string{"iam:PassedToService": "ecs-tasks.amazonaws.com"} //nolint:gosec // It is a condition key.
 	v.allowed(ctx, "Permission to pass the task's role", role, "iam:PassRole", aws.ToString(task.TaskRoleArn), to)
 	v.allowed(ctx, "Permission to pass the execution role", role, "iam:PassRole", aws.ToString(task.ExecutionRoleArn), to)
-	if v.Outputs.routes.on(machine.Fargate).Callback {
+	if v.Outputs.routes.tasks().Callback {
 		v.allowed(ctx, "Task's permission to report its end", aws.ToString(task.TaskRoleArn), "states:SendTaskSuccess",
 			v.Outputs.StateMachineARN, nil)
 	}
@@ -288,7 +288,7 @@ func (v *verifier) imageLink(ctx context.Context, task *ecstypes.TaskDefinition)
 func (v *verifier) wayLink(ctx context.Context) {
 	const name, why = "Subnets' route", "without one the task stays in PROVISIONING, can't pull its image, or can't report its end"
 	needed := []string{".ecr.api", ".ecr.dkr", ".logs", ".s3"}
-	if v.Outputs.routes.on(machine.Fargate).Callback {
+	if v.Outputs.routes.tasks().Callback {
 		needed = append(needed, ".states") // by which the task reports its end
 	}
 	fix := "a route 0.0.0.0/0 to an internet gateway (with assignPublicIp) or a NAT gateway, or VPC endpoints for " +
@@ -316,7 +316,7 @@ func (v *verifier) wayLink(ctx context.Context) {
 				why, fix, nil)
 			return
 		}
-		if strings.HasPrefix(way, "igw-") && !v.Outputs.routes.on(machine.Fargate).PublicAddress {
+		if strings.HasPrefix(way, "igw-") && !v.Outputs.routes.tasks().PublicAddress {
 			v.judged(name, "", subnet+"'s way is an internet gateway, and the task has no public address", why,
 				"pulumi config set assignPublicIp true, then upload-router up", nil)
 			return

@@ -106,7 +106,7 @@ func whole() map[string]int {
 		typeKey: 1, typeAlias: 1, typeLogGroup: 4, typeFunction: 2, typeRole: 6, typePolicy: 11,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, typeDefinition: 1,
-		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 17,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 19,
 
 		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
 		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
@@ -503,7 +503,7 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
 		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures", "alarms-task-timeouts",
 		"alarms-undelivered-events", "alarms-undelivered-status-changes",
-		"alarms-sweep-errors", "alarms-sweep-silence", "alarms-ledger-throttles",
+		"alarms-sweep-errors", "alarms-sweep-silence", "alarms-ledger-throttles", "alarms-route-time-Lambda", "alarms-route-time-Fargate",
 		"sweep", "sweep-role", "sweep-logs", "sweep-run", "sweep-rule", "sweep-invoke", "sweep-target", "logs-sweep",
 		"statuschange-sweep", "statuschange-invoke",
 		"dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",

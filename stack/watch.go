@@ -91,6 +91,10 @@ func (s *system) watch() error {
 	if len(s.cfg.Buckets) > 1 {
 		board.MoreBuckets = s.cfg.Buckets[1:]
 	}
+	routes := s.cfg.Machine().Routes
+	for _, route := range routes {
+		board.Routes = append(board.Routes, route.Name)
+	}
 	for who, group := range s.log.Groups {
 		board.Logs[who] = group.Name
 	}
@@ -100,6 +104,7 @@ func (s *system) watch() error {
 	_, err = alarms.New(s.ctx, s.name+"-alarms", &alarms.Args{
 		StateMachineARN:       s.router.ARN,
 		ExecutionTimeout:      s.cfg.ExecutionTimeout,
+		Routes:                routes,
 		FunctionName:          s.small.Name,
 		TaskIntegrationARN:    pulumi.String(integration),
 		RuleName:              s.up.RuleName,

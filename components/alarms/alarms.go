@@ -8,8 +8,10 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
+	"example.com/upload-router/internal/routemetric"
 )
 
 // Type is the component's type token.
@@ -21,6 +23,8 @@ type Args struct {
 	StateMachineARN pulumi.StringInput `required:"true"`
 	// ExecutionTimeout is the time that an execution has. Required.
 	ExecutionTimeout time.Duration `required:"true"`
+	// Routes are the state machine's. Required.
+	Routes []routing.Route `required:"true"`
 	// FunctionName is the function to watch. Required.
 	FunctionName pulumi.StringInput `required:"true"`
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
@@ -47,6 +51,12 @@ type Alarms struct {
 	// ARNs are the alarms' ARNs, by what they watch.
 	ARNs pulumi.StringMapOutput `pulumi:"arns"`
 }
+
+// The kinds of alarms that are of a route. The route's name follows.
+const (
+	routeTime     = "route-time-"
+	routeFailures = "route-failures-"
+)
 
 // alarm goes off when the statistic of five minutes reaches the threshold.
 type alarm struct {
@@ -124,7 +134,7 @@ func table(args *Args) []alarm {
 		a.statistic = maximum
 		return a
 	}
-	return []alarm{
+	return append([]alarm{
 		router("execution-failures", "ExecutionsFailed",
 			"A file could not be processed: the failed execution's cause says why."),
 		router("execution-timeouts", "ExecutionsTimedOut",
@@ -178,7 +188,37 @@ func table(args *Args) []alarm {
 			description: "DynamoDB refuses writes to the ledger: more files come than the table takes at once. They are tried again; the files " +
 				"for which that doesn't help fail.",
 		},
+	}, routes(args)...)
+}
+
+// routes has the alarms of each route. Those about failures are only where routes share a function, or the integration that runs tasks,
+// whose own alarms would do else.
+func routes(args *Args) []alarm {
+	machine := args.StateMachineARN.ToStringOutput().ApplyT(routemetric.StateMachine).(pulumi.StringOutput)
+	of := func(name string) pulumi.StringMap {
+		return pulumi.StringMap{routemetric.DimensionStateMachine: machine, routemetric.DimensionRoute: pulumi.String(name)}
 	}
+	with := map[routing.Compute]int{}
+	for _, r := range args.Routes {
+		with[r.Compute]++
+	}
+	var out []alarm
+	for _, r := range args.Routes {
+		out = append(out, alarm{
+			key: routeTime + r.Name, namespace: routemetric.Namespace, metric: routemetric.Duration, statistic: slowest, of: of(r.Name),
+			threshold: slow(r.Timeout), missing: fine,
+			description: "The slowest runs of the route " + r.Name + " take three quarters of the time that they have: they will fail.",
+		})
+		if with[r.Compute] == 1 {
+			continue
+		}
+		out = append(out, alarm{
+			key: routeFailures + r.Name, namespace: routemetric.Namespace, metric: routemetric.Failed, statistic: sum, of: of(r.Name),
+			threshold: first, missing: fine,
+			description: "A run of the route " + r.Name + " failed and is not tried again: the notice of its execution says why.",
+		})
+	}
+	return out
 }
 
 // slow is three quarters of a time, in the milliseconds of the metric.

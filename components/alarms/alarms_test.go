@@ -1,6 +1,7 @@
 package alarms_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/alarms"
+	"example.com/upload-router/components/routing"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
 )
@@ -22,14 +24,17 @@ const (
 	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
 )
 
-func declare(t *testing.T) *declared.System {
+// twoRoutes share nothing: one has the function, the other the tasks.
+var twoRoutes = routing.BySize(1, time.Minute, 25*time.Minute)
+
+func declare(t *testing.T, routes []routing.Route) *declared.System {
 	t.Helper()
 	return declaredtest.Evaluate(t, declared.Options{}, declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 		a, err := alarms.New(ctx, "alarms", &alarms.Args{
 			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), TopicARN: pulumi.String(topic),
 			ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
 			RuleName: pulumi.String("r"), StatusChangeQueueName: pulumi.String("status-changes"),
-			SweepName: pulumi.String("s"), TableName: pulumi.String("ledger"),
+			SweepName: pulumi.String("s"), TableName: pulumi.String("ledger"), Routes: routes,
 		})
 		if err != nil {
 			return nil, err
@@ -45,6 +50,7 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 	states, function := map[string]any{"StateMachineArn": machine}, map[string]any{"FunctionName": "f"}
 	rule, task := map[string]any{"RuleName": "r"}, map[string]any{"ServiceIntegrationResourceArn": tasks}
 	sweep := map[string]any{"FunctionName": "s"}
+	route := func(name string) map[string]any { return map[string]any{"stateMachine": "m", "route": name} }
 	for name, c := range map[string]struct {
 		namespace, metric, statistic string
 		dimensions                   map[string]any
@@ -74,10 +80,12 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		"ledger-throttles": {
 			"AWS/DynamoDB", "ThrottledRequests", "Sum", map[string]any{"TableName": "ledger", "Operation": "UpdateItem"}, 1, "notBreaching",
 		},
+		"route-time-Lambda":  {"upload-router", "durationMs", "p99", route("Lambda"), 45_000, "notBreaching"},
+		"route-time-Fargate": {"upload-router", "durationMs", "p99", route("Fargate"), 1_125_000, "notBreaching"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inputs := declaredtest.Named(t, declare(t), typeAlarm, "alarms-"+name).Inputs
+			inputs := declaredtest.Named(t, declare(t, twoRoutes), typeAlarm, "alarms-"+name).Inputs
 			assert.NotEmpty(t, inputs["alarmDescription"], "it says what the mail means")
 			delete(inputs, "alarmDescription")
 			want := map[string]any{
@@ -126,20 +134,43 @@ func fill(alarm map[string]any) {
 
 func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 17}, declaredtest.Counts(declare(t)))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 19}, declaredtest.Counts(declare(t, twoRoutes)))
 }
 
 func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	t.Parallel()
-	system := declare(t)
+	system := declare(t, twoRoutes)
 	want := map[string]string{}
 	for _, key := range []string{
 		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
 		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
-		"undelivered-status-changes", "sweep-errors", "sweep-silence", "ledger-throttles",
+		"undelivered-status-changes", "sweep-errors", "sweep-silence", "ledger-throttles", "route-time-Lambda", "route-time-Fargate",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)
 		require.NotEmpty(t, want[key])
 	}
 	require.Equal(t, map[string]any{"arns": want}, system.Outputs)
+}
+
+// Whichever of several routes fails, an alarm says it; a route that has the function or the tasks for itself has their alarms.
+func TestRoutesThatShareTheirComputeHaveAnAlarmOfFailuresEach(t *testing.T) {
+	t.Parallel()
+	system := declare(t, []routing.Route{
+		{Name: "small", Compute: routing.Lambda, Timeout: time.Minute},
+		{Name: "video", Compute: routing.Fargate, Timeout: 2 * time.Hour},
+		{Name: "large", Compute: routing.Fargate, Timeout: 20 * time.Minute},
+	})
+	got := map[string]any{}
+	for _, alarm := range system.OfType(typeAlarm) {
+		if _, key, _ := strings.Cut(alarm.Name, "alarms-"); strings.HasPrefix(key, "route-") {
+			got[key] = []any{alarm.Inputs["metricName"], alarm.Inputs["threshold"], alarm.Object("dimensions")["route"]}
+		}
+	}
+	require.Equal(t, map[string]any{
+		"route-time-small":     []any{"durationMs", 45_000.0, "small"},
+		"route-time-video":     []any{"durationMs", 5_400_000.0, "video"},
+		"route-failures-video": []any{"failed", 1.0, "video"},
+		"route-time-large":     []any{"durationMs", 900_000.0, "large"},
+		"route-failures-large": []any{"failed", 1.0, "large"},
+	}, got)
 }

@@ -15,6 +15,7 @@ import (
 	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/outputs"
+	"example.com/upload-router/internal/routemetric"
 )
 
 // Type is the component's type token.
@@ -26,6 +27,8 @@ type Args struct {
 	Region string `required:"true"`
 	// StateMachineARN is the state machine. Required.
 	StateMachineARN pulumi.StringInput `required:"true"`
+	// Routes are the names of the routes, each of which has a row. Required.
+	Routes []string `required:"true"`
 	// FunctionName is the function for small files. Required.
 	FunctionName pulumi.StringInput `required:"true"`
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
@@ -121,10 +124,11 @@ type properties struct {
 }
 
 const (
-	columns, width, height = 2, 12, 6
-	period                 = 300   // seconds
-	day                    = 86400 // seconds
-	sum                    = "Sum"
+	wide, height = 24, 6 // of a row
+	columns      = 2     // of one that isn't a route's
+	period       = 300   // seconds
+	day          = 86400 // seconds
+	sum          = "Sum"
 )
 
 // names are what the metrics are of, as their dimensions have it.
@@ -141,21 +145,29 @@ func body(args *Args) pulumi.StringOutput {
 		args.TableName, args.SweepName, args.Logs,
 	).ApplyT(func(v []any) (string, error) {
 		topicARN := v[4].(string)
-		return text(args.Region, charts(names{
+		shown := names{
 			machine: v[0].(string), function: v[1].(string), task: args.TaskIntegrationARN, queue: v[2].(string), changes: v[3].(string),
 			topic: topicARN[strings.LastIndex(topicARN, ":")+1:], bucket: v[5].(string), table: v[6].(string), sweep: v[7].(string),
 			logs: v[8].(map[string]string), moreBuckets: args.MoreBuckets,
-		}))
+		}
+		rows := make([][]properties, 0, len(args.Routes))
+		for _, route := range args.Routes {
+			rows = append(rows, ofRoute(routemetric.StateMachine(shown.machine), route))
+		}
+		return text(args.Region, append(rows, slices.Collect(slices.Chunk(charts(shown), columns))...))
 	}).(pulumi.StringOutput)
 }
 
-// text is a dashboard of these charts.
-func text(region string, shown []properties) (string, error) {
-	widgets := make([]widget, len(shown))
-	for i, c := range shown {
-		c.Region, c.View, c.Period = region, "timeSeries", cmp.Or(c.Period, period)
-		widgets[i] = widget{
-			Type: "metric", X: i % columns * width, Y: i / columns * height, Width: width, Height: height, Properties: c,
+// text is a dashboard of these rows.
+func text(region string, rows [][]properties) (string, error) {
+	var widgets []widget
+	for y, row := range rows {
+		width := wide / max(len(row), columns)
+		for x, c := range row {
+			c.Region, c.View, c.Period = region, "timeSeries", cmp.Or(c.Period, period)
+			widgets = append(widgets, widget{
+				Type: "metric", X: x * width, Y: y * height, Width: width, Height: height, Properties: c,
+			})
 		}
 	}
 	text, err := json.Marshal(map[string]any{"widgets": widgets})
@@ -175,7 +187,27 @@ func of(namespace, dimension, value string) func(label, metric string) []any {
 	}
 }
 
-// charts are what is shown. The metrics of tasks are those of all state machines of
+// ofRoute is the row of a route: its files, how long they took, and their bytes.
+func ofRoute(machine, route string) []properties {
+	metric := func(label, name, statistic string) []any {
+		return []any{
+			routemetric.Namespace, name, routemetric.DimensionStateMachine, machine, routemetric.DimensionRoute, route,
+			map[string]any{"label": label, "stat": statistic},
+		}
+	}
+	return []properties{
+		{Title: route + ": runs that were done, failed, or are tried again", Stat: sum, Stacked: true, Metrics: [][]any{
+			metric("done", routemetric.Duration, routemetric.Processed), metric("failed", routemetric.Failed, sum),
+			metric("tried again", routemetric.Retried, sum),
+		}},
+		{Title: route + ": time of a file, in ms", Stat: routemetric.Slowest, Metrics: [][]any{
+			metric("slowest in a hundred", routemetric.Duration, routemetric.Slowest), metric("half", routemetric.Duration, "p50"),
+		}},
+		{Title: route + ": bytes processed", Stat: sum, Metrics: [][]any{metric("bytes", routemetric.Size, sum)}},
+	}
+}
+
+// charts are what is shown of all routes. The metrics of tasks are those of all state machines of
 // the account: Step Functions counts by the integration, and ECS doesn't count tasks.
 func charts(n names) []properties {
 	states := of("AWS/States", "StateMachineArn", n.machine)

@@ -20,13 +20,15 @@ const (
 	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
 	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
 
+	inRoutes = 6 // widgets: three of each route
+
 	counted = "What costs: executions, runs, notices and write units of the ledger"
 	daily   = "What costs: bytes kept in the bucket, counted once a day"
 )
 
 func args() *dashboard.Args {
 	return &dashboard.Args{
-		Region: "eu-central-1", StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
+		Region: "eu-central-1", Routes: []string{"small", "video"}, StateMachineARN: pulumi.String(machine), FunctionName: pulumi.String("f"),
 		TaskIntegrationARN: tasks, DeadLetterQueueName: pulumi.String("q"), StatusChangeQueueName: pulumi.String("status-changes"),
 		TopicARN: pulumi.String("arn:aws:sns:eu-central-1:123456789012:people"), BucketName: pulumi.String("b"),
 		TableName: pulumi.String("ledger"), SweepName: pulumi.String("s"),
@@ -65,7 +67,11 @@ func shown(t *testing.T, system *declared.System) map[string][]any {
 	for i, w := range text.Widgets {
 		assert.Equal(t, []any{"metric", "eu-central-1", "timeSeries"}, []any{w.Type, w.Properties.Region, w.Properties.View})
 		assert.Equal(t, map[bool]int{false: 300, true: 86400}[w.Properties.Title == daily], w.Properties.Period, w.Properties.Title)
-		assert.Equal(t, []int{i % 2 * 12, i / 2 * 6, 12, 6}, []int{w.X, w.Y, w.Width, w.Height}, "none covers another")
+		want := []int{(i - inRoutes) % 2 * 12, 2*6 + (i-inRoutes)/2*6, 12, 6}
+		if i < inRoutes {
+			want = []int{i % 3 * 8, i / 3 * 6, 8, 6}
+		}
+		assert.Equal(t, want, []int{w.X, w.Y, w.Width, w.Height}, "none covers another")
 		found[w.Properties.Title] = append([]any{w.Properties.Stat}, w.Properties.Metrics...)
 	}
 	return found
@@ -89,7 +95,7 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 		return []any{"AWS/DynamoDB", name, "TableName", "ledger", "Operation", "UpdateItem", map[string]any{"label": label}}
 	}
 	notices := func(name, label string) any { return metric("AWS/SNS", name, "TopicName", "people", label) }
-	require.Equal(t, map[string][]any{
+	want := map[string][]any{
 		"Executions by how they ended, and redriven ones": {
 			"Sum", states("ExecutionsSucceeded", "succeeded"), states("ExecutionsFailed", "failed"),
 			states("ExecutionsTimedOut", "timed out"), states("ExecutionsAborted", "aborted"), states("ExecutionsRedriven", "redriven"),
@@ -140,7 +146,20 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 			"Average",
 			[]any{"AWS/S3", "BucketSizeBytes", "BucketName", "b", "StorageType", "StandardStorage", map[string]any{"label": "bytes"}},
 		},
-	}, shown(t, system))
+	}
+	for _, route := range []string{"small", "video"} {
+		own := func(name, label, stat string) any {
+			return []any{"upload-router", name, "stateMachine", "m", "route", route, map[string]any{"label": label, "stat": stat}}
+		}
+		want[route+": runs that were done, failed, or are tried again"] = []any{
+			"Sum", own("durationMs", "done", "SampleCount"), own("failed", "failed", "Sum"), own("retried", "tried again", "Sum"),
+		}
+		want[route+": time of a file, in ms"] = []any{
+			"p99", own("durationMs", "slowest in a hundred", "p99"), own("durationMs", "half", "p50"),
+		}
+		want[route+": bytes processed"] = []any{"Sum", own("size", "bytes", "Sum")}
+	}
+	require.Equal(t, want, shown(t, system))
 }
 
 // The queries name the fields that the processors write; see internal/host.

@@ -154,16 +154,7 @@ func (u *ui) costs(r *operate.CostReport) {
 			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
 		}
 	}
-	cheaper := "a task is never cheaper"
-	if r.BreakEven > 0 {
-		cheaper = "a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
-	}
-	u.say("Lambda takes files up to %s; %s.", humanBytes(r.Threshold), cheaper)
-	for _, route := range slices.Sorted(maps.Keys(r.RouteBreakEven)) {
-		if len(r.RouteBreakEven) > 1 {
-			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.RouteBreakEven[route]))
-		}
-	}
+	u.breakEven(r)
 	for _, size := range r.Late {
 		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
 			humanBytes(size)))
@@ -172,6 +163,27 @@ func (u *ui) costs(r *operate.CostReport) {
 	u.say("All together: %s a month.", money(r.Total))
 	u.assumptions(r)
 	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
+}
+
+// breakEven says which files Lambda takes, and from which size on a task is cheaper.
+func (u *ui) breakEven(r *operate.CostReport) {
+	cheaper := "; a task is never cheaper"
+	switch {
+	case r.BreakEven > 0:
+		cheaper = "; a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
+	case len(r.RouteBreakEven) > 0: // but not that of the first route
+		cheaper = ""
+	}
+	takes := "up to " + humanBytes(r.Threshold)
+	if r.Threshold == settings.MaxObjectSize {
+		takes = "of any size"
+	}
+	u.say("Lambda takes files %s%s.", takes, cheaper)
+	for _, route := range slices.Sorted(maps.Keys(r.RouteBreakEven)) {
+		if len(r.RouteBreakEven) > 1 || r.BreakEven == 0 {
+			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.RouteBreakEven[route]))
+		}
+	}
 }
 
 // assumptions says what the estimate was told, or takes for granted.

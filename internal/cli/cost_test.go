@@ -29,6 +29,11 @@ func TestSessionCost(t *testing.T) { //nolint:paralleltest // It sets the enviro
 	ask(0, "Spot is counted as 7 % below the price on demand.", "-c", "taskCapacity=spot", "--spot-discount", "7")
 	ask(0, `"secondsPerGB": 12`, "--seconds-per-gb", "12", "--json")
 	ask(0, "Files of 19 MiB would fail: to process one takes longer than its time-out", "--seconds-per-gb", "80000")
+	tiers := []string{"-c", "executionTimeout=14400", "-c", "routes=" +
+		`[{"name":"small","maxSize":"6MiB","compute":"lambda"},{"name":"video","keys":["*.mp4"],"compute":"fargate","cpu":16384,` +
+		`"memory":32768},{"name":"large","compute":"fargate"}]`}
+	require.Contains(t, ask(0, "A task of large is cheaper from about ", tiers...), "Lambda takes files up to 6.0 MiB.\n")
+	ask(0, "Lambda takes files of any size", "-c", `routes=[{"name":"all","compute":"lambda"}]`)
 	some := []string{"-c", "maxParallelTasks=10", "-c", "executionTimeout=7200", "--uploads-at-once"}
 	require.Contains(t, strings.Join(strings.Fields(ask(0, "", append(some, "25")...)), " "),
 		"10 tasks at a time: an hour of waiting costs an execution $0.0015 (a try every 1m3s). "+

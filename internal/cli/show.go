@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/upload-router/internal/routemetric"
 	"example.com/upload-router/operate"
 )
 
@@ -341,5 +342,5 @@ func isExecution(text string) bool {
 }
 
 func (u *ui) logLine(line operate.LogLine) {
-	u.pieces("  "+clock(line.Time)+"  ", printable(line.Message))
+	u.pieces("  "+clock(line.Time)+"  ", printable(routemetric.Without(line.Message)))
 }

@@ -36,11 +36,7 @@ var (
 // Files are the generated documents, by their path below the project's folder.
 // Text that isn't generated is taken from root and kept.
 func Files(root string) (map[string][]byte, error) {
-	system, err := evaluate(nil)
-	if err != nil {
-		return nil, err
-	}
-	machine, err := definition(system)
+	system, machine, err := evaluateMachine(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +44,15 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the state machine: %w", err)
 	}
-	full, err := evaluate(switchedOn)
+	full, largest, err := evaluateMachine(switchedOn)
 	if err != nil {
 		return nil, err
 	}
-	largest, err := definition(full)
+	tiers, routed, err := evaluateMachine(ThreeTiers)
+	if err != nil {
+		return nil, err
+	}
+	routes, err := routeTables(system, tiers)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,10 @@ func Files(root string) (map[string][]byte, error) {
 		"docs/state-machine.md": []byte(whole + "# The state machine\n\nIts definition, with the names that a stack `" + stackName +
 			"` could have, is [state-machine.json](state-machine.json).\n\n![The state machine](state-machine.svg)\n" +
 			"\n## With all that can be switched on\n\nThis is how it is with " + settingsOf(switchedOn) + ".\n\n" +
-			"![The state machine with all that can be switched on](state-machine.all.svg)\n"),
+			"![The state machine with all that can be switched on](state-machine.all.svg)\n" +
+			"\n## With routes of its own\n\nThis is how it is with the three tiers of [configuration](configuration.md#routes).\n\n" +
+			"![The state machine with three routes](state-machine.routes.svg)\n"),
+		"docs/state-machine.routes.svg": []byte(whole + diagram.SVG(routed)),
 	}
 	attributes, err := ledgerTable()
 	if err != nil {
@@ -85,6 +88,8 @@ func Files(root string) (map[string][]byte, error) {
 		{"docs/architecture.md", "architecture", drawn},
 		{"docs/configuration.md", "configuration", settings.Markdown()},
 		{"docs/runbook.md", "faults", faults.Markdown()},
+		{"docs/runbook.md", "routes", routes.two},
+		{"docs/runbook.md", "three routes", routes.three},
 		{"docs/processor.md", "errors", errorTable()},
 		{"docs/ledger.md", "attributes", attributes},
 	} {
@@ -190,6 +195,16 @@ func evaluate(config map[string]string) (*declared.System, error) {
 		return nil, fmt.Errorf("declaring the stack %s: %w", stackName, err)
 	}
 	return system, nil
+}
+
+// evaluateMachine declares the system with a configuration, and finds its state machine.
+func evaluateMachine(config map[string]string) (*declared.System, *asl.Machine, error) {
+	system, err := evaluate(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	machine, err := definition(system)
+	return system, machine, err
 }
 
 func definition(system *declared.System) (*asl.Machine, error) {

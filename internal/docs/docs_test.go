@@ -3,13 +3,19 @@ package docs_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"example.com/upload-router/components/routing"
 	"example.com/upload-router/components/task"
@@ -18,7 +24,9 @@ import (
 	"example.com/upload-router/internal/docs"
 	"example.com/upload-router/internal/factors"
 	"example.com/upload-router/internal/machine"
+	"example.com/upload-router/internal/routemetric"
 	"example.com/upload-router/internal/settings"
+	"example.com/upload-router/operate"
 )
 
 func TestDocumentsAreCurrent(t *testing.T) {
@@ -102,3 +110,88 @@ func shape(t *testing.T, m *asl.Machine) string {
 
 // tableName is the table's name in a call that an expression makes.
 var tableName = regexp.MustCompile(`'TableName': '[^']*', `)
+
+// document is a document, and stackFiles the files of a stack in it, each as a text for each of its keys.
+func document(t *testing.T, name string) (text string, stackFiles []map[string]string) {
+	t.Helper()
+	root, err := build.Root()
+	require.NoError(t, err)
+	content, err := os.ReadFile(filepath.Join(root, "docs", name))
+	require.NoError(t, err)
+	blocks := strings.Split(string(content), "```yaml\n")
+	for _, block := range blocks[1:] {
+		block, _, _ = strings.Cut(block, "```")
+		var file struct{ Config map[string]any }
+		if !strings.HasPrefix(block, "config:") {
+			block = "config:\n  " + strings.ReplaceAll(block, "\n", "\n  ")
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(block), &file))
+		values := map[string]string{}
+		for key, value := range file.Config {
+			encoded, err := json.Marshal(value)
+			require.NoError(t, err)
+			if key, ours := strings.CutPrefix(key, settings.Namespace+":"); ours {
+				values[key] = string(encoded)
+			}
+		}
+		stackFiles = append(stackFiles, values)
+	}
+	return string(content), stackFiles
+}
+
+// What the generated tables and the drawing show of three tiers is the configuration that people copy.
+func TestTheThreeTiersAreThoseOfTheDocuments(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"configuration.md", "routes.md"} {
+		_, files := document(t, name)
+		i := slices.IndexFunc(files, func(file map[string]string) bool { return strings.Contains(file["routes"], `"video"`) })
+		require.GreaterOrEqual(t, i, 0, name)
+		require.Len(t, files[i], len(docs.ThreeTiers), name)
+		for key, want := range docs.ThreeTiers {
+			require.JSONEq(t, want, files[i][key], name)
+		}
+	}
+}
+
+// What docs/routes.md has been printed by `cost` is what it prints: each position of each of its two stacks.
+func TestTheRoutesDocumentHasWhatCostPrints(t *testing.T) {
+	t.Parallel()
+	text, files := document(t, "routes.md")
+	require.Len(t, files, 2)
+	commands := regexp.MustCompile(`upload-router cost --stack \w+ --uploads-per-month (\d+) --size-distribution (\S+)`).
+		FindAllStringSubmatch(text, -1)
+	require.Len(t, commands, len(files))
+	for i, command := range commands {
+		uploads, err := strconv.ParseFloat(command[1], 64)
+		require.NoError(t, err)
+		sizes, err := operate.ParseSizes(command[2])
+		require.NoError(t, err)
+		report, err := operate.Costs(operate.CostOptions{Config: files[i], Uploads: uploads, Sizes: sizes})
+		require.NoError(t, err)
+		for _, item := range report.Items {
+			if item.Route == "" {
+				continue
+			}
+			dollars := "$" + humanize.FormatFloat("#,###.##", item.Dollars)
+			if item.Dollars < 0.01 {
+				dollars = "< $0.01"
+			}
+			row := regexp.MustCompile(`(?m)^` + item.Route + ` +` + item.What + ` +[\d,.]+ +` + regexp.QuoteMeta(dollars) + `$`)
+			require.True(t, row.MatchString(text), row.String()) // nobody reads the whole document
+		}
+		require.Contains(t, text, fmt.Sprintf("\nAll together: $%.2f a month.\n", report.Total))
+	}
+}
+
+// A metric has its row in the table, with its unit.
+func TestTheRoutesDocumentHasTheMetrics(t *testing.T) {
+	t.Parallel()
+	text, _ := document(t, "routes.md")
+	names := []string{routemetric.Duration, routemetric.Size, routemetric.Failed, routemetric.Retried}
+	directive := routemetric.Of(time.Now(), names...).CloudWatchMetrics[0]
+	for _, metric := range directive.Metrics {
+		require.Contains(t, text, "\n| `"+metric.Name+"` | "+metric.Unit+" | ")
+	}
+	require.Contains(t, text, "those of the namespace `"+directive.Namespace+"`, with\nthe dimensions `"+
+		strings.Join(directive.Dimensions[0], "` and `")+"`")
+}

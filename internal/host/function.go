@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// routeLambda is what the logs call this host.
+	// routeLambda is what the route of a run by hand is called.
 	routeLambda = "Lambda"
 
 	// answerMargin is kept of an invocation's time to answer in: Lambda kills a function whose time is up, and the state machine
@@ -90,7 +90,8 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	asked := request.FromPayload(payload)
 	object, created, err := request.FromEvent(asked.Event)
-	ctx = upload.WithLogger(ctx, naming(logger, routeLambda, asked.Execution, object))
+	of := subjectOf(object, asked.Route, asked.Execution, routeLambda)
+	ctx = upload.WithLogger(ctx, of.naming(logger))
 	h.adopt(upload.Logger(ctx))
 	var run request.Run
 	if err == nil {
@@ -105,7 +106,7 @@ func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		answer, err = h.answer(ctx, object, &k)
 	}
 	if !k.idle {
-		record(ctx, object, started, k.verified, err)
+		of.record(ctx, started, k.verified, err)
 	}
 	if err != nil {
 		return nil, messages.InvokeResponse_Error{Type: string(upload.CodeOf(err)), Message: upload.MessageOf(err)}

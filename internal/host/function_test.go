@@ -25,10 +25,12 @@ import (
 
 	"example.com/upload-router/internal/host/callback"
 	"example.com/upload-router/internal/host/reader"
+	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/ledger/client"
 	"example.com/upload-router/internal/ledger/ledgertest"
+	"example.com/upload-router/internal/routemetric"
 	"example.com/upload-router/test/fixture"
 	"example.com/upload-router/upload"
 )
@@ -340,4 +342,18 @@ func TestFunctionInItsRuntime(t *testing.T) {
 			assert.Equal(t, value, line[name], lines[i])
 		}
 	}
+}
+
+// The state machine tells the function which route it is on; the lines have that name, and not the host's.
+func TestInvokeLogsItsRoute(t *testing.T) {
+	t.Parallel()
+	asked, err := json.Marshal(request.Request{
+		Event: uploadtest.Event(t, object("report.txt")), Execution: execution, Route: "small",
+	})
+	require.NoError(t, err)
+	_, log, err := invoke(t.Context(), t, uploadtest.Content([]byte(text), "ETag", `"e1"`), asked)
+	require.NoError(t, err)
+	line := requireLine(t, log)
+	assert.Equal(t, []any{"small", "machine"}, []any{line["route"], line["stateMachine"]})
+	assert.Contains(t, line, routemetric.FieldMetadata)
 }

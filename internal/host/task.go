@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// routeFargate is what the logs call this host.
+	// routeFargate is what the route of a run by hand is called.
 	routeFargate = "Fargate"
 
 	// attributeResult is where a line has the processor's result.
@@ -35,9 +35,8 @@ func run(process Processor, lookup func(string) (string, bool), stdout, stderr i
 	if invalid == nil {
 		invalid = wrong
 	}
-	logger := func(w io.Writer) *slog.Logger {
-		return naming(slog.New(slog.NewJSONHandler(w, nil)), routeFargate, asked.Execution, object)
-	}
+	of := subjectOf(object, asked.Route, asked.Execution, routeFargate)
+	logger := func(w io.Writer) *slog.Logger { return of.naming(slog.New(slog.NewJSONHandler(w, nil))) }
 	ctx = upload.WithLogger(ctx, logger(stderr))
 	idle, verified := false, ""
 	err := tracer(ctx, lookup).Do(ctx, asked.Execution, object, func(ctx context.Context) error {
@@ -57,7 +56,7 @@ func run(process Processor, lookup func(string) (string, bool), stdout, stderr i
 		})
 	})
 	if !idle || err != nil {
-		record(ctx, object, started, verified, err)
+		of.record(ctx, started, verified, err)
 	}
 	return upload.ExitCode(err)
 }

@@ -23,6 +23,7 @@ import (
 	"example.com/upload-router/internal/host/uploadtest"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/ledger/ledgertest"
+	"example.com/upload-router/internal/routemetric"
 	"example.com/upload-router/internal/tokenapi"
 	"example.com/upload-router/test/fixture"
 	"example.com/upload-router/upload"
@@ -395,4 +396,15 @@ func TestTaskFailsWhenItsResultIsLost(t *testing.T) {
 	require.ErrorAs(t, command.Run(), &exit)
 	assert.Equal(t, 70, exit.ExitCode())
 	assert.Contains(t, requireLine(t, stderr.String())["cause"], "writing the result")
+}
+
+// The state machine tells the task which route it is on; the lines have that name, and not the host's.
+func TestTaskLogsItsRoute(t *testing.T) {
+	t.Parallel()
+	got := runTask(t, uploadtest.Content([]byte(text), "ETag", `"e1"`), append(variables("film.mp4"), request.EnvironmentRoute+"=video"))
+	require.Zero(t, got.exit, got.stderr)
+	assert.Equal(t, "video", requireLine(t, got.stdout)["route"])
+	line := requireLine(t, got.stderr)
+	assert.Equal(t, "video", line["route"])
+	assert.Contains(t, line, routemetric.FieldMetadata)
 }

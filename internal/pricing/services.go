@@ -17,6 +17,8 @@ const (
 	// AlarmMonth is for one alarm of one metric, DashboardMonth for one dashboard. https://aws.amazon.com/cloudwatch/pricing/
 	AlarmMonth     = 0.10
 	DashboardMonth = 3.00
+	// MetricMonth is for one metric of one's own that has data in each hour: AWS charges by the hour, and for those with data alone.
+	MetricMonth = 0.30
 	// KeyMonth is for one customer key. Its first rotation adds as much, and its second; further ones add nothing.
 	// https://aws.amazon.com/kms/pricing/
 	KeyMonth = 1.00

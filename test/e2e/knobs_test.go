@@ -97,7 +97,7 @@ var fromDefaults = map[string]change{
 	},
 	"the function's time, which its state has to wait for": {
 		config: map[string]string{"lambdaTimeout": "90"},
-		want:   map[string]string{"function": "update", "workflow-machine": "update"},
+		want:   map[string]string{"alarms-route-time-Lambda": "update", "function": "update", "workflow-machine": "update"},
 	},
 	"the task's memory": {
 		config: map[string]string{"taskMemory": "4096"},
@@ -125,11 +125,19 @@ var fromDefaults = map[string]change{
 			"routes[1].memory": "4096",
 			"routes[2].name":   "large", "routes[2].compute": "fargate",
 		},
-		want: map[string]string{"workflow-machine": "update"},
+		// Two routes of tasks share the alarm task-failures, and have one more each.
+		want: map[string]string{
+			"alarms-route-failures-large": "create", "alarms-route-failures-video": "create", "alarms-route-time-Fargate": "delete",
+			"alarms-route-time-Lambda": "delete", "alarms-route-time-large": "create", "alarms-route-time-small": "create",
+			"alarms-route-time-video": "create", "dashboard-board": "update", "workflow-machine": "update",
+		},
 	},
 	"tasks only": {
 		config: map[string]string{"routes[0].name": "all", "routes[0].compute": "fargate"},
-		want:   map[string]string{"workflow-machine": "update", "workflow-run": "update"},
+		want: map[string]string{
+			"alarms-route-time-Fargate": "delete", "alarms-route-time-Lambda": "delete", "alarms-route-time-all": "create",
+			"dashboard-board": "update", "workflow-machine": "update", "workflow-run": "update",
+		},
 	},
 	"tasks on Spot": {
 		config: map[string]string{"taskCapacity": "spot"},
@@ -323,7 +331,8 @@ var fromDefaults = map[string]change{
 		config: map[string]string{"stateMachineName": "upload-router-e2e-other"},
 		want: map[string]string{
 			"alarms-execution-aborts": "update", "alarms-execution-failures": "update", "alarms-execution-throttles": "update",
-			"alarms-execution-time": "update", "alarms-execution-timeouts": "update", "dashboard-board": "update",
+			"alarms-execution-time": "update", "alarms-execution-timeouts": "update", "alarms-route-time-Fargate": "update",
+			"alarms-route-time-Lambda": "update", "dashboard-board": "update",
 			"statuschange-rule": "update", "sweep": "update", "sweep-run": "update", "uploads-start": "update",
 			"uploads-target": "update", "workflow-machine": "replace",
 		},
@@ -348,7 +357,7 @@ var fromDefaults = map[string]change{
 	},
 	"the task's time": {
 		config: map[string]string{"taskTimeout": "1200"},
-		want:   map[string]string{"workflow-machine": "update"},
+		want:   map[string]string{"alarms-route-time-Fargate": "update", "workflow-machine": "update"},
 	},
 	// The function is auto-named, so that the new one is there before the old one goes: what names it is updated in between.
 	"a Dockerfile of one's own": {
@@ -542,7 +551,8 @@ var fromDev = map[string]change{
 	"more time": {
 		config: map[string]string{"taskTimeout": "1500", "executionTimeout": "3600"},
 		want: map[string]string{
-			"alarms-execution-time": "update", "function": "update", "sweep": "update", "task-definition": "replace",
+			"alarms-execution-time": "update", "alarms-route-time-Fargate": "update", "function": "update", "sweep": "update",
+			"task-definition":  "replace",
 			"workflow-machine": "update",
 		},
 	},
@@ -649,6 +659,7 @@ var fromUnprotected = map[string]change{
 const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
 	"alarms-execution-time alarms-execution-timeouts alarms-function-errors alarms-function-throttles " +
 	"alarms-ledger-throttles alarms-lost-events alarms-open-executions alarms-sweep-errors " +
+	"alarms-route-time-Fargate alarms-route-time-Lambda " +
 	"alarms-sweep-silence alarms-task-failures alarms-task-timeouts alarms-undelivered-events " +
 	"alarms-undelivered-status-changes encryption-key endpoints-dynamodb endpoints-ecr-api endpoints-ecr-dkr " +
 	"endpoints-from-tasks endpoints-group endpoints-logs endpoints-s3 endpoints-to-dynamodb " +

@@ -117,8 +117,10 @@ func TestImports(t *testing.T) {
 		"./worker":            {"upload", "internal/host"},
 		"./functions/process": {"processor", "worker"},
 		"./task":              {"processor", "worker"},
-		"./internal/host/...": {"upload", "internal/host", "internal/ledger", "internal/partition", "internal/statustag"},
-		"./internal/ledger":   {},
+		"./internal/host/...": {
+			"upload", "internal/host", "internal/ledger", "internal/partition", "internal/routemetric", "internal/statustag",
+		},
+		"./internal/ledger": {},
 		"./internal/machine": {
 			"components/routing", "upload", "internal/asl", "internal/ledger", "internal/host/request", "internal/partition",
 		},

@@ -53,7 +53,9 @@ type session struct {
 
 func newSession(t *testing.T, config map[string]string) *session {
 	t.Helper()
-	config["sizeThreshold"] = strconv.Itoa(threshold)
+	if config["routes"] == "" { // of which it is the short form
+		config["sizeThreshold"] = strconv.Itoa(threshold)
+	}
 	f := &injected{of: map[string]faults.Fault{}, held: map[string]chan struct{}{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
@@ -111,6 +113,7 @@ var differs = []struct {
 	{regexp.MustCompile(`"durationMs":\d+`), `"durationMs":…`},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "PRICED"},
 	{regexp.MustCompile(`\bupload-router-dev-uploads-bucket-\w+`), "BUCKET"},
+	{regexp.MustCompile(`\bupload-router-dev-workflow-machine-[0-9a-f]{7}\b`), "MACHINE"},
 	{regexp.MustCompile(`\b(upload-router-dev-logs-\w+)-[0-9a-f]{7}\b`), "$1-SUFFIX"},
 	{regexp.MustCompile(`(/processor/)[0-9a-f]{32}\b`), "${1}TASK"},
 	{regexp.MustCompile(`\b\d{4}/\d\d/\d\d/(\S+\])[0-9a-f]{32}\b`), "DAY/$1INSTANCE"},

@@ -3,11 +3,13 @@ package session_test
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/docs"
 	"example.com/upload-router/internal/faults"
 	"example.com/upload-router/internal/settings"
 	"example.com/upload-router/operate"
@@ -75,13 +77,13 @@ func (s *session) looks(t *testing.T, names map[string]string) {
 	t.Helper()
 	const lambdaLine = `{"timestamp":"TIME","level":"INFO","message":"object processed","requestId":"UUID",` +
 		`"bucket":"BUCKET","key":"KEY","version":"…","execution":"EXECUTION",` +
-		`"route":"Lambda","size":512,"durationMs":…,"outcome":"succeeded"}`
+		`"route":"Lambda","size":512,"durationMs":…,"outcome":"succeeded","stateMachine":"MACHINE"}`
 	const taskLines = `  TIME  {"time":"TIME","level":"INFO","msg":"result","bucket":"BUCKET","key":"large.bin","version":"…",` +
 		`"execution":"EXECUTION","route":"Fargate","result":{"Bucket":"BUCKET","Key":"large.bin","VersionID":"…",` +
 		`"ETag":"cfb767f225d58469c5de3632a8803958","Size":2048,"Sequencer":"…","Checksum":{"Algorithm":"CRC64NVME","Value":"…"},` +
 		`"sha256":"SHA256"}}
   TIME  {"time":"TIME","level":"INFO","msg":"object processed","bucket":"BUCKET","key":"large.bin","version":"…",` +
-		`"execution":"EXECUTION","route":"Fargate","size":2048,"durationMs":…,"outcome":"succeeded"}`
+		`"execution":"EXECUTION","route":"Fargate","size":2048,"durationMs":…,"outcome":"succeeded","stateMachine":"MACHINE"}`
 	const failure = `+SPAN  Notify failure (Task)  SPAN
   sns publish, SPAN
 +SPAN  File failed (Fail)
@@ -228,6 +230,28 @@ func TestSessionVerify(t *testing.T) {
 			require.Contains(t, failed, "? Function's log\n  nothing: the processor never ran\n")
 			require.Contains(t, failed, "upload-router: completed with failures: the verification failed")
 		})
+	}
+}
+
+// TestSessionThreeTiers sends a file down each route of the documents' three tiers, and asks for those of one. What docs/routes.md shows of
+// them is what is printed here.
+func TestSessionThreeTiers(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, maps.Clone(docs.ThreeTiers))
+	const many = 7 << 20
+	sent := s.run(0, "send", s.file("orders.csv", small), s.file("film.mp4", many), s.file("scan.tiff", many))
+	require.Equal(t, `  KEY  SIZE  ROUTE  STATE  DURATION
+✓  orders.csv  512 B  small  SUCCEEDED  SPAN
+✓  film.mp4  7.0 MiB  video  SUCCEEDED  SPAN
+✓  scan.tiff  7.0 MiB  large  SUCCEEDED  SPAN
+3 of 3 files processed.`, end(t, sent, "  KEY"))
+	require.Equal(t, `STARTED  STATUS  ROUTE  SIZE  TOOK  KEY  EXECUTION  CAUSE
+TIME  succeeded  video  7.0 MiB  SPAN  film.mp4  UUID`, s.run(0, "executions", "--route", "video"))
+	require.Contains(t, s.run(0, "logs", "film.mp4"), `"route":"video"`)
+	proved := s.run(0, "verify")
+	for _, route := range []string{"small", "video", "large"} {
+		require.Contains(t, proved, "✓ "+route+" route  ")
+		require.Contains(t, proved, "✓ "+route+" digest  ")
 	}
 }
 
