@@ -71,6 +71,9 @@ type Interpreter struct {
 	// Parquet turns a Parquet file into JSON Lines, for an ItemReader; nil refuses definitions that read Parquet. What it gives ends
 	// soon after ctx does.
 	Parquet func(ctx context.Context, file io.Reader) (io.ReadCloser, error)
+
+	// resultFile is the most bytes of a file of a ResultWriter, [maxResultFile] when 0.
+	resultFile int64
 }
 
 // Program is a loaded machine. It is safe for concurrent use.

@@ -1,6 +1,7 @@
 package asl
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,6 +60,8 @@ type MapRun struct {
 	lost bool
 	// files are those that have the results of successful child executions, of all attempts.
 	files []resultFile
+	// unwritten are such results that couldn't be written yet: a redrive writes them.
+	unwritten []*spool
 }
 
 // MapRunCounts counts by how items or child executions have ended.
@@ -292,7 +295,9 @@ func (m *mapRun) execute(items []any) (result any, err error) {
 	}
 
 	m.written = &resultFiles{
-		to: m.to, run: m.MapRun, lines: m.writer != nil && m.writer.config.OutputType == OutputJSONL, byKind: map[string][]*spool{},
+		to: m.to, run: m.MapRun, byKind: map[string][]*spool{succeededFile: m.unwritten},
+		lines: m.writer != nil && m.writer.config.OutputType == OutputJSONL,
+		most:  cmp.Or(m.run.program.interpreter.resultFile, maxResultFile),
 	}
 	defer func() { err = errors.Join(err, m.written.close()) }()
 

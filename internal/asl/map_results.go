@@ -11,7 +11,7 @@ import (
 
 // maxResultFile is the most bytes of a file with results; a longer one is continued in another.
 // https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
-var maxResultFile int64 = 5 << 30 // A variable for its test alone.
+const maxResultFile = 5 << 30
 
 // The files with results, by how their names begin.
 const (
@@ -77,6 +77,8 @@ type resultFiles struct {
 	to     destination
 	run    *MapRun
 	lines  bool
+	most   int64
+	done   bool
 	byKind map[string][]*spool
 }
 
@@ -84,6 +86,8 @@ type resultFiles struct {
 type spool struct {
 	file *os.File
 	size int64
+	// whole says that nothing can follow what is in it.
+	whole bool
 }
 
 // write appends to it.
@@ -135,11 +139,14 @@ func (f *resultFiles) add(m *mapRun, c *child) error {
 func (f *resultFiles) text(kind string, text []byte) error {
 	files := f.byKind[kind]
 	// With what is before and behind a text.
-	if len(files) == 0 || files[len(files)-1].size+int64(len(text))+2 > maxResultFile {
+	if len(files) == 0 || files[len(files)-1].whole || files[len(files)-1].size+int64(len(text))+2 > f.most {
 		file, err := os.CreateTemp("", "map-run-*.json")
 		if err != nil {
 			return fmt.Errorf("keeping a result: %w", err)
 		}
+
+		// Where an open file may be removed it doesn't outlive the process.
+		_ = os.Remove(file.Name())
 
 		files = append(files, &spool{file: file})
 		f.byKind[kind] = files
@@ -157,13 +164,20 @@ func (f *resultFiles) text(kind string, text []byte) error {
 	}
 }
 
-// close removes what is on disk.
+// close removes what is on disk, but for what succeeded and isn't written yet.
 func (f *resultFiles) close() error {
 	var failed error
 
-	for _, files := range f.byKind {
+	for kind, files := range f.byKind {
+		if kind == succeededFile && !f.done {
+			f.run.unwritten = files
+
+			continue
+		}
+
 		for _, s := range files {
-			failed = errors.Join(failed, s.file.Close(), os.Remove(s.file.Name()))
+			failed = errors.Join(failed, s.file.Close())
+			_ = os.Remove(s.file.Name()) // It may be removed already.
 		}
 	}
 
@@ -177,11 +191,13 @@ func (f *resultFiles) write(m *mapRun) (any, error) {
 
 	for _, kind := range []string{succeededFile, failedFile, pendingFile} {
 		for _, s := range f.byKind[kind] {
-			if !f.lines {
+			if !f.lines && !s.whole {
 				if err := s.write([]byte("]")); err != nil {
 					return nil, err
 				}
 			}
+
+			s.whole = true
 
 			key := f.to.key(f.run, fmt.Sprintf("%s_%d.json", kind, len(listed[kind])))
 			if err := m.put(key, s.file, s.size); err != nil {
@@ -192,7 +208,6 @@ func (f *resultFiles) write(m *mapRun) (any, error) {
 		}
 	}
 
-	f.run.files = listed[succeededFile]
 	results := newObject(3)
 
 	for _, kind := range []string{failedFile, pendingFile, succeededFile} {
@@ -211,6 +226,7 @@ func (f *resultFiles) write(m *mapRun) (any, error) {
 		return nil, err
 	}
 
+	f.run.files, f.run.unwritten, f.done = listed[succeededFile], nil, true
 	m.Items.ResultsWritten = m.Items.Total - m.Items.Pending
 	m.Executions.ResultsWritten = m.Executions.Total - m.Executions.Pending
 
