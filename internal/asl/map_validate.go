@@ -339,6 +339,9 @@ func (c *checker) oneOf(field, text string, known ...string) {
 	}
 }
 
+// isOfMap says whether an integration is one that only a Map has.
+func isOfMap(name string) bool { return name == listObjects || name == getObject || name == putObject }
+
 // service checks a Resource that reads or writes a dataset, and gives what it calls.
 func (c *checker) service(field, resource string, known ...string) string {
 	name := IntegrationName(resource)

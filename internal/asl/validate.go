@@ -341,6 +341,10 @@ func (t *Task) compile(c *checker) node {
 		c.addf("Resource", "%q is not an ARN, such as arn:aws:states:::lambda:invoke", t.Resource)
 	}
 
+	if name := IntegrationName(t.Resource); isOfMap(name) {
+		c.addf("Resource", "%s is of a Map's ItemReader or ResultWriter: a task calls arn:aws:states:::aws-sdk:%s", name, name)
+	}
+
 	if c.express && IsJob(t.Resource) {
 		c.addf("Resource", "%s waits for what it starts, which a child execution of the type EXPRESS can't: make ExecutionType STANDARD",
 			IntegrationName(t.Resource))
