@@ -30,4 +30,6 @@ func (m *Machine) Graph() (states []string, transitions []Transition) {
 }
 
 // Graph gives the states of an iteration, as [Machine.Graph] does those of a machine.
-func (p *ItemProcessor) Graph() (states []string, transitions []Transition) { return p.machine().Graph() }
+func (p *ItemProcessor) Graph() (states []string, transitions []Transition) {
+	return p.machine().Graph()
+}

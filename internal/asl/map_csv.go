@@ -50,15 +50,8 @@ func (r *csvReader) line(most int) ([]string, error) {
 	for {
 		char, width, err := r.from.ReadRune()
 
-		switch {
-		case errors.Is(err, io.EOF) && quoted:
-			return nil, errQuote
-		case errors.Is(err, io.EOF) && size == 0:
-			return nil, io.EOF
-		case errors.Is(err, io.EOF):
-			return append(fields, field.String()), nil
-		case err != nil:
-			return nil, fmt.Errorf("its text: %w", err)
+		if err != nil {
+			return lastLine(append(fields, field.String()), size, quoted, err)
 		}
 
 		if size += width; size > most {
@@ -84,6 +77,20 @@ func (r *csvReader) line(most int) ([]string, error) {
 
 			some = true
 		}
+	}
+}
+
+// lastLine is the one that the end of the file, or an error, ends.
+func lastLine(fields []string, size int, quoted bool, err error) ([]string, error) {
+	switch {
+	case !errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("its text: %w", err)
+	case quoted:
+		return nil, errQuote
+	case size == 0:
+		return nil, io.EOF
+	default:
+		return fields, nil
 	}
 }
 

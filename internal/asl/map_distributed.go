@@ -237,8 +237,8 @@ func (w *mapping) newMapRun() *MapRun {
 	return run
 }
 
-// toRedrive is the Map Run of the state in which the execution is redriven, nil for a new one: there was none, or it failed by what a redrive
-// doesn't mend.
+// toRedrive is the Map Run of the state in which the execution is redriven, nil for a new one: there was none, or it failed by what a
+// redrive doesn't mend.
 //
 // https://docs.aws.amazon.com/step-functions/latest/dg/redrive-map-run.html
 func (r *run) toRedrive() *MapRun {

@@ -282,7 +282,7 @@ func (r *reading) content(parameters *object, source string, config ReaderConfig
 
 			return
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 
 		var from io.Reader = file
 
@@ -342,7 +342,7 @@ func (r *reading) parquetValues(from io.Reader) iter.Seq2[any, error] {
 
 			return
 		}
-		defer rows.Close()
+		defer func() { _ = rows.Close() }()
 
 		for value, err := range lineValues(rows) {
 			if !yield(value, err) {

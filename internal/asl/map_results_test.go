@@ -97,7 +97,8 @@ func TestMapWritesWhatFailed(t *testing.T) {
 	t.Parallel()
 
 	b := newBucket(map[string]string{"in.json": numbers(50)})
-	reader := `,"MaxConcurrency":1,"ItemReader":{"Resource":"` + getsObject + `","ReaderConfig":{"InputType":"JSON"},"Parameters":{"Bucket":"b","Key":"in.json"}}}}}`
+	reader := `,"MaxConcurrency":1,"ItemReader":{"Resource":"` + getsObject +
+		`","ReaderConfig":{"InputType":"JSON"},"Parameters":{"Bucket":"b","Key":"in.json"}}}}}`
 	text := written(working, "")
 	result := runMap(t, text[:len(text)-3]+reader, b, failsFor(func(item any) bool { return fmt.Sprint(item) == "3" }), `{}`)
 	requireFailed(t, result, asl.ErrorExceedToleratedFailure, "threshold")
@@ -120,10 +121,10 @@ func TestMapTransformsResults(t *testing.T) {
 	const input = `[[1,2],3]`
 
 	for config, want := range map[string]string{
-		`"Transformation":"COMPACT"`:                       `[[1,2],3]`,
-		`"Transformation":"FLATTEN"`:                       `[1,2,3]`,
-		`"Transformation":"FLATTEN","OutputType":"JSONL"`:  "1\n2\n3\n",
-		`"Transformation":"COMPACT","OutputType":"JSONL"`:  "[1,2]\n3\n",
+		`"Transformation":"COMPACT"`:                        `[[1,2],3]`,
+		`"Transformation":"FLATTEN"`:                        `[1,2,3]`,
+		`"Transformation":"FLATTEN","OutputType":"JSONL"`:   "1\n2\n3\n",
+		`"Transformation":"COMPACT","OutputType":"JSONL"`:   "[1,2]\n3\n",
 		`"Transformation":"COMPACT", "OutputType":"JSON"  `: `[[1,2],3]`,
 	} {
 		b := newBucket(map[string]string{})
@@ -291,8 +292,8 @@ func TestMapRunRedriveManifest(t *testing.T) {
 	b := newBucket(map[string]string{})
 	text := written(working, "")
 	_, again := redriven(t, text[:len(text)-3]+`,"MaxConcurrency":1,"ToleratedFailureCount":1}}}`, b,
-		func(_ context.Context, call asl.Call) (any, error) {
-			return failsFor(below(int(broken.Load())))(t.Context(), call)
+		func(ctx context.Context, call asl.Call) (any, error) {
+			return failsFor(below(int(broken.Load())))(ctx, call)
 		}, numbers(6), func() { broken.Store(1) })
 	require.Equal(t, asl.StatusSucceeded, again.Status, again.Cause)
 
@@ -301,7 +302,7 @@ func TestMapRunRedriveManifest(t *testing.T) {
 	require.Len(t, results["SUCCEEDED"], 1)
 	require.Len(t, records(t, files["SUCCEEDED_0.json"]), 5)
 	require.Len(t, records(t, files["FAILED_0.json"]), 1)
-	require.Equal(t, 1.0, records(t, files["FAILED_0.json"])[0]["RedriveCount"])
+	require.EqualValues(t, 1, records(t, files["FAILED_0.json"])[0]["RedriveCount"])
 	require.Empty(t, results["PENDING"])
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -208,6 +209,11 @@ func (w *mapping) number(q quantity, outside string) (float64, error) {
 		return 0, nil
 	}
 
+	return w.checked(q, value, outside)
+}
+
+// checked is the number that a quantity was computed to.
+func (w *mapping) checked(q quantity, value any, outside string) (float64, error) {
 	number, whole := asNumber(value)
 
 	kind := "float"
@@ -353,7 +359,7 @@ func (s *slots) wait() time.Duration {
 		}
 	}
 
-	if _, real := s.from.(RealClock); real {
+	if isA[RealClock](s.from) {
 		return 0
 	}
 
@@ -396,8 +402,8 @@ func (r *run) latest(kind EventType) []Event {
 	r.history.mu.Lock()
 	defer r.history.mu.Unlock()
 
-	for i := len(r.history.events) - 1; i >= 0; i-- {
-		if e := r.history.events[i]; e.Type == kind && e.State == r.state && e.Iteration == r.iteration {
+	for i, e := range slices.Backward(r.history.events) {
+		if e.Type == kind && e.State == r.state && e.Iteration == r.iteration {
 			return r.history.events[i:]
 		}
 	}
@@ -444,7 +450,7 @@ func (w *mapping) inline(items []any, most int, earlier []Event) (any, error) {
 
 // iterate runs one iteration of an Inline Map.
 func (w *mapping) iterate(ctx context.Context, clock Clock, i item, index int, earlier []Event) (any, error) {
-	r := w.run.iterated(w, ctx, clock, index)
+	r := w.run.iterated(ctx, w, clock, index)
 	r.item = w.about(i, index)
 
 	value, err := w.selected(r.item)
@@ -492,7 +498,7 @@ func (w *mapping) iterate(ctx context.Context, clock Clock, i item, index int, e
 }
 
 // iterated is the run of an iteration.
-func (r *run) iterated(w *mapping, ctx context.Context, clock Clock, index int) *run {
+func (r *run) iterated(ctx context.Context, w *mapping, clock Clock, index int) *run {
 	out := *r
 	out.program, out.ctx, out.clock = w.processor, ctx, clock
 	out.iteration = fmt.Sprintf("%s/%d", r.state, index)

@@ -260,8 +260,8 @@ func TestMapBatches(t *testing.T) {
 func TestMapBatchesByBytes(t *testing.T) {
 	t.Parallel()
 
-	result := runMap(t, distributed(`,"ItemBatcher":{"MaxInputBytesPerBatchPath":"$.most","BatchInput":{"at.$":"$.at"}},"ItemsPath":"$.items"`),
-		newBucket(nil), echo, `{"most":48,"at":"now","items":["aaaa","bbbb","cccc","dddd"]}`)
+	result := runMap(t, distributed(`,"ItemBatcher":{"MaxInputBytesPerBatchPath":"$.most","BatchInput":{"at.$":"$.at"}},
+		"ItemsPath":"$.items"`), newBucket(nil), echo, `{"most":48,"at":"now","items":["aaaa","bbbb","cccc","dddd"]}`)
 	requireSucceeded(t, result, `[
 		{"BatchInput":{"at":"now"},"Items":["aaaa"]}, {"BatchInput":{"at":"now"},"Items":["bbbb"]},
 		{"BatchInput":{"at":"now"},"Items":["cccc"]}, {"BatchInput":{"at":"now"},"Items":["dddd"]}]`)
@@ -289,7 +289,8 @@ func TestMapRunHistory(t *testing.T) {
 	})
 	result, err := program.Run(t.Context(), execution(`["a","b"]`))
 	require.NoError(t, err)
-	requireSucceeded(t, result, `[{"id":"`+oneARN+`","i":0,"v":"a","from":"STATE_DATA"},{"id":"`+oneARN+`","i":1,"v":"b","from":"STATE_DATA"}]`)
+	requireSucceeded(t, result, `[{"id":"`+oneARN+`","i":0,"v":"a","from":"STATE_DATA"},
+		{"id":"`+oneARN+`","i":1,"v":"b","from":"STATE_DATA"}]`)
 	require.Equal(t, []string{
 		"ExecutionStarted", "StateEntered M", "MapStateStarted M", "MapRunStarted M", "MapRunSucceeded M", "MapStateSucceeded M",
 		"StateExited M", "ExecutionSucceeded",
@@ -456,7 +457,8 @@ func TestMapRetryAndCatch(t *testing.T) {
 
 		return nil, named("Broken")
 	}, `[1]`)
-	requireSucceeded(t, result, `{"Error":"States.ExceedToleratedFailureThreshold","Cause":"The specified tolerated failure threshold was exceeded"}`)
+	requireSucceeded(t, result, `{"Error":"States.ExceedToleratedFailureThreshold",
+		"Cause":"The specified tolerated failure threshold was exceeded"}`)
 	require.EqualValues(t, 3, calls.Load())
 	require.Len(t, result.MapRuns, 3)
 	require.Equal(t, []string{
@@ -471,7 +473,7 @@ func TestMapAbortsTheOthers(t *testing.T) {
 
 	var began, aborted atomic.Int32
 
-	result := runMap(t, mapped(`"ItemProcessor":`+working+`,"MaxConcurrency":4`), newBucket(nil), func(ctx context.Context, call asl.Call) (any, error) {
+	work := func(ctx context.Context, _ asl.Call) (any, error) {
 		if began.Add(1) == 4 {
 			return nil, named("Broken")
 		}
@@ -480,7 +482,8 @@ func TestMapAbortsTheOthers(t *testing.T) {
 		aborted.Add(1)
 
 		return nil, ctx.Err()
-	}, numbers(20))
+	}
+	result := runMap(t, mapped(`"ItemProcessor":`+working+`,"MaxConcurrency":4`), newBucket(nil), work, numbers(20))
 	requireFailed(t, result, asl.ErrorExceedToleratedFailure, "threshold")
 	require.EqualValues(t, 4, began.Load())
 	require.EqualValues(t, 3, aborted.Load())

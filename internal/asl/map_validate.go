@@ -446,7 +446,8 @@ func (r *ReaderConfig) check(c *checker, prefix, calls string) {
 
 func (r *ReaderConfig) checkCSV(c *checker, prefix string) {
 	if _, known := delimiters[r.CSVDelimiter]; !known {
-		c.oneOf(prefix+"CSVDelimiter", r.CSVDelimiter, slices.DeleteFunc(slices.Sorted(maps.Keys(delimiters)), func(s string) bool { return s == "" })...)
+		// The first one is none.
+		c.oneOf(prefix+"CSVDelimiter", r.CSVDelimiter, slices.Sorted(maps.Keys(delimiters))[1:]...)
 	}
 
 	c.oneOf(prefix+"CSVHeaderLocation", r.CSVHeaderLocation, HeaderFirstRow, HeaderGiven)

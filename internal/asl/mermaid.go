@@ -15,17 +15,21 @@ func catchLabel(names []string) string { return "catch " + strings.Join(names, "
 // states of its ItemProcessor.
 func Mermaid(m *Machine) string {
 	d := diagram{}
-	d.WriteString("stateDiagram-v2\n")
+	d.line("", "stateDiagram-v2")
 	d.machine(m, "    ")
 
-	return d.String()
+	return d.text.String()
 }
 
 // diagram is one that is being drawn.
 type diagram struct {
-	strings.Builder
+	text strings.Builder
 	// drawn counts the states, for their names in the diagram.
 	drawn int
+}
+
+func (d *diagram) line(indent, format string, args ...any) {
+	d.text.WriteString(indent + fmt.Sprintf(format, args...) + "\n")
 }
 
 // machine draws the states of a machine, or of the Map that they are in.
@@ -36,22 +40,22 @@ func (d *diagram) machine(m *Machine, indent string) {
 	for _, name := range names {
 		d.drawn++
 		ids[name] = fmt.Sprintf("s%d", d.drawn)
-		fmt.Fprintf(d, "%sstate \"%s\" as %s\n", indent, diagramText(name), ids[name])
+		d.line(indent, "state \"%s\" as %s", diagramText(name), ids[name])
 	}
 
 	if len(names) > 0 {
-		fmt.Fprintf(d, "%s[*] --> %s\n", indent, ids[m.StartAt])
+		d.line(indent, "[*] --> %s", ids[m.StartAt])
 	}
 
 	for _, t := range transitions {
-		d.WriteString(indent + diagramEdge(ids[t.From], ids[t.To], t.Label))
+		d.line(indent, "%s", diagramEdge(ids[t.From], ids[t.To], t.Label))
 	}
 
 	for _, name := range names {
 		if mapped, ok := m.States[name].(*Map); ok && mapped.ItemProcessor != nil {
-			fmt.Fprintf(d, "%sstate %s {\n", indent, ids[name])
+			d.line(indent, "state %s {", ids[name])
 			d.machine(mapped.ItemProcessor.machine(), indent+"    ")
-			d.WriteString(indent + "}\n")
+			d.line(indent, "}")
 		}
 	}
 }
@@ -75,14 +79,14 @@ func endsExecution(state State) bool {
 
 func diagramEdge(from, to, label string) string {
 	if label == "" {
-		return fmt.Sprintf("%s --> %s\n", from, to)
+		return fmt.Sprintf("%s --> %s", from, to)
 	}
 
 	if runes := []rune(label); len(runes) > maxLabel {
 		label = string(runes[:maxLabel-3]) + "..."
 	}
 
-	return fmt.Sprintf("%s --> %s: %s\n", from, to, diagramText(label))
+	return fmt.Sprintf("%s --> %s: %s", from, to, diagramText(label))
 }
 
 // diagramText replaces the characters that have a meaning in the diagram's syntax by its character codes.

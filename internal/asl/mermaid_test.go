@@ -128,7 +128,7 @@ func TestMermaidOfAMap(t *testing.T) {
         s4 --> s5
         s5 --> [*]
     }
-`, asl.Mermaid(m))
+`, asl.Mermaid(m)) //nolint:dupword // It is a diagram.
 
 	states, transitions := m.States["M"].(*asl.Map).ItemProcessor.Graph()
 	require.Equal(t, []string{"A", "B"}, states)

@@ -14,13 +14,17 @@ import (
 
 // The parameters that a Map's ItemReader and ResultWriter may have.
 // https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html
-func (r *Router) prepareListing(parameters map[string]any) error { return onlyKnown(parameters, "Bucket Prefix") }
+func (r *Router) prepareListing(parameters map[string]any) error {
+	return onlyKnown(parameters, "Bucket Prefix")
+}
 
 func (r *Router) prepareDataset(parameters map[string]any) error {
 	return onlyKnown(parameters, "Bucket Key VersionId")
 }
 
-func (r *Router) prepareResults(parameters map[string]any) error { return onlyKnown(parameters, "Bucket Prefix") }
+func (r *Router) prepareResults(parameters map[string]any) error {
+	return onlyKnown(parameters, "Bucket Prefix")
+}
 
 // asked leaves the question to the local S3, which asks the policies about each request.
 func (g *guard) asked(string, map[string]any) (after, error) { return after{}, nil }

@@ -67,7 +67,7 @@ func TestDistributedMap(t *testing.T) {
 	read := func(key string, into any) {
 		object, err := router.Client().GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucketOfMaps), Key: &key})
 		require.NoError(t, err)
-		defer object.Body.Close()
+		defer func() { _ = object.Body.Close() }()
 		text, err := io.ReadAll(object.Body)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(text, into))
