@@ -153,8 +153,8 @@ func TestMapIsRefused(t *testing.T) {
 			"ResultWriter.WriterConfig.Transformation: must be NONE or COMPACT or FLATTEN",
 		},
 		"a Map in an Express child": {
-			`"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"I","States":{"I":{"Type":"Map","End":true,` +
-				apart + `}}}`, `state "I": ItemProcessor.ProcessorConfig.Mode: a Distributed Map can't be in a child execution of the type EXPRESS`,
+			`"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"I","States":{` +
+				`"I":{"Type":"Map","End":true,` + apart + `}}}`, `state "I": ItemProcessor.ProcessorConfig.Mode: a Distributed Map can't be in a child execution of the type EXPRESS`,
 		},
 		"a label twice": {
 			`"Label":"L","ItemProcessor":{` + standard + `"StartAt":"I","States":{"I":{"Type":"Map","End":true,"Label":"L",` + apart + `}}}`,

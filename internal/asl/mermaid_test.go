@@ -112,6 +112,7 @@ func TestMermaidOfAMap(t *testing.T) {
 		"A":{"Type":"Pass","Next":"B"},"B":{"Type":"Succeed"}}},"Catch":[{"ErrorEquals":["States.ALL"],"Next":"F"}],"Next":"E"},
 		"E":{"Type":"Pass","End":true},"F":{"Type":"Fail"}}}`))
 	require.NoError(t, err)
+	//nolint:dupword // It is a diagram.
 	require.Equal(t, `stateDiagram-v2
     state "M" as s1
     state "E" as s2
@@ -128,7 +129,7 @@ func TestMermaidOfAMap(t *testing.T) {
         s4 --> s5
         s5 --> [*]
     }
-`, asl.Mermaid(m)) //nolint:dupword // It is a diagram.
+`, asl.Mermaid(m))
 
 	states, transitions := m.States["M"].(*asl.Map).ItemProcessor.Graph()
 	require.Equal(t, []string{"A", "B"}, states)
