@@ -1,7 +1,7 @@
 // Package asl is a model of the Amazon States Language (JSONPath query language, Standard workflows): the same types write a
 // definition, check it and run it.
 //
-// A [Machine] built from the state types ([Task], [Choice], [Pass], [Wait], [Succeed], [Fail]) marshals to the JSON that AWS Step
+// A [Machine] built from the state types ([Task], [Choice], [Pass], [Wait], [Succeed], [Fail], [Map]) marshals to the JSON that AWS Step
 // Functions takes, and [Parse] reads such JSON back. Both go through the same checks ([Machine.Validate]), which report every
 // fault at once with the state's name.
 //
@@ -12,8 +12,11 @@
 //
 // States may be in JSONata, which package jsonata evaluates as Step Functions does.
 //
-// Outside this package are Parallel and Map states, Express workflows, variables in states of JSONPath but for constants that a rule
-// of a Choice sets, and time limits of tasks as expressions: a definition that uses them is refused when it is loaded, never run wrongly.
+// A [Map] is Inline, in the execution itself, or Distributed: its items come from the state's input or, through the integrations of
+// s3:listObjectsV2 and s3:getObject, from a dataset in S3 that is read while its child executions run.
+//
+// Outside this package are Parallel states, Express workflows but for the child executions of a Distributed Map, variables in states of
+// JSONPath but for constants that a rule of a Choice sets, and time limits of tasks as expressions: a definition that uses them is refused when it is loaded, never run wrongly.
 //
 // What differs from AWS all the same is in docs/differences.md. The case files of testdata hold what was measured on AWS, with
 // the source; test/engines asks other engines for the same.

@@ -13,6 +13,12 @@ const (
 	ErrorAll = "States.ALL"
 	// ErrorDataLimitExceeded reports a payload above [PayloadLimit]; ErrorAll does not match it.
 	ErrorDataLimitExceeded = "States.DataLimitExceeded"
+	// ErrorExceedToleratedFailure reports a Distributed Map of which more items failed than it tolerates.
+	ErrorExceedToleratedFailure = "States.ExceedToleratedFailureThreshold"
+	// ErrorItemReaderFailed reports a Distributed Map that can't read its dataset.
+	ErrorItemReaderFailed = "States.ItemReaderFailed"
+	// ErrorResultWriterFailed reports a Distributed Map that can't write its results.
+	ErrorResultWriterFailed = "States.ResultWriterFailed"
 	// ErrorHeartbeatTimeout reports a Task that sent no heartbeat in time. It is
 	// a kind of ErrorTimeout: a retrier or catcher for ErrorTimeout matches it.
 	ErrorHeartbeatTimeout = "States.HeartbeatTimeout"
@@ -40,12 +46,12 @@ const (
 
 const reservedPrefix = "States."
 
-// reservedErrorNames are all of them, those that only Parallel and Map states report as well.
+// reservedErrorNames are all of them, those that only Parallel states report as well.
 func reservedErrorNames() []string {
 	return []string{
-		ErrorAll, "States.BranchFailed", ErrorDataLimitExceeded, "States.ExceedToleratedFailureThreshold",
-		ErrorHeartbeatTimeout, ErrorIntrinsicFailure, "States.ItemReaderFailed", ErrorNoChoiceMatched,
-		ErrorParameterPathFailure, ErrorPermissions, ErrorQueryEvaluation, ErrorResultPathMatchFailure, "States.ResultWriterFailed",
+		ErrorAll, "States.BranchFailed", ErrorDataLimitExceeded, ErrorExceedToleratedFailure,
+		ErrorHeartbeatTimeout, ErrorIntrinsicFailure, ErrorItemReaderFailed, ErrorNoChoiceMatched,
+		ErrorParameterPathFailure, ErrorPermissions, ErrorQueryEvaluation, ErrorResultPathMatchFailure, ErrorResultWriterFailed,
 		ErrorRuntime, ErrorTaskFailed, ErrorTimeout,
 	}
 }

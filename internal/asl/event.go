@@ -34,6 +34,30 @@ const (
 	ChoiceMade EventType = "ChoiceMade"
 	// StateExited has State, Output and, but for the last state, Next. It has AssignedVariables if the state has set any.
 	StateExited EventType = "StateExited"
+	// MapStateStarted has Length, the number of items, 0 where an ItemReader reads them.
+	MapStateStarted EventType = "MapStateStarted"
+	// MapIterationStarted begins an iteration of an Inline Map; it and the iteration's events have Iteration.
+	MapIterationStarted EventType = "MapIterationStarted"
+	// MapIterationSucceeded ends it.
+	MapIterationSucceeded EventType = "MapIterationSucceeded"
+	// MapIterationFailed ends it.
+	MapIterationFailed EventType = "MapIterationFailed"
+	// MapIterationAborted ends it, as the Map has ended.
+	MapIterationAborted EventType = "MapIterationAborted"
+	// MapRunStarted has MapRun.
+	MapRunStarted EventType = "MapRunStarted"
+	// MapRunRedriven has MapRun.
+	MapRunRedriven EventType = "MapRunRedriven"
+	// MapRunSucceeded has MapRun.
+	MapRunSucceeded EventType = "MapRunSucceeded"
+	// MapRunFailed has MapRun, Error and Cause.
+	MapRunFailed EventType = "MapRunFailed"
+	// MapRunAborted has MapRun.
+	MapRunAborted EventType = "MapRunAborted"
+	// MapStateSucceeded comes before the StateExited of a Map.
+	MapStateSucceeded EventType = "MapStateSucceeded"
+	// MapStateFailed has Error and Cause; no retrier helps.
+	MapStateFailed EventType = "MapStateFailed"
 	// ExecutionRedriven begins what a redrive added.
 	ExecutionRedriven EventType = "ExecutionRedriven"
 	// ExecutionSucceeded has Output.
@@ -60,6 +84,13 @@ type Event struct {
 	State string `json:"state,omitempty"`
 	// StateType is the state's type.
 	StateType StateType `json:"stateType,omitempty"`
+	// Iteration is the iteration of an Inline Map in which it happened, as the Map's name and the item's index, "Map/0"; those of
+	// Maps in Maps follow each other.
+	Iteration string `json:"iteration,omitempty"`
+	// MapRun is the ARN of a Map Run.
+	MapRun string `json:"mapRun,omitempty"`
+	// Length is a number of items.
+	Length int `json:"length,omitempty"`
 	// Resource is the task's ARN.
 	Resource string `json:"resource,omitempty"`
 	// Attempt counts the tries of a Task in one visit of its state; 0 is the first.

@@ -28,3 +28,8 @@ func (m *Machine) Graph() (states []string, transitions []Transition) {
 	}
 	return states, transitions
 }
+
+// Graph gives the states of an iteration, as [Machine.Graph] does those of a machine.
+func (p *ItemProcessor) Graph() (states []string, transitions []Transition) {
+	return p.machine().Graph()
+}

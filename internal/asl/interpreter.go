@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +41,10 @@ type Call struct {
 	Context any
 	// Clock is the execution's clock, for an integration that simulates time.
 	Clock Clock
+	// Body is what s3:putObject has to write for a Map's ResultWriter, of Size bytes; nil of all other calls.
+	Body io.ReadSeeker
+	// Size is the length of Body.
+	Size int64
 }
 
 // Integration does the work of a Task and returns its result, any value that
@@ -62,6 +68,12 @@ type Interpreter struct {
 	// Observe is called with each event when it happens, in the execution's
 	// goroutine; nil calls nothing. It must be safe for concurrent use.
 	Observe func(Event)
+	// Parquet turns a Parquet file into JSON Lines, for an ItemReader; nil refuses definitions that read Parquet. What it gives ends
+	// soon after ctx does.
+	Parquet func(ctx context.Context, file io.Reader) (io.ReadCloser, error)
+
+	// resultFile is the most bytes of a file of a ResultWriter, [maxResultFile] when 0.
+	resultFile int64
 }
 
 // Program is a loaded machine. It is safe for concurrent use.
@@ -86,55 +98,75 @@ func (in *Interpreter) Load(m *Machine) (*Program, error) {
 		return nil, err
 	}
 
-	p := &Program{
-		interpreter: *in, startAt: m.StartAt,
-		timeout: time.Duration(m.TimeoutSeconds) * time.Second,
-		states:  make(map[string]loaded, len(nodes)),
-	}
-	p.interpreter.Integrations = maps.Clone(in.Integrations)
+	in = new(*in)
+	in.Integrations = maps.Clone(in.Integrations)
 
-	if p.interpreter.Clock == nil {
-		p.interpreter.Clock = RealClock{}
+	if in.Clock == nil {
+		in.Clock = RealClock{}
 	}
 
-	if p.interpreter.Random == nil {
-		p.interpreter.Random = rand.Float64
+	if in.Random == nil {
+		in.Random = rand.Float64
 	}
 
-	for name, n := range nodes {
-		p.states[name] = loaded{kind: m.States[name].Type(), node: n}
+	kinds := make(map[string]StateType, len(nodes))
+	for name := range nodes {
+		kinds[name] = m.States[name].Type()
 	}
 
-	if err := p.link(); err != nil {
+	l := &linker{interpreter: *in}
+	p := l.program(m.StartAt, nodes, kinds)
+	p.timeout = time.Duration(m.TimeoutSeconds) * time.Second
+
+	if err := l.err(); err != nil {
 		return nil, err
 	}
 
 	return p, nil
 }
 
-// link gives each Task its integration.
-func (p *Program) link() error {
-	var missing []string
+// linker gives the states of a machine, and of the Maps in it, their integrations.
+type linker struct {
+	interpreter Interpreter
+	missing     []string
+}
 
-	for _, name := range slices.Sorted(maps.Keys(p.states)) {
-		task, ok := p.states[name].node.(*taskNode)
-		if !ok {
-			continue
-		}
+// program is the executable form of some states, their names in a fixed order.
+func (l *linker) program(startAt string, nodes map[string]node, kinds map[string]StateType) *Program {
+	p := &Program{interpreter: l.interpreter, startAt: startAt, states: make(map[string]loaded, len(nodes))}
 
-		task.integration = p.interpreter.Integrations[task.resource]
-		if task.integration == nil {
-			missing = append(missing, fmt.Sprintf("state %q: %s", name, task.resource))
+	for _, name := range slices.Sorted(maps.Keys(nodes)) {
+		p.states[name] = loaded{kind: kinds[name], node: nodes[name]}
+
+		switch n := nodes[name].(type) {
+		case *taskNode:
+			n.integration = l.find(name, n.resource)
+		case *mapNode:
+			n.link(l, name)
 		}
 	}
 
-	if len(missing) == 0 {
+	return p
+}
+
+// find is the integration of a resource.
+func (l *linker) find(state, resource string) Integration {
+	found := l.interpreter.Integrations[resource]
+	if found == nil {
+		l.missing = append(l.missing, fmt.Sprintf("state %q: %s", state, resource))
+	}
+
+	return found
+}
+
+func (l *linker) err() error {
+	if len(l.missing) == 0 {
 		return nil
 	}
 
-	known := slices.Sorted(maps.Keys(p.interpreter.Integrations))
+	known := slices.Sorted(maps.Keys(l.interpreter.Integrations))
 
-	return fmt.Errorf("%w: %s; known are: %s", ErrUnknownResource, strings.Join(missing, ", "), strings.Join(known, ", "))
+	return fmt.Errorf("%w: %s; known are: %s", ErrUnknownResource, strings.Join(l.missing, ", "), strings.Join(known, ", "))
 }
 
 // Execution is what an execution is started with; it fills the context object (requirement C44).
@@ -182,6 +214,8 @@ type Result struct {
 	Cause string `json:"cause,omitempty"`
 	// Events is the whole history.
 	Events []Event `json:"events"`
+	// MapRuns are those that it started, in their order.
+	MapRuns []*MapRun `json:"mapRuns,omitempty"`
 }
 
 // Run runs one execution to its end in the caller's goroutine. How it ended is in the Result: a failed execution is no error. The
@@ -193,7 +227,7 @@ func (p *Program) Run(ctx context.Context, start Execution) (*Result, error) {
 		return nil, err
 	}
 
-	r := p.newRun(ctx, start, input)
+	r := p.newRun(ctx, p.interpreter.Clock.Fork(), start, input)
 
 	return r.result(r.execute(input)), nil
 }
@@ -223,7 +257,16 @@ var (
 	errHistory  = fmt.Errorf("the execution reached the maximum number of history events (%d)", MaxHistory)
 )
 
-// run is one execution in progress. Only its own goroutine uses it.
+// history is what an execution records, and the iterations of its Inline Maps.
+type history struct {
+	mu     sync.Mutex
+	events []Event
+	// recorded counts the events as Step Functions would.
+	recorded int
+	mapRuns  []*MapRun
+}
+
+// run is one execution in progress, or an iteration of an Inline Map in one. Only its own goroutine uses it, but for the history.
 type run struct {
 	program  *Program
 	ctx      context.Context //nolint:containedctx // A run lives exactly as long as its context.
@@ -231,15 +274,18 @@ type run struct {
 	start    Execution
 	input    any
 	deadline time.Time
-	events   []Event
-	// recorded counts the events as Step Functions would.
-	recorded int
+	history  *history
 	output   json.RawMessage
 
-	// How often it was redriven, when last, and whether it goes on in a state that it had entered.
-	redrives int
-	redriven time.Time
-	resumed  bool
+	// iteration is that of an Inline Map, item what its states see of it; empty in the execution itself.
+	iteration string
+	item      *object
+
+	// How often it was redriven, when last, whether it goes on in a state that it had entered, and whether it is in that.
+	redrives  int
+	redriven  time.Time
+	resumed   bool
+	redriving bool
 
 	// The state being run.
 	state   string
@@ -253,8 +299,8 @@ type run struct {
 	variables *object
 }
 
-func (p *Program) newRun(ctx context.Context, start Execution, input payload) *run {
-	r := &run{program: p, ctx: ctx, clock: p.interpreter.Clock.Fork(), start: start, input: input.value}
+func (p *Program) newRun(ctx context.Context, clock Clock, start Execution, input payload) *run {
+	r := &run{program: p, ctx: ctx, clock: clock, start: start, input: input.value, history: &history{}}
 
 	if r.start.Name == "" {
 		r.start.Name = uuid.NewString()
@@ -324,11 +370,9 @@ func (r *run) visit(name string, input payload) (outcome, error) {
 		if err := r.emit(Event{Type: StateEntered, State: name, StateType: state.kind, Input: input.raw}); err != nil {
 			return outcome{}, err
 		}
-
-		r.enteredAt = r.recorded
 	}
 
-	r.resumed = false
+	r.redriving, r.resumed = r.resumed, false
 
 	out, err := state.node.run(r, input)
 	if err != nil {
@@ -383,15 +427,26 @@ func (r *run) sleep(d time.Duration) error {
 func (r *run) emit(e Event) error {
 	weight := e.weight(IsJob(e.Resource))
 
-	if !e.Terminal() && r.recorded+weight >= MaxHistory {
+	r.history.mu.Lock()
+
+	if !e.Terminal() && r.history.recorded+weight >= MaxHistory {
+		r.history.mu.Unlock()
+
 		return errHistory
 	}
 
-	r.recorded += weight
-	e.ID = len(r.events) + 1
+	r.history.recorded += weight
+	e.ID = len(r.history.events) + 1
 	e.Timestamp = r.clock.Now()
 	e.Execution = r.start.ID
-	r.events = append(r.events, e)
+	e.Iteration = r.iteration
+	r.history.events = append(r.history.events, e)
+
+	if e.Type == StateEntered {
+		r.enteredAt = r.history.recorded
+	}
+
+	r.history.mu.Unlock()
 
 	if observe := r.program.interpreter.Observe; observe != nil {
 		observe(e)
@@ -430,7 +485,7 @@ func (r *run) result(err error) *Result {
 	// A terminal event always has room, so there is no error to see.
 	_ = r.emit(last)
 
-	out.Events = r.events
+	out.Events, out.MapRuns = r.history.events, r.history.mapRuns
 
 	return out
 }
@@ -478,6 +533,10 @@ func (r *run) contextObject() *object {
 
 	if r.token != "" {
 		out.set("Task", objectOf("Token", r.token))
+	}
+
+	if r.item != nil {
+		out.set("Map", objectOf("Item", r.item))
 	}
 
 	return out

@@ -9,7 +9,7 @@ import (
 // StateType is the Type field of a state.
 type StateType string
 
-// The state types of this package. Parallel and Map exist in the language and are refused by [Parse].
+// The state types of this package. Parallel exists in the language and is refused by [Parse].
 const (
 	TypeTask    StateType = "Task"
 	TypeChoice  StateType = "Choice"
@@ -17,6 +17,7 @@ const (
 	TypeWait    StateType = "Wait"
 	TypeSucceed StateType = "Succeed"
 	TypeFail    StateType = "Fail"
+	TypeMap     StateType = "Map"
 )
 
 // Machine is a state machine definition. See
@@ -37,7 +38,7 @@ type Machine struct {
 	States map[string]State `json:"States"`
 }
 
-// State is one of *[Task], *[Choice], *[Pass], *[Wait], *[Succeed], *[Fail].
+// State is one of *[Task], *[Choice], *[Pass], *[Wait], *[Succeed], *[Fail], *[Map].
 type State interface {
 	json.Marshaler
 	// Type returns the Type field.
@@ -399,13 +400,13 @@ func (m *Machine) canonical() (json.RawMessage, error) {
 	return encodeJSON(plain(tree))
 }
 
-func (t *Task) edges() []edge {
-	out := make([]edge, 0, len(t.Catch)+1)
-	if t.Next != "" {
-		out = append(out, edge{field: "Next", target: t.Next})
-	}
+func (t *Task) edges() []edge { return caughtEdges(t.Next, t.Catch) }
 
-	for i, catcher := range t.Catch {
+// caughtEdges are the transitions of a state that may have catchers.
+func caughtEdges(next string, catchers []Catcher) []edge {
+	out := nextEdge(next)
+
+	for i, catcher := range catchers {
 		out = append(out, edge{
 			field: fmt.Sprintf("Catch[%d].Next", i), target: catcher.Next, label: catchLabel(catcher.ErrorEquals),
 		})

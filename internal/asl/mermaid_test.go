@@ -103,3 +103,35 @@ func TestRuleLabels(t *testing.T) {
 		})
 	}
 }
+
+// A Map has the states of its ItemProcessor in it.
+func TestMermaidOfAMap(t *testing.T) {
+	t.Parallel()
+
+	m, err := asl.Parse([]byte(`{"StartAt":"M","States":{"M":{"Type":"Map","ItemProcessor":{"StartAt":"A","States":{
+		"A":{"Type":"Pass","Next":"B"},"B":{"Type":"Succeed"}}},"Catch":[{"ErrorEquals":["States.ALL"],"Next":"F"}],"Next":"E"},
+		"E":{"Type":"Pass","End":true},"F":{"Type":"Fail"}}}`))
+	require.NoError(t, err)
+	//nolint:dupword // It is a diagram.
+	require.Equal(t, `stateDiagram-v2
+    state "M" as s1
+    state "E" as s2
+    state "F" as s3
+    [*] --> s1
+    s1 --> s2
+    s1 --> s3: catch States.ALL
+    s2 --> [*]
+    s3 --> [*]
+    state s1 {
+        state "A" as s4
+        state "B" as s5
+        [*] --> s4
+        s4 --> s5
+        s5 --> [*]
+    }
+`, asl.Mermaid(m))
+
+	states, transitions := m.States["M"].(*asl.Map).ItemProcessor.Graph()
+	require.Equal(t, []string{"A", "B"}, states)
+	require.Equal(t, []asl.Transition{{From: "A", To: "B"}, {From: "B"}}, transitions)
+}

@@ -25,11 +25,12 @@ func Parse(data []byte) (*Machine, error) {
 		return nil, c.err()
 	}
 
-	p := &parser{checker: c, broken: map[string]bool{}}
+	c.broken = map[string]bool{}
+	p := &parser{checker: c}
 	p.duplicates(json.NewDecoder(bytes.NewReader(data)), "")
 
 	m := p.machine(data)
-	m.check(c, p.broken)
+	m.check(c)
 
 	if err := c.err(); err != nil {
 		return nil, err
@@ -53,8 +54,6 @@ func syntaxPlace(data []byte, err error) string {
 type parser struct {
 	*checker
 
-	// broken names the states that could not be read.
-	broken map[string]bool
 	// read is the order of the state's keys, as far as it is read.
 	read keyOrder
 }
@@ -114,27 +113,27 @@ func (ch *Choice) keep(order keyOrder) { ch.order = order }
 func (p *Pass) keep(order keyOrder)    { p.order = order }
 func (w *Wait) keep(order keyOrder)    { w.order = order }
 func (s *Succeed) keep(order keyOrder) { s.order = order }
+func (m *Map) keep(order keyOrder)     { m.order = order }
 
 func (p *parser) machine(data []byte) *Machine {
 	m := &Machine{States: map[string]State{}}
 
-	fields, ok := p.object(data, "")
+	if fields, ok := p.object(data, ""); ok {
+		p.fill(fields, reflect.ValueOf(m).Elem(), "", "the top level", "")
+	}
+
+	return m
+}
+
+// states reads the states of the machine, or of a Map's ItemProcessor.
+func (p *parser) states(data json.RawMessage, out *map[string]State, field string) {
+	raw, ok := p.object(data, field)
 	if !ok {
-		return m
+		return
 	}
 
-	states, hasStates := fields["States"]
-	delete(fields, "States")
-	p.fill(fields, reflect.ValueOf(m).Elem(), "", "the top level", "")
-
-	if !hasStates {
-		return m
-	}
-
-	raw, ok := p.object(states, "States")
-	if !ok {
-		return m
-	}
+	*out = make(map[string]State, len(raw))
+	outer, read := p.state, p.read
 
 	for _, name := range slices.Sorted(maps.Keys(raw)) {
 		p.state = name
@@ -146,12 +145,10 @@ func (p *parser) machine(data []byte) *Machine {
 			continue
 		}
 
-		m.States[name] = state
+		(*out)[name] = state
 	}
 
-	p.state = ""
-
-	return m
+	p.state, p.read = outer, read
 }
 
 // object reads a JSON object; anything else is reported.
@@ -180,6 +177,8 @@ func newState(kind StateType) State {
 		return &Succeed{}
 	case TypeFail:
 		return &Fail{}
+	case TypeMap:
+		return &Map{}
 	default:
 		return nil
 	}
@@ -193,7 +192,7 @@ func (p *parser) stateOf(raw json.RawMessage) State {
 
 	var kind StateType
 	if err := json.Unmarshal(fields[typeField], &kind); err != nil || kind == "" {
-		p.addf(typeField, "name the state's type, one of Task, Choice, Pass, Wait, Succeed and Fail")
+		p.addf(typeField, "name the state's type, one of Task, Choice, Pass, Wait, Succeed, Fail and Map")
 
 		return nil
 	}
@@ -223,13 +222,13 @@ func (p *parser) stateOf(raw json.RawMessage) State {
 }
 
 func (p *parser) unknownType(kind StateType) {
-	if kind == "Parallel" || kind == "Map" {
-		p.addf(typeField, "%s states are not supported: use Task, Choice, Pass, Wait, Succeed or Fail", kind)
+	if kind == "Parallel" {
+		p.addf(typeField, "%s states are not supported: use Task, Choice, Pass, Wait, Succeed, Fail or Map", kind)
 
 		return
 	}
 
-	p.addf(typeField, "unknown state type %q: use Task, Choice, Pass, Wait, Succeed or Fail", string(kind))
+	p.addf(typeField, "unknown state type %q: use Task, Choice, Pass, Wait, Succeed, Fail or Map", string(kind))
 }
 
 // fill puts the fields into the struct and reports those it does not have. what and also describe the struct in that message.
@@ -279,6 +278,22 @@ func (p *parser) value(raw json.RawMessage, target reflect.Value, field string) 
 		p.result(raw, out, field)
 	case *map[string]any:
 		p.tree(raw, out, field)
+	case *map[string]State:
+		p.states(raw, out, field)
+	case **ItemProcessor:
+		part(p, raw, out, field, "an ItemProcessor")
+	case **ProcessorConfig:
+		part(p, raw, out, field, "a ProcessorConfig")
+	case **ItemReader:
+		part(p, raw, out, field, "an ItemReader")
+	case **ReaderConfig:
+		part(p, raw, out, field, "a ReaderConfig")
+	case **ItemBatcher:
+		part(p, raw, out, field, "an ItemBatcher")
+	case **ResultWriter:
+		part(p, raw, out, field, "a ResultWriter")
+	case **WriterConfig:
+		part(p, raw, out, field, "a WriterConfig")
 	default:
 		p.plain(raw, target, field)
 	}
@@ -288,6 +303,12 @@ func (p *parser) item(raw json.RawMessage, target reflect.Value, place, what str
 	if fields, ok := p.object(raw, place); ok {
 		p.fill(fields, target, place+".", what, "")
 	}
+}
+
+// part reads an object that is a field of a Map.
+func part[T any](p *parser, raw json.RawMessage, out **T, field, what string) {
+	*out = new(T)
+	p.item(raw, reflect.ValueOf(*out).Elem(), field, what)
 }
 
 func list[T any](p *parser, raw json.RawMessage, field string, out *[]T, read func(json.RawMessage, *T, string)) {
@@ -330,10 +351,8 @@ func (p *parser) path(raw json.RawMessage, out *Path, field string) {
 	*out = Path(text)
 }
 
-// note records the order of a field's objects. Rules and catchers name theirs as [checker.results] does.
-func (p *parser) note(field string, value any) {
-	p.read.note(strings.ReplaceAll(field, "].", "]/"), value)
-}
+// note records the order of a field's objects.
+func (p *parser) note(field string, value any) { p.read.note(field, value) }
 
 func (p *parser) result(raw json.RawMessage, out *any, field string) {
 	value, err := decodeJSON(raw)

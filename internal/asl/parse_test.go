@@ -46,9 +46,13 @@ func TestParseRefuses(t *testing.T) {
 		"state is a list":    {`{"StartAt":"S","States":{"S":[]}}`, `state "S": must be an object`},
 		"no Type":            {wrap(`"End":true`), "Type: name the state's type"},
 		"Parallel":           {wrap(`"Type":"Parallel","End":true`), "Parallel states are not supported"},
-		"Map":                {wrap(`"Type":"Map","End":true`), "Map states are not supported"},
-		"unknown type":       {wrap(`"Type":"Tasks","End":true`), `unknown state type "Tasks"`},
-		"unknown field":      {task(`"Retries":[]`), "Retries: a Task state has no such field"},
+		"a Map's resource": {
+			wrap(`"Type":"Task","Resource":"arn:aws:states:::s3:getObject","End":true`),
+			"a task calls arn:aws:states:::aws-sdk:s3:getObject",
+		},
+		"Map":           {wrap(`"Type":"Map","End":true`), "ItemProcessor: say what to do with each item"},
+		"unknown type":  {wrap(`"Type":"Tasks","End":true`), `unknown state type "Tasks"`},
+		"unknown field": {task(`"Retries":[]`), "Retries: a Task state has no such field"},
 		"Choice with End": {
 			choice(`{"Variable":"$.a","IsNull":true,"Next":"E"}],"End":true,"X":[`),
 			"End: a Choice state has no such field",
@@ -213,7 +217,7 @@ func TestParseReportsAllProblemsTogether(t *testing.T) {
 	_, err := asl.Parse([]byte(`{"Foo":1,"StartAt":"A","States":{
 		"A":{"Type":"Task","Resource":"arn:aws:lambda:::function:x","Nope":1,"TimeoutSeconds":"1","Next":"X",
 			"Retry":[{"ErrorEquals":["States.ALL","B"],"MaxAttempts":-1}]},
-		"B":{"Type":"Map"},
+		"B":{"Type":"Parallel"},
 		"C":{"Type":"Wait","Next":"B"}}}`))
 
 	var invalid *asl.ValidationError

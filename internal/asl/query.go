@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +62,21 @@ func (r *run) evaluation(in payload, more ...any) *evaluation {
 	return &evaluation{run: r, environment: jsonata.Environment{
 		Variables: variables, Now: r.clock.Now(), Random: r.program.interpreter.Random,
 	}}
+}
+
+// about is what the expressions of an ItemSelector see.
+func (e *evaluation) about(item *object) *evaluation {
+	// Of our own making, so that it can be read.
+	value, _ := decodeJSON(e.environment.Variables[statesVariable])
+	states, _ := value.(*object)
+	seen, _ := states.values["context"].(*object)
+	variables := maps.Clone(e.environment.Variables)
+	variables[statesVariable] = encodeTree(states.with("context", seen.with("Map", objectOf("Item", item))))
+
+	environment := e.environment
+	environment.Variables = variables
+
+	return &evaluation{run: e.run, environment: environment}
 }
 
 // assign sets variables.

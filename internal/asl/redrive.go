@@ -28,15 +28,19 @@ func (p *Program) Redrive(ctx context.Context, start Execution, ended *Result) (
 		return nil, err
 	}
 
-	r := p.newRun(ctx, start, input)
-	r.resume(ended.Events)
+	return p.redrive(ctx, p.interpreter.Clock.Fork(), start, input, ended)
+}
+
+func (p *Program) redrive(ctx context.Context, clock Clock, start Execution, input payload, ended *Result) (*Result, error) {
+	r := p.newRun(ctx, clock, start, input)
+	r.resume(ended)
 
 	// The last event and ExecutionRedriven have to fit as well.
-	if r.recorded+2 >= MaxHistory {
-		return nil, fmt.Errorf("%w: its history has %d events", ErrNotRedrivable, r.recorded)
+	if r.history.recorded+2 >= MaxHistory {
+		return nil, fmt.Errorf("%w: its history has %d events", ErrNotRedrivable, r.history.recorded)
 	}
 
-	name, data, entered, err := p.left(ended.Events, input)
+	name, data, entered, err := p.left(ended.Events, "", input)
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +49,19 @@ func (p *Program) Redrive(ctx context.Context, start Execution, ended *Result) (
 }
 
 // resume takes over the history.
-func (r *run) resume(history []Event) {
-	r.events = slices.Clone(history)
+func (r *run) resume(ended *Result) {
+	r.history.events, r.history.mapRuns = slices.Clone(ended.Events), slices.Clone(ended.MapRuns)
 	r.redrives = 1
 
-	for _, e := range history {
-		r.recorded += e.weight(IsJob(e.Resource))
+	for _, e := range ended.Events {
+		r.history.recorded += e.weight(IsJob(e.Resource))
 
 		switch {
+		case e.Iteration != "":
 		case e.Type == ExecutionRedriven:
 			r.redrives++
 		case e.Type == StateEntered:
-			r.enteredAt = r.recorded
+			r.enteredAt = r.history.recorded
 		case e.AssignedVariables != nil:
 			// Of the history's own making, so that it can be read.
 			if value, _ := decodeJSON(e.AssignedVariables); isA[*object](value) {
@@ -69,14 +74,15 @@ func (r *run) resume(history []Event) {
 	r.redriven = r.clock.Now()
 }
 
-// left is the state in which an execution ended, its input, and whether it had been entered.
-func (p *Program) left(history []Event, input payload) (name string, data payload, entered bool, err error) {
+// left is the state in which an execution, or an iteration in it, ended, its input, and whether it had been entered.
+func (p *Program) left(history []Event, iteration string, input payload) (name string, data payload, entered bool, err error) {
 	name, data = p.startAt, input
 
 	var raw json.RawMessage
 
 	for _, e := range history {
 		switch {
+		case e.Iteration != iteration:
 		case e.Type == StateEntered:
 			name, raw, entered = e.State, e.Input, true
 		case e.Type == StateExited && e.Next != "":

@@ -3,7 +3,6 @@ package asl
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,7 +23,7 @@ func (l limit) duration(field string, s *scope) (time.Duration, error) {
 }
 
 type taskNode struct {
-	resource           string
+	recovery
 	integration        Integration
 	input, output      filter
 	parameters         expression
@@ -32,8 +31,6 @@ type taskNode struct {
 	selector           expression
 	result             sink
 	timeout, heartbeat limit
-	retriers           []retrier
-	catchers           []catcher
 	waitsForToken      bool
 	next               string
 	// query takes the place of the fields of JSONPath, in JSONata.
@@ -45,77 +42,7 @@ type taskQuery struct {
 	results   results
 }
 
-// run tries the task until it succeeds, no retrier is left, or the execution has to stop.
-func (n *taskNode) run(r *run, in payload) (outcome, error) {
-	used := make([]int, len(n.retriers))
-
-	for {
-		out, err := n.attempt(r, in)
-		if err == nil {
-			return out, nil
-		}
-
-		var failed *Error
-		if !errors.As(err, &failed) {
-			return outcome{}, err
-		}
-
-		if stop := r.check(); stop != nil {
-			return outcome{}, stop
-		}
-
-		i := n.retrierFor(failed)
-		if i < 0 || used[i] >= n.retriers[i].maxAttempts {
-			return n.catch(r, in, failed)
-		}
-
-		delay := n.retriers[i].delay(used[i], r.program.interpreter.Random)
-		used[i]++
-		r.retries++
-
-		if err := n.wait(r, failed, delay); err != nil {
-			return outcome{}, err
-		}
-	}
-}
-
-func (n *taskNode) wait(r *run, failed *Error, delay time.Duration) error {
-	err := r.emit(Event{
-		Type: RetryScheduled, State: r.state, Resource: n.resource, Attempt: r.retries,
-		DelaySeconds: delay.Seconds(), Error: reported(failed.Name), Cause: failed.Cause,
-	})
-	if err != nil {
-		return err
-	}
-
-	return r.sleep(delay)
-}
-
-// retrierFor is the first retrier that matches, or -1. One that matches and is used up does not pass the error on to the next.
-func (n *taskNode) retrierFor(failed *Error) int {
-	return slices.IndexFunc(n.retriers, func(r retrier) bool { return matches(r.errors, failed.Name) })
-}
-
-func (n *taskNode) catch(r *run, in payload, failed *Error) (outcome, error) {
-	for _, catcher := range n.catchers {
-		if !matches(catcher.errors, failed.Name) {
-			continue
-		}
-
-		name := reported(failed.Name)
-
-		out, err := catcher.leave(r, in, objectOf("Error", name, "Cause", failed.Cause))
-		if err != nil {
-			return outcome{}, err
-		}
-
-		err = r.emit(Event{Type: CatchTaken, State: r.state, Next: catcher.next, Error: name, Cause: failed.Cause})
-
-		return out, err
-	}
-
-	return outcome{}, failed
-}
+func (n *taskNode) run(r *run, in payload) (outcome, error) { return n.try(r, in, n.attempt) }
 
 // leave makes the state's output of the error output.
 func (c catcher) leave(r *run, in payload, failed *object) (outcome, error) {
@@ -170,7 +97,7 @@ func (n *taskNode) attempt(r *run, in payload) (outcome, error) {
 		return n.query.results.leave(r.evaluation(in, "result", result.value), result, n.next)
 	}
 
-	return n.deliver(s, in, result.value)
+	return deliver(s, in, result.value, n.selector, n.result, n.output, n.next)
 }
 
 // prepare computes the call.
@@ -298,10 +225,10 @@ func (n *taskNode) failed(r *run, call Call, err, ended error) error {
 	return failure
 }
 
-// deliver turns the result into the state's output.
-func (n *taskNode) deliver(s *scope, in payload, result any) (outcome, error) {
-	if n.selector != nil {
-		selected, err := n.selector.eval(s.on(result))
+// deliver turns the result of a Task or Map into the state's output.
+func deliver(s *scope, in payload, result any, selector expression, place sink, output filter, next string) (outcome, error) {
+	if selector != nil {
+		selected, err := selector.eval(s.on(result))
 		if err != nil {
 			return outcome{}, err
 		}
@@ -309,10 +236,10 @@ func (n *taskNode) deliver(s *scope, in payload, result any) (outcome, error) {
 		result = selected
 	}
 
-	merged, err := n.result.apply(in.value, result)
+	merged, err := place.apply(in.value, result)
 	if err != nil {
 		return outcome{}, err
 	}
 
-	return finish(s, n.output, merged, n.next)
+	return finish(s, output, merged, next)
 }

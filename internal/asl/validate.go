@@ -37,6 +37,13 @@ type checker struct {
 	// language is the machine's QueryLanguage, order that of the state's keys.
 	language string
 	order    keyOrder
+	// owner is the Map in whose ItemProcessor the states are, prefix its field; empty for the machine itself.
+	owner, prefix string
+	// names and labels are those of the whole machine so far, express says that the states are of an Express child execution.
+	names, labels map[string]bool
+	express       bool
+	// broken names the states that could not be read.
+	broken map[string]bool
 }
 
 // tree normalizes a value, and puts the members of objects in the order of the text that the state was read from.
@@ -46,7 +53,8 @@ func (c *checker) tree(field string, value any) (any, error) {
 		return nil, err
 	}
 
-	return c.order.arrange(field, tree), nil
+	// The names of fields have slashes where they are AWS's for JSONata.
+	return c.order.arrange(strings.ReplaceAll(field, "/", "."), tree), nil
 }
 
 func (c *checker) addf(field, format string, args ...any) {
@@ -77,13 +85,13 @@ func (m *Machine) Validate() error {
 // compile validates the machine and makes the executable form of its states.
 func (m *Machine) compile() (map[string]node, error) {
 	c := &checker{}
-	nodes := m.check(c, nil)
+	nodes := m.check(c)
 
 	return nodes, c.err()
 }
 
-// check does the work of compile; names in broken could not be read and count as existing states that lead anywhere.
-func (m *Machine) check(c *checker, broken map[string]bool) map[string]node {
+// check does the work of compile; the names in c.broken count as existing states that lead anywhere.
+func (m *Machine) check(c *checker) map[string]node {
 	m.checkFields(c)
 
 	nodes := make(map[string]node, len(m.States))
@@ -91,6 +99,7 @@ func (m *Machine) check(c *checker, broken map[string]bool) map[string]node {
 	for _, name := range slices.Sorted(maps.Keys(m.States)) {
 		c.state = name
 		checkName(c, name)
+		c.unique(name)
 
 		state := m.States[name]
 		if isNil(state) {
@@ -102,8 +111,8 @@ func (m *Machine) check(c *checker, broken map[string]bool) map[string]node {
 		nodes[name] = state.compile(c)
 	}
 
-	c.state = ""
-	m.checkGraph(c, broken)
+	c.state = c.owner
+	m.checkGraph(c)
 
 	return nodes
 }
@@ -130,17 +139,30 @@ func checkName(c *checker, name string) {
 	}
 }
 
-func (m *Machine) checkGraph(c *checker, broken map[string]bool) {
-	if len(m.States) == 0 && len(broken) == 0 {
-		c.addf("States", "the machine has no states")
+// unique reports a state's name that the machine has twice, in and around a Map.
+func (c *checker) unique(name string) {
+	if c.names == nil {
+		c.names, c.labels = map[string]bool{}, map[string]bool{}
+	}
+
+	if c.names[name] {
+		c.addf("", "the name is given to two states: choose another, since the names in a machine and in the Maps in it are all different")
+	}
+
+	c.names[name] = true
+}
+
+func (m *Machine) checkGraph(c *checker) {
+	if len(m.States) == 0 && len(c.broken) == 0 {
+		c.addf(c.prefix+"States", "the machine has no states")
 
 		return
 	}
 
 	if m.StartAt == "" {
-		c.addf("StartAt", "name the first state")
+		c.addf(c.prefix+"StartAt", "name the first state")
 	} else {
-		m.checkTarget(c, "StartAt", m.StartAt, broken)
+		m.checkTarget(c, c.prefix+"StartAt", m.StartAt)
 	}
 
 	for _, name := range slices.Sorted(maps.Keys(m.States)) {
@@ -152,20 +174,20 @@ func (m *Machine) checkGraph(c *checker, broken map[string]bool) {
 
 		for _, e := range m.States[name].edges() {
 			if e.target != "" {
-				m.checkTarget(c, e.field, e.target, broken)
+				m.checkTarget(c, e.field, e.target)
 			}
 		}
 	}
 
-	if len(broken) == 0 {
+	if len(c.broken) == 0 {
 		m.checkReachable(c)
 	}
 
-	c.state = ""
+	c.state = c.owner
 }
 
-func (m *Machine) checkTarget(c *checker, field, target string, broken map[string]bool) {
-	if _, ok := m.States[target]; !ok && !broken[target] {
+func (m *Machine) checkTarget(c *checker, field, target string) {
+	if _, ok := m.States[target]; !ok && !c.broken[target] {
 		c.addf(field, "there is no state named %q", target)
 	}
 }
@@ -319,12 +341,20 @@ func (t *Task) compile(c *checker) node {
 		c.addf("Resource", "%q is not an ARN, such as arn:aws:states:::lambda:invoke", t.Resource)
 	}
 
+	if name := IntegrationName(t.Resource); isOfMap(name) {
+		c.addf("Resource", "%s is of a Map's ItemReader or ResultWriter: a task calls arn:aws:states:::aws-sdk:%s", name, name)
+	}
+
+	if c.express && IsJob(t.Resource) {
+		c.addf("Resource", "%s waits for what it starts, which a child execution of the type EXPRESS can't: make ExecutionType STANDARD",
+			IntegrationName(t.Resource))
+	}
+
 	c.order = t.order
 	t.checkLimits(c)
 	c.transition(t.Next, t.End)
 
 	out := &taskNode{
-		resource:      t.Resource,
 		input:         c.filter(inputPathField, t.InputPath),
 		parameters:    c.template("Parameters", t.Parameters),
 		credentials:   c.template("Credentials", t.Credentials),
@@ -333,8 +363,7 @@ func (t *Task) compile(c *checker) node {
 		output:        c.filter(outputPathField, t.OutputPath),
 		timeout:       limit{seconds: t.TimeoutSeconds, path: c.optionalReference("TimeoutSecondsPath", t.TimeoutSecondsPath)},
 		heartbeat:     limit{seconds: t.HeartbeatSeconds, path: c.optionalReference("HeartbeatSecondsPath", t.HeartbeatSecondsPath)},
-		retriers:      compileRetriers(c, t.Retry),
-		catchers:      compileCatchers(c, t.Catch, c.inJSONata(t.QueryLanguage)),
+		recovery:      c.recovery(t.Resource, t.Retry, t.Catch, c.inJSONata(t.QueryLanguage)),
 		waitsForToken: strings.HasSuffix(t.Resource, ".waitForTaskToken"),
 		next:          t.Next,
 	}
@@ -608,6 +637,11 @@ func compileText(c *checker, field, text string) expression {
 	}
 
 	return expr
+}
+
+// recovery reads Retry and Catch of a state.
+func (c *checker) recovery(resource string, retry []Retrier, catch []Catcher, inJSONata bool) recovery {
+	return recovery{resource: resource, retriers: compileRetriers(c, retry), catchers: compileCatchers(c, catch, inJSONata)}
 }
 
 func compileRetriers(c *checker, retriers []Retrier) []retrier {

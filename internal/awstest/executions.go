@@ -293,6 +293,8 @@ func (x *execution) history() []map[string]any {
 				add(e, "TaskSubmitted", "taskSubmittedEventDetails", submitted)
 			}
 		case asl.RetryScheduled, asl.CatchTaken, asl.ChoiceMade: // only the interpreter's
+		default: // a Map's, of which nobody reads more
+			add(e, kind, "", nil)
 		}
 	}
 	if x.scripted != nil && len(out) < x.scripted.Events {

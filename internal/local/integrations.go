@@ -30,7 +30,11 @@ var integrations = map[string]integration{
 	"ecs:runTask.waitForTaskToken":  {faults.CallTask, (*Router).prepareTask, (*guard).awaitTask, (*Router).awaitTask},
 	"sns:publish":                   {faults.CallNotify, (*Router).prepareTopic, (*guard).publish, (*Router).publish},
 	"aws-sdk:sfn:describeExecution": {faults.CallFollow, (*Router).prepareDescribe, (*guard).describeExecution, (*Router).describeExecution},
-	"dynamodb:updateItem":           {faults.CallUpdate, (*Router).prepareItem, (*guard).updatesItem, (*Router).updateItem},
+	// Of a Map's ItemReader and ResultWriter; no task can call them.
+	"s3:listObjectsV2":    {"s3:ListBucket", (*Router).prepareListing, (*guard).asked, (*Router).listDataset},
+	"s3:getObject":        {"s3:GetObject", (*Router).prepareDataset, (*guard).asked, (*Router).getDataset},
+	"s3:putObject":        {"s3:PutObject", (*Router).prepareResults, (*guard).asked, (*Router).putResults},
+	"dynamodb:updateItem": {faults.CallUpdate, (*Router).prepareItem, (*guard).updatesItem, (*Router).updateItem},
 }
 
 // resourceOf is an integration's resource in the partition of a state machine: it can't use another one's.

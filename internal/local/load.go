@@ -283,30 +283,44 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(machine.States)) {
-		task, ok := machine.States[name].(*asl.Task)
-		if !ok {
-			continue
-		}
-		given, written := givenTo(task)
-		if !written {
-			continue
-		}
-		if err := integrations[asl.IntegrationName(task.Resource)].prepare(r, given); err != nil {
-			return nil, fmt.Errorf("state %q: %w", name, err)
-		}
-	}
-	return program, nil
+	return program, r.prepareStates(machine.States)
 }
 
-// givenTo are the parameters of a task, whatever it writes them in. Those that an expression makes as a whole aren't written anywhere: they
-// are checked when it is called.
-func givenTo(task *asl.Task) (parameters map[string]any, written bool) {
-	if task.Arguments == nil {
-		return task.Parameters, true
+// prepareStates makes ready all that states name, and those in a Map's ItemProcessor.
+func (r *Router) prepareStates(states map[string]asl.State) error {
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		var err error
+		switch state := states[name].(type) {
+		case *asl.Task:
+			err = r.prepareCall(state.Resource, state.Parameters, state.Arguments)
+		case *asl.Map:
+			if reader := state.ItemReader; reader != nil {
+				err = r.prepareCall(reader.Resource, reader.Parameters, reader.Arguments)
+			}
+			if writer := state.ResultWriter; err == nil && writer != nil && writer.Resource != "" {
+				err = r.prepareCall(writer.Resource, writer.Parameters, writer.Arguments)
+			}
+			if err == nil {
+				err = r.prepareStates(state.ItemProcessor.States)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("state %q: %w", name, err)
+		}
 	}
-	arguments, is := task.Arguments.(map[string]any)
-	return arguments, is
+	return nil
+}
+
+// prepareCall makes ready what a call names, whichever language its parameters are in.
+func (r *Router) prepareCall(resource string, parameters map[string]any, arguments any) error {
+	if arguments != nil {
+		given, is := arguments.(map[string]any)
+		if !is {
+			return nil // an expression makes them as a whole: they are checked when it is called
+		}
+		parameters = given
+	}
+	return integrations[asl.IntegrationName(resource)].prepare(r, parameters)
 }
 
 // decode reads a task's parameters into a struct; a field that the struct doesn't have is an error.
