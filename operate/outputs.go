@@ -173,7 +173,7 @@ func (o Outputs) List() []Output {
 		{"Ledger's table", o.ledgerTable},
 		{"Topic", o.TopicARN},
 		{"Dead-letter queue", o.DeadLetterQueueURL},
-		{"Paused uploads' queue", o.PausedQueueURL},
+		{"Paused uploads", o.PausedQueueURL},
 		{"Function's logs", o.FunctionLogGroup},
 		{"Task's logs", o.TaskLogGroup},
 	}

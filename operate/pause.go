@@ -74,7 +74,8 @@ func (s *System) countPaused(ctx context.Context) (int64, error) {
 
 // Pause has the events of uploads stored in a queue, and has nothing started from then on. What runs goes on to its end. The rule that
 // stores is enabled first, and the one that starts is disabled once EventBridge has followed: an event in between is stored and starts an
-// execution, which the ledger sees when it is resumed. It may be ended at any moment and called again. told hears of each step; nil is nobody.
+// execution, which the ledger sees when it is resumed. It may be ended at any moment and called again. told hears of each step; nil is
+// nobody.
 func (s *System) Pause(ctx context.Context, told func(string)) error {
 	return s.exchange(ctx, "pausing", s.Outputs.PausedRuleName, s.Outputs.RuleName, told)
 }
@@ -124,7 +125,9 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 }
 
 // settling says what is waited for.
-func (s *System) settling() string { return fmt.Sprintf("waiting %s for EventBridge to follow", s.settles()) }
+func (s *System) settling() string {
+	return fmt.Sprintf("waiting %s for EventBridge to follow", s.settles())
+}
 
 // settles is for how long EventBridge is waited for: 60 times as long as AWS is asked anew.
 func (s *System) settles() time.Duration {
@@ -196,7 +199,7 @@ type drain struct {
 	seen map[string]bool // messages that stay, by their ids
 }
 
-// drainers are how many read the queue at a time, ten messages each: more than Step Functions starts executions in a second in most Regions.
+// drainers are how many read the queue at a time, ten messages each.
 const drainers = 8
 
 // run reads until nothing is left.

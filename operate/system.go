@@ -151,13 +151,23 @@ func (s *System) countObjects(ctx context.Context) (string, error) {
 
 func (s *System) countMessages(ctx context.Context) (string, error) {
 	n, err := s.DeadLetterCount(ctx)
-	if err != nil {
+	return eventsOf(n, "undelivered event", err)
+}
+
+func (s *System) countWaiting(ctx context.Context) (string, error) {
+	n, err := s.countPaused(ctx)
+	return eventsOf(n, "waiting event", err)
+}
+
+// eventsOf says how many events are in a queue.
+func eventsOf(n int64, what string, err error) (string, error) {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if n == 0 {
+	case n == 0:
 		return nothingInIt, nil
 	}
-	return plural(n, "undelivered event"), nil
+	return plural(n, what), nil
 }
 
 // DeadLetterCount is about how many messages the dead-letter queue holds, those that somebody is reading included.

@@ -98,22 +98,23 @@ func (u *Uploads) target(
 // store makes the rule of paused uploads send their events to a queue of its own.
 func (u *Uploads) store(
 	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, undelivered *sqs.Queue, after pulumi.Resource,
-) error {
+) (*cloudwatch.EventTarget, error) {
 	stored, access, err := queue.New(ctx, name+"-paused", queue.Target, []*cloudwatch.EventRule{rule}, args.KMSKeyARN, pulumi.Parent(u))
 	if err != nil {
-		return err //nolint:wrapcheck // It names the queue.
+		return nil, err //nolint:wrapcheck // It names the queue.
 	}
-	if _, err := cloudwatch.NewEventTarget(ctx, name+"-paused-target", &cloudwatch.EventTargetArgs{
+	target, err := cloudwatch.NewEventTarget(ctx, name+"-paused-target", &cloudwatch.EventTargetArgs{
 		Rule:             rule.Name,
 		TargetId:         pulumi.String(pausedID),
 		Arn:              stored.Arn,
 		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: undelivered.Arn},
 		RetryPolicy:      retryPolicy(args),
-	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{access, after})); err != nil {
-		return fmt.Errorf("creating the target of paused uploads: %w", err)
+	}, pulumi.Parent(u), pulumi.DependsOn([]pulumi.Resource{access, after}))
+	if err != nil {
+		return nil, fmt.Errorf("creating the target of paused uploads: %w", err)
 	}
 	u.PausedQueueName, u.PausedQueueURL = stored.Name, stored.Url
-	return nil
+	return target, nil
 }
 
 // retryPolicy is how often and how long EventBridge tries.

@@ -153,7 +153,8 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err //nolint:wrapcheck // It names the queue.
 	}
 	u.DeadLetterQueueName, u.DeadLetterQueueURL = undelivered.Name, undelivered.Url
-	if err := u.store(ctx, name, args, paused, undelivered, access); err != nil {
+	stored, err := u.store(ctx, name, args, paused, undelivered, access)
+	if err != nil {
 		return nil, err
 	}
 	target, err := u.target(ctx, name, args, rule, undelivered, append(readers, access))
@@ -161,7 +162,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 	if bucket != nil {
-		if err := u.notify(ctx, name, bucket, append(protections, target)); err != nil {
+		if err := u.notify(ctx, name, bucket, append(protections, target, stored)); err != nil {
 			return nil, err
 		}
 	}
