@@ -57,7 +57,7 @@ func Doctor(ctx context.Context, options DoctorOptions) (Diagnosis, error) {
 	}{
 		{d.golang, 1}, {d.pulumi, 1},
 		{d.project, long}, // Pulumi's own start takes its time, and a backend may be far away
-		{d.docker, 1}, {d.credentials, 1}, {d.region, 1}, {d.inAccount(d.image), 1},
+		{d.docker, 1}, {d.credentials, 1}, {d.region, 1}, {d.inAccount(d.pause), 1}, {d.inAccount(d.image), 1},
 		{d.inAccount(d.network), 1}, {d.inAccount(d.wayToLedger), 1}, {d.inAccount(d.names), 1}, {d.inAccount(d.outputBucket), 1},
 		{d.inAccount(d.buckets), long}, // some requests for each bucket
 		{d.notices, 1}, {d.inAccount(d.vpcQuota), 1}, {d.inAccount(d.fargateQuota), 1}, {d.inAccount(d.concurrency), 1},

@@ -102,6 +102,9 @@ func (s *System) counts() []count {
 	if url := s.Outputs.DeadLetterQueueURL; url != "" {
 		counts = append(counts, count{Holding{What: "dead-letter queue", Name: lastPart(url, "/")}, s.countMessages})
 	}
+	if url := s.Outputs.PausedQueueURL; url != "" {
+		counts = append(counts, count{Holding{What: "paused uploads", Name: lastPart(url, "/")}, s.countWaiting})
+	}
 	for _, group := range []string{s.Outputs.FunctionLogGroup, s.Outputs.TaskLogGroup} {
 		if group != "" {
 			counts = append(counts, count{Holding{What: holdingLogs, Name: group}, s.countLogs(group)})

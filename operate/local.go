@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -93,7 +94,7 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	region, began := cmp.Or(options.Config[keyRegion], "eu-central-1"), time.Now()
 	letGo := context.AfterFunc(ctx, func() { _ = keep.Close() }) // who has canceled doesn't wait for the build's end
 	system, err := declared.Evaluate(options.Program, declared.Options{
-		Project: options.Project, Stack: options.Stack, Config: options.Config, Region: region, AccountID: account,
+		Project: options.Project, Stack: options.Stack, Config: unpaused(options.Config), Region: region, AccountID: account,
 	})
 	if !letGo() {
 		return nil, ErrCanceled
@@ -113,6 +114,13 @@ func StartLocal(ctx context.Context, options LocalOptions) (*Local, error) {
 	}
 	l.Processors = l.router.Notes()
 	return l, nil
+}
+
+// unpaused is a configuration of which uploads are processed: who runs them here wants to see that.
+func unpaused(config map[string]string) map[string]string {
+	config = maps.Clone(config)
+	maps.DeleteFunc(config, func(key, _ string) bool { return lastPart(key, ":") == KeyPaused })
+	return config
 }
 
 // Assumed says what the calls that were allowed so far depend on that isn't declared, such as the policy of a key that was given by

@@ -29,8 +29,11 @@ type Outputs struct {
 
 	TopicARN           string `json:"topicArn"`
 	DeadLetterQueueURL string `json:"deadLetterQueueUrl"`
-	FunctionLogGroup   string `json:"functionLogGroup"`
-	TaskLogGroup       string `json:"taskLogGroup"`
+	// PausedRuleName and PausedQueueURL are empty if an older version of the project was deployed.
+	PausedRuleName   string `json:"pausedRuleName,omitempty"`
+	PausedQueueURL   string `json:"pausedQueueUrl,omitempty"`
+	FunctionLogGroup string `json:"functionLogGroup"`
+	TaskLogGroup     string `json:"taskLogGroup"`
 
 	routes         routes
 	ledgerTable    string            // empty if an older version of the project was deployed
@@ -174,6 +177,7 @@ func (o Outputs) List() []Output {
 		{"Ledger's table", o.ledgerTable},
 		{"Topic", o.TopicARN},
 		{"Dead-letter queue", o.DeadLetterQueueURL},
+		{"Paused uploads", o.PausedQueueURL},
 		{"Function's logs", o.FunctionLogGroup},
 		{"Task's logs", o.TaskLogGroup},
 	}

@@ -18,6 +18,8 @@ type Permission struct {
 const (
 	onTable      = "the ledger's table"
 	onQueue      = "the dead-letter queue of uploads"
+	onPaused     = "the queue of paused uploads"
+	onRules      = "both rules of uploads"
 	onObjects    = "the objects of the uploads' bucket"
 	onMachine    = "the state machine"
 	onExecutions = "the state machine's executions"
@@ -27,8 +29,10 @@ const (
 const (
 	commandExecutions = "executions"
 	commandLogs       = "logs"
+	commandPause      = "pause"
 	commandRedrive    = "redrive"
 	commandResults    = "results"
+	commandResume     = "resume"
 	commandSend       = "send"
 	commandShow       = "show"
 	commandWatch      = "watch"
@@ -43,12 +47,16 @@ const (
 func Permissions() []Permission {
 	decrypt := []string{"kms:Decrypt"}
 	redrive, send := []string{commandRedrive}, []string{commandSend}
+	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
 		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults}, decrypt},
 		{"dynamodb:GetItem", onTable, redrive, decrypt},
 		{"dynamodb:Query", onTable + " and its index", []string{commandExecutions, commandRedrive, commandResults, commandShow}, decrypt},
 		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
 		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", redrive, nil},
+		{"events:DescribeRule", onRules, pauses, nil},
+		{"events:DisableRule", onRules, pauses, nil},
+		{"events:EnableRule", onRules, pauses, nil},
 		{"lambda:GetFunctionConfiguration", "the function", redrive, nil},
 		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
 		{"s3:AbortMultipartUpload", onObjects, send, nil},
@@ -56,9 +64,9 @@ func Permissions() []Permission {
 		{"s3:ListMultipartUploadParts", onObjects, send, nil},
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue, redrive, nil},
-		{"sqs:DeleteMessage", onQueue, redrive, nil},
-		{"sqs:GetQueueAttributes", onQueue, redrive, nil},
-		{"sqs:ReceiveMessage", onQueue, redrive, decrypt},
+		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
+		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume}, nil},
+		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
 		{
 			"states:DescribeExecution", onExecutions,
 			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
@@ -69,7 +77,7 @@ func Permissions() []Permission {
 		},
 		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandWatch}, nil},
 		{"states:RedriveExecution", onExecutions, redrive, nil},
-		{"states:StartExecution", onMachine, redrive, nil},
+		{"states:StartExecution", onMachine, resumes, nil},
 	}
 }
 

@@ -151,13 +151,23 @@ func (s *System) countObjects(ctx context.Context) (string, error) {
 
 func (s *System) countMessages(ctx context.Context) (string, error) {
 	n, err := s.DeadLetterCount(ctx)
-	if err != nil {
+	return eventsOf(n, "undelivered event", err)
+}
+
+func (s *System) countWaiting(ctx context.Context) (string, error) {
+	n, err := s.countPaused(ctx)
+	return eventsOf(n, "waiting event", err)
+}
+
+// eventsOf says how many events are in a queue.
+func eventsOf(n int64, what string, err error) (string, error) {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if n == 0 {
+	case n == 0:
 		return nothingInIt, nil
 	}
-	return plural(n, "undelivered event"), nil
+	return plural(n, what), nil
 }
 
 // DeadLetterCount is about how many messages the dead-letter queue holds, those that somebody is reading included.
@@ -168,19 +178,24 @@ func (s *System) DeadLetterCount(ctx context.Context) (int64, error) {
 
 // countDeadLetters distinguishes the messages that can be read from those that somebody is reading.
 func (s *System) countDeadLetters(ctx context.Context) (visible, hidden int64, err error) {
+	return s.countQueue(ctx, s.Outputs.DeadLetterQueueURL)
+}
+
+// countQueue counts the messages of a queue.
+func (s *System) countQueue(ctx context.Context, url string) (visible, hidden int64, err error) {
 	counts := map[sqstypes.QueueAttributeName]*int64{
 		sqstypes.QueueAttributeNameApproximateNumberOfMessages:           &visible,
 		sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible: &hidden,
 	}
 	answer, err := s.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-		QueueUrl: &s.Outputs.DeadLetterQueueURL, AttributeNames: slices.Collect(maps.Keys(counts)),
+		QueueUrl: &url, AttributeNames: slices.Collect(maps.Keys(counts)),
 	})
 	if err != nil {
-		return 0, 0, asked("counting the dead-letter queue's messages", err)
+		return 0, 0, asked("counting the messages of "+lastPart(url, "/"), err)
 	}
 	for name, count := range counts {
 		if *count, err = strconv.ParseInt(answer.Attributes[string(name)], 10, 64); err != nil {
-			return 0, 0, fmt.Errorf("counting the dead-letter queue's messages: %s: %w", name, err)
+			return 0, 0, fmt.Errorf("counting the messages of %s: %s: %w", lastPart(url, "/"), name, err)
 		}
 	}
 	return visible, hidden, nil

@@ -74,6 +74,7 @@ func (s *system) uploads() (err error) {
 		StateMachineARN:          s.router.ARN,
 		MaximumEventAgeSeconds:   int(s.cfg.EventMaxAge.Seconds()),
 		MaximumRetryAttempts:     s.cfg.EventRetryAttempts,
+		Paused:                   s.cfg.Paused,
 	}
 	if args.KMSKeyARN != nil {
 		args.Key = s.key

@@ -123,12 +123,12 @@ func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 		documents int
 		excused   []string
 	}{
-		"as it comes": {nil, 22, []string{
+		"as it comes": {nil, 23, []string{
 			"ecr:GetAuthorizationToken on *", "kms:*", "kms:* on *",
 			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs,
 		}},
 		"all given": {
-			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 20, []string{deliverLogs},
+			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 21, []string{deliverLogs},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -141,6 +141,8 @@ func (s *system) export() error {
 		"eventBridgeRuleName": s.up.RuleName,
 		"topicArn":            s.topic.TopicARN,
 		"deadLetterQueueUrl":  s.up.DeadLetterQueueURL,
+		"pausedRuleName":      s.up.PausedRuleName,
+		"pausedQueueUrl":      s.up.PausedQueueURL,
 		// The queue of the rule of status changes: its name, as its alarm and the dashboard have it.
 		"statusChangeQueueName": s.changes.DeadLetterQueueName,
 		"functionLogGroup":      s.log.Groups[functionLogs].Name,

@@ -106,14 +106,14 @@ func whole() map[string]int {
 		typeKey: 1, typeAlias: 1, typeLogGroup: 4, typeFunction: 2, typeRole: 6, typePolicy: 11,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, typeDefinition: 1,
-		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 19,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 20,
 
 		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
 		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
 		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 1,
 		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               1,
 		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       1,
-		typeEvents: 1, typeRule: 3, "aws:cloudwatch/eventTarget:EventTarget": 4, typeQueue: 2, "aws:sqs/queuePolicy:QueuePolicy": 2,
+		typeEvents: 1, typeRule: 4, "aws:cloudwatch/eventTarget:EventTarget": 5, typeQueue: 3, "aws:sqs/queuePolicy:QueuePolicy": 3,
 	}
 }
 
@@ -210,6 +210,8 @@ func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 		"bucketName":            output(typeBucket, "bucket"),
 		"eventBridgeRuleName":   declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-rule").Outputs["name"],
 		"topicArn":              output(typeTopic, "arn"),
+		"pausedRuleName":        declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-paused-rule").Outputs["name"],
+		"pausedQueueUrl":        declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-paused").Outputs["url"],
 		"deadLetterQueueUrl":    declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
 		"statusChangeQueueName": declaredtest.Named(t, system, typeQueue, "upload-router-local-statuschange-dlq").Outputs["name"],
 		"functionLogGroup":      declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
@@ -501,7 +503,7 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"alarms-event-failures", "alarms-execution-aborts", "alarms-execution-failures", "alarms-execution-throttles",
 		"alarms-execution-time", "alarms-execution-timeouts", "alarms-function-errors", "alarms-function-throttles",
-		"alarms-lost-events", "alarms-open-executions", "alarms-task-failures", "alarms-task-timeouts",
+		"alarms-lost-events", "alarms-open-executions", "alarms-paused-events", "alarms-task-failures", "alarms-task-timeouts",
 		"alarms-undelivered-events", "alarms-undelivered-status-changes",
 		"alarms-sweep-errors", "alarms-sweep-silence", "alarms-ledger-throttles", "alarms-route-time-Lambda", "alarms-route-time-Fargate",
 		"sweep", "sweep-role", "sweep-logs", "sweep-run", "sweep-rule", "sweep-invoke", "sweep-target", "logs-sweep",
@@ -596,8 +598,8 @@ func TestTheKeyIsDeletedAfterWhatItEncrypts(t *testing.T) {
 	}
 }
 
-// Another filter is another event pattern, and a stack's output: nothing else of two plans differs.
-func TestAFilterChangesTheRuleAndNothingElse(t *testing.T) {
+// Another filter is another event pattern, of the rule and of the one of a pause, and a stack's output: nothing else of two plans differs.
+func TestAFilterChangesTheRulesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string][2]config{
 		"a first one":  {nil, {"keys": `["in/*"]`}},
@@ -610,7 +612,7 @@ func TestAFilterChangesTheRuleAndNothingElse(t *testing.T) {
 			require.Len(t, after.Resources, len(before.Resources))
 			for i, r := range before.Resources {
 				other := after.Resources[i]
-				if r.Name != "upload-router-local-uploads-rule" {
+				if r.Name != "upload-router-local-uploads-rule" && r.Name != "upload-router-local-uploads-paused-rule" {
 					require.Equal(t, r, other, r.Name)
 					continue
 				}

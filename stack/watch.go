@@ -109,6 +109,7 @@ func (s *system) watch() error {
 		TaskIntegrationARN:    pulumi.String(integration),
 		RuleName:              s.up.RuleName,
 		DeadLetterQueueName:   s.up.DeadLetterQueueName,
+		PausedQueueName:       s.up.PausedQueueName,
 		StatusChangeQueueName: s.changes.DeadLetterQueueName,
 		SweepName:             s.sweeper.Name,
 		TableName:             s.table.TableName,

@@ -34,6 +34,8 @@ type Args struct {
 	RuleName pulumi.StringInput `required:"true"`
 	// DeadLetterQueueName is the queue that must stay empty. Required.
 	DeadLetterQueueName pulumi.StringInput `required:"true"`
+	// PausedQueueName is the queue of the events of paused uploads. Required.
+	PausedQueueName pulumi.StringInput `required:"true"`
 	// StatusChangeQueueName is the queue of undelivered status changes. Required.
 	StatusChangeQueueName pulumi.StringInput `required:"true"`
 	// SweepName is the function of the sweep. Required.
@@ -107,6 +109,8 @@ const (
 	// period before them or at its beginning, so the alarm goes off 10 to 15 minutes after it. The task slot of an execution that is gone
 	// comes back within ten minutes; if it can't, this is heard of.
 	quiet = 2
+	// pausedTooLong leaves four days until SQS deletes what waits, a weekend among them.
+	pausedTooLong = 10 * 24 * time.Hour
 	// manyOpen is a tenth of the executions that may be open in an account (requirement C21).
 	manyOpen = 100_000
 )
@@ -171,6 +175,11 @@ func table(args *Args) []alarm {
 			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue."),
 		waiting("undelivered-status-changes", args.StatusChangeQueueName,
 			"EventBridge could not tell the topic or the sweep that an execution ended by its time-out or by hand: the event waits in a queue."),
+		{
+			key: "paused-events", namespace: "AWS/SQS", metric: "ApproximateAgeOfOldestMessage", statistic: maximum,
+			of: pulumi.StringMap{"QueueName": args.PausedQueueName}, threshold: pausedTooLong.Seconds(), missing: fine,
+			description: "Uploads have been paused for 10 days, or what waits since then was never resumed: SQS deletes their events after 14.",
+		},
 		sweep("sweep-errors", "Errors",
 			"A run of the sweep failed: executions that are gone may still count as running, and keep their task slots, until one succeeds."),
 		{

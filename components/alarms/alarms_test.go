@@ -31,8 +31,8 @@ func declare(t *testing.T, routes []routing.Route) *declared.System {
 	t.Helper()
 	return declaredtest.Evaluate(t, declared.Options{}, declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 		a, err := alarms.New(ctx, "alarms", &alarms.Args{
-			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), TopicARN: pulumi.String(topic),
-			ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
+			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), PausedQueueName: pulumi.String("paused"),
+			TopicARN: pulumi.String(topic), ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
 			RuleName: pulumi.String("r"), StatusChangeQueueName: pulumi.String("status-changes"),
 			SweepName: pulumi.String("s"), TableName: pulumi.String("ledger"), Routes: routes,
 		})
@@ -74,6 +74,9 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		},
 		"undelivered-status-changes": {
 			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": "status-changes"}, 1, "notBreaching",
+		},
+		"paused-events": { // 10 of the 14 days that SQS keeps them
+			"AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", map[string]any{"QueueName": "paused"}, 864_000, "notBreaching",
 		},
 		"sweep-errors":  {"AWS/Lambda", "Errors", "Sum", sweep, 1, "notBreaching"},
 		"sweep-silence": {"AWS/Lambda", "Invocations", "Sum", sweep, 1, "breaching"},
@@ -134,7 +137,7 @@ func fill(alarm map[string]any) {
 
 func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 19}, declaredtest.Counts(declare(t, twoRoutes)))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 20}, declaredtest.Counts(declare(t, twoRoutes)))
 }
 
 func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
@@ -144,6 +147,7 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	for _, key := range []string{
 		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
 		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
+		"paused-events",
 		"undelivered-status-changes", "sweep-errors", "sweep-silence", "ledger-throttles", "route-time-Lambda", "route-time-Fargate",
 	} {
 		want[key], _ = declaredtest.Named(t, system, typeAlarm, "alarms-"+key).Outputs["arn"].(string)

@@ -14,8 +14,8 @@ import (
 
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/arguments"
-	"example.com/upload-router/internal/deadletter"
 	"example.com/upload-router/internal/outputs"
+	"example.com/upload-router/internal/queue"
 )
 
 // Type is the component's type token.
@@ -68,7 +68,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("creating the rule of status changes: %w", err)
 	}
-	queue, access, err := deadletter.New(ctx, name+"-dlq", rule, args.KMSKeyARN, parent)
+	letters, access, err := queue.New(ctx, name+"-dlq", queue.Undelivered, []*cloudwatch.EventRule{rule}, args.KMSKeyARN, parent)
 	if err != nil {
 		return nil, err
 	}
@@ -76,21 +76,21 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		Rule:             rule.Name,
 		TargetId:         pulumi.String(topicID),
 		Arn:              args.TopicARN,
-		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: queue.Arn},
+		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: letters.Arn},
 		InputTransformer: notice(),
 	}, parent, pulumi.DependsOn([]pulumi.Resource{access})); err != nil {
 		return nil, fmt.Errorf("creating the target of status changes: %w", err)
 	}
-	if err := s.sweep(ctx, name, args, rule, queue, access); err != nil {
+	if err := s.sweep(ctx, name, args, rule, letters, access); err != nil {
 		return nil, err
 	}
-	s.RuleName, s.DeadLetterQueueName = rule.Name, queue.Name
+	s.RuleName, s.DeadLetterQueueName = rule.Name, letters.Name
 	return s, outputs.Register(ctx, s)
 }
 
 // sweep has the rule tell the sweep.
 func (s *StatusChange) sweep(
-	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, queue *sqs.Queue, access *sqs.QueuePolicy,
+	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, letters *sqs.Queue, access *sqs.QueuePolicy,
 ) error {
 	invoke, err := lambda.NewPermission(ctx, name+"-invoke", &lambda.PermissionArgs{
 		StatementId: pulumi.String("SweepEndedExecutions"),
@@ -106,7 +106,7 @@ func (s *StatusChange) sweep(
 		Rule:             rule.Name,
 		TargetId:         pulumi.String(sweepID),
 		Arn:              args.SweepARN,
-		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: queue.Arn},
+		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: letters.Arn},
 	}, pulumi.Parent(s), pulumi.DependsOn([]pulumi.Resource{invoke, access})); err != nil {
 		return fmt.Errorf("creating the sweep's target of status changes: %w", err)
 	}

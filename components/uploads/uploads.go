@@ -5,13 +5,14 @@ package uploads
 import (
 	"fmt"
 
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/arguments"
-	"example.com/upload-router/internal/deadletter"
 	"example.com/upload-router/internal/outputs"
+	"example.com/upload-router/internal/queue"
 )
 
 // Type is the component's type token.
@@ -58,6 +59,8 @@ type Args struct {
 	MaximumEventAgeSeconds int `required:"true"`
 	// MaximumRetryAttempts is how often it tries again in that time, 0 to 185. Default: 0, not once.
 	MaximumRetryAttempts int
+	// Paused has the events of objects stored in a queue, for up to 14 days, and starts nothing. Default: executions are started.
+	Paused bool
 }
 
 // Tags are the tag of processed versions, and what follows from it.
@@ -110,6 +113,12 @@ type Uploads struct {
 	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
 	// DeadLetterQueueURL is its URL, as the SQS API wants it.
 	DeadLetterQueueURL pulumi.StringOutput `pulumi:"deadLetterQueueUrl"`
+	// PausedRuleName is the EventBridge rule that stores events while uploads are paused.
+	PausedRuleName pulumi.StringOutput `pulumi:"pausedRuleName"`
+	// PausedQueueName is the queue of the events of paused uploads, as metrics name it.
+	PausedQueueName pulumi.StringOutput `pulumi:"pausedQueueName"`
+	// PausedQueueURL is its URL, as the SQS API wants it.
+	PausedQueueURL pulumi.StringOutput `pulumi:"pausedQueueUrl"`
 }
 
 // New makes Uploads. Events start to flow last: once the bucket is protected, the processors may read it, and EventBridge may
@@ -134,21 +143,26 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, err
 	}
-	rule, err := u.rule(ctx, name, args)
+	rule, paused, err := u.rules(ctx, name, args)
 	if err != nil {
 		return nil, err
 	}
-	queue, queuePolicy, err := deadletter.New(ctx, name+"-dlq", rule, args.KMSKeyARN, pulumi.Parent(u))
+	undelivered, access, err := queue.New(
+		ctx, name+"-dlq", queue.Undelivered, []*cloudwatch.EventRule{rule, paused}, args.KMSKeyARN, pulumi.Parent(u))
+	if err != nil {
+		return nil, err //nolint:wrapcheck // It names the queue.
+	}
+	u.DeadLetterQueueName, u.DeadLetterQueueURL = undelivered.Name, undelivered.Url
+	stored, err := u.store(ctx, name, args, paused, undelivered, access)
 	if err != nil {
 		return nil, err
 	}
-	u.DeadLetterQueueName, u.DeadLetterQueueURL = queue.Name, queue.Url
-	target, err := u.target(ctx, name, args, rule, queue, append(readers, queuePolicy))
+	target, err := u.target(ctx, name, args, rule, undelivered, append(readers, access))
 	if err != nil {
 		return nil, err
 	}
 	if bucket != nil {
-		if err := u.notify(ctx, name, bucket, append(protections, target)); err != nil {
+		if err := u.notify(ctx, name, bucket, append(protections, target, stored)); err != nil {
 			return nil, err
 		}
 	}

@@ -58,12 +58,12 @@ func declare(t *testing.T, args *uploads.Args) *declared.System {
 	}))
 }
 
-func TestItIsOneBucketWithOneRuleAndOneQueue(t *testing.T) {
+func TestItIsOneBucketWithARuleAndAQueueAndThoseOfAPause(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
 	require.Equal(t, map[string]int{
 		uploads.Type: 1, typeBucket: 1, typeAccess: 1, typeOwnership: 1, typeBucketPolicy: 1, typeEncryption: 1, typeVersioning: 1,
-		typeLifecycle: 1, typeNotification: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typeQueuePolicy: 1, typeRole: 1, typePolicy: 3,
+		typeLifecycle: 1, typeNotification: 1, typeRule: 2, typeTarget: 2, typeQueue: 2, typeQueuePolicy: 2, typeRole: 1, typePolicy: 3,
 	}, declaredtest.Counts(system))
 }
 
@@ -210,14 +210,14 @@ func TestEachProcessorMayReadTheObjectsAndNothingElse(t *testing.T) {
 func TestTheRuleMatchesObjectsCreatedInThisBucket(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
-	rule := declaredtest.Only(t, system, typeRule)
+	rule := declaredtest.Named(t, system, typeRule, "up-rule")
 	require.JSONEq(t, fmt.Sprintf(`{
 		"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": {"bucket": {"name": ["%s"]}}
 	}`, declaredtest.Only(t, system, typeBucket).ID), rule.Text("eventPattern"))
 	inputs := rule.Inputs
 	delete(inputs, "eventPattern")
 	require.Equal(t, map[string]any{
-		"description": "Starts the state machine for every object created in the uploads bucket",
+		"description": "Starts the state machine for every object created in the uploads bucket", "state": "ENABLED",
 	}, inputs, "on the default bus, and enabled")
 }
 
@@ -230,7 +230,7 @@ func TestTheRuleTakesTheKeysThatAreGiven(t *testing.T) {
 	require.JSONEq(t, `{
 		"source": ["aws.s3"], "detail-type": ["Object Created"],
 		"detail": {"bucket": {"name": ["ours"]}, "object": {"key": [{"prefix": "in/"}, {"suffix": ".pdf"}, "a*b", {"wildcard": "x/*/y"}]}}
-	}`, declaredtest.Only(t, system, typeRule).Text("eventPattern"))
+	}`, declaredtest.Named(t, system, typeRule, "up-rule").Text("eventPattern"))
 	without := args(declaredtest.Home())
 	without.BucketName = "ours"
 	for i, r := range declare(t, without).Resources {
@@ -256,9 +256,9 @@ func TestOfBucketsThatAreThereNothingIsMade(t *testing.T) {
 		with.Buckets, with.BucketKMSKeyARNs, with.Keys = []string{"theirs", "more"}, []string{customerKey}, []string{"in/*"}
 		system := declare(t, with)
 		require.Equal(t, map[string]int{
-			uploads.Type: 1, typeRule: 1, typeTarget: 1, typeQueue: 1, typeQueuePolicy: 1, typeRole: 1, typePolicy: 3,
+			uploads.Type: 1, typeRule: 2, typeTarget: 2, typeQueue: 2, typeQueuePolicy: 2, typeRole: 1, typePolicy: 3,
 		}, declaredtest.Counts(system))
-		rule := declaredtest.Only(t, system, typeRule)
+		rule := declaredtest.Named(t, system, typeRule, "up-rule")
 		require.JSONEq(t, `{"source": ["aws.s3"], "detail-type": ["Object Created"],
 			"detail": {"bucket": {"name": ["theirs", "more"]}, "object": {"key": [{"prefix": "in/"}]}}}`, rule.Text("eventPattern"))
 		theirs, more := "arn:"+at.Partition+":s3:::theirs", "arn:"+at.Partition+":s3:::more"
@@ -275,19 +275,19 @@ func TestOfBucketsThatAreThereNothingIsMade(t *testing.T) {
 		]}`, theirs, more, declaredtest.Hosts(at, "s3")), declaredtest.Named(t, system, typePolicy, "up-read-task").Text("policy"))
 		require.Equal(t, "theirs", system.Outputs["bucketName"])
 		require.Equal(t, theirs, system.Outputs["bucketArn"])
-		declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeTarget), system.OfType(typePolicy)...)
+		declaredtest.RequireDependsOn(t, declaredtest.Named(t, system, typeTarget, "up-target"), system.OfType(typePolicy)...)
 	})
 }
 
 // Without the policy EventBridge drops what it can't deliver and says nothing (trap 2).
-func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
+func TestTheRulesAloneWriteToTheDeadLetterQueue(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
 		t.Helper()
 		system := declare(t, args(at))
-		queue := declaredtest.Only(t, system, typeQueue)
+		queue := declaredtest.Named(t, system, typeQueue, "up-dlq")
 		require.Equal(t, map[string]any{"messageRetentionSeconds": 1209600.0, "sqsManagedSseEnabled": true}, queue.Inputs)
-		access := declaredtest.Only(t, system, typeQueuePolicy)
+		access := declaredtest.Named(t, system, typeQueuePolicy, "up-dlq")
 		require.Equal(t, queue.Outputs["url"], access.Text("queueUrl"))
 		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 			"Sid": "SendUndeliveredEvents",
@@ -295,7 +295,7 @@ func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 			"Principal": {"Service": "events.amazonaws.com"},
 			"Action": ["sqs:SendMessage"],
 			"Resource": ["%[1]s"],
-			"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
+			"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s", "%[3]s"]}}
 		}, {
 			"Sid": "DenyInsecureTransport",
 			"Effect": "Deny",
@@ -303,8 +303,41 @@ func TestTheRuleAloneWritesToTheDeadLetterQueue(t *testing.T) {
 			"Action": ["sqs:*"],
 			"Resource": ["%[1]s"],
 			"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
-		}]}`, queue.Outputs["arn"], declaredtest.Only(t, system, typeRule).Outputs["arn"]), access.Text("policy"))
+		}]}`, queue.Outputs["arn"], declaredtest.Named(t, system, typeRule, "up-rule").Outputs["arn"],
+			declaredtest.Named(t, system, typeRule, "up-paused-rule").Outputs["arn"]), access.Text("policy"))
 	})
+}
+
+// One of the rules is enabled, and the one to be enabled is so before the other one is disabled: no event is lost in between.
+func TestWhatIsPausedIsStored(t *testing.T) {
+	t.Parallel()
+	for _, paused := range []bool{false, true} {
+		with := args(declaredtest.Home())
+		with.Paused = paused
+		system := declare(t, with)
+		starts, stores := declaredtest.Named(t, system, typeRule, "up-rule"), declaredtest.Named(t, system, typeRule, "up-paused-rule")
+		require.Equal(t, starts.Text("eventPattern"), stores.Text("eventPattern"))
+		first, second := starts, stores
+		if paused {
+			first, second = stores, starts
+		}
+		require.Equal(t, "ENABLED", first.Text("state"))
+		require.Equal(t, "DISABLED", second.Text("state"))
+		declaredtest.RequireDependsOn(t, second, first)
+
+		queue, access := declaredtest.Named(t, system, typeQueue, "up-paused"), declaredtest.Named(t, system, typeQueuePolicy, "up-paused")
+		require.Equal(t, 1209600.0, queue.Inputs["messageRetentionSeconds"])
+		var document struct{ Statement []json.RawMessage }
+		require.NoError(t, json.Unmarshal([]byte(access.Text("policy")), &document))
+		require.JSONEq(t, fmt.Sprintf(`{"Sid": "SendEvents", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
+			"Action": ["sqs:SendMessage"], "Resource": ["%s"], "Condition": {"ArnEquals": {"aws:SourceArn": ["%s"]}}}`,
+			queue.Outputs["arn"], stores.Outputs["arn"]), string(document.Statement[0]))
+		require.Equal(t, map[string]any{
+			"rule": stores.Outputs["name"], "targetId": "PausedUploadsQueue", "arn": queue.Outputs["arn"],
+			"deadLetterConfig": map[string]any{"arn": declaredtest.Named(t, system, typeQueue, "up-dlq").Outputs["arn"]},
+			"retryPolicy":      map[string]any{"maximumEventAgeInSeconds": 86400.0, "maximumRetryAttempts": 185.0},
+		}, declaredtest.Named(t, system, typeTarget, "up-paused-target").Inputs)
+	}
 }
 
 // Requirements A37 and A38.
@@ -314,13 +347,13 @@ func TestTheTargetIsTheMachineWithRetriesAndTheQueue(t *testing.T) {
 	with.MaximumEventAgeSeconds, with.MaximumRetryAttempts = 3600, 0
 	system := declare(t, with)
 	require.Equal(t, map[string]any{
-		"rule":             declaredtest.Only(t, system, typeRule).Outputs["name"],
+		"rule":             declaredtest.Named(t, system, typeRule, "up-rule").Outputs["name"],
 		"targetId":         "StepFunctionsTarget",
 		"arn":              "arn:aws:states:eu-central-1:123456789012:stateMachine:m",
 		"roleArn":          declaredtest.Only(t, system, typeRole).Outputs["arn"],
-		"deadLetterConfig": map[string]any{"arn": declaredtest.Only(t, system, typeQueue).Outputs["arn"]},
+		"deadLetterConfig": map[string]any{"arn": declaredtest.Named(t, system, typeQueue, "up-dlq").Outputs["arn"]},
 		"retryPolicy":      map[string]any{"maximumEventAgeInSeconds": 3600.0, "maximumRetryAttempts": 0.0},
-	}, declaredtest.Only(t, system, typeTarget).Inputs)
+	}, declaredtest.Named(t, system, typeTarget, "up-target").Inputs)
 }
 
 func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
@@ -338,7 +371,7 @@ func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 				"StringEquals": {"aws:SourceAccount": ["123456789012"]},
 				"ArnEquals": {"aws:SourceArn": ["%s"]}
 			}
-		}]}`, declaredtest.Only(t, system, typeRule).Outputs["arn"]), role.Text("assumeRolePolicy"))
+		}]}`, declaredtest.Named(t, system, typeRule, "up-rule").Outputs["arn"]), role.Text("assumeRolePolicy"))
 		require.NotContains(t, role.Inputs, "managedPolicyArns")
 		require.Equal(t, role.Outputs["name"], granted.Text("role"))
 		require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
@@ -355,11 +388,12 @@ func TestTheRulesRoleStartsTheMachineAndNothingElse(t *testing.T) {
 func TestEventsFlowOnlyWhenAllIsThere(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
-	target := declaredtest.Only(t, system, typeTarget)
+	target := declaredtest.Named(t, system, typeTarget, "up-target")
 	declaredtest.RequireDependsOn(t, target, system.OfType(typePolicy)...)
 	require.Len(t, system.OfType(typePolicy), 3, "to start the machine, and to read twice")
 	declaredtest.RequireDependsOn(t, target,
-		declaredtest.Only(t, system, typeQueuePolicy), declaredtest.Only(t, system, typeRole), declaredtest.Only(t, system, typeRule))
+		declaredtest.Named(t, system, typeQueuePolicy, "up-dlq"), declaredtest.Only(t, system, typeRole),
+		declaredtest.Named(t, system, typeRule, "up-rule"))
 	notification := declaredtest.Only(t, system, typeNotification)
 	declaredtest.RequireDependsOn(t, notification, target)
 	for _, protection := range []string{
@@ -386,11 +420,11 @@ func TestWhoeverUploadsWaitsForTheEventsAndSoForAllElse(t *testing.T) {
 func TestTheOutputsAreTheUploadsOwn(t *testing.T) {
 	t.Parallel()
 	system := declare(t, args(declaredtest.Home()))
-	bucket, queue := declaredtest.Only(t, system, typeBucket), declaredtest.Only(t, system, typeQueue)
+	bucket, queue := declaredtest.Only(t, system, typeBucket), declaredtest.Named(t, system, typeQueue, "up-dlq")
 	require.Equal(t, map[string]any{
 		"bucketName": bucket.Outputs["bucket"],
 		"bucketArn":  bucket.Outputs["arn"],
-		"ruleName":   declaredtest.Only(t, system, typeRule).Outputs["name"],
+		"ruleName":   declaredtest.Named(t, system, typeRule, "up-rule").Outputs["name"],
 		"queueName":  queue.Outputs["name"],
 		"queueUrl":   queue.Outputs["url"],
 	}, system.Outputs)
@@ -408,7 +442,7 @@ func TestWithAKeyOfTheAccountsOwnBucketAndQueueAreEncryptedWithIt(t *testing.T) 
 		"bucketKeyEnabled":                   true,
 	}}, declaredtest.Only(t, system, typeEncryption).Inputs["rules"])
 	require.Equal(t, map[string]any{"kmsMasterKeyId": customerKey, "messageRetentionSeconds": 1209600.0},
-		declaredtest.Only(t, system, typeQueue).Inputs)
+		declaredtest.Named(t, system, typeQueue, "up-dlq").Inputs)
 }
 
 // A bucket key makes the bucket the encryption context of its objects; whoever uploads one without has the object as its context.

@@ -16,7 +16,8 @@
 // s3:listObjectsV2 and s3:getObject, from a dataset in S3 that is read while its child executions run.
 //
 // Outside this package are Parallel states, Express workflows but for the child executions of a Distributed Map, variables in states of
-// JSONPath but for constants that a rule of a Choice sets, and time limits of tasks as expressions: a definition that uses them is refused when it is loaded, never run wrongly.
+// JSONPath but for constants that a rule of a Choice sets, and time limits of tasks as expressions: a definition that uses them is refused
+// when it is loaded, never run wrongly.
 //
 // What differs from AWS all the same is in docs/differences.md. The case files of testdata hold what was measured on AWS, with
 // the source; test/engines asks other engines for the same.

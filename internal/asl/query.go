@@ -232,7 +232,7 @@ func (c *checker) constants(field string, assign map[string]any) *object {
 	}
 
 	out, _ := tree.(*object)
-	if computed(out) {
+	if hasDynamic(out) {
 		c.addf(field, "only constants are supported in a rule of JSONPath: leave out %q", dynamicSuffix)
 	}
 
@@ -246,13 +246,13 @@ func (c *checker) freeNames(field string, assign map[string]any) {
 	}
 }
 
-// computed says whether a value has a key whose value a payload template computes.
-func computed(value any) bool {
+// hasDynamic says whether a value has a key whose value a payload template computes.
+func hasDynamic(value any) bool {
 	switch v := value.(type) {
 	case *object:
-		return slices.ContainsFunc(v.keys, func(key string) bool { return strings.HasSuffix(key, dynamicSuffix) || computed(v.values[key]) })
+		return slices.ContainsFunc(v.keys, func(key string) bool { return strings.HasSuffix(key, dynamicSuffix) || hasDynamic(v.values[key]) })
 	case []any:
-		return slices.ContainsFunc(v, computed)
+		return slices.ContainsFunc(v, hasDynamic)
 	}
 
 	return false

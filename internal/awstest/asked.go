@@ -16,7 +16,9 @@ var services = map[string]string{
 
 // otherwise are the actions that IAM calls otherwise than the operation.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
-var otherwise = map[string]string{"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility"}
+var otherwise = map[string]string{
+	"sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility", "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+}
 
 // actionOf is the action of IAM that an operation takes, by what [services] knows its service by.
 func actionOf(service, operation string) string {

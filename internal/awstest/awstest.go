@@ -43,6 +43,7 @@ const (
 	Trace         = "1-5759e988-bd862e3fe1be46a994272793"
 	Machine       = "arn:aws:states:" + Region + ":" + Account + ":stateMachine:workflow"
 	Rule          = "uploads-rule"
+	PausedRule    = "uploads-paused-rule"
 	FunctionGroup = "function-logs"
 	TaskGroup     = "task-logs"
 	Table         = "ledger-table"
@@ -95,7 +96,8 @@ type Server struct {
 	routes                []machine.Route
 	ledger                *dynamodb.Table
 	broken                map[string]bool
-	gateways              []string // the services with a gateway endpoint
+	gateways              []string        // the services with a gateway endpoint
+	enabled               map[string]bool // rules, by their names
 }
 
 func newServer(tb testing.TB) *Server {
@@ -104,6 +106,7 @@ func newServer(tb testing.TB) *Server {
 		tb: tb, calls: map[string]int{}, asked: map[string]bool{}, refused: map[string]string{}, lost: map[string]bool{}, logPage: 1,
 		adopted: map[string]*Adopted{}, deliveries: map[string]*delivery{}, begun: map[string]chan struct{}{},
 		scripts: map[string]Script{}, quotas: map[string]float64{}, broken: map[string]bool{}, unreserved: Concurrency, ledger: newLedger(),
+		enabled:  map[string]bool{Rule: true},
 		manifest: imageManifest, imageConfig: imageConfig,
 	}
 }
@@ -151,8 +154,11 @@ func (s *Server) Config() aws.Config {
 func (s *Server) Outputs() []byte {
 	s.tb.Helper()
 	outputs := maps.Clone(s.system.Outputs)
-	queue, _ := outputs["deadLetterQueueUrl"].(string)
-	outputs["deadLetterQueueUrl"] = s.Endpoint() + "/" + Account + "/" + path.Base(queue)
+	for _, name := range []string{"deadLetterQueueUrl", "pausedQueueUrl"} {
+		if queue, _ := outputs[name].(string); queue != "" {
+			outputs[name] = s.Endpoint() + "/" + Account + "/" + path.Base(queue)
+		}
+	}
 	text, err := json.Marshal(outputs)
 	require.NoError(s.tb, err)
 	return text
@@ -320,12 +326,13 @@ func (s *Server) handlers(operation string, body []byte) map[string]func(request
 		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
+		"DeleteMessageBatch": s.removeBatch, "DescribeRule": s.describeRule, "EnableRule": s.setRule(true), "DisableRule": s.setRule(false),
 		"GetItem": item, "UpdateItem": item, "Query": item, "BatchGetItem": item, "DescribeTaskDefinition": s.taskDefinition,
 	}
 	if s.Router == nil {
 		maps.Copy(handlers, map[string]func(request) (any, error){
 			"GetServiceQuota": s.quota, "DescribeRepositories": s.describeRepositories,
-			"DescribeRule": s.describeRule, "ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
+			"ListTargetsByRule": s.listTargets, "DescribeImages": s.describeImages,
 			"BatchGetImage": s.getImage, "GetDownloadUrlForLayer": s.layer,
 		})
 	}

@@ -46,21 +46,51 @@ func (s *Server) Gateway(service string) { s.set(func() { s.gateways = append(s.
 // Break breaks a link.
 func (s *Server) Break(link string) { s.set(func() { s.broken[link] = true }) }
 
-func (s *Server) describeRule(request) (any, error) {
-	if s.broken[LinkRule] {
-		return nil, loopback.Refuse("ResourceNotFoundException", "Rule "+Rule+" does not exist on EventBus default.")
+func (s *Server) describeRule(in request) (any, error) {
+	if err := s.knowsRule(in.Name); err != nil {
+		return nil, err
 	}
-	bucket, state := Bucket, "ENABLED"
+	bucket := Bucket
 	if s.broken[LinkPattern] {
 		bucket = "another-bucket"
 	}
-	if s.broken[LinkRuleDisabled] {
-		state = "DISABLED"
-	}
 	return map[string]any{
-		"Name": Rule, "State": state,
+		"Name": in.Name, "State": map[bool]string{true: "ENABLED", false: "DISABLED"}[s.ruleEnabled(in.Name)],
 		"EventPattern": fmt.Sprintf(`{"source":["aws.s3"],"detail-type":["Object Created"],"detail":{"bucket":{"name":[%q]}}}`, bucket),
 	}, nil
+}
+
+// knowsRule refuses a rule that isn't there.
+func (s *Server) knowsRule(name string) error {
+	known := name == PausedRule || name == Rule && !s.broken[LinkRule]
+	if s.Router != nil {
+		known = s.Router.HasRule(name)
+	}
+	if known {
+		return nil
+	}
+	return loopback.Refuse("ResourceNotFoundException", "Rule "+name+" does not exist on EventBus default.")
+}
+
+func (s *Server) ruleEnabled(name string) bool {
+	if s.Router != nil {
+		return s.Router.RuleEnabled(name)
+	}
+	return s.enabled[name] && (name != Rule || !s.broken[LinkRuleDisabled])
+}
+
+// setRule enables rules or disables them.
+func (s *Server) setRule(enabled bool) func(request) (any, error) {
+	return func(in request) (any, error) {
+		if err := s.knowsRule(in.Name); err != nil {
+			return nil, err
+		}
+		s.enabled[in.Name] = enabled
+		if s.Router != nil {
+			return map[string]any{}, s.Router.SetRule(in.Name, enabled)
+		}
+		return map[string]any{}, nil
+	}
 }
 
 func (s *Server) listTargets(request) (any, error) {

@@ -34,14 +34,20 @@ type delivery struct {
 func (s *Server) DeadLetter(body string, sent time.Time) { s.set(func() { s.deadLetter(body, sent) }) }
 
 func (s *Server) deadLetter(body string, sent time.Time) {
-	message := local.DeadLetter{
-		QueueARN: queue, MessageID: uuid.NewString(), Body: json.RawMessage(body), Attributes: map[string]string{"ERROR_CODE": "NO_PERMISSIONS"},
-	}
-	s.messages = append(s.messages, message)
-	s.deliveries[message.MessageID] = &delivery{sent: sent}
+	s.message(queue, body, sent, map[string]string{"ERROR_CODE": "NO_PERMISSIONS"})
 }
 
-// inQueue are the messages of all dead-letter queues, the oldest first.
+// Paused puts a message into the queue of paused uploads.
+func (s *Server) Paused(body string) { s.set(func() { s.message(pausedQueue, body, time.Now(), nil) }) }
+
+// message puts a message into a queue.
+func (s *Server) message(queue, body string, sent time.Time, attributes map[string]string) {
+	m := local.DeadLetter{QueueARN: queue, MessageID: uuid.NewString(), Body: json.RawMessage(body), Attributes: attributes}
+	s.messages = append(s.messages, m)
+	s.deliveries[m.MessageID] = &delivery{sent: sent}
+}
+
+// inQueue are the messages of all queues, the oldest first.
 func (s *Server) inQueue() []local.DeadLetter {
 	if s.Router != nil {
 		return s.Router.DeadLetters()
@@ -138,16 +144,31 @@ func (s *Server) release(in request) (any, error) {
 	return map[string]any{}, nil
 }
 
-func (s *Server) releaseBatch(in request) (any, error) {
+func (s *Server) removeBatch(in request) (any, error) {
+	return eachEntry(in.Entries, func(e entry) error {
+		_, err := s.remove(request{ReceiptHandle: e.ReceiptHandle})
+		return err
+	})
+}
+
+// eachEntry does each of a batch.
+func eachEntry(entries []entry, do func(entry) error) (any, error) {
 	successful, failed := []any{}, []any{}
-	for _, e := range in.Entries {
-		if _, err := s.release(request{ReceiptHandle: e.ReceiptHandle, VisibilityTimeout: e.VisibilityTimeout}); err != nil {
+	for _, e := range entries {
+		if err := do(e); err != nil {
 			failed = append(failed, map[string]any{"Id": e.ID, "SenderFault": true, "Code": "ReceiptHandleIsInvalid", "Message": err.Error()})
 			continue
 		}
 		successful = append(successful, map[string]any{"Id": e.ID})
 	}
 	return map[string]any{"Successful": successful, "Failed": failed}, nil
+}
+
+func (s *Server) releaseBatch(in request) (any, error) {
+	return eachEntry(in.Entries, func(e entry) error {
+		_, err := s.release(request{ReceiptHandle: e.ReceiptHandle, VisibilityTimeout: e.VisibilityTimeout})
+		return err
+	})
 }
 
 func (s *Server) attributes(in request) (any, error) {

@@ -80,6 +80,19 @@ func (s *Server) Ended(t *testing.T, name string) *local.Execution {
 	return found
 }
 
+// Known are the executions that have ended.
+func (s *Server) Known() []*local.Execution {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var known []*local.Execution
+	for _, x := range s.executions {
+		if x.over && x.ran != nil {
+			known = append(known, x.ran)
+		}
+	}
+	return known
+}
+
 // Wait waits for all that was started by an upload or by a request.
 func (s *Server) Wait() { s.working.Wait() }
 

@@ -66,6 +66,7 @@ const (
 	taskRole      = "arn:aws:iam::" + Account + ":role/task"
 	executionRole = "arn:aws:iam::" + Account + ":role/execution"
 	queue         = "arn:aws:sqs:" + Region + ":" + Account + ":dlq"
+	pausedQueue   = "arn:aws:sqs:" + Region + ":" + Account + ":paused"
 	// Image is what the task runs.
 	Image = Account + ".dkr.ecr." + Region + ".amazonaws.com/processor:1"
 )
@@ -122,7 +123,8 @@ func (s *Server) declare() {
 			"ecsClusterArn": "arn:aws:ecs:" + Region + ":" + Account + ":cluster/c", "taskDefinitionArn": taskARN,
 			"lambdaFunctionArn": functionARN, "stateMachineArn": Machine, "bucketName": Bucket, "eventBridgeRuleName": Rule,
 			"deadLetterQueueUrl": "https://sqs." + Region + ".amazonaws.com/" + Account + "/dlq",
-			"topicArn":           "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
+			"pausedRuleName":     PausedRule, "pausedQueueUrl": "https://sqs." + Region + ".amazonaws.com/" + Account + "/paused",
+			"topicArn": "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
 			"routes": s.routes, "ledgerTable": Table,
 		},
 	}
@@ -140,6 +142,12 @@ func (s *Server) stored(object objectstore.Stored) {
 		s.deadLetter(Event(object), time.Now())
 	}
 	if script.Lost || s.unbound {
+		return
+	}
+	if s.ruleEnabled(PausedRule) {
+		s.message(pausedQueue, Event(object), time.Now(), nil)
+	}
+	if !s.ruleEnabled(Rule) {
 		return
 	}
 	s.start(uuid.NewString(), object, script, time.Now(), Event(object))

@@ -95,6 +95,11 @@ func (f *commonFlags) read(ctx context.Context, in io.Reader) (operate.Outputs, 
 	if err != nil {
 		return operate.Outputs{}, err
 	}
+	return f.outputsOf(ctx, stack)
+}
+
+// outputsOf gives a stack's outputs, and takes the profile that it is deployed with if none is given.
+func (f *commonFlags) outputsOf(ctx context.Context, stack *operate.Stack) (operate.Outputs, error) {
 	if f.profile == "" && os.Getenv("AWS_PROFILE") == "" {
 		config, err := stack.Config(ctx)
 		if err != nil {
@@ -114,6 +119,11 @@ func (f *commonFlags) system(ctx context.Context, in io.Reader) (*operate.System
 	if err != nil {
 		return nil, err
 	}
+	return f.connect(ctx, outputs)
+}
+
+// connect connects to what is deployed, with credentials that are there.
+func (f *commonFlags) connect(ctx context.Context, outputs operate.Outputs) (*operate.System, error) {
 	cfg, err := operate.LoadAWS(ctx, outputs.Region(), f.profile)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"os"
@@ -86,6 +87,29 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	run("watch", "--until-idle") // what was run again ends
 	run("redrive", past("aborted.bin", awstest.Script{Aborted: true}))
 	run("redrive", "--failed")
+
+	// These take Pulumi, for the stack's file.
+	outputs, err := operate.ParseOutputs(s.server.Outputs())
+	require.NoError(t, err)
+	system := operate.Connect(s.server.Config(), outputs)
+	system.Poll = time.Millisecond
+	asks := func(command string, call func() error) {
+		t.Helper()
+		require.NoError(t, call())
+		asked[command] = map[string]bool{}
+		for _, action := range s.server.Asked() {
+			asked[command][action] = true
+		}
+	}
+	asks("pause", func() error {
+		_, err := system.PauseState(t.Context())
+		return errors.Join(err, system.Pause(t.Context(), nil))
+	})
+	s.server.Paused(awstest.Event(objectstore.Stored{Key: "paused", Size: 1, ETag: "e", VersionID: "v"}))
+	asks("resume", func() error {
+		_, err := system.Resume(t.Context(), nil, nil)
+		return err
+	})
 
 	commands := map[string]bool{}
 	for _, p := range operate.Permissions() {

@@ -36,10 +36,12 @@ type arrow struct {
 	reversed bool
 }
 
-// watches is said of an alarm's arrows, writes of those to the ledger.
+// watches is said of an alarm's arrows, writes of those to the ledger, and undelivered and stores of what a rule sends to a queue.
 const (
-	watches = "watches"
-	writes  = "writes items"
+	watches     = "watches"
+	writes      = "writes items"
+	undelivered = "what can't be delivered"
+	stores      = "stores"
 )
 
 var arrows = []arrow{
@@ -47,7 +49,7 @@ var arrows = []arrow{
 	{declared.TypeEventTarget, declared.TypeStateMachine, "starts", false},
 	{declared.TypeEventRule, declared.TypeStateMachine, "timed out, aborted", true},
 	{declared.TypeEventTarget, declared.TypeTopic, "failed", false},
-	{declared.TypeEventTarget, declared.TypeQueue, "what can't be delivered", false},
+	{declared.TypeEventTarget, declared.TypeQueue, undelivered, false},
 	{declared.TypeStateMachine, declared.TypeFunction, "small files", false},
 	{declared.TypeStateMachine, declared.TypeTaskDefinition, "large files", false},
 	{declared.TypeStateMachine, declared.TypeTopic, "processed, failed", false},
@@ -89,6 +91,17 @@ func architecture(system *declared.System) string {
 	return out.String()
 }
 
+// withoutAlarms is the diagram for who sees it for the first time: without what watches nearly all the rest.
+func withoutAlarms(drawn string) string {
+	var out strings.Builder
+	for line := range strings.Lines(drawn) {
+		if !strings.HasPrefix(line, "  alarms") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
 type graph struct{ byURN map[string]declared.Resource }
 
 // references are the resources that a resource's inputs come from.
@@ -107,14 +120,17 @@ func (g graph) draw(from, to declared.Resource) []string {
 	if i < 0 {
 		return nil
 	}
-	a, b := g.id(from), g.id(to)
+	a, b, what := g.id(from), g.id(to), arrows[i].label
+	if what == undelivered && slices.Contains(from.PropertyDependencies["arn"], to.URN) {
+		what = stores // it is the target
+	}
 	if from.Type == declared.TypeEventTarget { // a part of its rule
 		a = g.ruleOf(from)
 	}
 	if arrows[i].reversed {
 		a, b = b, a
 	}
-	return []string{fmt.Sprintf("  %s -->|%s| %s\n", a, arrows[i].label, b)}
+	return []string{fmt.Sprintf("  %s -->|%s| %s\n", a, what, b)}
 }
 
 func (g graph) ruleOf(target declared.Resource) string {
@@ -137,6 +153,9 @@ func (g graph) id(r declared.Resource) string {
 func label(r declared.Resource, s shape) string {
 	if r.Type == declared.TypeFunction && strings.HasSuffix(r.Name, "-sweep") {
 		return s.label + ": the sweep"
+	}
+	if r.Type == declared.TypeQueue && strings.HasSuffix(r.Name, "-paused") {
+		return "SQS queue: paused uploads"
 	}
 	return s.label
 }

@@ -82,10 +82,10 @@ func Files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	drawn := mermaid(architecture(system))
+	drawn := architecture(system)
 	for _, part := range []struct{ file, name, text string }{
-		{"README.md", "architecture", drawn},
-		{"docs/architecture.md", "architecture", drawn},
+		{"README.md", "architecture", mermaid(withoutAlarms(drawn))},
+		{"docs/architecture.md", "architecture", mermaid(drawn)},
 		{"docs/configuration.md", "configuration", settings.Markdown()},
 		{"docs/runbook.md", "faults", faults.Markdown()},
 		{"docs/runbook.md", "routes", routes.two},

@@ -47,6 +47,7 @@ var reasons = map[string]string{
 	"EncryptStatusChangeNotices": "EventBridge notifies people of these ends by a topic that is encrypted with the key",
 	"DecryptExecutionLogs":       "CloudWatch decrypts what Step Functions logs",
 	"SendTraces":                 "what ran for a file, and how long, is seen in X-Ray",
+	"SendEvents":                 "EventBridge stores the events of uploads while these are paused",
 	"SendUndeliveredEvents":      "EventBridge stores what it could not deliver",
 	"DescribeLogGroups":          "the connections in the VPC are logged, which takes a look at the log groups",
 	"DescribeAndStopTasks":       "Step Functions looks at the task it waits for, and stops it when the execution ends first",

@@ -29,7 +29,7 @@ type kind struct {
 // internal/declared knows, which [NotChecked] is about. What that doesn't know either isn't run here, and is an error where it is needed.
 var kinds = map[string]kind{
 	declared.TypeBucketNotification: {inputs: "bucket eventbridge"},
-	declared.TypeEventRule:          {inputs: "description eventPattern name scheduleExpression tags"},
+	declared.TypeEventRule:          {inputs: "description eventPattern name scheduleExpression state tags"},
 	declared.TypeEventTarget: {
 		inputs: "arn deadLetterConfig inputTransformer retryPolicy roleArn rule targetId", created: (*guard).target,
 	},

@@ -167,6 +167,9 @@ func (r *Router) loadRules() error {
 			return fmt.Errorf("reading the pattern of %s: %w", res.Name, err)
 		}
 		loaded := rule{name: res.Output("name"), arn: res.ARN(), pattern: pattern}
+		if res.Text("state") == stateDisabled {
+			r.disabled[loaded.name] = true
+		}
 		for _, t := range targets {
 			to, err := r.loadTarget(t, machines)
 			if err != nil {
@@ -219,6 +222,13 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	}
 	if strings.Contains(res.Text("arn"), ":lambda:") {
 		return r.loadInvoked(res)
+	}
+	if strings.Contains(res.Text("arn"), ":sqs:") {
+		queue, err := r.find(declared.TypeQueue, "arn", res.Text("arn"))
+		if err != nil {
+			return target{}, fmt.Errorf("finding its queue: %w", err)
+		}
+		return target{id: res.Text("targetId"), stores: queue.ARN()}, nil
 	}
 	machine, err := r.find(declared.TypeStateMachine, "arn", res.Text("arn"))
 	if err != nil {

@@ -58,11 +58,11 @@ func TestRefusedStart(t *testing.T) {
 		"notification of a function as well": {with(typeNotification, "lambdaFunctions", []any{map[string]any{}}),
 			"reading the notifications of the bucket: the local run doesn't know these parameters: lambdaFunctions"},
 
-		"no rule":          {without(typeRule), "no rule with a target is declared"},
-		"no target":        {without(typeTarget), "no rule with a target is declared"},
-		"rule is disabled": {with(typeRule, "state", "DISABLED"), "doesn't know these parameters: state"},
-		"unknown operator": {with(typeRule, "eventPattern", `{"source":[{"fuzzy":"aws.s3"}]}`), "fuzzy"},
-		"no pattern":       {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-rule"},
+		"no rule":              {without(typeRule), "no rule with a target is declared"},
+		"no target":            {without(typeTarget), "no rule with a target is declared"},
+		"rule of an event bus": {with(typeRule, "eventBusName", "ours"), "doesn't know these parameters: eventBusName"},
+		"unknown operator":     {with(typeRule, "eventPattern", `{"source":[{"fuzzy":"aws.s3"}]}`), "fuzzy"},
+		"no pattern":           {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-rule"},
 		"target changes the event": {with(typeTarget, "inputPath", "$.detail"),
 			"reading the target upload-router-local-statuschange-sweep: the local run doesn't know these parameters: inputPath"},
 		"target of a kind that isn't run": {func(s *declared.System) {

@@ -91,6 +91,7 @@ type Router struct {
 	bucket    string   // for files; empty if several send their events and none is named
 	sending   []string // the buckets that send their events
 	rules     []rule
+	disabled  map[string]bool // rules, by their names; see mu
 	schedules []schedule
 	store     *objectstore.Server
 	tokens    *tokenapi.Server
@@ -134,6 +135,7 @@ type rule struct {
 type target struct {
 	told        *told  // a topic; nil for anything else
 	invoked     string // a function's ARN; empty for anything else
+	stores      string // a queue's ARN; empty for anything else
 	id          string
 	machineARN  string
 	machineName string
@@ -267,13 +269,13 @@ type Notice struct {
 	Message  string `json:"message"`
 }
 
-// DeadLetter is a message in the dead-undelivered queue.
+// DeadLetter is a message in a queue: an event that could not be delivered, or one that a rule stores there.
 type DeadLetter struct {
 	// QueueARN is the queue; empty if the target has none, so that the event is lost.
 	QueueARN string `json:"queueArn"`
 	// MessageID tells the messages of a queue apart.
 	MessageID string `json:"messageId"`
-	// Body is the event, Attributes are what EventBridge says of it.
+	// Body is the event, Attributes are what EventBridge says of one that it could not deliver.
 	Body       json.RawMessage   `json:"body"`
 	Attributes map[string]string `json:"attributes"`
 }
@@ -345,7 +347,7 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 		return nil, errors.Join(err, options.Keep.Close())
 	}
 	r := &Router{
-		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(), ready: map[string]bool{},
+		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(), ready: map[string]bool{}, disabled: map[string]bool{},
 		executions: executions{byARN: map[string]*running{}}, sessions: sessions{byToken: map[string]*recorder{}},
 		reading:   tasksRead{readers: map[string]*reader{}, processes: map[string]*exec.Cmd{}},
 		reads:     requests{count: map[Moment]int{}},
@@ -516,11 +518,14 @@ func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trac
 		if err != nil {
 			return fmt.Errorf("matching the event with %s: %w", rule.name, err)
 		}
-		if !ok {
+		if !ok || !r.RuleEnabled(rule.name) {
 			continue
 		}
 		matched = true
 		for _, t := range rule.targets {
+			if t.stores != "" {
+				r.addMessage(DeadLetter{QueueARN: t.stores, MessageID: uuid.NewString(), Body: event})
+			}
 			if t.program == nil {
 				continue // it isn't started; see ended
 			}

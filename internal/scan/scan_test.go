@@ -94,7 +94,7 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"alarm-without-action":       {"alarms-execution-failures", func(in map[string]any) { delete(in, "alarmActions") }},
 		"alarm-without-missing-data": {"alarms-execution-aborts", func(in map[string]any) { delete(in, "treatMissingData") }},
 		"target-without-dlq":         {"uploads-target", func(in map[string]any) { delete(in, "deadLetterConfig") }},
-		"dlq-without-policy": {"uploads-dlq", named("SendUndeliveredEvents", func(s map[string]any) {
+		"dlq-without-policy": {"statuschange-dlq", named("SendUndeliveredEvents", func(s map[string]any) {
 			s["Action"] = "sqs:ReceiveMessage"
 		})},
 		"pass-role-without-service":   {"workflow-run", named("PassTaskRoles", func(s map[string]any) { delete(s, "Condition") })},

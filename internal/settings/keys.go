@@ -101,6 +101,8 @@ type Settings struct {
 	// EventMaxAge is in whole seconds, and EventRetryAttempts how often EventBridge tries again.
 	EventMaxAge        time.Duration
 	EventRetryAttempts int
+	// Paused says whether events wait in a queue, and nothing is started.
+	Paused bool
 
 	// AbortUploadsAfterDays and NoncurrentVersionsAfterDays are when S3 deletes parts and versions; the latter is 0 for never.
 	AbortUploadsAfterDays, NoncurrentVersionsAfterDays int
@@ -166,6 +168,7 @@ const (
 	keyDecryption        = "secretKmsKeyArns"
 	keyProtect           = "protect"
 	keyForceDestroy      = "forceDestroy"
+	keyPaused            = "paused"
 )
 
 // The units of every time.
@@ -576,6 +579,12 @@ func noticeKeys() []Key {
 			Name: "eventRetryAttempts", Default: 185, Least: 0, Most: 185, Unit: "attempts",
 			Doc:   "How often EventBridge tries again before the event goes to the dead-letter queue.",
 			field: func(s *Settings) any { return &s.EventRetryAttempts },
+		},
+		{ // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-retention.html
+			Name: keyPaused, Default: false,
+			Doc: "Whether uploads are paused: their events wait in a queue, for up to 14 days, and start nothing. It is for " +
+				"`upload-router pause` and `resume` to set, which change what is deployed in an order that loses no event.",
+			field: func(s *Settings) any { return &s.Paused },
 		},
 	}
 }

@@ -72,6 +72,7 @@ func (s *Settings) Warnings() []Warning {
 			"what waits in the dead-letter queue for longer can't be processed any more once it is overwritten"},
 		{keyExpireProcessed, s.ExpireProcessedAfterDays > 0 && s.NoncurrentVersionsAfterDays == 0,
 			"what expires only gets a delete marker, and is kept and paid for: " + set(keyKeepVersionsDays, "30").String()},
+		{keyPaused, s.Paused, "uploads are paused: their events wait in a queue, for up to 14 days, until `upload-router resume`"},
 		{keyTags, s.Protect && !s.owned(),
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},

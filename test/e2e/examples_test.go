@@ -156,6 +156,14 @@ func examples() []example {
 			want: "No log lines",
 		},
 		{
+			line: "pause --stack dev",
+			want: "✓ Uploads are paused: about 0 events waiting.",
+		},
+		{
+			line: "resume --stack dev",
+			want: "✓ Uploads are processed again: 0 executions started for what waited.",
+		},
+		{
 			line: "preview --stack dev",
 			want: "✓ preview: ",
 		},

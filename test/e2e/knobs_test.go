@@ -35,7 +35,8 @@ type change struct {
 // stateful are the kinds of resources that hold data, or are known to others by
 // their name or address: no change replaces or deletes them that doesn't say so.
 var stateful = []string{
-	"uploads-bucket", "output-bucket", "uploads-dlq", "statuschange-dlq", "encryption-key", "logs-connections", "logs-executions",
+	"uploads-bucket", "output-bucket", "uploads-dlq", "uploads-paused", "statuschange-dlq", "encryption-key", "logs-connections",
+	"logs-executions",
 	"logs-function", "logs-sweep", "logs-task", "notifications-topic", "image-repository", "workflow-machine", "function", "sweep",
 	"network-vpc", "ledger-table",
 }
@@ -78,7 +79,11 @@ var fromDefaults = map[string]change{
 	},
 	"a filter": {
 		config: map[string]string{"keys[0]": "invoices/*.pdf", "keys[1]": "*/in/*"},
-		want:   map[string]string{"uploads-rule": "update"},
+		want:   map[string]string{"uploads-paused-rule": "update", "uploads-rule": "update"},
+	},
+	"a pause": {
+		config: map[string]string{"paused": "true"},
+		want:   map[string]string{"uploads-paused-rule": "update", "uploads-rule": "update"},
 	},
 	"the notices": {
 		config: map[string]string{"notifySuccess": "false"},
@@ -174,7 +179,7 @@ var fromDefaults = map[string]change{
 	},
 	"how long events are delivered": {
 		config: map[string]string{"eventMaxAge": "3600"},
-		want:   map[string]string{"uploads-target": "update"},
+		want:   map[string]string{"uploads-paused-target": "update", "uploads-target": "update"},
 	},
 	"how long parts of uploads are kept": {
 		config: map[string]string{"abortUploadsAfterDays": "3"},
@@ -289,6 +294,7 @@ var fromDefaults = map[string]change{
 			"uploads-policy":        "replace",
 			"uploads-read-function": "update",
 			"uploads-read-task":     "update",
+			"uploads-paused-rule":   "update",
 			"uploads-rule":          "update",
 			"uploads-versioning":    "replace",
 		},
@@ -310,6 +316,7 @@ var fromDefaults = map[string]change{
 			"uploads-policy":        "delete",
 			"uploads-read-function": "update",
 			"uploads-read-task":     "update",
+			"uploads-paused-rule":   "update",
 			"uploads-rule":          "update",
 			"uploads-versioning":    "delete",
 		},
@@ -487,8 +494,9 @@ var fromDefaults = map[string]change{
 			"encryption-key": "update", "function-ledger": "update", "image-build": "replace", "image-lifecycle": "replace",
 			"image-repository": "replace", "ledger-table": "update", "notifications-topic": "update", "statuschange-dlq": "update",
 			"sweep-run": "update", "task-definition": "replace", "task-execution": "update", "task-ledger": "update",
-			"uploads-dlq": "update", "uploads-encryption": "update", "uploads-read-function": "update", "uploads-read-task": "update",
-			"workflow-keys": "create", "workflow-machine": "update",
+			"uploads-dlq": "update", "uploads-encryption": "update", "uploads-paused": "update", "uploads-read-function": "update",
+			"uploads-read-task": "update",
+			"workflow-keys":     "create", "workflow-machine": "update",
 		},
 		loses: []string{"image-repository"},
 	},
@@ -502,7 +510,7 @@ var fromDefaults = map[string]change{
 	},
 	"fewer tries to deliver": {
 		config: map[string]string{"eventRetryAttempts": "10"},
-		want:   map[string]string{"uploads-target": "update"},
+		want:   map[string]string{"uploads-paused-target": "update", "uploads-target": "update"},
 	},
 	"protection": {
 		config: map[string]string{"protect": "true", "forceDestroy": "false"}, // which it doesn't go with
@@ -649,6 +657,7 @@ var fromUnprotected = map[string]change{
 			"image-build": "replace", "image-lifecycle": "replace", "image-repository": "replace", "ledger-table": "update",
 			"notifications-topic": "update", "statuschange-dlq": "update", "sweep-run": "update", "task-definition": "replace",
 			"task-execution": "update", "task-ledger": "update", "uploads-dlq": "update", "uploads-encryption": "update",
+			"uploads-paused":        "update",
 			"uploads-read-function": "update", "uploads-read-task": "update", "workflow-keys": "delete", "workflow-machine": "update",
 		},
 		loses: []string{"image-repository"},
@@ -658,7 +667,7 @@ var fromUnprotected = map[string]change{
 // taggable are the resources of that stack that have tags.
 const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
 	"alarms-execution-time alarms-execution-timeouts alarms-function-errors alarms-function-throttles " +
-	"alarms-ledger-throttles alarms-lost-events alarms-open-executions alarms-sweep-errors " +
+	"alarms-ledger-throttles alarms-lost-events alarms-open-executions alarms-paused-events alarms-sweep-errors " +
 	"alarms-route-time-Fargate alarms-route-time-Lambda " +
 	"alarms-sweep-silence alarms-task-failures alarms-task-timeouts alarms-undelivered-events " +
 	"alarms-undelivered-status-changes encryption-key endpoints-dynamodb endpoints-ecr-api endpoints-ecr-dkr " +
@@ -667,7 +676,7 @@ const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution
 	"image-repository ledger-table logs-connections logs-executions logs-function logs-sweep logs-task " +
 	"network-default network-routes network-subnet-0 network-subnet-1 network-tasks network-vpc " +
 	"notifications-topic statuschange-dlq statuschange-rule sweep sweep-role sweep-rule task-cluster " +
-	"task-definition task-execution task-role uploads-bucket uploads-dlq uploads-role uploads-rule " +
+	"task-definition task-execution task-role uploads-bucket uploads-dlq uploads-paused uploads-paused-rule uploads-role uploads-rule " +
 	"workflow-machine workflow-role"
 
 // updated is that each of these is updated.

@@ -253,6 +253,7 @@ func TestDeploymentsRefused(t *testing.T) {
 		"encryption-key without kms:GenerateDataKey* of EncryptLogGroups": "the specified KMS key does not exist or is not allowed",
 		"notifications-policy without sns:Publish of PublishAlarms":       "its notice would not arrive",
 		"uploads-dlq without sqs:SendMessage of SendUndeliveredEvents":    "its events would not arrive in the queue",
+		"uploads-paused without sqs:SendMessage of SendEvents":            "its events would not arrive in the queue",
 	} {
 		t.Run(grant, func(t *testing.T) {
 			t.Parallel()

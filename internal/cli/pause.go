@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"example.com/upload-router/operate"
+)
+
+// pauseOptions are the flags of pause and resume.
+type pauseOptions struct{ commonFlags }
+
+// pausePermissions says what a command takes.
+func pausePermissions(command string) string {
+	return indented("It takes these permissions: "+strings.Join(operate.PermissionsOf(command), ", ")+
+		"; with encryption: customer also kms:Decrypt on the key.", "")
+}
+
+func pauseCommand() *cobra.Command {
+	var o pauseOptions
+	cmd := &cobra.Command{
+		Use:   "pause",
+		Short: "Store the events of uploads, and start nothing",
+		Long: `Store the events of uploads, and start nothing, until ` + "`upload-router resume`" + `.
+
+No upload is lost meanwhile, and none is processed twice: a second rule with the
+same pattern stores events in a queue. It is enabled first; a minute later, when
+EventBridge has followed, the rule that starts executions is disabled. What runs
+goes on to its end; ` + "`upload-router watch --until-idle`" + ` waits for that.
+
+It first sets paused in the stack's file, so that every ` + "`pulumi up`" + ` leaves it
+paused: commit the file. It may be ended at any moment, and run again.
+
+SQS keeps events for 14 days: the alarm paused-events goes off after ten.
+
+` + pausePermissions("pause"),
+		Example: `  upload-router pause --stack dev`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.pause(cmd) },
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func resumeCommand() *cobra.Command {
+	var o pauseOptions
+	cmd := &cobra.Command{
+		Use:   "resume",
+		Short: "Start executions again, and those for what came during a pause",
+		Long: `Start executions again, and those for what came during a pause.
+
+The rule that starts executions is enabled; a minute later, when EventBridge has
+followed, the one that stores events is disabled. An execution is started for each
+event that waits, and named after the event's id: it is started once, however often
+this is run, and the ledger sees what was both started and stored.
+
+It first sets paused in the stack's file to false: commit the file. It may be
+ended at any moment, and run again; what still waits stays in the queue.
+
+` + pausePermissions("resume"),
+		Example: `  upload-router resume --stack dev`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.resume(cmd) },
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *pauseOptions) flags(cmd *cobra.Command) {
+	o.stackFlags(cmd)
+	o.profileFlag(cmd)
+}
+
+// pauseReport is what pause and resume print with --json.
+type pauseReport struct {
+	operate.PauseState
+	// Drained is what resume has started.
+	Drained *operate.Drained `json:"drained,omitempty"`
+}
+
+// open opens the stack and what is deployed of it, and writes into the stack's file what is about to be.
+func (o *pauseOptions) open(cmd *cobra.Command, u *ui, paused bool) (*operate.System, error) {
+	ctx := cmd.Context()
+	u.progress("opening the stack ...")
+	defer u.rest()
+	stack, err := operate.OpenStack(ctx, o.stackOptions(ctx))
+	if err != nil {
+		return nil, err
+	}
+	outputs, err := o.outputsOf(ctx, stack)
+	if err != nil {
+		return nil, err
+	}
+	system, err := o.connect(ctx, outputs)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := system.PauseState(ctx); err != nil {
+		return nil, err // before anything is written
+	}
+	key, value := stack.Project()+":"+operate.KeyPaused, strconv.FormatBool(paused)
+	config, err := stack.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if config[key] == value || !paused && config[key] == "" {
+		return system, nil
+	}
+	if err := stack.SetConfig(ctx, map[string]string{key: value}); err != nil {
+		return nil, err
+	}
+	u.say("Pulumi.%s.yaml says paused: %s now: commit it.", stack.Name(), value)
+	return system, nil
+}
+
+func (o *pauseOptions) pause(cmd *cobra.Command) error {
+	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
+	system, err := o.open(cmd, u, true)
+	if err != nil {
+		return err
+	}
+	err = system.Pause(ctx, u.doing)
+	u.rest()
+	if err != nil {
+		return fmt.Errorf("%w; run it again to go on", err)
+	}
+	state, err := system.PauseState(ctx)
+	if err != nil {
+		return err
+	}
+	if u.json {
+		return u.document(pauseReport{PauseState: state})
+	}
+	u.say("✓ Uploads are paused: about %s waiting. `upload-router resume` goes on.", plural(state.Waiting, "event"))
+	return nil
+}
+
+// doing says what is done, and shows it while it lasts.
+func (u *ui) doing(doing string) {
+	u.rest()
+	u.say("%s%s ...", strings.ToUpper(doing[:1]), doing[1:])
+}
+
+func (o *pauseOptions) resume(cmd *cobra.Command) error {
+	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
+	system, err := o.open(cmd, u, false)
+	if err != nil {
+		return err
+	}
+	drained, err := system.Resume(ctx, u.doing, func(d operate.Drained) { u.progress("%s", drainLine(d)) })
+	u.rest()
+	if err != nil {
+		return fmt.Errorf("%w; %s started so far: run it again to go on", err, plural(drained.Started, "execution"))
+	}
+	return u.resumed(ctx, system, drained)
+}
+
+func (u *ui) resumed(ctx context.Context, system *operate.System, drained operate.Drained) error {
+	if u.json {
+		state, err := system.PauseState(ctx)
+		if err != nil {
+			return err
+		}
+		if err := u.document(pauseReport{state, &drained}); err != nil {
+			return err
+		}
+	}
+	for _, stayed := range drained.Stayed {
+		u.wrapped("  ", printable(stayed))
+	}
+	u.say("✓ Uploads are processed again: %s started for what waited.", plural(drained.Started, "execution"))
+	if len(drained.Stayed) > 0 {
+		return fmt.Errorf("%w: %s no upload's event, and stays in the queue", errFailures, plural(int64(len(drained.Stayed)), "message"))
+	}
+	return nil
+}
+
+// drainLine is the line while a queue is drained.
+func drainLine(d operate.Drained) string {
+	line := fmt.Sprintf("resume  %s started, about %s left", humanize.Comma(d.Started), humanize.Comma(d.Waiting))
+	if left := d.Left(); left > 0 {
+		line += fmt.Sprintf("  %.0f/s  %s", d.Rate, elapsed(left.Round(time.Second)))
+	}
+	return line
+}
