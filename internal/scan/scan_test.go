@@ -94,7 +94,7 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 		"alarm-without-action":       {"alarms-execution-failures", func(in map[string]any) { delete(in, "alarmActions") }},
 		"alarm-without-missing-data": {"alarms-execution-aborts", func(in map[string]any) { delete(in, "treatMissingData") }},
 		"target-without-dlq":         {"uploads-target", func(in map[string]any) { delete(in, "deadLetterConfig") }},
-		"dlq-without-policy": {"statuschange-dlq", named("SendUndeliveredEvents", func(s map[string]any) {
+		"dlq-without-policy": {"uploads-dlq", named("SendUndeliveredEvents", func(s map[string]any) {
 			s["Action"] = "sqs:ReceiveMessage"
 		})},
 		"pass-role-without-service":   {"workflow-run", named("PassTaskRoles", func(s map[string]any) { delete(s, "Condition") })},
@@ -135,10 +135,12 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 			require.True(t, changed)
 			violations, err := scan.Violations(system)
 			require.NoError(t, err)
-			require.Len(t, violations, 1)
-			require.Equal(t, id, violations[0].ID)
-			require.True(t, violations[0].Serious())
-			require.NotEmpty(t, violations[0].Message)
+			require.NotEmpty(t, violations)
+			for _, v := range violations { // one for each target of a dead-letter queue
+				require.Equal(t, id, v.ID)
+				require.True(t, v.Serious())
+				require.NotEmpty(t, v.Message)
+			}
 		})
 	}
 }

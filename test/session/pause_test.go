@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/operate"
 )
 
@@ -25,7 +27,9 @@ func TestAFloodThroughPausesLosesNothing(t *testing.T) {
 	s := newSession(t, map[string]string{})
 	outputs, err := operate.ParseOutputs(s.aws.Outputs())
 	require.NoError(t, err)
-	system := operate.Connect(s.aws.Config(), outputs)
+	cfg := s.aws.Config()
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(awstest.AccessKeyID, "shibboleth", "")
+	system := operate.Connect(cfg, outputs)
 	system.Poll = time.Millisecond
 	const atATime = 10
 	var uploading errgroup.Group
@@ -42,11 +46,12 @@ func TestAFloodThroughPausesLosesNothing(t *testing.T) {
 		defer close(ended)
 		err = uploading.Wait()
 	}()
+	const steps = 6 // more than either has
 	pauses := 0
-	for over := false; !over; pauses++ {
-		broken(t, pauses%4, func(ctx context.Context, told func(string)) error { return system.Pause(ctx, told) })
+	for over := false; !over || pauses < steps; pauses++ {
+		broken(t, pauses%steps, func(ctx context.Context, told func(string)) error { return system.Pause(ctx, told) })
 		require.NoError(t, system.Pause(t.Context(), nil))
-		broken(t, pauses%5, func(ctx context.Context, told func(string)) error {
+		broken(t, pauses%steps, func(ctx context.Context, told func(string)) error {
 			_, err := system.Resume(ctx, told, func(operate.Drained) { told("draining") })
 			return err
 		})
