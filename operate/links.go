@@ -92,7 +92,8 @@ func (v *verifier) ruleLink(ctx context.Context, f Sent) {
 	case hasCode(err, "ResourceNotFoundException"):
 		broken, err = "there is no rule "+v.Outputs.RuleName, nil
 	case err == nil && answer.State == eventtypes.RuleStateDisabled:
-		broken, fix = "the rule is disabled", "upload-router resume, if uploads are paused; else: aws events enable-rule --name "+v.Outputs.RuleName
+		broken, fix = "the rule is disabled", "upload-router resume, if uploads are paused; else: aws events enable-rule --name "+
+			v.Outputs.RuleName
 	case err == nil:
 		broken, err = v.unmatched(aws.ToString(answer.EventPattern), f)
 	}

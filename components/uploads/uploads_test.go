@@ -326,7 +326,7 @@ func TestWhatIsPausedIsStored(t *testing.T) {
 		declaredtest.RequireDependsOn(t, second, first)
 
 		queue, access := declaredtest.Named(t, system, typeQueue, "up-paused"), declaredtest.Named(t, system, typeQueuePolicy, "up-paused")
-		require.Equal(t, 1209600.0, queue.Inputs["messageRetentionSeconds"])
+		require.InDelta(t, 14*24*3600, queue.Inputs["messageRetentionSeconds"], 0)
 		var document struct{ Statement []json.RawMessage }
 		require.NoError(t, json.Unmarshal([]byte(access.Text("policy")), &document))
 		require.JSONEq(t, fmt.Sprintf(`{"Sid": "SendEvents", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},

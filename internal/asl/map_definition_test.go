@@ -154,7 +154,8 @@ func TestMapIsRefused(t *testing.T) {
 		},
 		"a Map in an Express child": {
 			`"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"EXPRESS"},"StartAt":"I","States":{` +
-				`"I":{"Type":"Map","End":true,` + apart + `}}}`, `state "I": ItemProcessor.ProcessorConfig.Mode: a Distributed Map can't be in a child execution of the type EXPRESS`,
+				`"I":{"Type":"Map","End":true,` + apart + `}}}`,
+			`state "I": ItemProcessor.ProcessorConfig.Mode: a Distributed Map can't be in a child execution of the type EXPRESS`,
 		},
 		"a label twice": {
 			`"Label":"L","ItemProcessor":{` + standard + `"StartAt":"I","States":{"I":{"Type":"Map","End":true,"Label":"L",` + apart + `}}}`,

@@ -347,7 +347,8 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 		return nil, errors.Join(err, options.Keep.Close())
 	}
 	r := &Router{
-		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(), ready: map[string]bool{}, disabled: map[string]bool{},
+		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(),
+		ready: map[string]bool{}, disabled: map[string]bool{},
 		executions: executions{byARN: map[string]*running{}}, sessions: sessions{byToken: map[string]*recorder{}},
 		reading:   tasksRead{readers: map[string]*reader{}, processes: map[string]*exec.Cmd{}},
 		reads:     requests{count: map[Moment]int{}},

@@ -25,7 +25,7 @@ import (
 // TestDeployer holds the deployer's policy to what the provider asks of AWS, as a recorder before the emulator sees it: each
 // request is granted, on a resource that it names, and all that is granted is used, or has a reason here. The stack dev, and so
 // the last of it, takes E2E_FULL to be set: it is four minutes more.
-func TestDeployer(t *testing.T) {
+func TestDeployer(t *testing.T) { //nolint:tparallel // What is granted and used is of all stacks.
 	t.Parallel()
 	granted, used := map[string]bool{}, map[string]bool{}
 	stacks, full := []string{"prod"}, os.Getenv("E2E_FULL") != ""

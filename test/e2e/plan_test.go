@@ -147,7 +147,7 @@ func TestWhatIsSwitchedOnDoesNotChangeByItself(t *testing.T) {
 
 // TestOneKnobChangesOnlyWhatItShould deploys once, and previews each change by itself that asks the provider something new: the others
 // are compared without the engine. TestStacks does so with the stacks that have a file.
-func TestOneKnobChangesOnlyWhatItShould(t *testing.T) {
+func TestOneKnobChangesOnlyWhatItShould(t *testing.T) { //nolint:tparallel // The changes are previewed of one stack.
 	t.Parallel()
 	p := deploy(t, "e2e-plan", map[string]string{})
 	require.Empty(t, p.plan(t), "nothing changes by itself")

@@ -90,6 +90,7 @@ func name(i int) string { return fmt.Sprintf("%05d.txt", i) }
 
 // upload uploads files, and waits for nothing.
 func upload(t *testing.T, system *operate.System, from, to int) error {
+	t.Helper()
 	folder := t.TempDir()
 	for i := from; i < to; i++ {
 		if err := os.WriteFile(filepath.Join(folder, name(i)), fmt.Append(nil, i), 0o600); err != nil {
