@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/dustin/go-humanize"
 
 	"example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/ledger"
@@ -55,6 +56,8 @@ type Verification struct {
 	Files []Sent `json:"files"`
 	// Checks are what was to be proved.
 	Checks []Check `json:"checks"`
+	// Unproved are the routes that none of the files took.
+	Unproved []string `json:"unproved,omitempty"`
 	// Diagnosis are the links between an upload and its result, walked after a failure (requirements A42 to A46).
 	Diagnosis []Check `json:"diagnosis,omitempty"`
 }
@@ -180,12 +183,9 @@ func (v *verifier) proofs(ctx context.Context, folder, prefix string) ([]proof, 
 	if _, err := v.fit(prefix); err != nil {
 		return nil, err
 	}
-	for _, sample := range machine.Samples(v.Outputs.routes, prefix, v.Outputs.filter().Fit) {
+	samples, _ := machine.Samples(v.Outputs.routes, prefix, largestProof+1, v.Outputs.filter().Fit)
+	for _, sample := range samples {
 		p := proof{name: sample.Name, key: sample.Key, title: sample.Route.Name, size: sample.Size, route: sample.Route}
-		if p.size > largestProof+1 {
-			return nil, fmt.Errorf("%w: the route %s takes a file of %d bytes: one of more than %d is not made for a test: put some into %s",
-				ErrInput, p.title, p.size, int64(largestProof), TestDataFolder)
-		}
 		var err error
 		if p.sha256, err = files.WriteRepeated(filepath.Join(folder, p.name), line, p.size); err != nil {
 			return nil, err
@@ -256,8 +256,9 @@ func (v *verifier) unproved(proofs []proof) {
 		}
 		found := "no file of " + TestDataFolder + " goes there"
 		if len(v.options.Files) == 0 {
-			found = "no key below " + verifyPrefix + " goes there"
+			found = "no file of up to " + humanize.IBytes(largestProof) + " below " + verifyPrefix + " goes there: put some into " + TestDataFolder
 		}
+		v.result.Unproved = append(v.result.Unproved, route.Name)
 		v.unknown(route.Name+" route", found, "nothing was proved of it", "")
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/dustin/go-humanize"
-
 	uploads "example.com/upload-router/internal/files"
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/tempfolder"
@@ -18,17 +16,9 @@ const largestSample = 1 << 30
 // sampleLine is what the files consist of.
 const sampleLine = "A file uploaded to S3 is processed by the compute that fits it.\n"
 
-var errNoSample = errors.New("no files are made for so large a threshold")
-
 // sampleFiles makes a file for each route, just under or over the size at which it parts from others: text, so that there are lines to
 // count.
 func sampleFiles(samples []machine.Sample) (folder *tempfolder.Folder, files []string, err error) {
-	for _, sample := range samples {
-		if sample.Size > largestSample+1 {
-			return nil, nil, fmt.Errorf("%w: name some, or try a sizeThreshold of at most %s with --config; this is %s",
-				errNoSample, humanize.IBytes(largestSample), humanize.IBytes(uint64(sample.Size-1)))
-		}
-	}
 	if folder, err = tempfolder.Make("", "upload-router-files-"); err != nil {
 		return nil, nil, fmt.Errorf("making the files: %w", err)
 	}

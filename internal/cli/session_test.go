@@ -137,7 +137,7 @@ func TestSession(t *testing.T) { //nolint:paralleltest // It sets the environmen
 	s.ok("✓ broken.txt  "+failed.Name+"-r1", "redrive", failed.Name)
 	s.ok("1 ended while watched, 1 of them as they should.", "watch", "--until-idle")
 	s.ok("it was run again as", "redrive", "--failed", "--yes")
-	s.ok("Both routes work.", "verify")
+	s.ok("Every route works.", "verify")
 }
 
 // TestSessionRedrive has more than one to run again, and messages.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -95,7 +97,8 @@ the state machine is interpreted, and the Lambda function or the Fargate task
 really runs, reading the file from a local S3. No account and no Docker is needed.
 
 Without files it takes those in processor/testdata, but hidden ones; if there are
-none, two are made: one just under and one just over the threshold.
+none, one is made for each route, just under or over the size at which it parts
+from others.
 A file's key is its name without folders, behind --prefix; files of one name are
 versions of one object. A folder is tried with all that is in it, by the paths in
 there. A key that no glob of keys matches isn't routed; files that are found or
@@ -222,9 +225,13 @@ func (o *tryOptions) samples(ctx context.Context, c *configuration) (files []ope
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // It says which one.
 	}
-	samples := machine.Samples(c.settings.Machine().Table(), o.prefix, func(key string) string {
+	samples, without := machine.Samples(c.settings.Machine().Table(), o.prefix, largestSample+1, func(key string) string {
 		return cmp.Or(keys.Fit(key), key) // of which it is said that it isn't taken
 	})
+	for _, route := range without {
+		c.notes = append(c.notes, "no file is made for the route "+route.Name+", which takes none of up to "+
+			humanize.IBytes(largestSample)+" whose key begins with "+strconv.Quote(o.prefix)+": name one")
+	}
 	folder, names, err := sampleFiles(samples)
 	if err != nil {
 		return nil, nil, err

@@ -448,6 +448,19 @@ func TestTryOfAnotherArchitecture(t *testing.T) {
 		parse(t, out).Notes)
 }
 
+// No huge file is made: a route is shown by a smaller one, or it is said that it isn't.
+func TestTryOfALargeThreshold(t *testing.T) {
+	t.Parallel()
+	out, err := try(t, failing, "--json", "-c", "sizeThreshold=50GB")
+	require.ErrorIs(t, err, errNotProcessed)
+	p := parse(t, out)
+	require.Len(t, p.Files, 1)
+	assert.Equal(t, int64(1), p.Files[0].Size)
+	assert.Equal(t, []string{
+		`no file is made for the route Fargate, which takes none of up to 1.0 GiB whose key begins with "": name one`,
+	}, p.Notes)
+}
+
 // What can't be tried is said before anything is built, all of it at once.
 func TestTryRefuses(t *testing.T) {
 	t.Parallel()
@@ -468,7 +481,6 @@ func TestTryRefuses(t *testing.T) {
 		},
 		"times that clash":   {[]string{"-c", "executionTimeout=60"}, []string{"executionTimeout", "must be at least"}},
 		"unknown stack":      {[]string{"--stack", "nope"}, []string{"Pulumi.nope.yaml", "there is ", "dev"}},
-		"huge samples":       {[]string{"-c", "sizeThreshold=50GB"}, []string{"no files are made for so large a threshold", "at most 1.0 GiB"}},
 		"unknown flag":       {[]string{"--nope"}, []string{"unknown flag: --nope"}},
 		"flag without value": {[]string{"--stack"}, []string{"flag needs an argument: --stack"}},
 	} {

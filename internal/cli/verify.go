@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,12 +18,12 @@ func verifyCommand() *cobra.Command {
 	var options operate.VerifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Prove that what is deployed works, on both routes",
-		Long: `Prove that what is deployed works, on both routes.
+		Short: "Prove that what is deployed works, on each route",
+		Long: `Prove that what is deployed works, on each route.
 
 It uploads the files in processor/testdata, but hidden ones, or, if there are none,
-makes one just under and one just over the threshold; and waits for their
-executions. Each must succeed on the right route, with the digest of what was
+makes one for each route, just under or over the size at which it parts from
+others; and waits for their executions. Each must succeed on the right route, with the digest of what was
 uploaded; the dead-letter queue and the alarms must be quiet. Then every version
 of the files is deleted.
 
@@ -68,7 +69,7 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 	late := lateView{ui: u}
 	options.OnFile = func(f operate.Sent) {
 		if len(options.Files) == 0 {
-			f.Key = path.Base(f.Key) // what is before it is the same for both, and long
+			f.Key = path.Base(f.Key) // what is before it is the same for all, and long
 		}
 		view.take(f)
 		late.take(f)
@@ -98,10 +99,17 @@ func runVerify(cmd *cobra.Command, common *commonFlags, options operate.VerifyOp
 	return u.verified(result, len(options.Files) > 0)
 }
 
-// verified shows the verdict, and after a failure what was found on the way. Files of the project's own may not take both routes.
+// verified shows the verdict, and after a failure what was found on the way. Files of the project's own may not take each route.
 func (u *ui) verified(v operate.Verification, own bool) error {
 	if v.Passed() {
-		u.say("%s", map[bool]string{false: "Both routes work.", true: "Each file was processed as it should be."}[own])
+		switch missing := strings.Join(v.Unproved, ", "); {
+		case own:
+			u.say("Each file was processed as it should be.")
+		case missing != "":
+			u.wrapped("", "The other routes work; not proved: "+missing+".")
+		default:
+			u.say("Every route works.")
+		}
 		return nil
 	}
 	if len(v.Diagnosis) > 0 {

@@ -3,6 +3,8 @@ package machine_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -260,7 +262,9 @@ func TestSamples(t *testing.T) {
 		"a key that may be used": {exact, same, []string{"small", "text", "large"}},
 	} {
 		var names []string
-		for _, s := range machine.Samples(test.routes, "verify/some/", test.fit) {
+		samples, without := machine.Samples(test.routes, "verify/some/", math.MaxInt64, test.fit)
+		assert.Len(t, without, len(test.routes)-len(test.want), name)
+		for _, s := range samples {
 			names = append(names, s.Route.Name)
 			assert.Contains(t, s.Key, "verify/some/", name)
 			assert.NotContains(t, s.Name, "/", name)
@@ -270,13 +274,37 @@ func TestSamples(t *testing.T) {
 		assert.Equal(t, test.want, names, name)
 	}
 	var plain []machine.Sample
-	for _, s := range machine.Samples(described().Table(), "in/", same) {
+	samples, _ := machine.Samples(described().Table(), "in/", math.MaxInt64, same)
+	for _, s := range samples {
 		plain = append(plain, machine.Sample{Key: s.Key, Name: s.Name, Size: s.Size})
 	}
 	assert.Equal(t, []machine.Sample{
 		{Key: "in/just-under.txt", Name: "just-under.txt", Size: threshold - 1},
 		{Key: "in/just-over.txt", Name: "just-over.txt", Size: threshold + 1},
 	}, plain)
+}
+
+// A file that is too large to be made isn't one, and a smaller one shows a route as well; every asterisk of a glob may be where the prefix
+// goes.
+func TestSamplesOfFarLimitsAndSeveralAsterisks(t *testing.T) {
+	t.Parallel()
+	const mib, gib = 1 << 20, 1 << 30
+	size := func(bytes int64) *int64 { return &bytes }
+	tiers := []machine.Route{
+		{Name: "small", Compute: machine.Lambda, MaxSize: size(6 * mib)}, {Name: "raw", Compute: machine.Fargate, Keys: []string{"*/raw/*"}},
+		{Name: "middle", Compute: machine.Fargate, MaxSize: size(20 * gib)}, {Name: "rest", Compute: machine.Fargate},
+	}
+	samples, without := machine.Samples(tiers, "verify/", 5*gib, func(key string) string { return key })
+	found := map[string]string{}
+	for _, s := range samples {
+		found[s.Route.Name] = fmt.Sprintf("%s %d", s.Key, s.Size)
+	}
+	assert.Equal(t, map[string]string{
+		"small": "verify/small-just-under.txt 6291455", "raw": "verify/raw-just-over/raw/x 6291457",
+		"middle": "verify/middle-just-over.txt 6291457",
+	}, found)
+	require.Len(t, without, 1)
+	assert.Equal(t, "rest", without[0].Name)
 }
 
 // What the Fargate routes share leads each upload back to its own task, also for a second try, for which a slot is held already; and only

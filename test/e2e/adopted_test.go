@@ -64,9 +64,10 @@ func TestAdoptedBucket(t *testing.T) {
 		d.abort(t, d.start(t, "in/"+route, 20<<20))
 	}
 
-	t.Log("another filter changes the rule and nothing else")
+	t.Log("another filter changes the rule, with the one of a pause, and nothing else")
 	c.run(0, "", "init", "-c", `keys=["in/*","more/*.pdf"]`, "--yes")
-	require.Equal(t, []string{"aws:cloudwatch/eventRule:EventRule update"}, c.changes("up", "--yes", "--enable-eventbridge", "--skip-doctor"))
+	const rule = "aws:cloudwatch/eventRule:EventRule update"
+	require.Equal(t, []string{rule, rule}, c.changes("up", "--yes", "--enable-eventbridge", "--skip-doctor"))
 	require.True(t, d.takes(t, theirs.name, "more/a.pdf"))
 	require.Equal(t, definition, d.definition(t))
 

@@ -202,7 +202,7 @@ const verified = `✓ Lambda route  1,023 bytes, SUCCEEDED in SPAN
 ✓ Dead-letter queue  empty
 ✓ Alarms  quiet
 ✓ Files removed  2 versions
-Both routes work.`
+Every route works.`
 
 // TestSessionVerify proves both routes in every way that the task can tell its end, and in a system as private as there is: there
 // the digest comes with the task's own word, and not from its log.
