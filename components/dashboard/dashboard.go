@@ -29,7 +29,7 @@ type Args struct {
 	StateMachineARN pulumi.StringInput `required:"true"`
 	// Routes are the names of the routes, each of which has a row. Required.
 	Routes []string `required:"true"`
-	// FunctionName is the function for small files. Required.
+	// FunctionName is the function that processes uploads. Required.
 	FunctionName pulumi.StringInput `required:"true"`
 	// TaskIntegrationARN is the integration that runs the tasks, as Step Functions'
 	// metrics name it: with Region and account. Required.
@@ -220,11 +220,11 @@ func charts(n names) []properties {
 			states("succeeded", "ExecutionsSucceeded"), states("failed", "ExecutionsFailed"),
 			states("timed out", "ExecutionsTimedOut"), states("aborted", "ExecutionsAborted"), states("redriven", "ExecutionsRedriven"),
 		}},
-		{Title: "Route: runs of the function, and tasks (of the account)", Stat: sum, Stacked: true, Metrics: [][]any{
-			lambda("Lambda", "Invocations"), tasks("Fargate", "ServiceIntegrationsStarted"),
+		{Title: "Runs of the function, and tasks (of the account)", Stat: sum, Stacked: true, Metrics: [][]any{
+			lambda("function", "Invocations"), tasks("task", "ServiceIntegrationsStarted"),
 		}},
 		{Title: "Time of the slowest in a hundred, in ms", Stat: "p99", Metrics: [][]any{
-			states("execution", "ExecutionTime"), lambda("Lambda", "Duration"), tasks("Fargate (of the account)", "ServiceIntegrationTime"),
+			states("execution", "ExecutionTime"), lambda("function", "Duration"), tasks("task (of the account)", "ServiceIntegrationTime"),
 		}},
 		{Title: "Errors", Stat: sum, Metrics: [][]any{
 			lambda("function failed", "Errors"), lambda("function throttled", "Throttles"),

@@ -100,11 +100,11 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 			"Sum", states("ExecutionsSucceeded", "succeeded"), states("ExecutionsFailed", "failed"),
 			states("ExecutionsTimedOut", "timed out"), states("ExecutionsAborted", "aborted"), states("ExecutionsRedriven", "redriven"),
 		},
-		"Route: runs of the function, and tasks (of the account)": {
-			"Sum", lambda("Invocations", "Lambda"), task("ServiceIntegrationsStarted", "Fargate"),
+		"Runs of the function, and tasks (of the account)": {
+			"Sum", lambda("Invocations", "function"), task("ServiceIntegrationsStarted", "task"),
 		},
 		"Time of the slowest in a hundred, in ms": {
-			"p99", states("ExecutionTime", "execution"), lambda("Duration", "Lambda"),
+			"p99", states("ExecutionTime", "execution"), lambda("Duration", "function"),
 			task("ServiceIntegrationTime", "Fargate (of the account)"),
 		},
 		"Errors": {

@@ -91,7 +91,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, f, opts...); err != nil {
 		return nil, fmt.Errorf("registering the function: %w", err)
 	}
-	description := cmp.Or(args.Description, "Processes uploads up to the size threshold")
+	description := cmp.Or(args.Description, "Processes uploads that go to Lambda")
 	role, err := policy.Role(ctx, f, name+"-role", "Runs the Lambda function: "+description, "lambda.amazonaws.com", args.Location)
 	if err != nil {
 		return nil, fmt.Errorf("creating the function's role: %w", err)

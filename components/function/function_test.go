@@ -155,7 +155,7 @@ func TestTheFunctionHasExactlyTheseProperties(t *testing.T) {
 			require.Equal(t, map[string]any{
 				"architectures":    []any{architecture},
 				"code":             "build/function.zip",
-				"description":      "Processes uploads up to the size threshold",
+				"description":      "Processes uploads that go to Lambda",
 				"ephemeralStorage": map[string]any{"size": 1024.0},
 				"handler":          "bootstrap",
 				"loggingConfig":    map[string]any{"logFormat": "JSON", "logGroup": "group"},

@@ -43,7 +43,7 @@ func (u *Uploads) rules(ctx *pulumi.Context, name string, args *Args) (starts, s
 		return rule, nil
 	}
 	start := func(after ...pulumi.Resource) (err error) {
-		starts, err = declare("-rule", "Starts the state machine for every object created in the uploads bucket", !args.Paused, after...)
+		starts, err = declare("-rule", "Starts the state machine for each object that is created and whose key is taken", !args.Paused, after...)
 		return err
 	}
 	store := func(after ...pulumi.Resource) (err error) {

@@ -217,7 +217,7 @@ func TestTheRuleMatchesObjectsCreatedInThisBucket(t *testing.T) {
 	inputs := rule.Inputs
 	delete(inputs, "eventPattern")
 	require.Equal(t, map[string]any{
-		"description": "Starts the state machine for every object created in the uploads bucket", "state": "ENABLED",
+		"description": "Starts the state machine for each object that is created and whose key is taken", "state": "ENABLED",
 	}, inputs, "on the default bus, and enabled")
 }
 

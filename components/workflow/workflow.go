@@ -32,9 +32,9 @@ type Args struct {
 	Name string
 	// Routing are the decisions and limits of the state machine. Required.
 	Routing routing.Description `required:"true"`
-	// FunctionARN is the Lambda function for small files. Required.
+	// FunctionARN is the Lambda function that processes uploads. Required.
 	FunctionARN pulumi.StringInput `required:"true"`
-	// ClusterARN is where the task for large files runs. Required.
+	// ClusterARN is where the task that processes uploads runs. Required.
 	ClusterARN pulumi.StringInput `required:"true"`
 	// TaskDefinitionARN is that task, with its revision. Required.
 	TaskDefinitionARN pulumi.StringInput `required:"true"`
