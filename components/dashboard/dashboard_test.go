@@ -105,7 +105,7 @@ func TestTheDashboardShowsTheseMetrics(t *testing.T) {
 		},
 		"Time of the slowest in a hundred, in ms": {
 			"p99", states("ExecutionTime", "execution"), lambda("Duration", "function"),
-			task("ServiceIntegrationTime", "Fargate (of the account)"),
+			task("ServiceIntegrationTime", "task (of the account)"),
 		},
 		"Errors": {
 			"Sum", lambda("Errors", "function failed"), lambda("Throttles", "function throttled"),
