@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/declared/declaredtest"
+	"example.com/upload-router/internal/eventbridge"
 )
 
 // What is known of buckets that are there, and what their owner has to do, is in the outputs.
@@ -65,4 +68,40 @@ func TestTheDashboardHasAllBuckets(t *testing.T) {
 	board := declaredtest.Only(t, system, "aws:cloudwatch/dashboard:Dashboard").Text("dashboardBody")
 	require.Contains(t, board, `"BucketSizeBytes","BucketName","theirs"`)
 	require.Contains(t, board, `"BucketSizeBytes","BucketName","more"`)
+}
+
+// Two teams with a stack each take the objects of one bucket, each its own part, and share nothing by name.
+func TestTwoTeamsSideBySide(t *testing.T) {
+	t.Parallel()
+	keys := map[string]string{"invoices": `["invoices/*"]`, "films": `["films/*"]`}
+	named := map[string]string{} // resources' names, by the stack that has them
+	taken := map[string][]string{}
+	for team, globs := range keys {
+		system := declaredtest.Evaluate(t, declared.Options{Stack: team, Config: config{"buckets": `["acme-uploads"]`, "keys": globs}}, program)
+		for _, r := range system.Resources {
+			name, _ := r.Outputs["name"].(string)
+			require.Empty(t, named[r.Type+" "+name], r.Name)
+			if r.Custom && name != "" {
+				named[r.Type+" "+name] = team
+			}
+		}
+		rule := declaredtest.Named(t, system, typeRule, "upload-router-"+team+"-uploads-rule")
+		pattern, err := eventbridge.ParsePattern([]byte(rule.Text("eventPattern")))
+		require.NoError(t, err)
+		for _, key := range []string{"invoices/1.pdf", "films/1.mp4", "others/1.txt"} {
+			event, err := eventbridge.S3ObjectCreated(eventbridge.ObjectCreated{
+				Account: declaredtest.AccountID, Region: "eu-central-1", Time: time.Now(), Bucket: "acme-uploads", Key: key, Size: 1, ETag: "e",
+				Sequencer: "0062E99A88DC407460", RequestID: "N4N7GDK58NMKJ12R", SourceIPAddress: "192.0.2.1", Reason: "PutObject",
+			})
+			require.NoError(t, err)
+			body, err := event.JSON()
+			require.NoError(t, err)
+			matches, err := pattern.Match(body)
+			require.NoError(t, err)
+			if matches {
+				taken[key] = append(taken[key], team)
+			}
+		}
+	}
+	require.Equal(t, map[string][]string{"invoices/1.pdf": {"invoices"}, "films/1.mp4": {"films"}}, taken)
 }

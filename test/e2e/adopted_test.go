@@ -25,6 +25,7 @@ import (
 // TestAdoptedBucket has a stack with three routes take the uploads of a bucket that others made, with all that a bucket has. In the end it
 // is as it was, property by property, but that EventBridge is on.
 func TestAdoptedBucket(t *testing.T) {
+	t.Parallel()
 	c := newCommands(t, "e2e-adopted")
 	theirs := &theirBucket{t: t, d: inspect(t, region, nil), name: fmt.Sprintf("e2e-adopted-%d", time.Now().UnixNano())}
 	theirs.make()
