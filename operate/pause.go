@@ -88,26 +88,27 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 	if s.Outputs.PausedRuleName == "" || s.Outputs.PausedQueueURL == "" {
 		return errNoPause
 	}
-	enabled, err := s.enabled(ctx, enable)
+	on, err := s.enabled(ctx, enable)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	disabled, err := s.enabled(ctx, disable)
+	other, err := s.enabled(ctx, disable)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if enabled && !disabled {
+	if on && !other {
 		return nil // it is as it is to be
+	}
+	turnOn := func() error {
+		_, err := s.events.EnableRule(ctx, &eventbridge.EnableRuleInput{Name: &enable})
+		return err
 	}
 	for _, step := range []struct {
 		doing string
 		do    func() error
 	}{
 		// One that is enabled already may have been a moment ago, by a call that was ended before it had waited.
-		{"enabling the rule " + enable, func() error {
-			_, err := s.events.EnableRule(ctx, &eventbridge.EnableRuleInput{Name: &enable})
-			return err
-		}},
+		{"enabling the rule " + enable, turnOn},
 		{s.settling(), func() error { return wait(ctx, s.settles()) }},
 		{"disabling the rule " + disable, func() error {
 			_, err := s.events.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: &disable})
@@ -121,8 +122,16 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 			return asked(what+": "+step.doing, err)
 		}
 	}
-	return nil
+	// Whoever pauses while somebody else resumes could leave both disabled.
+	if on, err = s.enabled(ctx, enable); err != nil || on {
+		return err
+	}
+	return errors.Join(fmt.Errorf("%s: %w", what, errCrossed), asked("enabling the rule "+enable, turnOn()))
 }
+
+// errCrossed is for a pause and a resume at the same time.
+var errCrossed = errors.New("somebody else has just disabled the rule that this enables, which is enabled again: agree on one of pause and " +
+	"resume, and run it")
 
 // settling says what is waited for.
 func (s *System) settling() string {

@@ -3,6 +3,7 @@ package operate_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,4 +168,19 @@ func TestPauseSaysWhichRuleIsGone(t *testing.T) {
 	server, system := connect(t)
 	server.Break(awstest.LinkRule)
 	require.ErrorContains(t, system.Pause(t.Context(), nil), "looking at the rule "+awstest.Rule)
+}
+
+// Whoever pauses while somebody else resumes doesn't leave both rules disabled, and hears of it.
+func TestAPauseAndAResumeAtOnce(t *testing.T) {
+	t.Parallel()
+	_, system := connect(t)
+	err := system.Pause(t.Context(), func(doing string) {
+		if strings.HasPrefix(doing, "disabling") { // the other one is over in the meantime
+			other := *system
+			_, err := other.Resume(t.Context(), nil, nil)
+			require.NoError(t, err)
+		}
+	})
+	require.ErrorContains(t, err, "pausing: somebody else has just disabled the rule that this enables, which is enabled again")
+	require.True(t, pauseState(t, system).Stores)
 }
