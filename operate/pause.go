@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,18 +112,24 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 		{"enabling the rule " + enable, turnOn},
 		{s.settling(), func() error { return wait(ctx, s.settles()) }},
 		{"disabling the rule " + disable, func() error {
+			if on, err := s.enabled(ctx, enable); err != nil || !on {
+				return cmp.Or(err, errCrossed)
+			}
 			_, err := s.events.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: &disable})
 			return err
 		}},
 	} {
 		told(step.doing)
-		if err := step.do(); ctx.Err() != nil {
+		switch err := step.do(); {
+		case ctx.Err() != nil:
 			return fmt.Errorf("%s: %w", what, ErrCanceled)
-		} else if err != nil {
+		case errors.Is(err, errCrossed):
+			return fmt.Errorf("%s: %w", what, err)
+		case err != nil:
 			return asked(what+": "+step.doing, err)
 		}
 	}
-	// Whoever pauses while somebody else resumes could leave both disabled.
+	// Whoever pauses while somebody else resumes could leave both disabled, as each has just seen the other's enabled.
 	if on, err = s.enabled(ctx, enable); err != nil || on {
 		return err
 	}
@@ -130,8 +137,7 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 }
 
 // errCrossed is for a pause and a resume at the same time.
-var errCrossed = errors.New("somebody else has just disabled the rule that this enables, which is enabled again: agree on one of pause and " +
-	"resume, and run it")
+var errCrossed = errors.New("somebody else has just disabled the rule that this enables: agree on one of pause and resume, and run it")
 
 // settling says what is waited for.
 func (s *System) settling() string {
@@ -214,6 +220,15 @@ const drainers = 8
 // run reads until nothing is left.
 func (d *drain) run(ctx context.Context) error {
 	for {
+		// Read before it is counted: SQS's counts are those of a minute ago, and may be 0 where there is something.
+		// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+		group, within := errgroup.WithContext(ctx)
+		for range drainers {
+			group.Go(func() error { return d.readAll(within) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
 		left, err := d.countPaused(ctx)
 		if err != nil {
 			return err
@@ -222,13 +237,6 @@ func (d *drain) run(ctx context.Context) error {
 		d.report()
 		if left <= int64(len(d.now.Stayed)) {
 			return nil
-		}
-		group, within := errgroup.WithContext(ctx)
-		for range drainers {
-			group.Go(func() error { return d.readAll(within) })
-		}
-		if err := group.Wait(); err != nil {
-			return err
 		}
 		// What is left somebody else reads, or SQS has it to be seen again soon.
 		if err := wait(ctx, d.Poll); err != nil {
@@ -271,7 +279,12 @@ func (d *drain) startAll(ctx context.Context, messages []sqstypes.Message) error
 			d.stays(aws.ToString(message.MessageId), reason)
 			continue
 		}
-		if failed = d.startOne(ctx, body); failed != nil {
+		if failed = d.startOne(ctx, body); hasCode(failed, "InvalidExecutionInput", "InvalidName") {
+			d.stays(aws.ToString(message.MessageId), refusal(failed).Error()) // it would be refused every time
+			failed = nil
+			continue
+		}
+		if failed != nil {
 			break
 		}
 		done = append(done, sqstypes.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle})
@@ -284,6 +297,10 @@ func (d *drain) startAll(ctx context.Context, messages []sqstypes.Message) error
 			return errors.Join(failed, asked("deleting messages whose executions are started, which the next resume does", err))
 		}
 		d.started(len(done) - len(answer.Failed))
+		if len(answer.Failed) > 0 { // or it would be started, which does nothing, and not deleted over and over
+			return fmt.Errorf("deleting messages whose executions are started, which the next resume does: %s (%s): %w",
+				aws.ToString(answer.Failed[0].Message), aws.ToString(answer.Failed[0].Code), ErrNotReady)
+		}
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -299,7 +316,7 @@ func (d *drain) startAll(ctx context.Context, messages []sqstypes.Message) error
 func (d *drain) startOne(ctx context.Context, event string) error {
 	for {
 		err := d.start(ctx, &RedriveItem{Name: replayName(event), input: []byte(event)})
-		if !hasCode(err, "ThrottlingException") {
+		if !hasCode(err, "ThrottlingException", "KmsThrottlingException") {
 			return err
 		}
 		if err := wait(ctx, d.Poll); err != nil {

@@ -183,7 +183,7 @@ func (v *verifier) proofs(ctx context.Context, folder, prefix string) ([]proof, 
 	if _, err := v.fit(prefix); err != nil {
 		return nil, err
 	}
-	samples, _ := machine.Samples(v.Outputs.routes, prefix, largestProof+1, v.Outputs.filter().Fit)
+	samples, _ := machine.Samples(v.Outputs.routes, prefix, largestProof+1, v.Outputs.filter().Fits)
 	for _, sample := range samples {
 		p := proof{name: sample.Name, key: sample.Key, title: sample.Route.Name, size: sample.Size, route: sample.Route}
 		var err error
@@ -399,7 +399,7 @@ func (v *verifier) clean(ctx context.Context, proofs []proof, prefix string) {
 	in := v.Outputs.BucketName + "/"
 	where, remove := "s3://"+in+strings.Join(folders, ", s3://"+in), each+in+strings.Join(folders, " && "+each+in)
 	if slices.ContainsFunc(v.result.Files, func(f Sent) bool {
-		return f.VersionID != "" && (f.Execution == nil || !f.Execution.Ended())
+		return (f.VersionID != "" || f.ETag != "") && (f.Execution == nil || !f.Execution.Ended())
 	}) {
 		v.unknown(name, where+" is kept: an execution may still start, or runs", "it would fail for want of its file", remove)
 		return

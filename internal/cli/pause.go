@@ -137,6 +137,9 @@ func (o *pauseOptions) pause(cmd *cobra.Command) error {
 	if u.json {
 		return u.document(pauseReport{PauseState: state})
 	}
+	if !state.Paused() {
+		return fmt.Errorf("%w: somebody else has changed the rules since: look at `upload-router doctor`", errFailures)
+	}
 	u.say("✓ Uploads are paused: about %s waiting. `upload-router resume` goes on.", plural(state.Waiting, "event"))
 	return nil
 }

@@ -225,8 +225,11 @@ func (o *tryOptions) samples(ctx context.Context, c *configuration) (files []ope
 	if err != nil {
 		return nil, nil, err //nolint:wrapcheck // It says which one.
 	}
-	samples, without := machine.Samples(c.settings.Machine().Table(), o.prefix, largestSample+1, func(key string) string {
-		return cmp.Or(keys.Fit(key), key) // of which it is said that it isn't taken
+	samples, without := machine.Samples(c.settings.Machine().Table(), o.prefix, largestSample+1, func(key string) []string {
+		if fits := keys.Fits(key); len(fits) > 0 {
+			return fits
+		}
+		return []string{key} // of which it is said that it isn't taken
 	})
 	for _, route := range without {
 		c.notes = append(c.notes, "no file is made for the route "+route.Name+", which takes none of up to "+

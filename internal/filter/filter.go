@@ -59,15 +59,24 @@ func (k Keys) MeetPrefix(prefix string) (glob string, found bool) {
 // Fit is a key that is taken and has a name in it: the name itself, or the name behind a glob's beginning and, if need be, before its end.
 // It is empty if no glob has an asterisk to put it in place of.
 func (k Keys) Fit(name string) string {
-	if k.Take(name) {
-		return name
-	}
-	for _, glob := range k {
-		if key := glob.fit(name); key != "" {
-			return key
-		}
+	if keys := k.Fits(name); len(keys) > 0 {
+		return keys[0]
 	}
 	return ""
+}
+
+// Fits are all such keys, one a glob.
+func (k Keys) Fits(name string) []string {
+	if k.Take(name) {
+		return []string{name}
+	}
+	var keys []string
+	for _, glob := range k {
+		if key := glob.fit(name); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // String lists the globs.

@@ -16,9 +16,9 @@ type Sample struct {
 }
 
 // Samples are an object of at most so many bytes for each of the routes that one can take whose key has a prefix in it, by the routes' own
-// limits and globs. fit gives a key that a system takes for one that it may not; an empty one for none. without are the routes that none
+// limits and globs. fit gives the keys that a system takes for one that it may not. without are the routes that none
 // takes: others, the prefix or the size keep any such object from them.
-func Samples(routes []Route, prefix string, most int64, fit func(key string) string) (samples []Sample, without []Route) {
+func Samples(routes []Route, prefix string, most int64, fit func(key string) []string) (samples []Sample, without []Route) {
 	for _, r := range routes {
 		if s, ok := r.sample(routes, prefix, most, fit); ok {
 			samples = append(samples, s)
@@ -30,13 +30,14 @@ func Samples(routes []Route, prefix string, most int64, fit func(key string) str
 }
 
 // sample is the first object that takes the route.
-func (r Route) sample(routes []Route, prefix string, most int64, fit func(key string) string) (Sample, bool) {
+func (r Route) sample(routes []Route, prefix string, most int64, fit func(key string) []string) (Sample, bool) {
 	for _, size := range r.sampleSizes(routes) {
 		for _, wanted := range r.sampleKeys(prefix, size) {
-			key := fit(wanted)
-			first := slices.IndexFunc(routes, func(o Route) bool { return o.Takes(key, size) })
-			if size <= most && key != "" && first >= 0 && routes[first].Name == r.Name {
-				return Sample{Route: r, Key: key, Name: path.Base(wanted), Size: size}, true
+			for _, key := range fit(wanted) {
+				first := slices.IndexFunc(routes, func(o Route) bool { return o.Takes(key, size) })
+				if size <= most && first >= 0 && routes[first].Name == r.Name {
+					return Sample{Route: r, Key: key, Name: path.Base(wanted), Size: size}, true
+				}
 			}
 		}
 	}

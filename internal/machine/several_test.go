@@ -243,18 +243,18 @@ func TestARouteAddsLittleToTheDefinition(t *testing.T) {
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	routes := routed(four).Table()
-	same := func(key string) string { return key }
-	films := func(key string) string { // a system that takes nothing else
+	same := func(key string) []string { return []string{key} }
+	films := func(key string) []string { // a system that takes nothing else
 		if strings.HasSuffix(key, ".mp4") {
-			return key
+			return []string{key}
 		}
-		return ""
+		return nil
 	}
 	exact := slices.Clone(routes)
 	exact[1].Keys = []string{"in/report.csv"}
 	for name, test := range map[string]struct {
 		routes []machine.Route
-		fit    func(string) string
+		fit    func(string) []string
 		want   []string
 	}{
 		"all":                    {routes, same, []string{"small", "video", "text", "large"}},
@@ -294,7 +294,7 @@ func TestSamplesOfFarLimitsAndSeveralAsterisks(t *testing.T) {
 		{Name: "small", Compute: machine.Lambda, MaxSize: size(6 * mib)}, {Name: "raw", Compute: machine.Fargate, Keys: []string{"*/raw/*"}},
 		{Name: "middle", Compute: machine.Fargate, MaxSize: size(20 * gib)}, {Name: "rest", Compute: machine.Fargate},
 	}
-	samples, without := machine.Samples(tiers, "verify/", 5*gib, func(key string) string { return key })
+	samples, without := machine.Samples(tiers, "verify/", 5*gib, func(key string) []string { return []string{"a/raw/elsewhere", key} })
 	found := map[string]string{}
 	for _, s := range samples {
 		found[s.Route.Name] = fmt.Sprintf("%s %d", s.Key, s.Size)
