@@ -33,9 +33,13 @@ func longestTask() time.Duration {
 // timeouts checks the three timeouts, which depend on each other. One that was refused is 0.
 func (l *loader) timeouts(s *Settings) {
 	lambdaOK, taskOK := s.LambdaTimeout > 0, s.TaskTimeout > 0
-	l.routeTimes(s)
+	some := l.routeTimes(s)
 	if taskOK && s.TaskCompletion == CompletionCallback && s.TaskTimeout <= machine.TaskHeartbeat {
 		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), heartbeatRule(), set(keyTaskTimeout, strconv.Itoa(leastWithCallback())))
+	}
+	if !some {
+		l.ledgerRetention(s)
+		return
 	}
 	fixed := l.fixedTimeouts(s, lambdaOK, taskOK)
 	defer func() { l.ledgerRetention(&fixed) }()
