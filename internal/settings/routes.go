@@ -591,24 +591,31 @@ func (l *loader) routeTime(s *Settings, r Route) bool {
 	return true
 }
 
-// timeoutOf and limitOf name what gives a route its time, and how many tasks run at a time on it.
+// timeoutOf names what gives a route its time.
 func (s *Settings) timeoutOf(r machine.Row) string {
-	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == r.Name })
-	switch {
-	case r.Compute == machine.Lambda:
+	if r.Compute == machine.Lambda {
 		return keyLambdaTimeout
-	case i >= 0 && s.Routes[i].Timeout > 0:
-		return s.Routes[i].path + "." + fieldTimeout
 	}
-	return keyTaskTimeout
+	return s.keyOf(r.Name, fieldTimeout, keyTaskTimeout, func(r Route) bool { return r.Timeout > 0 })
 }
 
-func (s *Settings) limitOf(r machine.Row) string {
-	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == r.Name })
-	if i >= 0 && s.Routes[i].MaxParallel != nil {
-		return s.Routes[i].path + "." + fieldMaxParallel
+// LimitKey is the path in the configuration of what says how many tasks of a route run at a time: its own field, or the key for all routes.
+func (s *Settings) LimitKey(route string) string {
+	return s.keyOf(route, fieldMaxParallel, keyMaxParallelTasks, func(r Route) bool { return r.MaxParallel != nil })
+}
+
+// CapacityKey is the path in the configuration of what says what tasks of a route run on: its own field, or the key for all routes.
+func (s *Settings) CapacityKey(route string) string {
+	return s.keyOf(route, fieldCapacity, keyTaskCapacity, func(r Route) bool { return r.Capacity != "" })
+}
+
+// keyOf is the path of a route's field if the route has it, and that of the key for all routes if not.
+func (s *Settings) keyOf(route, field, all string, has func(Route) bool) string {
+	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == route })
+	if i < 0 || !has(s.Routes[i]) {
+		return all
 	}
-	return keyMaxParallelTasks
+	return s.Routes[i].path + "." + field
 }
 
 // slowRoute is the first Lambda route whose largest objects a function doesn't get through in its time; nothing if there is none.
@@ -625,7 +632,15 @@ func (s *Settings) slowRoute() (path string, slow bool) {
 	return "", false
 }
 
-// RunsOnSpot says whether tasks of a route run on Fargate Spot first.
-func (s *Settings) RunsOnSpot() bool {
-	return slices.ContainsFunc(s.routes(), func(r routing.Route) bool { return r.Spot })
+// SpotKey is the path in the configuration of what has tasks run on Fargate Spot first, those of the first route that does; empty if none.
+func (s *Settings) SpotKey() string {
+	routes := s.routes()
+	i := slices.IndexFunc(routes, func(r routing.Route) bool { return r.Spot })
+	if i < 0 {
+		return ""
+	}
+	return s.CapacityKey(routes[i].Name)
 }
+
+// RunsOnSpot says whether tasks of a route run on Fargate Spot first.
+func (s *Settings) RunsOnSpot() bool { return s.SpotKey() != "" }

@@ -171,7 +171,7 @@ func (l *loader) executionRule(s *Settings, m machine.Description) string {
 			keyTaskTimeout, keyLambdaTimeout)
 	}
 	longest := m.Longest()
-	timeout, limit := s.timeoutOf(longest), s.limitOf(longest)
+	timeout, limit := s.timeoutOf(longest), s.LimitKey(longest.Name)
 	route := fmt.Sprintf("the %s route can take %d tasks of %d s (%s) and waits of %d s",
 		longest.Name, machine.TaskAttempts, inSeconds(longest.Timeout), timeout, inSeconds(longest.TaskWaits()))
 	if longest.Compute == machine.Lambda {
