@@ -75,6 +75,21 @@ func routeFieldNames() []string {
 // mostRoutes is how many fit into a definition of Step Functions, and how many people still read.
 const mostRoutes = 50
 
+// mostGlobBytes is how much of a definition the globs of all routes may take, so that it stays below the 1,048,576 characters that a
+// definition may have and the 1 MB that a request may, with what else mostRoutes add.
+//
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+const mostGlobBytes = 500_000
+
+// globBytes is how much of the request a glob takes: it is text in the JSON of a definition, which is text in the JSON of the request.
+func globBytes(glob string) int {
+	const rule = 90               // what the comparison takes besides
+	text, _ := json.Marshal(glob) // which has no error for a text
+	text, _ = json.Marshal(string(text))
+	return len(text) + rule
+}
+
 // routeName is what a route may be called: its states' names have it, at most 80 characters in all.
 var routeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
 
@@ -148,6 +163,24 @@ func (l *loader) routes(k Key, s *Settings) {
 		s.Routes = append(s.Routes, route)
 	}
 	l.routesTogether(s.Routes)
+	l.globsTogether(s.Routes)
+}
+
+// globsTogether refuses more globs than a definition has room for.
+func (l *loader) globsTogether(routes []Route) {
+	bytes := 0
+	for _, r := range routes {
+		for _, glob := range r.Keys {
+			bytes += globBytes(glob)
+		}
+	}
+	if bytes > mostGlobBytes {
+		l.reportAt(keyRoutes, keyRoutes, l.raw(keyRoutes), fmt.Sprintf("the globs of all %s take %d bytes of the state machine's definition, "+
+			"of which they may take %d: Step Functions takes 1 MB in all, and a glob %d bytes besides its text", fieldKeys, bytes, mostGlobBytes,
+			globBytes("")), Fix{
+			Path: keyRoutes, Text: "take globs out of " + keyRoutes + " in " + l.file() + ", or let one with a * stand for several",
+		})
+	}
 }
 
 // routePath is the path of a route.
@@ -618,18 +651,15 @@ func (s *Settings) keyOf(route, field, all string, has func(Route) bool) string 
 	return s.Routes[i].path + "." + field
 }
 
-// slowRoute is the first Lambda route whose largest objects a function doesn't get through in its time; nothing if there is none.
-func (s *Settings) slowRoute() (path string, slow bool) {
-	for i, r := range s.Routes {
-		most := MaxObjectSize
-		if r.MaxSize != nil {
-			most = *r.MaxSize
-		}
-		if r.Compute == routing.Lambda && most/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()) {
-			return routePath(i), true
+// slowRoutes are the paths of the Lambda routes whose largest objects a function doesn't get through in its time.
+func (s *Settings) slowRoutes() []string {
+	var paths []string
+	for _, r := range s.Routes {
+		if r.Compute == routing.Lambda && r.most()/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()) {
+			paths = append(paths, r.path)
 		}
 	}
-	return "", false
+	return paths
 }
 
 // SpotKey is the path in the configuration of what has tasks run on Fargate Spot first, those of the first route that does; empty if none.

@@ -1,7 +1,9 @@
 package settings_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/routing"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -297,6 +300,46 @@ func TestAllThatIsWrongWithRoutesIsSaidAtOnce(t *testing.T) {
 	}
 }
 
+// The globs of all routes have a limit, below which a definition is taken: whatever they are, with as many routes as there may be.
+func TestGlobsOfRoutesFitIntoADefinition(t *testing.T) {
+	t.Parallel()
+	for name, glob := range map[string]string{
+		"long": strings.Repeat("a", 900) + "%d-%d", "short": "%d/%d", "of escapes": strings.Repeat(`\\`, 100) + "%d-%d",
+		"of characters that JSON escapes": strings.Repeat(`&"<`, 50) + "%d-%d",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			routes := func(globs int) config {
+				var out strings.Builder
+				for r := range 49 {
+					keys := make([]string, globs)
+					for k := range globs {
+						keys[k] = fmt.Sprintf(glob, r, k)
+					}
+					fmt.Fprintf(&out, `{"name":"a-name-of-31-characters--%05d","keys":%s,"compute":"fargate","cpu":16384,"memory":32768,`+
+						`"storage":200,"maxParallel":5,"capacity":"spot"},`, r, settings.CompactJSON(keys))
+				}
+				return config{
+					"routes": "[" + strings.TrimSuffix(out.String(), ",") + last, "executionTimeout": "86400", "taskCompletion": "callback",
+					"tracing": "true",
+				}
+			}
+			tooMany := 1 + sort.Search(150, func(less int) bool { return len(problemsOf(t, routes(1+less))) > 0 })
+			definition, err := json.Marshal(machine.Definition(mustLoad(t, routes(tooMany-1)).Machine(), machine.References{}))
+			require.NoError(t, err)
+			request, err := json.Marshal(string(definition))
+			require.NoError(t, err)
+			assert.Less(t, len(request), 1_000_000)
+			assert.Greater(t, len(request), 500_000, "the limit is no lower than it has to be")
+			problems := problemsOf(t, routes(tooMany))
+			require.Len(t, problems, 1)
+			assert.Equal(t, "routes", problems[0].Key)
+			assert.Contains(t, problems[0].Rule, "of which they may take 500000")
+			assert.Contains(t, problems[0].Fix.String(), "take globs out of routes in Pulumi.<stack>.yaml")
+		})
+	}
+}
+
 // suffixes is a configuration of so many routes, each with so many globs that no other has, and one behind them.
 func suffixes(routes, globs int, glob string) config {
 	var out strings.Builder
@@ -403,6 +446,8 @@ func TestASlowLambdaRouteIsAWarning(t *testing.T) {
 		`[{"name":"small","maxSize":"5GB","compute":"lambda"},{"name":"large","compute":"fargate"}]`: "routes[0]",
 		`[{"name":"small","maxSize":"1GB","compute":"lambda"},{"name":"large","compute":"fargate"}]`: "",
 		`[{"name":"large","maxSize":"1GB","compute":"fargate"},{"name":"all","compute":"lambda"}]`:   "routes[1]",
+		`[{"name":"a","maxSize":9,"compute":"lambda"},{"name":"b","keys":["b"],"maxSize":"6GB","compute":"lambda"},` +
+			`{"name":"c","compute":"lambda"}]`: "routes[1],routes[2]",
 	} {
 		var keys []string
 		for _, w := range mustLoad(t, config{"routes": routes}).Warnings() {

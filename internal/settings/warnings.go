@@ -32,12 +32,12 @@ func (w Warning) String() string { return fmt.Sprintf("%s: %s", fullKey(w.projec
 
 // Warnings are what is allowed but worth a word, in the order of [Keys]. None of them stops a deployment.
 func (s *Settings) Warnings() []Warning {
-	slowPath, slow := s.slowRoute()
-	checks := []struct {
+	type check struct {
 		key   string
 		holds bool
 		text  string
-	}{
+	}
+	checks := []check{
 		{keyBucketName, strings.Contains(s.BucketName, "."),
 			"S3's TLS certificate does not cover bucket names with periods, so clients need path-style addresses"},
 		{keyDecryption, len(s.SecretKMSKeyARNs) > 0 && len(s.Secrets) == 0,
@@ -54,8 +54,6 @@ func (s *Settings) Warnings() []Warning {
 			"a key hardly ever begins with a slash: reports/*, and not /reports/*"},
 		{keySizeThreshold, len(s.Routes) == 0 && s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
-		{slowPath, slow, "the Lambda function will not get through the largest objects of this route within " + keyLambdaTimeout +
-			": lower its " + fieldMaxSize + ", or give it one"},
 		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
 			"a tag can be moved to another image; a digest cannot"},
 		{keyImage, s.Image != "" && s.FunctionImage(s.region) == "",
@@ -76,6 +74,11 @@ func (s *Settings) Warnings() []Warning {
 		{keyTags, s.Protect && !s.owned(),
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
+	}
+	at := slices.IndexFunc(checks, func(c check) bool { return c.key == keySizeThreshold })
+	for _, path := range slices.Backward(s.slowRoutes()) {
+		checks = slices.Insert(checks, at+1, check{path, true, "the Lambda function will not get through the largest objects of this route within " +
+			keyLambdaTimeout + ": lower its " + fieldMaxSize + ", or give it one"})
 	}
 	var warnings []Warning
 	for _, check := range checks {
