@@ -130,7 +130,8 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	report, items := costs(t, map[string]string{"network": "create"}, "1MB:90%,10MB:10%")
 	require.Equal(t, map[string]float64{operate.RouteLambda: 900, operate.RouteFargate: 100}, report.Uploads)
 	require.Equal(t, int64(6<<20), report.Threshold)
-	require.InDelta(t, 8.2e9, report.BreakEven[operate.RouteFargate], 0.1e9, "as docs/performance.md has it: 512 MB, and 1 vCPU with 2 GB, x86_64")
+	require.InDelta(t, 8.2e9, report.BreakEven[operate.RouteFargate], 0.1e9,
+		"as docs/performance.md has it: 512 MB, and 1 vCPU with 2 GB, x86_64")
 	require.InDelta(t, 900*4, items["Lambda state transitions"].Quantity, 0)
 	require.InDelta(t, 100*4, items["Fargate state transitions"].Quantity, 0)
 	require.InDelta(t, 400*0.025/1000, items["Fargate state transitions"].Dollars, 1e-9)

@@ -22,8 +22,8 @@ func (e *Effort) spend(bytes int) bool {
 // Beyond says whether there is a key that a glob takes, and one of within, if there are any, and none of others. It is false if there is
 // surely none, and true as well if the effort doesn't suffice to tell.
 //
-// A key with a byte in place of each asterisk that is in no glob says it: whatever takes that key takes it by an asterisk of its own, and so
-// takes all that may stand there. Thus a glob that several cover is covered by one of them.
+// A key with a byte in place of each asterisk that is in no glob says it: whatever takes that key takes it by an asterisk of its own, and
+// so takes all that may stand there. Thus a glob that several cover is covered by one of them.
 func (e *Effort) Beyond(g Glob, within, others Keys) bool {
 	beyond := func(key string) bool {
 		for _, o := range others {
@@ -68,8 +68,8 @@ func (e *Effort) common(a, b Glob, holds func(key string) bool) bool {
 	return found
 }
 
-// commonKeys reads two globs side by side. Where both are at an asterisk, the key may have anything; where one is, it has what the other one
-// wants, or the asterisk ends.
+// commonKeys reads two globs side by side. Where both are at an asterisk, the key may have anything; where one is, it has what the other
+// one wants, or the asterisk ends.
 type commonKeys struct {
 	effort *Effort
 	a, b   string

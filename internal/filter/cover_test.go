@@ -126,8 +126,8 @@ func asterisks(first, last rune) string {
 	return out.String() + "*"
 }
 
-// What can't be told in a reasonable time isn't held against anybody. The effort is for all that is asked: once it is spent, nothing more is
-// told.
+// What can't be told in a reasonable time isn't held against anybody. The effort is for all that is asked: once it is spent, nothing
+// more is told.
 func TestBeyondEnds(t *testing.T) {
 	t.Parallel()
 	effort := filter.NewEffort()

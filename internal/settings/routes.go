@@ -422,9 +422,9 @@ func (l *loader) routesTogether(routes []Route) {
 	}
 	elements := elementsOf(l.raw(keyRoutes))
 	if last := routes[len(routes)-1]; hasCondition(elements[len(elements)-1]) {
-		whole := append(elements, `{"name":"`+otherName(routes, "other")+`","compute":"fargate"}`)
+		elements = append(elements, `{"name":"`+otherName(routes, "other")+`","compute":"fargate"}`)
 		l.reportAt(keyRoutes, last.path, last.Name, fmt.Sprintf("the last route must have neither %s nor %s: an object that "+
-			"none takes would not be processed", fieldMaxSize, fieldKeys), l.fileFix(keyRoutes, "["+strings.Join(whole, ",")+"]"))
+			"none takes would not be processed", fieldMaxSize, fieldKeys), l.fileFix(keyRoutes, "["+strings.Join(elements, ",")+"]"))
 	}
 }
 

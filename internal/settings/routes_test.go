@@ -357,7 +357,8 @@ func suffixes(routes, globs int, glob string) config {
 func BenchmarkLoadRoutes(b *testing.B) {
 	for name, values := range map[string]config{
 		"20 with 5 globs of two asterisks": suffixes(20, 5, "*/p/*.x"), "20 with 10 globs": suffixes(20, 10, "*.x"),
-		"49 with 10 globs": suffixes(49, 10, "*.x"), "49 with 10 globs, within keys": suffixes(49, 10, "*/p/*.x").with("keys", `["in/*","*/p/*"]`),
+		"49 with 10 globs":              suffixes(49, 10, "*.x"),
+		"49 with 10 globs, within keys": suffixes(49, 10, "*/p/*.x").with("keys", `["in/*","*/p/*"]`),
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

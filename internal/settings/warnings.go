@@ -32,12 +32,11 @@ func (w Warning) String() string { return fmt.Sprintf("%s: %s", fullKey(w.projec
 
 // Warnings are what is allowed but worth a word, in the order of [Keys]. None of them stops a deployment.
 func (s *Settings) Warnings() []Warning {
-	type check struct {
+	checks := []struct {
 		key   string
 		holds bool
 		text  string
-	}
-	checks := []check{
+	}{
 		{keyBucketName, strings.Contains(s.BucketName, "."),
 			"S3's TLS certificate does not cover bucket names with periods, so clients need path-style addresses"},
 		{keyDecryption, len(s.SecretKMSKeyARNs) > 0 && len(s.Secrets) == 0,
@@ -75,16 +74,24 @@ func (s *Settings) Warnings() []Warning {
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
 	}
-	at := slices.IndexFunc(checks, func(c check) bool { return c.key == keySizeThreshold })
-	for _, path := range slices.Backward(s.slowRoutes()) {
-		checks = slices.Insert(checks, at+1, check{path, true, "the Lambda function will not get through the largest objects of this route within " +
-			keyLambdaTimeout + ": lower its " + fieldMaxSize + ", or give it one"})
-	}
 	var warnings []Warning
 	for _, check := range checks {
 		if check.holds {
 			warnings = append(warnings, Warning{Key: check.key, Text: check.text, project: s.project})
 		}
+		if check.key == keySizeThreshold { // which routes stand in place of
+			warnings = append(warnings, s.slowRouteWarnings()...)
+		}
+	}
+	return warnings
+}
+
+// slowRouteWarnings are those of the Lambda routes that are too slow for their largest objects.
+func (s *Settings) slowRouteWarnings() []Warning {
+	var warnings []Warning
+	for _, path := range s.slowRoutes() {
+		warnings = append(warnings, Warning{Key: path, project: s.project, Text: "the Lambda function will not get through the largest objects " +
+			"of this route within " + keyLambdaTimeout + ": lower its " + fieldMaxSize + ", or give it one"})
 	}
 	return warnings
 }
