@@ -74,22 +74,29 @@ func (s *Settings) Warnings() []Warning {
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
 	}
-	var warnings []Warning
+	var warnings []Warning //nolint:prealloc // Hardly any of them holds.
 	for _, check := range checks {
-		if check.holds {
-			warnings = append(warnings, Warning{Key: check.key, Text: check.text, project: s.project})
-		}
-		if check.key == keySizeThreshold { // which routes stand in place of
-			warnings = append(warnings, s.slowRouteWarnings()...)
-		}
+		warnings = append(warnings, s.warningsOf(check.key, check.holds, check.text)...)
 	}
 	return warnings
 }
 
+// warningsOf are the warning of a key, if it holds, and behind that of the size threshold those of the routes that stand in place of it.
+func (s *Settings) warningsOf(key string, holds bool, text string) []Warning {
+	switch {
+	case holds:
+		return []Warning{{Key: key, Text: text, project: s.project}}
+	case key == keySizeThreshold:
+		return s.slowRouteWarnings()
+	}
+	return nil
+}
+
 // slowRouteWarnings are those of the Lambda routes that are too slow for their largest objects.
 func (s *Settings) slowRouteWarnings() []Warning {
-	var warnings []Warning
-	for _, path := range s.slowRoutes() {
+	paths := s.slowRoutes()
+	warnings := make([]Warning, 0, len(paths))
+	for _, path := range paths {
 		warnings = append(warnings, Warning{Key: path, project: s.project, Text: "the Lambda function will not get through the largest objects " +
 			"of this route within " + keyLambdaTimeout + ": lower its " + fieldMaxSize + ", or give it one"})
 	}
