@@ -222,12 +222,11 @@ type CostReport struct {
 	// Fixed costs without any upload. Total is all of it. Both are a month's.
 	Fixed float64 `json:"fixed"`
 	Total float64 `json:"total"`
-	// Threshold is the size of the largest object that goes to Lambda, in bytes (sizeThreshold). From about BreakEven on, in bytes too,
-	// a task costs less for an object than the function does; 0 if it never does.
+	// Threshold is the size of the largest object that goes to Lambda, in bytes (sizeThreshold, or the maxSize of a Lambda route).
 	Threshold int64 `json:"thresholdBytes"`
-	BreakEven int64 `json:"breakEvenBytes,omitempty"`
-	// RouteBreakEven is BreakEven for the task of each route; of one whose task is never cheaper there is none.
-	RouteBreakEven map[string]int64 `json:"breakEvenBytesByRoute,omitempty"`
+	// BreakEven is from which size on, in bytes, a task of a route costs less for an object than the function does, by route. There is none
+	// of a route whose task is never cheaper.
+	BreakEven map[string]int64 `json:"breakEvenBytes,omitempty"`
 	// SpotDiscount is the assumption about Fargate Spot that it is made with.
 	SpotDiscount float64 `json:"spotDiscount,omitempty"`
 	// SecondsPerGB is the assumption about the processor, if one was made.
@@ -259,11 +258,11 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	described := loaded.Machine()
 	c, err := newCosting(system)
 	if err != nil {
 		return nil, err
 	}
+	c.settings, c.rows = loaded, loaded.Machine().Rows()
 	c.processor(options.SecondsPerGB)
 	c.result = float64(cmp.Or(options.ResultBytes, pricing.UsualResult))
 	if c.result > ledger.MaxResult {
@@ -275,7 +274,6 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err := c.writes(options.Outputs, options.OutputBytes); err != nil {
 		return nil, err
 	}
-	c.rows = described.Rows()
 	for _, share := range options.Sizes {
 		c.uploads(share.Key, share.Size, options.Uploads*share.Share)
 	}
@@ -319,7 +317,6 @@ func (c *costing) processor(secondsPerGB float64) {
 func (c *costing) compare() {
 	e := &c.estimator
 	c.report.Threshold = e.threshold()
-	first := e.tasks().Name
 	for _, route := range e.routes {
 		if route.Compute != machine.Fargate {
 			continue
@@ -329,13 +326,21 @@ func (c *costing) compare() {
 		if math.IsInf(size, 1) {
 			continue
 		}
-		if c.report.RouteBreakEven == nil {
-			c.report.RouteBreakEven = map[string]int64{}
+		if c.report.BreakEven == nil {
+			c.report.BreakEven = map[string]int64{}
 		}
-		if c.report.RouteBreakEven[route.Name] = int64(size); route.Name == first {
-			c.report.BreakEven = int64(size)
+		c.report.BreakEven[route.Name] = int64(size)
+	}
+}
+
+// taskKey is the path of what the configuration has for the first route of tasks, by one of the settings' methods.
+func (c *costing) taskKey(of func(s *settings.Settings, route string) string) string {
+	for _, r := range c.rows {
+		if r.Compute == machine.Fargate {
+			return of(c.settings, r.Name)
 		}
 	}
+	return of(c.settings, "")
 }
 
 // discount takes the assumption about Spot.
@@ -344,7 +349,8 @@ func (c *costing) discount(share float64) error {
 	case share < 0 || share >= 1 || math.IsNaN(share):
 		return fmt.Errorf("%w: Spot's discount is from 0 %% to below 100 %%, not %s %%", ErrInput, Percent(share))
 	case share > 0 && !c.spot:
-		return fmt.Errorf("%w: a discount is for Spot, and the tasks run on demand: set taskCapacity to spot", ErrInput)
+		return fmt.Errorf("%w: a discount is for Spot, and the tasks run on demand: set %s to spot", ErrInput,
+			c.taskKey((*settings.Settings).CapacityKey))
 	case !c.spot:
 		return nil
 	}
@@ -395,8 +401,9 @@ type costing struct {
 	spot, public, traced, keyed bool
 	// event is how many bytes the log takes for an event of an execution that succeeds.
 	event float64
-	// rows are the routes as they are configured.
-	rows []machine.Row
+	// settings are the configuration, rows its routes.
+	settings *settings.Settings
+	rows     []machine.Row
 	// lambdaTimeout is the time that a run of the function has, in seconds.
 	lambdaTimeout float64
 	endpoints     float64 // interface endpoints, times zones

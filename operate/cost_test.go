@@ -86,8 +86,29 @@ func TestCostsByRoutes(t *testing.T) {
 	require.Greater(t, report.Items[slices.IndexFunc(report.Items, func(i operate.CostItem) bool {
 		return i.Route == "video" && i.What == "write units of the ledger"
 	})].Quantity, 250*4.0, "a slot is taken and returned")
-	require.Less(t, report.RouteBreakEven["large"], int64(1<<40))
+	require.Less(t, report.BreakEven["large"], int64(1<<40))
 	require.Contains(t, report.NotCounted, "tasks that Spot takes back")
+}
+
+// Where each route of tasks has a limit and a capacity of its own the keys for all have no effect: what is to be set is the route's.
+func TestCostsNameTheRoutesOwnKeys(t *testing.T) {
+	t.Parallel()
+	for routes, want := range map[string][2]string{
+		`[{"name":"large","compute":"fargate","maxParallel":0,"capacity":"fargate"}]`: {"routes[0].capacity to spot", "routes[0].maxParallel"},
+		`[{"name":"small","keys":["a"],"compute":"lambda"},{"name":"large","compute":"fargate"}]`: {
+			"taskCapacity to spot", "maxParallelTasks",
+		},
+	} {
+		options := operate.CostOptions{
+			Config: map[string]string{"routes": routes}, Uploads: 1000, Sizes: []operate.SizeShare{{Size: 1e6, Share: 1}},
+		}
+		discount, waiting := options, options
+		discount.SpotDiscount, waiting.AtOnce = 0.5, 10
+		_, err := operate.Costs(discount)
+		require.ErrorContains(t, err, "set "+want[0])
+		_, err = operate.Costs(waiting)
+		require.ErrorContains(t, err, "set "+want[1])
+	}
 }
 
 // costs gives the positions by route and name.
@@ -109,7 +130,8 @@ func TestCostsFollowTheRoutes(t *testing.T) {
 	report, items := costs(t, map[string]string{"network": "create"}, "1MB:90%,10MB:10%")
 	require.Equal(t, map[string]float64{operate.RouteLambda: 900, operate.RouteFargate: 100}, report.Uploads)
 	require.Equal(t, int64(6<<20), report.Threshold)
-	require.InDelta(t, 8.2e9, report.BreakEven, 0.1e9, "as docs/performance.md has it: 512 MB, and 1 vCPU with 2 GB, x86_64")
+	require.InDelta(t, 8.2e9, report.BreakEven[operate.RouteFargate], 0.1e9,
+		"as docs/performance.md has it: 512 MB, and 1 vCPU with 2 GB, x86_64")
 	require.InDelta(t, 900*4, items["Lambda state transitions"].Quantity, 0)
 	require.InDelta(t, 100*4, items["Fargate state transitions"].Quantity, 0)
 	require.InDelta(t, 400*0.025/1000, items["Fargate state transitions"].Dollars, 1e-9)
@@ -462,8 +484,8 @@ func TestCostsTakeTheProcessorsOwnTime(t *testing.T) {
 	require.InDelta(t, 100, report.SecondsPerGB, 0)
 	require.InDelta(t, 200.0/3600*(0.04048+2*0.004445+0.005)+239*0.0004/1000, items["Fargate tasks, with reading"].Dollars, 1e-9)
 	require.Empty(t, report.Late)
-	require.Positive(t, report.BreakEven)
-	require.Less(t, report.BreakEven, usual.BreakEven)
+	require.Positive(t, report.BreakEven[operate.RouteFargate])
+	require.Less(t, report.BreakEven[operate.RouteFargate], usual.BreakEven[operate.RouteFargate])
 
 	_, items = ask(100, map[string]string{"lambdaMemory": "1769"}, 5e6)
 	require.InDelta(t, (0.02+0.5)*1769/1024*0.0000166667+0.2/1e6+0.0004/1000, items["Lambda runs, with reading"].Dollars, 1e-12)

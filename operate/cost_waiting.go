@@ -7,6 +7,7 @@ import (
 
 	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/pricing"
+	"example.com/upload-router/internal/settings"
 )
 
 // costNotCountedWaiting is what an estimate leaves out where it isn't said how many uploads come at once.
@@ -56,7 +57,8 @@ func (c *costing) waits(uploads, atOnce float64) error {
 	waiting := len(c.report.Waiting) > 0
 	switch {
 	case !waiting && atOnce > 0:
-		return fmt.Errorf("%w: how many files come at once says what it costs to wait, and no task waits: set maxParallelTasks", ErrInput)
+		return fmt.Errorf("%w: how many files come at once says what it costs to wait, and no task waits: set %s", ErrInput,
+			c.taskKey((*settings.Settings).LimitKey))
 	case waiting && atOnce == 0:
 		c.report.NotCounted = costNotCountedWaiting + ", " + c.report.NotCounted
 	}

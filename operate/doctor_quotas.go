@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -76,12 +77,12 @@ func (d *doctor) vpcQuota(ctx context.Context) {
 func (d *doctor) fargateQuota(ctx context.Context) {
 	var onDemand, onSpot []parallel
 	for _, r := range d.settings.Machine().Rows() {
-		p := parallel{tasks: max(1, r.MaxParallel), cpu: cmp.Or(r.CPU, d.settings.TaskCPU)}
+		p := parallel{tasks: max(1, r.MaxParallel), cpu: cmp.Or(r.CPU, d.settings.TaskCPU), limit: d.settings.LimitKey(r.Name)}
 		switch {
 		case r.Compute != machine.Fargate:
 		case r.Spot:
 			onSpot = append(onSpot, p)
-			onDemand = append(onDemand, parallel{tasks: 1, cpu: p.cpu})
+			onDemand = append(onDemand, parallel{tasks: 1, cpu: p.cpu, limit: p.limit})
 		default:
 			onDemand = append(onDemand, p)
 		}
@@ -97,8 +98,11 @@ func (d *doctor) fargateQuota(ctx context.Context) {
 	d.vcpus(ctx, "Quota of Fargate", quotaFargate, onDemand, why)
 }
 
-// parallel is how many tasks of a route may run at a time, and the processor units of each.
-type parallel struct{ tasks, cpu int }
+// parallel is how many tasks of a route may run at a time, the processor units of each, and the path of the limit in the configuration.
+type parallel struct {
+	tasks, cpu int
+	limit      string
+}
 
 // vcpus looks whether the tasks of routes fit into a quota of vCPUs.
 func (d *doctor) vcpus(ctx context.Context, name string, of accountQuota, routes []parallel, why string) {
@@ -149,8 +153,8 @@ func (d *doctor) vcpusOfOne(ctx context.Context, name string, of accountQuota, r
 	case fit < 1:
 		d.failed(name, fmt.Sprintf("%g vCPUs, and a task takes %g", most, each), why, fix)
 	default:
-		d.failed(name, fmt.Sprintf("%g vCPUs, and maxParallelTasks lets %d tasks of %g run at a time", most, tasks, each), why,
-			fmt.Sprintf("pulumi config set maxParallelTasks %d, or: %s", fit, fix))
+		d.failed(name, fmt.Sprintf("%g vCPUs, and %s lets %d tasks of %g run at a time", most, route.limit, tasks, each), why,
+			fmt.Sprintf("%s, or: %s", settings.Fix{Path: route.limit, Value: strconv.Itoa(fit)}, fix))
 	}
 }
 

@@ -12,7 +12,8 @@ const ecsRole = "AWSServiceRoleForECS"
 
 // spotRole looks for the role without which a cluster can't be given Fargate Spot.
 func (d *doctor) spotRole(ctx context.Context) {
-	if !d.settings.RunsOnSpot() {
+	key := d.settings.SpotKey()
+	if key == "" {
 		return
 	}
 	const name = "ECS's own role"
@@ -22,7 +23,7 @@ func (d *doctor) spotRole(ctx context.Context) {
 		d.ok(name, ecsRole)
 	case hasCode(err, "NoSuchEntity"):
 		d.failed(name, "there is no role "+ecsRole,
-			"taskCapacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
+			key+" is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the cluster",
 			"aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com")
 	default:
 		d.unasked(name, "", actionRole, err)

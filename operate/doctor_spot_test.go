@@ -36,6 +36,16 @@ func TestDoctorLooksForECSsOwnRoleWithSpot(t *testing.T) { //nolint:paralleltest
 				Fix: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
 			}},
 		},
+		"on Spot by a route of its own": {
+			with("routes", `[{"name":"large","compute":"fargate","capacity":"spot"}]`),
+			func(s *awstest.Server) { s.Break(awstest.LackECSRole) },
+			[]operate.Check{{
+				Name: "ECS's own role", Found: "there is no role AWSServiceRoleForECS", Status: operate.CheckFailed,
+				Why: "routes[0].capacity is spot: ECS gives the cluster its capacity providers by it, and would only begin to make it with the " +
+					"cluster",
+				Fix: "aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com",
+			}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := examine(t, "good", "{"+test.config+"}", test.prepare)

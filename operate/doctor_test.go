@@ -247,6 +247,11 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 			with("maxParallelTasks", "7", "executionTimeout", "7200"), quota(onDemand, 6), "Quota of Fargate", "failed",
 			"maxParallelTasks lets 7 tasks of 1 run", "pulumi config set maxParallelTasks 6, or: aws service-quotas",
 		},
+		"not all tasks of a route fit": {
+			with("routes", `[{"name":"large","compute":"fargate","maxParallel":7}]`, "executionTimeout", "7200"), quota(onDemand, 6),
+			"Quota of Fargate", "failed", "routes[0].maxParallel lets 7 tasks of 1 run",
+			"pulumi config set --path 'routes[0].maxParallel' 6, or: aws service-quotas",
+		},
 		"tasks fit on Spot": {
 			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 7), "Quota of Fargate Spot", "ok",
 			"7 tasks", "",

@@ -48,9 +48,9 @@ With outputBucket each upload is taken to have one output, as large as itself:
 --outputs-per-upload and --output-size say otherwise. Up to 8 MiB are one PUT, more
 are parts of 8 MiB. What a bucket keeps that isn't the stack's own is not counted.
 
-With maxParallelTasks it says what an hour of waiting for a task slot costs. How
-much is waited depends on how many files come at once: --uploads-at-once puts it
-into the total.
+With a limit of tasks (maxParallelTasks, maxParallel of a route) it says what an hour
+of waiting for a task slot costs. How much is waited depends on how many files come at
+once: --uploads-at-once puts it into the total.
 
 ` + indented("Not in it: "+operate.CostNotCounted+".", ""),
 		Example: `  upload-router cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%
@@ -105,8 +105,8 @@ into the total.
 	flags.StringVar(&result, "result-size", fmt.Sprintf("%dB", pricing.UsualResult), "how long the processor's results are, as JSON")
 	flags.Float64Var(&outputs, "outputs-per-upload", 0, "how many outputs an upload has, with outputBucket (default: 1)")
 	flags.StringVar(&output, "output-size", "0B", "how large an output is, with outputBucket; 0B: as the upload")
-	flags.Float64Var(&atOnce, "uploads-at-once", 0, "how many files come at once, with maxParallelTasks (default: nobody waits)")
-	flags.StringVar(&discount, "spot-discount", "0%", "how much less a task costs on Spot, with taskCapacity spot")
+	flags.Float64Var(&atOnce, "uploads-at-once", 0, "how many files come at once, with a limit of tasks (default: nobody waits)")
+	flags.StringVar(&discount, "spot-discount", "0%", "how much less a task costs on Spot, where tasks run on it")
 	flags.StringArrayVarP(&config, "config", "c", nil, configUsage)
 	return cmd
 }
@@ -156,7 +156,8 @@ func (u *ui) costs(r *operate.CostReport) {
 	}
 	u.breakEven(r)
 	for _, size := range r.Late {
-		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout).",
+		u.wrapped("", fmt.Sprintf("Files of %s would fail: to process one takes longer than its time-out (lambdaTimeout, taskTimeout, or the "+
+			"timeout of its route).",
 			humanBytes(size)))
 	}
 	u.say("Without uploads: %s a month.", money(r.Fixed))
@@ -167,21 +168,22 @@ func (u *ui) costs(r *operate.CostReport) {
 
 // breakEven says which files Lambda takes, and from which size on a task is cheaper.
 func (u *ui) breakEven(r *operate.CostReport) {
-	cheaper := "; a task is never cheaper"
+	cheaper := ""
+	short, isShort := r.BreakEven[operate.RouteFargate] // that of a size threshold, which is the only one
 	switch {
-	case r.BreakEven > 0:
-		cheaper = "; a task is cheaper from about " + humanBytes(r.BreakEven) + " on"
-	case len(r.RouteBreakEven) > 0: // but not that of the first route
-		cheaper = ""
+	case isShort:
+		cheaper = "; a task is cheaper from about " + humanBytes(short) + " on"
+	case len(r.BreakEven) == 0:
+		cheaper = "; a task is never cheaper"
 	}
 	takes := "up to " + humanBytes(r.Threshold)
 	if r.Threshold == settings.MaxObjectSize {
 		takes = "of any size"
 	}
 	u.say("Lambda takes files %s%s.", takes, cheaper)
-	for _, route := range slices.Sorted(maps.Keys(r.RouteBreakEven)) {
-		if len(r.RouteBreakEven) > 1 || r.BreakEven == 0 {
-			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.RouteBreakEven[route]))
+	for _, route := range slices.Sorted(maps.Keys(r.BreakEven)) {
+		if !isShort {
+			u.say("A task of %s is cheaper from about %s on.", route, humanBytes(r.BreakEven[route]))
 		}
 	}
 }

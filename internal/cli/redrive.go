@@ -34,7 +34,7 @@ restarts such a one instead. It keeps the definition that it was started with.
 What failed, by the ledger, and has no execution any more, as Step Functions
 forgets one after 90 days, --failed only lists: a new upload has it processed.
 
-One that ended in a Fail state would only fail again there, with maxParallelTasks
+One that ended in a Fail state would only fail again there, with a limit of tasks
 one that had a task slot would go on without it, and one whose history may get
 more than 25,000 events, as it would wait for a slot a second time, would fail:
 such a one is restarted, with the original input and the definition of now. The

@@ -57,7 +57,7 @@ func workerCodes() []code {
 		},
 		{
 			string(upload.Interrupted), "the host is stopping, or the time is up",
-			"raise `lambdaTimeout` or `taskTimeout` if it was the time, then " + again,
+			"raise `lambdaTimeout`, `taskTimeout` or the route's own `timeout` if it was the time, then " + again,
 		},
 		{
 			string(upload.ObjectChanged), "the key, of a bucket without versions, holds something else by now",
@@ -75,8 +75,8 @@ func workerCodes() []code {
 func otherCodes() []code {
 	return []code{
 		{
-			"Upload.NoTaskSlot", "the state machine found none of `maxParallelTasks` free in the time that `executionTimeout` leaves for that",
-			"raise either, then " + again,
+			"Upload.NoTaskSlot", "the state machine found none of the route's task slots free in the time that `executionTimeout` leaves for that",
+			"raise that, or `maxParallelTasks`, or the route's own `maxParallel`; then " + again,
 		},
 		{"Upload.Aborted", "the sweep: somebody stopped the execution", again},
 		{

@@ -1,173 +1,144 @@
 package filter
 
-import (
-	"slices"
-	"strconv"
-	"strings"
-)
+import "strings"
 
-// anything is an asterisk among the tokens of a glob, which are characters besides.
-const anything rune = -1
+// Effort is what may be spent on telling whether globs cover each other. Of most globs that is little; of some, whose texts take many
+// asterisks each, the keys that two have in common are more than anybody would wait for.
+type Effort struct{ left int }
 
-// mostStates is how many states of globs that are read together are looked at: the globs of a configuration have some hundred, and those
-// with many asterisks each may have more than anybody would wait for.
-const mostStates = 4096
+// effortOfAll is for a whole configuration: some tenths of a second.
+const effortOfAll = 1 << 21
 
-// Beyond gives a key that a glob takes, and one of within, if there are any, and none of others. Where there is none, found is false if
-// that is sure: of globs that are too many, with too many asterisks, it is true, and the key is empty.
+// NewEffort is the effort for all globs of a configuration together.
+func NewEffort() *Effort { return &Effort{left: effortOfAll} }
+
+// spend takes something for so many bytes that are looked at, and says whether there was as much.
+func (e *Effort) spend(bytes int) bool {
+	const together = 64 // of which a comparison takes as long as a step
+	e.left -= 1 + bytes/together
+	return e.left >= 0
+}
+
+// Beyond says whether there is a key that a glob takes, and one of within, if there are any, and none of others. It is false if there is
+// surely none, and true as well if the effort doesn't suffice to tell.
 //
-// It reads the globs together, character by character, as the deterministic automaton does that their product is. Of characters that no
-// glob has all are alike, so that one stands for them.
-func (g Glob) Beyond(within, others Keys) (key string, found bool) {
-	start := together{readGlob(g), readGlobs(within), readGlobs(others)}
-	alphabet := start.alphabet()
-	type step struct {
-		together
-		key string
-	}
-	seen := map[string]bool{start.name(): true}
-	for queue := []step{{start, ""}}; len(queue) > 0; queue = queue[1:] {
-		for _, c := range alphabet {
-			next := step{queue[0].read(c), queue[0].key + string(c)}
-			if next.accepts() {
-				return next.key, true
+// A key with a byte in place of each asterisk that is in no glob says it: whatever takes that key takes it by an asterisk of its own, and
+// so takes all that may stand there. Thus a glob that several cover is covered by one of them.
+func (e *Effort) Beyond(g Glob, within, others Keys) bool {
+	beyond := func(key string) bool {
+		for _, o := range others {
+			if !e.spend(len(key)) {
+				return true
 			}
-			if name := next.name(); !next.hopeless() && !seen[name] {
-				if seen[name] = true; len(seen) > mostStates {
-					return "", true
-				}
-				queue = append(queue, next)
+			if o.Match(key) {
+				return false
 			}
 		}
+		return true
 	}
-	return "", false
-}
-
-// reading is a glob of which a part is read: what may come next.
-type reading struct {
-	tokens []rune
-	// at are the places in the tokens that the text up to now leads to, in order. Those before the last asterisk among them are left out:
-	// whatever is taken from there is taken from the asterisk, too.
-	at []int
-}
-
-func readGlob(g Glob) reading {
-	var tokens []rune
-	for i, piece := range g.pieces {
-		if i > 0 {
-			tokens = append(tokens, anything)
-		}
-		tokens = append(tokens, []rune(piece)...)
+	if len(within) == 0 {
+		return beyond(g.filled())
 	}
-	return reading{tokens: tokens}.to([]int{0})
-}
-
-func readGlobs(globs Keys) []reading {
-	out := make([]reading, len(globs))
-	for i, g := range globs {
-		out[i] = readGlob(g)
-	}
-	return out
-}
-
-// to is the glob at some places, in order, and at those to which an asterisk leads that stands for nothing.
-func (r reading) to(places []int) reading {
-	var at []int
-	for _, p := range places {
-		if len(at) > 0 && at[len(at)-1] >= p {
-			continue
-		}
-		for ; p < len(r.tokens) && r.tokens[p] == anything; p++ {
-			at = []int{p}
-		}
-		at = append(at, p)
-	}
-	return reading{tokens: r.tokens, at: at}
-}
-
-// read is the glob after another character.
-func (r reading) read(c rune) reading {
-	var next []int
-	for _, p := range r.at {
-		switch {
-		case p == len(r.tokens):
-		case r.tokens[p] == anything:
-			next = append(next, p)
-		case r.tokens[p] == c:
-			next = append(next, p+1)
+	for _, w := range within {
+		if e.common(g, w, beyond) {
+			return true
 		}
 	}
-	return r.to(next)
+	return false
 }
 
-// accepts says whether the text up to now is taken, and any whether whatever comes behind it is, too.
-func (r reading) accepts() bool { return len(r.at) > 0 && r.at[len(r.at)-1] == len(r.tokens) }
+// anything is the byte that stands for whatever an asterisk does. No glob has it, as it is none of UTF-8.
+const anything = "\xff"
 
-func (r reading) any() bool {
-	return r.accepts() && len(r.at) > 1 && r.at[len(r.at)-2] == len(r.tokens)-1 && r.ends(anything)
-}
+// filled is the key that stands for all that match.
+func (g Glob) filled() string { return strings.Join(g.pieces, anything) }
 
-func (r reading) ends(token rune) bool {
-	return len(r.tokens) > 0 && r.tokens[len(r.tokens)-1] == token
-}
-
-func (r reading) dead() bool { return len(r.at) == 0 }
-
-// together are globs that read the same text.
-type together struct {
-	glob           reading
-	within, others []reading
-}
-
-func (t together) all() []reading { return slices.Concat([]reading{t.glob}, t.within, t.others) }
-
-// alphabet are the characters of all globs, and one that none has.
-func (t together) alphabet() []rune {
-	var out []rune
-	for _, r := range t.all() {
-		out = append(out, r.tokens...)
+// common says whether a condition holds for one of the keys that stand for all that two globs have in common.
+func (e *Effort) common(a, b Glob, holds func(key string) bool) bool {
+	switch {
+	case !e.spend(len(a.text) + len(b.text)):
+		return true
+	case b.Match(a.filled()): // which takes all that the other one does
+		return holds(a.filled())
+	case a.Match(b.filled()):
+		return holds(b.filled())
 	}
-	slices.Sort(out)
-	out = slices.DeleteFunc(slices.Compact(out), func(c rune) bool { return c == anything })
-	other := 'a'
-	for slices.Contains(out, other) {
-		other++
-	}
-	return append(out, other)
+	c := commonKeys{effort: e, a: a.filled(), b: b.filled(), holds: holds, none: map[[2]int]bool{}}
+	_, found := c.from(0, 0, nil)
+	return found
 }
 
-func (t together) read(c rune) together {
-	each := func(of []reading) []reading {
-		out := make([]reading, len(of))
-		for i, r := range of {
-			out[i] = r.read(c)
+// commonKeys reads two globs side by side. Where both are at an asterisk, the key may have anything; where one is, it has what the other
+// one wants, or the asterisk ends.
+type commonKeys struct {
+	effort *Effort
+	a, b   string
+	holds  func(key string) bool
+	// none are the places from which no key leads to the end of both.
+	none map[[2]int]bool
+}
+
+// from goes on at a place in each. There is any key if both get to their ends, and one is found if the condition holds for it, or the
+// effort is spent.
+func (c *commonKeys) from(i, j int, key []byte) (some, found bool) {
+	switch {
+	case !c.effort.spend(0):
+		return true, true
+	case i == len(c.a) && j == len(c.b):
+		return true, c.holds(string(key))
+	case c.none[[2]int{i, j}]:
+		return false, false
+	}
+	for _, next := range c.next(i, j) {
+		leads, found := c.from(next.i, next.j, append(key, next.key...))
+		if found {
+			return true, true
+		}
+		some = some || leads
+	}
+	if !some {
+		c.none[[2]int{i, j}] = true
+	}
+	return some, false
+}
+
+// step leads to a place in each glob, and adds to the key.
+type step struct {
+	i, j int
+	key  string
+}
+
+// next are the steps from a place in each.
+func (c *commonKeys) next(i, j int) []step {
+	a, b := at(c.a, i), at(c.b, j)
+	switch {
+	case a == anything && b == anything:
+		out := []step{{i + 1, j + 1, anything}}
+		if text := at(c.a, i+1); text != "" {
+			out = append(out, step{i + 2, j, anything + text})
+		}
+		if text := at(c.b, j+1); text != "" {
+			out = append(out, step{i, j + 2, anything + text})
 		}
 		return out
+	case a == anything && b == "":
+		return []step{{i + 1, j, ""}}
+	case a == "" && b == anything:
+		return []step{{i, j + 1, ""}}
+	case a == anything:
+		return []step{{i + 1, j, ""}, {i, j + 1, b}}
+	case b == anything:
+		return []step{{i, j + 1, ""}, {i + 1, j, a}}
+	case a == b && a != "":
+		return []step{{i + 1, j + 1, a}}
 	}
-	return together{t.glob.read(c), each(t.within), each(t.others)}
+	return nil
 }
 
-// accepts says whether the text is beyond the others.
-func (t together) accepts() bool {
-	return t.glob.accepts() && (len(t.within) == 0 || slices.ContainsFunc(t.within, reading.accepts)) &&
-		!slices.ContainsFunc(t.others, reading.accepts)
-}
-
-// hopeless says whether nothing that comes behind the text can be.
-func (t together) hopeless() bool {
-	return t.glob.dead() || len(t.within) > 0 && !slices.ContainsFunc(t.within, func(r reading) bool { return !r.dead() }) ||
-		slices.ContainsFunc(t.others, reading.any)
-}
-
-// name tells a state from all others.
-func (t together) name() string {
-	var out strings.Builder
-	for _, r := range t.all() {
-		for _, p := range r.at {
-			out.WriteString(strconv.Itoa(p))
-			out.WriteByte(' ')
-		}
-		out.WriteByte(';')
+// at is what a filled glob has at a place; nothing at its end.
+func at(filled string, i int) string {
+	if i >= len(filled) {
+		return ""
 	}
-	return out.String()
+	return filled[i : i+1]
 }

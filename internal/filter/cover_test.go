@@ -50,17 +50,18 @@ func TestBeyond(t *testing.T) {
 		"not within":                        {glob: "*.mp4", within: []string{"in/*.pdf", "docs/*.txt"}},
 		"within, at the end":                {glob: "*.mp4", within: []string{"in/*"}, want: true},
 		"within what another one covers":    {glob: "*.mp4", within: []string{"in/*"}, others: []string{"in/*.mp4"}},
+		"within, where the two overlap":     {glob: "*ab", within: []string{"bc*", "*bcd*"}, others: []string{"bc*ab"}, want: true},
+		"within, in both orders":            {glob: "*a*", within: []string{"*b*"}, others: []string{"*a*b*", "*b*a*"}},
+		"within, in one order":              {glob: "*a*", within: []string{"*b*"}, others: []string{"*a*b*"}, want: true},
+		"within, overlapping":               {glob: "*ab*", within: []string{"*bc*"}, others: []string{"*ab*bc*", "*bc*ab*"}, want: true},
+		"within, overlapping, covered":      {glob: "*ab*", within: []string{"*bc*"}, others: []string{"*ab*bc*", "*bc*ab*", "*abc*"}},
 		"characters of more than one byte":  {glob: "日*本", others: []string{"*日*"}},
 		"a character that none of them has": {glob: "*", others: []string{"a*", "b*", "c*"}, want: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			glob, within, others := globs(t, test.glob)[0], globs(t, test.within...), globs(t, test.others...)
-			key, found := glob.Beyond(within, others)
-			require.Equal(t, test.want, found, key)
-			if found {
-				assert.True(t, glob.Match(key) && within.Take(key) && (len(others) == 0 || !others.Take(key)), key)
-			}
+			assert.Equal(t, test.want, filter.NewEffort().Beyond(glob, within, others))
 		})
 	}
 }
@@ -106,7 +107,7 @@ func TestBeyondIsWhatKeysSay(t *testing.T) {
 	both := map[bool]int{}
 	for range 400 {
 		glob, within, others := globs(t, one())[0], some(), some()
-		_, found := glob.Beyond(within, others)
+		found := filter.NewEffort().Beyond(glob, within, others)
 		want := slices.ContainsFunc(keys, func(key string) bool {
 			return glob.Match(key) && within.Take(key) && (len(others) == 0 || !others.Take(key))
 		})
@@ -116,17 +117,28 @@ func TestBeyondIsWhatKeysSay(t *testing.T) {
 	assert.Greater(t, min(both[true], both[false]), 50)
 }
 
-// What can't be told in a reasonable time isn't held against anybody.
+// asterisks is a glob with one between any two letters: what two such have in common soon is more than anybody would wait for.
+func asterisks(first, last rune) string {
+	var out strings.Builder
+	for c := first; c <= last; c++ {
+		out.WriteString("*" + string(c))
+	}
+	return out.String() + "*"
+}
+
+// What can't be told in a reasonable time isn't held against anybody. The effort is for all that is asked: once it is spent, nothing
+// more is told.
 func TestBeyondEnds(t *testing.T) {
 	t.Parallel()
-	var many []string
-	for c := 'a'; c <= 'z'; c++ {
-		many = append(many, "*"+string(c)+"*"+string(c)+"*"+string(c)+"*"+string(c)+"x")
-	}
-	key, found := globs(t, "*x")[0].Beyond(nil, globs(t, append(many, "*xx", "*ax")...))
-	if found {
-		assert.True(t, key == "" || strings.HasSuffix(key, "x"), key)
-	}
-	_, found = globs(t, "*.long")[0].Beyond(nil, globs(t, "*a*b*c*d*e*f*g*h*i*j*.long", "*j*i*h*g*f*e*d*c*b*a*.long", "*.long"))
-	assert.False(t, found)
+	effort := filter.NewEffort()
+	one, within, others := globs(t, asterisks('a', 'm'))[0], globs(t, asterisks('n', 'z')), globs(t, "*a*n*", "*n*a*")
+	assert.False(t, effort.Beyond(globs(t, "a")[0], nil, globs(t, "a")))
+	assert.True(t, effort.Beyond(one, within, others), "which isn't so, but took more than there is")
+	assert.True(t, effort.Beyond(globs(t, "a")[0], nil, globs(t, "a")), "nothing is left")
+
+	short := filter.NewEffort()
+	assert.False(t, short.Beyond(globs(t, asterisks('a', 'e'))[0], globs(t, asterisks('n', 'r')), others), "of fewer it is told")
+	assert.False(t, short.Beyond(globs(t, "a")[0], nil, globs(t, "a")), "and much is left")
+	long := strings.Repeat("a", 500)
+	assert.False(t, short.Beyond(globs(t, "*"+long+"*b*")[0], globs(t, "*"+long+"b*"), globs(t, "*ab*")), "length alone is no trouble")
 }

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// routeLambda is what the route of a run by hand is called.
+	// routeLambda is what the route of a run by hand is called, as routing.NameLambda is. The worker doesn't import that: it builds without
+	// what describes and deploys the state machine.
 	routeLambda = "Lambda"
 
 	// answerMargin is kept of an invocation's time to answer in: Lambda kills a function whose time is up, and the state machine

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// routeFargate is what the route of a run by hand is called.
+	// routeFargate is what the route of a run by hand is called, as routing.NameFargate is; see routeLambda.
 	routeFargate = "Fargate"
 
 	// attributeResult is where a line has the processor's result.

@@ -189,6 +189,23 @@ func TestEachRouteHasItsOwnSlots(t *testing.T) {
 	}
 }
 
+// Who waits in vain for a slot of a route hears of the limit that the route has.
+func TestAWaitInVainNamesTheLimitOfItsRoute(t *testing.T) {
+	t.Parallel()
+	d := routed(four, func(d *machine.Description) { d.Routes[1].MaxParallel = 1 })
+	full := fails("DynamoDB.ConditionalCheckFailedException", "")
+	ran := execution{routing: d, random: 1, services: services{update: func(ctx context.Context, call asl.Call) (any, error) {
+		key := call.Parameters.(map[string]any)["Key"].(map[string]any)
+		if ledger.IsSlots(key[ledger.Object].(map[string]any)["S"].(string)) {
+			return full(ctx, call)
+		}
+		return map[string]any{}, nil
+	}}}.run(t, event(t, taking(d.Table()[1])))
+	requireFailed(t, ran, "Upload.NoTaskSlot")
+	_, message := ran.notice(t)
+	assert.Contains(t, message, "Raise maxParallel of the route video (maxParallelTasks if it has none) or executionTimeout.")
+}
+
 // The least time of an execution is that of the longest route.
 func TestTheLongestRouteDecidesOnTheTimeOfAnExecution(t *testing.T) {
 	t.Parallel()

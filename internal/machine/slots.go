@@ -118,13 +118,20 @@ func (r Row) awaitSlot(to References) *asl.Task {
 		ErrorEquals: []string{asl.ErrorAll}, IntervalSeconds: seconds(r.SlotWait()), BackoffRate: 1, JitterStrategy: asl.JitterFull,
 		MaxAttempts: &errors,
 	}
-	late := fmt.Sprintf("No slot among %d tasks became free in %s. Raise maxParallelTasks or executionTimeout.",
-		r.MaxParallel, r.QueueTime())
+	late := fmt.Sprintf("No slot among %d tasks became free in %s. Raise %s or executionTimeout.", r.MaxParallel, r.QueueTime(), r.limit())
 	take.Catch = append([]asl.Catcher{
 		caught(errorCondition, outputWith("{'error': {'Error': "+literal(errorNoSlot)+", 'Cause': "+literal(late)+"}}"), stateRecord),
 		// An answer may have been lost.
 	}, caughtAny(outputWith("{'error': $states.errorOutput}"), stateSlotFailed)...)
 	return take
+}
+
+// limit names what of the configuration has MaxParallel. Which of both it is on a route of one's own isn't known here.
+func (r Row) limit() string {
+	if r.Name == RouteFargate {
+		return "maxParallelTasks"
+	}
+	return "maxParallel of the route " + r.Name + " (maxParallelTasks if it has none)"
 }
 
 // slotReturnRetries are those of returning a slot. They last for minutes, until a burst is over that takes all that DynamoDB writes: for

@@ -432,7 +432,8 @@ func taskKeys() []Key {
 		},
 		{ // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
 			Name: keyMaxParallelTasks, Default: 0, Least: 1, Most: 1000, Unit: "tasks", Zero: "no limit",
-			Doc: "How many tasks run at a time; further files wait, and try again at an interval of 63 s or more, which is longer for more " +
+			Doc: "How many tasks of each Fargate route run at a time, unless it has maxParallel of its own; further files wait, " +
+				"and try again at an interval of 63 s or more, which is longer for more " +
 				"tasks and for a longer executionTimeout, for as long as that leaves of itself. It goes with a longer executionTimeout " +
 				"alone, as a file may have to wait for a whole task: with the default taskTimeout, " + strconv.Itoa(leastToQueue()) +
 				" seconds or more.",

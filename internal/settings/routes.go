@@ -29,6 +29,17 @@ type Route struct {
 	Timeout              time.Duration
 	MaxParallel          *int
 	Capacity             TaskCapacity
+
+	// path is where it is in the configuration.
+	path string
+	// unread are those fields of which it isn't known what they should be, as they are wrong, or misspelt: what depends on them isn't
+	// judged. There are none in settings that were loaded.
+	unread []string
+}
+
+// reads says whether it is known what all of some fields are.
+func (r Route) reads(fields ...string) bool {
+	return !slices.ContainsFunc(fields, func(field string) bool { return slices.Contains(r.unread, field) })
 }
 
 // The fields of a route in the configuration.
@@ -63,6 +74,21 @@ func routeFieldNames() []string {
 
 // mostRoutes is how many fit into a definition of Step Functions, and how many people still read.
 const mostRoutes = 50
+
+// mostGlobBytes is how much of a definition the globs of all routes may take, so that it stays below the 1,048,576 characters that a
+// definition may have and the 1 MB that a request may, with what else mostRoutes add.
+//
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+// https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+const mostGlobBytes = 500_000
+
+// globBytes is how much of the request a glob takes: it is text in the JSON of a definition, which is text in the JSON of the request.
+func globBytes(glob string) int {
+	const rule = 90               // what the comparison takes besides
+	text, _ := json.Marshal(glob) // which has no error for a text
+	text, _ = json.Marshal(string(text))
+	return len(text) + rule
+}
 
 // routeName is what a route may be called: its states' names have it, at most 80 characters in all.
 var routeName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
@@ -112,8 +138,8 @@ type routeReader struct {
 	*loader
 	path   string
 	fields map[string]json.RawMessage
-	// sound turns false with the first problem.
-	sound bool
+	// unread is [Route.unread].
+	unread []string
 }
 
 // routes reads the routes.
@@ -130,18 +156,30 @@ func (l *loader) routes(k Key, s *Settings) {
 		l.reportAt(keySizeThreshold, keySizeThreshold, l.raw(keySizeThreshold),
 			"is the short form of two "+keyRoutes+", which are given: say it there, as "+fieldMaxSize, remove(keySizeThreshold))
 	}
-	sound := true
-	var routes []Route
 	for i, element := range elements {
-		r := &routeReader{loader: l, path: routePath(i), sound: true}
-		routes = append(routes, r.route(element))
-		sound = sound && r.sound
+		r := &routeReader{loader: l, path: routePath(i)}
+		route := r.route(element)
+		route.path, route.unread = r.path, r.unread
+		s.Routes = append(s.Routes, route)
 	}
-	if sound { // of others it can't be told which of them can match
-		sound = l.routesTogether(routes)
+	l.routesTogether(s.Routes)
+	l.globsTogether(s.Routes)
+}
+
+// globsTogether refuses more globs than a definition has room for.
+func (l *loader) globsTogether(routes []Route) {
+	bytes := 0
+	for _, r := range routes {
+		for _, glob := range r.Keys {
+			bytes += globBytes(glob)
+		}
 	}
-	if sound {
-		s.Routes = routes
+	if bytes > mostGlobBytes {
+		l.reportAt(keyRoutes, keyRoutes, l.raw(keyRoutes), fmt.Sprintf("the globs of all %s take %d bytes of the state machine's definition, "+
+			"of which they may take %d: Step Functions takes 1 MB in all, and a glob %d bytes besides its text", fieldKeys, bytes, mostGlobBytes,
+			globBytes("")), Fix{
+			Path: keyRoutes, Text: "take globs out of " + keyRoutes + " in " + l.file() + ", or let one with a * stand for several",
+		})
 	}
 }
 
@@ -152,7 +190,7 @@ func routePath(i int) string { return fmt.Sprintf("%s[%d]", keyRoutes, i) }
 func (r *routeReader) route(element json.RawMessage) (out Route) {
 	object, err := decodeJSON[map[string]json.RawMessage](string(element))
 	if err != nil || object == nil {
-		r.sound = false
+		r.unread = routeFieldNames()
 		r.reportAt(keyRoutes, r.path, string(element),
 			jsonRule(err, "must be an object with fields out of "+strings.Join(routeFieldNames(), ", ")), r.fix(keyRoutes))
 		return out
@@ -163,7 +201,7 @@ func (r *routeReader) route(element json.RawMessage) (out Route) {
 	out.MaxSize = r.maxSize()
 	out.Keys = r.keys()
 	out.Compute = r.compute()
-	if out.Compute == routing.Lambda {
+	if out.Compute != routing.Fargate {
 		r.noTask()
 		return out
 	}
@@ -181,9 +219,10 @@ func (r *routeReader) route(element json.RawMessage) (out Route) {
 	return out
 }
 
-// refuseField notes a problem of one field.
+// refuseField notes a problem of one field, of which it isn't known then what it should be.
 func (r *routeReader) refuseField(field, value, rule string, fix Fix) {
-	r.sound = false
+	root, _, _ := strings.Cut(field, "[")
+	r.unread = append(r.unread, root)
 	r.reportAt(keyRoutes, r.path+"."+field, value, rule, fix)
 }
 
@@ -216,11 +255,16 @@ func (r *routeReader) unknownFields() {
 		if slices.Contains(names, field) {
 			continue
 		}
-		rule := "a route has no such field; there are " + strings.Join(names, ", ")
+		rule, meant := "a route has no such field; there are "+strings.Join(names, ", "), names
 		if near := nearest(field, names); near != "" {
-			rule = "a route has no such field, did you mean " + near + "?"
+			rule, meant = "a route has no such field, did you mean "+near+"?", []string{near}
 		}
-		r.refuseField(display(field), string(r.fields[field]), rule, remove(r.path+"."+field))
+		r.reportAt(keyRoutes, r.path+"."+display(field), string(r.fields[field]), rule, remove(r.path+"."+field))
+		for _, name := range meant {
+			if _, there := r.given(name); !there {
+				r.unread = append(r.unread, name)
+			}
+		}
 	}
 }
 
@@ -252,7 +296,7 @@ func (r *routeReader) name() string {
 	if routeName.MatchString(name) {
 		return name
 	}
-	if there || r.sound {
+	if there || !slices.Contains(r.unread, fieldName) {
 		r.refuseField(fieldName, name, "must be 1 to 31 lowercase letters, digits and hyphens, and begin with a letter", r.example(fieldName))
 	}
 	return ""
@@ -289,21 +333,24 @@ func (r *routeReader) keys() []string {
 		case err != nil:
 			r.refuseField(field, glob, err.Error(), set(r.path+"."+field, fixedGlob(r.loader, glob)))
 		case slices.Index(globs, glob) < i:
-			r.refuseField(field, glob, "is in the list already", remove(r.path+"."+field))
+			r.reportAt(keyRoutes, r.path+"."+field, glob, "is in the list already", remove(r.path+"."+field))
 		}
 	}
 	return globs
 }
 
+// compute is the route's compute; of one that is wrong, what is proposed for it, by which its other fields are judged.
 func (r *routeReader) compute() routing.Compute {
 	allowed := []string{string(routing.Lambda), string(routing.Fargate)}
-	text, _ := r.text(fieldCompute)
-	if !slices.Contains(allowed, text) {
-		r.refuseField(fieldCompute, text, "must be "+orList(allowed),
-			set(r.path+"."+fieldCompute, cmp.Or(nearestChoice(text, allowed), string(routing.Fargate))))
-		return ""
+	text, there := r.text(fieldCompute)
+	if slices.Contains(allowed, text) {
+		return routing.Compute(text)
 	}
-	return routing.Compute(text)
+	meant := cmp.Or(nearestChoice(text, allowed), string(routing.Fargate))
+	if there || !slices.Contains(r.unread, fieldCompute) {
+		r.refuseField(fieldCompute, text, "must be "+orList(allowed), set(r.path+"."+fieldCompute, meant))
+	}
+	return routing.Compute(meant)
 }
 
 // noTask refuses what only a task has.
@@ -317,7 +364,7 @@ func (r *routeReader) noTask() {
 		if f.name == fieldTimeout {
 			rule += ", whose time is " + keyLambdaTimeout
 		}
-		r.refuseField(f.name, string(raw), rule, remove(r.path+"."+f.name))
+		r.reportAt(keyRoutes, r.path+"."+f.name, string(raw), rule, remove(r.path+"."+f.name))
 	}
 }
 
@@ -362,21 +409,32 @@ func (r *routeReader) capacity() TaskCapacity {
 }
 
 // routesTogether checks what the routes have to be together: each has a name of its own, and every object takes one.
-func (l *loader) routesTogether(routes []Route) bool {
-	before := len(l.problems)
+func (l *loader) routesTogether(routes []Route) {
 	for i, r := range routes {
-		field := routePath(i) + "." + fieldName
-		if first := slices.IndexFunc(routes, func(o Route) bool { return o.Name == r.Name }); first < i {
-			l.reportAt(keyRoutes, field, r.Name, "is the name of "+routePath(first)+", too: each has to have one of its own",
-				set(field, otherName(routes, r.Name)))
+		first := slices.IndexFunc(routes, func(o Route) bool { return o.Name == r.Name })
+		if r.Name != "" && first < i {
+			l.reportAt(keyRoutes, r.path+"."+fieldName, r.Name, "is the name of "+routes[first].path+", too: each has to have one of its own",
+				set(r.path+"."+fieldName, otherName(routes, r.Name)))
 		}
 	}
-	if last := len(routes) - 1; last >= 0 && routes[last].conditional() {
-		whole := append(slices.Clone(elementsOf(l.raw(keyRoutes))), `{"name":"`+otherName(routes, "other")+`","compute":"fargate"}`)
-		l.reportAt(keyRoutes, routePath(last), routes[last].Name, fmt.Sprintf("the last route must have neither %s nor %s: an object that "+
-			"none takes would not be processed", fieldMaxSize, fieldKeys), l.fileFix(keyRoutes, "["+strings.Join(whole, ",")+"]"))
+	if len(routes) == 0 {
+		return
 	}
-	return len(l.problems) == before
+	elements := elementsOf(l.raw(keyRoutes))
+	if last := routes[len(routes)-1]; hasCondition(elements[len(elements)-1]) {
+		elements = append(elements, `{"name":"`+otherName(routes, "other")+`","compute":"fargate"}`)
+		l.reportAt(keyRoutes, last.path, last.Name, fmt.Sprintf("the last route must have neither %s nor %s: an object that "+
+			"none takes would not be processed", fieldMaxSize, fieldKeys), l.fileFix(keyRoutes, "["+strings.Join(elements, ",")+"]"))
+	}
+}
+
+// hasCondition says whether an element has a condition, whatever that is.
+func hasCondition(element string) bool {
+	fields, _ := decodeJSON[map[string]json.RawMessage](element) // of what is none there is no field
+	r := routeReader{fields: fields}
+	_, size := r.given(fieldMaxSize)
+	_, keys := r.given(fieldKeys)
+	return size || keys
 }
 
 // elementsOf are the elements of a list, as JSON.
@@ -425,7 +483,7 @@ const folderMarkers = "*/"
 
 // takesBeyond says whether there is an object with a key of within that the route takes and none of others would. Of all sizes that is
 // sooner so for its largest: what takes that takes any smaller one.
-func (r Route) takesBeyond(within filter.Keys, others []Route) bool {
+func (r Route) takesBeyond(effort *filter.Effort, within filter.Keys, others []Route) bool {
 	var covers filter.Keys
 	for _, o := range others {
 		switch {
@@ -444,52 +502,57 @@ func (r Route) takesBeyond(within filter.Keys, others []Route) bool {
 		own = Route{Keys: []string{"*"}}.globs()
 	}
 	return slices.ContainsFunc(own, func(g filter.Glob) bool {
-		_, found := g.Beyond(within, covers)
-		return found
+		return effort.Beyond(g, within, covers)
 	})
 }
 
 // coveredBy are the paths of those of some routes that take all that a route would, of which none could be left out.
-func (r Route) coveredBy(within filter.Keys, before []Route) (paths []string, everything bool) {
+func (r Route) coveredBy(effort *filter.Effort, within filter.Keys, before []Route) (paths []string, everything bool) {
 	left := slices.Clone(before)
-	names := make([]string, len(left))
-	for i := range left {
-		names[i] = routePath(i)
-	}
 	for i := 0; i < len(left); {
-		if without := slices.Delete(slices.Clone(left), i, i+1); r.takesBeyond(within, without) {
+		if without := slices.Delete(slices.Clone(left), i, i+1); r.takesBeyond(effort, within, without) {
 			i++
 		} else {
-			left, names = without, slices.Delete(names, i, i+1)
+			left = without
 		}
 	}
-	return names, len(left) == 1 && !left[0].conditional()
+	for _, l := range left {
+		paths = append(paths, l.path)
+	}
+	return paths, len(left) == 1 && !left[0].conditional()
 }
 
-// routesTaken refuses routes that no object can take.
+// routesTaken refuses routes that no object can take. Those of which it isn't known what they take are neither refused, nor the reason why
+// another one is.
 func (l *loader) routesTaken(s *Settings) {
 	within, err := filter.ParseKeys(s.KeyGlobs)
 	if err != nil {
 		within = nil // which was reported
 	}
-	for i, r := range s.Routes {
-		if rule := r.untaken(within, s.Routes[:i]); rule != "" {
-			l.reportAt(keyRoutes, routePath(i), r.Name, "can never be taken: "+rule, remove(routePath(i)))
+	effort := filter.NewEffort()
+	var before []Route
+	for _, r := range s.Routes {
+		if !r.reads(fieldMaxSize, fieldKeys) {
+			continue
 		}
+		if rule := r.untaken(effort, within, before); rule != "" {
+			l.reportAt(keyRoutes, r.path, r.Name, "can never be taken: "+rule, remove(r.path))
+		}
+		before = append(before, r)
 	}
 }
 
 // untaken is why no object can take the route; empty if one can.
-func (r Route) untaken(within filter.Keys, before []Route) string {
+func (r Route) untaken(effort *filter.Effort, within filter.Keys, before []Route) string {
 	switch {
-	case r.takesBeyond(within, before):
+	case r.takesBeyond(effort, within, before):
 		return ""
-	case !r.takesBeyond(nil, nil):
+	case !r.takesBeyond(effort, nil, nil):
 		return "empty objects whose key ends with a slash are folder markers, which are not processed"
-	case !r.takesBeyond(within, nil):
+	case !r.takesBeyond(effort, within, nil):
 		return "no key that it takes is one that " + keyKeys + " takes"
 	}
-	paths, everything := r.coveredBy(within, before)
+	paths, everything := r.coveredBy(effort, within, before)
 	switch {
 	case everything:
 		return fmt.Sprintf("%s comes before it, and has neither %s nor %s, so that it takes every object; put that one last",
@@ -502,10 +565,10 @@ func (r Route) untaken(within filter.Keys, before []Route) string {
 
 // routeSizes checks that processor and memory of each route are a pair: what it doesn't say is as for all.
 func (l *loader) routeSizes(s *Settings) {
-	for i, r := range s.Routes {
+	for _, r := range s.Routes {
 		cpu, memory := cmp.Or(r.CPU, s.TaskCPU), cmp.Or(r.Memory, s.TaskMemory)
 		allowed := memoryWith(cpu)
-		if r.CPU == 0 && r.Memory == 0 || cpu == 0 || memory == 0 || slices.Contains(allowed, memory) {
+		if !r.reads(fieldCPU, fieldMemory) || r.CPU == 0 && r.Memory == 0 || cpu == 0 || memory == 0 || slices.Contains(allowed, memory) {
 			continue
 		}
 		field, value := fieldMemory, strconv.Itoa(r.Memory)
@@ -516,7 +579,7 @@ func (l *loader) routeSizes(s *Settings) {
 		if r.Memory == 0 && !l.isSecret(keyTaskMemory) {
 			rule += fmt.Sprintf(", not the %d of %s", memory, keyTaskMemory)
 		}
-		path := routePath(i) + "." + field
+		path := r.path + "." + field
 		fix := set(path, strconv.Itoa(nextAllowed(allowed, memory)))
 		if r.CPU == 0 && l.isSecret(keyTaskCPU) {
 			rule = fmt.Sprintf("Fargate does not take this memory with %s %s", keyTaskCPU, hidden)
@@ -526,64 +589,88 @@ func (l *loader) routeSizes(s *Settings) {
 	}
 }
 
-// routeTimes checks the times that routes have of their own, and leaves out the wrong ones, so that the rest can be judged.
-func (l *loader) routeTimes(s *Settings) {
-	routes := slices.Clone(s.Routes)
-	for i := range routes {
-		r := &routes[i]
-		if r.Timeout == 0 {
-			continue
-		}
-		path := routePath(i) + "." + fieldTimeout
-		if s.TaskCompletion == CompletionCallback && r.Timeout <= machine.TaskHeartbeat {
-			l.reportAt(keyRoutes, path, inSecondsText(r.Timeout), heartbeatRule(), set(path, strconv.Itoa(leastWithCallback())))
-			r.Timeout = 0
-			continue
-		}
-		alone := machine.Row{Description: s.Machine(), Route: r.completed(s)}
-		if alone.LeastTime() > machine.MaxExecutionTime {
-			l.reportAt(keyRoutes, path, inSecondsText(r.Timeout), taskRule(fieldMaxParallel), set(path, strconv.Itoa(defaultTaskTimeout)))
-			r.Timeout = 0
+// routeTimes checks the times that routes have of their own. It leaves those routes in the settings whose time is known and right, so that
+// the rest can be judged; it can't be where there is none.
+func (l *loader) routeTimes(s *Settings) (some bool) {
+	var timed []Route
+	for _, r := range s.Routes {
+		if r.reads(fieldCompute, fieldTimeout) && l.routeTime(s, r) && r.reads(fieldMaxParallel) {
+			if !r.reads(fieldName) || slices.ContainsFunc(timed, func(o Route) bool { return o.Name == r.Name }) {
+				r.Name = r.path // by which it is told from the others
+			}
+			timed = append(timed, r)
 		}
 	}
-	s.Routes = routes
+	s.Routes = timed
+	refused := slices.ContainsFunc(l.problems, func(p Problem) bool { return RootOf(p.Key) == keyRoutes })
+	return len(timed) > 0 || !refused
 }
 
-// timeoutOf and limitOf name what gives a route its time, and how many tasks run at a time on it.
+// routeTime says whether the time is right that a route has of its own, if it has one.
+func (l *loader) routeTime(s *Settings, r Route) bool {
+	if r.Timeout == 0 {
+		return true
+	}
+	path := r.path + "." + fieldTimeout
+	if s.TaskCompletion == CompletionCallback && r.Timeout <= machine.TaskHeartbeat {
+		l.reportAt(keyRoutes, path, inSecondsText(r.Timeout), heartbeatRule(), set(path, strconv.Itoa(leastWithCallback())))
+		return false
+	}
+	alone := machine.Row{Description: s.Machine(), Route: r.completed(s)}
+	if r.reads(fieldMaxParallel) && alone.LeastTime() > machine.MaxExecutionTime {
+		l.reportAt(keyRoutes, path, inSecondsText(r.Timeout), taskRule(fieldMaxParallel), set(path, strconv.Itoa(defaultTaskTimeout)))
+		return false
+	}
+	return true
+}
+
+// timeoutOf names what gives a route its time.
 func (s *Settings) timeoutOf(r machine.Row) string {
-	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == r.Name })
-	switch {
-	case r.Compute == machine.Lambda:
+	if r.Compute == machine.Lambda {
 		return keyLambdaTimeout
-	case i >= 0 && s.Routes[i].Timeout > 0:
-		return routePath(i) + "." + fieldTimeout
 	}
-	return keyTaskTimeout
+	return s.keyOf(r.Name, fieldTimeout, keyTaskTimeout, func(r Route) bool { return r.Timeout > 0 })
 }
 
-func (s *Settings) limitOf(r machine.Row) string {
-	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == r.Name })
-	if i >= 0 && s.Routes[i].MaxParallel != nil {
-		return routePath(i) + "." + fieldMaxParallel
-	}
-	return keyMaxParallelTasks
+// LimitKey is the path in the configuration of what says how many tasks of a route run at a time: its own field, or the key for all routes.
+func (s *Settings) LimitKey(route string) string {
+	return s.keyOf(route, fieldMaxParallel, keyMaxParallelTasks, func(r Route) bool { return r.MaxParallel != nil })
 }
 
-// slowRoute is the first Lambda route whose largest objects a function doesn't get through in its time; nothing if there is none.
-func (s *Settings) slowRoute() (path string, slow bool) {
-	for i, r := range s.Routes {
-		most := MaxObjectSize
-		if r.MaxSize != nil {
-			most = *r.MaxSize
-		}
-		if r.Compute == routing.Lambda && most/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()) {
-			return routePath(i), true
+// CapacityKey is the path in the configuration of what says what tasks of a route run on: its own field, or the key for all routes.
+func (s *Settings) CapacityKey(route string) string {
+	return s.keyOf(route, fieldCapacity, keyTaskCapacity, func(r Route) bool { return r.Capacity != "" })
+}
+
+// keyOf is the path of a route's field if the route has it, and that of the key for all routes if not.
+func (s *Settings) keyOf(route, field, all string, has func(Route) bool) string {
+	i := slices.IndexFunc(s.Routes, func(o Route) bool { return o.Name == route })
+	if i < 0 || !has(s.Routes[i]) {
+		return all
+	}
+	return s.Routes[i].path + "." + field
+}
+
+// slowRoutes are the paths of the Lambda routes whose largest objects a function doesn't get through in its time.
+func (s *Settings) slowRoutes() []string {
+	var paths []string
+	for _, r := range s.Routes {
+		if r.Compute == routing.Lambda && r.most()/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()) {
+			paths = append(paths, r.path)
 		}
 	}
-	return "", false
+	return paths
+}
+
+// SpotKey is the path in the configuration of what has tasks run on Fargate Spot first, those of the first route that does; empty if none.
+func (s *Settings) SpotKey() string {
+	routes := s.routes()
+	i := slices.IndexFunc(routes, func(r routing.Route) bool { return r.Spot })
+	if i < 0 {
+		return ""
+	}
+	return s.CapacityKey(routes[i].Name)
 }
 
 // RunsOnSpot says whether tasks of a route run on Fargate Spot first.
-func (s *Settings) RunsOnSpot() bool {
-	return slices.ContainsFunc(s.routes(), func(r routing.Route) bool { return r.Spot })
-}
+func (s *Settings) RunsOnSpot() bool { return s.SpotKey() != "" }

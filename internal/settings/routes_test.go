@@ -1,6 +1,9 @@
 package settings_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/components/routing"
+	"example.com/upload-router/internal/machine"
 	"example.com/upload-router/internal/settings"
 )
 
@@ -51,7 +55,7 @@ func TestRoutesTakeWhatTheyDontSayFromTheKeysForAll(t *testing.T) {
 // last is a route that takes all else, as the last one has to.
 const last = `,{"name":"last","compute":"fargate"}]`
 
-// All that is wrong with routes is said at once, each where it is, with a fix.
+// What is wrong with a route is said where it is, with a fix.
 func TestRoutesThatAreWrong(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ routes, key, rule, fix string }{
@@ -217,6 +221,169 @@ func TestRoutesThatAreWrong(t *testing.T) {
 	}
 }
 
+// All that is wrong with routes is said at once. What depends on a field that is wrong, or misspelt, isn't judged before that is right.
+func TestAllThatIsWrongWithRoutesIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		values config
+		want   []string
+	}{
+		"fields, a pair, a name twice, the last": {
+			config{"routes": `[{"name":"a","keys":["a"],"compute":"fargate","timout":9},` +
+				`{"name":"b","keys":["b"],"compute":"fargate","cpu":16384,"memory":1000},` +
+				`{"name":"a","maxSize":9,"compute":"fargate","cpu":16384,"memory":2048}]`},
+			[]string{
+				"routes[0].timout: a route has no such field, did you mean timeout?", "routes[2].name: is the name of routes[0], too",
+				"routes[2]: the last route must have neither", "routes[1].memory: with cpu 16384 Fargate takes 32768",
+				"routes[2].memory: with cpu 16384 Fargate takes 32768",
+			},
+		},
+		"one that can't be taken, beside one whose size is wrong": {
+			config{"routes": `[{"name":"a","keys":["*.mp4"],"compute":"lambda"},{"name":"b","maxSize":"6 Mio","compute":"lambda"},` +
+				`{"name":"c","keys":["in/*.mp4"],"compute":"lambda"},{"name":"d","keys":["*.mov"],"maxSize":1,"compute":"lambda"}` + last},
+			[]string{"routes[1].maxSize: has no unit", "routes[2]: can never be taken: routes[0] comes before it"},
+		},
+		"a glob that is wrong, and what it covers": {
+			config{"routes": `[{"name":"a","keys":["**"],"compute":"lambda"},{"name":"b","keys":["b"],"compute":"lambda","keyes":1}` + last},
+			[]string{"routes[0].keys[0]: must not have two *", "routes[1].keyes: a route has no such field, did you mean keys?"},
+		},
+		"a glob twice says nothing else": {
+			config{"routes": `[{"name":"a","keys":["b","b"],"compute":"lambda"},{"name":"b","keys":["b"],"compute":"lambda"}` + last},
+			[]string{"routes[0].keys[1]: is in the list already", "routes[1]: can never be taken: routes[0] comes before it"},
+		},
+		"what may be meant as a condition is none that is missing": {
+			config{"routes": `[{"name":"a","glob":"*.mp4","compute":"lambda"},{"name":"b","keys":["*"],"compute":"Fargate","cpu":16384}]`},
+			[]string{
+				"routes[0].glob: a route has no such field; there are", "routes[1].compute: must be lambda or fargate",
+				"routes[1]: the last route must have neither", "routes[1].memory: with cpu 16384",
+			},
+		},
+		"names that are missing or misspelt": {
+			config{"routes": `[{"nam":"a","keys":["a"],"compute":"lambda"},{"keys":["b"],"computer":"lambda"},"c",{"compute":"fargate"}]`},
+			[]string{
+				"routes[0].nam: a route has no such field, did you mean name?", "routes[1].computer: a route has no such field, did you mean",
+				"routes[1].name: must be 1 to 31", "routes[2]: must be an object", "routes[3].name: must be 1 to 31",
+			},
+		},
+		"times": {
+			config{"taskCompletion": "callback", "routes": `[{"name":"a","keys":["a"],"compute":"fargate","timeout":100,"maxParallel":-1},` +
+				`{"name":"a","keys":["b"],"compute":"fargate","timeout":9000},{"name":"c","keys":["c"],"compute":"fargate","timeout":"x"}` + last},
+			[]string{
+				"routes[0].maxParallel: must be", "routes[2].timeout: must be", "routes[1].name: is the name of routes[0]",
+				"routes[0].timeout: must be at least 301", "executionTimeout: must be at least 18528: the a route can take 2 tasks of 9000 s " +
+					"(routes[1].timeout)",
+			},
+		},
+		"a time is judged though the name is twice": {
+			config{"routes": `[{"name":"a","keys":["a"],"compute":"fargate"},{"name":"a","keys":["b"],"compute":"fargate","timeout":9000}` + last},
+			[]string{
+				"routes[1].name: is the name of routes[0]",
+				"executionTimeout: must be at least 18528: the routes[1] route can take 2 tasks of 9000 s (routes[1].timeout)",
+			},
+		},
+		"of routes that aren't known there is no time": {
+			config{"routes": `[{"name":"a","compute":"fargate","timeout":"x"}]`, "taskTimeout": "9000"},
+			[]string{"routes[0].timeout: must be"},
+		},
+		"of no list there is no time": {
+			config{"routes": `small`, "taskTimeout": "9000"}, []string{"routes: must be a list of objects"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			problems := problemsOf(t, test.values)
+			require.Len(t, problems, len(test.want), "%v", problems)
+			for i, want := range test.want {
+				assert.Contains(t, problems[i].Key+": "+problems[i].Rule, want)
+			}
+		})
+	}
+}
+
+// The globs of all routes have a limit, below which a definition is taken: whatever they are, with as many routes as there may be.
+func TestGlobsOfRoutesFitIntoADefinition(t *testing.T) {
+	t.Parallel()
+	for name, glob := range map[string]string{
+		"long": strings.Repeat("a", 900) + "%d-%d", "short": "%d/%d", "of escapes": strings.Repeat(`\\`, 100) + "%d-%d",
+		"of characters that JSON escapes": strings.Repeat(`&"<`, 50) + "%d-%d",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			routes := func(globs int) config {
+				var out strings.Builder
+				for r := range 49 {
+					keys := make([]string, globs)
+					for k := range globs {
+						keys[k] = fmt.Sprintf(glob, r, k)
+					}
+					fmt.Fprintf(&out, `{"name":"a-name-of-31-characters--%05d","keys":%s,"compute":"fargate","cpu":16384,"memory":32768,`+
+						`"storage":200,"maxParallel":5,"capacity":"spot"},`, r, settings.CompactJSON(keys))
+				}
+				return config{
+					"routes": "[" + strings.TrimSuffix(out.String(), ",") + last, "executionTimeout": "86400", "taskCompletion": "callback",
+					"tracing": "true",
+				}
+			}
+			tooMany := 1 + sort.Search(150, func(less int) bool { return len(problemsOf(t, routes(1+less))) > 0 })
+			definition, err := json.Marshal(machine.Definition(mustLoad(t, routes(tooMany-1)).Machine(), machine.References{}))
+			require.NoError(t, err)
+			request, err := json.Marshal(string(definition))
+			require.NoError(t, err)
+			assert.Less(t, len(request), 1_000_000)
+			assert.Greater(t, len(request), 500_000, "the limit is no lower than it has to be")
+			problems := problemsOf(t, routes(tooMany))
+			require.Len(t, problems, 1)
+			assert.Equal(t, "routes", problems[0].Key)
+			assert.Contains(t, problems[0].Rule, "of which they may take 500000")
+			assert.Contains(t, problems[0].Fix.String(), "take globs out of routes in Pulumi.<stack>.yaml")
+		})
+	}
+}
+
+// suffixes is a configuration of so many routes, each with so many globs that no other has, and one behind them.
+func suffixes(routes, globs int, glob string) config {
+	var out strings.Builder
+	for r := range routes {
+		keys := make([]string, globs)
+		for k := range globs {
+			keys[k] = fmt.Sprintf(`"%s%d-%d"`, glob, r, k)
+		}
+		fmt.Fprintf(&out, `{"name":"r%d","keys":[%s],"compute":"lambda"},`, r, strings.Join(keys, ","))
+	}
+	return config{"routes": "[" + strings.TrimSuffix(out.String(), ",") + last}
+}
+
+// How long many routes with many globs take to read. It is for a person to compare: a timed test would fail by itself.
+func BenchmarkLoadRoutes(b *testing.B) {
+	for name, values := range map[string]config{
+		"20 with 5 globs of two asterisks": suffixes(20, 5, "*/p/*.x"), "20 with 10 globs": suffixes(20, 10, "*.x"),
+		"49 with 10 globs":              suffixes(49, 10, "*.x"),
+		"49 with 10 globs, within keys": suffixes(49, 10, "*/p/*.x").with("keys", `["in/*","*/p/*"]`),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				_, err := settings.Load(values.lookup)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+// What takes too long to tell is let through: routes[1] can't be taken, as each key with all letters of both has one of two in some order.
+func TestRoutesThatTakeTooLongToCompareAreLetThrough(t *testing.T) {
+	t.Parallel()
+	covered := func(letters, others string) config {
+		glob := "*" + strings.Join(strings.Split(letters, ""), "*") + "*"
+		keys := "*" + strings.Join(strings.Split(others, ""), "*") + "*"
+		return config{
+			"keys":   `["` + keys + `"]`,
+			"routes": `[{"name":"a","keys":["*a*n*","*n*a*"],"compute":"lambda"},{"name":"b","keys":["` + glob + `"],"compute":"lambda"}` + last,
+		}
+	}
+	assert.Len(t, problemsOf(t, covered("abcd", "nopq")), 1)
+	assert.Empty(t, problemsOf(t, covered("abcdefghijklmABCDEFGHIJKLM", "nopqrstu")))
+}
+
 // A route of which no key is taken at all can't be taken either, nor one of which others take what is.
 func TestARouteHasToTakeSomeOfTheKeys(t *testing.T) {
 	t.Parallel()
@@ -280,6 +447,8 @@ func TestASlowLambdaRouteIsAWarning(t *testing.T) {
 		`[{"name":"small","maxSize":"5GB","compute":"lambda"},{"name":"large","compute":"fargate"}]`: "routes[0]",
 		`[{"name":"small","maxSize":"1GB","compute":"lambda"},{"name":"large","compute":"fargate"}]`: "",
 		`[{"name":"large","maxSize":"1GB","compute":"fargate"},{"name":"all","compute":"lambda"}]`:   "routes[1]",
+		`[{"name":"a","maxSize":9,"compute":"lambda"},{"name":"b","keys":["b"],"maxSize":"6GB","compute":"lambda"},` +
+			`{"name":"c","compute":"lambda"}]`: "routes[1],routes[2]",
 	} {
 		var keys []string
 		for _, w := range mustLoad(t, config{"routes": routes}).Warnings() {

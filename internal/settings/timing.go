@@ -33,9 +33,13 @@ func longestTask() time.Duration {
 // timeouts checks the three timeouts, which depend on each other. One that was refused is 0.
 func (l *loader) timeouts(s *Settings) {
 	lambdaOK, taskOK := s.LambdaTimeout > 0, s.TaskTimeout > 0
-	l.routeTimes(s)
+	some := l.routeTimes(s)
 	if taskOK && s.TaskCompletion == CompletionCallback && s.TaskTimeout <= machine.TaskHeartbeat {
 		l.reportAt(keyTaskTimeout, keyTaskTimeout, l.raw(keyTaskTimeout), heartbeatRule(), set(keyTaskTimeout, strconv.Itoa(leastWithCallback())))
+	}
+	if !some {
+		l.ledgerRetention(s)
+		return
 	}
 	fixed := l.fixedTimeouts(s, lambdaOK, taskOK)
 	defer func() { l.ledgerRetention(&fixed) }()
@@ -167,7 +171,7 @@ func (l *loader) executionRule(s *Settings, m machine.Description) string {
 			keyTaskTimeout, keyLambdaTimeout)
 	}
 	longest := m.Longest()
-	timeout, limit := s.timeoutOf(longest), s.limitOf(longest)
+	timeout, limit := s.timeoutOf(longest), s.LimitKey(longest.Name)
 	route := fmt.Sprintf("the %s route can take %d tasks of %d s (%s) and waits of %d s",
 		longest.Name, machine.TaskAttempts, inSeconds(longest.Timeout), timeout, inSeconds(longest.TaskWaits()))
 	if longest.Compute == machine.Lambda {

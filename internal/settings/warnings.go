@@ -32,7 +32,6 @@ func (w Warning) String() string { return fmt.Sprintf("%s: %s", fullKey(w.projec
 
 // Warnings are what is allowed but worth a word, in the order of [Keys]. None of them stops a deployment.
 func (s *Settings) Warnings() []Warning {
-	slowPath, slow := s.slowRoute()
 	checks := []struct {
 		key   string
 		holds bool
@@ -54,8 +53,6 @@ func (s *Settings) Warnings() []Warning {
 			"a key hardly ever begins with a slash: reports/*, and not /reports/*"},
 		{keySizeThreshold, len(s.Routes) == 0 && s.SizeThreshold/limits.LambdaBytesPerSecond >= int64(s.LambdaTimeout.Seconds()),
 			"the Lambda function will not get through objects of this size within " + keyLambdaTimeout},
-		{slowPath, slow, "the Lambda function will not get through the largest objects of this route within " + keyLambdaTimeout +
-			": lower its " + fieldMaxSize + ", or give it one"},
 		{keyImage, s.Image != "" && !strings.Contains(s.Image, "@"),
 			"a tag can be moved to another image; a digest cannot"},
 		{keyImage, s.Image != "" && s.FunctionImage(s.region) == "",
@@ -77,11 +74,31 @@ func (s *Settings) Warnings() []Warning {
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},
 	}
-	var warnings []Warning
+	var warnings []Warning //nolint:prealloc // Hardly any of them holds.
 	for _, check := range checks {
-		if check.holds {
-			warnings = append(warnings, Warning{Key: check.key, Text: check.text, project: s.project})
-		}
+		warnings = append(warnings, s.warningsOf(check.key, check.holds, check.text)...)
+	}
+	return warnings
+}
+
+// warningsOf are the warning of a key, if it holds, and behind that of the size threshold those of the routes that stand in place of it.
+func (s *Settings) warningsOf(key string, holds bool, text string) []Warning {
+	switch {
+	case holds:
+		return []Warning{{Key: key, Text: text, project: s.project}}
+	case key == keySizeThreshold:
+		return s.slowRouteWarnings()
+	}
+	return nil
+}
+
+// slowRouteWarnings are those of the Lambda routes that are too slow for their largest objects.
+func (s *Settings) slowRouteWarnings() []Warning {
+	paths := s.slowRoutes()
+	warnings := make([]Warning, 0, len(paths))
+	for _, path := range paths {
+		warnings = append(warnings, Warning{Key: path, project: s.project, Text: "the Lambda function will not get through the largest objects " +
+			"of this route within " + keyLambdaTimeout + ": lower its " + fieldMaxSize + ", or give it one"})
 	}
 	return warnings
 }
