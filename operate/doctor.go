@@ -90,6 +90,8 @@ type doctor struct {
 	account  string
 	caller   string // the ARN of whose credentials they are
 	nowhere  bool   // the Region has no address
+	// keysToAdd are how many keys of buckets it has said to be added to the configuration.
+	keysToAdd int
 }
 
 // inAccount has a check left out that needs a valid configuration and credentials, where these have failed theirs.

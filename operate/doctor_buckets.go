@@ -147,7 +147,7 @@ func (b *adoptedBucket) encryption(ctx context.Context) {
 		key = aws.ToString(c.Rules[0].ApplyServerSideEncryptionByDefault.KMSMasterKeyID)
 	}
 	why := "the processors may not decrypt: every upload that is encrypted with the bucket's default key would fail"
-	fix := fmt.Sprintf("pulumi config set --path 'bucketKmsKeyArns[%d]' ", len(b.settings.BucketKMSKeyARNs))
+	fix := fmt.Sprintf("pulumi config set --path 'bucketKmsKeyArns[%d]' ", len(b.settings.BucketKMSKeyARNs)+b.keysToAdd)
 	switch arn, alias := b.keyARN(key); {
 	case key == "" || strings.HasSuffix(key, "alias/aws/s3"):
 		b.ok(name, b.name+": keys that AWS manages")
@@ -157,8 +157,10 @@ func (b *adoptedBucket) encryption(ctx context.Context) {
 		b.unknown(name, b.name+": "+key+", and which key has the alias isn't looked up", why, "if it isn't one of `bucketKmsKeyArns`: "+fix+
 			b.describedKey(key))
 	case alias:
+		b.keysToAdd++
 		b.failed(name, b.name+": "+key+", whose key isn't one of `bucketKmsKeyArns`", why, fix+b.describedKey(key))
 	default:
+		b.keysToAdd++
 		b.failed(name, b.name+": "+arn+", which isn't one of `bucketKmsKeyArns`", why, fix+arn)
 	}
 }

@@ -311,13 +311,15 @@ func TestSamplesOfFarLimitsAndSeveralAsterisks(t *testing.T) {
 		{Name: "small", Compute: machine.Lambda, MaxSize: size(6 * mib)}, {Name: "raw", Compute: machine.Fargate, Keys: []string{"*/raw/*"}},
 		{Name: "middle", Compute: machine.Fargate, MaxSize: size(20 * gib)}, {Name: "rest", Compute: machine.Fargate},
 	}
-	samples, without := machine.Samples(tiers, "verify/", 5*gib, func(key string) []string { return []string{"a/raw/elsewhere", key} })
+	samples, without := machine.Samples(tiers, "verify/", 5*gib, func(key string) []string {
+		return []string{"a/raw/elsewhere", key} // of two globs of keys: the first has no room in the middle route
+	})
 	found := map[string]string{}
 	for _, s := range samples {
 		found[s.Route.Name] = fmt.Sprintf("%s %d", s.Key, s.Size)
 	}
 	assert.Equal(t, map[string]string{
-		"small": "verify/small-just-under.txt 6291455", "raw": "verify/raw-just-over/raw/x 6291457",
+		"small": "a/raw/elsewhere 6291455", "raw": "a/raw/elsewhere 6291457",
 		"middle": "verify/middle-just-over.txt 6291457",
 	}, found)
 	require.Len(t, without, 1)
