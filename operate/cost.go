@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/filter"
 	"example.com/upload-router/internal/host/request"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/machine"
@@ -274,7 +275,16 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err := c.writes(options.Outputs, options.OutputBytes); err != nil {
 		return nil, err
 	}
+	keys, err := filter.ParseKeys(loaded.KeyGlobs)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // It says which one.
+	}
 	for _, share := range options.Sizes {
+		if share.Key != "" {
+			if err := keys.Check(share.Key); err != nil {
+				return nil, fmt.Errorf("%w: the share of %s: %w", ErrInput, share.Key, err)
+			}
+		}
 		c.uploads(share.Key, share.Size, options.Uploads*share.Share)
 	}
 	if err := c.waits(options.Uploads, options.AtOnce); err != nil {
@@ -571,7 +581,9 @@ func (c *costing) uploads(key string, size int64, n float64) {
 		c.add("", "GETs and PUTs of tags", 2*n, n*(pricing.GetRequest+pricing.PutRequest))
 		c.add("", "tags, kept for a month", n, n*pricing.TagMonth)
 	}
-	c.add("", "GB of objects, kept for a month", n*bytes/1e9, n*bytes/1e9*pricing.StorageGBMonth)
+	if len(c.settings.Buckets) == 0 { // what others' buckets keep they would keep without this
+		c.add("", "GB of objects, kept for a month", n*bytes/1e9, n*bytes/1e9*pricing.StorageGBMonth)
+	}
 	c.output(size, n)
 	if c.keyed {
 		c.add("", "uses of the key", 2*n, 2*n*pricing.KeyRequest)

@@ -531,3 +531,27 @@ func TestCostsTakeSpotsDiscountFromWhoAsks(t *testing.T) {
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "set taskCapacity to spot")
 }
+
+// An upload that no glob of keys takes has no route that it could cost something by.
+func TestCostsOfWhatIsNotTaken(t *testing.T) {
+	t.Parallel()
+	sizes, err := operate.ParseSizes("1MB:100%:elsewhere/film.mp4")
+	require.NoError(t, err)
+	_, err = operate.Costs(operate.CostOptions{Config: map[string]string{"keys": `["scans/*"]`}, Uploads: 1, Sizes: sizes})
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "the share of elsewhere/film.mp4: ")
+}
+
+// What is kept in a bucket that isn't the stack's isn't the stack's cost.
+func TestCostsOfBucketsThatAreThere(t *testing.T) {
+	t.Parallel()
+	sizes, err := operate.ParseSizes("1MB:100%")
+	require.NoError(t, err)
+	for buckets, counted := range map[string]bool{`[]`: true, `["theirs"]`: false} {
+		report, err := operate.Costs(operate.CostOptions{Config: map[string]string{"buckets": buckets}, Uploads: 1, Sizes: sizes})
+		require.NoError(t, err)
+		require.Equal(t, counted, slices.ContainsFunc(report.Items, func(i operate.CostItem) bool {
+			return i.What == "GB of objects, kept for a month"
+		}), buckets)
+	}
+}

@@ -59,6 +59,24 @@ func (s *System) PauseState(ctx context.Context) (PauseState, error) {
 	return state, err
 }
 
+// errPaused is for who would wait for executions that nothing starts.
+var errPaused = fmt.Errorf("%w: uploads are paused, and no execution would start: `upload-router resume` goes on; `send --no-wait` uploads "+
+	"what is processed then", ErrNotReady)
+
+// refusePaused refuses to wait for executions while uploads are paused. Who may not look at the rules isn't kept from it.
+func (s *System) refusePaused(ctx context.Context) error {
+	if s.Outputs.PausedRuleName == "" {
+		return nil
+	}
+	if stores, err := s.enabled(ctx, s.Outputs.PausedRuleName); err != nil || !stores {
+		return nil //nolint:nilerr // As above.
+	}
+	if starts, err := s.enabled(ctx, s.Outputs.RuleName); err != nil || starts {
+		return nil //nolint:nilerr // As above.
+	}
+	return errPaused
+}
+
 func (s *System) enabled(ctx context.Context, rule string) (bool, error) {
 	answer, err := s.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &rule})
 	if err != nil {

@@ -64,6 +64,21 @@ func TestWhatComesDuringAPauseWaits(t *testing.T) {
 	require.Equal(t, 2, server.Calls("StartExecution"))
 }
 
+// Who would wait for executions hears that there will be none, before anything is uploaded.
+func TestNobodyWaitsDuringAPause(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	require.NoError(t, system.Pause(t.Context(), nil))
+	_, err := system.Send(t.Context(), operate.SendOptions{
+		Files: []string{file(t, t.TempDir(), "a.txt", 1)}, ResumeFolder: t.TempDir(),
+	})
+	require.ErrorIs(t, err, operate.ErrNotReady)
+	require.ErrorContains(t, err, "uploads are paused, and no execution would start")
+	_, err = system.Verify(t.Context(), operate.VerifyOptions{})
+	require.ErrorIs(t, err, operate.ErrNotReady)
+	require.Empty(t, server.Keys())
+}
+
 // However a pause and a resume end, there is a rule that hears of uploads, and to call them again brings them to their end.
 func TestAPauseMayEndBetweenAnyTwoSteps(t *testing.T) {
 	t.Parallel()

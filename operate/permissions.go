@@ -54,7 +54,7 @@ func Permissions() []Permission {
 		{"dynamodb:Query", onTable + " and its index", []string{commandExecutions, commandRedrive, commandResults, commandShow}, decrypt},
 		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
 		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", redrive, nil},
-		{"events:DescribeRule", onRules, pauses, nil},
+		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend}, nil},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
 		{"lambda:GetFunctionConfiguration", "the function", redrive, nil},

@@ -183,6 +183,11 @@ func (s *System) Send(ctx context.Context, options SendOptions) ([]Sent, error) 
 
 // send is Send of files that were found.
 func (s *System) send(ctx context.Context, files []Sent, options SendOptions) ([]Sent, error) {
+	if !options.NoWait {
+		if err := s.refusePaused(ctx); err != nil {
+			return nil, err
+		}
+	}
 	refuseUnrouted(files, s.Outputs.filter())
 	board := newBoard(files, options.OnFile)
 	watch, stop := context.WithCancel(ctx)
