@@ -120,6 +120,8 @@ func TestWarningsOfGlobs(t *testing.T) {
 	assert.Contains(t, warned(`["in/*.jp?g"]`), "stand for themselves")
 	assert.Contains(t, warned(`["in/[ab]*"]`), "stand for themselves")
 	assert.Contains(t, warned(`["/in/*"]`), "begins with a slash")
+	assert.Contains(t, warned(`["in/"]`), "what ends with a slash is a folder marker")
+	assert.Contains(t, warned(`["s3://ours/in/*"]`), "a key has no bucket in it")
 	assert.Empty(t, warned(`["in/*.jpg"]`))
 }
 
