@@ -21,11 +21,11 @@ func verifyCommand() *cobra.Command {
 		Short: "Prove that what is deployed works, on each route",
 		Long: `Prove that what is deployed works, on each route.
 
-It uploads the files in processor/testdata, but hidden ones, or, if there are none,
-makes one for each route, just under or over the size at which it parts from
-others; and waits for their executions. Each must succeed on the right route, with the digest of what was
-uploaded; the dead-letter queue and the alarms must be quiet. Then every version
-of the files is deleted.
+It uploads the files in processor/testdata, but hidden ones, or, if there are
+none, makes one for each route, just under or over the size at which it parts from
+others; and waits for their executions. Each must succeed on the right route, with
+the digest of what was uploaded; the dead-letter queue and the alarms must be
+quiet. Then every version of the files is deleted.
 
 The first events of a new bucket can take about five minutes to arrive.
 
