@@ -181,7 +181,7 @@ func TestCLI(t *testing.T) {
 		"vpcId", "subnetIds", "securityGroupId", "ecrRepositoryUri", "ecsClusterArn", "taskDefinitionArn", "lambdaFunctionArn",
 		"stateMachineArn", "bucketName", "eventBridgeRuleName", "topicArn", "deadLetterQueueUrl", "functionLogGroup", "taskLogGroup",
 		"kmsKeyArn", "kmsKeyPolicy", "topicPolicy", "routes", "ledgerTable", "sweepFunctionName", "sweepLogGroup", "sweepRuleName",
-		"statusChangeQueueName",
+		"statusChangeQueueName", "pausedRuleName", "pausedQueueUrl",
 	}, slices.Collect(maps.Keys(outputs)), "requirement A41, where to look when something fails, and what a given key and topic must allow")
 	deployed := inspect(t, "eu-central-1", outputs)
 	deployed.exists(t)
