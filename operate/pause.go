@@ -267,7 +267,7 @@ func (d *drain) run(ctx context.Context) error {
 func (d *drain) readAll(ctx context.Context) error {
 	for {
 		answer, err := d.queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-			QueueUrl: &d.Outputs.PausedQueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 2, VisibilityTimeout: int32(pausedHidden.Seconds()),
+			QueueUrl: &d.Outputs.PausedQueueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 2, VisibilityTimeout: d.hidden(),
 		})
 		if ctx.Err() != nil {
 			return fmt.Errorf("resuming: %w", ErrCanceled)
@@ -284,14 +284,19 @@ func (d *drain) readAll(ctx context.Context) error {
 	}
 }
 
-// pausedHidden is for how long messages are hidden that are being started: of a resume that was ended others see them after that time.
-const pausedHidden = 2 * time.Minute
+// hidden is for how many seconds messages are hidden that are being started, 120 times as long as AWS is asked anew: those of a resume that
+// was killed are seen again then.
+func (d *drain) hidden() int32 { return int32(max(1, 120*d.Poll.Seconds())) }
 
 // startAll starts executions for messages, and deletes the messages then.
 func (d *drain) startAll(ctx context.Context, messages []sqstypes.Message) error {
 	var done []sqstypes.DeleteMessageBatchRequestEntry
 	var failed error
 	for i, message := range messages {
+		if ctx.Err() != nil {
+			d.release(ctx, messages[i:])
+			break
+		}
 		body := aws.ToString(message.Body)
 		if _, reason := d.readEvent(body); reason != "" {
 			d.stays(aws.ToString(message.MessageId), reason)
@@ -303,6 +308,7 @@ func (d *drain) startAll(ctx context.Context, messages []sqstypes.Message) error
 			continue
 		}
 		if failed != nil {
+			d.release(ctx, messages[i:])
 			break
 		}
 		done = append(done, sqstypes.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle})
@@ -341,6 +347,17 @@ func (d *drain) startOne(ctx context.Context, event string) error {
 			return err
 		}
 	}
+}
+
+// release lets messages be seen again at once, so that the next resume needn't wait for them. If that is refused SQS does it by itself.
+func (d *drain) release(ctx context.Context, messages []sqstypes.Message) {
+	entries := make([]sqstypes.ChangeMessageVisibilityBatchRequestEntry, len(messages))
+	for i, message := range messages {
+		entries[i] = sqstypes.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: message.ReceiptHandle}
+	}
+	_, _ = d.queues.ChangeMessageVisibilityBatch(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityBatchInput{
+		QueueUrl: &d.Outputs.PausedQueueURL, Entries: entries,
+	})
 }
 
 func (d *drain) stays(id, reason string) {

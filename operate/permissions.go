@@ -63,7 +63,7 @@ func Permissions() []Permission {
 		{"s3:GetObject", onObjects, send, decrypt},
 		{"s3:ListMultipartUploadParts", onObjects, send, nil},
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
-		{"sqs:ChangeMessageVisibility", onQueue, redrive, nil},
+		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume}, nil},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},

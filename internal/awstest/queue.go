@@ -25,10 +25,15 @@ type entry struct {
 
 // delivery is what SQS knows of a message besides its content.
 type delivery struct {
-	receipt string // of the last time that it was received; empty if it never was
-	hidden  bool
+	receipt string    // of the last time that it was received; empty if it never was
+	until   time.Time // it is hidden
 	sent    time.Time
 }
+
+// hide hides it for so many seconds; 0 lets it be seen.
+func (d *delivery) hide(seconds int) { d.until = time.Now().Add(time.Duration(seconds) * time.Second) }
+
+func (d *delivery) hidden() bool { return time.Now().Before(d.until) }
 
 // DeadLetter puts an event into the dead-letter queue.
 func (s *Server) DeadLetter(body string, sent time.Time) { s.set(func() { s.deadLetter(body, sent) }) }
@@ -85,7 +90,7 @@ func (s *Server) count(which func(local.DeadLetter) bool) (all, visible int) {
 			continue
 		}
 		all++
-		if !s.delivery(m).hidden {
+		if !s.delivery(m).hidden() {
 			visible++
 		}
 	}
@@ -104,10 +109,11 @@ func (s *Server) receive(in request) (any, error) {
 	out := []any{}
 	for _, m := range s.inQueue() {
 		d := s.delivery(m)
-		if !in.holds(m) || d.hidden || s.readable != nil && !s.readable(m) || len(out) >= max(1, in.MaxNumberOfMessages) {
+		if !in.holds(m) || d.hidden() || s.readable != nil && !s.readable(m) || len(out) >= max(1, in.MaxNumberOfMessages) {
 			continue
 		}
-		d.hidden, d.receipt = true, uuid.NewString()
+		d.hide(in.VisibilityTimeout)
+		d.receipt = uuid.NewString()
 		sum := md5.Sum(m.Body) //nolint:gosec // See above.
 		attributes := map[string]any{}
 		for name, value := range m.Attributes {
@@ -140,7 +146,7 @@ func (s *Server) release(in request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.delivery(m).hidden = in.VisibilityTimeout > 0
+	s.delivery(m).hide(in.VisibilityTimeout)
 	return map[string]any{}, nil
 }
 

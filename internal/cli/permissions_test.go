@@ -107,7 +107,11 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	})
 	s.server.Paused(awstest.Event(objectstore.Stored{Key: "paused", Size: 1, ETag: "e", VersionID: "v"}))
 	asks("resume", func() error {
+		s.server.Refuse("AccessDeniedException", "StartExecution")
 		_, err := system.Resume(t.Context(), nil, nil)
+		require.Error(t, err)
+		s.server.Refuse("", "StartExecution")
+		_, err = system.Resume(t.Context(), nil, nil) // of the message that it has given back
 		return err
 	})
 
