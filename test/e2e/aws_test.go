@@ -240,7 +240,7 @@ func (d *deployed) alarmsTellTheTopic(t *testing.T, ctx context.Context) {
 			ours++
 		}
 	}
-	require.Equal(t, 17, ours, "all that the runbook has a section for")
+	require.Equal(t, 20, ours, "all that the runbook has a section for")
 }
 
 // gone checks that nothing is left of what the outputs name.
