@@ -232,12 +232,14 @@ func (d *deployed) alarmsTellTheTopic(t *testing.T, ctx context.Context) {
 	topic := d.text(t, "topicArn")
 	_, err := sns.NewFromConfig(d.cfg).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(topic)})
 	require.NoError(t, err)
-	alarms, err := cloudwatch.NewFromConfig(d.cfg).DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{})
-	require.NoError(t, err)
 	ours := 0
-	for _, a := range alarms.MetricAlarms {
-		if len(a.AlarmActions) == 1 && a.AlarmActions[0] == topic {
-			ours++
+	for pages := cloudwatch.NewDescribeAlarmsPaginator(cloudwatch.NewFromConfig(d.cfg), nil); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		require.NoError(t, err)
+		for _, a := range page.MetricAlarms {
+			if len(a.AlarmActions) == 1 && a.AlarmActions[0] == topic {
+				ours++
+			}
 		}
 	}
 	require.Equal(t, 20, ours, "all that the runbook has a section for")
