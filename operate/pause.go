@@ -60,8 +60,8 @@ func (s *System) PauseState(ctx context.Context) (PauseState, error) {
 }
 
 // errPaused is for who would wait for executions that nothing starts.
-var errPaused = fmt.Errorf("%w: uploads are paused, and no execution would start: `upload-router resume` goes on; `send --no-wait` uploads "+
-	"what is processed then", ErrNotReady)
+var errPaused = fmt.Errorf("%w: uploads are paused, and no execution would start: `upload-router resume` goes on; `send --no-wait` "+
+	"uploads what is processed then", ErrNotReady)
 
 // refusePaused refuses to wait for executions while uploads are paused. Who may not look at the rules isn't kept from it.
 func (s *System) refusePaused(ctx context.Context) error {
@@ -147,11 +147,17 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 			return asked(what+": "+step.doing, err)
 		}
 	}
-	// Whoever pauses while somebody else resumes could leave both disabled, as each has just seen the other's enabled.
-	if on, err = s.enabled(ctx, enable); err != nil || on {
+	return s.stillOn(ctx, what, enable, turnOn)
+}
+
+// stillOn sees to it that a rule is enabled: whoever pauses while somebody else resumes could leave both disabled, as each has just seen the
+// other's enabled.
+func (s *System) stillOn(ctx context.Context, what, rule string, turnOn func() error) error {
+	on, err := s.enabled(ctx, rule)
+	if err != nil || on {
 		return err
 	}
-	return errors.Join(fmt.Errorf("%s: %w", what, errCrossed), asked("enabling the rule "+enable, turnOn()))
+	return errors.Join(fmt.Errorf("%s: %w", what, errCrossed), asked("enabling the rule "+rule, turnOn()))
 }
 
 // errCrossed is for a pause and a resume at the same time.
