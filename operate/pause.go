@@ -150,8 +150,8 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 	return s.stillOn(ctx, what, enable, turnOn)
 }
 
-// stillOn sees to it that a rule is enabled: whoever pauses while somebody else resumes could leave both disabled, as each has just seen the
-// other's enabled.
+// stillOn sees to it that a rule is enabled: whoever pauses while somebody else resumes could leave both disabled, as each has just seen
+// the other's enabled.
 func (s *System) stillOn(ctx context.Context, what, rule string, turnOn func() error) error {
 	on, err := s.enabled(ctx, rule)
 	if err != nil || on {
