@@ -42,10 +42,18 @@ func (p PauseState) Running() bool { return p.Starts && !p.Stores }
 // errNoPause is for a stack that was deployed before there were pauses.
 var errNoPause = fmt.Errorf("%w: it was deployed by a version that had no pause: `upload-router up` adds what it takes", ErrNotReady)
 
+// pausable says whether what a pause takes is deployed.
+func (s *System) pausable() error {
+	if s.Outputs.PausedRuleName == "" || s.Outputs.PausedQueueURL == "" {
+		return errNoPause
+	}
+	return nil
+}
+
 // PauseState asks AWS whether uploads are paused. The error matches [ErrNotReady] if an older version of the project was deployed.
 func (s *System) PauseState(ctx context.Context) (PauseState, error) {
-	if s.Outputs.PausedRuleName == "" || s.Outputs.PausedQueueURL == "" {
-		return PauseState{}, errNoPause
+	if err := s.pausable(); err != nil {
+		return PauseState{}, err
 	}
 	var state PauseState
 	var err error
@@ -104,8 +112,8 @@ func (s *System) exchange(ctx context.Context, what, enable, disable string, tol
 	if told == nil {
 		told = func(string) {}
 	}
-	if s.Outputs.PausedRuleName == "" || s.Outputs.PausedQueueURL == "" {
-		return errNoPause
+	if err := s.pausable(); err != nil {
+		return err
 	}
 	on, err := s.enabled(ctx, enable)
 	if err != nil {
