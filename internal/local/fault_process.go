@@ -26,16 +26,21 @@ type tasksRead struct {
 	processes map[string]*exec.Cmd
 }
 
-// started notes the process of a task, and gives what forgets it.
-func (t *tasksRead) started(token string, cmd *exec.Cmd) (ended func()) {
+// start starts the process of a task and notes it, and gives what waits for its end and what forgets it. None is looked for meanwhile: the
+// first request of a process may come before its start has returned.
+func (t *tasksRead) start(token string, cmd *exec.Cmd) (wait func() error, ended func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	wait, err = subprocess.Start(cmd)
+	if err != nil {
+		return nil, nil, err //nolint:wrapcheck // It names the program.
+	}
 	t.processes[token] = cmd
-	return func() {
+	return wait, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.processes, token)
-	}
+	}, nil
 }
 
 // kill kills a task with all that it started; false if there is none with the token.

@@ -72,21 +72,21 @@ func (r *Router) start(ctx context.Context, program imageProgram, environment []
 	}
 	defer stderr.close()
 
-	cmd, ended, err := program.command(ctx, environment)
+	cmd, clean, err := program.command(ctx, environment)
 	if err != nil {
 		return nil, err
 	}
-	defer ended()
+	defer clean()
 	cmd.Stdout, cmd.Stderr = stdout.writer, stderr.writer
 	cmd.Cancel = func() error { return subprocess.Terminate(cmd) }
 	cmd.WaitDelay = stopTimeout
 	p := &process{stopCode: stopCodeExited, reason: stoppedReasonExit, started: time.Now()}
-	wait, err := subprocess.Start(cmd)
+	wait, ended, err := r.reading.start(session, cmd)
 	if err != nil {
 		p.stopCode, p.reason = stopCodeNoStart, "CannotStartContainerError: "+err.Error()
 		return p, nil
 	}
-	defer r.reading.started(session, cmd)()
+	defer ended()
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	if of != nil {
