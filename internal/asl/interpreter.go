@@ -191,6 +191,8 @@ type Execution struct {
 	StateMachineName string
 	// Input is any JSON value; empty is {}.
 	Input json.RawMessage
+	// MapRun is the ARN of the Map Run that a child execution is of; empty for any other.
+	MapRun string
 }
 
 // Status is how an execution ended.

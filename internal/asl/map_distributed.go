@@ -610,7 +610,7 @@ func (m *mapRun) execution(u unit) Execution {
 	return Execution{
 		ID:      strings.Replace(parent.StateMachineID, ":stateMachine:", ":execution:", 1) + "/" + m.label + ":" + name,
 		Name:    name,
-		RoleARN: parent.RoleARN, Input: u.input.raw,
+		RoleARN: parent.RoleARN, Input: u.input.raw, MapRun: m.ARN,
 		StateMachineID: parent.StateMachineID + "/" + m.label, StateMachineName: parent.StateMachineName + "/" + m.label,
 	}
 }
