@@ -16,6 +16,7 @@ type Permission struct {
 
 // What permissions are on.
 const (
+	onAny        = "`*`: it knows no resources"
 	onTable      = "the ledger's table"
 	onQueue      = "the dead-letter queue of uploads"
 	onPaused     = "the queue of paused uploads"
@@ -35,6 +36,7 @@ const (
 	commandResume     = "resume"
 	commandSend       = "send"
 	commandShow       = "show"
+	commandStatus     = "status"
 	commandWatch      = "watch"
 )
 
@@ -49,15 +51,20 @@ func Permissions() []Permission {
 	redrive, send := []string{commandRedrive}, []string{commandSend}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
-		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults}, decrypt},
-		{"dynamodb:GetItem", onTable, redrive, decrypt},
-		{"dynamodb:Query", onTable + " and its index", []string{commandExecutions, commandRedrive, commandResults, commandShow}, decrypt},
+		{"cloudwatch:DescribeAlarms", onAny, []string{commandStatus}, nil},
+		{"cloudwatch:GetMetricData", onAny, []string{commandStatus}, nil},
+		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults, commandStatus}, decrypt},
+		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus}, decrypt},
+		{
+			"dynamodb:Query", onTable + " and its index",
+			[]string{commandExecutions, commandRedrive, commandResults, commandShow, commandStatus}, decrypt,
+		},
 		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
-		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", redrive, nil},
-		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend}, nil},
+		{"ecs:DescribeTaskDefinition", onAny, []string{commandRedrive, commandStatus}, nil},
+		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend, commandStatus}, nil},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
-		{"lambda:GetFunctionConfiguration", "the function", redrive, nil},
+		{"lambda:GetFunctionConfiguration", "the function", []string{commandRedrive, commandStatus}, nil},
 		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
 		{"s3:AbortMultipartUpload", onObjects, send, nil},
 		{"s3:GetObject", onObjects, send, decrypt},
@@ -65,7 +72,7 @@ func Permissions() []Permission {
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
-		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume}, nil},
+		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume, commandStatus}, nil},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
 		{
 			"states:DescribeExecution", onExecutions,

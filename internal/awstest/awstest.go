@@ -471,11 +471,15 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	if s.serveXML(w, r, action) {
 		return
 	}
+	w.Header().Set("Content-Type", "text/xml")
+	if action == "GetMetricData" {
+		_, _ = io.WriteString(w, s.metricData(r.Form))
+		return
+	}
 	if action != "DescribeAlarms" {
 		http.Error(w, "awstest doesn't know "+action, http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Type", "text/xml")
 	_, _ = fmt.Fprintf(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>`+
 		`</DescribeAlarmsResult></DescribeAlarmsResponse>`, strings.Join(s.alarms, ""))
 }

@@ -39,6 +39,16 @@ func (s *Server) RecordUnreadable(item ledger.Item, attribute, text string) {
 	require.NoError(s.tb, s.ledger.Put(time.Now(), dynamodb.PutInput{Item: attributes}))
 }
 
+// TakeSlot gives an execution a task slot of a route.
+func (s *Server) TakeSlot(route, execution string) {
+	s.tb.Helper()
+	object, holder := ledger.SlotsOf(route), ledger.Holder(execution)
+	item := dynamodb.Item{
+		ledger.Object: {S: &object}, ledger.Version: {S: &route}, ledger.Holders: {SS: []string{holder}},
+	}
+	require.NoError(s.tb, s.ledger.Put(time.Now(), dynamodb.PutInput{Item: item}))
+}
+
 // Recorded is the item of an upload, by its attributes; nil if there is none.
 func (s *Server) Recorded(upload ledger.Upload) dynamodb.Item {
 	s.tb.Helper()

@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +20,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/machine"
@@ -111,7 +112,11 @@ func (s *Server) declare() {
 	s.system = &declared.System{
 		Resources: []declared.Resource{
 			resource(declared.TypeStateMachine, Machine, map[string]any{fieldName: "workflow", "definition": definition, "roleArn": machineRole}),
-			resource(declared.TypeFunction, functionARN, map[string]any{"memorySize": 512, "architectures": []string{"arm64"}}),
+			resource(declared.TypeFunction, functionARN, map[string]any{
+				"memorySize": 512, "architectures": []string{"arm64"}, "environment": map[string]any{"variables": map[string]any{
+					ledger.EnvironmentLease: strconv.Itoa(int(lease.Seconds())),
+				}},
+			}),
 			resource(declared.TypeTaskDefinition, taskARN, map[string]any{
 				"cpu": "1024", "memory": "2048", "runtimePlatform": map[string]any{"cpuArchitecture": "ARM64"},
 				"taskRoleArn": taskRole, "executionRoleArn": executionRole,
@@ -294,9 +299,9 @@ func (s *Server) end(x *execution, at time.Time) {
 	}
 	x.ran.Result, x.over = result, true
 	s.record(x)
-	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
-		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
-		uuid.NewString(), c.object.Key, c.object.VersionID, outcome)}
+	line := Line{
+		Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: c.measured(at, outcome, uuid.NewString()),
+	}
 	if c.route.Compute == machine.Fargate {
 		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+c.name
 		text, err := json.Marshal(map[string]any{"msg": "result", "result": c.answer()})

@@ -83,7 +83,7 @@ func root(program program) *cobra.Command {
 	grouped(cmd, "operate", "Operate what is deployed:",
 		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand(), pauseCommand(), resumeCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
-		summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
+		statusCommand(), summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd

@@ -88,6 +88,10 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	run("redrive", past("aborted.bin", awstest.Script{Aborted: true}))
 	run("redrive", "--failed")
 
+	s.server.Slots(1) // whose holders it reads
+	require.NoError(t, os.WriteFile(s.outputs, s.server.Outputs(), 0o600))
+	run("status")
+
 	// These take Pulumi, for the stack's file.
 	outputs, err := operate.ParseOutputs(s.server.Outputs())
 	require.NoError(t, err)
