@@ -26,9 +26,8 @@ type MonthCost struct {
 }
 
 // monthNotCounted is what isn't in [MonthCost].
-const monthNotCounted = "what costs without uploads and what it takes to keep objects, logs and the ledger, of which `upload-router cost` " +
-	"has an estimate; waiting for task slots, the time in which a task starts, runs that ended without a word, " +
-	"what Spot costs less, and what your own processor calls and writes"
+const monthNotCounted = "what costs without uploads and storage, of which `upload-router cost` has an estimate, waiting for task slots, " +
+	"starts of tasks, what Spot costs less, what your own processor calls"
 
 // measured is what the worker has measured of a route in a time.
 type measured struct{ done, failed, retried, seconds, bytes float64 }

@@ -24,6 +24,7 @@ const (
 	onObjects    = "the objects of the uploads' bucket"
 	onMachine    = "the state machine"
 	onExecutions = "the state machine's executions"
+	onTasks      = "the tasks of the cluster"
 )
 
 // The commands that have permissions here.
@@ -37,6 +38,7 @@ const (
 	commandSend       = "send"
 	commandShow       = "show"
 	commandStatus     = "status"
+	commandStop       = "stop"
 	commandWatch      = "watch"
 )
 
@@ -48,20 +50,23 @@ const (
 //   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 func Permissions() []Permission {
 	decrypt := []string{"kms:Decrypt"}
-	redrive, send := []string{commandRedrive}, []string{commandSend}
+	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
 		{"cloudwatch:DescribeAlarms", onAny, []string{commandStatus}, nil},
 		{"cloudwatch:GetMetricData", onAny, []string{commandStatus}, nil},
 		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults, commandStatus}, decrypt},
-		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus}, decrypt},
+		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus, commandStop}, decrypt},
 		{
 			"dynamodb:Query", onTable + " and its index",
 			[]string{commandExecutions, commandRedrive, commandResults, commandShow, commandStatus}, decrypt,
 		},
-		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
+		{"dynamodb:UpdateItem", onTable, []string{commandRedrive, commandStop}, decrypt},
 		{"ecs:DescribeTaskDefinition", onAny, []string{commandRedrive, commandStatus}, nil},
-		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend, commandStatus}, nil},
+		{"ecs:DescribeTasks", onTasks, stops, nil},
+		{"ecs:ListTasks", "`*`, with the condition `ecs:cluster`: the cluster", stops, nil},
+		{"ecs:StopTask", onTasks, stops, nil},
+		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend, commandStatus, commandStop}, nil},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
 		{"lambda:GetFunctionConfiguration", "the function", []string{commandRedrive, commandStatus}, nil},
@@ -72,19 +77,20 @@ func Permissions() []Permission {
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
-		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume, commandStatus}, nil},
+		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume, commandStatus, commandStop}, nil},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
 		{
 			"states:DescribeExecution", onExecutions,
-			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
+			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandStop, commandWatch}, decrypt,
 		},
 		{
 			"states:GetExecutionHistory", onExecutions,
 			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
 		},
-		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandWatch}, nil},
+		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandStop, commandWatch}, nil},
 		{"states:RedriveExecution", onExecutions, redrive, nil},
 		{"states:StartExecution", onMachine, resumes, nil},
+		{"states:StopExecution", onExecutions, stops, nil},
 	}
 }
 

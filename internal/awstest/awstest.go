@@ -313,6 +313,10 @@ type request struct {
 	EndTime        int64    `json:"endTime"`
 
 	TaskDefinition  string   `json:"taskDefinition"`
+	Cluster         string   `json:"cluster"`
+	Family          string   `json:"family"`
+	Task            string   `json:"task"`
+	Tasks           []string `json:"tasks"`
 	QuotaCode       string   `json:"QuotaCode"`
 	RepositoryNames []string `json:"repositoryNames"`
 }
@@ -322,7 +326,8 @@ func (s *Server) handlers(operation string, body []byte) map[string]func(request
 	item := func(request) (any, error) { return s.item(operation, body) }
 	handlers := map[string]func(request) (any, error){
 		"ListExecutions": s.listExecutions, "DescribeExecution": s.describeExecution, "GetExecutionHistory": s.history,
-		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
+		"RedriveExecution": s.redrive, "StartExecution": s.startExecution, "StopExecution": s.stopExecution,
+		"ListTasks": s.listTasks, "DescribeTasks": s.describeTasks, "StopTask": s.stopTask,
 		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,

@@ -47,6 +47,8 @@ type Script struct {
 	Lost, DeadLetter bool
 	// Polls is how many listings the execution runs for. Default: 1.
 	Polls int
+	// Unswept lets nobody write into the ledger that the execution was stopped.
+	Unswept bool
 }
 
 // scripted is what a script makes of an execution.
@@ -58,6 +60,8 @@ type scripted struct {
 	route  machine.Route
 	polls  int
 	digest string
+	// tasks are those that run for it, by their ARNs.
+	tasks []string
 }
 
 const (
@@ -192,6 +196,9 @@ func (s *Server) start(name string, object objectstore.Stored, script Script, at
 		{Type: asl.StateEntered, Timestamp: after, StateType: asl.TypeTask, State: state, Input: in},
 		{Type: asl.TaskScheduled, Timestamp: after, State: state, Resource: resource, Parameters: json.RawMessage("{}")},
 	}
+	if x.scripted.route.Compute == machine.Fargate {
+		x.scripted.tasks = []string{x.scripted.taskARN()}
+	}
 	s.executions = append([]*execution{x}, s.executions...)
 	s.record(x)
 	return x
@@ -298,7 +305,12 @@ func (s *Server) end(x *execution, at time.Time) {
 		add(asl.Event{Type: asl.ExecutionAborted})
 	}
 	x.ran.Result, x.over = result, true
-	s.record(x)
+	if !c.route.Callback || result.Status == asl.StatusSucceeded || result.Status == asl.StatusFailed {
+		c.tasks = nil // one that waits for a token and is stopped has its task go on
+	}
+	if !c.Unswept {
+		s.record(x)
+	}
 	line := Line{
 		Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: c.measured(at, outcome, uuid.NewString()),
 	}

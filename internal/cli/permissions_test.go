@@ -88,6 +88,12 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	run("redrive", past("aborted.bin", awstest.Script{Aborted: true}))
 	run("redrive", "--failed")
 
+	s.server.Script("*", awstest.Script{Polls: 1 << 30, Unswept: true})
+	s.server.Callback()
+	s.run("send", "--no-wait", s.file("endless.bin", 3<<20))
+	s.server.Asked()
+	run("stop", "--all", "--yes")
+	s.server.Script("*", awstest.Script{})
 	s.server.Slots(1) // whose holders it reads
 	require.NoError(t, os.WriteFile(s.outputs, s.server.Outputs(), 0o600))
 	run("status")

@@ -144,14 +144,15 @@ func (u *ui) statusLines(s *operate.Status) []string {
 	default:
 		add("Alarms: in ALARM: %s", strings.Join(s.Alarms, ", "))
 	}
-	if m := s.Month; m != nil {
-		add("This month's uploads: about %s for %s processed and %s failed, as far as it is measured.", dollars(m.Dollars),
-			humanize.FormatFloat("#,###.", m.Uploads), humanize.FormatFloat("#,###.", m.Failed))
-		add("%s Not in it: %s (%s).", sentence(m.OtherRegion), m.NotCounted, m.Prices)
-	}
 	lines = append(lines, u.failedLines(s)...)
 	for _, unknown := range s.Unknown {
 		add("Not known: %s", unknown)
+	}
+	if m := s.Month; m != nil {
+		lines = append(lines, "")
+		add("This month: about %s for %s uploads processed and %s failed, by the worker's metrics and %s. Not in it: %s.%s",
+			dollars(m.Dollars), humanize.FormatFloat("#,###.", m.Uploads), humanize.FormatFloat("#,###.", m.Failed), m.Prices, m.NotCounted,
+			sentence(m.OtherRegion))
 	}
 	return lines
 }
@@ -161,7 +162,7 @@ func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	return text + ". "
+	return " " + text + "."
 }
 
 // pauseLine says whether uploads are processed.

@@ -28,17 +28,22 @@ type executions struct {
 type running struct {
 	arn, machineARN, name, status string
 	started, stopped              time.Time
-	// execution is the execution while it runs, of which nothing is read that is written when it ends; nil afterwards.
+	// execution is the execution while it runs, of which nothing is read that is written when it ends; nil afterwards. stop ends it.
 	execution *Execution
+	stop      context.CancelFunc
 	// input and trace are what it was started with; error, cause and output how it ended.
 	input, trace, error, cause, output string
 }
 
 // follow runs an execution, which others can see meanwhile and afterwards.
-func (e *executions) follow(execution *Execution, now time.Time, run func() (*asl.Result, error)) (*asl.Result, error) {
+func (e *executions) follow(
+	ctx context.Context, execution *Execution, now time.Time, run func(context.Context) (*asl.Result, error),
+) (*asl.Result, error) {
 	began := time.Now()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	seen := &running{
-		arn: execution.ARN, machineARN: execution.to.machineARN, name: execution.name, status: statusRunning, started: now,
+		stop: stop, arn: execution.ARN, machineARN: execution.to.machineARN, name: execution.name, status: statusRunning, started: now,
 		execution: execution, input: string(execution.input), trace: execution.TraceHeader,
 	}
 	e.mu.Lock()
@@ -47,10 +52,10 @@ func (e *executions) follow(execution *Execution, now time.Time, run func() (*as
 	}
 	e.byARN[execution.ARN] = seen
 	e.mu.Unlock()
-	result, err := run()
+	result, err := run(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	seen.status, seen.stopped, seen.execution = string(asl.StatusFailed), now.Add(time.Since(began)), nil
+	seen.status, seen.stopped, seen.execution, seen.stop = string(asl.StatusFailed), now.Add(time.Since(began)), nil, nil
 	if err == nil {
 		seen.status, seen.error, seen.cause, seen.output = string(result.Status), result.Error, result.Cause, string(result.Output)
 	}
@@ -65,6 +70,15 @@ func (e *executions) get(arn string) *Execution {
 		return run.execution
 	}
 	return nil
+}
+
+// StopExecution stops an execution as an operator does: it is ABORTED, and its processors end. One that doesn't run stays as it is.
+func (r *Router) StopExecution(arn string) {
+	r.executions.mu.Lock()
+	defer r.executions.mu.Unlock()
+	if run := r.executions.byARN[arn]; run != nil && run.execution != nil {
+		run.stop()
+	}
 }
 
 // any says whether there was one.
