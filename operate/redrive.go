@@ -296,7 +296,7 @@ func (p *RedrivePlan) askLedger(ctx context.Context, item *RedriveItem) error {
 	if err != nil || !known {
 		return p.system.ledgerRefused(err)
 	}
-	switch who := nameOf(found.Execution); found.Standing(upload, e.ARN, time.Now()) {
+	switch who := nameOf(found.Execution); found.Standing(upload, e.ARN, time.Time{}, time.Now()) {
 	case ledger.Stored:
 		*item = item.with(RedriveSkip, "it processed its object before it ended")
 	case ledger.AlreadyProcessed:

@@ -55,7 +55,7 @@ func attributes() []attribute {
 			"are listed", ledger.MaxOutputs)},
 		{ledger.Verified, fmt.Sprintf("`%s` if the run that succeeded read nothing but ranges, so that the object's checksum wasn't compared",
 			ledger.Ranges)},
-		{ledger.Batch, "reserved for a name of uploads that belong together"},
+		{ledger.Batch, "name of what the upload belongs to: of the backfill that processes it; missing for one that an event announced"},
 		{ledger.Expires, "Unix second after which DynamoDB deletes the item, `ledgerRetentionDays` after it was begun; missing with 0"},
 	}
 }
@@ -76,10 +76,11 @@ const (
 
 // written are the expressions by which each of them writes an upload's item.
 func written() map[string][]ledger.Expression {
-	before := []ledger.Expression{ledger.Fail(), ledger.FailBefore(true)}
+	with := ledger.With{Expires: true, Batch: true}
+	before := []ledger.Expression{ledger.Fail(), ledger.FailBefore(with)}
 	return map[string][]ledger.Expression{
-		byWorker:  append(ledger.Finishes(), ledger.BeginRun(true, true), ledger.Report(), ledger.CountDuplicate(), ledger.CountLater()),
-		byMachine: append([]ledger.Expression{ledger.Begin(true), ledger.Skip(true), ledger.CountDuplicate(), ledger.CountLater()}, before...),
+		byWorker:  append(ledger.Finishes(), ledger.BeginRun(with, true), ledger.Report(), ledger.CountDuplicate(), ledger.CountLater()),
+		byMachine: append([]ledger.Expression{ledger.Begin(with), ledger.Skip(with), ledger.CountDuplicate(), ledger.CountLater()}, before...),
 		bySweep:   append([]ledger.Expression{ledger.FailLost(), ledger.CountDuplicate(), ledger.CountLater()}, before...),
 	}
 }

@@ -23,7 +23,7 @@ func ofLedger() map[string]dynamodb.Attribute {
 		":running": s("running"), ":succeeded": s("succeeded"), ":failed": s("failed"), ":skipped": s("skipped"), ":lease": n("2000"),
 		":now": n("1000"), ":expires": n("9000"), ":run": s("run"), ":zero": n("0"), ":one": n("1"), ":attempts": n("3"),
 		":ended": s("2026-11-29T09:00:02.000Z"), ":result": s(`{"a":1}`), ":error": s("E"), ":cause": s("why"),
-		":resultAt": s("{}"), ":outputs": s("{}"), ":verified": s("ranges"),
+		":resultAt": s("{}"), ":outputs": s("{}"), ":verified": s("ranges"), ":batch": s("nightly"), ":again": s("0"),
 		":latest": n("5001"), ":longest": n("9000"), ":mine": ss("0123456789abcdef"), ":holder": s("0123456789abcdef"), ":most": n("2"),
 	}
 }
@@ -66,10 +66,10 @@ func TestTheLedgersExpressions(t *testing.T) {
 		// on none, on its own running item, on another one's
 		none, own, another bool
 	}{
-		"begin":                          {ledger.Begin(true), yes, yes, no},
-		"begin, for good":                {ledger.Begin(false), yes, yes, no},
-		"begin a run":                    {ledger.BeginRun(true, true), yes, yes, no},
-		"begin a run, counted, for good": {ledger.BeginRun(false, false), yes, yes, no},
+		"begin":                          {ledger.Begin(ledger.With{Expires: true}), yes, yes, no},
+		"begin, for good":                {ledger.Begin(ledger.With{Batch: true}), yes, yes, no},
+		"begin a run":                    {ledger.BeginRun(ledger.With{Expires: true}, true), yes, yes, no},
+		"begin a run, counted, for good": {ledger.BeginRun(ledger.With{Batch: true}, false), yes, yes, no},
 		"finish":                         {ledger.Finish(), no, yes, no},
 		"finish with a result":           {ledger.Finish(ledger.Result), no, yes, no},
 		"finish with a result elsewhere": {ledger.Finish(ledger.ResultAt), no, yes, no},
@@ -78,11 +78,11 @@ func TestTheLedgersExpressions(t *testing.T) {
 		"report":                         {ledger.Report(), no, yes, no},
 		"fail":                           {ledger.Fail(), no, yes, no},
 		"fail what ended":                {ledger.FailEnded(), no, yes, no},
-		"fail what ended before":         {ledger.FailEndedBefore(true), yes, yes, no},
-		"fail before":                    {ledger.FailBefore(true), yes, yes, no},
-		"fail before, for good":          {ledger.FailBefore(false), yes, yes, no},
-		"skip":                           {ledger.Skip(true), yes, yes, no},
-		"skip, for good":                 {ledger.Skip(false), yes, yes, no},
+		"fail what ended before":         {ledger.FailEndedBefore(ledger.With{Expires: true}), yes, yes, no},
+		"fail before":                    {ledger.FailBefore(ledger.With{Expires: true}), yes, yes, no},
+		"fail before, for good":          {ledger.FailBefore(ledger.With{Batch: true}), yes, yes, no},
+		"skip":                           {ledger.Skip(ledger.With{Expires: true}), yes, yes, no},
+		"skip, for good":                 {ledger.Skip(ledger.With{Batch: true}), yes, yes, no},
 		"count a duplicate":              {ledger.CountDuplicate(), no, no, yes},
 		"count a later duplicate":        {ledger.CountLater(), no, no, yes},
 		"take a slot":                    {ledger.TakeSlot(), yes, yes, yes},
@@ -122,9 +122,9 @@ func TestTheLedgersExpressions(t *testing.T) {
 func TestTheLedgersItem(t *testing.T) {
 	t.Parallel()
 	table := ledgertest.Table()
-	_, err := table.Update(now(), update(ledger.BeginRun(true, false), key()))
+	_, err := table.Update(now(), update(ledger.BeginRun(ledger.With{Expires: true}, false), key()))
 	require.NoError(t, err)
-	got, err := table.Update(now(), update(ledger.BeginRun(true, false), key()))
+	got, err := table.Update(now(), update(ledger.BeginRun(ledger.With{Expires: true}, false), key()))
 	require.NoError(t, err)
 	v := ofLedger()
 	want := with(dynamodb.Item{
@@ -150,7 +150,7 @@ func TestTheLedgersItem(t *testing.T) {
 func TestTheLedgersLargestItem(t *testing.T) {
 	t.Parallel()
 	table := ledgertest.Table()
-	_, err := table.Update(now(), update(ledger.BeginRun(false, true), key()))
+	_, err := table.Update(now(), update(ledger.BeginRun(ledger.With{}, true), key()))
 	require.NoError(t, err)
 	finish := update(ledger.Finish(ledger.Result), key())
 	finish.ExpressionAttributeValues[":result"] = s(strings.Repeat("x", 400<<10))

@@ -114,7 +114,7 @@ func runOf(object upload.Object, asked request.Run, id, route string, now time.T
 	run := client.Run{
 		Upload:    ledger.UploadOf(object.Bucket, object.Key, object.VersionID, object.ETag, object.Sequencer),
 		Execution: asked.Execution, ID: id, Attempt: asked.Attempt, Route: asked.Route, Size: object.Size,
-		Created: asked.Created, Started: asked.Started,
+		Created: asked.Created, Started: asked.Started, Batch: asked.Batch, Again: asked.Again,
 	}
 	if run.ID == "" {
 		run.ID = uuid.NewString()
@@ -203,7 +203,7 @@ func (k *keeping) begin(ctx context.Context) (*ledger.Item, error) {
 
 // refused answers for a run that has nothing to do, by what the item means to it.
 func (k *keeping) refused(ctx context.Context, has ledger.Item) (json.RawMessage, error) {
-	switch outcome := has.Standing(k.run.Upload, k.run.Execution, k.now()); outcome {
+	switch outcome := has.Standing(k.run.Upload, k.run.Execution, k.run.Again, k.now()); outcome {
 	case ledger.Stored:
 		k.idle = true
 		upload.Logger(ctx).LogAttrs(ctx, slog.LevelInfo, "processed by an earlier run", slog.String("run", has.Run))

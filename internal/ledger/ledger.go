@@ -76,7 +76,7 @@ const (
 	Verified = "verified"
 	// Ranges is that only ranges of the object were read, so that its checksum wasn't compared.
 	Ranges = "ranges"
-	// Batch is an optional name of what belongs together.
+	// Batch is the name of what belongs together, if it came with a batch: of the execution that has the upload, not of an older one.
 	Batch = "batch"
 )
 

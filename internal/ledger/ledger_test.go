@@ -184,7 +184,8 @@ func TestADaysPartitionsTakeWhatCanStart(t *testing.T) {
 		require.Len(t, writes, ledger.Shards)
 		return writes
 	}
-	begin, run, finish := ledger.Begin(true), ledger.BeginRun(true, true), ledger.Finish(ledger.Result)
+	with := ledger.With{Expires: true}
+	begin, run, finish := ledger.Begin(with), ledger.BeginRun(with, true), ledger.Finish(ledger.Result)
 	small := indexWrites(run, finish)
 	large := indexWrites(begin, run, finish)
 	failing := indexWrites(run, ledger.Report(), ledger.Fail())

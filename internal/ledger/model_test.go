@@ -46,9 +46,10 @@ type rules struct {
 
 func theRules() rules {
 	return rules{
-		begin: ledger.Begin(false), beginRun: ledger.BeginRun(false, true), hold: ledger.Hold(), finish: ledger.Finish(ledger.Result),
-		report: ledger.Report(), fail: ledger.Fail(), failBefore: ledger.FailBefore(false),
-		failEnded: ledger.FailEnded(), failEndedBefore: ledger.FailEndedBefore(false), failLost: ledger.FailLost(),
+		begin: ledger.Begin(ledger.With{}), beginRun: ledger.BeginRun(ledger.With{}, true), hold: ledger.Hold(),
+		finish: ledger.Finish(ledger.Result),
+		report: ledger.Report(), fail: ledger.Fail(), failBefore: ledger.FailBefore(ledger.With{}),
+		failEnded: ledger.FailEnded(), failEndedBefore: ledger.FailEndedBefore(ledger.With{}), failLost: ledger.FailLost(),
 		countLater: ledger.CountLater(),
 	}
 }
@@ -333,6 +334,7 @@ func (m *model) write(w write) written {
 		":succeeded": s("succeeded"), ":failed": s("failed"), ":lease": n(at.Unix()), ":latest": n(at.Unix()), ":now": n(now.Unix()),
 		":run":      s(strconv.Itoa(int(w.by))),
 		":attempts": n(1), ":error": s("E"), ":cause": s("c"), ":result": s("{}"), ":longest": n(1000), ":one": n(1),
+		":again": s(ledger.NothingAgain),
 	}
 	table := ledgertest.Table()
 	if before := m.items[w.item]; before != nil {
@@ -592,7 +594,7 @@ func (m *model) run(at state, r uint8) {
 			m.began(at, &after, e, r+1)
 			to(after, runBegins) // asked again, as the answer was lost
 			to(after, works)
-		case item.Standing(m.uploadOf(e), nameOf(e), in(at.phase)) == ledger.Stored:
+		case item.Standing(m.uploadOf(e), nameOf(e), time.Time{}, in(at.phase)) == ledger.Stored:
 			m.answer(at, r, over)
 		default:
 			m.nothingToDo(at, r)

@@ -42,13 +42,20 @@ func (e Expression) Values() []string {
 
 // mayBegin is the condition under which an execution may have an upload: nobody has; or who has it has an older upload of the key, which
 // hasn't come once more since; or who has the same upload is the execution itself (another attempt, a redrive, a call whose answer was
-// lost), or has failed, or is gone, and isn't for a later event. What the execution itself has processed it doesn't process again.
+// lost), or has failed, or is gone, and isn't for a later event; or has processed it, and started before :again, which is [NothingAgain]
+// for an execution that processes nothing again. What the execution itself has processed it doesn't process again.
 //
 // So no beginning lowers the order of an item: the event of an execution is always the same, and an earlier one of the same content leaves
 // the item to the later one's.
 const mayBegin = "attribute_not_exists(#object) OR (#etag <> :sameETag AND #sequencer < :order AND " + notLater + ") OR " +
 	"((#etag = :sameETag OR #sequencer = :order) AND ((#execution = :execution AND #status <> :succeeded) OR (NOT #sequencer > :order AND " +
-	"(#status = :failed OR (#status = :running AND " + leaseOver + ")))))"
+	"(#status = :failed OR (#status = :running AND " + leaseOver + ") OR " + doneBefore + "))))"
+
+// doneBefore holds for what another execution has processed that started before :again.
+const doneBefore = "(#execution <> :execution AND #status = :succeeded AND #started < :again)"
+
+// NothingAgain is before each time that an item has.
+const NothingAgain = "0"
 
 // notLater holds for an item whose content hasn't come in an event that is later than the upload's, or as late.
 const notLater = "(attribute_not_exists(#laterSequencer) OR #laterSequencer < :order)"
@@ -64,17 +71,33 @@ const (
 	itsRoute = ", #route = :route"
 )
 
-// expiry is the clause for an item that is to expire or not.
-func expiry(retained bool) (set, remove string) {
-	if retained {
-		return ", #expires = :expires", ""
-	}
-	return "", ", #expires"
+// With says what an execution gives an item besides, which it takes from the item otherwise.
+type With struct {
+	// Expires is whether the ledger forgets, Batch whether the upload belongs to a batch.
+	Expires, Batch bool
 }
 
-// Begin gives an execution its upload, before it has a task started; expires says whether the ledger forgets.
-func Begin(expires bool) Expression {
-	set, remove := expiry(expires)
+// Withs are all that there can be.
+func Withs() []With { return []With{{}, {Expires: true}, {Batch: true}, {Expires: true, Batch: true}} }
+
+// clauses are those of an update for it.
+func (w With) clauses() (set, remove string) {
+	for _, c := range []struct {
+		given bool
+		name  string
+	}{{w.Batch, Batch}, {w.Expires, Expires}} {
+		if c.given {
+			set += ", #" + c.name + " = :" + c.name
+			continue
+		}
+		remove += ", #" + c.name
+	}
+	return set, remove
+}
+
+// Begin gives an execution its upload, before it has a task started.
+func Begin(with With) Expression {
+	set, remove := with.clauses()
 	return Expression{
 		Update: "SET " + identity + itsRoute + ", #status = :running, #lease = :lease" + set +
 			" REMOVE #run, #ended, #error, #cause, #result, #resultAt, #outputs" + remove,
@@ -84,8 +107,8 @@ func Begin(expires bool) Expression {
 
 // BeginRun gives a run of the worker its upload. If the number of the attempt isn't known the item counts, which for a key without
 // versions may count an older upload's as well: the run corrects it when it ends.
-func BeginRun(expires, attemptKnown bool) Expression {
-	set, remove := expiry(expires)
+func BeginRun(with With, attemptKnown bool) Expression {
+	set, remove := with.clauses()
 	attempts := "if_not_exists(#attempts, :zero) + :one"
 	if attemptKnown {
 		attempts = ":attempts"
@@ -164,8 +187,8 @@ func FailEnded() Expression {
 }
 
 // FailEndedBefore is [FailBefore] by another one than the execution itself, which has ended. It doesn't know the route.
-func FailEndedBefore(expires bool) Expression {
-	e := end(":failed", withError, ", #route", expires)
+func FailEndedBefore(with With) Expression {
+	e := end(":failed", withError, ", #route", with)
 	e.Condition = "(" + mayBegin + ") AND (#execution <> :execution OR " + noLaterLease + ")"
 	return e
 }
@@ -181,25 +204,25 @@ func FailLost() Expression {
 
 // FailBefore writes that an execution failed before it had the upload. It has the condition of [Begin]: what another one has processed, or
 // is processing, hasn't failed.
-func FailBefore(expires bool) Expression {
-	return end(":failed", itsRoute+withError, "", expires)
+func FailBefore(with With) Expression {
+	return end(":failed", itsRoute+withError, "", with)
 }
 
 const withError = ", #error = :error, #cause = :cause"
 
 // Skip writes that there was nothing to process, on no route: once more for a later event of a folder marker, as there is nothing to keep.
-func Skip(expires bool) Expression {
-	e := end(":skipped", "", ", #route, #error, #cause", expires)
+func Skip(with With) Expression {
+	e := end(":skipped", "", ", #route, #error, #cause", with)
 	e.Condition += " OR (#etag = :sameETag AND #status = :skipped AND #sequencer < :sequencer)"
 	return e
 }
 
 // end writes the end of an upload that was never begun.
-func end(status, set, remove string, expires bool) Expression {
-	setExpires, removeExpires := expiry(expires)
+func end(status, set, remove string, with With) Expression {
+	setWith, removeWith := with.clauses()
 	return Expression{
-		Update: "SET " + identity + ", #status = " + status + ", #ended = :ended, #lease = :lease" + set + setExpires +
-			" REMOVE #run, #result, #resultAt, #outputs" + remove + removeExpires,
+		Update: "SET " + identity + ", #status = " + status + ", #ended = :ended, #lease = :lease" + set + setWith +
+			" REMOVE #run, #result, #resultAt, #outputs" + remove + removeWith,
 		Condition: mayBegin,
 	}
 }
@@ -274,8 +297,9 @@ const (
 	Free Outcome = "free"
 )
 
-// Standing is what an item means to an execution that would begin an upload of its key now. It is the rule of [Begin]'s condition.
-func (i Item) Standing(u Upload, execution string, now time.Time) Outcome {
+// Standing is what an item means to an execution that would begin an upload of its key now, and do again what was started before a time, or
+// nothing for a zero one. It is the rule of [Begin]'s condition.
+func (i Item) Standing(u Upload, execution string, again, now time.Time) Outcome {
 	same := i.Same(u)
 	switch {
 	case !same && max(i.Sequencer, i.LaterSequencer) < u.Order():
@@ -286,6 +310,8 @@ func (i Item) Standing(u Upload, execution string, now time.Time) Outcome {
 		return Stored
 	case i.Execution == execution:
 		return Free
+	case i.State == Succeeded && i.Sequencer <= u.Order() && i.startedBefore(again):
+		return Free
 	case i.State == Succeeded, i.State == Skipped:
 		return AlreadyProcessed
 	case i.Sequencer > u.Order():
@@ -294,6 +320,19 @@ func (i Item) Standing(u Upload, execution string, now time.Time) Outcome {
 		return Free
 	}
 	return BeingProcessed
+}
+
+// startedBefore is false for an item without a time, as a condition on it is.
+func (i Item) startedBefore(again time.Time) bool {
+	return !i.Started.IsZero() && Time(i.Started) < Again(again)
+}
+
+// Again is :again for a time before which what was processed is to be processed again; a zero one is for nothing.
+func Again(before time.Time) string {
+	if before.IsZero() {
+		return NothingAgain
+	}
+	return Time(before)
 }
 
 // Same says whether the item is of this upload, and not of another one of the key: the same content is the same upload, whatever its

@@ -21,8 +21,8 @@ const me = "me"
 // beginnings are the expressions with the condition of [ledger.Begin].
 func beginnings() map[string]ledger.Expression {
 	return map[string]ledger.Expression{
-		"Begin": ledger.Begin(true), "BeginRun": ledger.BeginRun(false, true), "BeginRun, counting": ledger.BeginRun(true, false),
-		"FailBefore": ledger.FailBefore(true),
+		"Begin": ledger.Begin(ledger.With{Expires: true}), "BeginRun": ledger.BeginRun(ledger.With{Batch: true}, true),
+		"BeginRun, counting": ledger.BeginRun(ledger.With{Expires: true}, false), "FailBefore": ledger.FailBefore(ledger.With{Expires: true}),
 	}
 }
 
@@ -34,6 +34,11 @@ func n(number int64) dynamodb.Attribute {
 
 // update makes a call with an expression, whose values are me's for an upload at a time.
 func update(table *dynamodb.Table, e ledger.Expression, u ledger.Upload, now time.Time) (dynamodb.Item, error) {
+	return updateAgain(table, e, u, ledger.NothingAgain, now)
+}
+
+// updateAgain is update of an execution that does again what was started before a time.
+func updateAgain(table *dynamodb.Table, e ledger.Expression, u ledger.Upload, again string, now time.Time) (dynamodb.Item, error) {
 	all := map[string]dynamodb.Attribute{
 		":execution": s(me), ":sequencer": s(u.Sequencer), ":order": s(u.Order()),
 		":etag": s(u.ETag), ":sameETag": s(u.SameETag()), ":route": s("r"), ":size": n(1),
@@ -41,7 +46,7 @@ func update(table *dynamodb.Table, e ledger.Expression, u ledger.Upload, now tim
 		":running": s("running"), ":succeeded": s("succeeded"), ":failed": s("failed"), ":skipped": s("skipped"),
 		":lease": n(now.Unix() + 100), ":latest": n(now.Unix()), ":now": n(now.Unix()), ":longest": n(now.Add(ledger.MaxLease).Unix()),
 		":expires": n(now.Unix() + 1000), ":run": s("run"), ":zero": n(0), ":one": n(1),
-		":attempts": n(1), ":error": s("E"), ":cause": s("c"), ":result": s("{}"),
+		":batch": s("batch"), ":again": s(again), ":attempts": n(1), ":error": s("E"), ":cause": s("c"), ":result": s("{}"),
 	}
 	in := dynamodb.UpdateInput{
 		Key:              dynamodb.Item{ledger.Object: s(u.Object), ledger.Version: s(u.Version)},
@@ -60,15 +65,23 @@ func TestStandingIsTheRuleOfBegin(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	outcomes := map[ledger.Outcome]int{}
 	each(func(item ledger.Item, u ledger.Upload) {
-		want := item.Standing(u, me, now)
-		outcomes[want]++
-		for name, e := range beginnings() {
-			_, err := update(tableWith(t, item, now), e, u, now)
-			require.Equal(t, want == ledger.Free, began(t, err), "%s: %+v against %+v: %s", name, u, item, want)
+		for _, again := range []time.Time{{}, now.Add(-time.Hour), now} {
+			item.Started = now.Add(-time.Minute)
+			want := item.Standing(u, me, again, now)
+			outcomes[want]++
+			for name, e := range beginnings() {
+				_, err := updateAgain(tableWith(t, item, now), e, u, ledger.Again(again), now)
+				require.Equal(t, want == ledger.Free, began(t, err), "%s: %+v against %+v: %s", name, u, item, want)
+			}
 		}
-		again := item.State == ledger.Skipped && item.ETag == u.SameETag() && item.Sequencer < u.Sequencer
-		_, err := update(tableWith(t, item, now), ledger.Skip(false), u, now)
-		require.Equal(t, want == ledger.Free || again, began(t, err), "Skip: %+v against %+v: %s", u, item, want)
+		item.Started = time.Time{}
+		want := item.Standing(u, me, now, now)
+		_, err := updateAgain(tableWith(t, item, now), ledger.Begin(ledger.With{}), u, ledger.Again(now), now)
+		require.Equal(t, want == ledger.Free, began(t, err), "without a start: %+v against %+v: %s", u, item, want)
+		want = item.Standing(u, me, time.Time{}, now)
+		later := item.State == ledger.Skipped && item.ETag == u.SameETag() && item.Sequencer < u.Sequencer
+		_, err = update(tableWith(t, item, now), ledger.Skip(ledger.With{}), u, now)
+		require.Equal(t, want == ledger.Free || later, began(t, err), "Skip: %+v against %+v: %s", u, item, want)
 	})
 	assert.Len(t, outcomes, 5, "%v", outcomes)
 }
@@ -86,6 +99,9 @@ func tableWith(t *testing.T, item ledger.Item, now time.Time) *dynamodb.Table {
 	if item.LaterSequencer != "" {
 		has[ledger.LaterSequencer] = s(item.LaterSequencer)
 	}
+	if !item.Started.IsZero() {
+		has[ledger.Started] = s(ledger.Time(item.Started))
+	}
 	table := ledgertest.Table()
 	require.NoError(t, table.Put(now, dynamodb.PutInput{Item: has}))
 	return table
@@ -97,7 +113,7 @@ func TestTheOrderOfAnItemIsNeverLowered(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1_000_000, 0)
 	expressions := beginnings()
-	expressions["Skip"] = ledger.Skip(true)
+	expressions["Skip"] = ledger.Skip(ledger.With{Expires: true})
 	expressions["CountLater"], expressions["CountDuplicate"] = ledger.CountLater(), ledger.CountDuplicate()
 	raised := 0
 	each(func(item ledger.Item, u ledger.Upload) {
@@ -171,27 +187,41 @@ func TestWhatAnItemMeansToAnExecution(t *testing.T) {
 	item := func(sequencer, etag, execution string, state ledger.State, lease int64) ledger.Item {
 		return ledger.Item{Upload: ledger.Upload{Sequencer: sequencer, ETag: etag}, Execution: execution, State: state, Lease: lease}
 	}
+	done := func(started int64) ledger.Item {
+		done := item("2", "e", "x", ledger.Succeeded, 999)
+		done.Started = time.Unix(started, 0)
+		return done
+	}
+	newer, none, since := done(998), time.Time{}, time.Unix(999, 0)
+	newer.Sequencer = "3"
 	for name, c := range map[string]struct {
-		item ledger.Item
-		want ledger.Outcome
+		item  ledger.Item
+		again time.Time
+		want  ledger.Outcome
 	}{
-		"another works on it":             {item("2", "e", "x", ledger.Running, 1001), ledger.BeingProcessed},
-		"in its last second":              {item("2", "e", "x", ledger.Running, 1000), ledger.BeingProcessed},
-		"another is gone":                 {item("2", "e", "x", ledger.Running, 999), ledger.Free},
-		"another has done it":             {item("2", "e", "x", ledger.Succeeded, 999), ledger.AlreadyProcessed},
-		"a folder marker":                 {item("2", "e", "x", ledger.Skipped, 999), ledger.AlreadyProcessed},
-		"another failed":                  {item("2", "e", "x", ledger.Failed, 1001), ledger.Free},
-		"its own":                         {item("2", "e", me, ledger.Running, 1001), ledger.Free},
-		"its own, done":                   {item("2", "e", me, ledger.Succeeded, 1001), ledger.Stored},
-		"an older upload, being done":     {item("1", "f", "x", ledger.Running, 1001), ledger.Free},
-		"a newer upload, failed":          {item("3", "f", "x", ledger.Failed, 999), ledger.Superseded},
-		"the same content, written again": {item("3", "e", "x", ledger.Succeeded, 999), ledger.AlreadyProcessed},
-		"its newer event, being done":     {item("3", "e", "x", ledger.Running, 1001), ledger.Superseded},
-		"its newer event, failed":         {item("3", "e", "x", ledger.Failed, 999), ledger.Superseded},
-		"its newer event, gone":           {item("3", "e", "x", ledger.Running, 999), ledger.Superseded},
-		"the same content, written once":  {item("1", "e", "x", ledger.Succeeded, 999), ledger.AlreadyProcessed},
+		"another works on it":                               {item("2", "e", "x", ledger.Running, 1001), none, ledger.BeingProcessed},
+		"in its last second":                                {item("2", "e", "x", ledger.Running, 1000), none, ledger.BeingProcessed},
+		"another is gone":                                   {item("2", "e", "x", ledger.Running, 999), none, ledger.Free},
+		"another has done it":                               {item("2", "e", "x", ledger.Succeeded, 999), none, ledger.AlreadyProcessed},
+		"a folder marker":                                   {item("2", "e", "x", ledger.Skipped, 999), none, ledger.AlreadyProcessed},
+		"another failed":                                    {item("2", "e", "x", ledger.Failed, 1001), none, ledger.Free},
+		"its own":                                           {item("2", "e", me, ledger.Running, 1001), none, ledger.Free},
+		"its own, done":                                     {item("2", "e", me, ledger.Succeeded, 1001), none, ledger.Stored},
+		"an older upload, being done":                       {item("1", "f", "x", ledger.Running, 1001), none, ledger.Free},
+		"a newer upload, failed":                            {item("3", "f", "x", ledger.Failed, 999), none, ledger.Superseded},
+		"the same content, written again":                   {item("3", "e", "x", ledger.Succeeded, 999), none, ledger.AlreadyProcessed},
+		"its newer event, being done":                       {item("3", "e", "x", ledger.Running, 1001), none, ledger.Superseded},
+		"its newer event, failed":                           {item("3", "e", "x", ledger.Failed, 999), none, ledger.Superseded},
+		"its newer event, gone":                             {item("3", "e", "x", ledger.Running, 999), none, ledger.Superseded},
+		"the same content, written once":                    {item("1", "e", "x", ledger.Succeeded, 999), none, ledger.AlreadyProcessed},
+		"another did it before, and it is to be done again": {done(998), since, ledger.Free},
+		"another did it since":                              {done(999), since, ledger.AlreadyProcessed},
+		"another works on what is to be done again":         {item("2", "e", "x", ledger.Running, 1001), since, ledger.BeingProcessed},
+		"its own, done, of what is to be done again":        {item("2", "e", me, ledger.Succeeded, 999), since, ledger.Stored},
+		"a newer event of what is to be done again":         {newer, since, ledger.AlreadyProcessed},
+		"a folder marker isn't done again":                  {item("2", "e", "x", ledger.Skipped, 999), since, ledger.AlreadyProcessed},
 	} {
-		assert.Equal(t, c.want, c.item.Standing(ledger.Upload{Sequencer: "2", ETag: "e"}, me, now), name)
+		assert.Equal(t, c.want, c.item.Standing(ledger.Upload{Sequencer: "2", ETag: "e"}, me, c.again, now), name)
 	}
 }
 
@@ -222,7 +252,7 @@ func TestOnlyWhatAnEndedExecutionHadIsFailed(t *testing.T) {
 			want bool
 		}{
 			"FailEnded":       {ledger.FailEnded(), own && item.State == ledger.Running && !later},
-			"FailEndedBefore": {ledger.FailEndedBefore(false), item.Standing(u, me, now) == ledger.Free && (!own || !later)},
+			"FailEndedBefore": {ledger.FailEndedBefore(ledger.With{}), item.Standing(u, me, time.Time{}, now) == ledger.Free && (!own || !later)},
 		} {
 			_, err := update(tableWith(t, item, now), c.e, u, now)
 			require.Equal(t, c.want, began(t, err), "%s: %+v", name, item)
@@ -260,7 +290,7 @@ func TestFailKeepsWhatTheRunReported(t *testing.T) {
 	u := ledger.Upload{Object: "b\nk", Version: "v"}
 	for _, reported := range []bool{true, false} {
 		table := ledgertest.Table()
-		_, err := update(table, ledger.BeginRun(true, false), u, now)
+		_, err := update(table, ledger.BeginRun(ledger.With{Expires: true}, false), u, now)
 		require.NoError(t, err)
 		report := ledger.Expression{Update: "SET #error = :run, #cause = :run", Condition: ledger.Report().Condition}
 		if reported {

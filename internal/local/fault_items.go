@@ -17,10 +17,10 @@ var writes = func() map[ledger.Expression]string {
 		ledger.Hold(): faults.WriteHold, ledger.Report(): faults.WriteReport, ledger.Fail(): faults.WriteFail,
 		ledger.TakeSlot(): faults.WriteTakeSlot,
 	}
-	for _, expires := range []bool{true, false} {
-		out[ledger.Begin(expires)] = faults.WriteBegin
+	for _, with := range ledger.Withs() {
+		out[ledger.Begin(with)] = faults.WriteBegin
 		for _, known := range []bool{true, false} {
-			out[ledger.BeginRun(expires, known)] = faults.WriteBeginRun
+			out[ledger.BeginRun(with, known)] = faults.WriteBeginRun
 		}
 	}
 	for _, finish := range ledger.Finishes() {

@@ -11,12 +11,21 @@ import (
 // errorCondition is what DynamoDB answers when an item isn't as its expression has it.
 const errorCondition = "DynamoDB.ConditionalCheckFailedException"
 
-// What the expressions read. The event is the execution's input, which every state sees, whatever those before made of their data; in
-// a redrive it and the start are the first run's.
-// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+// event is where the expressions read the event.
+type event string
+
 const (
-	theEvent     = "$states.context.Execution.Input"
-	theObject    = theEvent + ".detail.object"
+	// ofInput is the execution's input, which every state sees, whatever those before made of their data; in a redrive it and the start are
+	// the first run's.
+	// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-contextobject.html
+	ofInput event = theInput
+	// ofData is the state's data, of which every state keeps the detail, for an event that a state made.
+	ofData event = "$states.input"
+)
+
+// What the expressions read besides.
+const (
+	theInput     = "$states.context.Execution.Input"
 	theExecution = "$states.context.Execution.Id"
 	theStart     = "$states.context.Execution.StartTime"
 	// theError is what failed, with a cause for an error that comes without, as some do.
@@ -37,36 +46,41 @@ func unchanged() string { return jsonata("$states.input") }
 // outputWith is an output of the state's data, with fields of an object of JSONata in their place.
 func outputWith(fields string) string { return jsonata("$merge([$states.input, " + fields + "])") }
 
+// object is the object that the event announces.
+func (e event) object() string { return string(e) + ".detail.object" }
+
 // optional is a field that the event may lack, as text: empty without it. An expression that gives nothing would fail.
-func optional(field string) string {
-	return "($field := " + theObject + ".`" + field + "`; $exists($field) and $field != null ? $string($field) : '')"
+func (e event) optional(field string) string {
+	return "($field := " + e.object() + ".`" + field + "`; $exists($field) and $field != null ? $string($field) : '')"
 }
 
-// What an event identifies, as [ledger.UploadOf] has it: theETag and sameETag the entity tag without quotes, theSequencer what orders the
-// events of a key without versions. versionOr gives one thing for a version, and another where there are none.
-func theETag() string { return "$replace(" + optional("etag") + `, /^"+|"+$/, '')` }
+// What an event identifies, as [ledger.UploadOf] has it: etag and sameETag the entity tag without quotes, sequencer what orders the events
+// of a key without versions. versionOr gives one thing for a version, and another where there are none.
+func (e event) etag() string { return "$replace(" + e.optional("etag") + `, /^"+|"+$/, '')` }
 
-func sameETag() string {
-	return "($etag := " + theETag() + "; $etag = '' ? " + literal(ledger.UnknownETag) + " : $etag)"
+func (e event) sameETag() string {
+	return "($etag := " + e.etag() + "; $etag = '' ? " + literal(ledger.UnknownETag) + " : $etag)"
 }
 
-func versionOr(versioned, otherwise string) string {
-	return "($version := " + optional("version-id") + "; $version in ['', " + literal(ledger.NoVersion) + "] ? " +
+func (e event) versionOr(versioned, otherwise string) string {
+	return "($version := " + e.optional("version-id") + "; $version in ['', " + literal(ledger.NoVersion) + "] ? " +
 		otherwise + " : " + versioned + ")"
 }
 
-func theSequencer() string { return versionOr("''", "$replace("+optional("sequencer")+", /0+$/, '')") }
+func (e event) sequencer() string {
+	return e.versionOr("''", "$replace("+e.optional("sequencer")+", /0+$/, '')")
+}
 
-// theOrder is what an item's sequencer is compared with, as [ledger.Upload.Order] has it.
-func theOrder() string {
-	return versionOr("''", "($sequencer := $replace("+optional("sequencer")+", /0+$/, ''); $sequencer = '' and "+theETag()+" != '' ? "+
+// order is what an item's sequencer is compared with, as [ledger.Upload.Order] has it.
+func (e event) order() string {
+	return e.versionOr("''", "($sequencer := $replace("+e.optional("sequencer")+", /0+$/, ''); $sequencer = '' and "+e.etag()+" != '' ? "+
 		literal(ledger.Newest)+" : $sequencer)")
 }
 
 // created is when S3 sent the event, as [ledger.Time] has it: now for an event without a time, or with one that isn't EventBridge's.
 // https://docs.aws.amazon.com/eventbridge/latest/ref/events-structure.html
-func created() string {
-	return "($time := " + theEvent + ".time; $type($time) = 'string' and " +
+func (e event) created() string {
+	return "($time := " + string(e) + ".time; $type($time) = 'string' and " +
 		`$contains($time, /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?Z$/) ? ` +
 		"$fromMillis($toMillis($time)) : " + theTime + ")"
 }
@@ -80,10 +94,10 @@ func theCause() string {
 }
 
 // uploadKey is the key of the upload's item.
-func uploadKey() map[string]any {
+func (e event) uploadKey() map[string]any {
 	return map[string]any{
-		ledger.Object:  text(theEvent + ".detail.bucket.name & '\\n' & " + theObject + ".key"),
-		ledger.Version: text(versionOr("$version", literal(ledger.NoVersion))),
+		ledger.Object:  text(string(e) + ".detail.bucket.name & '\\n' & " + e.object() + ".key"),
+		ledger.Version: text(e.versionOr("$version", literal(ledger.NoVersion))),
 	}
 }
 
@@ -97,18 +111,18 @@ func number(expression string) map[string]any {
 func word(value string) map[string]any { return map[string]any{"S": value} }
 
 // values are what the ledger's expressions take, by their placeholders.
-func (d Description) values(route map[string]any) map[string]any {
+func (d Description) values(e event, route map[string]any) map[string]any {
 	const now = "$floor($millis() / 1000)"
 	after := func(seconds int) map[string]any { return number(now + " + " + strconv.Itoa(seconds)) }
 	return map[string]any{
 		":execution": text(theExecution),
-		":etag":      text(theETag()),
-		":sameETag":  text(sameETag()),
-		":sequencer": text(theSequencer()),
-		":order":     text(theOrder()),
+		":etag":      text(e.etag()),
+		":sameETag":  text(e.sameETag()),
+		":sequencer": text(e.sequencer()),
+		":order":     text(e.order()),
 		":route":     route,
-		":size":      number(theObject + ".size"),
-		":created":   text(created()),
+		":size":      number(e.object() + ".size"),
+		":created":   text(e.created()),
 		// The time may be written in another way of ISO 8601 than the ledger's.
 		":started": text("$fromMillis(" + d.started() + ")"),
 		":day": text("($start := " + d.started() + "; $substring($fromMillis($start), 0, 10) & '#' & $string($start % " +
@@ -119,12 +133,24 @@ func (d Description) values(route map[string]any) map[string]any {
 		":ended":     text(theTime),
 		":error":     text(theError + ".Error"),
 		":cause":     text(theCause()),
+		":batch":     text(theInput + ".batch"),
+		":again":     e.again(),
 		":one":       map[string]any{"N": "1"},
 		":running":   word(string(ledger.Running)),
 		":succeeded": word(string(ledger.Succeeded)),
 		":failed":    word(string(ledger.Failed)),
 		":skipped":   word(string(ledger.Skipped)),
 	}
+}
+
+// again is before which time another execution must have started for what it has processed to be processed again.
+func (e event) again() map[string]any {
+	if e == ofInput {
+		return word(ledger.NothingAgain)
+	}
+	const before = theInput + ".again"
+	// The time may be written in another way of ISO 8601 than the ledger's.
+	return text(before + " = '' ? " + literal(ledger.NothingAgain) + " : $fromMillis($toMillis(" + before + "))")
 }
 
 // started is the millisecond at which the execution counts as started, as [ledger.StartedAt] has it.
@@ -135,7 +161,10 @@ func (d Description) started() string {
 
 const secondsOfADay = 24 * 60 * 60
 
-func (d Description) forgets() bool { return d.LedgerRetentionDays > 0 }
+// with is what an item has besides.
+func (d Description) with(to References) ledger.With {
+	return ledger.With{Expires: d.LedgerRetentionDays > 0, Batch: to.event() == ofData}
+}
 
 // update is a call that writes an item by an expression, and leaves the state's data as they are. What DynamoDB gets wrong or has no
 // capacity for is tried again, an item that isn't as expected is not: that is an answer.
@@ -163,7 +192,7 @@ func (to References) update(key map[string]any, e ledger.Expression, values map[
 
 // updateUpload writes the upload's item.
 func (d Description) updateUpload(to References, e ledger.Expression, route map[string]any) *asl.Task {
-	return to.update(uploadKey(), e, d.values(route))
+	return to.update(to.event().uploadKey(), e, d.values(to.event(), route))
 }
 
 // returning has a call answer with the item, as it was or as it is.
@@ -217,7 +246,7 @@ func (d Description) ledgerStates(to References) map[string]asl.State {
 
 // skip records a folder marker, as far as the ledger answers.
 func (d Description) skip(to References) *asl.Task {
-	skip := d.updateUpload(to, ledger.Skip(d.forgets()), text("''")) // asl-validator takes no empty text
+	skip := d.updateUpload(to, ledger.Skip(d.with(to)), text("''")) // asl-validator takes no empty text
 	skip.Catch, skip.Next = caughtAny(unchanged(), stateFolder), stateFolder
 	return skip
 }
@@ -225,10 +254,11 @@ func (d Description) skip(to References) *asl.Task {
 // begin gives the execution its upload, before a task is started for it, and makes what that is told of it.
 func (d Description) begin(to References) *asl.Task {
 	route := d.taskRoute()
-	begin := returning("ALL_OLD", d.updateUpload(to, ledger.Begin(d.forgets()), d.routeValue()))
+	begin := returning("ALL_OLD", d.updateUpload(to, ledger.Begin(d.with(to)), d.routeValue()))
 	begin.Comment = "Fails if another execution has the file"
 	// The attempts before this one are those of the same upload, not of an older one of the key.
-	begin.Output = d.begun(to, "($old := $states.result.Attributes; ($old.etag.S = "+sameETag()+" or $old.sequencer.S = "+theOrder()+
+	e := to.event()
+	begin.Output = d.begun(to, "($old := $states.result.Attributes; ($old.etag.S = "+e.sameETag()+" or $old.sequencer.S = "+e.order()+
 		") and $exists($old.attempts.N) ? $string($number($old.attempts.N) + 1) : '1')")
 	begin.Catch = []asl.Catcher{
 		caught(errorCondition, jsonata("{'detail': $states.input.detail, 'route': "+route+"}"), stateCountLater),
@@ -261,8 +291,9 @@ func (d Description) routeValue() map[string]any {
 // begun is the data of a file that a task processes. What an event may lack is there, empty: a path to what is missing would end the
 // execution with States.Runtime, which no Catch takes.
 func (d Description) begun(to References, attempt string) string {
-	fields := "'try': 1, 'attempt': " + attempt + ", 'version': " + optional("version-id") + ", 'etag': " + theETag() +
-		", 'sequencer': " + optional("sequencer") + ", 'created': " + created()
+	e := to.event()
+	fields := "'try': 1, 'attempt': " + attempt + ", 'version': " + e.optional("version-id") + ", 'etag': " + e.etag() +
+		", 'sequencer': " + e.optional("sequencer") + ", 'created': " + e.created()
 	if d.has(Row.queues) {
 		fields += ", " + d.slot(to, d.taskRoute())
 	}
@@ -278,17 +309,17 @@ func (d Description) recordFailure(to References) *asl.Task {
 		"$exists($item.error.S) and $exists($item.cause.S) and ($item.error.S != $own.Error or $item.cause.S != " + theCause() + ") ? " +
 		"{'Error': $item.error.S, 'Cause': $item.cause.S} : $own}]))")
 	own := outputWith("{'error': " + theError + "}")
-	record.Catch = append([]asl.Catcher{caught(errorCondition, own, stateRecordBefore)}, caughtAll(own, stateFailure)...)
-	record.Next = stateFailure
+	record.Catch = append([]asl.Catcher{caught(errorCondition, own, stateRecordBefore)}, caughtAll(own, to.failed())...)
+	record.Next = to.failed()
 	return record
 }
 
 // recordFailureBefore records that the execution failed before it had the upload. It is refused if another one has it, or if the
 // execution itself has processed it, and only the worker's answer was lost.
 func (d Description) recordFailureBefore(to References) *asl.Task {
-	record := d.updateUpload(to, ledger.FailBefore(d.forgets()), text("$states.input.route"))
-	record.Catch = append([]asl.Catcher{caught(errorCondition, unchanged(), stateCountLater)}, caughtAny(unchanged(), stateFailure)...)
-	record.Next = stateFailure
+	record := d.updateUpload(to, ledger.FailBefore(d.with(to)), text("$states.input.route"))
+	record.Catch = append([]asl.Catcher{caught(errorCondition, unchanged(), stateCountLater)}, caughtAny(unchanged(), to.failed())...)
+	record.Next = to.failed()
 	return record
 }
 
@@ -315,8 +346,9 @@ func (d Description) counting(to References, e ledger.Expression, refused asl.Ca
 	duplicate := func(outcome, execution string) string {
 		return "{'detail': $states.input.detail, 'duplicate': {'outcome': " + outcome + ", 'execution': " + execution + "}}"
 	}
-	count.Output = jsonata("($item := $states.result.Attributes; $order := " + theOrder() + "; " + duplicate(
-		"$item.etag.S = "+sameETag()+" or $item.sequencer.S = $order ? ($item.status.S in ["+
+	of := to.event()
+	count.Output = jsonata("($item := $states.result.Attributes; $order := " + of.order() + "; " + duplicate(
+		"$item.etag.S = "+of.sameETag()+" or $item.sequencer.S = $order ? ($item.status.S in ["+
 			literal(string(ledger.Succeeded))+", "+literal(string(ledger.Skipped))+"] ? "+literal(string(ledger.AlreadyProcessed))+
 			" : $item.sequencer.S > $order ? "+literal(string(ledger.Superseded))+" : "+literal(string(ledger.BeingProcessed))+") : "+
 			literal(string(ledger.Superseded)), "$item.execution.S") + ")")

@@ -178,7 +178,7 @@ func TestWhoHasALargeFile(t *testing.T) {
 					})
 					o := execution{routing: described(), random: 1, table: table}.run(t, ofEvent(t, "k", large, `"etag":"e","sequencer":"02"`, ""))
 					tasks := o.of(machine.ResourceECS)
-					switch standing := item.Standing(u, executionARN, began); {
+					switch standing := item.Standing(u, executionARN, time.Time{}, began); {
 					case standing == ledger.Free:
 						requireSucceeded(t, o)
 						require.Len(t, tasks, 1, "%+v", item)

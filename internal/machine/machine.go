@@ -78,6 +78,31 @@ type References struct {
 	TopicARN          string
 	// TableName is the ledger's table.
 	TableName string
+
+	// BackfillBucket is the bucket with the lists of a backfill and its results. Required of [Backfill], and only its.
+	BackfillBucket string
+	// Keys are the globs of which a key must match one for [Backfill] to process it when it lists a bucket, as those of a route; none for
+	// any.
+	Keys []string
+
+	// child says that the states are those of a file of a backfill.
+	child bool
+}
+
+// event is where the states read the event.
+func (to References) event() event {
+	if to.child {
+		return ofData
+	}
+	return ofInput
+}
+
+// failed is the state behind the record of a failure.
+func (to References) failed() string {
+	if to.child {
+		return stateRedrives
+	}
+	return stateFailure
 }
 
 // integration names an integration in the partition.
@@ -94,8 +119,20 @@ func (to References) integration(name string) string {
 //     the execution FAILED, so that its alarm goes off (requirements B2 and A39,
 //     and the contradiction between them).
 func Definition(d Description, to References) *asl.Machine {
+	states := d.processing(to, d.check(unusable()), failure(to), rejection(to))
+	return &asl.Machine{
+		Comment: d.comment("Processes an uploaded file with Lambda or Fargate, by its size",
+			"Processes an uploaded file by one of its routes"),
+		StartAt:        d.checkState(),
+		TimeoutSeconds: seconds(d.ExecutionTimeout),
+		States:         states,
+	}
+}
+
+// processing are the states of all routes, and of those parts.
+func (d Description) processing(to References, parts ...map[string]asl.State) map[string]asl.State {
 	states := map[string]asl.State{}
-	parts := []map[string]asl.State{d.check(), d.answers(), d.ledgerStates(to), failure(to), rejection(to)}
+	parts = append(parts, d.answers(), d.ledgerStates(to))
 	if d.NotifySuccess {
 		parts = append(parts, success(to))
 	}
@@ -111,13 +148,7 @@ func Definition(d Description, to References) *asl.Machine {
 	for _, r := range d.Rows() {
 		link(states, r)
 	}
-	return &asl.Machine{
-		Comment: d.comment("Processes an uploaded file with Lambda or Fargate, by its size",
-			"Processes an uploaded file by one of its routes"),
-		StartAt:        d.checkState(),
-		TimeoutSeconds: seconds(d.ExecutionTimeout),
-		States:         states,
-	}
+	return states
 }
 
 // own are the states of a route that no other one has.
@@ -235,11 +266,11 @@ const (
 
 // check is the decision that it is all about. The guards come first: a later rule, and the ledger, may rely on what they found
 // (requirements A1 and C9).
-func (d Description) check() map[string]asl.State {
+func (d Description) check(guards ...asl.Rule) map[string]asl.State {
 	return map[string]asl.State{d.checkState(): &asl.Choice{
 		Comment: d.comment("Files up to the threshold go to Lambda, larger ones to Fargate",
 			"A file takes the first route whose condition it meets"),
-		Choices: []asl.Rule{unusable(), folderMarker()},
+		Choices: append(guards, folderMarker()),
 	}}
 }
 

@@ -229,7 +229,7 @@ func (r Row) runTask(to References) *asl.Task {
 				"SecurityGroups": []string{to.SecurityGroupID},
 				"AssignPublicIp": public,
 			}},
-			"Overrides": r.overrides(),
+			"Overrides": r.overrides(to),
 		},
 		// Not the exit code as well: that of a task that has succeeded is 0, and a
 		// description without one would fail a file that is processed.
@@ -256,9 +256,9 @@ func (r Row) runTask(to References) *asl.Task {
 // overrides name the object to the container, and give the task another size than its definition's. What is the whole task's holds for its
 // one container as well, which has no limits of its own.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskOverride.html
-func (r Row) overrides() map[string]any {
+func (r Row) overrides(to References) map[string]any {
 	out := map[string]any{"ContainerOverrides": []any{map[string]any{
-		"Name": r.ContainerName, "Environment": r.taskEnvironment(),
+		"Name": r.ContainerName, "Environment": r.taskEnvironment(to),
 	}}}
 	if r.CPU > 0 {
 		out["Cpu"] = strconv.Itoa(r.CPU)
@@ -288,7 +288,7 @@ func (r Row) awaitToken(run *asl.Task) {
 }
 
 // taskEnvironment names the object, and the token if the state waits for one.
-func (r Row) taskEnvironment() []any {
+func (r Row) taskEnvironment(to References) []any {
 	fixed := func(name, value string) any { return map[string]any{"Name": name, "Value": value} }
 	environment := func(name, value string) any { return map[string]any{"Name": name, "Value.$": value} }
 	object := []any{
@@ -304,6 +304,9 @@ func (r Row) taskEnvironment() []any {
 		environment(request.EnvironmentExecution, "$$.Execution.Id"),
 		fixed(request.EnvironmentRoute, r.Name),
 		environment(request.EnvironmentAttempt, "$.task.attempt"),
+	}
+	if to.child {
+		object = append(object, environment(request.EnvironmentBatch, "$$.Execution.Input.batch"))
 	}
 	if r.Memory > 0 {
 		object = append(object, fixed(request.EnvironmentTaskMemory, strconv.Itoa(r.Memory)))

@@ -49,6 +49,8 @@ var (
 
 	// ItemRetries are those of a call of DynamoDB, or of a look at an execution.
 	ItemRetries = Retries{Attempts: 3, Interval: time.Second, Backoff: 2}
+	// lookUpRetries are those of a look at an object: S3 slows down who asks for many objects of one prefix.
+	lookUpRetries = Retries{Attempts: 6, Interval: time.Second, Backoff: 2}
 	// noticeRetries are those of a publish.
 	noticeRetries = Retries{Attempts: 2, Interval: time.Second, Backoff: 2}
 )

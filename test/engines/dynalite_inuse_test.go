@@ -29,14 +29,18 @@ func ledgerExpressions() map[string]ledger.Expression {
 	for i, finish := range ledger.Finishes() {
 		out[fmt.Sprint("Finish", i)] = finish
 	}
-	for _, one := range []bool{false, true} {
-		for name, of := range map[string]func(bool) ledger.Expression{
+	for _, with := range ledger.Withs() {
+		for name, of := range map[string]func(ledger.With) ledger.Expression{
 			"Begin": ledger.Begin, "FailBefore": ledger.FailBefore, "FailEndedBefore": ledger.FailEndedBefore, "Skip": ledger.Skip,
 		} {
-			out[fmt.Sprint(name, one)] = of(one)
+			out[fmt.Sprintf("%s%+v", name, with)] = of(with)
 		}
+		for _, known := range []bool{false, true} {
+			out[fmt.Sprintf("BeginRun%+v%t", with, known)] = ledger.BeginRun(with, known)
+		}
+	}
+	for _, one := range []bool{false, true} {
 		for _, two := range []bool{false, true} {
-			out[fmt.Sprint("BeginRun", one, two)] = ledger.BeginRun(one, two)
 			for _, three := range []bool{false, true} {
 				out[fmt.Sprint("Suspect", one, two, three)] = ledger.Suspect(one, two, three)
 			}

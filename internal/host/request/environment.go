@@ -41,6 +41,9 @@ const (
 	EnvironmentRoute     = "UPLOAD_ROUTE"
 	EnvironmentAttempt   = "UPLOAD_ATTEMPT"
 
+	// EnvironmentBatch holds the name of what the object belongs to. Empty or unset means "nothing".
+	EnvironmentBatch = "UPLOAD_BATCH"
+
 	// EnvironmentTrace holds the X-Ray trace header of the execution, by the name that Lambda has for it. Empty means a trace of the
 	// task's own, unset means "not to be traced".
 	//
@@ -158,7 +161,7 @@ func RunFromEnvironment(lookup func(string) (string, bool)) (Run, error) {
 		value, _ := lookup(name)
 		return value
 	}
-	run := Run{Execution: optional(EnvironmentExecution), Route: optional(EnvironmentRoute)}
+	run := Run{Execution: optional(EnvironmentExecution), Route: optional(EnvironmentRoute), Batch: optional(EnvironmentBatch)}
 	var errs []error
 	moment := func(name string) (at time.Time) {
 		if text := optional(name); text != "" {

@@ -76,17 +76,39 @@ type Run struct {
 	Created, Started time.Time
 	// Attempt is the number of the run, beginning with 1.
 	Attempt int
+	// Batch is the name of what the object belongs to.
+	Batch string
+	// Again is before which time another execution must have started for what it has processed to be processed again. A task isn't told:
+	// the state machine has given it the upload.
+	Again time.Time
+}
+
+// asked is what the event of a backfill has besides: which batch the object belongs to, and before which time, in RFC 3339, whatever
+// processed it must have started for it to be processed again. What S3 sends to EventBridge has neither.
+type asked struct {
+	Batch string `json:"batch"`
+	Again string `json:"again"`
 }
 
 // Run reads what the request says of the run, for an event that was created at a time. An error has code [upload.Invalid].
 func (r Request) Run(created time.Time) (Run, error) {
 	run := Run{Execution: r.Execution, Route: r.Route, Created: created}
-	if r.Started == "" {
-		return run, nil
+	var besides asked
+	if err := json.Unmarshal(r.Event, &besides); err != nil {
+		return run, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf("reading the event's batch: %w", err)}
 	}
-	var err error
-	if run.Started, err = time.Parse(time.RFC3339, r.Started); err != nil {
-		return run, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf("reading the request's time of start: %w", err)}
+	run.Batch = besides.Batch
+	for _, at := range []struct {
+		what, text string
+		to         *time.Time
+	}{{"request's time of start", r.Started, &run.Started}, {"event's again", besides.Again, &run.Again}} {
+		if at.text == "" {
+			continue
+		}
+		var err error
+		if *at.to, err = time.Parse(time.RFC3339, at.text); err != nil {
+			return run, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf("reading the %s: %w", at.what, err)}
+		}
 	}
 	return run, nil
 }

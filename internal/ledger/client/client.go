@@ -51,6 +51,10 @@ type Run struct {
 	Size  int64
 	// Created is when S3 sent the event, Started when the execution started.
 	Created, Started time.Time
+	// Batch is the name of what the upload belongs to; empty for nothing.
+	Batch string
+	// Again is before which time another execution must have started for what it has processed to be processed again; zero for nothing.
+	Again time.Time
 }
 
 // End is how a run ended that processed its upload.
@@ -91,7 +95,7 @@ func (c *Client) BeginRun(ctx context.Context, run Run, now time.Time) (int, err
 		want = types.ReturnValueAllOld
 	}
 	before, err := c.update(ctx, "beginning the run in the ledger",
-		ledger.BeginRun(c.Retention > 0, run.Attempt > 0), run.Upload, values, want)
+		ledger.BeginRun(c.with(run), run.Attempt > 0), run.Upload, values, want)
 	if err != nil || run.Attempt > 0 {
 		return run.Attempt, err
 	}
@@ -172,7 +176,7 @@ func (c *Client) FailEndedBefore(ctx context.Context, run Run, code, cause strin
 	values[":started"], values[":day"] = s(ledger.Time(run.Started)), s(ledger.DayOf(run.Started))
 	maps.Copy(values, failure(run.Execution, code, cause, now))
 	values[":running"], values[":latest"] = stateRunning, n(latest.Unix())
-	_, err := c.update(ctx, writingFailure, ledger.FailEndedBefore(c.Retention > 0), run.Upload, values, types.ReturnValueNone)
+	_, err := c.update(ctx, writingFailure, ledger.FailEndedBefore(c.with(run)), run.Upload, values, types.ReturnValueNone)
 	if refused, ok := errors.AsType[*RefusedError](err); ok && refused.Item.Later(run.Upload) {
 		// It was a duplicate that didn't come to say so.
 		if counted := c.CountDuplicate(ctx, run.Upload, run.Execution, refused.Item); counted != nil {
@@ -221,6 +225,11 @@ func (c *Client) get(ctx context.Context, object, version string) (Values, error
 	return out.Item, nil
 }
 
+// with is what the item of a run has besides.
+func (c *Client) with(run Run) ledger.With {
+	return ledger.With{Expires: c.Retention > 0, Batch: run.Batch != ""}
+}
+
 // identity are the values of whoever begins an upload, or fails before.
 func (c *Client) identity(run Run, now time.Time) Values {
 	started := ledger.StartedAt(run.Started, now, c.Lease)
@@ -230,6 +239,7 @@ func (c *Client) identity(run Run, now time.Time) Values {
 		":route": s(run.Route), ":size": n(run.Size), ":created": s(ledger.Time(run.Created)),
 		":started": s(ledger.Time(started)), ":day": s(ledger.DayOf(started)),
 		":lease": n(now.Add(c.Lease).Unix()), ":now": n(now.Unix()), ":expires": n(now.Add(c.Retention).Unix()),
+		":batch": s(run.Batch), ":again": s(ledger.Again(run.Again)),
 	}
 }
 

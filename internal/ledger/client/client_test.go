@@ -93,7 +93,7 @@ func TestARunFromItsBeginningToItsEnd(t *testing.T) {
 	_, err = c.BeginRun(t.Context(), run("third"), now)
 	has := refused(t, err)
 	assert.Equal(t, want, has)
-	assert.Equal(t, ledger.Stored, has.Standing(run("").Upload, "one", now))
+	assert.Equal(t, ledger.Stored, has.Standing(run("").Upload, "one", time.Time{}, now))
 	_, err = c.FailEnded(t.Context(), run("").Upload, "one", "E", "c", now, now.Add(c.Lease+time.Second))
 	assert.Equal(t, want, refused(t, err))
 }
@@ -183,7 +183,7 @@ func TestFailures(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, c.Finish(t.Context(), first, client.End{Attempts: 2, Result: json.RawMessage(`1`)}, now))
 		_, err = c.BeginRun(t.Context(), between, now)
-		require.Equal(t, ledger.Superseded, refused(t, err).Standing(between.Upload, "two", now))
+		require.Equal(t, ledger.Superseded, refused(t, err).Standing(between.Upload, "two", time.Time{}, now))
 		refused(t, c.FailEndedBefore(t.Context(), between, "E", "c", now, now))
 		require.Equal(t, []any{"one", "0A1", "0A3", 2}, known())
 		refused(t, c.FailEndedBefore(t.Context(), fourth, "States.Timeout", "before it said so", now, now))
