@@ -64,6 +64,8 @@ type Status struct {
 	// DeadLetters is about how many events could not be delivered, Alarms are the names of those in alarm; nil if that isn't known.
 	DeadLetters *int64   `json:"deadLetters,omitempty"`
 	Alarms      []string `json:"alarms"`
+	// Backfills are those that run.
+	Backfills []Backfill `json:"backfills,omitempty"`
 	// Month is about what this month's uploads cost so far; nil if that isn't known.
 	Month *MonthCost `json:"month,omitempty"`
 	// Unknown says what could not be asked for, and why.
@@ -141,6 +143,7 @@ func (r *statusReader) read(ctx context.Context) (*Status, error) {
 	}{
 		{"whether uploads are paused", r.askPause}, {"what could not be delivered", r.askDeadLetters}, {"alarms", r.askAlarms},
 		{"what was done", r.askDone}, {"what runs, and what failed", r.askLedger}, {"what this month costs", r.askMonth},
+		{"backfills", r.askBackfills},
 	} {
 		group.Go(func() error {
 			if err := part.ask(ctx); err != nil {
@@ -207,6 +210,33 @@ func (r *statusReader) askAlarms(ctx context.Context) error {
 		r.set(func(s *Status) { s.Alarms = append([]string{}, names...) })
 	}
 	return err
+}
+
+func (r *statusReader) askBackfills(ctx context.Context) error {
+	running, err := r.runningBackfills(ctx)
+	if err == nil {
+		r.set(func(s *Status) { s.Backfills = running })
+	}
+	return err
+}
+
+// runningBackfills are the backfills that run; none if the stack can't have any.
+func (s *System) runningBackfills(ctx context.Context) ([]Backfill, error) {
+	if s.backfillable() != nil {
+		return nil, nil
+	}
+	names, err := s.runningNames(ctx, s.Outputs.BackfillStateMachineARN)
+	if err != nil {
+		return nil, err
+	}
+	running := make([]Backfill, len(names))
+	for i, name := range names {
+		running[i].ARN = executionOf(s.Outputs.BackfillStateMachineARN, name)
+	}
+	return running, eachOf(ctx, running, func(ctx context.Context, b *Backfill) (err error) {
+		*b, err = s.describeBackfill(ctx, b.ARN)
+		return err
+	})
 }
 
 // askDone asks how many were processed, by the minute.

@@ -16,14 +16,16 @@ import (
 
 // The flags of status.
 const (
-	flagWatch = "watch"
-	flagBatch = "batch"
+	flagWatch  = "watch"
+	flagBatch  = "batch"
+	flagPeriod = "period"
 )
 
 type statusOptions struct {
 	commonFlags
 	operate.StatusOptions
-	watch bool
+	watch        bool
+	batch, since string
 }
 
 func statusCommand() *cobra.Command {
@@ -43,6 +45,10 @@ the worker logs, which CloudWatch has a minute or so later.
 The month's cost is these metrics' counts, sizes and times by AWS's prices: an
 estimate, without what costs when nothing is uploaded.
 
+--batch counts the files of one batch: those of a backfill, or what was sent with
+` + "`upload-router send --batch`" + `. It is done if none of them runs; what was sent is in it
+once a run that read it has ended.
+
 --watch shows it anew until Ctrl-C. CloudWatch charges $0.01 for 1,000 metrics: one
 look takes one for each route, and every ten minutes five more.
 
@@ -52,19 +58,30 @@ Exit code 1 if something could not be asked for: it says what.
 			"; with encryption: customer also kms:Decrypt on the key.", ""),
 		Example: `  upload-router status --stack dev
   upload-router status --stack prod --period 24h --json
-  upload-router status --stack prod --watch`,
+  upload-router status --stack prod --watch
+  upload-router status --stack prod --batch march`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	o.systemFlags(cmd)
 	flags := cmd.Flags()
-	flags.DurationVar(&o.Period, "period", time.Hour, "how far back what was processed and failed is counted: 1m to 24h")
+	flags.DurationVar(&o.Period, flagPeriod, time.Hour, "how far back what was processed and failed is counted: 1m to 24h")
+	flags.StringVar(&o.batch, flagBatch, "", "the files of this batch alone")
+	flags.StringVar(&o.since, flagSince, sinceOfBatch, "with --batch: only what started since then: "+momentForm)
 	flags.BoolVarP(&o.watch, flagWatch, "w", false, "show it anew until Ctrl-C; with --json an object a line")
 	return cmd
 }
 
 func (o *statusOptions) run(cmd *cobra.Command) error {
 	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
+	switch flags := cmd.Flags(); {
+	case o.batch != "" && (o.watch || flags.Changed(flagPeriod)):
+		return fmt.Errorf("%w: --%s is counted once, and whole: leave out --%s and --%s", errFlag, flagBatch, flagWatch, flagPeriod)
+	case o.batch == "" && flags.Changed(flagSince):
+		return fmt.Errorf("%w: --%s is for --%s; --%s is how far back is counted", errFlag, flagSince, flagBatch, flagPeriod)
+	case o.batch != "":
+		return o.ofBatch(cmd, u)
+	}
 	system, err := o.lookUp(cmd, u, "asking how the system gets on")
 	if err != nil {
 		return err
@@ -132,6 +149,10 @@ func (u *ui) statusLines(s *operate.Status) []string {
 	if lost > 0 {
 		add("%s lost: running for longer than an execution can live. `upload-router redrive --failed` looks for them.",
 			plural(int64(lost), "upload"))
+	}
+	for _, b := range s.Backfills {
+		add("The backfill %s runs: %s of %s ended, %s not processed. `upload-router backfill show %s` says more.", b.Name,
+			humanize.Comma(b.Files.Ended()), plural(b.Files.Total, "file"), humanize.Comma(b.Files.Unsuccessful()), b.Name)
 	}
 	lines = append(lines, "")
 	if s.DeadLetters != nil {
@@ -219,4 +240,56 @@ func dollars(price float64) string {
 		return "< $0.01"
 	}
 	return "$" + humanize.FormatFloat("#,###.##", price)
+}
+
+// ofBatch shows how the files of a batch get on.
+func (o *statusOptions) ofBatch(cmd *cobra.Command, u *ui) error {
+	since, err := past(flagSince, o.since)
+	if err != nil {
+		return err
+	}
+	system, err := o.lookUp(cmd, u, "reading the ledger")
+	if err != nil {
+		return err
+	}
+	batch, err := system.Batch(cmd.Context(), o.batch, since)
+	u.rest()
+	if err != nil {
+		return err
+	}
+	if u.json {
+		return u.document(batch)
+	}
+	u.batchStatus(batch)
+	return nil
+}
+
+// batchStatus prints the counts of a batch, and what failed.
+func (u *ui) batchStatus(b *operate.BatchStatus) {
+	for _, backfill := range b.Backfills {
+		u.wrapped("", fmt.Sprintf("The backfill %s runs: %s of %s ended.", backfill.Name, humanize.Comma(backfill.Files.Ended()),
+			plural(backfill.Files.Total, "file")))
+	}
+	if b.Files == 0 {
+		u.wrapped("", "The ledger has no file of the batch "+b.Batch+". What was sent with it is in it once a run that read it has ended; "+
+			"--since looks further back.")
+		return
+	}
+	u.say("%s: %s, %s, started %s to %s", b.Batch, plural(b.Files, "file"), humanBytes(b.Bytes), clock(b.First), clock(b.Last))
+	u.table([]string{"STATUS", right("FILES", 12)}, [][]string{
+		{operate.StatusSucceeded, right(humanize.Comma(b.Succeeded), 12)}, {operate.StatusFailed, right(humanize.Comma(b.Failed), 12)},
+		{operate.StatusRunning, right(humanize.Comma(b.Running), 12)}, {operate.StatusLost, right(humanize.Comma(b.Lost), 12)},
+		{operate.StatusSkipped, right(humanize.Comma(b.Skipped), 12)},
+	})
+	for _, f := range b.Newest {
+		u.wrapped("  ", clock(f.Stopped)+"  "+printable(f.Key)+"  "+printable(cmp.Or(f.Error, f.Status)+": "+clip(f.Reason)))
+	}
+	if more := b.Failed - int64(len(b.Newest)); more > 0 {
+		u.wrapped("  ", fmt.Sprintf("and %s: `upload-router results --batch %s --status failed` has them all", plural(more, "other"), b.Batch))
+	}
+	if b.Done {
+		u.say("Done: none of them runs.")
+	} else {
+		u.say("It isn't done.")
+	}
 }

@@ -79,3 +79,32 @@ func TestStatusIsWatched(t *testing.T) { //nolint:paralleltest // It sets the en
 		require.GreaterOrEqual(t, strings.Count(a.out, "RUNNING")+strings.Count(a.out, `"periodSeconds":3600`), 2, a.out)
 	}
 }
+
+func TestTheStatusOfABatch(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	s.server.Script("broken.txt", awstest.Script{Error: "Upload.Failed", Cause: `{"errorMessage":"not today"}`})
+	require.Equal(t, exitFailed, s.run("send", "--batch", "march", s.file("small.txt", 10), s.file("broken.txt", 20)).code)
+	require.NoError(t, s.run("send", s.file("other.txt", 10)).err)
+
+	a := s.ok("march: 2 files, 30 B, started ", "status", "--batch", "march")
+	for _, want := range []string{"succeeded             1", "failed                1", "broken.txt  Upload.Failed: not today", "Done: none of them runs."} {
+		require.Contains(t, a.out, want)
+	}
+	var batch operate.BatchStatus
+	require.NoError(t, json.Unmarshal([]byte(s.ok("", "status", "--batch", "march", "--json").out), &batch))
+	require.True(t, batch.Done)
+	s.ok("The ledger has no file of the batch april.", "status", "--batch", "april")
+
+	a = s.ok("small.txt", "results", "--batch", "march")
+	require.NotContains(t, a.out, "other.txt")
+	s.ok("broken.txt", "results", "--batch", "march", "--status", "failed")
+	s.ok("No results.", "results", "--batch", "april")
+
+	for _, wrong := range [][]string{
+		{"status", "--batch", "a b"}, {"status", "--batch", "a", "--watch"}, {"status", "--since", "1h"}, {"results", "--batch", "a b"},
+		{"status", "--batch", "a", "--period", "1h"}, {"send", "--batch", "a b", s.file("a.txt", 1)},
+		{"send", "--local", "--batch", "a", s.file("b.txt", 1)},
+	} {
+		require.Equal(t, exitUsage, s.run(wrong...).code, wrong)
+	}
+}
