@@ -198,7 +198,8 @@ const listPrefix = "lists/"
 func newBackfillName(kind string, at time.Time) string {
 	var random [2]byte
 	_, _ = rand.Read(random[:]) // it never fails
-	return kind + "-" + at.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(random[:])
+	end := "-" + at.UTC().Format("20060102-150405") + "-" + hex.EncodeToString(random[:])
+	return kind[:min(len(kind), mostName-len(end))] + end
 }
 
 // take takes files into the plan.

@@ -25,14 +25,19 @@ const (
 	onMachine    = "the state machine"
 	onExecutions = "the state machine's executions"
 	onTasks      = "the tasks of the cluster"
+	onLists      = "the lists in the bucket of backfills, `lists/*`"
+	onBackfills  = "the state machine of backfills"
+	onRuns       = "the backfills, their Map Runs and their files' executions"
 )
 
 // The commands that have permissions here.
 const (
+	commandBackfill   = "backfill"
 	commandExecutions = "executions"
 	commandLogs       = "logs"
 	commandPause      = "pause"
 	commandRedrive    = "redrive"
+	commandReprocess  = "reprocess"
 	commandResults    = "results"
 	commandResume     = "resume"
 	commandSend       = "send"
@@ -51,46 +56,69 @@ const (
 func Permissions() []Permission {
 	decrypt := []string{"kms:Decrypt"}
 	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
+	lists := []string{commandBackfill, commandReprocess}
+	listsStatus := []string{commandBackfill, commandReprocess, commandStatus}
+	sizes := []string{commandBackfill, commandRedrive, commandReprocess, commandStatus}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
 		{"cloudwatch:DescribeAlarms", onAny, []string{commandStatus}, nil},
 		{"cloudwatch:GetMetricData", onAny, []string{commandStatus}, nil},
-		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults, commandStatus}, decrypt},
+		{
+			"dynamodb:BatchGetItem", onTable,
+			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandStatus}, decrypt,
+		},
 		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus, commandStop}, decrypt},
 		{
 			"dynamodb:Query", onTable + " and its index",
-			[]string{commandExecutions, commandRedrive, commandResults, commandShow, commandStatus}, decrypt,
+			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandShow, commandStatus}, decrypt,
 		},
 		{"dynamodb:UpdateItem", onTable, []string{commandRedrive, commandStop}, decrypt},
-		{"ecs:DescribeTaskDefinition", onAny, []string{commandRedrive, commandStatus}, nil},
+		{"ecs:DescribeTaskDefinition", onAny, sizes, nil},
 		{"ecs:DescribeTasks", onTasks, stops, nil},
 		{"ecs:ListTasks", "`*`, with the condition `ecs:cluster`: the cluster", stops, nil},
 		{"ecs:StopTask", onTasks, stops, nil},
 		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend, commandStatus, commandStop}, nil},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
-		{"lambda:GetFunctionConfiguration", "the function", []string{commandRedrive, commandStatus}, nil},
+		{"lambda:GetFunctionConfiguration", "the function", sizes, nil},
 		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
+		{"s3:AbortMultipartUpload", onLists, lists, nil},
 		{"s3:AbortMultipartUpload", onObjects, send, nil},
+		{"s3:GetObject", "the files of an S3 Inventory report, if there is one", []string{commandBackfill}, decrypt},
 		{"s3:GetObject", onObjects, send, decrypt},
+		{"s3:ListBucket", "the uploads' bucket", []string{commandBackfill}, nil},
 		{"s3:ListMultipartUploadParts", onObjects, send, nil},
+		{"s3:PutObject", onLists, lists, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
-		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume, commandStatus, commandStop}, nil},
+		{
+			"sqs:GetQueueAttributes", onQueue + " and " + onPaused,
+			[]string{commandPause, commandRedrive, commandResume, commandStatus, commandStop}, nil,
+		},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
+		{"states:DescribeExecution", onRuns, listsStatus, decrypt},
 		{
 			"states:DescribeExecution", onExecutions,
 			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandStop, commandWatch}, decrypt,
 		},
+		{"states:DescribeMapRun", onRuns, listsStatus, nil},
 		{
 			"states:GetExecutionHistory", onExecutions,
 			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
 		},
+		{
+			"states:ListExecutions", onBackfills + " and its Map Runs",
+			[]string{commandBackfill, commandReprocess, commandStatus, commandStop}, nil,
+		},
 		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandStop, commandWatch}, nil},
+		{"states:ListMapRuns", onRuns, listsStatus, nil},
+		{"states:RedriveExecution", onRuns, []string{commandBackfill}, nil},
 		{"states:RedriveExecution", onExecutions, redrive, nil},
+		{"states:StartExecution", onBackfills, lists, nil},
 		{"states:StartExecution", onMachine, resumes, nil},
 		{"states:StopExecution", onExecutions, stops, nil},
+		{"states:StopExecution", onRuns, lists, nil},
 	}
 }
 
@@ -102,5 +130,5 @@ func PermissionsOf(command string) []string {
 			actions = append(actions, p.Action)
 		}
 	}
-	return actions
+	return slices.Compact(actions) // which are in order
 }

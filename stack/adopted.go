@@ -5,7 +5,6 @@ import (
 
 	"example.com/upload-router/components/uploads"
 	"example.com/upload-router/internal/policy"
-	"example.com/upload-router/internal/settings"
 )
 
 // exportAdopted gives the stack the outputs about buckets that are there already: their names, the keys that they are encrypted with, and
@@ -23,12 +22,7 @@ func (s *system) exportAdopted(outputs pulumi.Map) {
 	}
 	policies := pulumi.StringMap{}
 	for i, arn := range uploads.ARNs(s.at, s.cfg.Buckets) {
-		objects, roles := pulumi.String(arn+"/*"), []pulumi.StringInput{s.small.RoleARN, s.large.TaskRoleARN}
-		statements := policy.KeepStatus(objects, roles...)
-		if s.cfg.TagUploads == settings.TagQuarantine {
-			statements = append(statements, policy.Quarantine(objects, roles...))
-		}
-		policies[s.cfg.Buckets[i]] = policy.Document(statements...)
+		policies[s.cfg.Buckets[i]] = policy.Document(uploads.Refusals(pulumi.String(arn+"/*"), s.tags(), s.backfills.RoleARN)...)
 	}
 	outputs["bucketPolicies"] = policies
 }

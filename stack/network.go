@@ -84,11 +84,12 @@ func (s *system) endpoints() (err error) {
 	// https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
 	pulls := through(s.large.ExecutionRoleARN, policy.PullImage(s.repositoryARN)...)
 	machine := workflow.StateMachineARN(s.at, s.name+"-workflow", s.cfg.StateMachineName)
+	backfills := workflow.StateMachineARN(s.at, s.name+"-backfill", "")
 	policies := map[string]pulumi.StringInput{
 		serviceRegistry: pulls,
 		serviceImages:   pulls,
 		serviceLogs:     through(s.large.ExecutionRoleARN, policy.WriteLogs(s.log.Groups[taskLogs].ARN)),
-		serviceStates:   through(s.large.TaskRoleARN, policy.SendTaskResult(pulumi.String(machine))),
+		serviceStates:   through(s.large.TaskRoleARN, policy.SendTaskResult(pulumi.String(machine), pulumi.String(backfills))),
 		serviceTraces:   through(s.large.TaskRoleARN, policy.SendTraces("xray:PutTraceSegments")),
 		settings.ServiceSecrets: through(s.large.TaskRoleARN,
 			policy.ReadSecrets(s.at, s.cfg.SecretARNs(settings.ServiceSecrets), nil, nil)...),

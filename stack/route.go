@@ -22,6 +22,12 @@ func (s *system) notifications() (err error) {
 }
 
 func (s *system) workflow() (err error) {
+	s.router, err = workflow.New(s.ctx, s.name+"-workflow", s.workflowArgs())
+	return err
+}
+
+// workflowArgs are what a state machine needs that runs processors.
+func (s *system) workflowArgs() *workflow.Args {
 	args := &workflow.Args{
 		Location: s.at,
 		Name:     s.cfg.StateMachineName,
@@ -52,12 +58,20 @@ func (s *system) workflow() (err error) {
 			Level: string(s.cfg.ExecutionLogLevel), IncludeData: s.cfg.ExecutionLogData, LogGroupARN: group.ARN,
 		}
 	}
-	s.router, err = workflow.New(s.ctx, s.name+"-workflow", args)
-	return err
+	return args
 }
 
 // tagsUploads says whether processors tag the versions that they have processed.
 func (s *system) tagsUploads() bool { return s.cfg.TagUploads != settings.TagNone }
+
+// tags are how they do.
+func (s *system) tags() *uploads.Tags {
+	return &uploads.Tags{
+		RoleARNs:   []pulumi.StringInput{s.small.RoleARN, s.large.TaskRoleARN},
+		Quarantine: s.cfg.TagUploads == settings.TagQuarantine,
+		ExpireDays: s.cfg.ExpireProcessedAfterDays,
+	}
+}
 
 func (s *system) uploads() (err error) {
 	args := &uploads.Args{
@@ -71,6 +85,8 @@ func (s *system) uploads() (err error) {
 		AbortIncompleteAfterDays: s.cfg.AbortUploadsAfterDays,
 		KeepVersionsDays:         s.cfg.NoncurrentVersionsAfterDays,
 		ReaderRoles:              map[string]pulumi.StringInput{"function": s.small.RoleName, "task": s.large.TaskRoleName},
+		BackfillRoleARN:          s.backfills.RoleARN,
+		BackfillRoleName:         s.backfills.RoleName,
 		StateMachineARN:          s.router.ARN,
 		MaximumEventAgeSeconds:   int(s.cfg.EventMaxAge.Seconds()),
 		MaximumRetryAttempts:     s.cfg.EventRetryAttempts,
@@ -80,11 +96,7 @@ func (s *system) uploads() (err error) {
 		args.Key = s.key
 	}
 	if s.tagsUploads() {
-		args.Tags = &uploads.Tags{
-			RoleARNs:   []pulumi.StringInput{s.small.RoleARN, s.large.TaskRoleARN},
-			Quarantine: s.cfg.TagUploads == settings.TagQuarantine,
-			ExpireDays: s.cfg.ExpireProcessedAfterDays,
-		}
+		args.Tags = s.tags()
 	}
 	if s.out != nil { // the task reads the uploads by the endpoint of S3 alone
 		args.Private = &uploads.Private{EndpointID: s.out.S3EndpointID, RoleARN: s.large.TaskRoleARN}

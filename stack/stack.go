@@ -18,6 +18,8 @@ import (
 	"example.com/upload-router/components/logs"
 	"example.com/upload-router/components/network"
 	"example.com/upload-router/components/notifications"
+	"example.com/upload-router/components/output"
+	"example.com/upload-router/components/schedule"
 	"example.com/upload-router/components/statuschange"
 	"example.com/upload-router/components/sweep"
 	"example.com/upload-router/components/task"
@@ -62,9 +64,9 @@ func Declare(ctx *pulumi.Context, builder Builder) error {
 		// Large files: a Fargate task, and what it reaches out of a private network.
 		s.task, s.endpoints,
 		// Which of them it is, and who is notified of it.
-		s.notifications, s.workflow,
+		s.notifications, s.workflow, s.backfill,
 		// What starts it.
-		s.uploads,
+		s.uploads, s.schedule,
 		// What looks after those that are gone, and what watches it all.
 		s.sweep, s.watch,
 	} {
@@ -105,7 +107,9 @@ type system struct {
 	out                          *endpoints.Endpoints // nil but in a private network
 	topic                        *notifications.Notifications
 	table                        *ledger.Ledger
-	router                       *workflow.Workflow
+	router, backfills            *workflow.Workflow
+	lists                        *output.Output     // of what backfills process
+	scheduled                    *schedule.Schedule // nil if none are by the clock
 	up                           *uploads.Uploads
 	sweeper                      *function.Function
 	sweeps                       *sweep.Sweep // has sweeper run
@@ -128,21 +132,23 @@ func (s *system) export() error {
 		return err
 	}
 	outputs := pulumi.Map{
-		"routes":              routes,
-		"vpcId":               s.net.VPCID,
-		"subnetIds":           s.net.SubnetIDs,
-		"securityGroupId":     s.net.SecurityGroupID,
-		"ecrRepositoryUri":    s.repositoryURI,
-		"ecsClusterArn":       s.large.ClusterARN,
-		"taskDefinitionArn":   s.large.DefinitionARN,
-		"lambdaFunctionArn":   s.small.ARN,
-		"stateMachineArn":     s.router.ARN,
-		"bucketName":          s.up.BucketName,
-		"eventBridgeRuleName": s.up.RuleName,
-		"topicArn":            s.topic.TopicARN,
-		"deadLetterQueueUrl":  s.up.DeadLetterQueueURL,
-		"pausedRuleName":      s.up.PausedRuleName,
-		"pausedQueueUrl":      s.up.PausedQueueURL,
+		"routes":                  routes,
+		"vpcId":                   s.net.VPCID,
+		"subnetIds":               s.net.SubnetIDs,
+		"securityGroupId":         s.net.SecurityGroupID,
+		"ecrRepositoryUri":        s.repositoryURI,
+		"ecsClusterArn":           s.large.ClusterARN,
+		"taskDefinitionArn":       s.large.DefinitionARN,
+		"lambdaFunctionArn":       s.small.ARN,
+		"stateMachineArn":         s.router.ARN,
+		"backfillStateMachineArn": s.backfills.ARN,
+		"backfillBucketName":      s.lists.BucketName,
+		"bucketName":              s.up.BucketName,
+		"eventBridgeRuleName":     s.up.RuleName,
+		"topicArn":                s.topic.TopicARN,
+		"deadLetterQueueUrl":      s.up.DeadLetterQueueURL,
+		"pausedRuleName":          s.up.PausedRuleName,
+		"pausedQueueUrl":          s.up.PausedQueueURL,
 		// The queue of the rule of status changes: its name, as its alarm and the dashboard have it.
 		"statusChangeQueueName": s.changes.DeadLetterQueueName,
 		"functionLogGroup":      s.log.Groups[functionLogs].Name,

@@ -26,7 +26,7 @@ func (s *system) sweep() (err error) {
 		Architecture:   string(s.cfg.Architecture),
 		MemoryMB:       sweepMemoryMB,
 		TimeoutSeconds: sweepTimeoutSeconds,
-		Environment:    sweep.Environment(s.table.Environment(), s.router.ARN, s.topic.TopicARN, s.slotRoutes()),
+		Environment:    sweep.Environment(s.table.Environment(), s.router.ARN, s.backfills.ARN, s.topic.TopicARN, s.slotRoutes()),
 		LogGroupName:   s.log.Groups[sweepLogs].Name,
 		LogGroupARN:    s.log.Groups[sweepLogs].ARN,
 	}); err != nil {
@@ -42,6 +42,8 @@ func (s *system) sweep() (err error) {
 		IndexARN:         s.table.IndexARN,
 		StateMachineARN:  s.router.ARN,
 		StateMachineName: s.router.Name,
+		BackfillARN:      s.backfills.ARN,
+		BackfillName:     s.backfills.Name,
 		SlotRoutes:       s.slotRoutes(),
 		TopicARN:         s.topic.TopicARN,
 		KMSKeyARN:        s.customerKey(),
@@ -65,7 +67,7 @@ func (s *system) slotRoutes() []string {
 func (s *system) watch() error {
 	var err error
 	s.changes, err = statuschange.New(s.ctx, s.name+"-statuschange", &statuschange.Args{
-		Location: s.at, StateMachineARN: s.router.ARN, TopicARN: s.topic.TopicARN, KMSKeyARN: s.customerKey(),
+		Location: s.at, StateMachineARN: s.router.ARN, BackfillARN: s.backfills.ARN, TopicARN: s.topic.TopicARN, KMSKeyARN: s.customerKey(),
 		SweepARN: s.sweeps.FunctionARN, SweepName: s.sweeper.Name,
 	})
 	if err != nil {
@@ -101,8 +103,9 @@ func (s *system) watch() error {
 	if _, err := dashboard.New(s.ctx, s.name+"-dashboard", board); err != nil {
 		return err
 	}
-	_, err = alarms.New(s.ctx, s.name+"-alarms", &alarms.Args{
+	watched := &alarms.Args{
 		StateMachineARN:       s.router.ARN,
+		BackfillARN:           s.backfills.ARN,
 		ExecutionTimeout:      s.cfg.ExecutionTimeout,
 		Routes:                routes,
 		FunctionName:          s.small.Name,
@@ -114,6 +117,10 @@ func (s *system) watch() error {
 		SweepName:             s.sweeper.Name,
 		TableName:             s.table.TableName,
 		TopicARN:              s.topic.TopicARN,
-	})
+	}
+	if s.scheduled != nil {
+		watched.ScheduleGroupName = s.scheduled.GroupName
+	}
+	_, err = alarms.New(s.ctx, s.name+"-alarms", watched)
 	return err
 }

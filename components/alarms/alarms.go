@@ -3,6 +3,7 @@ package alarms
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
@@ -21,6 +22,8 @@ const Type = "upload-router:components:Alarms"
 type Args struct {
 	// StateMachineARN is the state machine to watch. Required.
 	StateMachineARN pulumi.StringInput `required:"true"`
+	// BackfillARN is the state machine of backfills. Required.
+	BackfillARN pulumi.StringInput `required:"true"`
 	// ExecutionTimeout is the time that an execution has. Required.
 	ExecutionTimeout time.Duration `required:"true"`
 	// Routes are the state machine's. Required.
@@ -42,6 +45,8 @@ type Args struct {
 	SweepName pulumi.StringInput `required:"true"`
 	// TableName is the ledger's table. Required.
 	TableName pulumi.StringInput `required:"true"`
+	// ScheduleGroupName is the group of the schedules of backfills. Nil: there is none.
+	ScheduleGroupName pulumi.StringInput
 	// TopicARN is notified when an alarm goes off and when it is over. Required.
 	TopicARN pulumi.StringInput `required:"true"`
 }
@@ -128,6 +133,7 @@ func table(args *Args) []alarm {
 		}
 	}
 	router := counted(states, machine, args.StateMachineARN)
+	backfill := counted(states, machine, args.BackfillARN)
 	function := counted(functions, "FunctionName", args.FunctionName)
 	sweep := counted(functions, "FunctionName", args.SweepName)
 	rule := counted(events, "RuleName", args.RuleName)
@@ -138,7 +144,7 @@ func table(args *Args) []alarm {
 		a.statistic = maximum
 		return a
 	}
-	return append([]alarm{
+	return slices.Concat([]alarm{
 		router("execution-failures", "ExecutionsFailed",
 			"A file could not be processed: the failed execution's cause says why."),
 		router("execution-timeouts", "ExecutionsTimedOut",
@@ -147,6 +153,8 @@ func table(args *Args) []alarm {
 			"An execution was stopped by hand, which no state can catch."),
 		router("execution-throttles", "ExecutionThrottled",
 			"Step Functions slows state transitions down: files wait. See the account's quotas."),
+		backfill("backfill-failures", "ExecutionsFailed",
+			"A backfill failed: more of its files failed than it tolerates, or its list couldn't be read. What it has done stays done."),
 		{
 			key: "execution-time", namespace: states, metric: "ExecutionTime", statistic: slowest,
 			of: pulumi.StringMap{machine: args.StateMachineARN}, threshold: slow(args.ExecutionTimeout), missing: fine,
@@ -197,7 +205,20 @@ func table(args *Args) []alarm {
 			description: "DynamoDB refuses writes to the ledger: more files come than the table takes at once. They are tried again; the files " +
 				"for which that doesn't help fail.",
 		},
-	}, routes(args)...)
+	}, schedules(args), routes(args))
+}
+
+// schedules has the alarm of backfills by the clock, if there are any.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+func schedules(args *Args) []alarm {
+	if args.ScheduleGroupName == nil {
+		return nil
+	}
+	return []alarm{{
+		key: "backfill-schedule", namespace: "AWS/Scheduler", metric: "InvocationDroppedCount", statistic: sum,
+		of: pulumi.StringMap{"ScheduleGroup": args.ScheduleGroupName}, threshold: first, missing: fine,
+		description: "EventBridge Scheduler gave up on starting a backfill: what isn't processed waits for the next one.",
+	}}
 }
 
 // routes has the alarms of each route. Those about failures are only where routes share a function, or the integration that runs tasks,

@@ -18,10 +18,11 @@ import (
 const (
 	typeAlarm = "aws:cloudwatch/metricAlarm:MetricAlarm"
 
-	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
-	topic   = "arn:aws:sns:eu-central-1:123456789012:t"
-	queue   = "dead-letters"
-	tasks   = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
+	machine   = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
+	backfills = "arn:aws:states:eu-central-1:123456789012:stateMachine:b"
+	topic     = "arn:aws:sns:eu-central-1:123456789012:t"
+	queue     = "dead-letters"
+	tasks     = "arn:aws:states:eu-central-1:123456789012:ecs:runTask.sync"
 )
 
 // twoRoutes share nothing: one has the function, the other the tasks.
@@ -33,7 +34,7 @@ func declare(t *testing.T, routes []routing.Route) *declared.System {
 		a, err := alarms.New(ctx, "alarms", &alarms.Args{
 			StateMachineARN: pulumi.String(machine), DeadLetterQueueName: pulumi.String(queue), PausedQueueName: pulumi.String("paused"),
 			TopicARN: pulumi.String(topic), ExecutionTimeout: time.Hour, FunctionName: pulumi.String("f"), TaskIntegrationARN: pulumi.String(tasks),
-			RuleName: pulumi.String("r"), StatusChangeQueueName: pulumi.String("status-changes"),
+			BackfillARN: pulumi.String(backfills), RuleName: pulumi.String("r"), StatusChangeQueueName: pulumi.String("status-changes"),
 			SweepName: pulumi.String("s"), TableName: pulumi.String("ledger"), Routes: routes,
 		})
 		if err != nil {
@@ -61,14 +62,17 @@ func TestEachAlarmHasExactlyTheseProperties(t *testing.T) {
 		"execution-timeouts":  {"AWS/States", "ExecutionsTimedOut", "Sum", states, 1, "notBreaching"},
 		"execution-aborts":    {"AWS/States", "ExecutionsAborted", "Sum", states, 1, "notBreaching"},
 		"execution-throttles": {"AWS/States", "ExecutionThrottled", "Sum", states, 1, "notBreaching"},
-		"execution-time":      {"AWS/States", "ExecutionTime", "p99", states, 2_700_000, "notBreaching"}, // of an hour
-		"open-executions":     {"AWS/States", "OpenExecutionCount", "Maximum", nil, 100_000, "ignore"},
-		"function-errors":     {"AWS/Lambda", "Errors", "Sum", function, 1, "notBreaching"},
-		"function-throttles":  {"AWS/Lambda", "Throttles", "Sum", function, 1, "notBreaching"},
-		"task-failures":       {"AWS/States", "ServiceIntegrationsFailed", "Sum", task, 1, "notBreaching"},
-		"task-timeouts":       {"AWS/States", "ServiceIntegrationsTimedOut", "Sum", task, 1, "notBreaching"},
-		"event-failures":      {"AWS/Events", "FailedInvocations", "Sum", rule, 1, "notBreaching"},
-		"lost-events":         {"AWS/Events", "InvocationsFailedToBeSentToDlq", "Sum", rule, 1, "notBreaching"},
+		"backfill-failures": {
+			"AWS/States", "ExecutionsFailed", "Sum", map[string]any{"StateMachineArn": backfills}, 1, "notBreaching",
+		},
+		"execution-time":     {"AWS/States", "ExecutionTime", "p99", states, 2_700_000, "notBreaching"}, // of an hour
+		"open-executions":    {"AWS/States", "OpenExecutionCount", "Maximum", nil, 100_000, "ignore"},
+		"function-errors":    {"AWS/Lambda", "Errors", "Sum", function, 1, "notBreaching"},
+		"function-throttles": {"AWS/Lambda", "Throttles", "Sum", function, 1, "notBreaching"},
+		"task-failures":      {"AWS/States", "ServiceIntegrationsFailed", "Sum", task, 1, "notBreaching"},
+		"task-timeouts":      {"AWS/States", "ServiceIntegrationsTimedOut", "Sum", task, 1, "notBreaching"},
+		"event-failures":     {"AWS/Events", "FailedInvocations", "Sum", rule, 1, "notBreaching"},
+		"lost-events":        {"AWS/Events", "InvocationsFailedToBeSentToDlq", "Sum", rule, 1, "notBreaching"},
 		"undelivered-events": {
 			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", map[string]any{"QueueName": queue}, 1, "notBreaching",
 		},
@@ -137,7 +141,7 @@ func fill(alarm map[string]any) {
 
 func TestThereAreTheseAlarmsUnderTheComponentAndNothingElse(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 20}, declaredtest.Counts(declare(t, twoRoutes)))
+	require.Equal(t, map[string]int{alarms.Type: 1, typeAlarm: 21}, declaredtest.Counts(declare(t, twoRoutes)))
 }
 
 func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
@@ -145,7 +149,7 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	system := declare(t, twoRoutes)
 	want := map[string]string{}
 	for _, key := range []string{
-		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
+		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions", "backfill-failures",
 		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
 		"paused-events",
 		"undelivered-status-changes", "sweep-errors", "sweep-silence", "ledger-throttles", "route-time-Lambda", "route-time-Fargate",

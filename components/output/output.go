@@ -33,6 +33,8 @@ type Args struct {
 	AbortIncompleteAfterDays int `required:"true"`
 	// KeepVersionsDays is when overwritten and deleted objects are deleted for good. 0: never.
 	KeepVersionsDays int
+	// ExpireDays is when an object expires, after it was written. 0: never.
+	ExpireDays int
 	// Private is the network that a writer without a route to the internet writes from, and from nowhere else. Nil: it may be written from
 	// anywhere.
 	Private *Private
@@ -69,6 +71,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	bucketArgs := &bucket.Args{
 		Name: args.BucketName, KMSKeyARN: args.KMSKeyARN, Key: args.Key, ForceDestroy: args.ForceDestroy,
 		AbortIncompleteAfterDays: args.AbortIncompleteAfterDays, KeepVersionsDays: args.KeepVersionsDays,
+		ExpireDays: args.ExpireDays,
 	}
 	if args.Private != nil {
 		bucketArgs.Refused = []policy.Condition{

@@ -1,6 +1,6 @@
 // Package statuschange announces the executions that no state of theirs could: those that timed out, and those that were stopped
 // by hand. Step Functions sends EventBridge their status change, which a rule publishes to the topic (requirement C23, trap 5), and
-// gives to the sweep, which writes it into the ledger.
+// gives to the sweep, which writes it into the ledger. Of a backfill they announce any end but a success, which a state of its own does.
 package statuschange
 
 import (
@@ -33,6 +33,8 @@ type Args struct {
 	Location location.Location `required:"true"`
 	// StateMachineARN is the state machine whose executions are announced. Required.
 	StateMachineARN pulumi.StringInput `required:"true"`
+	// BackfillARN is the state machine whose executions are backfills. Required.
+	BackfillARN pulumi.StringInput `required:"true"`
 	// TopicARN is what it is published to; its policy must let the rule publish. Required.
 	TopicARN pulumi.StringInput `required:"true"`
 	// SweepARN and SweepName are the function of the sweep, which gets the event as it is. Required.
@@ -41,11 +43,11 @@ type Args struct {
 	KMSKeyARN pulumi.StringInput
 }
 
-// StatusChange is a rule with its targets and the queue of undelivered status changes.
+// StatusChange are a rule for each state machine with their targets, and the queue of undelivered status changes.
 type StatusChange struct {
 	pulumi.ResourceState
 
-	// RuleName is the rule.
+	// RuleName is the rule of the executions that process one upload.
 	RuleName pulumi.StringOutput `pulumi:"ruleName"`
 	// DeadLetterQueueName is the queue of the status changes that could not be delivered to the topic or the sweep, as metrics name it.
 	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
@@ -61,39 +63,45 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("registering the status changes: %w", err)
 	}
 	parent := pulumi.Parent(s)
-	rule, err := cloudwatch.NewEventRule(ctx, name+"-rule", &cloudwatch.EventRuleArgs{
-		Description:  pulumi.String("Tells of executions that ended by their time-out or by hand"),
-		EventPattern: args.StateMachineARN.ToStringOutput().ApplyT(eventPattern).(pulumi.StringOutput),
-	}, parent)
+	watched := watched(args)
+	rules := make([]*cloudwatch.EventRule, len(watched))
+	for i, w := range watched {
+		var err error
+		if rules[i], err = cloudwatch.NewEventRule(ctx, name+w.suffix+"-rule", &cloudwatch.EventRuleArgs{
+			Description:  pulumi.String(w.description),
+			EventPattern: w.machineARN.ToStringOutput().ApplyT(w.pattern).(pulumi.StringOutput),
+		}, parent); err != nil {
+			return nil, fmt.Errorf("creating the rule of status changes: %w", err)
+		}
+	}
+	letters, access, err := queue.New(ctx, name+"-dlq", queue.Undelivered, rules, args.KMSKeyARN, parent)
 	if err != nil {
-		return nil, fmt.Errorf("creating the rule of status changes: %w", err)
+		return nil, err //nolint:wrapcheck // It names the queue.
 	}
-	letters, access, err := queue.New(ctx, name+"-dlq", queue.Undelivered, []*cloudwatch.EventRule{rule}, args.KMSKeyARN, parent)
-	if err != nil {
-		return nil, err
+	for i, w := range watched {
+		if _, err := cloudwatch.NewEventTarget(ctx, name+w.suffix+"-target", &cloudwatch.EventTargetArgs{
+			Rule:             rules[i].Name,
+			TargetId:         pulumi.String(topicID),
+			Arn:              args.TopicARN,
+			DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: letters.Arn},
+			InputTransformer: notice(w.template),
+		}, parent, pulumi.DependsOn([]pulumi.Resource{access})); err != nil {
+			return nil, fmt.Errorf("creating the target of status changes: %w", err)
+		}
+		if err := s.sweep(ctx, name+w.suffix, w.permission, args, rules[i], letters, access); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := cloudwatch.NewEventTarget(ctx, name+"-target", &cloudwatch.EventTargetArgs{
-		Rule:             rule.Name,
-		TargetId:         pulumi.String(topicID),
-		Arn:              args.TopicARN,
-		DeadLetterConfig: &cloudwatch.EventTargetDeadLetterConfigArgs{Arn: letters.Arn},
-		InputTransformer: notice(),
-	}, parent, pulumi.DependsOn([]pulumi.Resource{access})); err != nil {
-		return nil, fmt.Errorf("creating the target of status changes: %w", err)
-	}
-	if err := s.sweep(ctx, name, args, rule, letters, access); err != nil {
-		return nil, err
-	}
-	s.RuleName, s.DeadLetterQueueName = rule.Name, letters.Name
+	s.RuleName, s.DeadLetterQueueName = rules[0].Name, letters.Name
 	return s, outputs.Register(ctx, s)
 }
 
-// sweep has the rule tell the sweep.
+// sweep has a rule tell the sweep.
 func (s *StatusChange) sweep(
-	ctx *pulumi.Context, name string, args *Args, rule *cloudwatch.EventRule, letters *sqs.Queue, access *sqs.QueuePolicy,
+	ctx *pulumi.Context, name, permission string, args *Args, rule *cloudwatch.EventRule, letters *sqs.Queue, access *sqs.QueuePolicy,
 ) error {
 	invoke, err := lambda.NewPermission(ctx, name+"-invoke", &lambda.PermissionArgs{
-		StatementId: pulumi.String("SweepEndedExecutions"),
+		StatementId: pulumi.String(permission),
 		Action:      pulumi.String("lambda:InvokeFunction"),
 		Function:    args.SweepName,
 		Principal:   pulumi.String("events.amazonaws.com"),
@@ -113,14 +121,43 @@ func (s *StatusChange) sweep(
 	return nil
 }
 
-// eventPattern matches the ends that no state can catch. One that failed by itself has announced it.
-func eventPattern(machine string) (string, error) {
+// machine is a state machine whose executions are announced that end by certain statuses.
+type machine struct {
+	suffix, description string
+	machineARN          pulumi.StringInput
+	statuses            []string
+	// template is the notice, and permission names what lets the rule run the sweep.
+	template, permission string
+}
+
+// watched are both. A file that failed by itself has been announced; a backfill that did has not: its Map state has no Catch, as an
+// execution that goes on behind it can't be redriven there.
+func watched(args *Args) []machine {
+	const times = "Started <started>, stopped <stopped> (milliseconds since 1970, UTC). Look at it with: upload-router "
+	outside := []string{"ABORTED", "TIMED_OUT"}
+	return []machine{
+		{
+			description: "Tells of executions that ended by their time-out or by hand",
+			machineARN:  args.StateMachineARN, statuses: outside, permission: "SweepEndedExecutions",
+			template: `"Upload <status>: the execution <name> ended outside of its states, so its file may not have been processed. ` +
+				times + `show <execution>"`,
+		},
+		{
+			suffix: "-backfill", description: "Tells of backfills that failed or were stopped",
+			machineARN: args.BackfillARN, statuses: append(outside, "FAILED"), permission: "SweepEndedBackfills",
+			template: `"Backfill <status>: <name> ended before all of its files were processed. ` + times + `backfill show <name>"`,
+		},
+	}
+}
+
+// pattern matches the ends that no state of the machine announces.
+func (m machine) pattern(arn string) (string, error) {
 	b, err := json.Marshal(map[string]any{
 		"source":      []string{"aws.states"},
 		"detail-type": []string{"Step Functions Execution Status Change"},
 		"detail": map[string]any{
-			"stateMachineArn": []string{machine},
-			"status":          []string{"ABORTED", "TIMED_OUT"},
+			"stateMachineArn": []string{arn},
+			"status":          m.statuses,
 		},
 	})
 	if err != nil {
@@ -132,7 +169,7 @@ func eventPattern(machine string) (string, error) {
 // notice says which execution it is and how to look at it. The event of a state machine with a customer managed key has
 // neither input nor cause (requirement C16), so the notice names neither.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
-func notice() *cloudwatch.EventTargetInputTransformerArgs {
+func notice(template string) *cloudwatch.EventTargetInputTransformerArgs {
 	return &cloudwatch.EventTargetInputTransformerArgs{
 		InputPaths: pulumi.StringMap{
 			"execution": pulumi.String("$.detail.executionArn"),
@@ -141,7 +178,6 @@ func notice() *cloudwatch.EventTargetInputTransformerArgs {
 			"status":    pulumi.String("$.detail.status"),
 			"stopped":   pulumi.String("$.detail.stopDate"),
 		},
-		InputTemplate: pulumi.String(`"Upload <status>: the execution <name> ended outside of its states, so its file may not have been ` +
-			`processed. Started <started>, stopped <stopped> (milliseconds since 1970, UTC). Look at it with: upload-router show <execution>"`),
+		InputTemplate: pulumi.String(template),
 	}
 }

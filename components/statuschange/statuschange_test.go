@@ -20,10 +20,11 @@ const (
 	typePolicy = "aws:sqs/queuePolicy:QueuePolicy"
 	typeInvoke = "aws:lambda/permission:Permission"
 
-	machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
-	topic   = "arn:aws:sns:eu-central-1:123456789012:t"
-	sweep   = "arn:aws:lambda:eu-central-1:123456789012:function:sweep"
-	key     = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
+	machine  = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
+	backfill = "arn:aws:states:eu-central-1:123456789012:stateMachine:b"
+	topic    = "arn:aws:sns:eu-central-1:123456789012:t"
+	sweep    = "arn:aws:lambda:eu-central-1:123456789012:function:sweep"
+	key      = "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0123456789ab"
 )
 
 func declare(t *testing.T, key pulumi.StringInput) *declared.System {
@@ -31,7 +32,7 @@ func declare(t *testing.T, key pulumi.StringInput) *declared.System {
 	at := declaredtest.Home()
 	return declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 		e, err := statuschange.New(ctx, "statuschange", &statuschange.Args{
-			Location: at, StateMachineARN: pulumi.String(machine), TopicARN: pulumi.String(topic), KMSKeyARN: key,
+			Location: at, StateMachineARN: pulumi.String(machine), BackfillARN: pulumi.String(backfill), TopicARN: pulumi.String(topic), KMSKeyARN: key,
 			SweepARN: pulumi.String(sweep), SweepName: pulumi.String("sweep"),
 		})
 		if err != nil {
@@ -46,15 +47,20 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
 	require.Equal(t, map[string]int{
-		statuschange.Type: 1, typeRule: 1, typeTarget: 2, typeQueue: 1, typePolicy: 1, typeInvoke: 1,
+		statuschange.Type: 1, typeRule: 2, typeTarget: 4, typeQueue: 1, typePolicy: 1, typeInvoke: 2,
 	}, declaredtest.Counts(system))
-	rule := declaredtest.Only(t, system, typeRule)
+	rule := declaredtest.Named(t, system, typeRule, "statuschange-rule")
 	require.JSONEq(t, `{
 		"source": ["aws.states"],
 		"detail-type": ["Step Functions Execution Status Change"],
 		"detail": {"stateMachineArn": ["`+machine+`"], "status": ["ABORTED", "TIMED_OUT"]}
 	}`, rule.Text("eventPattern"))
 	require.Equal(t, rule.Outputs["name"], system.Outputs["rule"])
+	require.JSONEq(t, `{
+		"source": ["aws.states"],
+		"detail-type": ["Step Functions Execution Status Change"],
+		"detail": {"stateMachineArn": ["`+backfill+`"], "status": ["ABORTED", "TIMED_OUT", "FAILED"]}
+	}`, declaredtest.Named(t, system, typeRule, "statuschange-backfill-rule").Text("eventPattern"))
 	assert.Regexp(t, `^arn:aws:events:eu-central-1:123456789012:rule/statuschange-rule-`, rule.Outputs["arn"])
 }
 
@@ -62,7 +68,15 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	target := declaredtest.Named(t, system, typeTarget, "statuschange-target")
+	for name, command := range map[string]string{
+		"statuschange-target": "upload-router show <execution>", "statuschange-backfill-target": "upload-router backfill show <name>",
+	} {
+		requireNotice(t, system, declaredtest.Named(t, system, typeTarget, name), command)
+	}
+}
+
+func requireNotice(t *testing.T, system *declared.System, target declared.Resource, command string) {
+	t.Helper()
 	require.Equal(t, topic, target.Text("arn"))
 	require.Nil(t, target.Inputs["roleArn"], "the topic's policy lets the rule publish")
 	require.Equal(t, declaredtest.Only(t, system, typeQueue).Outputs["arn"], target.Object("deadLetterConfig")["arn"])
@@ -74,7 +88,7 @@ func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 	}, transformer["inputPaths"])
 	template := transformer["inputTemplate"]
 	require.Regexp(t, `^"[^"\n]+"$`, template, "one string: EventBridge takes a template that is JSON")
-	for _, part := range []string{"<status>", "<name>", "<started>", "<stopped>", "upload-router show <execution>"} {
+	for _, part := range []string{"<status>", "<name>", "<started>", "<stopped>", command} {
 		require.Contains(t, template, part)
 	}
 }
@@ -83,12 +97,12 @@ func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 func TestTheSweepIsToldAsWell(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	rule, target := declaredtest.Only(t, system, typeRule), declaredtest.Named(t, system, typeTarget, "statuschange-sweep")
+	rule, target := declaredtest.Named(t, system, typeRule, "statuschange-rule"), declaredtest.Named(t, system, typeTarget, "statuschange-sweep")
 	require.Equal(t, map[string]any{
 		"rule": rule.Outputs["name"], "targetId": "Sweep", "arn": sweep,
 		"deadLetterConfig": map[string]any{"arn": declaredtest.Only(t, system, typeQueue).Outputs["arn"]},
 	}, target.Inputs)
-	invoke := declaredtest.Only(t, system, typeInvoke)
+	invoke := declaredtest.Named(t, system, typeInvoke, "statuschange-invoke")
 	require.Equal(t, map[string]any{
 		"statementId": "SweepEndedExecutions", "action": "lambda:InvokeFunction", "function": "sweep",
 		"principal": "events.amazonaws.com", "sourceArn": rule.ARN(),
@@ -114,11 +128,12 @@ func TestTheQueueTakesWhatTheTopicDoesNot(t *testing.T) {
 			require.JSONEq(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 				"Sid": "SendUndeliveredEvents", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
 				"Action": ["sqs:SendMessage"], "Resource": ["%[1]s"],
-				"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s"]}}
+				"Condition": {"ArnEquals": {"aws:SourceArn": ["%[2]s", "%[3]s"]}}
 			}, {
 				"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": ["sqs:*"], "Resource": ["%[1]s"],
 				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
-			}]}`, queue.Outputs["arn"], declaredtest.Only(t, system, typeRule).Outputs["arn"]),
+			}]}`, queue.Outputs["arn"], declaredtest.Named(t, system, typeRule, "statuschange-rule").Outputs["arn"],
+				declaredtest.Named(t, system, typeRule, "statuschange-backfill-rule").Outputs["arn"]),
 				declaredtest.Only(t, system, typePolicy).Text("policy"))
 		})
 	}

@@ -32,18 +32,22 @@ const targetID = "Sweep"
 
 // The variables by which the function finds what it looks at, besides the ledger's.
 const (
-	environmentMachine = "UPLOAD_STATE_MACHINE_ARN"
-	environmentTopic   = "UPLOAD_TOPIC_ARN"
-	environmentRoutes  = "UPLOAD_SLOT_ROUTES"
+	environmentMachine  = "UPLOAD_STATE_MACHINE_ARN"
+	environmentBackfill = "UPLOAD_BACKFILL_STATE_MACHINE_ARN"
+	environmentTopic    = "UPLOAD_TOPIC_ARN"
+	environmentRoutes   = "UPLOAD_SLOT_ROUTES"
 )
 
-// Environment adds to the variables by which a program finds the ledger those by which the function finds the state machine, the topic, and
-// the task slots of the routes with these names, which may be none.
-func Environment(ledger pulumi.StringMap, stateMachineARN, topicARN pulumi.StringInput, slotRoutes []string) pulumi.StringMap {
+// Environment adds to the variables by which a program finds the ledger those by which the function finds the state machine, that of its
+// backfills, the topic, and the task slots of the routes with these names, which may be none.
+func Environment(
+	ledger pulumi.StringMap, stateMachineARN, backfillARN, topicARN pulumi.StringInput, slotRoutes []string,
+) pulumi.StringMap {
 	environment := pulumi.StringMap{
-		environmentMachine: stateMachineARN,
-		environmentTopic:   topicARN,
-		environmentRoutes:  pulumi.String(strings.Join(slotRoutes, ",")),
+		environmentMachine:  stateMachineARN,
+		environmentBackfill: backfillARN,
+		environmentTopic:    topicARN,
+		environmentRoutes:   pulumi.String(strings.Join(slotRoutes, ",")),
 	}
 	maps.Copy(environment, ledger)
 	return environment
@@ -61,6 +65,8 @@ type Args struct {
 	TableARN, TableName, IndexARN pulumi.StringInput `required:"true"`
 	// StateMachineARN and StateMachineName are the state machine whose executions are looked at. Required.
 	StateMachineARN, StateMachineName pulumi.StringInput `required:"true"`
+	// BackfillARN and BackfillName are the state machine of its backfills, whose child workflow executions are looked at too. Required.
+	BackfillARN, BackfillName pulumi.StringInput `required:"true"`
 	// SlotRoutes are the names of the routes with task slots, as [Environment] has them: with any, the executions that run are listed.
 	SlotRoutes []string
 	// TopicARN hears of what nobody has told. Required.
@@ -138,27 +144,37 @@ func statements(args *Args) []policy.Statement {
 	on := func(sid string, resource pulumi.StringInput, actions ...string) policy.Statement {
 		return policy.Statement{Sid: sid, Actions: actions, Resources: []pulumi.StringInput{resource}}
 	}
+	of := func(kind string, machine pulumi.StringInput, rest string) pulumi.StringInput {
+		return pulumi.Sprintf("%s%s%s", args.Location.ARN("states", kind+":"), machine, rest)
+	}
+	backfills := of("execution", args.BackfillName, ":*")
 	own := []string{ledger.Sweep}
 	if len(args.SlotRoutes) > 0 {
 		own = append(own, ledger.Slots)
 	}
-	read := on("ReadLedger", args.TableARN, "dynamodb:GetItem")
+	// The input of a backfill's child doesn't say which version of an object it took: it is looked for among all.
+	read := on("ReadLedger", args.TableARN, "dynamodb:GetItem", "dynamodb:Query")
 	read.Conditions = policy.NotOwn(own...)
 	granted := append(policy.UseLedger(args.Location, args.TableARN, args.TableName, args.KMSKeyARN, own...),
 		read,
 		on("FindLostUploads", args.IndexARN, "dynamodb:Query"),
-		on("FollowExecutions", pulumi.Sprintf("%s%s:*", args.Location.ARN("states", "execution:"), args.StateMachineName),
-			"states:DescribeExecution"),
+		policy.Statement{
+			Sid: "FollowExecutions", Actions: []string{"states:DescribeExecution"},
+			Resources: []pulumi.StringInput{of("execution", args.StateMachineName, ":*"), backfills, of("execution", args.BackfillName, "/*:*")},
+		},
+		on("FindMapRuns", backfills, "states:ListMapRuns"),
 		on("Notify", args.TopicARN, "sns:Publish"),
 	)
+	list := on("ListExecutions", of("mapRun", args.BackfillName, "/*:*"), "states:ListExecutions")
 	if len(args.SlotRoutes) > 0 {
-		granted = append(granted, on("ListExecutions", args.StateMachineARN, "states:ListExecutions"))
+		list.Resources = append(list.Resources, args.StateMachineARN, args.BackfillARN)
 	}
+	granted = append(granted, list)
 	if args.KMSKeyARN != nil {
 		decrypt := on("DecryptExecutions", args.KMSKeyARN, "kms:Decrypt")
 		decrypt.Conditions = []policy.Condition{
 			policy.Via("states", args.Location),
-			policy.When("ArnEquals", "kms:EncryptionContext:aws:states:stateMachineArn", args.StateMachineARN),
+			policy.When("ArnEquals", "kms:EncryptionContext:aws:states:stateMachineArn", args.StateMachineARN, args.BackfillARN),
 		}
 		granted = append(granted, decrypt)
 	}

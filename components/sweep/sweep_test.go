@@ -30,7 +30,7 @@ func declare(t *testing.T, at location.Location, encrypted bool, slotRoutes ...s
 			FunctionARN: arn("lambda", "function:sweep"), FunctionName: pulumi.String("sweep"), RoleName: pulumi.String("sweeper"),
 			TableARN: arn("dynamodb", "table/ledger"), TableName: pulumi.String("ledger"), IndexARN: arn("dynamodb", "table/ledger/index/timeline"),
 			StateMachineARN: arn("states", "stateMachine:m"), StateMachineName: pulumi.String("m"), TopicARN: arn("sns", "people"),
-			SlotRoutes: slotRoutes,
+			BackfillARN: arn("states", "stateMachine:b"), BackfillName: pulumi.String("b"), SlotRoutes: slotRoutes,
 		}
 		if encrypted {
 			args.KMSKeyARN, args.TopicKMSKeyARN = arn("kms", "key/k"), arn("kms", "key/t")
@@ -66,15 +66,22 @@ func TestItRunsEveryTwoMinutes(t *testing.T) {
 func TestItMayDoWhatItDoesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	const plain = `
-		{"Sid": "ReadLedger", "Effect": "Allow", "Action": ["dynamodb:GetItem"],
+		{"Sid": "ReadLedger", "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:Query"],
 		 "Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"], "Condition": {
 			"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
 		 }},
 		{"Sid": "FindLostUploads", "Effect": "Allow", "Action": ["dynamodb:Query"],
 		 "Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger/index/timeline"]},
 		{"Sid": "FollowExecutions", "Effect": "Allow", "Action": ["states:DescribeExecution"],
-		 "Resource": ["arn:%[1]s:states:%[2]s:123456789012:execution:m:*"]},
-		{"Sid": "Notify", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["arn:%[1]s:sns:%[2]s:123456789012:people"]}`
+		 "Resource": [
+			"arn:%[1]s:states:%[2]s:123456789012:execution:m:*", "arn:%[1]s:states:%[2]s:123456789012:execution:b:*",
+			"arn:%[1]s:states:%[2]s:123456789012:execution:b/*:*"
+		 ]},
+		{"Sid": "FindMapRuns", "Effect": "Allow", "Action": ["states:ListMapRuns"],
+		 "Resource": ["arn:%[1]s:states:%[2]s:123456789012:execution:b:*"]},
+		{"Sid": "Notify", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": ["arn:%[1]s:sns:%[2]s:123456789012:people"]},
+		{"Sid": "ListExecutions", "Effect": "Allow", "Action": ["states:ListExecutions"],
+		 "Resource": ["arn:%[1]s:states:%[2]s:123456789012:mapRun:b/*:*"]}`
 	const use = `{"Sid": "UseLedger", "Effect": "Allow", "Action": ["dynamodb:UpdateItem"],
 		"Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"], "Condition": {
 			"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
@@ -89,7 +96,7 @@ func TestItMayDoWhatItDoesAndNothingElse(t *testing.T) {
 				}}},` + plain + `,
 				{"Sid": "DecryptExecutions", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["arn:%[1]s:kms:%[2]s:123456789012:key/k"],
 				 "Condition": {"StringEquals": {"kms:ViaService": %[4]s}, "ArnEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": [
-					"arn:%[1]s:states:%[2]s:123456789012:stateMachine:m"
+					"arn:%[1]s:states:%[2]s:123456789012:stateMachine:m", "arn:%[1]s:states:%[2]s:123456789012:stateMachine:b"
 				 ]}}},
 				{"Sid": "EncryptNotices", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
 				 "Resource": ["arn:%[1]s:kms:%[2]s:123456789012:key/t"],
@@ -112,7 +119,8 @@ func TestItListsExecutionsWhereThereAreTaskSlots(t *testing.T) {
 	t.Parallel()
 	require.NotContains(t, declaredtest.Only(t, declare(t, declaredtest.Home(), false, "Fargate"), typePolicy).Text("policy"), "LeadingKeys")
 	const list = `{"Action":["states:ListExecutions"],"Effect":"Allow",` +
-		`"Resource":["arn:aws:states:eu-central-1:123456789012:stateMachine:m"],"Sid":"ListExecutions"}`
+		`"Resource":["arn:aws:states:eu-central-1:123456789012:mapRun:b/*:*","arn:aws:states:eu-central-1:123456789012:stateMachine:m",` +
+		`"arn:aws:states:eu-central-1:123456789012:stateMachine:b"],"Sid":"ListExecutions"}`
 	require.Contains(t, declaredtest.Only(t, declare(t, declaredtest.Home(), false, "Fargate"), typePolicy).Text("policy"), list)
 	require.NotContains(t, declaredtest.Only(t, declare(t, declaredtest.Home(), false), typePolicy).Text("policy"), list)
 }
@@ -123,8 +131,8 @@ func TestTheEnvironmentSaysWhatItLooksAt(t *testing.T) {
 	for want, routes := range map[string][]string{"": nil, "Fargate": {"Fargate"}, "Fargate,Other": {"Fargate", "Other"}} {
 		require.Equal(t, pulumi.StringMap{
 			"UPLOAD_LEDGER_TABLE": pulumi.String("ledger"), sweeper.EnvironmentMachine: pulumi.String("machine"),
-			sweeper.EnvironmentTopic: pulumi.String("topic"), sweeper.EnvironmentRoutes: pulumi.String(want),
+			sweeper.EnvironmentBackfill: pulumi.String("backfills"), sweeper.EnvironmentTopic: pulumi.String("topic"), sweeper.EnvironmentRoutes: pulumi.String(want),
 		}, sweep.Environment(pulumi.StringMap{"UPLOAD_LEDGER_TABLE": pulumi.String("ledger")},
-			pulumi.String("machine"), pulumi.String("topic"), routes))
+			pulumi.String("machine"), pulumi.String("backfills"), pulumi.String("topic"), routes))
 	}
 }

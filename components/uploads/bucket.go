@@ -28,7 +28,7 @@ func (u *Uploads) bucket(ctx *pulumi.Context, name string, args *Args) (*s3.Buck
 		}
 	}
 	if args.Tags != nil {
-		bucketArgs.Refusals = args.Tags.refusals
+		bucketArgs.Refusals = args.refusals
 		if args.Tags.ExpireDays > 0 {
 			bucketArgs.ExpireTagged = &bucket.Tagged{Key: statustag.Key, Value: statustag.Succeeded, AfterDays: args.Tags.ExpireDays}
 		}
@@ -67,12 +67,30 @@ func (a *Args) keyARNs() []pulumi.StringInput {
 }
 
 // refusals keep the tag for the readers, and with a quarantine the objects too, until they have it.
-func (t *Tags) refusals(objects pulumi.StringInput) []policy.Statement {
-	statements := policy.KeepStatus(objects, t.RoleARNs...)
-	if t.Quarantine {
-		statements = append(statements, policy.Quarantine(objects, t.RoleARNs...))
+func (a *Args) refusals(objects pulumi.StringInput) []policy.Statement {
+	return Refusals(objects, a.Tags, a.BackfillRoleARN)
+}
+
+// Refusals are what the policy of a bucket must refuse: for its objects, the tags of processed versions, and the role of backfills, if there
+// is one, which looks up what isn't tagged yet.
+func Refusals(objects pulumi.StringInput, tags *Tags, backfillRoleARN pulumi.StringInput) []policy.Statement {
+	statements := policy.KeepStatus(objects, tags.RoleARNs...)
+	if !tags.Quarantine {
+		return statements
 	}
-	return statements
+	look := tags.RoleARNs
+	if backfillRoleARN != nil {
+		look = append(slices.Clone(look), backfillRoleARN)
+	}
+	return append(statements, policy.Quarantine(objects, look...))
+}
+
+// lookUp are what listing buckets and looking objects up takes. Without ListBucket S3 doesn't say of an object that is gone that it is.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+func lookUp(buckets []pulumi.StringInput) []policy.Statement {
+	object := policy.ReadObjects(buckets) // by which HeadObject is allowed
+	object.Sid = "LookUpUploads"
+	return []policy.Statement{object, {Sid: "ListUploads", Actions: []string{"s3:ListBucket"}, Resources: buckets}}
 }
 
 // readers lets each processor read the objects, in any version, tag the versions if it is to, and nothing else. With a key of our own each

@@ -12,6 +12,7 @@ import (
 	"example.com/upload-router/components/location"
 	"example.com/upload-router/internal/arguments"
 	"example.com/upload-router/internal/outputs"
+	"example.com/upload-router/internal/policy"
 	"example.com/upload-router/internal/queue"
 )
 
@@ -47,6 +48,9 @@ type Args struct {
 	// ReaderRoles are the names of the roles that process the objects, by what
 	// takes them: they get to read this bucket's objects. Required.
 	ReaderRoles map[string]pulumi.StringInput `required:"true"`
+	// BackfillRoleARN and BackfillRoleName are the role that lists the buckets and looks objects up, to have the readers process what is there
+	// already: it gets no key by which it could read what is in them. Nil: there is none.
+	BackfillRoleARN, BackfillRoleName pulumi.StringInput
 	// Tags have the readers tag the versions that they have processed. Nil: they may not.
 	Tags *Tags
 	// Private is the one way to the objects of who reads them from a network
@@ -142,6 +146,11 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	readers, err := u.readers(ctx, name, args)
 	if err != nil {
 		return nil, err
+	}
+	if args.BackfillRoleName != nil {
+		if _, err := policy.Grant(ctx, u, name+"-backfill", args.BackfillRoleName, lookUp(u.bucketARNs(args))...); err != nil {
+			return nil, fmt.Errorf("letting backfills look up what is in the bucket: %w", err)
+		}
 	}
 	rule, paused, err := u.rules(ctx, name, args)
 	if err != nil {

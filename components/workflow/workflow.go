@@ -62,6 +62,8 @@ type Args struct {
 	// KMSDataKeyReuseSeconds is how long Step Functions uses a data key again, 60
 	// to 900 (requirement C15). Required with KMSKeyARN.
 	KMSDataKeyReuseSeconds int
+	// Backfill has it process what is in buckets already. Nil: it processes one upload an execution.
+	Backfill *Backfill
 }
 
 // Workflow is a state machine with its role.
@@ -72,6 +74,9 @@ type Workflow struct {
 	ARN pulumi.StringOutput `pulumi:"arn"`
 	// Name is the state machine's name.
 	Name pulumi.StringOutput `pulumi:"name"`
+	// RoleARN and RoleName are the role that its executions have.
+	RoleARN  pulumi.StringOutput `pulumi:"roleArn"`
+	RoleName pulumi.StringOutput `pulumi:"roleName"`
 }
 
 // New makes a Workflow. The machine waits for its role's policy: Step Functions checks at creation that the role may make the
@@ -84,12 +89,12 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err := ctx.RegisterComponentResource(Type, name, w, opts...); err != nil {
 		return nil, fmt.Errorf("registering the workflow: %w", err)
 	}
-	role, err := policy.Role(ctx, w, name+"-role", "Runs the state machine that routes uploads", "states.amazonaws.com", args.Location,
+	role, err := policy.Role(ctx, w, name+"-role", roleDescription(args), "states.amazonaws.com", args.Location,
 		policy.When("ArnLike", "aws:SourceArn", pulumi.String(args.Location.ARN("states", "stateMachine:*"))))
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine's role: %w", err)
 	}
-	grants, err := policy.Grant(ctx, w, name+"-run", role.Name, runStatements(args)...)
+	grants, err := policy.Grant(ctx, w, name+"-run", role.Name, statementsOf(args)...)
 	if err != nil {
 		return nil, fmt.Errorf("letting the state machine run its tasks: %w", err)
 	}
@@ -123,9 +128,14 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	if err != nil {
 		return nil, fmt.Errorf("creating the state machine: %w", err)
 	}
-	w.ARN, w.Name = made.Arn, made.Name
+	w.ARN, w.Name, w.RoleARN, w.RoleName = made.Arn, made.Name, role.Arn, role.Name
 	if args.Routing.TaskCallback {
 		if err := w.letTaskReport(ctx, name, args); err != nil {
+			return nil, err
+		}
+	}
+	if args.Backfill != nil {
+		if err := w.runChildren(ctx, name, args, role); err != nil {
 			return nil, err
 		}
 	}
@@ -136,6 +146,13 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 	}
 
 	return w, outputs.Register(ctx, w)
+}
+
+func roleDescription(args *Args) string {
+	if args.Backfill != nil {
+		return "Runs the state machine that processes what is in buckets already"
+	}
+	return "Runs the state machine that routes uploads"
 }
 
 // StateMachineARN is the ARN that the state machine will have, for the policy of what is there before it: with a wildcard for
@@ -149,7 +166,11 @@ func StateMachineARN(at location.Location, name, given string) string {
 
 // letTaskReport lets the task report its end. No execution is to start before.
 func (w *Workflow) letTaskReport(ctx *pulumi.Context, name string, args *Args) error {
-	report, err := policy.Grant(ctx, w, name+"-report", args.ProcessorRoleName, policy.SendTaskResult(w.ARN))
+	machines := []pulumi.StringInput{w.ARN}
+	if args.Backfill != nil { // a child may be called one of the machine with its Map state's label
+		machines = append(machines, pulumi.Sprintf("%s/*", w.ARN))
+	}
+	report, err := policy.Grant(ctx, w, name+"-report", args.ProcessorRoleName, policy.SendTaskResult(machines...))
 	if err != nil {
 		return fmt.Errorf("letting the task report its end: %w", err)
 	}
@@ -173,10 +194,14 @@ func (w *Workflow) seeExecutions(ctx *pulumi.Context, name string, args *Args, r
 
 // definition is the state machine's text, once all that it names is there.
 func definition(args *Args) pulumi.StringOutput {
+	var lists pulumi.StringInput = pulumi.String("")
+	if args.Backfill != nil {
+		lists = args.Backfill.BucketName
+	}
 	return pulumi.All(
-		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN, args.TableName,
+		args.FunctionARN, args.ClusterARN, args.TaskDefinitionARN, args.SubnetIDs, args.SecurityGroupID, args.TopicARN, args.TableName, lists,
 	).ApplyT(func(v []any) (string, error) {
-		definition := machine.Definition(machine.Description(args.Routing), machine.References{
+		to := machine.References{
 			Partition:         args.Location.Partition,
 			FunctionARN:       v[0].(string),
 			ClusterARN:        v[1].(string),
@@ -185,7 +210,13 @@ func definition(args *Args) pulumi.StringOutput {
 			SecurityGroupID:   v[4].(string),
 			TopicARN:          v[5].(string),
 			TableName:         v[6].(string),
-		})
+			BackfillBucket:    v[7].(string),
+		}
+		describe := machine.Definition
+		if args.Backfill != nil {
+			describe, to.Keys = machine.Backfill, args.Backfill.Keys
+		}
+		definition := describe(machine.Description(args.Routing), to)
 		if err := definition.Validate(); err != nil {
 			return "", fmt.Errorf("writing the state machine: %w", err)
 		}

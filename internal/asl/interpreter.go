@@ -68,6 +68,12 @@ type Interpreter struct {
 	// Observe is called with each event when it happens, in the execution's
 	// goroutine; nil calls nothing. It must be safe for concurrent use.
 	Observe func(Event)
+	// Follow is called with each child execution of a Distributed Map, to run it, also when it is redriven; nil runs it. It must be safe
+	// for concurrent use.
+	Follow func(ctx context.Context, start Execution, run func(context.Context) (*Result, error)) (*Result, error)
+	// MapRun is called when a Map Run starts, and again when it is redriven, with what describes it as it is then, which is safe for
+	// concurrent use; nil calls nothing. It must be safe for concurrent use itself.
+	MapRun func(describe func() MapRun)
 	// Parquet turns a Parquet file into JSON Lines, for an ItemReader; nil refuses definitions that read Parquet. What it gives ends
 	// soon after ctx does.
 	Parquet func(ctx context.Context, file io.Reader) (io.ReadCloser, error)
@@ -185,6 +191,8 @@ type Execution struct {
 	StateMachineName string
 	// Input is any JSON value; empty is {}.
 	Input json.RawMessage
+	// MapRun is the ARN of the Map Run that a child execution is of; empty for any other.
+	MapRun string
 }
 
 // Status is how an execution ended.

@@ -49,15 +49,19 @@ type MapRun struct {
 	Error string `json:"error,omitempty"`
 	Cause string `json:"cause,omitempty"`
 
+	// mu is for all that describes it.
+	mu   *sync.Mutex
 	name string
+	// runningItems and runningChildren are how many items, and child executions, have begun and not ended.
+	runningItems, runningChildren int
 	// begun is how many child executions were ever started: the first ones of the dataset.
 	begun int
 	// unsuccessful are those that have ended without success, by their place in the dataset, so that they can be redriven.
 	unsuccessful map[int]*child
-	// kept are the results of the successful ones, as long as they are an output that isn't too large; lost says that they aren't.
-	kept map[int][]byte
-	size int
-	lost bool
+	// kept are results, as far as they are an output that isn't too large, of so many bytes; dropped is how many results there was no room
+	// for.
+	kept          map[int][]byte
+	size, dropped int
 	// files are those that have the results of successful child executions, of all attempts.
 	files []resultFile
 	// unwritten are such results that couldn't be written yet: a redrive writes them.
@@ -68,6 +72,8 @@ type MapRun struct {
 type MapRunCounts struct {
 	// Pending haven't been started. Of a dataset in S3 those that weren't read aren't counted.
 	Pending int `json:"pending"`
+	// Running have been started and haven't ended.
+	Running int `json:"running"`
 	// Succeeded, Failed, TimedOut and Aborted have ended.
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`
@@ -106,6 +112,9 @@ type child struct {
 	redrives      int
 	result        *Result
 	notRedrivable bool
+	// size is what its result takes of the output, as long as it is kept; dropped says that there was no room.
+	size    int
+	dropped bool
 }
 
 // unit is the input of a child execution; place counts from 0.
@@ -124,7 +133,6 @@ type batchNode struct {
 type mapRun struct {
 	*mapping
 	*MapRun
-	mu sync.Mutex
 	// failed counts the items that failed or timed out in this attempt, total those of the dataset, as far as it is read.
 	failed, total int
 	read          bool
@@ -182,8 +190,14 @@ func (w *mapping) distribute(items []any, most int) (any, error) {
 		m.MapRun = w.newMapRun()
 	}
 
-	m.MaxConcurrency, m.Error, m.Cause = most, "", ""
+	m.mu.Lock()
+	m.MaxConcurrency, m.Error, m.Cause, m.Status, m.StopTime = most, "", "", "", time.Time{}
 	m.ToleratedFailureCount, m.ToleratedFailurePercentage = m.tolerates.shown()
+	m.mu.Unlock()
+
+	if tell := w.run.program.interpreter.MapRun; tell != nil {
+		tell(m.describe)
+	}
 
 	if err := w.run.emit(Event{Type: began, State: w.run.state, MapRun: m.ARN}); err != nil {
 		return nil, err
@@ -227,7 +241,7 @@ func (w *mapping) newMapRun() *MapRun {
 	run := &MapRun{
 		ARN:       strings.Replace(r.start.StateMachineID, ":stateMachine:", ":mapRun:", 1) + "/" + w.label + ":" + name,
 		Execution: r.start.ID, State: r.state, Iteration: r.iteration, StartTime: r.clock.Now(),
-		name: name, unsuccessful: map[int]*child{}, kept: map[int][]byte{},
+		mu: &sync.Mutex{}, name: name, unsuccessful: map[int]*child{}, kept: map[int][]byte{},
 	}
 
 	r.history.mu.Lock()
@@ -266,8 +280,35 @@ func (r *run) toRedrive() *MapRun {
 	return nil
 }
 
+// StatusRunning is the status of a Map Run that hasn't ended.
+const StatusRunning Status = "RUNNING"
+
+// describe is a copy of it as it is now.
+func (r *MapRun) describe() MapRun {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	out := MapRun{
+		ARN: r.ARN, Execution: r.Execution, State: r.State, Iteration: r.Iteration, Status: r.Status, StartTime: r.StartTime,
+		StopTime: r.StopTime, MaxConcurrency: r.MaxConcurrency, ToleratedFailureCount: r.ToleratedFailureCount,
+		ToleratedFailurePercentage: r.ToleratedFailurePercentage, RedriveCount: r.RedriveCount, Items: r.Items, Executions: r.Executions,
+		Error: r.Error, Cause: r.Cause,
+	}
+	if out.Status == "" {
+		out.Status = StatusRunning
+	}
+
+	out.Items.Running, out.Executions.Running = r.runningItems, r.runningChildren
+	out.Items.Total += r.runningItems
+	out.Executions.Total += r.runningChildren
+
+	return out
+}
+
 // end records how the Map Run ended.
 func (m *mapRun) end(failed error) error {
+	m.mu.Lock()
+
 	last := Event{Type: MapRunSucceeded, State: m.run.state, MapRun: m.ARN}
 	m.Status, m.StopTime = StatusSucceeded, m.run.clock.Now()
 
@@ -280,6 +321,8 @@ func (m *mapRun) end(failed error) error {
 	case failed != nil:
 		m.Status, last.Type = StatusAborted, MapRunAborted
 	}
+
+	m.mu.Unlock()
 
 	return m.run.emit(last)
 }
@@ -326,10 +369,14 @@ func (m *mapRun) children(items []any) error {
 	defer stop(nil)
 
 	m.stop = stop
+
+	m.mu.Lock()
+	again := m.restart()
 	m.Items, m.Executions = MapRunCounts{Succeeded: m.Items.Succeeded, Total: m.Items.Succeeded, ResultsWritten: m.Items.ResultsWritten},
 		MapRunCounts{Succeeded: m.Executions.Succeeded, Total: m.Executions.Succeeded, ResultsWritten: m.Executions.ResultsWritten}
+	m.mu.Unlock()
+
 	slots := newSlots(m.run.clock, m.MaxConcurrency)
-	again := maps.Clone(m.unsuccessful)
 
 	for _, place := range slices.Sorted(maps.Keys(again)) {
 		c := again[place]
@@ -349,6 +396,21 @@ func (m *mapRun) children(items []any) error {
 	}
 
 	return readError
+}
+
+// restart gives the child executions that a redrive runs again, whose results are no longer part of the output.
+func (m *mapRun) restart() map[int]*child {
+	for place, c := range m.unsuccessful {
+		if c.dropped {
+			m.dropped--
+		}
+
+		delete(m.kept, place)
+		m.size -= c.size
+		c.size, c.dropped = 0, false
+	}
+
+	return maps.Clone(m.unsuccessful)
 }
 
 // readAll starts a child execution for each unit of the dataset that has none yet. After a failure those that are left are pending.
@@ -548,18 +610,41 @@ func (m *mapRun) execution(u unit) Execution {
 	return Execution{
 		ID:      strings.Replace(parent.StateMachineID, ":stateMachine:", ":execution:", 1) + "/" + m.label + ":" + name,
 		Name:    name,
-		RoleARN: parent.RoleARN, Input: u.input.raw,
+		RoleARN: parent.RoleARN, Input: u.input.raw, MapRun: m.ARN,
 		StateMachineID: parent.StateMachineID + "/" + m.label, StateMachineName: parent.StateMachineName + "/" + m.label,
 	}
 }
 
 func (m *mapRun) start(ctx context.Context, clock Clock, u unit, start Execution) *child {
 	c := &child{start: start, input: u.input, items: u.items, began: clock.Now()}
-	r := m.processor.newRun(ctx, clock, start, u.input)
-	c.result = r.result(r.execute(u.input))
+	// An execution that isn't redriven has a history that it can begin.
+	c.result, _ = m.follow(ctx, c, func(ctx context.Context) (*Result, error) {
+		r := m.processor.newRun(ctx, clock, start, u.input)
+
+		return r.result(r.execute(u.input)), nil
+	})
 	c.ended = clock.Now()
 
 	return c
+}
+
+// follow runs a child execution, which counts as running meanwhile.
+func (m *mapRun) follow(ctx context.Context, c *child, run func(context.Context) (*Result, error)) (*Result, error) {
+	count := func(one int) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+
+		m.runningItems += one * c.items
+		m.runningChildren += one
+	}
+	count(1)
+	defer count(-1)
+
+	if follow := m.run.program.interpreter.Follow; follow != nil {
+		return follow(ctx, c.start, run)
+	}
+
+	return run(ctx)
 }
 
 // redrive goes on with a Standard child execution where it ended, and starts an Express one again.
@@ -572,8 +657,11 @@ func (m *mapRun) redrive(ctx context.Context, clock Clock, c *child) *child {
 	start := c.start
 	start.StartTime = c.began
 	out.redrives++
+	out.size, out.dropped = 0, false
 
-	result, err := m.processor.redrive(ctx, clock, start, c.input, c.result)
+	result, err := m.follow(ctx, &out, func(ctx context.Context) (*Result, error) {
+		return m.processor.redrive(ctx, clock, start, c.input, c.result)
+	})
 	if err != nil {
 		// One whose history is full has failed.
 		out.redrives, out.notRedrivable = c.redrives, true
@@ -634,23 +722,24 @@ func (m *mapRun) keep(place int, c *child) error {
 	}
 
 	result := m.shown(c)
-	m.size += len(result) + 1
 
-	if m.size > PayloadLimit {
-		// The output is too large whatever else comes.
-		m.kept, m.lost = nil, true
+	if c.size = len(result) + 1; m.size+c.size > PayloadLimit {
+		// The output is too large, unless a redrive makes it shorter.
+		c.size, c.dropped = 0, true
+		m.dropped++
+
+		return nil
 	}
 
-	if !m.lost {
-		m.kept[place] = result
-	}
+	m.kept[place] = result
+	m.size += c.size
 
 	return nil
 }
 
 // inMemory is the array of results, in the order of the dataset.
 func (m *mapRun) inMemory() (any, error) {
-	if m.lost {
+	if m.dropped > 0 {
 		return nil, failf(ErrorDataLimitExceeded,
 			"the results have more than %d bytes; export them with a ResultWriter", PayloadLimit)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -384,4 +385,88 @@ func TestInlineMapIsRedriven(t *testing.T) {
 	require.NoError(t, err)
 	requireSucceeded(t, again, `[0,1,2]`)
 	require.Equal(t, []string{"T1", "A2", "T2"}, ran)
+}
+
+// What a redrive runs again is no longer part of the output, however large the error of its first attempt was.
+func TestMapRunRedriveTakesBackResults(t *testing.T) {
+	t.Parallel()
+
+	var broken atomic.Bool
+
+	broken.Store(true)
+
+	long := strings.Repeat("x", 20_000)
+	items := numbers(20)
+	_, again := redriven(t, mapped(`"MaxConcurrency":1,"ToleratedFailureCount":18,"ItemProcessor":`+working), newBucket(nil),
+		func(_ context.Context, call asl.Call) (any, error) {
+			if broken.Load() && fmt.Sprint(call.Parameters) != "0" {
+				return nil, &asl.Error{Name: "Broken", Cause: long}
+			}
+
+			return call.Parameters, nil
+		}, items, func() { broken.Store(false) })
+	requireSucceeded(t, again, items)
+	require.Len(t, again.MapRuns, 1)
+}
+
+// Whoever runs child executions, or looks at a Map Run, hears of each.
+func TestMapRunIsFollowed(t *testing.T) {
+	t.Parallel()
+
+	var (
+		mu       sync.Mutex
+		ran      []string
+		describe []func() asl.MapRun
+		within   []asl.MapRun
+	)
+
+	machine, err := asl.Parse([]byte(mapped(`"MaxConcurrency":1,"Label":"files","ItemProcessor":` + working)))
+	require.NoError(t, err)
+
+	broken := true
+	interpreter := &asl.Interpreter{
+		Integrations: newBucket(nil).integrations(func(_ context.Context, call asl.Call) (any, error) {
+			mu.Lock()
+			defer mu.Unlock()
+
+			within = append(within, describe[len(describe)-1]())
+
+			if broken && fmt.Sprint(call.Parameters) == "1" {
+				return nil, named("Broken")
+			}
+
+			return call.Parameters, nil
+		}),
+		MapRun: func(of func() asl.MapRun) { describe = append(describe, of) },
+		Follow: func(ctx context.Context, start asl.Execution, run func(context.Context) (*asl.Result, error)) (*asl.Result, error) {
+			result, err := run(ctx)
+
+			mu.Lock()
+			defer mu.Unlock()
+
+			require.Contains(t, start.ID, "/files:")
+			ran = append(ran, string(start.Input)+" "+string(result.Status))
+
+			return result, err
+		},
+	}
+	program, err := interpreter.Load(machine)
+	require.NoError(t, err)
+
+	first, err := program.Run(t.Context(), execution(`[0,1,2]`))
+	require.NoError(t, err)
+	requireFailed(t, first, asl.ErrorExceedToleratedFailure, "The specified tolerated failure threshold was exceeded")
+	require.Equal(t, []string{"0 SUCCEEDED", "1 FAILED"}, ran)
+	require.Equal(t, asl.MapRunCounts{Succeeded: 1, Running: 1, Total: 2}, within[1].Items)
+	require.Equal(t, asl.StatusRunning, within[1].Status)
+	require.Equal(t, asl.StatusFailed, describe[0]().Status)
+
+	broken = false
+	again, err := program.Redrive(t.Context(), execution(`[0,1,2]`), first)
+	require.NoError(t, err)
+	requireSucceeded(t, again, `[0,1,2]`)
+	require.Equal(t, []string{"1 SUCCEEDED", "2 SUCCEEDED"}, ran[2:])
+	require.Len(t, describe, 2)
+	require.Equal(t, 1, within[len(within)-1].RedriveCount)
+	require.Equal(t, asl.StatusSucceeded, describe[1]().Status)
 }

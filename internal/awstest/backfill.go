@@ -78,6 +78,17 @@ func (s *Server) backfillHandlers() map[string]func(request) (any, error) {
 	}
 }
 
+// Backfills are the names of the backfills, the newest first.
+func (s *Server) Backfills() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make([]string, len(s.backfills))
+	for i, b := range s.backfills {
+		names[i] = b.name()
+	}
+	return names
+}
+
 // Listed are the lines of the list of a backfill.
 func (s *Server) Listed(name string) []string {
 	s.tb.Helper()

@@ -22,7 +22,7 @@ func (s *Server) stopExecution(in request) (any, error) {
 		x.scripted.Script.Aborted = true
 		s.end(x, time.Now())
 	default:
-		s.Router.StopExecution(x.arn)
+		s.Router.StopExecution(x.arn, "", "")
 		s.mu.Unlock()
 		s.awaitEnd(x)
 		s.mu.Lock()

@@ -31,6 +31,8 @@ type Args struct {
 	Refusals func(objects pulumi.StringInput) []policy.Statement
 	// ExpireTagged are the objects that expire. Nil: none.
 	ExpireTagged *Tagged
+	// ExpireDays is when any object expires, after it was made. 0: never.
+	ExpireDays int
 }
 
 // Tagged are the objects with a tag, from so many days after they were made on. All of it is required.
@@ -193,6 +195,12 @@ func lifecycleRules(args *Args) s3.BucketLifecycleConfigurationV2RuleArray {
 			},
 			// What marks an object as deleted goes with the last of its versions.
 			Expiration: &s3.BucketLifecycleConfigurationV2RuleExpirationArgs{ExpiredObjectDeleteMarker: pulumi.Bool(true)},
+		})
+	}
+	if args.ExpireDays > 0 {
+		rules = append(rules, &s3.BucketLifecycleConfigurationV2RuleArgs{
+			Id: pulumi.String("expire"), Status: pulumi.String("Enabled"), Filter: every,
+			Expiration: &s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(args.ExpireDays)},
 		})
 	}
 	if tagged := args.ExpireTagged; tagged != nil {

@@ -135,7 +135,7 @@ func (u *ui) costs(r *operate.CostReport) {
 		if item.Quantity < 10 && item.Quantity != float64(int64(item.Quantity)) {
 			quantity = humanize.FormatFloat("#,###.##", item.Quantity)
 		}
-		rows = append(rows, []string{orDash(item.Route), item.What, right(quantity, 14), right(dollars(item.Dollars), 12)})
+		rows = append(rows, []string{orDash(item.Route), item.What, right(quantity, 14), right(price(item.Dollars), 12)})
 	}
 	u.table([]string{headRoute, "WHAT", right("QUANTITY", 14), right("A MONTH", 12)}, rows)
 	u.say("")
@@ -145,7 +145,7 @@ func (u *ui) costs(r *operate.CostReport) {
 	}
 	for _, route := range slices.Compact(routes) {
 		if n := r.Uploads[route]; n > 0 {
-			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), dollars(r.Routes[route]), r.Routes[route]/n)
+			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), price(r.Routes[route]), r.Routes[route]/n)
 		}
 	}
 	u.breakEven(r)
@@ -154,8 +154,8 @@ func (u *ui) costs(r *operate.CostReport) {
 			"timeout of its route).",
 			humanBytes(size)))
 	}
-	u.say("Without uploads: %s a month.", dollars(r.Fixed))
-	u.say("All together: %s a month.", dollars(r.Total))
+	u.say("Without uploads: %s a month.", price(r.Fixed))
+	u.say("All together: %s a month.", price(r.Total))
 	u.assumptions(r)
 	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
 }

@@ -81,8 +81,8 @@ func root(program program) *cobra.Command {
 	grouped(cmd, "deploy", "Deploy it:",
 		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
 	grouped(cmd, "operate", "Operate what is deployed:",
-		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand(), pauseCommand(), resumeCommand(),
-		stopCommand())
+		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand(), backfillCommand(), reprocessCommand(),
+		pauseCommand(), resumeCommand(), stopCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
 		statusCommand(), summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)

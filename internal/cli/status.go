@@ -172,7 +172,7 @@ func (u *ui) statusLines(s *operate.Status) []string {
 	if m := s.Month; m != nil {
 		lines = append(lines, "")
 		add("This month: about %s for %s uploads processed and %s failed, by the worker's metrics and %s. Not in it: %s.%s",
-			dollars(m.Dollars), humanize.FormatFloat("#,###.", m.Uploads), humanize.FormatFloat("#,###.", m.Failed), m.Prices, m.NotCounted,
+			price(m.Dollars), humanize.FormatFloat("#,###.", m.Uploads), humanize.FormatFloat("#,###.", m.Failed), m.Prices, m.NotCounted,
 			sentence(m.OtherRegion))
 	}
 	return lines
@@ -234,12 +234,12 @@ func (u *ui) failedLines(s *operate.Status) []string {
 	return append(lines, "`upload-router show KEY` says more, `upload-router redrive --failed` runs them again.")
 }
 
-// dollars is a price for people.
-func dollars(price float64) string {
-	if price > 0 && price < 0.01 {
+// price is an amount for people.
+func price(dollars float64) string {
+	if dollars > 0 && dollars < 0.01 {
 		return "< $0.01"
 	}
-	return "$" + humanize.FormatFloat("#,###.##", price)
+	return "$" + humanize.FormatFloat("#,###.##", dollars)
 }
 
 // ofBatch shows how the files of a batch get on.

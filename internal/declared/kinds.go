@@ -46,6 +46,8 @@ const (
 	TypeBucketEncryption         = "aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2"
 	TypeBucket                   = "aws:s3/bucketV2:BucketV2"
 	TypeBucketVersioning         = "aws:s3/bucketVersioningV2:BucketVersioningV2"
+	TypeSchedule                 = "aws:scheduler/schedule:Schedule"
+	TypeScheduleGroup            = "aws:scheduler/scheduleGroup:ScheduleGroup"
 	TypeStateMachine             = "aws:sfn/stateMachine:StateMachine"
 	TypeTopic                    = "aws:sns/topic:Topic"
 	TypeTopicPolicy              = "aws:sns/topicPolicy:TopicPolicy"
@@ -220,6 +222,9 @@ var kinds = map[string]Kind{
 		Stateful: "the executions' histories",
 		named:    "name", fill: arn("states", "stateMachine:"),
 	},
+
+	TypeSchedule:      {Terraform: "aws_scheduler_schedule", named: "name"},
+	TypeScheduleGroup: {Terraform: "aws_scheduler_schedule_group", RefersBy: byName, named: "name", fill: arn("scheduler", "schedule-group/")},
 
 	TypeTopic: {
 		Terraform: "aws_sns_topic", RefersBy: byName,

@@ -262,6 +262,15 @@ var kinds = map[string][]permission{
 		{sid: "NewKeys", only: hasKey("encryptionConfiguration", "kmsKeyId"), on: anyKey, actions: list("kms", "DescribeKey")},
 	},
 
+	declared.TypeScheduleGroup: {
+		{sid: "Schedules", on: named("scheduler", "schedule-group/"), actions: list("scheduler", "CreateScheduleGroup", "DeleteScheduleGroup",
+			"GetScheduleGroup", "ListTagsForResource", "TagResource", "UntagResource")},
+	},
+	declared.TypeSchedule: {
+		{sid: "Schedules", on: schedule, actions: list("scheduler", "CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule")},
+		{sid: "PassRoleToScheduler", on: scheduleRole, when: passedTo("scheduler"), actions: []string{passRole}},
+	},
+
 	declared.TypeTopic: {
 		{sid: sidTopics, on: named("sns", ""), actions: list("sns", "CreateTopic", "DeleteTopic", "GetTopicAttributes", "ListTagsForResource",
 			"SetTopicAttributes", "TagResource", "UntagResource")},

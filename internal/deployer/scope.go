@@ -133,7 +133,7 @@ func ownARN(typ string) func(scope, declared.Resource) []string {
 		declared.TypeBucket: bucket(""), declared.TypeCluster: named("ecs", "cluster/"), declared.TypeEventRule: named("events", "rule/"),
 		declared.TypeFunction: named("lambda", "function:"),
 		declared.TypeQueue:    named("sqs", ""), declared.TypeRepository: named("ecr", "repository/"), declared.TypeRole: named("iam", "role/"),
-		declared.TypeTopic: named("sns", ""),
+		declared.TypeScheduleGroup: named("scheduler", "schedule-group/"), declared.TypeTopic: named("sns", ""),
 	}[typ]
 }
 
@@ -160,6 +160,18 @@ func roles(inputs ...string) func(scope, declared.Resource) []string {
 		}
 		return arns
 	}
+}
+
+// schedule is a schedule's ARN, in which its group's name comes before its own.
+func schedule(s scope, r declared.Resource) []string {
+	group := s.called(declared.TypeScheduleGroup, r.Text("groupName"))[0]
+	return []string{strings.Replace(group, ":schedule-group/", ":schedule/", 1) + "/" + name(r)}
+}
+
+// scheduleRole is the role that a schedule starts its target in.
+func scheduleRole(s scope, r declared.Resource) []string {
+	role, _ := r.Object("target")["roleArn"].(string)
+	return s.called(declared.TypeRole, role)
 }
 
 // account is an ARN that has no name of the stack's.

@@ -52,6 +52,9 @@ func (g *guard) machine(r declared.Resource) error {
 			return fmt.Errorf("'%s' is not authorized to create managed-rule: %w", role, err)
 		}
 	}
+	if err := g.mapping(r); err != nil {
+		return err
+	}
 	logs := r.Object("loggingConfiguration")
 	logging := logs != nil && logs["level"] != "OFF"
 	if logging {

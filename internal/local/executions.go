@@ -27,24 +27,25 @@ type executions struct {
 // running is what the API says of an execution, and nothing of its history: a run of ten thousand uploads keeps one of each.
 type running struct {
 	arn, machineARN, name, status string
+	mapRun                        string // that it is a child of
 	started, stopped              time.Time
-	// execution is the execution while it runs, of which nothing is read that is written when it ends; nil afterwards. stop ends it.
+	// execution is the execution while it runs, of which nothing is read that is written when it ends; nil afterwards.
 	execution *Execution
-	stop      context.CancelFunc
+	// stop ends it while it runs, and stoppedWith is what whoever did so said.
+	stop        func()
+	stoppedWith *asl.Error
 	// input and trace are what it was started with; error, cause and output how it ended.
 	input, trace, error, cause, output string
 }
 
 // follow runs an execution, which others can see meanwhile and afterwards.
 func (e *executions) follow(
-	ctx context.Context, execution *Execution, now time.Time, run func(context.Context) (*asl.Result, error),
+	execution *Execution, now time.Time, stop func(), run func() (*asl.Result, error),
 ) (*asl.Result, error) {
 	began := time.Now()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	seen := &running{
-		stop: stop, arn: execution.ARN, machineARN: execution.to.machineARN, name: execution.name, status: statusRunning, started: now,
-		execution: execution, input: string(execution.input), trace: execution.TraceHeader,
+		arn: execution.ARN, machineARN: execution.to.machineARN, name: execution.name, status: statusRunning, started: now,
+		mapRun: execution.mapRun, execution: execution, stop: stop, input: string(execution.input), trace: execution.TraceHeader,
 	}
 	e.mu.Lock()
 	if before := e.byARN[execution.ARN]; before != nil {
@@ -52,11 +53,14 @@ func (e *executions) follow(
 	}
 	e.byARN[execution.ARN] = seen
 	e.mu.Unlock()
-	result, err := run(ctx)
+	result, err := run()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	seen.status, seen.stopped, seen.execution, seen.stop = string(asl.StatusFailed), now.Add(time.Since(began)), nil, nil
 	if err == nil {
+		if with := seen.stoppedWith; with != nil && result.Status == asl.StatusAborted {
+			result.Error, result.Cause = with.Name, with.Cause
+		}
 		seen.status, seen.error, seen.cause, seen.output = string(result.Status), result.Error, result.Cause, string(result.Output)
 	}
 	return result, err
@@ -72,13 +76,19 @@ func (e *executions) get(arn string) *Execution {
 	return nil
 }
 
-// StopExecution stops an execution as an operator does: it is ABORTED, and its processors end. One that doesn't run stays as it is.
-func (r *Router) StopExecution(arn string) {
-	r.executions.mu.Lock()
-	defer r.executions.mu.Unlock()
-	if run := r.executions.byARN[arn]; run != nil && run.execution != nil {
-		run.stop()
+// StopExecution ends an execution that runs, and the child executions of its Map Runs, with an error and a cause, which may be empty; false
+// if it doesn't run. It doesn't wait for the end.
+func (r *Router) StopExecution(arn, name, cause string) bool {
+	e := &r.executions
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	run := e.byARN[arn]
+	if run == nil || run.stop == nil {
+		return false
 	}
+	run.stoppedWith = &asl.Error{Name: name, Cause: cause}
+	run.stop()
+	return true
 }
 
 // any says whether there was one.
@@ -115,19 +125,23 @@ func (r *running) listed() map[string]any {
 		"executionArn": r.arn, "stateMachineArn": r.machineARN, "name": r.name, "status": r.status,
 		"startDate": loopback.Seconds(r.started),
 	}
+	if r.mapRun != "" {
+		out["mapRunArn"] = r.mapRun
+	}
 	if !r.stopped.IsZero() {
 		out["stopDate"] = loopback.Seconds(r.stopped)
 	}
 	return out
 }
 
-// list are the executions of a state machine with a status, or with any if that is empty; the one that started last comes first.
-func (e *executions) list(machineARN, status string) []map[string]any {
+// list are the executions of a state machine, or of a Map Run, with a status, or with any if that is empty; the one that started last
+// comes first.
+func (e *executions) list(of, status string) []map[string]any {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var found []*running
 	for _, run := range e.byARN {
-		if run.machineARN == machineARN && (status == "" || run.status == status) {
+		if (run.mapRun == "" && run.machineARN == of || run.mapRun != "" && run.mapRun == of) && (status == "" || run.status == status) {
 			found = append(found, run)
 		}
 	}
@@ -199,24 +213,43 @@ const (
 	defaultListed = 100
 )
 
+// asksExecutions are the parameters of who looks at executions.
+type asksExecutions struct {
+	ExecutionArn, StateMachineArn, MapRunArn, StatusFilter, NextToken string
+	MaxResults                                                        int
+}
+
 // askExecutions answers a process that looks at executions.
 func (r *Router) askExecutions(accessKeyID, operation string, body []byte) (any, error) {
-	var in struct {
-		ExecutionArn, StateMachineArn, StatusFilter, NextToken string
-		MaxResults                                             int
-	}
+	var in asksExecutions
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, loopback.Refuse("SerializationException", err.Error()) //nolint:wrapcheck // It is the answer.
 	}
-	err := r.guard.processor(accessKeyID, "states", "states:"+operation, cmp.Or(in.ExecutionArn, in.StateMachineArn))
+	err := r.guard.processor(accessKeyID, "states", "states:"+operation, cmp.Or(in.ExecutionArn, in.StateMachineArn, in.MapRunArn))
 	if err != nil {
 		return nil, loopback.Refuse("AccessDeniedException", message(err)) //nolint:wrapcheck // As above.
 	}
-	if operation == "ListExecutions" {
-		return page(r.executions.list(in.StateMachineArn, in.StatusFilter), in.NextToken, cmp.Or(in.MaxResults, defaultListed))
+	if operation == "DescribeExecution" {
+		if err := r.guard.decryptExecutions(r.guard.signers[accessKeyID]); err != nil {
+			return nil, loopback.Refuse("KmsAccessDeniedException", message(err)) //nolint:wrapcheck // As above.
+		}
 	}
-	if err := r.guard.decryptExecutions(r.guard.signers[accessKeyID]); err != nil {
-		return nil, loopback.Refuse("KmsAccessDeniedException", message(err)) //nolint:wrapcheck // As above.
+	return r.Executions(operation, body)
+}
+
+// Executions answers DescribeExecution, ListExecutions, ListMapRuns and DescribeMapRun, with bodies as Step Functions' API has them, to who
+// may do everything.
+func (r *Router) Executions(operation string, body []byte) (any, error) {
+	var in asksExecutions
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, loopback.Refuse("SerializationException", err.Error()) //nolint:wrapcheck // It is the answer.
+	}
+	switch operation {
+	case "ListExecutions":
+		listed := r.executions.list(cmp.Or(in.MapRunArn, in.StateMachineArn), in.StatusFilter)
+		return page("executions", listed, in.NextToken, cmp.Or(in.MaxResults, defaultListed))
+	case "ListMapRuns", "DescribeMapRun":
+		return r.askMapRuns(operation, body)
 	}
 	described, there := r.executions.described(in.ExecutionArn)
 	if !there {
@@ -226,7 +259,7 @@ func (r *Router) askExecutions(accessKeyID, operation string, body []byte) (any,
 }
 
 // page is a page of a list, beginning at a token that the one before gave.
-func page(list []map[string]any, token string, most int) (any, error) {
+func page(name string, list []map[string]any, token string, most int) (any, error) {
 	from := 0
 	if token != "" {
 		var err error
@@ -235,7 +268,7 @@ func page(list []map[string]any, token string, most int) (any, error) {
 		}
 	}
 	to := min(len(list), from+min(most, maxListed))
-	out := map[string]any{"executions": list[from:to]}
+	out := map[string]any{name: list[from:to]}
 	if to < len(list) {
 		out["nextToken"] = strconv.Itoa(to)
 	}

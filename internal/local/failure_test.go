@@ -307,7 +307,7 @@ func TestStoppedByAnOperator(t *testing.T) {
 			started := pipe(t)
 			router := start(t, changed(t, system, probed, announces(started)))
 			var arn atomic.Value
-			said := whenHanging(started, func() { router.StopExecution(arn.Load().(string)) }) //nolint:forcetypeassert // As below.
+			said := whenHanging(started, func() { router.StopExecution(arn.Load().(string), "", "") }) //nolint:forcetypeassert // As below.
 			trace, err := router.UploadWatched(t.Context(), "hang", file(t, "x"), local.Watch{
 				Event: func(e asl.Event) { arn.Store(e.Execution) },
 			})
@@ -320,7 +320,7 @@ func TestStoppedByAnOperator(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, items, 1)
 			require.Equal(t, []any{ledger.Failed, "Upload.Aborted"}, []any{items[0].State, items[0].Error})
-			router.StopExecution(e.ARN) // which has ended
+			require.False(t, router.StopExecution(e.ARN, "", ""), "it has ended")
 			require.Equal(t, asl.StatusAborted, e.Status)
 		})
 	}

@@ -30,6 +30,8 @@ var integrations = map[string]integration{
 	"ecs:runTask.waitForTaskToken":  {faults.CallTask, (*Router).prepareTask, (*guard).awaitTask, (*Router).awaitTask},
 	"sns:publish":                   {faults.CallNotify, (*Router).prepareTopic, (*guard).publish, (*Router).publish},
 	"aws-sdk:sfn:describeExecution": {faults.CallFollow, (*Router).prepareDescribe, (*guard).describeExecution, (*Router).describeExecution},
+	"aws-sdk:sfn:describeMapRun":    {"states:DescribeMapRun", (*Router).prepareMapRun, (*guard).describeMapRun, (*Router).describeMapRun},
+	"aws-sdk:s3:headObject":         {"s3:GetObject", (*Router).prepareHead, (*guard).asked, (*Router).headObject},
 	// Of a Map's ItemReader and ResultWriter; no task can call them.
 	"s3:listObjectsV2":    {"s3:ListBucket", (*Router).prepareListing, (*guard).asked, (*Router).listDataset},
 	"s3:getObject":        {"s3:GetObject", (*Router).prepareDataset, (*guard).asked, (*Router).getDataset},

@@ -86,6 +86,10 @@ func (l *lingering) end(ctx context.Context) error {
 func (r *Router) follow(ctx context.Context, e *Execution, run func(context.Context) (*asl.Result, error)) (*asl.Result, error) {
 	log := &recorder{execution: e}
 	defer r.sessions.begin(log)()
-	result, err := r.executions.follow(context.WithValue(ctx, recorderKey{}, log), e, r.Now(), run)
-	return result, errors.Join(err, log.settle(ctx))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	result, err := r.executions.follow(e, r.Now(), stop, func() (*asl.Result, error) {
+		return run(context.WithValue(ctx, recorderKey{}, log))
+	})
+	return result, errors.Join(err, log.settle(ctx), log.failed)
 }

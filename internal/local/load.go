@@ -70,6 +70,9 @@ func (r *Router) load(ctx context.Context) error {
 	if err := r.loadRules(); err != nil {
 		return err
 	}
+	if err := r.loadMachines(); err != nil {
+		return err
+	}
 	if err := r.loadKeys(); err != nil {
 		return err
 	}
@@ -148,7 +151,6 @@ func (r *Router) grantedBuckets() []string {
 }
 
 func (r *Router) loadRules() error {
-	machines := map[string]*asl.Program{}
 	for _, res := range r.system.OfType(declared.TypeEventRule) {
 		if err := follows(res); err != nil {
 			return fmt.Errorf("reading the rule %s: %w", res.Name, err)
@@ -171,7 +173,7 @@ func (r *Router) loadRules() error {
 			r.disabled[loaded.name] = true
 		}
 		for _, t := range targets {
-			to, err := r.loadTarget(t, machines)
+			to, err := r.loadTarget(t)
 			if err != nil {
 				return fmt.Errorf("reading the target %s: %w", t.Name, err)
 			}
@@ -213,7 +215,7 @@ func textsOf(system *declared.System, output string) (texts []string, err error)
 	return texts, nil
 }
 
-func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Program) (target, error) {
+func (r *Router) loadTarget(res declared.Resource) (target, error) {
 	if err := follows(res); err != nil {
 		return target{}, err
 	}
@@ -237,11 +239,11 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 	if res.Inputs["inputTransformer"] != nil {
 		return target{}, fmt.Errorf("%w: a state machine is told another event than what happened", errDeclared)
 	}
-	to := target{
-		id: res.Text("targetId"), machineARN: res.Text("arn"), machineName: machine.Output("name"), roleARN: machine.Text("roleArn"),
-		eventsRole: res.Text("roleArn"), traced: machine.Object("tracingConfiguration")["enabled"] == true,
-		retry: retryPolicy(res.Object("retryPolicy")),
+	to, err := r.startable(machine)
+	if err != nil {
+		return target{}, err
 	}
+	to.id, to.eventsRole, to.retry = res.Text("targetId"), res.Text("roleArn"), retryPolicy(res.Object("retryPolicy"))
 	if err := to.retry.Validate(); err != nil {
 		return target{}, fmt.Errorf("reading its retry policy: %w", err)
 	}
@@ -252,13 +254,35 @@ func (r *Router) loadTarget(res declared.Resource, machines map[string]*asl.Prog
 		}
 		to.queue = queue.ARN()
 	}
-	if machines[to.machineARN] == nil {
-		if machines[to.machineARN], err = r.loadMachine(to.machineARN, machine); err != nil {
-			return target{}, fmt.Errorf("reading the state machine %s: %w", machine.Name, err)
+	return to, nil
+}
+
+// startable is a state machine as whatever starts it needs it.
+func (r *Router) startable(machine declared.Resource) (target, error) {
+	arn := machine.ARN()
+	if known, is := r.machines[arn]; is {
+		return known, nil
+	}
+	to := target{
+		machineARN: arn, machineName: machine.Output("name"), roleARN: machine.Text("roleArn"),
+		traced: machine.Object("tracingConfiguration")["enabled"] == true,
+	}
+	var err error
+	if to.program, err = r.loadMachine(arn, machine); err != nil {
+		return target{}, fmt.Errorf("reading the state machine %s: %w", machine.Name, err)
+	}
+	r.machines[arn] = to
+	return to, nil
+}
+
+// loadMachines reads the state machines that no rule starts.
+func (r *Router) loadMachines() error {
+	for _, machine := range r.system.OfType(declared.TypeStateMachine) {
+		if _, err := r.startable(machine); err != nil {
+			return err
 		}
 	}
-	to.program = machines[to.machineARN]
-	return to, nil
+	return nil
 }
 
 func retryPolicy(declared map[string]any) eventbridge.RetryPolicy {
@@ -288,7 +312,7 @@ func (r *Router) loadMachine(arn string, res declared.Resource) (*asl.Program, e
 	for name, i := range integrations {
 		calls[resourceOf(arn, name)] = r.played(i)
 	}
-	interpreter := &asl.Interpreter{Integrations: calls, Clock: r.clock, Observe: r.observe}
+	interpreter := &asl.Interpreter{Integrations: calls, Clock: r.clock, Observe: r.observe, Follow: r.followChild, MapRun: r.mapRuns.begin}
 	program, err := interpreter.Load(machine)
 	if err != nil {
 		return nil, fmt.Errorf("loading the definition: %w", err)

@@ -75,6 +75,9 @@ type Options struct {
 	// Created is told of each new version of an object, whoever put it, with the event that is to be delivered: S3 delivers none
 	// by itself here. It may be called concurrently, and must not wait for other requests of S3; nil tells nobody.
 	Created func(*Trace, error)
+	// Child is told of each child execution of a Distributed Map that has ended, which nothing else keeps whole. It may be called
+	// concurrently; nil tells nobody.
+	Child func(*Execution)
 	// Docker is Docker's command, with which images are built and run that can't have a root of their own without it. Empty: none is used.
 	Docker string
 	// Keep is where the outputs of each upload are kept when it has ended; nil keeps none. It is closed with the Router.
@@ -109,7 +112,9 @@ type Router struct {
 	tasks     map[string]*taskDefinition
 	items     *items
 
+	machines   map[string]target // all that are declared, by ARN
 	executions executions
+	mapRuns    mapRuns
 	sessions   sessions
 
 	images map[string]*imageRun // by their digests' URIs
@@ -220,9 +225,10 @@ type Execution struct {
 	Duration time.Duration `json:"durationNanoseconds"`
 
 	// What it was started with.
-	name  string
-	to    target
-	input json.RawMessage
+	name   string
+	to     target
+	input  json.RawMessage
+	mapRun string // that it is a child of
 	// Each version of an object that it wrote.
 	written []objectstore.Stored
 
@@ -349,6 +355,7 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	r := &Router{
 		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(),
 		ready: map[string]bool{}, disabled: map[string]bool{},
+		machines: map[string]target{}, mapRuns: mapRuns{byARN: map[string]func() asl.MapRun{}},
 		executions: executions{byARN: map[string]*running{}}, sessions: sessions{byToken: map[string]*recorder{}},
 		reading:   tasksRead{readers: map[string]*reader{}, processes: map[string]*exec.Cmd{}},
 		reads:     requests{count: map[Moment]int{}},
@@ -630,6 +637,7 @@ type recorder struct {
 	execution *Execution
 	lingering []*lingering
 	over      bool // the execution, so that others read it
+	failed    error
 }
 
 type recorderKey struct{}
@@ -648,6 +656,13 @@ func (l *recorder) unlessOver(write func(*Execution)) {
 			write(e)
 		}
 	})
+}
+
+// fail notes what went wrong here, and not in the execution.
+func (l *recorder) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failed = errors.Join(l.failed, err)
 }
 
 // end says that the execution is over.

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	errNoMachine = errors.New("no rule starts this state machine")
+	errNoMachine = errors.New("no such state machine is declared")
 	errNoMessage = errors.New("there is no such message in the dead-letter queue")
 )
 
@@ -105,6 +105,10 @@ func (r *Router) StartExecution(ctx context.Context, machineARN, name string, in
 			execution := begin(from, to, cmp.Or(name, uuid.NewString()), input)
 			return execution, r.execute(ctx, execution)
 		}
+	}
+	if to, declared := r.machines[machineARN]; declared {
+		execution := begin(rule{}, to, cmp.Or(name, uuid.NewString()), input)
+		return execution, r.execute(ctx, execution)
 	}
 	return nil, fmt.Errorf("%w: %s", errNoMachine, machineARN)
 }

@@ -387,13 +387,13 @@ func PullImage(repositoryARN pulumi.StringInput) []Statement {
 }
 
 // SendTaskResult lets a task report its end. The token is what says which state is meant;
-// the permissions can't be narrower than the state machine.
+// the permissions can't be narrower than the state machines.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
-func SendTaskResult(machineARN pulumi.StringInput) Statement {
+func SendTaskResult(machineARNs ...pulumi.StringInput) Statement {
 	return Statement{
 		Sid:       "SendTaskResult",
 		Actions:   []string{"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"},
-		Resources: []pulumi.StringInput{machineARN},
+		Resources: machineARNs,
 	}
 }
 

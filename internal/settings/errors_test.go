@@ -87,6 +87,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 	broken["egress"] = `[{"protocol":"hush","port":"hush","cidr":"hush","prefixListId":"hush","hush":"hush"},"hush"]`
 	broken["buckets"], broken["keys"] = `["-Hush"]`, `["hush**"]`
+	broken["backfillPrefix"] = strings.Repeat(hush, 300)
 	all := settings.WithSecrets(func(string) bool { return true })
 	_, err := settings.Load(broken.lookup, all)
 	require.ErrorIs(t, err, settings.ErrInvalid)

@@ -103,6 +103,8 @@ type Settings struct {
 	EventRetryAttempts int
 	// Paused says whether events wait in a queue, and nothing is started.
 	Paused bool
+	// BackfillSchedule is when all whose keys begin with BackfillPrefix is looked through; empty for never.
+	BackfillSchedule, BackfillPrefix string
 
 	// AbortUploadsAfterDays and NoncurrentVersionsAfterDays are when S3 deletes parts and versions; the latter is 0 for never.
 	AbortUploadsAfterDays, NoncurrentVersionsAfterDays int
@@ -169,6 +171,7 @@ const (
 	keyProtect           = "protect"
 	keyForceDestroy      = "forceDestroy"
 	keyPaused            = "paused"
+	keyBackfillSchedule  = "backfillSchedule"
 )
 
 // The units of every time.
@@ -586,6 +589,19 @@ func noticeKeys() []Key {
 			Doc: "Whether uploads are paused: their events wait in a queue, for up to 14 days, and start nothing. It is for " +
 				"`upload-router pause` and `resume` to set, which change what is deployed in an order that loses no event.",
 			field: func(s *Settings) any { return &s.Paused },
+		},
+		{ // C40. https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+			Name: keyBackfillSchedule, Default: "", Example: exampleSchedule,
+			Doc: "When all that is in the buckets is looked through, in UTC, by EventBridge Scheduler: what isn't processed yet, or failed, is " +
+				"processed. A rate, such as rate(1 day), a cron expression or one time, such as at(2026-12-24T03:00:00). Each object that is " +
+				"looked at costs what a backfill of it does, also if it is processed already. Empty: never.",
+			field: func(s *Settings) any { return &s.BackfillSchedule }, check: anywhere(checkSchedule),
+		},
+		{ // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+			Name: "backfillPrefix", Default: "", Example: "incoming/",
+			Doc:   "What the keys begin with that backfillSchedule looks through: up to 1024 bytes. Empty: all.",
+			Only:  &Only{Key: keyBackfillSchedule, Values: []string{exampleSchedule}, Or: "another expression"},
+			field: func(s *Settings) any { return &s.BackfillPrefix }, check: anywhere(checkPrefix),
 		},
 	}
 }

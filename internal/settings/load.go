@@ -163,7 +163,7 @@ func (l *loader) goes(k Key) (goes, known bool) {
 	}
 	other, value := l.keys[k.Only.Key], l.raw(k.Only.Key)
 	if k.Only.Or != "" {
-		return value != other.Text(), other.check(l, value) == nil
+		return value != other.Text(), value == other.Text() || other.check(l, value) == nil
 	}
 	known = slices.Contains(other.choices(), value) || other.Type == TypeBoolean && (value == yes || value == no)
 	return slices.Contains(k.Only.Values, value), known
@@ -235,7 +235,7 @@ func (l *loader) shown(key string) string {
 	if l.isSecret(key) {
 		return hidden
 	}
-	return display(l.raw(key))
+	return cmp.Or(display(l.raw(key)), "none")
 }
 
 // report notes that a key's value breaks a rule, with the key's example as the way out.

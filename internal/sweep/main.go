@@ -25,6 +25,8 @@ const (
 	// EnvironmentMachine and EnvironmentTopic are the ARNs of the state machine and of the topic.
 	EnvironmentMachine = "UPLOAD_STATE_MACHINE_ARN"
 	EnvironmentTopic   = "UPLOAD_TOPIC_ARN"
+	// EnvironmentBackfill is the ARN of the state machine of backfills.
+	EnvironmentBackfill = "UPLOAD_BACKFILL_STATE_MACHINE_ARN"
 	// EnvironmentRoutes are the names of the routes with task slots, with commas between; empty for none.
 	EnvironmentRoutes = "UPLOAD_SLOT_ROUTES"
 )
@@ -50,7 +52,9 @@ func FromEnvironment(lookup func(string) (string, bool), logger *slog.Logger) (*
 		return nil, &upload.Error{Code: upload.Invalid, Err: err}
 	}
 	s := &Sweep{Logger: logger}
-	for name, into := range map[string]*string{EnvironmentMachine: &s.MachineARN, EnvironmentTopic: &s.TopicARN} {
+	for name, into := range map[string]*string{
+		EnvironmentMachine: &s.MachineARN, EnvironmentBackfill: &s.BackfillARN, EnvironmentTopic: &s.TopicARN,
+	} {
 		if *into, _ = lookup(name); *into == "" {
 			return nil, &upload.Error{Code: upload.Invalid, Err: fmt.Errorf(
 				"the environment variable %s is not set; the stack sets it", name)}

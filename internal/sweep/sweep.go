@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ import (
 type StatesAPI interface {
 	DescribeExecution(context.Context, *sfn.DescribeExecutionInput, ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error)
 	ListExecutions(context.Context, *sfn.ListExecutionsInput, ...func(*sfn.Options)) (*sfn.ListExecutionsOutput, error)
+	ListMapRuns(context.Context, *sfn.ListMapRunsInput, ...func(*sfn.Options)) (*sfn.ListMapRunsOutput, error)
 }
 
 // TopicAPI is the part of SNS that is called.
@@ -37,7 +39,7 @@ type TopicAPI interface {
 	Publish(context.Context, *sns.PublishInput, ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
-// Sweep looks after the executions of one state machine.
+// Sweep looks after the executions of a state machine, and after the children of its backfills.
 type Sweep struct {
 	// Ledger is where their uploads are. Required.
 	Ledger *client.Client
@@ -47,6 +49,8 @@ type Sweep struct {
 	Topic TopicAPI
 	// MachineARN and TopicARN are the state machine and the topic. Required.
 	MachineARN, TopicARN string
+	// BackfillARN is the state machine of backfills, whose child workflow executions are looked after too. Empty: there is none.
+	BackfillARN string
 	// Routes are the names of those with task slots.
 	Routes []string
 	// Now is the clock. Default: time.Now.
@@ -135,6 +139,9 @@ func (s *Sweep) ended(ctx context.Context, e event) error {
 		s.did(ctx, "left", named, slog.String("why", "the execution is "+string(x.status)))
 		return nil
 	}
+	if s.isBackfill(arn) {
+		return s.backfillEnded(ctx, arn)
+	}
 	left, err := s.fail(ctx, arn, x.with(e.Detail, s.now()))
 	if left {
 		return nil
@@ -158,6 +165,13 @@ func (s *Sweep) fail(ctx context.Context, arn string, x execution) (left bool, e
 	}
 	if created.IsZero() {
 		run.Created = x.started
+	}
+	if s.isChild(arn) {
+		upload, has, err := s.uploadOf(ctx, run.Object, arn)
+		if err != nil || !has {
+			return false, err
+		}
+		run.Upload = upload
 	}
 	code, cause := x.failure()
 	item, err := s.Ledger.FailEnded(ctx, run.Upload, arn, code, cause, now, latest)
@@ -200,7 +214,7 @@ func (s *Sweep) returnSlots(ctx context.Context, arn string) error {
 // describe asks what became of an execution. One that was never one, such as an invocation by hand, is gone; so is one of another state
 // machine, such as a former one, of which the sweep may not ask.
 func (s *Sweep) describe(ctx context.Context, arn string) (execution, error) {
-	if !strings.HasPrefix(arn, strings.Replace(s.MachineARN, ":stateMachine:", ":execution:", 1)+":") {
+	if !s.knows(arn) {
 		return execution{}, nil
 	}
 	out, err := s.States.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
@@ -272,16 +286,28 @@ func (s *Sweep) slotsOf(ctx context.Context, route string, slots client.Slots, r
 // running are the holders that the running executions would be.
 func (s *Sweep) running(ctx context.Context) (map[string]bool, error) {
 	out := map[string]bool{}
-	pages := sfn.NewListExecutionsPaginator(s.States, &sfn.ListExecutionsInput{
-		StateMachineArn: &s.MachineARN, StatusFilter: sfntypes.ExecutionStatusRunning, MaxResults: 1000,
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing the running executions: %w", err)
+	add := func(executions iter.Seq2[string, error]) error {
+		for arn, err := range executions {
+			if err != nil {
+				return err
+			}
+			out[ledger.Holder(arn)] = true
 		}
-		for _, x := range page.Executions {
-			out[ledger.Holder(aws.ToString(x.ExecutionArn))] = true
+		return nil
+	}
+	const running = sfntypes.ExecutionStatusRunning
+	if err := add(s.list(ctx, sfn.ListExecutionsInput{StateMachineArn: &s.MachineARN, StatusFilter: running})); err != nil {
+		return nil, err
+	}
+	if s.BackfillARN == "" {
+		return out, nil
+	}
+	for backfill, err := range s.list(ctx, sfn.ListExecutionsInput{StateMachineArn: &s.BackfillARN, StatusFilter: running}) {
+		if err != nil {
+			return nil, err
+		}
+		if err := add(s.children(ctx, backfill, running)); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -378,8 +404,11 @@ func (s *Sweep) lostItem(ctx context.Context, found ledger.Item) (left bool, err
 	return false, nil
 }
 
-// announce sends a notice in the form that the state machine's have.
+// announce sends a notice in the form that the state machine's have. Of a backfill's files none is sent, but one of the whole at its end.
 func (s *Sweep) announce(ctx context.Context, item ledger.Item, code, cause string) error {
+	if s.isChild(item.Execution) {
+		return nil
+	}
 	bucket, key, _ := ledger.SplitObject(item.Object)
 	var file strings.Builder
 	encoder := json.NewEncoder(&file)

@@ -35,6 +35,11 @@ const (
 	topic   = "arn:aws:sns:eu-central-1:123456789012:topic"
 	prefix  = "arn:aws:states:eu-central-1:123456789012:execution:router:"
 	lease   = time.Hour
+
+	backfills = "arn:aws:states:eu-central-1:123456789012:stateMachine:backfills"
+	backfill  = "arn:aws:states:eu-central-1:123456789012:execution:backfills:all"
+	mapRun    = "arn:aws:states:eu-central-1:123456789012:mapRun:backfills/list:4c5d"
+	child     = "arn:aws:states:eu-central-1:123456789012:execution:backfills/list:"
 )
 
 // world is what a sweep finds, and what it did.
@@ -45,6 +50,8 @@ type world struct {
 	// executions by their ARNs; running is what the list has, which may lag.
 	executions map[string]*sfn.DescribeExecutionOutput
 	running    []string
+	// children are a backfill's, by their status.
+	children map[sfntypes.ExecutionStatus][]string
 	// refuse are the errors of calls by their names; meanwhile is done before a call is answered.
 	refuse    map[string]error
 	meanwhile map[string]func()
@@ -70,7 +77,7 @@ func newWorld(t *testing.T) *world {
 				Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 			}),
 		},
-		States: w, Topic: w, MachineARN: machine, TopicARN: topic, Routes: []string{"large"},
+		States: w, Topic: w, MachineARN: machine, BackfillARN: backfills, TopicARN: topic, Routes: []string{"large"},
 		Now: func() time.Time { return w.clock }, Logger: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 	return w
@@ -102,12 +109,33 @@ func (w *world) ListExecutions(_ context.Context, in *sfn.ListExecutionsInput, _
 	if err := w.called("ListExecutions"); err != nil {
 		return nil, err
 	}
+	listed := w.running
+	switch {
+	case aws.ToString(in.MapRunArn) == mapRun:
+		listed = w.children[in.StatusFilter]
+	case aws.ToString(in.StateMachineArn) == backfills:
+		listed = nil
+		if len(w.children) > 0 {
+			listed = []string{backfill}
+		}
+	}
 	// A page has one.
 	first := len(aws.ToString(in.NextToken))
 	out := &sfn.ListExecutionsOutput{}
-	if first < len(w.running) {
-		out.Executions = []sfntypes.ExecutionListItem{{ExecutionArn: &w.running[first]}}
+	if first < len(listed) {
+		out.Executions = []sfntypes.ExecutionListItem{{ExecutionArn: &listed[first]}}
 		out.NextToken = aws.String(strings.Repeat("x", first+1))
+	}
+	return out, nil
+}
+
+func (w *world) ListMapRuns(_ context.Context, in *sfn.ListMapRunsInput, _ ...func(*sfn.Options)) (*sfn.ListMapRunsOutput, error) {
+	if err := w.called("ListMapRuns"); err != nil {
+		return nil, err
+	}
+	out := &sfn.ListMapRunsOutput{}
+	if *in.ExecutionArn == backfill {
+		out.MapRuns = []sfntypes.MapRunListItem{{MapRunArn: aws.String(mapRun)}}
 	}
 	return out, nil
 }
@@ -714,7 +742,7 @@ func TestSlotsOfExecutionsThatAreGone(t *testing.T) {
 
 	w.refuse["ListExecutions"] = errors.New("slow down")
 	w.clock = w.clock.Add(4 * time.Minute)
-	require.ErrorContains(t, w.look(t), "listing the running executions")
+	require.ErrorContains(t, w.look(t), "listing the RUNNING executions")
 	assert.Len(t, holders(), 2)
 }
 
@@ -731,14 +759,16 @@ func TestFromEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	variables := map[string]string{
 		ledger.EnvironmentTable: "t", ledger.EnvironmentLease: "3660", ledger.EnvironmentRetention: "400",
-		sweep.EnvironmentMachine: machine, sweep.EnvironmentTopic: topic, sweep.EnvironmentRoutes: "large,video",
+		sweep.EnvironmentMachine: machine, sweep.EnvironmentBackfill: backfills, sweep.EnvironmentTopic: topic, sweep.EnvironmentRoutes: "large,video",
 	}
 	lookup := func(name string) (string, bool) { value, ok := variables[name]; return value, ok }
 	s, err := sweep.FromEnvironment(lookup, slog.Default())
 	require.NoError(t, err)
-	assert.Equal(t, []any{"t", 61 * time.Minute, 400 * 24 * time.Hour, machine, topic, []string{"large", "video"}},
-		[]any{s.Ledger.Table, s.Ledger.Lease, s.Ledger.Retention, s.MachineARN, s.TopicARN, s.Routes})
-	for _, name := range []string{ledger.EnvironmentTable, ledger.EnvironmentLease, sweep.EnvironmentMachine, sweep.EnvironmentTopic} {
+	assert.Equal(t, []any{"t", 61 * time.Minute, 400 * 24 * time.Hour, machine, backfills, topic, []string{"large", "video"}},
+		[]any{s.Ledger.Table, s.Ledger.Lease, s.Ledger.Retention, s.MachineARN, s.BackfillARN, s.TopicARN, s.Routes})
+	for _, name := range []string{
+		ledger.EnvironmentTable, ledger.EnvironmentLease, sweep.EnvironmentMachine, sweep.EnvironmentBackfill, sweep.EnvironmentTopic,
+	} {
 		value := variables[name]
 		delete(variables, name)
 		_, err := sweep.FromEnvironment(lookup, slog.Default())

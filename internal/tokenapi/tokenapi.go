@@ -1,6 +1,6 @@
 // Package tokenapi serves the part of the Step Functions API by which a task answers for its token: SendTaskHeartbeat, SendTaskSuccess
-// and SendTaskFailure, in the protocol that the AWS SDKs speak (AWS JSON 1.0). Who looks at executions, by DescribeExecution and
-// ListExecutions, is handed on.
+// and SendTaskFailure, in the protocol that the AWS SDKs speak (AWS JSON 1.0). Who looks at executions and Map Runs, by DescribeExecution
+// and its like, is handed on.
 //
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html
 package tokenapi
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -131,6 +132,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = loopback.Answer(w, out, err) // who asked may be gone
 }
 
+// looks are the calls about executions.
+var looks = []string{"DescribeExecution", "ListExecutions", "DescribeMapRun", "ListMapRuns"}
+
 func (s *Server) serve(r *http.Request) (any, error) {
 	operation, known := strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
 	if !known {
@@ -143,7 +147,7 @@ func (s *Server) serve(r *http.Request) (any, error) {
 	s.mu.Lock()
 	executions := s.executions
 	s.mu.Unlock()
-	if executions != nil && (operation == "DescribeExecution" || operation == "ListExecutions") {
+	if executions != nil && slices.Contains(looks, operation) {
 		return executions(loopback.AccessKeyID(r), operation, body)
 	}
 	return struct{}{}, s.token(loopback.AccessKeyID(r), operation, body)
