@@ -208,11 +208,12 @@ func (g *guard) objectContext(a objectstore.Access) map[string][]string {
 func (g *guard) bucketARN(name string) string { return "arn:" + g.partition().Name + ":s3:::" + name }
 
 // decryptObject asks for the key of an object that is encrypted with one of the
-// account's own. The key aws/s3 is for all who may read.
+// account's own. The key aws/s3 is for all who may read. A HEAD takes it for the checksums alone.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 func (g *guard) decryptObject(role, object string, a objectstore.Access) error {
 	reads := strings.HasPrefix(a.Action, "s3:GetObject")
-	if a.Key == "" || !reads {
+	if a.Key == "" || !reads || a.Head {
 		return nil
 	}
 	key, bucketKey := g.bucketKey(a.Bucket)

@@ -26,6 +26,8 @@ type Access struct {
 	KMSKeyARN string
 	// Part says that a part of a multipart upload is sent.
 	Part bool
+	// Head says that an object's metadata is read and nothing that is encrypted: neither its content nor its checksums.
+	Head bool
 }
 
 const (
@@ -48,6 +50,7 @@ func (q *request) authorize() error {
 		return nil // it is asked for each of the objects
 	}
 	what := Access{Action: q.action(), Bucket: q.bucket, Key: q.key, VersionID: q.query.Get(parameterVersion)}
+	what.Head = q.r.Method == http.MethodHead && q.r.Header.Get("X-Amz-Checksum-Mode") == ""
 	if q.puts("tagging") {
 		q.document.tags, q.document.err = q.taggingDocument()
 		what.NewTags = tagMap(q.document.tags)
