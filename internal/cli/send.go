@@ -69,7 +69,7 @@ What the processors write is listed, and --keep keeps it.
 Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 		Example: `  upload-router send --stack dev report.pdf video.mp4
   upload-router send --stack dev --prefix 2026/ --no-wait photos
-  upload-router send --stack dev --batch march --no-wait scans
+  upload-router send --stack dev --batch march --no-wait photos
   upload-router send --local report.pdf --config sizeThreshold=1MB
   upload-router send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'`,
 		Args: needs("a file or a folder to send", math.MaxInt),

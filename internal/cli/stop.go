@@ -40,7 +40,7 @@ Exit code 1 if something could not be stopped.
 ` + indented("It takes these permissions: "+strings.Join(operate.PermissionsOf("stop"), ", ")+
 			"; with encryption: customer also kms:Decrypt on the key.", ""),
 		Example: `  upload-router stop --stack dev --all
-  upload-router stop --stack dev --route large
+  upload-router stop --stack dev --route Fargate
   upload-router stop --stack dev --key report.pdf --yes
   upload-router stop --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11`,
 		RunE: func(cmd *cobra.Command, executions []string) error {
