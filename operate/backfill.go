@@ -88,17 +88,6 @@ func (o *RunOptions) check() error {
 	return nil
 }
 
-// backfillInput is the input of the backfill's state machine.
-type backfillInput struct {
-	Batch       string  `json:"batch"`
-	Bucket      string  `json:"bucket"`
-	List        string  `json:"list"`
-	Prefix      string  `json:"prefix"`
-	Again       bool    `json:"again"`
-	MaxParallel int     `json:"maxParallel"`
-	Tolerate    float64 `json:"tolerate"`
-}
-
 // RoutePlan is what of a plan takes a route.
 type RoutePlan struct {
 	// Name is the route's, Files how many files take it, Bytes their sizes together.
@@ -232,7 +221,9 @@ func (p *BackfillPlan) count(file ListedFile) {
 	route.Files++
 	route.Bytes += file.Size
 	if p.estimator != nil {
-		route.seconds += p.estimator.addChild(p.Cost, route.route, file.Size)
+		seconds := p.estimator.addChild(p.Cost, route.route, file.Size)
+		route.seconds += seconds
+		p.Seconds = max(p.Seconds, seconds) // the longest, until all are known
 	}
 	if p.listed != nil && time.Since(p.told) > tellInterval {
 		p.told = time.Now()
@@ -257,13 +248,13 @@ func (e *estimator) addChild(to *Estimate, route machine.Route, size int64) (sec
 	return task.Seconds(float64(size))
 }
 
-// finish says how long it takes: no shorter than the children take to start, than all routes take together, and than each takes that runs
-// few tasks at a time.
+// finish says how long it takes: no shorter than the longest file and than the children take to start, than all routes take together, and
+// than each takes that runs few tasks at a time.
 func (p *BackfillPlan) finish() {
 	if p.estimator == nil {
 		return
 	}
-	p.Seconds = float64(p.Files) / childrenPerSecond
+	p.Seconds = max(p.Seconds, float64(p.Files)/childrenPerSecond)
 	all := 0.0
 	for _, r := range p.Routes {
 		all += r.seconds
@@ -282,7 +273,7 @@ func (p *BackfillPlan) Start(ctx context.Context) error {
 	if err := p.list.complete(ctx); err != nil {
 		return err
 	}
-	input, err := json.Marshal(backfillInput{
+	input, err := json.Marshal(machine.BackfillInput{
 		Batch: p.Batch, Bucket: p.Bucket, List: p.list.key, Again: p.Again, MaxParallel: p.MaxParallel, Tolerate: p.Tolerate,
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,6 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"example.com/upload-router/internal/asl"
+	"example.com/upload-router/internal/machine"
 )
 
 // Backfill is a backfill that was started.
@@ -100,7 +104,7 @@ func (s *System) describeBackfill(ctx context.Context, arn string) (Backfill, er
 	if err != nil {
 		return Backfill{}, asked("asking for the execution "+arn, err)
 	}
-	var in backfillInput
+	var in machine.BackfillInput
 	_ = json.Unmarshal([]byte(aws.ToString(answer.Input)), &in) // one that was started by hand says nothing of itself
 	b := Backfill{
 		Name: aws.ToString(answer.Name), ARN: arn, Bucket: in.Bucket, List: in.List, Prefix: in.Prefix, Again: in.Again,
@@ -322,10 +326,25 @@ func (s *System) describeChild(ctx context.Context, arn string) (Execution, erro
 		ARN: arn, Name: aws.ToString(answer.Name), Status: string(answer.Status), Started: aws.ToTime(answer.StartDate),
 		Stopped: aws.ToTime(answer.StopDate), Error: aws.ToString(answer.Error), Cause: aws.ToString(answer.Cause),
 	}}
+	e.Error, e.Cause = failedWith(e.Error, e.Cause)
 	e.Reason = readable(e.Cause)
 	if !e.Stopped.IsZero() {
 		e.Duration = e.Stopped.Sub(e.Started)
 	}
 	e.takeInput([]byte(aws.ToString(answer.Input)))
 	return e, nil
+}
+
+// thrown is what an expression threw, in the cause that Step Functions makes of it: JSONata's code of $error may be before it.
+var thrown = regexp.MustCompile(`(?s) threw an error during evaluation[.:] (?:D3137: )?([\w.]+): (.*)$`)
+
+// failedWith is what a file of a backfill failed with: its execution fails by an expression, as it could not be redriven otherwise, which
+// throws the error and its cause in one.
+func failedWith(name, cause string) (string, string) {
+	if name == asl.ErrorQueryEvaluation {
+		if found := thrown.FindStringSubmatch(cause); found != nil {
+			return found[1], found[2]
+		}
+	}
+	return name, cause
 }

@@ -365,8 +365,8 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 	var out any
 	err = s.mayNot(operation)
 	handle := s.handlers(operation, body)[operation]
-	if s.ofBackfills(in) {
-		handle = s.backfillHandlers()[operation]
+	if s.ofBackfills(operation, in) {
+		handle = s.backfillHandlers(body)[operation]
 	}
 	if handle == nil {
 		err = loopback.Refuse("UnknownOperationException", "awstest doesn't know "+operation)
@@ -418,7 +418,7 @@ func (s *Server) machineARN() string {
 }
 
 func (s *Server) isMachine(in request) error {
-	if in.StateMachineARN != s.machineARN() {
+	if in.StateMachineARN != s.machineARN() && (s.Router == nil || in.StateMachineARN != s.system.Outputs["backfillStateMachineArn"]) {
 		return loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist: '"+in.StateMachineARN+"'")
 	}
 	return nil

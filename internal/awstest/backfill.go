@@ -16,6 +16,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/loopback"
+	"example.com/upload-router/internal/machine"
 )
 
 // Where backfills are.
@@ -31,23 +32,12 @@ const (
 type backfill struct {
 	arn, run         string
 	input            string
-	options          backfillInput
+	options          machine.BackfillInput
 	children         []*child
 	started, stopped time.Time
 	status           asl.Status
 	error, cause     string
 	redrives         int
-}
-
-// backfillInput is its input.
-type backfillInput struct {
-	Batch       string  `json:"batch"`
-	Bucket      string  `json:"bucket"`
-	List        string  `json:"list"`
-	Prefix      string  `json:"prefix"`
-	Again       bool    `json:"again"`
-	MaxParallel int     `json:"maxParallel"`
-	Tolerate    float64 `json:"tolerate"`
 }
 
 // child is what processes a file of a backfill. It has no ARN before it begins.
@@ -64,18 +54,35 @@ type child struct {
 
 func (b *backfill) name() string { return b.arn[strings.LastIndex(b.arn, ":")+1:] }
 
-// ofBackfills says whether a request is about backfills.
-func (s *Server) ofBackfills(in request) bool {
-	return s.Router == nil && (in.MapRunARN != "" || in.StateMachineARN == BackfillMachine ||
-		strings.HasPrefix(in.ExecutionARN, backfillChild) || strings.HasPrefix(in.ExecutionARN, local.ExecutionARN(BackfillMachine, "")))
+// isChild says whether an ARN is that of a child execution of a Map Run, of which the state machine's name has a label.
+func isChild(arn string) bool {
+	return strings.Contains(arn, ":execution:") && strings.Contains(arn, "/")
+}
+
+// ofBackfills says whether a request is about backfills, and their scripts, or the local run itself, answer it.
+func (s *Server) ofBackfills(operation string, in request) bool {
+	switch {
+	case in.MapRunARN != "" || isChild(in.ExecutionARN) || operation == "ListMapRuns":
+		return true
+	case s.Router != nil:
+		return false // of an execution that really runs more is known here
+	}
+	return in.StateMachineARN == BackfillMachine || strings.HasPrefix(in.ExecutionARN, local.ExecutionARN(BackfillMachine, ""))
 }
 
 // backfillHandlers answer operations about backfills, with the lock.
-func (s *Server) backfillHandlers() map[string]func(request) (any, error) {
-	return map[string]func(request) (any, error){
-		"StartExecution": s.startBackfill, "DescribeExecution": s.describeBackfill, "ListExecutions": s.listBackfills,
-		"ListMapRuns": s.listMapRuns, "DescribeMapRun": s.describeMapRun, "StopExecution": s.stopBackfill, "RedriveExecution": s.redriveBackfill,
+func (s *Server) backfillHandlers(body []byte) map[string]func(request) (any, error) {
+	if s.Router == nil {
+		return map[string]func(request) (any, error){
+			"StartExecution": s.startBackfill, "DescribeExecution": s.describeBackfill, "ListExecutions": s.listBackfills,
+			"ListMapRuns": s.listMapRuns, "DescribeMapRun": s.describeMapRun, "StopExecution": s.stopBackfill, "RedriveExecution": s.redriveBackfill,
+		}
 	}
+	handlers := map[string]func(request) (any, error){}
+	for _, operation := range []string{"DescribeExecution", "ListExecutions", "ListMapRuns", "DescribeMapRun"} {
+		handlers[operation] = func(request) (any, error) { return s.Router.Executions(operation, body) }
+	}
+	return handlers
 }
 
 // Backfills are the names of the backfills, the newest first.
@@ -271,8 +278,10 @@ func (s *Server) describeChild(in request) (any, error) {
 			}
 			out["input"] = string(input)
 			if c.status == asl.StatusFailed {
-				// A child fails so that it can be redriven.
-				out["error"], out["cause"] = c.script.Error, c.script.Cause
+				// A child fails by an expression, so that it can be redriven.
+				out["error"] = asl.ErrorQueryEvaluation
+				out["cause"] = "The JSONata expression '$error($states.input.error.Error & ': ' & $states.input.error.Cause)' specified for the " +
+					"field 'Choices[1]/Condition' threw an error during evaluation. D3137: " + c.script.Error + ": " + c.script.Cause
 			}
 			return out, nil
 		}
