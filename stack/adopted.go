@@ -4,7 +4,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"example.com/upload-router/components/uploads"
-	"example.com/upload-router/internal/policy"
 )
 
 // exportAdopted gives the stack the outputs about buckets that are there already: their names, the keys that they are encrypted with, and
@@ -22,7 +21,7 @@ func (s *system) exportAdopted(outputs pulumi.Map) {
 	}
 	policies := pulumi.StringMap{}
 	for i, arn := range uploads.ARNs(s.at, s.cfg.Buckets) {
-		policies[s.cfg.Buckets[i]] = policy.Document(uploads.Refusals(pulumi.String(arn+"/*"), s.tags(), s.backfills.RoleARN)...)
+		policies[s.cfg.Buckets[i]] = uploads.TagPolicy(pulumi.String(arn+"/*"), s.tags(), s.backfills.RoleARN)
 	}
 	outputs["bucketPolicies"] = policies
 }

@@ -68,12 +68,16 @@ func (a *Args) keyARNs() []pulumi.StringInput {
 
 // refusals keep the tag for the readers, and with a quarantine the objects too, until they have it.
 func (a *Args) refusals(objects pulumi.StringInput) []policy.Statement {
-	return Refusals(objects, a.Tags, a.BackfillRoleARN)
+	return refusals(objects, a.Tags, a.BackfillRoleARN)
 }
 
-// Refusals are what the policy of a bucket must refuse: for its objects, the tags of processed versions, and the role of backfills, if there
+// TagPolicy is what the policy of a bucket must hold: for its objects, the tags of processed versions, and the role of backfills, if there
 // is one, which looks up what isn't tagged yet.
-func Refusals(objects pulumi.StringInput, tags *Tags, backfillRoleARN pulumi.StringInput) []policy.Statement {
+func TagPolicy(objects pulumi.StringInput, tags *Tags, backfillRoleARN pulumi.StringInput) pulumi.StringOutput {
+	return policy.Document(refusals(objects, tags, backfillRoleARN)...)
+}
+
+func refusals(objects pulumi.StringInput, tags *Tags, backfillRoleARN pulumi.StringInput) []policy.Statement {
 	statements := policy.KeepStatus(objects, tags.RoleARNs...)
 	if !tags.Quarantine {
 		return statements

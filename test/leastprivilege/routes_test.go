@@ -252,7 +252,7 @@ var askedBeside = []string{"s3:ListBucket", "s3:GetObjectTagging"}
 func (l *decided) refused() []string {
 	var out []string
 	for _, d := range l.decisions {
-		lists := strings.Contains(d.Request.Principal.Role, "-backfill-role-") // for itself
+		lists := d.Request.Action == "s3:ListBucket" && strings.Contains(d.Request.Principal.Role, "-backfill-role-") // for itself
 		if !d.Allowed && (lists || !slices.Contains(askedBeside, d.Request.Action)) {
 			out = append(out, d.Message())
 		}
