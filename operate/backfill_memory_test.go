@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/awstest"
@@ -22,7 +23,8 @@ import (
 	"example.com/upload-router/operate"
 )
 
-var memoryObjects = flag.Int("memory-objects", 300_000, "of how many objects TestABackfillsMemoryIsConstant plans a backfill, and of half as many")
+var memoryObjects = flag.Int("memory-objects", 300_000,
+	"of how many objects TestABackfillsMemoryIsConstant plans a backfill, and of half as many")
 
 // endlessBucket is S3 with a bucket of so many objects, and takes a list in parts, of which it keeps nothing.
 type endlessBucket struct {
@@ -104,14 +106,14 @@ func (b *endlessBucket) part(w http.ResponseWriter, r *http.Request) {
 			_, _ = to.Write(line)
 			if b.lines%100_000 == 0 {
 				var file operate.ListedFile
-				require.NoError(b.t, json.Unmarshal(line, &file))
-				require.Equal(b.t, operate.ListedFile{Key: fmt.Sprintf("some/folder/with a long name/%09d.csv", b.lines), Size: int64(b.lines)}, file)
+				assert.NoError(b.t, json.Unmarshal(line, &file))
+				assert.Equal(b.t, operate.ListedFile{Key: fmt.Sprintf("some/folder/with a long name/%09d.csv", b.lines), Size: int64(b.lines)}, file)
 			}
 			b.lines++
 		}
 	})
-	require.NoError(b.t, body.Err())
-	require.Equal(b.t, text.String(), r.Header.Get("X-Amz-Checksum-Crc64nvme"))
+	assert.NoError(b.t, body.Err())
+	assert.Equal(b.t, text.String(), r.Header.Get("X-Amz-Checksum-Crc64nvme"))
 	b.whole, b.bytes = b.whole.Append(text, bytes), b.bytes+bytes
 	b.parts++
 	w.Header().Set("ETag", `"e"`)

@@ -291,7 +291,8 @@ func TestAnInventoryThatCannotBeTaken(t *testing.T) {
 	require.ErrorContains(t, plan(rows, file(func(f map[string]any) { f["key"] = "inv/nothing.csv.gz" })), "NoSuchKey")
 	require.ErrorContains(t, plan([]byte("plain"), nil), "decompressing it")
 	require.ErrorContains(t, plan(rows[:len(rows)-9], nil), "unexpected EOF")
-	require.ErrorContains(t, plan(zipped(strings.ReplaceAll(inventoryRows, "uploads-bucket", "other")), nil), `it lists an object of the bucket "other"`)
+	others := zipped(strings.ReplaceAll(inventoryRows, "uploads-bucket", "other"))
+	require.ErrorContains(t, plan(others, nil), `it lists an object of the bucket "other"`)
 
 	system.Outputs.BucketNames = []string{awstest.Bucket, "another"}
 	require.ErrorContains(t, plan(rows, func(m map[string]any) { m["sourceBucket"] = "another" }), "are meant: --bucket another")

@@ -70,14 +70,6 @@ func (c FileCounts) Unsuccessful() int64 { return c.Failed + c.TimedOut + c.Abor
 // Ended says whether the backfill runs no more.
 func (b Backfill) Ended() bool { return hasEnded(b.Status) }
 
-// executionOf is the ARN of an execution of a state machine, by its name or ARN.
-func executionOf(stateMachine, name string) string {
-	if strings.HasPrefix(name, "arn:") {
-		return name
-	}
-	return strings.Replace(stateMachine, ":stateMachine:", ":execution:", 1) + ":" + name
-}
-
 // errUnknownBackfill is for a name that no backfill has.
 func errUnknownBackfill(name string) error {
 	return fmt.Errorf("%w: there is no backfill %q, or no longer: Step Functions forgets one 90 days after its end; "+
@@ -323,7 +315,7 @@ func (s *System) describeChild(ctx context.Context, arn string) (Execution, erro
 		return Execution{}, asked("asking for the execution "+arn, err)
 	}
 	e := Execution{Processing: Processing{
-		ARN: arn, Name: aws.ToString(answer.Name), Status: string(answer.Status), Started: aws.ToTime(answer.StartDate),
+		ARN: arn, Name: nameOf(arn), Status: string(answer.Status), Started: aws.ToTime(answer.StartDate),
 		Stopped: aws.ToTime(answer.StopDate), Error: aws.ToString(answer.Error), Cause: aws.ToString(answer.Cause),
 	}}
 	e.Error, e.Cause = failedWith(e.Error, e.Cause)

@@ -197,16 +197,36 @@ func unknownExecution(name string) error {
 	return fmt.Errorf("%w: %q: `upload-router executions` lists them, and with --key those of a file", ErrUnknownExecution, name)
 }
 
-// executionARN makes the ARN of a name.
+// executionARN makes the ARN of a name: of an execution of the state machine, or of a file of a backfill, which is LABEL:ID.
 func (s *System) executionARN(name string) string {
+	label, _, labeled := strings.Cut(name, ":")
+	if labeled && s.Outputs.BackfillStateMachineARN != "" && slices.Contains(machine.ChildLabels(), label) {
+		return strings.TrimSuffix(executionOf(s.Outputs.BackfillStateMachineARN, ""), ":") + "/" + name
+	}
+	return executionOf(s.Outputs.StateMachineARN, name)
+}
+
+// executionOf makes the ARN of an execution of a state machine, of its name or ARN.
+func executionOf(stateMachine, name string) string {
 	if strings.HasPrefix(name, "arn:") {
 		return name
 	}
-	return strings.Replace(s.Outputs.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":" + name
+	return strings.Replace(stateMachine, ":stateMachine:", ":execution:", 1) + ":" + name
 }
 
-// nameOf is the name in an execution's ARN.
-func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
+// nameOf is the name in an execution's ARN; of a file of a backfill, arn:…:execution:MACHINE/LABEL:ID, it is LABEL:ID.
+func nameOf(arn string) string {
+	if isChild(arn) {
+		return arn[strings.LastIndex(arn, "/")+1:]
+	}
+	return arn[strings.LastIndex(arn, ":")+1:]
+}
+
+// isChild says whether an ARN is that of a file of a backfill.
+func isChild(arn string) bool {
+	_, execution, found := strings.Cut(arn, ":execution:")
+	return found && strings.Contains(execution, "/")
+}
 
 // status is an execution's; empty if there is none, or none that Step Functions remembers.
 func (s *System) status(ctx context.Context, arn string) (string, error) {
@@ -254,7 +274,7 @@ func (s *System) described(ctx context.Context, arn string) (Execution, error) {
 	}
 	e := Execution{
 		Processing: Processing{
-			ARN: arn, Name: aws.ToString(answer.Name), Status: string(answer.Status),
+			ARN: arn, Name: nameOf(arn), Status: string(answer.Status),
 			Started: aws.ToTime(answer.StartDate), Stopped: aws.ToTime(answer.StopDate),
 			Error: aws.ToString(answer.Error), Cause: aws.ToString(answer.Cause),
 		},

@@ -63,7 +63,8 @@ func (s *System) openReport(ctx context.Context, address string, parquet Parquet
 	if err != nil && !hasCode(err, "NoSuchKey") {
 		return nil, err
 	}
-	if sum := md5.Sum(text); err == nil && !strings.EqualFold(strings.TrimSpace(string(checksum)), hex.EncodeToString(sum[:])) { //nolint:gosec // See above.
+	sum := md5.Sum(text) //nolint:gosec // See above.
+	if err == nil && !strings.EqualFold(strings.TrimSpace(string(checksum)), hex.EncodeToString(sum[:])) {
 		return nil, fmt.Errorf("%w: %s isn't what its %s says: it is broken, or being written", ErrInput, address, manifestChecksum)
 	}
 	manifest, err := inventory.ParseManifest(text)

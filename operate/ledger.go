@@ -198,10 +198,12 @@ func (q RecordQuery) chooses(f found) bool {
 	}
 	state := string(f.item.StateAt(q.now))
 	anyState := f.wrong != nil && (state == "" || f.item.State == ledger.Running || f.wrong.Attribute == ledger.Status)
-	anyRoute := f.wrong != nil && f.item.Route == ""
-	anyBatch := f.wrong != nil && f.item.Batch == ""
-	return (q.Batch == "" || f.item.Batch == q.Batch || anyBatch) &&
-		(q.Route == "" || f.item.Route == q.Route || anyRoute) && (q.Status == "" || state == q.Status || anyState)
+	return (q.Status == "" || state == q.Status || anyState) && f.mayHave(q.Route, f.item.Route) && f.mayHave(q.Batch, f.item.Batch)
+}
+
+// mayHave says whether an item has what is wanted, if something is. What can't be read of one may be it.
+func (f found) mayHave(wanted, has string) bool {
+	return wanted == "" || has == wanted || f.wrong != nil && has == ""
 }
 
 // passed says whether an item is one of those that [RecordQuery.After] leaves out.

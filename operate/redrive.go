@@ -241,6 +241,9 @@ func (p *RedrivePlan) planExecution(ctx context.Context, e Execution, anew bool)
 		return item.with(RedriveSkip, "it succeeded"), nil
 	case !e.Ended():
 		return item.with(RedriveSkip, "it is running"), nil
+	case isChild(e.ARN):
+		return item.with(RedriveRefuse, "it is of a backfill, which runs it again: `upload-router backfill redrive`, or "+
+			"`upload-router reprocess` for this file alone"), nil
 	}
 	if err := p.askLedger(ctx, &item); err != nil || item.Action != "" {
 		return item, err

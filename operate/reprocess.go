@@ -75,8 +75,8 @@ func (s *System) newest(ctx context.Context, key string) (Record, error) {
 	case unreadable != nil:
 		return Record{}, fmt.Errorf("%w: %w", ErrInput, unreadable)
 	}
-	return Record{}, fmt.Errorf("%w: the ledger has nothing of the key %q in the bucket %s: `upload-router backfill --prefix KEY` has processed "+
-		"what was never", ErrInput, key, s.Outputs.BucketName)
+	return Record{}, fmt.Errorf("%w: the ledger has nothing of the key %q in the bucket %s: `upload-router backfill --prefix KEY` has "+
+		"processed what was never", ErrInput, key, s.Outputs.BucketName)
 }
 
 // uploaded is when the record's version was uploaded, as far as the ledger knows.

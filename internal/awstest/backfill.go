@@ -62,7 +62,9 @@ func isChild(arn string) bool {
 // ofBackfills says whether a request is about backfills, and their scripts, or the local run itself, answer it.
 func (s *Server) ofBackfills(operation string, in request) bool {
 	switch {
-	case in.MapRunARN != "" || isChild(in.ExecutionARN) || operation == "ListMapRuns":
+	case isChild(in.ExecutionARN):
+		return s.byARN(in.ExecutionARN) == nil
+	case in.MapRunARN != "" || operation == "ListMapRuns":
 		return true
 	case s.Router != nil:
 		return false // of an execution that really runs more is known here

@@ -24,7 +24,7 @@ func Run(t *testing.T, system *declared.System, options local.Options) *Server {
 	t.Helper()
 	s := newServer(t)
 	s.system = system
-	options.Observe, options.Created = s.observe, s.created
+	options.Observe, options.Created, options.Child = s.observe, s.created, s.Know
 	s.answerFor(localtest.Start(t, system, options))
 	return s
 }
@@ -115,7 +115,7 @@ func (s *Server) created(trace *local.Trace, err error) {
 // observe is local.Options.Observe.
 func (s *Server) observe(e asl.Event) {
 	if isChild(e.Execution) {
-		return // the local run itself answers for it
+		return // it is known when it has ended
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -115,7 +115,7 @@ func TestSessionBackfillTolerates(t *testing.T) { //nolint:paralleltest // It se
 	s.ok("1 of 1 succeeded", "backfill", "show", report.Backfill.Name, "--follow")
 }
 
-func TestSessionBackfillOfAnInventoryInParquet(t *testing.T) { //nolint:paralleltest // It sets the environment.
+func TestSessionBackfillOfAnInventoryInParquet(t *testing.T) {
 	s := newSession(t)
 	t.Setenv("PATH", t.TempDir())
 	const schema = "message s3.inventory { required binary bucket (UTF8); required binary key (UTF8); optional int64 size;}"
@@ -127,7 +127,7 @@ func TestSessionBackfillOfAnInventoryInParquet(t *testing.T) { //nolint:parallel
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
 	program := func(script string) {
-		require.NoError(t, os.WriteFile(filepath.Join(bin, converterName), []byte("#!/bin/sh\n"+script), 0o700)) //nolint:gosec // It is run.
+		require.NoError(t, os.WriteFile(filepath.Join(bin, converterName), []byte("#!/bin/sh\n"+script), 0o700))
 	}
 	program(`read -r magic; [ "$magic $1" = "PAR1 --inventory" ] && echo '{"bucket":"uploads-bucket","key":"x","size":3}'`)
 	s.ok("1 of 1 succeeded", "backfill", "--manifest", address, "--yes")

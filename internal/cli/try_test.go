@@ -247,7 +247,7 @@ func TestTryAndSendLocalAreOneSession(t *testing.T) {
 		return took.ReplaceAllString(opening, "$1")
 	}
 	opening := first("try")
-	assert.Contains(t, opening, "Building the processors and evaluating the program ...\n110 resources declared in eu-central-1")
+	assert.Contains(t, opening, "Building the processors and evaluating the program ...\n130 resources declared in eu-central-1")
 	assert.Equal(t, opening, first("send", "--local"))
 	out, err := try(t, program, "--json", named(t, "x", "x"))
 	require.NoError(t, err)

@@ -86,23 +86,13 @@ func plain(name string) string {
 // parquetColumn is a column in the text of a Parquet file's schema, such as `optional binary version_id (UTF8);`.
 var parquetColumn = regexp.MustCompile(`(?:required|optional)\s+\w+\s+(\w+)`)
 
-// ParseManifest reads a manifest.json. The error matches [ErrManifest], and says what is wrong.
-func ParseManifest(text []byte) (*Manifest, error) {
-	wrong := func(why string, args ...any) error {
-		return fmt.Errorf("%w: %s", ErrManifest, fmt.Sprintf(why, args...))
-	}
-	var read struct {
-		Manifest
+// wrong is why a manifest can't be read.
+func wrong(why string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrManifest, fmt.Sprintf(why, args...))
+}
 
-		Milliseconds string `json:"creationTimestamp"`
-	}
-	if err := json.Unmarshal(text, &read); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
-	}
-	m := &read.Manifest
-	if ms, err := strconv.ParseInt(read.Milliseconds, 10, 64); err == nil {
-		m.Created = time.UnixMilli(ms).UTC()
-	}
+// readColumns reads the columns of the schema.
+func (m *Manifest) readColumns() error {
 	switch m.Format {
 	case FormatCSV:
 		for name := range strings.SplitSeq(m.Schema, ",") {
@@ -113,9 +103,29 @@ func ParseManifest(text []byte) (*Manifest, error) {
 			m.columns = append(m.columns, plain(found[1]))
 		}
 	case "":
-		return nil, wrong("it has no fileFormat")
+		return wrong("it has no fileFormat")
 	default:
-		return nil, wrong("its files are %s, and CSV and Parquet are read: set one of them as the format of the inventory", m.Format)
+		return wrong("its files are %s, and CSV and Parquet are read: set one of them as the format of the inventory", m.Format)
+	}
+	return nil
+}
+
+// ParseManifest reads a manifest.json. The error matches [ErrManifest], and says what is wrong.
+func ParseManifest(text []byte) (*Manifest, error) {
+	var read struct {
+		Manifest
+
+		Milliseconds string `json:"creationTimestamp"`
+	}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	m := &read.Manifest
+	if err := m.readColumns(); err != nil {
+		return nil, err
+	}
+	if ms, err := strconv.ParseInt(read.Milliseconds, 10, 64); err == nil {
+		m.Created = time.UnixMilli(ms).UTC()
 	}
 	for _, needed := range []struct{ name, value string }{{"sourceBucket", m.SourceBucket}, {"destinationBucket", m.DestinationBucket}} {
 		if needed.value == "" {

@@ -60,6 +60,12 @@ func TestSessionBackfill(t *testing.T) {
 		require.Equal(t, "first", r.Batch, key)
 		require.Contains(t, r.ARN, "/list:", key)
 	}
+	lost := s.record("lost.txt")
+	require.Regexp(t, `^list:[0-9a-f-]{36}$`, lost.Name)
+	for _, shown := range []string{s.raw(0, "show", lost.Name), s.raw(0, "show", lost.ARN)} {
+		require.Contains(t, shown, "Look up object (Task)")
+	}
+	require.Contains(t, plain(s.raw(0, "redrive", lost.Name)), "it succeeded")
 	now := s.record("before.txt")
 	require.Equal(t, before.Attempts, now.Attempts, "it was processed before, and is not once more")
 	require.Equal(t, before.ARN, now.ARN)
