@@ -438,7 +438,7 @@ func newCosting(system *declared.System) (*costing, error) {
 	c := &costing{system: system, tasksStarted: map[string]float64{}, taskSeconds: map[string]float64{}, report: &CostReport{
 		Uploads: map[string]float64{}, Routes: map[string]float64{}, Prices: prices, NotCounted: CostNotCounted,
 	}}
-	router, err := system.Only(declared.TypeStateMachine)
+	router, err := system.Router()
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}

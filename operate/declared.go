@@ -51,7 +51,7 @@ func DeclaredDefinition(config map[string]string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine, err := system.Only(declared.TypeStateMachine)
+	machine, err := system.Router()
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}

@@ -66,9 +66,9 @@ func TestDoctorHasIAMSimulateTheDeployersPermissions(t *testing.T) { //nolint:pa
 			operate.Check{
 				Status: operate.CheckFailed, Why: middle, Fix: command,
 				Found: "IAM's simulator says that user/ann may not iam:CreateRole on arn:aws:iam::" + account +
+					":role/upload-router-dev-backfill-role-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
 					":role/upload-router-dev-function-role-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
-					":role/upload-router-dev-sweep-role-0123456 (implicitDeny), iam:CreateRole on arn:aws:iam::" + account +
-					":role/upload-router-dev-task-execution-0123456 (implicitDeny) and 3 more",
+					":role/upload-router-dev-sweep-role-0123456 (implicitDeny) and 4 more",
 			},
 		},
 		"an organization that doesn't allow it": {

@@ -115,6 +115,8 @@ type RecordQuery struct {
 	Since, Until time.Time
 	// Prefix leaves out other keys, Status, one of [Statuses], and Route, a route's name, other records. What they leave out has been read.
 	Prefix, Status, Route string
+	// Batch, the name of a batch, leaves out the records of others.
+	Batch string
 	// Oldest has the oldest come first. Default: the newest.
 	Oldest bool
 	// Limit is how many there are at most; 0 is no limit.
@@ -197,7 +199,9 @@ func (q RecordQuery) chooses(f found) bool {
 	state := string(f.item.StateAt(q.now))
 	anyState := f.wrong != nil && (state == "" || f.item.State == ledger.Running || f.wrong.Attribute == ledger.Status)
 	anyRoute := f.wrong != nil && f.item.Route == ""
-	return (q.Route == "" || f.item.Route == q.Route || anyRoute) && (q.Status == "" || state == q.Status || anyState)
+	anyBatch := f.wrong != nil && f.item.Batch == ""
+	return (q.Batch == "" || f.item.Batch == q.Batch || anyBatch) &&
+		(q.Route == "" || f.item.Route == q.Route || anyRoute) && (q.Status == "" || state == q.Status || anyState)
 }
 
 // passed says whether an item is one of those that [RecordQuery.After] leaves out.

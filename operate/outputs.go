@@ -30,10 +30,13 @@ type Outputs struct {
 	TopicARN           string `json:"topicArn"`
 	DeadLetterQueueURL string `json:"deadLetterQueueUrl"`
 	// PausedRuleName and PausedQueueURL are empty if an older version of the project was deployed.
-	PausedRuleName   string `json:"pausedRuleName,omitempty"`
-	PausedQueueURL   string `json:"pausedQueueUrl,omitempty"`
-	FunctionLogGroup string `json:"functionLogGroup"`
-	TaskLogGroup     string `json:"taskLogGroup"`
+	PausedRuleName string `json:"pausedRuleName,omitempty"`
+	PausedQueueURL string `json:"pausedQueueUrl,omitempty"`
+	// BackfillStateMachineARN and BackfillBucketName are empty if an older version of the project was deployed.
+	BackfillStateMachineARN string `json:"backfillStateMachineArn,omitempty"`
+	BackfillBucketName      string `json:"backfillBucketName,omitempty"`
+	FunctionLogGroup        string `json:"functionLogGroup"`
+	TaskLogGroup            string `json:"taskLogGroup"`
 
 	routes         routes
 	ledgerTable    string            // empty if an older version of the project was deployed
@@ -178,6 +181,8 @@ func (o Outputs) List() []Output {
 		{"Topic", o.TopicARN},
 		{"Dead-letter queue", o.DeadLetterQueueURL},
 		{"Paused uploads", o.PausedQueueURL},
+		{"Backfills", o.BackfillStateMachineARN},
+		{"Backfills' bucket", o.BackfillBucketName},
 		{"Function's logs", o.FunctionLogGroup},
 		{"Task's logs", o.TaskLogGroup},
 	}

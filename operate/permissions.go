@@ -23,14 +23,19 @@ const (
 	onObjects    = "the objects of the uploads' bucket"
 	onMachine    = "the state machine"
 	onExecutions = "the state machine's executions"
+	onLists      = "the lists in the bucket of backfills, `lists/*`"
+	onBackfills  = "the state machine of backfills"
+	onRuns       = "the backfills, their Map Runs and their files' executions"
 )
 
 // The commands that have permissions here.
 const (
+	commandBackfill   = "backfill"
 	commandExecutions = "executions"
 	commandLogs       = "logs"
 	commandPause      = "pause"
 	commandRedrive    = "redrive"
+	commandReprocess  = "reprocess"
 	commandResults    = "results"
 	commandResume     = "resume"
 	commandSend       = "send"
@@ -47,37 +52,52 @@ const (
 func Permissions() []Permission {
 	decrypt := []string{"kms:Decrypt"}
 	redrive, send := []string{commandRedrive}, []string{commandSend}
+	lists := []string{commandBackfill, commandReprocess}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
-		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandResults}, decrypt},
+		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandReprocess, commandResults}, decrypt},
 		{"dynamodb:GetItem", onTable, redrive, decrypt},
-		{"dynamodb:Query", onTable + " and its index", []string{commandExecutions, commandRedrive, commandResults, commandShow}, decrypt},
+		{
+			"dynamodb:Query", onTable + " and its index",
+			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandShow}, decrypt,
+		},
 		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
-		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", redrive, nil},
+		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", []string{commandBackfill, commandRedrive, commandReprocess}, nil},
 		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend}, nil},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
-		{"lambda:GetFunctionConfiguration", "the function", redrive, nil},
+		{"lambda:GetFunctionConfiguration", "the function", []string{commandBackfill, commandRedrive, commandReprocess}, nil},
 		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
+		{"s3:AbortMultipartUpload", onLists, lists, nil},
 		{"s3:AbortMultipartUpload", onObjects, send, nil},
+		{"s3:GetObject", "the files of an S3 Inventory report, if there is one", []string{commandBackfill}, decrypt},
 		{"s3:GetObject", onObjects, send, decrypt},
+		{"s3:ListBucket", "the uploads' bucket", []string{commandBackfill}, nil},
 		{"s3:ListMultipartUploadParts", onObjects, send, nil},
+		{"s3:PutObject", onLists, lists, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume}, nil},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
+		{"states:DescribeExecution", onRuns, lists, decrypt},
 		{
 			"states:DescribeExecution", onExecutions,
 			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
 		},
+		{"states:DescribeMapRun", onRuns, lists, nil},
 		{
 			"states:GetExecutionHistory", onExecutions,
 			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
 		},
+		{"states:ListExecutions", onBackfills + " and its Map Runs", lists, nil},
 		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandWatch}, nil},
+		{"states:ListMapRuns", onRuns, lists, nil},
+		{"states:RedriveExecution", onRuns, []string{commandBackfill}, nil},
 		{"states:RedriveExecution", onExecutions, redrive, nil},
+		{"states:StartExecution", onBackfills, lists, nil},
 		{"states:StartExecution", onMachine, resumes, nil},
+		{"states:StopExecution", onRuns, lists, nil},
 	}
 }
 

@@ -29,7 +29,7 @@ func TestOutputsOfBucketsThatAreThere(t *testing.T) {
 	require.Len(t, byBucket, 2)
 	own := declare(t, config{"bucketName": "more", "tagUploads": "quarantine"})
 	var want, got struct{ Statement []map[string]any }
-	require.NoError(t, json.Unmarshal([]byte(declaredtest.Only(t, own, "aws:s3/bucketPolicy:BucketPolicy").Text("policy")), &want))
+	require.NoError(t, json.Unmarshal([]byte(only(t, own, "aws:s3/bucketPolicy:BucketPolicy").Text("policy")), &want))
 	require.NoError(t, json.Unmarshal([]byte(byBucket["more"]), &got))
 	const always = 2 // about TLS, which is the owner's affair
 	require.Equal(t, want.Statement[always:], got.Statement, "the same as of the stack's own")
@@ -65,7 +65,7 @@ func TestThePrivateNetworkLeadsToBucketsThatAreThere(t *testing.T) {
 func TestTheDashboardHasAllBuckets(t *testing.T) {
 	t.Parallel()
 	system := declare(t, config{"buckets": `["theirs","more"]`})
-	board := declaredtest.Only(t, system, "aws:cloudwatch/dashboard:Dashboard").Text("dashboardBody")
+	board := only(t, system, "aws:cloudwatch/dashboard:Dashboard").Text("dashboardBody")
 	require.Contains(t, board, `"BucketSizeBytes","BucketName","theirs"`)
 	require.Contains(t, board, `"BucketSizeBytes","BucketName","more"`)
 }

@@ -51,7 +51,7 @@ func TestADockerfileMakesOneImageForBothRoutes(t *testing.T) {
 			if there != nil {
 				uri = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/images@" + digest
 			} else {
-				image := declaredtest.Only(t, system, typeImage)
+				image := only(t, system, typeImage)
 				require.Equal(t, map[string]any{
 					"context": "image-arm64", "dockerfile": "processor/Dockerfile", "platform": "linux/arm64",
 					"args": image.Object("build")["args"],
@@ -61,12 +61,12 @@ func TestADockerfileMakesOneImageForBothRoutes(t *testing.T) {
 			require.Contains(t, uri, "@sha256:")
 			function := declaredtest.Named(t, system, typeFunction, functions)
 			require.Equal(t, map[string]any{"packageType": "Image", "imageUri": uri, "architectures": []any{"arm64"}}, whatRuns(function))
-			require.Contains(t, declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+uri+`"`)
+			require.Contains(t, only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+uri+`"`)
 			sweep := declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep")
 			require.Equal(t, "sweep-arm64.zip", sweep.Inputs["code"])
-			policy := declaredtest.Only(t, system, typeRepositoryPolicy)
+			policy := only(t, system, typeRepositoryPolicy)
 			declaredtest.RequireDependsOn(t, function, policy)
-			require.Equal(t, declaredtest.Only(t, system, typeRepository).Output("name"), policy.Text("repository"))
+			require.Equal(t, only(t, system, typeRepository).Output("name"), policy.Text("repository"))
 			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{
 				"Sid":"LambdaECRImageRetrievalPolicy","Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},
 				"Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],
@@ -107,7 +107,7 @@ func TestTheFunctionRunsAGivenImageThatLambdaCanGet(t *testing.T) {
 			t.Parallel()
 			system := declare(t, config{"image": given})
 			require.Equal(t, want, whatRuns(declaredtest.Named(t, system, typeFunction, functions)))
-			require.Contains(t, declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+given+`"`)
+			require.Contains(t, only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+given+`"`)
 			require.Empty(t, system.OfType(typeRepositoryPolicy), "nothing is changed of what is there")
 			require.Equal(t, zipped("sweep"), whatRuns(declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep")))
 		})

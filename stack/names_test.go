@@ -102,7 +102,7 @@ func TestEveryNameIsOneThatAWSTakes(t *testing.T) {
 func prefixOf(t *testing.T, project, stackName string) string {
 	t.Helper()
 	system := declaredtest.Evaluate(t, declared.Options{Project: project, Stack: stackName}, program)
-	return strings.TrimSuffix(declaredtest.Only(t, system, "upload-router:components:Network").Name, "-network")
+	return strings.TrimSuffix(only(t, system, "upload-router:components:Network").Name, "-network")
 }
 
 func TestNamesBeginWithProjectAndStackAsFarAsThereIsRoom(t *testing.T) {

@@ -19,7 +19,7 @@ func processors(t *testing.T, system *declared.System) (function, task map[strin
 	var containers []struct {
 		Environment []struct{ Name, Value string }
 	}
-	require.NoError(t, json.Unmarshal([]byte(declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions")), &containers))
+	require.NoError(t, json.Unmarshal([]byte(only(t, system, typeDefinition).Text("containerDefinitions")), &containers))
 	task = map[string]any{}
 	for _, variable := range containers[0].Environment {
 		task[variable.Name] = variable.Value
@@ -89,7 +89,7 @@ func TestABucketForOutputsIsProtectedBeforeItIsWritten(t *testing.T) {
 	system := declare(t, config{"outputBucket": "create", "protect": "true"})
 	require.True(t, declaredtest.Named(t, system, typeBucket, outputBucket).Protect)
 	for _, user := range []declared.Resource{
-		declaredtest.Named(t, system, typeFunction, "upload-router-local-function"), declaredtest.Only(t, system, typeDefinition),
+		declaredtest.Named(t, system, typeFunction, "upload-router-local-function"), only(t, system, typeDefinition),
 	} {
 		for typ, name := range map[string]string{
 			declared.TypeBucketPublicAccessBlock: "access", declared.TypeBucketOwnershipControls: "ownership",
@@ -159,7 +159,7 @@ func among(more ...string) config {
 func TestOutputsAmongTheUploads(t *testing.T) {
 	t.Parallel()
 	system := declare(t, among("network", "private"))
-	require.Len(t, system.OfType(typeBucket), 1)
+	require.Equal(t, "ours", only(t, system, typeBucket).Outputs["bucket"])
 	require.Equal(t, "ours", system.Outputs["outputBucketName"])
 	require.Equal(t, map[string]any{"UPLOAD_OUTPUT_BUCKET": "ours", "UPLOAD_OUTPUT_PREFIX": "results/"}, outputsOf(t, system))
 	for _, endpoint := range system.OfType(typeEndpoint) {

@@ -68,14 +68,15 @@ func TestATaskThatTellsItsEndReachesStepFunctions(t *testing.T) {
 			c["network"], c["taskCompletion"] = "private", "callback"
 			system := declare(t, c)
 			machine := map[string]string{"made": "upload-router-local-workflow-machine*", "given": "ours"}[name]
-			arn, _ := declaredtest.Only(t, system, typeMachine).Outputs["arn"].(string)
+			arn, _ := only(t, system, typeMachine).Outputs["arn"].(string)
 			matches, err := path.Match("arn:aws:states:eu-central-1:123456789012:stateMachine:"+machine, arn)
 			require.NoError(t, err)
 			require.True(t, matches, arn)
 			role, _ := declaredtest.Named(t, system, typeRole, "upload-router-local-task-role").Outputs["arn"].(string)
 			require.JSONEq(t, `{"Version":"2012-10-17","Statement":[{"Sid":"SendTaskResult","Effect":"Allow","Principal":"*",
 				"Action":["states:SendTaskFailure","states:SendTaskHeartbeat","states:SendTaskSuccess"],
-				"Resource":["arn:aws:states:eu-central-1:123456789012:stateMachine:`+machine+`"],
+				"Resource":["arn:aws:states:eu-central-1:123456789012:stateMachine:`+machine+`",
+					"arn:aws:states:eu-central-1:123456789012:stateMachine:upload-router-local-backfill-machine*"],
 				"Condition":{"ArnEquals":{"aws:PrincipalArn":["`+role+`"]}}}]}`,
 				declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-states").Text("policy"))
 		})
@@ -134,8 +135,8 @@ func TestTheMachineWaitsForTheEndpoints(t *testing.T) {
 	t.Parallel()
 	system := declare(t, config{"network": "private"})
 	for _, name := range []string{"ecr-api", "ecr-dkr", "logs"} {
-		declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeMachine),
+		declaredtest.RequireDependsOn(t, only(t, system, typeMachine),
 			declaredtest.Named(t, system, typeEndpoint, "upload-router-local-endpoints-"+name))
 	}
-	declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typeMachine), system.OfType(typeEgress)...)
+	declaredtest.RequireDependsOn(t, only(t, system, typeMachine), system.OfType(typeEgress)...)
 }

@@ -62,6 +62,7 @@ func TestEachRoleIsTakenByOneServiceForThisAccountAlone(t *testing.T) {
 		"task-execution": "ecs-tasks.amazonaws.com",
 		"task-role":      "ecs-tasks.amazonaws.com",
 		"workflow-role":  "states.amazonaws.com",
+		"backfill-role":  "states.amazonaws.com",
 		"uploads-role":   "events.amazonaws.com",
 	}
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
@@ -123,18 +124,18 @@ func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 		documents int
 		excused   []string
 	}{
-		"as it comes": {nil, 23, []string{
+		"as it comes": {nil, 29, []string{
 			"ecr:GetAuthorizationToken on *", "kms:*", "kms:* on *",
-			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs,
+			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs, deliverLogs,
 		}},
 		"all given": {
-			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 21, []string{deliverLogs},
+			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 27, []string{deliverLogs, deliverLogs},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			documents := policies(t, declare(t, c.config))
-			require.Len(t, documents, c.documents, "six trusts, eleven grants, and those of the key, the bucket, the queues and the topic")
+			require.Len(t, documents, c.documents, "seven trusts, fifteen grants, and those of the key, the buckets, the queues and the topic")
 			var wide []string
 			for resource, statements := range documents {
 				for _, s := range statements {
@@ -241,7 +242,7 @@ func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 	t.Parallel()
 	declaredtest.InEach(t, func(t *testing.T, at location.Location) {
 		t.Helper()
-		key := declaredtest.Only(t, declaredtest.Evaluate(t, declaredtest.At(at), program), typeKey)
+		key := only(t, declaredtest.Evaluate(t, declaredtest.At(at), program), typeKey)
 		found := services.FindAllStringSubmatch(key.Text("policy"), -1)
 		require.Len(t, found, 1)
 		require.Equal(t, "logs."+at.Region+"."+at.DNSSuffix(), found[0][1])
@@ -252,7 +253,7 @@ func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 				others++
 			}
 		}
-		require.Equal(t, 6, others)
+		require.Equal(t, 7, others)
 	})
 }
 
@@ -260,22 +261,22 @@ func TestOnlyTheServiceWithARegionHasThePartitionsDomain(t *testing.T) {
 func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	container := declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions")
-	repository := declaredtest.Only(t, system, typeRepository)
+	container := only(t, system, typeDefinition).Text("containerDefinitions")
+	repository := only(t, system, typeRepository)
 	for rule, holds := range map[string]bool{
-		"0086 to 0094, S3 blocks public access": len(system.OfType("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")) == 1,
-		"0088, S3 is encrypted with KMS": strings.Contains(fmt.Sprint(declaredtest.Only(t, system,
+		"0086 to 0094, S3 blocks public access": len(system.OfType("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")) == len(system.OfType(typeBucket)),
+		"0088, S3 is encrypted with KMS": strings.Contains(fmt.Sprint(only(t, system,
 			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2").Inputs), "sseAlgorithm:aws:kms"),
-		"0090, S3 keeps versions": strings.Contains(fmt.Sprint(declaredtest.Only(t, system,
+		"0090, S3 keeps versions": strings.Contains(fmt.Sprint(only(t, system,
 			"aws:s3/bucketVersioningV2:BucketVersioningV2").Inputs), "status:Enabled"),
 		"0096, SQS is encrypted":          system.OfType(typeQueue)[0].Inputs["sqsManagedSseEnabled"] == true,
-		"0065, KMS rotates":               declaredtest.Only(t, system, typeKey).Inputs["enableKeyRotation"] == true,
+		"0065, KMS rotates":               only(t, system, typeKey).Inputs["enableKeyRotation"] == true,
 		"0030, ECR scans":                 repository.Object("imageScanningConfiguration")["scanOnPush"] == true,
 		"0031, ECR's tags are immutable":  repository.Text("imageTagMutability") == "IMMUTABLE",
 		"0036, ECS has no plain secret":   !strings.Contains(container, "SECRET") && !strings.Contains(container, "PASSWORD"),
 		"the container's root is closed":  strings.Contains(container, `"readonlyRootFilesystem":true`),
 		"0124, every rule is described":   len(describedRules(system)) == 2,
-		"0099, the group is described":    declaredtest.Only(t, system, typeGroup).Text("description") != "",
+		"0099, the group is described":    only(t, system, typeGroup).Text("description") != "",
 		"0164, subnets give no addresses": noPublicAddresses(system),
 	} {
 		assert.True(t, holds, rule)

@@ -95,25 +95,26 @@ func whole() map[string]int {
 		"upload-router:components:Dashboard": 1,
 		"aws:cloudwatch/dashboard:Dashboard": 1, "aws:cloudwatch/queryDefinition:QueryDefinition": 4,
 		"upload-router:components:Function": 2, "upload-router:components:Repository": 1,
-		"upload-router:components:Ledger": 1, "upload-router:components:Sweep": 1, typeTable: 1, typeInvoke: 2,
+		"upload-router:components:Ledger": 1, "upload-router:components:Sweep": 1, typeTable: 1, typeInvoke: 3,
 		"upload-router:components:Logs": 1, "upload-router:components:Network": 1, "upload-router:components:Notifications": 1,
-		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 1,
+		"upload-router:components:Task": 1, "upload-router:components:Uploads": 1, "upload-router:components:Workflow": 2,
+		"upload-router:components:Output": 1,
 
 		typeVPC: 1, typeSubnet: 2, typeGroup: 1, typeEgress: 2,
 		"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": 1, typeGateway: 1,
 		"aws:ec2/routeTable:RouteTable": 1, "aws:ec2/routeTableAssociation:RouteTableAssociation": 2,
 
-		typeKey: 1, typeAlias: 1, typeLogGroup: 4, typeFunction: 2, typeRole: 6, typePolicy: 11,
+		typeKey: 1, typeAlias: 1, typeLogGroup: 4, typeFunction: 2, typeRole: 7, typePolicy: 15,
 		typeRepository: 1, typeLifecycle: 1, typeImage: 1,
 		typeCluster: 1, typeDefinition: 1,
-		typeTopic: 1, typeTopicRules: 1, typeMachine: 1, typeAlarm: 20,
+		typeTopic: 1, typeTopicRules: 1, typeMachine: 2, typeAlarm: 21,
 
-		typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
-		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1, "aws:s3/bucketPolicy:BucketPolicy": 1,
-		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 1,
-		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               1,
-		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       1,
-		typeEvents: 1, typeRule: 4, "aws:cloudwatch/eventTarget:EventTarget": 5, typeQueue: 3, "aws:sqs/queuePolicy:QueuePolicy": 3,
+		typeBucket: 2, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 2,
+		"aws:s3/bucketOwnershipControls:BucketOwnershipControls": 2, "aws:s3/bucketPolicy:BucketPolicy": 2,
+		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 2,
+		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               2,
+		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       2,
+		typeEvents: 1, typeRule: 5, "aws:cloudwatch/eventTarget:EventTarget": 7, typeQueue: 3, "aws:sqs/queuePolicy:QueuePolicy": 3,
 	}
 }
 
@@ -134,7 +135,7 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 			"upload-router:components:Endpoints": 1, typeGateway: 0, typeGroup: 2, typeEgress: 3, typeIngress: 1, typeEndpoint: 5,
 		}},
 		"flow logs": {config{"flowLogs": "true"}, map[string]int{
-			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 7, typePolicy: 12, typeLogGroup: 5,
+			"upload-router:components:FlowLogs": 1, "aws:ec2/flowLog:FlowLog": 1, typeRole: 8, typePolicy: 16, typeLogGroup: 5,
 		}},
 		"a given image": {config{"image": givenImage}, map[string]int{
 			"upload-router:components:Repository": 0, typeRepository: 0, typeLifecycle: 0, typeImage: 0,
@@ -150,17 +151,17 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"one thing may":       {config{"egress": `[{"protocol":"tcp","port":"443","cidr":"10.0.0.0/8"}]`}, map[string]int{typeEgress: 1}},
 		"silence on success":  {config{"notifySuccess": "false"}, nil},
 		"the other processor": {config{"architecture": "arm64"}, nil},
-		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 3, typePolicy: 10}},
-		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 15}},
+		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 3, typePolicy: 13}},
+		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 21}},
 		"buckets that are there": {config{"buckets": `["theirs","more"]`}, map[string]int{
-			typeBucket: 0, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 0, "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 0,
-			"aws:s3/bucketPolicy:BucketPolicy": 0, "aws:s3/bucketVersioningV2:BucketVersioningV2": 0, typeEvents: 0,
-			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 0,
-			"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       0,
+			typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1, "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1,
+			"aws:s3/bucketPolicy:BucketPolicy": 1, "aws:s3/bucketVersioningV2:BucketVersioningV2": 1, typeEvents: 0,
+			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": 1,
+			"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       1,
 		}},
-		"a customer's key": {config{"encryption": "customer"}, map[string]int{typePolicy: 12}},
+		"a customer's key": {config{"encryption": "customer"}, map[string]int{typePolicy: 17}},
 		"their own for all": {config{"encryption": "customer", "kmsKeyArn": givenKey}, map[string]int{
-			typePolicy: 12, typeKey: 0, typeAlias: 0,
+			typePolicy: 17, typeKey: 0, typeAlias: 0,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -183,43 +184,45 @@ func TestComponentsAreTheStacks(t *testing.T) {
 			assert.Equal(t, "urn:pulumi:local::upload-router::pulumi:pulumi:Stack::upload-router-local", r.Parent, r.Name)
 		}
 	}
-	require.Equal(t, 15, components)
+	require.Equal(t, 17, components)
 }
 
 // Requirement A41, and where to look when something went wrong.
 func TestTheOutputsAreWhatOneNeedsToUseTheSystem(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	output := func(typ, key string) any { return declaredtest.Only(t, system, typ).Outputs[key] }
+	output := func(typ, key string) any { return only(t, system, typ).Outputs[key] }
 	require.Equal(t, map[string]any{
-		"vpcId": declaredtest.Only(t, system, typeVPC).ID,
+		"vpcId": only(t, system, typeVPC).ID,
 		"subnetIds": []string{
 			declaredtest.Named(t, system, typeSubnet, "upload-router-local-network-subnet-0").ID,
 			declaredtest.Named(t, system, typeSubnet, "upload-router-local-network-subnet-1").ID,
 		},
-		"securityGroupId":       declaredtest.Only(t, system, typeGroup).ID,
-		"ecrRepositoryUri":      output(typeRepository, "repositoryUrl"),
-		"ecsClusterArn":         output(typeCluster, "arn"),
-		"taskDefinitionArn":     output(typeDefinition, "arn"),
-		"lambdaFunctionArn":     declaredtest.Named(t, system, typeFunction, "upload-router-local-function").Outputs["arn"],
-		"ledgerTable":           output(typeTable, "name"),
-		"sweepFunctionName":     declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep").Outputs["name"],
-		"sweepLogGroup":         declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-sweep").Outputs["name"],
-		"sweepRuleName":         declaredtest.Named(t, system, typeRule, "upload-router-local-sweep-rule").Outputs["name"],
-		"stateMachineArn":       output(typeMachine, "arn"),
-		"bucketName":            output(typeBucket, "bucket"),
-		"eventBridgeRuleName":   declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-rule").Outputs["name"],
-		"topicArn":              output(typeTopic, "arn"),
-		"pausedRuleName":        declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-paused-rule").Outputs["name"],
-		"pausedQueueUrl":        declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-paused").Outputs["url"],
-		"deadLetterQueueUrl":    declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
-		"statusChangeQueueName": declaredtest.Named(t, system, typeQueue, "upload-router-local-statuschange-dlq").Outputs["name"],
-		"functionLogGroup":      declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
-		"taskLogGroup":          declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
-		"routes":                system.Outputs["routes"], // see the test of the table
-		"kmsKeyArn":             output(typeKey, "arn"),
-		"kmsKeyPolicy":          declaredtest.Only(t, system, typeKey).Text("policy"),
-		"topicPolicy":           system.Outputs["topicPolicy"], // see the test of a given topic
+		"securityGroupId":         only(t, system, typeGroup).ID,
+		"ecrRepositoryUri":        output(typeRepository, "repositoryUrl"),
+		"ecsClusterArn":           output(typeCluster, "arn"),
+		"taskDefinitionArn":       output(typeDefinition, "arn"),
+		"lambdaFunctionArn":       declaredtest.Named(t, system, typeFunction, "upload-router-local-function").Outputs["arn"],
+		"ledgerTable":             output(typeTable, "name"),
+		"sweepFunctionName":       declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep").Outputs["name"],
+		"sweepLogGroup":           declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-sweep").Outputs["name"],
+		"sweepRuleName":           declaredtest.Named(t, system, typeRule, "upload-router-local-sweep-rule").Outputs["name"],
+		"stateMachineArn":         output(typeMachine, "arn"),
+		"backfillStateMachineArn": declaredtest.Named(t, system, typeMachine, "upload-router-local-backfill-machine").Outputs["arn"],
+		"backfillBucketName":      declaredtest.Named(t, system, typeBucket, "upload-router-local-backfill-bucket").Outputs["bucket"],
+		"bucketName":              output(typeBucket, "bucket"),
+		"eventBridgeRuleName":     declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-rule").Outputs["name"],
+		"topicArn":                output(typeTopic, "arn"),
+		"pausedRuleName":          declaredtest.Named(t, system, typeRule, "upload-router-local-uploads-paused-rule").Outputs["name"],
+		"pausedQueueUrl":          declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-paused").Outputs["url"],
+		"deadLetterQueueUrl":      declaredtest.Named(t, system, typeQueue, "upload-router-local-uploads-dlq").Outputs["url"],
+		"statusChangeQueueName":   declaredtest.Named(t, system, typeQueue, "upload-router-local-statuschange-dlq").Outputs["name"],
+		"functionLogGroup":        declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-function").Outputs["name"],
+		"taskLogGroup":            declaredtest.Named(t, system, typeLogGroup, "upload-router-local-logs-task").Outputs["name"],
+		"routes":                  system.Outputs["routes"], // see the test of the table
+		"kmsKeyArn":               output(typeKey, "arn"),
+		"kmsKeyPolicy":            only(t, system, typeKey).Text("policy"),
+		"topicPolicy":             system.Outputs["topicPolicy"], // see the test of a given topic
 	}, system.Outputs)
 }
 
@@ -278,10 +281,10 @@ func TestAGivenNetworkReachesTheTask(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			system := declare(t, c.config)
-			require.Equal(t, c.vpc, declaredtest.Only(t, system, typeGroup).Text("vpcId"))
+			require.Equal(t, c.vpc, only(t, system, typeGroup).Text("vpcId"))
 			require.Equal(t, c.vpc, system.Outputs["vpcId"])
 			require.Equal(t, c.subnets, system.Outputs["subnetIds"])
-			require.Contains(t, declaredtest.Only(t, system, typeMachine).Text("definition"),
+			require.Contains(t, only(t, system, typeMachine).Text("definition"),
 				fmt.Sprintf(`"Subnets":["%s","%s"]`, c.subnets[0], c.subnets[1]))
 		})
 	}
@@ -290,7 +293,7 @@ func TestAGivenNetworkReachesTheTask(t *testing.T) {
 func TestAGivenImageRunsAndNeedsNoRightsOnECR(t *testing.T) {
 	t.Parallel()
 	system := declare(t, config{"image": givenImage})
-	require.Contains(t, declaredtest.Only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+givenImage+`"`)
+	require.Contains(t, only(t, system, typeDefinition).Text("containerDefinitions"), `"image":"`+givenImage+`"`)
 	require.Equal(t, "registry.example.com/team/app", system.Outputs["ecrRepositoryUri"])
 	for _, granted := range system.OfType(typePolicy) {
 		require.NotContains(t, granted.Text("policy"), "ecr:", granted.Name)
@@ -316,16 +319,16 @@ func TestACustomersKeyEncryptsEverything(t *testing.T) {
 			system := declare(t, c)
 			key := system.Outputs["kmsKeyArn"]
 			require.NotEmpty(t, key)
-			encryption := declaredtest.Only(t, system, typeMachine).Object("encryptionConfiguration")
+			encryption := only(t, system, typeMachine).Object("encryptionConfiguration")
 			assert.Equal(t, key, encryption["kmsKeyId"])
 			assert.InDelta(t, 900, encryption["kmsDataKeyReusePeriodSeconds"], 0)
 			for _, queue := range system.OfType(typeQueue) {
 				assert.Equal(t, key, queue.Text("kmsMasterKeyId"), queue.Name)
 			}
-			assert.Equal(t, key, declaredtest.Only(t, system, typeTopic).Text("kmsMasterKeyId"))
+			assert.Equal(t, key, only(t, system, typeTopic).Text("kmsMasterKeyId"))
 			assert.Equal(t, []any{map[string]any{"encryptionType": "KMS", "kmsKey": key}},
-				declaredtest.Only(t, system, typeRepository).Inputs["encryptionConfigurations"])
-			assert.Contains(t, fmt.Sprint(declaredtest.Only(t, system,
+				only(t, system, typeRepository).Inputs["encryptionConfigurations"])
+			assert.Contains(t, fmt.Sprint(only(t, system,
 				"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2").Inputs["rules"]), key)
 			for _, group := range system.OfType(typeLogGroup) {
 				assert.Equal(t, key, group.Text("kmsKeyId"), group.Name)
@@ -340,7 +343,7 @@ func TestTheOutputSaysWhatAGivenKeysPolicyMustHold(t *testing.T) {
 	for _, encryption := range []string{"aws", "customer"} {
 		own := declare(t, config{"encryption": encryption})
 		given := declare(t, config{"encryption": encryption, "kmsKeyArn": givenKey})
-		require.Equal(t, declaredtest.Only(t, own, typeKey).Text("policy"), own.Outputs["kmsKeyPolicy"])
+		require.Equal(t, only(t, own, typeKey).Text("policy"), own.Outputs["kmsKeyPolicy"])
 		require.Equal(t, own.Outputs["kmsKeyPolicy"], given.Outputs["kmsKeyPolicy"])
 	}
 }
@@ -352,7 +355,7 @@ func TestAGivenTopicHearsOfEverything(t *testing.T) {
 		require.Equal(t, []any{givenTopic}, alarm.Inputs["alarmActions"], alarm.Name)
 		require.Equal(t, []any{givenTopic}, alarm.Inputs["okActions"], alarm.Name)
 	}
-	require.Contains(t, declaredtest.Only(t, system, typeMachine).Text("definition"), `"TopicArn":"`+givenTopic+`"`)
+	require.Contains(t, only(t, system, typeMachine).Text("definition"), `"TopicArn":"`+givenTopic+`"`)
 	require.Contains(t, declaredtest.Named(t, system, typePolicy, "upload-router-local-workflow-run").Text("policy"),
 		`"Action":["sns:Publish"],"Effect":"Allow","Resource":["`+givenTopic+`"]`)
 	require.Equal(t, givenTopic, system.Outputs["topicArn"])
@@ -371,7 +374,7 @@ func TestTheOutputSaysWhatAGivenTopicsPolicyMustHold(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(must), &document))
 	require.Len(t, document.Statement, 2)
 	for _, statement := range document.Statement {
-		require.Contains(t, declaredtest.Only(t, own, typeTopicRules).Text("policy"), string(statement))
+		require.Contains(t, only(t, own, typeTopicRules).Text("policy"), string(statement))
 	}
 }
 
@@ -384,14 +387,14 @@ func TestEachArchitectureIsTheSameEverywhere(t *testing.T) {
 		t.Run(architecture, func(t *testing.T) {
 			t.Parallel()
 			system := declare(t, config{"architecture": architecture})
-			definition := declaredtest.Only(t, system, typeDefinition)
+			definition := only(t, system, typeDefinition)
 			for _, name := range []string{"function", "sweep"} {
 				function := declaredtest.Named(t, system, typeFunction, "upload-router-local-"+name)
 				require.Equal(t, []any{architecture}, function.Inputs["architectures"])
 				require.Equal(t, name+"-"+architecture+".zip", function.Text("code"))
 			}
 			require.Equal(t, c.ecs, definition.Object("runtimePlatform")["cpuArchitecture"])
-			require.Subset(t, declaredtest.Only(t, system, typeImage).Object("build"), map[string]any{
+			require.Subset(t, only(t, system, typeImage).Object("build"), map[string]any{
 				"context": "image-" + architecture, "dockerfile": "task/Dockerfile", "platform": c.platform,
 			})
 		})
@@ -408,7 +411,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 		"eventRetryAttempts": "3", "abortUploadsAfterDays": "2", "forceDestroy": "true",
 		"lambdaReservedConcurrency": "20", "lambdaStorage": "2048", "taskStorage": "100", "noncurrentVersionsAfterDays": "90",
 	})
-	input := func(typ, key string) any { return declaredtest.Only(t, system, typ).Inputs[key] }
+	input := func(typ, key string) any { return only(t, system, typ).Inputs[key] }
 	assert.Equal(t, "ours", input(typeBucket, "bucket"))
 	assert.Equal(t, true, input(typeBucket, "forceDestroy"))
 	assert.Equal(t, "team/uploads", input(typeRepository, "name"))
@@ -432,7 +435,7 @@ func TestTheConfigurationReachesTheResources(t *testing.T) {
 		"daysAfterInitiation:2")
 	assert.Contains(t, fmt.Sprint(input("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", "rules")),
 		"noncurrentDays:90")
-	definition := declaredtest.Only(t, system, typeMachine).Text("definition")
+	definition := only(t, system, typeMachine).Text("definition")
 	for _, part := range []string{`"NumericLessThanEquals":1000,`, `"TimeoutSeconds":7200`, `"TimeoutSeconds":600`, `"TimeoutSeconds":40`} {
 		assert.Contains(t, definition, part)
 	}
@@ -454,7 +457,7 @@ func TestWhatTheMachineDoesFollowsTheConfiguration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			definition := declaredtest.Only(t, declare(t, c.config), typeMachine).Text("definition")
+			definition := only(t, declare(t, c.config), typeMachine).Text("definition")
 			require.Contains(t, definition, c.has)
 			require.NotContains(t, definition, c.lacks)
 		})
@@ -493,7 +496,7 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 			reach(on)
 		}
 	}
-	reach(declaredtest.Only(t, system, typeEvents).URN)
+	reach(only(t, system, typeEvents).URN)
 	var without []string
 	for _, r := range system.Resources {
 		if r.Custom && !reached[r.URN] {
@@ -510,10 +513,15 @@ func TestTheBucketSendsEventsLast(t *testing.T) {
 		"statuschange-sweep", "statuschange-invoke",
 		"dashboard-board", "dashboard-failed-files", "dashboard-one-file", "dashboard-retries", "dashboard-slowest-files",
 		"statuschange-dlq", "statuschange-dlq", "statuschange-rule",
-		"statuschange-target", "encryption-key", "image-lifecycle", "network-default",
+		"statuschange-target", "statuschange-batch-rule", "statuschange-batch-target", "statuschange-batch-sweep",
+		"statuschange-batch-invoke", "encryption-key", "image-lifecycle", "network-default",
+		// What backfills have for themselves.
+		"alarms-backfill-failures", "backfill-role", "backfill-run", "backfill-children", "backfill-logging", "backfill-machine",
+		"backfill-bucket", "backfill-access", "backfill-ownership", "backfill-policy", "backfill-encryption", "backfill-versioning",
+		"backfill-lifecycle", "uploads-backfill",
 	}, without)
 	require.Equal(t, typeAlias, declaredtest.Named(t, system, typeAlias, "upload-router-local-encryption-key").Type, "the alias, not the key")
-	require.True(t, reached[declaredtest.Only(t, system, typeKey).URN])
+	require.True(t, reached[only(t, system, typeKey).URN])
 }
 
 // The real program compiles the real processors.
@@ -524,7 +532,7 @@ func TestTheProgramDeploysWhatItCompiles(t *testing.T) {
 	for name, archive := range map[string]string{"function": ".build/amd64/function.zip", "sweep": ".build/amd64/sweep.zip"} {
 		require.Equal(t, archive, declaredtest.Named(t, system, typeFunction, "upload-router-local-"+name).Text("code"))
 	}
-	image := declaredtest.Only(t, system, typeImage)
+	image := only(t, system, typeImage)
 	require.Subset(t, image.Object("build"), map[string]any{
 		"context": ".build/amd64/image", "dockerfile": "task/Dockerfile", "platform": "linux/amd64",
 	})
@@ -535,9 +543,9 @@ func TestTheProgramDeploysWhatItCompiles(t *testing.T) {
 func TestWhoProcessesWaitsForTheLedger(t *testing.T) {
 	t.Parallel()
 	system := declare(t, config{"logRetentionDays": "90", "executionTimeout": "7200"})
-	table := declaredtest.Only(t, system, typeTable)
+	table := only(t, system, typeTable)
 	function := declaredtest.Named(t, system, typeFunction, "upload-router-local-function")
-	task := declaredtest.Only(t, system, typeDefinition)
+	task := only(t, system, typeDefinition)
 	declaredtest.RequireDependsOn(t, function, table, declaredtest.Named(t, system, typePolicy, "upload-router-local-function-ledger"))
 	declaredtest.RequireDependsOn(t, task, table, declaredtest.Named(t, system, typePolicy, "upload-router-local-task-ledger"))
 	want := map[string]any{
@@ -574,9 +582,9 @@ func TestTheSweepKnowsWhatItLooksAt(t *testing.T) {
 			function := declaredtest.Named(t, system, typeFunction, "upload-router-local-sweep")
 			variables, _ := function.Object("environment")["variables"].(map[string]any)
 			require.Subset(t, variables, map[string]any{
-				"UPLOAD_LEDGER_TABLE":      declaredtest.Only(t, system, typeTable).Outputs["name"],
-				"UPLOAD_STATE_MACHINE_ARN": declaredtest.Only(t, system, typeMachine).Outputs["arn"],
-				"UPLOAD_TOPIC_ARN":         declaredtest.Only(t, system, typeTopic).Outputs["arn"],
+				"UPLOAD_LEDGER_TABLE":      only(t, system, typeTable).Outputs["name"],
+				"UPLOAD_STATE_MACHINE_ARN": only(t, system, typeMachine).Outputs["arn"],
+				"UPLOAD_TOPIC_ARN":         only(t, system, typeTopic).Outputs["arn"],
 				"UPLOAD_SLOT_ROUTES":       test.routes,
 			})
 		})
@@ -587,18 +595,19 @@ func TestTheSweepKnowsWhatItLooksAt(t *testing.T) {
 func TestTheKeyIsDeletedAfterWhatItEncrypts(t *testing.T) {
 	t.Parallel()
 	system := declare(t, config{"encryption": "customer"})
-	key := declaredtest.Only(t, system, typeKey)
+	key := only(t, system, typeKey)
 	for _, typ := range []string{typeBucket, typeRepository} {
-		declaredtest.RequireDependsOn(t, declaredtest.Only(t, system, typ), key)
+		declaredtest.RequireDependsOn(t, only(t, system, typ), key)
 	}
 	for name, other := range map[string]config{
 		"AWS's keys": {"encryption": "aws"}, "a key that is given": {"encryption": "customer", "kmsKeyArn": givenKey},
 	} {
-		require.Empty(t, declaredtest.Only(t, declare(t, other), typeBucket).Dependencies, name)
+		require.Empty(t, only(t, declare(t, other), typeBucket).Dependencies, name)
 	}
 }
 
-// Another filter is another event pattern, of the rule and of the one of a pause, and a stack's output: nothing else of two plans differs.
+// Another filter is another event pattern, of the rule and of the one of a pause, another choice in a backfill of all that is listed, and a
+// stack's output: nothing else of two plans differs.
 func TestAFilterChangesTheRulesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string][2]config{
@@ -612,14 +621,18 @@ func TestAFilterChangesTheRulesAndNothingElse(t *testing.T) {
 			require.Len(t, after.Resources, len(before.Resources))
 			for i, r := range before.Resources {
 				other := after.Resources[i]
-				if r.Name != "upload-router-local-uploads-rule" && r.Name != "upload-router-local-uploads-paused-rule" {
+				input, changes := map[string]string{
+					"upload-router-local-uploads-rule": "eventPattern", "upload-router-local-uploads-paused-rule": "eventPattern",
+					"upload-router-local-backfill-machine": "definition",
+				}[r.Name]
+				if !changes {
 					require.Equal(t, r, other, r.Name)
 					continue
 				}
-				require.NotEqual(t, r.Inputs["eventPattern"], other.Inputs["eventPattern"])
+				require.NotEqual(t, r.Inputs[input], other.Inputs[input])
 				for _, both := range []declared.Resource{r, other} {
 					for _, values := range []map[string]any{both.Inputs, both.Outputs} {
-						delete(values, "eventPattern")
+						delete(values, input)
 					}
 				}
 				require.Equal(t, r, other)
@@ -630,4 +643,16 @@ func TestAFilterChangesTheRulesAndNothingElse(t *testing.T) {
 			require.Equal(t, before.Outputs, after.Outputs)
 		})
 	}
+}
+
+// only is the one resource of a type, besides those that backfills have for themselves.
+func only(t *testing.T, system *declared.System, typ string) declared.Resource {
+	t.Helper()
+	rest := &declared.System{}
+	for _, r := range system.Resources {
+		if !strings.Contains(r.Name, "-backfill") && !strings.Contains(r.Name, "-batch-") {
+			rest.Resources = append(rest.Resources, r)
+		}
+	}
+	return declaredtest.Only(t, rest, typ)
 }

@@ -29,13 +29,14 @@ func TestProcessorsAreToldToTag(t *testing.T) {
 	}
 }
 
-// The roles that the bucket makes an exception of are those that process, and those alone.
+// The roles that the bucket makes an exception of are those that process, and the one that has them process, and those alone.
 func TestTheProcessorsAreTheExceptionOfTheQuarantine(t *testing.T) {
 	t.Parallel()
 	system := declare(t, config{"tagUploads": "quarantine", "outputBucket": "create"})
 	policy := declaredtest.Named(t, system, declared.TypeBucketPolicy, "upload-router-local-uploads-policy").Text("policy")
 	for _, role := range system.OfType(typeRole) {
-		processes := strings.HasSuffix(role.Name, "-function-role") || strings.HasSuffix(role.Name, "-task-role")
+		processes := strings.HasSuffix(role.Name, "-function-role") || strings.HasSuffix(role.Name, "-task-role") ||
+			strings.HasSuffix(role.Name, "-backfill-role") // which looks up what is to be processed
 		require.Equal(t, processes, strings.Contains(policy, role.ARN()), role.Name)
 	}
 	outputs := declaredtest.Named(t, system, declared.TypeBucketPolicy, "upload-router-local-output-policy").Text("policy")

@@ -143,7 +143,7 @@ func watched(args *Args) []machine {
 				times + `show <execution>"`,
 		},
 		{
-			suffix: "-backfill", description: "Tells of backfills that failed or were stopped",
+			suffix: "-batch", description: "Tells of backfills that failed or were stopped",
 			machineARN: args.BackfillARN, statuses: append(outside, "FAILED"), permission: "SweepEndedBackfills",
 			template: `"Backfill <status>: <name> ended before all of its files were processed. ` + times + `backfill show <name>"`,
 		},

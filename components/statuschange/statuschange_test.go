@@ -60,7 +60,7 @@ func TestTheRuleMatchesWhatNoStateCanAnnounce(t *testing.T) {
 		"source": ["aws.states"],
 		"detail-type": ["Step Functions Execution Status Change"],
 		"detail": {"stateMachineArn": ["`+backfill+`"], "status": ["ABORTED", "TIMED_OUT", "FAILED"]}
-	}`, declaredtest.Named(t, system, typeRule, "statuschange-backfill-rule").Text("eventPattern"))
+	}`, declaredtest.Named(t, system, typeRule, "statuschange-batch-rule").Text("eventPattern"))
 	assert.Regexp(t, `^arn:aws:events:eu-central-1:123456789012:rule/statuschange-rule-`, rule.Outputs["arn"])
 }
 
@@ -69,7 +69,7 @@ func TestTheNoticeNamesTheExecutionAndHowToLookAtIt(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
 	for name, command := range map[string]string{
-		"statuschange-target": "upload-router show <execution>", "statuschange-backfill-target": "upload-router backfill show <name>",
+		"statuschange-target": "upload-router show <execution>", "statuschange-batch-target": "upload-router backfill show <name>",
 	} {
 		requireNotice(t, system, declaredtest.Named(t, system, typeTarget, name), command)
 	}
@@ -133,7 +133,7 @@ func TestTheQueueTakesWhatTheTopicDoesNot(t *testing.T) {
 				"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": ["sqs:*"], "Resource": ["%[1]s"],
 				"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}
 			}]}`, queue.Outputs["arn"], declaredtest.Named(t, system, typeRule, "statuschange-rule").Outputs["arn"],
-				declaredtest.Named(t, system, typeRule, "statuschange-backfill-rule").Outputs["arn"]),
+				declaredtest.Named(t, system, typeRule, "statuschange-batch-rule").Outputs["arn"]),
 				declaredtest.Only(t, system, typePolicy).Text("policy"))
 		})
 	}

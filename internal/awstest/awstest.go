@@ -67,6 +67,7 @@ type Server struct {
 
 	mu         sync.Mutex
 	executions []*execution // the newest first
+	backfills  []*backfill  // the newest first
 	messages   []local.DeadLetter
 	deliveries map[string]*delivery // of messages, by their ids
 	readable   func(local.DeadLetter) bool
@@ -116,7 +117,7 @@ func Start(tb testing.TB) *Server {
 	tb.Helper()
 	s := newServer(tb)
 	store, err := objectstore.Start(tb.Context(), objectstore.Options{
-		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}}, OnCreated: s.stored,
+		Region: Region, Buckets: []objectstore.Bucket{{Name: Bucket, Versioned: true}, {Name: BackfillBucket}}, OnCreated: s.stored,
 	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, store.Close()) })
@@ -292,6 +293,9 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 type request struct {
 	ExecutionARN    string `json:"executionArn"`
 	StateMachineARN string `json:"stateMachineArn"`
+	MapRunARN       string `json:"mapRunArn"`
+	Error           string `json:"error"`
+	Cause           string `json:"cause"`
 	StatusFilter    string `json:"statusFilter"`
 	Name            string `json:"name"`
 	Input           string `json:"input"`
@@ -355,7 +359,11 @@ func (s *Server) serveJSON(w http.ResponseWriter, r *http.Request, operation str
 	s.mu.Lock()
 	var out any
 	err = s.mayNot(operation)
-	if handle := s.handlers(operation, body)[operation]; handle == nil {
+	handle := s.handlers(operation, body)[operation]
+	if s.ofBackfills(operation, in) {
+		handle = s.backfillHandlers(body)[operation]
+	}
+	if handle == nil {
 		err = loopback.Refuse("UnknownOperationException", "awstest doesn't know "+operation)
 	} else if err == nil {
 		out, err = handle(in)
@@ -405,7 +413,7 @@ func (s *Server) machineARN() string {
 }
 
 func (s *Server) isMachine(in request) error {
-	if in.StateMachineARN != s.machineARN() {
+	if in.StateMachineARN != s.machineARN() && (s.Router == nil || in.StateMachineARN != s.system.Outputs["backfillStateMachineArn"]) {
 		return loopback.Refuse("StateMachineDoesNotExist", "State Machine Does Not Exist: '"+in.StateMachineARN+"'")
 	}
 	return nil

@@ -95,13 +95,16 @@ func (s *Server) listExecutions(in request) (any, error) {
 	}
 	var found []*execution
 	for _, x := range s.executions {
+		if !strings.HasPrefix(x.arn, local.ExecutionARN(in.StateMachineARN, "")) {
+			continue
+		}
 		if in.StatusFilter == "" || in.StatusFilter == x.status() {
 			found = append(found, x)
 		}
 	}
 	slices.SortStableFunc(found, func(a, b *execution) int { return b.started().Compare(a.started()) })
 	return page("executions", found, in, pageExecutions, func(x *execution) any {
-		item := x.item(s.machineARN())
+		item := x.item(in.StateMachineARN)
 		s.looked(x)
 		return item
 	})

@@ -114,6 +114,9 @@ func (s *Server) created(trace *local.Trace, err error) {
 
 // observe is local.Options.Observe.
 func (s *Server) observe(e asl.Event) {
+	if isChild(e.Execution) {
+		return // the local run itself answers for it
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.known(e.Execution)

@@ -126,12 +126,16 @@ func (s *Server) declare() {
 			"pausedRuleName":     PausedRule, "pausedQueueUrl": "https://sqs." + Region + ".amazonaws.com/" + Account + "/paused",
 			"topicArn": "arn:aws:sns:" + Region + ":" + Account + ":t", "functionLogGroup": FunctionGroup, "taskLogGroup": TaskGroup,
 			"routes": s.routes, "ledgerTable": Table,
+			"backfillStateMachineArn": BackfillMachine, "backfillBucketName": BackfillBucket,
 		},
 	}
 }
 
 // stored starts an execution for an upload, as EventBridge does.
 func (s *Server) stored(object objectstore.Stored) {
+	if object.Bucket != Bucket {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	script, own := s.scripts[object.Key]

@@ -436,8 +436,11 @@ func (e *export) tidy() error {
 // converterName is the program that writes Parquet.
 const converterName = "upload-router-parquet"
 
-// converter finds it, beside this program or in PATH.
-func converter() (string, error) {
+// parquetOutput is what results take it for.
+const parquetOutput = "--format parquet"
+
+// converter finds it, beside this program or in PATH, for what takes it.
+func converter(what string) (string, error) {
 	if own, err := os.Executable(); err == nil {
 		if beside, err := exec.LookPath(filepath.Join(filepath.Dir(own), converterName)); err == nil {
 			return beside, nil
@@ -445,15 +448,15 @@ func converter() (string, error) {
 	}
 	path, err := exec.LookPath(converterName)
 	if err != nil {
-		return "", fmt.Errorf("%w: --format parquet takes the program %s, beside upload-router or in PATH: "+
-			"`go install ./cmd/%[2]s` in the project's folder puts it where Go's programs are", operate.ErrNotReady, converterName)
+		return "", fmt.Errorf("%w: %s takes the program %s, beside upload-router or in PATH: "+
+			"`go install ./cmd/%[3]s` in the project's folder puts it where Go's programs are", operate.ErrNotReady, what, converterName)
 	}
 	return path, nil
 }
 
 // convert makes a Parquet file of JSON Lines.
 func convert(ctx context.Context, from, to string) (err error) {
-	program, err := converter()
+	program, err := converter(parquetOutput)
 	if err != nil {
 		return err
 	}

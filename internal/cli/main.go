@@ -81,7 +81,8 @@ func root(program program) *cobra.Command {
 	grouped(cmd, "deploy", "Deploy it:",
 		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
 	grouped(cmd, "operate", "Operate what is deployed:",
-		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand(), pauseCommand(), resumeCommand())
+		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand(), backfillCommand(), reprocessCommand(),
+		pauseCommand(), resumeCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
 		summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -88,6 +89,20 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	run("redrive", past("aborted.bin", awstest.Script{Aborted: true}))
 	run("redrive", "--failed")
 
+	for i := range 9 {
+		s.server.Put(awstest.Bucket, "listed-"+strconv.Itoa(i), []byte("x"))
+	}
+	run("backfill", "--yes")
+	run("backfill", "--manifest", s.longInventory()) // nobody says yes to a list of several parts
+	run("backfill", "--prefix", "listed", "--max-parallel", "1", "--again", "--no-wait", "--yes")
+	run("backfill", "list")
+	running := s.server.Backfills()[0]
+	run("backfill", "show", running)
+	run("backfill", "stop", running, "--yes")
+	run("backfill", "redrive", running, "--yes")
+	run("reprocess", "small.txt", "--yes")
+	run("reprocess", "--since", "1h", "--status", "failed", "--dry-run")
+
 	// These take Pulumi, for the stack's file.
 	outputs, err := operate.ParseOutputs(s.server.Outputs())
 	require.NoError(t, err)
@@ -114,6 +129,19 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 		_, err = system.Resume(t.Context(), nil, nil) // of the message that it has given back
 		return err
 	})
+
+	also := func(command string, call func() error) {
+		t.Helper()
+		known := asked[command]
+		asks(command, call)
+		maps.Copy(asked[command], known)
+	}
+	also("reprocess", func() error { // Ctrl-C, and the parts of a list that nobody says yes to, are those of backfill
+		run("reprocess", "small.txt", "--no-wait", "--yes")
+		_, err := system.StopBackfill(t.Context(), s.server.Backfills()[0])
+		return err
+	})
+	asked["reprocess"]["s3:AbortMultipartUpload"] = true
 
 	commands := map[string]bool{}
 	for _, p := range operate.Permissions() {

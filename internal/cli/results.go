@@ -121,7 +121,7 @@ func (o *resultsOptions) run(cmd *cobra.Command) error {
 		return err
 	}
 	if o.format == formatParquet { // before it is read for hours
-		if _, err := converter(); err != nil {
+		if _, err := converter(parquetOutput); err != nil {
 			return err
 		}
 	}

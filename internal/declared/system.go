@@ -47,6 +47,11 @@ func (s *System) Where(typ, output string, value any) (Resource, error) {
 // Only gives the one resource of a type.
 func (s *System) Only(typ string) (Resource, error) { return one(s.OfType(typ), typ) }
 
+// Router gives the state machine that an upload starts, which the output stateMachineArn names.
+func (s *System) Router() (Resource, error) {
+	return s.Where(TypeStateMachine, "arn", s.Outputs["stateMachineArn"])
+}
+
 func one(found []Resource, what string) (Resource, error) {
 	switch len(found) {
 	case 0:

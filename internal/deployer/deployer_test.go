@@ -118,14 +118,18 @@ func TestRolesArePassedToTheirServices(t *testing.T) {
 	require.Equal(t, map[string][]string{
 		"ecs-tasks.amazonaws.com": {role("task-execution"), role("task-role")},
 		"lambda.amazonaws.com":    {role("function-role"), role("sweep-role")},
-		"states.amazonaws.com":    {role("workflow-role")}, "events.amazonaws.com": {role("uploads-role")},
+		"states.amazonaws.com":    {role("backfill-role"), role("workflow-role")}, "events.amazonaws.com": {role("uploads-role")},
 		"vpc-flow-logs.amazonaws.com": {role("flow-role")},
 	}, passed)
 }
 
 func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 	t.Parallel()
-	const vpcs = "arn:aws:ec2:eu-central-1:123456789012:vpc/"
+	const (
+		vpcs      = "arn:aws:ec2:eu-central-1:123456789012:vpc/"
+		lists     = "arn:aws:s3:::upload-router-prod-backfill-bucket-???????"
+		backfills = "arn:aws:states:eu-central-1:123456789012:stateMachine:upload-router-prod-backfill-machine-???????"
+	)
 	tags := func(of string) map[string]map[string][]string {
 		return map[string]map[string][]string{"StringEquals": {
 			"aws:" + of + "Tag/project": {"upload-router"}, "aws:" + of + "Tag/stack": {"prod"},
@@ -143,16 +147,17 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 		"the VPC of others":   {"existing", "UseVPC", []string{vpcs + "vpc-0123456789abcdef0"}, []string{"ec2:CreateSecurityGroup"}, nil},
 		"the default VPC":     {"default", "UseVPC", []string{vpcs + "*"}, []string{"ec2:CreateSecurityGroup"}, nil},
 		"no VPC to make":      {config: "default", sid: "CreateVPCs"},
-		"a bucket that ends":  {"names", "EmptyBuckets", []string{"arn:aws:s3:::our-uploads/*"}, []string{"s3:DeleteObjectVersion"}, nil},
-		"a bucket that stays": {config: "base", sid: "EmptyBuckets"},
-		"a bucket's own name": {"names", "Buckets", []string{"arn:aws:s3:::our-uploads"}, []string{"s3:ListBucketVersions"}, nil},
+		"a bucket that ends":  {"names", "EmptyBuckets", []string{"arn:aws:s3:::our-uploads/*", lists + "/*"}, []string{"s3:DeleteObjectVersion"}, nil},
+		"a bucket that stays": {"base", "EmptyBuckets", []string{lists + "/*"}, []string{"s3:DeleteObjectVersion"}, nil},
+		"a bucket's own name": {"names", "Buckets", []string{"arn:aws:s3:::our-uploads", lists}, []string{"s3:ListBucketVersions"}, nil},
 		"a machine's own name": {
-			"names", "StateMachines", []string{"arn:aws:states:eu-central-1:123456789012:stateMachine:our-machine"},
+			"names", "StateMachines", []string{"arn:aws:states:eu-central-1:123456789012:stateMachine:our-machine", backfills},
 			[]string{"states:CreateStateMachine"}, nil,
 		},
 		"a name that Pulumi makes": {
-			"base", "StateMachines", []string{"arn:aws:states:eu-central-1:123456789012:stateMachine:upload-router-prod-workflow-machine-???????"},
-			[]string{"states:UpdateStateMachine"}, nil,
+			"base", "StateMachines", []string{
+				backfills, "arn:aws:states:eu-central-1:123456789012:stateMachine:upload-router-prod-workflow-machine-???????",
+			}, []string{"states:UpdateStateMachine"}, nil,
 		},
 		"an image that is pushed": {
 			"base", "Repositories", []string{"arn:aws:ecr:eu-central-1:123456789012:repository/upload-router-prod-image-repository-???????"},
@@ -173,9 +178,7 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 		},
 		"a key for the executions": {
 			"private", "KeysByStepFunctions", []string{"arn:aws:kms:eu-central-1:123456789012:key/*"}, []string{"kms:GenerateDataKey"},
-			map[string]map[string][]string{"ArnLike": {"kms:EncryptionContext:aws:states:stateMachineArn": {
-				"arn:aws:states:eu-central-1:123456789012:stateMachine:upload-router-prod-workflow-machine-???????",
-			}}},
+			map[string]map[string][]string{"ArnLike": {"kms:EncryptionContext:aws:states:stateMachineArn": {backfills}}},
 		},
 		"private DNS": {
 			"private", "PrivateDNS", []string{"arn:aws:route53:::hostedzone/*"}, []string{"route53:AssociateVPCWithHostedZone"}, nil,

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -91,11 +92,13 @@ func architecture(system *declared.System) string {
 	return out.String()
 }
 
-// withoutAlarms is the diagram for who sees it for the first time: without what watches nearly all the rest.
-func withoutAlarms(drawn string) string {
+// overview is the diagram for who sees it for the first time: without what watches nearly all the rest, and without backfills, which do
+// what the router does.
+func overview(drawn string) string {
+	left := regexp.MustCompile(`^  alarms|\b(backfill|statuschange_batch)_`)
 	var out strings.Builder
 	for line := range strings.Lines(drawn) {
-		if !strings.HasPrefix(line, "  alarms") {
+		if !left.MatchString(line) {
 			out.WriteString(line)
 		}
 	}
@@ -153,6 +156,12 @@ func (g graph) id(r declared.Resource) string {
 func label(r declared.Resource, s shape) string {
 	if r.Type == declared.TypeFunction && strings.HasSuffix(r.Name, "-sweep") {
 		return s.label + ": the sweep"
+	}
+	if r.Type == declared.TypeStateMachine && strings.HasSuffix(r.Name, "-backfill-machine") {
+		return s.label + ": backfills"
+	}
+	if r.Type == declared.TypeBucket && strings.HasSuffix(r.Name, "-backfill-bucket") {
+		return s.label + ": lists and results of backfills"
 	}
 	if r.Type == declared.TypeQueue && strings.HasSuffix(r.Name, "-paused") {
 		return "SQS queue: paused uploads"

@@ -84,7 +84,7 @@ func Files(root string) (map[string][]byte, error) {
 	}
 	drawn := architecture(system)
 	for _, part := range []struct{ file, name, text string }{
-		{"README.md", "architecture", mermaid(withoutAlarms(drawn))},
+		{"README.md", "architecture", mermaid(overview(drawn))},
 		{"docs/architecture.md", "architecture", mermaid(drawn)},
 		{"docs/configuration.md", "configuration", settings.Markdown()},
 		{"docs/runbook.md", "faults", faults.Markdown()},
@@ -174,7 +174,7 @@ func Variants() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		machine, err := system.Only(declared.TypeStateMachine)
+		machine, err := system.Router()
 		if err != nil {
 			return nil, fmt.Errorf("finding the state machine: %w", err)
 		}
@@ -208,7 +208,7 @@ func evaluateMachine(config map[string]string) (*declared.System, *asl.Machine, 
 }
 
 func definition(system *declared.System) (*asl.Machine, error) {
-	res, err := system.Only(declared.TypeStateMachine)
+	res, err := system.Router()
 	if err != nil {
 		return nil, fmt.Errorf("finding the state machine: %w", err)
 	}

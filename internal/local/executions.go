@@ -213,12 +213,15 @@ const (
 	defaultListed = 100
 )
 
+// asksExecutions are the parameters of who looks at executions.
+type asksExecutions struct {
+	ExecutionArn, StateMachineArn, MapRunArn, StatusFilter, NextToken string
+	MaxResults                                                        int
+}
+
 // askExecutions answers a process that looks at executions.
 func (r *Router) askExecutions(accessKeyID, operation string, body []byte) (any, error) {
-	var in struct {
-		ExecutionArn, StateMachineArn, MapRunArn, StatusFilter, NextToken string
-		MaxResults                                                        int
-	}
+	var in asksExecutions
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, loopback.Refuse("SerializationException", err.Error()) //nolint:wrapcheck // It is the answer.
 	}
@@ -226,14 +229,27 @@ func (r *Router) askExecutions(accessKeyID, operation string, body []byte) (any,
 	if err != nil {
 		return nil, loopback.Refuse("AccessDeniedException", message(err)) //nolint:wrapcheck // As above.
 	}
-	if operation == "ListExecutions" {
-		return page("executions", r.executions.list(cmp.Or(in.MapRunArn, in.StateMachineArn), in.StatusFilter), in.NextToken, cmp.Or(in.MaxResults, defaultListed))
+	if operation == "DescribeExecution" {
+		if err := r.guard.decryptExecutions(r.guard.signers[accessKeyID]); err != nil {
+			return nil, loopback.Refuse("KmsAccessDeniedException", message(err)) //nolint:wrapcheck // As above.
+		}
 	}
-	if operation == "ListMapRuns" || operation == "DescribeMapRun" {
+	return r.Executions(operation, body)
+}
+
+// Executions answers DescribeExecution, ListExecutions, ListMapRuns and DescribeMapRun, with bodies as Step Functions' API has them, to who
+// may do everything.
+func (r *Router) Executions(operation string, body []byte) (any, error) {
+	var in asksExecutions
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, loopback.Refuse("SerializationException", err.Error()) //nolint:wrapcheck // It is the answer.
+	}
+	switch operation {
+	case "ListExecutions":
+		listed := r.executions.list(cmp.Or(in.MapRunArn, in.StateMachineArn), in.StatusFilter)
+		return page("executions", listed, in.NextToken, cmp.Or(in.MaxResults, defaultListed))
+	case "ListMapRuns", "DescribeMapRun":
 		return r.askMapRuns(operation, body)
-	}
-	if err := r.guard.decryptExecutions(r.guard.signers[accessKeyID]); err != nil {
-		return nil, loopback.Refuse("KmsAccessDeniedException", message(err)) //nolint:wrapcheck // As above.
 	}
 	described, there := r.executions.described(in.ExecutionArn)
 	if !there {

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"time"
+
 	"example.com/upload-router/internal/asl"
 )
 
@@ -68,6 +70,10 @@ type BackfillInput struct {
 	Tolerate float64 `json:"tolerate"`
 }
 
+// backfillTimeout is the time that a backfill has: 100 million files, as many as a Map Run takes, need 12 days at the 100 a second at which
+// Step Functions starts Standard children. One that runs out of it can be redriven for 14 days.
+const backfillTimeout = 30 * 24 * time.Hour
+
 // Backfill is the state machine that processes what is in a bucket already, or once more. Its input is a [BackfillInput].
 //
 //   - Each file is a Standard child execution of a Distributed Map. It looks its object up, as a list may be old, and goes on as an event's
@@ -78,8 +84,9 @@ type BackfillInput struct {
 func Backfill(d Description, to References) *asl.Machine {
 	files := func(reader *asl.ItemReader, label, suffix string) *asl.Map { return d.files(to, reader, label, suffix) }
 	return &asl.Machine{
-		Comment: "Processes the files that are in a bucket",
-		StartAt: stateSource,
+		Comment:        "Processes the files that are in a bucket",
+		StartAt:        stateSource,
+		TimeoutSeconds: seconds(backfillTimeout),
 		States: map[string]asl.State{
 			stateSource: &asl.Choice{
 				QueryLanguage: asl.LanguageJSONata,

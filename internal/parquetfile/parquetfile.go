@@ -1,5 +1,5 @@
-// Package parquetfile writes results as a Parquet file. Nothing that the command line consists of imports it: the library takes longer to
-// compile than all that it adds.
+// Package parquetfile writes results as a Parquet file, and reads those of an S3 Inventory report. Nothing that the command line consists of
+// imports it: the library takes longer to compile than all that it adds.
 package parquetfile
 
 import (

@@ -196,19 +196,29 @@ func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name str
 				return message
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(machine.States)) {
-			switch state := machine.States[name].(type) {
-			case *asl.Task:
-				if message := wrongTask(name, state); message != "" {
-					return message
-				}
-			case *asl.Pass, *asl.Choice, *asl.Wait, *asl.Succeed, *asl.Fail:
-			default:
-				return fmt.Sprintf("%v: %s", errStates, name)
-			}
-		}
-		return ""
+		return tasks(machine.States, wrongTask)
 	})
+}
+
+// tasks says what is wrong with a task of these states, and of those of a Map among them. A Map that isn't caught ends the execution so that
+// it can be redriven, and a rule of status changes announces it.
+func tasks(states map[string]asl.State, wrong func(name string, state *asl.Task) string) string {
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		message := ""
+		switch state := states[name].(type) {
+		case *asl.Task:
+			message = wrong(name, state)
+		case *asl.Map:
+			message = tasks(state.ItemProcessor.States, wrong)
+		case *asl.Pass, *asl.Choice, *asl.Wait, *asl.Succeed, *asl.Fail:
+		default:
+			message = fmt.Sprintf("%v: %s", errStates, name)
+		}
+		if message != "" {
+			return message
+		}
+	}
+	return ""
 }
 
 // lettersAreSeen keeps a dead-letter queue from filling up unseen.
