@@ -228,7 +228,20 @@ func (s *System) running(ctx context.Context, arn string) (bool, error) {
 	return status != "" && !hasEnded(status), err
 }
 
+// describe is an execution with its route, for which its history is read if nothing else says it.
 func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
+	e, err := s.described(ctx, arn)
+	if err == nil && e.Route == "" {
+		e.Route, err = s.routeTaken(ctx, arn)
+	}
+	if err != nil {
+		return Execution{}, err
+	}
+	return e, nil
+}
+
+// described is what Step Functions says of an execution itself.
+func (s *System) described(ctx context.Context, arn string) (Execution, error) {
 	answer, err := s.states.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if hasCode(err, "ExecutionDoesNotExist", "InvalidArn") {
 		return Execution{}, unknownExecution(strings.TrimPrefix(arn, s.executionARN("")))
@@ -258,11 +271,6 @@ func (s *System) describe(ctx context.Context, arn string) (Execution, error) {
 	}
 	e.takeInput(e.input)
 	e.takeOutput([]byte(aws.ToString(answer.Output)))
-	if e.Route == "" {
-		if e.Route, err = s.routeTaken(ctx, arn); err != nil {
-			return Execution{}, err
-		}
-	}
 	return e, nil
 }
 

@@ -25,11 +25,12 @@ import (
 // record is what is needed to go on with an upload. It says nothing of the file but
 // its size: what S3 has is compared with the file's content.
 type record struct {
-	// UploadID is S3's; Size, PartSize and ContentType are those it began with.
+	// UploadID is S3's; Size, PartSize, ContentType and Batch are those it began with.
 	UploadID    string `json:"uploadId"`
 	Size        int64  `json:"size"`
 	PartSize    int64  `json:"partSize"`
 	ContentType string `json:"contentType"`
+	Batch       string `json:"batch,omitempty"`
 	// Begun is when it was started, by this machine's clock; zero if an older version did.
 	Begun time.Time `json:"begun"`
 	// Parts are the parts that S3 has. S3 lists their checksums as well; another server may not.
@@ -235,13 +236,13 @@ func (u *upload) begin(ctx context.Context) (missing []int, found *stored, err e
 func (u *upload) create(ctx context.Context) error {
 	size := u.content.Size()
 	u.record = record{
-		Size: size, PartSize: partSizeFor(size, u.options.PartSize), ContentType: u.file.ContentType,
+		Size: size, PartSize: partSizeFor(size, u.options.PartSize), ContentType: u.file.ContentType, Batch: u.options.Batch,
 		Begun: time.Now(), Parts: map[int32]recordedPart{},
 	}
 	u.sums = make([]crc64.Sum, u.count())
 	u.save(true)
 	answer, err := u.system.objects.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ContentType: &u.file.ContentType,
+		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, ContentType: &u.file.ContentType, Metadata: u.metadata(),
 		ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme, ChecksumType: s3types.ChecksumTypeFullObject,
 	})
 	if err == nil && aws.ToString(answer.UploadId) == "" {
@@ -290,7 +291,7 @@ func (u *upload) resume(ctx context.Context) ([]s3types.Part, *stored, error) {
 	}
 	u.record = earlier
 	if earlier.PartSize < leastPartSize || earlier.PartSize > mostPartSize || earlier.Size != u.content.Size() ||
-		earlier.ContentType != u.file.ContentType || u.count() > mostParts {
+		earlier.ContentType != u.file.ContentType || earlier.Batch != u.options.Batch || u.count() > mostParts {
 		_ = u.abandon(ctx) // who may not do it leaves it to the bucket's rule
 		return nil, nil, nil
 	}

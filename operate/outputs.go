@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"example.com/upload-router/internal/filter"
+	"example.com/upload-router/internal/routemetric"
 )
 
 // Outputs are what the stack says is deployed: requirement A41's list in its order, with the globs of the keys that are taken, then where
@@ -143,6 +144,15 @@ func (o Outputs) machine() (arn.ARN, error) {
 		return arn.ARN{}, fmt.Errorf("%w: the output stateMachineArn is %q, which is no ARN of a state machine", ErrInput, o.StateMachineARN)
 	}
 	return parsed, nil
+}
+
+// machines are the names of the state machines that process uploads.
+func (o Outputs) machines() []string {
+	names := []string{routemetric.StateMachine(o.StateMachineARN)}
+	if o.BackfillStateMachineARN != "" {
+		names = append(names, routemetric.StateMachine(o.BackfillStateMachineARN))
+	}
+	return names
 }
 
 // Region is the Region that the system is deployed in.

@@ -16,6 +16,7 @@ type Permission struct {
 
 // What permissions are on.
 const (
+	onAny        = "`*`: it knows no resources"
 	onTable      = "the ledger's table"
 	onQueue      = "the dead-letter queue of uploads"
 	onPaused     = "the queue of paused uploads"
@@ -23,6 +24,7 @@ const (
 	onObjects    = "the objects of the uploads' bucket"
 	onMachine    = "the state machine"
 	onExecutions = "the state machine's executions"
+	onTasks      = "the tasks of the cluster"
 	onLists      = "the lists in the bucket of backfills, `lists/*`"
 	onBackfills  = "the state machine of backfills"
 	onRuns       = "the backfills, their Map Runs and their files' executions"
@@ -40,6 +42,8 @@ const (
 	commandResume     = "resume"
 	commandSend       = "send"
 	commandShow       = "show"
+	commandStatus     = "status"
+	commandStop       = "stop"
 	commandWatch      = "watch"
 )
 
@@ -51,22 +55,32 @@ const (
 //   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 func Permissions() []Permission {
 	decrypt := []string{"kms:Decrypt"}
-	redrive, send := []string{commandRedrive}, []string{commandSend}
+	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
 	lists := []string{commandBackfill, commandReprocess}
+	listsStatus := []string{commandBackfill, commandReprocess, commandStatus}
+	sizes := []string{commandBackfill, commandRedrive, commandReprocess, commandStatus}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
-		{"dynamodb:BatchGetItem", onTable, []string{commandExecutions, commandRedrive, commandReprocess, commandResults}, decrypt},
-		{"dynamodb:GetItem", onTable, redrive, decrypt},
+		{"cloudwatch:DescribeAlarms", onAny, []string{commandStatus}, nil},
+		{"cloudwatch:GetMetricData", onAny, []string{commandStatus}, nil},
+		{
+			"dynamodb:BatchGetItem", onTable,
+			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandStatus}, decrypt,
+		},
+		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus, commandStop}, decrypt},
 		{
 			"dynamodb:Query", onTable + " and its index",
-			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandShow}, decrypt,
+			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandShow, commandStatus}, decrypt,
 		},
-		{"dynamodb:UpdateItem", onTable, redrive, decrypt},
-		{"ecs:DescribeTaskDefinition", "`*`: it knows no resources", []string{commandBackfill, commandRedrive, commandReprocess}, nil},
-		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend}, nil},
+		{"dynamodb:UpdateItem", onTable, []string{commandRedrive, commandStop}, decrypt},
+		{"ecs:DescribeTaskDefinition", onAny, sizes, nil},
+		{"ecs:DescribeTasks", onTasks, stops, nil},
+		{"ecs:ListTasks", "`*`, with the condition `ecs:cluster`: the cluster", stops, nil},
+		{"ecs:StopTask", onTasks, stops, nil},
+		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend, commandStatus, commandStop}, nil},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
-		{"lambda:GetFunctionConfiguration", "the function", []string{commandBackfill, commandRedrive, commandReprocess}, nil},
+		{"lambda:GetFunctionConfiguration", "the function", sizes, nil},
 		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
 		{"s3:AbortMultipartUpload", onLists, lists, nil},
 		{"s3:AbortMultipartUpload", onObjects, send, nil},
@@ -78,25 +92,32 @@ func Permissions() []Permission {
 		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
-		{"sqs:GetQueueAttributes", onQueue + " and " + onPaused, []string{commandPause, commandRedrive, commandResume}, nil},
+		{
+			"sqs:GetQueueAttributes", onQueue + " and " + onPaused,
+			[]string{commandPause, commandRedrive, commandResume, commandStatus, commandStop}, nil,
+		},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
-		{"states:DescribeExecution", onRuns, lists, decrypt},
+		{"states:DescribeExecution", onRuns, listsStatus, decrypt},
 		{
 			"states:DescribeExecution", onExecutions,
-			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
+			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandStop, commandWatch}, decrypt,
 		},
-		{"states:DescribeMapRun", onRuns, lists, nil},
+		{"states:DescribeMapRun", onRuns, listsStatus, nil},
 		{
 			"states:GetExecutionHistory", onExecutions,
 			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
 		},
-		{"states:ListExecutions", onBackfills + " and its Map Runs", lists, nil},
-		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandWatch}, nil},
-		{"states:ListMapRuns", onRuns, lists, nil},
+		{
+			"states:ListExecutions", onBackfills + " and its Map Runs",
+			[]string{commandBackfill, commandReprocess, commandStatus, commandStop}, nil,
+		},
+		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandStop, commandWatch}, nil},
+		{"states:ListMapRuns", onRuns, listsStatus, nil},
 		{"states:RedriveExecution", onRuns, []string{commandBackfill}, nil},
 		{"states:RedriveExecution", onExecutions, redrive, nil},
 		{"states:StartExecution", onBackfills, lists, nil},
 		{"states:StartExecution", onMachine, resumes, nil},
+		{"states:StopExecution", onExecutions, stops, nil},
 		{"states:StopExecution", onRuns, lists, nil},
 	}
 }
@@ -109,5 +130,5 @@ func PermissionsOf(command string) []string {
 			actions = append(actions, p.Action)
 		}
 	}
-	return actions
+	return slices.Compact(actions) // which are in order
 }

@@ -73,6 +73,9 @@ type SendOptions struct {
 	Files []string
 	// Prefix is put before each key, as it is: reports/ makes a folder. Default: none.
 	Prefix string
+	// Batch is the name of what the files belong together as, which the ledger has of each once a run that read it has ended. It is in the
+	// objects' own metadata. Default: none.
+	Batch string
 	// NoWait ends as soon as all is uploaded.
 	NoWait bool
 	// StartTimeout is how long an execution may take to start after the upload.
@@ -119,6 +122,9 @@ func (o SendOptions) withDefaults() (SendOptions, error) {
 		o.ResumeFolder = filepath.Join(cache, "upload-router", "uploads")
 	}
 	o.OnNote = onceEach(o.OnNote)
+	if o.Batch != "" {
+		return o, CheckBatch(o.Batch)
+	}
 	return o, nil
 }
 

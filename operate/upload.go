@@ -14,6 +14,7 @@ import (
 
 	"example.com/upload-router/internal/crc64"
 	"example.com/upload-router/internal/files"
+	"example.com/upload-router/internal/ledger"
 )
 
 // upload is one file on its way. The SDK's transfer manager does all of this but go on where an earlier try broke off.
@@ -169,7 +170,7 @@ func (u *upload) whole(ctx context.Context) (stored, error) {
 		return stored{}, err
 	}
 	answer, err := u.system.objects.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, Body: body, ContentType: &u.file.ContentType,
+		Bucket: &u.system.Outputs.BucketName, Key: &u.file.Key, Body: body, ContentType: &u.file.ContentType, Metadata: u.metadata(),
 		ContentLength: aws.Int64(body.Size()), ChecksumCRC64NVME: aws.String(body.sum.String()),
 	})
 	if err == nil && aws.ToString(answer.ETag) == "" {
@@ -181,6 +182,14 @@ func (u *upload) whole(ctx context.Context) (stored, error) {
 	}
 	u.sums = []crc64.Sum{body.sum}
 	return stored{versionID: aws.ToString(answer.VersionId), etag: strings.Trim(*answer.ETag, `"`)}, u.unchanged(ctx, body.Size())
+}
+
+// metadata are the object's own: which batch it belongs to.
+func (u *upload) metadata() map[string]string {
+	if u.options.Batch == "" {
+		return nil
+	}
+	return map[string]string{ledger.BatchMetadata: u.options.Batch}
 }
 
 // altered adds what it means that S3 got something else than was read before.

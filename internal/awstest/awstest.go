@@ -317,6 +317,10 @@ type request struct {
 	EndTime        int64    `json:"endTime"`
 
 	TaskDefinition  string   `json:"taskDefinition"`
+	Cluster         string   `json:"cluster"`
+	Family          string   `json:"family"`
+	Task            string   `json:"task"`
+	Tasks           []string `json:"tasks"`
 	QuotaCode       string   `json:"QuotaCode"`
 	RepositoryNames []string `json:"repositoryNames"`
 }
@@ -326,7 +330,8 @@ func (s *Server) handlers(operation string, body []byte) map[string]func(request
 	item := func(request) (any, error) { return s.item(operation, body) }
 	handlers := map[string]func(request) (any, error){
 		"ListExecutions": s.listExecutions, "DescribeExecution": s.describeExecution, "GetExecutionHistory": s.history,
-		"RedriveExecution": s.redrive, "StartExecution": s.startExecution,
+		"RedriveExecution": s.redrive, "StartExecution": s.startExecution, "StopExecution": s.stopExecution,
+		"ListTasks": s.listTasks, "DescribeTasks": s.describeTasks, "StopTask": s.stopTask,
 		"DescribeStateMachine": s.stateMachine, "DescribeStateMachineForExecution": s.stateMachineOf,
 		"ReceiveMessage": s.receive, "DeleteMessage": s.remove, "ChangeMessageVisibility": s.release,
 		"ChangeMessageVisibilityBatch": s.releaseBatch, "GetQueueAttributes": s.attributes, "FilterLogEvents": s.filterLogs,
@@ -479,11 +484,15 @@ func (s *Server) serveQuery(w http.ResponseWriter, r *http.Request) {
 	if s.serveXML(w, r, action) {
 		return
 	}
+	w.Header().Set("Content-Type", "text/xml")
+	if action == "GetMetricData" {
+		_, _ = io.WriteString(w, s.metricData(r.Form))
+		return
+	}
 	if action != "DescribeAlarms" {
 		http.Error(w, "awstest doesn't know "+action, http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Type", "text/xml")
 	_, _ = fmt.Fprintf(w, `<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms>%s</MetricAlarms>`+
 		`</DescribeAlarmsResult></DescribeAlarmsResponse>`, strings.Join(s.alarms, ""))
 }

@@ -1,17 +1,21 @@
 package awstest
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/dynamodb"
 	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/ledger/client"
+	"example.com/upload-router/internal/objectstore"
 )
 
 // lease is for how long an execution has its upload.
@@ -39,6 +43,16 @@ func (s *Server) RecordUnreadable(item ledger.Item, attribute, text string) {
 	require.NoError(s.tb, s.ledger.Put(time.Now(), dynamodb.PutInput{Item: attributes}))
 }
 
+// TakeSlot gives an execution a task slot of a route.
+func (s *Server) TakeSlot(route, execution string) {
+	s.tb.Helper()
+	object, holder := ledger.SlotsOf(route), ledger.Holder(execution)
+	item := dynamodb.Item{
+		ledger.Object: {S: &object}, ledger.Version: {S: &route}, ledger.Holders: {SS: []string{holder}},
+	}
+	require.NoError(s.tb, s.ledger.Put(time.Now(), dynamodb.PutInput{Item: item}))
+}
+
 // Recorded is the item of an upload, by its attributes; nil if there is none.
 func (s *Server) Recorded(upload ledger.Upload) dynamodb.Item {
 	s.tb.Helper()
@@ -63,6 +77,17 @@ func attributesOf(item ledger.Item) dynamodb.Item {
 	return attributes
 }
 
+// batchOf is what an object's own metadata say that it belongs to.
+func (s *Server) batchOf(object objectstore.Stored) string {
+	found, err := s.store.Client().HeadObject(context.Background(), &s3.HeadObjectInput{
+		Bucket: aws.String(Bucket), Key: &object.Key, VersionId: &object.VersionID,
+	})
+	if err != nil {
+		return "" // one that was never uploaded
+	}
+	return found.Metadata[ledger.BatchMetadata]
+}
+
 // record writes what the state machine, the processor and the sweep would have written of an execution by now.
 func (s *Server) record(x *execution) {
 	c := x.scripted
@@ -75,7 +100,7 @@ func (s *Server) record(x *execution) {
 		Lease: x.started().Add(lease).Unix(), Started: x.started(), Created: x.started().Add(-time.Second),
 	}
 	if x.over {
-		item.State, item.Ended = ledger.Failed, x.stopped()
+		item.State, item.Ended, item.Batch = ledger.Failed, x.stopped(), s.batchOf(c.object)
 		switch x.ran.Status {
 		case asl.StatusSucceeded:
 			item.State = ledger.Succeeded

@@ -150,6 +150,7 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 		operation, out = "GetFunctionConfiguration", map[string]any{
 			"MemorySize": function.Inputs["memorySize"], "Architectures": function.Inputs["architectures"],
 			"EphemeralStorage": map[string]any{"Size": disk["size"]},
+			"Environment":      map[string]any{"Variables": function.Object("environment")["variables"]},
 		}
 	case strings.HasPrefix(path, "/2016-08-19/account-settings"):
 		operation, out = "GetAccountSettings", map[string]any{"AccountLimit": map[string]any{

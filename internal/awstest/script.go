@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +20,7 @@ import (
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/eventbridge"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/local"
 	"example.com/upload-router/internal/loopback"
 	"example.com/upload-router/internal/machine"
@@ -46,6 +47,8 @@ type Script struct {
 	Lost, DeadLetter bool
 	// Polls is how many listings the execution runs for. Default: 1.
 	Polls int
+	// Unswept lets nobody write into the ledger that the execution was stopped.
+	Unswept bool
 }
 
 // scripted is what a script makes of an execution.
@@ -57,6 +60,8 @@ type scripted struct {
 	route  machine.Route
 	polls  int
 	digest string
+	// tasks are those that run for it, by their ARNs.
+	tasks []string
 }
 
 const (
@@ -111,7 +116,11 @@ func (s *Server) declare() {
 	s.system = &declared.System{
 		Resources: []declared.Resource{
 			resource(declared.TypeStateMachine, Machine, map[string]any{fieldName: "workflow", "definition": definition, "roleArn": machineRole}),
-			resource(declared.TypeFunction, functionARN, map[string]any{"memorySize": 512, "architectures": []string{"arm64"}}),
+			resource(declared.TypeFunction, functionARN, map[string]any{
+				"memorySize": 512, "architectures": []string{"arm64"}, "environment": map[string]any{"variables": map[string]any{
+					ledger.EnvironmentLease: strconv.Itoa(int(lease.Seconds())),
+				}},
+			}),
 			resource(declared.TypeTaskDefinition, taskARN, map[string]any{
 				"cpu": "1024", "memory": "2048", "runtimePlatform": map[string]any{"cpuArchitecture": "ARM64"},
 				"taskRoleArn": taskRole, "executionRoleArn": executionRole,
@@ -190,6 +199,9 @@ func (s *Server) start(name string, object objectstore.Stored, script Script, at
 		{Type: asl.StateExited, Timestamp: after, StateType: asl.TypeChoice, State: check, Output: in},
 		{Type: asl.StateEntered, Timestamp: after, StateType: asl.TypeTask, State: state, Input: in},
 		{Type: asl.TaskScheduled, Timestamp: after, State: state, Resource: resource, Parameters: json.RawMessage("{}")},
+	}
+	if x.scripted.route.Compute == machine.Fargate {
+		x.scripted.tasks = []string{x.scripted.taskARN()}
 	}
 	s.executions = append([]*execution{x}, s.executions...)
 	s.record(x)
@@ -297,10 +309,15 @@ func (s *Server) end(x *execution, at time.Time) {
 		add(asl.Event{Type: asl.ExecutionAborted})
 	}
 	x.ran.Result, x.over = result, true
-	s.record(x)
-	line := Line{Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: fmt.Sprintf(
-		`{"message":"object processed","requestId":%q,"key":%q,"version":%q,"outcome":%q}`,
-		uuid.NewString(), c.object.Key, c.object.VersionID, outcome)}
+	if !c.route.Callback || result.Status == asl.StatusSucceeded || result.Status == asl.StatusFailed {
+		c.tasks = nil // one that waits for a token and is stopped has its task go on
+	}
+	if !c.Unswept {
+		s.record(x)
+	}
+	line := Line{
+		Group: FunctionGroup, Stream: "2026/01/01/[$LATEST]abc", Time: at, Message: c.measured(at, outcome, uuid.NewString()),
+	}
 	if c.route.Compute == machine.Fargate {
 		line.Group, line.Stream = TaskGroup, "containerlog/processor/task-"+c.name
 		text, err := json.Marshal(map[string]any{"msg": "result", "result": c.answer()})

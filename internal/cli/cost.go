@@ -129,19 +129,13 @@ func (u *ui) costs(r *operate.CostReport) {
 		u.wrapped("", r.OtherRegion+".")
 		u.say("")
 	}
-	money := func(dollars float64) string {
-		if dollars > 0 && dollars < 0.01 {
-			return "< $0.01"
-		}
-		return "$" + humanize.FormatFloat("#,###.##", dollars)
-	}
 	rows := make([][]string, 0, len(r.Items))
 	for _, item := range r.Items {
 		quantity := humanize.FormatFloat("#,###.", item.Quantity)
 		if item.Quantity < 10 && item.Quantity != float64(int64(item.Quantity)) {
 			quantity = humanize.FormatFloat("#,###.##", item.Quantity)
 		}
-		rows = append(rows, []string{orDash(item.Route), item.What, right(quantity, 14), right(money(item.Dollars), 12)})
+		rows = append(rows, []string{orDash(item.Route), item.What, right(quantity, 14), right(price(item.Dollars), 12)})
 	}
 	u.table([]string{headRoute, "WHAT", right("QUANTITY", 14), right("A MONTH", 12)}, rows)
 	u.say("")
@@ -151,7 +145,7 @@ func (u *ui) costs(r *operate.CostReport) {
 	}
 	for _, route := range slices.Compact(routes) {
 		if n := r.Uploads[route]; n > 0 {
-			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), money(r.Routes[route]), r.Routes[route]/n)
+			u.say("%-8s %s uploads, %s: $%.6f each", route, humanize.FormatFloat("#,###.", n), price(r.Routes[route]), r.Routes[route]/n)
 		}
 	}
 	u.breakEven(r)
@@ -160,8 +154,8 @@ func (u *ui) costs(r *operate.CostReport) {
 			"timeout of its route).",
 			humanBytes(size)))
 	}
-	u.say("Without uploads: %s a month.", money(r.Fixed))
-	u.say("All together: %s a month.", money(r.Total))
+	u.say("Without uploads: %s a month.", price(r.Fixed))
+	u.say("All together: %s a month.", price(r.Total))
 	u.assumptions(r)
 	u.wrapped("", fmt.Sprintf("An estimate, by %s. Not in it: %s.", r.Prices, r.NotCounted))
 }

@@ -82,9 +82,9 @@ func root(program program) *cobra.Command {
 		initCommand(), doctorCommand(), previewCommand(), upCommand(), refreshCommand(), destroyCommand(), deployerCommand())
 	grouped(cmd, "operate", "Operate what is deployed:",
 		verifyCommand(), sendCommand(program), watchCommand(), redriveCommand(), backfillCommand(), reprocessCommand(),
-		pauseCommand(), resumeCommand())
+		pauseCommand(), resumeCommand(), stopCommand())
 	grouped(cmd, "inspect", "Inspect what is deployed:",
-		summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
+		statusCommand(), summaryCommand(), executionsCommand(), resultsCommand(), showCommand(), logsCommand())
 	completeConfig(cmd)
 	cmd.SetHelpCommand(helpCommand())
 	return cmd

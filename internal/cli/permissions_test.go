@@ -89,12 +89,21 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	run("redrive", past("aborted.bin", awstest.Script{Aborted: true}))
 	run("redrive", "--failed")
 
+	s.server.Script("*", awstest.Script{Polls: 1 << 30, Unswept: true})
+	s.server.Callback()
+	s.run("send", "--no-wait", s.file("endless.bin", 3<<20))
+	s.server.Asked()
+	run("stop", "--all", "--yes")
+	s.server.Script("*", awstest.Script{})
 	for i := range 9 {
 		s.server.Put(awstest.Bucket, "listed-"+strconv.Itoa(i), []byte("x"))
 	}
 	run("backfill", "--yes")
 	run("backfill", "--manifest", s.longInventory()) // nobody says yes to a list of several parts
 	run("backfill", "--prefix", "listed", "--max-parallel", "1", "--again", "--no-wait", "--yes")
+	s.server.Slots(1) // whose holders it reads
+	require.NoError(t, os.WriteFile(s.outputs, s.server.Outputs(), 0o600))
+	run("status") // with a backfill that runs
 	run("backfill", "list")
 	running := s.server.Backfills()[0]
 	run("backfill", "show", running)

@@ -26,7 +26,9 @@ const (
 // said before they are made.
 const (
 	usualSince = "7d"
-	fewQueries = (7 + 1) * ledger.Shards
+	// sinceOfBatch is how far back it is read for a batch: for as long as Step Functions remembers a backfill.
+	sinceOfBatch = "90d"
+	fewQueries   = (7 + 1) * ledger.Shards
 )
 
 // recordFlags choose records of the ledger.
@@ -44,6 +46,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 		"only what started since then: "+momentForm)
 	flags.StringVar(&f.until, flagUntil, "", "only what started until then, written as for --since; a day is its beginning (default: now)")
 	flags.StringVar(&f.query.Status, flagStatus, f.query.Status, "only "+strings.Join(operate.Statuses(), ", "))
+	flags.StringVar(&f.query.Batch, flagBatch, "", "only files of this batch, of the last 90 days if --since doesn't say otherwise")
 	flags.StringVar(&f.query.Route, flagRoute, "", "only files that took this route: its name, such as "+operate.RouteLambda)
 	flags.BoolVar(&f.query.Oldest, "oldest", false, "the oldest first")
 	_ = cmd.RegisterFlagCompletionFunc(flagStatus, cobra.FixedCompletions(operate.Statuses(), cobra.ShellCompDirectiveNoFileComp))
@@ -55,6 +58,14 @@ func (f *recordFlags) read(cmd *cobra.Command) error {
 	var err error
 	if f.query.Status, err = oneOf(flagStatus, f.query.Status, operate.Statuses()...); err != nil {
 		return err
+	}
+	if f.query.Batch != "" {
+		if err := operate.CheckBatch(f.query.Batch); err != nil {
+			return fmt.Errorf("--%s: %w", flagBatch, err)
+		}
+		if !cmd.Flags().Changed(flagSince) {
+			f.since = sinceOfBatch
+		}
 	}
 	now := time.Now()
 	if f.query.Key == "" || cmd.Flags().Changed(flagSince) {
@@ -89,7 +100,7 @@ func (f *recordFlags) announce(to io.Writer) {
 	text := fmt.Sprintf("This takes at least %s queries: %d for each day.", humanize.Comma(int64(queries)), ledger.Shards)
 	var after []string
 	for _, flag := range []struct{ name, value string }{
-		{"prefix", f.query.Prefix}, {flagStatus, f.query.Status}, {flagRoute, f.query.Route},
+		{"prefix", f.query.Prefix}, {flagStatus, f.query.Status}, {flagRoute, f.query.Route}, {flagBatch, f.query.Batch},
 	} {
 		if flag.value != "" {
 			after = append(after, "--"+flag.name)

@@ -71,9 +71,6 @@ func reprocessed() []string {
 	return []string{operate.StatusSucceeded, operate.StatusFailed, operate.StatusLost}
 }
 
-// batchSince is how far back the ledger is read for a batch if nothing else is said: for as long as Step Functions remembers a backfill.
-const batchSince = "90d"
-
 // read checks what was chosen, before anybody is asked, and takes the times.
 func (o *reprocessOptions) read(cmd *cobra.Command) error {
 	var chosen []string
@@ -97,7 +94,7 @@ func (o *reprocessOptions) read(cmd *cobra.Command) error {
 	}
 	if query.Batch != "" {
 		if !cmd.Flags().Changed(flagSince) {
-			o.since = batchSince
+			o.since = sinceOfBatch
 		}
 		if !cmd.Flags().Changed("into") {
 			o.options.Batch = query.Batch

@@ -64,10 +64,11 @@ and the standard error says which. The file is written all the same.
 
 However many there are, some hundreds of them are held in memory. The ledger is
 read by days, 4 queries each, and each 100 rows take one request more: --prefix,
---route and --status choose among what the days hold, all of which is read. What
-takes many queries is said before.`,
+--route, --status and --batch choose among what the days hold, all of which is
+read. What takes many queries is said before.`,
 		Example: `  upload-router results --stack dev
   upload-router results --stack dev --key report.pdf --format jsonl | jq .result
+  upload-router results --stack prod --batch march --status failed
   upload-router results --stack prod --since 2026-03-01 --until 2026-04-01 --format csv --output march.csv
   upload-router results --stack prod --since 400d --oldest --format parquet --output all.parquet --resume`,
 		Args: cobra.NoArgs,
@@ -173,8 +174,8 @@ func (o *resultsOptions) question() string {
 	if q.Since.IsZero() {
 		since = ""
 	}
-	return fmt.Sprintf("format %s, key %q, prefix %q, since %q, until %q, status %q, route %q, oldest %t, limit %d",
-		o.format, q.Key, q.Prefix, since, o.records.until, q.Status, q.Route, q.Oldest, q.Limit)
+	return fmt.Sprintf("format %s, key %q, prefix %q, since %q, until %q, status %q, route %q, oldest %t, limit %d, batch %q",
+		o.format, q.Key, q.Prefix, since, o.records.until, q.Status, q.Route, q.Oldest, q.Limit, q.Batch)
 }
 
 // print prints the results as they come.

@@ -58,6 +58,10 @@ failed, and the rest is sent. S3 stores at most 48.8 TiB in one object.
 
 The first events of a new bucket can take five minutes to arrive.
 
+--batch gives the files a name: ` + "`upload-router status --batch`" + ` counts them, and
+` + "`upload-router results --batch`" + ` has what became of them. A run writes it into the
+ledger when it ends, so a file whose run hasn't ended is in no batch yet.
+
 --local puts the files through the system that the project declares, on this
 machine, without an account; ` + "`upload-router try`" + ` does the same and shows every state.
 What the processors write is listed, and --keep keeps it.
@@ -65,6 +69,7 @@ What the processors write is listed, and --keep keeps it.
 Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 		Example: `  upload-router send --stack dev report.pdf video.mp4
   upload-router send --stack dev --prefix 2026/ --no-wait photos
+  upload-router send --stack dev --batch march --no-wait photos
   upload-router send --local report.pdf --config sizeThreshold=1MB
   upload-router send --stack dev --json report.pdf | jq '.files[].execution.answer.sha256'`,
 		Args: needs("a file or a folder to send", math.MaxInt),
@@ -76,6 +81,7 @@ Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
 	o.systemFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.send.Prefix, "prefix", "", "put this before each key, such as reports/")
+	flags.StringVar(&o.send.Batch, flagBatch, "", "the name of what the files belong together as, in the objects' metadata and in the ledger")
 	flags.BoolVar(&o.send.NoWait, flagNoWait, false, "end when all is uploaded")
 	spanVar(flags, &o.send.StartTimeout, flagStartTimeout, 10*time.Minute, "how long an execution may take to start")
 	flags.IntVar(&o.send.Parallel, "parallel", 8, "how many parts are uploaded at a time; with --local: how many files")
@@ -136,7 +142,7 @@ func (o *sendOptions) check(cmd *cobra.Command) error {
 		}
 		return nil
 	}
-	for _, name := range []string{flagOutputs, flagProfile, flagBucket, flagNoWait, flagPartSize, flagStartTimeout} {
+	for _, name := range []string{flagOutputs, flagProfile, flagBucket, flagNoWait, flagPartSize, flagStartTimeout, flagBatch} {
 		if cmd.Flags().Changed(name) {
 			return fmt.Errorf("%w: --%s is for what is deployed, and has no meaning with --local: leave it out", errFlag, name)
 		}

@@ -55,7 +55,8 @@ func attributes() []attribute {
 			"are listed", ledger.MaxOutputs)},
 		{ledger.Verified, fmt.Sprintf("`%s` if the run that succeeded read nothing but ranges, so that the object's checksum wasn't compared",
 			ledger.Ranges)},
-		{ledger.Batch, "name of what the upload belongs to: of the backfill that processes it; missing for one that an event announced"},
+		{ledger.Batch, "name of what the upload belongs to: of the backfill that processes it, or else what the object's own metadata have as " +
+			"`x-amz-meta-" + ledger.BatchMetadata + "`, of letters, digits and . _ -, at most 80; a run writes the latter when it ends"},
 		{ledger.Expires, "Unix second after which DynamoDB deletes the item, `ledgerRetentionDays` after it was begun; missing with 0"},
 	}
 }

@@ -76,6 +76,7 @@ func TestTheLedgersExpressions(t *testing.T) {
 		"finish with outputs":            {ledger.Finish(ledger.Result, ledger.Outputs, ledger.Verified), no, yes, no},
 		"hold":                           {ledger.Hold(), no, yes, no},
 		"report":                         {ledger.Report(), no, yes, no},
+		"report with a batch":            {ledger.Report(ledger.Batch), no, yes, no},
 		"fail":                           {ledger.Fail(), no, yes, no},
 		"fail what ended":                {ledger.FailEnded(), no, yes, no},
 		"fail what ended before":         {ledger.FailEndedBefore(ledger.With{Expires: true}), yes, yes, no},

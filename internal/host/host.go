@@ -97,13 +97,17 @@ type made struct {
 	// outputs are to be published or aborted; bucket is where they go.
 	outputs *writer.Outputs
 	bucket  string
+	// batch is what the object says that it belongs to; empty for nothing.
+	batch string
 }
 
 // work reads an object, has it processed, and verifies what was read. Every error is an [upload.Error]; the outputs are to be aborted then.
 // When writing has failed, that is the cause, whatever the processor made of it.
 func (s storage) work(ctx context.Context, object upload.Object, process Processor) (made, error) {
 	m := made{outputs: writer.New(ctx, s.writer, s.to, object.Key), bucket: s.to.Bucket}
-	result, verified, err := reader.Process(ctx, s.reader, object, upload.NewOutput(m.outputs.Create), process)
+	source := &batched{S3API: s.reader}
+	result, verified, err := reader.Process(ctx, source, object, upload.NewOutput(m.outputs.Create), process)
+	m.batch = source.name()
 	if failure := m.outputs.Err(); failure != nil {
 		return m, failure //nolint:wrapcheck // It says it all.
 	}

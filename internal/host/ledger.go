@@ -99,6 +99,8 @@ type keeping struct {
 	idle bool
 	// verified is [ledger.Ranges], once it is done, if the run read nothing but ranges of the object.
 	verified string
+	// batch is what the object says that the upload belongs to, once it was read; empty if the event said it.
+	batch string
 	// quiet has a duplicate be the error [upload.Superseded], for a state that no answer reaches.
 	quiet bool
 	// print writes the result as a line of the log.
@@ -157,6 +159,9 @@ func (k *keeping) do(ctx context.Context, work func(context.Context) (made, erro
 		Attempt: cmp.Or(k.run.Attempt, k.attempts),
 	}))
 	k.verified = m.verified
+	if k.run.Batch == "" {
+		k.batch = m.batch
+	}
 	if m.outputs != nil {
 		defer k.abort(ctx, m.outputs)
 	}
@@ -283,7 +288,7 @@ func (k *keeping) finish(ctx context.Context, m made) (json.RawMessage, error) {
 
 // end is what the ledger is to have of what was made. What is too large for that is printed.
 func (k *keeping) end(ctx context.Context, m made, written []ledger.Output) (client.End, error) {
-	end := client.End{Attempts: k.attempts, Result: m.result, Verified: m.verified}
+	end := client.End{Attempts: k.attempts, Result: m.result, Verified: m.verified, Batch: k.batch}
 	if len(m.result) > ledger.MaxResult {
 		end.Result, end.ResultAt = nil, k.logs.place(len(m.result), time.Now())
 	}
@@ -363,7 +368,7 @@ func (k *keeping) lost(ctx context.Context, err error) (json.RawMessage, error) 
 func (k *keeping) report(ctx context.Context, failure error) {
 	limited, cancel := settling(ctx, reportTimeout)
 	defer cancel()
-	err := k.client.Report(limited, k.run, k.attempts, string(upload.CodeOf(failure)), upload.MessageOf(failure))
+	err := k.client.Report(limited, k.run, k.attempts, k.batch, string(upload.CodeOf(failure)), upload.MessageOf(failure))
 	if err != nil {
 		upload.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "failure not written to the ledger", slog.String("cause", upload.MessageOf(err)))
 	}

@@ -11,6 +11,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +77,8 @@ const (
 	Verified = "verified"
 	// Ranges is that only ranges of the object were read, so that its checksum wasn't compared.
 	Ranges = "ranges"
-	// Batch is the name of what belongs together, if it came with a batch: of the execution that has the upload, not of an older one.
+	// Batch is the name of what belongs together, as [IsBatch] has it, if it came with one: of the execution that has the upload, not of an
+	// older one. A backfill has it for all of its files; an object that was uploaded with one has it in its metadata, as [BatchMetadata].
 	Batch = "batch"
 )
 
@@ -84,6 +86,15 @@ const (
 func Projected() []string {
 	return []string{Status, Route, Size, Error, Execution, Lease, Ended, Batch, Attempts, Created}
 }
+
+// BatchMetadata is the name of the object's own metadata, without S3's x-amz-meta-, in which an upload has its batch.
+const BatchMetadata = "upload-router-batch"
+
+// batchName is what the name of a batch may be: that of an execution can be one, and it is in an object's metadata.
+var batchName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$`)
+
+// IsBatch says whether a text can be the name of a batch.
+func IsBatch(name string) bool { return batchName.MatchString(name) }
 
 // The items that are no uploads: the partition key of an upload has a line break, theirs have none.
 const (

@@ -129,36 +129,47 @@ func Hold() Expression {
 }
 
 // Finish writes that a run processed the upload. It may be written twice, as an answer can be lost. The attributes are those that there is
-// something for: [Result] or [ResultAt], [Outputs] and [Verified].
+// something for: [Result] or [ResultAt], [Outputs], [Verified] and, of an upload whose object has it, [Batch].
 func Finish(attributes ...string) Expression {
-	var set strings.Builder
-	for _, name := range attributes {
-		set.WriteString(", #" + name + " = :" + name)
-	}
 	return Expression{
-		Update:    "SET #status = :succeeded, #ended = :ended, #attempts = :attempts" + set.String(),
+		Update:    "SET #status = :succeeded, #ended = :ended, #attempts = :attempts" + besides(attributes),
 		Condition: mine + " AND #status <> :failed",
 	}
 }
 
-// Finishes are all that a run ends with.
-func Finishes() []Expression {
-	results, outputs, verified := [][]string{nil, {Result}, {ResultAt}}, [][]string{nil, {Outputs}}, [][]string{nil, {Verified}}
-	all := make([]Expression, 0, len(results)*len(outputs)*len(verified))
-	for _, result := range results {
-		for _, outputs := range outputs {
-			for _, verified := range verified {
-				all = append(all, Finish(slices.Concat(result, outputs, verified)...))
-			}
-		}
+// besides are the clauses of attributes that are written as well.
+func besides(attributes []string) string {
+	var set strings.Builder
+	for _, name := range attributes {
+		set.WriteString(", #" + name + " = :" + name)
 	}
-	return all
+	return set.String()
 }
 
-// Report writes why a run failed. The status stays: whether there is another attempt is not for the run to decide.
-func Report() Expression {
+// Finishes are all that a run ends with.
+func Finishes() []Expression {
+	all := [][]string{nil}
+	for _, either := range [][][]string{{nil, {Result}, {ResultAt}}, {nil, {Outputs}}, {nil, {Verified}}, {nil, {Batch}}} {
+		var more [][]string
+		for _, some := range all {
+			for _, one := range either {
+				more = append(more, slices.Concat(some, one))
+			}
+		}
+		all = more
+	}
+	expressions := make([]Expression, len(all))
+	for i, attributes := range all {
+		expressions[i] = Finish(attributes...)
+	}
+	return expressions
+}
+
+// Report writes why a run failed, and [Batch] of an upload whose object has it. The status stays: whether there is another attempt is not
+// for the run to decide.
+func Report(attributes ...string) Expression {
 	return Expression{
-		Update:    "SET #error = :error, #cause = :cause, #attempts = :attempts",
+		Update:    "SET #error = :error, #cause = :cause, #attempts = :attempts" + besides(attributes),
 		Condition: mine + " AND #status = :running",
 	}
 }

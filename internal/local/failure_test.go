@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/declared"
+	"example.com/upload-router/internal/ledger"
 	"example.com/upload-router/internal/local"
 )
 
@@ -292,6 +294,34 @@ func TestInterrupted(t *testing.T) {
 
 			_, err = router.Upload(ctx, "k", file(t, "x"))
 			require.ErrorIs(t, err, context.Canceled, "and nothing begins after it")
+		})
+	}
+}
+
+// Whoever operates it stops one execution: what it ran ends, the ledger has its upload as failed, and it can be redriven.
+func TestStoppedByAnOperator(t *testing.T) {
+	t.Parallel()
+	for name, system := range map[string]string{"the function": "default", "the task": viaTask} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			started := pipe(t)
+			router := start(t, changed(t, system, probed, announces(started)))
+			var arn atomic.Value
+			said := whenHanging(started, func() { router.StopExecution(arn.Load().(string), "", "") }) //nolint:forcetypeassert // As below.
+			trace, err := router.UploadWatched(t.Context(), "hang", file(t, "x"), local.Watch{
+				Event: func(e asl.Event) { arn.Store(e.Execution) },
+			})
+			require.NoError(t, err)
+			e := trace.Executions[0]
+			require.Equal(t, asl.StatusAborted, e.Status)
+			closePipe(t, started)
+			requireEnded(t, <-said)
+			items, err := router.Ledger()
+			require.NoError(t, err)
+			require.Len(t, items, 1)
+			require.Equal(t, []any{ledger.Failed, "Upload.Aborted"}, []any{items[0].State, items[0].Error})
+			require.False(t, router.StopExecution(e.ARN, "", ""), "it has ended")
+			require.Equal(t, asl.StatusAborted, e.Status)
 		})
 	}
 }

@@ -131,8 +131,11 @@ func (t Task) Hour(a Architecture) float64 {
 func (t Task) Rate() float64 { return t.Processor.Rate(float64(t.CPU) / 1024) }
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
-func (t Task) Cost(a Architecture, size float64) float64 {
-	return t.Seconds(size)/3600*t.Hour(a) + gets(size)
+func (t Task) Cost(a Architecture, size float64) float64 { return t.RunCost(a, size, t.Seconds(size)) }
+
+// RunCost is the price of a run of so many seconds, of which [FargateMinimum] is the least that is billed.
+func (t Task) RunCost(a Architecture, size, seconds float64) float64 {
+	return max(seconds, FargateMinimum.Seconds())/3600*t.Hour(a) + gets(size)
 }
 
 // Seconds is for how long a task is billed that processes one object of so many bytes.
@@ -165,8 +168,13 @@ func (f Function) rate(size float64) float64 {
 
 // Cost is the price of processing one object of so many bytes, with its GETs and without the state machine.
 func (f Function) Cost(a Architecture, size float64) float64 {
+	return f.RunCost(a, size, f.Seconds(size))
+}
+
+// RunCost is the price of a run of so many seconds.
+func (f Function) RunCost(a Architecture, size, seconds float64) float64 {
 	disk := float64(max(0, f.Storage-LambdaStorageFree)) / 1024 * LambdaStorageGBSecond
-	return f.Seconds(size)*(float64(f.Memory)/1024*a.LambdaGBSecond+disk) + LambdaRequest + gets(size)
+	return seconds*(float64(f.Memory)/1024*a.LambdaGBSecond+disk) + LambdaRequest + gets(size)
 }
 
 // largest is the size of the largest object there is.

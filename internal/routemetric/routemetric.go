@@ -89,6 +89,7 @@ func Of(at time.Time, names ...string) Metadata {
 // StateMachine is the name of the state machine whose ARN this is, or of which it is an execution: the value of [DimensionStateMachine].
 // It is empty for any other text.
 //
+// https://docs.aws.amazon.com/step-functions/latest/dg/use-dist-map-orchestrate-large-scale-parallel-workloads.html
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 func StateMachine(arn string) string {
 	const parts, service, kind, name = 7, 2, 5, 6
@@ -98,7 +99,8 @@ func StateMachine(arn string) string {
 	}
 	switch fields[kind] {
 	case "stateMachine", "execution", "express":
-		return fields[name]
+		machine, _, _ := strings.Cut(fields[name], "/") // behind which a Distributed Map has its label in the ARNs of its children
+		return machine
 	}
 	return ""
 }

@@ -34,14 +34,15 @@ func TestEachMetricHasAUnit(t *testing.T) {
 func TestTheStateMachineOfAnARN(t *testing.T) {
 	t.Parallel()
 	for arn, want := range map[string]string{
-		"arn:aws:states:eu-central-1:123456789012:stateMachine:router":        "router",
-		"arn:aws-cn:states:cn-north-1:123456789012:execution:router:3472797d": "router",
-		"arn:aws:states:eu-central-1:123456789012:execution:router:a:b":       "router",
-		"arn:aws:states:eu-central-1:123456789012:express:router:n:1b2c":      "router",
-		"arn:aws:states:eu-central-1:123456789012:activity:router":            "",
-		"arn:aws:lambda:eu-central-1:123456789012:function:router":            "",
-		"3472797d-6e6d-4601-acd0-68fe3123060b":                                "",
-		"":                                                                    "",
+		"arn:aws:states:eu-central-1:123456789012:stateMachine:router":                 "router",
+		"arn:aws-cn:states:cn-north-1:123456789012:execution:router:3472797d":          "router",
+		"arn:aws:states:eu-central-1:123456789012:execution:router:a:b":                "router",
+		"arn:aws:states:eu-central-1:123456789012:express:router:n:1b2c":               "router",
+		"arn:aws:states:eu-central-1:123456789012:execution:backfill/objects:0f6c1b5e": "backfill",
+		"arn:aws:states:eu-central-1:123456789012:activity:router":                     "",
+		"arn:aws:lambda:eu-central-1:123456789012:function:router":                     "",
+		"3472797d-6e6d-4601-acd0-68fe3123060b":                                         "",
+		"":                                                                             "",
 	} {
 		assert.Equal(t, want, routemetric.StateMachine(arn), arn)
 	}

@@ -326,7 +326,8 @@ func (s *Sweep) lost(ctx context.Context) error {
 	oldest := to
 	var errs []error
 	for _, partition := range partitions(from, to) {
-		for item, err := range s.Ledger.Query(ctx, client.Query{Partition: partition, From: from, To: to, Status: ledger.Running}) {
+		query := client.Query{Partition: partition, From: from, To: to, States: []ledger.State{ledger.Running}}
+		for item, err := range s.Ledger.Query(ctx, query) {
 			if s.unreadable(ctx, err) {
 				errs = append(errs, err)
 				continue

@@ -242,7 +242,7 @@ func TestAnExecutionThatEndedOutsideOfItsStates(t *testing.T) {
 		"with what its run reported": {func(t *testing.T, w *world) {
 			t.Helper()
 			run := w.execute(t, "one", "b", timedOut, lease)
-			require.NoError(t, w.Ledger.Report(t.Context(), run, 1, "Upload.Unavailable", "busy"))
+			require.NoError(t, w.Ledger.Report(t.Context(), run, 1, "", "Upload.Unavailable", "busy"))
 		}, ledger.Failed, "Upload.Unavailable", "one", []string{"failed", "slot returned"}},
 	} {
 		t.Run(name, func(t *testing.T) {

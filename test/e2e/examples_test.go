@@ -251,6 +251,10 @@ func examples() []example {
 			want: "reports/two.pdf",
 		},
 		{line: "results --stack dev --key report.pdf --format jsonl | jq .result"},
+		{
+			line: "results --stack prod --batch march --status failed",
+			want: "No results.",
+		},
 		{line: "results --stack prod --since 2026-03-01 --until 2026-04-01 --format csv --output march.csv"},
 		{
 			line: "results --stack prod --since 400d --oldest --format parquet --output all.parquet --resume",
@@ -262,6 +266,10 @@ func examples() []example {
 		},
 		{
 			line: "send --stack dev --prefix 2026/ --no-wait photos",
+			want: "2 of 2 files uploaded.",
+		},
+		{
+			line: "send --stack dev --batch march --no-wait photos",
 			want: "2 of 2 files uploaded.",
 		},
 		{
@@ -283,6 +291,38 @@ func examples() []example {
 		{
 			line: `show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"`,
 			want: "ABORTED",
+		},
+		{
+			line: "status --stack dev",
+			want: "Uploads are processed.",
+		},
+		{
+			line: "status --stack prod --period 24h --json",
+			want: `"periodSeconds": 86400`,
+		},
+		{
+			line: "status --stack prod --watch",
+			want: "RUNNING", stop: true,
+		},
+		{
+			line: "status --stack prod --batch march",
+			want: "The ledger has no file of the batch march.",
+		},
+		{
+			line: "stop --stack dev --all",
+			want: "Nothing runs.",
+		},
+		{
+			line: "stop --stack dev --route Fargate",
+			want: "Nothing runs.",
+		},
+		{
+			line: "stop --stack dev --key report.pdf --yes",
+			want: "Nothing runs.",
+		},
+		{
+			line: "stop --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11",
+			want: "Nothing runs.",
 		},
 		{
 			line: "summary --stack dev",

@@ -209,6 +209,14 @@ func outputOf(response *http.Response) *s3.GetObjectOutput {
 		ChecksumSHA512:    optional("X-Amz-Checksum-Sha512"),
 		ChecksumType:      types.ChecksumType(h.Get("X-Amz-Checksum-Type")),
 	}
+	for name, values := range h {
+		if own, is := strings.CutPrefix(name, "X-Amz-Meta-"); is && len(values) > 0 {
+			if output.Metadata == nil {
+				output.Metadata = map[string]string{}
+			}
+			output.Metadata[strings.ToLower(own)] = values[0]
+		}
+	}
 	if response.ContentLength >= 0 {
 		output.ContentLength = &response.ContentLength
 	}

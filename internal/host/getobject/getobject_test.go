@@ -141,7 +141,7 @@ func TestAnswer(t *testing.T) {
 	to := &wire{status: http.StatusPartialContent, body: "hello", header: http.Header{
 		"Etag": {`"e"`}, "X-Amz-Version-Id": {"v"}, "Content-Range": {"bytes 0-4/9"}, "X-Amz-Checksum-Type": {"FULL_OBJECT"},
 		"X-Amz-Checksum-Crc32": {"1"}, "X-Amz-Checksum-Crc32c": {"2"}, "X-Amz-Checksum-Crc64nvme": {"3"}, "X-Amz-Checksum-Sha1": {"4"},
-		"X-Amz-Checksum-Sha256": {"5"}, "X-Amz-Checksum-Sha512": {"6"},
+		"X-Amz-Checksum-Sha256": {"5"}, "X-Amz-Checksum-Sha512": {"6"}, "X-Amz-Meta-Upload-Router-Batch": {"march"},
 	}}
 	client := getobject.New(getobject.Options{Region: "eu-central-1", Credentials: signer, HTTPClient: to})
 	got, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("uploads"), Key: aws.String("k")})
@@ -152,6 +152,7 @@ func TestAnswer(t *testing.T) {
 	got.Body = nil
 	assert.Equal(t, &s3.GetObjectOutput{
 		ContentLength: aws.Int64(5), ETag: aws.String(`"e"`), VersionId: aws.String("v"), ContentRange: aws.String("bytes 0-4/9"),
+		Metadata:     map[string]string{"upload-router-batch": "march"},
 		ChecksumType: types.ChecksumTypeFullObject, ChecksumCRC32: aws.String("1"), ChecksumCRC32C: aws.String("2"),
 		ChecksumCRC64NVME: aws.String("3"), ChecksumSHA1: aws.String("4"), ChecksumSHA256: aws.String("5"), ChecksumSHA512: aws.String("6"),
 	}, got)

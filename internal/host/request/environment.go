@@ -107,8 +107,8 @@ func OutputsFromEnvironment(lookup func(string) (string, bool)) Outputs {
 // (measured: ministackorg/ministack#1360).
 func EncodeKey(key string) string { return base64.StdEncoding.EncodeToString([]byte(key)) }
 
-// decodeKey reads what [EncodeKey] gives. Lines may be broken, as those of MIME are.
-func decodeKey(encoded string) (string, error) {
+// DecodeKey reads what [EncodeKey] gives. Lines may be broken, as those of MIME are.
+func DecodeKey(encoded string) (string, error) {
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return "", fmt.Errorf("the environment variable %s is not Base64: %w", EnvironmentKey, err)
@@ -134,7 +134,7 @@ func FromEnvironment(lookup func(string) (string, bool)) (upload.Object, error) 
 
 	bucket, noBucket := required(EnvironmentBucket)
 	encoded, noKey := required(EnvironmentKey)
-	key, badKey := decodeKey(encoded)
+	key, badKey := DecodeKey(encoded)
 	text, noSize := required(EnvironmentSize)
 	size, badSize := parseSize(text)
 	if noSize != nil {

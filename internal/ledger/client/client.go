@@ -68,6 +68,8 @@ type End struct {
 	Outputs json.RawMessage
 	// Verified is [ledger.Ranges] if only ranges of the object were read; else empty.
 	Verified string
+	// Batch is what the object says that the upload belongs to; empty for nothing, or if the run's own Batch says it.
+	Batch string
 }
 
 // RefusedError is that the condition of a write doesn't hold.
@@ -128,6 +130,9 @@ func (c *Client) Finish(ctx context.Context, run Run, end End, now time.Time) er
 	if end.Verified != "" {
 		with(ledger.Verified, s(end.Verified))
 	}
+	if end.Batch != "" {
+		with(ledger.Batch, s(end.Batch))
+	}
 	_, err := c.update(ctx, "writing the end of the run to the ledger",
 		ledger.Finish(attributes...), run.Upload, values, types.ReturnValueNone)
 	return err
@@ -141,11 +146,16 @@ func (c *Client) Hold(ctx context.Context, run Run) error {
 	return err
 }
 
-// Report writes why a run failed. The error is a [RefusedError] if another run has the upload now.
-func (c *Client) Report(ctx context.Context, run Run, attempts int, code, cause string) error {
-	_, err := c.update(ctx, writingFailure, ledger.Report(), run.Upload, Values{
+// Report writes why a run failed, and what the object says that the upload belongs to, if that isn't empty. The error is a [RefusedError]
+// if another run has the upload now.
+func (c *Client) Report(ctx context.Context, run Run, attempts int, batch, code, cause string) error {
+	expression := ledger.Report()
+	if batch != "" {
+		expression = ledger.Report(ledger.Batch)
+	}
+	_, err := c.update(ctx, writingFailure, expression, run.Upload, Values{
 		valueExecution: s(run.Execution), ":run": s(run.ID), ":running": stateRunning, ":attempts": n(attempts),
-		":error": s(code), ":cause": s(ledger.Cut(cause)),
+		":error": s(code), ":cause": s(ledger.Cut(cause)), ":batch": s(batch),
 	}, types.ReturnValueNone)
 	return err
 }

@@ -74,7 +74,7 @@ func TestARunFromItsBeginningToItsEnd(t *testing.T) {
 	}
 	assert.Equal(t, want, get(t, c))
 
-	require.NoError(t, c.Report(t.Context(), run("first"), attempts, "Upload.Unavailable", strings.Repeat("x", 2000)))
+	require.NoError(t, c.Report(t.Context(), run("first"), attempts, "", "Upload.Unavailable", strings.Repeat("x", 2000)))
 	want.Error, want.Cause = "Upload.Unavailable", strings.Repeat("x", ledger.MaxCause)
 	assert.Equal(t, want, get(t, c))
 
@@ -83,7 +83,7 @@ func TestARunFromItsBeginningToItsEnd(t *testing.T) {
 	assert.Equal(t, 2, attempts)
 	end := client.End{Attempts: attempts, Result: json.RawMessage(`{"a":1}`)}
 	assert.Equal(t, "second", refused(t, c.Finish(t.Context(), run("first"), end, now)).Run, "the fence")
-	assert.Equal(t, "second", refused(t, c.Report(t.Context(), run("first"), 1, "E", "c")).Run)
+	assert.Equal(t, "second", refused(t, c.Report(t.Context(), run("first"), 1, "", "E", "c")).Run)
 	require.NoError(t, c.Finish(t.Context(), run("second"), end, now))
 	require.NoError(t, c.Finish(t.Context(), run("second"), end, now), "its answer may be lost")
 	want.State, want.Run, want.Attempts, want.Error, want.Cause = ledger.Succeeded, "second", 2, "", ""
@@ -96,6 +96,21 @@ func TestARunFromItsBeginningToItsEnd(t *testing.T) {
 	assert.Equal(t, ledger.Stored, has.Standing(run("").Upload, "one", time.Time{}, now))
 	_, err = c.FailEnded(t.Context(), run("").Upload, "one", "E", "c", now, now.Add(c.Lease+time.Second))
 	assert.Equal(t, want, refused(t, err))
+}
+
+// What the object says that an upload belongs to is written with the end of a run, and goes with the next beginning.
+func TestTheBatchThatTheObjectSays(t *testing.T) {
+	t.Parallel()
+	c := connect(t)
+	_, err := c.BeginRun(t.Context(), run("first"), now)
+	require.NoError(t, err)
+	require.NoError(t, c.Report(t.Context(), run("first"), 1, "march", "Upload.Unavailable", "later"))
+	assert.Equal(t, "march", get(t, c).Batch)
+	_, err = c.BeginRun(t.Context(), run("second"), now)
+	require.NoError(t, err)
+	assert.Empty(t, get(t, c).Batch, "its object may be another one")
+	require.NoError(t, c.Finish(t.Context(), run("second"), client.End{Attempts: 2, Batch: "march"}, now))
+	assert.Equal(t, "march", get(t, c).Batch)
 }
 
 func TestTheAttemptThatTheStateMachineCounts(t *testing.T) {
@@ -281,7 +296,7 @@ func TestQuery(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "c", "d"}, keys(all))
 	all.Backwards = true
 	assert.Equal(t, []string{"d", "c", "b", "a"}, keys(all))
-	all.Status = ledger.Running
+	all.States = []ledger.State{ledger.Running}
 	assert.Equal(t, []string{"d", "c", "a"}, keys(all))
 	assert.Equal(t, []string{"a", "b"}, keys(client.Query{From: start, To: start.Add(4 * time.Millisecond)}))
 

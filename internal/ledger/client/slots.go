@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -111,12 +112,23 @@ type Query struct {
 	Partition string
 	// From and To are the first and the last start. Required.
 	From, To time.Time
-	// Status leaves out what has another one; empty for none.
-	Status ledger.State
+	// States leaves out what has another one; none leaves out nothing.
+	States []ledger.State
 	// Backwards has the newest first.
 	Backwards bool
 	// Limit is how many items a page looks at; 0 leaves it to DynamoDB, which stops after 1 MiB.
 	Limit int32
+}
+
+// filter leaves out what has another state.
+func (q Query) filter(in *dynamodb.QueryInput) {
+	in.ExpressionAttributeNames["#status"] = ledger.Status
+	each := make([]string, len(q.States))
+	for i, state := range q.States {
+		placeholder := fmt.Sprintf(":status%d", i)
+		each[i], in.ExpressionAttributeValues[placeholder] = "#status = "+placeholder, s(state)
+	}
+	in.FilterExpression = aws.String(strings.Join(each, " OR "))
 }
 
 // Query reads a partition of the index page by page, as far as the caller goes. Items have the attributes that the index projects, which
@@ -131,9 +143,8 @@ func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[ledger.Item, erro
 		},
 		ScanIndexForward: aws.Bool(!q.Backwards),
 	}
-	if q.Status != "" {
-		in.FilterExpression = aws.String("#status = :status")
-		in.ExpressionAttributeNames["#status"], in.ExpressionAttributeValues[":status"] = ledger.Status, s(q.Status)
+	if len(q.States) > 0 {
+		q.filter(in)
 	}
 	if q.Limit > 0 {
 		in.Limit = &q.Limit
