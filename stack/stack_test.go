@@ -152,7 +152,7 @@ func TestEachConfigurationDeclaresExactlyItsResources(t *testing.T) {
 		"silence on success":  {config{"notifySuccess": "false"}, nil},
 		"the other processor": {config{"architecture": "arm64"}, nil},
 		"no execution log":    {config{"executionLogLevel": "OFF"}, map[string]int{typeLogGroup: 3, typePolicy: 13}},
-		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 21}},
+		"traced":              {config{"tracing": "true"}, map[string]int{typePolicy: 20}},
 		"buckets that are there": {config{"buckets": `["theirs","more"]`}, map[string]int{
 			typeBucket: 1, "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1, "aws:s3/bucketOwnershipControls:BucketOwnershipControls": 1,
 			"aws:s3/bucketPolicy:BucketPolicy": 1, "aws:s3/bucketVersioningV2:BucketVersioningV2": 1, typeEvents: 0,

@@ -40,15 +40,20 @@ func backfillStatements(args *Args) []policy.Statement {
 			Resources: under(machine.BackfillResults),
 		},
 	}
-	if b.BucketKMSKeyARN != nil { // with a bucket key the encryption context is the bucket
-		statements = append(statements, policy.Statement{
-			Sid: "EncryptResults", Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resources: []pulumi.StringInput{b.BucketKMSKeyARN},
-			Conditions: []policy.Condition{
-				policy.Via("s3", args.Location), policy.When("ArnEquals", "kms:EncryptionContext:aws:s3:arn", b.BucketARN),
-			},
-		})
+	if b.BucketKMSKeyARN == nil {
+		return statements
 	}
-	return statements
+	// The encryption context is the bucket, as it has a bucket key, or the list itself if whoever uploads it asks for none. What S3 encrypts
+	// in parts it decrypts as well.
+	use := func(sid, action string, contexts ...pulumi.StringInput) policy.Statement {
+		return policy.Statement{
+			Sid: sid, Actions: []string{action}, Resources: []pulumi.StringInput{b.BucketKMSKeyARN}, Conditions: []policy.Condition{
+				policy.Via("s3", args.Location), policy.When("ArnLike", "kms:EncryptionContext:aws:s3:arn", contexts...),
+			},
+		}
+	}
+	return append(statements, use("EncryptResults", "kms:GenerateDataKey", b.BucketARN),
+		use("DecryptLists", "kms:Decrypt", append(under(machine.BackfillLists), b.BucketARN)...))
 }
 
 // runChildren lets a state machine run its own child workflow executions, and count what became of them. It takes the machine's name, so

@@ -139,7 +139,7 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 			return nil, err
 		}
 	}
-	if args.Routing.Tracing {
+	if args.Routing.Tracing && args.Backfill == nil { // whose children it follows in any case
 		if err := w.seeExecutions(ctx, name, args, role); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -192,23 +193,22 @@ func (g *guard) describeExecution(role string, parameters map[string]any) (after
 	if err := g.may(role, "states:DescribeExecution", text(parameters, "ExecutionArn"), nil); err != nil {
 		return after{}, refusal("Sfn.SfnException", "Sfn", "AccessDeniedException", http.StatusBadRequest, err)
 	}
-	if err := g.decryptExecutions(role); err != nil {
+	if err := g.decryptExecution(role, text(parameters, "ExecutionArn")); err != nil {
 		return after{}, refusal("Sfn.KmsAccessDeniedException", "Sfn", "KmsAccessDeniedException", http.StatusBadRequest, err)
 	}
 	return after{}, nil
 }
 
-// decryptExecutions asks for the key of executions' input and output, which come along when one is described.
-func (g *guard) decryptExecutions(role string) error {
+// decryptExecution asks for the key of an execution's input and output, which come along when it is described.
+func (g *guard) decryptExecution(role, arn string) error {
 	for _, machine := range g.system.OfType(declared.TypeStateMachine) {
 		key := g.keyARN(machine.Object("encryptionConfiguration")["kmsKeyId"])
-		if key == "" {
+		of := strings.Replace(machine.ARN(), ":stateMachine:", ":execution:", 1)
+		if key == "" || !strings.HasPrefix(arn, of+":") && !strings.HasPrefix(arn, of+"/") {
 			continue
 		}
 		context := map[string][]string{keyEncryption + "aws:states:stateMachineArn": {machine.ARN()}, keyViaService: {g.via("states")}}
-		if err := g.may(role, "kms:Decrypt", key, context); err != nil {
-			return err
-		}
+		return g.may(role, "kms:Decrypt", key, context)
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func (r *Router) askExecutions(accessKeyID, operation string, body []byte) (any,
 		return nil, loopback.Refuse("AccessDeniedException", message(err)) //nolint:wrapcheck // As above.
 	}
 	if operation == "DescribeExecution" {
-		if err := r.guard.decryptExecutions(r.guard.signers[accessKeyID]); err != nil {
+		if err := r.guard.decryptExecution(r.guard.signers[accessKeyID], in.ExecutionArn); err != nil {
 			return nil, loopback.Refuse("KmsAccessDeniedException", message(err)) //nolint:wrapcheck // As above.
 		}
 	}

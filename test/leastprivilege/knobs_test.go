@@ -105,7 +105,7 @@ func TestWhatIsSwitchedOnTakesItsRights(t *testing.T) {
 			on: key(set(typeBucket, "rules", []any{map[string]any{
 				"applyServerSideEncryptionByDefault": map[string]any{"kmsMasterKeyId": customerKey}, "bucketKeyEnabled": true,
 			}})),
-			permissions: "kms:Decrypt", says: "kms:Decrypt",
+			permissions: "kms:*", says: "kms:Decrypt",
 		},
 		"a key of one's own for the topic": {
 			on:          key(encrypted, "cloudwatch.amazonaws.com", "events.amazonaws.com"),

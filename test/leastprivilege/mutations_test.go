@@ -151,7 +151,7 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 			on, asked := c.of.taken(t).asked(gone)
 			require.True(t, asked)
 			l, err := take(t, changed, on)
-			if !slices.ContainsFunc(unheard, func(action string) bool { return strings.Contains(c.name+" ", " without "+action+" ") }) {
+			if !isUnheard(c.name) {
 				require.Error(t, err)
 			}
 			require.NotEmpty(t, l.refused(), "it fails because something is refused: %v", err)
@@ -165,6 +165,12 @@ func TestWithoutAnyOneGrantTheSystemDoesNotWork(t *testing.T) {
 var unheard = []string{
 	"states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess", "states:DescribeExecution of DescribeExecutions",
 	"xray:PutTraceSegments",
+}
+
+// isUnheard says whether a removal takes one of these away, or the state machine that a token is of.
+func isUnheard(removal string) bool {
+	return strings.HasSuffix(removal, " of SendTaskResult") ||
+		slices.ContainsFunc(unheard, func(action string) bool { return strings.Contains(removal+" ", " without "+action+" ") })
 }
 
 // removal is a change of a system.
@@ -452,10 +458,12 @@ func TestOutputsAreWrittenWhereTheyShouldBe(t *testing.T) {
 			require.NoError(t, err)
 			writers := map[string]bool{}
 			for _, d := range l.decisions {
-				if !d.Allowed || d.Request.Action != "s3:PutObject" && d.Request.Action != "s3:AbortMultipartUpload" {
+				role := d.Request.Principal.Role
+				if !d.Allowed || d.Request.Action != "s3:PutObject" && d.Request.Action != "s3:AbortMultipartUpload" ||
+					strings.Contains(role, "-backfill-role-") { // which writes none of them
 					continue
 				}
-				writers[d.Request.Principal.Role] = true
+				writers[role] = true
 				if test.prefix != "" {
 					r := d.Request
 					r.Resource = strings.Replace(r.Resource, test.prefix, "other/", 1)
@@ -613,7 +621,8 @@ func TestAnUploadIsInQuarantineUntilItIsProcessed(t *testing.T) {
 				if status != "" {
 					has = map[string][]string{existingStatus: {status}}
 				}
-				require.Equal(t, others || processor, may(action, has), "%s %s of what is %q", role.Name, action, status)
+				looks := strings.HasSuffix(role.Name, "-backfill-role") // up what is to be processed
+				require.Equal(t, others || processor || looks, may(action, has), "%s %s of what is %q", role.Name, action, status)
 			}
 		}
 		for _, action := range []string{"s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"} {

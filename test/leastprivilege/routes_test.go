@@ -67,8 +67,16 @@ func declare(t *testing.T, name string, config map[string]string) *declared.Syst
 // begin starts a system, and tells who hears of what is decided in it.
 func begin(t *testing.T, system *declared.System, hear func(authz.Decision)) (*local.Router, error) {
 	t.Helper()
+	return beginTelling(t, system, hear, nil)
+}
+
+// beginTelling is begin that tells of the children of backfills as well.
+func beginTelling(
+	t *testing.T, system *declared.System, hear func(authz.Decision), child func(*local.Execution),
+) (*local.Router, error) {
+	t.Helper()
 	return local.Start(t.Context(), system, local.Options{
-		Root: root(t), AccountID: localtest.AccountID, Region: localtest.Region, Decided: hear,
+		Root: root(t), AccountID: localtest.AccountID, Region: localtest.Region, Decided: hear, Child: child,
 		Secret: func(name string) (string, bool) { return "the value of " + name, true },
 	})
 }
@@ -185,6 +193,7 @@ type decided struct {
 	decisions []authz.Decision
 	then      func(authz.Decision)
 	ways      []way
+	refusals  []string // that children of backfills had
 }
 
 // way is a route that was taken, and how many decisions there were before it.
@@ -243,7 +252,8 @@ var askedBeside = []string{"s3:ListBucket", "s3:GetObjectTagging"}
 func (l *decided) refused() []string {
 	var out []string
 	for _, d := range l.decisions {
-		if !d.Allowed && !slices.Contains(askedBeside, d.Request.Action) {
+		lists := strings.Contains(d.Request.Principal.Role, "-backfill-role-") // for itself
+		if !d.Allowed && (lists || !slices.Contains(askedBeside, d.Request.Action)) {
 			out = append(out, d.Message())
 		}
 	}
@@ -279,8 +289,11 @@ var routes = []route{
 		definition, err := s.Only(declared.TypeTaskDefinition)
 		return definition.Text("taskRoleArn"), err
 	})},
+	{"what is there already", backfilled},
+	{"what is there, and is deleted meanwhile", deletedMeanwhile},
 	{"an execution that is gone without a word", lostUpload},
 	{"an execution that is gone with its task slot", slotOfNobody},
+	{"a backfill that is stopped", stoppedBackfill},
 }
 
 func uploads(key string, size int) func(context.Context, *local.Router, *decided, string) error {
@@ -619,7 +632,7 @@ func run(t *testing.T, system *declared.System) (*decided, error) {
 func take(t *testing.T, system *declared.System, routes []route) (*decided, error) {
 	t.Helper()
 	l := &decided{system: system}
-	r, err := begin(t, system, l.hear)
+	r, err := beginTelling(t, system, l.hear, l.ended)
 	if err != nil {
 		return l, err
 	}
