@@ -73,7 +73,7 @@ func mapOver(t *testing.T, actions ...string) (*local.Router, *local.Execution) 
 		})
 		require.NoError(t, err)
 	}
-	execution, err := router.StartExecution(t.Context(), system.OfType(typeMachine)[0].ARN(), "", json.RawMessage(`{}`))
+	execution, err := router.StartExecution(t.Context(), ofUploads(system, typeMachine)[0].ARN(), "", json.RawMessage(`{}`))
 	require.NoError(t, err)
 	return router, execution
 }
@@ -128,7 +128,7 @@ func TestMapIsPrepared(t *testing.T) {
 		{`{"Type":"Pass","End":true}`, `{"Type":"Task","Resource":"arn:aws:states:::sns:publish","Parameters":{"Topic":"x"},"End":true}`},
 	} {
 		system := changed(t, "quiet", overListing, may("s3:*"), mayRunChildren(""), func(s *declared.System) {
-			definition := s.OfType(typeMachine)[0].Inputs
+			definition := ofUploads(s, typeMachine)[0].Inputs
 			definition["definition"] = strings.Replace(definition["definition"].(string), change[0], change[1], 1)
 		})
 		_, err := local.Start(t.Context(), system, options())
