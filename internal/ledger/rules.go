@@ -82,17 +82,17 @@ func Withs() []With { return []With{{}, {Expires: true}, {Batch: true}, {Expires
 
 // clauses are those of an update for it.
 func (w With) clauses() (set, remove string) {
-	for _, c := range []struct {
-		given bool
-		name  string
-	}{{w.Batch, Batch}, {w.Expires, Expires}} {
-		if c.given {
-			set += ", #" + c.name + " = :" + c.name
-			continue
-		}
-		remove += ", #" + c.name
+	batched, unbatched := clause(w.Batch, Batch)
+	expiring, kept := clause(w.Expires, Expires)
+	return batched + expiring, unbatched + kept
+}
+
+// clause is that for an attribute that an item is to have or not.
+func clause(has bool, name string) (set, remove string) {
+	if has {
+		return ", #" + name + " = :" + name, ""
 	}
-	return set, remove
+	return "", ", #" + name
 }
 
 // Begin gives an execution its upload, before it has a task started.

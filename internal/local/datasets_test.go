@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,10 +40,32 @@ func may(actions ...string) func(*declared.System) {
 	})
 }
 
+// mayRunChildren lets all roles do with child executions what a Distributed Map does, but one of these.
+func mayRunChildren(not string) func(*declared.System) {
+	actions := slices.DeleteFunc([]string{
+		"states:StartExecution", "states:DescribeExecution", "states:StopExecution", "states:RedriveExecution",
+	}, func(action string) bool { return action == not })
+	return inJSON(typePolicy, "policy", func(document map[string]any) {
+		document["Statement"] = append(document["Statement"].([]any), map[string]any{
+			"Sid": "Children", "Effect": "Allow", "Action": actions, "Resource": "*",
+		})
+	})
+}
+
+// Without the rights to its child executions a Distributed Map isn't declared: no state would show what it lacks.
+func TestDistributedMapNeedsItsChildren(t *testing.T) {
+	t.Parallel()
+	for _, not := range []string{"states:StartExecution", "states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"} {
+		_, err := local.Start(t.Context(), changed(t, "quiet", overListing, may("s3:*"), mayRunChildren(not)), options())
+		require.ErrorContains(t, err, `the state "Map" can't start its child executions, or redrive them`)
+		require.ErrorContains(t, err, not)
+	}
+}
+
 // mapOver runs the state machine over 1,100 objects: two pages of a listing.
 func mapOver(t *testing.T, actions ...string) (*local.Router, *local.Execution) {
 	t.Helper()
-	system := changed(t, "quiet", overListing, may(actions...))
+	system := changed(t, "quiet", overListing, may(actions...), mayRunChildren(""))
 	router := start(t, system)
 	for i := range 1100 {
 		_, err := router.Client().PutObject(t.Context(), &s3.PutObjectInput{
@@ -50,7 +73,7 @@ func mapOver(t *testing.T, actions ...string) (*local.Router, *local.Execution) 
 		})
 		require.NoError(t, err)
 	}
-	execution, err := router.StartExecution(t.Context(), system.OfType(typeMachine)[0].ARN(), "", json.RawMessage(`{}`))
+	execution, err := router.StartExecution(t.Context(), ofUploads(system, typeMachine)[0].ARN(), "", json.RawMessage(`{}`))
 	require.NoError(t, err)
 	return router, execution
 }
@@ -104,8 +127,8 @@ func TestMapIsPrepared(t *testing.T) {
 		{`"Prefix":"out"`, `"Folder":"out"`},
 		{`{"Type":"Pass","End":true}`, `{"Type":"Task","Resource":"arn:aws:states:::sns:publish","Parameters":{"Topic":"x"},"End":true}`},
 	} {
-		system := changed(t, "quiet", overListing, may("s3:*"), func(s *declared.System) {
-			definition := s.OfType(typeMachine)[0].Inputs
+		system := changed(t, "quiet", overListing, may("s3:*"), mayRunChildren(""), func(s *declared.System) {
+			definition := ofUploads(s, typeMachine)[0].Inputs
 			definition["definition"] = strings.Replace(definition["definition"].(string), change[0], change[1], 1)
 		})
 		_, err := local.Start(t.Context(), system, options())

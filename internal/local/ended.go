@@ -100,8 +100,8 @@ func (r *Router) statusChange(execution *Execution) (json.RawMessage, error) {
 		"version": "0", "id": uuid.NewString(), "source": "aws.states", "detail-type": "Step Functions Execution Status Change",
 		"account": r.options.AccountID, "region": r.options.Region, "time": now.Format(time.RFC3339), "resources": []string{execution.ARN},
 		"detail": map[string]any{
-			"executionArn": execution.ARN, "stateMachineArn": execution.to.machineARN, "name": execution.name,
-			"status": execution.Status, "startDate": now.Add(-execution.Duration).UnixMilli(), "stopDate": now.UnixMilli(),
+			fieldExecution: execution.ARN, "stateMachineArn": execution.to.machineARN, "name": execution.name,
+			"status": execution.Status, fieldStart: now.Add(-execution.Duration).UnixMilli(), "stopDate": now.UnixMilli(),
 		},
 	})
 	if err != nil {

@@ -16,6 +16,12 @@ import (
 	"example.com/upload-router/internal/loopback"
 )
 
+// The fields that an execution has in each of Step Functions' answers and events.
+const (
+	fieldExecution = "executionArn"
+	fieldStart     = "startDate"
+)
+
 // statusRunning is the status of an execution that hasn't ended.
 const statusRunning = "RUNNING"
 
@@ -123,8 +129,8 @@ func (e *executions) described(arn string) (map[string]any, bool) {
 // listed is what a list of executions has of one.
 func (r *running) listed() map[string]any {
 	out := map[string]any{
-		"executionArn": r.arn, "stateMachineArn": r.machineARN, "name": r.name, "status": r.status,
-		"startDate": loopback.Seconds(r.started),
+		fieldExecution: r.arn, "stateMachineArn": r.machineARN, "name": r.name, "status": r.status,
+		fieldStart: loopback.Seconds(r.started),
 	}
 	if r.mapRun != "" {
 		out["mapRunArn"] = r.mapRun

@@ -50,7 +50,7 @@ func TestRefusedStart(t *testing.T) {
 	t.Parallel()
 	requireRefusals(t, map[string]refusal{
 		"no bucket": {without(typeBucket), "finding the bucket: no such resource is declared"},
-		"two buckets of one name": {func(s *declared.System) { s.Resources = append(s.Resources, s.OfType(typeBucket)...) },
+		"two buckets of one name": {func(s *declared.System) { s.Resources = append(s.Resources, ofUploads(s, typeBucket)...) },
 			"starting the local S3: invalid object store options: bucket \"upload-router-local-uploads-bucket-b5539bb\": BucketAlreadyExists"},
 		"no notification": {without(typeNotification), "the bucket doesn't send its events to EventBridge"},
 		"notification off": {with(typeNotification, "eventbridge", false),
@@ -62,13 +62,13 @@ func TestRefusedStart(t *testing.T) {
 		"no target":            {without(typeTarget), "no rule with a target is declared"},
 		"rule of an event bus": {with(typeRule, "eventBusName", "ours"), "doesn't know these parameters: eventBusName"},
 		"unknown operator":     {with(typeRule, "eventPattern", `{"source":[{"fuzzy":"aws.s3"}]}`), "fuzzy"},
-		"no pattern":           {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-rule"},
+		"no pattern":           {with(typeRule, "eventPattern", nil), "reading the pattern of upload-router-local-statuschange-batch-rule"},
 		"target changes the event": {with(typeTarget, "inputPath", "$.detail"),
-			"reading the target upload-router-local-statuschange-sweep: the local run doesn't know these parameters: inputPath"},
+			"reading the target upload-router-local-statuschange-batch-sweep: the local run doesn't know these parameters: inputPath"},
 		"target of a kind that isn't run": {func(s *declared.System) {
 			with(typeTarget, "arn", unknown.Outputs["arn"])(s)
 			s.Resources = append(s.Resources, unknown)
-		}, "reading the target upload-router-local-statuschange-sweep: finding the function " +
+		}, "reading the target upload-router-local-statuschange-batch-sweep: finding the function " +
 			"arn:aws:lambda:eu-central-1:123456789012:live: not run here: aws:lambda/alias:Alias live"},
 		"target isn't there": {with(typeTarget, "arn", "arn:aws:states:eu-central-1:123456789012:stateMachine:other"),
 			"finding its state machine: no such resource is declared"},

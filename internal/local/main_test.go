@@ -219,10 +219,17 @@ func without(typ string) func(*declared.System) {
 	}
 }
 
+// ofUploads are the resources of a type, but for what backfills have of their own.
+func ofUploads(s *declared.System, typ string) []declared.Resource {
+	return slices.DeleteFunc(slices.Clone(s.OfType(typ)), func(r declared.Resource) bool {
+		return typ == typeMachine && r.ARN() != s.Outputs["stateMachineArn"] || typ == typeBucket && r.ID == s.Outputs["backfillBucketName"]
+	})
+}
+
 // with sets an input of the resources of a type; nil takes it out.
 func with(typ, input string, value any) func(*declared.System) {
 	return func(s *declared.System) {
-		for _, r := range s.OfType(typ) {
+		for _, r := range ofUploads(s, typ) {
 			r.Inputs[input] = value
 			if value == nil {
 				delete(r.Inputs, input)
@@ -257,7 +264,7 @@ func inContainer(change func(container map[string]any)) func(*declared.System) {
 // inJSON changes an input that is JSON.
 func inJSON[T any](typ, input string, change func(T)) func(*declared.System) {
 	return func(s *declared.System) {
-		for _, r := range s.OfType(typ) {
+		for _, r := range ofUploads(s, typ) {
 			var value T
 			if err := json.Unmarshal([]byte(r.Text(input)), &value); err != nil {
 				panic(err) // a test's own mistake

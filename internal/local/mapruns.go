@@ -93,7 +93,7 @@ func (r *Router) followChild(
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_MapRunListItem.html
 func listedMapRun(run asl.MapRun, machineARN string) map[string]any {
 	out := map[string]any{
-		"executionArn": run.Execution, "mapRunArn": run.ARN, "stateMachineArn": machineARN, "startDate": loopback.Seconds(run.StartTime),
+		fieldExecution: run.Execution, "mapRunArn": run.ARN, "stateMachineArn": machineARN, fieldStart: loopback.Seconds(run.StartTime),
 	}
 	if !run.StopTime.IsZero() {
 		out["stopDate"] = loopback.Seconds(run.StopTime)
@@ -101,7 +101,7 @@ func listedMapRun(run asl.MapRun, machineARN string) map[string]any {
 	return out
 }
 
-// counted are the counts of a Map Run, by the names of the API; in those of a state's answer they begin with capitals.
+// counted are the counts of a Map Run, by the names of the API.
 func counted(c asl.MapRunCounts) map[string]any {
 	return map[string]any{
 		"pending": c.Pending, "running": c.Running, "succeeded": c.Succeeded, "failed": c.Failed, "timedOut": c.TimedOut,
@@ -109,11 +109,11 @@ func counted(c asl.MapRunCounts) map[string]any {
 	}
 }
 
-// DescribedMapRun is what Step Functions says of a Map Run, by the names of its API.
+// describedMapRun is what Step Functions says of a Map Run, by the names of its API.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeMapRun.html
 func describedMapRun(run asl.MapRun) map[string]any {
 	out := map[string]any{
-		"mapRunArn": run.ARN, "executionArn": run.Execution, "status": string(run.Status), "startDate": loopback.Seconds(run.StartTime),
+		"mapRunArn": run.ARN, fieldExecution: run.Execution, "status": string(run.Status), fieldStart: loopback.Seconds(run.StartTime),
 		"maxConcurrency": run.MaxConcurrency, "toleratedFailurePercentage": run.ToleratedFailurePercentage,
 		"toleratedFailureCount": run.ToleratedFailureCount, "redriveCount": run.RedriveCount,
 		"itemCounts": counted(run.Items), "executionCounts": counted(run.Executions),

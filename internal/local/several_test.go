@@ -47,9 +47,13 @@ func TestEachOfSeveralIsServedByItsName(t *testing.T) {
 	router, err := local.Start(t.Context(), system, with)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, router.Close()) })
+	served := 0
 	for _, bucket := range system.OfType(typeBucket) {
 		prefix, _, found := strings.Cut(bucket.Name, "-uploads-bucket")
-		require.True(t, found)
+		if !found {
+			continue // of backfills
+		}
+		served++
 		put := func(key string, size int) *local.Trace {
 			_, err := router.Client().PutObject(t.Context(), &s3.PutObjectInput{
 				Bucket: &bucket.ID, Key: &key, Body: strings.NewReader(strings.Repeat("x", size)),
@@ -74,6 +78,7 @@ func TestEachOfSeveralIsServedByItsName(t *testing.T) {
 		require.Len(t, lost.DeadLetters, 1)
 		assert.True(t, strings.HasPrefix(lastOf(lost.DeadLetters[0].QueueARN), prefix+"-uploads-dlq-"), lost.DeadLetters[0].QueueARN)
 	}
+	require.Equal(t, 2, served)
 	require.Len(t, router.DeadLetters(), 2)
 }
 

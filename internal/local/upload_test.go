@@ -145,14 +145,12 @@ func TestTraceNamesWhatIsDeclared(t *testing.T) {
 	t.Parallel()
 	system := changed(t, "default")
 	trace, execution := upload(t, start(t, system), "k", file(t, "x"))
-	bucket, err := system.Only(typeBucket)
-	require.NoError(t, err)
+	bucket := ofUploads(system, typeBucket)[0]
 	target, err := system.Where(typeTarget, "targetId", "StepFunctionsTarget")
 	require.NoError(t, err)
 	rule, err := system.Where(typeRule, "name", target.Inputs["rule"])
 	require.NoError(t, err)
-	machine, err := system.Only(typeMachine)
-	require.NoError(t, err)
+	machine := ofUploads(system, typeMachine)[0]
 	function := system.OfType(typeFunction)[0]
 
 	assert.Equal(t, bucket.ID, trace.Bucket)

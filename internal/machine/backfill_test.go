@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -128,7 +129,9 @@ func (a *aws) integrations(t *testing.T) map[string]asl.Integration {
 // newAWS has objects, and a function that begins each upload as the worker does, and ends it.
 func newAWS(t *testing.T, objects map[string]head, list ...string) *aws {
 	t.Helper()
-	a := &aws{table: ledgertest.Table(), objects: objects, list: list, files: map[string]string{}, calls: map[string][]asl.Call{}, task: exits(0)}
+	a := &aws{
+		table: ledgertest.Table(), objects: objects, list: list, files: map[string]string{}, calls: map[string][]asl.Call{}, task: exits(0),
+	}
 	a.process = a.works(t)
 	return a
 }
@@ -385,7 +388,7 @@ func TestObjectsThatCannotBeLookedUp(t *testing.T) {
 func TestARedriveBeginsFailedFilesAnew(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int64{small, large} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
+		t.Run(strconv.FormatInt(size, 10), func(t *testing.T) {
 			t.Parallel()
 			a := newAWS(t, map[string]head{"a.csv": {1, "a", ""}, "bad.csv": {size, "old", ""}}, lineOf("a.csv"), lineOf("bad.csv"))
 			broken := true

@@ -13,6 +13,7 @@ import (
 
 	"example.com/upload-router/internal/asl"
 	"example.com/upload-router/internal/asl/jsonata"
+	"example.com/upload-router/internal/declared"
 	"example.com/upload-router/internal/docs"
 )
 
@@ -113,10 +114,16 @@ func TestExpressionsInUse(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(definition), &machine))
 		collect(machine, found)
 	}
+	eachSystem(t, func(_ string, system *declared.System) {
+		var machine any
+		require.NoError(t, json.Unmarshal([]byte(backfillOf(t, system)), &machine))
+		collect(machine, found)
+	})
 	require.NotEmpty(t, found)
 	var requests []jsonataRequest
 	for _, expression := range slices.Sorted(maps.Keys(found)) {
-		if strings.Contains(expression, "$hash(") { // the function is Step Functions' own
+		// The function hash is Step Functions' own, and error never gives a value.
+		if strings.Contains(expression, "$hash(") || strings.HasPrefix(expression, "$error(") {
 			delete(found, expression)
 			continue
 		}
@@ -139,7 +146,7 @@ func TestExpressionsInUse(t *testing.T) {
 			require.ErrorIs(t, err, jsonata.ErrNothing, "%s of %s: %+v", r.Expression, r.States, want)
 			continue
 		}
-		require.NoError(t, err)
+		require.NoError(t, err, "%s of %s", r.Expression, r.States)
 		valued[r.Expression] = true
 		assert.Equal(t, string(want.Value), string(got), "%s of %s", r.Expression, r.States)
 	}
@@ -172,7 +179,63 @@ func statesInUse() []string {
 				`"Execution":{"Id":"`+executionARN+`","StartTime":"2026-01-02T03:04:05.678Z","Input":`+event+`}}}`)
 		}
 	}
+	return append(out, backfillsInUse()...)
+}
+
+// backfillsInUse are those of a backfill, and of its files.
+func backfillsInUse() []string {
+	var out []string
+	for _, item := range []string{`{"Key":"a b/ü","Size":7}`, `{"Key":"k","Size":7,"VersionId":"v1"}`} {
+		for _, input := range []string{
+			`{"batch":"","bucket":"b","list":"","prefix":"in/","again":true,"maxParallel":10,"tolerate":1.5,"mapRun":"arn:run"}`,
+			`{"batch":"n","bucket":"b","list":"lists/n.jsonl","prefix":"","again":false,"maxParallel":10,"tolerate":0,"mapRun":"arn:run"}`,
+		} {
+			out = append(out, `{"input":`+input+`,"errorOutput":{"Error":"E","Cause":"C"},"result":{"MapRunArn":"arn:run",`+
+				`"ResultWriterDetails":{"Key":"results/n/manifest.json"},"ItemCounts":{"Succeeded":2,"Failed":1,"TimedOut":0,"Aborted":1}},`+
+				`"context":{"Execution":{"Id":"`+executionARN+`","Name":"night","StartTime":"2026-01-02T03:04:05.678Z","Input":{}},`+
+				`"Map":{"Item":{"Index":0,"Value":`+item+`}}}}`)
+		}
+	}
+	const detail = `"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":7,"etag":"\"e\"","version-id":"v1"}}`
+	for _, redrives := range []string{`,"RedriveCount":1`, ``} {
+		for _, again := range []string{`""`, `"2026-01-02T03:04:05Z"`} {
+			for _, result := range []string{`{"ContentLength":7,"ETag":"\"e\"","VersionId":"v1"}`, `{"ContentLength":0,"ETag":"\"e\""}`} {
+				for _, data := range []string{
+					`"route":"video","error":{"Error":"S3.S3Exception","Cause":"null (Service: S3, Status Code: 404)"},"redrives":0`,
+					`"route":"video","error":{"Error":"States.Timeout"},"redrives":1,"task":{"try":1,"attempt":"1"},"told":{"result":1}`,
+				} {
+					out = append(out, `{"input":{"time":"2026-01-02T03:04:05.000Z","batch":"n","again":`+again+`,`+detail+`,`+data+`},"result":`+result+
+						`,"errorOutput":{"Error":"E","Cause":"C"},"context":{"Execution":{"Id":"`+executionARN+
+						`","StartTime":"2026-01-02T03:04:05.678Z"`+redrives+`,"Input":{"batch":"n","again":`+again+`,`+detail+`}}}}`)
+				}
+			}
+		}
+	}
 	return out
+}
+
+// backfillOf is the definition of the state machine of a system's backfills.
+func backfillOf(t *testing.T, system *declared.System) string {
+	t.Helper()
+	res, err := system.Where("aws:sfn/stateMachine:StateMachine", "arn", system.Outputs["backfillStateMachineArn"])
+	require.NoError(t, err)
+	return res.Text("definition")
+}
+
+// TestBackfillDefinitions asks asl-validator for the state machines of backfills, which are all valid.
+func TestBackfillDefinitions(t *testing.T) {
+	t.Parallel()
+	modulesWith(t, "asl-validator") // before what takes long
+	var names []string
+	var definitions []json.RawMessage
+	eachSystem(t, func(name string, system *declared.System) {
+		names, definitions = append(names, name), append(definitions, json.RawMessage(backfillOf(t, system)))
+	})
+	for i, line := range node(t, "asl-validator", "validator.js", definitions) {
+		var got struct{ Valid bool }
+		require.NoError(t, json.Unmarshal(line, &got))
+		assert.True(t, got.Valid, names[i])
+	}
 }
 
 // collect finds the expressions in a definition.

@@ -53,7 +53,7 @@ func TestRoutes(t *testing.T) {
 	config := map[string]string{"routes": manyRoutes, "executionTimeout": "36000"}
 	system, err := evaluate("engines", config)
 	require.NoError(t, err)
-	res, err := system.Only("aws:sfn/stateMachine:StateMachine")
+	res, err := system.Where("aws:sfn/stateMachine:StateMachine", "arn", system.Outputs["stateMachineArn"])
 	require.NoError(t, err)
 	loaded, err := settings.Load(func(key string) (string, bool) { value, set := config[key]; return value, set })
 	require.NoError(t, err)

@@ -43,11 +43,11 @@ func (b *bench) ofChildren(compute machine.Compute) []faults.Fault {
 	})
 }
 
-// processing counts, by key, the runs that ended well, and those of them that read the file: who finds that an earlier run of its
-// execution has done so, whose answer was lost as the execution was stopped, answers with the result that the ledger has.
+// processing counts, by key, the runs that say that they have processed the file. Who finds that an earlier run of its execution has done
+// so, whose answer was lost as it was killed or its execution stopped, answers with the result that the ledger has, and doesn't say so.
 type processing struct {
-	mu          sync.Mutex
-	runs, reads map[string]int
+	mu   sync.Mutex
+	runs map[string]int
 	// executions are how many children ended, redriven ones included, by how.
 	executions map[asl.Status]int
 }
@@ -63,13 +63,10 @@ func (p *processing) ended(e *local.Execution) {
 	}
 	p.executions[e.Status]++
 	for _, run := range e.Runs {
-		if run.Succeeded() {
-			p.runs[input.Detail.Object.Key]++
-		}
 		if slices.ContainsFunc(run.Logs, func(line string) bool {
 			return strings.Contains(line, `"object processed"`) && strings.Contains(line, `"outcome":"succeeded"`)
 		}) {
-			p.reads[input.Detail.Object.Key]++
+			p.runs[input.Detail.Object.Key]++
 		}
 	}
 }
@@ -80,7 +77,7 @@ func TestBackfill(t *testing.T) {
 	count := *backfilled
 	system := localtest.Declare(t, "backfill", map[string]string{"routes": fourRoutes})
 	hurry(t, system)
-	ended := &processing{runs: map[string]int{}, reads: map[string]int{}, executions: map[asl.Status]int{}}
+	ended := &processing{runs: map[string]int{}, executions: map[asl.Status]int{}}
 	b := &bench{system: system, fate: newFate(), folder: t.TempDir()}
 	b.Router = localtest.Start(t, system, local.Options{Fault: b.fate.at, Decided: b.fate.decided, Child: ended.ended})
 	began := time.Now()
@@ -129,13 +126,12 @@ func TestBackfill(t *testing.T) {
 	require.Equal(t, count, e.MapRuns[0].Items.Succeeded)
 	require.Len(t, e.MapRuns, 1)
 
-	reads := 0
+	said := 0
 	for _, key := range keys {
-		require.Positive(t, ended.runs[key], key)
-		require.LessOrEqual(t, ended.reads[key], 1, key)
-		reads += ended.reads[key]
+		require.LessOrEqual(t, ended.runs[key], 1, key)
+		said += ended.runs[key]
 	}
-	require.GreaterOrEqual(t, reads, count-2*parallelFiles, "the lines of those that were stopped are lost at most")
+	require.GreaterOrEqual(t, said, count-2*parallelFiles-count*faultyFiles/100, "but for those that were stopped or killed at their end")
 	items, err := b.Ledger()
 	require.NoError(t, err)
 	require.Len(t, items, count)

@@ -31,7 +31,7 @@ func (b *bench) again(t *testing.T, event json.RawMessage) (outcome ledger.Outco
 // lease is for how long an execution has its upload.
 func (b *bench) lease(t *testing.T) time.Duration {
 	t.Helper()
-	machine, err := b.system.Only("aws:sfn/stateMachine:StateMachine")
+	machine, err := b.system.Where("aws:sfn/stateMachine:StateMachine", "arn", b.system.Outputs["stateMachineArn"])
 	require.NoError(t, err)
 	var definition struct{ TimeoutSeconds int }
 	require.NoError(t, json.Unmarshal([]byte(machine.Text("definition")), &definition))

@@ -194,7 +194,7 @@ func (f *fates) settle(ctx context.Context, b *bench, p plan, trace *local.Trace
 				return err
 			}
 			resumed[faults.Redrive]++
-		case asl.StatusSucceeded:
+		case asl.StatusSucceeded, asl.StatusRunning:
 		}
 	}
 	for _, e := range executions {
