@@ -253,11 +253,21 @@ func leftOutText(left operate.LeftOut) string {
 	return strings.Join(parts, ", ")
 }
 
+// lineEvery is how often there is a line of how far a backfill is where there is no terminal.
+const lineEvery = time.Minute
+
 // follow shows how far a backfill is, and what became of it.
 func (f *runFlags) follow(
 	ctx context.Context, u *ui, system *operate.System, report backfillReport, name string, files int64,
 ) error {
-	ended, err := system.FollowBackfill(ctx, name, files, func(p operate.BackfillProgress) { u.progress("%s", backfillLine(p)) })
+	told := time.Now()
+	ended, err := system.FollowBackfill(ctx, name, files, func(p operate.BackfillProgress) {
+		u.progress("%s", backfillLine(p))
+		if !u.screen && time.Since(told) > lineEvery {
+			told = time.Now()
+			u.say("%s", backfillLine(p))
+		}
+	})
 	u.rest()
 	if errors.Is(err, operate.ErrCanceled) {
 		return u.leave(ctx, system, name)

@@ -35,8 +35,10 @@ func Reference() string {
 }
 
 func writeCommand(b *strings.Builder, c *cobra.Command) {
-	fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n```\n\n```sh\n%s\n```\n", c.Name(), prose(c.Long), unindented(shell(c.Example)))
-	fmt.Fprintf(b, "\n`%s`\n\n| flag | default | meaning |\n|---|---|---|\n", "upload-router "+c.Use)
+	_, name, _ := strings.Cut(c.CommandPath(), " ")
+	_, arguments, _ := strings.Cut(c.Use, " ")
+	fmt.Fprintf(b, "\n## %s\n\n```text\n%s\n```\n\n```sh\n%s\n```\n", name, prose(c.Long), unindented(shell(c.Example)))
+	fmt.Fprintf(b, "\n`%s`\n\n| flag | default | meaning |\n|---|---|---|\n", strings.TrimSpace(c.CommandPath()+" "+arguments))
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {
 			return
@@ -56,6 +58,9 @@ func writeCommand(b *strings.Builder, c *cobra.Command) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |\n", name, standard, strings.ReplaceAll(usage, "|", `\|`))
 	})
+	for _, sub := range c.Commands() {
+		writeCommand(b, sub)
+	}
 }
 
 // unindented takes away what --help wants before each line.

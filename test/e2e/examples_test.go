@@ -30,9 +30,14 @@ const (
 	nobodyToAsk   = 2 // it asks at a terminal, and there is none
 	nothingStarts = 1 // the emulator executes nothing: no file is processed
 	noRedrives    = 1 // the emulator has no redrives
+	noReport      = 4 // there is no such bucket
+	unknownName   = 2 // nothing has that name, or that key
 	// Step Functions' TestState isn't in the emulator.
 	nothingCompared = 4
 )
+
+// nothingThere is a prefix that no object has: a backfill would never end.
+const nothingThere = " --prefix nothing-has-this/"
 
 // soon is how long an execution may take to start that never does.
 const soon = " --start-timeout 2s"
@@ -40,6 +45,47 @@ const soon = " --start-timeout 2s"
 // examples has every line of every command's help.
 func examples() []example {
 	return []example{
+		{
+			line: "backfill --stack dev --prefix invoices/2025/ --dry-run",
+			want: "There is nothing to process.",
+		},
+		{
+			line: "backfill --stack prod --newer-than 2026-03-01 --batch march --yes",
+			want: "There is nothing to process.", more: nothingThere,
+		},
+		{
+			line: "backfill --stack prod --manifest s3://reports/uploads/all/2026-03-01T01-00Z/manifest.json --yes",
+			code: noReport, want: "reading s3://reports/uploads/all/2026-03-01T01-00Z/manifest.json",
+		},
+		{
+			line: "backfill --stack prod --max-parallel 1000 --tolerate 0.1% --again --no-wait --yes",
+			want: "There is nothing to process.", more: nothingThere,
+		},
+		{
+			line: "backfill list --stack dev",
+			want: "There are no backfills.",
+		},
+		{line: "backfill list --stack dev --limit 0 --json | jq '.[] | select(.status == \"FAILED\").name'"},
+		{
+			line: "backfill redrive --stack dev backfill-20260301-120000-3fa9",
+			code: unknownName, want: `there is no backfill "backfill-20260301-120000-3fa9"`,
+		},
+		{
+			line: "backfill redrive --stack dev backfill-20260301-120000-3fa9 --yes --no-wait",
+			code: unknownName, want: `there is no backfill "backfill-20260301-120000-3fa9"`,
+		},
+		{
+			line: "backfill show --stack dev backfill-20260301-120000-3fa9",
+			code: unknownName, want: `there is no backfill "backfill-20260301-120000-3fa9"`,
+		},
+		{
+			line: "backfill show --stack dev backfill-20260301-120000-3fa9 --follow",
+			code: unknownName, want: `there is no backfill "backfill-20260301-120000-3fa9"`,
+		},
+		{
+			line: "backfill stop --stack dev backfill-20260301-120000-3fa9 --yes",
+			code: unknownName, want: `there is no backfill "backfill-20260301-120000-3fa9"`,
+		},
 		{
 			line: "check-aws --stack dev",
 			code: nothingCompared, want: "✓ Definition",
@@ -186,6 +232,19 @@ func examples() []example {
 		{
 			line: "refresh --stack dev --yes",
 			want: "✓ refresh: ",
+		},
+		{
+			line: "reprocess --stack dev report.pdf",
+			code: unknownName, want: `the ledger has nothing of the key "report.pdf"`,
+		},
+		{line: "reprocess --stack dev --status failed --since 24h --dry-run"},
+		{
+			line: "reprocess --stack prod --prefix invoices/ --since 2026-03-01 --until 2026-04-01 --yes",
+			want: "There is nothing to process.",
+		},
+		{
+			line: "reprocess --stack prod --batch march --status failed --yes",
+			want: "There is nothing to process.",
 		},
 		{
 			line: "results --stack dev",
