@@ -6,6 +6,7 @@ package operate_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,7 +62,8 @@ func TestTheDeployersPolicyIsForAPlace(t *testing.T) {
 					found[s.Sid] = s.Resource
 				}
 			}
-			require.Equal(t, []string{c.machine}, found["StateMachines"])
+			backfills := strings.Replace(c.machine, "-workflow-", "-backfill-", 1)
+			require.Equal(t, []string{backfills, c.machine}, found["StateMachines"])
 		})
 	}
 }
