@@ -30,6 +30,9 @@ const (
 	onRuns       = "the backfills, their Map Runs and their files' executions"
 )
 
+// actionDecrypt is the action of KMS that reading takes.
+const actionDecrypt = "kms:Decrypt"
+
 // The commands that have permissions here.
 const (
 	commandBackfill   = "backfill"
@@ -54,7 +57,7 @@ const (
 //   - https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
 //   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 func Permissions() []Permission {
-	decrypt := []string{"kms:Decrypt"}
+	decrypt := []string{actionDecrypt}
 	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
 	lists := []string{commandBackfill, commandReprocess}
 	listsStatus := []string{commandBackfill, commandReprocess, commandStatus}
@@ -88,8 +91,8 @@ func Permissions() []Permission {
 		{"s3:GetObject", onObjects, send, decrypt},
 		{"s3:ListBucket", "the uploads' bucket", []string{commandBackfill}, nil},
 		{"s3:ListMultipartUploadParts", onObjects, send, nil},
-		{"s3:PutObject", onLists, lists, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
-		{"s3:PutObject", onObjects, send, []string{"kms:Decrypt", "kms:GenerateDataKey"}},
+		{"s3:PutObject", onLists, lists, []string{actionDecrypt, "kms:GenerateDataKey"}},
+		{"s3:PutObject", onObjects, send, []string{actionDecrypt, "kms:GenerateDataKey"}},
 		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
 		{

@@ -447,7 +447,7 @@ func (u *ui) backfills(all []operate.Backfill) error {
 			humanize.Comma(b.Files.Succeeded) + "/" + humanize.Comma(b.Files.Total), humanize.Comma(b.Files.Unsuccessful()), b.Name,
 		}
 	}
-	u.table([]string{"STATUS", "STARTED", "DURATION", "PROCESSED", "FAILED", "NAME"}, rows)
+	u.table([]string{headStatus, "STARTED", "DURATION", "PROCESSED", "FAILED", "NAME"}, rows)
 	return nil
 }
 

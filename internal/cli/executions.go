@@ -146,7 +146,7 @@ func (u *ui) records(found iter.Seq2[operate.Record, error], of *recordFlags) er
 // list prints a line for each upload. On a terminal a cause goes below its line, and where the lines have no room, all that
 // can be long: a name that was cut is of no use to `show`.
 func (u *ui) list(found []operate.Record) {
-	header := []string{"STARTED", "STATUS", headRoute, headSize, "TOOK", headKey, "EXECUTION", "CAUSE"}
+	header := []string{"STARTED", headStatus, headRoute, headSize, "TOOK", headKey, "EXECUTION", "CAUSE"}
 	rows := make([][]string, len(found))
 	for i, r := range found {
 		took := elapsed(r.Duration)

@@ -215,7 +215,7 @@ func (u *ui) results(found iter.Seq2[operate.Record, error]) error {
 	n := 0
 	flush := func() {
 		if len(rows) > 0 {
-			u.table([]string{"ENDED", "STATUS", headRoute, headSize, headKey, "RESULT"}, rows)
+			u.table([]string{"ENDED", headStatus, headRoute, headSize, headKey, "RESULT"}, rows)
 		}
 		rows = rows[:0]
 	}

@@ -226,7 +226,7 @@ func (u *ui) failedLines(s *operate.Status) []string {
 	if s.Failed == 0 {
 		return nil
 	}
-	lines := []string{"", fmt.Sprintf("%s failed within a day and not processed since, the newest:", plural(int64(s.Failed), "upload"))}
+	lines := []string{"", plural(int64(s.Failed), "upload") + " failed within a day and not processed since, the newest:"}
 	for _, f := range s.Newest {
 		lines = append(lines, "  "+clock(f.Stopped)+"  "+printable(f.Key)+"  "+
 			printable(cmp.Or(f.Error, f.Status)+": "+clip(f.Reason)))
@@ -276,7 +276,7 @@ func (u *ui) batchStatus(b *operate.BatchStatus) {
 		return
 	}
 	u.say("%s: %s, %s, started %s to %s", b.Batch, plural(b.Files, "file"), humanBytes(b.Bytes), clock(b.First), clock(b.Last))
-	u.table([]string{"STATUS", right("FILES", 12)}, [][]string{
+	u.table([]string{headStatus, right("FILES", 12)}, [][]string{
 		{operate.StatusSucceeded, right(humanize.Comma(b.Succeeded), 12)}, {operate.StatusFailed, right(humanize.Comma(b.Failed), 12)},
 		{operate.StatusRunning, right(humanize.Comma(b.Running), 12)}, {operate.StatusLost, right(humanize.Comma(b.Lost), 12)},
 		{operate.StatusSkipped, right(humanize.Comma(b.Skipped), 12)},

@@ -308,8 +308,8 @@ func (u *ui) lines() *bufio.Reader {
 	return u.reader
 }
 
-// headRoute, headKey and headSize are over the columns of routes, keys and sizes.
-const headRoute, headKey, headSize = "ROUTE", "KEY", "SIZE"
+// headRoute, headKey, headSize and headStatus are over the columns of routes, keys, sizes and states.
+const headRoute, headKey, headSize, headStatus = "ROUTE", "KEY", "SIZE", "STATUS"
 
 // table prints rows under a header, in columns. The last column, and with
 // several long ones the longest, gives way to the terminal's width.

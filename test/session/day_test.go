@@ -75,7 +75,7 @@ func TestTheDayInOperation(t *testing.T) {
 		require.Equal(t, sorted(named(shown)), sorted(named(printed)), "%s: with -update-day this test writes the document", line)
 	}
 	if *updateDay {
-		require.NoError(t, os.WriteFile(dayDocument, []byte(out.String()+document[last:]), 0o600)) //nolint:gosec // It is the document.
+		require.NoError(t, os.WriteFile(dayDocument, []byte(out.String()+document[last:]), 0o600))
 	}
 }
 
