@@ -15,7 +15,7 @@ import (
 var writes = func() map[ledger.Expression]string {
 	out := map[ledger.Expression]string{
 		ledger.Hold(): faults.WriteHold, ledger.Report(): faults.WriteReport, ledger.Report(ledger.Batch): faults.WriteReport,
-		ledger.Fail(): faults.WriteFail,
+		ledger.Fail():     faults.WriteFail,
 		ledger.TakeSlot(): faults.WriteTakeSlot,
 	}
 	for _, with := range ledger.Withs() {
