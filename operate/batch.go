@@ -54,29 +54,12 @@ func (s *System) Batch(ctx context.Context, name string, since time.Time) (*Batc
 		return nil, err
 	}
 	status := &BatchStatus{Batch: name}
-	var failed []found
-	for f, err := range s.timeline(ctx, query) {
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return nil, fmt.Errorf("reading the ledger: %w", ErrCanceled)
-		case err != nil:
-			return nil, err
-		case f.item.Batch != name: // it can't be read, and may be of any
-			continue
-		}
-		if status.take(f.item, query.now) && len(failed) < namedFailed {
-			failed = append(failed, f)
-		}
+	failed, err := s.countBatch(ctx, query, status)
+	if err == nil {
+		status.Newest, err = s.causesOf(ctx, failed, query.now)
 	}
-	whole, err := s.whole(ctx, failed) // with the causes, which the index hasn't
 	if err != nil {
 		return nil, err
-	}
-	for _, f := range failed {
-		if known, there := whole[f.name()]; there && known.item.State == ledger.Failed {
-			f = known
-		}
-		status.Newest = append(status.Newest, recordOf(f.item, query.now).Processing)
 	}
 	running, err := s.runningBackfills(ctx)
 	for _, b := range running {
@@ -86,6 +69,41 @@ func (s *System) Batch(ctx context.Context, name string, since time.Time) (*Batc
 	}
 	status.Done = status.Files > 0 && status.Running+status.Lost == 0 && len(status.Backfills) == 0
 	return status, err
+}
+
+// countBatch counts the files of a batch, and gives the newest that failed.
+func (s *System) countBatch(ctx context.Context, query RecordQuery, status *BatchStatus) ([]found, error) {
+	var failed []found
+	for f, err := range s.timeline(ctx, query) {
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, fmt.Errorf("reading the ledger: %w", ErrCanceled)
+		case err != nil:
+			return nil, err
+		case f.item.Batch != query.Batch: // it can't be read, and may be of any
+			continue
+		}
+		if status.take(f.item, query.now) && len(failed) < namedFailed {
+			failed = append(failed, f)
+		}
+	}
+	return failed, nil
+}
+
+// causesOf are uploads that failed with their causes, which the index hasn't.
+func (s *System) causesOf(ctx context.Context, failed []found, now time.Time) ([]Processing, error) {
+	whole, err := s.whole(ctx, failed)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Processing, len(failed))
+	for i, f := range failed {
+		if known, there := whole[f.name()]; there && known.item.State == ledger.Failed {
+			f = known
+		}
+		all[i] = recordOf(f.item, now).Processing
+	}
+	return all, nil
 }
 
 // take counts an item, and says whether it failed. The newest come first.

@@ -19,16 +19,19 @@ import (
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
 const mostMetrics = 500
 
+// statSum is the statistic that adds up.
+const statSum = "Sum"
+
 // statistic is a statistic of a metric of the routes.
 type statistic struct{ metric, stat string }
 
 // The statistics that are asked for: [routemetric] says what each is.
 var (
 	statDone    = statistic{routemetric.Duration, routemetric.Processed}
-	statTime    = statistic{routemetric.Duration, "Sum"}
-	statBytes   = statistic{routemetric.Size, "Sum"}
-	statFailed  = statistic{routemetric.Failed, "Sum"}
-	statRetried = statistic{routemetric.Retried, "Sum"}
+	statTime    = statistic{routemetric.Duration, statSum}
+	statBytes   = statistic{routemetric.Size, statSum}
+	statFailed  = statistic{routemetric.Failed, statSum}
+	statRetried = statistic{routemetric.Retried, statSum}
 )
 
 // series is a statistic of a route of a state machine over a time.
@@ -51,20 +54,22 @@ func (s series) since(from time.Time) float64 {
 	return sum
 }
 
-// metrics asks CloudWatch for statistics of every route, by so long intervals. CloudWatch has those of a minute for 15 days, and those of an
-// hour for 455: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html
+// metrics asks CloudWatch for statistics of every route, by so long intervals. CloudWatch has those of a minute for 15 days, and those of
+// an hour for 455: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html
 func (s *System) metrics(ctx context.Context, from, to time.Time, interval time.Duration, of ...statistic) ([]series, error) {
-	var all []series
-	var asks []cwtypes.MetricDataQuery
-	for _, machine := range s.Outputs.machines() {
-		for _, route := range s.Outputs.routes.names() {
+	machines, names := s.Outputs.machines(), s.Outputs.routes.names()
+	all := make([]series, 0, len(machines)*len(names)*len(of))
+	asks := make([]cwtypes.MetricDataQuery, 0, cap(all))
+	for _, machine := range machines {
+		for _, route := range names {
 			for _, what := range of {
 				asks = append(asks, cwtypes.MetricDataQuery{
 					Id: aws.String("m" + strconv.Itoa(len(all))),
 					MetricStat: &cwtypes.MetricStat{
 						Period: aws.Int32(int32(interval.Seconds())), Stat: aws.String(what.stat),
 						Metric: &cwtypes.Metric{
-							Namespace: aws.String(routemetric.Namespace), MetricName: aws.String(what.metric), Dimensions: []cwtypes.Dimension{
+							Namespace: aws.String(routemetric.Namespace), MetricName: aws.String(what.metric),
+							Dimensions: []cwtypes.Dimension{
 								{Name: aws.String(routemetric.DimensionStateMachine), Value: aws.String(machine)},
 								{Name: aws.String(routemetric.DimensionRoute), Value: aws.String(route)},
 							},
@@ -95,7 +100,8 @@ func (s *System) addMetrics(ctx context.Context, in *cloudwatch.GetMetricDataInp
 		for _, result := range page.MetricDataResults {
 			i, err := strconv.Atoi(cmp.Or(aws.ToString(result.Id), "m")[1:])
 			if err != nil || i >= len(to) {
-				return fmt.Errorf("%w: asking for the metrics: the answer has one that nobody asked for, %q", ErrRefused, aws.ToString(result.Id))
+				return fmt.Errorf("%w: asking for the metrics: the answer has one that nobody asked for, %q", ErrRefused,
+					aws.ToString(result.Id))
 			}
 			switch result.StatusCode {
 			case cwtypes.StatusCodeForbidden, cwtypes.StatusCodeInternalError:

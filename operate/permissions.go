@@ -30,6 +30,9 @@ const (
 	onRuns       = "the backfills, their Map Runs and their files' executions"
 )
 
+// actionDecrypt is the action of KMS that reading takes.
+const actionDecrypt = "kms:Decrypt"
+
 // The commands that have permissions here.
 const (
 	commandBackfill   = "backfill"
@@ -54,7 +57,7 @@ const (
 //   - https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuAndPermissions.html
 //   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 func Permissions() []Permission {
-	decrypt, encrypt := []string{"kms:Decrypt"}, []string{"kms:Decrypt", "kms:GenerateDataKey"}
+	decrypt, encrypt := []string{actionDecrypt}, []string{actionDecrypt, "kms:GenerateDataKey"}
 	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
 	lists := []string{commandBackfill, commandReprocess}
 	listsStatus := []string{commandBackfill, commandReprocess, commandStatus}

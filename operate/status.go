@@ -222,7 +222,7 @@ func (r *statusReader) askBackfills(ctx context.Context) error {
 
 // runningBackfills are the backfills that run; none if the stack can't have any.
 func (s *System) runningBackfills(ctx context.Context) ([]Backfill, error) {
-	if s.backfillable() != nil {
+	if s.Outputs.BackfillStateMachineARN == "" {
 		return nil, nil
 	}
 	names, err := s.runningNames(ctx, s.Outputs.BackfillStateMachineARN)
@@ -325,18 +325,11 @@ func (r *statusReader) askLedger(ctx context.Context) error {
 			}
 		}
 	})
-	causes, err := r.whole(ctx, newest) // which the index hasn't
-	if err != nil {
-		return err
+	failed, err := r.causesOf(ctx, newest, r.now.At)
+	if err == nil {
+		r.set(func(s *Status) { s.Newest = failed })
 	}
-	for _, f := range newest {
-		if known, there := causes[f.name()]; there && known.item.State == ledger.Failed {
-			f = known
-		}
-		failed := recordOf(f.item, r.now.At).Processing
-		r.set(func(s *Status) { s.Newest = append(s.Newest, failed) })
-	}
-	return nil
+	return err
 }
 
 // holders are those who hold a task slot, by [ledger.Holder], of each route that has some.

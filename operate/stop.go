@@ -234,8 +234,8 @@ func (p *StopPlan) leftOver(ctx context.Context, t task) (bool, error) {
 
 // Run stops what is planned. The executions end first, so that none has another task started; then the tasks that wait for a token, which
 // Step Functions leaves running; then it is seen to it that the ledger has no upload of theirs as running, so that it can be processed
-// again. What is refused is said in its item, and no error. onItem hears of each; nil is nobody. It may be ended at any moment: another plan
-// has what is left. When ctx ends, the error matches [ErrCanceled].
+// again. What is refused is said in its item, and no error. onItem hears of each; nil is nobody. It may be ended at any moment: another
+// plan has what is left. When ctx ends, the error matches [ErrCanceled].
 func (p *StopPlan) Run(ctx context.Context, onItem func(StopItem)) error {
 	err := eachOf(ctx, p.Items, func(ctx context.Context, item *StopItem) error {
 		if err := p.system.stopExecution(ctx, item.ARN); err != nil {

@@ -65,18 +65,7 @@ func (s *Server) metricData(form url.Values) string {
 			s.tb.Errorf("awstest doesn't know the statistic %s of %s", q.stat, q.period)
 			continue
 		}
-		bins := map[time.Time]float64{}
-		for _, line := range lines {
-			at := line.at.Truncate(q.period)
-			value, there := line.values[q.name]
-			if !there || line.namespace != q.namespace || !maps.Equal(line.dimensions, q.dimensions) || at.Before(from) || !at.Before(to) {
-				continue
-			}
-			if q.stat == "SampleCount" {
-				value = 1
-			}
-			bins[at] += value
-		}
+		bins := q.bins(lines, from, to)
 		var times, values strings.Builder
 		for _, at := range slices.SortedFunc(maps.Keys(bins), func(a, b time.Time) int { return b.Compare(a) }) { // the newest first
 			fmt.Fprintf(&times, "<member>%s</member>", at.UTC().Format(time.RFC3339))
@@ -87,6 +76,23 @@ func (s *Server) metricData(form url.Values) string {
 	}
 	return "<GetMetricDataResponse><GetMetricDataResult><MetricDataResults>" + results.String() +
 		"</MetricDataResults></GetMetricDataResult></GetMetricDataResponse>"
+}
+
+// bins are the values of a query by the beginnings of its periods.
+func (q metricAsked) bins(lines []metricLine, from, to time.Time) map[time.Time]float64 {
+	bins := map[time.Time]float64{}
+	for _, line := range lines {
+		at := line.at.Truncate(q.period)
+		value, there := line.values[q.name]
+		if !there || line.namespace != q.namespace || !maps.Equal(line.dimensions, q.dimensions) || at.Before(from) || !at.Before(to) {
+			continue
+		}
+		if q.stat == "SampleCount" {
+			value = 1
+		}
+		bins[at] += value
+	}
+	return bins
 }
 
 // metricLine is what a line says of metrics with one set of dimensions.

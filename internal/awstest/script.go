@@ -307,6 +307,7 @@ func (s *Server) end(x *execution, at time.Time) {
 		add(asl.Event{Type: asl.ExecutionTimedOut})
 	case asl.StatusAborted:
 		add(asl.Event{Type: asl.ExecutionAborted})
+	case asl.StatusRunning: // which no script ends with
 	}
 	x.ran.Result, x.over = result, true
 	if !c.route.Callback || result.Status == asl.StatusSucceeded || result.Status == asl.StatusFailed {

@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func (s *Server) stopExecution(in request) (any, error) {
 	switch {
 	case x.over:
 	case x.scripted != nil:
-		x.scripted.Script.Aborted = true
+		x.scripted.Aborted = true
 		s.end(x, time.Now())
 	default:
 		s.Router.StopExecution(x.arn, "", "")
@@ -109,10 +110,5 @@ func (s *Server) stopTask(in request) (any, error) {
 func (s *Server) Tasks() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var arns []string
-	for arn := range s.scriptedTasks() {
-		arns = append(arns, arn)
-	}
-	slices.Sort(arns)
-	return arns
+	return slices.Sorted(maps.Keys(s.scriptedTasks()))
 }

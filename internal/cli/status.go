@@ -226,7 +226,7 @@ func (u *ui) failedLines(s *operate.Status) []string {
 	if s.Failed == 0 {
 		return nil
 	}
-	lines := []string{"", fmt.Sprintf("%s failed within a day and not processed since, the newest:", plural(int64(s.Failed), "upload"))}
+	lines := []string{"", plural(int64(s.Failed), "upload") + " failed within a day and not processed since, the newest:"}
 	for _, f := range s.Newest {
 		lines = append(lines, "  "+clock(f.Stopped)+"  "+printable(f.Key)+"  "+
 			printable(cmp.Or(f.Error, f.Status)+": "+clip(f.Reason)))

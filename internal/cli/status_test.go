@@ -31,7 +31,8 @@ func TestStatusIsOneScreen(t *testing.T) { //nolint:paralleltest // It sets the 
 	t.Log("\n" + a.out)
 	for _, want := range []string{
 		"DONE IN 1h", "1 upload failed within a day and not processed since, the newest:", "broken.txt  Upload.Failed: not today",
-		"Dead-letter queue: about 1 event: `upload-router redrive --dlq`", "Alarms: in ALARM: failures", "This month: about < $0.01 for 3 uploads processed and 1 failed",
+		"Dead-letter queue: about 1 event: `upload-router redrive --dlq`", "Alarms: in ALARM: failures",
+		"This month: about < $0.01 for 3 uploads processed and 1 failed",
 	} {
 		require.Contains(t, a.out, want)
 	}
@@ -87,7 +88,9 @@ func TestTheStatusOfABatch(t *testing.T) { //nolint:paralleltest // It sets the 
 	require.NoError(t, s.run("send", s.file("other.txt", 10)).err)
 
 	a := s.ok("march: 2 files, 30 B, started ", "status", "--batch", "march")
-	for _, want := range []string{"succeeded             1", "failed                1", "broken.txt  Upload.Failed: not today", "Done: none of them runs."} {
+	for _, want := range []string{
+		"succeeded             1", "failed                1", "broken.txt  Upload.Failed: not today", "Done: none of them runs.",
+	} {
 		require.Contains(t, a.out, want)
 	}
 	var batch operate.BatchStatus

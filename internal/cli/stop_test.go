@@ -14,7 +14,9 @@ func TestStop(t *testing.T) { //nolint:paralleltest // It sets the environment.
 	s.server.Script("*", awstest.Script{Polls: 1 << 30})
 	require.NoError(t, s.run("send", "--no-wait", s.file("small.txt", 10), s.file("large.bin", 3<<20)).err)
 
-	for _, wrong := range [][]string{{"stop"}, {"stop", "--all", "--key", "a"}, {"stop", "--all", "--yes", "--dry-run"}, {"stop", "--route", "x"}} {
+	for _, wrong := range [][]string{
+		{"stop"}, {"stop", "--all", "--key", "a"}, {"stop", "--all", "--yes", "--dry-run"}, {"stop", "--route", "x"},
+	} {
 		require.Equal(t, exitUsage, s.run(wrong...).code, wrong)
 	}
 	a := s.run("stop", "--all")

@@ -41,8 +41,10 @@ func TestTheBatchOfAnUpload(t *testing.T) {
 		"none":                      {nil, readsThen(nil), "", "", ledger.Succeeded},
 		"of the object":             {[]string{"X-Amz-Meta-Upload-Router-Batch", "march"}, readsThen(nil), "", "march", ledger.Succeeded},
 		"of an object nobody reads": {[]string{"X-Amz-Meta-Upload-Router-Batch", "march"}, answers(`1`), "", "march", ledger.Succeeded},
-		"of one that fails":         {[]string{"X-Amz-Meta-Upload-Router-Batch", "march"}, readsThen(errors.New("no")), "", "march", ledger.Running},
-		"no name":                   {[]string{"X-Amz-Meta-Upload-Router-Batch", "a b"}, readsThen(nil), "", "", ledger.Succeeded},
+		"of one that fails": {
+			[]string{"X-Amz-Meta-Upload-Router-Batch", "march"}, readsThen(errors.New("no")), "", "march", ledger.Running,
+		},
+		"no name": {[]string{"X-Amz-Meta-Upload-Router-Batch", "a b"}, readsThen(nil), "", "", ledger.Succeeded},
 		"too long": {
 			[]string{"X-Amz-Meta-Upload-Router-Batch", strings.Repeat("x", 81)}, readsThen(nil), "", "", ledger.Succeeded,
 		},

@@ -14,7 +14,8 @@ import (
 // writes are the names of the ledger's expressions.
 var writes = func() map[ledger.Expression]string {
 	out := map[ledger.Expression]string{
-		ledger.Hold(): faults.WriteHold, ledger.Report(): faults.WriteReport, ledger.Report(ledger.Batch): faults.WriteReport, ledger.Fail(): faults.WriteFail,
+		ledger.Hold(): faults.WriteHold, ledger.Report(): faults.WriteReport, ledger.Report(ledger.Batch): faults.WriteReport,
+		ledger.Fail():     faults.WriteFail,
 		ledger.TakeSlot(): faults.WriteTakeSlot,
 	}
 	for _, with := range ledger.Withs() {

@@ -22,7 +22,8 @@ import (
 // ledgerExpressions are all that anybody writes to the ledger with.
 func ledgerExpressions() map[string]ledger.Expression {
 	out := map[string]ledger.Expression{
-		"Hold": ledger.Hold(), "Report": ledger.Report(), "ReportBatch": ledger.Report(ledger.Batch), "Fail": ledger.Fail(), "FailEnded": ledger.FailEnded(),
+		"Hold": ledger.Hold(), "Report": ledger.Report(), "ReportBatch": ledger.Report(ledger.Batch),
+		"Fail": ledger.Fail(), "FailEnded": ledger.FailEnded(),
 		"FailLost": ledger.FailLost(), "CountDuplicate": ledger.CountDuplicate(), "CountLater": ledger.CountLater(),
 		"TakeSlot": ledger.TakeSlot(), "ReturnSlot": ledger.ReturnSlot(), "MoveWatermark": ledger.MoveWatermark(),
 	}

@@ -56,7 +56,7 @@ func newSession(t *testing.T, config map[string]string) *session {
 	if config["routes"] == "" { // of which it is the short form
 		config["sizeThreshold"] = strconv.Itoa(threshold)
 	}
-	f := &injected{of: map[string]faults.Fault{}, held: map[string]chan struct{}{}}
+	f := &injected{of: map[string]faults.Fault{}, held: map[string]*hold{}}
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
 		aws: awstest.Run(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
@@ -162,7 +162,15 @@ func (s *session) file(name string, size int) string {
 type injected struct {
 	mu   sync.Mutex
 	of   map[string]faults.Fault
-	held map[string]chan struct{} // until it is closed
+	held map[string]*hold
+}
+
+// hold is where an execution is stopped: at a call, or at the first one if that is empty.
+type hold struct {
+	call     string
+	reach    func()        // closes reached
+	reached  chan struct{} // is closed when it is there
+	released chan struct{} // is closed when it may go on
 }
 
 // at is local.Options.Fault.
@@ -170,8 +178,9 @@ func (f *injected) at(m local.Moment) faults.Fault {
 	f.mu.Lock()
 	held := f.held[m.Key]
 	f.mu.Unlock()
-	if held != nil && m.State != "" {
-		<-held
+	if held != nil && m.State != "" && (held.call == "" || held.call == m.Call) {
+		held.reach()
+		<-held.released
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -199,9 +208,16 @@ func (f *injected) fix() {
 
 // hold stops the execution of a key at its first call, until what it gives is called.
 func (f *injected) hold(key string) (release func()) {
-	held := make(chan struct{})
+	_, release = f.holdAt(key, "")
+	return release
+}
+
+// holdAt is hold at a call, which says when it is there.
+func (f *injected) holdAt(key, call string) (reached <-chan struct{}, release func()) {
+	held := &hold{call: call, reached: make(chan struct{}), released: make(chan struct{})}
+	held.reach = sync.OnceFunc(func() { close(held.reached) })
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.held[key] = held
-	return sync.OnceFunc(func() { close(held) })
+	return held.reached, sync.OnceFunc(func() { close(held.released) })
 }
