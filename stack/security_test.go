@@ -129,7 +129,8 @@ func TestNoPolicyAllowsMoreThanItNames(t *testing.T) {
 			"kms:Decrypt* kms:Describe* kms:Encrypt* kms:GenerateDataKey* kms:ReEncrypt* on *", deliverLogs, deliverLogs,
 		}},
 		"all given": {
-			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"}, 27, []string{deliverLogs, deliverLogs},
+			config{"image": givenImage, "kmsKeyArn": givenKey, "notify": `["` + givenTopic + `"]`, "network": "default"},
+			27, []string{deliverLogs, deliverLogs},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +265,8 @@ func TestTheStackMeetsTheCheckersRules(t *testing.T) {
 	container := only(t, system, typeDefinition).Text("containerDefinitions")
 	repository := only(t, system, typeRepository)
 	for rule, holds := range map[string]bool{
-		"0086 to 0094, S3 blocks public access": len(system.OfType("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")) == len(system.OfType(typeBucket)),
+		"0086 to 0094, S3 blocks public access": len(system.OfType("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")) ==
+			len(system.OfType(typeBucket)),
 		"0088, S3 is encrypted with KMS": strings.Contains(fmt.Sprint(only(t, system,
 			"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2").Inputs), "sseAlgorithm:aws:kms"),
 		"0090, S3 keeps versions": strings.Contains(fmt.Sprint(only(t, system,

@@ -149,7 +149,8 @@ func TestTheOutputIsEachAlarmByWhatItWatches(t *testing.T) {
 	system := declare(t, twoRoutes)
 	want := map[string]string{}
 	for _, key := range []string{
-		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions", "backfill-failures",
+		"execution-failures", "execution-timeouts", "execution-aborts", "execution-throttles", "execution-time", "open-executions",
+		"backfill-failures",
 		"function-errors", "function-throttles", "task-failures", "task-timeouts", "event-failures", "lost-events", "undelivered-events",
 		"paused-events",
 		"undelivered-status-changes", "sweep-errors", "sweep-silence", "ledger-throttles", "route-time-Lambda", "route-time-Fargate",

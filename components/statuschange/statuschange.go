@@ -134,17 +134,17 @@ type machine struct {
 // execution that goes on behind it can't be redriven there.
 func watched(args *Args) []machine {
 	const times = "Started <started>, stopped <stopped> (milliseconds since 1970, UTC). Look at it with: upload-router "
-	outside := []string{"ABORTED", "TIMED_OUT"}
+	const aborted, timedOut = "ABORTED", "TIMED_OUT"
 	return []machine{
 		{
 			description: "Tells of executions that ended by their time-out or by hand",
-			machineARN:  args.StateMachineARN, statuses: outside, permission: "SweepEndedExecutions",
+			machineARN:  args.StateMachineARN, statuses: []string{aborted, timedOut}, permission: "SweepEndedExecutions",
 			template: `"Upload <status>: the execution <name> ended outside of its states, so its file may not have been processed. ` +
 				times + `show <execution>"`,
 		},
 		{
 			suffix: "-batch", description: "Tells of backfills that failed or were stopped",
-			machineARN: args.BackfillARN, statuses: append(outside, "FAILED"), permission: "SweepEndedBackfills",
+			machineARN: args.BackfillARN, statuses: []string{aborted, timedOut, "FAILED"}, permission: "SweepEndedBackfills",
 			template: `"Backfill <status>: <name> ended before all of its files were processed. ` + times + `backfill show <name>"`,
 		},
 	}

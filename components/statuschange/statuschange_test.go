@@ -32,7 +32,8 @@ func declare(t *testing.T, key pulumi.StringInput) *declared.System {
 	at := declaredtest.Home()
 	return declaredtest.Evaluate(t, declaredtest.At(at), declaredtest.Export(func(ctx *pulumi.Context) (pulumi.Map, error) {
 		e, err := statuschange.New(ctx, "statuschange", &statuschange.Args{
-			Location: at, StateMachineARN: pulumi.String(machine), BackfillARN: pulumi.String(backfill), TopicARN: pulumi.String(topic), KMSKeyARN: key,
+			Location: at, StateMachineARN: pulumi.String(machine), BackfillARN: pulumi.String(backfill),
+			TopicARN: pulumi.String(topic), KMSKeyARN: key,
 			SweepARN: pulumi.String(sweep), SweepName: pulumi.String("sweep"),
 		})
 		if err != nil {
@@ -97,7 +98,8 @@ func requireNotice(t *testing.T, system *declared.System, target declared.Resour
 func TestTheSweepIsToldAsWell(t *testing.T) {
 	t.Parallel()
 	system := declare(t, nil)
-	rule, target := declaredtest.Named(t, system, typeRule, "statuschange-rule"), declaredtest.Named(t, system, typeTarget, "statuschange-sweep")
+	rule := declaredtest.Named(t, system, typeRule, "statuschange-rule")
+	target := declaredtest.Named(t, system, typeTarget, "statuschange-sweep")
 	require.Equal(t, map[string]any{
 		"rule": rule.Outputs["name"], "targetId": "Sweep", "arn": sweep,
 		"deadLetterConfig": map[string]any{"arn": declaredtest.Only(t, system, typeQueue).Outputs["arn"]},

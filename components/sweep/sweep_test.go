@@ -131,7 +131,8 @@ func TestTheEnvironmentSaysWhatItLooksAt(t *testing.T) {
 	for want, routes := range map[string][]string{"": nil, "Fargate": {"Fargate"}, "Fargate,Other": {"Fargate", "Other"}} {
 		require.Equal(t, pulumi.StringMap{
 			"UPLOAD_LEDGER_TABLE": pulumi.String("ledger"), sweeper.EnvironmentMachine: pulumi.String("machine"),
-			sweeper.EnvironmentBackfill: pulumi.String("backfills"), sweeper.EnvironmentTopic: pulumi.String("topic"), sweeper.EnvironmentRoutes: pulumi.String(want),
+			sweeper.EnvironmentBackfill: pulumi.String("backfills"), sweeper.EnvironmentTopic: pulumi.String("topic"),
+			sweeper.EnvironmentRoutes: pulumi.String(want),
 		}, sweep.Environment(pulumi.StringMap{"UPLOAD_LEDGER_TABLE": pulumi.String("ledger")},
 			pulumi.String("machine"), pulumi.String("backfills"), pulumi.String("topic"), routes))
 	}

@@ -40,11 +40,16 @@ func backfillStatements(args *Args) []policy.Statement {
 			Resources: under(machine.BackfillResults),
 		},
 	}
-	if b.BucketKMSKeyARN == nil {
-		return statements
+	if b.BucketKMSKeyARN != nil {
+		statements = append(statements, keyOfResults(args)...)
 	}
-	// The encryption context is the bucket, as it has a bucket key, or the list itself if whoever uploads it asks for none. What S3 encrypts
-	// in parts it decrypts as well.
+	return statements
+}
+
+// keyOfResults lets S3 use the key of the bucket. The encryption context is the bucket, as it has a bucket key, or the list itself if whoever
+// uploads it asks for none. What S3 encrypts in parts it decrypts as well.
+func keyOfResults(args *Args) []policy.Statement {
+	b := args.Backfill
 	use := func(sid, action string, contexts ...pulumi.StringInput) policy.Statement {
 		return policy.Statement{
 			Sid: sid, Actions: []string{action}, Resources: []pulumi.StringInput{b.BucketKMSKeyARN}, Conditions: []policy.Condition{
@@ -52,8 +57,10 @@ func backfillStatements(args *Args) []policy.Statement {
 			},
 		}
 	}
-	return append(statements, use("EncryptResults", "kms:GenerateDataKey", b.BucketARN),
-		use("DecryptLists", "kms:Decrypt", append(under(machine.BackfillLists), b.BucketARN)...))
+	return []policy.Statement{
+		use("EncryptResults", "kms:GenerateDataKey", b.BucketARN),
+		use("DecryptLists", "kms:Decrypt", pulumi.Sprintf("%s/%s*", b.BucketARN, machine.BackfillLists), b.BucketARN),
+	}
 }
 
 // runChildren lets a state machine run its own child workflow executions, and count what became of them. It takes the machine's name, so

@@ -103,21 +103,13 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, err
 	}
 	machineArgs := &sfn.StateMachineArgs{
-		Type:       pulumi.String("STANDARD"),
-		RoleArn:    role.Arn,
-		Definition: definition(args),
+		Type:                    pulumi.String("STANDARD"),
+		RoleArn:                 role.Arn,
+		Definition:              definition(args),
+		EncryptionConfiguration: encryption(args),
 	}
 	if args.Name != "" {
 		machineArgs.Name = pulumi.String(args.Name)
-	}
-	// Said in any case: the provider takes one that isn't there for one that isn't to change.
-	machineArgs.EncryptionConfiguration = &sfn.StateMachineEncryptionConfigurationArgs{Type: pulumi.String("AWS_OWNED_KEY")}
-	if args.KMSKeyARN != nil {
-		machineArgs.EncryptionConfiguration = &sfn.StateMachineEncryptionConfigurationArgs{
-			Type:                         pulumi.String("CUSTOMER_MANAGED_KMS_KEY"),
-			KmsKeyId:                     args.KMSKeyARN.ToStringOutput().ToStringPtrOutput(),
-			KmsDataKeyReusePeriodSeconds: pulumi.Int(args.KMSDataKeyReuseSeconds),
-		}
 	}
 	seeing, err := w.observe(ctx, name, args, machineArgs, role)
 	if err != nil {
@@ -129,23 +121,38 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 		return nil, fmt.Errorf("creating the state machine: %w", err)
 	}
 	w.ARN, w.Name, w.RoleARN, w.RoleName = made.Arn, made.Name, role.Arn, role.Name
+	if err := w.grantByName(ctx, name, args, role); err != nil {
+		return nil, err
+	}
+	return w, outputs.Register(ctx, w)
+}
+
+// grantByName grants what takes the machine's name or ARN, so that the machine is there before.
+func (w *Workflow) grantByName(ctx *pulumi.Context, name string, args *Args, role *iam.Role) error {
 	if args.Routing.TaskCallback {
 		if err := w.letTaskReport(ctx, name, args); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if args.Backfill != nil {
-		if err := w.runChildren(ctx, name, args, role); err != nil {
-			return nil, err
-		}
+	if args.Backfill != nil { // which follows its children, whether it is traced or not
+		return w.runChildren(ctx, name, args, role)
 	}
-	if args.Routing.Tracing && args.Backfill == nil { // whose children it follows in any case
-		if err := w.seeExecutions(ctx, name, args, role); err != nil {
-			return nil, err
-		}
+	if args.Routing.Tracing {
+		return w.seeExecutions(ctx, name, args, role)
 	}
+	return nil
+}
 
-	return w, outputs.Register(ctx, w)
+// encryption is said in any case: the provider takes one that isn't there for one that isn't to change.
+func encryption(args *Args) *sfn.StateMachineEncryptionConfigurationArgs {
+	if args.KMSKeyARN == nil {
+		return &sfn.StateMachineEncryptionConfigurationArgs{Type: pulumi.String("AWS_OWNED_KEY")}
+	}
+	return &sfn.StateMachineEncryptionConfigurationArgs{
+		Type:                         pulumi.String("CUSTOMER_MANAGED_KMS_KEY"),
+		KmsKeyId:                     args.KMSKeyARN.ToStringOutput().ToStringPtrOutput(),
+		KmsDataKeyReusePeriodSeconds: pulumi.Int(args.KMSDataKeyReuseSeconds),
+	}
 }
 
 func roleDescription(args *Args) string {

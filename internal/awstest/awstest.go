@@ -67,7 +67,6 @@ type Server struct {
 
 	mu         sync.Mutex
 	executions []*execution // the newest first
-	children   []*execution // that really ran for Map Runs
 	backfills  []*backfill  // the newest first
 	messages   []local.DeadLetter
 	deliveries map[string]*delivery // of messages, by their ids

@@ -39,7 +39,7 @@ func (s *Server) linesOf(group string) []Line {
 			out = append(out, l)
 		}
 	}
-	for _, x := range slices.Concat(s.executions, s.children) {
+	for _, x := range s.executions {
 		tasks := x.tasks()
 		for _, call := range slices.Sorted(maps.Keys(tasks)) {
 			task := tasks[call]

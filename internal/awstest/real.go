@@ -24,7 +24,7 @@ func Run(t *testing.T, system *declared.System, options local.Options) *Server {
 	t.Helper()
 	s := newServer(t)
 	s.system = system
-	options.Observe, options.Created, options.Child = s.observe, s.created, s.child
+	options.Observe, options.Created, options.Child = s.observe, s.created, s.Know
 	s.answerFor(localtest.Start(t, system, options))
 	return s
 }
@@ -110,12 +110,6 @@ func (s *Server) created(trace *local.Trace, err error) {
 			s.Know(e)
 		}
 	})
-}
-
-// child is local.Options.Child: what its processors wrote is in the logs.
-func (s *Server) child(e *local.Execution) {
-	x := &execution{arn: e.ARN, ran: e, events: e.Events, runs: append([]local.Run(nil), e.Runs...), over: true}
-	s.set(func() { s.children = append(s.children, x) })
 }
 
 // observe is local.Options.Observe.

@@ -289,7 +289,7 @@ func (s *Server) end(x *execution, at time.Time) {
 	}
 	result := &asl.Result{Status: c.status()}
 	outcome := "interrupted"
-	switch result.Status { //nolint:exhaustive // It has ended.
+	switch result.Status {
 	case asl.StatusSucceeded:
 		outcome, result.Output = "succeeded", c.output()
 		add(asl.Event{Type: asl.TaskSucceeded, State: state, Resource: resource, Output: json.RawMessage("{}")})

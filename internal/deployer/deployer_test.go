@@ -142,12 +142,14 @@ func TestWhatAConfigurationAddsAndTakesAway(t *testing.T) {
 		actions   []string // some of them
 		condition map[string]map[string][]string
 	}{
-		"a VPC of its own":    {"base", "CreateVPCs", []string{vpcs + "*"}, []string{"ec2:CreateVpc"}, tags("Request")},
-		"no VPC of others":    {config: "base", sid: "UseVPC"},
-		"the VPC of others":   {"existing", "UseVPC", []string{vpcs + "vpc-0123456789abcdef0"}, []string{"ec2:CreateSecurityGroup"}, nil},
-		"the default VPC":     {"default", "UseVPC", []string{vpcs + "*"}, []string{"ec2:CreateSecurityGroup"}, nil},
-		"no VPC to make":      {config: "default", sid: "CreateVPCs"},
-		"a bucket that ends":  {"names", "EmptyBuckets", []string{"arn:aws:s3:::our-uploads/*", lists + "/*"}, []string{"s3:DeleteObjectVersion"}, nil},
+		"a VPC of its own":  {"base", "CreateVPCs", []string{vpcs + "*"}, []string{"ec2:CreateVpc"}, tags("Request")},
+		"no VPC of others":  {config: "base", sid: "UseVPC"},
+		"the VPC of others": {"existing", "UseVPC", []string{vpcs + "vpc-0123456789abcdef0"}, []string{"ec2:CreateSecurityGroup"}, nil},
+		"the default VPC":   {"default", "UseVPC", []string{vpcs + "*"}, []string{"ec2:CreateSecurityGroup"}, nil},
+		"no VPC to make":    {config: "default", sid: "CreateVPCs"},
+		"a bucket that ends": {
+			"names", "EmptyBuckets", []string{"arn:aws:s3:::our-uploads/*", lists + "/*"}, []string{"s3:DeleteObjectVersion"}, nil,
+		},
 		"a bucket that stays": {"base", "EmptyBuckets", []string{lists + "/*"}, []string{"s3:DeleteObjectVersion"}, nil},
 		"a bucket's own name": {"names", "Buckets", []string{"arn:aws:s3:::our-uploads", lists}, []string{"s3:ListBucketVersions"}, nil},
 		"a machine's own name": {

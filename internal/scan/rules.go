@@ -200,8 +200,8 @@ func (f facts) machines(wrong func(*asl.Machine) string, wrongTask func(name str
 	})
 }
 
-// tasks says what is wrong with a task of these states, and of those of a Map among them. A Map that isn't caught ends the execution so that
-// it can be redriven, and a rule of status changes announces it.
+// tasks says what is wrong with a task of these states, and of those of a Map among them. A Map that isn't caught ends the execution so
+// that it can be redriven, and a rule of status changes announces it.
 func tasks(states map[string]asl.State, wrong func(name string, state *asl.Task) string) string {
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		message := ""

@@ -11,7 +11,7 @@ import (
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 const maxKey = 1024
 
-// cronFields are minutes, hours, day of the month, month, day of the week, and year.
+// cronFields are minutes, hours, the month's day, month, the weekday, and year.
 const cronFields = 6
 
 // exampleSchedule is one that is valid.
@@ -45,7 +45,7 @@ func checkSchedule(expression string) error {
 // checkCron checks what can be said of all six fields without the values that each may have.
 func checkCron(fields []string) error {
 	if len(fields) != cronFields {
-		return breaks("must have six fields between the parentheses, minutes, hours, day of the month, month, day of the week and year: "+
+		return breaks("must have six fields between the parentheses, minutes, hours, the day of the month, the month, the weekday and the year: "+
 			"this has %d", len(fields))
 	}
 	if (fields[2] == "?") == (fields[4] == "?") {

@@ -22,8 +22,8 @@ const (
 	listed = 1000
 )
 
-// executionsOf is how the ARNs of a state machine's executions begin, without what follows its name: a colon, or behind a slash the label of
-// a Map state, for that one's child workflow executions.
+// executionsOf is how the ARNs of a state machine's executions begin, without what follows its name: a colon, or behind a slash the label
+// of a Map state, for that one's child workflow executions.
 func executionsOf(machineARN string) string {
 	return strings.Replace(machineARN, ":stateMachine:", ":execution:", 1)
 }
@@ -83,8 +83,8 @@ func (s *Sweep) children(ctx context.Context, backfill string, status sfntypes.E
 	}
 }
 
-// backfillEnded looks after the children that ended with a backfill that was stopped. AWS doesn't document that EventBridge is told of them,
-// and what is missed here is failed once its lease is over.
+// backfillEnded looks after the children that ended with a backfill that was stopped. AWS doesn't document that EventBridge is told of
+// them, and what is missed here is failed once its lease is over.
 func (s *Sweep) backfillEnded(ctx context.Context, arn string) error {
 	var looking errgroup.Group
 	looking.SetLimit(childrenAtOnce)

@@ -21,7 +21,9 @@ func (w *world) process(t *testing.T, name, key string, status sfntypes.Executio
 	t.Helper()
 	began := w.clock.Add(-ago)
 	input, err := json.Marshal(map[string]any{
-		"batch": "all", "again": "", "detail": map[string]any{"bucket": map[string]any{"name": "uploads"}, "object": map[string]any{"key": key, "size": 12}},
+		"batch": "all", "again": "", "detail": map[string]any{
+			"bucket": map[string]any{"name": "uploads"}, "object": map[string]any{"key": key, "size": 12},
+		},
 	})
 	require.NoError(t, err)
 	w.executions[child+name] = &sfn.DescribeExecutionOutput{
@@ -50,8 +52,8 @@ func (w *world) stop(t *testing.T) error {
 	return err //nolint:wrapcheck // compared
 }
 
-// The children of a backfill that was stopped end with it. EventBridge tells of the backfill; each of its children that had a file is looked
-// for, and nobody is told of single files.
+// The children of a backfill that was stopped end with it. EventBridge tells of the backfill; each of its children that had a file is
+// looked for, and nobody is told of single files.
 func TestTheChildrenOfAStoppedBackfillGiveBackWhatTheyHad(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -759,7 +759,8 @@ func TestFromEnvironment(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 	variables := map[string]string{
 		ledger.EnvironmentTable: "t", ledger.EnvironmentLease: "3660", ledger.EnvironmentRetention: "400",
-		sweep.EnvironmentMachine: machine, sweep.EnvironmentBackfill: backfills, sweep.EnvironmentTopic: topic, sweep.EnvironmentRoutes: "large,video",
+		sweep.EnvironmentMachine: machine, sweep.EnvironmentBackfill: backfills, sweep.EnvironmentTopic: topic,
+		sweep.EnvironmentRoutes: "large,video",
 	}
 	lookup := func(name string) (string, bool) { value, ok := variables[name]; return value, ok }
 	s, err := sweep.FromEnvironment(lookup, slog.Default())

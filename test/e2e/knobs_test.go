@@ -68,18 +68,24 @@ const (
 // tagged is what a stack changes that tags what it has processed.
 var tagged = map[string]string{
 	"function": "update", "task-definition": "replace", "uploads-policy": "update", "uploads-read-function": "update",
-	"uploads-read-task": "update", "workflow-machine": "update",
+	"uploads-read-task": "update", "workflow-machine": "update", "backfill-machine": "update",
 }
 
 // fromDefaults are changes of a stack with no knob set.
 var fromDefaults = map[string]change{
 	"a threshold": {
 		config: map[string]string{"sizeThreshold": "1MiB"},
-		want:   map[string]string{"workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"workflow-machine": "update",
+		},
 	},
 	"a filter": {
 		config: map[string]string{"keys[0]": "invoices/*.pdf", "keys[1]": "*/in/*"},
-		want:   map[string]string{"uploads-paused-rule": "update", "uploads-rule": "update"},
+		want: map[string]string{
+			"backfill-machine":    "update",
+			"uploads-paused-rule": "update", "uploads-rule": "update",
+		},
 	},
 	"a pause": {
 		config: map[string]string{"paused": "true"},
@@ -92,6 +98,7 @@ var fromDefaults = map[string]change{
 	"the time of an execution": {
 		config: map[string]string{"executionTimeout": "7200"},
 		want: map[string]string{
+			"backfill-machine":      "update",
 			"alarms-execution-time": "update", "function": "update", "sweep": "update", "task-definition": "replace",
 			"workflow-machine": "update",
 		},
@@ -102,24 +109,35 @@ var fromDefaults = map[string]change{
 	},
 	"the function's time, which its state has to wait for": {
 		config: map[string]string{"lambdaTimeout": "90"},
-		want:   map[string]string{"alarms-route-time-Lambda": "update", "function": "update", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine":         "update",
+			"alarms-route-time-Lambda": "update", "function": "update", "workflow-machine": "update",
+		},
 	},
 	"the task's memory": {
 		config: map[string]string{"taskMemory": "4096"},
-		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"task-definition":  "replace", "workflow-machine": "update",
+		},
 	},
 	"the task's own word of its end": {
 		config: map[string]string{"taskCompletion": "callback"},
 		// The integration that the metrics of the tasks are of is another one then.
 		want: map[string]string{
-			"workflow-run": "update", "workflow-machine": "update", "workflow-report": "create",
+			"backfill-machine": "update",
+			"backfill-report":  "create",
+			"backfill-run":     "update",
+			"workflow-run":     "update", "workflow-machine": "update", "workflow-report": "create",
 			"alarms-task-failures": "update", "alarms-task-timeouts": "update", "dashboard-board": "update",
 		},
 	},
 	"traces": {
 		config: map[string]string{"tracing": "true"},
 		want: map[string]string{
-			"function": "update", "function-tracing": "create", "task-tracing": "create",
+			"backfill-machine": "update",
+			"backfill-tracing": "create",
+			"function":         "update", "function-tracing": "create", "task-tracing": "create",
 			"workflow-machine": "update", "workflow-tracing": "create", "workflow-see": "create",
 		},
 	},
@@ -132,6 +150,7 @@ var fromDefaults = map[string]change{
 		},
 		// Two routes of tasks share the alarm task-failures, and have one more each.
 		want: map[string]string{
+			"backfill-machine":            "update",
 			"alarms-route-failures-large": "create", "alarms-route-failures-video": "create", "alarms-route-time-Fargate": "delete",
 			"alarms-route-time-Lambda": "delete", "alarms-route-time-large": "create", "alarms-route-time-small": "create",
 			"alarms-route-time-video": "create", "dashboard-board": "update", "workflow-machine": "update",
@@ -140,23 +159,31 @@ var fromDefaults = map[string]change{
 	"tasks only": {
 		config: map[string]string{"routes[0].name": "all", "routes[0].compute": "fargate"},
 		want: map[string]string{
+			"backfill-machine":          "update",
+			"backfill-run":              "update",
 			"alarms-route-time-Fargate": "delete", "alarms-route-time-Lambda": "delete", "alarms-route-time-all": "create",
 			"dashboard-board": "update", "workflow-machine": "update", "workflow-run": "update",
 		},
 	},
 	"tasks on Spot": {
 		config: map[string]string{"taskCapacity": "spot"},
-		want:   map[string]string{"task-capacity": "create", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"task-capacity":    "create", "workflow-machine": "update",
+		},
 	},
 	"how long the ledger keeps an upload": {
 		config: map[string]string{"ledgerRetentionDays": "30"},
 		want: map[string]string{
-			"function": "update", "sweep": "update", "task-definition": "replace", "workflow-machine": "update",
+			"backfill-machine": "update",
+			"function":         "update", "sweep": "update", "task-definition": "replace", "workflow-machine": "update",
 		},
 	},
 	"few tasks at a time": {
 		config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
 		want: map[string]string{
+			"backfill-machine":      "update",
+			"backfill-run":          "update",
 			"alarms-execution-time": "update", "function": "update", "sweep": "update", "sweep-run": "update",
 			"task-definition": "replace", "workflow-machine": "update", "workflow-run": "update",
 		},
@@ -164,7 +191,8 @@ var fromDefaults = map[string]change{
 	"how long logs are kept": {
 		config: map[string]string{"logRetentionDays": "7"},
 		want: map[string]string{
-			"function": "update", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
+			"backfill-machine": "update",
+			"function":         "update", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
 			"logs-task": "update", "task-definition": "replace", "workflow-machine": "update",
 		},
 	},
@@ -181,14 +209,25 @@ var fromDefaults = map[string]change{
 		config: map[string]string{"eventMaxAge": "3600"},
 		want:   map[string]string{"uploads-paused-target": "update", "uploads-target": "update"},
 	},
+	"a backfill every day": {
+		config: map[string]string{"backfillSchedule": "rate(1 day)", "backfillPrefix": "incoming/"},
+		want: map[string]string{
+			"alarms-backfill-schedule": "create", "schedule": "create", "schedule-0": "create", "schedule-group": "create",
+			"schedule-role": "create", "schedule-start": "create",
+		},
+	},
 	"how long parts of uploads are kept": {
 		config: map[string]string{"abortUploadsAfterDays": "3"},
-		want:   map[string]string{"uploads-lifecycle": "update"},
+		want: map[string]string{
+			"backfill-lifecycle": "update",
+			"uploads-lifecycle":  "update",
+		},
 	},
 	"a bucket for outputs": {
 		config: map[string]string{"outputBucket": "create"},
 		want: map[string]string{
-			"function": "update", "function-output": "create", "output": "create", "output-access": "create", "output-bucket": "create",
+			"backfill-machine": "update",
+			"function":         "update", "function-output": "create", "output": "create", "output-access": "create", "output-bucket": "create",
 			"output-encryption": "create", "output-lifecycle": "create", "output-ownership": "create", "output-policy": "create",
 			"output-versioning": "create", "task-definition": "replace", "task-output": "create", "workflow-machine": "update",
 		},
@@ -199,7 +238,8 @@ var fromDefaults = map[string]change{
 			"outputKmsKeyArn": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab",
 		},
 		want: map[string]string{
-			"function": "update", "function-output": "create", "task-definition": "replace", "task-output": "create",
+			"backfill-machine": "update",
+			"function":         "update", "function-output": "create", "task-definition": "replace", "task-output": "create",
 			"workflow-machine": "update",
 		},
 	},
@@ -214,13 +254,17 @@ var fromDefaults = map[string]change{
 	"how long what is processed is kept": {
 		config: map[string]string{"tagUploads": "status", "expireProcessedAfterDays": "30"},
 		want: map[string]string{
-			"function": "update", "task-definition": "replace", "uploads-lifecycle": "update", "uploads-policy": "update",
+			"backfill-machine": "update",
+			"function":         "update", "task-definition": "replace", "uploads-lifecycle": "update", "uploads-policy": "update",
 			"uploads-read-function": "update", "uploads-read-task": "update", "workflow-machine": "update",
 		},
 	},
 	"variables of the processor": {
 		config: map[string]string{"environment.LOG_LEVEL": "debug"},
-		want:   map[string]string{"function": "update", "task-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"function":         "update", "task-definition": "replace", "workflow-machine": "update",
+		},
 	},
 	"secrets of the processor": {
 		config: map[string]string{
@@ -228,7 +272,8 @@ var fromDefaults = map[string]change{
 			"secretKmsKeyArns[0]": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab",
 		},
 		want: map[string]string{
-			"function": "update", "function-secrets": "create", "task-definition": "replace", "task-secrets": "create",
+			"backfill-machine": "update",
+			"function":         "update", "function-secrets": "create", "task-definition": "replace", "task-secrets": "create",
 			"workflow-machine": "update",
 		},
 	},
@@ -238,7 +283,8 @@ var fromDefaults = map[string]change{
 			"permissions[0].Resource": "arn:aws:s3:::upload-router-e2e-models/*",
 		},
 		want: map[string]string{
-			"function": "update", "function-permissions": "create", "task-definition": "replace", "task-permissions": "create",
+			"backfill-machine": "update",
+			"function":         "update", "function-permissions": "create", "task-definition": "replace", "task-permissions": "create",
 			"workflow-machine": "update",
 		},
 	},
@@ -256,7 +302,10 @@ var fromDefaults = map[string]change{
 	},
 	"disk of the task": {
 		config: map[string]string{"taskStorage": "30"},
-		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"task-definition":  "replace", "workflow-machine": "update",
+		},
 	},
 	"how long what was overwritten is kept": {
 		config: map[string]string{"noncurrentVersionsAfterDays": "30"},
@@ -279,11 +328,15 @@ var fromDefaults = map[string]change{
 			built.ImageContext, built.ImageTag = folder, "new"
 			return built
 		},
-		want: map[string]string{"image-build": "replace", "task-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"image-build":      "replace", "task-definition": "replace", "workflow-machine": "update",
+		},
 	},
 	"a name of the bucket": {
 		config: map[string]string{"bucketName": "upload-router-e2e-other"},
 		want: map[string]string{
+			"uploads-backfill":      "update",
 			"dashboard-board":       "update",
 			"uploads-access":        "replace",
 			"uploads-bucket":        "replace",
@@ -306,6 +359,7 @@ var fromDefaults = map[string]change{
 			"bucketKmsKeyArns[0]": "arn:aws:kms:eu-central-1:000000000000:key/0a1b2c3d-0000-4000-8000-0123456789ab",
 		},
 		want: map[string]string{
+			"uploads-backfill":      "update",
 			"dashboard-board":       "update",
 			"uploads-access":        "delete",
 			"uploads-bucket":        "delete",
@@ -325,6 +379,7 @@ var fromDefaults = map[string]change{
 	"a name of the repository": {
 		config: map[string]string{"ecrRepoName": "upload-router-e2e-other"},
 		want: map[string]string{
+			"backfill-machine": "update",
 			"task-definition":  "replace",
 			"task-execution":   "update",
 			"image-build":      "replace",
@@ -354,22 +409,31 @@ var fromDefaults = map[string]change{
 			return built
 		},
 		want: map[string]string{
-			"function": "update", "image-build": "replace", "sweep": "update", "task-definition": "replace",
+			"backfill-machine": "update",
+			"function":         "update", "image-build": "replace", "sweep": "update", "task-definition": "replace",
 			"workflow-machine": "update",
 		},
 	},
 	"the task's processor": {
 		config: map[string]string{"taskCpu": "512"},
-		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"task-definition":  "replace", "workflow-machine": "update",
+		},
 	},
 	"the task's time": {
 		config: map[string]string{"taskTimeout": "1200"},
-		want:   map[string]string{"alarms-route-time-Fargate": "update", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine":          "update",
+			"alarms-route-time-Fargate": "update", "workflow-machine": "update",
+		},
 	},
 	// The function is auto-named, so that the new one is there before the old one goes: what names it is updated in between.
 	"a Dockerfile of one's own": {
 		config: map[string]string{"dockerfile": "processor/Dockerfile"},
 		want: map[string]string{
+			"backfill-machine":       "update",
+			"backfill-run":           "update",
 			"alarms-function-errors": "update", "alarms-function-throttles": "update", "dashboard-board": "update",
 			"function": "replace", "image-policy": "create", "task-definition": "replace", "workflow-machine": "update",
 			"workflow-run": "update",
@@ -379,6 +443,7 @@ var fromDefaults = map[string]change{
 	"an image of one's own": {
 		config: map[string]string{"image": "registry.example.com/team/app:1.2"},
 		want: map[string]string{
+			"backfill-machine": "update",
 			"image":            "delete",
 			"task-definition":  "replace",
 			"task-execution":   "update",
@@ -392,6 +457,7 @@ var fromDefaults = map[string]change{
 	"the Region's default network": {
 		config: map[string]string{"network": "default"},
 		want: map[string]string{
+			"backfill-machine":                 "update",
 			"network-default":                  "delete",
 			"network-egress-tcp-443-0.0.0.0/0": "replace",
 			"network-egress-udp-53-0.0.0.0/0":  "replace",
@@ -413,6 +479,7 @@ var fromDefaults = map[string]change{
 			"subnetIds[0]": "${" + defaultSubnet + "0}", "subnetIds[1]": "${" + defaultSubnet + "1}",
 		},
 		want: map[string]string{
+			"backfill-machine":                 "update",
 			"network-default":                  "delete",
 			"network-egress-tcp-443-0.0.0.0/0": "replace",
 			"network-egress-udp-53-0.0.0.0/0":  "replace",
@@ -434,6 +501,7 @@ var fromDefaults = map[string]change{
 			"subnetIds[0]": "${" + defaultSubnet + "0}", "subnetIds[1]": "${" + defaultSubnet + "1}", "assignPublicIp": "false",
 		},
 		want: map[string]string{
+			"backfill-machine":                 "update",
 			"network-default":                  "delete",
 			"network-egress-tcp-443-0.0.0.0/0": "replace",
 			"network-egress-udp-53-0.0.0.0/0":  "replace",
@@ -452,7 +520,8 @@ var fromDefaults = map[string]change{
 	"a network without a way out": {
 		config: map[string]string{"network": "private"},
 		want: map[string]string{
-			"endpoints": "create", "endpoints-dynamodb": "create", "endpoints-ecr-api": "create", "endpoints-ecr-dkr": "create",
+			"backfill-machine": "update",
+			"endpoints":        "create", "endpoints-dynamodb": "create", "endpoints-ecr-api": "create", "endpoints-ecr-dkr": "create",
 			"endpoints-from-tasks": "create", "endpoints-group": "create", "endpoints-logs": "create", "endpoints-s3": "create",
 			"endpoints-to-dynamodb": "create", "endpoints-to-endpoints": "create", "endpoints-to-s3": "create",
 			"network-egress-tcp-443-0.0.0.0/0": "delete", "network-egress-udp-53-0.0.0.0/0": "delete", "network-gateway": "delete",
@@ -462,6 +531,7 @@ var fromDefaults = map[string]change{
 	"another address block": {
 		config: map[string]string{"vpcCidr": "10.65.0.0/24"},
 		want: map[string]string{
+			"backfill-machine":                 "update",
 			"network-default":                  "replace",
 			"network-egress-tcp-443-0.0.0.0/0": "replace",
 			"network-egress-udp-53-0.0.0.0/0":  "replace",
@@ -491,7 +561,11 @@ var fromDefaults = map[string]change{
 	"a key of one's own": {
 		config: map[string]string{"encryption": "customer"},
 		want: map[string]string{
-			"encryption-key": "update", "function-ledger": "update", "image-build": "replace", "image-lifecycle": "replace",
+			"backfill-encryption": "update",
+			"backfill-keys":       "create",
+			"backfill-machine":    "update",
+			"backfill-run":        "update",
+			"encryption-key":      "update", "function-ledger": "update", "image-build": "replace", "image-lifecycle": "replace",
 			"image-repository": "replace", "ledger-table": "update", "notifications-topic": "update", "statuschange-dlq": "update",
 			"sweep-run": "update", "task-definition": "replace", "task-execution": "update", "task-ledger": "update",
 			"uploads-dlq": "update", "uploads-encryption": "update", "uploads-paused": "update", "uploads-read-function": "update",
@@ -528,11 +602,16 @@ var fromDefaults = map[string]change{
 	},
 	"more of what happens is logged": {
 		config: map[string]string{"executionLogLevel": "ALL"},
-		want:   map[string]string{"workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"workflow-machine": "update",
+		},
 	},
 	"no log of the executions": {
 		config: map[string]string{"executionLogLevel": "OFF"},
 		want: map[string]string{
+			"backfill-logging": "delete",
+			"backfill-machine": "update",
 			"dashboard-board":  "update",
 			"logs-executions":  "delete",
 			"workflow-logging": "delete",
@@ -542,7 +621,10 @@ var fromDefaults = map[string]change{
 	},
 	"the files' names in the executions' log": {
 		config: map[string]string{"executionLogData": "true"},
-		want:   map[string]string{"workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"workflow-machine": "update",
+		},
 	},
 }
 
@@ -554,11 +636,15 @@ var fromDev = map[string]change{
 	},
 	"a larger task": {
 		config: map[string]string{"taskCpu": "1024", "taskMemory": "2048"},
-		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"task-definition":  "replace", "workflow-machine": "update",
+		},
 	},
 	"more time": {
 		config: map[string]string{"taskTimeout": "1500", "executionTimeout": "3600"},
 		want: map[string]string{
+			"backfill-machine":      "update",
 			"alarms-execution-time": "update", "alarms-route-time-Fargate": "update", "function": "update", "sweep": "update",
 			"task-definition":  "replace",
 			"workflow-machine": "update",
@@ -567,7 +653,8 @@ var fromDev = map[string]change{
 	"logs are kept": {
 		config: map[string]string{"logRetentionDays": "30"},
 		want: map[string]string{
-			"function": "update", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
+			"backfill-machine": "update",
+			"function":         "update", "logs-executions": "update", "logs-function": "update", "logs-sweep": "update",
 			"logs-task": "update", "task-definition": "replace", "workflow-machine": "update",
 		},
 	},
@@ -583,11 +670,11 @@ var fromDev = map[string]change{
 var fromProd = map[string]change{
 	"a threshold": {
 		config: map[string]string{"sizeThreshold": "1MiB"},
-		want:   map[string]string{"workflow-machine": "update"},
+		want:   map[string]string{"backfill-machine": "update", "workflow-machine": "update"},
 	},
 	"the task's memory": {
 		config: map[string]string{"taskMemory": "4096"},
-		want:   map[string]string{"task-definition": "replace", "workflow-machine": "update"},
+		want:   map[string]string{"backfill-machine": "update", "task-definition": "replace", "workflow-machine": "update"},
 	},
 	"the notices": {
 		config: map[string]string{"notifySuccess": "true"},
@@ -595,11 +682,17 @@ var fromProd = map[string]change{
 	},
 	"the use of the key": {
 		config: map[string]string{"kmsDataKeyReuse": "900"},
-		want:   map[string]string{"workflow-machine": "update"},
+		want: map[string]string{
+			"backfill-machine": "update",
+			"workflow-machine": "update",
+		},
 	},
 	"the task's own word of its end, for which there is an endpoint": {
 		config: map[string]string{"taskCompletion": "callback"},
 		want: map[string]string{
+			"backfill-machine":     "update",
+			"backfill-report":      "create",
+			"backfill-run":         "update",
 			"alarms-task-failures": "update",
 			"alarms-task-timeouts": "update",
 			"dashboard-board":      "update",
@@ -612,6 +705,8 @@ var fromProd = map[string]change{
 	"no traces": {
 		config: map[string]string{"tracing": "false"},
 		want: map[string]string{
+			"backfill-machine": "update",
+			"backfill-tracing": "delete",
 			"endpoints-xray":   "delete",
 			"task-tracing":     "delete",
 			"function":         "update",
@@ -624,6 +719,8 @@ var fromProd = map[string]change{
 	"few tasks at a time, in the table that is there": {
 		config: map[string]string{"maxParallelTasks": "5", "executionTimeout": "7200"},
 		want: map[string]string{
+			"backfill-machine":      "update",
+			"backfill-run":          "update",
 			"alarms-execution-time": "update", "function": "update", "sweep": "update", "sweep-run": "update",
 			"task-definition": "replace", "workflow-machine": "update", "workflow-run": "update",
 		},
@@ -653,7 +750,11 @@ var fromUnprotected = map[string]change{
 	"the keys of AWS": {
 		config: map[string]string{"encryption": "aws"},
 		want: map[string]string{
-			"encryption-key": "update", "endpoints-ecr-api": "update", "endpoints-ecr-dkr": "update", "function-ledger": "update",
+			"backfill-encryption": "update",
+			"backfill-keys":       "delete",
+			"backfill-machine":    "update",
+			"backfill-run":        "update",
+			"encryption-key":      "update", "endpoints-ecr-api": "update", "endpoints-ecr-dkr": "update", "function-ledger": "update",
 			"image-build": "replace", "image-lifecycle": "replace", "image-repository": "replace", "ledger-table": "update",
 			"notifications-topic": "update", "statuschange-dlq": "update", "sweep-run": "update", "task-definition": "replace",
 			"task-execution": "update", "task-ledger": "update", "uploads-dlq": "update", "uploads-encryption": "update",
@@ -665,7 +766,8 @@ var fromUnprotected = map[string]change{
 }
 
 // taggable are the resources of that stack that have tags.
-const taggable = "alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
+const taggable = "alarms-backfill-failures backfill-bucket backfill-machine backfill-role statuschange-batch-rule " +
+	"alarms-event-failures alarms-execution-aborts alarms-execution-failures alarms-execution-throttles " +
 	"alarms-execution-time alarms-execution-timeouts alarms-function-errors alarms-function-throttles " +
 	"alarms-ledger-throttles alarms-lost-events alarms-open-executions alarms-paused-events alarms-sweep-errors " +
 	"alarms-route-time-Fargate alarms-route-time-Lambda " +

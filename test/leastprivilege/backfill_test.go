@@ -18,7 +18,9 @@ import (
 )
 
 // put stores objects in a bucket that no event tells of, and gives a list of them; of one it names the version.
-func (l *decided) put(ctx context.Context, r *local.Router, bucket string, sizes map[string]int, versioned string) (list string, err error) {
+func (l *decided) put(
+	ctx context.Context, r *local.Router, bucket string, sizes map[string]int, versioned string,
+) (list string, err error) {
 	var lines strings.Builder
 	for key, size := range sizes {
 		stored, err := r.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(make([]byte, size))})
@@ -67,9 +69,7 @@ func (l *decided) backfill(ctx context.Context, r *local.Router, name string, in
 func (l *decided) ended(child *local.Execution) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, refused := range child.Refused {
-		l.refusals = append(l.refusals, fmt.Sprint(refused))
-	}
+	l.refusals = append(l.refusals, child.Refused...)
 }
 
 // unrefused is an error if a child was refused something.
@@ -89,8 +89,8 @@ func (l *decided) ends(ctx context.Context, r *local.Router, name string, input 
 		return err
 	}
 	var output struct{ Succeeded, Failed string }
-	if err := json.Unmarshal(e.Output, &output); err != nil || output.Succeeded != succeeded || output.Failed != failed || len(e.Refused) > 0 ||
-		len(e.Notices) != 1 {
+	err = json.Unmarshal(e.Output, &output)
+	if err != nil || output.Succeeded != succeeded || output.Failed != failed || len(e.Refused) > 0 || len(e.Notices) != 1 {
 		return fmt.Errorf("%w: backfill %s: %s %s, of which %s, refused %v, notices %v", errNotProcessed, name, e.Status, e.Cause, e.Output,
 			e.Refused, e.Notices)
 	}

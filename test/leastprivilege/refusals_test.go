@@ -213,7 +213,8 @@ func TestStepFunctionsUsesTheKeyByNoService(t *testing.T) {
 	t.Parallel()
 	system := declare(t, "byservice", map[string]string{"encryption": "customer"})
 	via := map[string]string{
-		"DecryptLedger": "dynamodb.", "EncryptNotices": "sns.", "DecryptExecutions": "states.", "DecryptUploads": "s3.", "EncryptResults": "s3.", "DecryptLists": "s3.",
+		"DecryptLedger": "dynamodb.", "EncryptNotices": "sns.", "DecryptExecutions": "states.", "DecryptUploads": "s3.",
+		"EncryptResults": "s3.", "DecryptLists": "s3.",
 		"EncryptExecutions": "", "EncryptExecutionLogs": "", // Step Functions' own
 	}
 	seen := map[string]bool{}
