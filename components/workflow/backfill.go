@@ -46,8 +46,8 @@ func backfillStatements(args *Args) []policy.Statement {
 	return statements
 }
 
-// keyOfResults lets S3 use the key of the bucket. The encryption context is the bucket, as it has a bucket key, or the list itself if whoever
-// uploads it asks for none. What S3 encrypts in parts it decrypts as well.
+// keyOfResults lets S3 use the key of the bucket. The encryption context is the bucket, as it has a bucket key, or the list itself if
+// whoever uploads it asks for none. What S3 encrypts in parts it decrypts as well.
 func keyOfResults(args *Args) []policy.Statement {
 	b := args.Backfill
 	use := func(sid, action string, contexts ...pulumi.StringInput) policy.Statement {

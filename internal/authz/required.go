@@ -22,8 +22,8 @@ type Requirement struct {
 const (
 	mapPolicies  = "https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html"
 	mapMachine   = "https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"
-	writerReason = "A ResultWriter writes a large result in parts, and lists and aborts those that it can't complete; AWS's policy for it has " +
-		"all four."
+	writerReason = "A ResultWriter writes a large result in parts, and lists and aborts those that it can't complete; AWS's policy for it " +
+		"has all four."
 )
 
 // ofExecutions are a state machine's executions, without the children of its Maps, and plain is a state machine without the label of one.

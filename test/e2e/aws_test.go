@@ -242,7 +242,7 @@ func (d *deployed) alarmsTellTheTopic(t *testing.T, ctx context.Context) {
 			}
 		}
 	}
-	require.Equal(t, 20, ours, "all that the runbook has a section for")
+	require.Equal(t, 21, ours, "all that the runbook has a section for")
 }
 
 // gone checks that nothing is left of what the outputs name.

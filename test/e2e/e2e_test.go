@@ -181,7 +181,7 @@ func TestCLI(t *testing.T) {
 		"vpcId", "subnetIds", "securityGroupId", "ecrRepositoryUri", "ecsClusterArn", "taskDefinitionArn", "lambdaFunctionArn",
 		"stateMachineArn", "bucketName", "eventBridgeRuleName", "topicArn", "deadLetterQueueUrl", "functionLogGroup", "taskLogGroup",
 		"kmsKeyArn", "kmsKeyPolicy", "topicPolicy", "routes", "ledgerTable", "sweepFunctionName", "sweepLogGroup", "sweepRuleName",
-		"statusChangeQueueName", "pausedRuleName", "pausedQueueUrl",
+		"statusChangeQueueName", "pausedRuleName", "pausedQueueUrl", "backfillStateMachineArn", "backfillBucketName",
 	}, slices.Collect(maps.Keys(outputs)), "requirement A41, where to look when something fails, and what a given key and topic must allow")
 	deployed := inspect(t, "eu-central-1", outputs)
 	deployed.exists(t)
@@ -210,9 +210,10 @@ func TestCLI(t *testing.T) {
 	require.NotContains(t, text, "registry-password")
 	require.NotContains(t, text, "moto-token", "the registry's password")
 
-	t.Log("another threshold changes the state machine alone")
+	t.Log("another threshold changes the state machines alone")
 	c.ok("config", "set", "--config-file", c.config, "sizeThreshold", "1MiB")
-	require.Equal(t, []string{"aws:sfn/stateMachine:StateMachine update"}, c.plan())
+	const machine = "aws:sfn/stateMachine:StateMachine update"
+	require.Equal(t, []string{machine, machine}, c.plan(), "the router's, and that of backfills")
 
 	t.Log("destroy leaves nothing")
 	c.ok("destroy", "--yes", "--skip-preview", "--config-file", c.config)
