@@ -33,6 +33,7 @@ const (
 	serviceECS        = "ecs-tasks.amazonaws.com"
 	serviceEvents     = "events.amazonaws.com"
 	serviceFlowLogs   = "vpc-flow-logs.amazonaws.com"
+	serviceScheduler  = "scheduler.amazonaws.com"
 	serviceLambda     = "lambda.amazonaws.com"
 	serviceStates     = "states.amazonaws.com"
 	serviceCloudWatch = "cloudwatch.amazonaws.com"

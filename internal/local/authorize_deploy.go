@@ -129,6 +129,24 @@ func (g *guard) flowLog(r declared.Resource) error {
 	return nil
 }
 
+// schedule asks whether EventBridge Scheduler may take the role of a schedule, for the group that this is in, and start its target in it.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+func (g *guard) schedule(r declared.Resource) error {
+	group, err := g.system.Where(declared.TypeScheduleGroup, "name", r.Inputs["groupName"])
+	if err != nil {
+		return fmt.Errorf("finding its group: %w", err)
+	}
+	target := r.Object("target")
+	role, started := text(target, "roleArn"), text(target, "arn")
+	if err := g.assumes(serviceScheduler, role, group.ARN()); err != nil {
+		return fmt.Errorf("the execution role you provide must allow EventBridge Scheduler to assume the role: %w", err)
+	}
+	if err := g.may(role, "states:StartExecution", started, nil); err != nil {
+		return fmt.Errorf("it can't start its target: %w", err)
+	}
+	return nil
+}
+
 // logGroup asks whether CloudWatch Logs may use a group's key.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 func (g *guard) logGroup(r declared.Resource) error {

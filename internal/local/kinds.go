@@ -54,6 +54,7 @@ var kinds = map[string]kind{
 	declared.TypeLogGroup: {created: (*guard).logGroup},
 	declared.TypeAlarm:    {created: (*guard).alarm},
 	declared.TypeFlowLog:  {created: (*guard).flowLog},
+	declared.TypeSchedule: {created: (*guard).schedule},
 }
 
 // find gives the declared resource of a kind whose output has a value. The error matches errNotRun if one of another kind

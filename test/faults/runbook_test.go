@@ -50,6 +50,7 @@ func TestEveryAlarmIsInTheRunbook(t *testing.T) {
 		}
 	}
 	note(localtest.Declare(t, "dev", docs.ThreeTiers))
+	note(localtest.Declare(t, "dev", map[string]string{"backfillSchedule": "rate(1 day)"}))
 	for _, name := range names {
 		config, err := stackfile.Read(root, name)
 		require.NoError(t, err)

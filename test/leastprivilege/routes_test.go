@@ -159,6 +159,7 @@ func declareAll(t *testing.T) map[string]*declared.System {
 		"outputKmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
 	})
 	out[tagged] = declare(t, tagged, map[string]string{"network": "private", "tagUploads": "quarantine", "encryption": "customer"})
+	out["scheduled"] = declare(t, "scheduled", map[string]string{"backfillSchedule": "rate(1 day)", "backfillPrefix": "filled/"})
 	out["secrets"] = declare(t, "secrets", map[string]string{
 		"network": "private",
 		"secrets": `{"PASSWORD":"arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-a1b2c3",` +
