@@ -174,7 +174,9 @@ func statements(args *Args) []policy.Statement {
 		decrypt := on("DecryptExecutions", args.KMSKeyARN, "kms:Decrypt")
 		decrypt.Conditions = []policy.Condition{
 			policy.Via("states", args.Location),
-			policy.When("ArnEquals", "kms:EncryptionContext:aws:states:stateMachineArn", args.StateMachineARN, args.BackfillARN),
+			// A child's state machine may be called that with the label of its Map state behind it.
+			policy.When("ArnLike", "kms:EncryptionContext:aws:states:stateMachineArn", args.StateMachineARN, args.BackfillARN,
+				pulumi.Sprintf("%s/*", args.BackfillARN)),
 		}
 		granted = append(granted, decrypt)
 	}

@@ -95,8 +95,9 @@ func TestItMayDoWhatItDoesAndNothingElse(t *testing.T) {
 					"kms:ViaService": %[3]s, "kms:EncryptionContext:aws:dynamodb:tableName": ["ledger"]
 				}}},` + plain + `,
 				{"Sid": "DecryptExecutions", "Effect": "Allow", "Action": ["kms:Decrypt"], "Resource": ["arn:%[1]s:kms:%[2]s:123456789012:key/k"],
-				 "Condition": {"StringEquals": {"kms:ViaService": %[4]s}, "ArnEquals": {"kms:EncryptionContext:aws:states:stateMachineArn": [
-					"arn:%[1]s:states:%[2]s:123456789012:stateMachine:m", "arn:%[1]s:states:%[2]s:123456789012:stateMachine:b"
+				 "Condition": {"StringEquals": {"kms:ViaService": %[4]s}, "ArnLike": {"kms:EncryptionContext:aws:states:stateMachineArn": [
+					"arn:%[1]s:states:%[2]s:123456789012:stateMachine:m", "arn:%[1]s:states:%[2]s:123456789012:stateMachine:b",
+					"arn:%[1]s:states:%[2]s:123456789012:stateMachine:b/*"
 				 ]}}},
 				{"Sid": "EncryptNotices", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
 				 "Resource": ["arn:%[1]s:kms:%[2]s:123456789012:key/t"],
