@@ -46,7 +46,8 @@ func (s *System) backfillable() error {
 type RunOptions struct {
 	// Batch is what the ledger has as the batch of the files. Default: the backfill's name.
 	Batch string
-	// MaxParallel is how many files are processed at a time, up to [MostParallel]. Default: [UsualParallel].
+	// MaxParallel is how many files are processed at a time, up to [MostParallel]. Default: [UsualParallel], or the fewest tasks that a route
+	// with files runs at a time, if those are fewer: more would wait for its task slots, as uploads do.
 	MaxParallel int
 	// Tolerate is the percentage of files, 0 to 100, that may fail before the rest isn't begun. Default: [UsualTolerated]; nil is that.
 	Tolerate *float64
@@ -73,12 +74,11 @@ type BackfillOptions struct {
 
 // check takes the defaults. The error matches [ErrInput].
 func (o *RunOptions) check() error {
-	o.MaxParallel = cmp.Or(o.MaxParallel, UsualParallel)
 	if o.Tolerate == nil {
 		o.Tolerate = aws.Float64(UsualTolerated)
 	}
 	switch {
-	case o.MaxParallel < 1 || o.MaxParallel > MostParallel:
+	case o.MaxParallel < 0 || o.MaxParallel > MostParallel:
 		return fmt.Errorf("%w: from 1 to %d files can be processed at a time, not %d", ErrInput, MostParallel, o.MaxParallel)
 	case !(*o.Tolerate >= 0 && *o.Tolerate <= 100): // it may be no number
 		return fmt.Errorf("%w: from 0 %% to 100 %% of the files may fail, not %g %%", ErrInput, *o.Tolerate)
@@ -253,6 +253,14 @@ func (e *estimator) addChild(to *Estimate, route machine.Route, size int64) (sec
 func (p *BackfillPlan) finish() {
 	if p.estimator == nil {
 		return
+	}
+	if p.MaxParallel == 0 {
+		p.MaxParallel = UsualParallel
+		for _, r := range p.Routes {
+			if most := r.route.MaxParallel; most > 0 && r.Files > 0 {
+				p.MaxParallel = min(p.MaxParallel, most)
+			}
+		}
 	}
 	p.Seconds = max(p.Seconds, float64(p.Files)/childrenPerSecond)
 	all := 0.0

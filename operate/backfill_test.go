@@ -85,7 +85,7 @@ func TestABackfillIsPlannedStartedAndFollowed(t *testing.T) {
 	all, err := system.Backfills(t.Context(), 0)
 	require.NoError(t, err)
 	require.Equal(t, []operate.Backfill{ended}, all)
-	require.ErrorContains(t, ended.CheckRedrive(), "`upload-router reprocess --batch nightly --status failed` has those processed")
+	require.ErrorContains(t, ended.CheckRedrive(), "`upload-router reprocess --batch nightly --status failed` takes what the ledger has as failed")
 }
 
 // The keys that the stack takes are taken, and what was modified since.
@@ -150,7 +150,6 @@ func TestABackfillIsStoppedAndRedriven(t *testing.T) {
 	stopped, err := system.StopBackfill(t.Context(), plan.Name)
 	require.NoError(t, err)
 	require.Equal(t, "ABORTED", stopped.Status)
-	require.Equal(t, "Upload.Stopped", stopped.Error)
 	_, err = system.StopBackfill(t.Context(), plan.Name)
 	require.ErrorContains(t, err, "has ended: it is ABORTED")
 

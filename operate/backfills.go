@@ -219,9 +219,8 @@ func (s *System) StopBackfill(ctx context.Context, name string) (Backfill, error
 	if b.Ended() {
 		return b, fmt.Errorf("%w: the backfill %s has ended: it is %s", ErrInput, b.Name, b.Status)
 	}
-	_, err = s.states.StopExecution(ctx, &sfn.StopExecutionInput{
-		ExecutionArn: &b.ARN, Error: aws.String("Upload.Stopped"), Cause: aws.String("upload-router backfill stop"),
-	})
+	// Without an error and a cause, which take the right to the machine's key where that is the customer's.
+	_, err = s.states.StopExecution(ctx, &sfn.StopExecutionInput{ExecutionArn: &b.ARN})
 	if err != nil {
 		return b, asked("stopping the backfill "+b.Name, err)
 	}
@@ -235,9 +234,32 @@ func (s *System) RedriveBackfill(ctx context.Context, b Backfill) error {
 		return err
 	}
 	_, err := s.states.RedriveExecution(ctx, &sfn.RedriveExecutionInput{
-		ExecutionArn: &b.ARN, ClientToken: aws.String(fmt.Sprintf("%.100s-%d", b.Name, b.Redrives)), // as of [System.resume]
+		ExecutionArn: &b.ARN, ClientToken: redriveToken(b.ARN, b.Redrives),
 	})
-	return asked("redriving the backfill "+b.Name, err)
+	if err != nil {
+		return asked("redriving the backfill "+b.Name, err)
+	}
+	s.untilSeen(ctx, b.ARN, func(now Backfill) bool { return !now.Ended() || now.Redrives > b.Redrives })
+	return nil
+}
+
+// AwaitBackfill waits until a backfill that was just started, by its name, can be followed.
+func (s *System) AwaitBackfill(ctx context.Context, name string) {
+	s.untilSeen(ctx, executionOf(s.Outputs.BackfillStateMachineARN, name), func(Backfill) bool { return true })
+}
+
+// looksUntilSeen is how often it is asked whether what was just done to a backfill is seen: what DescribeExecution says follows it, as a
+// rule at once.
+const looksUntilSeen = 30
+
+// untilSeen waits until what was just done to a backfill is seen. That it isn't is no error: it was done.
+func (s *System) untilSeen(ctx context.Context, arn string, seen func(Backfill) bool) {
+	for range looksUntilSeen {
+		b, err := s.describeBackfill(ctx, arn)
+		if err == nil && seen(b) || wait(ctx, s.Poll) != nil {
+			return
+		}
+	}
 }
 
 // refusedRedrive says why a backfill can't be redriven.
@@ -247,7 +269,8 @@ func (b Backfill) refusedRedrive() error {
 		return fmt.Errorf("%w: the backfill %s is running: `upload-router backfill show %[2]s --follow` follows it", ErrInput, b.Name)
 	case b.Status == string(sfntypes.ExecutionStatusSucceeded) && b.Files.Unsuccessful() > 0:
 		return fmt.Errorf("%w: the backfill %s succeeded, as it tolerates %g %% of failed files, and Step Functions redrives none that "+
-			"did: `upload-router reprocess --batch %s --status failed` has those processed", ErrInput, b.Name, b.Tolerate, b.Batch)
+			"did: the same backfill once more skips what is processed, and `upload-router reprocess --batch %s --status failed` takes what the "+
+			"ledger has as failed", ErrInput, b.Name, b.Tolerate, b.Batch)
 	case b.Status == string(sfntypes.ExecutionStatusSucceeded):
 		return fmt.Errorf("%w: the backfill %s succeeded, with all its files", ErrInput, b.Name)
 	case !b.Redrivable:

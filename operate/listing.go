@@ -42,6 +42,7 @@ func (s *System) listObjects(ctx context.Context, prefix string) iter.Seq2[inven
 				}
 				found := inventory.Object{
 					Bucket: s.Outputs.BucketName, Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified), Current: true,
+					StorageClass: string(o.StorageClass),
 				}
 				if !yield(found, nil) {
 					return
@@ -60,6 +61,10 @@ type LeftOut struct {
 	// NotRouted are those whose keys the stack doesn't take, FolderMarkers empty objects whose keys end with a slash.
 	NotRouted     int64 `json:"notRouted,omitempty"`
 	FolderMarkers int64 `json:"folderMarkers,omitempty"`
+	// Archived are in a storage class from which an object must be restored before it can be read, whether or not it is. An inventory has
+	// them counted if it says the class.
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+	Archived int64 `json:"archived,omitempty"`
 	// Versions aren't current, or mark a deletion. Only an inventory has them.
 	Versions int64 `json:"otherVersions,omitempty"`
 	// Running are being processed, by the ledger. Buckets are in other buckets than the one that is meant. Unreadable are items of the
@@ -71,6 +76,11 @@ type LeftOut struct {
 
 // isFolderMarker says whether an object is what the S3 console makes for a folder. No processor runs for it.
 func isFolderMarker(key string, size int64) bool { return size == 0 && strings.HasSuffix(key, "/") }
+
+// isArchived says whether an object of a storage class can't be read as it is.
+func isArchived(class string) bool {
+	return class == string(s3types.ObjectStorageClassGlacier) || class == string(s3types.ObjectStorageClassDeepArchive)
+}
 
 // choose gives the objects that a backfill takes, and counts what it leaves out.
 func (s *System) choose(
@@ -89,6 +99,8 @@ func (s *System) choose(
 			return &left.NotRouted
 		case isFolderMarker(o.Key, o.Size):
 			return &left.FolderMarkers
+		case isArchived(o.StorageClass):
+			return &left.Archived
 		}
 		return nil
 	}

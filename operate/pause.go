@@ -221,6 +221,11 @@ func (s *System) Resume(ctx context.Context, told func(string), drained func(Dra
 		return Drained{}, err
 	}
 	d := drain{System: s, began: time.Now(), told: drained, seen: map[string]bool{}}
+	var err error
+	if d.now.Waiting, err = s.countPaused(ctx); err != nil { // about, and for the time that is left
+		return Drained{}, err
+	}
+	d.report()
 	if err := d.run(ctx); err != nil {
 		return d.now, err
 	}

@@ -60,7 +60,7 @@ func Permissions() []Permission {
 	decrypt, encrypt := []string{actionDecrypt}, []string{actionDecrypt, "kms:GenerateDataKey"}
 	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
 	lists := []string{commandBackfill, commandReprocess}
-	listsStatus := []string{commandBackfill, commandReprocess, commandStatus}
+	listsStatus := slices.Concat(lists, []string{commandStatus})
 	sizes := []string{commandBackfill, commandRedrive, commandReprocess, commandStatus}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
@@ -100,14 +100,17 @@ func Permissions() []Permission {
 			[]string{commandPause, commandRedrive, commandResume, commandStatus, commandStop}, nil,
 		},
 		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
-		{"states:DescribeExecution", onRuns, listsStatus, decrypt},
+		{
+			"states:DescribeExecution", onRuns,
+			append(listsStatus, commandExecutions, commandLogs, commandRedrive, commandShow, commandStop, commandWatch), decrypt,
+		},
 		{
 			"states:DescribeExecution", onExecutions,
 			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandStop, commandWatch}, decrypt,
 		},
 		{"states:DescribeMapRun", onRuns, listsStatus, nil},
 		{
-			"states:GetExecutionHistory", onExecutions,
+			"states:GetExecutionHistory", onExecutions + ", and those of backfills' files",
 			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
 		},
 		{

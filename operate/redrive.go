@@ -521,11 +521,17 @@ func (p *RedrivePlan) restart(ctx context.Context, item *RedriveItem) error {
 	return p.system.start(ctx, item)
 }
 
+// redriveToken is the same for a second try of ours, and another one for the next redrive. It has at most 64 characters.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
+func redriveToken(executionARN string, redrives int) *string {
+	sum := sha256.Sum256([]byte(executionARN))
+	return aws.String(fmt.Sprintf("%x-%d", sum[:16], redrives))
+}
+
 func (s *System) resume(ctx context.Context, item *RedriveItem) error {
 	_, err := s.states.RedriveExecution(ctx, &sfn.RedriveExecutionInput{
 		ExecutionArn: &item.Execution.ARN,
-		// The same for a second try of ours, and another one for the next redrive.
-		ClientToken: aws.String(fmt.Sprintf("%.100s-%d", item.Execution.Name, item.Execution.Redrives)),
+		ClientToken:  redriveToken(item.Execution.ARN, item.Execution.Redrives),
 	})
 	if hasCode(err, "ExecutionNotRedrivable") {
 		return fmt.Errorf("it can't be redriven: %w; that is for 14 days after its end, with fewer than %d events",

@@ -76,6 +76,12 @@ func (s *System) PlanStop(ctx context.Context, options StopOptions) (*StopPlan, 
 	if options.Route != "" && s.Outputs.routes.computeOf(options.Route) == "" {
 		return nil, fmt.Errorf("%w: %q is no route: use %s", ErrInput, options.Route, strings.Join(s.Outputs.routes.names(), ", "))
 	}
+	for _, name := range options.Executions {
+		if isChild(s.executionARN(name)) {
+			return nil, fmt.Errorf("%w: %s is a file of a backfill, which Step Functions starts again: `upload-router backfill stop` ends the "+
+				"whole", ErrInput, name)
+		}
+	}
 	plan := &StopPlan{Items: []StopItem{}, system: s, options: options}
 	running, err := s.toStop(ctx, options)
 	if err != nil {

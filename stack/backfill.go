@@ -17,8 +17,24 @@ import (
 // Functions knows of it for 90.
 const expireBackfillsDays = 90
 
-// scheduledParallel is how many files a backfill by the clock processes at a time: it leaves what the account has to the uploads.
+// scheduledParallel is how many files a backfill by the clock processes at a time at most.
 const scheduledParallel = 100
+
+// scheduledAtOnce is how many it processes: no more than the function and each route's tasks run at a time, as those that wait may fail, and
+// uploads with them.
+func (s *system) scheduledAtOnce() int {
+	most := scheduledParallel
+	limits := []int{s.cfg.LambdaConcurrency}
+	for _, r := range s.cfg.Machine().Routes {
+		limits = append(limits, r.MaxParallel)
+	}
+	for _, limit := range limits {
+		if limit > 0 {
+			most = min(most, limit)
+		}
+	}
+	return most
+}
 
 // backfill makes the state machine that processes what is in the buckets already, and the bucket of its lists and results.
 func (s *system) backfill() error {
@@ -60,7 +76,7 @@ func (s *system) schedule() error {
 		inputs[i] = bucket.ToStringOutput().ApplyT(func(bucket string) (string, error) {
 			text, err := json.Marshal(machine.BackfillInput{
 				// What fails stays to be found in the ledger, and keeps nothing else from being processed.
-				Bucket: bucket, Prefix: s.cfg.BackfillPrefix, MaxParallel: scheduledParallel, Tolerate: 100,
+				Bucket: bucket, Prefix: s.cfg.BackfillPrefix, MaxParallel: s.scheduledAtOnce(), Tolerate: 100,
 			})
 			if err != nil {
 				return "", fmt.Errorf("writing the input of the schedule: %w", err)

@@ -178,7 +178,7 @@ func table(args *Args) []alarm {
 			"EventBridge could not start an execution, and will not try again. What it counts as a dead letter isn't in this: the alarm "+
 				"undelivered-events tells of that."),
 		rule("lost-events", "InvocationsFailedToBeSentToDlq",
-			"EventBridge could neither start an execution nor keep the event: it is lost, and the file has to be uploaded again."),
+			"EventBridge could neither start an execution nor keep the event: it is lost, and the file has to be processed by a backfill."),
 		waiting("undelivered-events", args.DeadLetterQueueName,
 			"EventBridge gave up on starting an execution: its event waits in the dead-letter queue."),
 		waiting("undelivered-status-changes", args.StatusChangeQueueName,

@@ -152,8 +152,7 @@ func statements(args *Args) []policy.Statement {
 	if len(args.SlotRoutes) > 0 {
 		own = append(own, ledger.Slots)
 	}
-	// The input of a backfill's child doesn't say which version of an object it took: it is looked for among all.
-	read := on("ReadLedger", args.TableARN, "dynamodb:GetItem", "dynamodb:Query")
+	read := on("ReadLedger", args.TableARN, "dynamodb:GetItem")
 	read.Conditions = policy.NotOwn(own...)
 	granted := append(policy.UseLedger(args.Location, args.TableARN, args.TableName, args.KMSKeyARN, own...),
 		read,

@@ -66,7 +66,7 @@ func TestItRunsEveryTwoMinutes(t *testing.T) {
 func TestItMayDoWhatItDoesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	const plain = `
-		{"Sid": "ReadLedger", "Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:Query"],
+		{"Sid": "ReadLedger", "Effect": "Allow", "Action": ["dynamodb:GetItem"],
 		 "Resource": ["arn:%[1]s:dynamodb:%[2]s:123456789012:table/ledger"], "Condition": {
 			"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["slots/*"]}, "Null": {"dynamodb:LeadingKeys": ["false"]}
 		 }},

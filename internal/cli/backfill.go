@@ -34,8 +34,8 @@ func (f *runFlags) register(cmd *cobra.Command) {
 	f.askFlags(cmd)
 	f.followFlags(cmd)
 	flags := cmd.Flags()
-	flags.IntVar(&f.options.MaxParallel, "max-parallel", operate.UsualParallel,
-		"how many files are processed at a time, up to "+humanize.Comma(operate.MostParallel))
+	flags.IntVar(&f.options.MaxParallel, "max-parallel", 0, fmt.Sprintf("how many files are processed at a time, up to %s; 0: %d, or as many "+
+		"tasks as a route with files runs at a time", humanize.Comma(operate.MostParallel), operate.UsualParallel))
 	flags.StringVar(&f.tolerate, "tolerate", strconv.Itoa(operate.UsualTolerated)+"%",
 		"how many files may fail before the rest isn't begun")
 	flags.BoolVar(&f.options.DryRun, "dry-run", false, "only say what would be processed")
@@ -76,7 +76,7 @@ func backfillCommand() *cobra.Command {
 		Use:   "backfill",
 		Short: "Process what is in the bucket already",
 		Long: `Process what is in the bucket already: what was uploaded before there was the
-system, while it was off, or by whom no event came.
+system, while it was off, or of which no event came.
 
 The bucket is listed, or --manifest has the listing: an S3 Inventory report of
 the bucket, in CSV or Parquet. Parquet is read by ` + converterName + `, beside
@@ -176,6 +176,7 @@ func (f *runFlags) process(ctx context.Context, u *ui, system *operate.System, p
 	}
 	u.say("✓ %s is started.", plan.Name)
 	if !f.noWait {
+		system.AwaitBackfill(ctx, plan.Name)
 		return f.follow(ctx, u, system, backfillReport{Plan: plan}, plan.Name, plan.Files)
 	}
 	u.say("`upload-router backfill show %s --follow` follows it.", plan.Name)
@@ -243,6 +244,7 @@ func leftOutText(left operate.LeftOut) string {
 	}{
 		{left.NotRouted, "whose keys the stack doesn't take"}, {left.Prefix, "with another prefix"}, {left.Older, "that are older"},
 		{left.Versions, "that are older versions or deleted"}, {left.FolderMarkers, "that are folder markers"},
+		{left.Archived, "that are archived: restore them into another class first"},
 		{left.Running, "that are being processed"}, {left.Buckets, "of other buckets (--bucket chooses one)"},
 		{left.Unreadable, "that can't be read in the ledger (`upload-router executions` names them)"},
 	} {
@@ -357,7 +359,8 @@ func (f *runFlags) end(ctx context.Context, u *ui, system *operate.System, repor
 	case b.Status != "SUCCEEDED":
 		return fmt.Errorf("%w: the backfill %s is %s: `upload-router backfill redrive %[2]s` goes on with it", errFailures, b.Name, b.Status)
 	case bad > 0:
-		return fmt.Errorf("%w: %s: `upload-router reprocess --batch %s --status failed` processes them again", errNotProcessed,
+		return fmt.Errorf("%w: %s: `upload-router reprocess --batch %s --status failed` processes again what the ledger has as failed; the same "+
+			"backfill once more takes those that could not be looked up, too", errNotProcessed,
 			plural(bad, "file")+" of "+humanize.Comma(b.Files.Total), b.Batch)
 	}
 	return nil
@@ -447,7 +450,7 @@ func (u *ui) backfills(all []operate.Backfill) error {
 			humanize.Comma(b.Files.Succeeded) + "/" + humanize.Comma(b.Files.Total), humanize.Comma(b.Files.Unsuccessful()), b.Name,
 		}
 	}
-	u.table([]string{headStatus, "STARTED", "DURATION", "PROCESSED", "FAILED", "NAME"}, rows)
+	u.table([]string{headStatus, "STARTED", "DURATION", "SUCCEEDED", "FAILED", "NAME"}, rows)
 	return nil
 }
 

@@ -97,7 +97,7 @@ func TestSessionBackfillTolerates(t *testing.T) { //nolint:paralleltest // It se
 	s.server.Script("b.txt", awstest.Script{Error: "Upload.Failed", Cause: "no"})
 	a := s.run("backfill", "--tolerate", "50%", "--batch", "all", "--yes")
 	require.Equal(t, exitFailed, a.code)
-	require.Contains(t, a.out, "`upload-router reprocess --batch all --status failed` processes them again")
+	require.Contains(t, a.out, "`upload-router reprocess --batch all --status failed` processes again")
 	s.server.Record(ledger.Item{
 		Upload: ledger.UploadOf(awstest.Bucket, "b.txt", "1", "e", ""), State: ledger.Failed, Started: time.Now(), Batch: "all", Size: 1,
 	})

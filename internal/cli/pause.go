@@ -187,8 +187,11 @@ func (u *ui) resumed(ctx context.Context, system *operate.System, drained operat
 // drainLine is the line while a queue is drained.
 func drainLine(d operate.Drained) string {
 	line := fmt.Sprintf("resume  %s started, about %s left", humanize.Comma(d.Started), humanize.Comma(d.Waiting))
+	if d.Rate > 0 {
+		line += fmt.Sprintf("  %.0f/s", d.Rate)
+	}
 	if left := d.Left(); left > 0 {
-		line += fmt.Sprintf("  %.0f/s  %s", d.Rate, elapsed(left.Round(time.Second)))
+		line += "  " + elapsed(left.Round(time.Second)) + " to go"
 	}
 	return line
 }

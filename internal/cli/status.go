@@ -194,7 +194,7 @@ func pauseLine(p operate.PauseState) string {
 	case p.Starts && p.Stores:
 		return "Uploads are processed and stored: a pause or a resume goes on, or was ended; " + waiting + "."
 	case !p.Starts && !p.Stores:
-		return "✗ No rule hears of uploads: `upload-router resume` has them processed again; " + waiting + "."
+		return "✗ No rule is enabled: `upload-router resume` has them processed again; " + waiting + "."
 	case p.Waiting > 0:
 		return "Uploads are processed, and " + waiting + " in the queue of a pause: `upload-router resume` starts them."
 	default:
@@ -288,7 +288,7 @@ func (u *ui) batchStatus(b *operate.BatchStatus) {
 		u.wrapped("  ", fmt.Sprintf("and %s: `upload-router results --batch %s --status failed` has them all", plural(more, "other"), b.Batch))
 	}
 	if b.Done {
-		u.say("Done: none of them runs.")
+		u.say("Done: none runs of those that the ledger has of it.")
 	} else {
 		u.say("It isn't done.")
 	}

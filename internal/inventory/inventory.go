@@ -70,6 +70,7 @@ const (
 	columnDeleteMarker = "IsDeleteMarker"
 	columnSize         = "Size"
 	columnModified     = "LastModifiedDate"
+	columnStorageClass = "StorageClass"
 )
 
 // HasModified says whether the report has a time of modification.
@@ -157,6 +158,8 @@ type Object struct {
 	// Size is in bytes, Modified is zero if the report doesn't say it.
 	Size     int64
 	Modified time.Time
+	// StorageClass is S3's, such as DEEP_ARCHIVE; empty if the report doesn't say it.
+	StorageClass string
 	// Current says whether it is the current version, DeleteMarker whether it marks that the object is deleted.
 	Current, DeleteMarker bool
 }
@@ -170,6 +173,7 @@ type Row struct {
 	DeleteMarker *bool   `json:"is_delete_marker,omitempty"   parquet:"is_delete_marker,optional"`
 	Size         *int64  `json:"size,omitempty"               parquet:"size,optional"`
 	Modified     *int64  `json:"last_modified_date,omitempty" parquet:"last_modified_date,optional"` // milliseconds since 1970
+	StorageClass *string `json:"storage_class,omitempty"      parquet:"storage_class,optional"`
 }
 
 // object is the row's.
@@ -185,6 +189,9 @@ func (r Row) object() Object {
 	}
 	if r.Modified != nil {
 		o.Modified = time.UnixMilli(*r.Modified).UTC()
+	}
+	if r.StorageClass != nil {
+		o.StorageClass = *r.StorageClass
 	}
 	return o
 }
@@ -250,6 +257,7 @@ func (m *Manifest) object(record []string) (Object, error) {
 	o := Object{
 		Bucket: strings.Clone(field(columnBucket)), Key: key, VersionID: strings.Clone(field(columnVersionID)),
 		Current: field(columnLatest) != "false", DeleteMarker: field(columnDeleteMarker) == "true",
+		StorageClass: strings.Clone(field(columnStorageClass)),
 	}
 	if size := field(columnSize); size != "" { // a delete marker has none
 		if o.Size, err = strconv.ParseInt(size, 10, 64); err != nil {

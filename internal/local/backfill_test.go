@@ -148,7 +148,7 @@ func TestBackfillBesideEvents(t *testing.T) {
 				assert.Equal(t, 5, e.MapRuns[0].Items.Succeeded)
 				assert.Equal(t, map[string]int{"listed first": 1, "changed": 1}, b.runs())
 				require.Len(t, e.Notices, 1)
-				assert.Contains(t, e.Notices[0].Message, "Succeeded: 5\nFailed: 0\n")
+				assert.Contains(t, e.Notices[0].Message, "Processed, skipped or gone: 5\nFailed: 0\n")
 				items, err := b.Ledger()
 				require.NoError(t, err)
 				states := map[string]ledger.Item{}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -208,6 +209,9 @@ func (r *Router) headObject(ctx context.Context, call asl.Call) (any, error) {
 		return nil, unheaded(err)
 	}
 	out := map[string]any{"ContentLength": aws.ToInt64(head.ContentLength), "ETag": aws.ToString(head.ETag)}
+	if modified := aws.ToTime(head.LastModified); !modified.IsZero() {
+		out["LastModified"] = modified.UTC().Format(time.RFC3339)
+	}
 	if id := aws.ToString(head.VersionId); id != "" {
 		out["VersionId"] = id
 	}

@@ -185,7 +185,8 @@ func (d Description) file(to References, label string) map[string]asl.State {
 const errorNoObject = "S3.NoSuchKeyException"
 
 // lookUp makes the event of what is there now, whatever was listed: the size decides on the route, and the worker reads the very content
-// that the entity tag, or the version, is of. The event has no sequencer, and so is of the newest content that there is.
+// that the entity tag, or the version, is of. The event has no sequencer, and so is of the newest content that there is. Its time is that of the object: of two versions the later one is
+// the newer one, whichever is processed last.
 func (d Description) lookUp(to References) *asl.Task {
 	const asked = theInput + ".detail"
 	const version = asked + ".object.`version-id`"
@@ -196,7 +197,7 @@ func (d Description) lookUp(to References) *asl.Task {
 		Resource:      to.integration(ResourceHeadObject),
 		Arguments: jsonata("$merge([{'Bucket': " + asked + ".bucket.name, 'Key': " + asked + ".object.key}, " +
 			"$exists(" + version + ") ? {'VersionId': " + version + "} : {}])"),
-		Output: jsonata("$merge([" + theInput + ", {'time': " + theTime + ", 'detail': {'bucket': " + asked + ".bucket, 'object': {" +
+		Output: jsonata("$merge([" + theInput + ", {'time': " + head + ".LastModified, 'detail': {'bucket': " + asked + ".bucket, 'object': {" +
 			"'key': " + asked + ".object.key, 'size': " + head + ".ContentLength, 'etag': " + head + ".ETag, " +
 			"'version-id': " + head + ".VersionId}}}])"),
 		TimeoutSeconds: seconds(ItemTimeout),
@@ -273,7 +274,7 @@ func (to References) notifyEnd() *asl.Task {
 	return publish(to, stateBackfill, "Backfill done: {}",
 		line("Batch", "States.JsonToString($.batch)"),
 		line("Bucket", "$.bucket"),
-		line("Succeeded", "$.succeeded"),
+		line("Processed, skipped or gone", "$.succeeded"),
 		line("Failed", "$.failed"),
 		line("Execution", "$$.Execution.Id"),
 		line("Details", "States.Format('upload-router backfill show {}', $$.Execution.Name)"),

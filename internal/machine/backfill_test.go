@@ -96,7 +96,7 @@ func (a *aws) integrations(t *testing.T) map[string]asl.Integration {
 			if !there {
 				return nil, &asl.Error{Name: "S3.NoSuchKeyException", Cause: "null (Service: S3, Status Code: 404, Request ID: 1)"}
 			}
-			out := map[string]any{"ContentLength": found.size, "ETag": `"` + found.etag + `"`, "Metadata": map[string]any{}}
+			out := map[string]any{"ContentLength": found.size, "ETag": `"` + found.etag + `"`, "LastModified": modified}
 			if found.version != "" {
 				out["VersionId"] = found.version
 			}
@@ -208,6 +208,9 @@ type backfill struct {
 	start   asl.Execution
 }
 
+// modified is when each object was.
+const modified = "2025-06-01T00:00:00Z"
+
 const backfillARN = "arn:aws:states:eu-central-1:123456789012:stateMachine:backfills"
 
 func newBackfill(t *testing.T, a *aws, d machine.Description, to machine.References, input machine.BackfillInput) backfill {
@@ -273,7 +276,7 @@ func TestBackfillProcessesAList(t *testing.T) {
 		of := parametersOf[struct{ Payload payload }](t, call).Payload
 		assert.Equal(t, "night", of.Event.Batch, "the execution's name")
 		assert.Empty(t, of.Event.Again)
-		assert.Equal(t, ledger.Time(began), of.Event.Time)
+		assert.Equal(t, modified, of.Event.Time, "of two versions the later one is the newer one")
 		assert.Regexp(t, `:execution:backfills/list:`, of.Execution)
 		assert.Equal(t, "Lambda", of.Route)
 		if of.Event.Detail.Object.Key == "old" {
@@ -294,7 +297,7 @@ func TestBackfillProcessesAList(t *testing.T) {
 	require.Len(t, a.calls[machine.ResourceSNS], 1)
 	notice := parametersOf[struct{ Subject, Message string }](t, a.calls[machine.ResourceSNS][0])
 	assert.Equal(t, "Backfill done: backfills", notice.Subject)
-	assert.Equal(t, "Batch: \"night\"\nBucket: uploads\nSucceeded: 2\nFailed: 2\nExecution: "+
+	assert.Equal(t, "Batch: \"night\"\nBucket: uploads\nProcessed, skipped or gone: 2\nFailed: 2\nExecution: "+
 		"arn:aws:states:eu-central-1:123456789012:execution:backfills:night\nDetails: upload-router backfill show night\n", notice.Message)
 	var out struct{ Batch, MapRun, Results, Succeeded, Failed string }
 	require.NoError(t, json.Unmarshal(result.Output, &out))

@@ -75,12 +75,12 @@ func routeFieldNames() []string {
 // mostRoutes is how many fit into a definition of Step Functions, and how many people still read.
 const mostRoutes = 50
 
-// mostGlobBytes is how much of a definition the globs of all routes may take, so that it stays below the 1,048,576 characters that a
-// definition may have and the 1 MB that a request may, with what else mostRoutes add.
+// mostGlobBytes is how much of a definition the globs of all routes may take, so that the one of backfills, which has them twice, stays below
+// the 1,048,576 characters that a definition may have and the 1 MB that a request may, with what else mostRoutes add.
 //
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-const mostGlobBytes = 500_000
+const mostGlobBytes = 150_000
 
 // globBytes is how much of the request a glob takes: it is text in the JSON of a definition, which is text in the JSON of the request.
 func globBytes(glob string) int {

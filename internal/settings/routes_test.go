@@ -325,7 +325,7 @@ func TestGlobsOfRoutesFitIntoADefinition(t *testing.T) {
 				}
 			}
 			tooMany := 1 + sort.Search(150, func(less int) bool { return len(problemsOf(t, routes(1+less))) > 0 })
-			definition, err := json.Marshal(machine.Definition(mustLoad(t, routes(tooMany-1)).Machine(), machine.References{}))
+			definition, err := json.Marshal(machine.Backfill(mustLoad(t, routes(tooMany-1)).Machine(), machine.References{}))
 			require.NoError(t, err)
 			request, err := json.Marshal(string(definition))
 			require.NoError(t, err)
@@ -334,7 +334,7 @@ func TestGlobsOfRoutesFitIntoADefinition(t *testing.T) {
 			problems := problemsOf(t, routes(tooMany))
 			require.Len(t, problems, 1)
 			assert.Equal(t, "routes", problems[0].Key)
-			assert.Contains(t, problems[0].Rule, "of which they may take 500000")
+			assert.Contains(t, problems[0].Rule, "of which they may take 150000")
 			assert.Contains(t, problems[0].Fix.String(), "take globs out of routes in Pulumi.<stack>.yaml")
 		})
 	}

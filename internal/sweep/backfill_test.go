@@ -42,10 +42,16 @@ func (w *world) process(t *testing.T, name, key string, status sfntypes.Executio
 // stop has the backfill be one that was stopped, and tells the sweep of it.
 func (w *world) stop(t *testing.T) error {
 	t.Helper()
-	w.executions[backfill] = &sfn.DescribeExecutionOutput{Status: sfntypes.ExecutionStatusAborted}
+	return w.end(t, sfntypes.ExecutionStatusAborted)
+}
+
+// end has the backfill be one that ended, and tells the sweep of it.
+func (w *world) end(t *testing.T, status sfntypes.ExecutionStatus) error {
+	t.Helper()
+	w.executions[backfill] = &sfn.DescribeExecutionOutput{Status: status}
 	text, err := json.Marshal(map[string]any{
 		"detail-type": "Step Functions Execution Status Change", "source": "aws.states",
-		"detail": map[string]any{"executionArn": backfill, "status": "ABORTED"},
+		"detail": map[string]any{"executionArn": backfill, "status": status},
 	})
 	require.NoError(t, err)
 	_, err = w.Invoke(t.Context(), text)
@@ -60,7 +66,7 @@ func TestTheChildrenOfAStoppedBackfillGiveBackWhatTheyHad(t *testing.T) {
 	w.process(t, "1", "a", sfntypes.ExecutionStatusAborted, time.Minute)
 	w.process(t, "2", "b", sfntypes.ExecutionStatusSucceeded, time.Minute)
 	w.process(t, "3", "c", sfntypes.ExecutionStatusAborted, time.Minute)
-	w.process(t, "4", "d", sfntypes.ExecutionStatusRunning, time.Minute)
+	w.process(t, "4", "d", sfntypes.ExecutionStatusSucceeded, time.Minute)
 	for _, name := range []string{"1", "3", "4"} {
 		require.NoError(t, w.Ledger.TakeSlot(t.Context(), "large", child+name, 3))
 	}
@@ -79,15 +85,32 @@ func TestTheChildrenOfAStoppedBackfillGiveBackWhatTheyHad(t *testing.T) {
 	require.NoError(t, w.stop(t), "the event may come twice")
 }
 
-// One that was stopped before it had a file leaves nothing behind.
-func TestAChildWithoutAFileIsLeft(t *testing.T) {
+// One that was stopped before it had a file leaves nothing behind, and neither does one that was redriven since.
+func TestAChildThatHasNoFileIsLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.process(t, "1", "a", sfntypes.ExecutionStatusAborted, time.Minute)
-	w.executions[child+"2"] = w.executions[child+"1"]
 	w.children[sfntypes.ExecutionStatusAborted] = []string{child + "2"}
 	require.NoError(t, w.stop(t))
 	assert.Equal(t, ledger.Running, w.item(t, "a").State, "it is another one's")
+	assert.Zero(t, w.calls["DescribeExecution"]-1, "of the backfill alone: it may be asked a few times a second")
+}
+
+// The children end after the backfill: until they have, the event comes again.
+func TestTheSweepWaitsForChildrenToEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Pause = time.Millisecond
+	w.process(t, "1", "a", sfntypes.ExecutionStatusRunning, time.Minute)
+	require.ErrorContains(t, w.stop(t), "haven't all ended yet")
+	looks := 0
+	w.meanwhile["ListMapRuns"] = func() {
+		if looks++; looks == 3 {
+			w.children = map[sfntypes.ExecutionStatus][]string{sfntypes.ExecutionStatusAborted: {child + "1"}}
+		}
+	}
+	require.NoError(t, w.stop(t))
+	assert.Equal(t, ledger.Failed, w.item(t, "a").State)
 }
 
 // A child that runs keeps its slot, as an execution of the router does.
@@ -114,4 +137,18 @@ func TestALostFileOfABackfillIsFailedWithoutANotice(t *testing.T) {
 	require.NoError(t, w.look(t))
 	assert.Equal(t, ledger.Failed, w.item(t, "a").State)
 	assert.Empty(t, w.notices)
+}
+
+// Step Functions stops the children that run when more have failed than a backfill tolerates; one that was redriven since is left.
+func TestTheChildrenOfAFailedBackfillGiveBackWhatTheyHad(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[sfntypes.ExecutionStatus]ledger.State{
+		sfntypes.ExecutionStatusFailed: ledger.Failed, sfntypes.ExecutionStatusTimedOut: ledger.Failed,
+		sfntypes.ExecutionStatusRunning: ledger.Running, sfntypes.ExecutionStatusPendingRedrive: ledger.Running,
+	} {
+		w := newWorld(t)
+		w.process(t, "1", "a", sfntypes.ExecutionStatusAborted, time.Minute)
+		require.NoError(t, w.end(t, status))
+		assert.Equal(t, want, w.item(t, "a").State, status)
+	}
 }

@@ -53,6 +53,8 @@ type Sweep struct {
 	BackfillARN string
 	// Routes are the names of those with task slots.
 	Routes []string
+	// Pause is between two looks for children that end. Default: two seconds.
+	Pause time.Duration
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Logger gets a line for each thing that is done. Required.
@@ -135,12 +137,13 @@ func (s *Sweep) ended(ctx context.Context, e event) error {
 	if err != nil {
 		return err
 	}
+	// Which children were stopped with a backfill no state of it writes, however it ended.
+	if s.isBackfill(arn) && x.over() {
+		return s.backfillEnded(ctx, arn)
+	}
 	if !x.outside() { // redriven since
 		s.did(ctx, "left", named, slog.String("why", "the execution is "+string(x.status)))
 		return nil
-	}
-	if s.isBackfill(arn) {
-		return s.backfillEnded(ctx, arn)
 	}
 	left, err := s.fail(ctx, arn, x.with(e.Detail, s.now()))
 	if left {
@@ -165,13 +168,6 @@ func (s *Sweep) fail(ctx context.Context, arn string, x execution) (left bool, e
 	}
 	if created.IsZero() {
 		run.Created = x.started
-	}
-	if s.isChild(arn) {
-		upload, has, err := s.uploadOf(ctx, run.Object, arn)
-		if err != nil || !has {
-			return false, err
-		}
-		run.Upload = upload
 	}
 	code, cause := x.failure()
 	item, err := s.Ledger.FailEnded(ctx, run.Upload, arn, code, cause, now, latest)
@@ -202,13 +198,17 @@ func about(item ledger.Item) []slog.Attr {
 func (s *Sweep) returnSlots(ctx context.Context, arn string) error {
 	var errs []error
 	for _, route := range s.Routes {
-		if err := s.Ledger.ReturnSlot(ctx, route, arn); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.did(ctx, "slot returned", slog.String("execution", arn), slog.String("route", route))
+		errs = append(errs, s.returnSlot(ctx, route, arn))
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Sweep) returnSlot(ctx context.Context, route, arn string) error {
+	if err := s.Ledger.ReturnSlot(ctx, route, arn); err != nil {
+		return err //nolint:wrapcheck // It names both.
+	}
+	s.did(ctx, "slot returned", slog.String("execution", arn), slog.String("route", route))
+	return nil
 }
 
 // describe asks what became of an execution. One that was never one, such as an invocation by hand, is gone; so is one of another state
@@ -286,12 +286,12 @@ func (s *Sweep) slotsOf(ctx context.Context, route string, slots client.Slots, r
 // running are the holders that the running executions would be.
 func (s *Sweep) running(ctx context.Context) (map[string]bool, error) {
 	out := map[string]bool{}
-	add := func(executions iter.Seq2[string, error]) error {
-		for arn, err := range executions {
+	add := func(executions iter.Seq2[sfntypes.ExecutionListItem, error]) error {
+		for x, err := range executions {
 			if err != nil {
 				return err
 			}
-			out[ledger.Holder(arn)] = true
+			out[ledger.Holder(aws.ToString(x.ExecutionArn))] = true
 		}
 		return nil
 	}
@@ -306,7 +306,7 @@ func (s *Sweep) running(ctx context.Context) (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := add(s.children(ctx, backfill, running)); err != nil {
+		if err := add(s.children(ctx, aws.ToString(backfill.ExecutionArn), running)); err != nil {
 			return nil, err
 		}
 	}

@@ -123,7 +123,11 @@ func (w *world) ListExecutions(_ context.Context, in *sfn.ListExecutionsInput, _
 	first := len(aws.ToString(in.NextToken))
 	out := &sfn.ListExecutionsOutput{}
 	if first < len(listed) {
-		out.Executions = []sfntypes.ExecutionListItem{{ExecutionArn: &listed[first]}}
+		item := sfntypes.ExecutionListItem{ExecutionArn: &listed[first], Status: in.StatusFilter}
+		if x := w.executions[listed[first]]; x != nil {
+			item.StartDate, item.StopDate = x.StartDate, x.StopDate
+		}
+		out.Executions = []sfntypes.ExecutionListItem{item}
 		out.NextToken = aws.String(strings.Repeat("x", first+1))
 	}
 	return out, nil

@@ -563,19 +563,26 @@ func lostUpload(ctx context.Context, r *local.Router, l *decided, _ string) erro
 	const longAgo = 6 * time.Hour
 	table, began := l.table(r), r.Now().Add(-longAgo)
 	bucket, _ := l.system.Outputs["bucketName"].(string)
-	upload := ledger.UploadOf(bucket, "lost", "version", "etag", "")
-	if _, err := table.BeginRun(ctx, client.Run{
-		Upload: upload, Execution: l.gone(), ID: "run", Route: machine.RouteFargate, Size: 50, Created: began, Started: began,
-	}, began); err != nil {
-		return err
+	backfills, _ := l.system.Outputs["backfillStateMachineArn"].(string)
+	child := strings.Replace(backfills, ":stateMachine:", ":execution:", 1) + "/list:gone"
+	uploads := map[string]ledger.Upload{}
+	for _, execution := range []string{l.gone(), child} {
+		uploads[execution] = ledger.UploadOf(bucket, "lost by "+execution, "version", "etag", "")
+		if _, err := table.BeginRun(ctx, client.Run{
+			Upload: uploads[execution], Execution: execution, ID: "run", Route: machine.RouteFargate, Size: 50, Created: began, Started: began,
+		}, began); err != nil {
+			return err
+		}
 	}
 	before := len(r.Notices())
 	if err := sweep(ctx, r); err != nil {
 		return err
 	}
-	item, _, err := table.Get(ctx, upload)
-	if err != nil || item.State != ledger.Failed || len(r.Notices()) != before+1 {
-		return fmt.Errorf("%w: what was lost is %s, and announced by %v: %w", errNotProcessed, item.State, r.Notices()[before:], err)
+	for execution, upload := range uploads {
+		item, _, err := table.Get(ctx, upload)
+		if err != nil || item.State != ledger.Failed || len(r.Notices()) != before+1 { // no file of a backfill has a notice
+			return fmt.Errorf("%w: what %s lost is %s, and announced by %v: %w", errNotProcessed, execution, item.State, r.Notices()[before:], err)
+		}
 	}
 	return nil
 }

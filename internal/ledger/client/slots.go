@@ -152,17 +152,6 @@ func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[ledger.Item, erro
 	return c.pages(ctx, in, "asking the ledger's index")
 }
 
-// Versions reads all that the ledger has of an object, as [ledger.JoinObject] names it. The reads are consistent. After an
-// [UnreadableError] comes the next item; any other error is the last.
-func (c *Client) Versions(ctx context.Context, object string) iter.Seq2[ledger.Item, error] {
-	return c.pages(ctx, &dynamodb.QueryInput{
-		TableName: &c.Table, ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:    aws.String("#object = :object"),
-		ExpressionAttributeNames:  map[string]string{"#object": ledger.Object},
-		ExpressionAttributeValues: Values{":object": s(object)},
-	}, "asking the ledger for the versions of an object")
-}
-
 // pages reads what a query finds, page by page, as far as the caller goes.
 func (c *Client) pages(ctx context.Context, in *dynamodb.QueryInput, doing string) iter.Seq2[ledger.Item, error] {
 	return func(yield func(ledger.Item, error) bool) {
