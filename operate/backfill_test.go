@@ -85,7 +85,8 @@ func TestABackfillIsPlannedStartedAndFollowed(t *testing.T) {
 	all, err := system.Backfills(t.Context(), 0)
 	require.NoError(t, err)
 	require.Equal(t, []operate.Backfill{ended}, all)
-	require.ErrorContains(t, ended.CheckRedrive(), "`upload-router reprocess --batch nightly --status failed` takes what the ledger has as failed")
+	require.ErrorContains(t, ended.CheckRedrive(),
+		"`upload-router reprocess --batch nightly --status failed` takes what the ledger has as failed")
 }
 
 // The keys that the stack takes are taken, and what was modified since.

@@ -20,17 +20,16 @@ const expireBackfillsDays = 90
 // scheduledParallel is how many files a backfill by the clock processes at a time at most.
 const scheduledParallel = 100
 
-// scheduledAtOnce is how many it processes: no more than the function and each route's tasks run at a time, as those that wait may fail, and
-// uploads with them.
+// scheduledAtOnce is how many it processes: no more than the function and each route's tasks run at a time, as those that wait may fail,
+// and uploads with them.
 func (s *system) scheduledAtOnce() int {
 	most := scheduledParallel
-	limits := []int{s.cfg.LambdaConcurrency}
-	for _, r := range s.cfg.Machine().Routes {
-		limits = append(limits, r.MaxParallel)
+	if limit := s.cfg.LambdaConcurrency; limit > 0 {
+		most = min(most, limit)
 	}
-	for _, limit := range limits {
-		if limit > 0 {
-			most = min(most, limit)
+	for _, r := range s.cfg.Machine().Routes {
+		if r.MaxParallel > 0 {
+			most = min(most, r.MaxParallel)
 		}
 	}
 	return most

@@ -89,7 +89,8 @@ func TestTheStatusOfABatch(t *testing.T) { //nolint:paralleltest // It sets the 
 
 	a := s.ok("march: 2 files, 30 B, started ", "status", "--batch", "march")
 	for _, want := range []string{
-		"succeeded             1", "failed                1", "broken.txt  Upload.Failed: not today", "Done: none runs of those that the ledger has of it.",
+		"succeeded             1", "failed                1", "broken.txt  Upload.Failed: not today",
+		"Done: none runs of those that the ledger has of it.",
 	} {
 		require.Contains(t, a.out, want)
 	}

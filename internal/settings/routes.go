@@ -75,8 +75,8 @@ func routeFieldNames() []string {
 // mostRoutes is how many fit into a definition of Step Functions, and how many people still read.
 const mostRoutes = 50
 
-// mostGlobBytes is how much of a definition the globs of all routes may take, so that the one of backfills, which has them twice, stays below
-// the 1,048,576 characters that a definition may have and the 1 MB that a request may, with what else mostRoutes add.
+// mostGlobBytes is how much of a definition the globs of all routes may take, so that the one of backfills, which has them twice, stays
+// below the 1,048,576 characters that a definition may have and the 1 MB that a request may, with what else mostRoutes add.
 //
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
 // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html

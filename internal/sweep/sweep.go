@@ -196,9 +196,9 @@ func about(item ledger.Item) []slog.Attr {
 }
 
 func (s *Sweep) returnSlots(ctx context.Context, arn string) error {
-	var errs []error
-	for _, route := range s.Routes {
-		errs = append(errs, s.returnSlot(ctx, route, arn))
+	errs := make([]error, len(s.Routes))
+	for i, route := range s.Routes {
+		errs[i] = s.returnSlot(ctx, route, arn)
 	}
 	return errors.Join(errs...)
 }

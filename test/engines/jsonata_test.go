@@ -199,7 +199,9 @@ func backfillsInUse() []string {
 	const detail = `"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":7,"etag":"\"e\"","version-id":"v1"}}`
 	for _, redrives := range []string{`,"RedriveCount":1`, ``} {
 		for _, again := range []string{`""`, `"2026-01-02T03:04:05Z"`} {
-			for _, result := range []string{`{"ContentLength":7,"ETag":"\"e\"","VersionId":"v1","LastModified":"2026-11-29T10:00:00Z"}`, `{"ContentLength":0,"ETag":"\"e\""}`} {
+			for _, result := range []string{
+				`{"ContentLength":7,"ETag":"\"e\"","VersionId":"v1","LastModified":"2026-11-29T10:00:00Z"}`, `{"ContentLength":0,"ETag":"\"e\""}`,
+			} {
 				for _, data := range []string{
 					`"route":"video","error":{"Error":"S3.S3Exception","Cause":"null (Service: S3, Status Code: 404)"},"redrives":0`,
 					`"route":"video","error":{"Error":"States.Timeout"},"redrives":1,"task":{"try":1,"attempt":"1"},"told":{"result":1}`,
