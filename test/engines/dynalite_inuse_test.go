@@ -189,7 +189,7 @@ func TestDynaliteOnTheLedgersExpressions(t *testing.T) {
 	var where []string
 	expressions := ledgerExpressions()
 	for _, name := range slices.Sorted(maps.Keys(expressions)) {
-		for _, call := range ledgerCalls(expressions[name], random, 30) {
+		for _, call := range ledgerCalls(expressions[name], random, 15) {
 			requests, where = append(requests, call), append(where, name)
 		}
 	}
