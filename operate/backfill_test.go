@@ -210,13 +210,15 @@ func zipped(text string) []byte {
 	return packed.Bytes()
 }
 
-const inventorySchema = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate"
+const inventorySchema = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, StorageClass"
 
-const inventoryRows = `"uploads-bucket","in/a+b%2B.txt","1","true","false","5","2026-03-01T00:00:00.000Z"
-"uploads-bucket","in/a+b%2B.txt","0","false","false","4","2026-02-01T00:00:00.000Z"
-"uploads-bucket","in/gone.txt","2","true","true","","2026-03-01T00:00:00.000Z"
-"uploads-bucket","in/old.txt","3","true","false","6","2025-03-01T00:00:00.000Z"
-"uploads-bucket","out/x.txt","4","true","false","7","2026-03-01T00:00:00.000Z"
+const inventoryRows = `"uploads-bucket","in/a+b%2B.txt","1","true","false","5","2026-03-01T00:00:00.000Z","STANDARD"
+"uploads-bucket","in/a+b%2B.txt","0","false","false","4","2026-02-01T00:00:00.000Z","STANDARD"
+"uploads-bucket","in/gone.txt","2","true","true","","2026-03-01T00:00:00.000Z","STANDARD"
+"uploads-bucket","in/old.txt","3","true","false","6","2025-03-01T00:00:00.000Z","STANDARD"
+"uploads-bucket","out/x.txt","4","true","false","7","2026-03-01T00:00:00.000Z","STANDARD"
+"uploads-bucket","in/deep.txt","5","true","false","8","2026-03-01T00:00:00.000Z","DEEP_ARCHIVE"
+"uploads-bucket","in/cold.txt","6","true","false","8","2026-03-01T00:00:00.000Z","GLACIER"
 `
 
 func TestABackfillOfAnInventory(t *testing.T) {
@@ -227,11 +229,23 @@ func TestABackfillOfAnInventory(t *testing.T) {
 		plan := backfillOf(t, system, operate.BackfillOptions{
 			Manifest: inventoryOf(server, "CSV", inventorySchema, name, file, nil), Prefix: "in/", NewerThan: since,
 		})
-		require.Equal(t, operate.LeftOut{Versions: 2, Prefix: 1, Older: 1}, plan.LeftOut)
+		require.Equal(t, operate.LeftOut{Versions: 2, Prefix: 1, Older: 1, Archived: 2}, plan.LeftOut)
 		require.NoError(t, plan.Start(t.Context()))
 		require.Equal(t, []string{`{"Key":"in/a b+.txt","Size":5}`}, server.Listed(plan.Name))
 		require.Zero(t, server.Calls("GET list"))
 	}
+}
+
+// More files at a time than there are task slots would wait for these, as uploads do; who says a number has it.
+func TestABackfillTakesNoMoreFilesAtATimeThanThereAreTaskSlots(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t, func(s *awstest.Server) { s.Slots(3) })
+	server.Put(awstest.Bucket, "small.txt", []byte("x"))
+	require.Equal(t, operate.UsualParallel, backfillOf(t, system, operate.BackfillOptions{}).MaxParallel, "none is for a task")
+	server.Put(awstest.Bucket, "large.bin", make([]byte, 7<<20))
+	require.Equal(t, 3, backfillOf(t, system, operate.BackfillOptions{}).MaxParallel)
+	said := operate.BackfillOptions{RunOptions: operate.RunOptions{MaxParallel: 50}}
+	require.Equal(t, 50, backfillOf(t, system, said).MaxParallel)
 }
 
 // In Parquet it is read by another program, whose end is known.

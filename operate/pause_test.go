@@ -55,6 +55,7 @@ func TestWhatComesDuringAPauseWaits(t *testing.T) {
 	require.Equal(t, int64(2), drained.Started)
 	require.Zero(t, drained.Waiting)
 	require.NotEmpty(t, told)
+	require.Equal(t, int64(2), told[0].Waiting, "it is said how long it takes")
 	require.Equal(t, 2, server.Calls("StartExecution"))
 	require.Equal(t, operate.PauseState{Starts: true}, pauseState(t, system))
 

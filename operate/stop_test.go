@@ -31,6 +31,15 @@ func planStop(t *testing.T, system *operate.System, options operate.StopOptions)
 	return plan
 }
 
+// A file of a backfill would be started again by Step Functions.
+func TestStopTakesNoFileOfABackfill(t *testing.T) {
+	t.Parallel()
+	_, system := connect(t)
+	_, err := system.PlanStop(t.Context(), operate.StopOptions{Executions: []string{"list:82a29622-6962-473f-80f2-e9476e634f86"}})
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "`upload-router backfill stop`")
+}
+
 // states are what the ledger has of the uploads, by their keys.
 func states(t *testing.T, system *operate.System) map[string]string {
 	t.Helper()

@@ -350,6 +350,9 @@ func (s *Server) stopBackfill(in request) (any, error) {
 
 // redriveBackfill runs again what failed, and goes on with the rest.
 func (s *Server) redriveBackfill(in request) (any, error) {
+	if err := checkToken(in.ClientToken); err != nil {
+		return nil, err
+	}
 	b, err := s.backfill(in)
 	if err != nil {
 		return nil, err

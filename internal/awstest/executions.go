@@ -198,7 +198,21 @@ func (x *execution) notRedrivable(now time.Time) string {
 	return ""
 }
 
+// mostToken is how long a client token may be.
+// https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
+const mostToken = 64
+
+func checkToken(token string) error {
+	if len(token) > mostToken {
+		return loopback.Refuse("ValidationException", "Value at 'clientToken' has more than 64 characters") //nolint:wrapcheck // It is the answer.
+	}
+	return nil
+}
+
 func (s *Server) redrive(in request) (any, error) {
+	if err := checkToken(in.ClientToken); err != nil {
+		return nil, err
+	}
 	x, err := s.find(in)
 	if err != nil {
 		return nil, err

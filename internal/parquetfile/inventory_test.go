@@ -62,7 +62,7 @@ func TestAnInventoryInParquetIsRead(t *testing.T) {
 	require.Equal(t, []inventory.Object{
 		{Bucket: "b", Key: "a b+%20", VersionID: "1", Size: 7, Modified: at, Current: true},
 		{Bucket: "b", Key: "old", VersionID: "2", Size: 7},
-		{Bucket: "b", Key: "gone", VersionID: "3", Current: true, DeleteMarker: true},
+		{Bucket: "b", Key: "gone", VersionID: "3", Current: true, DeleteMarker: true, StorageClass: "STANDARD"},
 	}, objects(t, written(t,
 		listed{Bucket: "b", Key: "a b+%20", VersionID: ptr("1"), Latest: &yes, DeleteMarker: &no, Size: &size, Modified: &at, ETag: ptr("e")},
 		listed{Bucket: "b", Key: "old", VersionID: ptr("2"), Latest: &no, Size: &size},
