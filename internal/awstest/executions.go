@@ -204,7 +204,7 @@ const mostToken = 64
 
 func checkToken(token string) error {
 	if len(token) > mostToken {
-		return loopback.Refuse("ValidationException", "Value at 'clientToken' has more than 64 characters") //nolint:wrapcheck // It is the answer.
+		return loopback.Refuse("ValidationException", "Value at 'clientToken' has more than 64 characters") //nolint:wrapcheck // The answer.
 	}
 	return nil
 }
