@@ -185,8 +185,8 @@ func (d Description) file(to References, label string) map[string]asl.State {
 const errorNoObject = "S3.NoSuchKeyException"
 
 // lookUp makes the event of what is there now, whatever was listed: the size decides on the route, and the worker reads the very content
-// that the entity tag, or the version, is of. The event has no sequencer, and so is of the newest content that there is. Its time is that of
-// the object: of two versions the later one is the newer one, whichever is processed last.
+// that the entity tag, or the version, is of. The event has no sequencer, and so is of the newest content that there is. Its time is that
+// of the object: of two versions the later one is the newer one, whichever is processed last.
 func (d Description) lookUp(to References) *asl.Task {
 	const asked = theInput + ".detail"
 	const version = asked + ".object.`version-id`"

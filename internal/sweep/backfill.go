@@ -95,8 +95,8 @@ func (s *Sweep) children(
 }
 
 // backfillEnded looks after the children that were stopped with a backfill, however it ended: it fails the uploads that they have, and
-// gives their task slots back. AWS doesn't document that EventBridge is told of them. They are told apart by what lists them, as there may be
-// thousands, and DescribeExecution may be called a few times a second; what is missed here is failed once its lease is over.
+// gives their task slots back. AWS doesn't document that EventBridge is told of them. They are told apart by what lists them, as there may
+// be thousands, and DescribeExecution may be called a few times a second; what is missed here is failed once its lease is over.
 func (s *Sweep) backfillEnded(ctx context.Context, arn string) error {
 	if err := s.untilChildrenEnd(ctx, arn); err != nil {
 		return err
