@@ -32,7 +32,9 @@ func TestDoctorHasTheFileAndAWSAgreeOnAPause(t *testing.T) { //nolint:parallelte
 		"both":         {with("paused", "true"), paused, operate.CheckOK, "uploads are paused: 0 events waiting"},
 		"the file":     {with("paused", "true"), func(*testing.T, *awstest.Server) {}, operate.CheckFailed, "uploads aren't paused"},
 		"AWS":          {imageConfig, paused, operate.CheckFailed, "uploads are paused, and the stack's file says they aren't"},
-		"what is left": {imageConfig, func(_ *testing.T, s *awstest.Server) { s.Paused(event) }, operate.CheckFailed, "1 event of a pause waiting"},
+		"what is left": {imageConfig, func(_ *testing.T, s *awstest.Server) {
+			s.Paused(event)
+		}, operate.CheckFailed, "1 event of a pause waiting"},
 		"not allowed": {imageConfig, func(_ *testing.T, s *awstest.Server) {
 			s.Refuse("AccessDeniedException", "DescribeRule")
 		}, operate.CheckUnknown, "AccessDeniedException"},
