@@ -22,16 +22,16 @@ func TestDoctorHasTheFileAndAWSAgreeOnAPause(t *testing.T) { //nolint:parallelte
 		require.NoError(t, system.Pause(t.Context(), nil))
 	}
 	event := awstest.Event(objectstore.Stored{Key: "late.txt", Size: 1, ETag: "e", VersionID: "v"})
-	for name, test := range map[string]struct {
+	for name, test := range map[string]struct { //nolint:paralleltest // As above.
 		config  string
 		prepare func(*testing.T, *awstest.Server)
 		status  operate.CheckStatus
 		found   string
 	}{
-		"neither":      {imageConfig, func(*testing.T, *awstest.Server) {}, operate.CheckOK, "uploads are processed"},
-		"both":         {with("paused", "true"), paused, operate.CheckOK, "uploads are paused: 0 events waiting"},
-		"the file":     {with("paused", "true"), func(*testing.T, *awstest.Server) {}, operate.CheckFailed, "uploads aren't paused"},
-		"AWS":          {imageConfig, paused, operate.CheckFailed, "uploads are paused, and the stack's file says they aren't"},
+		"neither":  {imageConfig, func(*testing.T, *awstest.Server) {}, operate.CheckOK, "uploads are processed"},
+		"both":     {with("paused", "true"), paused, operate.CheckOK, "uploads are paused: 0 events waiting"},
+		"the file": {with("paused", "true"), func(*testing.T, *awstest.Server) {}, operate.CheckFailed, "uploads aren't paused"},
+		"AWS":      {imageConfig, paused, operate.CheckFailed, "uploads are paused, and the stack's file says they aren't"},
 		"what is left": {imageConfig, func(_ *testing.T, s *awstest.Server) {
 			s.Paused(event)
 		}, operate.CheckFailed, "1 event of a pause waiting"},
