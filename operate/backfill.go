@@ -166,7 +166,7 @@ func (s *System) newPlan(ctx context.Context, kind string, options *RunOptions) 
 	}
 	plan.Batch = cmp.Or(options.Batch, plan.Name)
 	if !options.DryRun {
-		plan.list = &listFile{objects: s.objects, bucket: s.Outputs.BackfillBucketName, key: listPrefix + plan.Name + ".jsonl"}
+		plan.list = &listFile{objects: s.objects, bucket: s.Outputs.BackfillBucketName, key: listPrefix + plan.Name + ".json"}
 	}
 	for _, route := range s.Outputs.routes {
 		plan.Routes = append(plan.Routes, RoutePlan{Name: route.Name, route: route})

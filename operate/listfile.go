@@ -43,12 +43,13 @@ const mostListFiles = 100_000_000
 var errListTooLong = fmt.Errorf("%w: these are more files than one backfill takes, which is %d, or %d bytes of a list: choose some with "+
 	"--prefix, and run it once for each", ErrInput, mostListFiles, mostListBytes)
 
-// listFile is a list that is written: JSON Lines, in constant memory. There is no object until it is completed.
+// listFile is a list that is written: an array of JSON with an item a line, in constant memory. There is no object until it is completed.
 type listFile struct {
 	objects     *s3.Client
 	bucket, key string
 
 	lines  int64
+	closed bool  // with the bracket of the array
 	size   int64 // of what is uploaded
 	buffer bytes.Buffer
 	upload string
@@ -58,6 +59,11 @@ type listFile struct {
 
 // add adds a line, and uploads a part when there is enough for one.
 func (l *listFile) add(ctx context.Context, file ListedFile) error {
+	separator := ","
+	if l.lines == 0 {
+		separator = "["
+	}
+	l.buffer.WriteString(separator)
 	encoder := json.NewEncoder(&l.buffer)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(file); err != nil {
@@ -80,7 +86,7 @@ func (l *listFile) add(ctx context.Context, file ListedFile) error {
 func (l *listFile) part(ctx context.Context) error {
 	if l.upload == "" {
 		answer, err := l.objects.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-			Bucket: &l.bucket, Key: &l.key, ContentType: aws.String("application/jsonl"),
+			Bucket: &l.bucket, Key: &l.key, ContentType: aws.String("application/json"),
 			ChecksumAlgorithm: s3types.ChecksumAlgorithmCrc64nvme, ChecksumType: s3types.ChecksumTypeFullObject,
 		})
 		if err == nil && aws.ToString(answer.UploadId) == "" {
@@ -115,6 +121,10 @@ func (l *listFile) part(ctx context.Context) error {
 
 // complete makes the object.
 func (l *listFile) complete(ctx context.Context) error {
+	if !l.closed { // as it may be called again if S3 refuses something
+		l.closed = true
+		l.buffer.WriteString("]\n")
+	}
 	if l.upload == "" {
 		text := l.buffer.Bytes()
 		sum, err := crc64.Of(bytes.NewReader(text))
@@ -122,7 +132,7 @@ func (l *listFile) complete(ctx context.Context) error {
 			return fmt.Errorf("writing the list: %w", err)
 		}
 		_, err = l.objects.PutObject(ctx, &s3.PutObjectInput{
-			Bucket: &l.bucket, Key: &l.key, ContentType: aws.String("application/jsonl"),
+			Bucket: &l.bucket, Key: &l.key, ContentType: aws.String("application/json"),
 			Body: bytes.NewReader(text), ContentLength: aws.Int64(int64(len(text))), ChecksumCRC64NVME: aws.String(sum.String()),
 		})
 		return l.refused(err)

@@ -98,7 +98,7 @@ func (s *Server) Backfills() []string {
 	return names
 }
 
-// Listed are the lines of the list of a backfill.
+// Listed are the items of the list of a backfill.
 func (s *Server) Listed(name string) []string {
 	s.tb.Helper()
 	s.mu.Lock()
@@ -116,7 +116,7 @@ func (s *Server) Listed(name string) []string {
 	return nil
 }
 
-// listLines are the lines of a list.
+// listLines are the items of a list, of which each has a line.
 func (s *Server) listLines(key string) ([]string, error) {
 	object, err := s.store.Client().GetObject(context.Background(), &s3.GetObjectInput{Bucket: aws.String(BackfillBucket), Key: &key})
 	if err != nil {
@@ -126,7 +126,9 @@ func (s *Server) listLines(key string) ([]string, error) {
 	var lines []string
 	text := bufio.NewScanner(object.Body)
 	for text.Scan() {
-		lines = append(lines, text.Text())
+		if item := strings.TrimLeft(text.Text(), "[,"); item != "]" {
+			lines = append(lines, item)
+		}
 	}
 	return lines, text.Err() //nolint:wrapcheck // a test's
 }

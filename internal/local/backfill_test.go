@@ -64,12 +64,12 @@ func startBackfills(t *testing.T, system *declared.System) *backfills {
 // list writes a list.
 func (b *backfills) list(t *testing.T, name string, keys ...string) {
 	t.Helper()
-	var lines strings.Builder
-	for _, key := range keys {
-		fmt.Fprintf(&lines, "{\"Key\": %q, \"Size\": 1}\n", key)
+	items := make([]string, len(keys))
+	for i, key := range keys {
+		items[i] = fmt.Sprintf(`{"Key": %q, "Size": 1}`, key)
 	}
 	_, err := b.Client().PutObject(t.Context(), &s3.PutObjectInput{
-		Bucket: &b.lists, Key: aws.String(machine.BackfillLists + name + ".jsonl"), Body: strings.NewReader(lines.String()),
+		Bucket: &b.lists, Key: aws.String(machine.BackfillLists + name + ".json"), Body: strings.NewReader("[" + strings.Join(items, ",") + "]"),
 	})
 	require.NoError(t, err)
 }
@@ -77,7 +77,7 @@ func (b *backfills) list(t *testing.T, name string, keys ...string) {
 // run runs a backfill of a list to its end.
 func (b *backfills) run(ctx context.Context, t *testing.T, name string, set ...func(*machine.BackfillInput)) *local.Execution {
 	t.Helper()
-	input := machine.BackfillInput{Bucket: b.bucket, List: machine.BackfillLists + name + ".jsonl", MaxParallel: 4}
+	input := machine.BackfillInput{Bucket: b.bucket, List: machine.BackfillLists + name + ".json", MaxParallel: 4}
 	for _, s := range set {
 		s(&input)
 	}
@@ -170,10 +170,10 @@ func TestBackfillBesideEvents(t *testing.T) {
 					assert.Zero(t, processed(trace.Executions[0]), late.Key)
 				}
 				// Once more, and all of it.
-				e = b.run(t.Context(), t, "again", func(in *machine.BackfillInput) { in.List, in.Again = "lists/night.jsonl", true })
+				e = b.run(t.Context(), t, "again", func(in *machine.BackfillInput) { in.List, in.Again = "lists/night.json", true })
 				require.Equal(t, asl.StatusSucceeded, e.Status, "%s %s", e.Error, e.Cause)
 				assert.Equal(t, map[string]int{"listed first": 1, "changed": 1, "told first": 1}, b.runs())
-				e = b.run(t.Context(), t, "no more", func(in *machine.BackfillInput) { in.List = "lists/night.jsonl" })
+				e = b.run(t.Context(), t, "no more", func(in *machine.BackfillInput) { in.List = "lists/night.json" })
 				require.Equal(t, asl.StatusSucceeded, e.Status)
 				assert.Empty(t, b.runs())
 			})

@@ -34,8 +34,8 @@ const ofListing = " (listing)"
 
 // The folders of the bucket of backfills.
 const (
-	// BackfillLists has the lists of files, a JSON Lines file each: {"Key": "a", "VersionId": "v", "Size": 1}, the version only where one is
-	// meant. A size may be left out, too.
+	// BackfillLists has the lists of files, an array of JSON each: [{"Key": "a", "VersionId": "v", "Size": 1}], the version only where one is
+	// meant.
 	BackfillLists = "lists/"
 	// BackfillResults has what a ResultWriter writes, in a folder for each backfill.
 	BackfillResults = "results/"
@@ -90,17 +90,18 @@ func Backfill(d Description, to References) *asl.Machine {
 		States: map[string]asl.State{
 			stateSource: &asl.Choice{
 				QueryLanguage: asl.LanguageJSONata,
-				Choices:       []asl.Rule{{Condition: jsonata("$states.input.list != ''"), Next: stateList}},
+				Choices:       []asl.Rule{{Condition: jsonata("$states.input.list != ''"), Output: ofChildren(), Next: stateList}},
 				Default:       stateListing,
+				Output:        ofChildren(),
 			},
 			stateList: files(&asl.ItemReader{
 				Resource:     to.integration(ResourceGetObject),
-				ReaderConfig: &asl.ReaderConfig{InputType: asl.InputJSONL},
-				Arguments:    map[string]any{"Bucket": to.BackfillBucket, "Key": jsonata("$states.input.list")},
+				ReaderConfig: &asl.ReaderConfig{InputType: asl.InputJSON},
+				Parameters:   map[string]any{"Bucket": to.BackfillBucket, "Key.$": "$.list"},
 			}, labelList, ""),
 			stateListing: files(&asl.ItemReader{
-				Resource:  to.integration(ResourceListObjects),
-				Arguments: map[string]any{"Bucket": jsonata("$states.input.bucket"), "Prefix": jsonata("$states.input.prefix")},
+				Resource:   to.integration(ResourceListObjects),
+				Parameters: map[string]any{"Bucket.$": "$.bucket", "Prefix.$": "$.prefix"},
 			}, labelListing, ofListing),
 			stateCounts:   to.countFiles(),
 			stateNotify:   to.notifyEnd(),
@@ -109,22 +110,29 @@ func Backfill(d Description, to References) *asl.Machine {
 	}
 }
 
-// theBatch is the name of what the files of a backfill belong to.
-const theBatch = "($states.input.batch = '' ? $states.context.Execution.Name : $states.input.batch)"
+// ofChildren is what the files of a backfill have in common, and where their results go: beside the input, for the Maps.
+func ofChildren() string {
+	return outputWith("{'children': {" +
+		"'batch': $states.input.batch = '' ? $states.context.Execution.Name : $states.input.batch, " +
+		"'again': $states.input.again ? " + theStart + " : '', " +
+		"'results': " + literal(BackfillResults) + " & $states.context.Execution.Name}}")
+}
 
-// files processes each file of a dataset.
+// files processes each file of a dataset. It is a state of JSONPath: of JSONata the guide calls what a ResultWriter takes Arguments, and
+// other readers of the language Parameters.
+// https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
 func (d Description) files(to References, reader *asl.ItemReader, label, suffix string) *asl.Map {
-	const item = "$states.context.Map.Item.Value"
+	const item = "$$.Map.Item.Value"
 	return &asl.Map{
-		QueryLanguage: asl.LanguageJSONata,
-		Label:         label,
-		ItemReader:    reader,
+		Label:      label,
+		ItemReader: reader,
 		ItemSelector: map[string]any{
-			"batch": jsonata(theBatch),
-			"again": jsonata("$states.input.again ? " + theStart + " : ''"),
+			"batch.$": "$.children.batch",
+			"again.$": "$.children.again",
+			"item.$":  item,
 			"detail": map[string]any{
-				"bucket": map[string]any{"name": jsonata("$states.input.bucket")},
-				"object": jsonata("{'key': " + item + ".Key, 'size': " + item + ".Size, 'version-id': " + item + ".VersionId}"),
+				"bucket": map[string]any{"name.$": "$.bucket"},
+				"object": map[string]any{"key.$": item + ".Key", "size.$": item + ".Size"},
 			},
 		},
 		ItemProcessor: &asl.ItemProcessor{
@@ -132,16 +140,14 @@ func (d Description) files(to References, reader *asl.ItemReader, label, suffix 
 			StartAt:         d.firstOf(to, label) + suffix,
 			States:          renamed(d.file(to, label), suffix),
 		},
-		MaxConcurrency:             jsonata("$states.input.maxParallel"),
-		ToleratedFailurePercentage: jsonata("$states.input.tolerate"),
+		MaxConcurrencyPath:             "$.maxParallel",
+		ToleratedFailurePercentagePath: "$.tolerate",
 		ResultWriter: &asl.ResultWriter{
-			Resource: to.integration(ResourcePutObject),
-			Arguments: map[string]any{
-				"Bucket": to.BackfillBucket, "Prefix": jsonata(literal(BackfillResults) + " & $states.context.Execution.Name"),
-			},
+			Resource:   to.integration(ResourcePutObject),
+			Parameters: map[string]any{"Bucket": to.BackfillBucket, "Prefix.$": "$.children.results"},
 		},
-		Output: outputWith("{'batch': " + theBatch + ", 'mapRun': $states.result.MapRunArn, 'results': $states.result.ResultWriterDetails.Key}"),
-		Next:   stateCounts,
+		ResultPath: "$.map",
+		Next:       stateCounts,
 	}
 }
 
@@ -189,7 +195,7 @@ const errorNoObject = "S3.NoSuchKeyException"
 // of the object: of two versions the later one is the newer one, whichever is processed last.
 func (d Description) lookUp(to References) *asl.Task {
 	const asked = theInput + ".detail"
-	const version = asked + ".object.`version-id`"
+	const version = theInput + ".item.VersionId"
 	const head = "$states.result"
 	return &asl.Task{
 		Comment:       "What is there now decides, and not what was listed",
@@ -254,12 +260,13 @@ func fileFailed() *asl.Choice {
 func (to References) countFiles() *asl.Task {
 	const counts = "$states.result.ItemCounts"
 	with := func(succeeded, failed string) string {
-		return outputWith("{'succeeded': " + succeeded + ", 'failed': " + failed + "}")
+		return outputWith("{'batch': $states.input.children.batch, 'mapRun': $states.input.map.MapRunArn, " +
+			"'results': $states.input.map.ResultWriterDetails.Key, 'succeeded': " + succeeded + ", 'failed': " + failed + "}")
 	}
 	return &asl.Task{
 		QueryLanguage: asl.LanguageJSONata,
 		Resource:      to.integration(ResourceDescribeMapRun),
-		Arguments:     map[string]any{"MapRunArn": jsonata("$states.input.mapRun")},
+		Arguments:     map[string]any{"MapRunArn": jsonata("$states.input.map.MapRunArn")},
 		// What wasn't processed in time has failed as well.
 		Output:         with("$string("+counts+".Succeeded)", "$string("+counts+".Failed + "+counts+".TimedOut + "+counts+".Aborted)"),
 		TimeoutSeconds: seconds(ItemTimeout),

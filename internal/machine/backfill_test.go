@@ -64,8 +64,8 @@ func (a *aws) integrations(t *testing.T) map[string]asl.Integration {
 	all := map[string]asl.Integration{
 		machine.ResourceGetObject: func(_ context.Context, call asl.Call) (any, error) {
 			at := parametersOf[place](t, call)
-			assert.Equal(t, place{Bucket: "backfills", Key: "lists/night.jsonl"}, at)
-			return &asl.Object{ReadCloser: io.NopCloser(strings.NewReader(strings.Join(a.list, "\n")))}, nil
+			assert.Equal(t, place{Bucket: "backfills", Key: "lists/night.json"}, at)
+			return &asl.Object{ReadCloser: io.NopCloser(strings.NewReader("[" + strings.Join(a.list, ",\n") + "]"))}, nil
 		},
 		machine.ResourceListObjects: func(_ context.Context, call asl.Call) (any, error) {
 			at := parametersOf[place](t, call)
@@ -244,7 +244,7 @@ func (b backfill) run(t *testing.T) *asl.Result {
 }
 
 func ofList() machine.BackfillInput {
-	return machine.BackfillInput{Bucket: "uploads", List: "lists/night.jsonl", MaxParallel: 2, Tolerate: 100}
+	return machine.BackfillInput{Bucket: "uploads", List: "lists/night.json", MaxParallel: 2, Tolerate: 100}
 }
 
 func lineOf(key string) string { return fmt.Sprintf(`{"Key": %q, "Size": 1}`, key) }
@@ -265,7 +265,7 @@ func TestBackfillProcessesAList(t *testing.T) {
 	t.Parallel()
 	a := newAWS(t, map[string]head{
 		"a.csv": {3, "ea", "v1"}, "b.csv": {4, "eb", ""}, "folder/": {0, "e0", "v2"}, "big.bin": {large, "big", "v3"}, "old@v0": {5, "e5", "v0"},
-	}, lineOf("a.csv"), lineOf("b.csv"), lineOf("folder/"), lineOf("big.bin"), lineOf("gone.csv"), `{"Key": "old", "VersionId": "v0"}`)
+	}, lineOf("a.csv"), lineOf("b.csv"), lineOf("folder/"), lineOf("big.bin"), lineOf("gone.csv"), `{"Key": "old", "VersionId": "v0", "Size": 1}`)
 	result := newBackfill(t, a, described(), references(), ofList()).run(t)
 	require.Equal(t, asl.StatusSucceeded, result.Status, "%s %s", result.Error, result.Cause)
 	assert.Equal(t, []string{"a.csv", "b.csv", "old"}, a.keys(t))

@@ -86,7 +86,7 @@ func TestBackfill(t *testing.T) {
 
 	arn := system.Outputs["backfillStateMachineArn"].(string)
 	input, err := json.Marshal(machine.BackfillInput{
-		Bucket: system.Outputs["bucketName"].(string), List: machine.BackfillLists + "all.jsonl", MaxParallel: parallelFiles,
+		Bucket: system.Outputs["bucketName"].(string), List: machine.BackfillLists + "all.json", MaxParallel: parallelFiles,
 		Tolerate: float64(faultyFiles) / 20,
 	})
 	require.NoError(t, err)
@@ -181,14 +181,15 @@ func (b *bench) fill(t *testing.T, count int) []string {
 			b.fate.set(keys[i], []faults.Injection{inject})
 		}
 		content := fmt.Appendf(nil, "%0*d", to.size, i)
-		fmt.Fprintf(&list, "{\"Key\": %q, \"Size\": %d}\n", keys[i], len(content))
+		fmt.Fprintf(&list, "%s{\"Key\": %q, \"Size\": %d}", map[bool]string{true: "[", false: ",\n"}[i == 0], keys[i], len(content))
 		group.Go(func() error {
 			_, err := b.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &keys[i], Body: bytes.NewReader(content)})
 			return err //nolint:wrapcheck // It is the test's.
 		})
 	}
 	require.NoError(t, group.Wait())
-	key := machine.BackfillLists + "all.jsonl"
+	list.WriteString("]")
+	key := machine.BackfillLists + "all.json"
 	_, err := b.Client().PutObject(t.Context(), &s3.PutObjectInput{Bucket: &lists, Key: &key, Body: bytes.NewReader(list.Bytes())})
 	require.NoError(t, err)
 	return keys

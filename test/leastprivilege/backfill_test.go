@@ -21,7 +21,7 @@ import (
 func (l *decided) put(
 	ctx context.Context, r *local.Router, bucket string, sizes map[string]int, versioned string,
 ) (list string, err error) {
-	var lines strings.Builder
+	var items []string
 	for key, size := range sizes {
 		stored, err := r.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(make([]byte, size))})
 		if err != nil {
@@ -35,11 +35,11 @@ func (l *decided) put(
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(&lines, string(text))
+		items = append(items, string(text))
 	}
 	lists, _ := l.system.Outputs["backfillBucketName"].(string)
-	list = machine.BackfillLists + "list.jsonl"
-	_, err = r.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &lists, Key: &list, Body: strings.NewReader(lines.String())})
+	list = machine.BackfillLists + "list.json"
+	_, err = r.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &lists, Key: &list, Body: strings.NewReader("[" + strings.Join(items, ",") + "]")})
 	return list, err
 }
 
