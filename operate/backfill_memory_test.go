@@ -109,7 +109,8 @@ func (b *endlessBucket) part(w http.ResponseWriter, r *http.Request) {
 			}
 			if b.lines%100_000 == 0 {
 				var file operate.ListedFile
-				assert.NoError(b.t, json.Unmarshal([]byte(strings.TrimLeft(string(line), "[,")), &file)) //nolint:testifylint // It is a goroutine of its own.
+				item := []byte(strings.TrimLeft(string(line), "[,"))
+				assert.NoError(b.t, json.Unmarshal(item, &file)) //nolint:testifylint // It is a goroutine of its own.
 				assert.Equal(b.t, operate.ListedFile{Key: fmt.Sprintf("some/folder/with a long name/%09d.csv", b.lines), Size: int64(b.lines)}, file)
 			}
 			b.lines++

@@ -265,7 +265,8 @@ func TestBackfillProcessesAList(t *testing.T) {
 	t.Parallel()
 	a := newAWS(t, map[string]head{
 		"a.csv": {3, "ea", "v1"}, "b.csv": {4, "eb", ""}, "folder/": {0, "e0", "v2"}, "big.bin": {large, "big", "v3"}, "old@v0": {5, "e5", "v0"},
-	}, lineOf("a.csv"), lineOf("b.csv"), lineOf("folder/"), lineOf("big.bin"), lineOf("gone.csv"), `{"Key": "old", "VersionId": "v0", "Size": 1}`)
+	}, lineOf("a.csv"), lineOf("b.csv"), lineOf("folder/"), lineOf("big.bin"), lineOf("gone.csv"),
+		`{"Key": "old", "VersionId": "v0", "Size": 1}`)
 	result := newBackfill(t, a, described(), references(), ofList()).run(t)
 	require.Equal(t, asl.StatusSucceeded, result.Status, "%s %s", result.Error, result.Cause)
 	assert.Equal(t, []string{"a.csv", "b.csv", "old"}, a.keys(t))

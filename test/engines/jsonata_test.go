@@ -187,8 +187,10 @@ func backfillsInUse() []string {
 	var out []string
 	for _, item := range []string{`{"Key":"a b/ü","Size":7}`, `{"Key":"k","Size":7,"VersionId":"v1"}`} {
 		for _, input := range []string{
-			`{"batch":"","bucket":"b","list":"","prefix":"in/","again":true,"maxParallel":10,"tolerate":1.5,"children":{"batch":"n","again":"","results":"results/n"},"map":{"MapRunArn":"arn:run","ResultWriterDetails":{"Key":"k"}}}`,
-			`{"batch":"n","bucket":"b","list":"lists/n.json","prefix":"","again":false,"maxParallel":10,"tolerate":0,"children":{"batch":"n","again":"","results":"results/n"},"map":{"MapRunArn":"arn:run","ResultWriterDetails":{"Key":"k"}}}`,
+			`{"batch":"","bucket":"b","list":"","prefix":"in/","again":true,"maxParallel":10,"tolerate":1.5,` +
+				`"children":{"batch":"n","again":"","results":"results/n"},"map":{"MapRunArn":"arn:run","ResultWriterDetails":{"Key":"k"}}}`,
+			`{"batch":"n","bucket":"b","list":"lists/n.json","prefix":"","again":false,"maxParallel":10,"tolerate":0,` +
+				`"children":{"batch":"n","again":"","results":"results/n"},"map":{"MapRunArn":"arn:run","ResultWriterDetails":{"Key":"k"}}}`,
 		} {
 			out = append(out, `{"input":`+input+`,"errorOutput":{"Error":"E","Cause":"C"},"result":{"MapRunArn":"arn:run",`+
 				`"ResultWriterDetails":{"Key":"results/n/manifest.json"},"ItemCounts":{"Succeeded":2,"Failed":1,"TimedOut":0,"Aborted":1}},`+
@@ -196,7 +198,8 @@ func backfillsInUse() []string {
 				`"Map":{"Item":{"Index":0,"Value":`+item+`}}}}`)
 		}
 	}
-	const detail = `"item":{"Key":"k","VersionId":"v1"},"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":7,"etag":"\"e\"","version-id":"v1"}}`
+	const detail = `"item":{"Key":"k","VersionId":"v1"},` +
+		`"detail":{"bucket":{"name":"b"},"object":{"key":"k","size":7,"etag":"\"e\"","version-id":"v1"}}`
 	for _, redrives := range []string{`,"RedriveCount":1`, ``} {
 		for _, again := range []string{`""`, `"2026-01-02T03:04:05Z"`} {
 			for _, result := range []string{

@@ -39,7 +39,9 @@ func (l *decided) put(
 	}
 	lists, _ := l.system.Outputs["backfillBucketName"].(string)
 	list = machine.BackfillLists + "list.json"
-	_, err = r.Client().PutObject(ctx, &s3.PutObjectInput{Bucket: &lists, Key: &list, Body: strings.NewReader("[" + strings.Join(items, ",") + "]")})
+	_, err = r.Client().PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &lists, Key: &list, Body: strings.NewReader("[" + strings.Join(items, ",") + "]"),
+	})
 	return list, err
 }
 
