@@ -51,6 +51,8 @@ type StatusChange struct {
 	RuleName pulumi.StringOutput `pulumi:"ruleName"`
 	// DeadLetterQueueName is the queue of the status changes that could not be delivered to the topic or the sweep, as metrics name it.
 	DeadLetterQueueName pulumi.StringOutput `pulumi:"deadLetterQueueName"`
+
+	invoke *lambda.Permission // that was made last
 }
 
 // New makes a StatusChange.
@@ -100,16 +102,21 @@ func New(ctx *pulumi.Context, name string, args *Args, opts ...pulumi.ResourceOp
 func (s *StatusChange) sweep(
 	ctx *pulumi.Context, name, permission string, args *Args, rule *cloudwatch.EventRule, letters *sqs.Queue, access *sqs.QueuePolicy,
 ) error {
+	opts := []pulumi.ResourceOption{pulumi.Parent(s)}
+	if s.invoke != nil { // one after the other: both are of one policy
+		opts = append(opts, pulumi.DependsOn([]pulumi.Resource{s.invoke}))
+	}
 	invoke, err := lambda.NewPermission(ctx, name+"-invoke", &lambda.PermissionArgs{
 		StatementId: pulumi.String(permission),
 		Action:      pulumi.String("lambda:InvokeFunction"),
 		Function:    args.SweepName,
 		Principal:   pulumi.String("events.amazonaws.com"),
 		SourceArn:   rule.Arn,
-	}, pulumi.Parent(s))
+	}, opts...)
 	if err != nil {
 		return fmt.Errorf("letting status changes run the sweep: %w", err)
 	}
+	s.invoke = invoke
 	if _, err := cloudwatch.NewEventTarget(ctx, name+"-sweep", &cloudwatch.EventTargetArgs{
 		Rule:             rule.Name,
 		TargetId:         pulumi.String(sweepID),
