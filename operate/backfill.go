@@ -166,7 +166,7 @@ func (s *System) newPlan(ctx context.Context, kind string, options *RunOptions) 
 	}
 	plan.Batch = cmp.Or(options.Batch, plan.Name)
 	if !options.DryRun {
-		plan.list = &listFile{objects: s.objects, bucket: s.Outputs.BackfillBucketName, key: listPrefix + plan.Name + ".json"}
+		plan.list = &listFile{objects: s.objects, bucket: s.Outputs.BackfillBucketName, key: machine.BackfillLists + plan.Name + ".json"}
 	}
 	for _, route := range s.Outputs.routes {
 		plan.Routes = append(plan.Routes, RoutePlan{Name: route.Name, route: route})
@@ -179,9 +179,6 @@ func (s *System) newPlan(ctx context.Context, kind string, options *RunOptions) 
 	}
 	return plan, nil
 }
-
-// listPrefix is where lists are in the backfill's bucket.
-const listPrefix = "lists/"
 
 // newBackfillName is a name that no backfill has had: of what it is, when, and four random digits.
 func newBackfillName(kind string, at time.Time) string {

@@ -172,10 +172,7 @@ type BackfillProgress struct {
 
 // Left is about how long the rest takes; 0 if that isn't known.
 func (p BackfillProgress) Left() time.Duration {
-	if p.Rate <= 0 || p.Expected <= 0 {
-		return 0
-	}
-	return time.Duration(float64(max(0, p.Expected-p.Files.Ended())) / p.Rate * float64(time.Second))
+	return timeFor(max(0, p.Expected-p.Files.Ended()), p.Rate)
 }
 
 // FollowBackfill waits for the end of a backfill, by its name. expected is how many files it has, 0 if that isn't known: Step Functions
@@ -219,9 +216,7 @@ func (s *System) StopBackfill(ctx context.Context, name string) (Backfill, error
 	if b.Ended() {
 		return b, fmt.Errorf("%w: the backfill %s has ended: it is %s", ErrInput, b.Name, b.Status)
 	}
-	// Without an error and a cause, which take the right to the machine's key where that is the customer's.
-	_, err = s.states.StopExecution(ctx, &sfn.StopExecutionInput{ExecutionArn: &b.ARN})
-	if err != nil {
+	if err := s.stopExecution(ctx, b.ARN); err != nil {
 		return b, asked("stopping the backfill "+b.Name, err)
 	}
 	return s.Backfill(ctx, b.ARN)
@@ -230,7 +225,7 @@ func (s *System) StopBackfill(ctx context.Context, name string) (Backfill, error
 // RedriveBackfill has a backfill that failed, timed out or was aborted go on: what of its files failed runs again, and what wasn't begun
 // begins. The error matches [ErrInput] if it can't, and says what can be done instead.
 func (s *System) RedriveBackfill(ctx context.Context, b Backfill) error {
-	if err := b.refusedRedrive(); err != nil {
+	if err := b.CheckRedrive(); err != nil {
 		return err
 	}
 	_, err := s.states.RedriveExecution(ctx, &sfn.RedriveExecutionInput{
@@ -262,8 +257,8 @@ func (s *System) untilSeen(ctx context.Context, arn string, seen func(Backfill) 
 	}
 }
 
-// refusedRedrive says why a backfill can't be redriven.
-func (b Backfill) refusedRedrive() error {
+// CheckRedrive says why a backfill can't be redriven, if it can't. The error matches [ErrInput].
+func (b Backfill) CheckRedrive() error {
 	switch {
 	case !b.Ended():
 		return fmt.Errorf("%w: the backfill %s is running: `upload-router backfill show %[2]s --follow` follows it", ErrInput, b.Name)
@@ -279,9 +274,6 @@ func (b Backfill) refusedRedrive() error {
 	}
 	return nil
 }
-
-// CheckRedrive says whether a backfill can be redriven. The error matches [ErrInput].
-func (b Backfill) CheckRedrive() error { return b.refusedRedrive() }
 
 // BackfillFailures are the files of a backfill that failed, timed out or were aborted, with why, the newest of each first. However many
 // there are, a page of them is held. Those of a child that never began have no execution, and so aren't among them.

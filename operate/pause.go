@@ -205,11 +205,14 @@ type Drained struct {
 }
 
 // Left is about how long the rest takes; 0 if that isn't known.
-func (d Drained) Left() time.Duration {
-	if d.Rate <= 0 {
+func (d Drained) Left() time.Duration { return timeFor(d.Waiting, d.Rate) }
+
+// timeFor is about how long so many take at so many a second; 0 if that isn't known.
+func timeFor(n int64, rate float64) time.Duration {
+	if rate <= 0 {
 		return 0
 	}
-	return time.Duration(float64(d.Waiting) / d.Rate * float64(time.Second))
+	return time.Duration(float64(n) / rate * float64(time.Second))
 }
 
 // Resume has executions started again: the rule that starts them is enabled, the one that stores events is disabled once EventBridge has

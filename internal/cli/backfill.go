@@ -47,12 +47,33 @@ func (f *runFlags) followFlags(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.failures, "failures", 20, "how many of the files that failed are named; 0 for all")
 }
 
+// named looks up the backfill of a name.
+func (f *runFlags) named(cmd *cobra.Command, u *ui, name string) (*operate.System, operate.Backfill, error) {
+	if err := f.checkFailures(); err != nil {
+		return nil, operate.Backfill{}, err
+	}
+	system, err := f.lookUp(cmd, u, "asking for the backfill")
+	if err != nil {
+		return nil, operate.Backfill{}, err
+	}
+	b, err := system.Backfill(cmd.Context(), name)
+	u.rest()
+	return system, b, err //nolint:wrapcheck // It says what there isn't.
+}
+
+func (f *runFlags) checkFailures() error {
+	if f.failures < 0 {
+		return fmt.Errorf("%w: --failures can't be negative", errFlag)
+	}
+	return nil
+}
+
 // check takes the flags, before anybody is asked.
 func (f *runFlags) check() error {
-	switch {
-	case f.failures < 0:
-		return fmt.Errorf("%w: --failures can't be negative", errFlag)
-	case f.options.DryRun && f.yes:
+	if err := f.checkFailures(); err != nil {
+		return err
+	}
+	if f.options.DryRun && f.yes {
 		return fmt.Errorf("%w: --yes and --dry-run exclude each other", errFlag)
 	}
 	percent, err := strconv.ParseFloat(strings.TrimSuffix(f.tolerate, "%"), 64)
@@ -470,15 +491,7 @@ Exit code 1 if it failed, or files of it did.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &f.commonFlags)
-			if f.failures < 0 {
-				return fmt.Errorf("%w: --failures can't be negative", errFlag)
-			}
-			system, err := f.lookUp(cmd, u, "asking for the backfill")
-			if err != nil {
-				return err
-			}
-			b, err := system.Backfill(ctx, args[0])
-			u.rest()
+			system, b, err := f.named(cmd, u, args[0])
 			if err != nil {
 				return err
 			}
@@ -506,12 +519,7 @@ isn't begun. ` + "`upload-router backfill redrive`" + ` goes on with both.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &f.commonFlags)
-			system, err := f.lookUp(cmd, u, "asking for the backfill")
-			if err != nil {
-				return err
-			}
-			b, err := system.Backfill(ctx, args[0])
-			u.rest()
+			system, b, err := f.named(cmd, u, args[0])
 			if err != nil {
 				return err
 			}
@@ -558,15 +566,7 @@ Exit code 1 if the backfill failed again, or files of it did.`,
 
 func (f *runFlags) redrive(cmd *cobra.Command, name string) error {
 	ctx, u := cmd.Context(), newUI(cmd, &f.commonFlags)
-	if f.failures < 0 {
-		return fmt.Errorf("%w: --failures can't be negative", errFlag)
-	}
-	system, err := f.lookUp(cmd, u, "asking for the backfill")
-	if err != nil {
-		return err
-	}
-	b, err := system.Backfill(ctx, name)
-	u.rest()
+	system, b, err := f.named(cmd, u, name)
 	if err == nil {
 		err = b.CheckRedrive()
 	}

@@ -149,17 +149,12 @@ func (c *Client) Query(ctx context.Context, q Query) iter.Seq2[ledger.Item, erro
 	if q.Limit > 0 {
 		in.Limit = &q.Limit
 	}
-	return c.pages(ctx, in, "asking the ledger's index")
-}
-
-// pages reads what a query finds, page by page, as far as the caller goes.
-func (c *Client) pages(ctx context.Context, in *dynamodb.QueryInput, doing string) iter.Seq2[ledger.Item, error] {
 	return func(yield func(ledger.Item, error) bool) {
 		in := *in
 		for {
 			page, err := c.API.Query(ctx, &in)
 			if err != nil {
-				yield(ledger.Item{}, fmt.Errorf("%s: %w", doing, err))
+				yield(ledger.Item{}, fmt.Errorf("asking the ledger's index: %w", err))
 				return
 			}
 			for _, attributes := range page.Items {
