@@ -25,7 +25,12 @@ func exceptions() []Exception {
 	const (
 		wildcards = "AVD-AWS-0057"
 		cheap     = "dev has no key of its own but for its logs: what AWS manages costs nothing. "
-		log       = "The wildcard is for the streams of one log group, which the service names. AWS: the ARN of a log group " +
+		runs      = "The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +
+			"began with), and for the tasks of one cluster, whose ids nobody knows before they run; under the condition of the " +
+			"cluster, or for their tags of RunTask. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html"
+		delivery = "The actions by which Step Functions has its log delivered know no resources: a delivery is the account's. " +
+			"https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy"
+		log = "The wildcard is for the streams of one log group, which the service names. AWS: the ARN of a log group " +
 			"in a policy ends with \":*\", https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html"
 	)
 	dev, prod := []string{"dev"}, []string{"prod"}
@@ -38,11 +43,13 @@ func exceptions() []Exception {
 			"The wildcard is for the executions of one state machine, which have their names from EventBridge; the sweep may look at them, " +
 				"and change nothing. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
 		},
+		{wildcards, "aws_iam_role_policy.*-workflow-run", nil, runs},
+		{wildcards, "aws_iam_role_policy.*-backfill-run", nil, runs},
 		{
-			wildcards, "aws_iam_role_policy.*-workflow-run", nil,
-			"The wildcards are for the revisions of one task definition (an execution that began before an update runs the one it " +
-				"began with), and for the tasks of one cluster, whose ids nobody knows before they run; under the condition of the " +
-				"cluster, or for their tags of RunTask. https://docs.aws.amazon.com/step-functions/latest/dg/connect-ecs.html",
+			wildcards, "aws_iam_role_policy.*-backfill-children", nil,
+			"The wildcards are for the executions of one state machine and for its Map Runs, whose ids nobody knows before they run: a " +
+				"Distributed Map takes them to start its children and to redrive them. " +
+				"https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html",
 		},
 		{wildcards, "aws_iam_role_policy.*-flow-write", prod, log},
 		{
@@ -50,11 +57,8 @@ func exceptions() []Exception {
 			"The wildcard is for the executions of one state machine, which have their names from EventBridge; they may look their traces " +
 				"up, and change nothing. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
 		},
-		{
-			wildcards, "aws_iam_role_policy.*-workflow-logging", nil,
-			"The actions by which Step Functions has its log delivered know no resources: a delivery is the account's. " +
-				"https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy",
-		},
+		{wildcards, "aws_iam_role_policy.*-workflow-logging", nil, delivery},
+		{wildcards, "aws_iam_role_policy.*-backfill-logging", nil, delivery},
 		{
 			"AVD-AWS-0023", "aws_dynamodb_table.*-ledger-table", dev,
 			cheap + "DynamoDB encrypts every table, this one with a key of its own, which its API calls not enabled. " +

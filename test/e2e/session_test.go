@@ -169,13 +169,13 @@ func TestDoctorAfterAnInterruption(t *testing.T) {
 	c.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "bucketName="+bucket, "--yes")
 	t.Cleanup(func() { c.run(0, "", "destroy", "--yes") })
 	c.run(0, bucket+" is free", "doctor")
-	c.interruptAfter("aws:s3/bucketV2:BucketV2")
+	c.interruptAfter("uploads-bucket")
 	said := c.run(0, bucket+", this stack's", "doctor")
 	require.Contains(t, said, "✓ Stack                  e2e-interrupted, not deployed yet")
 }
 
-// interruptAfter starts up, and presses Ctrl-C once a resource of a type is there.
-func (c *commands) interruptAfter(kind string) {
+// interruptAfter starts up, and presses Ctrl-C once a resource is there.
+func (c *commands) interruptAfter(name string) {
 	c.t.Helper()
 	up := c.command("up", "--yes", "--json", "--skip-doctor", "--skip-preview")
 	stdout, err := up.StdoutPipe()
@@ -184,11 +184,11 @@ func (c *commands) interruptAfter(kind string) {
 	interrupted := false
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		var event struct {
-			Resource struct{ Type string }
+			Resource struct{ Name string }
 			State    string
 		}
 		require.NoError(c.t, json.Unmarshal(lines.Bytes(), &event), lines.Text())
-		if event.Resource.Type == kind && event.State == "done" && !interrupted {
+		if event.Resource.Name == name && event.State == "done" && !interrupted {
 			interrupted = true
 			require.NoError(c.t, up.Process.Signal(os.Interrupt))
 		}
