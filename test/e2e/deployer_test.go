@@ -36,7 +36,7 @@ func TestDeployer(t *testing.T) { //nolint:tparallel // What is granted and used
 		t.Run(name, func(t *testing.T) {
 			r := record(t)
 			c := newCLIWith(t, "e2e-policy-"+name, fileFor(t, name))
-			c.env, c.vars["AWS_ENDPOINT_URL"] = append(c.env, "AWS_ENDPOINT_URL="+r.http.URL), r.http.URL
+			c.env, c.vars[endpoint] = append(c.env, endpoint+"="+r.http.URL), r.http.URL
 			t.Cleanup(func() {
 				if state, _ := c.export(); len(state.Deployment.Resources) > 0 {
 					c.unprotect()

@@ -42,7 +42,7 @@ const limit = 9 * time.Minute
 // environment is what every test needs.
 func environment(t *testing.T) map[string]string {
 	t.Helper()
-	require.NotEmpty(t, os.Getenv("AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL must name an AWS emulator: these tests create and delete things")
+	require.NotEmpty(t, os.Getenv(endpoint), "AWS_ENDPOINT_URL must name an AWS emulator: these tests create and delete things")
 	_, err := exec.LookPath("pulumi")
 	require.NoError(t, err, "pulumi must be on PATH: https://www.pulumi.com/docs/iac/download-install/")
 	return map[string]string{

@@ -52,7 +52,7 @@ type recorder struct {
 // record starts a recorder that ends with the test.
 func record(t *testing.T) *recorder {
 	t.Helper()
-	target, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
+	target, err := url.Parse(os.Getenv(endpoint))
 	require.NoError(t, err)
 	config := aws.Config{
 		Region: region, BaseEndpoint: aws.String("http://192.0.2.1"), HTTPClient: nowhere{}, RetryMaxAttempts: 1,

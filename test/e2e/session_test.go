@@ -261,7 +261,7 @@ func (c *commands) wrongRegion(d *deployed) {
 		executions, redrive string
 	}{
 		"eu-west-3":  {nil, 3, "not deployed: there is no table", "StateMachineDoesNotExist"},
-		"zz-north-1": {[]string{"AWS_ENDPOINT_URL="}, 4, unknown, unknown},
+		"zz-north-1": {[]string{endpoint + "="}, 4, unknown, unknown},
 	} {
 		outputs := filepath.Join(c.t.TempDir(), "outputs.json")
 		require.NoError(c.t, os.WriteFile(outputs, bytes.ReplaceAll(text, []byte(region), []byte(wrong)), 0o600))
@@ -272,7 +272,7 @@ func (c *commands) wrongRegion(d *deployed) {
 	other.stack = "e2e-elsewhere"
 	removeFile(c.t, other.stack)
 	other.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "aws:region=zz-north-1", "--yes")
-	other.runIn([]string{"AWS_ENDPOINT_URL="}, 3, "✗ Region", "doctor")
+	other.runIn([]string{endpoint + "="}, 3, "✗ Region", "doctor")
 	other.run(0, "set up", "init", "-c", "aws:region=eu-west-3", "--yes")
 	other.run(3, "deploy it with `upload-router up --stack e2e-elsewhere`", "executions")
 }
@@ -380,7 +380,7 @@ func (w *wire) passes(sent []byte) bool {
 // cutNetwork breaks an upload off in its third part, and has the same command go on there.
 func (c *commands) cutNetwork() {
 	c.t.Helper()
-	w := newWire(c.t, os.Getenv("AWS_ENDPOINT_URL"))
+	w := newWire(c.t, os.Getenv(endpoint))
 	env := []string{"AWS_ENDPOINT_URL_S3=http://" + w.listener.Addr().String(), "XDG_CACHE_HOME=" + c.t.TempDir()}
 	film := filepath.Join(c.t.TempDir(), "film.mp4")
 	require.NoError(c.t, os.WriteFile(film, bytes.Repeat([]byte("film"), 17<<18), 0o600))
