@@ -68,7 +68,7 @@ func (c *commands) bench(execution string) *bench {
 			"https://config.example.com", server.URL,
 			" report.pdf", " "+in("report.pdf"), " video.mp4", " "+in("video.mp4"), " photos", " "+in("photos"),
 			"machine.svg", in("machine.svg"), "deployed.svg", in("deployed.svg"), "deployment.jsonl", in("deployment.jsonl"),
-			"march.csv", in("march.csv"), "all.parquet", in("all.parquet"),
+			"march.csv", in("march.csv"), "all.parquet", in("all.parquet"), "deploy-1.json", in("deploy-1.json"),
 			"aws s3 ls", "echo s3 ls", // the command line of AWS isn't everywhere
 		),
 		env: slices.Concat(c.env, []string{
