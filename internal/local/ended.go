@@ -51,7 +51,7 @@ func (r *Router) ended(ctx context.Context, execution *Execution) error {
 			return fmt.Errorf("matching the end of an execution with %s: %w", rule.name, err)
 		}
 		for _, to := range rule.targets {
-			if !matches || !r.RuleEnabled(rule.name) {
+			if !matches || !r.ruleMatches(rule.name) {
 				continue
 			}
 			if err := r.tell(ctx, to, execution, event); err != nil {

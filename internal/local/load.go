@@ -169,9 +169,7 @@ func (r *Router) loadRules() error {
 			return fmt.Errorf("reading the pattern of %s: %w", res.Name, err)
 		}
 		loaded := rule{name: res.Output("name"), arn: res.ARN(), pattern: pattern}
-		if res.Text("state") == stateDisabled {
-			r.disabled[loaded.name] = true
-		}
+		r.ruleStates[loaded.name] = ruleState{enabled: res.Text("state") != stateDisabled}
 		for _, t := range targets {
 			to, err := r.loadTarget(t)
 			if err != nil {

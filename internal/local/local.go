@@ -78,6 +78,10 @@ type Options struct {
 	// Child is told of each child execution of a Distributed Map that has ended, which nothing else keeps whole. It may be called
 	// concurrently; nil tells nobody.
 	Child func(*Execution)
+	// RulesFollow gives for how long events go by how a rule was before it was enabled or disabled, as EventBridge follows after "a short
+	// period". It is asked of each change, and may be called concurrently. Default: it follows at once.
+	// https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_DisableRule.html
+	RulesFollow func() time.Duration
 	// Docker is Docker's command, with which images are built and run that can't have a root of their own without it. Empty: none is used.
 	Docker string
 	// Keep is where the outputs of each upload are kept when it has ended; nil keeps none. It is closed with the Router.
@@ -88,23 +92,23 @@ type Options struct {
 
 // Router is the declared system, ready to take uploads.
 type Router struct {
-	options   Options
-	system    *declared.System
-	keys      filter.Keys
-	bucket    string   // for files; empty if several send their events and none is named
-	sending   []string // the buckets that send their events
-	rules     []rule
-	disabled  map[string]bool // rules, by their names; see mu
-	schedules []schedule
-	store     *objectstore.Server
-	tokens    *tokenapi.Server
-	traces    *traceapi.Server
-	secrets   *loopback.Server
-	topics    *loopback.Server
-	temporary *tempfolder.Folder
-	scratch   string // its path
-	guard     *guard
-	clock     *clock // of what begins
+	options    Options
+	system     *declared.System
+	keys       filter.Keys
+	bucket     string   // for files; empty if several send their events and none is named
+	sending    []string // the buckets that send their events
+	rules      []rule
+	ruleStates map[string]ruleState // by the rules' names; see mu
+	schedules  []schedule
+	store      *objectstore.Server
+	tokens     *tokenapi.Server
+	traces     *traceapi.Server
+	secrets    *loopback.Server
+	topics     *loopback.Server
+	temporary  *tempfolder.Folder
+	scratch    string // its path
+	guard      *guard
+	clock      *clock // of what begins
 
 	// What states name, once it is ready: all of it when Start has ended. By ARN.
 	ready     map[string]bool // by URN
@@ -354,7 +358,7 @@ func Start(ctx context.Context, system *declared.System, options Options) (*Rout
 	}
 	r := &Router{
 		options: options, system: system, temporary: temporary, scratch: temporary.Path(), clock: newClock(),
-		ready: map[string]bool{}, disabled: map[string]bool{},
+		ready: map[string]bool{}, ruleStates: map[string]ruleState{},
 		machines: map[string]target{}, mapRuns: mapRuns{byARN: map[string]func() asl.MapRun{}},
 		executions: executions{byARN: map[string]*running{}}, sessions: sessions{byToken: map[string]*recorder{}},
 		reading:   tasksRead{readers: map[string]*reader{}, processes: map[string]*exec.Cmd{}},
@@ -526,7 +530,7 @@ func (r *Router) Deliver(ctx context.Context, event json.RawMessage, trace *Trac
 		if err != nil {
 			return fmt.Errorf("matching the event with %s: %w", rule.name, err)
 		}
-		if !ok || !r.RuleEnabled(rule.name) {
+		if !ok || !r.ruleMatches(rule.name) {
 			continue
 		}
 		matched = true

@@ -169,12 +169,12 @@ func TestDoctorAfterAnInterruption(t *testing.T) {
 	c.run(0, "set up", "init", "--from", "Pulumi.local.yaml", "-c", "image="+image(), "-c", "bucketName="+bucket, "--yes")
 	t.Cleanup(func() { c.run(0, "", "destroy", "--yes") })
 	c.run(0, bucket+" is free", "doctor")
-	c.interruptAfter("uploads-bucket")
+	c.interruptAfter("-uploads-bucket")
 	said := c.run(0, bucket+", this stack's", "doctor")
 	require.Contains(t, said, "✓ Stack                  e2e-interrupted, not deployed yet")
 }
 
-// interruptAfter starts up, and presses Ctrl-C once a resource is there.
+// interruptAfter starts up, and presses Ctrl-C once a resource is there whose name ends so.
 func (c *commands) interruptAfter(name string) {
 	c.t.Helper()
 	up := c.command("up", "--yes", "--json", "--skip-doctor", "--skip-preview")
@@ -188,7 +188,7 @@ func (c *commands) interruptAfter(name string) {
 			State    string
 		}
 		require.NoError(c.t, json.Unmarshal(lines.Bytes(), &event), lines.Text())
-		if event.Resource.Name == name && event.State == "done" && !interrupted {
+		if strings.HasSuffix(event.Resource.Name, name) && event.State == "done" && !interrupted {
 			interrupted = true
 			require.NoError(c.t, up.Process.Signal(os.Interrupt))
 		}

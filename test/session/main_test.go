@@ -53,13 +53,20 @@ type session struct {
 
 func newSession(t *testing.T, config map[string]string) *session {
 	t.Helper()
+	return newSessionWith(t, config, local.Options{})
+}
+
+// newSessionWith is newSession, with options of the local run.
+func newSessionWith(t *testing.T, config map[string]string, options local.Options) *session {
+	t.Helper()
 	if config["routes"] == "" { // of which it is the short form
 		config["sizeThreshold"] = strconv.Itoa(threshold)
 	}
 	f := &injected{of: map[string]faults.Fault{}, held: map[string]*hold{}}
+	options.Fault = f.at
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
-		aws: awstest.Run(t, localtest.Declare(t, "dev", config), local.Options{Fault: f.at}),
+		aws: awstest.Run(t, localtest.Declare(t, "dev", config), options),
 	}
 	require.NoError(t, os.WriteFile(s.outputs, s.aws.Outputs(), 0o600))
 	return s

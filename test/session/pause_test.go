@@ -1,36 +1,47 @@
 package session_test
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"example.com/upload-router/internal/awstest"
+	"example.com/upload-router/internal/local"
 	"example.com/upload-router/operate"
 )
 
 var flood = flag.Int("flood", 300, "how many files are uploaded while uploads are paused and resumed")
 
-// While files are uploaded one after the other, uploads are paused and resumed over and over, and each of these is ended between two of its
-// steps, at another one every time, and called again. None is lost, and none processed twice.
+// While files are uploaded one after the other, uploads are paused and resumed over and over, and each of these is killed with one of its
+// requests of AWS, with another one every time, and run again, while EventBridge follows its rules late. None is lost, and none processed
+// twice.
 func TestAFloodThroughPausesLosesNothing(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, map[string]string{})
+	const follows = 40 * time.Millisecond // at the most, which is less than is waited for
+	s := newSessionWith(t, map[string]string{}, local.Options{RulesFollow: func() time.Duration { return rand.N(follows) }})
 	outputs, err := operate.ParseOutputs(s.aws.Outputs())
 	require.NoError(t, err)
 	cfg := s.aws.Config()
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(awstest.AccessKeyID, "shibboleth", "")
-	system := operate.Connect(cfg, outputs)
-	system.Poll = time.Millisecond
+	connect := func(cfg aws.Config) *operate.System {
+		system := operate.Connect(cfg, outputs)
+		system.Poll = time.Millisecond // the minute are 60 ms
+		return system
+	}
+	system := connect(cfg)
 	const atATime = 10
 	var uploading errgroup.Group
 	uploading.Go(func() error {
@@ -46,15 +57,16 @@ func TestAFloodThroughPausesLosesNothing(t *testing.T) {
 		defer close(ended)
 		err = uploading.Wait()
 	}()
-	const steps = 6 // more than either has
+	const requests = 24 // more than come before the queue is read over and over
 	pauses := 0
-	for over := false; !over || pauses < steps; pauses++ {
-		broken(t, pauses%steps, func(ctx context.Context, told func(string)) error { return system.Pause(ctx, told) })
+	for over := false; !over || pauses < 2*requests; pauses++ {
+		killed := cfg.Copy()
+		killed.RetryMaxAttempts = 1
+		killed.HTTPClient = &killing{HTTPClient: http.DefaultClient, arrives: pauses%2 == 0, at: int64(pauses / 2 % requests)}
+		_ = connect(killed).Pause(t.Context(), nil)
 		require.NoError(t, system.Pause(t.Context(), nil))
-		broken(t, pauses%steps, func(ctx context.Context, told func(string)) error {
-			_, err := system.Resume(ctx, told, func(operate.Drained) { told("draining") })
-			return err
-		})
+		killed.HTTPClient = &killing{HTTPClient: http.DefaultClient, arrives: pauses%2 == 0, at: int64(pauses / 2 % requests)}
+		_, _ = connect(killed).Resume(t.Context(), nil, nil)
 		_, err := system.Resume(t.Context(), nil, nil)
 		require.NoError(t, err)
 		select {
@@ -106,17 +118,27 @@ func upload(t *testing.T, system *operate.System, from, to int) error {
 	return err //nolint:wrapcheck // It is shown.
 }
 
-// broken ends a call after so many steps.
-func broken(t *testing.T, steps int, call func(context.Context, func(string)) error) {
-	t.Helper()
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
-	n := 0
-	if err := call(ctx, func(string) {
-		if n++; n > steps {
-			end()
-		}
-	}); err != nil {
-		require.ErrorIs(t, err, operate.ErrCanceled)
+// killing is what a process reaches AWS by that is killed with one of its requests. That may arrive, but nobody hears the answer, and none
+// comes after it.
+type killing struct {
+	aws.HTTPClient
+
+	at      int64 // how many are answered before
+	arrives bool
+
+	asked atomic.Int64
+}
+
+var errKilled = errors.New("the process is killed")
+
+func (k *killing) Do(req *http.Request) (*http.Response, error) {
+	n := k.asked.Add(1) - 1
+	if n > k.at || n == k.at && !k.arrives {
+		return nil, errKilled
 	}
+	answer, err := k.HTTPClient.Do(req)
+	if n == k.at && err == nil {
+		return nil, errors.Join(errKilled, answer.Body.Close())
+	}
+	return answer, err //nolint:wrapcheck // It is the client's.
 }
