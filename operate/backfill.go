@@ -248,16 +248,11 @@ func (e *estimator) addChild(to *Estimate, route machine.Route, size int64) (sec
 // finish says how long it takes: no shorter than the longest file and than the children take to start, than all routes take together, and
 // than each takes that runs few tasks at a time.
 func (p *BackfillPlan) finish() {
+	if p.MaxParallel == 0 { // which Step Functions takes for no limit
+		p.MaxParallel = p.usualParallel()
+	}
 	if p.estimator == nil {
 		return
-	}
-	if p.MaxParallel == 0 {
-		p.MaxParallel = UsualParallel
-		for _, r := range p.Routes {
-			if most := r.route.MaxParallel; most > 0 && r.Files > 0 {
-				p.MaxParallel = min(p.MaxParallel, most)
-			}
-		}
 	}
 	p.Seconds = max(p.Seconds, float64(p.Files)/childrenPerSecond)
 	all := 0.0
@@ -268,6 +263,17 @@ func (p *BackfillPlan) finish() {
 		}
 	}
 	p.Seconds = max(p.Seconds, all/float64(p.MaxParallel))
+}
+
+// usualParallel is how many files are processed at a time if nobody says how many: as many as the route takes with the fewest tasks.
+func (p *BackfillPlan) usualParallel() int {
+	usual := UsualParallel
+	for _, r := range p.Routes {
+		if most := r.route.MaxParallel; most > 0 && r.Files > 0 {
+			usual = min(usual, most)
+		}
+	}
+	return usual
 }
 
 // Start makes the list and starts the backfill. It goes on without whoever started it.

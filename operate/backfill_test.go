@@ -246,6 +246,10 @@ func TestABackfillTakesNoMoreFilesAtATimeThanThereAreTaskSlots(t *testing.T) {
 	require.Equal(t, 3, backfillOf(t, system, operate.BackfillOptions{}).MaxParallel)
 	said := operate.BackfillOptions{RunOptions: operate.RunOptions{MaxParallel: 50}}
 	require.Equal(t, 50, backfillOf(t, system, said).MaxParallel)
+	server.Refuse("AccessDeniedException", "GetFunctionConfiguration", "DescribeTaskDefinition")
+	plan := backfillOf(t, system, operate.BackfillOptions{})
+	require.NotEmpty(t, plan.CostError)
+	require.Equal(t, 3, plan.MaxParallel, "0 would be no limit")
 }
 
 // In Parquet it is read by another program, whose end is known.

@@ -84,6 +84,9 @@ func (s *System) Backfill(ctx context.Context, name string) (Backfill, error) {
 	if !strings.HasPrefix(name, "arn:") && utf8.RuneCountInString(name) > mostName {
 		return Backfill{}, errUnknownBackfill(name)
 	}
+	if err := s.checkBackfill(name); err != nil {
+		return Backfill{}, err
+	}
 	b, err := s.describeBackfill(ctx, executionOf(s.Outputs.BackfillStateMachineARN, name))
 	if hasCode(err, "ExecutionDoesNotExist", "InvalidArn") {
 		return Backfill{}, errUnknownBackfill(name)

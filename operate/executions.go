@@ -225,7 +225,39 @@ func nameOf(arn string) string {
 // isChild says whether an ARN is that of a file of a backfill.
 func isChild(arn string) bool {
 	_, execution, found := strings.Cut(arn, ":execution:")
-	return found && strings.Contains(execution, "/")
+	stateMachine, _, _ := strings.Cut(execution, ":")
+	return found && strings.Contains(stateMachine, "/")
+}
+
+// checkUpload refuses an ARN that is of no upload's execution: AWS would stop any that whoever asks may stop, and its input would be taken
+// for an upload's. A name is one of the stack's own, and so is a file of a backfill.
+func (s *System) checkUpload(name string) error {
+	backfills := s.Outputs.BackfillStateMachineARN
+	switch {
+	case !strings.HasPrefix(name, "arn:"), isOf(name, s.Outputs.StateMachineARN), isChild(name) && isOf(name, backfills):
+		return nil
+	case isOf(name, backfills):
+		return fmt.Errorf("%w: %s is a backfill: `upload-router backfill` stops and redrives those", ErrInput, name)
+	}
+	return errForeign(name, s.Outputs.StateMachineARN)
+}
+
+// checkBackfill refuses an ARN that is of no backfill.
+func (s *System) checkBackfill(name string) error {
+	if !strings.HasPrefix(name, "arn:") || isOf(name, s.Outputs.BackfillStateMachineARN) && !isChild(name) {
+		return nil
+	}
+	return errForeign(name, s.Outputs.BackfillStateMachineARN)
+}
+
+func errForeign(arn, stateMachine string) error {
+	return fmt.Errorf("%w: %s is no execution of this stack's state machine %s", ErrInput, arn, stateMachine)
+}
+
+// isOf says whether an execution's ARN is of a state machine, or of a file that this one processes in a backfill.
+func isOf(arn, stateMachine string) bool {
+	of := strings.TrimSuffix(executionOf(stateMachine, ""), ":")
+	return stateMachine != "" && (strings.HasPrefix(arn, of+":") || strings.HasPrefix(arn, of+"/"))
 }
 
 // status is an execution's; empty if there is none, or none that Step Functions remembers.

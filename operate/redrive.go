@@ -162,6 +162,9 @@ func (s *System) PlanRedrive(ctx context.Context, options RedriveOptions) (*Redr
 func (s *System) toRedrive(ctx context.Context, options RedriveOptions) ([]Execution, error) {
 	found := map[string]Execution{}
 	for _, name := range options.Executions {
+		if err := s.checkUpload(name); err != nil {
+			return nil, err
+		}
 		e, err := s.Execution(ctx, name)
 		if err != nil {
 			return nil, err

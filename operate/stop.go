@@ -77,6 +77,9 @@ func (s *System) PlanStop(ctx context.Context, options StopOptions) (*StopPlan, 
 		return nil, fmt.Errorf("%w: %q is no route: use %s", ErrInput, options.Route, strings.Join(s.Outputs.routes.names(), ", "))
 	}
 	for _, name := range options.Executions {
+		if err := s.checkUpload(name); err != nil {
+			return nil, err
+		}
 		if isChild(s.executionARN(name)) {
 			return nil, fmt.Errorf("%w: %s is a file of a backfill, which Step Functions starts again: `upload-router backfill stop` ends the "+
 				"whole", ErrInput, name)

@@ -2,6 +2,7 @@ package operate_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,38 @@ func TestStopTakesNoFileOfABackfill(t *testing.T) {
 	_, err := system.PlanStop(t.Context(), operate.StopOptions{Executions: []string{"list:82a29622-6962-473f-80f2-e9476e634f86"}})
 	require.ErrorIs(t, err, operate.ErrInput)
 	require.ErrorContains(t, err, "`upload-router backfill stop`")
+}
+
+// AWS would stop any execution that whoever asks may stop.
+func TestNothingIsDoneToWhatIsNotTheStacks(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	backfill := strings.Replace(system.Outputs.BackfillStateMachineARN, ":stateMachine:", ":execution:", 1)
+	upload := strings.Replace(system.Outputs.StateMachineARN, ":stateMachine:", ":execution:", 1)
+	for _, c := range []struct{ arn, asUpload, asBackfill string }{
+		{upload + "-of-others:one", "is no execution of this stack's", "is no execution of this stack's"},
+		{backfill + "-of-others/list:one", "is no execution of this stack's", "is no execution of this stack's"},
+		{upload + ":one", "", "is no execution of this stack's"},
+		{backfill + ":one", "`upload-router backfill` stops and redrives those", ""},
+		{backfill + "/list:one", "", "is no execution of this stack's"},
+	} {
+		if c.asUpload != "" {
+			_, err := system.PlanStop(t.Context(), operate.StopOptions{Executions: []string{c.arn}})
+			require.ErrorIs(t, err, operate.ErrInput, c.arn)
+			require.ErrorContains(t, err, c.asUpload, c.arn)
+			_, err = system.PlanRedrive(t.Context(), operate.RedriveOptions{Executions: []string{c.arn}, Restart: true})
+			require.ErrorContains(t, err, c.asUpload, c.arn)
+		}
+		if c.asBackfill != "" {
+			_, err := system.StopBackfill(t.Context(), c.arn)
+			require.ErrorIs(t, err, operate.ErrInput, c.arn)
+			require.ErrorContains(t, err, c.asBackfill, c.arn)
+		}
+	}
+	require.Zero(t, server.Calls("StopExecution"))
+	require.Zero(t, server.Calls("DescribeExecution"))
+	_, err := system.PlanStop(t.Context(), operate.StopOptions{Executions: []string{"../x"}})
+	require.ErrorIs(t, err, operate.ErrUnknownExecution, "no file of a backfill")
 }
 
 // states are what the ledger has of the uploads, by their keys.
