@@ -1,6 +1,10 @@
 package operate
 
-import "slices"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // CheckStatus is how a check ended.
 type CheckStatus string
@@ -12,7 +16,7 @@ const (
 	// CheckFailed is that a deployment would fail, that uploads to a bucket would never be processed, or that nobody would hear if something
 	// that is protected fails.
 	CheckFailed CheckStatus = "failed"
-	// CheckUnknown is that it can't be determined, such as for want of a permission; a deployment may succeed.
+	// CheckUnknown is that it can't be determined, such as for want of a permission, or that it may be meant; a deployment may succeed.
 	CheckUnknown CheckStatus = "unknown"
 )
 
@@ -44,9 +48,16 @@ func (d Diagnosis) Ready() bool {
 type checks struct {
 	done    []Check
 	onCheck func(Check) // is called with each check as it ends; nil is nobody
+	of      string      // the stack that commands are to name, if it isn't the one that is selected
 }
 
+// aboutStack are the commands in a fix that take a stack.
+var aboutStack = regexp.MustCompile(`pulumi config (set|rm)|upload-router (pause|resume|up)\b`)
+
 func (c *checks) add(check Check) {
+	if c.of != "" && !strings.Contains(check.Fix, "--stack") {
+		check.Fix = aboutStack.ReplaceAllString(check.Fix, "$0 --stack "+c.of)
+	}
 	c.done = append(c.done, check)
 	if c.onCheck != nil {
 		c.onCheck(check)

@@ -159,7 +159,7 @@ func (d *doctor) project(ctx context.Context) {
 		d.failed(name, found, why, fix)
 		return
 	}
-	d.stack = stack
+	d.stack, d.of = stack, lastPart(stack.Name(), "/")
 	if d.config, err = stack.Config(ctx); err != nil {
 		d.failed(name, err.Error(), "nothing can be checked without its configuration", likelyCause(err.Error()))
 		return
@@ -207,8 +207,12 @@ func (d *doctor) docker(ctx context.Context) {
 	if !errors.Is(err, exec.ErrNotFound) {
 		found = "not running: " + shorten(string(output))
 	}
-	d.failed("Docker", found, "it builds and pushes the task's image, unless `image` names one that you have pushed",
-		"https://docs.docker.com/get-docker/, or: pulumi config set image REPOSITORY@sha256:DIGEST")
+	fix := "https://docs.docker.com/get-docker/, or: "
+	if d.settings != nil && d.settings.Dockerfile != "" {
+		fix += "pulumi config rm dockerfile, and "
+	}
+	d.failed("Docker", found, "it builds and pushes the image, unless `image` names one that you have pushed",
+		fix+"pulumi config set image REPOSITORY@sha256:DIGEST")
 }
 
 func (d *doctor) credentials(ctx context.Context) {

@@ -106,7 +106,7 @@ func TestDoctorLooksAtAdoptedBuckets(t *testing.T) { //nolint:paralleltest // It
 		"AWS's key":        {key(""), nil, encryption, "ok", nil},
 		"AWS's key, named": {key("arn:aws:kms:x:1:alias/aws/s3"), nil, encryption, "ok", nil},
 		"a key": {key(theirs), nil, encryption, "failed", []string{
-			"pulumi config set --path 'bucketKmsKeyArns[0]' " + theirs,
+			"pulumi config set --stack dev --path 'bucketKmsKeyArns[0]' " + theirs,
 		}},
 		"a key that may be": {key(theirs), may, encryption, "ok", nil},
 		"a key by its id": {
@@ -115,7 +115,7 @@ func TestDoctorLooksAtAdoptedBuckets(t *testing.T) { //nolint:paralleltest // It
 		"a second key": {
 			func(b *awstest.Adopted) { b.Encryption = encrypted(lastOf(theirs, "/")) },
 			[]string{"bucketKmsKeyArns", `["` + strings.Replace(theirs, "1234abcd", "00000000", 1) + `"]`}, encryption, "failed",
-			[]string{"pulumi config set --path 'bucketKmsKeyArns[1]' " + theirs},
+			[]string{"pulumi config set --stack dev --path 'bucketKmsKeyArns[1]' " + theirs},
 		},
 		"an alias": {
 			key("alias/ours"), nil, encryption, "failed",

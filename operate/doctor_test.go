@@ -235,7 +235,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		fix     string
 	}{
 		"VPCs, where the default one would do": {
-			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used", "desired-value 2, or: pulumi config set network default",
+			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used", "desired-value 2, or: pulumi config set --stack dev network default",
 		},
 		"one task fits": {with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 4), "Quota of Fargate", "ok", "1 task at a time", ""},
 		"no task fits": {
@@ -245,12 +245,12 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		"all tasks fit": {with("maxParallelTasks", "6", "executionTimeout", "7200"), quota(onDemand, 6), "Quota of Fargate", "ok", "6 tasks", ""},
 		"not all tasks fit": {
 			with("maxParallelTasks", "7", "executionTimeout", "7200"), quota(onDemand, 6), "Quota of Fargate", "failed",
-			"maxParallelTasks lets 7 tasks of 1 run", "pulumi config set maxParallelTasks 6, or: aws service-quotas",
+			"maxParallelTasks lets 7 tasks of 1 run", "pulumi config set --stack dev maxParallelTasks 6, or: aws service-quotas",
 		},
 		"not all tasks of a route fit": {
 			with("routes", `[{"name":"large","compute":"fargate","maxParallel":7}]`, "executionTimeout", "7200"), quota(onDemand, 6),
 			"Quota of Fargate", "failed", "routes[0].maxParallel lets 7 tasks of 1 run",
-			"pulumi config set --path 'routes[0].maxParallel' 6, or: aws service-quotas",
+			"pulumi config set --stack dev --path 'routes[0].maxParallel' 6, or: aws service-quotas",
 		},
 		"tasks fit on Spot": {
 			with("taskCapacity", "spot", "maxParallelTasks", "7", "executionTimeout", "7200"), quota(spot, 7), "Quota of Fargate Spot", "ok",
@@ -264,7 +264,7 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		"runs to reserve":       {with("lambdaReservedConcurrency", "900"), free(1000), "Lambda's concurrency", "ok", "1000 of 1000 runs", ""},
 		"too many to reserve": {
 			with("lambdaReservedConcurrency", "901"), free(1000), "Lambda's concurrency", "failed", "100 must stay so, and 901 are to be reserved",
-			"pulumi config set lambdaReservedConcurrency 900, or: aws service-quotas request-service-quota-increase --service-code lambda " +
+			"pulumi config set --stack dev lambdaReservedConcurrency 900, or: aws service-quotas request-service-quota-increase --service-code lambda " +
 				"--quota-code L-B99A9384 --desired-value 1001",
 		},
 		"others have reserved": {
@@ -360,7 +360,7 @@ func TestDoctorWantsSomebodyToHearOfWhatIsProtected(t *testing.T) { //nolint:par
 			require.Contains(t, d.Checks[i].Found, test.found)
 			require.Equal(t, test.status == operate.CheckFailed, !d.Ready(), "a deployment waits for it: %+v", d.Checks)
 			if test.status == operate.CheckFailed {
-				require.Equal(t, "pulumi config set --path 'notify[0]' ops@example.com", d.Checks[i].Fix)
+				require.Equal(t, "pulumi config set --stack dev --path 'notify[0]' ops@example.com", d.Checks[i].Fix)
 			}
 		})
 	}
@@ -469,11 +469,11 @@ func TestDoctorLooksAtTheOutputBucket(t *testing.T) { //nolint:paralleltest // I
 		},
 		"another Region": {
 			"acme-results", "eu-west-1", "", map[string]operate.CheckStatus{is: "failed"},
-			"acme-results is in eu-west-1: pulumi config set outputBucket, with the name of a bucket in eu-central-1, or create",
+			"acme-results is in eu-west-1: pulumi config set --stack dev outputBucket, with the name of a bucket in eu-central-1, or create",
 		},
 		"none": {
 			"acme-result", awstest.Region, "", map[string]operate.CheckStatus{is: "failed"},
-			"acme-result isn't there: aws s3 mb s3://acme-result --region eu-central-1, or: pulumi config set outputBucket create",
+			"acme-result isn't there: aws s3 mb s3://acme-result --region eu-central-1, or: pulumi config set --stack dev outputBucket create",
 		},
 		"one of the stack's own": {"create", awstest.Region, "", map[string]operate.CheckStatus{}, ""},
 	} {
@@ -523,7 +523,7 @@ func TestDoctorLooksForTheWayToTheLedger(t *testing.T) { //nolint:paralleltest /
 		},
 		"the internet, without an address": {
 			func(*awstest.Server) {}, []string{"assignPublicIp", "false"}, map[string]operate.CheckStatus{route: "failed"},
-			"pulumi config set assignPublicIp true",
+			"pulumi config set --stack dev assignPublicIp true",
 		},
 		"egress to its prefix list": {
 			func(s *awstest.Server) { s.Gateway("dynamodb") }, egress(fmt.Sprintf(rule, "prefixListId", awstest.PrefixList)),

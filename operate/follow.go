@@ -149,6 +149,10 @@ func (s *System) watchUploads(ctx context.Context, board *board, startTimeout ti
 	return nil
 }
 
+// whatVerifies is said of a file for which nothing started, but to who is verifying already.
+const whatVerifies = ": `upload-router redrive --dlq --dry-run` shows whether the event waits in the dead-letter queue, " +
+	"`upload-router verify` what is wrong"
+
 // follow takes over what is new about one file.
 func (s *System) follow(ctx context.Context, t *tracker, board *board, i int, f Sent, startTimeout time.Duration) error {
 	if f.State != FileUploaded && f.State != FileRunning {
@@ -159,8 +163,7 @@ func (s *System) follow(ctx context.Context, t *tracker, board *board, i int, f 
 		if waited := time.Since(f.Arrived); waited > startTimeout {
 			board.change(i, func(f *Sent) {
 				f.State, f.Ended = FileFailed, time.Now()
-				f.Error = fmt.Sprintf("uploaded; no execution started within %s: `upload-router redrive --dlq --dry-run` shows whether the event "+
-					"waits in the dead-letter queue, `upload-router verify` what is wrong", startTimeout)
+				f.Error = fmt.Sprintf("uploaded; no execution started within %s%s", startTimeout, whatVerifies)
 			})
 		}
 		return nil

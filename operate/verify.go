@@ -284,7 +284,7 @@ func (v *verifier) outcome(p proof, f Sent) {
 	case f.State != FileSucceeded && f.Execution != nil:
 		v.failed(name, f.Error, why, "upload-router show "+f.Execution.Name)
 	case f.State != FileSucceeded:
-		v.failed(name, f.Error, why, "")
+		v.failed(name, strings.TrimSuffix(f.Error, whatVerifies), why, "")
 	case f.Execution.Route != p.route.Name:
 		v.failed(name, "it went to "+f.Execution.Route, why, "upload-router up: the state machine isn't the declared one")
 	default:

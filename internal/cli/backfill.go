@@ -488,7 +488,7 @@ whether it is to be stopped.
 Exit code 1 if it failed, or files of it did.`,
 		Example: `  upload-router backfill show --stack dev backfill-20260301-120000-3fa9
   upload-router backfill show --stack dev backfill-20260301-120000-3fa9 --follow`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("a backfill", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &f.commonFlags)
 			system, b, err := f.named(cmd, u, args[0])
@@ -516,7 +516,7 @@ func backfillStopCommand() *cobra.Command {
 		Long: `Stop a backfill: the files that are being processed are aborted, and the rest
 isn't begun. ` + "`upload-router backfill redrive`" + ` goes on with both.`,
 		Example: `  upload-router backfill stop --stack dev backfill-20260301-120000-3fa9 --yes`,
-		Args:    cobra.ExactArgs(1),
+		Args:    needs("a backfill", 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, u := cmd.Context(), newUI(cmd, &f.commonFlags)
 			system, b, err := f.named(cmd, u, args[0])
@@ -554,7 +554,7 @@ again. It is possible for 14 days after the backfill's end.
 Exit code 1 if the backfill failed again, or files of it did.`,
 		Example: `  upload-router backfill redrive --stack dev backfill-20260301-120000-3fa9
   upload-router backfill redrive --stack dev backfill-20260301-120000-3fa9 --yes --no-wait`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("a backfill", 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.redrive(cmd, args[0]) },
 	}
 	f.systemFlags(cmd)

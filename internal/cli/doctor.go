@@ -25,7 +25,8 @@ VPCs, the vCPUs of Fargate and of Fargate Spot for as many tasks as may run at a
 time, and Lambda's concurrency. IAM simulates whether the credentials may do all
 that deployer-policy prints. Nothing is changed.
 
-✓ is well, ✗ stands in the way of a deployment, ? could not be found out.
+✓ is well, ✗ stands in the way of a deployment, ? is for you to look at:
+it could not be found out, or may be meant.
 
 ` + indented("It needs these permissions, and what it has none for is a ?: "+strings.Join(operate.DoctorPermissions(), ", ")+".", ""),
 		Example: `  upload-router doctor --stack dev
@@ -74,7 +75,7 @@ func failures(d operate.Diagnosis) string {
 	return fmt.Sprintf("%d of %d checks failed", failed, len(d.Checks))
 }
 
-// passed says how many checks found that all is well, and how many found nothing.
+// passed says how many checks found that all is well, and how many are to be looked at.
 func passed(d operate.Diagnosis) string {
 	unknown := 0
 	for _, c := range d.Checks {
@@ -83,7 +84,7 @@ func passed(d operate.Diagnosis) string {
 		}
 	}
 	if all := len(d.Checks); unknown > 0 {
-		return fmt.Sprintf("%d of %d checks; %d could not be asked", all-unknown, all, unknown)
+		return fmt.Sprintf("%d of %d checks; %d to look at", all-unknown, all, unknown)
 	}
 	return fmt.Sprintf("%d checks", len(d.Checks))
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,6 +28,24 @@ func flagError(_ *cobra.Command, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: --%s %q: write %s", errFlag, wrong.GetFlag().Name, wrong.GetValue(), form)
+}
+
+// refuseEmpty refuses a flag or an argument that is there and empty: it comes of a variable that isn't set, and would mean all that there
+// is, or another stack.
+func refuseEmpty(cmd *cobra.Command, args []string) error {
+	if cmd.DisableFlagParsing {
+		return nil // cobra's own, of which a shell asks what could be here
+	}
+	var empty error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			empty = fmt.Errorf("%w: --%s is empty: give it a value, or leave it out", errFlag, f.Name)
+		}
+	})
+	if slices.Contains(args, "") {
+		return fmt.Errorf("%w: an argument is empty: give it a value, or leave it out", errFlag)
+	}
+	return empty
 }
 
 // needs takes one argument at least, and so many at most. What it is says who gives none.

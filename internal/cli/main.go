@@ -75,6 +75,7 @@ func root(program program) *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.DisplayName}} {{.Version}}\n")
 	cmd.SetFlagErrorFunc(flagError)
+	cmd.PersistentPreRunE = refuseEmpty
 	fitHelp(cmd)
 	grouped(cmd, "try", "Try it, without a deployment:",
 		tryCommand(program), diagramCommand(), costCommand(), checkAWSCommand())

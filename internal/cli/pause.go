@@ -26,8 +26,10 @@ func pauseCommand() *cobra.Command {
 	var o pauseOptions
 	cmd := &cobra.Command{
 		Use:   "pause",
-		Short: "Store the events of uploads, and start nothing",
-		Long: `Store the events of uploads, and start nothing, until ` + "`upload-router resume`" + `.
+		Short: "Store the events of uploads, and start no executions for them",
+		Long: `Store the events of uploads, and start no executions for them, until
+` + "`upload-router resume`" + `. Backfills, ` + "`upload-router reprocess`" + ` and
+backfillSchedule aren't paused.
 
 No upload is lost meanwhile, and none is processed twice: a second rule with the
 same pattern stores events in a queue. It is enabled first; a minute later, when
@@ -109,6 +111,10 @@ func (o *pauseOptions) open(cmd *cobra.Command, u *ui, paused bool) (*operate.Sy
 	if err != nil {
 		return nil, err
 	}
+	if len(config) == 0 {
+		return nil, fmt.Errorf("%w: Pulumi.%s.yaml is empty or isn't there, and would say nothing but paused: take it from your repository, "+
+			"or from what is deployed: pulumi config refresh --stack %[2]s", operate.ErrNotReady, stack.Name())
+	}
 	if config[key] == value || !paused && config[key] == "" {
 		return system, nil
 	}
@@ -141,6 +147,7 @@ func (o *pauseOptions) pause(cmd *cobra.Command) error {
 		return fmt.Errorf("%w: somebody else has changed the rules since: look at `upload-router doctor`", errFailures)
 	}
 	u.say("✓ Uploads are paused: about %s waiting. `upload-router resume` goes on.", plural(state.Waiting, "event"))
+	u.say("Backfills aren't paused, nor is backfillSchedule.")
 	return nil
 }
 
@@ -179,7 +186,9 @@ func (u *ui) resumed(ctx context.Context, system *operate.System, drained operat
 	}
 	u.say("✓ Uploads are processed again: %s started for what waited.", plural(drained.Started, "execution"))
 	if len(drained.Stayed) > 0 {
-		return fmt.Errorf("%w: %s no upload's event, and stays in the queue", errFailures, plural(int64(len(drained.Stayed)), "message"))
+		return fmt.Errorf("%w: %s in the queue can't start an execution, and nothing deletes them: `aws sqs receive-message --queue-url %s` "+
+			"shows them, and `aws sqs purge-queue --queue-url %[3]s` deletes all that is in it",
+			errFailures, plural(int64(len(drained.Stayed)), "message"), system.Outputs.PausedQueueURL)
 	}
 	return nil
 }

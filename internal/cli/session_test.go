@@ -272,7 +272,7 @@ func TestSessionsThatCannotWork(t *testing.T) {
 		"no file":              {[]string{"send"}, "", exitUsage, "name a file or a folder to send"},
 		"part size":            {[]string{"send", "x", "--part-size", "huge"}, "", exitUsage, "write it as 8MiB"},
 		"part too small":       {[]string{"send", "x", "--part-size", "1MB"}, "", exitUsage, "--part-size 1MB: write it as 8MiB, at least 5MiB"},
-		"no name":              {[]string{"send", "", "--outputs", s.outputs}, "", exitUsage, `wrong input: "": no such file`},
+		"no name":              {[]string{"send", "", "--outputs", s.outputs}, "", exitUsage, "an argument is empty"},
 		"local outputs":        {[]string{"send", "--local", "x", "--outputs", s.outputs}, "", exitUsage, "--outputs is for what is deployed"},
 		"local profile":        {[]string{"send", "--local", "x", "--profile", "p"}, "", exitUsage, "--profile is for what is deployed"},
 		"local no-wait":        {[]string{"send", "--local", "x", "--no-wait"}, "", exitUsage, "--no-wait is for what is deployed"},

@@ -196,7 +196,7 @@ func pauseLine(p operate.PauseState) string {
 	case !p.Starts && !p.Stores:
 		return "✗ No rule is enabled: `upload-router resume` has them processed again; " + waiting + "."
 	case p.Waiting > 0:
-		return "Uploads are processed, and " + waiting + " in the queue of a pause: `upload-router resume` starts them."
+		return "Uploads are processed, and " + waiting + " in the queue of a pause: `upload-router resume` starts what can be started of it."
 	default:
 		return "Uploads are processed."
 	}

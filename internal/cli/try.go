@@ -54,6 +54,9 @@ func startSession(ctx context.Context, u *ui, program program, c *configuration,
 	for _, note := range c.notes {
 		u.wrapped("", "Note: "+printable(note))
 	}
+	if c.settings.Paused {
+		u.wrapped("", "Note: paused holds for what is deployed: here uploads are processed.")
+	}
 	return &localSession{started, u, keep}, nil
 }
 

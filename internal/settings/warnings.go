@@ -74,6 +74,8 @@ func (s *Settings) Warnings() []Warning {
 		{keyExpireProcessed, s.ExpireProcessedAfterDays > 0 && s.NoncurrentVersionsAfterDays == 0,
 			"what expires only gets a delete marker, and is kept and paid for: " + set(keyKeepVersionsDays, "30").String()},
 		{keyPaused, s.Paused, "uploads are paused: their events wait in a queue, for up to 14 days, until `upload-router resume`"},
+		{keyBackfillSchedule, s.Paused && s.BackfillSchedule != "",
+			"backfills begin while uploads are paused, too, and process what waits: take it out until `upload-router resume`, if nothing may run"},
 		{keyTags, s.Protect && !s.owned(),
 			"nobody is named as the owner of what is kept: " + set(keyTags+"."+TagOwner, "my-team").String()},
 		{keyForceDestroy, s.ForceDestroy, "pulumi destroy will delete every object and image"},

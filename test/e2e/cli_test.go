@@ -108,9 +108,20 @@ func TestCommandLine(t *testing.T) {
 	c.brokenLink(d)
 	c.wrongRegion(d)
 	c.nameTaken()
+	c.fileGone()
 	execution := c.looksAt(d)
 	c.examples(execution, func() { c.pages(d) })
 	c.run(3, "not deployed", "summary")
+}
+
+// fileGone has a pause find no file of the stack: one that says nothing but paused would have the next deployment make all else anew.
+func (c *commands) fileGone() {
+	c.t.Helper()
+	file := filepath.Join(root, "Pulumi."+c.stack+".yaml")
+	require.NoError(c.t, os.Rename(file, file+".away"))
+	defer func() { require.NoError(c.t, os.Rename(file+".away", file)) }()
+	c.run(3, "pulumi config refresh --stack "+c.stack, "pause")
+	require.NoFileExists(c.t, file)
 }
 
 // image is what the task of the stack runs, so that none is built. Of one in ECR doctor would say that it isn't there.
