@@ -100,7 +100,7 @@ func (o *initOptions) run(cmd *cobra.Command) error {
 		u.say("Nothing to change: %s has all of it.", name)
 		return o.written(u, name, values, changes)
 	}
-	u.parameters(o.project, values, before)
+	u.parameters(o, values, before)
 	if !o.yes {
 		if err := u.confirm(ctx, "Write this to Pulumi."+name[strings.LastIndex(name, "/")+1:]+".yaml?"); err != nil {
 			return err
@@ -397,11 +397,20 @@ func checked(project, stack string, values map[string]string) error {
 	return err
 }
 
+// isDefault says whether a key has what the project's file gives to every stack, and goes on to have it.
+func (o *initOptions) isDefault(key string, values, before map[string]string) bool {
+	usual, known := o.defaults[key]
+	had, has := before[key]
+	value, set := values[key]
+	return known && has && had == usual && (!set || value == usual)
+}
+
 // parameters shows what is set, which of it is new, and what is taken out.
-func (u *ui) parameters(project string, values, before map[string]string) {
+func (u *ui) parameters(o *initOptions, values, before map[string]string) {
 	all := maps.Clone(before)
 	maps.Copy(all, values)
-	bare := func(key string) string { return strings.TrimPrefix(key, project+":") }
+	maps.DeleteFunc(all, func(key, _ string) bool { return o.isDefault(key, values, before) })
+	bare := func(key string) string { return strings.TrimPrefix(key, o.project+":") }
 	keys := slices.Sorted(maps.Keys(all))
 	column := 0
 	for _, key := range keys {

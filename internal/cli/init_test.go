@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -121,4 +122,21 @@ func TestVariablesAreNamedAfterKeys(t *testing.T) {
 	} {
 		require.Equal(t, want, variable(key))
 	}
+}
+
+// What every stack has by the project's file isn't what is said yes to.
+func TestInitShowsNoDefaults(t *testing.T) {
+	t.Parallel()
+	o := &initOptions{project: "p", defaults: map[string]string{"p:same": "1", "p:left": "1", "p:other": "1", "p:back": "1", "p:never": "1"}}
+	before := map[string]string{"p:same": "1", "p:left": "1", "p:other": "1", "p:back": "2", "p:set": "1"}
+	values := map[string]string{"p:same": "1", "p:other": "2", "p:back": "1", "p:set": "1", "p:new": "1", "p:never": "1"}
+	var out bytes.Buffer
+	(&ui{out: &out}).parameters(o, values, before)
+	require.Equal(t, `back   1  (was 2)
+never  1  (new)
+new    1  (new)
+other  2  (was 1)
+set    1
+All others are the defaults, as docs/configuration.md has them.
+`, out.String())
 }

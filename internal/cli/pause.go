@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"example.com/upload-router/internal/build"
+	"example.com/upload-router/internal/stackfile"
 	"example.com/upload-router/operate"
 )
 
@@ -111,18 +114,31 @@ func (o *pauseOptions) open(cmd *cobra.Command, u *ui, paused bool) (*operate.Sy
 	if err != nil {
 		return nil, err
 	}
-	if len(config) == 0 {
-		return nil, fmt.Errorf("%w: Pulumi.%s.yaml is empty or isn't there, and would say nothing but paused: take it from your repository, "+
-			"or from what is deployed: pulumi config refresh --stack %[2]s", operate.ErrNotReady, stack.Name())
-	}
 	if config[key] == value || !paused && config[key] == "" {
 		return system, nil
 	}
+	had := hasFile(stack.Name())
 	if err := stack.SetConfig(ctx, map[string]string{key: value}); err != nil {
 		return nil, err
 	}
-	u.say("Pulumi.%s.yaml says paused: %s now: commit it.", stack.Name(), value)
+	if had {
+		u.say("Pulumi.%s.yaml says paused: %s now: commit it.", stack.Name(), value)
+		return system, nil
+	}
+	// A pause can't wait for that: whoever deploys next would take everything else for the defaults.
+	u.wrapped("", fmt.Sprintf("Pulumi.%s.yaml wasn't there, and says nothing but paused: %s now: if the stack was deployed with one, take that, "+
+		"or `pulumi config refresh --force --stack %[1]s`, and say paused in it, before anybody deploys.", stack.Name(), value))
 	return system, nil
+}
+
+// hasFile says whether there is a stack's file.
+func hasFile(stack string) bool {
+	root, err := build.Root()
+	if err != nil {
+		return true // nobody knows
+	}
+	_, err = stackfile.Read(root, stack[strings.LastIndex(stack, "/")+1:])
+	return !errors.Is(err, stackfile.ErrMissing)
 }
 
 func (o *pauseOptions) pause(cmd *cobra.Command) error {
