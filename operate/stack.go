@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +68,14 @@ func CreateStack(ctx context.Context, options StackOptions) (*Stack, error) {
 	return s, nil
 }
 
+// stackNames are the names of stacks, as Pulumi takes them: without those of organization and project, or with them.
+// https://www.pulumi.com/docs/iac/concepts/stacks/#create-stack
+var stackNames = regexp.MustCompile(`^([A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,100}$`)
+
 func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace, error) {
+	if options.Name != "" && !stackNames.MatchString(options.Name) {
+		return nil, nil, fmt.Errorf("%w: %q can't be a stack's name: up to 100 of A-Z, a-z, 0-9, -, _ and .", ErrInput, options.Name)
+	}
 	folder, err := projectFolder(options.Folder)
 	if err != nil {
 		return nil, nil, err
