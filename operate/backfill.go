@@ -276,7 +276,8 @@ func (p *BackfillPlan) usualParallel() int {
 	return usual
 }
 
-// Start makes the list and starts the backfill. It goes on without whoever started it.
+// Start makes the list and starts the backfill. It goes on without whoever started it. One that is there already by the name is this one,
+// whose answer was lost: no other has the name.
 func (p *BackfillPlan) Start(ctx context.Context) error {
 	if p.list == nil || p.Files == 0 {
 		return fmt.Errorf("%w: there is nothing to start", ErrInput)
@@ -293,11 +294,14 @@ func (p *BackfillPlan) Start(ctx context.Context) error {
 	_, err = p.system.states.StartExecution(ctx, &sfn.StartExecutionInput{
 		StateMachineArn: &p.system.Outputs.BackfillStateMachineARN, Name: &p.Name, Input: aws.String(string(input)),
 	})
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("starting the backfill: whether it was isn't known: `upload-router backfill show %s`: %w", p.Name, ErrCanceled)
+	if err == nil || hasCode(err, "ExecutionAlreadyExists") {
+		return nil
 	}
-	return asked("starting the backfill "+p.Name, err)
+	return fmt.Errorf("starting the backfill %s: %w", p.Name, unsure(err, showBackfill(p.Name)))
 }
+
+// showBackfill is the command that says what became of a backfill.
+func showBackfill(name string) string { return "upload-router backfill show " + name }
 
 // Close throws away what was uploaded of a list of a plan that wasn't started.
 func (p *BackfillPlan) Close(ctx context.Context) error {

@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -178,6 +180,77 @@ func TestABackfillGoesOnWithoutItsFollower(t *testing.T) {
 	_, err := system.FollowBackfill(ctx, plan.Name, 0, func(operate.BackfillProgress) { end() })
 	require.ErrorIs(t, err, operate.ErrCanceled)
 	require.Zero(t, server.Calls("StopExecution"))
+}
+
+// The answer to a start may be lost. The name is the backfill's alone: one that is there is this one.
+func TestABackfillWhoseStartIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	server.Put(awstest.Bucket, "a.txt", []byte("x"))
+	plan := backfillOf(t, system, operate.BackfillOptions{})
+	server.Lose("StartExecution")
+	require.NoError(t, plan.Start(t.Context()))
+	require.Equal(t, 2, server.Calls("StartExecution"))
+	require.Equal(t, []string{plan.Name}, server.Backfills())
+}
+
+// What may have been done isn't said to have failed: which command tells is said. What AWS refused was not done.
+func TestWhatIsNotAnsweredMayBeDone(t *testing.T) {
+	t.Parallel()
+	for operation, do := range map[string]func(context.Context, *operate.System, *operate.BackfillPlan, operate.Backfill) error{
+		"StartExecution": func(ctx context.Context, _ *operate.System, plan *operate.BackfillPlan, _ operate.Backfill) error {
+			return plan.Start(ctx)
+		},
+		"StopExecution": func(ctx context.Context, system *operate.System, _ *operate.BackfillPlan, b operate.Backfill) error {
+			_, err := system.StopBackfill(ctx, b.Name)
+			return err
+		},
+		"RedriveExecution": func(ctx context.Context, system *operate.System, _ *operate.BackfillPlan, b operate.Backfill) error {
+			b.Status, b.Redrivable = "FAILED", true
+			return system.RedriveBackfill(ctx, b)
+		},
+	} {
+		t.Run(operation, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t)
+			for i := range 50 { // of which one ends whenever the backfill is looked at
+				server.Put(awstest.Bucket, fmt.Sprintf("%d.txt", i), []byte("x"))
+			}
+			first := backfillOf(t, system, operate.BackfillOptions{RunOptions: operate.RunOptions{MaxParallel: 1}})
+			require.NoError(t, first.Start(t.Context()))
+			running, err := system.Backfill(t.Context(), first.Name)
+			require.NoError(t, err)
+			plan, name := backfillOf(t, system, operate.BackfillOptions{}), first.Name
+			if operation == "StartExecution" {
+				name = plan.Name
+			}
+			tells := ": whether it was done isn't known, `upload-router backfill show " + name + "` tells: "
+
+			server.Refuse("AccessDeniedException", operation)
+			err = do(t.Context(), system, plan, running)
+			require.ErrorIs(t, err, operate.ErrRefused)
+			require.NotContains(t, err.Error(), "isn't known")
+			server.Refuse("", operation)
+
+			asks := func(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+operation) }
+			server.Cut(asks)
+			err = do(t.Context(), system, plan, running)
+			require.ErrorIs(t, err, operate.ErrRefused)
+			require.ErrorContains(t, err, tells+"EOF (likely: AWS can't be reached")
+
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			server.Cut(func(r *http.Request) bool {
+				if asks(r) {
+					cancel()
+				}
+				return asks(r)
+			})
+			err = do(ctx, system, plan, running)
+			require.ErrorIs(t, err, operate.ErrCanceled)
+			require.Regexp(t, regexp.QuoteMeta(tells+"canceled")+"$", err.Error())
+		})
+	}
 }
 
 // inventoryOf puts a report into a bucket, and gives its manifest's address. change may change the manifest.

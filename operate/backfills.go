@@ -220,9 +220,13 @@ func (s *System) StopBackfill(ctx context.Context, name string) (Backfill, error
 		return b, fmt.Errorf("%w: the backfill %s has ended: it is %s", ErrInput, b.Name, b.Status)
 	}
 	if err := s.stopExecution(ctx, b.ARN); err != nil {
-		return b, asked("stopping the backfill "+b.Name, err)
+		return b, fmt.Errorf("stopping the backfill %s: %w", b.Name, unsure(err, showBackfill(b.Name)))
 	}
-	return s.Backfill(ctx, b.ARN)
+	stopped, err := s.Backfill(ctx, b.ARN)
+	if err != nil {
+		return b, fmt.Errorf("the backfill %s is stopped; %w", b.Name, err)
+	}
+	return stopped, nil
 }
 
 // RedriveBackfill has a backfill that failed, timed out or was aborted go on: what of its files failed runs again, and what wasn't begun
@@ -235,7 +239,7 @@ func (s *System) RedriveBackfill(ctx context.Context, b Backfill) error {
 		ExecutionArn: &b.ARN, ClientToken: redriveToken(b.ARN, b.Redrives),
 	})
 	if err != nil {
-		return asked("redriving the backfill "+b.Name, err)
+		return fmt.Errorf("redriving the backfill %s: %w", b.Name, unsure(err, showBackfill(b.Name)))
 	}
 	s.untilSeen(ctx, b.ARN, func(now Backfill) bool { return !now.Ended() || now.Redrives > b.Redrives })
 	return nil

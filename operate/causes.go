@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -186,13 +187,13 @@ type RefusalError struct {
 	err                  error
 }
 
-// Error gives code, message and likely cause.
+// Error gives code, message and likely cause. Some services begin their messages with the code.
 func (e *RefusalError) Error() string {
 	text := e.Message
 	switch {
 	case text == "":
 		text = e.Code // S3 answers some requests without a body
-	case e.Code != "":
+	case e.Code != "" && !strings.HasPrefix(text, e.Code+": "):
 		text = e.Code + ": " + text
 	}
 	if e.Cause != "" {
@@ -207,10 +208,13 @@ func (e *RefusalError) Is(target error) bool { return target == ErrRefused }
 // Unwrap gives the SDK's error.
 func (e *RefusalError) Unwrap() error { return e.err }
 
-// refusal makes an SDK's error readable.
+// refusal makes an SDK's error readable. That of a request that wasn't waited for is [ErrCanceled].
 func refusal(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, context.Canceled) {
+		return ErrCanceled
 	}
 	if _, known := errors.AsType[*RefusalError](err); known {
 		return err
@@ -243,6 +247,33 @@ func asked(what string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w", what, refusal(err))
+}
+
+// unanswered says whether AWS may have done what a request asks for though it failed: it was sent, and no answer came, none that can be
+// read, or one that AWS had failed itself. What fails while credentials are looked for, by a request of its own, is none of these.
+func unanswered(err error) bool {
+	operation, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok {
+		return false
+	}
+	if _, other := errors.AsType[*smithy.OperationError](operation.Err); other {
+		return false
+	}
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok {
+		return false
+	}
+	status := response.HTTPStatusCode() // 0 without an answer
+	return status < http.StatusBadRequest || status >= http.StatusInternalServerError && status != http.StatusNotImplemented
+}
+
+// unsure is what a request came back with that changes something. If its answer was lost or not waited for, it isn't known whether it was
+// done: tells is the command that says it.
+func unsure(err error, tells string) error {
+	if err = refusal(err); !errors.Is(err, ErrCanceled) && !unanswered(err) {
+		return err
+	}
+	return fmt.Errorf("whether it was done isn't known, `%s` tells: %w", tells, err)
 }
 
 // hasCode says whether AWS answered with one of the codes.

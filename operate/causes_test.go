@@ -120,6 +120,43 @@ func TestACauseAsTheProviderTellsIt(t *testing.T) {
 	}
 }
 
+// TestWhatMayBeDoneAllTheSame is what AWS hasn't refused, though it gave no answer that could be used.
+func TestWhatMayBeDoneAllTheSame(t *testing.T) {
+	t.Parallel()
+	metadata := refusedBy("ec2imds", "GetMetadata", 0, errors.New("dial tcp: i/o timeout"))
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"no answer":                    {refusedBy("SFN", "StartExecution", 0, errors.New("EOF")), true},
+		"an answer that can't be read": {refusedBy("SFN", "StartExecution", 200, &smithy.DeserializationError{Err: errors.New("EOF")}), true},
+		"a failure of AWS's":           {refusedBy("SFN", "StartExecution", 500, said("InternalFailure", "")), true},
+		"a refusal":                    {refusedBy("SFN", "StartExecution", 400, said("AccessDeniedException", "no")), false},
+		"too many requests":            {refusedBy("SFN", "StartExecution", 400, said("ThrottlingException", "no")), false},
+		"no such operation":            {refusedBy("SFN", "StartExecution", 501, said("InternalFailure", "no")), false},
+		"no credentials": {
+			&smithy.OperationError{ServiceID: "SFN", OperationName: "StartExecution", Err: fmt.Errorf("get credentials: %w", metadata)}, false,
+		},
+		"no request": {errors.New("EOF"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want, unanswered(test.err))
+			require.Equal(t, test.want, strings.Contains(unsure(test.err, "tell").Error(), "whether it was done isn't known, `tell` tells: "))
+		})
+	}
+	require.NoError(t, unsure(nil, "tell"))
+}
+
+// TestACodeIsSaidOnce, also of services whose messages begin with it.
+func TestACodeIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{"no", "AccessDeniedException: no"} {
+		err := asked("asking", refusedBy("Lambda", "GetFunctionConfiguration", 403, said("AccessDeniedException", message)))
+		require.Regexp(t, `^asking: AccessDeniedException: no \(likely: `, err.Error())
+	}
+}
+
 // TestIDsAreLeftOut leaves of AWS's words all but the ids, whichever SDK wrote them.
 func TestIDsAreLeftOut(t *testing.T) {
 	t.Parallel()

@@ -129,7 +129,7 @@ func counted(ctx context.Context, counts []count) ([]Holding, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("looking for data: %w", err)
+		return nil, fmt.Errorf("looking for data: %w", refusal(err))
 	}
 	return holdings, nil
 }

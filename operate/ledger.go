@@ -111,7 +111,8 @@ func recordOf(item ledger.Item, now time.Time) Record {
 type RecordQuery struct {
 	// Key chooses all versions of one key. Without it the days since Since are read: the ledger has no order by keys.
 	Key string
-	// Since and Until leave out what started before and after. Since is required without Key; the default of Until is now.
+	// Since and Until leave out what started before and after. Since is required without Key; the default of Until is now. A
+	// later one is cut off, but for what clocks differ by: nothing has started by then.
 	Since, Until time.Time
 	// Prefix leaves out other keys, Status, one of [Statuses], and Route, a route's name, other records. What they leave out has been read.
 	Prefix, Status, Route string
@@ -134,11 +135,22 @@ type RecordQuery struct {
 // complete takes the defaults.
 func (q *RecordQuery) complete(now time.Time) {
 	q.now, q.Status = now, strings.ToLower(q.Status)
-	for _, at := range []*time.Time{&q.Until, &q.Began} {
-		if at.IsZero() {
-			*at = now
-		}
+	q.Until = q.end(now)
+	if q.Began.IsZero() {
+		q.Began = now
 	}
+}
+
+// end is until when is read: nothing has started later than now, by whichever clock.
+func (q RecordQuery) end(now time.Time) time.Time {
+	latest := now.Add(clockMargin)
+	switch {
+	case q.Until.IsZero():
+		return now
+	case q.Until.After(latest):
+		return latest
+	}
+	return q.Until
 }
 
 // check completes the query. The error matches [ErrInput].
@@ -173,11 +185,7 @@ func (q RecordQuery) Queries() int {
 	if q.Key != "" {
 		return 1
 	}
-	until := q.Until
-	if until.IsZero() {
-		until = time.Now()
-	}
-	return len(days(q.Since, until)) * ledger.Shards
+	return len(days(q.Since, q.end(time.Now()))) * ledger.Shards
 }
 
 // days are the days in UTC from one time to another, the oldest first.

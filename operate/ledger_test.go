@@ -2,6 +2,7 @@ package operate_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -233,6 +234,65 @@ func TestRecordsOfAKey(t *testing.T) {
 	require.Len(t, newest, 1)
 	require.Len(t, all(t, system, operate.RecordQuery{Key: "k", After: newest[0].Position()}), 2)
 	require.Equal(t, 1, operate.RecordQuery{Key: "k"}.Queries())
+}
+
+// What the ledger has is all read or said to be canceled: how far a reading got must not pass for its end.
+func TestAReadingThatIsCanceled(t *testing.T) {
+	t.Parallel()
+	const uploads = 1000
+	server, system := connect(t)
+	since := time.Now().Add(-2 * time.Hour)
+	for i := range uploads {
+		server.Record(item(strconv.Itoa(i), since.Add(time.Duration(i+1)*time.Second), func(i *ledger.Item) { i.Batch = "march" }))
+	}
+	for name, after := range map[string]int{"at once": 0, "after the first": 1, "in its midst": 150} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 50 { // as it depends on who is heard of first
+				ctx, cancel := context.WithCancel(t.Context())
+				if after == 0 {
+					cancel()
+				}
+				found, ends := 0, []error{}
+				for _, err := range system.Records(ctx, operate.RecordQuery{Since: since}) {
+					if err != nil {
+						ends = append(ends, err)
+						continue
+					}
+					if found++; found == after {
+						cancel()
+					}
+				}
+				cancel()
+				require.Less(t, found, uploads)
+				require.Len(t, ends, 1)
+				require.ErrorIs(t, ends[0], operate.ErrCanceled)
+				require.EqualError(t, ends[0], "reading the ledger: canceled")
+			}
+		})
+	}
+	t.Run("a batch", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 200 {
+			_, err := system.Batch(ctx, "march", since)
+			require.ErrorIs(t, err, operate.ErrCanceled)
+			require.EqualError(t, err, "reading the ledger: canceled")
+		}
+	})
+}
+
+// Days to come aren't read: nothing has started on them.
+func TestDaysToComeAreNotRead(t *testing.T) {
+	t.Parallel()
+	server, system := connect(t)
+	now := time.Now()
+	server.Record(item("ahead", now.Add(5*time.Minute), nil)) // by another clock
+	query := operate.RecordQuery{Since: now.Add(-time.Hour), Until: now.AddDate(10, 0, 0)}
+	require.LessOrEqual(t, query.Queries(), 2*ledger.Shards)
+	require.Equal(t, []string{"ahead"}, keysOf(all(t, system, query)))
+	require.LessOrEqual(t, server.Calls("Query"), 2*ledger.Shards)
 }
 
 // DynamoDB gives less than it is asked for when its capacity is used up: what is missing is asked for again.

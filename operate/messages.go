@@ -155,7 +155,7 @@ func (p *RedrivePlan) replay(ctx context.Context, item *RedriveItem) error {
 		}
 	}
 	if err := p.system.start(ctx, item); err != nil {
-		return err
+		return unsure(err, showExecution(item.Name))
 	}
 	// It is accepted: the message must go even if the user has had enough.
 	_, err := p.system.queues.DeleteMessage(context.WithoutCancel(ctx), &sqs.DeleteMessageInput{

@@ -481,7 +481,10 @@ func (p *RedrivePlan) Run(ctx context.Context, onItem func(RedriveItem)) error {
 		}
 		err := p.run(ctx, item)
 		if ctx.Err() != nil && !item.Done {
-			return fmt.Errorf("redriving: %w", ErrCanceled)
+			if !errors.Is(err, ErrCanceled) {
+				err = ErrCanceled
+			}
+			return fmt.Errorf("redriving: %w", err)
 		}
 		if err != nil {
 			item.Error = err.Error()
@@ -521,8 +524,11 @@ func (p *RedrivePlan) restart(ctx context.Context, item *RedriveItem) error {
 			return err
 		}
 	}
-	return p.system.start(ctx, item)
+	return unsure(p.system.start(ctx, item), showExecution(item.Name))
 }
+
+// showExecution is the command that says what became of an execution.
+func showExecution(name string) string { return "upload-router show " + name }
 
 // redriveToken is the same for a second try of ours, and another one for the next redrive. It has at most 64 characters.
 // https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html
@@ -541,7 +547,7 @@ func (s *System) resume(ctx context.Context, item *RedriveItem) error {
 			refusal(err), asl.MaxHistory-1)
 	}
 	if err != nil {
-		return refusal(err)
+		return unsure(err, showExecution(item.Name))
 	}
 	item.Done = true
 	return nil

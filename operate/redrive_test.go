@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -295,6 +296,39 @@ func TestRedriveIsCanceled(t *testing.T) {
 	require.ErrorIs(t, p.Run(ctx, func(operate.RedriveItem) { cancel() }), operate.ErrCanceled)
 	all, _ := server.Messages()
 	require.Equal(t, 2, all, "what was accepted is deleted, all else stays")
+}
+
+// A request that isn't answered may have run something again: that it isn't known is said, and which command tells.
+func TestARedriveThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ operation, suffix string }{
+		"resumed": {"RedriveExecution", ""}, "restarted": {"StartExecution", "-r1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, system := connect(t)
+			execution := server.Past("a.bin", 10<<20, time.Now().Add(-time.Hour), awstest.Script{TimedOut: true})
+			p := plan(t, system, operate.RedriveOptions{Executions: []string{execution}, Restart: test.suffix != ""})
+			tells := "whether it was done isn't known, `upload-router show " + execution + test.suffix + "` tells: "
+			asks := func(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+test.operation) }
+			server.Cut(asks)
+			require.NoError(t, p.Run(t.Context(), nil))
+			require.False(t, p.Items[0].Done)
+			require.Contains(t, p.Items[0].Error, tells+"EOF")
+
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			server.Cut(func(r *http.Request) bool {
+				if asks(r) {
+					cancel()
+				}
+				return asks(r)
+			})
+			err := p.Run(ctx, nil)
+			require.ErrorIs(t, err, operate.ErrCanceled)
+			require.EqualError(t, err, "redriving: "+tells+"canceled")
+		})
+	}
 }
 
 // TestRedriveResumesOnce has two people press the button: Step Functions knows the second request by its token.

@@ -248,7 +248,7 @@ func (p *StopPlan) leftOver(ctx context.Context, t task) (bool, error) {
 func (p *StopPlan) Run(ctx context.Context, onItem func(StopItem)) error {
 	err := eachOf(ctx, p.Items, func(ctx context.Context, item *StopItem) error {
 		if err := p.system.stopExecution(ctx, item.ARN); err != nil {
-			item.Fault = refusal(err).Error()
+			item.Fault = unsure(err, showExecution(item.Name)).Error()
 		}
 		return ctx.Err()
 	})
@@ -268,7 +268,7 @@ func (p *StopPlan) Run(ctx context.Context, onItem func(StopItem)) error {
 		})
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("stopping: %w: run it again to go on", ErrCanceled)
+		return fmt.Errorf("stopping: %w: whether all was stopped isn't known: run it again to go on", ErrCanceled)
 	}
 	if err != nil {
 		return err

@@ -207,7 +207,9 @@ func TestStopSaysWhatIsRefused(t *testing.T) {
 
 	ctx, end := context.WithCancel(t.Context())
 	end()
-	require.ErrorIs(t, plan.Run(ctx, nil), operate.ErrCanceled)
+	err := plan.Run(ctx, nil)
+	require.ErrorIs(t, err, operate.ErrCanceled)
+	require.ErrorContains(t, err, "whether all was stopped isn't known: run it again to go on")
 }
 
 // A run that has its upload taken from it publishes nothing: its item says that it failed.

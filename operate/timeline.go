@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"iter"
 	"slices"
@@ -53,6 +54,10 @@ func (s *System) recordsByTime(ctx context.Context, query RecordQuery) iter.Seq2
 						left--
 					}
 				}
+			}
+			if err := ctx.Err(); err != nil { // which ends the batches before their end
+				yield(Record{}, err)
+				return
 			}
 			more = left > 0 && asked == query.Limit
 			query.After = query.after.String()
@@ -112,7 +117,7 @@ type read struct {
 	wrong error
 }
 
-// batches are the query's records in their order, some batches of them on their way. It ends with ctx.
+// batches are the query's records in their order, some batches of them on their way. It ends with ctx, and says nothing of it.
 func (s *System) batches(ctx context.Context, query RecordQuery) <-chan chan batch {
 	batches := make(chan chan batch, batchesParallel-1)
 	go func() {
@@ -186,7 +191,7 @@ func (s *System) timeline(ctx context.Context, query RecordQuery) iter.Seq2[foun
 		for {
 			var first *shard
 			for _, one := range shards {
-				if err := one.fill(); err != nil {
+				if err := one.fill(ctx); err != nil {
 					yield(found{}, err)
 					return
 				}
@@ -225,8 +230,8 @@ type indexed struct {
 }
 
 // fill reads on until the next item is known, if there is one. The index has those of the same millisecond in no order, which all are in
-// one shard: they are put into one.
-func (s *shard) fill() error {
+// one shard: they are put into one. What ends with ctx hasn't come to its end.
+func (s *shard) fill(ctx context.Context) error {
 	for s.sorted == 0 {
 		last := len(s.items) - 1
 		if s.ended || last > 0 && s.items[last].at.Started != s.items[0].at.Started {
@@ -240,6 +245,8 @@ func (s *shard) fill() error {
 		}
 		next, open := <-s.next
 		switch {
+		case !open && ctx.Err() != nil:
+			return fmt.Errorf("reading a shard: %w", ctx.Err())
 		case !open:
 			s.ended = true
 		case next.err != nil:
@@ -259,7 +266,7 @@ func (s *shard) take() found {
 	return item
 }
 
-// readShard reads a shard of all of the query's days, somewhat ahead. It ends with ctx.
+// readShard reads a shard of all of the query's days, somewhat ahead. It ends with ctx, and says nothing of it.
 func (s *System) readShard(ctx context.Context, query RecordQuery, number int) <-chan indexed {
 	since, until := query.Since, query.Until
 	if query.After != "" {

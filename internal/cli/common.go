@@ -156,7 +156,11 @@ func credentials(ctx context.Context, cfg aws.Config) error {
 	if cfg.Credentials == nil {
 		return fmt.Errorf("%w: no AWS credentials", operate.ErrNotReady)
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+	_, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("looking for credentials: %w", operate.ErrCanceled)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: no AWS credentials: `aws configure`, `aws sso login`, or set AWS_PROFILE (%w)",
 			operate.ErrNotReady, innermost(err))
 	}

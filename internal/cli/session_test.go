@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -221,6 +222,98 @@ func TestSessionIsCanceled(t *testing.T) { //nolint:paralleltest // It sets the 
 	a := s.runIn(ctx, "", "send", s.file("a.txt", 1), "--outputs", s.outputs)
 	require.Equal(t, exitCanceled, a.code, a.out)
 	require.Contains(t, a.out, "a.txt", "what is known by then is told")
+}
+
+// canceledAt runs a command that Ctrl-C ends while an operation is asked for the nth time, by the end of its target or of its path.
+func (s *session) canceledAt(operation string, nth int, args ...string) answer {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	s.server.Cut(func(r *http.Request) bool {
+		if !strings.HasSuffix(cmp.Or(r.Header.Get("X-Amz-Target"), r.URL.Path), operation) {
+			return false
+		}
+		if nth--; nth == 0 {
+			cancel()
+		}
+		return nth <= 0 // who has gone gets no answer
+	})
+	defer s.server.Cut(nil)
+	return s.runIn(ctx, "", append(args, "--outputs", s.outputs)...)
+}
+
+// TestSessionsAreCanceledInPlainWords have none of the SDK's, whatever AWS was asked for at the moment.
+func TestSessionsAreCanceledInPlainWords(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	s.server.Script("*", awstest.Script{Polls: 1 << 30})
+	for i := range 200 { // of which one ends whenever the backfill is looked at
+		s.server.Put(awstest.Bucket, fmt.Sprintf("in/%d.txt", i), []byte("x"))
+	}
+	start := []string{"backfill", "--prefix", "in/", "--max-parallel", "1", "--no-wait", "--yes"}
+	s.ok("is started", start...)
+	running := s.server.Backfills()[0]
+	s.ok("is started", start...)
+	stopped := s.server.Backfills()[0]
+	s.ok("is stopped", "backfill", "stop", stopped, "--yes")
+	require.NoError(t, s.run("send", "--no-wait", s.file("b.txt", 10)).err)
+	failed := s.server.Past("c.txt", 10, time.Now().Add(-time.Hour), awstest.Script{TimedOut: true})
+	tells := func(name string) string {
+		return "isn't known, `upload-router backfill show " + name + "` tells: canceled"
+	}
+	for _, test := range []struct {
+		operation string
+		nth       int
+		want      string
+		command   []string
+	}{
+		{".ListExecutions", 1, "listing the backfills: canceled", []string{"backfill", "list"}},
+		{".DescribeExecution", 1, ": canceled", []string{"backfill", "show", running}},
+		{".DescribeMapRun", 1, "asking for the Map Run of ", []string{"backfill", "show", running}},
+		{".DescribeMapRun", 2, "goes on", []string{"backfill", "show", running, "--follow"}},
+		{".StopExecution", 1, tells(running), []string{"backfill", "stop", running, "--yes"}},
+		{".DescribeExecution", 1, ": canceled", []string{"backfill", "stop", running, "--yes"}},
+		{".RedriveExecution", 1, tells(stopped), []string{"backfill", "redrive", stopped, "--yes"}},
+		{".StartExecution", 1, "` tells: canceled", start},
+		{"/manifest.json", 1, ": canceled", []string{"backfill", "--manifest", "s3://" + awstest.BackfillBucket + "/manifest.json"}},
+		{".ListExecutions", 1, "listing the executions: canceled", []string{"stop", "--all", "--yes"}},
+		{".ListTasks", 1, "listing the tasks: canceled", []string{"stop", "--all", "--yes"}},
+		{".StopExecution", 1, "isn't known: run it again to go on", []string{"stop", "--all", "--yes"}},
+		{".DescribeExecution", 1, ": canceled", []string{"stop", failed, "--yes"}},
+		{".ListExecutions", 1, "listing the executions: canceled", []string{"redrive", "--failed", "--yes"}},
+		{".RedriveExecution", 1, "isn't known, `upload-router show " + failed + "` tells: canceled", []string{"redrive", "--failed", "--yes"}},
+		{".DescribeExecution", 1, ": canceled", []string{"logs", failed}},
+		{".FilterLogEvents", 1, "reading the log group ", []string{"logs", "b.txt", "--since", "1h"}},
+	} {
+		a := s.canceledAt(test.operation, test.nth, test.command...)
+		require.Equal(t, exitCanceled, a.code, "%s: %s", test.command, a.out)
+		require.Contains(t, a.out, test.want, test.command)
+		require.NotContains(t, a.out, "operation error", test.command)
+		require.NotContains(t, a.out, "context canceled", test.command)
+	}
+}
+
+// TestSessionsAreCanceledWhileTheLedgerIsRead don't pass for done with what they had read.
+func TestSessionsAreCanceledWhileTheLedgerIsRead(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	recorded(s, 1000)
+	saved := func(path string) []string { return []string{"results", "--output", path, "--format", formatJSONL} }
+	for range 10 { // as it depends on who is heard of first
+		path := filepath.Join(t.TempDir(), "out")
+		for _, command := range [][]string{
+			{"results"}, {"executions"}, {"reprocess", "--since", "1d", "--yes"}, {"status", "--batch", "march"}, saved(path),
+		} {
+			a := s.canceledAt(".Query", 1, command...)
+			require.Equal(t, exitCanceled, a.code, "%s: %s", command, a.out)
+			require.Contains(t, a.out, ": canceled", command)
+			require.NotContains(t, a.out, "no AWS credentials", command)
+		}
+		require.NoFileExists(t, path)
+	}
+	path := filepath.Join(t.TempDir(), "out")
+	a := s.canceledAt(".BatchGetItem", 9, saved(path)...) // some were read by then
+	require.Equal(t, exitCanceled, a.code, a.out)
+	require.NoFileExists(t, path)
+	require.FileExists(t, path+endingPart)
 }
 
 // TestSessionsThatCannotWork end in one line with the right exit code.

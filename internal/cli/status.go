@@ -10,6 +10,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"example.com/upload-router/operate"
 )
@@ -72,14 +73,25 @@ Exit code 1 if something could not be asked for: it says what.
 	return cmd
 }
 
-func (o *statusOptions) run(cmd *cobra.Command) error {
-	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
-	switch flags := cmd.Flags(); {
+// check refuses flags that exclude each other, and a period of none, which is the default to whoever says nothing.
+func (o *statusOptions) check(flags *pflag.FlagSet) error {
+	switch {
 	case o.batch != "" && (o.watch || flags.Changed(flagPeriod)):
 		return fmt.Errorf("%w: --%s is counted once, and whole: leave out --%s and --%s", errFlag, flagBatch, flagWatch, flagPeriod)
 	case o.batch == "" && flags.Changed(flagSince):
 		return fmt.Errorf("%w: --%s is for --%s; --%s is how far back is counted", errFlag, flagSince, flagBatch, flagPeriod)
-	case o.batch != "":
+	case flags.Changed(flagPeriod) && o.Period == 0:
+		return fmt.Errorf("%w: --%s 0: it is counted from a minute to a day back", errFlag, flagPeriod)
+	}
+	return nil
+}
+
+func (o *statusOptions) run(cmd *cobra.Command) error {
+	ctx, u := cmd.Context(), newUI(cmd, &o.commonFlags)
+	if err := o.check(cmd.Flags()); err != nil {
+		return err
+	}
+	if o.batch != "" {
 		return o.ofBatch(cmd, u)
 	}
 	system, err := o.lookUp(cmd, u, "asking how the system gets on")

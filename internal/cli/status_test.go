@@ -59,6 +59,9 @@ func TestStatusSaysWhatIsNotKnown(t *testing.T) { //nolint:paralleltest // It se
 
 	a = s.run("status", "--period", "2h5s30h")
 	require.Equal(t, exitUsage, a.code)
+	a = s.run("status", "--period", "0")
+	require.Equal(t, exitUsage, a.code, a.out)
+	require.Contains(t, a.out, "from a minute to a day back")
 	a = s.run("status", "--period", "48h")
 	require.Equal(t, exitUsage, a.code, a.out)
 	require.Contains(t, a.out, "from a minute to a day back")
