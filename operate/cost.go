@@ -290,6 +290,7 @@ func Costs(options CostOptions) (*CostReport, error) {
 	if err := c.waits(options.Uploads, options.AtOnce); err != nil {
 		return nil, err
 	}
+	c.scheduled()
 	c.kept(options.Uploads)
 	c.metrics()
 	c.fixed()

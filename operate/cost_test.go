@@ -555,3 +555,17 @@ func TestCostsOfBucketsThatAreThere(t *testing.T) {
 		}), buckets)
 	}
 }
+
+// What is looked at by the clock depends on what is in the bucket, which nobody has said: it isn't counted, and is said not to be.
+func TestCostsNameABackfillByTheClock(t *testing.T) {
+	t.Parallel()
+	sizes, err := operate.ParseSizes("1MB:100%")
+	require.NoError(t, err)
+	const looks = "what backfillSchedule looks at, each time up to about $0.10 for 1000 objects"
+	for schedule, named := range map[string]bool{"": false, "rate(1 day)": true} {
+		config := map[string]string{"backfillSchedule": schedule}
+		report, err := operate.Costs(operate.CostOptions{Config: config, Uploads: 1, Sizes: sizes})
+		require.NoError(t, err)
+		require.Equal(t, named, strings.Contains(report.NotCounted, looks), report.NotCounted)
+	}
+}

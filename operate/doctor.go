@@ -305,6 +305,8 @@ const (
 	actionConcurrency   = "lambda:GetFunctionConcurrency"
 	actionSimulate      = "iam:SimulatePrincipalPolicy"
 	actionRole          = "iam:GetRole"
+	actionRule          = "events:DescribeRule"
+	actionQueue         = "sqs:GetQueueAttributes"
 )
 
 // DoctorPermissions are the permissions that [Doctor] asks AWS with. One that the credentials lack leaves its check unknown.
@@ -313,6 +315,7 @@ func DoctorPermissions() []string {
 		actionRegion, actionVPCs, actionSubnets, actionRoutes, actionEndpoints, actionPrefixLists, actionBucket, actionLifecycle,
 		actionNotification, actionVersioning, actionEncryption, actionBucketPolicy, actionRepository, actionImage, actionLayer, actionMachine,
 		actionSubscriptions, actionQuota, actionAccount, actionConcurrency, actionSimulate, actionRole,
+		actionRule, actionQueue,
 	}
 }
 

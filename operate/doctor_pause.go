@@ -1,9 +1,6 @@
 package operate
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // pause looks whether the stack's file and AWS agree on whether uploads are paused: a deployment would change both rules at once, and
 // events would be lost until EventBridge has followed.
@@ -16,7 +13,7 @@ func (d *doctor) pause(ctx context.Context) {
 	state, err := Connect(*d.aws, *d.outputs).PauseState(ctx)
 	switch {
 	case err != nil:
-		d.unasked(name, "", strings.Join(PermissionsOf(commandPause), ", "), err)
+		d.unasked(name, "", actionRule+" and "+actionQueue, err)
 	case d.settings.Paused && !state.Paused():
 		d.failed(name, "the stack's file says paused: true, and uploads aren't paused, or not yet wholly", why, "upload-router pause")
 	case !d.settings.Paused && !state.Running():

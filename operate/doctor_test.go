@@ -40,6 +40,7 @@ func examineWith(
 	newStandIn(t, play)
 	server := awstest.Start(t)
 	prepare(server)
+	server.Asked() // which prepare's own may be among
 	emulated(t, server)
 	t.Setenv("CONFIG", config)
 	if play == "no credentials" {
@@ -63,6 +64,8 @@ func examineWith(
 			require.NotEmpty(t, c.Fix, c.Name)
 		}
 	}
+	known := append(operate.DoctorPermissions(), "sts:GetCallerIdentity") // which takes no permission
+	require.Subset(t, known, server.Asked(), "the help says what it takes")
 	return diagnosis
 }
 
@@ -409,6 +412,7 @@ func TestDoctorNamesThePermissionsThatItTakes(t *testing.T) { //nolint:parallelt
 			with("outputBucket", "acme-results"), "s3:GetLifecycleConfiguration", []string{"Output bucket's lifecycle"},
 		},
 		"DescribeVpcs":            {everything, "ec2:DescribeVpcs", []string{"Quota of VPCs"}},
+		"DescribeRule":            {everything, "events:DescribeRule", []string{"Pause"}},
 		"GetRole":                 {everything, "iam:GetRole", []string{"ECS's own role"}},
 		"SimulatePrincipalPolicy": {everything, "iam:SimulatePrincipalPolicy", []string{"Deployer's permissions"}},
 	} {

@@ -17,10 +17,12 @@ type Permission struct {
 // What permissions are on.
 const (
 	onAny        = "`*`: it knows no resources"
+	onBucket     = "the uploads' bucket"
 	onTable      = "the ledger's table"
 	onQueue      = "the dead-letter queue of uploads"
 	onPaused     = "the queue of paused uploads"
 	onRules      = "both rules of uploads"
+	onRoles      = "the roles of state machine, task and rule"
 	onObjects    = "the objects of the uploads' bucket"
 	onMachine    = "the state machine"
 	onExecutions = "the state machine's executions"
@@ -47,6 +49,7 @@ const (
 	commandShow       = "show"
 	commandStatus     = "status"
 	commandStop       = "stop"
+	commandVerify     = "verify"
 	commandWatch      = "watch"
 )
 
@@ -58,66 +61,82 @@ const (
 //   - https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 func Permissions() []Permission {
 	decrypt, encrypt := []string{actionDecrypt}, []string{actionDecrypt, "kms:GenerateDataKey"}
-	redrive, send, stops := []string{commandRedrive}, []string{commandSend}, []string{commandStop}
+	redrive, stops, verifies := []string{commandRedrive}, []string{commandStop}, []string{commandVerify}
+	sends := []string{commandSend, commandVerify}
 	lists := []string{commandBackfill, commandReprocess}
 	listsStatus := slices.Concat(lists, []string{commandStatus})
 	sizes := []string{commandBackfill, commandRedrive, commandReprocess, commandStatus}
 	pauses, resumes := []string{commandPause, commandResume}, []string{commandRedrive, commandResume}
 	return []Permission{
-		{"cloudwatch:DescribeAlarms", onAny, []string{commandStatus}, nil},
+		{"cloudwatch:DescribeAlarms", onAny, []string{commandStatus, commandVerify}, nil},
 		{"cloudwatch:GetMetricData", onAny, []string{commandStatus}, nil},
 		{
 			"dynamodb:BatchGetItem", onTable,
 			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandStatus}, decrypt,
 		},
-		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus, commandStop}, decrypt},
+		{"dynamodb:GetItem", onTable, []string{commandRedrive, commandStatus, commandStop, commandVerify}, decrypt},
 		{
 			"dynamodb:Query", onTable + " and its index",
 			[]string{commandExecutions, commandRedrive, commandReprocess, commandResults, commandShow, commandStatus}, decrypt,
 		},
 		{"dynamodb:UpdateItem", onTable, []string{commandRedrive, commandStop}, decrypt},
-		{"ecs:DescribeTaskDefinition", onAny, sizes, nil},
+		{actionRoutes, onAny, verifies, nil},
+		{"ec2:DescribeSecurityGroups", onAny, verifies, nil},
+		{actionEndpoints, onAny, verifies, nil},
+		{"ecr:DescribeImages", "the repository of the task's image", verifies, nil},
+		{"ecs:DescribeTaskDefinition", onAny, slices.Concat(sizes, verifies), nil},
 		{"ecs:DescribeTasks", onTasks, stops, nil},
 		{"ecs:ListTasks", "`*`, with the condition `ecs:cluster`: the cluster", stops, nil},
 		{"ecs:StopTask", onTasks, stops, nil},
-		{"events:DescribeRule", onRules, []string{commandPause, commandResume, commandSend, commandStatus, commandStop}, nil},
+		{
+			actionRule, onRules,
+			[]string{commandPause, commandResume, commandSend, commandStatus, commandStop, commandVerify}, nil,
+		},
 		{"events:DisableRule", onRules, pauses, nil},
 		{"events:EnableRule", onRules, pauses, nil},
+		{"events:ListTargetsByRule", onRules, verifies, nil},
+		{actionSimulate, onRoles, verifies, nil},
 		{"lambda:GetFunctionConfiguration", "the function", sizes, nil},
-		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow}, nil},
+		{"logs:FilterLogEvents", "the log groups of function and task", []string{commandLogs, commandShow, commandVerify}, nil},
 		{"s3:AbortMultipartUpload", onLists, lists, nil},
-		{"s3:AbortMultipartUpload", onObjects, send, nil},
+		{"s3:AbortMultipartUpload", onObjects, sends, nil},
+		{"s3:DeleteObjectVersion", onObjects + ", `*" + verifyPrefix + "*`", verifies, nil},
+		{actionNotification, onBucket, verifies, nil},
 		{"s3:GetObject", "the files of an S3 Inventory report, if there is one", []string{commandBackfill}, decrypt},
-		{"s3:GetObject", onObjects, send, decrypt},
-		{"s3:ListBucket", "the uploads' bucket", []string{commandBackfill}, nil},
-		{"s3:ListMultipartUploadParts", onObjects, send, nil},
+		{"s3:GetObject", onObjects, sends, decrypt},
+		{actionBucket, onBucket, []string{commandBackfill}, nil},
+		{"s3:ListBucketVersions", onBucket, verifies, nil},
+		{"s3:ListMultipartUploadParts", onObjects, []string{commandSend}, nil},
 		{"s3:PutObject", onLists, lists, encrypt},
-		{"s3:PutObject", onObjects, send, encrypt},
-		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, resumes, nil},
+		{"s3:PutObject", onObjects, sends, encrypt},
+		{"sqs:ChangeMessageVisibility", onQueue + " and " + onPaused, slices.Concat(resumes, verifies), nil},
 		{"sqs:DeleteMessage", onQueue + " and " + onPaused, resumes, nil},
 		{
-			"sqs:GetQueueAttributes", onQueue + " and " + onPaused,
-			[]string{commandPause, commandRedrive, commandResume, commandStatus, commandStop}, nil,
+			actionQueue, onQueue + " and " + onPaused,
+			[]string{commandPause, commandRedrive, commandResume, commandStatus, commandStop, commandVerify}, nil,
 		},
-		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, resumes, decrypt},
+		{"sqs:ReceiveMessage", onQueue + " and " + onPaused, slices.Concat(resumes, verifies), decrypt},
 		{
 			"states:DescribeExecution", onRuns,
 			append(listsStatus, commandExecutions, commandLogs, commandRedrive, commandShow, commandStop, commandWatch), decrypt,
 		},
 		{
 			"states:DescribeExecution", onExecutions,
-			[]string{commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandStop, commandWatch}, decrypt,
+			[]string{
+				commandExecutions, commandLogs, commandRedrive, commandSend, commandShow, commandStop, commandVerify, commandWatch,
+			}, decrypt,
 		},
 		{"states:DescribeMapRun", onRuns, listsStatus, nil},
+		{actionMachine, onMachine, verifies, nil},
 		{
 			"states:GetExecutionHistory", onExecutions + ", and those of backfills' files",
-			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandWatch}, decrypt,
+			[]string{commandLogs, commandRedrive, commandSend, commandShow, commandVerify, commandWatch}, decrypt,
 		},
 		{
 			"states:ListExecutions", onBackfills + " and its Map Runs",
 			[]string{commandBackfill, commandReprocess, commandStatus, commandStop}, nil,
 		},
-		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandStop, commandWatch}, nil},
+		{"states:ListExecutions", onMachine, []string{commandRedrive, commandSend, commandStop, commandVerify, commandWatch}, nil},
 		{"states:ListMapRuns", onRuns, listsStatus, nil},
 		{"states:RedriveExecution", onRuns, []string{commandBackfill}, nil},
 		{"states:RedriveExecution", onExecutions, redrive, nil},
@@ -137,4 +156,16 @@ func PermissionsOf(command string) []string {
 		}
 	}
 	return slices.Compact(actions) // which are in order
+}
+
+// KeyPermissionsOf are the actions that one command takes on a customer managed key, in alphabetical order; nil for none.
+func KeyPermissionsOf(command string) []string {
+	var actions []string
+	for _, p := range Permissions() {
+		if slices.Contains(p.Commands, command) {
+			actions = append(actions, p.Key...)
+		}
+	}
+	slices.Sort(actions)
+	return slices.Compact(actions)
 }

@@ -52,6 +52,9 @@ With a limit of tasks (maxParallelTasks, maxParallel of a route) it says what an
 of waiting for a task slot costs. How much is waited depends on how many files come at
 once: --uploads-at-once puts it into the total.
 
+What backfillSchedule looks at is not counted: where it is set, the answer says what
+that takes for 1000 objects, each time.
+
 ` + indented("Not in it: "+operate.CostNotCounted+".", ""),
 		Example: `  upload-router cost --uploads-per-month 100000 --size-distribution 100KB:70%,20MB:25%,2GB:5%
   upload-router cost --stack prod --uploads-per-month 5e6 --size-distribution 1MB:100%

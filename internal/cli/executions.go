@@ -40,7 +40,9 @@ choose among what the days hold, all of which is read. What takes many queries
 is said before. How far the ledger goes back, ledgerRetentionDays says.
 
 An item that can't be read, as it was written by hand, is left out: exit code 1,
-and the standard error says which.`,
+and the standard error says which.
+
+` + permissionsOf("executions"),
 		Example: `  upload-router executions --stack dev
   upload-router executions --stack dev --status failed --since 1h
   upload-router executions --stack dev --key report.pdf

@@ -151,6 +151,7 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 		return err
 	})
 	asked["reprocess"]["s3:AbortMultipartUpload"] = true
+	asked["verify"] = askedByVerify(t)
 
 	commands := map[string]bool{}
 	for _, p := range operate.Permissions() {
@@ -162,4 +163,31 @@ func TestSessionPermissions(t *testing.T) { //nolint:paralleltest // It sets the
 	for command := range commands {
 		require.Equal(t, operate.PermissionsOf(command), slices.Sorted(maps.Keys(asked[command])), command)
 	}
+}
+
+// askedByVerify are the actions that `verify` asks with: where all is well, where files fail on both routes, and where none arrives.
+func askedByVerify(t *testing.T) map[string]bool {
+	t.Helper()
+	asked := map[string]bool{"s3:AbortMultipartUpload": true, "s3:GetObject": true} // of files of one's own that go in parts, as of send's
+	for _, script := range []awstest.Script{{}, {Error: "Upload.Failed", Cause: "because"}, {Lost: true}} {
+		server := awstest.Start(t)
+		server.Script("*", script)
+		if script.Lost {
+			server.DeadLetter(awstest.Event(objectstore.Stored{Key: "lost", Size: 1, ETag: "e", VersionID: "v"}), time.Now())
+		}
+		outputs, err := operate.ParseOutputs(server.Outputs())
+		require.NoError(t, err)
+		system := operate.Connect(server.Config(), outputs)
+		system.Poll = time.Millisecond
+		limit := time.Minute // which none takes that starts
+		if script.Lost {
+			limit = time.Millisecond
+		}
+		_, err = system.Verify(t.Context(), operate.VerifyOptions{StartTimeout: limit})
+		require.NoError(t, err)
+		for _, action := range server.Asked() {
+			asked[action] = true
+		}
+	}
+	return asked
 }

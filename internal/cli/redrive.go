@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -32,7 +31,8 @@ the state where it ended. That is possible for 14 days after its end; --restart
 restarts such a one instead. It keeps the definition that it was started with.
 
 What failed, by the ledger, and has no execution any more, as Step Functions
-forgets one after 90 days, --failed only lists: a new upload has it processed.
+forgets one after 90 days, --failed only lists: ` + "`upload-router reprocess`" + ` takes it
+by the ledger.
 
 One that ended in a Fail state would only fail again there, with a limit of tasks
 one that had a task slot would go on without it, and one whose history may get
@@ -46,8 +46,7 @@ What another execution has processed, or is processing, is skipped, and its
 name is said. Before an execution is restarted of which the ledger says that it is
 running, the ledger is told that it failed.
 
-` + indented("It takes these permissions: "+strings.Join(operate.PermissionsOf("redrive"), ", ")+
-			"; with encryption: customer also kms:Decrypt on the key.", "") + `
+` + permissionsOf("redrive") + `
 
 --dlq starts an execution for each event that EventBridge could not deliver, in
 the order in which they were sent, and deletes each message once its execution
@@ -175,8 +174,8 @@ func (u *ui) forgotten(files []operate.Processing) {
 		return
 	}
 	u.wrapped("", fmt.Sprintf("%s failed or lost, by the ledger, and can't be run again: Step Functions has the execution no longer. "+
-		"It forgets one 90 days after its end, and with its state machine. A new upload has the file processed: `upload-router send FILE`, or "+
-		"a copy onto itself, aws s3 cp --metadata-directive REPLACE.", plural(int64(len(files)), "file")))
+		"It forgets one 90 days after its end, and with its state machine. `upload-router reprocess KEY` has one processed, by the ledger; "+
+		"with --since and --status failed, or lost, all of them.", plural(int64(len(files)), "file")))
 	for i, f := range files {
 		if i == namedForgotten {
 			u.say("  and %s; --json has them all", plural(int64(len(files)-i), "other"))

@@ -98,6 +98,8 @@ func TestSessionRedriveNamesWhatIsForgotten(t *testing.T) { //nolint:paralleltes
 	}
 	said := strings.Join(strings.Fields(s.run("redrive", "--failed").out), " ")
 	require.Contains(t, said, "12 files failed or lost, by the ledger, and can't be run again: Step Functions has the execution no longer.")
+	require.Contains(t, said, "`upload-router reprocess KEY` has one processed, by the ledger; "+
+		"with --since and --status failed, or lost, all of them.")
 	require.Contains(t, said, "old-09.bin failed and 2 others; --json has them all There is nothing to run again.")
 	s.ok("failed (not in Step Functions any more)", "show", "old-00.bin")
 }

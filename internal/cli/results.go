@@ -65,7 +65,9 @@ and the standard error says which. The file is written all the same.
 However many there are, some hundreds of them are held in memory. The ledger is
 read by days, 4 queries each, and each 100 rows take one request more: --prefix,
 --route, --status and --batch choose among what the days hold, all of which is
-read. What takes many queries is said before.`,
+read. What takes many queries is said before.
+
+` + permissionsOf("results"),
 		Example: `  upload-router results --stack dev
   upload-router results --stack dev --key report.pdf --format jsonl | jq .result
   upload-router results --stack prod --batch march --status failed

@@ -66,7 +66,9 @@ ledger when it ends, so a file whose run hasn't ended is in no batch yet.
 machine, without an account; ` + "`upload-router try`" + ` does the same and shows every state.
 What the processors write is listed, and --keep keeps it.
 
-Exit code 0 only if every file was processed; with --no-wait, uploaded.`,
+Exit code 0 only if every file was processed; with --no-wait, uploaded.
+
+` + permissionsOf("send"),
 		Example: `  upload-router send --stack dev report.pdf video.mp4
   upload-router send --stack dev --prefix 2026/ --no-wait photos
   upload-router send --stack dev --batch march --no-wait photos

@@ -37,7 +37,9 @@ log lines of all its executions.
 
 An argument is taken for an execution's name or ARN if it looks like one, or if
 the ledger has nothing of such a key; --key says that it is a key.
-` + "`upload-router executions`" + ` lists both.`,
+` + "`upload-router executions`" + ` lists both.
+
+` + permissionsOf("show"),
 		Example: `  upload-router show --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11
   upload-router show --stack dev --short "$(upload-router executions --stack dev -n 1 --json | jq -r '.[0].name')"
   upload-router show --stack dev report.pdf`,
@@ -284,7 +286,9 @@ func logsCommand() *cobra.Command {
 or of the task, only the lines of this file.
 
 An argument that is an execution's name or ARN is taken as one; any other is a key.
---follow goes on until the execution has ended; for a key, until Ctrl-C.`,
+--follow goes on until the execution has ended; for a key, until Ctrl-C.
+
+` + permissionsOf("logs"),
 		Example: `  upload-router logs --stack dev report.pdf --since 1h
   upload-router logs --stack dev 0f6c1b5e-8f7e-4d0e-9d39-6b0b0f6c2a11 --follow`,
 		Args: needs("an execution or a key", 1),

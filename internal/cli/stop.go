@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,8 +36,7 @@ It may be ended at any moment, and run again: it has what is left.
 
 Exit code 1 if something could not be stopped.
 
-` + indented("It takes these permissions: "+strings.Join(operate.PermissionsOf("stop"), ", ")+
-			"; with encryption: customer also kms:Decrypt on the key.", ""),
+` + permissionsOf("stop"),
 		Example: `  upload-router stop --stack dev --all
   upload-router stop --stack dev --route Fargate
   upload-router stop --stack dev --key report.pdf --yes

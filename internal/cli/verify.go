@@ -25,7 +25,8 @@ It uploads the files in processor/testdata, but hidden ones, or, if there are
 none, makes one for each route, just under or over the size at which it parts from
 others; and waits for their executions. Each must succeed on the right route, with
 the digest of what was uploaded; the dead-letter queue and the alarms must be
-quiet. Then every version of the files is deleted.
+quiet. Then every version of the files is deleted from the bucket of uploads. What a
+processor wrote to outputBucket stays there, and so does the ledger's record.
 
 The first events of a new bucket can take about five minutes to arrive.
 
@@ -34,6 +35,10 @@ bucket's notification, the rule and its target, the roles' permissions, the imag
 subnets' route, the security group, the log. It names the one that is broken.
 
 The files are processed and billed as any others.
+
+` + permissionsOf("verify") + `
+Those of EC2, ECR and IAM, and what the links are asked with besides, it takes only
+once a file failed: a link that it may not ask for is a ?.
 
 Exit codes: 1 when something isn't as it should be, 6 when it took too long.`,
 		Example: `  upload-router verify --stack dev

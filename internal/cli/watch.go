@@ -20,7 +20,9 @@ func watchCommand() *cobra.Command {
 		Short: "Watch executions as they run",
 		Long: `Watch executions as they run, until Ctrl-C: those that run now, and those that
 start. On a terminal what runs is a table that changes; what has ended stays above
-it. Without a terminal there is a line for each change, and with --json an object.`,
+it. Without a terminal there is a line for each change, and with --json an object.
+
+` + permissionsOf("watch"),
 		Example: `  upload-router watch --stack dev
   upload-router watch --stack dev --until-idle --json`,
 		Args: cobra.NoArgs,

@@ -151,6 +151,7 @@ var switchedOn = func() map[string]string {
 		"maxParallelTasks": "20",
 		"network":          string(settings.NetworkPrivate), "flowLogs": "true", "encryption": string(settings.EncryptionCustomer),
 		"outputBucket": settings.OutputCreate, "dockerfile": "processor/Dockerfile", "tagUploads": string(settings.TagQuarantine),
+		"backfillSchedule": "cron(0 3 * * ? *)",
 	})
 	return config
 }()

@@ -593,8 +593,10 @@ func noticeKeys() []Key {
 		{ // C40. https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
 			Name: keyBackfillSchedule, Default: "", Example: exampleSchedule,
 			Doc: "When all that is in the buckets is looked through, in UTC, by EventBridge Scheduler: what isn't processed yet, or failed, is " +
-				"processed. A rate, such as rate(1 day), a cron expression or one time, such as at(2026-12-24T03:00:00). Each object that is " +
-				"looked at costs what a backfill of it does, also if it is processed already. Empty: never.",
+				"processed. A rate, such as rate(1 day), a cron expression or one time, such as at(2026-12-24T03:00:00), within 15 minutes " +
+				"of which it starts. It processes as many files at a time as the least maxParallel of a route or lambdaReservedConcurrency, at " +
+				"most 100, and tolerates that all of them fail (--tolerate 100): it ends SUCCEEDED then, and the notice of its end counts them. " +
+				"Each object that is looked at takes up to about $0.10 for a thousand, each time, also if it is processed already. Empty: never.",
 			field: func(s *Settings) any { return &s.BackfillSchedule }, check: anywhere(checkSchedule),
 		},
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html

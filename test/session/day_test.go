@@ -14,6 +14,7 @@ import (
 
 	"example.com/upload-router/internal/awstest"
 	"example.com/upload-router/internal/faults"
+	"example.com/upload-router/internal/local"
 	"example.com/upload-router/operate"
 )
 
@@ -38,7 +39,7 @@ type day struct {
 // with what the document has.
 func TestTheDayInOperation(t *testing.T) {
 	t.Parallel()
-	d := &day{session: newSession(t, map[string]string{}), folder: t.TempDir()}
+	d := &day{session: newSessionOf(t, "prod", map[string]string{}, local.Options{}), folder: t.TempDir()}
 	outputs, err := operate.ParseOutputs(d.aws.Outputs())
 	require.NoError(t, err)
 	cfg := d.aws.Config()

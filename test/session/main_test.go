@@ -59,6 +59,12 @@ func newSession(t *testing.T, config map[string]string) *session {
 // newSessionWith is newSession, with options of the local run.
 func newSessionWith(t *testing.T, config map[string]string, options local.Options) *session {
 	t.Helper()
+	return newSessionOf(t, "dev", config, options)
+}
+
+// newSessionOf is newSessionWith, of a stack.
+func newSessionOf(t *testing.T, stack string, config map[string]string, options local.Options) *session {
+	t.Helper()
 	if config["routes"] == "" { // of which it is the short form
 		config["sizeThreshold"] = strconv.Itoa(threshold)
 	}
@@ -66,7 +72,7 @@ func newSessionWith(t *testing.T, config map[string]string, options local.Option
 	options.Fault = f.at
 	s := &session{
 		t: t, faults: f, outputs: filepath.Join(t.TempDir(), "outputs.json"),
-		aws: awstest.Run(t, localtest.Declare(t, "dev", config), options),
+		aws: awstest.Run(t, localtest.Declare(t, stack, config), options),
 	}
 	require.NoError(t, os.WriteFile(s.outputs, s.aws.Outputs(), 0o600))
 	return s
@@ -119,9 +125,9 @@ var differs = []struct {
 	{regexp.MustCompile(`"(version|VersionID|Sequencer|Value)":"[^"]+"`), `"$1":"…"`},
 	{regexp.MustCompile(`"durationMs":\d+`), `"durationMs":…`},
 	{regexp.MustCompile(`\b\d{4}-\d\d-\d\d\b`), "PRICED"},
-	{regexp.MustCompile(`\bupload-router-dev-uploads-bucket-\w+`), "BUCKET"},
-	{regexp.MustCompile(`\bupload-router-dev-workflow-machine-[0-9a-f]{7}\b`), "MACHINE"},
-	{regexp.MustCompile(`\b(upload-router-dev-logs-\w+)-[0-9a-f]{7}\b`), "$1-SUFFIX"},
+	{regexp.MustCompile(`\bupload-router-(dev|prod)-uploads-bucket-\w+`), "BUCKET"},
+	{regexp.MustCompile(`\bupload-router-(dev|prod)-workflow-machine-[0-9a-f]{7}\b`), "MACHINE"},
+	{regexp.MustCompile(`\b(upload-router-(?:dev|prod)-logs-\w+)-[0-9a-f]{7}\b`), "$1-SUFFIX"},
 	{regexp.MustCompile(`(/processor/)[0-9a-f]{32}\b`), "${1}TASK"},
 	{regexp.MustCompile(`\b\d{4}/\d\d/\d\d/(\S+\])[0-9a-f]{32}\b`), "DAY/$1INSTANCE"},
 	{regexp.MustCompile(`\barn:aws:states:[\w-]+:\d+:execution:[\w-]+:UUID\b`), "EXECUTION"},
