@@ -228,10 +228,12 @@ func (p *BackfillPlan) count(file ListedFile) {
 	}
 }
 
-// addChild adds what a child of a backfill takes for an object, and gives how long its processor runs, in seconds. A child looks its
-// object up, and sends no notice.
+// childTransitions are the state transitions of a child of a backfill, which looks its object up, and sends no notice.
+func childTransitions(route machine.Route) int { return len(route.Steps) - route.Calls("sns") + 1 }
+
+// addChild adds what a child of a backfill takes for an object, and gives how long its processor runs, in seconds.
 func (e *estimator) addChild(to *Estimate, route machine.Route, size int64) (seconds float64) {
-	transitions := len(route.Steps) - route.Calls("sns") + 1
+	transitions := childTransitions(route)
 	to.Transitions += transitions
 	to.Dollars += float64(transitions)*pricing.StateTransition + pricing.GetRequest
 	if route.Compute == machine.Lambda {

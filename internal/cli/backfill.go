@@ -116,7 +116,7 @@ that succeeds with failed files can't go on:
 
 It goes on without this command. Ctrl-C asks whether it is to be stopped.
 
-` + pausePermissions("backfill") + `
+` + permissionsOf("backfill") + `
 
 Exit code 1 if the backfill failed, or files of it did.`,
 		Example: `  upload-router backfill --stack dev --prefix invoices/2025/ --dry-run

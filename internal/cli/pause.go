@@ -19,12 +19,6 @@ import (
 // pauseOptions are the flags of pause and resume.
 type pauseOptions struct{ commonFlags }
 
-// pausePermissions says what a command takes.
-func pausePermissions(command string) string {
-	return indented("It takes these permissions: "+strings.Join(operate.PermissionsOf(command), ", ")+
-		"; with encryption: customer also kms:Decrypt on the key.", "")
-}
-
 func pauseCommand() *cobra.Command {
 	var o pauseOptions
 	cmd := &cobra.Command{
@@ -44,7 +38,7 @@ paused: commit the file. It may be ended at any moment, and run again.
 
 SQS keeps events for 14 days: the alarm paused-events goes off after ten.
 
-` + pausePermissions("pause"),
+` + permissionsOf("pause"),
 		Example: `  upload-router pause --stack dev`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.pause(cmd) },
@@ -68,7 +62,7 @@ this is run, and the ledger sees what was both started and stored.
 It first sets paused in the stack's file to false: commit the file. It may be
 ended at any moment, and run again; what still waits stays in the queue.
 
-` + pausePermissions("resume"),
+` + permissionsOf("resume"),
 		Example: `  upload-router resume --stack dev`,
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.resume(cmd) },

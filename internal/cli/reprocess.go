@@ -40,7 +40,7 @@ own, or that of --into.
 The ledger is read by days, 4 queries each, and flags choose among what the days
 hold. --since goes back 7 days if nothing is said, and with --batch 90.
 
-` + pausePermissions("reprocess") + `
+` + permissionsOf("reprocess") + `
 
 Exit code 1 if the backfill failed, or files of it did.`,
 		Example: `  upload-router reprocess --stack dev report.pdf

@@ -55,8 +55,7 @@ look takes one for each route, and every ten minutes five more.
 
 Exit code 1 if something could not be asked for: it says what.
 
-` + indented("It takes these permissions: "+strings.Join(operate.PermissionsOf("status"), ", ")+
-			"; with encryption: customer also kms:Decrypt on the key.", ""),
+` + permissionsOf("status"),
 		Example: `  upload-router status --stack dev
   upload-router status --stack prod --period 24h --json
   upload-router status --stack prod --watch
