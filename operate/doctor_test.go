@@ -238,7 +238,8 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		fix     string
 	}{
 		"VPCs, where the default one would do": {
-			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used", "desired-value 2, or: pulumi config set --stack dev network default",
+			imageConfig, quota(vpcs, 1), "Quota of VPCs", "failed", "1 of 1 used",
+			"desired-value 2, or: pulumi config set --stack dev network default",
 		},
 		"one task fits": {with("taskCpu", "4096", "taskMemory", "8192"), quota(onDemand, 4), "Quota of Fargate", "ok", "1 task at a time", ""},
 		"no task fits": {
@@ -267,7 +268,8 @@ func TestDoctorComparesQuotas(t *testing.T) { //nolint:paralleltest // It sets t
 		"runs to reserve":       {with("lambdaReservedConcurrency", "900"), free(1000), "Lambda's concurrency", "ok", "1000 of 1000 runs", ""},
 		"too many to reserve": {
 			with("lambdaReservedConcurrency", "901"), free(1000), "Lambda's concurrency", "failed", "100 must stay so, and 901 are to be reserved",
-			"pulumi config set --stack dev lambdaReservedConcurrency 900, or: aws service-quotas request-service-quota-increase --service-code lambda " +
+			"pulumi config set --stack dev lambdaReservedConcurrency 900, or: " +
+				"aws service-quotas request-service-quota-increase --service-code lambda " +
 				"--quota-code L-B99A9384 --desired-value 1001",
 		},
 		"others have reserved": {

@@ -74,7 +74,7 @@ var stackNames = regexp.MustCompile(`^([A-Za-z0-9_.-]+/){0,2}[A-Za-z0-9_.-]{1,10
 
 func prepare(ctx context.Context, options StackOptions) (*Stack, auto.Workspace, error) {
 	if options.Name != "" && !stackNames.MatchString(options.Name) {
-		return nil, nil, fmt.Errorf("%w: %q can't be a stack's name: up to 100 of A-Z, a-z, 0-9, -, _ and .", ErrInput, options.Name)
+		return nil, nil, fmt.Errorf("%w: %q can't be a stack's name: up to 100 of A-Z, a-z, 0-9, period, - and _", ErrInput, options.Name)
 	}
 	folder, err := projectFolder(options.Folder)
 	if err != nil {

@@ -120,8 +120,8 @@ func (o *pauseOptions) open(cmd *cobra.Command, u *ui, paused bool) (*operate.Sy
 		return system, nil
 	}
 	// A pause can't wait for that: whoever deploys next would take everything else for the defaults.
-	u.wrapped("", fmt.Sprintf("Pulumi.%s.yaml wasn't there, and says nothing but paused: %s now: if the stack was deployed with one, take that, "+
-		"or `pulumi config refresh --force --stack %[1]s`, and say paused in it, before anybody deploys.", stack.Name(), value))
+	u.wrapped("", fmt.Sprintf("Pulumi.%s.yaml wasn't there, and says nothing but paused: %s now: if the stack was deployed with one, "+
+		"take that, or `pulumi config refresh --force --stack %[1]s`, and say paused in it, before anybody deploys.", stack.Name(), value))
 	return system, nil
 }
 
