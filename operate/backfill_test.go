@@ -119,7 +119,7 @@ func TestABackfillThatCannotBe(t *testing.T) {
 		`"a b" can't be the name`:          {RunOptions: operate.RunOptions{Batch: "a b"}},
 		"is no address of a manifest":      {Manifest: "s3://bucket/"},
 		`"https://x/manifest.json" is no`:  {Manifest: "https://x/manifest.json"},
-		"reading s3://uploads-bucket/a/ma": {Manifest: "s3://uploads-bucket/a/manifest.json"},
+		"there is no s3://uploads-bucket/": {Manifest: "s3://uploads-bucket/a/manifest.json"},
 	} {
 		_, err := system.PlanBackfill(t.Context(), options)
 		require.ErrorContains(t, err, want)
@@ -379,7 +379,15 @@ func TestAnInventoryThatCannotBeTaken(t *testing.T) {
 	}
 	require.ErrorContains(t, plan(rows, file(func(f map[string]any) { f["MD5checksum"] = strings.Repeat("0", 32) })),
 		"its content isn't what the manifest says")
-	require.ErrorContains(t, plan(rows, file(func(f map[string]any) { f["key"] = "inv/nothing.csv.gz" })), "NoSuchKey")
+	err = plan(rows, file(func(f map[string]any) { f["key"] = "inv/nothing.csv.gz" }))
+	require.ErrorIs(t, err, operate.ErrRefused)
+	require.ErrorContains(t, err, "the inventory's file s3://backfill-bucket/inv/nothing.csv.gz: it isn't there, and may have expired")
+	err = plan(zipped(strings.Replace(inventoryRows, `"6"`, `"6kB"`, 1)), nil)
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.ErrorContains(t, err, "s3://backfill-bucket/inv/data/x.csv.gz")
+	require.ErrorContains(t, err, `line 4: no inventory has such a row: its Size is "6kB"`)
+	require.ErrorIs(t, plan(rows, func(m map[string]any) { m["files"] = nil }), operate.ErrInput)
+	require.NoError(t, plan(rows, func(m map[string]any) { m["files"] = []any{} }), "there may be nothing in the bucket")
 	require.ErrorContains(t, plan([]byte("plain"), nil), "decompressing it")
 	require.ErrorContains(t, plan(rows[:len(rows)-9], nil), "unexpected EOF")
 	others := zipped(strings.ReplaceAll(inventoryRows, "uploads-bucket", "other"))
@@ -392,6 +400,17 @@ func TestAnInventoryThatCannotBeTaken(t *testing.T) {
 	_, err = system.PlanBackfill(t.Context(), operate.BackfillOptions{Manifest: address})
 	require.ErrorContains(t, err, "isn't what its manifest.checksum says")
 	require.Empty(t, server.Calls("StartExecution"))
+}
+
+// Whose address leads to nothing may have mistyped it, or be too late.
+func TestAManifestThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	_, system := connect(t)
+	address := "s3://" + awstest.BackfillBucket + "/inv/gone/manifest.json"
+	_, err := system.PlanBackfill(t.Context(), operate.BackfillOptions{Manifest: address})
+	require.ErrorIs(t, err, operate.ErrInput)
+	require.NotErrorIs(t, err, operate.ErrRefused, "which has another exit code")
+	require.ErrorContains(t, err, "there is no "+address+": the address may be wrong, or the inventory's files may have expired")
 }
 
 // recorded puts an item into the ledger.

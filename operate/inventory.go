@@ -32,6 +32,9 @@ const (
 	downloadTries = 3
 )
 
+// missing are S3's codes of what isn't there.
+var missing = []string{"NoSuchKey", "NoSuchBucket"}
+
 // report is a report of S3 Inventory.
 type report struct {
 	*inventory.Manifest
@@ -55,12 +58,15 @@ func (s *System) openReport(ctx context.Context, address string, parquet Parquet
 			ErrInput, address, s.Outputs.BucketName, manifestName)
 	}
 	text, err := s.read(ctx, bucket, key)
+	if hasCode(err, missing...) {
+		return nil, fmt.Errorf("%w: there is no %s: the address may be wrong, or the inventory's files may have expired", ErrInput, address)
+	}
 	if err != nil {
 		return nil, err
 	}
 	// It is written with the manifest; who has copied the manifest alone has none.
 	checksum, err := s.read(ctx, bucket, strings.TrimSuffix(key, manifestName)+manifestChecksum)
-	if err != nil && !hasCode(err, "NoSuchKey") {
+	if err != nil && !hasCode(err, missing...) {
 		return nil, err
 	}
 	sum := md5.Sum(text) //nolint:gosec // See above.
@@ -109,8 +115,9 @@ func (s *System) read(ctx context.Context, bucket, key string) ([]byte, error) {
 // objects are all rows, of one file after the other. A file is on the disk before it is read, and its checksum compared.
 func (r *report) objects(ctx context.Context) iter.Seq2[inventory.Object, error] {
 	return func(yield func(inventory.Object, error) bool) {
+		rows := r.Rows()
 		for _, file := range r.Files {
-			more, err := r.file(ctx, file, yield)
+			more, err := r.file(ctx, rows, file, yield)
 			if err != nil {
 				yield(inventory.Object{}, fmt.Errorf("the inventory's file s3://%s/%s: %w", r.Bucket(), file.Key, err))
 				return
@@ -123,7 +130,9 @@ func (r *report) objects(ctx context.Context) iter.Seq2[inventory.Object, error]
 }
 
 // file yields the rows of a file, and tells whether more are wanted.
-func (r *report) file(ctx context.Context, file inventory.File, yield func(inventory.Object, error) bool) (more bool, err error) {
+func (r *report) file(
+	ctx context.Context, reader *inventory.Rows, file inventory.File, yield func(inventory.Object, error) bool,
+) (more bool, err error) {
 	local, err := os.CreateTemp("", "upload-router-inventory-*")
 	if err != nil {
 		return false, fmt.Errorf("making a file for it: %w", err)
@@ -135,13 +144,13 @@ func (r *report) file(ctx context.Context, file inventory.File, yield func(inven
 	if err := r.download(ctx, file, local); err != nil {
 		return false, err
 	}
-	rows, closed, err := r.rows(ctx, file, local)
+	rows, closed, err := r.rows(ctx, reader, file, local)
 	if err != nil {
 		return false, err
 	}
 	for o, err := range rows {
-		if err == nil && o.Bucket != r.SourceBucket {
-			err = fmt.Errorf("%w: it lists an object of the bucket %q", ErrInput, o.Bucket)
+		if errors.Is(err, inventory.ErrRow) {
+			err = fmt.Errorf("%w: %w", ErrInput, err)
 		}
 		if err != nil {
 			return false, errors.Join(err, closed())
@@ -158,23 +167,25 @@ func (r *report) file(ctx context.Context, file inventory.File, yield func(inven
 }
 
 // rows reads a file that is there. What it gives to be called closes it.
-func (r *report) rows(ctx context.Context, file inventory.File, local *os.File) (iter.Seq2[inventory.Object, error], func() error, error) {
+func (r *report) rows(
+	ctx context.Context, reader *inventory.Rows, file inventory.File, local *os.File,
+) (iter.Seq2[inventory.Object, error], func() error, error) {
 	if r.Format == inventory.FormatParquet {
 		lines, err := r.parquet(ctx, local)
 		if err != nil {
 			return nil, nil, err
 		}
-		return inventory.JSONLines(lines), lines.Close, nil
+		return reader.JSONLines(lines), lines.Close, nil
 	}
 	none := func() error { return nil }
 	if !file.Compressed() {
-		return r.CSV(local), none, nil
+		return reader.CSV(local), none, nil
 	}
 	plain, err := gzip.NewReader(local)
 	if err != nil {
 		return nil, nil, fmt.Errorf("decompressing it: %w", err)
 	}
-	return r.CSV(plain), none, nil
+	return reader.CSV(plain), none, nil
 }
 
 // errWrongMD5 is that a file isn't the one that the manifest names.
@@ -199,6 +210,9 @@ func (r *report) tryDownload(ctx context.Context, file inventory.File, to *os.Fi
 		return err
 	}
 	answer, err := r.system.objects.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(r.Bucket()), Key: &file.Key})
+	if hasCode(err, missing...) {
+		return asked("it isn't there, and may have expired, or the inventory was copied without it", err)
+	}
 	if err != nil {
 		return asked("reading it", err)
 	}

@@ -115,6 +115,21 @@ func TestSessionBackfillTolerates(t *testing.T) { //nolint:paralleltest // It se
 	s.ok("1 of 1 succeeded", "backfill", "show", report.Backfill.Name, "--follow")
 }
 
+// Whose address leads to nothing has given a wrong one; a file that a manifest names and that isn't there is S3's answer.
+func TestSessionBackfillOfAnInventoryThatIsGone(t *testing.T) { //nolint:paralleltest // It sets the environment.
+	s := newSession(t)
+	address := s.inventory("CSV", "Bucket, Key, Size", "rows.csv", nil)
+	gone := s.run("backfill", "--manifest", strings.Replace(address, "report/", "reports/", 1), "--yes")
+	require.Equal(t, exitUsage, gone.code, gone.out)
+	require.Contains(t, gone.out, "the address may be wrong")
+	s.server.Put(awstest.BackfillBucket, "report/manifest.json", []byte(`{"sourceBucket":"`+awstest.Bucket+
+		`","destinationBucket":"arn:aws:s3:::`+awstest.BackfillBucket+`","fileFormat":"CSV",`+
+		`"fileSchema":"Bucket, Key, Size","files":[{"key":"gone.csv","MD5checksum":"`+strings.Repeat("0", 32)+`"}]}`))
+	gone = s.run("backfill", "--manifest", address, "--yes")
+	require.Equal(t, exitRefused, gone.code, gone.out)
+	require.Contains(t, gone.out, "gone.csv: it isn't there, and may have expired")
+}
+
 func TestSessionBackfillOfAnInventoryInParquet(t *testing.T) {
 	s := newSession(t)
 	t.Setenv("PATH", t.TempDir())

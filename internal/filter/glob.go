@@ -100,6 +100,9 @@ func (g Glob) MeetsPrefix(prefix string) bool {
 	return len(g.pieces) > 1 && strings.HasPrefix(prefix, first)
 }
 
+// Beginning is what every key begins with that matches; empty if the glob begins with an asterisk.
+func (g Glob) Beginning() string { return g.pieces[0] }
+
 // fit is a key that matches and has a name where the first asterisk is; empty if there is none.
 func (g Glob) fit(name string) string {
 	if len(g.pieces) == 1 {

@@ -5,14 +5,10 @@
 package inventory
 
 import (
-	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
-	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -113,42 +109,124 @@ func (m *Manifest) readColumns() error {
 
 // ParseManifest reads a manifest.json. The error matches [ErrManifest], and says what is wrong.
 func ParseManifest(text []byte) (*Manifest, error) {
-	var read struct {
-		Manifest
-
-		Milliseconds string `json:"creationTimestamp"`
+	m := &Manifest{}
+	created, err := m.decode(text)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(text, &read); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
-	}
-	m := &read.Manifest
 	if err := m.readColumns(); err != nil {
 		return nil, err
 	}
-	if ms, err := strconv.ParseInt(read.Milliseconds, 10, 64); err == nil {
-		m.Created = time.UnixMilli(ms).UTC()
+	if err := m.readCreated(created); err != nil {
+		return nil, err
 	}
 	for _, needed := range []struct{ name, value string }{{"sourceBucket", m.SourceBucket}, {"destinationBucket", m.DestinationBucket}} {
 		if needed.value == "" {
 			return nil, wrong("it has no %s", needed.name)
 		}
 	}
+	if err := m.checkColumns(); err != nil {
+		return nil, err
+	}
+	if err := m.checkFiles(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// decode reads the text, and gives creationTimestamp, which is a number in a text.
+func (m *Manifest) decode(text []byte) (created string, err error) {
+	read := struct {
+		*Manifest
+
+		Milliseconds string `json:"creationTimestamp"`
+	}{Manifest: m}
+	err = json.Unmarshal(text, &read)
+	if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		kind, _, _ := strings.Cut(typed.Value, " ") // of a number the number itself is behind it
+		if typed.Field == "" {
+			return "", wrong("it is %s of JSON, and not an object", article(kind))
+		}
+		return "", wrong("its %s is %s, and not %s", strings.TrimPrefix(typed.Field, "Manifest."), article(kind), wanted(typed.Type.Kind()))
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return "", wrong("it isn't JSON, as its byte %d shows", syntax.Offset)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	return read.Milliseconds, nil
+}
+
+// article puts the article before what a value of JSON is.
+func article(kind string) string {
+	if kind == "array" || kind == "object" {
+		return "an " + kind
+	}
+	return "a " + kind
+}
+
+// wanted is what a value of JSON has to be, to be read into Go's.
+func wanted(kind reflect.Kind) string {
+	switch kind {
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Struct:
+		return "an object"
+	default:
+		return "a whole number"
+	}
+}
+
+// readCreated reads when the listing began, if the manifest says it.
+func (m *Manifest) readCreated(milliseconds string) error {
+	if milliseconds == "" {
+		return nil
+	}
+	ms, err := strconv.ParseInt(milliseconds, 10, 64)
+	if err != nil {
+		return wrong("its creationTimestamp is %q, and not milliseconds since 1970, such as \"1514944800000\"", milliseconds)
+	}
+	m.Created = time.UnixMilli(ms).UTC()
+	return nil
+}
+
+// checkColumns checks which columns there are.
+func (m *Manifest) checkColumns() error {
+	for i, name := range m.columns {
+		if slices.Contains(m.columns[:i], name) {
+			return wrong("its fileSchema has the column %s twice: %q", name, m.Schema)
+		}
+	}
 	for _, name := range []string{columnBucket, columnKey, columnSize} {
 		if m.at(name) < 0 {
-			return nil, wrong("its fileSchema has no column %s, which is needed: add it to the fields of the inventory: %q", name, m.Schema)
+			return wrong("its fileSchema has no column %s, which is needed: add it to the fields of the inventory: %q", name, m.Schema)
 		}
 	}
 	// Without IsLatest the report has current versions alone, without VersionId.
 	if m.at(columnVersionID) >= 0 && m.at(columnLatest) < 0 {
-		return nil, wrong("its fileSchema has the column %s without %s, by which a version is known to be the current one: %q",
+		return wrong("its fileSchema has the column %s without %s, by which a version is known to be the current one: %q",
 			columnVersionID, columnLatest, m.Schema)
 	}
+	return nil
+}
+
+// checkFiles checks the list of files. It may be empty, as a bucket may; one that is missing isn't known to be.
+func (m *Manifest) checkFiles() error {
+	if m.Files == nil {
+		return wrong("it has no files: of an empty bucket it has an empty list")
+	}
 	for i, file := range m.Files {
-		if file.Key == "" || len(file.MD5) != 32 {
-			return nil, wrong("the entry %d of files has no key or no MD5checksum", i+1)
+		switch {
+		case file.Key == "" || len(file.MD5) != 32:
+			return wrong("the entry %d of files has no key or no MD5checksum", i+1)
+		case file.Size < 0:
+			return wrong("the entry %d of files has the size %d, and no file has less than 0 bytes", i+1, file.Size)
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // Object is a row of a report.
@@ -162,112 +240,4 @@ type Object struct {
 	StorageClass string
 	// Current says whether it is the current version, DeleteMarker whether it marks that the object is deleted.
 	Current, DeleteMarker bool
-}
-
-// Row is a row of a report in Parquet, as JSON Lines have it. The names are those of S3's columns.
-type Row struct {
-	Bucket       string  `json:"bucket"                       parquet:"bucket"`
-	Key          string  `json:"key"                          parquet:"key"`
-	VersionID    *string `json:"version_id,omitempty"         parquet:"version_id,optional"`
-	Latest       *bool   `json:"is_latest,omitempty"          parquet:"is_latest,optional"`
-	DeleteMarker *bool   `json:"is_delete_marker,omitempty"   parquet:"is_delete_marker,optional"`
-	Size         *int64  `json:"size,omitempty"               parquet:"size,optional"`
-	Modified     *int64  `json:"last_modified_date,omitempty" parquet:"last_modified_date,optional"` // milliseconds since 1970
-	StorageClass *string `json:"storage_class,omitempty"      parquet:"storage_class,optional"`
-}
-
-// object is the row's.
-func (r Row) object() Object {
-	o := Object{
-		Bucket: r.Bucket, Key: r.Key, Current: r.Latest == nil || *r.Latest, DeleteMarker: r.DeleteMarker != nil && *r.DeleteMarker,
-	}
-	if r.VersionID != nil {
-		o.VersionID = *r.VersionID
-	}
-	if r.Size != nil {
-		o.Size = *r.Size
-	}
-	if r.Modified != nil {
-		o.Modified = time.UnixMilli(*r.Modified).UTC()
-	}
-	if r.StorageClass != nil {
-		o.StorageClass = *r.StorageClass
-	}
-	return o
-}
-
-// JSONLines are the objects of a file that was Parquet, each a [Row]. An error is the last that comes.
-func JSONLines(from io.Reader) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
-		rows := json.NewDecoder(from)
-		for n := 1; ; n++ {
-			var row Row
-			switch err := rows.Decode(&row); {
-			case errors.Is(err, io.EOF):
-				return
-			case err != nil:
-				yield(Object{}, fmt.Errorf("reading row %d: %w", n, err))
-				return
-			}
-			if !yield(row.object(), nil) {
-				return
-			}
-		}
-	}
-}
-
-// CSV are the objects of a file of CSV, which isn't compressed any more. An error is the last that comes.
-func (m *Manifest) CSV(from io.Reader) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
-		rows := csv.NewReader(bufio.NewReaderSize(from, 1<<16))
-		rows.ReuseRecord, rows.FieldsPerRecord = true, len(m.columns)
-		for n := 1; ; n++ {
-			record, err := rows.Read()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			var o Object
-			if err == nil {
-				o, err = m.object(record)
-			}
-			if err != nil {
-				yield(Object{}, fmt.Errorf("reading row %d: %w", n, err))
-				return
-			}
-			if !yield(o, nil) {
-				return
-			}
-		}
-	}
-}
-
-// object is that of a row of CSV.
-func (m *Manifest) object(record []string) (Object, error) {
-	field := func(name string) string {
-		if i := m.at(name); i >= 0 {
-			return record[i]
-		}
-		return ""
-	}
-	// In CSV alone keys are encoded as in a URL, a space as +.
-	key, err := url.QueryUnescape(field(columnKey))
-	if err != nil {
-		return Object{}, fmt.Errorf("decoding the key: %w", err)
-	}
-	o := Object{
-		Bucket: strings.Clone(field(columnBucket)), Key: key, VersionID: strings.Clone(field(columnVersionID)),
-		Current: field(columnLatest) != "false", DeleteMarker: field(columnDeleteMarker) == "true",
-		StorageClass: strings.Clone(field(columnStorageClass)),
-	}
-	if size := field(columnSize); size != "" { // a delete marker has none
-		if o.Size, err = strconv.ParseInt(size, 10, 64); err != nil {
-			return Object{}, fmt.Errorf("reading the size of %q: %w", o.Key, err)
-		}
-	}
-	if modified := field(columnModified); modified != "" {
-		if o.Modified, err = time.Parse(time.RFC3339, modified); err != nil {
-			return Object{}, fmt.Errorf("reading the time of modification of %q: %w", o.Key, err)
-		}
-	}
-	return o, nil
 }

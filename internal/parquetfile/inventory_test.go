@@ -47,7 +47,10 @@ func objects(t *testing.T, file []byte) []inventory.Object {
 	var lines bytes.Buffer
 	require.NoError(t, parquetfile.ReadInventory(bytes.NewReader(file), int64(len(file)), &lines))
 	var all []inventory.Object
-	for object, err := range inventory.JSONLines(&lines) {
+	m, err := inventory.ParseManifest([]byte(`{"sourceBucket":"b","destinationBucket":"arn:aws:s3:::reports","fileFormat":"Parquet",` +
+		`"fileSchema":"message s3.inventory { required binary bucket (UTF8); required binary key (UTF8); optional int64 size;}","files":[]}`))
+	require.NoError(t, err)
+	for object, err := range m.Rows().JSONLines(&lines) {
 		require.NoError(t, err)
 		all = append(all, object)
 	}

@@ -172,6 +172,7 @@ const (
 	keyForceDestroy      = "forceDestroy"
 	keyPaused            = "paused"
 	keyBackfillSchedule  = "backfillSchedule"
+	keyBackfillPrefix    = "backfillPrefix"
 )
 
 // The units of every time.
@@ -600,8 +601,9 @@ func noticeKeys() []Key {
 			field: func(s *Settings) any { return &s.BackfillSchedule }, check: anywhere(checkSchedule),
 		},
 		{ // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-			Name: "backfillPrefix", Default: "", Example: "incoming/",
-			Doc:   "What the keys begin with that backfillSchedule looks through: up to 1024 bytes. Empty: all.",
+			Name: keyBackfillPrefix, Default: "", Example: "incoming/",
+			Doc: "What the keys begin with that backfillSchedule looks through: up to 1024 bytes, with which a key can begin that keys takes. " +
+				"Empty: all.",
 			Only:  &Only{Key: keyBackfillSchedule, Values: []string{exampleSchedule}, Or: "another expression"},
 			field: func(s *Settings) any { return &s.BackfillPrefix }, check: anywhere(checkPrefix),
 		},

@@ -190,6 +190,7 @@ func (l *loader) relate(s *Settings) {
 	l.pattern(s)
 	l.adopted(s)
 	l.loop(s)
+	l.backfills(s)
 	l.secretNames(s)
 	l.variablesSize(s)
 	l.timeouts(s)
