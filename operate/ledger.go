@@ -141,9 +141,12 @@ func (q *RecordQuery) complete(now time.Time) {
 	}
 }
 
-// end is until when is read: nothing has started later than now, by whichever clock.
+// furthest is how far ahead is read at the most: nothing has started later than now, by whichever clock and however that is set.
+const furthest = 24 * time.Hour
+
+// end is until when is read.
 func (q RecordQuery) end(now time.Time) time.Time {
-	latest := now.Add(clockMargin)
+	latest := now.Add(furthest)
 	switch {
 	case q.Until.IsZero():
 		return now

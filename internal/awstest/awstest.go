@@ -240,7 +240,12 @@ func (s *Server) Calls(operation string) int {
 }
 
 func (s *Server) called(operation, action string) {
-	s.set(func() { s.calls[operation], s.asked[action] = s.calls[operation]+1, true })
+	s.set(func() {
+		s.calls[operation]++
+		if operation != "" { // else it was broken off before it said what it is for
+			s.asked[action] = true
+		}
+	})
 }
 
 // ServeHTTP answers a request of any service.
