@@ -79,8 +79,8 @@ func (m Mark) processes() (found []int, begins bool) {
 	return found, begins
 }
 
-// isOf says whether the process of a folder of /proc has the mark; not if it can't be looked at, as one of another user. Unseen says that it
-// runs a program, and shows no environment.
+// isOf says whether the process of a folder of /proc has the mark; not if it can't be looked at, as one of another user. Unseen says that
+// it runs a program, and shows no environment.
 func (m Mark) isOf(folder string) (is, unseen bool) {
 	if m.Root != "" {
 		root, err := os.Readlink(filepath.Join(folder, "root"))
