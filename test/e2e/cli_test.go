@@ -167,7 +167,7 @@ func (c *commands) locked() {
 	for range 10 {
 		refresh := c.command("refresh", "--yes")
 		output, err := refresh.CombinedOutput()
-		if strings.Contains(string(output), "failed to load checkpoint: EOF") {
+		if strings.HasSuffix(strings.TrimSpace(string(output)), ": EOF") {
 			continue
 		}
 		exit, ok := errors.AsType[*exec.ExitError](err)
