@@ -30,7 +30,6 @@ const (
 	nobodyToAsk   = 2 // it asks at a terminal, and there is none
 	nothingStarts = 1 // the emulator executes nothing: no file is processed
 	noRedrives    = 1 // the emulator has no redrives
-	noReport      = 4 // there is no such bucket
 	unknownName   = 2 // nothing has that name, or that key
 	// Step Functions' TestState isn't in the emulator.
 	nothingCompared = 4
@@ -55,7 +54,7 @@ func examples() []example {
 		},
 		{
 			line: "backfill --stack prod --manifest s3://reports/uploads/all/2026-03-01T01-00Z/manifest.json --yes",
-			code: noReport, want: "reading s3://reports/uploads/all/2026-03-01T01-00Z/manifest.json",
+			code: unknownName, want: "there is no s3://reports/uploads/all/2026-03-01T01-00Z/manifest.json",
 		},
 		{
 			line: "backfill --stack prod --max-parallel 1000 --tolerate 0.1% --again --no-wait --yes",

@@ -340,7 +340,7 @@ func TestGrandchildrenEndWithTheProgram(t *testing.T) {
 		_, err := Func(program("family", pids), asChild())(bounded(t), memory(nil), nil)
 		require.NoError(t, err)
 		require.Empty(t, alive(t, pids))
-		require.Less(t, time.Since(began), longest/2)
+		require.Less(t, time.Since(began), longest, "what it left sleeps for as long")
 	})
 	t.Run("that is stopped", func(t *testing.T) {
 		t.Parallel()
@@ -431,7 +431,7 @@ func TestStopped(t *testing.T) {
 				took := time.Since(time.Unix(0, stopping.Load()))
 				require.ErrorIs(t, err, cause)
 				require.GreaterOrEqual(t, took, test.atLeast)
-				require.Less(t, took, longest/2)
+				require.Less(t, took, longest)
 			}
 			text, err := os.ReadFile(noted)
 			require.NoError(t, err)
