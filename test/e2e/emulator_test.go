@@ -20,10 +20,10 @@ const endpoint = "AWS_ENDPOINT_URL"
 // answerAfter is how much later than the emulator has them its answers come, as a Region's would.
 const answerAfter = 20 * time.Millisecond
 
-// answerLater puts a proxy before the emulator whose answers come later, and those of Step Functions one by one. smithy-go closes a request's body once the answer is there; where
-// net/http hasn't seen the body's end by then, which takes a busy machine and an answer at once, it closes the connection, and the
-// answer is lost. The SDK tries again, and is told that what it makes is there already, and that what it deletes isn't.
-// https://github.com/aws/aws-sdk-go-v2/issues/2737
+// answerLater puts a proxy before the emulator whose answers come later, and those of Step Functions one by one. smithy-go closes a
+// request's body once the answer is there; where net/http hasn't seen the body's end by then, which takes a busy machine and an answer at
+// once, it closes the connection, and the answer is lost. The SDK tries again, and is told that what it makes is there already, and that
+// what it deletes isn't. https://github.com/aws/aws-sdk-go-v2/issues/2737
 func answerLater() (end func(), err error) {
 	emulator, err := url.Parse(os.Getenv(endpoint))
 	if err != nil {
@@ -39,7 +39,7 @@ func answerLater() (end func(), err error) {
 			return nil
 		},
 	}
-	// The emulator's parser keeps which query language it reads for all that it reads at a time, and a stack has a state machine of each.
+	// The emulator's parser keeps which query language it reads for all that it reads at a time, and a stack has two state machines.
 	var definitions sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if strings.HasPrefix(req.Header.Get("X-Amz-Target"), "AWSStepFunctions.") {
