@@ -232,25 +232,36 @@ func TestWhatIsNotAnsweredMayBeDone(t *testing.T) {
 			require.NotContains(t, err.Error(), "isn't known")
 			server.Refuse("", operation)
 
-			asks := func(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+operation) }
-			server.Cut(asks)
+			server.Cut(asksFor(operation))
 			err = do(t.Context(), system, plan, running)
 			require.ErrorIs(t, err, operate.ErrRefused)
 			require.ErrorContains(t, err, tells+"EOF (likely: AWS can't be reached")
 
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			server.Cut(func(r *http.Request) bool {
-				if asks(r) {
-					cancel()
-				}
-				return asks(r)
-			})
-			err = do(ctx, system, plan, running)
+			err = do(canceledAt(t, server, operation), system, plan, running)
 			require.ErrorIs(t, err, operate.ErrCanceled)
 			require.Regexp(t, regexp.QuoteMeta(tells+"canceled")+"$", err.Error())
 		})
 	}
+}
+
+// asksFor says whether a request asks for an operation of a service that speaks JSON.
+func asksFor(operation string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+operation) }
+}
+
+// canceledAt is a context that is canceled with the request for an operation, which isn't answered.
+func canceledAt(t *testing.T, server *awstest.Server, operation string) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	server.Cut(func(r *http.Request) bool {
+		asked := asksFor(operation)(r)
+		if asked {
+			cancel()
+		}
+		return asked
+	})
+	return ctx
 }
 
 // inventoryOf puts a report into a bucket, and gives its manifest's address. change may change the manifest.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -310,21 +309,12 @@ func TestARedriveThatIsNotAnswered(t *testing.T) {
 			execution := server.Past("a.bin", 10<<20, time.Now().Add(-time.Hour), awstest.Script{TimedOut: true})
 			p := plan(t, system, operate.RedriveOptions{Executions: []string{execution}, Restart: test.suffix != ""})
 			tells := "whether it was done isn't known, `upload-router show " + execution + test.suffix + "` tells: "
-			asks := func(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("X-Amz-Target"), "."+test.operation) }
-			server.Cut(asks)
+			server.Cut(asksFor(test.operation))
 			require.NoError(t, p.Run(t.Context(), nil))
 			require.False(t, p.Items[0].Done)
 			require.Contains(t, p.Items[0].Error, tells+"EOF")
 
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			server.Cut(func(r *http.Request) bool {
-				if asks(r) {
-					cancel()
-				}
-				return asks(r)
-			})
-			err := p.Run(ctx, nil)
+			err := p.Run(canceledAt(t, server, test.operation), nil)
 			require.ErrorIs(t, err, operate.ErrCanceled)
 			require.EqualError(t, err, "redriving: "+tells+"canceled")
 		})

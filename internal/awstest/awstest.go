@@ -196,10 +196,13 @@ func (s *Server) Refuse(code string, operations ...string) {
 	}
 }
 
+// refusedByTest is the message of every refusal that a test asked for.
+const refusedByTest = "refused by the test"
+
 // mayNot is the refusal of an operation; nil if it isn't refused.
 func (s *Server) mayNot(operation string) error {
 	if code := s.refused[operation]; code != "" {
-		return loopback.Refuse(code, "refused by the test")
+		return loopback.Refuse(code, refusedByTest)
 	}
 	return nil
 }

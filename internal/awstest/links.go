@@ -167,7 +167,7 @@ func (s *Server) serveLambda(w http.ResponseWriter, r *http.Request) bool {
 	if err := s.mayNot(operation); err != nil {
 		w.Header().Set("X-Amzn-Errortype", s.refused[operation])
 		w.WriteHeader(http.StatusForbidden)
-		out = map[string]string{"Message": "refused by the test"}
+		out = map[string]string{"Message": refusedByTest}
 	}
 	_ = json.NewEncoder(w).Encode(out)
 	return true

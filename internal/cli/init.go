@@ -102,7 +102,7 @@ func (o *initOptions) run(cmd *cobra.Command) error {
 	}
 	u.parameters(o, values, before)
 	if !o.yes {
-		if err := u.confirm(ctx, "Write this to Pulumi."+name[strings.LastIndex(name, "/")+1:]+".yaml?"); err != nil {
+		if err := u.confirm(ctx, "Write this to Pulumi."+stackfile.Base(name)+".yaml?"); err != nil {
 			return err
 		}
 	}
@@ -220,7 +220,7 @@ func blank(_, value string) bool { return value == "" }
 
 // fileOf is what a stack's file has.
 func (o *initOptions) fileOf(root, name string) (map[string]string, error) {
-	plain, err := stackfile.Read(root, name[strings.LastIndex(name, "/")+1:])
+	plain, err := stackfile.Read(root, stackfile.Base(name))
 	if err != nil && !errors.Is(err, stackfile.ErrMissing) {
 		return nil, err
 	}

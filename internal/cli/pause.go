@@ -131,7 +131,7 @@ func hasFile(stack string) bool {
 	if err != nil {
 		return true // nobody knows
 	}
-	_, err = stackfile.Read(root, stack[strings.LastIndex(stack, "/")+1:])
+	_, err = stackfile.Read(root, stackfile.Base(stack))
 	return !errors.Is(err, stackfile.ErrMissing)
 }
 

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"example.com/upload-router/upload"
 )
 
 // MaxKeyBytes is how long a key may be.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-const MaxKeyBytes = 1024
+const MaxKeyBytes = upload.MaxKeyLength
 
 // CheckKey says what S3 refuses a key for, before it is sent: it matches [ErrKey].
 // Control characters are no reason: S3 takes them.

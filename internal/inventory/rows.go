@@ -14,11 +14,9 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-)
 
-// maxKeyBytes is the longest key of an object.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-const maxKeyBytes = 1024
+	"example.com/upload-router/upload"
+)
 
 // ErrRow is matched by the error of a row that can't be one of an inventory.
 var ErrRow = errors.New("no inventory has such a row")
@@ -120,8 +118,8 @@ func (r *Rows) object(row Row) (Object, error) {
 		return Object{}, refused("it lists an object of the bucket %q", o.Bucket)
 	case o.Key == "":
 		return Object{}, refused("its %s is empty", columnKey)
-	case len(o.Key) > maxKeyBytes:
-		return Object{}, refused("its %s has %d bytes, and S3 takes %d", columnKey, len(o.Key), maxKeyBytes)
+	case len(o.Key) > upload.MaxKeyLength:
+		return Object{}, refused("its %s has %d bytes, and S3 takes %d", columnKey, len(o.Key), upload.MaxKeyLength)
 	case !utf8.ValidString(o.Key):
 		return Object{}, notThe(columnKey, o.Key, "UTF-8")
 	case row.Latest == nil && r.manifest.at(columnLatest) >= 0:

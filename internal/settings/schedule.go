@@ -8,11 +8,8 @@ import (
 	"unicode/utf8"
 
 	"example.com/upload-router/internal/filter"
+	"example.com/upload-router/upload"
 )
-
-// maxKey is how many bytes a key may have, and so what one begins with.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-const maxKey = 1024
 
 // maxExpression is how many characters a schedule's expression may have.
 // https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
@@ -80,8 +77,8 @@ func checkOnce(at string) error {
 // checkPrefix checks what keys begin with.
 func checkPrefix(prefix string) error {
 	switch {
-	case len(prefix) > maxKey:
-		return breaks("must have at most %d bytes, this has %d", maxKey, len(prefix))
+	case len(prefix) > upload.MaxKeyLength:
+		return breaks("must have at most %d bytes, this has %d", upload.MaxKeyLength, len(prefix))
 	case !utf8.ValidString(prefix):
 		return breaks("must be valid UTF-8")
 	}

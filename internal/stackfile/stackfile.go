@@ -73,6 +73,9 @@ func ReadProject(folder string) (Project, error) {
 	return project, nil
 }
 
+// Base is a stack's name in the name of its file: without those of organization and project.
+func Base(stack string) string { return stack[strings.LastIndex(stack, "/")+1:] }
+
 // Read gives the configuration that a stack's file has as Pulumi would hand it to the program, by key: those of the project without
 // its namespace, others with theirs, such as aws:region. Lists and objects are JSON; what was left blank is empty. The folder is the
 // project's. The error matches [ErrMissing], [ErrSecret], [ErrUnread] or none of them.

@@ -29,16 +29,7 @@ func answerLater() (end func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", endpoint, err)
 	}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(emulator)
-			p.Out.Host = p.In.Host // which is signed
-		},
-		ModifyResponse: func(*http.Response) error {
-			time.Sleep(answerAfter)
-			return nil
-		},
-	}
+	proxy := forward(emulator, func(*http.Response) { time.Sleep(answerAfter) })
 	// The emulator's parser keeps which query language it reads for all that it reads at a time, and a stack has two state machines.
 	var definitions sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -52,4 +43,18 @@ func answerLater() (end func(), err error) {
 		return nil, fmt.Errorf("naming the proxy: %w", err)
 	}
 	return server.Close, nil
+}
+
+// forward hands requests on, and shows each answer before it is given.
+func forward(to *url.URL, answered func(*http.Response)) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(to)
+			p.Out.Host = p.In.Host // which is signed
+		},
+		ModifyResponse: func(answer *http.Response) error {
+			answered(answer)
+			return nil
+		},
+	}
 }

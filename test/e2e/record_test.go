@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"reflect"
@@ -62,20 +61,13 @@ func record(t *testing.T) *recorder {
 		"lambda": routesOf(t, lambda.NewFromConfig(config)),
 		"s3":     routesOf(t, s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })),
 	}}
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(target)
-			p.Out.Host = p.In.Host // which is signed
-		},
-		ModifyResponse: func(answer *http.Response) error {
-			made, _ := answer.Request.Context().Value(requestKey{}).(request)
-			made.status = answer.StatusCode
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.requests = append(r.requests, made)
-			return nil
-		},
-	}
+	proxy := forward(target, func(answer *http.Response) {
+		made, _ := answer.Request.Context().Value(requestKey{}).(request)
+		made.status = answer.StatusCode
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.requests = append(r.requests, made)
+	})
 	r.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
 		body, err := io.ReadAll(in.Body)
 		if err != nil {
